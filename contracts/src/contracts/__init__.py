@@ -1,1 +1,45 @@
-""""""
+"""The wire: every event that crosses a service boundary, and nothing else.
+
+Models grow by optional fields only; anything else is a new version (see `compatibility`).
+"""
+
+from contracts.event import EVENTS, Event, event_named
+from contracts.money import Money
+from contracts.order import (
+    CancelReason,
+    Line,
+    OrderCancelled,
+    OrderCreated,
+    OrderPaid,
+    ShortLine,
+)
+from contracts.payment import (
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+)
+from contracts.stock import StockRejected, StockReleased, StockReserved
+from contracts.user import GuestMerged, UserRegistered
+
+__all__ = [
+    "EVENTS",
+    "CancelReason",
+    "Event",
+    "GuestMerged",
+    "Line",
+    "Money",
+    "OrderCancelled",
+    "OrderCreated",
+    "OrderPaid",
+    "PaymentAuthorized",
+    "PaymentDeclined",
+    "PaymentRefunded",
+    "PaymentVoided",
+    "ShortLine",
+    "StockRejected",
+    "StockReleased",
+    "StockReserved",
+    "UserRegistered",
+    "event_named",
+]

@@ -1,0 +1,226 @@
+"""Hears one queue: decodes, claims, runs the steps of a batch, commits, acknowledges. In that order.
+
+A batch that fails is rolled back and tried message by message; a message that fails alone goes down the
+retry ladder and then to the dead letters, and its neighbours go on. An outage of the database is waited
+out: it is nobody's fault and uses up no attempt.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
+from pydantic import ValidationError
+
+from chassis import inbox
+from chassis.batching import next_batch
+from chassis.broker import Publisher
+from chassis.database import Transactions
+from chassis.envelope import Envelope, Unreadable
+from chassis.event import Event
+from chassis.outage import is_outage
+from chassis.steps import Step, Steps
+from chassis.telemetry import bind_subject, continue_trace
+from chassis.topology import DEAD, LADDER, retry_exchange
+
+log = structlog.get_logger()
+
+_REASON_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A delivery that could be read, and the step that is for it."""
+
+    message: AbstractIncomingMessage
+    envelope: Envelope
+    event: Event
+    step: Step
+
+
+class Consumer:
+    """Consumes `steps.queue` until cancelled.
+
+    `batch` is the most messages per commit, `linger` the seconds that the first of them waits for others.
+    """
+
+    def __init__(
+        self,
+        connection: AbstractRobustConnection,
+        publisher: Publisher,
+        transactions: Transactions,
+        steps: Steps,
+        *,
+        service: str,
+        batch: int,
+        linger: float,
+    ) -> None:
+        self._connection = connection
+        self._publisher = publisher
+        self._transactions = transactions
+        self._steps = steps
+        self._service = service
+        self._batch = batch
+        self._linger = linger
+        self._arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def start(self) -> None:
+        """Check that the queue is there and begin to consume."""
+        channel = await self._connection.channel(publisher_confirms=False)
+        await channel.set_qos(prefetch_count=self._batch * 2)
+        self._channel = channel  # the connection keeps its channels weakly
+        self._queue = await channel.declare_queue(self._steps.queue, passive=True)
+        self._tag = await self._queue.consume(self._take)
+
+    async def run(self) -> None:
+        """Handle what arrives, batch by batch, until cancelled."""
+        while True:
+            batch = await next_batch(self._arrived, self._batch, self._linger)
+            self._idle.clear()
+            await self._handle_delivered(batch)
+            self._idle.set()
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing new and let the batch in work finish, for at most `grace` seconds."""
+        try:
+            async with asyncio.timeout(grace):
+                await self._queue.cancel(self._tag)
+                await self._idle.wait()
+        except (TimeoutError, *CONNECTION_EXCEPTIONS, AMQPException) as error:
+            log.warning("stopped with work in hand: the broker redelivers it", error=repr(error))
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        self._arrived.put_nowait(message)
+
+    async def _handle_delivered(self, batch: list[AbstractIncomingMessage]) -> None:
+        live = [m for m in batch if not m.channel.is_closed]
+        if not live:
+            return
+        heard, poison = self._read(live)
+        for message, reason in poison:
+            await self._bury(message, reason)
+        if heard:
+            await self._handle(heard)
+        # Batches end in the order in which they arrived, so the last tag settles all before it.
+        try:
+            await live[-1].ack(multiple=True)
+        except (*CONNECTION_EXCEPTIONS, AMQPException) as error:
+            log.warning("not acknowledged: the broker redelivers", messages=len(live), error=repr(error))
+
+    def _read(
+        self, messages: list[AbstractIncomingMessage]
+    ) -> tuple[list[Heard], list[tuple[AbstractIncomingMessage, str]]]:
+        heard: list[Heard] = []
+        poison: list[tuple[AbstractIncomingMessage, str]] = []
+        for message in messages:
+            try:
+                heard.append(self._decode(message))
+            except (Unreadable, ValidationError) as error:
+                poison.append((message, _reason(error)))
+        return heard, poison
+
+    def _decode(self, message: AbstractIncomingMessage) -> Heard:
+        envelope = Envelope.from_message(message)
+        step = self._steps.find(envelope.type, envelope.version)
+        if step is None:
+            raise Unreadable(f"no step for {envelope.type} version {envelope.version}")
+        event = step.event.model_validate_json(envelope.data)
+        if event.subject != envelope.subject:
+            raise Unreadable("the subject is not the event's")
+        return Heard(message, envelope, event, step)
+
+    async def _handle(self, batch: list[Heard]) -> None:
+        delay = 0.1
+        while True:
+            try:
+                await self._commit(batch)
+            except Exception as error:
+                if not is_outage(error):
+                    await self._handle_failed(batch, error)
+                    return
+                log.warning("database away, waiting", error=repr(error))
+                await asyncio.sleep(delay * random.uniform(0.5, 1))
+                delay = min(delay * 2, 5.0)
+            else:
+                return
+
+    async def _handle_failed(self, batch: list[Heard], error: Exception) -> None:
+        if len(batch) == 1:
+            await self._retry_later(batch[0], error)
+            return
+        for heard in batch:
+            await self._handle([heard])
+
+    async def _commit(self, batch: list[Heard]) -> None:
+        async with self._transactions() as tx:
+            fresh = await inbox.claim(tx.session, self._steps.queue, [h.envelope.id for h in batch])
+            todo = [h for h in batch if h.envelope.id in fresh]
+            await tx.lock([pair for h in todo if h.step.locks for pair in h.step.locks(h.event)])
+            for heard in todo:
+                if heard.envelope.id not in fresh:
+                    continue  # delivered twice within this batch
+                fresh.discard(heard.envelope.id)
+                continue_trace(heard.envelope.traceparent)
+                bind_subject(heard.envelope.subject)
+                tx.hear(heard.envelope)
+                await heard.step.run(heard.event, tx)
+
+    async def _retry_later(self, heard: Heard, error: Exception) -> None:
+        envelope = heard.envelope
+        failed = replace(
+            envelope,
+            attempts=envelope.attempts + 1,
+            first_seen=envelope.first_seen or datetime.now(UTC).isoformat(),
+        )
+        key = LADDER[envelope.attempts] if envelope.attempts < len(LADDER) else DEAD
+        log.warning("step failed", step=heard.step.name, next=key, attempts=failed.attempts, exc_info=error)
+        await self._move(failed.to_message(**self._stamp(heard.step.name, _reason(error))), key)
+
+    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
+        log.error("unreadable message, dead-lettered", message_id=message.message_id, reason=reason)
+        headers: dict[str, Any] = {k: v for k, v in message.headers.items() if not k.startswith("x-")}
+        headers |= {
+            "first-seen": datetime.now(UTC).isoformat(),
+            "attempts": 1,
+            **self._stamp("decode", reason),
+        }
+        copy = Message(
+            message.body,
+            headers=headers,
+            content_type=message.content_type,
+            delivery_mode=DeliveryMode.PERSISTENT,
+            message_id=message.message_id,
+            type=message.type,
+            timestamp=message.timestamp,
+            app_id=message.app_id,
+        )
+        await self._move(copy, DEAD)
+
+    def _stamp(self, step: str, error: str) -> dict[str, str]:
+        return {"failed-service": self._service, "failed-step": step, "error": error}
+
+    async def _move(self, message: Message, key: str) -> None:
+        """Until the broker has confirmed the copy; the original is acknowledged only after that."""
+        delay = 0.1
+        while True:
+            [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
+            if refused is None:
+                return
+            log.warning("could not move message, trying again", key=key, error=repr(refused))
+            await asyncio.sleep(delay * random.uniform(0.5, 1))
+            delay = min(delay * 2, 5.0)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the input that it went wrong on: a reason is shown, data may be private."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"[:_REASON_LENGTH]
+    return f"{type(error).__name__}: {error}".split("\n")[0][:_REASON_LENGTH]

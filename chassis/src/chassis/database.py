@@ -1,0 +1,168 @@
+"""The service's database: its engine, the chassis' own tables, and transactions that publish."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from sqlalchemy import Dialect, MetaData, Table, any_, bindparam, inspect, select
+from sqlalchemy import types as sql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from chassis import inbox, intents, outbox
+from chassis.envelope import Envelope
+from chassis.event import Event
+from chassis.telemetry import current_traceparent
+from chassis.tx import Intent, key_field, key_of
+
+Row = TypeVar("Row")
+
+
+def connect(url: str, *, pool_size: int, statement_timeout: float) -> AsyncEngine:
+    """An engine whose waits all end: for a connection, a statement, a lock, an idle transaction.
+
+    `url` is `postgresql+asyncpg://…`; `statement_timeout` is in seconds.
+    """
+    milliseconds = str(int(statement_timeout * 1000))
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=statement_timeout,
+        pool_reset_on_return="rollback",
+        connect_args={
+            "timeout": statement_timeout,
+            "command_timeout": statement_timeout,
+            "server_settings": {
+                "statement_timeout": milliseconds,
+                "lock_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+                "jit": "off",
+            },
+        },
+    )
+
+
+def chassis_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
+    """Define inbox, outbox and intent in the service's metadata."""
+    return inbox.table(metadata), outbox.table(metadata), intents.table(metadata)
+
+
+class Json(sql.TypeDecorator[Any]):
+    """A JSONB column that holds what a pydantic `TypeAdapter` of `type_` reads and writes."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def __init__(self, type_: Any) -> None:
+        super().__init__()
+        self.type_ = type_
+        self._adapter = TypeAdapter(type_)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self._adapter.dump_python(value, mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self._adapter.validate_python(value)
+
+
+class SqlTx:
+    """`Tx` over PostgreSQL: an identity map, rows locked as they are loaded, one flush at the end."""
+
+    def __init__(self, session: AsyncSession, source: str) -> None:
+        self.session = session
+        self.now = datetime.now(UTC)
+        self.envelope: Envelope | None = None
+        self.outbox: list[Envelope] = []
+        self.intents: list[intents.Due] = []
+        self.cause: str | None = None
+        self._source = source
+        self._loaded: dict[tuple[type, Any], Any] = {}
+
+    async def get(self, row_type: type[Row], key: Any) -> Row | None:
+        if (row_type, key) not in self._loaded:
+            await self.get_many(row_type, [key])
+        row: Row | None = self._loaded[row_type, key]
+        return row
+
+    async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        wanted = list(dict.fromkeys(keys))
+        missing = [key for key in wanted if (row_type, key) not in self._loaded]
+        if missing:
+            for key in missing:
+                self._loaded[row_type, key] = None
+            column = inspect(row_type).primary_key[0]
+            query = select(row_type).where(column == _any(column, missing)).order_by(column)
+            for row in await self.session.scalars(query.with_for_update()):
+                self._loaded[row_type, getattr(row, key_field(row_type))] = row
+        found = ((key, self._loaded[row_type, key]) for key in wanted)
+        return {key: row for key, row in found if row is not None}
+
+    def add(self, row: Any) -> None:
+        self._loaded[type(row), key_of(row)] = row
+        self.session.add(row)
+
+    def publish(self, *events: Event) -> None:
+        for event in events:
+            self.outbox.append(
+                outbox.envelope(event, self._source, self.now, self.cause, current_traceparent())
+            )
+
+    def intend(self, *intended: Intent) -> None:
+        for intent in intended:
+            self.intents.append(intents.Due(intent, 0, self.cause, current_traceparent()))
+
+    async def lock(self, pairs: Iterable[tuple[type, Any]]) -> None:
+        """Load and lock the rows of many steps at once: a statement per table, in key order."""
+        keys: dict[type, list[Any]] = {}
+        for row_type, key in pairs:
+            keys.setdefault(row_type, []).append(key)
+        for row_type in sorted(keys, key=lambda t: t.__name__):
+            await self.get_many(row_type, keys[row_type])
+
+    def hear(self, envelope: Envelope) -> None:
+        """From here on the transaction works on this message."""
+        self.envelope = envelope
+        self.cause = envelope.id
+
+
+class Transactions:
+    """Opens transactions; after each commit it hands what is to be sent to whoever listens.
+
+    The outbox and intent rows are committed as leased by this process, so that it can send them at once
+    without reading them back; if it dies, the lease runs out and anybody's poll finds them.
+    """
+
+    def __init__(self, engine: AsyncEngine, source: str, *, lease: float) -> None:
+        self.engine = engine
+        self._source = source
+        self._lease = lease
+        self.on_outbox: Callable[[list[Envelope]], None] = _nobody
+        self.on_intents: Callable[[list[intents.Due]], None] = _nobody
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[SqlTx]:
+        """Commits on leaving the block, rolls back when it raises."""
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+            tx = SqlTx(session, self._source)
+            yield tx
+            await session.flush()
+            if tx.outbox:
+                await outbox.write(session, tx.outbox, self._lease)
+            due = await intents.write(session, tx.intents, self._lease) if tx.intents else []
+            await session.commit()
+        if tx.outbox:
+            self.on_outbox(tx.outbox)
+        if due:
+            self.on_intents(due)
+
+
+def _nobody(_: Any) -> None:
+    pass
+
+
+def _any(column: Any, keys: list[Any]) -> Any:
+    """One array parameter whatever the number of keys, so that one prepared statement serves all."""
+    return any_(bindparam(None, keys, type_=sql.ARRAY(column.type)))

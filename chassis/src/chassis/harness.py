@@ -1,0 +1,121 @@
+"""The chassis in memory: real steps over dictionaries, for tests that need no server."""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from chassis.envelope import Envelope
+from chassis.event import Event, event_id
+from chassis.intents import Intents
+from chassis.steps import Steps
+from chassis.tx import Intent, key_of
+
+Row = TypeVar("Row")
+
+
+class Undeclared(AssertionError):
+    """A step said what it does not declare, so that topology and saga table would be wrong."""
+
+
+class MemoryTx:
+    """`Tx` over copies of a harness's rows; nothing is kept until the harness commits it."""
+
+    def __init__(self, rows: dict[tuple[type, Any], Any], now: datetime, envelope: Envelope | None) -> None:
+        self._committed = rows
+        self.rows: dict[tuple[type, Any], Any] = {}
+        self.now = now
+        self.envelope = envelope
+        self.said: list[Event] = []
+        self.intended: list[Intent] = []
+
+    async def get(self, row_type: type[Row], key: Any) -> Row | None:
+        found = await self.get_many(row_type, [key])
+        return found.get(key)
+
+    async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        found: dict[Any, Row] = {}
+        for key in keys:
+            slot = (row_type, key)
+            if slot not in self.rows and slot in self._committed:
+                self.rows[slot] = _copy(self._committed[slot])
+            if slot in self.rows:
+                found[key] = self.rows[slot]
+        return found
+
+    def add(self, row: Any) -> None:
+        slot = (type(row), key_of(row))
+        assert slot not in self._committed, f"{slot} exists"
+        self.rows[slot] = row
+
+    def publish(self, *events: Event) -> None:
+        self.said.extend(events)
+
+    def intend(self, *intents: Intent) -> None:
+        self.intended.extend(intents)
+
+
+class Harness:
+    """One service's steps with an inbox, rows, and what they said and intended, in order."""
+
+    def __init__(self, *steps: Steps, intents: Intents | None = None, now: datetime | None = None) -> None:
+        self._steps: Sequence[Steps] = steps
+        self._intents = intents
+        self.now = now or datetime(2026, 1, 1, tzinfo=UTC)
+        self.rows: dict[tuple[type, Any], Any] = {}
+        self.inbox: set[tuple[str, str]] = set()
+        self.said: list[Event] = []
+        self.intended: dict[str, Intent] = {}
+
+    def put(self, *rows: Any) -> None:
+        """Begin with these rows."""
+        for row in rows:
+            self.rows[type(row), key_of(row)] = row
+
+    def row(self, row_type: type[Row], key: Any) -> Row | None:
+        """The committed row with that key."""
+        found: Row | None = self.rows.get((row_type, key))
+        return found
+
+    async def hear(self, *events: Event) -> None:
+        """Deliver events, each its own transaction; an event heard before is a repeat."""
+        for event in events:
+            for steps in self._steps:
+                step = steps.find(event.type, event.version)
+                claim = (steps.queue, event_id(event))
+                if step is None or claim in self.inbox:
+                    continue
+                tx = MemoryTx(self.rows, self.now, self._envelope(event))
+                await step.run(event, tx)
+                self._commit(tx, step.name, step.says)
+                self.inbox.add(claim)
+
+    async def settle(self, kind: str, subject: UUID, outcome: Any) -> None:
+        """Let an intended call end with `outcome`. Raises `KeyError` when it was not intended."""
+        assert self._intents is not None
+        intent = self.intended[f"{kind}:{subject}"]
+        settlement = self._intents[kind]
+        tx = MemoryTx(self.rows, self.now, None)
+        await settlement.run(intent, outcome, tx)
+        del self.intended[intent.key]
+        self._commit(tx, kind, settlement.says)
+
+    def _commit(self, tx: MemoryTx, name: str, says: Sequence[type[Event]]) -> None:
+        for event in tx.said:
+            if type(event) not in says:
+                raise Undeclared(f"{name} says {event.type} and does not declare it")
+        self.rows.update(tx.rows)
+        self.said.extend(tx.said)
+        for intent in tx.intended:
+            self.intended.setdefault(intent.key, intent)
+
+    def _envelope(self, event: Event) -> Envelope:
+        data = event.model_dump_json().encode()
+        return Envelope(event_id(event), event.type, event.version, "harness", event.subject, self.now, data)
+
+
+def _copy(row: Any) -> Any:
+    """A dataclass of its own, without what an ORM may have hung on the original."""
+    return type(row)(**{f.name: deepcopy(getattr(row, f.name)) for f in fields(row)})

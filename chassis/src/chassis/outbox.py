@@ -1,0 +1,189 @@
+"""The outbox: what a transaction said, kept until the broker has confirmed it.
+
+A row is committed with the state that it tells of and leased to the process that wrote it, which
+publishes at once from memory and deletes what was confirmed. A row whose lease ran out, because its
+process died or the broker refused, is anybody's: the poll leases it anew.
+"""
+
+import asyncio
+from datetime import datetime
+
+import structlog
+from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from chassis.batching import next_batch
+from chassis.broker import Publisher
+from chassis.envelope import Envelope
+from chassis.event import Event, event_id
+
+log = structlog.get_logger()
+
+
+def table(metadata: MetaData) -> Table:
+    """`leased_until` says when a row that was not confirmed may be published by somebody else."""
+    moment = TIMESTAMP(timezone=True)
+    return Table(
+        "outbox",
+        metadata,
+        Column("message_id", Text, primary_key=True),
+        Column("position", BigInteger, Identity(), nullable=False),
+        Column("type", Text, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("subject", Uuid, nullable=False),
+        Column("time", moment, nullable=False),
+        Column("causation_id", Text),
+        Column("traceparent", Text),
+        Column("data", Text, nullable=False),
+        Column("leased_until", moment, nullable=False),
+    )
+
+
+def envelope(
+    event: Event, source: str, time: datetime, causation_id: str | None, traceparent: str | None
+) -> Envelope:
+    return Envelope(
+        id=event_id(event),
+        type=event.type,
+        version=event.version,
+        source=source,
+        subject=event.subject,
+        time=time,
+        data=event.model_dump_json().encode(),
+        causation_id=causation_id,
+        traceparent=traceparent,
+    )
+
+
+_WRITE = text("""
+    INSERT INTO outbox
+        (message_id, type, version, subject, time, causation_id, traceparent, data, leased_until)
+    SELECT *, now() + :lease * interval '1 second' FROM unnest(
+        CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:versions AS int[]),
+        CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]), CAST(:causes AS text[]), CAST(:traces AS text[]), CAST(:data AS text[]))
+    ON CONFLICT (message_id) DO NOTHING
+""")
+
+
+async def write(session: AsyncSession, said: list[Envelope], lease: float) -> None:
+    """Insert all that a transaction said in one statement. `lease` is in seconds."""
+    parameters = {
+        "ids": [e.id for e in said],
+        "types": [e.type for e in said],
+        "versions": [e.version for e in said],
+        "subjects": [e.subject for e in said],
+        "times": [e.time for e in said],
+        "causes": [e.causation_id for e in said],
+        "traces": [e.traceparent for e in said],
+        "data": [e.data.decode() for e in said],
+    }
+    await session.execute(_WRITE, {**parameters, "lease": lease})
+
+
+_LEASE = text("""
+    UPDATE outbox SET leased_until = now() + :lease * interval '1 second'
+    WHERE message_id IN (
+        SELECT message_id FROM outbox WHERE leased_until < now()
+        ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING message_id, type, version, subject, time, causation_id, traceparent, data
+""")
+
+# Losing this delete in a crash publishes a message again, which is what at-least-once means.
+_CONFIRMED = text("""
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    DELETE FROM outbox USING relaxed WHERE message_id = ANY(CAST(:ids AS text[]))
+""")
+
+
+class Relay:
+    """Publishes what was committed: woken with it after a commit, and polling for what was left over.
+
+    `exchange` is where events go; `poll`, `lease` and `linger` are seconds; `batch` is the most rows per
+    round, `linger` how long the first of them waits for others.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        publisher: Publisher,
+        source: str,
+        *,
+        exchange: str,
+        poll: float,
+        lease: float,
+        linger: float,
+        batch: int,
+    ) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._publisher = publisher
+        self._source = source
+        self._exchange = exchange
+        self._poll = poll
+        self._lease = lease
+        self._linger = linger
+        self._batch = batch
+        self._waiting: asyncio.Queue[Envelope] = asyncio.Queue()
+
+    def wake(self, said: list[Envelope]) -> None:
+        """Take up what this process has just committed."""
+        for one in said:
+            self._waiting.put_nowait(one)
+
+    async def run(self) -> None:
+        """Until cancelled. A round that fails is logged and its rows are found again by the poll."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forward())
+            group.create_task(self._recover())
+
+    async def drain(self) -> None:
+        """Publish what is still in memory; called when nothing new can come."""
+        while not self._waiting.empty():
+            await self._publish(await next_batch(self._waiting, self._batch, 0))
+
+    async def _forward(self) -> None:
+        while True:
+            await self._round(await next_batch(self._waiting, self._batch, self._linger))
+
+    async def _recover(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll)
+            try:
+                while left := await self._lease_left_over():
+                    await self._round(left)
+            except Exception:
+                log.exception("outbox poll failed")
+
+    async def _round(self, said: list[Envelope]) -> None:
+        try:
+            await self._publish(said)
+        except Exception:
+            log.exception("outbox round failed", rows=len(said))
+
+    async def _publish(self, said: list[Envelope]) -> None:
+        errors = await self._publisher.send(self._exchange, [(e.type, e.to_message()) for e in said])
+        confirmed = [e.id for e, error in zip(said, errors, strict=True) if error is None]
+        for e, error in zip(said, errors, strict=True):
+            if error is not None:
+                log.error("event not confirmed", message_id=e.id, error=repr(error))
+        if confirmed:
+            async with self._engine.connect() as connection:
+                await connection.execute(_CONFIRMED, {"ids": confirmed})
+
+    async def _lease_left_over(self) -> list[Envelope]:
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_LEASE, {"lease": self._lease, "limit": self._batch})
+            return [
+                Envelope(
+                    id=row.message_id,
+                    type=row.type,
+                    version=row.version,
+                    source=self._source,
+                    subject=row.subject,
+                    time=row.time,
+                    data=row.data.encode(),
+                    causation_id=row.causation_id,
+                    traceparent=row.traceparent,
+                )
+                for row in rows
+            ]

@@ -1,0 +1,55 @@
+"""`serve order.main [--role api|worker|all]`: run one service."""
+
+import argparse
+import asyncio
+import importlib
+import sys
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from chassis.service import Service
+from chassis.settings import load
+from chassis.telemetry import configure_logging
+
+
+class Server(uvicorn.Server):
+    """Tells the application that shutdown has begun, so that open streams end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        app = self.config.app
+        if isinstance(app, FastAPI):
+            app.state.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def main() -> None:
+    """Exits with 0 after a graceful stop, 78 on bad settings, 1 when it could not start or a task died."""
+    parser = argparse.ArgumentParser(prog="serve", description=__doc__)
+    parser.add_argument("module", help="where the service is declared, for example order.main")
+    parser.add_argument("--role", choices=["all", "api", "worker"])
+    arguments = parser.parse_args()
+    service: Service[Any] = importlib.import_module(arguments.module).service
+    settings = load(service.settings)
+    if arguments.role:
+        settings = settings.model_copy(update={"role": arguments.role})
+    configure_logging(service.name, settings.log_level)
+    app = service.app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.shutdown_grace),
+        timeout_keep_alive=65,
+    )
+    server = Server(config)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve())
+    sys.exit(0 if server.started and not app.state.worker.failed else 1)

@@ -1,0 +1,116 @@
+"""A service, declared: what it is called, is told, hears and says; the rest is the same everywhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from fastapi import APIRouter, FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import database, problems
+from chassis.health import health_routes
+from chassis.identity import TokenVerifier
+from chassis.intents import Call
+from chassis.periodic import Periodic
+from chassis.settings import ServiceSettings
+from chassis.topology import Participant
+from chassis.tracing import Trace
+from chassis.worker import Worker
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+@dataclass(frozen=True)
+class Chassis:
+    """What a service builds upon. `stopping` is set when shutdown begins, for streams to end on."""
+
+    engine: AsyncEngine
+    transactions: database.Transactions
+    verifier: TokenVerifier
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a service is made of: `state` is what its routes ask for by name (see `part`), `call` makes
+    its intended remote calls, `periodic` runs in workers, `closing` is awaited at the end."""
+
+    routers: Sequence[APIRouter] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+    call: Call | None = None
+    periodic: Sequence[Periodic] = ()
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
+
+
+def part(name: str) -> Callable[[Request], Any]:
+    """A FastAPI dependency: the part that `build` gave under that name."""
+
+    async def get(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return get
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """A service's declaration; `app` makes it run."""
+
+    participant: Participant
+    settings: type[S]
+    build: Callable[[S, Chassis], Parts]
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.participant.name
+
+    def app(self, settings: S) -> FastAPI:
+        """The ASGI application: HTTP in `api`, consumers and relay in `worker`, both in `all`."""
+        engine = database.connect(
+            settings.database_url,
+            pool_size=settings.pool_size,
+            statement_timeout=settings.database_timeout,
+        )
+        relays_itself = settings.role != "api"
+        transactions = database.Transactions(engine, self.name, lease=settings.lease if relays_itself else 0)
+        verifier = TokenVerifier(settings.jwks_url, settings.token_issuer, settings.token_audience)
+        chassis = Chassis(engine, transactions, verifier)
+        parts = self.build(settings, chassis)
+        worker = Worker(self.participant, settings, transactions, parts.call, parts.periodic)
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            if relays_itself:
+                await worker.start()
+            yield
+            chassis.stopping.set()
+            await worker.stop()
+            for close in parts.closing:
+                await close()
+            await verifier.aclose()
+            await engine.dispose()
+
+        app = FastAPI(
+            title=self.name,
+            description=self.description,
+            version="1",
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            servers=[{"url": "/"}],
+        )
+        app.state.verifier = verifier
+        app.state.stopping = chassis.stopping
+        app.state.worker = worker
+        for name, value in parts.state.items():
+            setattr(app.state, name, value)
+        app.include_router(health_routes(engine, worker if relays_itself else None))
+        if settings.role != "worker":
+            for router in parts.routers:
+                app.include_router(router)
+        problems.install(app)
+        app.add_middleware(problems.LimitBody, max_bytes=settings.max_body_bytes)
+        app.add_middleware(Trace)
+        return app

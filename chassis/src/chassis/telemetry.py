@@ -1,0 +1,63 @@
+"""JSON logs that carry the subject and the trace, bound once per message or request."""
+
+import logging
+import os
+import sys
+from contextvars import ContextVar
+
+import orjson
+import structlog
+
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+def configure_logging(service: str, level: str) -> None:
+    """One JSON object a line on standard output: time, level, service, event, bound ids."""
+    structlog.configure(
+        cache_logger_on_first_use=True,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format=_STDLIB_FORMAT, force=True)
+
+
+_STDLIB_FORMAT = (
+    '{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s","timestamp":"%(asctime)s"}'
+)
+
+
+def _dumps(value: object, **_: object) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+def current_traceparent() -> str | None:
+    """The W3C `traceparent` of the message or request at hand."""
+    return _traceparent.get()
+
+
+def continue_trace(traceparent: str | None) -> str:
+    """Take the caller's trace up as a child, or begin one. Returns the new `traceparent` and binds it.
+
+    Source: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+    """
+    span = os.urandom(8).hex()
+    if traceparent is not None and len(traceparent) == 55 and traceparent[:3] == "00-":
+        current = f"{traceparent[:36]}{span}{traceparent[52:]}"
+    else:
+        current = f"00-{os.urandom(16).hex()}-{span}-01"
+    _traceparent.set(current)
+    structlog.contextvars.bind_contextvars(trace_id=current[3:35])
+    return current
+
+
+def bind_subject(subject: object) -> None:
+    """Name in every log line what the work is about."""
+    structlog.contextvars.bind_contextvars(subject=str(subject))

@@ -1,0 +1,163 @@
+"""The part of a service that listens: consumers, relay, intended calls, periodic sweeps.
+
+It starts with what it needs in place or not at all, dies loudly when one of its tasks dies, and stops in
+the order that loses nothing: take nothing new, finish what is in hand, publish what was said, close.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractRobustConnection
+
+from chassis import inbox
+from chassis.broker import Publisher, connect
+from chassis.consumer import Consumer
+from chassis.database import Transactions
+from chassis.intents import Call
+from chassis.outbox import Relay
+from chassis.periodic import Periodic
+from chassis.runner import IntentRunner
+from chassis.settings import ServiceSettings
+from chassis.topology import EVENTS_EXCHANGE, Participant
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Runs a participant. `failed` tells afterwards whether a task ended that must not."""
+
+    def __init__(
+        self,
+        participant: Participant,
+        settings: ServiceSettings,
+        transactions: Transactions,
+        call: Call | None,
+        periodic: Sequence[Periodic],
+    ) -> None:
+        self._participant = participant
+        self._settings = settings
+        self._transactions = transactions
+        self._call = call
+        self._periodic = periodic
+        self._connections: list[AbstractRobustConnection] = []
+        self._consumers: list[Consumer] = []
+        self._runner: IntentRunner | None = None
+        self._relay: Relay | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether both connections to the broker are up."""
+        return bool(self._connections) and all(c.connected.is_set() for c in self._connections)
+
+    async def start(self) -> None:
+        """Connect, check the topology, begin. Raises when the broker or a queue is missing."""
+        publisher = await self._connect()
+        if self._participant.intents is not None and self._call is not None:
+            self._runner = self._intent_runner(self._call)
+            self._transactions.on_intents = self._runner.wake
+            self._spawn(self._runner.run(), "intents")
+        self._relay = self._outbox_relay(publisher)
+        self._transactions.on_outbox = self._relay.wake
+        self._spawn(self._relay.run(), "relay")
+        for consumer in self._consumers:
+            await consumer.start()
+            self._spawn(consumer.run(), "consumer")
+        for periodic in (*self._periodic, self._forget_inbox()):
+            self._spawn(periodic.run(), periodic.name)
+
+    async def stop(self) -> None:
+        """Within about the grace period; what did not finish is redelivered or found by a poll."""
+        for consumer in self._consumers:
+            await consumer.stop(self._settings.shutdown_grace)
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError, Exception):  # logged when it ended
+                await task
+        try:
+            async with asyncio.timeout(self._settings.shutdown_grace):
+                if self._runner is not None:
+                    await self._runner.drain()
+                if self._relay is not None:
+                    await self._relay.drain()
+        except Exception:
+            log.exception("stopped with rows left: a poll finds them")
+        for connection in self._connections:
+            await connection.close()
+
+    async def _connect(self) -> Publisher:
+        settings, name = self._settings, self._participant.name
+        publishing = await connect(settings.amqp_url, f"{name} publishes", timeout=settings.broker_timeout)
+        self._connections.append(publishing)
+        publisher = Publisher(publishing, window=settings.publish_window, timeout=settings.broker_timeout)
+        await publisher.check(EVENTS_EXCHANGE)
+        if self._participant.steps:
+            consuming = await connect(settings.amqp_url, f"{name} consumes", timeout=settings.broker_timeout)
+            self._connections.append(consuming)
+            self._consumers = [
+                Consumer(
+                    consuming,
+                    publisher,
+                    self._transactions,
+                    steps,
+                    service=name,
+                    batch=settings.consume_batch,
+                    linger=settings.consume_linger,
+                )
+                for steps in self._participant.steps
+            ]
+        return publisher
+
+    def _intent_runner(self, call: Call) -> IntentRunner:
+        assert self._participant.intents is not None
+        return IntentRunner(
+            self._transactions,
+            self._participant.intents,
+            call,
+            poll=self._settings.outbox_poll,
+            lease=self._settings.lease,
+            linger=self._settings.consume_linger,
+            batch=self._settings.consume_batch,
+            concurrency=self._settings.intent_concurrency,
+            longest_delay=self._settings.intent_longest_delay,
+        )
+
+    def _outbox_relay(self, publisher: Publisher) -> Relay:
+        return Relay(
+            self._transactions.engine,
+            publisher,
+            self._participant.name,
+            exchange=EVENTS_EXCHANGE,
+            poll=self._settings.outbox_poll,
+            lease=self._settings.lease,
+            linger=self._settings.consume_linger,
+            batch=self._settings.publish_window,
+        )
+
+    def _forget_inbox(self) -> Periodic:
+        keep = timedelta(days=self._settings.inbox_keep_days)
+
+        async def forget() -> None:
+            await inbox.forget(self._transactions.engine, keep)
+
+        return Periodic("forget inbox", 60, forget)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        self.failed = True
+        log.critical("a task ended, stopping", task=task.get_name(), exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,95 @@
+"""What is said of an order: created, paid, cancelled."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.event import Event
+from contracts.money import MinorUnits, Money
+
+CancelReason = Literal["out_of_stock", "payment_declined", "shopper", "expired"]
+Sku = Annotated[str, Field(min_length=1, max_length=32, description="The product's stock code.")]
+Quantity = Annotated[int, Field(ge=1, description="Pieces.")]
+Contact = Annotated[
+    str | None,
+    Field(
+        description="The shopper's e-mail address, sealed (Fernet) so that only the service that writes"
+        " mail can open it: it never lies readable in a queue, a log or a dead letter."
+    ),
+]
+
+
+class Line(BaseModel):
+    """One product of an order at the price it was sold for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sku: Sku
+    name: Annotated[str, Field(description="The product's name at the time of checkout.")]
+    quantity: Quantity
+    unit_price: Annotated[MinorUnits, Field(description="Price of one piece, in the order's currency.")]
+
+
+class ShortLine(BaseModel):
+    """A line that could not be reserved."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sku: Sku
+    wanted: Quantity
+    available: Annotated[int, Field(ge=0, description="Pieces on hand when it was tried.")]
+
+
+class AboutOrder(Event):
+    """An event whose subject is an order."""
+
+    order_id: Annotated[UUID, Field(description="The order; also the CloudEvents subject.")]
+
+    @property
+    def subject(self) -> UUID:
+        return self.order_id
+
+
+class OrderSnapshot(AboutOrder):
+    """What neighbours need of the order to act without asking for it."""
+
+    shopper_id: Annotated[UUID, Field(description="The account or guest who ordered.")]
+    contact: Contact = None
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, description="One per product.")]
+    total: Annotated[Money, Field(description="Sum of quantity times unit price over the lines.")]
+
+
+class OrderCreated(OrderSnapshot):
+    """A checkout was accepted: reserve its stock, hold its money."""
+
+    type: ClassVar[str] = "order.created"
+    said_by: ClassVar[str] = "order"
+
+    payment_method: Annotated[
+        str, Field(description="The provider's token for how to pay (`pm_card_visa`); never a card number.")
+    ]
+    deadline: Annotated[datetime, Field(description="When a pending order expires, UTC.")]
+
+
+class OrderPaid(OrderSnapshot):
+    """The money was captured: the saga's pivot. Nothing that follows can fail for good."""
+
+    type: ClassVar[str] = "order.paid"
+    said_by: ClassVar[str] = "payment"
+
+    payment_id: Annotated[str, Field(description="The provider's id of the captured payment.")]
+
+
+class OrderCancelled(OrderSnapshot):
+    """The order is off: whoever did something for it undoes it, whoever has not yet refuses to."""
+
+    type: ClassVar[str] = "order.cancelled"
+    said_by: ClassVar[str] = "order"
+
+    reason: Annotated[CancelReason, Field(description="Why the order ended.")]
+    was_paid: Annotated[bool, Field(description="Whether order had heard of the capture when it cancelled.")]
+    short: Annotated[
+        tuple[ShortLine, ...], Field(description="The lines that were missing, when out of stock.")
+    ] = ()

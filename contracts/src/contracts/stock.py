@@ -1,0 +1,34 @@
+"""What product says of an order's stock."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from contracts.order import AboutOrder, ShortLine
+
+
+class StockReserved(AboutOrder):
+    """Every line of the order is held for it."""
+
+    type: ClassVar[str] = "stock.reserved"
+    said_by: ClassVar[str] = "product"
+
+
+class StockRejected(AboutOrder):
+    """At least one line could not be held, so none is."""
+
+    type: ClassVar[str] = "stock.rejected"
+    said_by: ClassVar[str] = "product"
+
+    short: Annotated[tuple[ShortLine, ...], Field(min_length=1, description="The lines that were short.")]
+
+
+class StockReleased(AboutOrder):
+    """What was held or sold for a cancelled order is on hand again."""
+
+    type: ClassVar[str] = "stock.released"
+    said_by: ClassVar[str] = "product"
+
+    restocked: Annotated[
+        bool, Field(description="True when it had been sold already, false when only reserved.")
+    ]
