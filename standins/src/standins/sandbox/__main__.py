@@ -1,0 +1,50 @@
+"""`python -m standins.sandbox`: serves the sandbox until it is told to stop."""
+
+import gc
+import sys
+
+import uvicorn
+
+from standins.sandbox.app import Sandbox
+from standins.sandbox.book import Book
+from standins.sandbox.counter import Counter
+from standins.sandbox.courier import Courier
+from standins.sandbox.journal import Journal, Unreadable
+from standins.sandbox.protocol import BreakableProtocol
+from standins.sandbox.settings import Misconfigured, Settings, from_environment
+
+SHUTDOWN = 3
+
+
+def build(settings: Settings) -> uvicorn.Server:
+    """Rebuilds the state from the journal and returns the server, not yet started. Raises Unreadable."""
+    book = Book(Journal(settings.journal), most_pending=settings.webhook_queue)
+    courier = Courier(settings, book)
+    app = Sandbox(settings, book, courier, Counter(settings, book, courier))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=BreakableProtocol,
+        ws="none",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=SHUTDOWN,
+    )
+    return uvicorn.Server(config)
+
+
+def main() -> None:
+    try:
+        server = build(from_environment())
+    except (Misconfigured, Unreadable, OSError) as problem:
+        sys.exit(f"sandbox: {problem}")
+    # Payments live for ever: collecting them again and again would cost more than serving them.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The sandbox as an ASGI application, without a framework: it runs on the cores that are being measured."""
+
+import hmac
+import os
+
+from starlette.types import Receive, Scope, Send
+
+from standins.sandbox import control, forms, operations, queries
+from standins.sandbox.book import Book
+from standins.sandbox.counter import Counter, Operation
+from standins.sandbox.courier import Courier
+from standins.sandbox.errors import INVALID, Refusal
+from standins.sandbox.exchange import Exchange
+from standins.sandbox.settings import Settings
+
+# An empty step stands for a name.
+POSTS: dict[tuple[str, ...], Operation] = {
+    ("payment_intents",): operations.create,
+    ("payment_intents", "", "confirm"): operations.confirm,
+    ("payment_intents", "", "capture"): operations.capture,
+    ("payment_intents", "", "cancel"): operations.cancel,
+    ("refunds",): operations.refund,
+}
+GETS: dict[tuple[str, ...], queries.Query] = {
+    ("payment_intents",): queries.intents,
+    ("payment_intents", "search"): queries.search,
+    ("payment_intents", ""): queries.intent,
+    ("refunds",): queries.refunds,
+    ("refunds", ""): queries.refund,
+    ("charges", ""): queries.charge,
+    ("balance",): queries.balance,
+}
+
+
+class Sandbox:
+    def __init__(self, settings: Settings, book: Book, courier: Courier, counter: Counter) -> None:
+        self._settings, self._book, self._courier, self._counter = settings, book, courier, counter
+        self._secret = settings.api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Exchange(scope, receive, send, self._settings))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._courier.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._courier.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, exchange: Exchange) -> None:
+        if not exchange.path.startswith("/v1/"):
+            await control.serve(exchange, self._book, self._courier)
+            return
+        exchange.tag(f"req_{os.urandom(7).hex()}")
+        try:
+            self._authenticate(exchange)
+            await self._dispatch(exchange)
+        except Refusal as refusal:
+            await exchange.refuse(refusal)
+
+    def _authenticate(self, exchange: Exchange) -> None:
+        scheme, _, given = exchange.headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not given:
+            message = "You did not provide an API key. Send it as 'Authorization: Bearer YOUR_SECRET_KEY'."
+            raise Refusal(message, status=401)
+        if not hmac.compare_digest(given, self._secret):
+            shown = given[:7].decode("ascii", "replace")
+            raise Refusal(f"Invalid API Key provided: {shown}****", status=401)
+
+    async def _dispatch(self, exchange: Exchange) -> None:
+        steps = tuple(exchange.path.removeprefix("/v1/").removesuffix("/").split("/"))
+        name = steps[1] if len(steps) > 1 else ""
+        pattern = (steps[0], "", *steps[2:]) if name else steps
+        if exchange.method == "POST" and pattern in POSTS:
+            await self._counter.serve(exchange, POSTS[pattern], name)
+        elif exchange.method == "GET" and (query := GETS.get(steps) or GETS.get(pattern)):
+            form = forms.nest(forms.read_form(exchange.query))
+            await self._counter.look(exchange, query(self._book, form, name))
+        else:
+            message = f"Unrecognized request URL ({exchange.method}: {exchange.path}) in this sandbox."
+            raise Refusal(message, status=404, kind=INVALID)

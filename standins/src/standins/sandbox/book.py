@@ -1,0 +1,99 @@
+"""Everything the sandbox knows: payments, refunds, idempotency keys and the events still to be delivered."""
+
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from standins.sandbox.change import Change, Event, from_journal
+from standins.sandbox.faults import FaultPlan
+from standins.sandbox.idempotency import Keys
+from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.journal import Journal
+
+
+@dataclass(slots=True)
+class Balance:
+    """Money moved in one currency, counted move by move; the ledger holds it against the payments' sums."""
+
+    captured: int = 0
+    refunded: int = 0
+
+
+class Book:
+    def __init__(self, journal: Journal, *, most_pending: int) -> None:
+        self.intents: dict[str, Intent] = {}
+        self.charges: dict[str, str] = {}
+        self.refunds: dict[str, Refund] = {}
+        self.refunds_of: defaultdict[str, list[Refund]] = defaultdict(list)
+        self.intents_of: defaultdict[str, list[str]] = defaultdict(list)
+        self.balance: defaultdict[str, Balance] = defaultdict(Balance)
+        self.keys = Keys()
+        self.faults = FaultPlan()
+        self.webhooks: dict[str, Any] = {}
+        self.pending: OrderedDict[str, tuple[Event, Change]] = OrderedDict()
+        self.overflowed = 0
+        self._most_pending = most_pending
+        self._journal = journal
+        for entry in journal.read():
+            self._restore(entry)
+
+    def commit(self, change: Change) -> None:
+        self._journal.append({"change": change})
+        self._apply(change)
+
+    def delivered(self, events: list[str]) -> None:
+        self._journal.append({"delivered": events})
+        self._settle(events)
+
+    def save_faults(self) -> None:
+        self._journal.append({"faults": self.faults.as_json()})
+
+    def fire(self, tally: str) -> None:
+        self._journal.append({"fired": tally})
+        self.faults.fire(tally)
+
+    def save_webhooks(self, settings: dict[str, Any]) -> None:
+        self._journal.append({"webhooks": settings})
+        self.webhooks = settings
+
+    def _apply(self, change: Change) -> None:
+        intent = change.intent
+        before = self.intents.get(intent.id)
+        if before is None and intent.order_id:
+            self.intents_of[intent.order_id].append(intent.id)
+        self.intents[intent.id] = intent
+        balance = self.balance[intent.currency]
+        balance.captured += intent.captured - (before.captured if before else 0)
+        balance.refunded += change.refund.amount if change.refund else 0
+        if intent.charge:
+            self.charges[intent.charge] = intent.id
+        if change.refund:
+            self.refunds[change.refund.id] = change.refund
+            self.refunds_of[intent.id].append(change.refund)
+        if change.key:
+            self.keys.store(change.key, change)
+        if change.event:
+            self._expect(change.event, change)
+
+    def _expect(self, event: Event, change: Change) -> None:
+        if len(self.pending) >= self._most_pending:
+            # As a provider gives up on a receiver: the oldest is lost, and the ledger says how many were.
+            self.pending.popitem(last=False)
+            self.overflowed += 1
+        self.pending[event.id] = (event, change)
+
+    def _settle(self, events: list[str]) -> None:
+        for event in events:
+            self.pending.pop(event, None)
+
+    def _restore(self, entry: dict[str, Any]) -> None:
+        if "change" in entry:
+            self._apply(from_journal(entry["change"]))
+        elif "delivered" in entry:
+            self._settle(entry["delivered"])
+        elif "faults" in entry:
+            self.faults.restore(entry["faults"])
+        elif "fired" in entry:
+            self.faults.fire(entry["fired"])
+        elif "webhooks" in entry:
+            self.webhooks = entry["webhooks"]

@@ -1,0 +1,101 @@
+"""The sandbox's own side: faults, webhook delivery and the ledger. None of it exists at the real provider."""
+
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from standins.sandbox import cards
+from standins.sandbox.book import Book
+from standins.sandbox.courier import Courier, Delivery
+from standins.sandbox.errors import Refusal
+from standins.sandbox.exchange import Exchange
+from standins.sandbox.faults import KINDS, OPERATIONS, Fault
+from standins.sandbox.ledger import ledger
+
+PROBLEM = b"application/problem+json"
+DECLINABLE = ("authorize", "capture")
+
+
+async def serve(exchange: Exchange, book: Book, courier: Courier) -> None:
+    try:
+        await exchange.answer(200, await _reply(exchange, book, courier))
+    except Refusal as refusal:
+        problem = {"type": "about:blank", "status": refusal.status, "detail": str(refusal)}
+        await exchange.answer(refusal.status, problem, media=PROBLEM)
+
+
+async def _reply(exchange: Exchange, book: Book, courier: Courier) -> dict[str, Any]:
+    match exchange.method, exchange.path:
+        case "GET", "/healthz":
+            return {"status": "ok"}
+        case "GET", "/_sandbox/ledger":
+            return ledger(book, parse_qs(exchange.query.decode("latin-1")).get("order_id", [None])[0])
+        case "POST", "/_sandbox/faults":
+            book.faults.faults.append(_fault(await _json(exchange)))
+            book.save_faults()
+        case "DELETE", "/_sandbox/faults":
+            book.faults.faults.clear()
+            book.save_faults()
+        case "POST", "/_sandbox/webhooks":
+            courier.travel(_delivery(await _json(exchange)))
+            book.save_webhooks(asdict(courier.delivery))
+        case "GET", "/_sandbox/faults" | "/_sandbox/webhooks":
+            pass
+        case _:
+            raise Refusal(f"The sandbox has no {exchange.method} {exchange.path}", status=404)
+    if exchange.path == "/_sandbox/faults":
+        return {"faults": book.faults.as_json()}
+    return asdict(courier.delivery) | {"pending": len(book.pending), "lost": book.overflowed}
+
+
+async def _json(exchange: Exchange) -> dict[str, Any]:
+    try:
+        given = orjson.loads(await exchange.body() or b"{}")
+    except orjson.JSONDecodeError as problem:
+        raise Refusal(f"Send a JSON object: {problem}") from problem
+    if not isinstance(given, dict):
+        raise Refusal("Send a JSON object")
+    return given
+
+
+def _fault(given: dict[str, Any]) -> Fault:
+    try:
+        fault = Fault(**given)
+    except TypeError as problem:
+        raise Refusal(f"A fault has {', '.join(Fault.__dataclass_fields__)}: {problem}") from problem
+    if fault.operation not in OPERATIONS:
+        raise Refusal(f"operation must be one of {', '.join(OPERATIONS)}")
+    if fault.kind not in KINDS:
+        raise Refusal(f"kind must be one of {', '.join(KINDS)}")
+    if fault.kind == "decline" and fault.operation not in DECLINABLE:
+        raise Refusal(f"only {' and '.join(DECLINABLE)} can be declined")
+    if fault.decline not in cards.DECLINES:
+        raise Refusal(f"decline must be one of {', '.join(cards.DECLINES)}")
+    if fault.count is not None:
+        _within("count", fault.count, int, 1, 1_000_000)
+    if fault.seconds is not None:
+        _within("seconds", fault.seconds, (int, float), 0, 600)
+    _within("probability", fault.probability, (int, float), 0, 1)
+    _within("seed", fault.seed, int, 0, 2**63)
+    return fault
+
+
+def _delivery(given: dict[str, Any]) -> Delivery:
+    try:
+        delivery = Delivery(**given)
+    except TypeError as problem:
+        raise Refusal(
+            f"Webhook delivery has {', '.join(Delivery.__dataclass_fields__)}: {problem}"
+        ) from problem
+    _within("copies", delivery.copies, int, 1, 10)
+    _within("reorder", delivery.reorder, int, 0, 1000)
+    _within("delay", delivery.delay, (int, float), 0, 600)
+    _within("seed", delivery.seed, int, 0, 2**63)
+    return delivery
+
+
+def _within(name: str, value: object, kind: type | tuple[type, ...], least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:  # type: ignore[operator]
+        raise Refusal(f"{name} must be a number from {least} to {most}")

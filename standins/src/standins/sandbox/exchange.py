@@ -1,0 +1,76 @@
+"""One request and its answer, or the lack of one."""
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from standins.sandbox.errors import Refusal
+from standins.sandbox.protocol import EXTENSION
+from standins.sandbox.settings import Settings
+
+JSON = b"application/json"
+Header = tuple[bytes, bytes]
+
+
+class Exchange:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._disconnect: Callable[[], None] = scope["extensions"][EXTENSION]
+        self._receive, self._send, self._settings = receive, send, settings
+        self.request = ""
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.headers.get(b"idempotency-key", b"").decode("latin-1") or None
+
+    def tag(self, request: str) -> None:
+        """Gives the request the id that its answer carries."""
+        self.request = request
+
+    async def body(self) -> bytes:
+        """The whole body. Raises Refusal when it is too long or too slow."""
+        if int(self.headers.get(b"content-length", b"0")) > self._settings.body_limit:
+            raise self._too_long()
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._settings.body_timeout):
+                while True:
+                    message = await self._receive()
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > self._settings.body_limit:
+                        raise self._too_long()
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError as problem:
+            raise Refusal("The request body did not arrive in time.", status=408) from problem
+
+    async def answer(self, status: int, content: object, *headers: Header, media: bytes = JSON) -> None:
+        body = orjson.dumps(content)
+        sent = [(b"content-type", media), (b"content-length", str(len(body)).encode()), *headers]
+        if self.request:
+            sent.append((b"request-id", self.request.encode()))
+        await self._send({"type": "http.response.start", "status": status, "headers": sent})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, refusal: Refusal) -> None:
+        # What is left of a body that was not read would be taken for the next request.
+        close = [(b"connection", b"close")] if refusal.status in (408, 413) else []
+        await self.answer(refusal.status, {"error": refusal.error}, *close)
+
+    async def break_off(self, after: float) -> None:
+        """Never answers: waits till the client leaves, or for `after` seconds, then closes the connection."""
+        try:
+            async with asyncio.timeout(after):
+                await self._receive()
+        except TimeoutError:
+            self._disconnect()
+            await self._receive()
+
+    def _too_long(self) -> Refusal:
+        return Refusal(f"The request body is longer than {self._settings.body_limit} bytes.", status=413)

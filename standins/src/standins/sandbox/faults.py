@@ -1,0 +1,72 @@
+"""What is to go wrong: a plan for every call of an operation, or a card's fault for one order.
+
+A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows the effect,
+once. (Stripe may store its own 500s too. Here the effect wins: a provider that answers "failed" for
+ever about money that it took could not be reconciled.) A fault `…_before` leaves no trace, and the key free.
+"""
+
+import random
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+OPERATIONS = ("authorize", "capture", "cancel", "refund", "retrieve", "any")
+KINDS = ("timeout_after", "disconnect_after", "error_after", "error_before", "slow", "decline")
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong. `count`: how many requests it still hits (None: all that the odds choose);
+    `seconds`: how long a slow answer takes (None: as the sandbox is set); `decline`: a name in DECLINES."""
+
+    operation: str
+    kind: str
+    count: int | None = None
+    probability: float = 1.0
+    seed: int = 0
+    seconds: float | None = None
+    decline: str = "chargeDeclined"
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.seed)
+
+    def concerns(self, operation: str, *, replay: bool) -> bool:
+        if replay and self.kind == "decline":
+            return False
+        return self.operation in (operation, "any")
+
+    def hits(self) -> bool:
+        if self.count == 0 or (self.probability < 1 and self._dice.random() >= self.probability):
+            return False
+        if self.count is not None:
+            self.count -= 1
+        return True
+
+
+@dataclass
+class FaultPlan:
+    """The faults in force. Counts survive a restart; the dice of a probability start again from the seed."""
+
+    faults: list[Fault] = field(default_factory=list)
+    fired: dict[str, int] = field(default_factory=dict)
+
+    def planned(self, operation: str, *, replay: bool) -> Fault | None:
+        """The first fault of the plan that hits this request; its count goes down."""
+        for fault in self.faults:
+            if fault.concerns(operation, replay=replay) and fault.hits():
+                return fault
+        return None
+
+    def tied(self, fault: Fault | None, operation: str, tally: str, *, replay: bool) -> bool:
+        """Whether a card's fault hits: it is for this operation, and has not hit this order often enough."""
+        if fault is None or not fault.concerns(operation, replay=replay):
+            return False
+        return self.fired.get(tally, 0) < (fault.count or 1)
+
+    def fire(self, tally: str) -> None:
+        self.fired[tally] = self.fired.get(tally, 0) + 1
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [asdict(fault) for fault in self.faults]
+
+    def restore(self, saved: list[dict[str, Any]]) -> None:
+        self.faults = [Fault(**fault) for fault in saved]

@@ -1,0 +1,111 @@
+"""PaymentIntents and refunds, and the rules that Stripe puts on what may become of them."""
+
+from dataclasses import dataclass, field, replace
+
+from standins.sandbox.errors import Refusal, unexpected_state
+
+CANCELABLE = (
+    "requires_payment_method",
+    "requires_capture",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
+)
+CONFIRMABLE = ("requires_payment_method", "requires_confirmation")
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    id: str
+    intent: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
+    reason: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One payment, at one moment; every move gives a new one. Amounts are minor units of `currency`."""
+
+    id: str
+    amount: int
+    currency: str
+    capture_method: str
+    created: int
+    metadata: dict[str, str] = field(default_factory=dict)
+    description: str | None = None
+    status: str = "requires_payment_method"
+    card: str | None = None
+    charge: str | None = None
+    captured: int = 0
+    refunded: int = 0
+    decline: str | None = None
+    canceled_at: int | None = None
+    cancellation_reason: str | None = None
+
+    @property
+    def order_id(self) -> str | None:
+        return self.metadata.get("order_id")
+
+    @property
+    def capturable(self) -> int:
+        return self.amount if self.status == "requires_capture" else 0
+
+    def confirm(self, card: str | None, decline: str | None, charge: str) -> "Intent":
+        """Hold the money (or take it, when the capture is automatic), or note the decline."""
+        if self.status not in CONFIRMABLE:
+            raise unexpected_state(
+                f"You cannot confirm this PaymentIntent because it has a status of {self.status}. Only "
+                "a PaymentIntent with one of the following statuses may be confirmed: "
+                f"{', '.join(CONFIRMABLE)}."
+            )
+        card = card or self.card
+        if card is None:
+            raise unexpected_state(
+                "You cannot confirm this PaymentIntent because it's missing a payment method."
+            )
+        if decline:
+            return replace(self, status="requires_payment_method", card=None, charge=charge, decline=decline)
+        held = replace(self, status="requires_capture", card=card, charge=charge, decline=None)
+        return held if self.capture_method == "manual" else held.capture(None)
+
+    def capture(self, amount: int | None) -> "Intent":
+        if self.status == "succeeded":
+            raise unexpected_state(
+                "This PaymentIntent could not be captured because it has already been captured."
+            )
+        if self.status != "requires_capture":
+            raise unexpected_state(
+                f"This PaymentIntent could not be captured because it has a status of {self.status}. "
+                "Only a PaymentIntent with one of the following statuses may be captured: requires_capture."
+            )
+        if amount is not None and amount > self.amount:
+            message = (
+                f"The amount to capture ({amount}) is greater than the amount capturable ({self.amount})."
+            )
+            raise Refusal(message, code="amount_too_large", param="amount_to_capture", executed=True)
+        return replace(self, status="succeeded", captured=self.amount if amount is None else amount)
+
+    def cancel(self, reason: str | None, now: int) -> "Intent":
+        if self.status not in CANCELABLE:
+            raise unexpected_state(
+                f"You cannot cancel this PaymentIntent because it has a status of {self.status}. Only a "
+                f"PaymentIntent with one of the following statuses may be canceled: {', '.join(CANCELABLE)}."
+            )
+        return replace(self, status="canceled", canceled_at=now, cancellation_reason=reason)
+
+    def refund(self, amount: int | None) -> "Intent":
+        left = self.captured - self.refunded
+        if not self.captured:
+            message = f"This PaymentIntent ({self.id}) does not have a successful charge to refund."
+            raise Refusal(message, executed=True)
+        if left == 0:
+            message = f"Charge {self.charge} has already been refunded."
+            raise Refusal(message, code="charge_already_refunded", executed=True)
+        if amount is not None and amount > left:
+            message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+            raise Refusal(message, param="amount", executed=True)
+        return replace(self, refunded=self.refunded + (left if amount is None else amount))

@@ -1,0 +1,72 @@
+"""What the outside witness reads: every payment and what became of it, and whether the books agree."""
+
+from collections import defaultdict
+from typing import Any
+
+from standins.sandbox.book import Book
+from standins.sandbox.intents import Intent
+
+
+def ledger(book: Book, order_id: str | None) -> dict[str, Any]:
+    """All payments, or those of one order, with sums by currency and the orders that look wrong."""
+    if order_id is None:
+        intents = list(book.intents.values())
+    else:
+        intents = [book.intents[name] for name in book.intents_of.get(order_id, [])]
+    return {
+        "payments": [_payment(book, intent) for intent in intents],
+        "totals": _totals(intents),
+        "orders_with_several_intents": _orders(intents, least=2),
+        "orders_charged_twice": _orders([one for one in intents if one.captured], least=2),
+        "balanced": _balanced(book),
+        "webhooks": {"pending": len(book.pending), "lost": book.overflowed},
+    }
+
+
+def _payment(book: Book, intent: Intent) -> dict[str, Any]:
+    return {
+        "id": intent.id,
+        "order_id": intent.order_id,
+        "amount": intent.amount,
+        "currency": intent.currency,
+        "status": intent.status,
+        "card": intent.card,
+        "declined": intent.decline,
+        "authorized": intent.amount if intent.status in ("requires_capture", "succeeded") else 0,
+        "captured": intent.captured,
+        "refunded": intent.refunded,
+        "charges": 1 if intent.captured else 0,
+        "refunds": len(book.refunds_of.get(intent.id, ())),
+        "created": intent.created,
+    }
+
+
+def _totals(intents: list[Intent]) -> dict[str, dict[str, int]]:
+    totals: defaultdict[str, dict[str, int]] = defaultdict(
+        lambda: {"payments": 0, "held": 0, "captured": 0, "refunded": 0, "charges": 0}
+    )
+    for intent in intents:
+        sums = totals[intent.currency]
+        sums["payments"] += 1
+        sums["held"] += intent.capturable
+        sums["captured"] += intent.captured
+        sums["refunded"] += intent.refunded
+        sums["charges"] += 1 if intent.captured else 0
+    return totals
+
+
+def _orders(intents: list[Intent], *, least: int) -> dict[str, list[str]]:
+    by_order: defaultdict[str, list[str]] = defaultdict(list)
+    for intent in intents:
+        if intent.order_id:
+            by_order[intent.order_id].append(intent.id)
+    return {order: names for order, names in by_order.items() if len(names) >= least}
+
+
+def _balanced(book: Book) -> bool:
+    """Money counted move by move equals money summed up, and nothing came back that was not taken."""
+    sums = _totals(list(book.intents.values()))
+    return all(0 <= one.refunded <= one.captured <= one.amount for one in book.intents.values()) and all(
+        (moved.captured, moved.refunded) == (sums[currency]["captured"], sums[currency]["refunded"])
+        for currency, moved in book.balance.items()
+    )

@@ -1,0 +1,216 @@
+"""The calls that move money. Each is read and checked first, which leaves no trace, and then carried out."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from standins.sandbox import cards, forms
+from standins.sandbox.book import Book
+from standins.sandbox.errors import Refusal, missing
+from standins.sandbox.forms import Form
+from standins.sandbox.intents import Intent, Refund
+
+# What a bank would find too little to bother with, in minor units: https://docs.stripe.com/currencies
+SMALLEST = {"usd": 50, "eur": 50, "chf": 50, "gbp": 30, "cad": 50, "aud": 50, "nzd": 50, "jpy": 50}
+LARGEST = 99_999_999
+CREATE = {
+    "amount",
+    "currency",
+    "capture_method",
+    "confirm",
+    "payment_method",
+    "payment_method_types",
+    "automatic_payment_methods",
+    "return_url",
+    "off_session",
+    "error_on_requires_action",
+    "description",
+    "receipt_email",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "metadata",
+    "expand",
+}
+CANCEL_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
+REFUND_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What carrying a call out came to: the payment as it then is, and what to tell the world about it."""
+
+    intent: Intent
+    refund: Refund | None = None
+    error: dict[str, Any] | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked call. `who`: the order or payment that a card's fault is counted for; `act`: carries it out,
+    and takes the decline that a fault demands."""
+
+    operation: str
+    who: str
+    card: str | None
+    intent: str | None
+    act: Callable[[str | None], Effect]
+
+
+def fresh_id(prefix: str) -> str:
+    return f"{prefix}_{os.urandom(12).hex()}"
+
+
+def create(_: Book, form: Form, __: str, now: int) -> Call:
+    forms.only(form, CREATE)
+    card, draft = _card(form), _draft(form, now)
+    confirm = forms.flag(form, "confirm")
+    if confirm and card is None:
+        message = "You cannot confirm this PaymentIntent because it's missing a payment method."
+        raise Refusal(message, code="payment_intent_unexpected_state")
+    if confirm:
+        _refuse_a_redirect(form)
+
+    def act(decline: str | None) -> Effect:
+        if confirm:
+            return _confirmed(draft, card, decline)
+        return Effect(replace(draft, status="requires_confirmation", card=card) if card else draft)
+
+    return Call("authorize", draft.order_id or "", card, None, act)
+
+
+def confirm(book: Book, form: Form, name: str, _: int) -> Call:
+    forms.only(form, {"payment_method", "return_url", "off_session", "error_on_requires_action", "expand"})
+    intent, card = find_intent(book, name), _card(form)
+    known = card or intent.card
+
+    def act(decline: str | None) -> Effect:
+        return _confirmed(book.intents[name], known, decline)
+
+    return Call("authorize", intent.order_id or name, known, name, act)
+
+
+def capture(book: Book, form: Form, name: str, _: int) -> Call:
+    forms.only(form, {"amount_to_capture", "metadata", "expand"})
+    intent, amount, notes = (
+        find_intent(book, name),
+        forms.amount(form, "amount_to_capture"),
+        forms.metadata(form),
+    )
+
+    def act(decline: str | None) -> Effect:
+        current = book.intents[name]
+        taken = current.capture(amount)
+        if decline:
+            return Effect(current, error=cards.decline_error(decline, current.charge))
+        return Effect(replace(taken, metadata=current.metadata | notes), event="payment_intent.succeeded")
+
+    return Call("capture", name, intent.card, name, act)
+
+
+def cancel(book: Book, form: Form, name: str, now: int) -> Call:
+    forms.only(form, {"cancellation_reason", "expand"})
+    intent, reason = find_intent(book, name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
+
+    def act(_: str | None) -> Effect:
+        return Effect(book.intents[name].cancel(reason, now), event="payment_intent.canceled")
+
+    return Call("cancel", name, intent.card, name, act)
+
+
+def refund(book: Book, form: Form, _: str, now: int) -> Call:
+    forms.only(form, {"payment_intent", "charge", "amount", "reason", "metadata", "expand"})
+    name = _refunded_intent(book, form)
+    intent, amount = find_intent(book, name, "payment_intent"), forms.amount(form, "amount")
+    reason, notes = forms.choice(form, "reason", REFUND_REASONS), forms.metadata(form)
+
+    def act(_: str | None) -> Effect:
+        before = book.intents[name]
+        after = before.refund(amount)
+        back = after.refunded - before.refunded
+        assert before.charge is not None, "what was captured has a charge"
+        record = Refund(fresh_id("re"), name, before.charge, back, before.currency, now, reason, notes)
+        return Effect(after, refund=record, event="charge.refunded")
+
+    return Call("refund", name, intent.card, name, act)
+
+
+def find_intent(book: Book, name: str, param: str = "intent") -> Intent:
+    intent = book.intents.get(name)
+    if intent is None:
+        raise missing("payment_intent", name, param)
+    return intent
+
+
+def _confirmed(intent: Intent, card: str | None, decline: str | None) -> Effect:
+    decline = decline or (cards.declines(card) if card else None)
+    after = intent.confirm(card, decline, fresh_id("ch"))
+    if decline:
+        error = cards.decline_error(decline, after.charge)
+        return Effect(after, error=error, event="payment_intent.payment_failed")
+    held = after.status == "requires_capture"
+    event = "payment_intent.amount_capturable_updated" if held else "payment_intent.succeeded"
+    return Effect(after, event=event)
+
+
+def _draft(form: Form, now: int) -> Intent:
+    forms.text(form, "amount", required=True)
+    amount, currency = forms.amount(form, "amount"), forms.text(form, "currency", required=True)
+    assert amount is not None
+    assert currency is not None
+    currency = currency.lower()
+    if not re.fullmatch("[a-z]{3}", currency):
+        raise Refusal(f"Invalid currency: {currency}. Use a three-letter ISO code.", param="currency")
+    if amount < SMALLEST.get(currency, 1):
+        message = f"Amount must be at least {SMALLEST[currency]} {currency} (minor units)"
+        raise Refusal(message, code="amount_too_small", param="amount")
+    if amount > LARGEST:
+        message = f"Amount must be no more than {LARGEST} {currency} (minor units)"
+        raise Refusal(message, code="amount_too_large", param="amount")
+    method = forms.choice(form, "capture_method", ("automatic", "automatic_async", "manual"))
+    return Intent(
+        fresh_id("pi"),
+        amount,
+        currency,
+        method or "automatic_async",
+        now,
+        forms.metadata(form),
+        forms.text(form, "description"),
+    )
+
+
+def _card(form: Form) -> str | None:
+    card = forms.text(form, "payment_method")
+    if card is not None and not cards.is_known(card):
+        raise missing("PaymentMethod", card, "payment_method")
+    return card
+
+
+def _refuse_a_redirect(form: Form) -> None:
+    """Stripe's own rule: whoever confirms without a page to return to must rule out methods that redirect."""
+    automatic = form.get("automatic_payment_methods")
+    redirects = automatic.get("allow_redirects") != "never" if isinstance(automatic, dict) else True
+    if redirects and not form.get("payment_method_types") and not form.get("return_url"):
+        raise Refusal(
+            "This PaymentIntent is configured to accept payment methods that might redirect your customer "
+            "off of your page, so you must provide a `return_url`. If you don't want to accept "
+            "redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and "
+            "`automatic_payment_methods[allow_redirects]` to `never`, or `payment_method_types[]` to `card`.",
+            param="return_url",
+        )
+
+
+def _refunded_intent(book: Book, form: Form) -> str:
+    charge, intent = forms.text(form, "charge"), forms.text(form, "payment_intent")
+    if charge and intent:
+        raise Refusal("You may only specify one of these parameters: charge, payment_intent.", param="charge")
+    if charge:
+        if charge not in book.charges:
+            raise missing("charge", charge, "charge")
+        return book.charges[charge]
+    if intent is None:
+        message = "One of the following params should be provided for this request: payment_intent or charge."
+        raise Refusal(message, code="parameter_missing", param="payment_intent")
+    return intent

@@ -1,0 +1,96 @@
+"""The calls that only look: one object, a page of a list, a search by order, the balance."""
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TypeVar
+
+from standins.sandbox import forms
+from standins.sandbox.book import Book
+from standins.sandbox.errors import Refusal, missing
+from standins.sandbox.forms import Form
+from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.operations import find_intent
+from standins.sandbox.render import Json, charge_json, intent_json, list_json, refund_json, search_json
+
+PAGE, LARGEST_PAGE = 10, 100
+CLAUSE = re.compile(r"(status|currency|metadata\[['\"]order_id['\"]\]):['\"]([^'\"]*)['\"]")
+
+T = TypeVar("T", Intent, Refund)
+Query = Callable[[Book, Form, str], Json]
+
+
+def intent(book: Book, form: Form, name: str) -> Json:
+    return intent_json(find_intent(book, name), forms.expand(form))
+
+
+def charge(book: Book, _: Form, name: str) -> Json:
+    if name not in book.charges:
+        raise missing("charge", name, "charge")
+    return charge_json(book.intents[book.charges[name]])
+
+
+def refund(book: Book, _: Form, name: str) -> Json:
+    if name not in book.refunds:
+        raise missing("refund", name, "refund")
+    return refund_json(book.refunds[name])
+
+
+def intents(book: Book, form: Form, _: str) -> Json:
+    forms.only(form, {"limit", "starting_after", "expand"})
+    shown, more = _page(form, reversed(book.intents.values()))
+    return list_json("/v1/payment_intents", [intent_json(found) for found in shown], more=more)
+
+
+def refunds(book: Book, form: Form, _: str) -> Json:
+    forms.only(form, {"limit", "starting_after", "payment_intent", "charge", "expand"})
+    name = forms.text(form, "payment_intent") or book.charges.get(forms.text(form, "charge") or "")
+    found = book.refunds_of.get(name, []) if name else list(book.refunds.values())
+    shown, more = _page(form, reversed(found))
+    return list_json("/v1/refunds", [refund_json(refund) for refund in shown], more=more)
+
+
+def search(book: Book, form: Form, _: str) -> Json:
+    """Stripe's query language as far as a shop needs it: order, status and currency, joined by AND."""
+    forms.only(form, {"query", "limit", "page", "expand"})
+    wanted = dict(_clauses(forms.text(form, "query", required=True) or ""))
+    names = book.intents_of.get(wanted["order_id"], []) if "order_id" in wanted else list(book.intents)
+    found = (book.intents[name] for name in reversed(names))
+    matching = (one for one in found if _matches(one, wanted))
+    shown, more = _page(form, matching, after="page")
+    return search_json("/v1/payment_intents/search", [intent_json(one) for one in shown], more=more)
+
+
+def balance(book: Book, _: Form, __: str) -> Json:
+    available = [
+        {"amount": sums.captured - sums.refunded, "currency": currency}
+        for currency, sums in book.balance.items()
+    ]
+    return {"object": "balance", "available": available, "livemode": False, "pending": []}
+
+
+def _clauses(query: str) -> Iterable[tuple[str, str]]:
+    for clause in re.split(r"\s+AND\s+", query.strip()):
+        match = CLAUSE.fullmatch(clause)
+        if match is None:
+            message = (
+                f"The sandbox does not understand '{clause}': use metadata['order_id']:'…', status:'…', AND."
+            )
+            raise Refusal(message, param="query")
+        yield ("order_id" if match[1].startswith("metadata") else match[1]), match[2]
+
+
+def _matches(one: Intent, wanted: dict[str, str]) -> bool:
+    return all(getattr(one, name) == value for name, value in wanted.items())
+
+
+def _page(form: Form, found: Iterable[T], *, after: str = "starting_after") -> tuple[list[T], bool]:
+    """One page of what was found, and whether there is more."""
+    limit = forms.amount(form, "limit") or PAGE
+    if limit > LARGEST_PAGE:
+        raise Refusal(f"Invalid limit: at most {LARGEST_PAGE}", param="limit")
+    rest, last = iter(found), forms.text(form, after)
+    if last and not any(one.id == last for one in rest):
+        raise missing("object", last, after)
+    page = list(islice(rest, limit + 1))
+    return page[:limit], len(page) > limit

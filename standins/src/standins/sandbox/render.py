@@ -1,0 +1,143 @@
+"""The sandbox's state in the words of Stripe's API: PaymentIntent, Charge, Refund, Event, lists."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from standins.sandbox.cards import brand, decline_error
+from standins.sandbox.intents import Intent, Refund
+
+API_VERSION = "2026-10-28.endive"
+NOTHING = dict.fromkeys(
+    (
+        "application",
+        "application_fee_amount",
+        "customer",
+        "next_action",
+        "on_behalf_of",
+        "payment_method_configuration_details",
+        "processing",
+        "receipt_email",
+        "review",
+        "setup_future_usage",
+        "shipping",
+        "source",
+        "statement_descriptor",
+        "statement_descriptor_suffix",
+        "transfer_data",
+        "transfer_group",
+    )
+)
+
+Json = dict[str, Any]
+
+
+def intent_json(intent: Intent, expand: Iterable[str] = ()) -> Json:
+    charge: Json | str | None = intent.charge
+    if charge and "latest_charge" in expand:
+        charge = charge_json(intent)
+    return NOTHING | {
+        "id": intent.id,
+        "object": "payment_intent",
+        "amount": intent.amount,
+        "amount_capturable": intent.capturable,
+        "amount_details": {"tip": {}},
+        "amount_received": intent.captured,
+        "automatic_payment_methods": None,
+        "canceled_at": intent.canceled_at,
+        "cancellation_reason": intent.cancellation_reason,
+        "capture_method": intent.capture_method,
+        "client_secret": f"{intent.id}_secret_sandbox",
+        "confirmation_method": "automatic",
+        "created": intent.created,
+        "currency": intent.currency,
+        "description": intent.description,
+        "last_payment_error": decline_error(intent.decline, intent.charge) if intent.decline else None,
+        "latest_charge": charge,
+        "livemode": False,
+        "metadata": intent.metadata,
+        "payment_method": payment_method(intent),
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": ["card"],
+        "status": intent.status,
+    }
+
+
+def payment_method(intent: Intent) -> str | None:
+    """Stripe makes a payment method of its own out of a test card's name."""
+    return f"pm_{intent.id[3:]}" if intent.card else None
+
+
+def charge_json(intent: Intent) -> Json:
+    paid = intent.status in ("requires_capture", "succeeded", "canceled") and intent.card is not None
+    failure = decline_error(intent.decline, None) if intent.decline else {}
+    return {
+        "id": intent.charge,
+        "object": "charge",
+        "amount": intent.amount,
+        "amount_captured": intent.captured,
+        "amount_refunded": intent.refunded,
+        "captured": intent.captured > 0,
+        "created": intent.created,
+        "currency": intent.currency,
+        "description": intent.description,
+        "disputed": False,
+        "failure_code": failure.get("code"),
+        "failure_message": failure.get("message"),
+        "livemode": False,
+        "metadata": intent.metadata,
+        "paid": paid,
+        "payment_intent": intent.id,
+        "payment_method": payment_method(intent),
+        "payment_method_details": {"card": {"brand": brand(intent.card)}, "type": "card"},
+        "refunded": 0 < intent.captured == intent.refunded,
+        "status": "succeeded" if paid else "failed",
+    }
+
+
+def refund_json(refund: Refund) -> Json:
+    return {
+        "id": refund.id,
+        "object": "refund",
+        "amount": refund.amount,
+        "balance_transaction": None,
+        "charge": refund.charge,
+        "created": refund.created,
+        "currency": refund.currency,
+        "destination_details": {"card": {"type": "refund"}, "type": "card"},
+        "metadata": refund.metadata,
+        "payment_intent": refund.intent,
+        "reason": refund.reason,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
+    }
+
+
+def event_json(event: str, kind: str, created: int, intent: Intent, request: str, key: str | None) -> Json:
+    return {
+        "id": event,
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": created,
+        "data": {"object": charge_json(intent) if kind.startswith("charge.") else intent_json(intent)},
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": request, "idempotency_key": key},
+        "type": kind,
+    }
+
+
+def list_json(url: str, data: list[Json], *, more: bool) -> Json:
+    return {"object": "list", "data": data, "has_more": more, "url": url}
+
+
+def search_json(url: str, data: list[Json], *, more: bool) -> Json:
+    return {
+        "object": "search_result",
+        "data": data,
+        "has_more": more,
+        "next_page": data[-1]["id"] if more else None,
+        "total_count": None,
+        "url": url,
+    }

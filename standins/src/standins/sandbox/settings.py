@@ -1,0 +1,81 @@
+"""The sandbox's settings, read once from the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+EVENTS = (
+    "payment_intent.amount_capturable_updated",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "charge.refunded",
+)
+
+
+class Misconfigured(Exception):
+    """A setting is missing or makes no sense; the message says which, and what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are in seconds, sizes in bytes."""
+
+    api_key: str
+    journal: Path
+    host: str = "127.0.0.1"
+    port: int = 18007
+    webhook_url: str | None = None
+    webhook_secret: str = ""
+    webhook_events: frozenset[str] = frozenset(EVENTS)
+    webhook_timeout: float = 10.0
+    webhook_attempts: int = 15
+    webhook_workers: int = 4
+    webhook_queue: int = 50_000
+    body_limit: int = 65_536
+    body_timeout: float = 10.0
+    hang: float = 120.0
+    slow: float = 3.0
+
+
+def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
+    if env.get("SANDBOX_WEBHOOK_URL") and not env.get("SANDBOX_WEBHOOK_SECRET"):
+        raise Misconfigured("set SANDBOX_WEBHOOK_SECRET: webhooks are never sent unsigned")
+    events = frozenset(env.get("SANDBOX_WEBHOOK_EVENTS", ",".join(EVENTS)).replace(" ", "").split(","))
+    if unknown := events - {*EVENTS, ""}:
+        raise Misconfigured(f"SANDBOX_WEBHOOK_EVENTS: {min(unknown)} is none of {', '.join(EVENTS)}")
+    return Settings(
+        api_key=_needed(env, "SANDBOX_API_KEY"),
+        journal=Path(_needed(env, "SANDBOX_JOURNAL")),
+        host=env.get("HOST", "127.0.0.1"),
+        port=int(_number(env, "PORT", 18007)),
+        webhook_url=env.get("SANDBOX_WEBHOOK_URL") or None,
+        webhook_secret=env.get("SANDBOX_WEBHOOK_SECRET", ""),
+        webhook_events=events,
+        webhook_timeout=_number(env, "SANDBOX_WEBHOOK_TIMEOUT", 10),
+        webhook_attempts=int(_number(env, "SANDBOX_WEBHOOK_ATTEMPTS", 15)),
+        webhook_workers=int(_number(env, "SANDBOX_WEBHOOK_WORKERS", 4)),
+        webhook_queue=int(_number(env, "SANDBOX_WEBHOOK_QUEUE", 50_000)),
+        body_limit=int(_number(env, "SANDBOX_BODY_LIMIT", 65_536)),
+        body_timeout=_number(env, "SANDBOX_BODY_TIMEOUT", 10),
+        hang=_number(env, "SANDBOX_HANG_SECONDS", 120),
+        slow=_number(env, "SANDBOX_SLOW_SECONDS", 3),
+    )
+
+
+def _needed(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name)
+    if not value:
+        raise Misconfigured(f"set {name}")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        number = float(env.get(name) or default)
+    except ValueError as problem:
+        raise Misconfigured(f"{name} must be a number, not {env[name]}") from problem
+    if number < 0:
+        raise Misconfigured(f"{name} must not be negative")
+    return number
