@@ -1,0 +1,85 @@
+"""`python -m standins.gateway` serves; `python -m standins.gateway render` prints the file to load."""
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import uvloop
+
+from standins.gateway.config import Refused, parse, read
+from standins.gateway.plan import plan
+from standins.gateway.render import render
+from standins.gateway.serve import serve
+
+CANNOT_START = 78
+
+
+def main(arguments: list[str]) -> int:
+    options = _options().parse_args(arguments)
+    try:
+        if options.command == "render":
+            return _render(options)
+        return _serve()
+    except (Refused, ValueError, OSError) as error:
+        sys.stderr.write(f"gateway: {' '.join(str(error).split())}\n")
+        return CANNOT_START
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m standins.gateway",
+        description="Serves KONG_FILE on PORT; UPSTREAMS says where names live (order=127.0.0.1:18004,…).",
+    )
+    commands = parser.add_subparsers(dest="command")
+    rendering = commands.add_parser("render", help="print kong.yml with auth's public keys")
+    rendering.add_argument("--kong-file", type=Path, required=True)
+    rendering.add_argument("--keys", type=Path, required=True, help="auth's JWK set")
+    rendering.add_argument("--upstream", action="append", default=[], metavar="NAME=HOST:PORT")
+    rendering.add_argument("--rate-factor", type=float, default=1, help="multiplies every rate limit")
+    return parser
+
+
+def _render(options: argparse.Namespace) -> int:
+    text = render(
+        options.kong_file.read_text(),
+        keys=json.loads(options.keys.read_text()),
+        upstreams=addresses(options.upstream),
+        rate_factor=options.rate_factor,
+    )
+    parse(text)
+    sys.stdout.write(text)
+    return 0
+
+
+def addresses(pairs: Iterable[str]) -> dict[str, str]:
+    """`NAME=HOST:PORT` pairs as a mapping. Raises ValueError for anything else."""
+    known: dict[str, str] = {}
+    for pair in pairs:
+        name, _, address = pair.strip().partition("=")
+        host, _, port = address.rpartition(":")
+        if not name or not host or not port.isdigit():
+            raise ValueError(f"write an upstream as name=host:port, not {pair!r}")
+        known[name] = address
+    return known
+
+
+def _serve() -> int:
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    file = Path(os.environ.get("KONG_FILE", "deploy/kong/kong.yml"))
+    known = addresses(filter(None, os.environ.get("UPSTREAMS", "").split(",")))
+    first = plan(read(file))
+    with socket.create_server(("127.0.0.1", int(os.environ.get("PORT", "18000")))) as listener:
+        uvloop.run(serve(listener, file, first, known))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

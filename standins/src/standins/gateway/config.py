@@ -1,0 +1,154 @@
+"""`kong.yml` as models: the entities, fields and values that the stand-in honours.
+
+Whatever else stands in the file is refused, also where Kong would take it, and so is a missing value whose
+default in Kong is a trap.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from standins.gateway.keys import public_key
+from standins.gateway.plugins import (
+    correlation_id,
+    cors,
+    jwt,
+    rate_limiting,
+    request_size,
+    request_transformer,
+    response_transformer,
+)
+from standins.gateway.router import compile_path
+from standins.gateway.strict import Strict
+
+PluginEntry = Annotated[
+    correlation_id.Entry
+    | cors.Entry
+    | jwt.Entry
+    | rate_limiting.Entry
+    | request_size.Entry
+    | request_transformer.Entry
+    | response_transformer.Entry,
+    Field(discriminator="name"),
+]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Milliseconds = Annotated[int, Field(gt=0, lt=2**31)]
+
+
+class Refused(Exception):
+    """The file says something that the stand-in does not know; the message is one line."""
+
+
+class WithPlugins(Strict):
+    plugins: list[PluginEntry] = Field(default_factory=list)
+
+    @field_validator("plugins")
+    @classmethod
+    def _one_of_each(cls, plugins: list[PluginEntry]) -> list[PluginEntry]:
+        names = [plugin.name for plugin in plugins]
+        if len(names) != len(set(names)):
+            raise ValueError("a plugin stands here twice")
+        return plugins
+
+
+class Route(WithPlugins):
+    name: str
+    protocols: list[Literal["http", "https"]] = Field(min_length=1)
+    methods: list[Method] | None = Field(default=None, min_length=1)
+    paths: list[str] = Field(min_length=1)
+    strip_path: bool
+    preserve_host: Literal[False] = False
+    regex_priority: int = Field(default=0, ge=0)
+    response_buffering: bool = True
+
+    @field_validator("paths")
+    @classmethod
+    def _paths_are_understood(cls, paths: list[str]) -> list[str]:
+        for path in paths:
+            compile_path(path)
+        return paths
+
+
+class Service(WithPlugins):
+    name: str
+    url: str
+    retries: int = Field(ge=0, le=32767)
+    connect_timeout: Milliseconds
+    read_timeout: Milliseconds
+    write_timeout: Milliseconds
+    routes: list[Route] = Field(min_length=1)
+
+    @field_validator("url")
+    @classmethod
+    def _plain_http_with_a_port(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.port or parts.query or parts.fragment or parts.username:
+            raise ValueError("write http://host:port or http://host:port/path")
+        return url
+
+    @model_validator(mode="after")
+    def _reads_and_writes_wait_alike(self) -> Self:
+        if self.read_timeout != self.write_timeout:
+            raise ValueError("write_timeout differs from read_timeout, which the stand-in cannot tell apart")
+        return self
+
+
+class JwtSecret(Strict):
+    key: str = Field(min_length=1)
+    algorithm: Literal["ES256"]
+    rsa_public_key: str
+
+    @field_validator("rsa_public_key")
+    @classmethod
+    def _is_a_public_key(cls, pem: str) -> str:
+        public_key(pem)
+        return pem
+
+
+class Consumer(Strict):
+    username: str
+    jwt_secrets: list[JwtSecret] = Field(default_factory=list)
+
+
+class KongFile(WithPlugins):
+    format_version: Literal["3.0"] = Field(alias="_format_version")
+    services: list[Service]
+    consumers: list[Consumer] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind, names in (
+            ("service", [service.name for service in self.services]),
+            ("route", [route.name for service in self.services for route in service.routes]),
+            ("consumer", [consumer.username for consumer in self.consumers]),
+            ("key", [secret.key for consumer in self.consumers for secret in consumer.jwt_secrets]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{kind} {min(twice)} stands here twice")
+        return self
+
+
+def parse(text: str) -> KongFile:
+    """The file's models. Raises Refused, with one line that says where and what."""
+    try:
+        return KongFile.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise Refused(f"not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(step) for step in first["loc"]) or "the file"
+        raise Refused(f"{place}: {first['msg']} (given: {first['input']!r:.80})") from None
+
+
+def read(path: Path) -> KongFile:
+    """Raises Refused for a file that cannot be read or honoured."""
+    try:
+        return parse(path.read_text())
+    except OSError as error:
+        raise Refused(error.strerror or str(error)) from None
+    except Refused as refusal:
+        raise Refused(f"{path}: {refusal}") from None

@@ -1,0 +1,81 @@
+"""`kong.yml` with what the committed file cannot hold: auth's public keys, this machine's addresses.
+
+Kong has no JWKS and cannot read a public key from its environment, so the keys stand in the rendered file.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import yaml
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+CONSUMER = "holders-of-our-tokens"
+
+
+def render(
+    kong_yml: str,
+    *,
+    keys: Mapping[str, Any],
+    upstreams: Mapping[str, str] | None = None,
+    rate_factor: float = 1,
+) -> str:
+    """The file for Kong or the stand-in to load.
+
+    `keys` is a JWK set of P-256 keys with `kid`, of which only the public half is used; during a rotation it
+    holds the old and the new one. `upstreams` replaces hosts (`{"order": "127.0.0.1:18004"}`), `rate_factor`
+    multiplies every rate limit. Raises ValueError for a set without usable keys, for an unknown host, or for
+    a factor that is not above zero.
+    """
+    document: dict[str, Any] = yaml.safe_load(kong_yml)
+    document["consumers"] = [{"username": CONSUMER, "jwt_secrets": [_secret(key) for key in _all(keys)]}]
+    _move(document, upstreams or {})
+    if rate_factor <= 0:
+        raise ValueError("the rate factor must be above zero")
+    for plugin in _plugins(document):
+        if plugin["name"] == "rate-limiting":
+            _scale(plugin["config"], rate_factor)
+    return yaml.safe_dump(document, sort_keys=False, width=110)
+
+
+def _all(keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+    held = keys.get("keys")
+    if not isinstance(held, list) or not held:
+        raise ValueError("the JWK set holds no keys")
+    return held
+
+
+def _secret(jwk: dict[str, Any]) -> dict[str, Any]:
+    kid = jwk.get("kid")
+    if not kid:
+        raise ValueError("a key of the JWK set has no kid")
+    try:
+        key = ECKey.import_key(jwk)
+    except (JoseError, ValueError, KeyError) as error:
+        raise ValueError(f"key {kid}: {error}") from None
+    if key.curve_name != "P-256":
+        raise ValueError(f"key {kid}: ES256 needs P-256")
+    return {"key": kid, "algorithm": "ES256", "rsa_public_key": key.as_pem(private=False).decode()}
+
+
+def _move(document: dict[str, Any], upstreams: Mapping[str, str]) -> None:
+    hosts = {urlsplit(service["url"]).hostname for service in document["services"]}
+    unknown = upstreams.keys() - hosts
+    if unknown:
+        raise ValueError(f"no service has the upstream host {min(unknown)}")
+    for service in document["services"]:
+        url = urlsplit(service["url"])
+        if url.hostname in upstreams:
+            service["url"] = urlunsplit(url._replace(netloc=upstreams[url.hostname]))
+
+
+def _plugins(document: dict[str, Any]) -> list[dict[str, Any]]:
+    services = document["services"]
+    routes = [route for service in services for route in service.get("routes", [])]
+    return [plugin for owner in (document, *services, *routes) for plugin in owner.get("plugins", [])]
+
+
+def _scale(limits: dict[str, Any], factor: float) -> None:
+    for window in limits.keys() & {"second", "minute", "hour", "day", "month", "year"}:
+        limits[window] = max(1, round(limits[window] * factor))

@@ -1,0 +1,69 @@
+"""Which route takes a request, in the order of Kong's default router.
+
+The more kinds of criteria a route has (methods, paths), the earlier it is tried; then expressions before
+prefixes, a higher `regex_priority`, a longer prefix. Where Kong falls back on its own ids, the file's order counts.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+# What Rust's and Python's expressions read alike; the rest is refused rather than guessed.
+_FOREIGN = re.compile(r"\(\?|\||\\[A-Za-z0-9$]|(?<!\[)\^|\$(?=.)")
+
+
+def compile_path(path: str) -> re.Pattern[str]:
+    """A pattern for `match` on a normalised path. Raises ValueError for what may be read in two ways."""
+    if not path.startswith("~"):
+        if not path.startswith("/") or "%" in path:
+            raise ValueError("a path starts with / or ~/ and is not escaped")
+        return re.compile(re.escape(path))
+    expression = path[1:]
+    if not expression.startswith("/") or _FOREIGN.search(expression):
+        raise ValueError("a path is a simple expression that starts with ~/")
+    try:
+        return re.compile(expression[:-1] + r"\Z" if expression.endswith("$") else expression)
+    except re.error as error:
+        raise ValueError(f"not an expression: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[T]):
+    """One path of a route, with what happens to requests that it takes."""
+
+    path: str
+    methods: frozenset[str]
+    regex_priority: int
+    target: T
+
+    def rank(self) -> tuple[int, bool, int, int]:
+        expression = self.path.startswith("~")
+        kinds = 2 if self.methods else 1
+        priority = self.regex_priority if expression else 0
+        return (-kinds, not expression, -priority, 0 if expression else -len(self.path))
+
+
+class Router(Generic[T]):
+    def __init__(self, rules: Iterable[Rule[T]]) -> None:
+        ranked = sorted(rules, key=Rule.rank)
+        self._rules = [(compile_path(rule.path), rule) for rule in ranked]
+        named = {method for rule in ranked for method in rule.methods}
+        self._by_method = {method: self._open_to(method) for method in named}
+        self._others = self._open_to("")
+
+    def _open_to(self, method: str) -> list[tuple[Any, T]]:
+        return [
+            (pattern.match, rule.target)
+            for pattern, rule in self._rules
+            if not rule.methods or method in rule.methods
+        ]
+
+    def find(self, method: str, path: str) -> tuple[T, str] | None:
+        """The target of the first rule that takes the request, and the part of the path that it matched."""
+        for match, target in self._by_method.get(method, self._others):
+            found = match(path)
+            if found:
+                return target, found[0]
+        return None
