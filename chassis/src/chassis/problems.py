@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 import structlog
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.problem_document import RESPONSES, document_problems
+from chassis.openapi import RESPONSES, complete
 
 __all__ = [
     "RESPONSES",
@@ -48,15 +48,25 @@ class Problem(Exception):
     Extensions become members of the document beside `type`, `title`, `status` and `detail`.
     """
 
-    status: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal Server Error"
-    type: ClassVar[str] = "about:blank"
+    status: int = 500
+    title: str = "Internal Server Error"
+    type: str = "about:blank"
 
     def __init__(
-        self, detail: str | None = None, *, headers: Mapping[str, str] | None = None, **extensions: Any
+        self,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        title: str | None = None,
+        type: str | None = None,  # noqa: A002 - the member's name in RFC 9457
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
     ) -> None:
-        super().__init__(detail or self.title)
         self.detail = detail
+        self.status = status or self.status
+        self.title = title or self.title
+        self.type = type or self.type
+        super().__init__(detail or self.title)
         self.headers = dict(headers or {})
         self.extensions = extensions
 
@@ -93,9 +103,7 @@ class Unauthenticated(Problem):
     title = "Unauthorized"
 
     def __init__(self, detail: str | None = None, *, error: str | None = None, **extensions: Any) -> None:
-        challenge = "Bearer"
-        if error is not None:
-            challenge += f' error="{error}"' + (f', error_description="{detail}"' if detail else "")
+        challenge = "Bearer" if error is None else f'Bearer error="{error}"'
         super().__init__(detail, headers={"WWW-Authenticate": challenge}, **extensions)
 
 
@@ -138,7 +146,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_middleware(_AnswerCrash)
-    document_problems(app)
+    complete(app)
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
@@ -170,7 +178,7 @@ def _place(error: Mapping[str, Any]) -> dict[str, str]:
     source, *path = error["loc"]
     detail = error["msg"]
     if source != "body":
-        return {"in": source, "name": str(path[0]), "detail": detail}
+        return {"in": source, "name": ".".join(map(str, path)), "detail": detail}
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
     return {"pointer": pointer, "detail": detail}
 

@@ -1,0 +1,86 @@
+"""The keys that an issuer publishes: fetched late and once, kept while it is away, dropped when withdrawn."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx
+import structlog
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, KeySet
+
+from chassis.problems import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class PublishedKeys:
+    """A JWK Set (RFC 7517) at `url`, times in seconds.
+
+    Fetched when first needed and, in the background, when older than `max_age`. A key that is not in it has
+    it fetched anew, at most every `refetch_every`; a fetch that failed is repeated after `retry_every`.
+    Keys are good for `stale_for` while the issuer does not answer.
+    """
+
+    url: str
+    http: httpx.AsyncClient
+    clock: Callable[[], float]
+    on_change: Callable[[], None]
+    timeout: float
+    max_age: float
+    refetch_every: float
+    retry_every: float
+    stale_for: float
+    _keys: dict[str, Key] = field(default_factory=dict)
+    _fetched: float = float("-inf")
+    _not_before: float = float("-inf")
+    _fetching: asyncio.Task[None] | None = None
+
+    async def get(self, kid: str) -> Key | None:
+        """The key of that name, if the issuer has published it. Raises Unavailable without usable keys."""
+        if kid not in self._keys or self._age() > self.stale_for:
+            fetching = self._begin()
+            if fetching is not None:
+                await asyncio.shield(fetching)  # others wait for it too: who leaves must not take it along
+        elif self._age() > self.max_age:
+            self._begin()
+        if self._age() > self.stale_for:
+            raise Unavailable("Tokens cannot be verified at the moment.", retry_after=self.retry_every)
+        return self._keys.get(kid)
+
+    async def aclose(self) -> None:
+        """Give up a fetch that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    def _age(self) -> float:
+        return self.clock() - self._fetched
+
+    def _begin(self) -> asyncio.Task[None] | None:
+        if self._fetching is None and self.clock() >= self._not_before:
+            self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
+
+    async def _fetch(self) -> None:
+        try:
+            response = await self.http.get(self.url, timeout=self.timeout)
+            keys = KeySet.import_key_set(response.raise_for_status().json())
+        except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
+            log.warning("no keys from the issuer", url=self.url, error=repr(error))
+            self._not_before = self.clock() + self.retry_every
+        else:
+            self._take({key.kid: key for key in keys if key.kid})
+        finally:
+            self._fetching = None
+
+    def _take(self, keys: dict[str, Key]) -> None:
+        self._fetched = self.clock()
+        self._not_before = self._fetched + self.refetch_every
+        if _public(keys) != _public(self._keys):
+            self._keys = keys
+            self.on_change()
+
+
+def _public(keys: dict[str, Key]) -> dict[str, object]:
+    return {kid: key.as_dict(private=False) for kid, key in keys.items()}

@@ -1,0 +1,90 @@
+"""Completes the OpenAPI document with what FastAPI does not know: problems as answers, bearer tokens."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+_SCHEMA = {
+    "title": "Problem",
+    "description": "An error as of RFC 9457. A kind of problem may have members of its own.",
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference", "description": "Names the kind of problem."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/InvalidPart"}},
+    },
+}
+_INVALID_PART = {
+    "title": "InvalidPart",
+    "description": "What is wrong with a part of the body (`pointer`) or a parameter (`in`, `name`).",
+    "type": "object",
+    "required": ["detail"],
+    "properties": {
+        "pointer": {"type": "string", "format": "json-pointer"},
+        "in": {"type": "string", "enum": ["path", "query", "header", "cookie"]},
+        "name": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+_BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+def _response(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: _response(status) for status in (400, 401, 402, 403, 404, 409, 413, 422, 429, 503)
+}
+"""Problem answers for a route: `responses={409: RESPONSES[409]}`. Those that follow from a route's
+parameters, body and security (400, 401, 403, 413, 422, 503) are added to the document by themselves."""
+
+
+def complete(app: FastAPI) -> None:
+    """Have `app.openapi()` show problems with their media type, in place of FastAPI's own 422."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:  # FastAPI keeps the document that it made
+            schemas.update(Problem=_SCHEMA, InvalidPart=_INVALID_PART)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            _complete(document)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any]) -> None:
+    if "securitySchemes" in document["components"]:
+        document["components"]["securitySchemes"]["bearer"] = _BEARER
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "security" in operation:
+                operation["security"].append({"bearer": []})
+            responses = operation["responses"]
+            if "application/json" in responses.get("422", {}).get("content", {}):
+                responses["422"] = RESPONSES[422]
+            for status in sorted(_implied(operation)):
+                responses.setdefault(str(status), RESPONSES[status])
+
+
+def _implied(operation: dict[str, Any]) -> set[int]:
+    implied: set[int] = set()
+    if "requestBody" in operation:
+        implied |= {400, 413}
+    if any(parameter["in"] == "header" for parameter in operation.get("parameters", ())):
+        implied.add(400)
+    if "security" in operation:
+        implied |= {401, 403, 503}
+    return implied

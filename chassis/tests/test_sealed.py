@@ -1,0 +1,54 @@
+"""What is sealed stays shut for everyone without a key."""
+
+import pytest
+from chassis.sealed import BadKey, NotSealed, Seal
+from cryptography.fernet import Fernet
+
+
+def new_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+def test_a_sealed_text_opens_again() -> None:
+    seal = Seal([new_key()])
+    assert seal.open(seal.seal("zoë@example.org")) == "zoë@example.org"
+
+
+def test_sealing_hides_the_text_and_that_two_texts_are_the_same() -> None:
+    seal = Seal([new_key()])
+    first, second = seal.seal("ada@example.org"), seal.seal("ada@example.org")
+    assert "ada" not in first
+    assert first != second
+
+
+def test_after_a_rotation_the_old_text_opens_and_the_new_key_seals() -> None:
+    old, new = new_key(), new_key()
+    before = Seal([old]).seal("ada@example.org")
+    rotated = Seal([new, old])
+    assert rotated.open(before) == "ada@example.org"
+    assert Seal([new]).open(rotated.seal("ada@example.org")) == "ada@example.org"
+
+
+@pytest.mark.parametrize("text", ["", "no token", "ünsealed"])
+def test_what_was_never_sealed_is_refused(text: str) -> None:
+    with pytest.raises(NotSealed):
+        Seal([new_key()]).open(text)
+
+
+def test_a_foreign_key_opens_nothing() -> None:
+    with pytest.raises(NotSealed):
+        Seal([new_key()]).open(Seal([new_key()]).seal("ada@example.org"))
+
+
+def test_a_changed_text_is_refused() -> None:
+    seal = Seal([new_key()])
+    sealed = seal.seal("ada@example.org")
+    changed = sealed[:-6] + ("AAAAA=" if sealed[-6:] != "AAAAA=" else "BBBBB=")
+    with pytest.raises(NotSealed):
+        seal.open(changed)
+
+
+@pytest.mark.parametrize("keys", [[], ["too short"], ["not base64 at all ü"]])
+def test_a_bad_key_is_named_at_once(keys: list[str]) -> None:
+    with pytest.raises(BadKey):
+        Seal(keys)
