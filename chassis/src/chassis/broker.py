@@ -73,7 +73,7 @@ class Publisher:
 
     async def _exchange(self, name: str) -> AbstractRobustExchange:
         if self._channel is None:
-            self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)  # type: ignore[assignment]
+            self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
             self._exchanges = {}
         assert self._channel is not None
         if name not in self._exchanges:

@@ -61,7 +61,8 @@ _WRITE = text("""
         (message_id, type, version, subject, time, causation_id, traceparent, data, leased_until)
     SELECT *, now() + :lease * interval '1 second' FROM unnest(
         CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:versions AS int[]),
-        CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]), CAST(:causes AS text[]), CAST(:traces AS text[]), CAST(:data AS text[]))
+        CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]),
+        CAST(:causes AS text[]), CAST(:traces AS text[]), CAST(:data AS text[]))
     ON CONFLICT (message_id) DO NOTHING
 """)
 

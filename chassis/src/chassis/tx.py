@@ -1,10 +1,9 @@
 """What a step may do inside its transaction: load by key, add, publish, intend. Nothing else."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import cache
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from chassis.envelope import Envelope
@@ -57,10 +56,9 @@ class Tx(Protocol):
         """Commit the intent to call somebody remote; the call is made after the commit."""
 
 
-@cache
-def key_field(row_type: Hashable) -> str:
+def key_field(row_type: type) -> str:
     """A row's key is the first field of its dataclass."""
-    return fields(cast("Any", row_type))[0].name
+    return fields(row_type)[0].name
 
 
 def key_of(row: Any) -> Any:

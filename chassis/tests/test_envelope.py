@@ -1,0 +1,46 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from aio_pika import DeliveryMode, Message
+from chassis.envelope import Envelope, Unreadable
+
+ENVELOPE = Envelope(
+    id="thing.made/6f6b5b1e-0000-4000-8000-000000000001",
+    type="thing.made",
+    version=1,
+    source="maker",
+    subject=UUID("6f6b5b1e-0000-4000-8000-000000000001"),
+    time=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    data=b'{"x": 1}',
+    causation_id="thing.wanted/6f6b5b1e-0000-4000-8000-000000000001",
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    attempts=2,
+    first_seen="2026-01-02T03:04:06+00:00",
+)
+
+
+def test_an_envelope_survives_the_wire() -> None:
+    assert Envelope.from_message(ENVELOPE.to_message()) == ENVELOPE
+
+
+def test_a_message_outlives_the_broker_and_reads_well_in_its_page() -> None:
+    message = ENVELOPE.to_message()
+    assert message.delivery_mode == DeliveryMode.PERSISTENT
+    assert (message.message_id, message.type, message.app_id) == (ENVELOPE.id, "thing.made", "maker")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"cloudEvents:id": 7},
+        {**ENVELOPE.to_message().headers, "cloudEvents:subject": "nobody"},
+        {**ENVELOPE.to_message().headers, "cloudEvents:time": "yesterday"},
+        {**ENVELOPE.to_message().headers, "cloudEvents:dataschema": "urn:event:thing.made:one"},
+        {**ENVELOPE.to_message().headers, "attempts": "many"},
+    ],
+)
+def test_a_message_that_is_no_cloud_event_is_unreadable(headers: dict[str, object]) -> None:
+    with pytest.raises(Unreadable):
+        Envelope.from_message(Message(b"{}", headers=headers))  # type: ignore[arg-type]

@@ -1,0 +1,96 @@
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+import pytest
+from chassis.harness import Harness, Undeclared
+from chassis.intents import Intents
+from chassis.steps import Steps
+from chassis.tx import Intent, Tx
+from pydantic import BaseModel
+
+
+class ThingMade(BaseModel):
+    type: ClassVar[str] = "thing.made"
+    version: ClassVar[int] = 1
+    id: UUID
+
+    @property
+    def subject(self) -> UUID:
+        return self.id
+
+
+class ThingSold(ThingMade):
+    type: ClassVar[str] = "thing.sold"
+
+
+@dataclass(eq=False)
+class Shelf:
+    id: UUID
+    things: int
+
+
+def shop(*, declared: bool = True, broken: bool = False) -> Harness:
+    steps, intents = Steps("seller"), Intents()
+
+    @steps.on(ThingMade, says=[ThingSold] if declared else [])
+    async def put_on_shelf(event: ThingMade, tx: Tx) -> None:
+        shelf = await tx.get(Shelf, event.id)
+        if shelf is None:
+            tx.add(Shelf(event.id, 1))
+        else:
+            shelf.things += 1
+        tx.intend(Intent("charge", event.id))
+        if broken:
+            raise RuntimeError
+        tx.publish(ThingSold(id=event.id))
+
+    @intents.settled("charge")
+    async def note(intent: Intent, outcome: int, tx: Tx) -> None:
+        shelf = await tx.get(Shelf, intent.subject)
+        assert shelf is not None
+        shelf.things = outcome
+
+    return Harness(steps, intents=intents)
+
+
+def things(harness: Harness, id_: UUID) -> int:
+    shelf = harness.row(Shelf, id_)
+    assert shelf is not None
+    return shelf.things
+
+
+async def test_a_step_changes_rows_and_says_so() -> None:
+    harness, made = shop(), ThingMade(id=uuid4())
+    harness.put(Shelf(made.id, 4))
+    await harness.hear(made)
+    assert things(harness, made.id) == 5
+    assert harness.said == [ThingSold(id=made.id)]
+
+
+async def test_a_repeat_changes_nothing() -> None:
+    harness, made = shop(), ThingMade(id=uuid4())
+    await harness.hear(made, made)
+    assert things(harness, made.id) == 1
+
+
+async def test_a_step_that_fails_leaves_nothing_behind() -> None:
+    harness, made = shop(broken=True), ThingMade(id=uuid4())
+    with pytest.raises(RuntimeError):
+        await harness.hear(made)
+    assert harness.row(Shelf, made.id) is None
+    assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
+
+
+async def test_a_step_may_say_only_what_it_declares() -> None:
+    with pytest.raises(Undeclared, match="put_on_shelf says thing.sold"):
+        await shop(declared=False).hear(ThingMade(id=uuid4()))
+
+
+async def test_the_outcome_of_a_call_is_settled_once() -> None:
+    harness, made = shop(), ThingMade(id=uuid4())
+    await harness.hear(made)
+    await harness.settle("charge", made.id, 9)
+    assert things(harness, made.id) == 9
+    with pytest.raises(KeyError):
+        await harness.settle("charge", made.id, 10)

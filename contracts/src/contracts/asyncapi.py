@@ -1,0 +1,98 @@
+"""The AsyncAPI 3 document: the exchange, its messages, who sends and who receives each.
+
+Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0
+"""
+
+from collections.abc import Mapping, Sequence
+from inspect import getdoc
+from typing import Any
+
+from contracts.event import EVENTS, Event
+from contracts.schema import file_name
+
+_HEADERS = {
+    "type": "object",
+    "required": [
+        "cloudEvents:specversion",
+        "cloudEvents:id",
+        "cloudEvents:type",
+        "cloudEvents:source",
+        "cloudEvents:subject",
+        "cloudEvents:time",
+        "cloudEvents:dataschema",
+    ],
+    "properties": {
+        "cloudEvents:specversion": {"const": "1.0"},
+        "cloudEvents:id": {"type": "string", "description": "`<type>/<subject>`: the same for every repeat."},
+        "cloudEvents:type": {"type": "string", "description": "Also the routing key."},
+        "cloudEvents:source": {"type": "string", "description": "`/<service>`."},
+        "cloudEvents:subject": {"type": "string", "format": "uuid"},
+        "cloudEvents:time": {"type": "string", "format": "date-time"},
+        "cloudEvents:dataschema": {"type": "string", "description": "`urn:event:<type>:<version>`."},
+        "cloudEvents:causationid": {"type": "string", "description": "Id of the message that led here."},
+        "cloudEvents:traceparent": {"type": "string", "description": "W3C Trace Context."},
+    },
+}
+
+
+def asyncapi(heard_by: Mapping[str, Sequence[str]], queues: Mapping[str, str]) -> dict[str, Any]:
+    """`heard_by` maps an event type to the queues bound to it, `queues` a queue to its service."""
+    events = sorted(EVENTS.values(), key=lambda event: (event.type, event.version))
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Saga Shop events",
+            "version": "1.0.0",
+            "description": "A choreographed checkout: every service hears events and says what happened.",
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            event.type: {
+                "address": event.type,
+                "messages": {_message(event): {"$ref": f"#/components/messages/{_message(event)}"}},
+                "bindings": {"amqp": {"is": "routingKey", "exchange": _EXCHANGE, "bindingVersion": "0.3.0"}},
+            }
+            for event in events
+        },
+        "operations": {
+            **{f"{event.said_by}.says.{event.type}": _operation("send", event) for event in events},
+            **{
+                f"{queue}.hears.{event.type}": {
+                    **_operation("receive", event),
+                    "summary": f"{queues[queue]} hears it on queue `{queue}`",
+                }
+                for event in events
+                for queue in heard_by.get(event.type, ())
+            },
+        },
+        "components": {"messages": {_message(event): _component(event) for event in events}},
+    }
+
+
+_EXCHANGE = {"name": "events", "type": "topic", "durable": True, "autoDelete": False, "vhost": "/"}
+
+
+def _message(event: type[Event]) -> str:
+    return f"{event.__name__}.v{event.version}"
+
+
+def _operation(action: str, event: type[Event]) -> dict[str, Any]:
+    channel = f"#/channels/{event.type}"
+    return {
+        "action": action,
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{_message(event)}"}],
+    }
+
+
+def _component(event: type[Event]) -> dict[str, Any]:
+    return {
+        "name": event.type,
+        "title": event.__name__,
+        "summary": (getdoc(event) or "").split("\n")[0],
+        "contentType": "application/json",
+        "headers": _HEADERS,
+        "payload": {"$ref": f"schemas/{file_name(event)}"},
+        "bindings": {"amqp": {"messageType": event.type, "bindingVersion": "0.3.0"}},
+    }

@@ -1,0 +1,58 @@
+"""Whether a new schema can stand beside an old one: old readers of new events, new readers of old ones.
+
+Models grow by optional fields only. Whatever else changes is a new version of the event.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeGuard
+
+Schema = dict[str, Any]
+_PROSE = {"title", "description", "examples", "$id", "$schema", "default"}
+
+
+def breaking_changes(old: Schema, new: Schema) -> list[str]:
+    """What a reader or writer of the old schema would trip over; empty when both can run side by side."""
+    return list(_compare("", old, new, old, new))
+
+
+def _compare(path: str, old: Schema, new: Schema, old_root: Schema, new_root: Schema) -> Iterator[str]:
+    old, new = _resolve(old, old_root), _resolve(new, new_root)
+    if "properties" in old:
+        yield from _compare_object(path, old, new, old_root, new_root)
+        return
+    for keyword in sorted((old.keys() | new.keys()) - _PROSE):
+        before, after = old.get(keyword), new.get(keyword)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _compare(f"{path}/{keyword}", before, after, old_root, new_root)
+        elif _is_list_of_schemas(before) and _is_list_of_schemas(after) and len(before) == len(after):
+            for index, (left, right) in enumerate(zip(before, after, strict=True)):
+                yield from _compare(f"{path}/{keyword}/{index}", left, right, old_root, new_root)
+        elif before != after:
+            yield f"{path or '/'}: {keyword} was {before!r} and is {after!r}"
+
+
+def _compare_object(path: str, old: Schema, new: Schema, old_root: Schema, new_root: Schema) -> Iterator[str]:
+    before, after = old["properties"], new.get("properties", {})
+    for name in before.keys() - after.keys():
+        yield f"{path}/{name}: is gone"
+    for name in before.keys() & after.keys():
+        yield from _compare(f"{path}/{name}", before[name], after[name], old_root, new_root)
+    required_before, required_after = set(old.get("required", ())), set(new.get("required", ()))
+    for name in sorted(required_after - required_before):
+        yield f"{path}/{name}: is required now"
+    for name in sorted((required_before - required_after) & after.keys()):
+        yield f"{path}/{name}: may be missing now"
+
+
+def _resolve(schema: Schema, root: Schema) -> Schema:
+    if "$ref" not in schema:
+        return schema
+    target: Any = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+    return {**target, **beside}
+
+
+def _is_list_of_schemas(value: Any) -> TypeGuard[list[Schema]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)

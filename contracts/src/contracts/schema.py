@@ -1,0 +1,30 @@
+"""JSON Schemas of the events, as they are committed for those who do not read Python."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from contracts.event import EVENTS, Event
+
+
+def schema_of(event: type[Event]) -> dict[str, Any]:
+    """JSON Schema, draft 2020-12, of what a producer writes."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:event:{event.type}:{event.version}",
+        **event.model_json_schema(mode="serialization"),
+    }
+
+
+def file_name(event: type[Event]) -> str:
+    return f"{event.type}.v{event.version}.json"
+
+
+def schemas() -> dict[str, str]:
+    """File name to text, one for each event."""
+    return {file_name(event): json.dumps(schema_of(event), indent=2) + "\n" for event in EVENTS.values()}
+
+
+def committed(folder: Path) -> dict[str, dict[str, Any]]:
+    """The schemas that stand in a folder."""
+    return {file.name: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}

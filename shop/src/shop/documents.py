@@ -1,0 +1,124 @@
+"""The documents that are drawn from the code: schemas, AsyncAPI, the saga table, the broker's topology."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from chassis.steps import Step, Steps
+from chassis.topology import Participant, definitions
+from contracts import EVENTS
+from contracts.asyncapi import asyncapi
+from contracts.compatibility import breaking_changes
+from contracts.schema import committed, schemas
+
+from shop.errors import ShopError
+
+Heard = tuple[Participant, Steps, Step]
+
+
+def documents(participants: Sequence[Participant]) -> dict[str, str]:
+    """Path below the project's root to text."""
+    return {
+        **{f"contracts/schemas/{name}": text for name, text in schemas().items()},
+        "contracts/asyncapi.yaml": _asyncapi(participants),
+        "SAGA.md": saga_table(participants),
+        "deploy/rabbitmq/definitions.json": json.dumps(definitions(participants), indent=2) + "\n",
+    }
+
+
+def stale(root: Path, participants: Sequence[Participant]) -> list[str]:
+    """Which committed documents do not say what the code says."""
+    drawn = documents(participants)
+    differing = [name for name, text in drawn.items() if _read(root / name) != text]
+    kept = {f"contracts/schemas/{name}" for name in committed(root / "contracts/schemas")}
+    return sorted({*differing, *(kept - drawn.keys())})
+
+
+def incompatible(root: Path) -> list[str]:
+    """How the models break those who were built against the committed schemas."""
+    new = {name: json.loads(text) for name, text in schemas().items()}
+    found = []
+    for name, old in committed(root / "contracts/schemas").items():
+        changes = breaking_changes(old, new[name]) if name in new else ["/: is gone"]
+        found += [f"{name} {change}" for change in changes]
+    return found
+
+
+def write(root: Path, participants: Sequence[Participant]) -> list[str]:
+    """Bring the documents up to date. Returns those that changed. Raises when a schema would break."""
+    if broken := incompatible(root):
+        raise ShopError("give the event a new version instead: " + "; ".join(broken))
+    changed = stale(root, participants)
+    for name, text in documents(participants).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return changed
+
+
+def saga_table(participants: Sequence[Participant]) -> str:
+    """Every event: who says it, who hears it and does what, and what undoes that."""
+    heard = [(p, steps, step) for p in participants for steps in p.steps for step in steps]
+    rows = [_row(event.type, event.said_by, heard) for event in EVENTS.values()]
+    calls = [
+        f"| {p.name} | `{settlement.kind}` | {_said(settlement.says)} |"
+        for p in participants
+        for settlement in p.intents or ()
+    ]
+    return _SAGA.format(rows="\n".join(rows), calls="\n".join(calls))
+
+
+def _row(type_: str, said_by: str, heard: Sequence[Heard]) -> str:
+    mine = [(p, steps, step) for p, steps, step in heard if step.event.type == type_]
+    undone_by = [
+        f"{p.name}: `{step.name}` undoes `{step.compensates}`" for p, _, step in mine if step.compensates
+    ]
+    lines = [_hearing(p, steps, step) for p, steps, step in mine]
+    return f"| `{type_}` | {said_by} | {'<br>'.join(lines) or '–'} | {'<br>'.join(undone_by) or '–'} |"
+
+
+def _hearing(participant: Participant, steps: Steps, step: Step) -> str:
+    queue = "" if steps.queue == participant.name else f" (queue `{steps.queue}`)"
+    says = f" → {_said(step.says)}" if step.says else ""
+    return f"**{participant.name}**{queue} `{step.name}`: {step.summary.rstrip('.')}{says}"
+
+
+def _said(events: Sequence[type]) -> str:
+    return ", ".join(f"`{event.type}`" for event in events) or "–"  # type: ignore[attr-defined]
+
+
+def _asyncapi(participants: Sequence[Participant]) -> str:
+    heard_by: dict[str, list[str]] = {}
+    queues: dict[str, str] = {}
+    for participant in participants:
+        for steps in participant.steps:
+            queues[steps.queue] = participant.name
+            for key in steps.heard():
+                heard_by.setdefault(key, []).append(steps.queue)
+    document = asyncapi(heard_by, queues)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text() if file.exists() else None
+
+
+_SAGA = """\
+# The saga
+
+Drawn from the registered steps by `shop generate`; a test fails when it differs from the code. Every
+step may be told of its events in any order and any number of times.
+
+| event | said by | heard by, what it does → what it may say | compensation |
+|---|---|---|---|
+{rows}
+
+## Remote calls
+
+Committed as intents before they are made, made outside any transaction, repeated with the same key until
+their outcome is known.
+
+| service | call | its outcome may say |
+|---|---|---|
+{calls}
+"""

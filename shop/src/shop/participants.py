@@ -1,0 +1,11 @@
+"""Who takes part in the saga: what the topology and the documents are drawn from."""
+
+from auth.saga import participant as auth
+from cart.saga import participant as cart
+from chassis.topology import Participant
+from notification.saga import participant as notification
+from order.saga import participant as order
+from payment.saga import participant as payment
+from product.saga import participant as product
+
+PARTICIPANTS: tuple[Participant, ...] = (order, product, payment, cart, notification, auth)
