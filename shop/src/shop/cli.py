@@ -1,0 +1,41 @@
+"""`shop`: what the operator does with the shop. Each file in `commands` brings its own."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shop.commands import stack
+from shop.errors import ShopError
+
+app = typer.Typer(
+    help="Run the shop on this machine, replay checkouts, look into sagas.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(stack.app)
+
+
+@app.callback()
+def choose_stack(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--stack", envvar="SHOP_STACK", help="The stack's folder [.local/stack]."),
+    ] = None,
+) -> None:
+    if folder:
+        os.environ["SHOP_STACK"] = str(folder.resolve())
+
+
+def main() -> None:
+    """Exits with the command's own code; a ShopError is told in its own words, not with a traceback."""
+    try:
+        app()
+    except ShopError as error:
+        sys.stderr.write(f"shop: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

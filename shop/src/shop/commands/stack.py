@@ -1,0 +1,160 @@
+"""`shop up`, `down`, `status` and `logs`."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shop.commands.progress import Progress
+from shop.errors import ShopError
+from shop.stack import ports
+from shop.stack.down import down as stop
+from shop.stack.down import purge as forget
+from shop.stack.layout import default_folder, project_root
+from shop.stack.logs import follow as follow_logs
+from shop.stack.logs import tail
+from shop.stack.programs import choose, programs
+from shop.stack.stack import Stack
+from shop.stack.status import Status
+from shop.stack.status import status as statuses
+from shop.stack.supervisor import Supervisor
+from shop.stack.up import up as start
+
+app = typer.Typer()
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@app.command()
+def up(
+    only: Annotated[str, typer.Option(help="Some programs, with commas between.")] = "",
+    port_base: Annotated[int | None, typer.Option(help=f"First of sixteen ports; {ports.BASE}.")] = None,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Find ports that nobody uses.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Environment of a program: order.ORDER_DEADLINE=60.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that each program may take.")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Start what is down and return when everything is ready."""
+    known = programs()
+    chosen = choose([name for name in only.split(",") if name], known)
+    stack = _stack_for(port_base, free_ports, settings)
+    with Progress(chosen, quiet=as_json) as progress:
+        started = start(stack, chosen, known, progress.note, timeout)
+    if as_json:
+        print(json.dumps({"programs": [asdict(one) for one in started], "urls": stack.urls()}, indent=2))
+    elif all(one.already_running for one in started):
+        print("already running")
+    else:
+        print(f"up: {stack.gateway_url}")
+
+
+@app.command()
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Forget its data, secrets and logs too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Stop everything, from the gateway inwards."""
+    try:
+        stack = Stack.load()
+    except ShopError:
+        stopped = []
+    else:
+        stopped = stop(stack, programs(), lambda name: None if as_json else print(f"stopping {name}"))
+        if purge:
+            forget(stack)
+    if as_json:
+        print(json.dumps({"stopped": stopped}))
+    else:
+        print("down" if stopped else "nothing was running")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Every program: state, pid, uptime, readiness, memory. Exits with 3 unless all are ready."""
+    found = statuses(Stack.load(), programs())
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        Console().print(_table(found))
+    raise typer.Exit(0 if all(one.ready for one in found) else 3)
+
+
+@app.command()
+def logs(
+    service: Annotated[str | None, typer.Argument(help="One program; all of them if left out.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of each to begin with.")] = 20,
+) -> None:
+    """What the programs have said."""
+    stack = Stack.load()
+    names = [program.name for program in choose([service] if service else [], programs())]
+    files = {name: stack.layout.log(name) for name in names}
+    width = max(map(len, names)) if not service else 0
+    for name, file in files.items():
+        for line in tail(file, lines):
+            _print_line(name, line, width)
+    if follow:
+        for name, line in follow_logs(files):
+            _print_line(name, line, width)
+
+
+def _stack_for(port_base: int | None, free_ports: bool, settings: list[str] | None) -> Stack:
+    """The stack as it was, with what the options change; what runs keeps its ports."""
+    folder = default_folder()
+    try:
+        before = Stack.load(folder)
+    except ShopError:
+        before = None
+    alive = before is not None and Supervisor(before).is_alive()
+    if before is not None and alive and port_base not in (None, before.port_base):
+        raise ShopError(f"the stack runs on ports from {before.port_base}: `shop down` first")
+    if before is not None and (alive or not (free_ports or port_base)):
+        base = before.port_base
+    else:
+        base = ports.free_base() if free_ports else port_base or ports.BASE
+    topology = project_root() / "deploy" / "rabbitmq" / "definitions.json"
+    return Stack.create(
+        folder,
+        base,
+        durable=before.durable if before else True,
+        topology=topology if topology.exists() else None,
+        settings=_parsed(settings) if settings is not None or before is None else before.settings,
+    )
+
+
+def _parsed(settings: list[str] | None) -> dict[str, dict[str, str]]:
+    parsed: dict[str, dict[str, str]] = {}
+    for setting in settings or []:
+        name, _, value = setting.partition("=")
+        program, _, variable = name.partition(".")
+        if not variable:
+            raise ShopError(f"--set {setting}: write PROGRAM.VARIABLE=VALUE")
+        parsed.setdefault(program, {})[variable] = value
+    return parsed
+
+
+def _table(found: list[Status]) -> Table:
+    table = Table("program", "state", "ready", "pid", "uptime", "memory", "ports", box=None, pad_edge=False)
+    for one in found:
+        memory = one.pss or one.rss
+        table.add_row(
+            one.name,
+            one.state,
+            "yes" if one.ready else "no",
+            str(one.pid or ""),
+            "" if one.uptime is None else f"{one.uptime // 60}:{one.uptime % 60:02}",
+            f"{memory / 1e6:.0f} MB" if memory else "",
+            one.address or "",
+        )
+    return table
+
+
+def _print_line(name: str, line: str, width: int) -> None:
+    sys.stdout.write(f"{name:<{width}} | {line}\n" if width else f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,105 @@
+"""The environment that each program is started with: addresses, its own secrets and nobody else's."""
+
+from collections.abc import Callable
+
+from shop.stack.secrets import SIGNING_KEYS
+from shop.stack.stack import HOST, SERVICES, Stack
+
+ISSUER = "saga-shop"
+AUDIENCE = "saga-shop"
+ADMIN_EMAIL = "admin@example.com"
+MAIL_FROM = "Saga Shop <shop@example.com>"
+WEBHOOK_PATH = "/v1/webhooks/stripe"
+
+
+def of(stack: Stack, program: str) -> dict[str, str]:
+    environment = {"PORT": str(stack.ports[program])} if program in stack.ports else {}
+    if program in SERVICES:
+        environment |= _service(stack, program)
+    if program in _OWN:
+        environment |= _OWN[program](stack)
+    return {**environment, **stack.settings.get(program, {})}
+
+
+def migration(stack: Stack) -> dict[str, str]:
+    """What `migrate` reads: `ORDER_DATABASE_URL` and so on."""
+    return {f"{service.upper()}_DATABASE_URL": stack.database_url(service) for service in SERVICES}
+
+
+def _service(stack: Stack, service: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": stack.database_url(service),
+        "AMQP_URL": stack.amqp_url(service),
+        "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
+        "TOKEN_ISSUER": ISSUER,
+        "TOKEN_AUDIENCE": AUDIENCE,
+        "CONTACT_KEY": stack.secret("contact-key"),
+        "LOG_LEVEL": "info",
+    }
+
+
+def _auth(stack: Stack) -> dict[str, str]:
+    return {
+        "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
+        "ADMIN_EMAIL": ADMIN_EMAIL,
+        "ADMIN_PASSWORD": stack.secret("admin-password"),
+    }
+
+
+def _cart(stack: Stack) -> dict[str, str]:
+    return {"PRODUCT_URL": stack.http("product")}
+
+
+def _order(stack: Stack) -> dict[str, str]:
+    return {
+        "PRODUCT_URL": stack.http("product"),
+        "CART_URL": stack.http("cart"),
+        "ORDER_DEADLINE": "900",
+    }
+
+
+def _payment(stack: Stack) -> dict[str, str]:
+    return {
+        "STRIPE_API_KEY": stack.secret("stripe-api-key"),
+        "STRIPE_API_BASE": stack.sandbox_url,
+        "STRIPE_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+    }
+
+
+def _notification(stack: Stack) -> dict[str, str]:
+    return {"SMTP_HOST": HOST, "SMTP_PORT": str(stack.ports["smtp"]), "MAIL_FROM": MAIL_FROM}
+
+
+def _sandbox(stack: Stack) -> dict[str, str]:
+    return {
+        "SANDBOX_API_KEY": stack.secret("stripe-api-key"),
+        "SANDBOX_JOURNAL": str(stack.folder / "sandbox.journal"),
+        "SANDBOX_WEBHOOK_URL": f"{stack.gateway_url}{WEBHOOK_PATH}",
+        "SANDBOX_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+    }
+
+
+def _mailbox(stack: Stack) -> dict[str, str]:
+    return {"SMTP_PORT": str(stack.ports["smtp"])}
+
+
+def _gateway(stack: Stack) -> dict[str, str]:
+    upstreams = ",".join(f"{service}={HOST}:{stack.ports[service]}" for service in SERVICES)
+    return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
+
+
+def _storefront(stack: Stack) -> dict[str, str]:
+    return {"GATEWAY_URL": stack.gateway_url}
+
+
+_OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
+    "auth": _auth,
+    "cart": _cart,
+    "order": _order,
+    "payment": _payment,
+    "notification": _notification,
+    "sandbox": _sandbox,
+    "mailbox": _mailbox,
+    "gateway": _gateway,
+    "storefront": _storefront,
+}

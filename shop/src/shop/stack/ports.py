@@ -1,0 +1,66 @@
+"""Ports of one stack: a block of sixteen, by default from 18000, and who holds one that is taken."""
+
+import errno
+import random
+import socket
+
+import psutil
+
+BASE = 18000
+OFFSETS = {
+    "gateway": 0,
+    "auth": 1,
+    "product": 2,
+    "cart": 3,
+    "order": 4,
+    "payment": 5,
+    "notification": 6,
+    "sandbox": 7,
+    "mailbox": 8,
+    "smtp": 9,
+    "storefront": 10,
+    "amqp": 11,
+    "distribution": 12,
+    "management": 13,
+}
+# Below the ephemeral range (32768 up), where an outgoing connection could sit on the port by chance.
+_FREE_BASES = range(20000, 32000, 16)
+
+
+def block(base: int) -> dict[str, int]:
+    return {name: base + offset for name, offset in OFFSETS.items()}
+
+
+def is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def free_base() -> int:
+    """A base whose whole block is free now; random, so that two who ask at once rarely meet."""
+    for base in random.sample(_FREE_BASES, len(_FREE_BASES)):
+        if all(is_free(port) for port in block(base).values()):
+            return base
+    raise RuntimeError("no free block of sixteen ports between 20000 and 32000")
+
+
+def holder(port: int) -> str:
+    """Who listens there, as far as this user may know: `nginx (pid 42)` or `another program`."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return "another program"
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.NoSuchProcess:
+                break
+    return "another program"

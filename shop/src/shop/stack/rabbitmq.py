@@ -1,0 +1,135 @@
+"""A RabbitMQ node of our own from the installed package's scripts; the system's broker is not touched."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+
+from shop.errors import ShopError
+from shop.stack import topology
+from shop.stack.management import Management
+from shop.stack.probe import status_of
+from shop.stack.stack import HOST, OPERATOR, Stack
+
+_SCRIPTS = (
+    "/usr/lib/rabbitmq/bin",
+    "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "/opt/rabbitmq/sbin",
+    "/opt/homebrew/opt/rabbitmq/sbin",
+    "/usr/local/opt/rabbitmq/sbin",
+)
+_MISSING = "RabbitMQ is not installed: install it with `sudo apt-get install -y rabbitmq-server`"
+
+
+def server_script() -> Path:
+    """The package's own start script. Raises ShopError, saying how to install it, when there is none."""
+    for script in _found():
+        if os.access(script, os.X_OK) and shutil.which("erl"):
+            return script
+    raise ShopError(_MISSING)
+
+
+def _found() -> Iterator[Path]:
+    for pattern in _SCRIPTS:
+        yield from sorted(Path("/").glob(f"{pattern.lstrip('/')}/rabbitmq-server"), reverse=True)
+
+
+def node_name(stack: Stack) -> str:
+    """Unique on this machine, so that several stacks share one epmd."""
+    return f"saga-{hashlib.sha256(str(stack.folder).encode()).hexdigest()[:10]}@localhost"
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    home = stack.layout.rabbitmq
+    absent = str(home / "none")  # every file of /etc/rabbitmq that could change this node is pointed away
+    return {
+        "HOME": str(home),
+        "RABBITMQ_NODENAME": node_name(stack),
+        "RABBITMQ_NODE_PORT": str(stack.ports["amqp"]),
+        "RABBITMQ_DIST_PORT": str(stack.ports["distribution"]),
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_CONFIG_FILES": absent,
+        "RABBITMQ_ADVANCED_CONFIG_FILE": absent,
+        "RABBITMQ_CONF_ENV_FILE": absent,
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}",
+        "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server instead of waiting for it
+        "ERL_EPMD_ADDRESS": HOST,
+        "ERL_CRASH_DUMP": str(home / "log" / "erl_crash.dump"),
+    }
+
+
+def _configuration(stack: Stack) -> str:
+    return f"""\
+listeners.tcp.1 = {HOST}:{stack.ports["amqp"]}
+management.tcp.ip = {HOST}
+management.tcp.port = {stack.ports["management"]}
+definitions.import_backend = local_filesystem
+definitions.local.path = {_definitions(stack)}
+definitions.skip_if_unchanged = true
+raft.wal_max_size_bytes = 67108864
+log.console = true
+log.console.level = info
+log.file = false
+"""
+
+
+def prepare(stack: Stack) -> None:
+    home = stack.layout.rabbitmq
+    for folder in (home / "data", home / "log"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(home / ".erlang.cookie", stack.secret("erlang-cookie"), mode=0o400)
+    _write(home / "enabled_plugins", "[rabbitmq_management].\n")
+    _write(home / "rabbitmq.conf", _configuration(stack))
+    _write(_definitions(stack), json.dumps(_rendered(stack), indent=1))
+
+
+def management(stack: Stack) -> Management:
+    return Management(stack.management_url, OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+
+
+async def is_ready(stack: Stack) -> bool:
+    """Whether clients can connect: the API answers some time before the AMQP listener does."""
+    path = f"/api/health/checks/port-listener/{stack.ports['amqp']}"
+    user = (OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+    return await status_of(stack.ports["management"], path, user) == HTTPStatus.OK
+
+
+async def settle(stack: Stack, _: frozenset[str]) -> None:
+    """A fresh node has just imported the file; an older one is brought to it when the file has changed."""
+    wanted, imported = _definitions(stack), stack.layout.rabbitmq / "imported.json"
+    new = wanted.read_text()
+    if imported.exists() and imported.read_text() != new:
+        try:
+            async with management(stack) as broker:
+                await topology.apply(broker, json.loads(new), json.loads(imported.read_text()))
+        except (ShopError, httpx.HTTPError) as error:
+            raise ShopError(
+                f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
+            ) from error
+    _write(imported, new)
+
+
+def _definitions(stack: Stack) -> Path:
+    return stack.layout.rabbitmq / "definitions.json"
+
+
+def _rendered(stack: Stack) -> topology.Definitions:
+    declared = json.loads(stack.topology.read_text()) if stack.topology else {}
+    return topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
+
+
+def _write(file: Path, text: str, mode: int = 0o600) -> None:
+    draft = file.with_name(f"{file.name}.draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.chmod(mode)
+    os.replace(draft, file)

@@ -1,0 +1,56 @@
+"""Everything secret about one stack: generated when first asked for, one file each, for the owner's eyes."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from joserfc.jwk import ECKey
+
+SIGNING_KEYS = "signing-keys.json"
+
+
+def _signing_keys() -> str:
+    key = ECKey.generate_key("P-256", {"alg": "ES256", "use": "sig"}, auto_kid=True)
+    return json.dumps({"keys": [key.as_dict(private=True)]})
+
+
+_MAKERS: dict[str, Callable[[], str]] = {
+    SIGNING_KEYS: _signing_keys,
+    "contact-key": lambda: Fernet.generate_key().decode(),
+    "stripe-api-key": lambda: f"sk_test_{secrets.token_hex(16)}",
+    "stripe-webhook-secret": lambda: f"whsec_{secrets.token_hex(16)}",
+}
+
+
+class Secrets:
+    """Names are files; one with no maker of its own is a random password, safe in URLs, SQL and shells."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """The file that holds the secret, written if it was not there."""
+        file = self._folder / name
+        if not file.exists():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_once(file, _MAKERS.get(name, lambda: secrets.token_hex(16))())
+        return file
+
+    def read(self, name: str) -> str:
+        return self.path(name).read_text()
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Two processes may ask at once: the first one's value stands, and nobody ever reads half of it."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()

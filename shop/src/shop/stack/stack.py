@@ -1,0 +1,144 @@
+"""One stack described by data: where it lives, its ports, its secrets and the addresses made of them."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from shop.errors import ShopError
+from shop.stack import ports
+from shop.stack.layout import Layout, default_folder, socket_folder
+from shop.stack.secrets import Secrets
+
+OPERATOR = "operator"  # superuser of PostgreSQL and administrator of RabbitMQ
+SERVICES = ("auth", "product", "cart", "order", "payment", "notification")
+HOST = "127.0.0.1"
+
+Settings = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Readable by anyone who may read its folder: `Stack.load().amqp_url("operator")`."""
+
+    folder: Path
+    port_base: int
+    sockets: Path
+    durable: bool = True  # False: PostgreSQL does not fsync, for stacks that are thrown away
+    topology: Path | None = None  # RabbitMQ's definitions; None: a bare broker
+    settings: Settings = field(default_factory=dict)  # environment on top of the usual, by program
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> "Stack":
+        """The stack that was last started there. Raises ShopError if there never was one."""
+        folder = folder or default_folder()
+        try:
+            state = json.loads(Layout(folder).state.read_text())
+        except FileNotFoundError:
+            raise ShopError(f"there is no stack in {folder}: start one with `shop up`") from None
+        topology = Path(state["topology"]) if state["topology"] else None
+        return cls(
+            folder, state["port_base"], Path(state["sockets"]), state["durable"], topology, state["settings"]
+        )
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        port_base: int,
+        *,
+        durable: bool = True,
+        topology: Path | None = None,
+        settings: Settings | None = None,
+    ) -> "Stack":
+        """A new stack, or other ports and settings for the one that is there, remembered for `load`."""
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            sockets = cls.load(folder).sockets
+        except ShopError:
+            sockets = socket_folder(folder)
+        if not sockets.exists() and sockets.parent != folder:
+            sockets = socket_folder(folder)  # /tmp was cleared, by `down` or a reboot
+        stack = cls(folder, port_base, sockets, durable, topology, settings or {})
+        stack.save()
+        return stack
+
+    def save(self) -> None:
+        state = asdict(self) | {
+            "sockets": str(self.sockets),
+            "topology": str(self.topology) if self.topology else None,
+            "urls": self.urls(),
+        }
+        del state["folder"]
+        draft = self.layout.state.with_suffix(".draft")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(state, indent=2))
+        os.replace(draft, self.layout.state)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.folder)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        return Secrets(self.layout.secrets)
+
+    @cached_property
+    def ports(self) -> dict[str, int]:
+        return ports.block(self.port_base)
+
+    def secret(self, name: str) -> str:
+        return self.secrets.read(name)
+
+    def http(self, program: str) -> str:
+        """`http://127.0.0.1:<port>` of a program, without a slash at the end."""
+        return f"http://{HOST}:{self.ports[program]}"
+
+    @property
+    def gateway_url(self) -> str:
+        return self.http("gateway")
+
+    @property
+    def sandbox_url(self) -> str:
+        return self.http("sandbox")
+
+    @property
+    def mailbox_url(self) -> str:
+        return self.http("mailbox")
+
+    @property
+    def management_url(self) -> str:
+        """RabbitMQ's management page and API; sign in as `operator` with `secret("rabbitmq-operator")`."""
+        return self.http("management")
+
+    def urls(self) -> dict[str, str]:
+        """What a person opens in a browser or calls by hand; nothing secret."""
+        names = ("gateway", *SERVICES, "sandbox", "mailbox", "storefront")
+        return {name: self.http(name) for name in names} | {"rabbitmq": self.management_url}
+
+    def amqp_url(self, user: str, vhost: str = "/") -> str:
+        password = self.secret(f"rabbitmq-{user}")
+        return f"amqp://{user}:{password}@{HOST}:{self.ports['amqp']}/{quote(vhost, safe='')}"
+
+    def database_url(self, service: str, database: str | None = None) -> str:
+        """For SQLAlchemy; as the service's own role, into its own database unless another is named."""
+        return self._dsn("postgresql+asyncpg", service, database or service)
+
+    def operator_dsn(self, database: str = "postgres") -> str:
+        """For asyncpg and psql; as superuser."""
+        return self._dsn("postgresql", OPERATOR, database)
+
+    def _dsn(self, scheme: str, role: str, database: str) -> str:
+        password = self.secret(f"postgres-{role}")
+        return (
+            f"{scheme}://{role}:{password}@/{database}?host={quote(str(self.sockets / 'postgres'), safe='/')}"
+        )
+
+    def environment(self, program: str) -> dict[str, str]:
+        """What the program is started with, apart from what every process on this machine gets."""
+        from shop.stack.environment import of
+
+        return of(self, program)

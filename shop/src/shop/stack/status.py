@@ -1,0 +1,65 @@
+"""How every program of the stack is doing."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from shop.stack.program import Program
+from shop.stack.stack import Stack
+from shop.stack.supervisor import Info, Supervisor
+
+
+@dataclass(frozen=True)
+class Status:
+    """`rss` and `pss` in bytes, children included; pss counts shared pages once, Linux only."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    uptime: int | None = None
+    ready: bool = False
+    rss: int | None = None
+    pss: int | None = None
+    address: str | None = None
+
+
+def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
+    supervisor = Supervisor(stack)
+    infos = supervisor.info() if supervisor.is_alive() else {}
+    return asyncio.run(_gather(stack, known, infos))
+
+
+async def _gather(stack: Stack, known: Sequence[Program], infos: dict[str, Info]) -> list[Status]:
+    return list(await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known)))
+
+
+async def _one(stack: Stack, program: Program, info: Info | None) -> Status:
+    address = ", ".join(str(stack.ports[name]) for name in program.ports) or None
+    if info is None or not info["pid"]:
+        return Status(program.name, info["statename"].lower() if info else "stopped", address=address)
+    rss, pss = _memory(info["pid"])
+    return Status(
+        program.name,
+        info["statename"].lower(),
+        info["pid"],
+        info["now"] - info["start"],
+        await program.is_ready(stack),
+        rss,
+        pss,
+        address,
+    )
+
+
+def _memory(pid: int) -> tuple[int | None, int | None]:
+    rss = pss = 0
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                memory = one.memory_full_info()
+                rss += memory.rss
+                pss += getattr(memory, "pss", 0)
+    return rss or None, pss or None
