@@ -14,6 +14,13 @@ from joserfc.jwk import ECKey
 CONSUMER = "holders-of-our-tokens"
 
 
+class _WithoutAliases(yaml.SafeDumper):
+    """Kong fills in the tables that it reads: two places must not share one."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 def render(
     kong_yml: str,
     *,
@@ -36,7 +43,7 @@ def render(
     for plugin in _plugins(document):
         if plugin["name"] == "rate-limiting":
             _scale(plugin["config"], rate_factor)
-    return yaml.safe_dump(document, sort_keys=False, width=110)
+    return yaml.dump(document, Dumper=_WithoutAliases, sort_keys=False, width=110)
 
 
 def _all(keys: Mapping[str, Any]) -> list[dict[str, Any]]:

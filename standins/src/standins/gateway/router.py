@@ -1,7 +1,7 @@
 """Which route takes a request, in the order of Kong's default router.
 
 The more kinds of criteria a route has (methods, paths), the earlier it is tried; then expressions before
-prefixes, a higher `regex_priority`, a longer prefix. Where Kong falls back on its own ids, the file's order counts.
+prefixes, a higher `regex_priority`, a longer prefix. A tie Kong breaks by its ids, this by the file's order.
 """
 
 import re

@@ -64,6 +64,8 @@ class Upstreams:
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
         )
+        # aiohttp would try once more of its own accord; how often is for kong.yml to say. No public switch.
+        self._session._retry_connection = False
 
     async def close(self) -> None:
         await self._session.close()

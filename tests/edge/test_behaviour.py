@@ -1,0 +1,79 @@
+"""table.yml against the edge.
+
+`send`: method, path, headers, `token` (see tokens.py) and `token_in`, `body` (its length), `chunked`,
+`withhold` (announce the body, do not send it), `times` (the last answer counts).
+
+`expect`: status, `message` of a JSON body, `id` (a request id beside it), `json` or `text` of the body,
+`headers` (regular expressions) and `without`, `server: kong` (the gateway answered itself), `upstream` (what
+the service saw) and `tries` (how often it was asked).
+"""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.edge.asking import Reply, ask
+from tests.edge.fake import Fake
+
+CASES = yaml.safe_load((Path(__file__).parent / "table.yml").read_text())
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["it"] for case in CASES])
+def test_the_edge(case: dict[str, Any], lab: str, fake: Fake) -> None:
+    send, expect = case["send"], case["expect"]
+    times = send.get("times", 1)
+    if times > 1:
+        _within_one_minute()
+    for _ in range(times):
+        reply = ask(lab, send)
+    assert reply.status == expect["status"], reply
+    _check_body(reply, expect)
+    _check_headers(reply.headers, expect)
+    if "upstream" in expect:
+        _check_upstream(reply.json(), expect["upstream"])
+    for key, tries in expect.get("tries", {}).items():
+        assert fake.tries[key] == tries
+
+
+def _within_one_minute() -> None:
+    """Limits count by the minute of the clock, so the requests of a case must not straddle two."""
+    left = 60 - time.time() % 60
+    if left < 5:
+        time.sleep(left)
+
+
+def _check_body(reply: Reply, expect: dict[str, Any]) -> None:
+    if "message" in expect:
+        assert reply.json()["message"] == expect["message"]
+    if expect.get("id"):
+        assert re.fullmatch("[0-9a-f]{32}", reply.json()["request_id"])
+        assert reply.body.startswith(b'{\n  "message":')
+    if "json" in expect:
+        assert reply.json() == expect["json"]
+    if "text" in expect:
+        assert reply.headers["content-type"].startswith("text/plain")
+        assert reply.body.decode().startswith(expect["text"])
+
+
+def _check_headers(headers: dict[str, str], expect: dict[str, Any]) -> None:
+    for name, pattern in expect.get("headers", {}).items():
+        assert re.fullmatch(pattern, headers[name.lower()]), f"{name}: {headers[name.lower()]}"
+    for name in expect.get("without", []):
+        assert name.lower() not in headers
+    if expect.get("server") == "kong":
+        assert headers["server"].startswith("kong/")
+        assert "x-kong-response-latency" in headers
+        assert "via" not in headers
+
+
+def _check_upstream(seen: dict[str, Any], expect: dict[str, Any]) -> None:
+    for name, pattern in expect.get("headers", {}).items():
+        assert re.fullmatch(pattern, seen["headers"][name]), f"{name}: {seen['headers'][name]}"
+    for name in expect.get("without", []):
+        assert name not in seen["headers"]
+    for member in expect.keys() & {"path", "body", "method"}:
+        assert seen[member] == expect[member]
