@@ -1,0 +1,124 @@
+"""Messages on disk, whole and in order of arrival, in a few files; in memory only what a list shows.
+
+A file holds, for each message, a line of JSON and the bytes as they came, written with one call before the
+mail is acknowledged: a killed process loses nothing that it accepted. The oldest go a file at a time.
+"""
+
+import os
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from standins.mailbox.summary import summarize
+
+PER_FILE = 1000
+SUFFIX = ".mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message: its envelope, the headers of the list, and where its bytes lie."""
+
+    number: int
+    at: float
+    sender: str
+    recipients: list[str]
+    size: int
+    headers: dict[str, str]
+    file: Path
+    offset: int
+
+    def read(self) -> bytes:
+        with self.file.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+class Store:
+    def __init__(self, folder: Path, keep: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._keep = folder, keep
+        self.messages: OrderedDict[int, Kept] = OrderedDict()
+        self.copies: Counter[str] = Counter()
+        self._next = 1
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            self._next = int(path.stem)
+            for message in _read(path):
+                self._index(message)
+        self._file = -1
+        self._open(self._next)
+
+    def keep(self, sender: str, recipients: list[str], raw: bytes) -> int:
+        """Stores one message and returns its number. Raises OSError when the disk refuses."""
+        if self._next - int(self._path.stem) >= PER_FILE:
+            self._open(self._next)
+        number, at = self._next, time.time()
+        head = orjson.dumps(
+            {"number": number, "at": at, "sender": sender, "recipients": recipients, "size": len(raw)}
+        )
+        entry = b"%b\n%b\n" % (head, raw)
+        if os.write(self._file, entry) != len(entry):
+            os.ftruncate(self._file, self._end)
+            raise OSError("the disk is full")
+        offset = self._end + len(head) + 1
+        self._end += len(entry)
+        self._index(Kept(number, at, sender, recipients, len(raw), summarize(raw), self._path, offset))
+        return number
+
+    def clear(self) -> int:
+        """Forgets all messages; numbers go on, so that nobody takes a new message for an old one."""
+        count = len(self.messages)
+        self.messages.clear()
+        self.copies.clear()
+        self._open(self._next)
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            if path != self._path:
+                path.unlink()
+        return count
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _index(self, message: Kept) -> None:
+        self.messages[message.number] = message
+        self._next = message.number + 1
+        self.copies[message.headers.get("message-id", "")] += 1
+        while len(self.messages) > self._keep:
+            _, oldest = self.messages.popitem(last=False)
+            self._forget(oldest)
+
+    def _forget(self, message: Kept) -> None:
+        name = message.headers.get("message-id", "")
+        self.copies[name] -= 1
+        if not self.copies[name]:
+            del self.copies[name]
+        first = next(iter(self.messages.values()))
+        if first.file != message.file:
+            message.file.unlink(missing_ok=True)
+
+    def _open(self, number: int) -> None:
+        if getattr(self, "_file", -1) >= 0:
+            os.close(self._file)
+        self._path = self._folder / f"{number:010}{SUFFIX}"
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._end = os.fstat(self._file).st_size
+
+
+def _read(path: Path) -> Iterator[Kept]:
+    """The messages of one file; a torn last one, which was never acknowledged, is cut off."""
+    content, offset = path.read_bytes(), 0
+    while offset < len(content):
+        line = content.find(b"\n", offset)
+        head: dict[str, Any] = orjson.loads(content[offset:line]) if line > 0 else {"size": len(content)}
+        start = line + 1
+        if start + head["size"] >= len(content):
+            os.truncate(path, offset)
+            return
+        raw = content[start : start + head["size"]]
+        yield Kept(**head, headers=summarize(raw), file=path, offset=start)
+        offset = start + head["size"] + 1
