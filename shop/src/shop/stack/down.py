@@ -30,8 +30,11 @@ def down(stack: Stack, known: Sequence[Program], progress: Callable[[str], None]
 
 
 def purge(stack: Stack) -> None:
-    """Everything that a stack which is down has kept: data, secrets, logs."""
+    """End at once whatever still runs and forget all that the stack has kept: data, secrets, logs."""
     with alone(stack.layout):
+        leftovers.kill(stack)
+        epmd.stop_if_ours()
+        _forget_sockets(stack)
         shutil.rmtree(stack.folder)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals
 
 import psutil
 
@@ -14,8 +14,8 @@ _EPMD = "epmd"  # Erlang's name service is the machine's, whoever happened to st
 _GRACE_SECONDS = 20
 
 
-def orphans(stack: Stack) -> list[psutil.Process]:
-    """Only ask when no supervisord is alive: what it keeps carries the same mark."""
+def _left(stack: Stack) -> list[psutil.Process]:
+    """Every process of the stack; orphans only where no supervisord is alive."""
     found = {process.pid: process for process in _marked(stack)}
     database = postgres.server_pid(stack.layout.pgdata)
     if database:
@@ -27,17 +27,27 @@ def orphans(stack: Stack) -> list[psutil.Process]:
 
 def stop(stack: Stack) -> list[str]:
     """Ask them to end, wait, then make them. Returns the names of those that were there."""
-    processes = orphans(stack)
+    processes = _left(stack)
     names = [_name(process) for process in processes]
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(SIGINT if process.name() == "postgres" else SIGTERM)
+    _signal(processes, SIGTERM, to_postgres=SIGINT)
     _, alive = psutil.wait_procs(processes, timeout=_GRACE_SECONDS)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    _signal(alive, SIGKILL, to_postgres=SIGQUIT)
     psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
     return names
+
+
+def kill(stack: Stack) -> None:
+    """The whole stack at once, its supervisord too: for one whose data nobody wants any more."""
+    processes = _left(stack)
+    _signal(processes, SIGKILL, to_postgres=SIGQUIT)
+    psutil.wait_procs(processes, timeout=_GRACE_SECONDS)
+
+
+def _signal(processes: list[psutil.Process], signal: Signals, to_postgres: Signals) -> None:
+    """Killed outright, PostgreSQL would leave its shared memory behind."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(to_postgres if process.name() == "postgres" else signal)
 
 
 def _marked(stack: Stack) -> Iterator[psutil.Process]:

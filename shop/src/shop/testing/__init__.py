@@ -1,0 +1,70 @@
+"""pytest plugin: private servers for any member's tests, started by the first test that asks for them.
+
+All workers of a session share them; the session's controller stops them at the end, also after a failure.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from shop.stack import Stack
+from shop.testing.broker import Broker, RabbitServer
+from shop.testing.databases import PostgresServer
+from shop.testing.session import Session
+
+_SESSION = pytest.StashKey[Session]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get("shop_session")
+    config.stash[_SESSION] = Session.joined(given) if given else Session.opened(config.rootpath)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: pytest.Item) -> None:
+    node.workerinput["shop_session"] = str(node.config.stash[_SESSION].folder)  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(_SESSION, None)
+    if session and not hasattr(config, "workerinput"):
+        session.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
+    """A PostgreSQL with nothing in it; most tests want `postgres` or `migrated`."""
+    return PostgresServer(request.config.stash[_SESSION].servers("postgres"))
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """`postgresql+asyncpg://…` of an empty database of this test's own."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated(postgres_server: PostgresServer) -> Iterator[Callable[[str], str]]:
+    """`migrated("order")`: the URL of a database of this test's own, at the service's newest schema."""
+    with postgres_server.copies() as copy:
+        yield copy
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(request: pytest.FixtureRequest) -> RabbitServer:
+    """A RabbitMQ with nothing in it; most tests want `rabbitmq`."""
+    return RabbitServer(request.config.stash[_SESSION].servers("rabbitmq"))
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_server: RabbitServer) -> Iterator[Broker]:
+    """An empty virtual host of this test's own."""
+    with rabbitmq_server.broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """The whole shop, running, on ports that nobody else uses."""
+    return request.config.stash[_SESSION].shop()

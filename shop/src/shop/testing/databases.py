@@ -1,0 +1,67 @@
+"""Databases for tests: empty, or copied from a template that a service's migrations have filled once."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+
+import asyncpg
+from chassis.migrate import migrate
+
+from shop.stack import OPERATOR, Stack
+from shop.testing.session import run
+
+_EMPTY = "template1"
+_BUILDING = 918_273  # any constant: the lock under which templates are built
+
+
+class PostgresServer:
+    """URLs are for SQLAlchemy and name the superuser, who may do anything in a test's own database."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def url(self, database: str) -> str:
+        return self._stack.database_url(OPERATOR, database)
+
+    def dsn(self, database: str = "postgres") -> str:
+        """For asyncpg and psql."""
+        return self._stack.operator_dsn(database)
+
+    @contextmanager
+    def database(self, template: str = _EMPTY) -> Iterator[str]:
+        """The URL of a fresh copy of the template, dropped afterwards whoever is still connected."""
+        name = f"test_{secrets.token_hex(6)}"
+        run(self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        try:
+            yield self.url(name)
+        finally:
+            run(self._execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+    @contextmanager
+    def copies(self) -> Iterator[Callable[[str], str]]:
+        with ExitStack() as made:
+            yield lambda service: made.enter_context(self.database(run(self._migrated(service))))
+
+    async def _migrated(self, service: str) -> str:
+        """The template's name; built by the first who asks, in any worker."""
+        template, draft = f"template_{service}", f"draft_{service}"
+        async with self._connection() as connection:
+            await connection.execute("SELECT pg_advisory_lock($1)", _BUILDING)
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", template):
+                await connection.execute(f'DROP DATABASE IF EXISTS "{draft}"')
+                await connection.execute(f'CREATE DATABASE "{draft}"')
+                await migrate(service, self.url(draft))
+                await connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{template}"')
+        return template
+
+    async def _execute(self, statement: str) -> None:
+        async with self._connection() as connection:
+            await connection.execute(statement)
+
+    @asynccontextmanager
+    async def _connection(self) -> "AsyncIterator[asyncpg.Connection]":
+        connection = await asyncpg.connect(self.dsn(), timeout=15, command_timeout=60)
+        try:
+            yield connection
+        finally:
+            await connection.close()
