@@ -1,0 +1,127 @@
+"""What administrators change: products, and the stock that comes in or is written off."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis.database import SqlTx, Transactions
+from chassis.identity import Principal, require
+from chassis.problems import RESPONSES, Conflict, NotFound
+from chassis.service import part
+from product import store
+from product.api import JSON, SkuInPath
+from product.catalogue import Catalogue
+from product.domain import BelowZero, Stock
+from product.models import (
+    LoadedProducts,
+    NewAdjustment,
+    NewProduct,
+    NewProducts,
+    Product,
+    ProductChanges,
+    StockLevel,
+    StockRecord,
+)
+
+router = APIRouter(prefix="/v1/products", tags=["administration"])
+
+Admin = Annotated[Principal, Depends(require("admin"))]
+Transact = Annotated[Transactions, Depends(part("transactions"))]
+Reads = Annotated[Catalogue, Depends(part("catalogue"))]
+
+
+class Exists(Conflict):
+    """409: there is a product with that sku."""
+
+    type = "/problems/product-exists"
+    title = "The product exists"
+
+
+class NotOnHand(Conflict):
+    """409: what is to be written off is not on hand."""
+
+    type = "/problems/not-on-hand"
+    title = "Not that many on hand"
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a product",
+    response_model=Product,
+    responses={409: RESPONSES[409]},
+)
+async def create_product(new: NewProduct, admin: Admin, transact: Transact, catalogue: Reads) -> Response:
+    """With its opening stock."""
+    async with transact() as tx:
+        created, _ = await store.put(tx.session, [new.model_dump()], admin.id, overwrite=False)
+    if not created:
+        raise Exists("Change it with PATCH.")
+    headers = {"Location": f"/v1/products/{new.sku}"}
+    return Response(await catalogue.one(new.sku), status_code=201, media_type=JSON, headers=headers)
+
+
+@router.post("/bulk", summary="Create or change up to 1,000 products")
+async def put_products(new: NewProducts, admin: Admin, transact: Transact) -> LoadedProducts:
+    """May be repeated: products that exist get what is given here but keep their stock and status; those
+    that are not given stay as they are."""
+    items = [item.model_dump() for item in new.items]
+    async with transact() as tx:
+        created, changed = await store.put(tx.session, items, admin.id, overwrite=True)
+    return LoadedProducts(created=created, changed=changed, unchanged=len(items) - created - changed)
+
+
+@router.patch("/{sku}", summary="Change a product", response_model=Product, responses={404: RESPONSES[404]})
+async def change_product(
+    sku: SkuInPath, changes: ProductChanges, _: Admin, transact: Transact, catalogue: Reads
+) -> Response:
+    """Orders that exist keep the name and price that they were placed at."""
+    async with transact() as tx:
+        if not await store.change(tx.session, sku, changes.model_dump(exclude_unset=True)):
+            raise _unknown()
+    return Response(await catalogue.one(sku), media_type=JSON)
+
+
+@router.delete("/{sku}", status_code=204, summary="Retire a product", responses={404: RESPONSES[404]})
+async def retire_product(sku: SkuInPath, _: Admin, transact: Transact) -> Response:
+    """It is not sold any more; orders that hold pieces of it go on. PATCH its status to bring it back."""
+    async with transact() as tx:
+        if not await store.change(tx.session, sku, {"status": "retired"}):
+            raise _unknown()
+    return Response(status_code=204)
+
+
+@router.post("/{sku}/stock", summary="Adjust the stock", responses={404: RESPONSES[404], 409: RESPONSES[409]})
+async def adjust_stock(sku: SkuInPath, new: NewAdjustment, admin: Admin, transact: Transact) -> StockLevel:
+    """Only what is on hand can be written off."""
+    async with transact() as tx:
+        stock = await _adjusted(tx, sku, new.delta)
+        await store.note_adjustment(tx.session, sku, new.delta, new.reason, admin.id)
+    return StockLevel.model_validate(stock, from_attributes=True)
+
+
+@router.get("/{sku}/stock", summary="Read the stock", responses={404: RESPONSES[404]})
+async def get_stock(
+    sku: SkuInPath, _: Admin, engine: Annotated[AsyncEngine, Depends(part("engine"))]
+) -> StockRecord:
+    """Where a product's pieces are, and who adjusted them by hand."""
+    record = await store.stock_record(engine, sku)
+    if record is None:
+        raise _unknown()
+    return StockRecord.model_validate(record)
+
+
+async def _adjusted(tx: SqlTx, sku: str, delta: int) -> Stock:
+    stock = await tx.get(Stock, sku)
+    if stock is None:
+        raise _unknown()
+    try:
+        stock.adjust(delta)
+    except BelowZero:
+        raise NotOnHand(f"There are {stock.on_hand}.", on_hand=stock.on_hand) from None
+    return stock
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such product.")

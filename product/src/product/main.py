@@ -1,0 +1,22 @@
+"""Product: the catalogue and its stock."""
+
+from chassis.service import Chassis, Parts, Service
+from product import admin, api, saga
+from product.catalogue import Catalogue
+from product.settings import Settings
+from product.spelling import Vocabulary
+
+
+def build(settings: Settings, chassis: Chassis) -> Parts:
+    return Parts(
+        routers=[api.lists, admin.router, api.router],
+        state={
+            "catalogue": Catalogue(chassis.engine),
+            "vocabulary": Vocabulary(chassis.engine, age=settings.vocabulary_age),
+            "transactions": chassis.transactions,
+            "engine": chassis.engine,
+        },
+    )
+
+
+service = Service(saga.participant, Settings, build, description="What is for sale, and how much of it.")

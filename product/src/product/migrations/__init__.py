@@ -1,0 +1,1 @@
+"""Product's schema, revision by revision."""

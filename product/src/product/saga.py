@@ -1,0 +1,53 @@
+"""What product does on hearing of an order: reserve, sell, and put back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from chassis.steps import Steps
+from chassis.topology import Participant
+from chassis.tx import Tx
+from contracts import OrderCancelled, OrderCreated, OrderPaid, StockRejected, StockReleased, StockReserved
+from contracts.order import OrderSnapshot
+from product.domain import Hold, NeverReserved, Stock
+
+
+def _rows(event: OrderSnapshot) -> Iterable[tuple[type, Any]]:
+    yield Hold, event.order_id
+    for line in event.lines:
+        yield Stock, line.sku
+
+
+steps = Steps("product", locks=_rows)
+participant = Participant("product", steps=[steps])
+
+
+@steps.on(OrderCreated, says=[StockReserved, StockRejected])
+async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
+    """Reserve every line of the order, or none if one is short; an order cancelled before gets nothing."""
+    if await tx.get(Hold, event.order_id) is not None:
+        return
+    stocks = await tx.get_many(Stock, [line.sku for line in event.lines])
+    hold, said = Hold.place(event.order_id, event.lines, stocks)
+    tx.add(hold)
+    tx.publish(said)
+
+
+@steps.on(OrderPaid)
+async def sell_stock(event: OrderPaid, tx: Tx) -> None:
+    """What was reserved is sold; what was released meanwhile is not."""
+    hold = await tx.get(Hold, event.order_id)
+    if hold is None:  # retried, then dead-lettered: an operator must see it, and stock stays as it is
+        raise NeverReserved(f"order {event.order_id} is not known here")
+    hold.sell(await tx.get_many(Stock, hold.lines))
+
+
+@steps.on(OrderCancelled, says=[StockReleased], compensates=reserve_stock)
+async def release_stock(event: OrderCancelled, tx: Tx) -> None:
+    """Put back what is reserved or sold; before anything was, leave a tombstone that refuses to reserve."""
+    hold = await tx.get(Hold, event.order_id)
+    if hold is None:
+        tx.add(Hold(event.order_id, "refused"))
+        return
+    said = hold.release(await tx.get_many(Stock, hold.lines))
+    if said is not None:
+        tx.publish(said)

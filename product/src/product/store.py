@@ -1,0 +1,73 @@
+"""What administrators write, and what they read of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from product.tables import adjustment, product, stock
+
+_OPENING = "opening stock"
+
+# In sku order, as reservations lock, so that neither waits for the other in a circle. Whoever inserts
+# the stock row has created the product: of two loaders at once only one opens its stock.
+_PUT = text("""
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS item(
+            sku text, name text, description text, category text, price bigint, currency text, stock bigint)
+    ), put AS (
+        INSERT INTO product AS kept (sku, name, description, category, price, currency)
+        SELECT sku, name, description, category, price, currency FROM given ORDER BY sku
+        ON CONFLICT (sku) DO UPDATE SET
+            name = excluded.name, description = excluded.description, category = excluded.category,
+            price = excluded.price, currency = excluded.currency, updated_at = now()
+        WHERE CAST(:overwrite AS boolean) AND
+            (kept.name, kept.description, kept.category, kept.price, kept.currency) IS DISTINCT FROM
+            (excluded.name, excluded.description, excluded.category, excluded.price, excluded.currency)
+        RETURNING sku
+    ), opened AS (
+        INSERT INTO stock (sku, on_hand, reserved, sold, received, status)
+        SELECT sku, stock, 0, 0, stock, 'active' FROM put JOIN given USING (sku)
+        ON CONFLICT (sku) DO NOTHING RETURNING sku, received
+    ), noted AS (
+        INSERT INTO adjustment (sku, delta, reason, adjusted_by)
+        SELECT sku, received, :reason, :admin FROM opened WHERE received > 0
+    )
+    SELECT (SELECT count(*) FROM opened) AS created, (SELECT count(*) FROM put) AS put
+""")
+
+
+async def put(
+    session: AsyncSession, items: Sequence[Mapping[str, Any]], admin: UUID, *, overwrite: bool
+) -> tuple[int, int]:
+    """Create products with their opening stock, and change those that exist if `overwrite`, never their
+    stock. Returns how many were created and how many changed."""
+    parameters = {"items": orjson.dumps(items).decode(), "admin": admin, "reason": _OPENING}
+    row = (await session.execute(_PUT, {**parameters, "overwrite": overwrite})).one()
+    return row.created, row.put - row.created
+
+
+async def change(session: AsyncSession, sku: str, changes: Mapping[str, Any]) -> bool:
+    """Whether there is such a product. A change of its status reaches its stock by foreign key."""
+    query = update(product).where(product.c.sku == sku).values(**changes, updated_at=func.now())
+    return (await session.execute(query.returning(product.c.sku))).first() is not None
+
+
+async def note_adjustment(session: AsyncSession, sku: str, delta: int, reason: str, admin: UUID) -> None:
+    """Who adjusted, by how much, and why."""
+    values = {"sku": sku, "delta": delta, "reason": reason, "adjusted_by": admin}
+    await session.execute(insert(adjustment).values(values))
+
+
+async def stock_record(engine: AsyncEngine, sku: str) -> dict[str, Any] | None:
+    """The stock of a product and its latest adjustments."""
+    latest = select(adjustment).where(adjustment.c.sku == sku).order_by(adjustment.c.id.desc()).limit(100)
+    async with engine.connect() as connection:
+        level = (await connection.execute(select(stock).where(stock.c.sku == sku))).mappings().first()
+        if level is None:
+            return None
+        adjustments = (await connection.execute(latest)).mappings().all()
+    return {**level, "adjustments": adjustments}
