@@ -21,6 +21,7 @@ from chassis.problems import (
 )
 from fastapi import FastAPI, Form, Header, HTTPException, Query
 from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import InterfaceError
 
 
 class Full(Conflict):
@@ -78,6 +79,10 @@ def app() -> FastAPI:
     @app.get("/crash")
     async def crash() -> None:
         raise RuntimeError("the password is hunter2")
+
+    @app.get("/database-away")
+    async def database_away() -> None:
+        raise InterfaceError("SELECT 1", {}, ConnectionError("refused"))
 
     @app.get("/old-fashioned")
     async def old_fashioned() -> None:
@@ -226,6 +231,13 @@ async def test_a_crash_is_logged_with_its_traceback_and_answered_without(client:
     assert "hunter2" not in response.text
     [entry] = logs
     assert (entry["path"], entry["exc_info"]) == ("/crash", True)
+
+
+async def test_while_the_database_is_away_the_caller_is_asked_to_come_back(client: httpx.AsyncClient) -> None:
+    response = await client.get("/database-away")
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "1"
+    problem(response)
 
 
 async def test_an_answer_half_sent_is_broken_off(client: httpx.AsyncClient) -> None:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.openapi import RESPONSES, complete
+from chassis.outage import is_outage
 
 __all__ = [
     "RESPONSES",
@@ -184,7 +185,7 @@ def _place(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 class _AnswerCrash:
-    """Whatever nobody expected: logged here once with its traceback, answered without a word of it."""
+    """Whatever nobody expected: logged once with its traceback, answered without a word of it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -201,11 +202,12 @@ class _AnswerCrash:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception:
+        except Exception as error:
             if started:
                 raise  # the answer is half sent: only the server can break it off
             log.exception("request failed", method=scope["method"], path=scope["path"])
-            await answer(500, "Internal Server Error")(scope, receive, send)
+            problem = Unavailable("The database does not answer.") if is_outage(error) else Problem()
+            await problem.response()(scope, receive, send)
 
 
 class LimitBody:
