@@ -9,6 +9,7 @@ ISSUER = "saga-shop"
 AUDIENCE = "saga-shop"
 ADMIN_EMAIL = "admin@example.com"
 MAIL_FROM = "Saga Shop <shop@example.com>"
+UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 
 
@@ -80,11 +81,11 @@ def _sandbox(stack: Stack) -> dict[str, str]:
 
 
 def _mailbox(stack: Stack) -> dict[str, str]:
-    return {"SMTP_PORT": str(stack.ports["smtp"])}
+    return {"SMTP_PORT": str(stack.ports["smtp"]), "MAILBOX_FOLDER": str(stack.folder / "mailbox")}
 
 
 def _gateway(stack: Stack) -> dict[str, str]:
-    upstreams = ",".join(f"{service}={HOST}:{stack.ports[service]}" for service in SERVICES)
+    upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
     return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
 
 

@@ -1,7 +1,23 @@
 """The gateway's configuration: `deploy/kong/kong.yml` with auth's public keys in it."""
 
+import json
+
+from standins.gateway.render import render
+
+from shop.errors import ShopError
+from shop.stack.layout import project_root
+from shop.stack.secrets import SIGNING_KEYS
 from shop.stack.stack import Stack
+
+RATE_FACTOR = "RATE_FACTOR"  # a setting of `gateway`: multiplies every rate limit, for load from one address
 
 
 def prepare(stack: Stack) -> None:
-    """Waits for the gateway's renderer."""
+    committed = project_root() / "deploy" / "kong" / "kong.yml"
+    factor = stack.settings.get("gateway", {}).get(RATE_FACTOR, "1")
+    try:
+        keys = json.loads(stack.secret(SIGNING_KEYS))
+        text = render(committed.read_text(), keys=keys, rate_factor=float(factor))
+    except (OSError, ValueError) as error:
+        raise ShopError(f"{committed} cannot be rendered: {error}") from error
+    stack.layout.kong.write_text(text)
