@@ -1,0 +1,75 @@
+"""Auth: accounts, guests and tokens."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from chassis.periodic import Periodic
+from chassis.sealed import Seal
+from chassis.service import Chassis, Parts, Service
+from fastapi import APIRouter
+
+from auth import api, saga, store, token_api
+from auth.keys import SigningKeys
+from auth.logins import Logins
+from auth.passwords import Passwords
+from auth.registration import Registration
+from auth.settings import Settings
+from auth.throttle import Throttle
+from auth.tokens import AccessTokens
+
+
+def build(settings: Settings, chassis: Chassis) -> Parts:
+    keys = SigningKeys.read(settings.signing_keys_file)
+    accounts = store.Accounts(chassis.engine)
+    passwords = Passwords(threads=settings.hashing_threads, queue=settings.hashing_queue)
+    throttle = Throttle(
+        chassis.engine,
+        settings.login_attempts,
+        settings.login_attempts_per_address,
+        settings.login_window_seconds,
+    )
+    logins = Logins(
+        chassis.transactions,
+        accounts,
+        passwords,
+        throttle,
+        timedelta(seconds=settings.session_idle_seconds),
+        timedelta(seconds=settings.session_seconds),
+    )
+    tokens = AccessTokens(
+        keys,
+        settings.token_issuer,
+        settings.token_audience,
+        settings.access_seconds,
+        settings.guest_seconds,
+    )
+    seal = Seal(settings.contact_key.get_secret_value().split(","))
+    registration = Registration(chassis.transactions, accounts, passwords, seal)
+    guest_lifetime = timedelta(seconds=settings.guest_seconds)
+
+    async def forget() -> None:
+        await store.forget(chassis.engine, datetime.now(UTC), guest_lifetime)
+
+    return Parts(
+        routers=[_starting_with_admin(settings, registration), api.router, token_api.router],
+        state={
+            "accounts": accounts,
+            "keys": keys,
+            "logins": logins,
+            "registration": registration,
+            "tokens": tokens,
+            "forwarded_hops": settings.forwarded_hops,
+        },
+        periodic=[Periodic("forget sessions", 600, forget), Periodic("forget attempts", 60, throttle.forget)],
+        closing=[passwords.aclose],
+    )
+
+
+def _starting_with_admin(settings: Settings, registration: Registration) -> APIRouter:
+    if settings.admin_email is None or settings.admin_password is None:
+        return APIRouter()
+    password = settings.admin_password.get_secret_value()
+    return APIRouter(lifespan=partial(registration.admin_first, settings.admin_email, password))
+
+
+service = Service(saga.participant, Settings, build, description=__doc__)

@@ -1,0 +1,63 @@
+"""OAuth's way of refusing, as problems: clients of RFC 6749 look for `error`, all others for the rest."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from chassis.problems import Problem
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+
+class OAuthError(Problem):
+    """400 with the members of RFC 6749, section 5.2."""
+
+    status = 400
+    title = "Bad Request"
+    error = "invalid_request"
+
+    def __init__(self, detail: str, **headers: str) -> None:
+        super().__init__(detail, headers=headers, error=self.error, error_description=detail)
+
+
+class InvalidGrant(OAuthError):
+    """The credentials or the refresh token are not good; it is never said which part of them."""
+
+    title = "Invalid Grant"
+    error = "invalid_grant"
+
+
+class UnsupportedGrant(OAuthError):
+    """A `grant_type` that this address does not serve."""
+
+    title = "Unsupported Grant Type"
+    error = "unsupported_grant_type"
+
+
+class TooManyAttempts(OAuthError):
+    """429: wait `seconds` before the next try."""
+
+    status = 429
+    title = "Too Many Requests"
+    error = "temporarily_unavailable"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            "Too many failed logins: wait and try again.", **{"Retry-After": str(int(seconds) + 1)}
+        )
+
+
+class OAuthRoute(APIRoute):
+    """A route whose invalid forms are refused as OAuth wants it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_form(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                wrong = ", ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
+                raise OAuthError(f"The form is not valid: {wrong}.") from error
+
+        return handle_form

@@ -1,0 +1,87 @@
+"""How accounts come to be: by registering, or as the first admin when the service starts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import structlog
+from chassis.database import Transactions
+from chassis.problems import Conflict, Unprocessable
+from chassis.sealed import Seal
+from fastapi import FastAPI
+from sqlalchemy.exc import IntegrityError
+
+from auth.domain import Account, Role, WeakPassword, address, check_password, passphrase
+from auth.passwords import Passwords
+from auth.store import Accounts
+from contracts import UserRegistered
+
+log = structlog.get_logger()
+
+
+class EmailTaken(Conflict):
+    """Somebody has registered with this address before."""
+
+    type = "/problems/email-taken"
+    title = "There is an account with this address"
+
+
+class PasswordIsAddress(Unprocessable):
+    """The first thing anybody would try."""
+
+    type = "/problems/password-is-address"
+    title = "The password is the address"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Makes accounts and says so."""
+
+    transactions: Transactions
+    accounts: Accounts
+    passwords: Passwords
+    seal: Seal
+
+    async def register(self, email: str, password: str) -> Account:
+        """Open a shopper's account. Raises EmailTaken, PasswordIsAddress or Unavailable."""
+        password = passphrase(password)
+        try:
+            check_password(password, email)
+        except WeakPassword as error:
+            raise PasswordIsAddress from error
+        account = await self._account(email, password, "shopper")
+        try:
+            async with self.transactions() as tx:
+                tx.add(account)
+                tx.publish(UserRegistered(user_id=account.account_id, contact=self.seal.seal(email)))
+        except IntegrityError as error:
+            raise EmailTaken from error
+        log.info("registered", account=str(account.account_id))
+        return account
+
+    async def ensure_admin(self, email: str, password: str) -> None:
+        """Make the first admin, unless that account exists: its password may have changed since."""
+        email = address(email)
+        known = await self.accounts.by_email(email)
+        if known is None:
+            admin = await self._account(email, passphrase(password), "admin")
+            try:
+                async with self.transactions() as tx:
+                    tx.add(admin)
+            except IntegrityError:
+                return  # another replica was quicker
+            log.info("admin created", account=str(admin.account_id))
+        elif known.role != "admin":
+            log.error("ADMIN_EMAIL belongs to a shopper: no admin was made", account=str(known.account_id))
+
+    @asynccontextmanager
+    async def admin_first(self, email: str, password: str, _: FastAPI) -> AsyncIterator[None]:
+        """A lifespan that begins with an admin in place."""
+        await self.ensure_admin(email, password)
+        yield
+
+    async def _account(self, email: str, password: str, role: Role) -> Account:
+        hashed = await self.passwords.hash(password)
+        return Account(uuid4(), email, hashed, role, datetime.now(UTC))

@@ -1,0 +1,50 @@
+"""Auth's tables and how accounts and sessions lie in them."""
+
+from chassis.database import chassis_tables
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.orm import registry
+
+from auth.domain import Account, Session
+
+metadata = MetaData()
+chassis_tables(metadata)
+_moment = TIMESTAMP(timezone=True)
+
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("registered_at", _moment, nullable=False),
+)
+session = Table(
+    "session",
+    metadata,
+    Column("session_id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("account.account_id"), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("started_at", _moment, nullable=False),
+    Column("expires_at", _moment, nullable=False),
+    Column("ended_at", _moment),
+)
+merged_guest = Table(
+    "merged_guest",
+    metadata,
+    Column("guest_id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("account.account_id"), nullable=False),
+    Column("merged_at", _moment, nullable=False),
+)
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("bucket", LargeBinary, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("resets_at", _moment, nullable=False),
+)
+
+_mapper = registry(metadata=metadata)
+_mapper.map_imperatively(Account, account)
+_mapper.map_imperatively(Session, session)

@@ -1,0 +1,63 @@
+"""How often a password may be tried: counted in the database, so that replicas share one count."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from auth.origin import Origin
+
+_COUNT = text("""
+    INSERT INTO attempt AS a (bucket, attempts, resets_at)
+    SELECT bucket, 1, now() + :window * interval '1 second'
+    FROM unnest(CAST(:buckets AS bytea[])) AS bucket ORDER BY bucket
+    ON CONFLICT (bucket) DO UPDATE SET
+        attempts = CASE WHEN a.resets_at <= now() THEN 1 ELSE a.attempts + 1 END,
+        resets_at = CASE WHEN a.resets_at <= now() THEN excluded.resets_at ELSE a.resets_at END
+    RETURNING bucket, attempts, extract(epoch FROM resets_at - now()) AS seconds
+""")
+_FORGIVE = text("UPDATE attempt SET attempts = attempts - 1 WHERE bucket = :address AND attempts > 0")
+_CLEAR = text("DELETE FROM attempt WHERE bucket = :account")
+_FORGET = text("DELETE FROM attempt WHERE resets_at <= now()")
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """At most `per_account` failures for an account from an address, and `per_address` from an address.
+
+    A fixed window of `window` seconds begins with the first attempt. Attempts are counted before the
+    password is looked at, so that trying many at once gains nothing, and given back when it was right.
+    Nobody can lock an account's owner out from elsewhere.
+    """
+
+    engine: AsyncEngine
+    per_account: int
+    per_address: int
+    window: float
+
+    async def count(self, email: str, origin: Origin) -> float:
+        """Count an attempt. Returns the seconds to wait, 0 when it may go on."""
+        account, address = _buckets(email, origin)
+        limits = {account: self.per_account, address: self.per_address}
+        async with self.engine.begin() as connection:
+            rows = await connection.execute(_COUNT, {"buckets": list(limits), "window": self.window})
+            return max((float(r.seconds) for r in rows if r.attempts > limits[r.bucket]), default=0)
+
+    async def forgive(self, email: str, origin: Origin) -> None:
+        """The password was right: it was no failure."""
+        account, address = _buckets(email, origin)
+        async with self.engine.begin() as connection:
+            await connection.execute(_CLEAR, {"account": account})
+            await connection.execute(_FORGIVE, {"address": address})
+
+    async def forget(self) -> None:
+        """Drop counts whose window is over."""
+        async with self.engine.begin() as connection:
+            await connection.execute(_FORGET)
+
+
+def _buckets(email: str, origin: Origin) -> Sequence[bytes]:
+    """Hashed: the table shows neither who exists nor who tried."""
+    return [hashlib.sha256(key.encode()).digest() for key in (f"{email} {origin.network}", origin.network)]

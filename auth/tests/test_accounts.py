@@ -1,0 +1,105 @@
+"""Registering, and who one is afterwards."""
+
+from argon2 import PasswordHasher
+from auth.passwords import Passwords
+from chassis.sealed import Seal
+
+from .conftest import CONTACT_KEY, Auth, StartAuth
+
+
+async def test_registering_opens_an_account_and_says_so_with_the_address_sealed(auth: Auth) -> None:
+    user = await auth.register("Ada@Example.com")
+
+    assert user["email"] == "ada@example.com"
+    assert user["role"] == "shopper"
+    [(said, event)] = await auth.said()
+    assert said == "user.registered"
+    assert event["user_id"] == user["id"]
+    assert "ada" not in event["contact"]
+    assert Seal([CONTACT_KEY]).open(event["contact"]) == "ada@example.com"
+
+
+async def test_the_password_is_kept_as_argon2id_only(auth: Auth) -> None:
+    await auth.register(password="correct horse")
+
+    kept = await auth.database.fetchval("SELECT password_hash FROM account")
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_an_address_opens_one_account_whatever_its_case(auth: Auth) -> None:
+    await auth.register("ada@example.com")
+
+    again = await auth.http.post("/v1/users", json={"email": "ADA@example.COM", "password": "other horse"})
+
+    assert again.status_code == 409
+    assert again.json()["type"] == "/problems/email-taken"
+    assert len(await auth.said()) == 1
+
+
+async def test_bad_registrations_are_refused_field_by_field(auth: Auth) -> None:
+    for body, pointer in (
+        ({"email": "nobody", "password": "correct horse"}, "/email"),
+        ({"email": "ada@example.com", "password": "short"}, "/password"),
+        ({"email": "ada@example.com", "password": "correct horse", "role": "admin"}, "/role"),
+        ({"email": "ada@example.com\r\nBcc: x@example.com", "password": "correct horse"}, "/email"),
+    ):
+        answer = await auth.http.post("/v1/users", json=body)
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+        assert "correct horse" not in answer.text
+
+
+async def test_the_address_is_no_password(auth: Auth) -> None:
+    body = {"email": "adalovelace@example.com", "password": "AdaLovelace"}
+    answer = await auth.http.post("/v1/users", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/password-is-address"
+
+
+async def test_an_access_token_tells_who_i_am(auth: Auth) -> None:
+    user = await auth.register()
+    token = (await auth.log_in()).json()["access_token"]
+
+    me = await auth.http.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert me.json() == user
+
+
+async def test_nobody_and_guests_have_no_account(auth: Auth) -> None:
+    assert (await auth.http.get("/v1/users/me")).status_code == 401
+    guest = (await auth.http.post("/v1/guests")).json()["access_token"]
+    answer = await auth.http.get("/v1/users/me", headers={"Authorization": f"Bearer {guest}"})
+    assert answer.status_code == 403
+
+
+async def test_the_first_admin_is_made_once(start_auth: StartAuth) -> None:
+    named = {"admin_email": "Root@example.com", "admin_password": "a long secret"}
+    auth = await start_auth(**named)
+    again = await start_auth(**named | {"admin_password": "another secret"})
+
+    assert await auth.database.fetchval("SELECT count(*) FROM account WHERE role = 'admin'") == 1
+    for replica in (auth, again):
+        token = (await replica.log_in("root@example.com", "a long secret")).json()["access_token"]
+        me = await replica.http.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"})
+        assert me.json()["role"] == "admin"
+    assert await auth.said() == []
+
+
+async def test_a_shopper_with_the_admins_address_is_not_promoted(start_auth: StartAuth) -> None:
+    auth = await start_auth()
+    await auth.register("root@example.com")
+
+    await start_auth(admin_email="root@example.com", admin_password="a long secret")
+
+    assert await auth.database.fetchval("SELECT role FROM account") == "shopper"
+
+
+async def test_a_hash_of_older_parameters_is_renewed_at_login(auth: Auth) -> None:
+    await auth.register(password="correct horse")
+    weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse")
+    await auth.database.execute("UPDATE account SET password_hash = $1", weak)
+
+    assert (await auth.log_in()).status_code == 200
+
+    kept = await auth.database.fetchval("SELECT password_hash FROM account")
+    assert not Passwords(threads=1, queue=1).outdated(kept)

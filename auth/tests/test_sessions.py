@@ -1,0 +1,128 @@
+"""Logging in, refreshing, logging out."""
+
+import asyncio
+
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from .conftest import Auth, StartAuth
+
+
+async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> None:
+    user = await auth.register()
+
+    answer = await auth.log_in()
+
+    tokens = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    assert tokens["token_type"] == "Bearer"
+    assert tokens["expires_in"] == 900
+    keys = KeySet.import_key_set((await auth.http.get("/.well-known/jwks.json")).json())
+    token = jwt.decode(tokens["access_token"], keys, algorithms=["ES256"])
+    assert token.header == {"alg": "ES256", "typ": "at+jwt", "kid": keys.keys[0].kid}
+    claims = token.claims
+    assert claims["exp"] - claims["iat"] == 900
+    assert len(claims["jti"]) == 32
+    assert {name: claims[name] for name in ("iss", "aud", "sub", "role", "email")} == {
+        "iss": "saga-shop",
+        "aud": "saga-shop",
+        "sub": user["id"],
+        "role": "shopper",
+        "email": "ada@example.com",
+    }
+
+
+async def test_a_login_is_refused_alike_whether_the_address_or_the_password_is_wrong(auth: Auth) -> None:
+    await auth.register()
+
+    wrong = [await auth.log_in(password="wrong horse"), await auth.log_in("nobody@example.com")]
+
+    for answer in wrong:
+        assert answer.status_code == 400
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["error"] == "invalid_grant"
+    assert wrong[0].content == wrong[1].content
+
+
+async def test_a_form_that_oauth_does_not_allow_is_refused_in_its_words(auth: Auth) -> None:
+    for form, error in (
+        ({"grant_type": "password", "username": "ada@example.com"}, "invalid_request"),
+        ({"grant_type": "client_credentials", "username": "a", "password": "b"}, "unsupported_grant_type"),
+        ({"grant_type": "password", "username": "a" * 400, "password": "secret one"}, "invalid_request"),
+    ):
+        answer = await auth.http.post("/v1/token", data=form)
+        assert answer.status_code == 400
+        assert answer.json()["error"] == error
+        assert answer.json()["error_description"] == answer.json()["detail"]
+        assert "secret one" not in answer.text
+
+
+async def test_what_swagger_sends_besides_is_ignored(auth: Auth) -> None:
+    await auth.register()
+    more = {"scope": "", "client_id": "", "client_secret": ""}
+    answer = await auth.log_in(data=more, headers={"Authorization": "Basic Og=="})
+    assert answer.status_code == 200
+
+
+async def test_refresh_tokens_rotate(auth: Auth) -> None:
+    await auth.register()
+    first = (await auth.log_in()).json()["refresh_token"]
+
+    second = (await auth.refresh(first)).json()["refresh_token"]
+    third = await auth.refresh(second)
+
+    assert third.status_code == 200
+    assert len({first, second, third.json()["refresh_token"]}) == 3
+
+
+async def test_using_a_refresh_token_again_ends_the_session(auth: Auth) -> None:
+    await auth.register()
+    first = (await auth.log_in()).json()["refresh_token"]
+    second = (await auth.refresh(first)).json()["refresh_token"]
+
+    assert (await auth.refresh(first)).json()["error"] == "invalid_grant"
+    assert (await auth.refresh(second)).json()["error"] == "invalid_grant"
+
+
+async def test_a_theft_ends_one_session_and_no_other(auth: Auth) -> None:
+    await auth.register()
+    stolen, other = [(await auth.log_in()).json()["refresh_token"] for _ in range(2)]
+    await auth.refresh(stolen)
+    await auth.refresh(stolen)
+    assert (await auth.refresh(other)).status_code == 200
+
+
+async def test_of_many_refreshes_at_once_one_succeeds_and_the_session_ends(auth: Auth) -> None:
+    await auth.register()
+    token = (await auth.log_in()).json()["refresh_token"]
+
+    answers = await asyncio.gather(*(auth.refresh(token) for _ in range(8)))
+
+    assert sorted(a.status_code for a in answers) == [200] + [400] * 7
+    [good] = [a for a in answers if a.status_code == 200]
+    assert (await auth.refresh(good.json()["refresh_token"])).status_code == 400
+
+
+async def test_logging_out_ends_the_session_with_any_of_its_tokens(auth: Auth) -> None:
+    await auth.register()
+    first = (await auth.log_in()).json()["refresh_token"]
+    second = (await auth.refresh(first)).json()["refresh_token"]
+
+    assert (await auth.http.post("/v1/logout", data={"refresh_token": first})).status_code == 204
+    assert (await auth.refresh(second)).status_code == 400
+    assert (await auth.http.post("/v1/logout", data={"refresh_token": "never one"})).status_code == 204
+
+
+async def test_a_session_nobody_used_for_too_long_is_over(start_auth: StartAuth) -> None:
+    auth = await start_auth(session_idle_seconds=0.001)
+    await auth.register()
+    token = (await auth.log_in()).json()["refresh_token"]
+    assert (await auth.refresh(token)).status_code == 400
+
+
+async def test_no_refresh_token_can_be_read_from_the_database(auth: Auth) -> None:
+    await auth.register()
+    token = (await auth.log_in()).json()["refresh_token"]
+    kept = await auth.database.fetchrow("SELECT * FROM session")
+    assert len(kept["secret_hash"]) == 32
+    assert token not in str(kept)
