@@ -208,53 +208,6 @@ _READ = "SELECT fingerprint, status, body, headers::text FROM {table} WHERE owne
 _RELEASE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM {table} USING relaxed WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL"""
-_PURGE, self._keep, limit)
-        return int(purged["count"])
-
-    async def _take(self, row: Mapping[str, Any], fingerprint: bytes) -> StoredResponse | None:
-        for _ in range(3):
-            if await self._run(_TAKE, *row.values(), fingerprint, self._lock, self._keep):
-                return None
-            found = await self._run(_READ, row["owner"], row["key"])
-            if found is None:
-                continue  # given back between the two statements
-            if found["fingerprint"] != fingerprint:
-                raise KeyReused("Use a new key for a new request.")
-            if found["status"] is None:
-                break
-            return StoredResponse(found["status"], found["body"], orjson.loads(found["headers"]))
-        raise KeyInUse("Ask again for its answer.", headers={"Retry-After": "1"})
-
-    async def _run(self, sql: str, *values: Any) -> Any:
-        """Past SQLAlchemy's layers, each statement for itself: with them a claim costs thrice the CPU."""
-        pooled = await self._engine.raw_connection()
-        driver: Any = pooled.driver_connection
-        try:
-            return await driver.fetchrow(sql.format(table=self._table), *values)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-            raise Unavailable("The database does not answer.") from error
-        finally:
-            if driver.is_closed():
-                pooled.invalidate()
-            else:
-                pooled.close()
-
-
-# A claim, or its end, that is lost when the database crashes does no harm: it does not wait for the disk.
-_RELAXED = "WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))"
-_TAKE = f"""
-    {_RELAXED}
-    INSERT INTO {{table}} AS kept (owner, key, claim, fingerprint, locked_until, created_at)
-    SELECT $1, $2, $3, $4, now() + $5::interval, now() FROM relaxed
-    ON CONFLICT (owner, key) DO UPDATE SET
-        claim = excluded.claim, fingerprint = excluded.fingerprint, locked_until = excluded.locked_until,
-        created_at = excluded.created_at, status = NULL, body = NULL, headers = NULL
-    WHERE (kept.status IS NULL AND kept.locked_until < now()) OR kept.created_at < now() - $6::interval
-    RETURNING true"""
-_READ = "SELECT fingerprint, status, body, headers::text FROM {table} WHERE owner = $1 AND key = $2"
-_RELEASE = f"""
-    {_RELAXED}
-    DELETE FROM {{table}} USING relaxed WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL"""
 _PURGE = """
     WITH purged AS (
         DELETE FROM {table} WHERE (owner, key) IN (
