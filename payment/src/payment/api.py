@@ -1,0 +1,58 @@
+"""The provider's webhook: the only way into payment but events."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from chassis.database import Transactions
+from chassis.intents import ask_sooner
+from chassis.problems import RESPONSES, Problem
+from chassis.service import part
+from fastapi import APIRouter, Depends, Request, Response
+
+from payment import store, webhooks
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+
+class BadSignature(Problem):
+    """400: nobody but the provider may speak here."""
+
+    status = 400
+    title = "Bad Request"
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """What the route needs: the secret that events are signed with, and how many seconds one may be old."""
+
+    transactions: Transactions
+    secret: str
+    tolerance: int
+
+
+@router.post(
+    "/stripe",
+    summary="Hear from the payment provider",
+    description="A signed Stripe event, at least once and in any order. It is only a hint: a call for that "
+    "order whose outcome is unknown is made again now, and anything else is ignored.",
+    response_class=Response,
+    responses={200: {"description": "Heard"}, 400: RESPONSES[400], 413: RESPONSES[413]},
+    openapi_extra={
+        "parameters": [
+            {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    },
+)
+async def hear_provider(request: Request, hooks: Annotated[Webhooks, Depends(part("webhooks"))]) -> Response:
+    signature = request.headers.get("stripe-signature")
+    try:
+        hint = webhooks.read(await request.body(), signature, hooks.secret, hooks.tolerance)
+    except webhooks.Forged as error:
+        raise BadSignature(str(error)) from error
+    # Nearly always the answer was faster than the webhook: then this look at the intents is all it costs.
+    if hint is not None and await store.is_undecided(hooks.transactions.engine, hint.order_id):
+        async with hooks.transactions() as tx:
+            if await store.remember_webhook(tx.session, hint.event_id):
+                await ask_sooner(tx.session, hint.order_id)
+    return Response()

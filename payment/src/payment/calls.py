@@ -1,0 +1,50 @@
+"""Provider calls as they are stored before they are made: to the letter, so that a repeat is the same."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from chassis.tx import Intent
+
+from payment.domain import Call, Payment
+
+# Stripe forgets a key after 24 hours; a call that began just before still has to end in time.
+KEY_LIFETIME = timedelta(hours=23)
+
+
+def intent(call: Call, payment: Payment, now: datetime) -> Intent:
+    """The intent to make that call. Its payload is the path, the form and until when its key is good."""
+    path, form = _request(call, payment)
+    payload = {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
+    return Intent(call, payment.order_id, payload)
+
+
+def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
+    match call:
+        case "authorize":
+            return "/v1/payment_intents", _authorization(payment)
+        case "capture":
+            return f"/v1/payment_intents/{payment.payment_id}/capture", {}
+        case "void":
+            return f"/v1/payment_intents/{payment.payment_id}/cancel", {}
+        case "refund":
+            # Without an amount it is all that is left, whatever somebody has refunded by hand.
+            return "/v1/refunds", {"payment_intent": payment.payment_id, "metadata": _metadata(payment)}
+
+
+def _authorization(payment: Payment) -> dict[str, Any]:
+    assert payment.order is not None, "there is nothing to authorize before the order was heard of"
+    return {
+        "amount": payment.order.total.amount,
+        "currency": payment.order.total.currency.lower(),
+        "payment_method": payment.order.payment_method,
+        "payment_method_types": ["card"],
+        "capture_method": "manual",
+        "confirm": True,
+        # Nobody is watching when the saga pays: a card that asks for its holder is declined, not waited for.
+        "error_on_requires_action": True,
+        "metadata": _metadata(payment),
+    }
+
+
+def _metadata(payment: Payment) -> dict[str, str]:
+    return {"order_id": str(payment.order_id)}

@@ -1,0 +1,196 @@
+"""One order's money: what was heard of it, in whatever order it came, and what follows from that.
+
+Money is held when the order was created, taken once its stock is reserved too, and given back when the
+order is off. A payment that has heard of the cancellation never takes money; what a capture under way may
+still have taken goes back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from contracts import (
+    Event,
+    OrderCreated,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+)
+from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+
+State = Literal[
+    "expected",
+    "authorizing",
+    "authorized",
+    "capturing",
+    "captured",
+    "voiding",
+    "voided",
+    "refunding",
+    "refunded",
+    "refund_failed",
+    "declined",
+    "refused",
+]
+Call = Literal["authorize", "capture", "void", "refund"]
+
+_GIVING_BACK = ("voiding", "voided", "refunding", "refunded", "refund_failed")
+
+# The provider remembers a refusal under the refund's key for 24 hours: asking sooner repeats the answer.
+REFUND_AGAIN_AFTER = timedelta(hours=25)
+
+
+class Impossible(Exception):
+    """What is heard contradicts what is known: somebody has to look."""
+
+
+@dataclass(frozen=True)
+class Next:
+    """What follows: events to say, and the provider call to make."""
+
+    say: tuple[Event, ...] = ()
+    call: Call | None = None
+
+
+NOTHING = Next()
+
+
+@dataclass(eq=False)
+class Payment:
+    """`code` is why the provider refused; `refunds_refused` and `refund_at` bound how often and tell when
+    a refused refund is asked for again."""
+
+    order_id: UUID
+    state: State = "expected"
+    order: OrderCreated | None = None
+    stock_reserved: bool = False
+    cancelled: bool = False
+    payment_id: str | None = None
+    code: str | None = None
+    refunds_refused: int = 0
+    refund_at: datetime | None = None
+
+    def authorize(self, order: OrderCreated) -> Next:
+        """The order was created: hold its money, unless it is off already."""
+        if self.order is not None:
+            return NOTHING
+        self.order = order
+        return NOTHING if self.cancelled else self._go("authorizing", "authorize")
+
+    def reserve(self) -> Next:
+        """The stock is held: take the money once that is held too."""
+        self.stock_reserved = True
+        return self._go("capturing", "capture") if self.state == "authorized" else NOTHING
+
+    def cancel(self) -> Next:
+        """The order is off. While holding the money is under way, its outcome has to be waited for; a capture
+        under way is raced by a void, and if it was faster, what it took is refunded."""
+        self.cancelled = True
+        match self.state:
+            case "expected":
+                self.state = "refused"
+            case "authorized" | "capturing":
+                return self._go("voiding", "void")
+            case "captured":
+                return self._go("refunding", "refund")
+        return NOTHING
+
+    def refund_again(self) -> Next:
+        """A refused refund, after a while: a card may be valid again, a balance filled."""
+        return self._go("refunding", "refund") if self.state == "refund_failed" else NOTHING
+
+    def conclude(self, outcome: Outcome, now: datetime) -> Next:
+        """A call has ended. Raises `Impossible` when it cannot have ended like that."""
+        match outcome:
+            case Authorized(payment_id):
+                return self._authorized(payment_id)
+            case Declined(code):
+                return self._declined(code)
+            case Captured():
+                return self._captured()
+            case Voided():
+                return self._voided()
+            case Refunded():
+                return self._refunded()
+            case RefundRefused(code):
+                return self._refund_refused(code, now)
+
+    def _authorized(self, payment_id: str) -> Next:
+        if self.payment_id == payment_id:
+            return NOTHING
+        if self.state != "authorizing" or self.order is None:
+            raise self._impossible("authorized")
+        self.state, self.payment_id = "authorized", payment_id
+        follows = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
+        held = PaymentAuthorized(order_id=self.order_id, payment_id=payment_id, total=self.order.total)
+        return Next((held,), follows.call)
+
+    def _declined(self, code: str) -> Next:
+        if self.state in _GIVING_BACK or self.state == "declined":
+            return NOTHING
+        declined = PaymentDeclined(order_id=self.order_id, code=code)
+        self.code = code
+        if self.state == "authorizing":
+            self.state = "declined"
+            return Next((declined,))
+        if self.state == "capturing":
+            return Next((declined,), self._go("voiding", "void").call)
+        raise self._impossible("declined")
+
+    def _captured(self) -> Next:
+        if self.state in ("captured", "refunding", "refunded", "refund_failed"):
+            return NOTHING
+        if self.state == "voiding":
+            return self._go("refunding", "refund")
+        if self.state != "capturing" or self.order is None or self.payment_id is None:
+            raise self._impossible("captured")
+        self.state = "captured"
+        paid = OrderPaid(
+            order_id=self.order_id,
+            shopper_id=self.order.shopper_id,
+            contact=self.order.contact,
+            lines=self.order.lines,
+            total=self.order.total,
+            payment_id=self.payment_id,
+        )
+        return Next((paid,))
+
+    def _voided(self) -> Next:
+        if self.state == "voided":
+            return NOTHING
+        if self.state != "voiding" or self.payment_id is None:
+            raise self._impossible("voided")
+        self.state = "voided"
+        return Next((PaymentVoided(order_id=self.order_id, payment_id=self.payment_id),))
+
+    def _refunded(self) -> Next:
+        if self.state == "refunded":
+            return NOTHING
+        if self.state != "refunding" or self.order is None or self.payment_id is None:
+            raise self._impossible("refunded")
+        self.state = "refunded"
+        refunded = PaymentRefunded(
+            order_id=self.order_id,
+            payment_id=self.payment_id,
+            contact=self.order.contact,
+            total=self.order.total,
+        )
+        return Next((refunded,))
+
+    def _refund_refused(self, code: str, now: datetime) -> Next:
+        if self.state != "refunding":
+            raise self._impossible("refund refused")
+        self.state, self.code = "refund_failed", code
+        self.refunds_refused += 1
+        self.refund_at = now + REFUND_AGAIN_AFTER
+        return NOTHING
+
+    def _go(self, state: State, call: Call) -> Next:
+        self.state = state
+        return Next(call=call)
+
+    def _impossible(self, outcome: str) -> Impossible:
+        return Impossible(f"{outcome} while {self.state}")

@@ -1,0 +1,28 @@
+"""Payment: holds, takes and gives back an order's money, and says what became of it."""
+
+from chassis.service import Chassis, Parts, Service
+
+from payment import api, saga, sweeps
+from payment.provider import Provider
+from payment.settings import Settings
+
+
+def build(settings: Settings, chassis: Chassis) -> Parts:
+    provider = Provider(
+        settings.stripe_api_key.get_secret_value(),
+        base=settings.stripe_api_base,
+        timeout=settings.stripe_timeout,
+        failures=settings.breaker_failures,
+        reset=settings.breaker_reset,
+    )
+    secret = settings.stripe_webhook_secret.get_secret_value()
+    return Parts(
+        routers=[api.router],
+        state={"webhooks": api.Webhooks(chassis.transactions, secret, settings.webhook_tolerance)},
+        periodic=sweeps.periodic(settings, chassis.transactions),
+        call=provider.call,
+        closing=[provider.aclose],
+    )
+
+
+service = Service(saga.participant, Settings, build, description=__doc__)

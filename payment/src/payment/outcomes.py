@@ -1,0 +1,42 @@
+"""How a provider call ended, in the shop's words. An outcome that is not known is none: it is waited for."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Authorized:
+    """The money is held."""
+
+    payment_id: str
+
+
+@dataclass(frozen=True)
+class Declined:
+    """Refused for good: nothing was taken, though a refused capture may leave the hold."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The money is taken; so ends a void that came too late, too."""
+
+
+@dataclass(frozen=True)
+class Voided:
+    """Nothing is held any more, and nothing was taken."""
+
+
+@dataclass(frozen=True)
+class Refunded:
+    """All that was taken is given back."""
+
+
+@dataclass(frozen=True)
+class RefundRefused:
+    """The provider will not give it back, for now."""
+
+    code: str
+
+
+Outcome = Authorized | Declined | Captured | Voided | Refunded | RefundRefused

@@ -1,0 +1,91 @@
+"""What payment does on hearing of an order, and what it says once the provider has answered."""
+
+from uuid import UUID
+
+import structlog
+from chassis.intents import Intents
+from chassis.steps import Steps
+from chassis.topology import Participant
+from chassis.tx import Intent, Tx
+
+from contracts import (
+    OrderCancelled,
+    OrderCreated,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    StockReserved,
+)
+from payment import calls
+from payment.domain import Next, Payment
+from payment.outcomes import Outcome, RefundRefused
+
+log = structlog.get_logger()
+
+steps = Steps("payment", locks=lambda event: [(Payment, event.subject)])
+intents = Intents(locks=lambda intent: [(Payment, intent.subject)])
+participant = Participant("payment", steps=[steps], intents=intents)
+
+
+@steps.on(OrderCreated)
+async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
+    """Hold the money, unless the order is off already."""
+    payment = await _payment(event.order_id, tx)
+    _follow(payment, payment.authorize(event), tx)
+
+
+@steps.on(StockReserved)
+async def capture_payment(event: StockReserved, tx: Tx) -> None:
+    """Take the money once it is held, too, and the order still on."""
+    payment = await _payment(event.order_id, tx)
+    _follow(payment, payment.reserve(), tx)
+
+
+@steps.on(OrderCancelled, compensates=authorize_payment)
+async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
+    """Refuse, void or refund, whichever is still possible."""
+    payment = await _payment(event.order_id, tx)
+    _follow(payment, payment.cancel(), tx)
+
+
+@intents.settled("authorize", says=[PaymentAuthorized, PaymentDeclined])
+async def note_authorization(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    await _conclude(intent, outcome, tx)
+
+
+@intents.settled("capture", says=[OrderPaid, PaymentDeclined])
+async def note_capture(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    await _conclude(intent, outcome, tx)
+
+
+@intents.settled("void", says=[PaymentVoided])
+async def note_void(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    await _conclude(intent, outcome, tx)
+
+
+@intents.settled("refund", says=[PaymentRefunded])
+async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    await _conclude(intent, outcome, tx)
+    if isinstance(outcome, RefundRefused):
+        log.error("refund refused", code=outcome.code)
+
+
+async def _conclude(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    payment = await _payment(intent.subject, tx)
+    _follow(payment, payment.conclude(outcome, tx.now), tx)
+
+
+async def _payment(order_id: UUID, tx: Tx) -> Payment:
+    payment = await tx.get(Payment, order_id)
+    if payment is None:
+        payment = Payment(order_id)
+        tx.add(payment)
+    return payment
+
+
+def _follow(payment: Payment, follows: Next, tx: Tx) -> None:
+    tx.publish(*follows.say)
+    if follows.call is not None:
+        tx.intend(calls.intent(follows.call, payment, tx.now))

@@ -1,0 +1,26 @@
+"""What payment is told, besides what every service is."""
+
+from typing import Annotated
+
+from chassis.settings import Seconds, ServiceSettings
+from pydantic import Field, SecretStr
+
+
+class Settings(ServiceSettings):
+    """`stripe_api_base` is another address than Stripe's own: the sandbox's."""
+
+    stripe_api_key: SecretStr
+    stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    stripe_webhook_secret: Annotated[SecretStr, Field(min_length=8)]
+
+    # A call takes three requests at most, and may count on half of its intent's lease.
+    stripe_timeout: Annotated[float, Field(gt=0, le=10)] = 10
+    breaker_failures: Annotated[int, Field(ge=1)] = 5
+    breaker_reset: Seconds = 5
+
+    webhook_tolerance: Annotated[int, Field(ge=1)] = 300
+    webhook_keep_days: Annotated[int, Field(ge=4)] = 7
+
+    sweep_every: Seconds = 300
+    overdue_after: Seconds = 3600
+    refund_attempts: Annotated[int, Field(ge=1)] = 5
