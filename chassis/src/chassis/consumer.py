@@ -1,4 +1,4 @@
-"""Hears one queue: decodes, claims, runs the steps of a batch, commits, acknowledges. In that order.
+"""Hears one queue: decodes, claims, runs the steps of a batch, commits, acknowledges. Never otherwise.
 
 A batch that fails is rolled back and tried message by message; a message that fails alone goes down the
 retry ladder and then to the dead letters, and its neighbours go on. An outage of the database is waited
@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
 from pydantic import ValidationError
 
 from chassis import inbox
-from chassis.batching import next_batch
+from chassis.batching import Gathering
 from chassis.broker import Publisher
 from chassis.database import Transactions
 from chassis.envelope import Envelope, Unreadable
@@ -67,7 +67,9 @@ class Consumer:
         self._service = service
         self._batch = batch
         self._linger = linger
-        self._arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._arrived: Gathering[AbstractIncomingMessage] = Gathering()
+        self._queue: AbstractQueue | None = None
+        self._tag = ""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -76,28 +78,34 @@ class Consumer:
         channel = await self._connection.channel(publisher_confirms=False)
         await channel.set_qos(prefetch_count=self._batch * 2)
         self._channel = channel  # the connection keeps its channels weakly
-        self._queue = await channel.declare_queue(self._steps.queue, passive=True)
-        self._tag = await self._queue.consume(self._take)
+        queue = await channel.declare_queue(self._steps.queue, passive=True)
+        self._tag = await queue.consume(self._take)
+        self._queue = queue
 
     async def run(self) -> None:
         """Handle what arrives, batch by batch, until cancelled."""
         while True:
-            batch = await next_batch(self._arrived, self._batch, self._linger)
+            batch = await self._arrived.batch(self._batch, self._linger)
             self._idle.clear()
-            await self._handle_delivered(batch)
-            self._idle.set()
+            try:
+                await self._handle_delivered(batch)
+            finally:
+                self._idle.set()
 
     async def stop(self, grace: float) -> None:
         """Take nothing new and let the batch in work finish, for at most `grace` seconds."""
+        queue, self._queue = self._queue, None
+        if queue is None:
+            return
         try:
             async with asyncio.timeout(grace):
-                await self._queue.cancel(self._tag)
+                await queue.cancel(self._tag)
                 await self._idle.wait()
         except (TimeoutError, *CONNECTION_EXCEPTIONS, AMQPException) as error:
             log.warning("stopped with work in hand: the broker redelivers it", error=repr(error))
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        self._arrived.put_nowait(message)
+        self._arrived.put([message])
 
     async def _handle_delivered(self, batch: list[AbstractIncomingMessage]) -> None:
         live = [m for m in batch if not m.channel.is_closed]

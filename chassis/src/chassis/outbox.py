@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, T
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from chassis.batching import next_batch
+from chassis.batching import Gathering
 from chassis.broker import Publisher
 from chassis.envelope import Envelope
 from chassis.event import Event, event_id
@@ -124,12 +124,11 @@ class Relay:
         self._lease = lease
         self._linger = linger
         self._batch = batch
-        self._waiting: asyncio.Queue[Envelope] = asyncio.Queue()
+        self._waiting: Gathering[Envelope] = Gathering()
 
     def wake(self, said: list[Envelope]) -> None:
         """Take up what this process has just committed."""
-        for one in said:
-            self._waiting.put_nowait(one)
+        self._waiting.put(said)
 
     async def run(self) -> None:
         """Until cancelled. A round that fails is logged and its rows are found again by the poll."""
@@ -139,12 +138,12 @@ class Relay:
 
     async def drain(self) -> None:
         """Publish what is still in memory; called when nothing new can come."""
-        while not self._waiting.empty():
-            await self._publish(await next_batch(self._waiting, self._batch, 0))
+        while said := self._waiting.take(self._batch):
+            await self._publish(said)
 
     async def _forward(self) -> None:
         while True:
-            await self._round(await next_batch(self._waiting, self._batch, self._linger))
+            await self._round(await self._waiting.batch(self._batch, self._linger))
 
     async def _recover(self) -> None:
         while True:

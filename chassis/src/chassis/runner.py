@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from chassis.batching import next_batch
+from chassis.batching import Gathering
 from chassis.database import SqlTx, Transactions
 from chassis.intents import Call, Due, Intents, again, lease_left_over, release, take_settled
 from chassis.outage import is_outage
@@ -48,7 +48,7 @@ class IntentRunner:
         self._concurrency = concurrency
         self._longest_delay = longest_delay
         self._due: asyncio.Queue[tuple[float, Due]] = asyncio.Queue()
-        self._outcomes: asyncio.Queue[tuple[Due, Any]] = asyncio.Queue()
+        self._outcomes: Gathering[tuple[Due, Any]] = Gathering()
 
     def wake(self, due: Sequence[Due]) -> None:
         """Take up what this process has just committed and leased."""
@@ -66,7 +66,7 @@ class IntentRunner:
 
     async def drain(self) -> None:
         """Settle outcomes that are known and hand back the leases of calls not begun."""
-        if outcomes := [self._outcomes.get_nowait() for _ in range(self._outcomes.qsize())]:
+        while outcomes := self._outcomes.take(self._batch):
             await self._settle_batch(outcomes)
         if waiting := [self._due.get_nowait()[1] for _ in range(self._due.qsize())]:
             await release(self._transactions.engine, waiting)
@@ -91,11 +91,11 @@ class IntentRunner:
             except Exception as error:
                 await self._try_again(due, error)
             else:
-                self._outcomes.put_nowait((due, outcome))
+                self._outcomes.put([(due, outcome)])
 
     async def _settle(self) -> None:
         while True:
-            await self._settle_batch(await next_batch(self._outcomes, self._batch, self._linger))
+            await self._settle_batch(await self._outcomes.batch(self._batch, self._linger))
 
     async def _settle_batch(self, outcomes: list[tuple[Due, Any]]) -> None:
         try:

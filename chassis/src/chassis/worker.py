@@ -1,7 +1,7 @@
 """The part of a service that listens: consumers, relay, intended calls, periodic sweeps.
 
-It starts with what it needs in place or not at all, dies loudly when one of its tasks dies, and stops in
-the order that loses nothing: take nothing new, finish what is in hand, publish what was said, close.
+It starts with what it needs in place or not at all, dies loudly when one of its tasks dies, and stops in a
+sequence that loses nothing: take nothing new, finish what is in hand, publish what was said, close.
 """
 
 import asyncio
@@ -59,6 +59,13 @@ class Worker:
 
     async def start(self) -> None:
         """Connect, check the topology, begin. Raises when the broker or a queue is missing."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         publisher = await self._connect()
         if self._participant.intents is not None and self._call is not None:
             self._runner = self._intent_runner(self._call)

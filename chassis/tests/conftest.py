@@ -1,0 +1,190 @@
+"""A small service on a real PostgreSQL and a real RabbitMQ: it hears of things made and sells them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from chassis.database import Transactions, chassis_tables, connect
+from chassis.envelope import Envelope
+from chassis.intents import Call, Intents
+from chassis.outbox import envelope
+from chassis.settings import ServiceSettings
+from chassis.steps import Steps
+from chassis.topology import EVENTS_EXCHANGE, Participant, definitions
+from chassis.tx import Intent, Tx
+from chassis.worker import Worker
+from pydantic import BaseModel
+from sqlalchemy import Column, Integer, MetaData, Table, Uuid, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import registry
+
+
+class ThingMade(BaseModel):
+    type: ClassVar[str] = "thing.made"
+    version: ClassVar[int] = 1
+    id: UUID
+    note: str = ""
+
+    @property
+    def subject(self) -> UUID:
+        return self.id
+
+
+class ThingSold(ThingMade):
+    type: ClassVar[str] = "thing.sold"
+
+
+class ThingPaid(ThingMade):
+    type: ClassVar[str] = "thing.paid"
+
+
+@dataclass(eq=False)
+class Sale:
+    id: UUID
+    times: int
+
+
+metadata = MetaData()
+_sale = Table(
+    "sale", metadata, Column("id", Uuid, primary_key=True), Column("times", Integer, nullable=False)
+)
+chassis_tables(metadata)
+registry(metadata=metadata).map_imperatively(Sale, _sale)
+
+
+def selling() -> Participant:
+    steps = Steps("seller", locks=lambda event: [(Sale, event.subject)])
+    intents = Intents(locks=lambda intent: [(Sale, intent.subject)])
+
+    @steps.on(ThingMade, says=[ThingSold])
+    async def sell(event: ThingMade, tx: Tx) -> None:
+        if event.note == "unsellable":
+            raise RuntimeError("nobody wants it")
+        sale = await tx.get(Sale, event.id)
+        if sale is None:
+            tx.add(Sale(event.id, 1))
+        else:
+            sale.times += 1
+        if event.note == "on credit":
+            tx.intend(Intent("charge", event.id, {"price": 7}))
+        else:
+            tx.publish(ThingSold(id=event.id))
+
+    @intents.settled("charge", says=[ThingPaid])
+    async def note(intent: Intent, outcome: str, tx: Tx) -> None:
+        sale = await tx.get(Sale, intent.subject)
+        assert sale is not None
+        sale.times += 10
+        tx.publish(ThingPaid(id=intent.subject, note=outcome))
+
+    return Participant("seller", steps=[steps], intents=intents, says=[ThingMade])
+
+
+@dataclass
+class World:
+    """The seller's surroundings; `onlooker` is a queue that sees what it says."""
+
+    engine: AsyncEngine
+    broker: Any
+    settings: ServiceSettings
+    channel: aio_pika.abc.AbstractChannel
+    onlooker: aio_pika.abc.AbstractQueue
+    participant: Participant = field(default_factory=selling)
+    _running: list[Worker] = field(default_factory=list)
+
+    def transactions(self, *, lease: float | None = None) -> Transactions:
+        return Transactions(self.engine, "seller", lease=self.settings.lease if lease is None else lease)
+
+    async def start(self, *, transactions: Transactions | None = None, call: Call | None = None) -> Worker:
+        worker = Worker(self.participant, self.settings, transactions or self.transactions(), call, ())
+        self._running.append(worker)
+        await worker.start()
+        return worker
+
+    async def stop(self) -> None:
+        while self._running:
+            await self._running.pop().stop()
+
+    async def tell(self, *events: ThingMade) -> None:
+        """What a neighbour would publish."""
+        exchange = await self.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+        for event in events:
+            await exchange.publish(enveloped(event).to_message(), event.type)
+
+    async def sold(self, count: int = 1) -> list[str]:
+        """Ids of the next `count` messages that the onlooker sees."""
+        return [(await self.next(self.onlooker)).message_id or "" for _ in range(count)]
+
+    async def next(self, queue: aio_pika.abc.AbstractQueue | str) -> AbstractIncomingMessage:
+        if isinstance(queue, str):
+            queue = await self.channel.declare_queue(queue, passive=True)
+        async with asyncio.timeout(30):
+            while (message := await queue.get(fail=False)) is None:
+                await asyncio.sleep(0.02)
+        await message.ack()
+        return message
+
+    async def times(self, id_: UUID) -> int | None:
+        async with self.engine.connect() as connection:
+            found = await connection.execute(text("SELECT times FROM sale WHERE id = :id"), {"id": id_})
+            times: int | None = found.scalar()
+            return times
+
+    async def count(self, table: str) -> int:
+        async with self.engine.connect() as connection:
+            counted = await connection.execute(text(f"SELECT count(*) FROM {table}"))
+            return int(counted.scalar_one())
+
+    async def eventually(self, condition: Callable[[], Any]) -> None:
+        """Wait until an awaited condition holds."""
+        async with asyncio.timeout(30):
+            while not await condition():
+                await asyncio.sleep(0.02)
+
+
+def enveloped(event: ThingMade) -> Envelope:
+    return envelope(event, "maker", datetime.now(UTC), None, None)
+
+
+@pytest.fixture
+def made() -> ThingMade:
+    return ThingMade(id=uuid4())
+
+
+@pytest.fixture
+async def world(postgres: str, rabbitmq: Any) -> AsyncIterator[World]:
+    topology = definitions([selling()])
+    for policy in topology["policies"]:
+        if "message-ttl" in policy["definition"]:
+            policy["definition"]["message-ttl"] = 20
+    await rabbitmq.import_topology(topology)
+    settings = ServiceSettings(
+        database_url=postgres,
+        amqp_url=rabbitmq.url,
+        jwks_url="http://127.0.0.1/",
+        token_issuer="tests",
+        token_audience="tests",
+        consume_linger=0.005,
+        outbox_poll=0.05,
+        shutdown_grace=5,
+    )
+    async with AsyncExitStack() as stack:
+        engine = connect(postgres, pool_size=5, statement_timeout=10)
+        stack.push_async_callback(engine.dispose)
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        connection_ = await stack.enter_async_context(await aio_pika.connect(rabbitmq.url))
+        channel = await connection_.channel()
+        onlooker = await channel.declare_queue("onlooker", auto_delete=True)
+        await onlooker.bind(EVENTS_EXCHANGE, "thing.sold")
+        await onlooker.bind(EVENTS_EXCHANGE, "thing.paid")
+        world = World(engine, rabbitmq, settings, channel, onlooker)
+        stack.push_async_callback(world.stop)
+        yield world

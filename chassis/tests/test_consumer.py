@@ -1,0 +1,147 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import aio_pika
+import pytest
+from chassis.database import SqlTx, Transactions
+from chassis.outbox import envelope
+from chassis.topology import EVENTS_EXCHANGE
+
+
+async def test_what_is_heard_is_done_and_said(world: Any, made: Any) -> None:
+    await world.start()
+    await world.tell(made)
+    assert await world.sold() == [f"thing.sold/{made.id}"]
+    assert await world.times(made.id) == 1
+
+
+async def test_an_event_delivered_twice_has_its_effect_once(world: Any, made: Any) -> None:
+    await world.tell(made, made)
+    await world.start()
+    await world.tell(made, other := type(made)(id=uuid4()))
+    assert set(await world.sold(2)) == {f"thing.sold/{made.id}", f"thing.sold/{other.id}"}
+    assert await world.times(made.id) == 1
+
+
+async def test_a_step_that_fails_goes_down_the_ladder_and_then_to_the_dead_letters(world: Any) -> None:
+    bad = type_of(world)(id=uuid4(), note="unsellable")
+    await world.start()
+    await world.tell(bad)
+    dead = await world.next("seller.dead")
+    assert dead.message_id == f"thing.made/{bad.id}"
+    stamped = {name: dead.headers[name] for name in ("failed-service", "failed-step", "error", "attempts")}
+    assert stamped == {
+        "failed-service": "seller",
+        "failed-step": "sell",
+        "error": "RuntimeError: nobody wants it",
+        "attempts": 4,
+    }
+    assert "first-seen" in dead.headers
+
+
+async def test_a_failing_message_does_not_hold_up_its_batch(world: Any) -> None:
+    thing = type_of(world)
+    good, bad, better = thing(id=uuid4()), thing(id=uuid4(), note="unsellable"), thing(id=uuid4())
+    await world.tell(good, bad, better)
+    await world.start()
+    assert set(await world.sold(2)) == {f"thing.sold/{good.id}", f"thing.sold/{better.id}"}
+    assert (await world.next("seller.dead")).message_id == f"thing.made/{bad.id}"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "reason"),
+    [
+        (b"{}", {}, "not a CloudEvent"),
+        (b"not json", None, "Invalid JSON"),
+        (b"{}", None, "id: Field required"),
+        (b'{"id": "6f6b5b1e-0000-4000-8000-000000000001"}', None, "the subject is not the event's"),
+        (b"{}", {"cloudEvents:dataschema": "urn:event:thing.made:9"}, "no step for thing.made version 9"),
+    ],
+)
+async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
+    world: Any, made: Any, body: bytes, headers: dict[str, Any] | None, reason: str
+) -> None:
+    message = envelope_of(made).to_message()
+    if headers is not None:
+        message.headers = {**message.headers, **headers} if headers else {}
+    message.body = body
+    exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+    await exchange.publish(message, "thing.made")
+    await world.tell(made)
+    await world.start()
+    dead = await world.next("seller.dead")
+    assert reason in str(dead.headers["error"])
+    assert dead.body == body
+    assert await world.sold() == [f"thing.sold/{made.id}"]
+
+
+class CrashAfterCommit(Transactions):
+    """Ends the consumer's task between the commit and the acknowledgement."""
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[SqlTx]:
+        async with super().__call__() as tx:
+            yield tx
+        raise asyncio.CancelledError
+
+
+async def test_a_crash_between_commit_and_acknowledgement_does_nothing_twice(world: Any, made: Any) -> None:
+    crashing = CrashAfterCommit(world.engine, "seller", lease=0)
+    await world.start(transactions=crashing)
+    await world.tell(made)
+
+    async def committed() -> bool:
+        return bool(await world.times(made.id) == 1)
+
+    await world.eventually(committed)
+    await world.stop()
+    await world.start()
+    assert await world.sold() == [f"thing.sold/{made.id}"]
+    await world.tell(last := type(made)(id=uuid4()))
+    assert await world.sold() == [f"thing.sold/{last.id}"]
+    assert await world.times(made.id) == 1
+
+
+async def test_messages_go_on_after_the_connection_was_lost(world: Any, made: Any) -> None:
+    await world.start()
+    await world.tell(made)
+    await world.sold()
+    await close_connections_of_seller(world)
+    await world.tell(more := type(made)(id=uuid4()))
+    assert await world.sold() == [f"thing.sold/{more.id}"]
+
+
+async def test_a_queue_that_is_not_there_shows_at_the_start(world: Any) -> None:
+    await (await world.channel.declare_queue("seller", passive=True)).delete(if_unused=False, if_empty=False)
+    with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
+        await world.start()
+
+
+async def close_connections_of_seller(world: Any) -> None:
+    """As an operator, or a load balancer, would."""
+    async with world.broker.management() as api:
+
+        async def ours() -> list[str]:
+            found = await api.get("connections")
+            name = "user_provided_name"
+            return [c["name"] for c in found if str(c.get(name, "")).startswith("seller ")]
+
+        async def both_shown() -> bool:
+            return len(await ours()) == 2
+
+        await world.eventually(both_shown)
+        for connection in await ours():
+            await api.delete("connections", connection)
+
+
+def type_of(world: Any) -> Any:
+    [step] = list(world.participant.steps[0])
+    return step.event
+
+
+def envelope_of(event: Any) -> Any:
+    return envelope(event, "maker", datetime.now(UTC), None, None)

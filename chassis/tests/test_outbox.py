@@ -1,0 +1,74 @@
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+
+async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any, made: Any) -> None:
+    transactions = world.transactions()
+    await world.start(transactions=transactions)
+    async with transactions() as tx:
+        tx.publish(made)
+    await world.sold()
+    await world.eventually(lambda: is_empty(world))
+
+
+async def test_what_was_rolled_back_is_never_said(world: Any, made: Any) -> None:
+    transactions = world.transactions()
+    await world.start(transactions=transactions)
+    with pytest.raises(RuntimeError):
+        async with transactions() as tx:
+            tx.publish(made)
+            raise RuntimeError
+    assert await world.count("outbox") == 0
+
+
+async def test_what_a_dead_process_left_is_published_once_its_lease_is_over(world: Any, made: Any) -> None:
+    async with world.transactions(lease=0)() as tx:  # nobody listens: as if the process had died here
+        tx.publish(made)
+    assert await world.count("outbox") == 1
+    await world.start()
+    assert await world.sold() == [f"thing.sold/{made.id}"]
+    await world.eventually(lambda: is_empty(world))
+
+
+async def test_a_row_whose_lease_is_not_over_is_left_to_its_writer(world: Any, made: Any) -> None:
+    later = type(made)(id=uuid4())
+    async with world.transactions(lease=3600)() as tx:
+        tx.publish(made)
+    async with world.transactions(lease=0)() as tx:
+        tx.publish(later)
+    await world.start()
+    assert await world.sold() == [f"thing.sold/{later.id}"]
+    assert await world.count("outbox") == 1
+
+
+async def test_an_event_that_nobody_is_bound_to_stays_in_the_outbox_until_somebody_is(
+    world: Any, made: Any
+) -> None:
+    queue = await world.channel.declare_queue("seller", passive=True)
+    await queue.unbind("events", "thing.made")
+    world.settings = world.settings.model_copy(update={"lease": 0.2})
+    transactions = world.transactions()
+    await world.start(transactions=transactions)
+    async with transactions() as tx:
+        tx.publish(made)
+    assert await world.count("outbox") == 1
+    await queue.bind("events", "thing.made")
+    assert await world.sold() == [f"thing.sold/{made.id}"]
+    await world.eventually(lambda: is_empty(world))
+
+
+async def test_a_graceful_stop_publishes_what_is_still_in_memory(world: Any, made: Any) -> None:
+    world.settings = world.settings.model_copy(update={"consume_linger": 3600})
+    transactions = world.transactions()
+    worker = await world.start(transactions=transactions)
+    async with transactions() as tx:
+        tx.publish(made)
+    await worker.stop()
+    assert (await world.next("seller")).message_id == f"thing.made/{made.id}"
+    assert await world.count("outbox") == 0
+
+
+async def is_empty(world: Any) -> bool:
+    return bool(await world.count("outbox") == 0)
