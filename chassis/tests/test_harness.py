@@ -83,7 +83,7 @@ async def test_a_step_that_fails_leaves_nothing_behind() -> None:
 
 
 async def test_a_step_may_say_only_what_it_declares() -> None:
-    with pytest.raises(Undeclared, match="put_on_shelf says thing.sold"):
+    with pytest.raises(Undeclared, match=r"put_on_shelf says thing\.sold"):
         await shop(declared=False).hear(ThingMade(id=uuid4()))
 
 

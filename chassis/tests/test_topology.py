@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
@@ -43,7 +43,7 @@ def seller() -> Participant:
     return Participant("seller", steps=[steps], intents=intents)
 
 
-def only(document: dict[str, list[dict[str, str]]], section: str, **match: str) -> dict[str, str]:
+def only(document: dict[str, list[dict[str, Any]]], section: str, **match: str) -> dict[str, Any]:
     [found] = [entry for entry in document[section] if match.items() <= entry.items()]
     return found
 

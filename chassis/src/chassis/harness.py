@@ -58,7 +58,7 @@ class MemoryTx:
 
 
 class Harness:
-    """One service's steps with an inbox, rows, and what they said and intended, in order."""
+    """One service's steps with an inbox, rows, and what they said and intended, first things first."""
 
     def __init__(self, *steps: Steps, intents: Intents | None = None, now: datetime | None = None) -> None:
         self._steps: Sequence[Steps] = steps

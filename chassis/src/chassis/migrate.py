@@ -1,4 +1,4 @@
-"""`migrate order payment …`: bring databases to their newest schema, one process for all of them."""
+"""`migrate auth …`: bring databases to their newest schema, one process for all of them."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""`serve order.main [--role api|worker|all]`: run one service."""
+"""`serve auth.main [--role api|worker|all]`: run one service."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Exits with 0 after a graceful stop, 78 on bad settings, 1 when it could not start or a task died."""
     parser = argparse.ArgumentParser(prog="serve", description=__doc__)
-    parser.add_argument("module", help="where the service is declared, for example order.main")
+    parser.add_argument("module", help="where the service is declared, for example auth.main")
     parser.add_argument("--role", choices=["all", "api", "worker"])
     arguments = parser.parse_args()
     service: Service[Any] = importlib.import_module(arguments.module).service
