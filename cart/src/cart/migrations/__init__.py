@@ -1,0 +1,1 @@
+"""Cart's schema, revision by revision."""

@@ -1,0 +1,86 @@
+"""What cart takes and gives over HTTP."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from cart.domain import MOST_LINES, MOST_PIECES
+from chassis.problems import Body
+
+Sku = Annotated[
+    str,
+    Field(min_length=1, max_length=32, pattern=r"^[^\x00]+$", description="Stock code.", examples=["85123A"]),
+]
+Quantity = Annotated[int, Field(ge=1, le=MOST_PIECES, description="Pieces.")]
+Degraded = Annotated[bool, Field(description="True while product does not answer.")]
+Reason = Annotated[str | None, Field(description="Why the answer is degraded.")]
+
+
+class WantedQuantity(Body):
+    """How many pieces the cart is to hold."""
+
+    quantity: Quantity
+
+
+class WantedLine(Body):
+    """A product and how many pieces of it."""
+
+    sku: Sku
+    quantity: Quantity
+
+
+class WantedLines(Body):
+    """All that the cart is to hold."""
+
+    items: Annotated[list[WantedLine], Field(max_length=MOST_LINES)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "WantedLines":
+        if len({line.sku for line in self.items}) < len(self.items):
+            raise ValueError("a sku occurs twice")
+        return self
+
+    def quantities(self) -> dict[str, int]:
+        return {line.sku: line.quantity for line in self.items}
+
+
+class Put(BaseModel):
+    """What was put. If degraded, nobody has looked whether it is for sale: checkout will."""
+
+    lines: Annotated[int, Field(description="How many products were put.")]
+    degraded: Degraded
+    reason: Reason
+
+
+class BareLine(BaseModel):
+    sku: Sku
+    quantity: Quantity
+
+
+class BareLines(BaseModel):
+    """What is in the cart, and nothing of what product knows."""
+
+    items: Annotated[list[BareLine], Field(description="By sku.")]
+
+
+class CartLine(BareLine):
+    """A line of the cart; what product knows of it is null while product does not answer."""
+
+    name: str | None
+    price: Annotated[int | None, Field(description="Of one piece, in minor units of `currency`.")]
+    currency: str | None
+    total: Annotated[int | None, Field(description="`price` times `quantity`.")]
+    available: Annotated[int | None, Field(description="Pieces that can be ordered now.")]
+    status: Annotated[
+        Literal["active", "retired", "unknown"] | None, Field(description="Only `active` can be ordered.")
+    ]
+
+
+class ShownCart(BaseModel):
+    """The cart with what product says now. Prices are binding only when an order is placed."""
+
+    items: Annotated[list[CartLine], Field(description="By sku.")]
+    total: Annotated[int | None, Field(description="Of all priced lines; null if degraded or mixed.")]
+    currency: Annotated[str | None, Field(description="The lines' currency; null if they have several.")]
+    degraded: Degraded
+    reason: Reason

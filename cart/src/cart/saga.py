@@ -1,0 +1,34 @@
+"""What cart does when something was bought, and when a guest turns out to have an account."""
+
+from cart.domain import Cart
+from chassis.steps import Steps
+from chassis.topology import Participant
+from chassis.tx import Tx
+from contracts import GuestMerged, OrderPaid
+
+steps = Steps("cart")
+participant = Participant("cart", steps=[steps])
+
+
+@steps.on(OrderPaid, locks=lambda event: [(Cart, event.shopper_id)])
+async def remove_bought(event: OrderPaid, tx: Tx) -> None:
+    """Take what was bought out of the shopper's cart, or out of the account's that it was merged into."""
+    cart = await tx.get(Cart, event.shopper_id)
+    if cart is None:
+        return
+    taken = cart.remove({line.sku: line.quantity for line in event.lines})
+    if cart.merged_into is not None and (account := await tx.get(Cart, cart.merged_into)) is not None:
+        account.remove(taken)
+
+
+@steps.on(GuestMerged, locks=lambda event: [(Cart, event.guest_id), (Cart, event.user_id)])
+async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
+    """Add the guest's items to the account's, up to the limits; once only."""
+    guest = await tx.get(Cart, event.guest_id)
+    if guest is None or guest.merged_into is not None:
+        return
+    account = await tx.get(Cart, event.user_id)
+    if account is None:
+        account = Cart(event.user_id)
+        tx.add(account)
+    account.take_over(guest)

@@ -1,0 +1,20 @@
+"""What cart is told on top of what every service is."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chassis.settings import Seconds, ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """`product_url` is where product answers; `product_timeout` bounds a read of it with its retries;
+    a product that was seen is not asked for again within `known_for`.
+
+    The body limit fits a cart of a thousand lines.
+    """
+
+    product_url: Annotated[str, Field(pattern=r"^https?://")]
+    product_timeout: Seconds = 3
+    known_for: Seconds = 30
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024
