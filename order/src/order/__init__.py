@@ -1,1 +1,1 @@
-""""""
+"""Checkout: an order from placed to paid or cancelled."""

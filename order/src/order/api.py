@@ -1,0 +1,186 @@
+"""Orders over HTTP: place one, read one's own, cancel, watch."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.sse import EventSourceResponse
+from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+
+from chassis.database import Transactions
+from chassis.idempotency import IdempotencyKey, IdempotencyKeys
+from chassis.identity import Caller, Principal
+from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
+from chassis.sealed import Seal
+from chassis.service import part
+from order import views
+from order.checkout import Checkout, Request
+from order.countries import COUNTRIES
+from order.domain import Address, Order, Status
+from order.store import Orders
+from order.watch import ENDED_BY, EventStream, Watch
+
+router = APIRouter(tags=["orders"])
+
+Line80 = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Read = Annotated[Orders, Depends(part("orders"))]
+
+
+def _assigned(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError("must be an ISO 3166-1 alpha-2 code, in upper case")
+    return code
+
+
+class ShipTo(Body):
+    """Where to ship."""
+
+    name: Line80
+    street: Line80
+    city: Line80
+    postcode: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
+    country: Annotated[str, Field(examples=["GB"]), AfterValidator(_assigned)]
+
+
+class PlaceOrder(Body):
+    """How to pay for the cart, where to write to, and where to ship."""
+
+    payment_method: Annotated[
+        str,
+        Field(
+            pattern=r"^pm_[A-Za-z0-9_]{1,64}$",
+            description="The payment provider's token; never a card number.",
+            examples=["pm_card_visa"],
+        ),
+    ]
+    email: Annotated[
+        EmailStr | None,
+        Field(max_length=254, description="Needed of guests; an account's own address unless given."),
+    ] = None
+    shipping: ShipTo | None = None
+
+
+@router.post(
+    "/v1/orders",
+    status_code=202,
+    response_model=views.Accepted,
+    summary="Order what is in the cart",
+    responses={409: RESPONSES[409], 422: RESPONSES[422], 503: RESPONSES[503]},
+)
+async def place_order(
+    body: PlaceOrder,
+    key: IdempotencyKey,
+    caller: Caller,
+    checkout: Annotated[Checkout, Depends(part("checkout"))],
+    keys: Annotated[IdempotencyKeys, Depends(part("keys"))],
+    seal: Annotated[Seal, Depends(part("seal"))],
+) -> Response:
+    """Accepts the checkout; what becomes of it is seen at `links`. Prices are those of this moment."""
+    email = body.email or caller.email
+    if email is None:
+        missing = {"pointer": "/email", "detail": "A guest's order needs an e-mail address."}
+        raise Unprocessable("The request is not valid.", errors=[missing])
+    shipping = Address(**body.shipping.model_dump()) if body.shipping else None
+    request = Request(caller.id, caller.token, body.payment_method, seal.seal(email), shipping)
+    async with keys.claim(caller.id, key, body.model_dump_json().encode()) as claim:
+        if claim.stored:
+            return claim.stored.replay()
+        content, headers = await checkout.accept(request, claim)
+    return Response(content, 202, headers)
+
+
+@router.get("/v1/orders", response_model=views.OrderPage, summary="List one's orders")
+async def list_orders(
+    caller: Caller,
+    orders: Read,
+    status: Status | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[UUID | None, Query(description="The page after this order: `next` of a page.")] = None,
+    shopper_id: Annotated[UUID | None, Query(description="For administrators: whose orders.")] = None,
+    id: Annotated[list[UUID] | None, Query(max_length=100, description="Only these.")] = None,  # noqa: A002
+) -> Response:
+    """Newest first. Administrators see everybody's."""
+    if caller.role != "admin":
+        if shopper_id not in (None, caller.id):
+            raise Forbidden("These are another's orders.")
+        shopper_id = caller.id
+    rows = await orders.page(limit + 1, shopper_id=shopper_id, status=status, ids=id, before=before)
+    following = str(rows[limit - 1]["order_id"]) if len(rows) > limit else None
+    return views.answer(views.page_view(rows[:limit], following))
+
+
+@router.get(
+    "/v1/orders/{order_id}",
+    response_model=views.OrderView,
+    summary="Read an order",
+    responses={404: RESPONSES[404]},
+)
+async def read_order(order_id: UUID, caller: Caller, orders: Read) -> Response:
+    """One's own; administrators read any."""
+    return views.answer(views.order_view(_visible(await orders.find(order_id), caller)))
+
+
+@router.post(
+    "/v1/orders/{order_id}/cancel",
+    response_model=views.OrderView,
+    summary="Cancel an order, or return it",
+    responses={404: RESPONSES[404]},
+)
+async def cancel_order(
+    order_id: UUID,
+    caller: Caller,
+    orders: Read,
+    transactions: Annotated[Transactions, Depends(part("transactions"))],
+) -> Response:
+    """A pending order ends here; for one that is paid, refund and restocking follow. Twice is as once."""
+    async with transactions() as tx:
+        order = await tx.get(Order, order_id)
+        if order is None or order.shopper_id != caller.id:
+            raise NotFound("There is no such order of yours.")
+        tx.publish(*order.withdraw(tx.now))
+    return await read_order(order_id, caller, orders)
+
+
+@router.get(
+    "/v1/orders/{order_id}/timeline",
+    response_model=views.Timeline,
+    summary="Read an order's story",
+    responses={404: RESPONSES[404]},
+)
+async def read_timeline(order_id: UUID, caller: Caller, orders: Read) -> Response:
+    """What was said of the order, by whom, and what led to it."""
+    story = await orders.story(order_id)
+    _visible(story[0] if story else None, caller)
+    events = [views.event_view(row) for row in story if row["type"] is not None]
+    return views.answer({"order_id": order_id, "events": events})
+
+
+@router.get(
+    "/v1/orders/{order_id}/events",
+    response_class=EventSourceResponse,
+    summary="Watch an order",
+    responses={
+        204: {"description": "The order has ended and its reader has seen it all."},
+        404: RESPONSES[404],
+    },
+)
+async def watch_order(
+    order_id: UUID,
+    caller: Caller,
+    orders: Read,
+    watch: Annotated[Watch, Depends(part("watch"))],
+    last_event_id: Annotated[str, Header(max_length=500)] = "",
+) -> Response:
+    """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each
+    state. Ends when the order is paid or cancelled. A reader that comes back misses nothing."""
+    order = _visible(await orders.owner(order_id), caller)
+    seen = [type_ for type_ in last_event_id.split(",") if type_]
+    if ENDED_BY.get(order["status"]) in seen:
+        return Response(status_code=204)  # tells an EventSource to come back no more
+    return EventStream(watch, watch.open(order_id, seen))
+
+
+def _visible(row: Any, caller: Principal) -> Any:
+    if row is None or (row["shopper_id"] != caller.id and caller.role != "admin"):
+        raise NotFound("There is no such order of yours.")
+    return row

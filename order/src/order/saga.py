@@ -1,0 +1,104 @@
+"""What order does on hearing how a checkout goes: it ends the order, paid or cancelled, and keeps its story.
+
+Nobody conducts. Product reserves the stock and payment holds the money as soon as `order.created` is said;
+payment captures once both are done. Order hears the end of it, and says `order.cancelled` when there is to
+be none: whoever has done something for the order undoes it on hearing that.
+"""
+
+from uuid import UUID
+
+from chassis.steps import Steps
+from chassis.topology import Participant
+from chassis.tx import Tx
+from contracts import (
+    OrderCancelled,
+    OrderCreated,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+)
+from contracts.order import AboutOrder
+from order.domain import Impossible, Order
+from order.story import TimelineEntry
+
+steps = Steps("order", locks=lambda event: [(Order, event.order_id)])
+
+
+@steps.on(OrderPaid)
+async def mark_paid(event: OrderPaid, tx: Tx) -> None:
+    """Mark the order paid; one that was cancelled meanwhile stays cancelled, and payment refunds it."""
+    order = await _load(tx, event.order_id)
+    order.pay(event.payment_id, tx.now)
+
+
+@steps.on(StockRejected, says=[OrderCancelled])
+async def cancel_short_order(event: StockRejected, tx: Tx) -> None:
+    """Cancel: out of stock."""
+    order = await _load(tx, event.order_id)
+    tx.publish(*order.run_short(event.short, tx.now))
+
+
+@steps.on(PaymentDeclined, says=[OrderCancelled])
+async def cancel_declined_order(event: PaymentDeclined, tx: Tx) -> None:
+    """Cancel: payment declined."""
+    order = await _load(tx, event.order_id)
+    tx.publish(*order.decline(tx.now))
+
+
+@steps.on(StockReleased)
+async def note_release(event: StockReleased, tx: Tx) -> None:
+    """Note that the stock is back."""
+    order = await _load(tx, event.order_id)
+    order.note_release(tx.now)
+
+
+@steps.on(PaymentVoided)
+async def note_void(event: PaymentVoided, tx: Tx) -> None:
+    """Note that the money is no longer held."""
+    order = await _load(tx, event.order_id)
+    order.note_void(tx.now)
+
+
+@steps.on(PaymentRefunded)
+async def note_refund(event: PaymentRefunded, tx: Tx) -> None:
+    """Note that the money went back."""
+    order = await _load(tx, event.order_id)
+    order.note_refund(tx.now)
+
+
+async def _load(tx: Tx, order_id: UUID) -> Order:
+    order = await tx.get(Order, order_id)
+    if order is None:
+        raise Impossible(f"no order {order_id}")  # it was committed before anybody could hear of it
+    return order
+
+
+timeline = Steps("order.timeline")
+
+
+async def keep_in_timeline(event: AboutOrder, tx: Tx) -> None:
+    """Keep it in the order's timeline."""
+    assert tx.envelope is not None
+    tx.add(TimelineEntry.of(event, tx.envelope))
+
+
+for saga_event in (
+    OrderCreated,
+    StockReserved,
+    StockRejected,
+    PaymentAuthorized,
+    PaymentDeclined,
+    OrderPaid,
+    OrderCancelled,
+    StockReleased,
+    PaymentVoided,
+    PaymentRefunded,
+):
+    timeline.on(saga_event)(keep_in_timeline)
+
+participant = Participant("order", steps=[steps, timeline], says=[OrderCreated, OrderCancelled])

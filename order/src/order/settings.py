@@ -1,0 +1,50 @@
+"""What order is told besides what every service is."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from chassis.sealed import Seal
+from chassis.settings import Seconds, ServiceSettings
+from order.domain import Limits
+
+Url = Annotated[str, Field(pattern=r"^https?://")]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _fernet_keys(value: str) -> str:
+    Seal(value.split(","))
+    return value
+
+
+class Settings(ServiceSettings):
+    """`contact_key` may list several keys, comma-separated: the first seals, the others still open."""
+
+    product_url: Url
+    cart_url: Url
+    contact_key: Annotated[str, AfterValidator(_fernet_keys)]
+
+    order_deadline: Seconds = 900
+    sweep_every: Seconds = 2
+    sweep_batch: Count = 100
+
+    max_lines: Count = 1000
+    max_quantity: Count = 1000
+    max_total: Annotated[int, Field(ge=1, le=99_999_999)] = 99_999_999
+    max_open_orders: Count = 20
+
+    price_linger: Annotated[float, Field(ge=0)] = 0.005
+    prices_per_call: Annotated[int, Field(ge=1, le=500)] = 500
+
+    max_streams: Count = 1000
+    stream_heartbeat: Seconds = 15
+    watch_every: Seconds = 0.2
+    watch_gap: Seconds = 0.05
+
+    idempotency_keep_hours: Annotated[int, Field(ge=24)] = 24
+    purge_every: Seconds = 60
+
+    @property
+    def limits(self) -> Limits:
+        """The largest order that is taken."""
+        return Limits(self.max_lines, self.max_quantity, self.max_total)

@@ -1,0 +1,57 @@
+"""The service's tables, and how rows of them become orders and timeline entries."""
+
+from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import registry
+
+from chassis.database import Json, chassis_tables
+from chassis.idempotency import idempotency_table
+from contracts import Line, ShortLine
+from order.domain import Address, Order
+from order.story import TimelineEntry
+
+metadata = MetaData()
+chassis_tables(metadata)
+idempotency_keys = idempotency_table(metadata)
+_moment = TIMESTAMP(timezone=True)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("shopper_id", Uuid, nullable=False),
+    Column("lines", Json(tuple[Line, ...]), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("payment_method", Text, nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("deadline", _moment, nullable=False),
+    Column("shipping", Json(Address)),
+    Column("status", Text, nullable=False),
+    Column("payment_id", Text),
+    Column("paid_at", _moment),
+    Column("cancelled_at", _moment),
+    Column("reason", Text),
+    Column("short", Json(tuple[ShortLine, ...]), nullable=False),
+    Column("stock_released_at", _moment),
+    Column("voided_at", _moment),
+    Column("refunded_at", _moment),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("event_id", Text, nullable=False),
+    Column("order_id", Uuid, primary_key=True),
+    Column("type", Text, primary_key=True),  # with the order it says the same as the event's id
+    Column("said_by", Text, nullable=False),
+    Column("time", _moment, nullable=False),
+    Column("causation_id", Text),
+    Column("traceparent", Text),
+    Column("data", JSONB, nullable=False),
+)
+
+_mapping = registry(metadata=metadata)
+_mapping.map_imperatively(Order, orders)
+_mapping.map_imperatively(TimelineEntry, timeline)

@@ -1,0 +1,126 @@
+"""Orders as HTTP shows them: the models are for the document, the answers are made straight from rows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Response
+from pydantic import BaseModel
+from sqlalchemy import RowMapping
+
+from contracts import CancelReason, Line, Money, ShortLine
+from order.domain import Address, Status
+
+
+class Links(BaseModel):
+    """Where to go on from here."""
+
+    self: str
+    timeline: str
+    events: str
+
+
+class Accepted(BaseModel):
+    """The checkout was accepted; the order ends paid or cancelled, by its deadline at the latest."""
+
+    order_id: UUID
+    status: Status
+    total: Money
+    links: Links
+
+
+class OrderView(Accepted):
+    """An order. Of a cancelled one, the last three moments say what has been undone."""
+
+    shopper_id: UUID
+    lines: list[Line]
+    shipping: Address | None
+    created_at: datetime
+    deadline: datetime
+    paid_at: datetime | None
+    cancelled_at: datetime | None
+    reason: CancelReason | None
+    short: list[ShortLine]
+    stock_released_at: datetime | None
+    voided_at: datetime | None
+    refunded_at: datetime | None
+
+
+class OrderPage(BaseModel):
+    """Newest first; `next` is the page after this one, or null on the last."""
+
+    items: list[OrderView]
+    next: str | None
+
+
+class TimelineEvent(BaseModel):
+    """One event of the order's saga; `causation_id` is the id of the event that led to it."""
+
+    id: str
+    type: str
+    said_by: str
+    time: datetime
+    causation_id: str | None
+    traceparent: str | None
+    data: dict[str, Any]
+
+
+class Timeline(BaseModel):
+    """All events of the order's saga so far, in order of time."""
+
+    order_id: UUID
+    events: list[TimelineEvent]
+
+
+class State(BaseModel):
+    """How the order stands."""
+
+    order_id: UUID
+    status: Status
+    reason: CancelReason | None
+
+
+def dumps(value: Any) -> bytes:
+    """JSON, with moments in UTC."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(dumps(value), status, media_type="application/json")
+
+
+def links(order_id: UUID) -> dict[str, str]:
+    """See `Links`."""
+    path = f"/v1/orders/{order_id}"
+    return {"self": path, "timeline": f"{path}/timeline", "events": f"{path}/events"}
+
+
+def order_view(row: RowMapping) -> dict[str, Any]:
+    """See `OrderView`."""
+    view: dict[str, Any] = dict(row)
+    for column in ("lines", "short", "shipping"):
+        view[column] = view[column] and orjson.Fragment(view[column])
+    view["total"] = {"amount": row["total"], "currency": view.pop("currency")}
+    view["links"] = links(row["order_id"])
+    return view
+
+
+def page_view(rows: Sequence[RowMapping], following: str | None) -> dict[str, Any]:
+    """See `OrderPage`."""
+    return {"items": [order_view(row) for row in rows], "next": following}
+
+
+def event_view(row: RowMapping) -> dict[str, Any]:
+    """See `TimelineEvent`."""
+    return {
+        "id": row["event_id"],
+        "type": row["type"],
+        "said_by": row["said_by"],
+        "time": row["time"],
+        "causation_id": row["causation_id"],
+        "traceparent": row["traceparent"],
+        "data": orjson.Fragment(row["data"]),
+    }

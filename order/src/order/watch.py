@@ -1,0 +1,183 @@
+"""Open event streams: one poll of the database for all of them, whoever wrote what they wait for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from uuid import UUID
+
+import structlog
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from sqlalchemy import RowMapping, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
+from starlette.types import Receive, Scope, Send
+
+from chassis.problems import Unavailable
+from order.store import Orders
+from order.views import dumps, event_view
+
+log = structlog.get_logger()
+
+ENDED_BY = {"paid": "order.paid", "cancelled": "order.cancelled"}
+
+
+class Stream:
+    """One reader of one order. `seen` names the types of the events that the reader has, in order."""
+
+    def __init__(self, order_id: UUID, seen: Sequence[str], patience: float) -> None:
+        self.order_id = order_id
+        self.status = ""
+        self.seen = [*seen]
+        self.ended = False
+        self.chunks: asyncio.Queue[bytes] = asyncio.Queue()
+        self._patience = patience
+        self._late: float | None = None
+
+    def hear(self, rows: Sequence[RowMapping], now: float) -> None:
+        """Pass on what is new: events, then the state that they have led to."""
+        told = [self._tell(row) for row in rows if row["type"] is not None]
+        status = rows[0]["status"]
+        if status != self.status and not self._waits_for_the_story(status, now):
+            self.status = status
+            self.ended = status in ENDED_BY
+            state = {"order_id": self.order_id, "status": status, "reason": rows[0]["reason"]}
+            told.append(format_sse_event(event="order", data_str=dumps(state).decode()))
+        if told:
+            self.chunks.put_nowait(b"".join(told))
+
+    def end(self) -> None:
+        """The server stops: the reader comes back to another."""
+        self.ended = True
+        self.chunks.put_nowait(b"")
+
+    def _tell(self, row: RowMapping) -> bytes:
+        self.seen.append(row["type"])
+        data = dumps(event_view(row)).decode()
+        return format_sse_event(event="timeline", id=",".join(self.seen), data_str=data)
+
+    def _waits_for_the_story(self, status: str, now: float) -> bool:
+        """The timeline has a queue of its own, which may be a little behind: a reader wants both."""
+        if status not in ENDED_BY or ENDED_BY[status] in self.seen:
+            return False
+        self._late = self._late or now + self._patience
+        return now < self._late
+
+
+class Watch:
+    """Keeps streams supplied, all seconds: a poll at least `every` and at most every `gap`, sooner when
+    woken; a comment after `heartbeat` of silence. `most` is how many streams may be open."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        stopping: asyncio.Event,
+        *,
+        every: float,
+        gap: float,
+        heartbeat: float,
+        most: int,
+        patience: float = 2,
+    ) -> None:
+        self._orders = orders
+        self._stopping = stopping
+        self._every = every
+        self._gap = gap
+        self._heartbeat = heartbeat
+        self._most = most
+        self._patience = patience
+        self._streams: set[Stream] = set()
+        self._awake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self, order_id: UUID, seen: Sequence[str]) -> Stream:
+        """A stream, to be read with `read`. Raises Unavailable when there are too many."""
+        if self._stopping.is_set() or len(self._streams) >= self._most:
+            raise Unavailable("Too many are watching.", retry_after=5)
+        stream = Stream(order_id, seen, self._patience)
+        self._streams.add(stream)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        self.wake()
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """Nobody reads it any more."""
+        self._streams.discard(stream)
+
+    async def read(self, stream: Stream) -> AsyncIterator[bytes]:
+        """What goes to the reader, until the order has ended."""
+        while not (stream.ended and stream.chunks.empty()):
+            try:
+                yield await asyncio.wait_for(stream.chunks.get(), self._heartbeat)
+            except TimeoutError:
+                yield KEEPALIVE_COMMENT
+
+    def wake(self) -> None:
+        """Something was committed: look soon."""
+        self._awake.set()
+
+    async def aclose(self) -> None:
+        """Stop polling."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        try:
+            while self._streams and not self._stopping.is_set():
+                self._awake.clear()
+                await self._look([stream for stream in self._streams if not stream.ended])
+                await asyncio.sleep(self._gap)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._awake.wait(), self._every - self._gap)
+        finally:
+            self._task = None
+            for stream in self._streams:
+                stream.end()
+
+    async def _look(self, streams: Sequence[Stream]) -> None:
+        try:
+            rows = await self._orders.news(
+                [stream.order_id for stream in streams],
+                [stream.status for stream in streams],
+                [",".join(stream.seen) for stream in streams],
+            )
+        except Exception:
+            log.exception("could not look for news", streams=len(streams))
+            return
+        now = asyncio.get_running_loop().time()
+        for n, news in groupby(rows, key=itemgetter("n")):
+            streams[n - 1].hear([*news], now)
+
+
+def wake_on_commit(engine: AsyncEngine, wake: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """Call `wake` after each of this process's transactions; await what is returned to stop that."""
+
+    def committed(session: Session) -> None:
+        if session.bind is engine.sync_engine:
+            wake()
+
+    event.listen(Session, "after_commit", committed)
+
+    async def stop() -> None:
+        event.remove(Session, "after_commit", committed)
+
+    return stop
+
+
+class EventStream(EventSourceResponse):
+    """Answers with a stream; whichever way the answer ends, the stream's place is free again."""
+
+    def __init__(self, watch: Watch, stream: Stream) -> None:
+        super().__init__(watch.read(stream), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        self._leave = partial(watch.close, stream)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()

@@ -1,0 +1,250 @@
+"""An order's rules, by example and over any sequence of news."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import Line, OrderCancelled, ShortLine
+from order.domain import Impossible, Limits, Offer, Order, Refused, Wanted, priced
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=5)
+SHORT = (ShortLine(sku="A", wanted=2, available=1),)
+LANTERN = Offer("A", "Red lantern", 250, "GBP")
+MUG = Offer("B", "Blue mug", 199, "GBP")
+
+
+def new_order() -> Order:
+    return Order(
+        order_id=UUID(int=1),
+        shopper_id=UUID(int=2),
+        lines=(Line(sku="A", name="Red lantern", quantity=2, unit_price=250),),
+        total=500,
+        currency="GBP",
+        payment_method="pm_card_visa",
+        contact="sealed",
+        created_at=NOW,
+        deadline=NOW + timedelta(minutes=15),
+    )
+
+
+def price(*wanted: Wanted, limits: Limits | None = None, offers: tuple[Offer, ...] = (LANTERN, MUG)) -> Any:
+    return priced(wanted, {offer.sku: offer for offer in offers}, limits or Limits())
+
+
+def test_an_order_costs_what_products_cost_at_checkout() -> None:
+    lines, total = price(Wanted("A", 2), Wanted("B", 1))
+    assert [(line.sku, line.name, line.quantity, line.unit_price) for line in lines] == [
+        ("A", "Red lantern", 2, 250),
+        ("B", "Blue mug", 1, 199),
+    ]
+    assert (total.amount, total.currency) == (699, "GBP")
+
+
+def test_an_empty_cart_is_refused() -> None:
+    with pytest.raises(Refused, match="empty"):
+        price()
+
+
+def test_every_line_that_cannot_be_ordered_is_named() -> None:
+    with pytest.raises(Refused) as refused:
+        price(Wanted("A", 1), Wanted("GONE", 1), Wanted("B", 0), Wanted("AWAY", 2))
+    assert [error["sku"] for error in refused.value.errors] == ["GONE", "B", "AWAY"]
+
+
+def test_a_quantity_has_bounds() -> None:
+    price(Wanted("A", 5), limits=Limits(quantity=5))
+    with pytest.raises(Refused) as refused:
+        price(Wanted("A", 6), limits=Limits(quantity=5))
+    assert [error["sku"] for error in refused.value.errors] == ["A"]
+
+
+def test_an_order_has_so_many_lines_at_most() -> None:
+    price(Wanted("A", 1), Wanted("B", 1), limits=Limits(lines=2))
+    with pytest.raises(Refused, match="2 lines at most"):
+        price(Wanted("A", 1), Wanted("B", 1), Wanted("A", 1), limits=Limits(lines=2))
+
+
+def test_a_total_has_bounds() -> None:
+    price(Wanted("A", 2), limits=Limits(total=500))
+    with pytest.raises(Refused, match="500"):
+        price(Wanted("A", 3), limits=Limits(total=500))
+    with pytest.raises(Refused, match="total"):
+        price(Wanted("F", 1), offers=(Offer("F", "Free sample", 0, "GBP"),))
+
+
+def test_one_order_has_one_currency() -> None:
+    with pytest.raises(Refused, match="EUR, GBP"):
+        price(Wanted("A", 1), Wanted("E", 1), offers=(LANTERN, Offer("E", "Éclair", 100, "EUR")))
+
+
+def test_a_new_order_says_all_that_neighbours_need() -> None:
+    said = new_order().created()
+    assert said.order_id == UUID(int=1)
+    assert said.total.amount == 500
+    assert said.payment_method == "pm_card_visa"
+    assert said.contact == "sealed"
+    assert said.deadline == NOW + timedelta(minutes=15)
+
+
+def test_a_pending_order_is_paid() -> None:
+    order = new_order()
+    order.pay("pi_1", LATER)
+    assert (order.status, order.payment_id, order.paid_at) == ("paid", "pi_1", LATER)
+
+
+def test_a_cancelled_order_that_is_paid_stays_cancelled() -> None:
+    order = new_order()
+    order.withdraw(NOW)
+    order.pay("pi_1", LATER)
+    assert (order.status, order.reason, order.paid_at) == ("cancelled", "shopper", None)
+
+
+def test_what_is_short_is_said_on_cancelling() -> None:
+    order = new_order()
+    [said] = order.run_short(SHORT, LATER)
+    assert (said.reason, said.short, said.was_paid) == ("out_of_stock", SHORT, False)
+    assert (order.status, order.short) == ("cancelled", SHORT)
+
+
+def test_a_paid_order_can_be_returned() -> None:
+    order = new_order()
+    order.pay("pi_1", NOW)
+    [said] = order.withdraw(LATER)
+    assert said.was_paid
+    assert (order.status, order.reason, order.paid_at) == ("cancelled", "shopper", NOW)
+
+
+def test_a_paid_order_never_expires() -> None:
+    order = new_order()
+    order.pay("pi_1", NOW)
+    assert order.expire(LATER) == []
+    assert order.status == "paid"
+
+
+def test_compensations_keep_the_moment_they_were_first_heard_of() -> None:
+    order = new_order()
+    order.withdraw(NOW)
+    order.note_release(NOW)
+    order.note_release(LATER)
+    order.note_void(NOW)
+    order.note_void(LATER)
+    assert (order.stock_released_at, order.voided_at) == (NOW, NOW)
+
+
+@pytest.mark.parametrize("news", ["run_short", "decline"])
+def test_a_refusal_of_what_was_paid_is_impossible(news: str) -> None:
+    order = new_order()
+    order.pay("pi_1", NOW)
+    with pytest.raises(Impossible):
+        NEWS[news](order)
+    order.withdraw(NOW)
+    with pytest.raises(Impossible):
+        NEWS[news](order)
+
+
+@pytest.mark.parametrize("refusal", ["run_short", "decline"])
+def test_paying_what_was_refused_is_impossible(refusal: str) -> None:
+    order = new_order()
+    NEWS[refusal](order)
+    with pytest.raises(Impossible):
+        order.pay("pi_1", LATER)
+
+
+@pytest.mark.parametrize("note", ["note_release", "note_void", "note_refund"])
+def test_nothing_is_undone_before_the_order_is_cancelled(note: str) -> None:
+    order = new_order()
+    with pytest.raises(Impossible):
+        NEWS[note](order)
+    order.pay("pi_1", NOW)
+    with pytest.raises(Impossible):
+        NEWS[note](order)
+
+
+def test_money_is_voided_or_refunded_but_not_both() -> None:
+    order, other = new_order(), new_order()
+    for one in (order, other):
+        one.withdraw(NOW)
+    order.note_void(NOW)
+    other.note_refund(NOW)
+    with pytest.raises(Impossible):
+        order.note_refund(LATER)
+    with pytest.raises(Impossible):
+        other.note_void(LATER)
+
+
+NEWS: dict[str, Any] = {
+    "pay": lambda order: order.pay("pi_1", LATER),
+    "run_short": lambda order: order.run_short(SHORT, LATER),
+    "decline": lambda order: order.decline(LATER),
+    "expire": lambda order: order.expire(LATER),
+    "withdraw": lambda order: order.withdraw(LATER),
+    "note_release": lambda order: order.note_release(LATER),
+    "note_void": lambda order: order.note_void(LATER),
+    "note_refund": lambda order: order.note_refund(LATER),
+}
+stories = st.lists(st.sampled_from(sorted(NEWS)), max_size=12)
+
+
+def hear(order: Order, news: str) -> list[OrderCancelled]:
+    with suppress(Impossible):
+        return NEWS[news](order) or []
+    return []
+
+
+@given(stories)
+def test_whatever_is_heard_an_order_is_pending_paid_or_cancelled_and_all_of_it_agrees(
+    story: list[str],
+) -> None:
+    order = new_order()
+    for news in story:
+        hear(order, news)
+        assert (order.status == "cancelled") == (order.cancelled_at is not None) == (order.reason is not None)
+        assert order.status != "paid" or order.paid_at is not None
+        assert order.status != "pending" or order.paid_at is None
+        assert (order.paid_at is None) == (order.payment_id is None)
+        assert order.paid_at is None or order.reason in (None, "shopper")
+        assert not order.short or order.reason == "out_of_stock"
+        undone = (order.stock_released_at, order.voided_at, order.refunded_at)
+        assert order.status == "cancelled" or undone == (None, None, None)
+        assert order.voided_at is None or order.refunded_at is None
+
+
+@given(stories)
+def test_cancelled_is_for_good_and_said_once(story: list[str]) -> None:
+    order = new_order()
+    said = []
+    for news in story:
+        was = (order.status, order.reason, order.cancelled_at)
+        said += hear(order, news)
+        if was[0] == "cancelled":
+            assert (order.status, order.reason, order.cancelled_at) == was
+    assert len(said) == (order.status == "cancelled")
+    assert all(event.reason == order.reason for event in said)
+
+
+@given(stories, st.sampled_from(sorted(NEWS)))
+def test_news_heard_twice_are_as_news_heard_once(story: list[str], news: str) -> None:
+    order = new_order()
+    for one in story:
+        hear(order, one)
+    hear(order, news)
+    once = dict(vars(order))
+    assert hear(order, news) == []
+    assert vars(order) == once
+
+
+@given(stories)
+def test_the_impossible_changes_nothing(story: list[str]) -> None:
+    order = new_order()
+    for news in story:
+        before = dict(vars(order))
+        try:
+            NEWS[news](order)
+        except Impossible:
+            assert vars(order) == before

@@ -1,0 +1,200 @@
+"""The steps over the chassis' harness: each one's way, its crossings and its repeats."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+
+from chassis.harness import Harness
+from contracts import (
+    Event,
+    Line,
+    Money,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    ShortLine,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+)
+from order import saga
+from order.domain import Impossible, Order
+from order.story import TimelineEntry
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ID = UUID(int=1)
+TOTAL = Money(amount=500, currency="GBP")
+LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
+SHORT = (ShortLine(sku="A", wanted=2, available=1),)
+
+PAID = OrderPaid(
+    order_id=ID, shopper_id=UUID(int=2), contact="sealed", lines=LINES, total=TOTAL, payment_id="pi_1"
+)
+REJECTED = StockRejected(order_id=ID, short=SHORT)
+DECLINED = PaymentDeclined(order_id=ID, code="insufficient_funds")
+RELEASED = StockReleased(order_id=ID, restocked=False)
+VOIDED = PaymentVoided(order_id=ID, payment_id="pi_1")
+REFUNDED = PaymentRefunded(order_id=ID, payment_id="pi_1", contact="sealed", total=TOTAL)
+
+
+def new_order() -> Order:
+    return Order(
+        order_id=ID,
+        shopper_id=UUID(int=2),
+        lines=LINES,
+        total=500,
+        currency="GBP",
+        payment_method="pm_card_visa",
+        contact="sealed",
+        created_at=NOW,
+        deadline=NOW + timedelta(minutes=15),
+    )
+
+
+@pytest.fixture
+def pending() -> Harness:
+    harness = Harness(saga.steps, now=NOW)
+    harness.put(new_order())
+    return harness
+
+
+@pytest.fixture
+def withdrawn() -> Harness:
+    order = new_order()
+    order.withdraw(NOW)
+    harness = Harness(saga.steps, now=NOW)
+    harness.put(order)
+    return harness
+
+
+def order_in(harness: Harness) -> Order:
+    order = harness.row(Order, ID)
+    assert order is not None
+    return order
+
+
+def said(harness: Harness) -> list[tuple[str, str]]:
+    return [(event.type, getattr(event, "reason", "")) for event in harness.said]
+
+
+async def test_an_order_that_is_paid_is_marked_paid_and_nothing_is_said(pending: Harness) -> None:
+    await pending.hear(PAID)
+    assert (order_in(pending).status, order_in(pending).payment_id) == ("paid", "pi_1")
+    assert said(pending) == []
+
+
+async def test_an_order_that_is_short_of_stock_is_cancelled_with_what_was_missing(pending: Harness) -> None:
+    await pending.hear(REJECTED)
+    assert (order_in(pending).status, order_in(pending).short) == ("cancelled", SHORT)
+    assert said(pending) == [("order.cancelled", "out_of_stock")]
+
+
+async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness) -> None:
+    await pending.hear(DECLINED)
+    assert order_in(pending).reason == "payment_declined"
+    assert said(pending) == [("order.cancelled", "payment_declined")]
+
+
+async def test_an_order_that_is_short_and_declined_is_cancelled_once_for_what_came_first() -> None:
+    for first, second in ((REJECTED, DECLINED), (DECLINED, REJECTED)):
+        harness = Harness(saga.steps, now=NOW)
+        harness.put(new_order())
+        await harness.hear(first, second)
+        assert len(harness.said) == 1
+        assert order_in(harness).reason == ("out_of_stock" if first is REJECTED else "payment_declined")
+
+
+async def test_a_cancelled_order_that_turns_out_paid_stays_cancelled_in_silence(withdrawn: Harness) -> None:
+    await withdrawn.hear(PAID)
+    assert (order_in(withdrawn).status, order_in(withdrawn).paid_at) == ("cancelled", None)
+    assert said(withdrawn) == []
+
+
+async def test_what_was_undone_is_noted_in_whatever_order_it_is_heard() -> None:
+    for money in (VOIDED, REFUNDED):
+        for news in permutations([RELEASED, money, *([PAID] if money is REFUNDED else [])]):
+            harness = Harness(saga.steps, now=NOW)
+            order = new_order()
+            order.withdraw(NOW)
+            harness.put(order)
+            await harness.hear(*news)
+            noted = order_in(harness)
+            assert noted.stock_released_at == NOW
+            assert (noted.voided_at or noted.refunded_at) == NOW
+            assert (noted.voided_at is None) != (noted.refunded_at is None)
+            assert said(harness) == []
+
+
+@pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED], ids=lambda event: event.type)
+async def test_a_redelivery_changes_nothing(pending: Harness, event: Event) -> None:
+    await pending.hear(event)
+    once = (dict(vars(order_in(pending))), said(pending))
+    await pending.hear(event)
+    pending.inbox.clear()  # even where the inbox has forgotten
+    await pending.hear(event)
+    assert (dict(vars(order_in(pending))), said(pending)) == once
+
+
+@pytest.mark.parametrize("event", [RELEASED, VOIDED, REFUNDED], ids=lambda event: event.type)
+async def test_undoing_what_was_not_cancelled_is_left_to_an_operator(pending: Harness, event: Event) -> None:
+    with pytest.raises(Impossible):
+        await pending.hear(event)
+
+
+@pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED, RELEASED], ids=lambda event: event.type)
+async def test_news_of_an_order_that_does_not_exist_are_left_to_an_operator(event: Event) -> None:
+    with pytest.raises(Impossible, match="no order"):
+        await Harness(saga.steps).hear(event)
+
+
+def every_event() -> list[Event]:
+    order = new_order()
+    created = order.created()
+    [cancelled] = order.run_short(SHORT, NOW)
+    return [
+        created,
+        StockReserved(order_id=ID),
+        REJECTED,
+        PaymentAuthorized(order_id=ID, payment_id="pi_1", total=TOTAL),
+        DECLINED,
+        PAID,
+        cancelled,
+        RELEASED,
+        VOIDED,
+        REFUNDED,
+    ]
+
+
+@pytest.fixture
+async def told() -> dict[str, TimelineEntry]:
+    harness = Harness(saga.timeline, now=NOW)
+    await harness.hear(*every_event(), *every_event())
+    assert harness.said == []
+    return {row.type: row for row in harness.rows.values()}
+
+
+def test_the_timeline_hears_every_event_of_the_saga(told: dict[str, TimelineEntry]) -> None:
+    assert set(told) == {event.type for event in every_event()}
+    assert {entry.event_id for entry in told.values()} == {f"{type_}/{ID}" for type_ in told}
+    assert all(entry.order_id == ID and entry.time == NOW for entry in told.values())
+
+
+def test_the_timeline_says_why_an_order_ended(told: dict[str, TimelineEntry]) -> None:
+    short = [{"sku": "A", "wanted": 2, "available": 1}]
+    assert told["order.cancelled"].data == {"reason": "out_of_stock", "was_paid": False, "short": short}
+    assert told["stock.rejected"].data == {"short": short}
+    assert told["payment.declined"].data == {"code": "insufficient_funds"}
+
+
+def test_the_timeline_keeps_no_contact(told: dict[str, TimelineEntry]) -> None:
+    assert all("sealed" not in str(vars(entry)) for entry in told.values())
+
+
+def test_each_step_says_in_the_saga_table_what_it_does() -> None:
+    for steps in saga.participant.steps:
+        for step in steps:
+            assert step.summary.endswith(".")
