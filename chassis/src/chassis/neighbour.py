@@ -102,7 +102,19 @@ class Neighbour:
 
     async def _persist(self, url: str, params: Params | None, headers: dict[str, str]) -> Answer:
         async with asyncio.timeout(self._total):
-            return await self._retrying(self._once, url, params, headers)
+            try:
+                return await self._once(url, params, headers)
+            except _WORTH_RETRYING as error:
+                failed: Exception | None = error
+
+            async def attempt() -> Answer:
+                nonlocal failed
+                if failed is not None:  # what stamina, as dear as the call itself, was spared so far
+                    first, failed = failed, None
+                    raise first
+                return await self._once(url, params, headers)
+
+            return await self._retrying(attempt)
 
     async def _once(self, url: str, params: Params | None, headers: dict[str, str]) -> Answer:
         async with self._open().get(url, params=params, headers=headers, allow_redirects=False) as response:
