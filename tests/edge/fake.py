@@ -10,13 +10,17 @@ from multidict import CIMultiDict
 
 
 class Fake:
-    """Runs in a thread of its own. The query's `do` chooses the behaviour, `key` tells requests apart."""
+    """Runs in a thread of its own, on a port for each name.
 
-    def __init__(self) -> None:
+    The query's `do` chooses the behaviour, `key` tells requests apart.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.ports: dict[str, int] = {}
+        self._names = names
         self.tries: Counter[str] = Counter()
         self._left: defaultdict[str, threading.Event] = defaultdict(threading.Event)
         self._asked: defaultdict[str, threading.Event] = defaultdict(threading.Event)
-        self.port = 0
         self._released: dict[str, asyncio.Event] = {}
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -52,9 +56,9 @@ class Fake:
     async def _listen(self) -> None:
         runner = web.AppRunner(_app(self._answer), handler_cancellation=True)
         await runner.setup()
-        site = web.TCPSite(runner, "0.0.0.0", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
+        for name in self._names:
+            await web.TCPSite(runner, "0.0.0.0", 0).start()
+            self.ports[name] = runner.addresses[-1][1]
 
     def _gate(self, key: str) -> asyncio.Event:
         return self._released.setdefault(key, asyncio.Event())
@@ -80,7 +84,7 @@ class Fake:
                 return web.Response(headers=CIMultiDict([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]))
             case "stream":
                 return await self._stream(request, key)
-        return await _echo(request)
+        return await self._echo(request)
 
     async def _hang(self, key: str) -> web.Response:
         try:
@@ -89,6 +93,22 @@ class Fake:
             self._left[key].set()
             raise
         return web.Response()
+
+    async def _echo(self, request: web.Request) -> web.Response:
+        assert request.transport is not None
+        port = request.transport.get_extra_info("sockname")[1]
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            low = name.lower()
+            headers[low] = f"{headers[low]}; {value}" if low in headers else value
+        seen = {
+            "service": next(name for name, known in self.ports.items() if known == port),
+            "method": request.method,
+            "path": request.raw_path,
+            "headers": headers,
+            "body": len(await request.read()),
+        }
+        return web.json_response(seen, headers={"Server": "fake"})
 
     async def _stream(self, request: web.Request, key: str) -> web.StreamResponse:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -111,16 +131,3 @@ def _raw(request: web.Request, answer: bytes) -> web.Response:
     request.transport.write(answer)
     request.transport.close()
     return web.Response()
-
-
-async def _echo(request: web.Request) -> web.Response:
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers[name.lower()] = f"{headers[name.lower()]}; {value}" if name.lower() in headers else value
-    seen = {
-        "method": request.method,
-        "path": request.raw_path,
-        "headers": headers,
-        "body": len(await request.read()),
-    }
-    return web.json_response(seen, headers={"Server": "fake"})

@@ -54,5 +54,6 @@ def _signature(algorithm: str, signed: bytes, key: ECKey) -> bytes:
         return b""
     if algorithm == "HS256":
         return hmac.new(key.as_pem(private=False), signed, hashlib.sha256).digest()
+    assert key.private_key is not None
     r, s = decode_dss_signature(key.private_key.sign(signed, ECDSA(SHA256())))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")

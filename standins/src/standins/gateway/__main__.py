@@ -73,6 +73,7 @@ def _serve() -> int:
         level=os.environ.get("LOG_LEVEL", "INFO").upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     file = Path(os.environ.get("KONG_FILE", "deploy/kong/kong.yml"))
     known = addresses(filter(None, os.environ.get("UPSTREAMS", "").split(",")))
     first = plan(read(file))

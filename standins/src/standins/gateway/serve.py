@@ -22,6 +22,7 @@ async def serve(listener: socket.socket, file: Path, first: Plan, addresses: Map
     upstreams = Upstreams(addresses)
     gateway = Gateway(first, upstreams)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, gateway, file)
+    log.info("serving %s on http://127.0.0.1:%d", file, listener.getsockname()[1])
     try:
         await uvicorn.Server(_settings(gateway)).serve(sockets=[listener])
     finally:

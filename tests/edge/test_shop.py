@@ -1,0 +1,143 @@
+"""What the shop's own kong.yml lets through to whom, and that it lets nothing else through."""
+
+import json
+
+import pytest
+
+from tests.edge.asking import ask
+
+OPEN = [
+    ("POST", "/v1/users", "auth"),
+    ("POST", "/v1/token", "auth"),
+    ("POST", "/v1/token/refresh", "auth"),
+    ("POST", "/v1/logout", "auth"),
+    ("POST", "/v1/guests", "auth"),
+    ("GET", "/.well-known/jwks.json", "auth"),
+    ("GET", "/v1/products", "product"),
+    ("GET", "/v1/products?sku=a&sku=b&q=mug", "product"),
+    ("GET", "/v1/products/85123A", "product"),
+    ("POST", "/v1/webhooks/stripe", "payment"),
+    ("GET", "/docs", "storefront"),
+    ("GET", "/docs/assets/swagger-ui.css", "storefront"),
+]
+GUARDED = [
+    ("GET", "/v1/users/me", "auth"),
+    ("POST", "/v1/products", "product"),
+    ("PATCH", "/v1/products/85123A", "product"),
+    ("DELETE", "/v1/products/85123A", "product"),
+    ("POST", "/v1/products/85123A/stock", "product"),
+    ("GET", "/v1/cart", "cart"),
+    ("DELETE", "/v1/cart", "cart"),
+    ("GET", "/v1/cart/lines", "cart"),
+    ("PUT", "/v1/cart/items/85123A", "cart"),
+    ("DELETE", "/v1/cart/items/85123A", "cart"),
+    ("POST", "/v1/orders", "order"),
+    ("GET", "/v1/orders?limit=5", "order"),
+    ("GET", "/v1/orders/0190", "order"),
+    ("POST", "/v1/orders/0190/cancel", "order"),
+    ("GET", "/v1/orders/0190/timeline", "order"),
+    ("GET", "/v1/orders/0190/events", "order"),
+]
+CLOSED = [
+    ("GET", "/"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs/openapi/payment.json"),
+    ("GET", "/docs/openapi/notification.json"),
+    ("GET", "/docs/openapi/order.json/x"),
+    ("GET", "/v1/orders/0190/events/x"),
+    ("GET", "/v1/products/85123A/stock"),
+    ("GET", "/v1/productsx"),
+    ("POST", "/v1/users/me"),
+    ("DELETE", "/v1/users/me"),
+    ("GET", "/v1/webhooks/stripe"),
+    ("GET", "/docs/assets/../../v1/internal"),
+    ("TRACE", "/v1/orders"),
+]
+IDENTITY = [
+    "X-Consumer-ID",
+    "X-Consumer-Custom-ID",
+    "X-Consumer-Username",
+    "X-Consumer-Groups",
+    "X-Credential-Identifier",
+    "X-Anonymous-Consumer",
+    "X-Authenticated-Scope",
+    "X-Authenticated-Userid",
+]
+
+
+@pytest.mark.parametrize(("method", "path", "service"), OPEN)
+def test_an_open_endpoint_reaches_its_service_without_a_token(
+    shop: str, method: str, path: str, service: str
+) -> None:
+    seen = ask(shop, {"method": method, "path": path})
+    assert seen.status == 200
+    assert seen.json()["service"] == service
+    assert seen.json()["path"] == path
+
+
+@pytest.mark.parametrize(("method", "path", "service"), GUARDED)
+def test_every_other_endpoint_wants_a_token(shop: str, method: str, path: str, service: str) -> None:
+    assert ask(shop, {"method": method, "path": path}).status == 401
+    seen = ask(shop, {"method": method, "path": path, "token": {}})
+    assert seen.status == 200
+    assert (seen.json()["service"], seen.json()["path"]) == (service, path)
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+def test_nothing_else_passes(shop: str, method: str, path: str) -> None:
+    assert ask(shop, {"method": method, "path": path, "token": {}}).status == 404
+
+
+@pytest.mark.parametrize("service", ["auth", "product", "cart", "order"])
+def test_a_public_service_shows_its_openapi_document(shop: str, service: str) -> None:
+    seen = ask(shop, {"path": f"/docs/openapi/{service}.json"}).json()
+    assert (seen["service"], seen["path"]) == (service, "/openapi.json")
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path, _ in GUARDED}))
+def test_a_page_elsewhere_may_ask_before_it_calls(shop: str, path: str) -> None:
+    preflight = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "GET"}
+    reply = ask(shop, {"method": "OPTIONS", "path": path, "headers": preflight})
+    assert reply.status == 200
+    assert reply.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "Idempotency-Key" in reply.headers["access-control-allow-headers"]
+
+
+def test_no_service_is_told_who_the_client_says_it_is(shop: str) -> None:
+    claimed = dict.fromkeys(IDENTITY, "admin")
+    for path in ("/v1/products", "/v1/cart"):
+        seen = ask(shop, {"path": path, "headers": claimed, "token": {}}).json()
+        assert "admin" not in json.dumps(seen["headers"])
+        assert "authorization" in seen["headers"]
+
+
+def test_every_answer_carries_the_security_headers(shop: str) -> None:
+    for path in ("/v1/products", "/v1/cart", "/nowhere"):
+        headers = ask(shop, {"path": path}).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_a_large_body_is_refused_but_for_a_webhook(shop: str) -> None:
+    large = {"method": "POST", "token": {}, "body": 100_000}
+    assert ask(shop, large | {"path": "/v1/orders"}).status == 413
+    assert ask(shop, large | {"path": "/v1/webhooks/stripe"}).status == 200
+
+
+def test_guessing_passwords_is_slower_than_shopping(shop: str) -> None:
+    limits = {
+        path: int(ask(shop, {"method": method, "path": path, "token": {}}).headers["ratelimit-limit"])
+        for method, path in (
+            ("POST", "/v1/token"),
+            ("POST", "/v1/users"),
+            ("POST", "/v1/orders"),
+            ("GET", "/v1/cart"),
+        )
+    }
+    assert limits["/v1/token"] < limits["/v1/orders"] < limits["/v1/cart"]
+    assert limits["/v1/users"] < limits["/v1/orders"]
+    assert limits["/v1/orders"] >= 1000
