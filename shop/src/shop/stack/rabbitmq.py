@@ -88,7 +88,7 @@ def prepare(stack: Stack) -> None:
     _write(home / ".erlang.cookie", stack.secret("erlang-cookie"), mode=0o400)
     _write(home / "enabled_plugins", "[rabbitmq_management].\n")
     _write(home / "rabbitmq.conf", _configuration(stack))
-    _write(_definitions(stack), json.dumps(_rendered(stack), indent=1))
+    _write(_definitions(stack), _rendered(stack))
 
 
 def management(stack: Stack) -> Management:
@@ -104,8 +104,8 @@ async def is_ready(stack: Stack) -> bool:
 
 async def settle(stack: Stack, _: frozenset[str]) -> None:
     """A fresh node has just imported the file; an older one is brought to it when the file has changed."""
-    wanted, imported = _definitions(stack), stack.layout.rabbitmq / "imported.json"
-    new = wanted.read_text()
+    imported = stack.layout.rabbitmq / "imported.json"
+    new = _rendered(stack)
     if imported.exists() and imported.read_text() != new:
         try:
             async with management(stack) as broker:
@@ -114,16 +114,18 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
             raise ShopError(
                 f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
             ) from error
-    _write(imported, new)
+    for file in (_definitions(stack), imported):
+        _write(file, new)
 
 
 def _definitions(stack: Stack) -> Path:
     return stack.layout.rabbitmq / "definitions.json"
 
 
-def _rendered(stack: Stack) -> topology.Definitions:
+def _rendered(stack: Stack) -> str:
     declared = json.loads(stack.topology.read_text()) if stack.topology else {}
-    return topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
+    ours = topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
+    return json.dumps(ours, indent=1)
 
 
 def _write(file: Path, text: str, mode: int = 0o600) -> None:
