@@ -2,6 +2,8 @@
 
 import gc
 import sys
+import time
+from collections.abc import Callable
 
 import uvicorn
 
@@ -16,11 +18,11 @@ from standins.sandbox.settings import Misconfigured, Settings, from_environment
 SHUTDOWN = 3
 
 
-def build(settings: Settings) -> uvicorn.Server:
+def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn.Server:
     """Rebuilds the state from the journal and returns the server, not yet started. Raises Unreadable."""
     book = Book(Journal(settings.journal), most_pending=settings.webhook_queue)
-    courier = Courier(settings, book)
-    app = Sandbox(settings, book, courier, Counter(settings, book, courier))
+    courier = Courier(settings, book, clock)
+    app = Sandbox(settings, book, courier, Counter(settings, book, courier, clock))
     config = uvicorn.Config(
         app,
         host=settings.host,

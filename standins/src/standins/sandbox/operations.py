@@ -21,7 +21,7 @@ CREATE = {
     "capture_method",
     "confirm",
     "payment_method",
-    "payment_method_types",
+    "allowed_payment_method_types",
     "automatic_payment_methods",
     "return_url",
     "off_session",
@@ -64,6 +64,7 @@ def fresh_id(prefix: str) -> str:
 
 
 def create(_: Book, form: Form, __: str, now: int) -> Call:
+    _refuse_payment_method_types(form)
     forms.only(form, CREATE)
     card, draft = _card(form), _draft(form, now)
     confirm = forms.flag(form, "confirm")
@@ -188,16 +189,27 @@ def _card(form: Form) -> str | None:
     return card
 
 
+def _refuse_payment_method_types(form: Form) -> None:
+    """Gone since 2026-09-30.endive, the API version before the one that the SDK asks for."""
+    if "payment_method_types" in form:
+        message = "payment_method_types is no longer supported: use allowed_payment_method_types."
+        raise Refusal(message, code="payment_method_types_no_longer_supported", param="payment_method_types")
+
+
 def _refuse_a_redirect(form: Form) -> None:
     """Stripe's own rule: whoever confirms without a page to return to must rule out methods that redirect."""
-    automatic = form.get("automatic_payment_methods")
-    redirects = automatic.get("allow_redirects") != "never" if isinstance(automatic, dict) else True
-    if redirects and not form.get("payment_method_types") and not form.get("return_url"):
+    allowed, automatic = form.get("allowed_payment_method_types"), form.get("automatic_payment_methods")
+    if allowed and automatic:
+        message = "Use only one of allowed_payment_method_types and automatic_payment_methods."
+        raise Refusal(message, param="automatic_payment_methods")
+    redirects = not (isinstance(automatic, dict) and automatic.get("allow_redirects") == "never")
+    if redirects and not allowed and not form.get("return_url"):
         raise Refusal(
             "This PaymentIntent is configured to accept payment methods that might redirect your customer "
             "off of your page, so you must provide a `return_url`. If you don't want to accept "
             "redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and "
-            "`automatic_payment_methods[allow_redirects]` to `never`, or `payment_method_types[]` to `card`.",
+            "`automatic_payment_methods[allow_redirects]` to `never`, or `allowed_payment_method_types[]` "
+            "to `card`.",
             param="return_url",
         )
 

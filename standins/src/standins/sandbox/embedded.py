@@ -1,0 +1,41 @@
+"""A sandbox inside a test: started, told what is to go wrong, and asked for its ledger."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from standins.sandbox.__main__ import build
+from standins.sandbox.settings import Settings
+from standins.serving import served
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """`url` is what STRIPE_API_BASE would be."""
+
+    url: str
+    settings: Settings
+    http: aiohttp.ClientSession
+
+    async def control(self, method: str, path: str, content: object = None) -> tuple[int, Any]:
+        async with self.http.request(method, f"{self.url}/_sandbox/{path}", json=content) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def ledger(self, order: str | None = None) -> Any:
+        _, found = await self.control("GET", f"ledger?order_id={order}" if order else "ledger")
+        return found
+
+    async def fault(self, **fault: Any) -> None:
+        status, reply = await self.control("POST", "faults", fault)
+        if status != 200:
+            raise ValueError(reply["detail"])
+
+
+@asynccontextmanager
+async def embedded(settings: Settings, clock: Callable[[], float] = time.time) -> AsyncIterator[Embedded]:
+    async with served(build(settings, clock)) as url, aiohttp.ClientSession() as http:
+        yield Embedded(url, settings, http)
