@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shop.commands import stack
+from shop.commands.generate import generate
 from shop.errors import ShopError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stack.app)
+app.command()(generate)
 
 
 @app.callback()

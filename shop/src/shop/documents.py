@@ -1,18 +1,49 @@
 """The documents that are drawn from the code: schemas, AsyncAPI, the saga table, the broker's topology."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from chassis.steps import Step, Steps
 from chassis.topology import Participant, definitions
-from contracts import EVENTS
+from contracts import (
+    EVENTS,
+    Event,
+    GuestMerged,
+    OrderCancelled,
+    OrderCreated,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+    UserRegistered,
+)
 from contracts.asyncapi import asyncapi
 from contracts.compatibility import breaking_changes
 from contracts.schema import committed, schemas
 
 from shop.errors import ShopError
+
+_SEQUENCE: tuple[type[Event], ...] = (
+    OrderCreated,
+    StockReserved,
+    StockRejected,
+    PaymentAuthorized,
+    PaymentDeclined,
+    OrderPaid,
+    OrderCancelled,
+    StockReleased,
+    PaymentVoided,
+    PaymentRefunded,
+    UserRegistered,
+    GuestMerged,
+)
 
 Heard = tuple[Participant, Steps, Step]
 
@@ -59,7 +90,7 @@ def write(root: Path, participants: Sequence[Participant]) -> list[str]:
 def saga_table(participants: Sequence[Participant]) -> str:
     """Every event: who says it, who hears it and does what, and what undoes that."""
     heard = [(p, steps, step) for p in participants for steps in p.steps for step in steps]
-    rows = [_row(event.type, event.said_by, heard) for event in EVENTS.values()]
+    rows = [_row(event.type, event.said_by, heard) for event in sorted(EVENTS.values(), key=_in_the_saga)]
     calls = [
         f"| {p.name} | `{settlement.kind}` | {_said(settlement.says)} |"
         for p in participants
@@ -77,14 +108,19 @@ def _row(type_: str, said_by: str, heard: Sequence[Heard]) -> str:
     return f"| `{type_}` | {said_by} | {'<br>'.join(lines) or '–'} | {'<br>'.join(undone_by) or '–'} |"
 
 
+def _in_the_saga(event: type[Event]) -> int:
+    return _SEQUENCE.index(event)
+
+
 def _hearing(participant: Participant, steps: Steps, step: Step) -> str:
-    queue = "" if steps.queue == participant.name else f" (queue `{steps.queue}`)"
+    if steps.queue != participant.name:
+        return f"({steps.queue})"
     says = f" → {_said(step.says)}" if step.says else ""
-    return f"**{participant.name}**{queue} `{step.name}`: {step.summary.rstrip('.')}{says}"
+    return f"**{participant.name}** `{step.name}`: {step.summary.rstrip('.')}{says}"
 
 
-def _said(events: Sequence[type]) -> str:
-    return ", ".join(f"`{event.type}`" for event in events) or "–"  # type: ignore[attr-defined]
+def _said(events: Iterable[Any]) -> str:
+    return ", ".join(f"`{event.type}`" for event in events) or "–"
 
 
 def _asyncapi(participants: Sequence[Participant]) -> str:

@@ -1,0 +1,123 @@
+"""What an operator does at the broker to make trouble: watch, say again, hold back and turn round."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+EXCHANGE = "events"
+QUEUES = ("product", "payment", "order", "order.timeline", "cart", "notification")
+_SAID_AGAIN = "said-again"
+_WAIT_SECONDS = 30
+
+
+@dataclass
+class OperatorsBroker:
+    """A channel of the operator's, who may do anything."""
+
+    channel: AbstractChannel
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str) -> AsyncIterator["OperatorsBroker"]:
+        async with await aio_pika.connect(url, timeout=_WAIT_SECONDS) as connection:
+            yield cls(await connection.channel())
+
+    async def waiting(self, queue: str) -> int:
+        """How many messages are ready in a queue."""
+        declared = await self.channel.declare_queue(queue, passive=True)
+        return declared.declaration_result.message_count or 0
+
+    async def is_quiet(self) -> bool:
+        """Nothing is ready in any service's queue."""
+        return not any([await self.waiting(queue) for queue in QUEUES])
+
+    async def publish(self, message: aio_pika.Message, routing_key: str) -> None:
+        exchange = await self.channel.get_exchange(EXCHANGE, ensure=False)
+        await exchange.publish(message, routing_key)
+
+    async def watch(self) -> "Tap":
+        """From here on keep a copy of everything that is said."""
+        queue = await self.channel.declare_queue(exclusive=True)
+        await queue.bind(EXCHANGE, "#")
+        tap = Tap(self)
+        await queue.consume(tap.take, no_ack=True)
+        return tap
+
+    async def turn_round(self, queue: str, expected: int) -> None:
+        """Once that many messages wait in a queue that nobody consumes, put them back the last first."""
+        taken = await self._take(queue, expected)
+        default = self.channel.default_exchange
+        for message in reversed(taken):
+            await default.publish(copy_of(message), queue)
+        for message in taken:
+            await message.ack()
+
+    async def remove(self, queue: str, message_id: str) -> dict[str, Any]:
+        """Wait for one message, take it out of the queue and return its headers; the others stay."""
+        declared = await self.channel.declare_queue(queue, passive=True)
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while True:
+                passed: list[AbstractIncomingMessage] = []
+                while message := await declared.get(fail=False):
+                    passed.append(message)
+                found = next((m for m in passed if m.message_id == message_id), None)
+                for message in passed:
+                    await (message.ack() if message is found else message.nack(requeue=True))
+                if found is not None:
+                    return dict(found.headers)
+                await asyncio.sleep(0.1)
+
+    async def _take(self, queue: str, expected: int) -> list[AbstractIncomingMessage]:
+        declared = await self.channel.declare_queue(queue, passive=True)
+        taken: list[AbstractIncomingMessage] = []
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while len(taken) < expected:
+                if message := await declared.get(fail=False):
+                    taken.append(message)
+                else:
+                    await asyncio.sleep(0.05)
+        return taken
+
+
+class Tap:
+    """Everything that was said while it was open; `echo` has it said a second time at once."""
+
+    def __init__(self, broker: OperatorsBroker) -> None:
+        self._broker = broker
+        self.heard: list[AbstractIncomingMessage] = []
+        self.echo = False
+
+    async def take(self, message: AbstractIncomingMessage) -> None:
+        if _SAID_AGAIN in message.headers:
+            return
+        self.heard.append(message)
+        if self.echo:
+            await self._say_again(message)
+
+    async def say_all_again_in_reverse(self) -> None:
+        for message in reversed(self.heard):
+            await self._say_again(message)
+
+    async def _say_again(self, message: AbstractIncomingMessage) -> None:
+        copy = copy_of(message)
+        copy.headers = {**copy.headers, _SAID_AGAIN: True}
+        await self._broker.publish(copy, message.routing_key or "")
+
+
+def copy_of(message: AbstractIncomingMessage) -> aio_pika.Message:
+    """The same message to publish anew, without what the broker had written on it."""
+    return aio_pika.Message(
+        message.body,
+        headers={name: value for name, value in message.headers.items() if not name.startswith("x-")},
+        content_type=message.content_type,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=message.message_id,
+        type=message.type,
+        timestamp=message.timestamp,
+        app_id=message.app_id,
+    )

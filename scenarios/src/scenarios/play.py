@@ -1,0 +1,198 @@
+"""Playing a scenario: the stage that a script is given, and what is seen of it from outside afterwards."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from scenarios.broker import OperatorsBroker
+from scenarios.shopper import Shopper, must
+
+PRICE = 500
+STOCK = 5
+SETTLE_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Where the shop is, and what an operator may do behind it."""
+
+    gateway_url: str
+    sandbox_url: str
+    mailbox_url: str
+    amqp_url: str
+    admin_email: str
+    admin_password: str
+    stop: Callable[[str], Awaitable[None]]
+    start: Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an order, as its shopper and the outside world see it. Money in minor units."""
+
+    status: str | None
+    reason: str | None = None
+    captured: int = 0
+    refunded: int = 0
+    mails: tuple[str, ...] = ()
+    taken: int = 0
+    cart_left: int = 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    story: str
+    expected: Outcome
+    script: Callable[["Play"], Awaitable[None]]
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(expected: Outcome) -> Callable[[Callable[["Play"], Awaitable[None]]], Scenario]:
+    """Register a script; its docstring is the story, its name the scenario's."""
+
+    def register(script: Callable[["Play"], Awaitable[None]]) -> Scenario:
+        name = script.__name__.replace("_", "-")
+        found = Scenario(name, (script.__doc__ or "").strip(), expected, script)
+        SCENARIOS[name] = found
+        return found
+
+    return register
+
+
+@dataclass
+class Play:
+    """One scenario on stage: a product of its own, a shopper, and the order that the script places."""
+
+    shop: Shop
+    http: httpx.AsyncClient
+    broker: OperatorsBroker
+    shopper: Shopper
+    sku: str
+    order_id: str | None = None
+    claims: list[tuple[str, bool]] = field(default_factory=list)
+
+    async def fill_cart(self, quantity: int = 2) -> None:
+        await self.shopper.fill_cart({self.sku: quantity})
+
+    async def check_out(self, payment_method: str = "pm_card_visa", **more: Any) -> str:
+        """Place the order that the outcome is about."""
+        self.order_id = await self.shopper.check_out(payment_method, **more)
+        return self.order_id
+
+    async def until(self, status: str) -> None:
+        assert self.order_id is not None
+        await self.shopper.until(self.order_id, status)
+
+    async def until_said(self, event_type: str) -> None:
+        """Wait until the order's timeline has the event."""
+        assert self.order_id is not None
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while event_type not in [e["type"] for e in await self.shopper.timeline(self.order_id)]:
+                await asyncio.sleep(POLL_SECONDS)
+
+    def claim(self, what: str, holds: bool) -> None:
+        """Something that must hold besides the outcome."""
+        self.claims.append((what, holds))
+
+    async def outcome(self) -> Outcome:
+        """Asked of the shop's door, the provider's ledger and the mailbox."""
+        order = await self.shopper.order(self.order_id) if self.order_id else {}
+        ledger = await self._ledger() if self.order_id else {}
+        return Outcome(
+            status=order.get("status"),
+            reason=order.get("reason"),
+            captured=ledger.get("captured", 0),
+            refunded=ledger.get("refunded", 0),
+            mails=await self._mails() if self.order_id else (),
+            taken=STOCK - await self._available(),
+            cart_left=sum((await self.shopper.cart()).values()),
+        )
+
+    async def _ledger(self) -> dict[str, int]:
+        url = f"{self.shop.sandbox_url}/_sandbox/ledger"
+        found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
+        intents = found["payment_intents"]
+        return {name: sum(i[name] for i in intents) for name in ("captured", "refunded")}
+
+    async def _mails(self) -> tuple[str, ...]:
+        url = f"{self.shop.mailbox_url}/api/v1/messages"
+        found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
+        return tuple(sorted(mail["reason"] for mail in found["messages"]))
+
+    async def _available(self) -> int:
+        return int(must(await self.http.get(f"/v1/products/{self.sku}"), 200)["available"])
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a scenario went."""
+
+    scenario: Scenario
+    order_id: str | None
+    outcome: Outcome | None
+    claims: tuple[tuple[str, bool], ...]
+    seconds: float
+    error: str | None = None
+
+    @property
+    def as_expected(self) -> bool:
+        return (
+            self.error is None
+            and self.outcome == self.scenario.expected
+            and all(holds for _, holds in self.claims)
+        )
+
+
+async def run(scenario: Scenario, shop: Shop) -> Report:
+    """Play one scenario to its end and compare what came out. Never raises for what the shop did."""
+    started = time.monotonic()
+    play: Play | None = None
+    outcome, error = None, None
+    try:
+        async with stage(shop) as play:
+            await scenario.script(play)
+            outcome = await _settled(play, scenario.expected)
+    except Exception as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    order_id, claims = (play.order_id, tuple(play.claims)) if play else (None, ())
+    return Report(scenario, order_id, outcome, claims, round(time.monotonic() - started, 2), error)
+
+
+@asynccontextmanager
+async def stage(shop: Shop) -> AsyncIterator[Play]:
+    """A fresh product with five pieces at 5.00, and a guest with an empty cart."""
+    async with httpx.AsyncClient(base_url=shop.gateway_url, timeout=30) as http:
+        sku = f"SCENE-{uuid4().hex[:10].upper()}"
+        await _stock_product(http, shop, sku)
+        async with OperatorsBroker.connected(shop.amqp_url) as broker:
+            yield Play(shop, http, broker, await Shopper.guest(http), sku)
+
+
+async def _stock_product(http: httpx.AsyncClient, shop: Shop, sku: str) -> None:
+    form = {"username": shop.admin_email, "password": shop.admin_password}
+    token = must(await http.post("/v1/token", data=form), 200)["access_token"]
+    product = {"sku": sku, "name": "Scene prop", "price": PRICE, "stock": STOCK}
+    admin = {"Authorization": f"Bearer {token}"}
+    must(await http.post("/v1/products", json=product, headers=admin), 201)
+
+
+async def _settled(play: Play, expected: Outcome) -> Outcome:
+    """The outcome once it is as expected and nothing is on its way any more, or what it is in the end."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        outcome = await play.outcome()
+        if outcome == expected and await play.broker.is_quiet():
+            return await play.outcome()
+        if time.monotonic() > deadline:
+            return outcome
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,49 @@
+"""The broker delivers more often than once, and not in the order of things."""
+
+from scenarios.play import Outcome, Play, scenario
+
+
+@scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
+async def every_event_twice(play: Play) -> None:
+    """Every event of a paid checkout is delivered twice: every effect happens once."""
+    tap = await play.broker.watch()
+    tap.echo = True
+    await play.fill_cart(2)
+    await play.check_out()
+    await play.until("paid")
+    await play.until_said("order.paid")
+
+
+@scenario(Outcome("cancelled", "shopper", mails=("cancellation",), cart_left=2))
+async def every_event_in_reverse(play: Play) -> None:
+    """Payment hears of the cancellation first and of the order last: it refuses, nothing is charged."""
+    tap = await play.broker.watch()
+    await play.shop.stop("payment")
+    try:
+        await play.fill_cart(2)
+        order_id = await play.check_out()
+        await play.until_said("stock.reserved")
+        await play.shopper.cancel(order_id)
+        await play.until_said("stock.released")
+        await play.broker.turn_round("payment", expected=3)
+    finally:
+        await play.shop.start("payment")
+    await tap.say_all_again_in_reverse()
+
+
+@scenario(Outcome("cancelled", "shopper", captured=1000, refunded=1000, mails=("cancellation", "refund")))
+async def paid_and_returned_in_reverse(play: Play) -> None:
+    """Notification hears refund, cancellation and payment the wrong way round: no receipt is sent."""
+    tap = await play.broker.watch()
+    await play.shop.stop("notification")
+    try:
+        await play.fill_cart(2)
+        order_id = await play.check_out()
+        await play.until("paid")
+        await play.until_said("order.paid")
+        await play.shopper.cancel(order_id)
+        await play.until_said("payment.refunded")
+        await play.broker.turn_round("notification", expected=3)
+    finally:
+        await play.shop.start("notification")
+    await tap.say_all_again_in_reverse()

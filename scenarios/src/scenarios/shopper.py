@@ -1,0 +1,86 @@
+"""A shopper at the shop's door: everything goes through the gateway, as a storefront would."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+POLL_SECONDS = 0.05
+
+
+class Unexpected(Exception):
+    """The shop answered something else than the script needs to go on."""
+
+
+@dataclass
+class Shopper:
+    """One shopper with a token and a cart."""
+
+    http: httpx.AsyncClient
+    token: str
+    email: str
+
+    @classmethod
+    async def guest(cls, http: httpx.AsyncClient) -> "Shopper":
+        answer = must(await http.post("/v1/guests"), 201, 200)
+        return cls(http, answer["access_token"], f"guest-{uuid4().hex[:8]}@example.com")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def fill_cart(self, items: dict[str, int]) -> None:
+        """Replace what is in the cart: sku to quantity."""
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in items.items()]
+        must(await self.http.put("/v1/cart", json={"items": lines}, headers=self.headers), 200, 204)
+
+    async def cart(self) -> dict[str, int]:
+        answer = must(await self.http.get("/v1/cart", headers=self.headers), 200)
+        return {line["sku"]: line["quantity"] for line in answer["items"]}
+
+    async def try_check_out(
+        self, payment_method: str = "pm_card_visa", *, key: str | None = None, **more: Any
+    ) -> httpx.Response:
+        """Place the order; the answer as it comes. `more` goes into the request's body."""
+        return await self.http.post(
+            "/v1/orders",
+            json={"payment_method": payment_method, "email": self.email, **more},
+            headers={**self.headers, "Idempotency-Key": key or uuid4().hex},
+        )
+
+    async def check_out(self, payment_method: str = "pm_card_visa", **more: Any) -> str:
+        """Place the order. Returns its id."""
+        return str(must(await self.try_check_out(payment_method, **more), 202)["order_id"])
+
+    async def cancel(self, order_id: str) -> dict[str, Any]:
+        return must(await self.http.post(f"/v1/orders/{order_id}/cancel", headers=self.headers), 200, 202)
+
+    async def order(self, order_id: str) -> dict[str, Any]:
+        return must(await self.http.get(f"/v1/orders/{order_id}", headers=self.headers), 200)
+
+    async def orders(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = must(await self.http.get("/v1/orders", headers=self.headers), 200)[
+            "orders"
+        ]
+        return found
+
+    async def timeline(self, order_id: str) -> list[dict[str, Any]]:
+        answer = must(await self.http.get(f"/v1/orders/{order_id}/timeline", headers=self.headers), 200)
+        events: list[dict[str, Any]] = answer["events"]
+        return events
+
+    async def until(self, order_id: str, status: str, seconds: float = 30) -> None:
+        """Wait for a status. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while (await self.order(order_id))["status"] != status:
+                await asyncio.sleep(POLL_SECONDS)
+
+
+def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:
+    """The answer's JSON, or `Unexpected` with what the shop said instead."""
+    if response.status_code not in statuses:
+        request = response.request
+        raise Unexpected(f"{request.method} {request.url.path}: {response.status_code} {response.text[:300]}")
+    return response.json() if response.content else {}
