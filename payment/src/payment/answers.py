@@ -40,7 +40,7 @@ def _authorization(intent: Answer) -> Outcome | None:
             return None
         case "canceled":
             return Declined("canceled")
-        case "requires_action":
+        case "requires_action":  # and nobody is there to act: the shopper has left with a 202
             return Declined("authentication_required")
     error = intent.get("last_payment_error") or {}
     return Declined(error.get("decline_code") or error.get("code") or "declined")

@@ -37,11 +37,10 @@ def _authorization(payment: Payment) -> dict[str, Any]:
         "amount": payment.order.total.amount,
         "currency": payment.order.total.currency.lower(),
         "payment_method": payment.order.payment_method,
-        "payment_method_types": ["card"],
+        # Nobody is watching any more, so nobody can be sent to a bank's page.
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "capture_method": "manual",
         "confirm": True,
-        # Nobody is watching when the saga pays: a card that asks for its holder is declined, not waited for.
-        "error_on_requires_action": True,
         "metadata": _metadata(payment),
     }
 

@@ -1,0 +1,35 @@
+"""An order as payment hears of it."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from contracts import Line, Money, OrderCancelled, OrderCreated, StockReserved
+
+ORDER = UUID("0192f0c1-7f3e-7d3a-8f53-3f5a2f6f2a10")
+SHOPPER = UUID("5b1f7c1e-8f43-4a53-9a15-0c1df6a5b0aa")
+_SNAPSHOT = {
+    "order_id": ORDER,
+    "shopper_id": SHOPPER,
+    "contact": "sealed",
+    "lines": (Line(sku="MUG", name="Mug", quantity=2, unit_price=1000),),
+    "total": Money(amount=2000, currency="GBP"),
+}
+
+
+@pytest.fixture(scope="session")
+def created() -> OrderCreated:
+    return OrderCreated(
+        **_SNAPSHOT, payment_method="pm_card_visa", deadline=datetime(2026, 1, 1, 0, 15, tzinfo=UTC)
+    )
+
+
+@pytest.fixture(scope="session")
+def reserved() -> StockReserved:
+    return StockReserved(order_id=ORDER)
+
+
+@pytest.fixture(scope="session")
+def cancelled() -> OrderCancelled:
+    return OrderCancelled(**_SNAPSHOT, reason="shopper", was_paid=False)

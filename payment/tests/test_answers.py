@@ -1,0 +1,70 @@
+"""What the statuses of Stripe's objects mean for the call that was made."""
+
+from typing import Any
+
+import pytest
+from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+
+from payment import answers
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "outcome"),
+    [
+        ("authorize", {"status": "requires_capture"}, Authorized("pi_1")),
+        ("authorize", {"status": "processing"}, None),
+        ("authorize", {"status": "requires_action"}, Declined("authentication_required")),
+        ("authorize", {"status": "canceled"}, Declined("canceled")),
+        (
+            "authorize",
+            {"status": "requires_payment_method"},
+            Declined("declined"),
+        ),
+        (
+            "authorize",
+            {"status": "requires_payment_method", "last_payment_error": {"code": "expired_card"}},
+            Declined("expired_card"),
+        ),
+        ("capture", {"status": "succeeded"}, Captured()),
+        ("capture", {"status": "canceled"}, Declined("canceled")),
+        ("capture", {"status": "requires_capture"}, None),
+        ("capture", {"status": "processing"}, None),
+        ("void", {"status": "canceled"}, Voided()),
+        ("void", {"status": "succeeded"}, Captured()),
+        ("void", {"status": "requires_capture"}, None),
+        ("refund", {"status": "succeeded"}, Refunded()),
+        ("refund", {"status": "pending"}, None),
+        ("refund", {"status": "requires_action"}, None),
+        ("refund", {"status": "failed", "failure_reason": "declined"}, RefundRefused("declined")),
+        ("refund", {"status": "canceled"}, RefundRefused("canceled")),
+    ],
+)
+def test_a_status_says_how_it_ended_or_nothing_yet(
+    call: str, answer: dict[str, Any], outcome: Outcome | None
+) -> None:
+    assert answers.READ[call]({"id": "pi_1", **answer}) == outcome
+
+
+def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> None:
+    search = {"data": [{"id": "pi_2", "status": "canceled"}, {"id": "pi_1", "status": "requires_capture"}]}
+
+    assert answers.held(search) == Authorized("pi_1")
+    assert answers.held({"data": []}) is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome"),
+    [
+        ([], None),
+        (["failed"], RefundRefused("failed")),
+        (["pending", "failed"], None),
+        (["failed", "succeeded"], Refunded()),
+    ],
+)
+def test_a_refund_has_failed_only_when_no_other_is_under_way(
+    statuses: list[str], outcome: Outcome | None
+) -> None:
+    own = [{"status": status, "metadata": {"order_id": "o"}} for status in statuses]
+    by_hand = {"status": "succeeded", "metadata": {}}
+
+    assert answers.refunded({"data": [by_hand, *own]}, "o") == outcome

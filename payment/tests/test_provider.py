@@ -1,0 +1,272 @@
+"""Calls to a provider that speaks Stripe's wire format, in fair weather and foul."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import stripe
+from chassis.circuit import CircuitOpen
+from chassis.tx import Intent
+from payment.domain import Call, Payment
+from payment.outcomes import Authorized, Captured, Declined, Refunded, Voided
+from payment.provider import Provider, Unknown
+from standins.sandbox.embedded import Embedded, embedded
+from standins.sandbox.settings import Settings
+
+from contracts import OrderCreated
+from payment import calls
+
+KEY = "sk_test_payment"
+NOW = datetime.now(UTC)
+Ask = Callable[[Call], Intent]
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
+    settings = Settings(api_key=KEY, journal=tmp_path / "journal", port=0, slow=0.4, hang=30)
+    async with embedded(settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
+    provider = Provider(KEY, base=sandbox.url, timeout=0.3)
+    yield provider
+    await provider.aclose()
+
+
+@pytest.fixture
+def order(created: OrderCreated) -> Callable[[str], Payment]:
+    """A payment by that card for an order of its own, authorized as `pi_…` when it says so."""
+
+    def place(card: str = "pm_card_visa") -> Payment:
+        order = created.model_copy(update={"order_id": uuid4(), "payment_method": card})
+        return Payment(order.order_id, order=order)
+
+    return place
+
+
+def ask(call: Call, payment: Payment) -> Intent:
+    return calls.intent(call, payment, NOW)
+
+
+async def hold(provider: Provider, payment: Payment) -> None:
+    outcome = await provider.call(ask("authorize", payment))
+    assert isinstance(outcome, Authorized)
+    payment.payment_id = outcome.payment_id
+
+
+async def test_money_is_held_then_taken(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    payment = order()
+    await hold(provider, payment)
+    (held,) = (await sandbox.ledger())["payments"]
+    assert (held["authorized"], held["captured"], held["currency"]) == (2000, 0, "gbp")
+
+    assert await provider.call(ask("capture", payment)) == Captured()
+    (taken,) = (await sandbox.ledger(str(payment.order_id)))["payments"]
+    assert (taken["id"], taken["captured"], taken["charges"]) == (payment.payment_id, 2000, 1)
+
+
+@pytest.mark.parametrize(
+    ("card", "code"),
+    [
+        ("pm_card_visa_chargeDeclinedInsufficientFunds", "insufficient_funds"),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card"),
+        ("pm_nobody_knows", "resource_missing"),
+    ],
+)
+async def test_a_card_that_does_not_pay_is_declined(
+    provider: Provider, order: Callable[..., Payment], card: str, code: str
+) -> None:
+    assert await provider.call(ask("authorize", order(card))) == Declined(code)
+
+
+async def test_a_declined_capture_takes_nothing(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    payment = order("pm_card_sandbox_captureDeclined")
+    await hold(provider, payment)
+
+    assert isinstance(await provider.call(ask("capture", payment)), Declined)
+    assert await provider.call(ask("void", payment)) == Voided()
+    assert (await sandbox.ledger())["totals"]["gbp"]["held"] == 0
+
+
+async def test_a_hold_is_voided_and_never_taken_afterwards(
+    provider: Provider, order: Callable[..., Payment]
+) -> None:
+    payment = order()
+    await hold(provider, payment)
+
+    assert await provider.call(ask("void", payment)) == Voided()
+    assert await provider.call(ask("capture", payment)) == Declined("canceled")
+
+
+async def test_a_void_that_comes_too_late_says_so(provider: Provider, order: Callable[..., Payment]) -> None:
+    payment = order()
+    await hold(provider, payment)
+    await provider.call(ask("capture", payment))
+
+    assert await provider.call(ask("void", payment)) == Captured()
+
+
+async def test_all_of_it_is_refunded_once(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    payment = order()
+    await hold(provider, payment)
+    await provider.call(ask("capture", payment))
+
+    assert await provider.call(ask("refund", payment)) == Refunded()
+    assert await provider.call(ask("refund", payment)) == Refunded()
+    (entry,) = (await sandbox.ledger())["payments"]
+    assert (entry["refunded"], entry["refunds"]) == (2000, 1)
+
+
+async def test_what_was_refunded_by_hand_needs_no_refund(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    payment = order()
+    await hold(provider, payment)
+    await provider.call(ask("capture", payment))
+    by_hand = stripe.StripeClient(
+        KEY, base_addresses={"api": sandbox.url}, http_client=stripe.AIOHTTPClient(timeout=5)
+    )
+    await by_hand.raw_request_async("post", "/v1/refunds", payment_intent=payment.payment_id)
+    await by_hand._requestor._client.close_async()
+
+    assert await provider.call(ask("refund", payment)) == Refunded()
+    assert (await sandbox.ledger())["payments"][0]["refunded"] == 2000
+
+
+LOST = ["captureThenTimeout", "captureThenDisconnect", "authorizeThenTimeout", "authorizeThenDisconnect"]
+
+
+@pytest.mark.parametrize("fault", LOST)
+async def test_a_lost_answer_is_asked_for_again_and_nothing_moves_twice(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment], fault: str
+) -> None:
+    payment = order(f"pm_card_sandbox_{fault}")
+    lost = 0
+    for _ in range(4):
+        try:
+            if payment.payment_id is None:
+                await hold(provider, payment)
+            assert await provider.call(ask("capture", payment)) == Captured()
+            break
+        except stripe.APIConnectionError:
+            lost += 1
+
+    assert lost == 1
+    ledger = await sandbox.ledger()
+    assert (ledger["orders_with_several_intents"], ledger["orders_charged_twice"]) == ({}, {})
+    assert [one["captured"] for one in ledger["payments"]] == [2000]
+
+
+@pytest.mark.parametrize("fault", ["authorizeThenServerError", "captureThenServerError"])
+async def test_a_server_error_is_looked_behind(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment], fault: str
+) -> None:
+    payment = order(f"pm_card_sandbox_{fault}")
+    await hold(provider, payment)
+    assert await provider.call(ask("capture", payment)) == Captured()
+    assert [one["captured"] for one in (await sandbox.ledger())["payments"]] == [2000]
+
+
+async def test_a_server_error_with_nothing_behind_it_leaves_the_outcome_unknown(
+    provider: Provider, order: Callable[..., Payment]
+) -> None:
+    payment = order("pm_card_sandbox_authorizeServerError")
+
+    with pytest.raises(stripe.APIError):
+        await hold(provider, payment)
+    await hold(provider, payment)
+
+
+@pytest.mark.parametrize("call", ["cancel", "refund"])
+async def test_giving_back_survives_a_lost_answer(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment], call: str
+) -> None:
+    payment = order(f"pm_card_sandbox_{call}ThenTimeout")
+    await hold(provider, payment)
+    if call == "refund":
+        await provider.call(ask("capture", payment))
+    back: Call = "void" if call == "cancel" else "refund"
+
+    with pytest.raises(stripe.APIConnectionError):
+        await provider.call(ask(back, payment))
+    assert await provider.call(ask(back, payment)) in (Voided(), Refunded())
+    sums = (await sandbox.ledger())["totals"]["gbp"]
+    assert (sums["held"], sums["captured"] - sums["refunded"]) == (0, 0)
+
+
+async def test_a_request_still_under_way_is_waited_for(
+    sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    patient, other = (Provider(KEY, base=sandbox.url, timeout=5) for _ in range(2))
+    payment = order("pm_card_sandbox_authorizeSlow")
+    try:
+        outcomes = await asyncio.gather(
+            *(one.call(ask("authorize", payment)) for one in (patient, other)), return_exceptions=True
+        )
+        assert {type(outcome) for outcome in outcomes} == {Authorized, Unknown}
+        assert len((await sandbox.ledger())["payments"]) == 1
+    finally:
+        await patient.aclose()
+        await other.aclose()
+
+
+def late(hours: float) -> Callable[[], datetime]:
+    return lambda: NOW + timedelta(hours=hours)
+
+
+async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    payment = order()
+    await hold(provider, payment)
+    provider._clock = late(23.5)
+
+    assert await provider.call(ask("authorize", payment)) == Authorized(str(payment.payment_id))
+    unheard = order()
+    with pytest.raises(Unknown):
+        await provider.call(ask("authorize", unheard))
+    provider._clock = late(25.5)
+    assert await provider.call(ask("authorize", unheard)) == Declined("no_answer")
+    assert len((await sandbox.ledger())["payments"]) == 1
+
+
+async def test_an_old_capture_is_looked_up_before_it_is_repeated(
+    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+) -> None:
+    payment = order()
+    await hold(provider, payment)
+    provider._clock = late(23.5)
+
+    assert await provider.call(ask("capture", payment)) == Captured()
+    assert await provider.call(ask("capture", payment)) == Captured()
+    assert (await sandbox.ledger())["payments"][0]["captured"] == 2000
+
+
+async def test_a_dead_provider_is_left_alone(order: Callable[..., Payment]) -> None:
+    provider = Provider(KEY, base="http://127.0.0.1:9", timeout=1, failures=3, reset=60)
+    for _ in range(3):
+        with pytest.raises(stripe.APIConnectionError):
+            await provider.call(ask("authorize", order()))
+
+    with pytest.raises(CircuitOpen):
+        await provider.call(ask("authorize", order()))
+    await provider.aclose()
+
+
+async def test_declined_cards_do_not_open_the_circuit(
+    provider: Provider, order: Callable[..., Payment]
+) -> None:
+    for _ in range(8):
+        await provider.call(ask("authorize", order("pm_card_visa_chargeDeclined")))
+    await hold(provider, order())

@@ -1,0 +1,123 @@
+"""Payment's steps: what they intend, and what is said once the provider has answered."""
+
+import pytest
+from chassis.harness import Harness
+from payment.domain import Payment
+from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
+from payment.saga import intents, steps
+
+from contracts import OrderCancelled, OrderCreated, StockReserved
+
+
+@pytest.fixture
+def saga() -> Harness:
+    return Harness(steps, intents=intents)
+
+
+def said(saga: Harness) -> list[str]:
+    return [event.type for event in saga.said]
+
+
+async def test_an_order_in_stock_is_paid(
+    saga: Harness, created: OrderCreated, reserved: StockReserved
+) -> None:
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("capture", created.order_id, Captured())
+
+    assert said(saga) == ["payment.authorized", "order.paid"]
+    assert saga.said[1].model_dump() == {
+        **created.model_dump(exclude={"payment_method", "deadline"}),
+        "payment_id": "pi_1",
+    }
+    assert not saga.intended
+
+
+async def test_money_is_only_held_until_the_stock_is_reserved(saga: Harness, created: OrderCreated) -> None:
+    await saga.hear(created)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+
+    assert not saga.intended
+
+
+async def test_a_cancelled_order_is_never_charged(
+    saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled, reserved, created)
+
+    assert not saga.intended
+    assert not saga.said
+
+
+async def test_what_is_held_for_a_cancelled_order_is_given_back(
+    saga: Harness, created: OrderCreated, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(created, cancelled)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("void", created.order_id, Voided())
+
+    assert said(saga) == ["payment.authorized", "payment.voided"]
+
+
+async def test_what_was_taken_for_a_cancelled_order_is_given_back(
+    saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(reserved, created)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("capture", created.order_id, Captured())
+    await saga.hear(cancelled)
+    await saga.settle("refund", created.order_id, Refunded())
+
+    assert said(saga) == ["payment.authorized", "order.paid", "payment.refunded"]
+
+
+async def test_a_refund_that_is_refused_is_never_lost(
+    saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(reserved, created)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("capture", created.order_id, Captured())
+    await saga.hear(cancelled)
+    await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
+
+    payment = saga.row(Payment, created.order_id)
+    assert payment is not None
+    assert (payment.state, payment.refunds_refused) == ("refund_failed", 1)
+
+
+async def test_a_declined_card_is_told(saga: Harness, created: OrderCreated) -> None:
+    await saga.hear(created)
+    await saga.settle("authorize", created.order_id, Declined("insufficient_funds"))
+
+    assert said(saga) == ["payment.declined"]
+
+
+async def test_a_repeat_changes_nothing(
+    saga: Harness, created: OrderCreated, reserved: StockReserved
+) -> None:
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    saga.inbox.clear()
+    await saga.hear(created, reserved)
+
+    assert list(saga.intended) == [f"capture:{created.order_id}"]
+    assert said(saga) == ["payment.authorized"]
+
+
+async def test_a_call_is_stored_to_the_letter(saga: Harness, created: OrderCreated) -> None:
+    await saga.hear(created)
+
+    order = str(created.order_id)
+    assert saga.intended[f"authorize:{order}"].payload == {
+        "path": "/v1/payment_intents",
+        "form": {
+            "amount": 2000,
+            "currency": "gbp",
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "capture_method": "manual",
+            "confirm": True,
+            "metadata": {"order_id": order},
+        },
+        "key_expires": "2026-01-01T23:00:00+00:00",
+    }
