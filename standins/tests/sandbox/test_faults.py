@@ -37,6 +37,17 @@ async def test_a_hold_that_was_not_answered_has_happened_once(
     assert len((await sandbox.ledger("order-1"))["payments"]) == 1
 
 
+async def test_a_server_error_can_be_stored_and_only_the_payment_tells(
+    client: stripe.StripeClient, hold: Any
+) -> None:
+    held = await hold(client, card="pm_card_sandbox_captureThenServerErrorStored")
+    for _ in range(3):
+        with pytest.raises(stripe.APIError) as caught:
+            await client.v1.payment_intents.capture_async(held.id, {}, CAPTURE)
+        assert caught.value.http_status == 500
+    assert (await client.v1.payment_intents.retrieve_async(held.id)).amount_received == 1999
+
+
 async def test_a_card_breaks_as_many_calls_as_it_says(client: stripe.StripeClient, hold: Any) -> None:
     card = "pm_card_sandbox_authorizeThenServerError_2"
     for _ in range(2):

@@ -1,6 +1,7 @@
 """`python -m standins.mailbox`: takes mail and shows it until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -19,41 +20,52 @@ log = logging.getLogger("uvicorn.error")
 SHUTDOWN = 3
 
 
-def build(settings: Settings) -> uvicorn.Server:
-    """Reads what is kept and returns the server, not yet started. Raises OSError."""
-    store, faults = Store(settings.folder, settings.keep), Faults()
-    peers: set[asyncio.Transport] = set()
+class Mailbox:
+    """Both doors on one store, in one event loop. Raises OSError or ValueError if it cannot be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store, self._faults = Store(settings.folder, settings.keep), Faults()
+        self._peers: set[asyncio.Transport] = set()
+        self.smtp_port = settings.smtp_port
+
+    def server(self) -> uvicorn.Server:
+        """The HTTP server, not yet started; it opens the SMTP door with its own."""
+        config = uvicorn.Config(
+            app.build(self._store, self._faults, self._live),
+            host=self._settings.host,
+            port=self._settings.port,
+            ws="none",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN,
+        )
+        return uvicorn.Server(config)
 
     @asynccontextmanager
-    async def live(_: Starlette) -> AsyncIterator[None]:
+    async def _live(self, _: Starlette) -> AsyncIterator[None]:
         server = await asyncio.get_running_loop().create_server(
-            lambda: SmtpProtocol(settings, store.keep, faults, peers), settings.host, settings.smtp_port
+            self._connect, self._settings.host, self._settings.smtp_port
         )
-        log.info("SMTP running on %s:%d", *server.sockets[0].getsockname()[:2])
+        self.smtp_port = server.sockets[0].getsockname()[1]
+        log.info("SMTP running on %s:%d", self._settings.host, self.smtp_port)
         yield
         server.close()
-        for peer in tuple(peers):
+        for peer in tuple(self._peers):
             peer.close()
-        store.close()
+        self._store.close()
 
-    config = uvicorn.Config(
-        app.build(store, faults, live),
-        host=settings.host,
-        port=settings.port,
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN,
-    )
-    return uvicorn.Server(config)
+    def _connect(self) -> SmtpProtocol:
+        return SmtpProtocol(self._settings, self._store.keep, self._faults, self._peers)
 
 
 def main() -> None:
     try:
-        server = build(from_environment())
+        mailbox = Mailbox(from_environment())
     except (Misconfigured, OSError, ValueError) as problem:
         sys.exit(f"mailbox: {problem}")
-    server.run()
+    gc.freeze()
+    mailbox.server().run()
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ def html_of(kept: Kept) -> str | None:
 
 
 def body(message: EmailMessage, kind: str) -> str | None:
-    """The text or HTML alternative; None when the message has none that can be read."""
+    """The text or HTML alternative with plain line ends; None when the message has none that can be read."""
     part = message.get_body((kind,))
     if part is None:
         return None
     try:
-        return str(part.get_content())
+        return str(part.get_content()).replace("\r\n", "\n")
     except (LookupError, ValueError):
         payload = part.get_payload(decode=True)
         return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else None

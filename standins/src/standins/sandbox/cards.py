@@ -60,6 +60,7 @@ FAULTS = {
     "ThenTimeout": "timeout_after",
     "ThenDisconnect": "disconnect_after",
     "ThenServerError": "error_after",
+    "ThenServerErrorStored": "error_stored",
     "ServerError": "error_before",
     "Slow": "slow",
     "Declined": "decline",

@@ -18,7 +18,7 @@ from standins.sandbox.settings import Settings
 
 Operation = Callable[[Book, forms.Form, str, int], Call]
 REPLAYED = (b"idempotent-replayed", b"true")
-BROKEN = {"error": error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")}
+BROKEN = error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")
 
 
 class Counter:
@@ -40,7 +40,7 @@ class Counter:
             if fault and fault.kind == "slow":
                 await asyncio.sleep(self._settings.slow if fault.seconds is None else fault.seconds)
             if fault and fault.kind == "error_before":
-                await exchange.answer(500, BROKEN)
+                await exchange.answer(500, {"error": BROKEN})
                 return
             change = stored or self._carry_out(call, fault, exchange.request, key, fingerprint, now)
         finally:
@@ -80,6 +80,9 @@ class Counter:
             if not refusal.executed or call.intent is None:
                 raise
             effect, status = Effect(self._book.intents[call.intent], error=refusal.error), refusal.status
+        told = effect.error
+        if fault and fault.kind == "error_stored":
+            told, status = BROKEN, 500
         event = None
         if effect.event and self._courier.wants(effect.event):
             event = Event(fresh_id("evt"), effect.event)
@@ -92,7 +95,7 @@ class Counter:
             status,
             effect.intent,
             effect.refund,
-            effect.error,
+            told,
             event,
         )
         self._book.commit(change)
@@ -121,14 +124,14 @@ class Counter:
         elif kind == "disconnect_after":
             await exchange.break_off(0)
         elif kind in ("error_after", "error_before"):
-            await exchange.answer(500, BROKEN)
+            await exchange.answer(500, {"error": BROKEN})
         else:
             return False
         return True
 
 
 def _content(change: Change, expand: tuple[str, ...]) -> Json:
-    if change.error and change.operation == "refund":
+    if change.error and (change.operation == "refund" or change.status == 500):
         return {"error": change.error}
     if change.error:
         return {"error": change.error | {"payment_intent": intent_json(change.intent)}}

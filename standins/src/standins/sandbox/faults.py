@@ -1,8 +1,8 @@
 """What is to go wrong: a plan for every call of an operation, or a card's fault for one order.
 
 A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows the effect,
-once. (Stripe may store its own 500s too. Here the effect wins: a provider that answers "failed" for
-ever about money that it took could not be reconciled.) A fault `…_before` leaves no trace, and the key free.
+once. `error_stored` is as spiteful as Stripe says it may be: the effect is done, but the 500 is what is stored
+and replayed, so only looking the payment up tells. `error_before` leaves no trace, and the key free.
 """
 
 import random
@@ -10,7 +10,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OPERATIONS = ("authorize", "capture", "cancel", "refund", "retrieve", "any")
-KINDS = ("timeout_after", "disconnect_after", "error_after", "error_before", "slow", "decline")
+KINDS = (
+    "timeout_after",
+    "disconnect_after",
+    "error_after",
+    "error_stored",
+    "error_before",
+    "slow",
+    "decline",
+)
 
 
 @dataclass
