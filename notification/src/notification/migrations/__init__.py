@@ -1,0 +1,1 @@
+"""Notification's schema, revision by revision."""
