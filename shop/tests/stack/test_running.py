@@ -12,6 +12,7 @@ import psutil
 import pytest
 from shop.errors import ShopError
 from shop.stack import Stack
+from shop.stack.ended import still_running
 from shop.stack.status import status
 from shop.stack.supervisor import Supervisor
 
@@ -34,6 +35,10 @@ def _says(town: Town, name: str) -> str:
 
 def _pid(town: Town, name: str) -> int:
     return int(town.supervisor.info()[name]["pid"])
+
+
+def _is_running(pid: int) -> bool:
+    return bool(still_running([psutil.Process(pid)], 0)) if psutil.pid_exists(pid) else False
 
 
 def test_up_returns_when_everything_answers(town: Town) -> None:
@@ -104,7 +109,7 @@ def test_down_leaves_no_process_behind(town: Town) -> None:
 
     assert town.down() == ["order"]
 
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert not [pid for pid in pids if _is_running(pid)]
     assert town.down() == []
 
 
@@ -116,7 +121,7 @@ def test_down_ends_what_a_killed_supervisor_left_running(town: Town) -> None:
 
     town.down()
 
-    assert not psutil.pid_exists(orphan)
+    assert not _is_running(orphan)
     assert town.diary_lines()[-1] == "stopped order"
 
 

@@ -7,6 +7,7 @@ from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals
 import psutil
 
 from shop.stack import postgres
+from shop.stack.ended import still_running
 from shop.stack.stack import Stack
 from shop.stack.supervisor import MARK
 
@@ -30,9 +31,9 @@ def stop(stack: Stack) -> list[str]:
     processes = _left(stack)
     names = [_name(process) for process in processes]
     _signal(processes, SIGTERM, to_postgres=SIGINT)
-    _, alive = psutil.wait_procs(processes, timeout=_GRACE_SECONDS)
+    alive = still_running(processes, _GRACE_SECONDS)
     _signal(alive, SIGKILL, to_postgres=SIGQUIT)
-    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+    still_running(alive, _GRACE_SECONDS)
     return names
 
 
@@ -40,7 +41,7 @@ def kill(stack: Stack) -> None:
     """The whole stack at once, its supervisord too: for one whose data nobody wants any more."""
     processes = _left(stack)
     _signal(processes, SIGKILL, to_postgres=SIGQUIT)
-    psutil.wait_procs(processes, timeout=_GRACE_SECONDS)
+    still_running(processes, _GRACE_SECONDS)
 
 
 def _signal(processes: list[psutil.Process], signal: Signals, to_postgres: Signals) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 
+import psutil
 from supervisor.xmlrpc import Faults
 
 from shop.errors import ShopError
+from shop.stack.ended import still_running
 from shop.stack.program import Program
 from shop.stack.stack import Stack
 
@@ -66,15 +68,11 @@ class Supervisor:
             self._call("signalProcess", name, signal)
 
     def shut_down(self) -> None:
-        pid = self.pid()
+        process = psutil.Process(self.pid())
         self._call("shutdown")
-        deadline = time.monotonic() + _STOP_SECONDS
-        while Path(f"/proc/{pid}").exists() or self.is_alive():
-            if time.monotonic() > deadline:
-                raise ShopError(
-                    f"supervisord (pid {pid}) does not stop: see {self._stack.layout.log('supervisord')}"
-                )
-            time.sleep(0.05)
+        if still_running([process], _STOP_SECONDS):
+            log = self._stack.layout.log("supervisord")
+            raise ShopError(f"supervisord (pid {process.pid}) does not stop: see {log}")
 
     def configure(self, programs: Iterable[Program]) -> None:
         """Write what is to be kept; a running supervisord takes over what changed, and stops it to do so."""
