@@ -4,6 +4,7 @@ go wrong goes wrong."""
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from standins.sandbox import cards, forms
 from standins.sandbox.book import Book
@@ -21,6 +22,18 @@ REPLAYED = (b"idempotent-replayed", b"true")
 BROKEN = error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A checked call, the key that it came under, and what is to go wrong with it."""
+
+    call: Call
+    request: str
+    key: str | None
+    fingerprint: str
+    at: int
+    fault: Fault | None
+
+
 class Counter:
     def __init__(
         self, settings: Settings, book: Book, courier: Courier, clock: Callable[[], float] = time.time
@@ -34,24 +47,17 @@ class Counter:
         stored = self._book.keys.find(key, fingerprint, now) if key else None
         call = operation(self._book, form, name, now)
         fault = self._fault(call, key, replay=stored is not None)
-        if key and not stored:
-            self._book.keys.start(key, fingerprint)
-        try:
-            if fault and fault.kind == "slow":
-                await asyncio.sleep(self._settings.slow if fault.seconds is None else fault.seconds)
-            if fault and fault.kind == "error_before":
-                await exchange.answer(500, {"error": BROKEN})
-                return
-            change = stored or self._carry_out(call, fault, exchange.request, key, fingerprint, now)
-        finally:
-            if key and not stored:
-                self._book.keys.finish(key)
-        await self._respond(exchange, change, fault, forms.expand(form), replay=stored is not None)
+        if fault and fault.kind == "error_before":
+            await exchange.answer(500, {"error": BROKEN})
+            return
+        change = stored or await self._first(Asked(call, exchange.request, key, fingerprint, now, fault))
+        if not await self._break(exchange, fault):
+            replayed = [REPLAYED] if stored else []
+            await exchange.answer(change.status, _content(change, forms.expand(form)), *replayed)
 
     async def look(self, exchange: Exchange, found: Json) -> None:
         fault = self._planned("retrieve", replay=False)
-        if fault and fault.kind == "slow":
-            await asyncio.sleep(self._settings.slow if fault.seconds is None else fault.seconds)
+        await self._dawdle(fault)
         if not await self._break(exchange, fault):
             await exchange.answer(200, found)
 
@@ -69,29 +75,35 @@ class Counter:
             self._book.save_faults()
         return fault
 
-    def _carry_out(
-        self, call: Call, fault: Fault | None, request: str, key: str | None, fingerprint: str, now: int
-    ) -> Change:
-        status = 200
+    async def _first(self, asked: Asked) -> Change:
+        """Carries out what was not asked before; its key is in use meanwhile."""
+        if asked.key:
+            self._book.keys.start(asked.key, asked.fingerprint)
         try:
-            effect = call.act(fault.decline if fault and fault.kind == "decline" else None)
-            status = 402 if effect.error else 200
+            await self._dawdle(asked.fault)
+            return self._carry_out(asked)
+        finally:
+            if asked.key:
+                self._book.keys.finish(asked.key)
+
+    def _carry_out(self, asked: Asked) -> Change:
+        fault, name = asked.fault, asked.call.intent
+        try:
+            effect = asked.call.act(fault.decline if fault and fault.kind == "decline" else None)
+            status, told = (402 if effect.error else 200), effect.error
         except Refusal as refusal:
-            if not refusal.executed or call.intent is None:
+            if not refusal.executed or name is None:
                 raise
-            effect, status = Effect(self._book.intents[call.intent], error=refusal.error), refusal.status
-        told = effect.error
+            effect, status, told = Effect(self._book.intents[name]), refusal.status, refusal.error
         if fault and fault.kind == "error_stored":
-            told, status = BROKEN, 500
-        event = None
-        if effect.event and self._courier.wants(effect.event):
-            event = Event(fresh_id("evt"), effect.event)
+            status, told = 500, BROKEN
+        event = self._event(effect)
         change = Change(
-            now,
-            call.operation,
-            request,
-            key,
-            fingerprint,
+            asked.at,
+            asked.call.operation,
+            asked.request,
+            asked.key,
+            asked.fingerprint,
             status,
             effect.intent,
             effect.refund,
@@ -103,30 +115,26 @@ class Counter:
             self._courier.offer(event, change)
         return change
 
-    async def _respond(
-        self,
-        exchange: Exchange,
-        change: Change,
-        fault: Fault | None,
-        expand: tuple[str, ...],
-        *,
-        replay: bool,
-    ) -> None:
-        if await self._break(exchange, fault):
-            return
-        await exchange.answer(change.status, _content(change, expand), *([REPLAYED] if replay else []))
+    def _event(self, effect: Effect) -> Event | None:
+        if effect.event is None or not self._courier.wants(effect.event):
+            return None
+        return Event(fresh_id("evt"), effect.event)
+
+    async def _dawdle(self, fault: Fault | None) -> None:
+        if fault and fault.kind == "slow":
+            await asyncio.sleep(self._settings.slow if fault.seconds is None else fault.seconds)
 
     async def _break(self, exchange: Exchange, fault: Fault | None) -> bool:
         """Whether the answer was lost on the way."""
-        kind = fault.kind if fault else None
-        if kind == "timeout_after":
-            await exchange.break_off(self._settings.hang)
-        elif kind == "disconnect_after":
-            await exchange.break_off(0)
-        elif kind in ("error_after", "error_before"):
-            await exchange.answer(500, {"error": BROKEN})
-        else:
-            return False
+        match fault.kind if fault else None:
+            case "timeout_after":
+                await exchange.break_off(self._settings.hang)
+            case "disconnect_after":
+                await exchange.break_off(0)
+            case "error_after" | "error_before":
+                await exchange.answer(500, {"error": BROKEN})
+            case _:
+                return False
         return True
 
 

@@ -1,8 +1,8 @@
 """What is to go wrong: a plan for every call of an operation, or a card's fault for one order.
 
-A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows the effect,
-once. `error_stored` is as spiteful as Stripe says it may be: the effect is done, but the 500 is what is stored
-and replayed, so only looking the payment up tells. `error_before` leaves no trace, and the key free.
+A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows it, once.
+`error_stored` is as spiteful as Stripe says it may be: the effect is done, but the 500 is what is stored and
+replayed, so only looking the payment up tells. `error_before` leaves no trace, and the key free.
 """
 
 import random
@@ -19,6 +19,11 @@ KINDS = (
     "slow",
     "decline",
 )
+ONCE = (
+    "slow",
+    "decline",
+    "error_stored",
+)  # what happens while a call is carried out, not when it is replayed
 
 
 @dataclass
@@ -38,7 +43,7 @@ class Fault:
         self._dice = random.Random(self.seed)
 
     def concerns(self, operation: str, *, replay: bool) -> bool:
-        if replay and self.kind == "decline":
+        if replay and self.kind in ONCE:
             return False
         return self.operation in (operation, "any")
 
