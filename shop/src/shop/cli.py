@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shop.commands import stack
+from shop.commands import saga, scenario, stack
 from shop.commands.generate import generate
 from shop.errors import ShopError
 
@@ -18,6 +18,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stack.app)
+app.add_typer(scenario.app, name="scenario")
+app.add_typer(saga.app, name="saga")
 app.command()(generate)
 
 

@@ -1,0 +1,67 @@
+"""A saga drawn: a lane for each service, what it said and when, what led to it, what was undone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+LANES = ("order", "product", "payment")
+PIVOT = "order.paid"
+REFUSALS = {"stock.rejected", "payment.declined"}
+UNDONE = {
+    "stock.released": "undoes stock.reserved",
+    "payment.voided": "undoes payment.authorized",
+    "payment.refunded": "undoes order.paid",
+}
+
+Event = Mapping[str, Any]
+
+
+def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
+    """Time runs down; each event stands in the lane of the service that said it."""
+    table = Table(title=title(order), title_justify="left", box=None, pad_edge=False)
+    table.add_column("when", justify="right", style="dim")
+    for lane in LANES:
+        table.add_column(lane)
+    table.add_column("because of", style="dim")
+    began = _time(events[0]) if events else None
+    for event in events:
+        assert began is not None
+        seconds = (_time(event) - began).total_seconds()
+        cells = [_said(event) if lane == event["said_by"] else Text("│", "dim") for lane in LANES]
+        table.add_row(f"+{seconds:.3f} s", *cells, _because(event))
+    return table
+
+
+def title(order: Mapping[str, Any]) -> str:
+    total, reason = order["total"], order.get("reason")
+    how = f"{order['status']} ({reason})" if reason else order["status"]
+    return f"order {order['order_id']}: {how}, {total['amount'] / 100:.2f} {total['currency']}"
+
+
+def _said(event: Event) -> Text:
+    kind = event["type"]
+    if kind == PIVOT:
+        return Text(f"◆ {kind}", "bold green")
+    if kind in UNDONE:
+        return Text(f"↶ {kind}", "yellow")
+    if kind in REFUSALS or kind == "order.cancelled":
+        return Text(f"✗ {kind}", "red")
+    return Text(f"● {kind}")
+
+
+def _because(event: Event) -> str:
+    cause = event["causation_id"]
+    notes = (
+        [cause.partition("/")[0]] if cause else ["the shopper" if event["type"] == "order.created" else "–"]
+    )
+    if event["type"] in UNDONE:
+        notes.append(UNDONE[event["type"]])
+    notes += [f"{name}: {event['data'][name]}" for name in ("reason", "code") if name in event["data"]]
+    return "; ".join(notes)
+
+
+def _time(event: Event) -> datetime:
+    return datetime.fromisoformat(event["time"])
