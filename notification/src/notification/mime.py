@@ -36,7 +36,8 @@ def compose(headers: Mapping[str, str], text: str, html: str) -> bytes:
 
 
 def _part(subtype: str, content: str) -> bytes:
-    encoded = b2a_qp(content.replace("\n", "\r\n").encode(), istext=True)
+    lines = content.rstrip("\n") + "\n"  # b2a_qp breaks lines as the first line ends
+    encoded = b2a_qp(lines.replace("\n", "\r\n").encode(), istext=True)
     return (
         b'\r\n--=_part\r\nContent-Type: text/%b; charset="utf-8"\r\n'
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n%b" % (subtype.encode(), encoded)

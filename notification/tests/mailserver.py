@@ -1,0 +1,65 @@
+"""A mail server in the test's own event loop, that refuses what it is told to refuse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+@dataclass
+class MailServer:
+    """`mailbox` holds what was accepted. `on_recipient` and `on_data` are answers to give in turn."""
+
+    port: int = 0
+    mailbox: list[Envelope] = field(default_factory=list)
+    on_recipient: list[str] = field(default_factory=list)
+    on_data: list[str] = field(default_factory=list)
+    sessions: int = 0
+    silent: bool = False
+    open: list[asyncio.Transport] = field(default_factory=list)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.on_recipient:
+            return self.on_recipient.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.on_data:
+            return self.on_data.pop(0)
+        self.mailbox.append(envelope)
+        return "250 OK"
+
+    def hang_up(self) -> None:
+        """Drop every connection without a word."""
+        for transport in self.open:
+            transport.abort()
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[MailServer]:
+    mail = MailServer()
+
+    class Counted(SMTP):
+        def connection_made(self, transport: Any) -> None:
+            mail.sessions += 1
+            mail.open.append(transport)
+            super().connection_made(transport)
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Counted(mail, loop=loop), "127.0.0.1", 0)
+    mail.port = server.sockets[0].getsockname()[1]
+    try:
+        yield mail
+    finally:
+        mail.hang_up()
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0)

@@ -1,0 +1,135 @@
+"""The letters as their reader's mail program shows them."""
+
+import email
+import email.policy
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+from uuid import UUID
+
+import pytest
+from chassis.tx import Intent
+from notification.letters import Letters
+
+from notification import domain
+
+from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded
+
+WRITTEN = {"contact": "sealed", "written_at": "2026-01-01T12:00:00+00:00"}
+
+
+def read(intent: Intent, sender: str = "Saga Shop <shop@example.com>") -> EmailMessage:
+    raw = Letters(sender).message(intent, "ada@example.com")
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert message.defects == []
+    assert max(map(len, raw.split(b"\r\n"))) <= 78 + len("Message-ID: <cancellation.@example.com>")
+    assert raw.count(b"\n") == raw.count(b"\r\n")
+    return message
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part: Any = message.get_body((kind,))
+    content: str = part.get_content()
+    return content
+
+
+def intended(kind: str, content: domain.Content, subject: UUID = ORDER) -> Intent:
+    return Intent(kind, subject, {**content, **WRITTEN})
+
+
+RECEIPT = intended("receipt", domain.receipt(paid()))
+
+
+def test_a_receipt_says_what_was_paid_for_what() -> None:
+    message = read(RECEIPT)
+    assert message["Subject"] == "Your receipt for order 11111111"
+    for kind in ("plain", "html"):
+        assert "£25.00" in body(message, kind)
+        assert "£4.99" in body(message, kind)
+        assert "£29.99" in body(message, kind)
+    assert "2 x Mug <b>large</b>: £25.00" in body(message, "plain")
+
+
+def test_names_are_escaped_in_html_and_as_they_are_in_text() -> None:
+    message = read(RECEIPT)
+    assert "Mug &lt;b&gt;large&lt;/b&gt;" in body(message, "html")
+    assert "<b>large" not in body(message, "html")
+    assert "<b>large</b>" in body(message, "plain")
+
+
+def test_a_letter_is_known_by_its_headers() -> None:
+    message = read(RECEIPT)
+    assert message["Message-ID"] == f"<receipt.{ORDER}@example.com>"
+    assert message["X-Order-Id"] == str(ORDER)
+    assert message["X-Reason"] == "receipt"
+    assert message["From"] == "Saga Shop <shop@example.com>"
+    assert message["To"] == "ada@example.com"
+    assert message["Date"].datetime == datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_the_better_alternative_comes_last() -> None:
+    parts = [part.get_content_type() for part in read(RECEIPT).iter_parts()]
+    assert parts == ["text/plain", "text/html"]
+
+
+def test_a_repeat_is_the_same_letter_to_the_byte() -> None:
+    letters = Letters("Saga Shop <shop@example.com>")
+    assert letters.message(RECEIPT, "ada@example.com") == letters.message(RECEIPT, "ada@example.com")
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("payment_declined", "Your bank did not approve the payment"),
+        ("shopper", "as you asked"),
+        ("expired", "could not be completed in time"),
+        ("out_of_stock", "we do not have all of it any more"),
+    ],
+)
+def test_a_cancellation_says_why_in_words(reason: str, says: str) -> None:
+    message = read(intended("cancellation", domain.cancellation(cancelled(reason), paid=False)))
+    for kind in ("plain", "html"):
+        assert says in body(message, kind)
+        assert "Nothing was charged" in body(message, kind)
+        assert reason not in body(message, kind)
+
+
+def test_what_was_missing_is_listed() -> None:
+    message = read(intended("cancellation", domain.cancellation(out_of_stock(), paid=False)))
+    assert "- Mug <b>large</b>: you ordered 2, 1 left" in body(message, "plain")
+    assert "1 left" in body(message, "html")
+    assert "Earl Grey" not in body(message, "plain")
+
+
+def test_whoever_has_paid_reads_that_the_money_comes_back() -> None:
+    message = read(intended("cancellation", domain.cancellation(cancelled(), paid=True)))
+    for kind in ("plain", "html"):
+        assert "goes back to you in full" in body(message, kind)
+        assert "£29.99" in body(message, kind)
+        assert "Nothing was charged" not in body(message, kind)
+
+
+def test_a_refund_says_how_much() -> None:
+    message = read(intended("refund", domain.refund(refunded())))
+    assert message["Subject"] == "Your refund for order 11111111"
+    assert "£29.99" in body(message, "plain")
+    assert "£29.99" in body(message, "html")
+
+
+def test_a_welcome_is_about_no_order() -> None:
+    message = read(intended("welcome", {}, SHOPPER))
+    assert message["X-Order-Id"] is None
+    assert message["Message-ID"] == f"<welcome.{SHOPPER}@example.com>"
+    assert "Order" not in body(message, "plain")
+    assert "Welcome to Saga Shop" in body(message, "html")
+
+
+def test_a_shop_may_have_any_name() -> None:
+    message = read(RECEIPT, "Käse & Söhne <laden@example.com>")
+    assert message["From"] == "Käse & Söhne <laden@example.com>"
+    assert "Käse &amp; Söhne" in body(message, "html")
+
+
+def test_a_shop_without_a_name_goes_by_its_host() -> None:
+    assert "example.com" in body(read(RECEIPT, "shop@example.com"), "plain")
