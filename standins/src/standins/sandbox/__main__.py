@@ -38,13 +38,13 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn
 
 
 def main() -> None:
+    # Payments live for ever: looking for garbage among them would cost more than serving them.
+    gc.set_threshold(100_000, 50, 1000)
     try:
         server = build(from_environment())
     except (Misconfigured, Unreadable, OSError) as problem:
         sys.exit(f"sandbox: {problem}")
-    # Payments live for ever: collecting them again and again would cost more than serving them.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     server.run()
 
 

@@ -13,12 +13,14 @@ def ledger(book: Book, order_id: str | None) -> dict[str, Any]:
         intents = list(book.intents.values())
     else:
         intents = [book.intents[name] for name in book.intents_of.get(order_id, [])]
+    totals = _totals(intents)
+    adds_up = all(_adds_up(book, intent) for intent in intents)
     return {
         "payments": [_payment(book, intent) for intent in intents],
-        "totals": _totals(intents),
+        "totals": totals,
         "orders_with_several_intents": _orders(intents, least=2),
         "orders_charged_twice": _orders([one for one in intents if one.captured], least=2),
-        "balanced": _balanced(book),
+        "balanced": adds_up and (order_id is not None or _as_counted(book, totals)),
         "webhooks": {"pending": len(book.pending), "lost": book.overflowed},
     }
 
@@ -63,10 +65,15 @@ def _orders(intents: list[Intent], *, least: int) -> dict[str, list[str]]:
     return {order: names for order, names in by_order.items() if len(names) >= least}
 
 
-def _balanced(book: Book) -> bool:
-    """Money counted move by move equals money summed up, and nothing came back that was not taken."""
-    sums = _totals(list(book.intents.values()))
-    return all(0 <= one.refunded <= one.captured <= one.amount for one in book.intents.values()) and all(
-        (moved.captured, moved.refunded) == (sums[currency]["captured"], sums[currency]["refunded"])
+def _adds_up(book: Book, intent: Intent) -> bool:
+    """Nothing came back that was not taken, nothing was taken that was not held."""
+    back = sum(refund.amount for refund in book.refunds_of.get(intent.id, ()))
+    return back == intent.refunded <= intent.captured <= intent.amount
+
+
+def _as_counted(book: Book, totals: dict[str, dict[str, int]]) -> bool:
+    """Money summed up over all payments equals money counted move by move."""
+    return all(
+        (moved.captured, moved.refunded) == (totals[currency]["captured"], totals[currency]["refunded"])
         for currency, moved in book.balance.items()
     )
