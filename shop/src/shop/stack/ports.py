@@ -57,10 +57,10 @@ def holder(port: int) -> str:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:
         return "another program"
-    for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+    for one in connections:
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid:
             try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return f"{psutil.Process(one.pid).name()} (pid {one.pid})"
             except psutil.NoSuchProcess:
                 break
     return "another program"

@@ -14,6 +14,7 @@ import psutil
 from shop.errors import ShopError
 from shop.stack import Stack, ports
 from shop.stack.down import purge
+from shop.stack.gateway import RATE_FACTOR
 from shop.stack.guard import alone
 from shop.stack.layout import Layout, project_root
 from shop.stack.programs import choose, programs
@@ -21,6 +22,7 @@ from shop.stack.up import up
 
 T = TypeVar("T")
 _READY_SECONDS = 90.0
+_SETTINGS = {"gateway": {RATE_FACTOR: "1000"}}  # all of a test's shoppers share one address
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -64,7 +66,9 @@ class Session:
         try:
             return Stack.load(folder)
         except ShopError:
-            return Stack.create(folder, ports.free_base(), durable=False, topology=topology)
+            return Stack.create(
+                folder, ports.free_base(), durable=False, topology=topology, settings=_SETTINGS
+            )
 
 
 def _owner(pid: int) -> str:
