@@ -1,42 +1,23 @@
 """Payment's queries beyond get-by-key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import get_args
+from datetime import timedelta
+from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, Text, any_, bindparam, delete, func, select
+from sqlalchemy import types as sql
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from payment.domain import Call
+from payment.tables import IS_OPEN, intent, payment, webhook
 
 _CALLS = get_args(Call)
+_KEYS = any_(bindparam("keys", type_=sql.ARRAY(Text)))
 
-_UNDECIDED = text("SELECT 1 FROM intent WHERE key = ANY(CAST(:keys AS text[])) AND attempts > 0 LIMIT 1")
-_REMEMBER = text("INSERT INTO webhook (event_id) VALUES (:id) ON CONFLICT DO NOTHING RETURNING event_id")
-_FORGET = text("DELETE FROM webhook WHERE seen_at < now() - :keep")
-_OPEN = "state NOT IN ('captured', 'voided', 'refunded', 'declined', 'refused')"
-_OVERDUE = text(f"""
-    SELECT order_id, state, payment_id, code, created_at FROM payment
-    WHERE {_OPEN} AND created_at < now() - :age ORDER BY created_at LIMIT :limit
-""")  # noqa: S608 - nothing in it comes from outside
-_REFUNDABLE = text(f"""
-    SELECT order_id FROM payment
-    WHERE {_OPEN} AND state = 'refund_failed' AND refunds_refused < :attempts AND refund_at < now()
-    ORDER BY created_at LIMIT :limit
-""")  # noqa: S608
-
-
-@dataclass(frozen=True)
-class Overdue:
-    """A payment that should have come to an end."""
-
-    order_id: UUID
-    state: str
-    payment_id: str | None
-    code: str | None
-    created_at: datetime
+_UNDECIDED = select(intent.c.key).where(intent.c.key == _KEYS, intent.c.attempts > 0).limit(1)
+_OPEN = select(payment).where(IS_OPEN).order_by(payment.c.created_at)
 
 
 async def is_undecided(engine: AsyncEngine, order_id: UUID) -> bool:
@@ -49,24 +30,31 @@ async def is_undecided(engine: AsyncEngine, order_id: UUID) -> bool:
 
 async def remember_webhook(session: AsyncSession, event_id: str) -> bool:
     """Whether this event was not acted upon before; it is from now on."""
-    return (await session.execute(_REMEMBER, {"id": event_id})).scalar() is not None
+    fresh = insert(webhook).values(event_id=event_id).on_conflict_do_nothing().returning(webhook.c.event_id)
+    return (await session.execute(fresh)).scalar() is not None
 
 
 async def forget_webhooks(engine: AsyncEngine, keep: timedelta) -> None:
     """Delete those that are too old to be delivered again."""
     async with engine.begin() as connection:
-        await connection.execute(_FORGET, {"keep": keep})
+        await connection.execute(delete(webhook).where(webhook.c.seen_at < func.now() - keep))
 
 
-async def overdue(engine: AsyncEngine, age: timedelta, limit: int = 100) -> list[Overdue]:
+async def overdue(engine: AsyncEngine, age: timedelta, limit: int = 100) -> Sequence[RowMapping]:
     """The oldest payments that are still open after `age`."""
-    async with engine.connect() as connection:
-        rows = await connection.execute(_OVERDUE, {"age": age, "limit": limit})
-        return [Overdue(*row) for row in rows]
+    return await _rows(engine, _OPEN.where(payment.c.created_at < func.now() - age).limit(limit))
 
 
 async def refundable(engine: AsyncEngine, attempts: int, limit: int = 100) -> Sequence[UUID]:
-    """Orders whose refund was refused, not too often, and is due again."""
+    """Orders whose refund was refused, less than `attempts` times, and is due again."""
+    due = _OPEN.where(
+        payment.c.state == "refund_failed",
+        payment.c.refunds_refused < attempts,
+        payment.c.refund_at < func.now(),
+    )
+    return [row["order_id"] for row in await _rows(engine, due.limit(limit))]
+
+
+async def _rows(engine: AsyncEngine, query: Any) -> Sequence[RowMapping]:
     async with engine.connect() as connection:
-        rows = await connection.execute(_REFUNDABLE, {"attempts": attempts, "limit": limit})
-        return rows.scalars().all()
+        return (await connection.execute(query)).mappings().all()

@@ -45,4 +45,4 @@ async def refund_again(transactions: Transactions, attempts: int) -> None:
 async def report_overdue(transactions: Transactions, age: timedelta) -> None:
     """Log every payment that is still open after `age`: the row says where it stands, its intent why."""
     for one in await store.overdue(transactions.engine, age):
-        log.error("payment overdue", order_id=str(one.order_id), state=one.state, code=one.code)
+        log.error("payment overdue", order_id=str(one["order_id"]), state=one["state"], code=one["code"])

@@ -1,12 +1,15 @@
 """Payment's tables, and its aggregate mapped onto them."""
 
 from chassis.database import Json, chassis_tables
-from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, Uuid, func
+from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
 from contracts import OrderCreated
 from payment.domain import Payment
+
+# To the letter what the index `payment_open` says, or PostgreSQL does not use it.
+IS_OPEN = text("state NOT IN ('captured', 'voided', 'refunded', 'declined', 'refused')")
 
 metadata = MetaData()
 _, _, intent = chassis_tables(metadata)

@@ -1,0 +1,123 @@
+"""What comes round looks after payments that do not end by themselves."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from chassis.database import Transactions, connect
+from payment.domain import Payment
+from payment.sweeps import refund_again
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from contracts import OrderCreated
+from payment import store
+
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+
+
+@pytest.fixture
+async def transactions(migrated: Callable[[str], str]) -> AsyncIterator[Transactions]:
+    engine = connect(migrated("payment"), pool_size=2, statement_timeout=5)
+    yield Transactions(engine, "payment", lease=0)
+    await engine.dispose()
+
+
+def failed(order: OrderCreated, refused: int = 1, due: datetime = YESTERDAY) -> Payment:
+    return Payment(
+        order.order_id,
+        "refund_failed",
+        order,
+        stock_reserved=True,
+        cancelled=True,
+        payment_id="pi_1",
+        code="charge_disputed",
+        refunds_refused=refused,
+        refund_at=due,
+    )
+
+
+async def kept(transactions: Transactions, *payments: Payment) -> None:
+    async with transactions() as tx:
+        for payment in payments:
+            tx.add(payment)
+
+
+async def intended(transactions: Transactions) -> list[str]:
+    async with transactions.engine.connect() as connection:
+        return list((await connection.execute(text("SELECT key FROM intent"))).scalars())
+
+
+async def state(transactions: Transactions, order_id: UUID) -> str:
+    async with transactions() as tx:
+        payment = await tx.get(Payment, order_id)
+        assert payment is not None
+        assert payment.order is not None
+        return payment.state
+
+
+async def test_a_refused_refund_is_asked_for_again_when_it_is_due(
+    transactions: Transactions, created: OrderCreated
+) -> None:
+    await kept(transactions, failed(created))
+    await refund_again(transactions, attempts=5)
+
+    assert await state(transactions, created.order_id) == "refunding"
+    assert await intended(transactions) == [f"refund:{created.order_id}"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"refused": 5}, {"due": datetime.now(UTC) + timedelta(hours=1)}], ids=["too often", "too soon"]
+)
+async def test_a_refund_is_not_asked_for_too_often_or_too_soon(
+    transactions: Transactions, created: OrderCreated, change: dict[str, object]
+) -> None:
+    await kept(transactions, failed(created, **change))
+    await refund_again(transactions, attempts=5)
+
+    assert await state(transactions, created.order_id) == "refund_failed"
+    assert await intended(transactions) == []
+
+
+async def test_payments_that_do_not_end_are_found(transactions: Transactions, created: OrderCreated) -> None:
+    ended = created.model_copy(update={"order_id": UUID(int=1)})
+    await kept(
+        transactions,
+        Payment(created.order_id, "authorized", created, payment_id="pi_1"),
+        Payment(ended.order_id, "declined", ended, code="expired_card"),
+    )
+
+    (found,) = await store.overdue(transactions.engine, timedelta(0))
+    assert (found["order_id"], found["state"], found["payment_id"]) == (
+        created.order_id,
+        "authorized",
+        "pi_1",
+    )
+    assert await store.overdue(transactions.engine, timedelta(hours=1)) == []
+
+
+async def test_old_webhooks_are_forgotten(transactions: Transactions) -> None:
+    async with transactions() as tx:
+        assert await store.remember_webhook(tx.session, "evt_1")
+        assert not await store.remember_webhook(tx.session, "evt_1")
+
+    await store.forget_webhooks(transactions.engine, timedelta(0))
+    async with transactions() as tx:
+        assert await store.remember_webhook(tx.session, "evt_1")
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        {"state": "captured", "payment_id": "pi_1", "stock_reserved": True, "cancelled": True},
+        {"state": "capturing", "payment_id": "pi_1", "stock_reserved": False},
+        {"state": "authorized", "payment_id": None},
+        {"state": "lost", "payment_id": "pi_1"},
+    ],
+)
+async def test_the_database_refuses_what_must_not_be(
+    transactions: Transactions, created: OrderCreated, impossible: dict[str, object]
+) -> None:
+    with pytest.raises(IntegrityError):
+        await kept(transactions, Payment(created.order_id, order=created, **impossible))

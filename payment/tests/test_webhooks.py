@@ -1,0 +1,149 @@
+"""What the provider sends unasked is believed when it is signed, and has an unknown outcome asked for."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+import stripe
+from payment.main import service
+from payment.settings import Settings
+
+SECRET = "whsec_payment"
+
+
+@dataclass
+class Payments:
+    """The service's HTTP side, and its database to look into."""
+
+    http: httpx.AsyncClient
+    database: asyncpg.Connection
+
+    async def open_intent(self, order_id: UUID, attempts: int = 1) -> None:
+        await self.database.execute(
+            "INSERT INTO intent (key, kind, subject, payload, attempts, leased_until)"
+            " VALUES ($1, 'capture', $2, '{}', $3, now() + interval '1 hour')"
+            " ON CONFLICT (key) DO UPDATE SET leased_until = excluded.leased_until",
+            f"capture:{order_id}",
+            order_id,
+            attempts,
+        )
+
+    async def is_due(self, order_id: UUID) -> bool:
+        query = "SELECT leased_until <= now() FROM intent WHERE subject = $1"
+        return bool(await self.database.fetchval(query, order_id))
+
+    async def remembered(self) -> int:
+        return int(await self.database.fetchval("SELECT count(*) FROM webhook"))
+
+    async def send(self, event: dict[str, Any], *, secret: str = SECRET, age: int = 0) -> httpx.Response:
+        body = json.dumps(event)
+        signature = stripe.WebhookSignature.generate_signature_header(body, secret, int(time.time()) - age)
+        return await self.http.post(
+            "/v1/webhooks/stripe", content=body, headers={"Stripe-Signature": signature}
+        )
+
+
+@pytest.fixture
+async def payments(migrated: Callable[[str], str]) -> AsyncIterator[Payments]:
+    url = migrated("payment")
+    settings = Settings(
+        database_url=url,
+        amqp_url="amqp://nobody@127.0.0.1:1/",
+        jwks_url="http://127.0.0.1:1/",
+        token_issuer="tests",
+        token_audience="tests",
+        role="api",
+        stripe_api_key="sk_test",
+        stripe_webhook_secret=SECRET,
+    )
+    app = service.app(settings)
+    database = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=10)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://payment") as http:
+            yield Payments(http, database)
+    await database.close()
+
+
+def event(order_id: UUID | str | None, kind: str = "payment_intent.succeeded") -> dict[str, Any]:
+    metadata = {"order_id": str(order_id)} if order_id else {}
+    return {
+        "id": "evt_1",
+        "object": "event",
+        "type": kind,
+        "data": {"object": {"id": "pi_1", "object": "payment_intent", "metadata": metadata}},
+    }
+
+
+async def test_a_hint_makes_an_unknown_outcome_due_at_once(payments: Payments) -> None:
+    order = uuid4()
+    await payments.open_intent(order)
+
+    assert (await payments.send(event(order))).status_code == 200
+    assert await payments.is_due(order)
+
+
+async def test_a_hint_counts_once(payments: Payments) -> None:
+    order = uuid4()
+    await payments.open_intent(order)
+    await payments.send(event(order))
+    await payments.open_intent(order)
+
+    assert (await payments.send(event(order))).status_code == 200
+    assert not await payments.is_due(order)
+
+
+async def test_a_call_under_way_for_the_first_time_is_left_alone(payments: Payments) -> None:
+    order = uuid4()
+    await payments.open_intent(order, attempts=0)
+
+    assert (await payments.send(event(order))).status_code == 200
+    assert not await payments.is_due(order)
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        event(uuid4()),
+        event(None),
+        event("no-uuid"),
+        event(uuid4(), "customer.created"),
+        {**event(uuid4(), "v2.core.event"), "data": None},
+    ],
+)
+async def test_what_nobody_waits_for_is_heard_and_forgotten(payments: Payments, hint: dict[str, Any]) -> None:
+    assert (await payments.send(hint)).status_code == 200
+    assert await payments.remembered() == 0
+
+
+@pytest.mark.parametrize("how", [{"secret": "whsec_of_somebody_else"}, {"age": 400}])
+async def test_a_forged_or_stale_event_is_refused(payments: Payments, how: dict[str, Any]) -> None:
+    order = uuid4()
+    await payments.open_intent(order)
+
+    answer = await payments.send(event(order), **how)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert not await payments.is_due(order)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Stripe-Signature": "nonsense"}, {"Stripe-Signature": "t=1"}])
+@pytest.mark.parametrize("body", [b"{}", b"\xff"])
+async def test_an_unsigned_event_is_refused(payments: Payments, headers: dict[str, str], body: bytes) -> None:
+    answer = await payments.http.post("/v1/webhooks/stripe", content=body, headers=headers)
+
+    assert answer.status_code == 400
+
+
+async def test_the_webhook_is_documented(payments: Payments) -> None:
+    document = (await payments.http.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/webhooks/stripe"]["post"]
+
+    assert set(operation["responses"]) == {"200", "400", "413"}
+    assert operation["parameters"][0]["name"] == "Stripe-Signature"
