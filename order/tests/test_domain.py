@@ -198,7 +198,7 @@ def hear(order: Order, news: str) -> list[OrderCancelled]:
 
 
 @given(stories)
-def test_whatever_is_heard_an_order_is_pending_paid_or_cancelled_and_all_of_it_agrees(
+def test_whatever_is_heard_an_order_is_pending_paid_or_cancelled_consistently(
     story: list[str],
 ) -> None:
     order = new_order()

@@ -9,17 +9,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from sqlalchemy import insert
-
-from chassis.database import Transactions
 from chassis.idempotency import Claim
-from chassis.problems import Conflict, Unprocessable
+from chassis.problems import Unprocessable
 from contracts import Line, Money
 from order import views
 from order.clients import Carts, Offers
 from order.domain import Address, Limits, Order, Refused, Wanted, priced
-from order.store import count_open
-from order.tables import orders
+from order.placing import Placing
 
 
 class NotOrderable(Unprocessable):
@@ -27,13 +23,6 @@ class NotOrderable(Unprocessable):
 
     type = "/problems/cart-not-orderable"
     title = "The cart cannot be ordered"
-
-
-class TooManyOpen(Conflict):
-    """409: the shopper holds back as much stock as one may with orders that are not paid."""
-
-    type = "/problems/too-many-open-orders"
-    title = "Too many open orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +37,26 @@ class Request:
 
 
 class Checkout:
-    """Accepts checkouts. `patience` is how long an order may stay pending, `max_open` how many of a
-    shopper's may be so at once: in one process never more, and with N of them never more than N - 1 over.
+    """Accepts checkouts; `patience` is how long an order may stay pending.
+
+    A shopper's orders are committed one after the other, so that the limit on open ones holds: with N
+    processes it can be exceeded by N - 1.
     """
 
     def __init__(
         self,
-        transactions: Transactions,
         carts: Carts,
         offers: Offers,
+        placing: Placing,
         *,
         limits: Limits,
         patience: timedelta,
-        max_open: int,
     ) -> None:
-        self._transactions = transactions
         self._carts = carts
         self._offers = offers
+        self._placing = placing
         self._limits = limits
         self._patience = patience
-        self._max_open = max_open
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, request: Request, claim: Claim) -> tuple[bytes, dict[str, str]]:
@@ -76,8 +65,10 @@ class Checkout:
         wanted = await self._carts.lines(request.token)
         lines, total = await self._price(wanted)
         order = self._order(request, lines, total)
+        body, headers = accepted(order)
         async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
-            return await self._commit(order, claim)
+            await self._placing.commit(order, claim, body, headers)
+        return body, headers
 
     async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
         skus = [one.sku for one in wanted][: self._limits.lines]
@@ -100,16 +91,6 @@ class Checkout:
             deadline=now + self._patience,
             shipping=request.shipping,
         )
-
-    async def _commit(self, order: Order, claim: Claim) -> tuple[bytes, dict[str, str]]:
-        async with self._transactions() as tx:
-            if await count_open(tx.session, order.shopper_id) >= self._max_open:
-                raise TooManyOpen(f"At most {self._max_open} orders may wait for payment at once.")
-            await tx.session.execute(insert(orders).values(**vars(order)))
-            tx.publish(order.created())
-            body, headers = accepted(order)
-            await claim.settle(tx.session, 202, body, headers)
-        return body, headers
 
 
 def accepted(order: Order) -> tuple[bytes, dict[str, str]]:

@@ -12,6 +12,7 @@ from order import api, saga
 from order.checkout import Checkout
 from order.clients import Carts, Offers, read_offers
 from order.deadline import expire_orders
+from order.placing import Placing
 from order.settings import Settings
 from order.store import Orders
 from order.tables import idempotency_keys
@@ -37,13 +38,17 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         heartbeat=settings.stream_heartbeat,
         most=settings.max_streams,
     )
-    checkout = Checkout(
+    placing = Placing(
         chassis.transactions,
+        lease=0 if settings.role == "api" else settings.lease,
+        max_open=settings.max_open_orders,
+    )
+    checkout = Checkout(
         Carts(cart),
         offers,
+        placing,
         limits=settings.limits,
         patience=timedelta(seconds=settings.order_deadline),
-        max_open=settings.max_open_orders,
     )
     expire = partial(expire_orders, chassis.transactions, settings.sweep_batch)
     return Parts(

@@ -1,90 +1,87 @@
 """What is read of orders beyond one by its key: each a single statement, read as plain rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from order.direct import fetch
+
+Row = Mapping[str, Any]
 
 _COLUMNS = """order_id, shopper_id, status, reason, total, currency, lines, short, shipping, created_at,
     deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
 
-_FIND = text(f"SELECT {_COLUMNS} FROM orders WHERE order_id = :order_id")  # noqa: S608
+_FIND = f"SELECT {_COLUMNS} FROM orders WHERE order_id = $1"  # noqa: S608
 
-_PAGE = f"SELECT {_COLUMNS} FROM orders WHERE {{0}} ORDER BY order_id DESC LIMIT :limit"  # noqa: S608
-
-_CONDITIONS = {
-    "shopper_id": "shopper_id = :shopper_id",
-    "status": "status = :status",
-    "ids": "order_id = ANY(CAST(:ids AS uuid[]))",
-    "before": "order_id < :before",
+_FILTERS = {
+    "shopper_id": "shopper_id = ${}",
+    "status": "status = ${}",
+    "ids": "order_id = ANY (${}::uuid[])",
+    "before": "order_id < ${}",
 }
 
-_OWNER = text("SELECT shopper_id, status FROM orders WHERE order_id = :order_id")
+_OWNER = "SELECT shopper_id, status FROM orders WHERE order_id = $1"
 
-_STORY = text("""
+_STORY = """
     SELECT shopper_id, event_id, type, said_by, time, causation_id, traceparent, data
-    FROM orders LEFT JOIN timeline USING (order_id) WHERE order_id = :order_id ORDER BY time, event_id
-""")
+    FROM orders LEFT JOIN timeline USING (order_id) WHERE order_id = $1 ORDER BY time, event_id
+"""
 
 # `seen` lists types, comma-separated; an order meets each type once, so that names its events.
-_NEWS = text("""
-    SELECT n, orders.status, reason, event_id, type, said_by, time, causation_id, traceparent, data
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:seen AS text[]))
-        WITH ORDINALITY AS stream (order_id, status, seen, n)
-    JOIN orders USING (order_id)
-    LEFT JOIN timeline ON timeline.order_id = stream.order_id
-        AND type <> ALL (string_to_array(stream.seen, ','))
-    WHERE orders.status <> stream.status OR type IS NOT NULL
+_NEWS = """
+    SELECT n, news.* FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
+        AS stream (order_id, status, seen, n)
+    CROSS JOIN LATERAL (
+        SELECT orders.status, reason, event_id, type, said_by, time, causation_id, traceparent, data
+        FROM orders LEFT JOIN timeline
+            ON timeline.order_id = stream.order_id AND type <> ALL (string_to_array(stream.seen, ','))
+        WHERE orders.order_id = stream.order_id AND (orders.status <> stream.status OR type IS NOT NULL)
+        OFFSET 0  -- so that each stream's few rows are found by their keys, whatever the statistics say
+    ) AS news
     ORDER BY n, time, event_id
-""")
+"""
 
 _EXPIRED = text("""
     SELECT order_id FROM orders WHERE status = 'pending' AND deadline < :now
     LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-_OPEN = text("SELECT count(*) FROM orders WHERE shopper_id = :shopper_id AND status = 'pending'")
-
 
 class Orders:
-    """Reads for HTTP, outside any transaction."""
+    """Reads for HTTP, outside any transaction; rows are as `views` shows them."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
 
-    async def find(self, order_id: UUID) -> RowMapping | None:
-        """The order, as `views` shows it."""
-        rows = await self._read(_FIND, order_id=order_id)
-        return rows[0] if rows else None
+    async def find(self, order_id: UUID) -> Row | None:
+        """The order."""
+        return _first(await fetch(self._engine, _FIND, order_id))
 
-    async def owner(self, order_id: UUID) -> RowMapping | None:
+    async def owner(self, order_id: UUID) -> Row | None:
         """Whose it is, and its status."""
-        rows = await self._read(_OWNER, order_id=order_id)
-        return rows[0] if rows else None
+        return _first(await fetch(self._engine, _OWNER, order_id))
 
-    async def page(self, limit: int, **filters: Any) -> Sequence[RowMapping]:
-        """At most `limit` orders, newest first; a filter that is `None` is none."""
+    async def page(self, limit: int, **filters: Any) -> Sequence[Row]:
+        """At most `limit` orders, newest first. Filters: `shopper_id`, `status`, `ids`, `before` an id; one
+        that is `None` is none."""
         given = {name: value for name, value in filters.items() if value is not None}
-        where = " AND ".join(_CONDITIONS[name] for name in given) or "true"
-        return await self._read(text(_PAGE.format(where)), limit=limit, **given)
+        conditions = [_FILTERS[name].format(n) for n, name in enumerate(given, 2)]
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        query = f"SELECT {_COLUMNS} FROM orders {where} ORDER BY order_id DESC LIMIT $1"  # noqa: S608
+        return await fetch(self._engine, query, limit, *given.values())
 
-    async def story(self, order_id: UUID) -> Sequence[RowMapping]:
+    async def story(self, order_id: UUID) -> Sequence[Row]:
         """The order's events with its owner in every row; none when there is no such order. An order that
         has no events yet is one row with nothing in it but the owner."""
-        return await self._read(_STORY, order_id=order_id)
+        return await fetch(self._engine, _STORY, order_id)
 
-    async def news(
-        self, ids: Sequence[UUID], statuses: Sequence[str], seen: Sequence[str]
-    ) -> Sequence[RowMapping]:
+    async def news(self, ids: Sequence[UUID], statuses: Sequence[str], seen: Sequence[str]) -> Sequence[Row]:
         """What is new to each of these streams, `n` telling which (from 1), in order of time."""
-        return await self._read(_NEWS, ids=ids, statuses=statuses, seen=seen)
-
-    async def _read(self, query: Any, **values: Any) -> Sequence[RowMapping]:
-        async with self._engine.connect() as connection:
-            return (await connection.execute(query, values)).mappings().all()
+        return await fetch(self._engine, _NEWS, ids, statuses, seen)
 
 
 async def lock_expired(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
@@ -92,6 +89,5 @@ async def lock_expired(session: AsyncSession, now: datetime, limit: int) -> Sequ
     return (await session.execute(_EXPIRED, {"now": now, "limit": limit})).scalars().all()
 
 
-async def count_open(session: AsyncSession, shopper_id: UUID) -> int:
-    """How many orders of this shopper are pending."""
-    return int((await session.execute(_OPEN, {"shopper_id": shopper_id})).scalar_one())
+def _first(rows: Sequence[Row]) -> Row | None:
+    return rows[0] if rows else None

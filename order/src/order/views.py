@@ -1,6 +1,6 @@
 """Orders as HTTP shows them: the models are for the document, the answers are made straight from rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,6 @@ from uuid import UUID
 import orjson
 from fastapi import Response
 from pydantic import BaseModel
-from sqlalchemy import RowMapping
 
 from contracts import CancelReason, Line, Money, ShortLine
 from order.domain import Address, Status
@@ -83,8 +82,8 @@ class State(BaseModel):
 
 
 def dumps(value: Any) -> bytes:
-    """JSON, with moments in UTC."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    """JSON, with moments in UTC; what orjson does not know is an asyncpg UUID."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -98,7 +97,7 @@ def links(order_id: UUID) -> dict[str, str]:
     return {"self": path, "timeline": f"{path}/timeline", "events": f"{path}/events"}
 
 
-def order_view(row: RowMapping) -> dict[str, Any]:
+def order_view(row: Mapping[str, Any]) -> dict[str, Any]:
     """See `OrderView`."""
     view: dict[str, Any] = dict(row)
     for column in ("lines", "short", "shipping"):
@@ -108,12 +107,12 @@ def order_view(row: RowMapping) -> dict[str, Any]:
     return view
 
 
-def page_view(rows: Sequence[RowMapping], following: str | None) -> dict[str, Any]:
+def page_view(rows: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:
     """See `OrderPage`."""
     return {"items": [order_view(row) for row in rows], "next": following}
 
 
-def event_view(row: RowMapping) -> dict[str, Any]:
+def event_view(row: Mapping[str, Any]) -> dict[str, Any]:
     """See `TimelineEvent`."""
     return {
         "id": row["event_id"],

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from sqlalchemy import RowMapping, event
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
 from chassis.problems import Unavailable
-from order.store import Orders
+from order.store import Orders, Row
 from order.views import dumps, event_view
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ class Stream:
         self._patience = patience
         self._late: float | None = None
 
-    def hear(self, rows: Sequence[RowMapping], now: float) -> None:
+    def hear(self, rows: Sequence[Row], now: float) -> None:
         """Pass on what is new: events, then the state that they have led to."""
         told = [self._tell(row) for row in rows if row["type"] is not None]
         status = rows[0]["status"]
@@ -53,7 +53,7 @@ class Stream:
         self.ended = True
         self.chunks.put_nowait(b"")
 
-    def _tell(self, row: RowMapping) -> bytes:
+    def _tell(self, row: Row) -> bytes:
         self.seen.append(row["type"])
         data = dumps(event_view(row)).decode()
         return format_sse_event(event="timeline", id=",".join(self.seen), data_str=data)

@@ -1,0 +1,218 @@
+"""Order as its callers meet it: the real service and a real database, with neighbours that do as told."""
+
+import asyncio
+import base64
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+import uvicorn
+from cryptography.fernet import Fernet
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from chassis import outbox
+from chassis.database import Transactions, connect
+from contracts import Event
+from order.main import service
+from order.saga import participant
+from order.settings import Settings
+
+CONTACT_KEY = Fernet.generate_key().decode()
+SIGNING_KEY = ECKey.generate_key("P-256", auto_kid=True)
+
+
+def token(shopper: UUID, role: str = "shopper", email: str | None = "ada@example.com") -> str:
+    """An access token as auth issues them."""
+    claims: dict[str, Any] = {"iss": "saga-shop", "aud": "saga-shop", "sub": str(shopper), "role": role}
+    claims |= {"exp": int(time.time()) + 600, "jti": uuid4().hex} | ({"email": email} if email else {})
+    return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": SIGNING_KEY.kid}, claims, SIGNING_KEY)
+
+
+def bearer(*args: Any, **more: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(*args, **more)}"}
+
+
+@dataclass
+class Neighbours:
+    """What the neighbours answer with, and what they were asked."""
+
+    products: dict[str, dict[str, Any]] = field(default_factory=dict)
+    carts: dict[UUID, dict[str, int]] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    url: str = ""
+
+    def sell(self, sku: str, price: int, **more: Any) -> None:
+        one = {"sku": sku, "name": f"Product {sku}", "price": price, "currency": "GBP", "status": "active"}
+        self.products[sku] = {**one, "available": 5, "category": None, **more}
+
+    async def jwks(self, _: Request) -> Response:
+        return JSONResponse(KeySet([SIGNING_KEY]).as_dict(private=False))
+
+    async def cart(self, request: Request) -> Response:
+        await self._ask("cart")
+        if "cart" in self.down:
+            return Response(status_code=503)
+        payload = request.headers["authorization"].split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        lines = self.carts.get(UUID(claims["sub"]), {}).items()
+        return JSONResponse({"lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]})
+
+    async def product(self, request: Request) -> Response:
+        await self._ask("product")
+        if "product" in self.down:
+            return Response(status_code=503)
+        found = [self.products[sku] for sku in request.query_params.getlist("sku") if sku in self.products]
+        return JSONResponse({"items": found, "next": None, "corrected": {}})
+
+    async def _ask(self, name: str) -> None:
+        self.asked.append(name)
+        await asyncio.wait_for(self.held.wait(), 30)
+
+
+@dataclass
+class Running:
+    """A running service: `http` calls it, `database` is a connection beside it."""
+
+    http: httpx.AsyncClient
+    database: Any
+    engine: AsyncEngine
+
+    async def place(self, shopper: UUID, key: str | None = None, **more: Any) -> httpx.Response:
+        """Check out as an account."""
+        headers = bearer(shopper, **more.pop("caller", {})) | {"Idempotency-Key": key or uuid4().hex}
+        return await self.http.post(
+            "/v1/orders", json={"payment_method": "pm_card_visa", **more}, headers=headers
+        )
+
+    async def placed(self, shopper: UUID) -> UUID:
+        """Check out, and be accepted."""
+        answer = await self.place(shopper)
+        assert answer.status_code == 202, answer.text
+        return UUID(answer.json()["order_id"])
+
+    async def get(self, path: str, shopper: UUID, **caller: Any) -> httpx.Response:
+        return await self.http.get(path, headers=bearer(shopper, **caller))
+
+    async def cancel(self, order: UUID, shopper: UUID, **caller: Any) -> httpx.Response:
+        return await self.http.post(f"/v1/orders/{order}/cancel", headers=bearer(shopper, **caller))
+
+    async def hear(self, *events: Event) -> None:
+        """As the worker would, in whichever process that runs."""
+        transactions = Transactions(self.engine, "order", lease=0)
+        for event in events:
+            for steps in participant.steps:
+                if step := steps.find(event.type, event.version):
+                    async with transactions() as tx:
+                        tx.hear(outbox.envelope(event, event.said_by, tx.now, "cause/1", None))
+                        await step.run(event, tx)
+
+    async def said(self) -> list[tuple[str, Any]]:
+        """What lies in the outbox, first things first."""
+        rows = await self.database.fetch("SELECT type, data FROM outbox ORDER BY position")
+        return [(row["type"], json.loads(row["data"])) for row in rows]
+
+    async def count(self, table: str) -> int:
+        return int(await self.database.fetchval(f"SELECT count(*) FROM {table}"))
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def neighbours() -> AsyncIterator[Neighbours]:
+    world = Neighbours()
+    world.held.set()
+    routes = [
+        Route("/.well-known/jwks.json", world.jwks),
+        Route("/v1/cart/lines", world.cart),
+        Route("/v1/products", world.product),
+    ]
+    async with serving(Starlette(routes=routes)) as url:
+        world.url = url
+        yield world
+
+
+@pytest.fixture
+def shopper(neighbours: Neighbours) -> UUID:
+    """Somebody with two red lanterns and a mug in the cart: 699 pence."""
+    neighbours.sell("LANTERN", 250)
+    neighbours.sell("MUG", 199)
+    someone = uuid4()
+    neighbours.carts[someone] = {"LANTERN": 2, "MUG": 1}
+    return someone
+
+
+@pytest.fixture
+async def start(migrated: Callable[[str], str], neighbours: Neighbours) -> AsyncIterator[Start]:
+    """`await start(max_open_orders=2)`: the service with these settings; again for another replica."""
+    url = migrated("order")
+    async with AsyncExitStack() as running:
+
+        async def begin(**changed: Any) -> Running:
+            return await running.enter_async_context(_running(url, neighbours.url, changed))
+
+        yield begin
+
+
+@pytest.fixture
+async def order(start: Start) -> Running:
+    return await start()
+
+
+@asynccontextmanager
+async def _running(database_url: str, neighbours: str, changed: dict[str, Any]) -> AsyncIterator[Running]:
+    given: dict[str, Any] = {
+        "database_url": database_url,
+        "amqp_url": "amqp://nobody@127.0.0.1:1/",
+        "jwks_url": f"{neighbours}/.well-known/jwks.json",
+        "token_issuer": "saga-shop",
+        "token_audience": "saga-shop",
+        "role": "api",
+        "product_url": neighbours,
+        "cart_url": neighbours,
+        "contact_key": CONTACT_KEY,
+    }
+    engine = connect(database_url, pool_size=2, statement_timeout=10)
+    database = await asyncpg.connect(database_url.replace("+asyncpg", ""), timeout=10)
+    async with (
+        serving(service.app(Settings(**given | changed))) as url,
+        httpx.AsyncClient(base_url=url, timeout=20) as http,
+    ):
+        yield Running(http, database, engine)
+    await database.close()
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """The application on a free port; ends it as `serve` does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    running = asyncio.create_task(server.serve([listener]))
+    async with asyncio.timeout(10):
+        while not server.started:
+            assert not running.done(), "it did not start"
+            await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        if hasattr(app.state, "stopping"):
+            app.state.stopping.set()
+        server.should_exit = True
+        await running
