@@ -11,7 +11,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class MailServer:
-    """`mailbox` holds what was accepted. `on_recipient` and `on_data` are answers to give in turn."""
+    """`mailbox` holds what was accepted. `on_recipient` and `on_data` are answers to give in turn; while
+    `busy` everything is refused for now."""
 
     port: int = 0
     mailbox: list[Envelope] = field(default_factory=list)
@@ -19,11 +20,14 @@ class MailServer:
     on_data: list[str] = field(default_factory=list)
     sessions: int = 0
     silent: bool = False
+    busy: bool = False
     open: list[asyncio.Transport] = field(default_factory=list)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if self.busy:
+            return "451 4.3.2 busy"
         if self.on_recipient:
             return self.on_recipient.pop(0)
         envelope.rcpt_tos.append(address)

@@ -6,6 +6,7 @@ import email.policy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from notification.mime import compose, is_mailbox
 from notification.money import written
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
+
 from chassis.sealed import NotSealed, Seal
 from chassis.tx import Intent
-from cryptography.fernet import Fernet
+from notification import domain
 from notification.domain import Fate
 from notification.letters import Letters
 from notification.post import Post
-
-from notification import domain
 
 from .events import ORDER, cancelled, paid
 

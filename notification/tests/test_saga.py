@@ -4,11 +4,11 @@ from itertools import permutations
 from uuid import UUID
 
 import pytest
+
 from chassis.harness import Harness
+from contracts import OrderCancelled, OrderPaid, PaymentRefunded
 from notification.domain import Correspondence
 from notification.saga import intents, steps
-
-from contracts import OrderCancelled, OrderPaid, PaymentRefunded
 
 from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded, registered
 

@@ -5,18 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from notification.smtp import NotAccepted, Postman, Server
 
 from .mailserver import MailServer, serving
 
 LETTER = b"Subject: x\r\n\r\n.starts with a dot\r\nends\r\n"
 ADA = "ada@example.com"
-
-
-@pytest.fixture
-async def mail() -> AsyncIterator[MailServer]:
-    async with serving() as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from datetime import datetime
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 
-from chassis.tx import Intent
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from chassis.tx import Intent
 from notification import money
 from notification.mime import compose
 
@@ -16,7 +16,7 @@ _SUBJECTS = {
     "receipt": "Your receipt for order {number}",
     "cancellation": "Your order {number} is cancelled",
     "refund": "Your refund for order {number}",
-    "welcome": "Welcome",
+    "welcome": "Your account is ready",
 }
 
 

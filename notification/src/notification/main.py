@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
-
 from notification import saga
 from notification.letters import Letters
 from notification.post import Post

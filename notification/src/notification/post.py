@@ -12,9 +12,9 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
+
 from chassis.sealed import Seal
 from chassis.tx import Intent
-
 from notification.domain import Fate
 from notification.letters import Letters
 from notification.mime import is_mailbox

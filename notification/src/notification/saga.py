@@ -7,7 +7,6 @@ from chassis.intents import Intents
 from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Intent, Tx
-
 from contracts import OrderCancelled, OrderPaid, PaymentRefunded, UserRegistered
 from notification.domain import (
     Content,

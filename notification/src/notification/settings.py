@@ -3,9 +3,9 @@
 from email.utils import parseaddr
 from typing import Annotated, Literal
 
-from chassis.settings import Seconds, ServiceSettings
 from pydantic import AfterValidator, Field, SecretStr
 
+from chassis.settings import Seconds, ServiceSettings
 from notification.mime import is_mailbox
 
 

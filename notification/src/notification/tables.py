@@ -1,9 +1,9 @@
 """One row for each order or account that there is correspondence about; it holds no address."""
 
-from chassis.database import Json, chassis_tables
 from sqlalchemy import Boolean, Column, MetaData, Table, Uuid
 from sqlalchemy.orm import registry
 
+from chassis.database import Json, chassis_tables
 from notification.domain import Correspondence
 
 metadata = MetaData()

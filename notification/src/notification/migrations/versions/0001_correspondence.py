@@ -1,6 +1,7 @@
 """Correspondence: which letters were written about an order or account, and what became of them."""
 
 from alembic import op
+
 from chassis.schema import create_v1
 
 revision = "0001"

@@ -1,0 +1,14 @@
+"""A mail server for whoever asks."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from .mailserver import MailServer, serving
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[MailServer]:
+    """A mail server with an empty mailbox."""
+    async with serving() as server:
+        yield server

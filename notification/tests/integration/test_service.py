@@ -1,0 +1,167 @@
+"""The whole service between a real broker, a real database and a real mail server."""
+
+import asyncio
+import email
+import email.policy
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aio_pika
+import asyncpg
+import pytest
+from cryptography.fernet import Fernet
+
+from chassis.outbox import envelope
+from chassis.sealed import Seal
+from chassis.topology import EVENTS_EXCHANGE, definitions
+from contracts import Event
+from notification.main import service
+from notification.settings import Settings
+from shop.testing.broker import Broker
+
+from ..events import ORDER, cancelled, paid, refunded, registered
+from ..mailserver import MailServer
+
+KEY = Fernet.generate_key().decode()
+ADDRESS = "ada@example.com"
+
+
+@dataclass
+class Notification:
+    """The running service: events go in at `exchange`, `database` is a connection beside it."""
+
+    exchange: Any
+    database: Any
+
+    async def hear(self, *events: Event) -> None:
+        for one in events:
+            said = envelope(one, one.said_by, datetime.now(UTC), None, None)
+            await self.exchange.publish(said.to_message(), routing_key=one.type)
+
+    async def fates(self) -> dict[str, str]:
+        rows = await self.database.fetch("SELECT letters FROM correspondence")
+        return {reason: fate for row in rows for reason, fate in json.loads(row["letters"]).items()}
+
+    async def until_fates(self, **expected: str) -> None:
+        await eventually(lambda: self._fates_are(expected))
+        assert await self.database.fetchval("SELECT count(*) FROM intent") == 0
+
+    async def _fates_are(self, expected: dict[str, str]) -> bool:
+        return await self.fates() == expected
+
+
+async def eventually(done: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(20):
+        while not await done():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def notification(
+    migrated: Callable[[str], str], rabbitmq: Broker, mail: MailServer
+) -> AsyncIterator[Notification]:
+    url = migrated("notification")
+    await rabbitmq.import_topology(definitions([service.participant]))
+    given: dict[str, Any] = {
+        "database_url": url,
+        "amqp_url": rabbitmq.url_of("notification"),
+        "jwks_url": "http://127.0.0.1:1/",
+        "token_issuer": "saga-shop",
+        "token_audience": "saga-shop",
+        "role": "worker",
+        "contact_key": KEY,
+        "mail_from": "Saga Shop <shop@example.com>",
+        "smtp_host": "127.0.0.1",
+        "smtp_port": mail.port,
+        "outbox_poll": 0.1,
+        "intent_longest_delay": 0.2,
+    }
+    app = service.app(Settings(**given))
+    database = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=10)
+    async with app.router.lifespan_context(app), await aio_pika.connect(rabbitmq.url) as connection:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange(EVENTS_EXCHANGE)
+        yield Notification(exchange, database)
+    await database.close()
+
+
+def sealed() -> str:
+    return Seal([KEY]).seal(ADDRESS)
+
+
+def reasons(mail: MailServer) -> list[str]:
+    return sorted(str(_message(content)["X-Reason"]) for content in _contents(mail))
+
+
+def _contents(mail: MailServer) -> list[bytes]:
+    return [envelope.content for envelope in mail.mailbox if isinstance(envelope.content, bytes)]
+
+
+def _message(content: bytes) -> Any:
+    return email.message_from_bytes(content, policy=email.policy.default)
+
+
+async def test_each_event_brings_its_letter_and_each_letter_comes_once(
+    notification: Notification, mail: MailServer
+) -> None:
+    contact = sealed()
+    events = [paid(contact=contact), registered(contact=contact)]
+    await notification.hear(*events, *events)
+    await notification.until_fates(receipt="sent", welcome="sent")
+    events = [cancelled(contact=contact, was_paid=True), refunded(contact=contact)]
+    await notification.hear(*events, *events)
+    await notification.until_fates(receipt="sent", welcome="sent", cancellation="sent", refund="sent")
+
+    assert reasons(mail) == ["cancellation", "receipt", "refund", "welcome"]
+    assert {tuple(envelope.rcpt_tos) for envelope in mail.mailbox} == {(ADDRESS,)}
+
+
+async def test_a_receipt_that_waits_for_the_mail_server_is_stopped_by_the_cancellation(
+    notification: Notification, mail: MailServer
+) -> None:
+    mail.busy = True
+    await notification.hear(paid(contact=sealed()))
+    await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
+    await notification.hear(cancelled(contact=sealed()))
+    await eventually(lambda: notification.database.fetchval("SELECT 1 FROM correspondence WHERE cancelled"))
+    mail.busy = False
+
+    await notification.until_fates(receipt="stopped", cancellation="sent")
+
+    assert reasons(mail) == ["cancellation"]
+
+
+async def test_the_address_is_nowhere_in_the_clear_while_a_letter_waits(
+    notification: Notification, mail: MailServer
+) -> None:
+    mail.busy = True
+    await notification.hear(paid(contact=sealed()))
+    await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
+    for table in ("intent", "correspondence", "inbox"):
+        for row in await notification.database.fetch(f"SELECT * FROM {table}"):
+            assert ADDRESS not in str(dict(row))
+    mail.busy = False
+    await notification.until_fates(receipt="sent")
+
+
+async def test_a_letter_that_is_refused_for_good_is_noted_and_over(
+    notification: Notification, mail: MailServer
+) -> None:
+    mail.on_recipient = ["550 5.1.1 no such user"]
+    await notification.hear(paid(contact=sealed()))
+    await notification.until_fates(receipt="rejected")
+    assert mail.mailbox == []
+
+
+async def test_a_letter_that_was_tried_twice_keeps_its_message_id(
+    notification: Notification, mail: MailServer
+) -> None:
+    mail.on_data = ["451 4.3.0 disk full"]
+    await notification.hear(paid(contact=sealed()))
+    await notification.until_fates(receipt="sent")
+    assert [_message(content)["Message-ID"] for content in _contents(mail)] == [
+        f"<receipt.{ORDER}@example.com>"
+    ]
