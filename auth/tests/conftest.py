@@ -13,10 +13,11 @@ import asyncpg
 import httpx
 import pytest
 import uvicorn
-from auth.main import service
-from auth.settings import Settings
 from cryptography.fernet import Fernet
 from joserfc.jwk import ECKey
+
+from auth.main import service
+from auth.settings import Settings
 
 CONTACT_KEY = Fernet.generate_key().decode()
 

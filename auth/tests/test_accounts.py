@@ -1,6 +1,7 @@
 """Registering, and who one is afterwards."""
 
 from argon2 import PasswordHasher
+
 from auth.passwords import Passwords
 from chassis.sealed import Seal
 

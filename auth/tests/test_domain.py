@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+
 from auth.domain import Session, WeakPassword, address, address_tried, check_password, passphrase
 from auth.origin import Origin
 from auth.refresh import RefreshToken

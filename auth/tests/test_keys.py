@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from auth.keys import BadSigningKeys, SigningKeys
 from joserfc.jwk import ECKey
+
+from auth.keys import BadSigningKeys, SigningKeys
 
 from .conftest import Auth
 

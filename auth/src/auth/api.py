@@ -5,9 +5,6 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import orjson
-from chassis.identity import Principal, require
-from chassis.problems import RESPONSES, Body, NotFound
-from chassis.service import part
 from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
@@ -16,6 +13,9 @@ from auth.keys import PUBLISHED_SECONDS, SigningKeys
 from auth.registration import Registration
 from auth.store import Accounts
 from auth.token_api import NOT_STORED, TokensPart
+from chassis.identity import Principal, require
+from chassis.problems import RESPONSES, Body, NotFound
+from chassis.service import part
 
 router = APIRouter(tags=["accounts"])
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
-from chassis.database import SqlTx, Transactions
 
 from auth.domain import Account, Session, address_tried, passphrase
 from auth.oauth import InvalidGrant, TooManyAttempts
@@ -14,6 +13,7 @@ from auth.passwords import Passwords
 from auth.refresh import RefreshToken
 from auth.store import Accounts, claim_guest
 from auth.throttle import Throttle
+from chassis.database import SqlTx, Transactions
 from contracts import GuestMerged
 
 log = structlog.get_logger()

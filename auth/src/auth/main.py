@@ -3,9 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from chassis.periodic import Periodic
-from chassis.sealed import Seal
-from chassis.service import Chassis, Parts, Service
 from fastapi import APIRouter
 
 from auth import api, saga, store, token_api
@@ -16,6 +13,9 @@ from auth.registration import Registration
 from auth.settings import Settings
 from auth.throttle import Throttle
 from auth.tokens import AccessTokens
+from chassis.periodic import Periodic
+from chassis.sealed import Seal
+from chassis.service import Chassis, Parts, Service
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:

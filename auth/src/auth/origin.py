@@ -4,8 +4,9 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from chassis.service import part
 from fastapi import Depends, Request
+
+from chassis.service import part
 
 _IPV6_CUSTOMER = 64
 _IPV4_SHOWN = 24

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+
 from chassis.problems import Unavailable
 
 T = TypeVar("T")

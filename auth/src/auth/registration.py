@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import structlog
-from chassis.database import Transactions
-from chassis.problems import Conflict, Unprocessable
-from chassis.sealed import Seal
 from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError
 
 from auth.domain import Account, Role, WeakPassword, address, check_password, passphrase
 from auth.passwords import Passwords
 from auth.store import Accounts
+from chassis.database import Transactions
+from chassis.problems import Conflict, Unprocessable
+from chassis.sealed import Seal
 from contracts import UserRegistered
 
 log = structlog.get_logger()

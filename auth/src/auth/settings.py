@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from chassis.settings import Seconds, ServiceSettings
 from pydantic import AfterValidator, EmailStr, Field, SecretStr
 
 from auth.keys import SigningKeys
+from chassis.settings import Seconds, ServiceSettings
 
 
 def _readable(path: Path) -> Path:

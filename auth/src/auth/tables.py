@@ -1,11 +1,11 @@
 """Auth's tables and how accounts and sessions lie in them."""
 
-from chassis.database import chassis_tables
 from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
 from auth.domain import Account, Session
+from chassis.database import chassis_tables
 
 metadata = MetaData()
 chassis_tables(metadata)

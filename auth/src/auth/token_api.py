@@ -4,9 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from chassis.identity import TokenVerifier
-from chassis.problems import RESPONSES, Unauthenticated, Unavailable
-from chassis.service import part
 from fastapi import APIRouter, Depends, Form, Request, Response
 from pydantic import BaseModel, Field
 
@@ -16,6 +13,9 @@ from auth.oauth import OAuthRoute, UnsupportedGrant
 from auth.origin import FromWhere
 from auth.refresh import RefreshToken
 from auth.tokens import AccessTokens
+from chassis.identity import TokenVerifier
+from chassis.problems import RESPONSES, Unauthenticated, Unavailable
+from chassis.service import part
 
 router = APIRouter(tags=["tokens"], route_class=OAuthRoute)
 

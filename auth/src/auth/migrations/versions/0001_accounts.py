@@ -1,6 +1,7 @@
 """Accounts, their sessions, guests that were merged, attempts to log in."""
 
 from alembic import op
+
 from chassis.schema import create_v1
 
 revision = "0001"
