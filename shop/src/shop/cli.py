@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Run the shop on this machine, replay checkouts, look into sagas.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(stack.app)

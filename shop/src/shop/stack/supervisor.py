@@ -17,6 +17,7 @@ from supervisor.xmlrpc import Faults
 
 from shop.errors import ShopError
 from shop.stack.ended import still_running
+from shop.stack.layout import project_root
 from shop.stack.program import Program
 from shop.stack.stack import Stack
 
@@ -132,8 +133,8 @@ class _Transport(Transport):
 def _clean_environment(stack: Stack) -> dict[str, str]:
     """Nothing of the operator's shell reaches a program by accident, a real provider's key least of all."""
     kept = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
-    cache = os.environ.get("PYTHONPYCACHEPREFIX")
-    return kept | {MARK: str(stack.folder)} | ({"PYTHONPYCACHEPREFIX": cache} if cache else {})
+    cache = os.environ.get("PYTHONPYCACHEPREFIX") or str(project_root() / ".local" / "cache" / "pycache")
+    return kept | {MARK: str(stack.folder), "PYTHONPYCACHEPREFIX": cache}
 
 
 class _unless(suppress):  # noqa: N801

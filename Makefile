@@ -1,0 +1,51 @@
+# `make` lists the verbs. Everything they write goes under .local.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status demo test check bench clean
+
+LOCAL := $(CURDIR)/.local
+BIN := .local/venv/bin
+JOBS ?= 2
+
+export UV_PROJECT_ENVIRONMENT := $(LOCAL)/venv
+export UV_CACHE_DIR := $(LOCAL)/cache/uv
+export UV_PYTHON_INSTALL_DIR := $(LOCAL)/python
+export PYTHONPYCACHEPREFIX := $(LOCAL)/cache/pycache
+unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV UV_NO_SYNC
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup: ## install what is missing: Python packages under .local, RabbitMQ from the system's packages
+	@deploy/local/setup
+
+up: setup ## start the shop on this machine
+	@$(BIN)/shop up
+
+down: ## stop it
+	@[ ! -x $(BIN)/shop ] || $(BIN)/shop down
+
+status: ## how each program is doing
+	@$(BIN)/shop status
+
+demo: up ## start the shop and watch checkouts end, paid and cancelled
+	@$(BIN)/shop demo
+
+test: setup ## all tests, with real servers of their own (ARGS="-k cart" for some)
+	@$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+check: setup ## style, types, architecture, the lock and the generated documents
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy */src
+	@$(BIN)/lint-imports
+	@.local/bin/uv lock --check
+	@$(BIN)/shop generate --check
+
+bench: setup ## checkouts per second, and what one costs
+	@$(BIN)/shop bench
+
+clean: down ## stop the shop and forget everything under .local
+	@rm -rf .local
