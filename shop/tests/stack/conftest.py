@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from shop.stack import Stack, ports
 from shop.stack.down import down, purge
 from shop.stack.probe import http_answers

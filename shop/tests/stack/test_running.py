@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+
 from shop.errors import ShopError
 from shop.stack import Stack
 from shop.stack.ended import still_running

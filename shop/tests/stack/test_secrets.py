@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from joserfc import jwt
 from joserfc.jwk import ECKey
+
 from shop.stack.secrets import SIGNING_KEYS, Secrets
 
 

@@ -10,14 +10,15 @@ import asyncpg
 import psutil
 import pytest
 from aio_pika.exceptions import ProbableAuthenticationError
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import create_async_engine
+
 from shop.errors import ShopError
 from shop.stack import Stack, ports, postgres, rabbitmq
 from shop.stack.down import down, purge
 from shop.stack.programs import choose, programs
 from shop.stack.up import Started, up
-from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 
 def _up(stack: Stack, *names: str) -> list[Started]:

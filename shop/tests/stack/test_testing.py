@@ -3,9 +3,10 @@
 import aio_pika
 import pytest
 from aiormq.exceptions import ChannelAccessRefused
-from shop.testing.broker import Broker
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from shop.testing.broker import Broker
 
 _TOPOLOGY = {
     "users": [{"name": "order", "password_hash": "", "tags": []}],

@@ -2,12 +2,11 @@
 
 import json
 
-from standins.gateway.render import render
-
 from shop.errors import ShopError
 from shop.stack.layout import project_root
 from shop.stack.secrets import SIGNING_KEYS
 from shop.stack.stack import Stack
+from standins.gateway.render import render
 
 RATE_FACTOR = "RATE_FACTOR"  # a setting of `gateway`: multiplies every rate limit, for load from one address
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import asyncpg
-from chassis.migrate import migrate
 
+from chassis.migrate import migrate
 from shop.stack import OPERATOR, Stack
 from shop.testing.session import run
 
