@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 from payment import answers
+from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payment.domain import Call, Impossible, Next, Payment
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 from contracts import Event, OrderCreated
+from payment.domain import Call, Impossible, Next, Payment
+from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

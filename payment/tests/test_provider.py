@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import pytest
 import stripe
+
 from chassis.circuit import CircuitOpen
 from chassis.tx import Intent
+from contracts import OrderCreated
+from payment import calls
 from payment.domain import Call, Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, Voided
 from payment.provider import Provider, Unknown
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
-
-from contracts import OrderCreated
-from payment import calls
 
 KEY = "sk_test_payment"
 NOW = datetime.now(UTC)

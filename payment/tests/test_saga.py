@@ -1,12 +1,12 @@
 """Payment's steps: what they intend, and what is said once the provider has answered."""
 
 import pytest
+
 from chassis.harness import Harness
+from contracts import OrderCancelled, OrderCreated, StockReserved
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
-
-from contracts import OrderCancelled, OrderCreated, StockReserved
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from chassis.database import Transactions, connect
-from payment.domain import Payment
-from payment.sweeps import refund_again
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from chassis.database import Transactions, connect
 from contracts import OrderCreated
 from payment import store
+from payment.domain import Payment
+from payment.sweeps import refund_again
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 

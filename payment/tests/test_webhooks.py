@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 import stripe
+
 from payment.main import service
 from payment.settings import Settings
 

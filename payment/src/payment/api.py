@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Request, Response
+
 from chassis.database import Transactions
 from chassis.intents import ask_sooner
 from chassis.problems import RESPONSES, Problem
 from chassis.service import part
-from fastapi import APIRouter, Depends, Request, Response
-
 from payment import store, webhooks
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])

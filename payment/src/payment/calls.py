@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.tx import Intent
-
 from payment.domain import Call, Payment
 
 # Stripe forgets a key after 24 hours; a call that began just before still has to end in time.

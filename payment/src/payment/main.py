@@ -1,7 +1,6 @@
 """Payment: holds, takes and gives back an order's money, and says what became of it."""
 
 from chassis.service import Chassis, Parts, Service
-
 from payment import api, saga, sweeps
 from payment.provider import Provider
 from payment.settings import Settings

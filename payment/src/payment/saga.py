@@ -3,11 +3,11 @@
 from uuid import UUID
 
 import structlog
+
 from chassis.intents import Intents
 from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Intent, Tx
-
 from contracts import (
     OrderCancelled,
     OrderCreated,

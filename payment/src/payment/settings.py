@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from chassis.settings import Seconds, ServiceSettings
 from pydantic import Field, SecretStr
+
+from chassis.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):

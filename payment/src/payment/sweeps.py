@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import structlog
+
 from chassis.database import Transactions
 from chassis.periodic import Periodic
-
 from payment import calls, store
 from payment.domain import Payment
 from payment.settings import Settings

@@ -1,10 +1,10 @@
 """Payment's tables, and its aggregate mapped onto them."""
 
-from chassis.database import Json, chassis_tables
 from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
+from chassis.database import Json, chassis_tables
 from contracts import OrderCreated
 from payment.domain import Payment
 

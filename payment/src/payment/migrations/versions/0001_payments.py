@@ -1,6 +1,7 @@
 """Payments, and the webhooks that were acted upon."""
 
 from alembic import op
+
 from chassis.schema import create_v1
 
 revision = "0001"

@@ -1,0 +1,252 @@
+"""The whole service between a real broker, a real database and the sandbox, whose ledger is the witness."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import aio_pika
+import pytest
+import uvicorn
+
+from chassis.outbox import envelope
+from chassis.topology import EVENTS_EXCHANGE, definitions
+from contracts import Event, OrderCancelled, OrderCreated, StockReserved
+from payment.main import service
+from payment.saga import participant
+from payment.settings import Settings
+from standins.sandbox.embedded import Embedded, embedded
+from standins.sandbox.settings import Settings as SandboxSettings
+
+KEY, SECRET = "sk_test_payment", "whsec_payment"
+
+
+@dataclass
+class Shop:
+    """Payment's surroundings: what its neighbours tell it, and what they hear from it."""
+
+    exchange: aio_pika.abc.AbstractExchange
+    onlooker: aio_pika.abc.AbstractQueue
+    sandbox: Embedded
+    environment: dict[str, str]
+    port: int
+
+    async def tell(self, *events: Event) -> None:
+        for event in events:
+            message = envelope(event, "neighbour", datetime.now(UTC), None, None).to_message()
+            await self.exchange.publish(message, event.type)
+
+    async def hears(self, last: str) -> list[str]:
+        """The types of what payment said, up to and with `last`."""
+        heard: list[str] = []
+        async with asyncio.timeout(30):
+            while last not in heard:
+                if (message := await self.onlooker.get(fail=False)) is None:
+                    await asyncio.sleep(0.02)
+                    continue
+                await message.ack()
+                heard.append(str(message.type))
+        return heard
+
+    async def entry(self, order_id: UUID) -> dict[str, Any]:
+        """The one payment of that order in the provider's books."""
+        ledger = await self.sandbox.ledger(str(order_id))
+        assert ledger["balanced"]
+        (payment,) = ledger["payments"]
+        return dict(payment)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Payment, in this process."""
+        settings = Settings(**{name.lower(): value for name, value in self.environment.items()})
+        config = uvicorn.Config(service.app(settings), port=self.port, log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        async with asyncio.timeout(20):
+            while not server.started:
+                assert not serving.done(), "payment did not start"
+                await asyncio.sleep(0.01)
+        yield
+        server.should_exit = True
+        await serving
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Payment as a process of its own, which may be killed."""
+        serve = Path(sys.executable).with_name("serve")
+        process = await asyncio.create_subprocess_exec(
+            serve, "payment.main", env=os.environ | self.environment
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+@pytest.fixture
+async def shop(migrated: Callable[[str], str], rabbitmq: Any, tmp_path: Path) -> AsyncIterator[Shop]:
+    await rabbitmq.import_topology(definitions([participant]))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    sandbox_settings = SandboxSettings(
+        api_key=KEY,
+        journal=tmp_path / "journal",
+        port=0,
+        hang=30,
+        webhook_url=f"http://127.0.0.1:{port}/v1/webhooks/stripe",
+        webhook_secret=SECRET,
+    )
+    connection = await aio_pika.connect(rabbitmq.url)
+    async with embedded(sandbox_settings) as sandbox, connection:
+        channel = await connection.channel()
+        onlooker = await channel.declare_queue("onlooker", auto_delete=True)
+        for key in participant.keys_said():
+            await onlooker.bind(EVENTS_EXCHANGE, key)
+        environment = {
+            "PORT": str(port),
+            "DATABASE_URL": migrated("payment"),
+            "AMQP_URL": rabbitmq.url_of("payment"),
+            "JWKS_URL": "http://127.0.0.1:1/",
+            "TOKEN_ISSUER": "tests",
+            "TOKEN_AUDIENCE": "tests",
+            "STRIPE_API_KEY": KEY,
+            "STRIPE_API_BASE": sandbox.url,
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "STRIPE_TIMEOUT": "1",
+            "LEASE": "4",
+            "OUTBOX_POLL": "0.1",
+        }
+        exchange = await channel.get_exchange(EVENTS_EXCHANGE)
+        yield Shop(exchange, onlooker, sandbox, environment, port)
+
+
+@pytest.fixture
+def order(created: OrderCreated) -> Callable[..., OrderCreated]:
+    def place(card: str = "pm_card_visa") -> OrderCreated:
+        return created.model_copy(update={"order_id": uuid4(), "payment_method": card})
+
+    return place
+
+
+def reserved(order: OrderCreated) -> StockReserved:
+    return StockReserved(order_id=order.order_id)
+
+
+def cancelled(order: OrderCreated) -> OrderCancelled:
+    snapshot = order.model_dump(exclude={"payment_method", "deadline"})
+    return OrderCancelled(**snapshot, reason="shopper", was_paid=False)
+
+
+FOUL = ["captureThenTimeout", "captureThenServerError", "authorizeThenServerError", "authorizeThenTimeout"]
+
+
+@pytest.mark.parametrize("card", ["pm_card_visa", *(f"pm_card_sandbox_{fault}" for fault in FOUL)])
+async def test_an_order_is_paid_once_in_fair_weather_and_foul(
+    shop: Shop, order: Callable[..., OrderCreated], card: str
+) -> None:
+    placed = order(card)
+    async with shop.open():
+        await shop.tell(placed, reserved(placed))
+
+        assert await shop.hears("order.paid") == ["payment.authorized", "order.paid"]
+    assert (await shop.entry(placed.order_id))["captured"] == 2000
+
+
+async def test_a_declined_card_is_told(shop: Shop, order: Callable[..., OrderCreated]) -> None:
+    placed = order("pm_card_visa_chargeDeclinedInsufficientFunds")
+    async with shop.open():
+        await shop.tell(reserved(placed), placed)
+
+        assert await shop.hears("payment.declined") == ["payment.declined"]
+    assert (await shop.entry(placed.order_id))["captured"] == 0
+
+
+async def test_repeats_of_everything_change_nothing(shop: Shop, order: Callable[..., OrderCreated]) -> None:
+    await shop.sandbox.control("POST", "webhooks", {"copies": 3, "reorder": 4})
+    orders = [order() for _ in range(10)]
+    heard: Counter[str] = Counter()
+    async with shop.open():
+        for placed in orders:
+            await shop.tell(*(reserved(placed), placed) * 3)
+        while heard["order.paid"] < len(orders):
+            heard.update(await shop.hears("order.paid"))
+
+    assert heard == Counter({"payment.authorized": 10, "order.paid": 10})
+    for placed in orders:
+        entry = await shop.entry(placed.order_id)
+        assert (entry["captured"], entry["charges"]) == (2000, 1)
+
+
+@pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_sandbox_refundThenTimeout"])
+async def test_a_paid_order_that_is_cancelled_is_refunded_once(
+    shop: Shop, order: Callable[..., OrderCreated], card: str
+) -> None:
+    placed = order(card)
+    async with shop.open():
+        await shop.tell(placed, reserved(placed))
+        await shop.hears("order.paid")
+        await shop.tell(cancelled(placed))
+
+        assert await shop.hears("payment.refunded") == ["payment.refunded"]
+    entry = await shop.entry(placed.order_id)
+    assert (entry["captured"], entry["refunded"], entry["refunds"]) == (2000, 2000, 1)
+
+
+async def test_an_order_cancelled_while_its_capture_is_in_doubt_is_not_called_paid(
+    shop: Shop, order: Callable[..., OrderCreated]
+) -> None:
+    placed = order("pm_card_sandbox_captureThenTimeout")
+    async with shop.open():
+        await shop.tell(placed, reserved(placed))
+        await shop.hears("payment.authorized")
+        async with asyncio.timeout(10):
+            while not (await shop.entry(placed.order_id))["captured"]:
+                await asyncio.sleep(0.02)
+        await shop.tell(cancelled(placed))
+
+        assert await shop.hears("payment.refunded") == ["payment.refunded"]
+    entry = await shop.entry(placed.order_id)
+    assert (entry["captured"], entry["refunded"]) == (2000, 2000)
+
+
+async def test_a_cancelled_order_is_never_charged(shop: Shop, order: Callable[..., OrderCreated]) -> None:
+    refused, held = order(), order()
+    async with shop.open():
+        await shop.tell(cancelled(refused), held, refused, reserved(refused))
+        await shop.hears("payment.authorized")
+        await shop.tell(cancelled(held), reserved(held))
+
+        assert await shop.hears("payment.voided") == ["payment.voided"]
+    assert (await shop.sandbox.ledger(str(refused.order_id)))["payments"] == []
+    entry = await shop.entry(held.order_id)
+    assert (entry["status"], entry["captured"]) == ("canceled", 0)
+
+
+async def test_a_crash_while_money_is_being_taken_takes_it_once(
+    shop: Shop, order: Callable[..., OrderCreated]
+) -> None:
+    placed = order("pm_card_sandbox_captureThenTimeout")
+    async with shop.process() as process:
+        await shop.tell(placed, reserved(placed))
+        async with asyncio.timeout(30):
+            while (
+                "authorized" not in str(await shop.sandbox.ledger(str(placed.order_id)))
+                or not (await shop.entry(placed.order_id))["captured"]
+            ):
+                await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    async with shop.process():
+        assert "order.paid" in await shop.hears("order.paid")
+    entry = await shop.entry(placed.order_id)
+    assert (entry["captured"], entry["charges"]) == (2000, 1)
