@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from standins.mailbox.embedded import Embedded, embedded
 from standins.mailbox.settings import Settings
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiosmtplib
 import pytest
+
 from standins.mailbox.embedded import Embedded, embedded
 from standins.mailbox.settings import Settings
 

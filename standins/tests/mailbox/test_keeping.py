@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+
 from standins.mailbox.embedded import Embedded, embedded
 from standins.mailbox.settings import Settings
 from standins.mailbox.store import PER_FILE, Store

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import stripe
+
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 

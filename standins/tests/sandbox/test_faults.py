@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import stripe
+
 from standins.sandbox.embedded import Embedded
 
 CAPTURE: Any = {"idempotency_key": "capture:order-1"}

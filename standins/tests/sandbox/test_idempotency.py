@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import stripe
+
 from standins.sandbox.embedded import Embedded
 
 DAY = 24 * 3600

@@ -5,6 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 import stripe
+
 from standins.sandbox.embedded import Embedded
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 import stripe
+
 from standins.sandbox.embedded import embedded
 from standins.sandbox.settings import Settings
 

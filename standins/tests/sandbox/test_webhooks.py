@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stripe
 from aiohttp import web
+
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
