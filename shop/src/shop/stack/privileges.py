@@ -8,28 +8,25 @@ import subprocess
 from pathlib import Path
 
 from shop.errors import ShopError
+from shop.stack.passage import let_pass
 
 SYSTEM_USER = "pgserver"
 
 
 def as_server_user(*needed: Path) -> list[str]:
-    """What to put in front of a server's command so that it may run here and reach the paths it needs.
+    """What to put in front of a server's command so that it may run here, able to reach the paths it needs.
 
-    Raises ShopError when we are root and `setpriv` is missing.
+    Raises ShopError when we are root and `setpriv` is missing, or a folder above cannot be opened to it.
     """
     if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
-        raise ShopError(
-            "PostgreSQL does not run as root: install util-linux (setpriv), or run as another user"
-        )
+        raise ShopError("PostgreSQL does not run as root: install setpriv (util-linux) or be another user")
     user = _user()
-    prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"]
-    if not all(_reachable_by_others(path) for path in needed):
-        # A clone below a private folder (/root, mktemp): rather than open that folder to everybody,
-        # let this one process pass.
-        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [*prefix, "--"]
+    for folder in {folder for path in needed for folder in path.resolve().parents}:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            _open(folder, user)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", "--"]
 
 
 def give_to_server_user(path: Path) -> None:
@@ -47,5 +44,13 @@ def _user() -> pwd.struct_passwd:
         return pwd.getpwnam(SYSTEM_USER)
 
 
-def _reachable_by_others(path: Path) -> bool:
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
+def _open(folder: Path, user: pwd.struct_passwd) -> None:
+    if folder.stat().st_uid == user.pw_uid:
+        return
+    try:
+        let_pass(folder, user.pw_uid)
+    except OSError as error:
+        raise ShopError(
+            f"PostgreSQL, as user {SYSTEM_USER}, cannot pass {folder} ({error.strerror}): "
+            "clone the project elsewhere or do not work as root"
+        ) from error
