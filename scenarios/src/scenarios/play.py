@@ -121,8 +121,8 @@ class Play:
     async def _ledger(self) -> dict[str, int]:
         url = f"{self.shop.sandbox_url}/_sandbox/ledger"
         found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
-        intents = found["payment_intents"]
-        return {name: sum(i[name] for i in intents) for name in ("captured", "refunded")}
+        payments = found["payments"]
+        return {name: sum(i[name] for i in payments) for name in ("captured", "refunded")}
 
     async def _mails(self) -> tuple[str, ...]:
         url = f"{self.shop.mailbox_url}/api/v1/messages"

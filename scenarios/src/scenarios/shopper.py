@@ -61,9 +61,8 @@ class Shopper:
         return must(await self.http.get(f"/v1/orders/{order_id}", headers=self.headers), 200)
 
     async def orders(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = must(await self.http.get("/v1/orders", headers=self.headers), 200)[
-            "orders"
-        ]
+        answer = must(await self.http.get("/v1/orders", headers=self.headers), 200)
+        found: list[dict[str, Any]] = answer["items"]
         return found
 
     async def timeline(self, order_id: str) -> list[dict[str, Any]]:

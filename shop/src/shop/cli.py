@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shop.commands import saga, scenario, stack
+from shop.commands import ledger, saga, scenario, stack
 from shop.commands.demo import demo
 from shop.commands.generate import generate
 from shop.errors import ShopError
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(stack.app)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(saga.app, name="saga")
+app.add_typer(ledger.app, name="ledger")
 app.command()(demo)
 app.command()(generate)
 

@@ -1,0 +1,229 @@
+"""Each promise of the design as named checks: pure functions from evidence to what is amiss."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from inspect import getdoc
+
+from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
+
+Finding = str
+Look = Callable[[Evidence], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: which promise it belongs to, what it says, and the function that looks."""
+
+    promise: int
+    look: Look
+
+    @property
+    def name(self) -> str:
+        return self.look.__name__.replace("_", "-")
+
+    @property
+    def says(self) -> str:
+        return getdoc(self.look) or ""
+
+
+CHECKS: list[Check] = []
+
+
+def check(promise: int) -> Callable[[Look], Look]:
+    def register(look: Look) -> Look:
+        CHECKS.append(Check(promise, look))
+        return look
+
+    return register
+
+
+@check(1)
+def every_order_has_ended(seen: Evidence) -> Iterator[Finding]:
+    """Every accepted checkout is paid or cancelled, or still within its deadline."""
+    for order in seen.orders:
+        if order.status == "pending" and order.deadline < seen.now:
+            yield f"order {order.order_id} is pending past its deadline {order.deadline:%Y-%m-%d %H:%M:%S}"
+
+
+@check(1)
+def every_ended_order_was_said_to_end(seen: Evidence) -> Iterator[Finding]:
+    """The timeline of a paid order has `order.paid`, that of a cancelled one `order.cancelled`."""
+    for order in seen.orders:
+        for event in {"order.created"} | ({f"order.{order.status}"} - {"order.pending"}):
+            if event not in order.told:
+                yield f"order {order.order_id} is {order.status}, its timeline has no {event}"
+
+
+@check(2)
+def nobody_is_charged_twice(seen: Evidence) -> Iterator[Finding]:
+    """The provider has at most one payment for an order, and never took more than it held."""
+    counted = Counter(charge.order_id for charge in seen.charges if charge.captured or charge.authorized)
+    for order_id, count in counted.items():
+        if count > 1:
+            yield f"order {order_id} has {count} payments at the provider"
+    for charge in seen.charges:
+        if charge.captured > charge.authorized:
+            yield f"payment {charge.payment_id} held {charge.authorized} and took {charge.captured}"
+
+
+@check(2)
+def a_paid_order_is_charged_its_total(seen: Evidence) -> Iterator[Finding]:
+    """For every paid order the provider took exactly its total and gave nothing back."""
+    charges = _by_order(seen)
+    for order in _orders(seen, "paid"):
+        kept = [(c.captured - c.refunded, c.currency) for c in charges[order.order_id] if c.captured]
+        if kept != [(order.total, order.currency)]:
+            yield f"order {order.order_id} is paid: {order.total} {order.currency}, charged {kept}"
+
+
+@check(2)
+def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
+    """For every cancelled order nothing is held at the provider, and all that was taken went back."""
+    charges = _by_order(seen)
+    for order in _orders(seen, "cancelled"):
+        for charge in charges[order.order_id]:
+            if charge.status == "requires_capture":
+                yield f"order {order.order_id} is cancelled, payment {charge.payment_id} still holds money"
+            if charge.captured != charge.refunded:
+                yield (
+                    f"order {order.order_id} is cancelled, "
+                    f"{charge.captured - charge.refunded} of payment {charge.payment_id} was kept"
+                )
+
+
+@check(2)
+def every_charge_has_its_order(seen: Evidence) -> Iterator[Finding]:
+    """Every payment at the provider belongs to an order, and the provider's books balance."""
+    known = {order.order_id for order in seen.orders}
+    for charge in seen.charges:
+        if charge.order_id not in known:
+            yield f"payment {charge.payment_id} is for order {charge.order_id}, which nobody knows"
+    if not seen.books_balance:
+        yield "the provider's books do not balance"
+
+
+@check(2)
+def payment_knows_what_order_knows(seen: Evidence) -> Iterator[Finding]:
+    """Payment has captured what order calls paid, and given back or never taken what it calls cancelled."""
+    for order in seen.orders:
+        state = seen.payments.get(order.order_id, "nothing")
+        if order.status == "paid" and state != "captured":
+            yield f"order {order.order_id} is paid, payment has it {state}"
+        if order.status == "cancelled" and state not in _GIVEN_BACK:
+            yield f"order {order.order_id} is cancelled, payment has it {state}"
+
+
+_GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
+
+
+@check(2)
+def every_letter_is_sent_once(seen: Evidence) -> Iterator[Finding]:
+    """No order has two receipts, cancellations or refund mails."""
+    counted = Counter((mail.order_id, mail.reason) for mail in seen.mails if mail.order_id)
+    for (order_id, reason), count in counted.items():
+        if count > 1:
+            yield f"order {order_id} was sent its {reason} {count} times"
+
+
+@check(2)
+def every_shopper_is_told(seen: Evidence) -> Iterator[Finding]:
+    """A paid order has its receipt, a cancelled one its cancellation, a refunded one its refund mail."""
+    arrived = {(mail.order_id, mail.reason) for mail in seen.mails}
+    refunded = {charge.order_id for charge in seen.charges if charge.refunded}
+    for order in seen.orders:
+        owed = {"paid": {"receipt"}, "cancelled": {"cancellation"}}.get(order.status, set())
+        for reason in owed | ({"refund"} if order.order_id in refunded else set()):
+            if (order.order_id, reason) not in arrived and _is_owed(seen, order, reason):
+                yield f"order {order.order_id} is {order.status}, its {reason} was never sent"
+
+
+def _is_owed(seen: Evidence, order: OrderSeen, reason: str) -> bool:
+    """Not to a shopper who left no address, or whose mail server refused the letter for good."""
+    return seen.letters.get(order.order_id, {}).get(reason) not in ("no_contact", "rejected")
+
+
+@check(3)
+def stock_adds_up(seen: Evidence) -> Iterator[Finding]:
+    """On hand, reserved and sold make up what was received, and none is negative."""
+    for s in seen.stock:
+        if s.on_hand + s.reserved + s.sold != s.received:
+            yield f"{s.sku}: {s.on_hand} on hand, {s.reserved} reserved, {s.sold} sold of {s.received}"
+        if min(s.on_hand, s.reserved, s.sold) < 0:
+            yield f"{s.sku}: a negative quantity ({s.on_hand}, {s.reserved}, {s.sold})"
+
+
+@check(3)
+def sold_is_what_was_paid(seen: Evidence) -> Iterator[Finding]:
+    """What product has sold is what paid orders bought, what it has reserved is what pending ones hold."""
+    sold, reserved = _wanted(seen, "paid", {"sold"}), _wanted(seen, "pending", {"reserved"})
+    for s in seen.stock:
+        if s.sold != sold[s.sku]:
+            yield f"{s.sku}: {s.sold} sold, paid orders bought {sold[s.sku]}"
+        if s.reserved != reserved[s.sku]:
+            yield f"{s.sku}: {s.reserved} reserved, pending orders hold {reserved[s.sku]}"
+
+
+@check(3)
+def holds_follow_their_orders(seen: Evidence) -> Iterator[Finding]:
+    """The hold of a paid order is sold, that of a cancelled one is given back or was never made."""
+    for order in seen.orders:
+        state = seen.holds.get(order.order_id, "nothing")
+        if order.status == "paid" and state != "sold":
+            yield f"order {order.order_id} is paid, its stock is {state}"
+        if order.status == "cancelled" and state not in _PUT_BACK:
+            yield f"order {order.order_id} is cancelled, its stock is {state}"
+
+
+_PUT_BACK = {"released", "restocked", "refused", "rejected"}
+
+
+@check(4)
+def everything_said_is_published(seen: Evidence) -> Iterator[Finding]:
+    """No outbox holds an event that the broker has not confirmed."""
+    for service, count in seen.outboxes.items():
+        if count:
+            yield f"{service} has {count} events in its outbox"
+
+
+@check(4)
+def everything_published_is_handled(seen: Evidence) -> Iterator[Finding]:
+    """No queue holds a message, neither waiting nor dead."""
+    for queue, count in seen.queues.items():
+        if count:
+            yield f"{queue} holds {count} messages"
+
+
+@check(4)
+def every_call_has_its_outcome(seen: Evidence) -> Iterator[Finding]:
+    """No intended remote call is without an outcome."""
+    for service, count in seen.intents.items():
+        if count:
+            yield f"{service} has {count} calls without an outcome"
+
+
+@check(5)
+def no_service_reaches_anothers_tables(seen: Evidence) -> Iterator[Finding]:
+    """No service's role may connect to another's database."""
+    for trespasser in seen.trespassers:
+        yield f"{trespasser} may connect"
+
+
+def _orders(seen: Evidence, status: str) -> list[OrderSeen]:
+    return [order for order in seen.orders if order.status == status]
+
+
+def _by_order(seen: Evidence) -> defaultdict[str, list[ChargeSeen]]:
+    charges: defaultdict[str, list[ChargeSeen]] = defaultdict(list)
+    for charge in seen.charges:
+        charges[charge.order_id or ""].append(charge)
+    return charges
+
+
+def _wanted(seen: Evidence, status: str, holds: set[str]) -> Counter[str]:
+    """Pieces by sku over the orders of that status whose hold is in one of those states."""
+    pieces: Counter[str] = Counter()
+    for order in _orders(seen, status):
+        if status == "paid" or seen.holds.get(order.order_id) in holds:
+            pieces.update(order.lines)
+    return pieces

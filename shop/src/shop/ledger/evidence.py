@@ -1,0 +1,67 @@
+"""What the checks look at: databases, the provider's ledger, the mailbox and the queues, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class OrderSeen:
+    """An order as order has it; `lines` is sku to quantity, `total` in minor units."""
+
+    order_id: str
+    status: str
+    reason: str | None
+    total: int
+    currency: str
+    lines: Mapping[str, int]
+    deadline: datetime
+    told: frozenset[str] = frozenset()  # event types in its timeline
+
+
+@dataclass(frozen=True)
+class ChargeSeen:
+    """A payment as the provider has it, in minor units."""
+
+    payment_id: str
+    order_id: str | None
+    status: str
+    authorized: int
+    captured: int
+    refunded: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class StockSeen:
+    sku: str
+    on_hand: int
+    reserved: int
+    sold: int
+    received: int
+
+
+@dataclass(frozen=True)
+class MailSeen:
+    order_id: str | None
+    reason: str | None
+    copies: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of it, taken while nothing was on its way any more."""
+
+    now: datetime
+    orders: tuple[OrderSeen, ...] = ()
+    payments: Mapping[str, str] = field(default_factory=dict)  # order to payment's state
+    charges: tuple[ChargeSeen, ...] = ()
+    books_balance: bool = True
+    stock: tuple[StockSeen, ...] = ()
+    holds: Mapping[str, str] = field(default_factory=dict)  # order to the state of its hold
+    mails: tuple[MailSeen, ...] = ()
+    letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # order to reason to fate
+    queues: Mapping[str, int] = field(default_factory=dict)  # queue to messages in it
+    outboxes: Mapping[str, int] = field(default_factory=dict)  # service to events not yet published
+    intents: Mapping[str, int] = field(default_factory=dict)  # service to calls without an outcome
+    trespassers: tuple[str, ...] = ()  # "role -> database" that may connect and should not

@@ -1,0 +1,187 @@
+"""Taking evidence from a stack: every witness is asked once, read-only."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import httpx
+
+from shop.door import TIMEOUT_SECONDS, told
+from shop.errors import ShopError
+from shop.ledger.evidence import ChargeSeen, Evidence, MailSeen, OrderSeen, StockSeen
+from shop.stack import Stack, rabbitmq
+from shop.stack.stack import SERVICES
+
+POLL_SECONDS = 0.5
+PAGE = 1000
+_ORDERS = """
+    SELECT order_id::text, status, reason, total, currency, deadline,
+           (SELECT json_object_agg(line->>'sku', (line->>'quantity')::int)
+              FROM jsonb_array_elements(lines) AS line) AS lines,
+           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told
+    FROM orders
+"""
+_BUSY = {
+    "order": "SELECT count(*) FROM orders WHERE status = 'pending'",
+    "payment": """SELECT count(*) FROM payment
+        WHERE state IN ('authorizing', 'capturing', 'voiding', 'refunding')""",
+}
+
+
+async def until_quiet(stack: Stack, seconds: float) -> None:
+    """Wait until no order is pending and nothing is on its way, at most that long: what is still busy then
+    is for the checks to find."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and await _is_busy(stack):
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def gather(stack: Stack) -> Evidence:
+    """Raises ShopError when a witness does not answer."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            orders = group.create_task(_orders(stack))
+            payments = group.create_task(
+                _pairs(stack, "payment", "SELECT order_id::text, state FROM payment")
+            )
+            holds = group.create_task(_pairs(stack, "product", "SELECT order_id::text, state FROM hold"))
+            letters = group.create_task(_letters(stack))
+            stock = group.create_task(_stock(stack))
+            charges = group.create_task(_charges(stack))
+            mails = group.create_task(_mails(stack))
+            queues = group.create_task(queue_depths(stack))
+            outboxes = group.create_task(_counts(stack, "outbox"))
+            intents = group.create_task(_counts(stack, "intent"))
+            trespassers = group.create_task(_trespassers(stack))
+    except* (OSError, httpx.HTTPError, asyncpg.PostgresError) as errors:
+        raise ShopError(
+            f"a witness does not answer ({errors.exceptions[0]!r}): see `shop status`"
+        ) from errors
+    seen, balance = charges.result()
+    return Evidence(
+        now=datetime.now(UTC),
+        orders=orders.result(),
+        payments=payments.result(),
+        charges=seen,
+        books_balance=balance,
+        stock=stock.result(),
+        holds=holds.result(),
+        mails=mails.result(),
+        letters=letters.result(),
+        queues=queues.result(),
+        outboxes=outboxes.result(),
+        intents=intents.result(),
+        trespassers=trespassers.result(),
+    )
+
+
+async def queue_depths(stack: Stack) -> dict[str, int]:
+    async with rabbitmq.management(stack) as broker:
+        return {queue["name"]: queue.get("messages", 0) for queue in await broker.get("queues")}
+
+
+async def _is_busy(stack: Stack) -> bool:
+    counts = [*(await _counts(stack, "outbox")).values(), *(await _counts(stack, "intent")).values()]
+    for service, query in _BUSY.items():
+        counts.append((await _rows(stack, service, query))[0][0])
+    depths = await queue_depths(stack)
+    return any(counts) or any(count for name, count in depths.items() if not name.endswith(".dead"))
+
+
+async def _orders(stack: Stack) -> tuple[OrderSeen, ...]:
+    return tuple(
+        OrderSeen(
+            row["order_id"],
+            row["status"],
+            row["reason"],
+            row["total"],
+            row["currency"],
+            json.loads(row["lines"]),
+            row["deadline"],
+            frozenset(row["told"]),
+        )
+        for row in await _rows(stack, "order", _ORDERS)
+    )
+
+
+async def _stock(stack: Stack) -> tuple[StockSeen, ...]:
+    query = "SELECT sku, on_hand, reserved, sold, received FROM stock"
+    return tuple(StockSeen(*row) for row in await _rows(stack, "product", query))
+
+
+async def _letters(stack: Stack) -> dict[str, dict[str, str]]:
+    found = await _pairs(stack, "notification", "SELECT subject_id::text, letters FROM correspondence")
+    return {order_id: json.loads(letters) for order_id, letters in found.items()}
+
+
+async def _charges(stack: Stack) -> tuple[tuple[ChargeSeen, ...], bool]:
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+        ledger = told(await http.get(f"{stack.sandbox_url}/_sandbox/ledger"))
+    charges = (
+        ChargeSeen(
+            p["id"],
+            p["order_id"],
+            p["status"],
+            p["authorized"],
+            p["captured"],
+            p["refunded"],
+            p["currency"].upper(),
+        )
+        for p in ledger["payments"]
+    )
+    return tuple(charges), bool(ledger["balanced"])
+
+
+async def _mails(stack: Stack) -> tuple[MailSeen, ...]:
+    found: list[MailSeen] = []
+    page: dict[str, Any] = {"limit": PAGE}
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+        while True:
+            answer = told(await http.get(f"{stack.mailbox_url}/api/v1/messages", params=page))
+            found += [MailSeen(m["order_id"], m["reason"], m["copies"]) for m in answer["messages"]]
+            if answer["before"] is None:
+                return tuple(found)
+            page["before"] = answer["before"]
+
+
+async def _counts(stack: Stack, table: str) -> dict[str, int]:
+    query = f"SELECT count(*) FROM {table}"  # noqa: S608  one of two names of ours
+    return {service: (await _rows(stack, service, query))[0][0] for service in SERVICES}
+
+
+async def _trespassers(stack: Stack) -> tuple[str, ...]:
+    query = "SELECT has_database_privilege($1, $2, 'CONNECT')"
+    async with _connected(stack, "postgres") as connection:
+        found = [
+            f"{role} -> {database}"
+            for role in SERVICES
+            for database in SERVICES
+            if role != database and await connection.fetchval(query, role, database)
+        ]
+    return tuple(found)
+
+
+async def _pairs(stack: Stack, database: str, query: str) -> dict[str, str]:
+    return dict(await _rows(stack, database, query))
+
+
+async def _rows(stack: Stack, database: str, query: str) -> list[Any]:
+    async with _connected(stack, database) as connection:
+        rows: list[Any] = await connection.fetch(query)
+        return rows
+
+
+@asynccontextmanager
+async def _connected(stack: Stack, database: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(
+        stack.operator_dsn(database), timeout=TIMEOUT_SECONDS, command_timeout=TIMEOUT_SECONDS
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()

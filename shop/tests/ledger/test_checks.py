@@ -1,0 +1,110 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shop.ledger import CHECKS, Evidence
+from shop.ledger.evidence import ChargeSeen, MailSeen, OrderSeen, StockSeen
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PAID = OrderSeen("paid", "paid", None, 1000, "GBP", {"A": 2}, NOW, frozenset({"order.created", "order.paid"}))
+OFF = OrderSeen(
+    "off", "cancelled", "shopper", 500, "GBP", {"A": 1}, NOW, frozenset({"order.created", "order.cancelled"})
+)
+CHARGED = ChargeSeen("pi_1", "paid", "succeeded", 1000, 1000, 0, "GBP")
+REFUNDED = ChargeSeen("pi_2", "off", "succeeded", 500, 500, 500, "GBP")
+MAILS = (MailSeen("paid", "receipt", 1), MailSeen("off", "cancellation", 1), MailSeen("off", "refund", 1))
+
+HEALTHY = Evidence(
+    now=NOW + timedelta(hours=1),
+    orders=(PAID, OFF),
+    payments={"paid": "captured", "off": "refunded"},
+    charges=(CHARGED, REFUNDED),
+    stock=(StockSeen("A", 8, 0, 2, 10),),
+    holds={"paid": "sold", "off": "restocked"},
+    mails=MAILS,
+    queues={"order": 0, "order.dead": 0},
+    outboxes={"order": 0},
+    intents={"payment": 0},
+)
+
+
+def amiss(seen: Evidence) -> set[str]:
+    return {check.name for check in CHECKS if list(check.look(seen))}
+
+
+def test_nothing_is_amiss_with_a_healthy_shop() -> None:
+    assert amiss(HEALTHY) == set()
+
+
+BROKEN: dict[str, list[dict[str, Any]]] = {
+    "every-order-has-ended": [{"orders": (PAID, OFF, replace(PAID, order_id="late", status="pending"))}],
+    "every-ended-order-was-said-to-end": [
+        {"orders": (replace(PAID, told=frozenset({"order.created"})), OFF)},
+        {"orders": (PAID, replace(OFF, told=frozenset({"order.cancelled"})))},
+    ],
+    "nobody-is-charged-twice": [
+        {"charges": (CHARGED, replace(CHARGED, payment_id="pi_3"), REFUNDED)},
+        {"charges": (replace(CHARGED, captured=2000), REFUNDED)},
+    ],
+    "a-paid-order-is-charged-its-total": [
+        {"charges": (REFUNDED,)},
+        {"charges": (replace(CHARGED, captured=999), REFUNDED)},
+        {"charges": (replace(CHARGED, refunded=1), REFUNDED)},
+        {"charges": (replace(CHARGED, currency="EUR"), REFUNDED)},
+    ],
+    "a-cancelled-order-costs-nothing": [
+        {"charges": (CHARGED, replace(REFUNDED, refunded=0))},
+        {"charges": (CHARGED, replace(REFUNDED, status="requires_capture", captured=0, refunded=0))},
+    ],
+    "every-charge-has-its-order": [
+        {"charges": (CHARGED, REFUNDED, ChargeSeen("pi_9", "stranger", "succeeded", 1, 1, 1, "GBP"))},
+        {"books_balance": False},
+    ],
+    "payment-knows-what-order-knows": [
+        {"payments": {"paid": "capturing", "off": "refunded"}},
+        {"payments": {"paid": "captured", "off": "captured"}},
+        {"payments": {"paid": "captured"}},
+    ],
+    "every-letter-is-sent-once": [{"mails": (*MAILS, MAILS[0])}],
+    "every-shopper-is-told": [{"mails": MAILS[1:]}, {"mails": MAILS[:1]}, {"mails": MAILS[:2]}],
+    "stock-adds-up": [
+        {"stock": (StockSeen("A", 8, 0, 2, 11),)},
+        {"stock": (StockSeen("A", 9, -1, 2, 10),)},
+    ],
+    "sold-is-what-was-paid": [
+        {"stock": (StockSeen("A", 7, 0, 3, 10),)},
+        {"stock": (StockSeen("A", 7, 1, 2, 10),)},
+    ],
+    "holds-follow-their-orders": [
+        {"holds": {"paid": "reserved", "off": "restocked"}},
+        {"holds": {"paid": "sold", "off": "sold"}},
+        {"holds": {"paid": "sold"}},
+    ],
+    "everything-said-is-published": [{"outboxes": {"order": 1}}],
+    "everything-published-is-handled": [{"queues": {"order.dead": 1}}, {"queues": {"order": 1}}],
+    "every-call-has-its-outcome": [{"intents": {"payment": 1}}],
+    "no-service-reaches-anothers-tables": [{"trespassers": ("cart -> order",)}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [(name, change) for name, changes in BROKEN.items() for change in changes]
+)
+def test_every_check_can_fail(name: str, change: dict[str, Any]) -> None:
+    assert name in amiss(replace(HEALTHY, **change))
+
+
+def test_every_check_is_shown_to_fail() -> None:
+    assert {check.name for check in CHECKS} == BROKEN.keys()
+
+
+@pytest.mark.parametrize("fate", ["no_contact", "rejected"])
+def test_a_letter_that_nobody_can_receive_is_not_owed(fate: str) -> None:
+    seen = replace(HEALTHY, mails=MAILS[1:], letters={"paid": {"receipt": fate}})
+    assert amiss(seen) == set()
+
+
+def test_every_promise_has_its_checks() -> None:
+    assert {check.promise for check in CHECKS} == {1, 2, 3, 4, 5}
