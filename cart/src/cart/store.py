@@ -5,29 +5,32 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Text, bindparam, cast, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.domain import MOST_LINES, Full, Merged
+from cart.tables import cart
 
-_READ = text("SELECT CAST(items AS text) FROM cart WHERE owner_id = :owner AND merged_into IS NULL")
-_REPLACE = text("""
-    INSERT INTO cart AS kept (owner_id, items) VALUES (:owner, CAST(:items AS jsonb))
-    ON CONFLICT (owner_id) DO UPDATE SET items = excluded.items WHERE kept.merged_into IS NULL
-    RETURNING owner_id
-""")
-_PUT = text("""
-    INSERT INTO cart AS kept (owner_id, items) VALUES (:owner, CAST(:items AS jsonb))
-    ON CONFLICT (owner_id) DO UPDATE SET items = kept.items || excluded.items
-    WHERE kept.merged_into IS NULL
-        AND (SELECT count(*) FROM jsonb_object_keys(kept.items || excluded.items)) <= :most
-    RETURNING owner_id
-""")
-_REMOVE = text("""
-    UPDATE cart SET items = items - CAST(:sku AS text)
-    WHERE owner_id = :owner AND merged_into IS NULL AND jsonb_exists(items, :sku)
-""")
-_MERGED = text("SELECT merged_into IS NOT NULL FROM cart WHERE owner_id = :owner")
+_items = cart.c["items"]
+_own = (cart.c.owner_id == bindparam("owner")) & cart.c.merged_into.is_(None)
+_read = select(cast(_items, Text)).where(_own)
+_remove = update(cart).where(_own).values(items=_items.op("-")(bindparam("sku", type_=Text())))
+_merged = select(cart.c.merged_into.is_not(None)).where(cart.c.owner_id == bindparam("owner"))
+
+_first = insert(cart).values(owner_id=bindparam("owner"), items=bindparam("put"))
+_together = _items.op("||")(_first.excluded["items"])
+_replace = _first.on_conflict_do_update(
+    index_elements=[cart.c.owner_id],
+    set_={"items": _first.excluded["items"]},
+    where=cart.c.merged_into.is_(None),
+).returning(cart.c.owner_id)
+_put = _first.on_conflict_do_update(
+    index_elements=[cart.c.owner_id],
+    set_={"items": _together},
+    where=cart.c.merged_into.is_(None)
+    & (select(func.count()).select_from(func.jsonb_object_keys(_together)).scalar_subquery() <= MOST_LINES),
+).returning(cart.c.owner_id)
 
 
 class Carts:
@@ -37,30 +40,25 @@ class Carts:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, owner: UUID) -> dict[str, int]:
-        stored = await self._scalar(_READ, owner=owner)
+        stored = await self._scalar(_read, owner=owner)
         items: dict[str, int] = orjson.loads(stored) if stored else {}
         return items
 
     async def replace(self, owner: UUID, items: Mapping[str, int]) -> None:
         """These items and no others. Raises Merged."""
-        if await self._scalar(_REPLACE, owner=owner, items=_json(items)) is None:
+        if await self._scalar(_replace, owner=owner, put=items) is None:
             raise Merged
 
     async def put(self, owner: UUID, sku: str, quantity: int) -> None:
         """So many of one product. Raises Full, Merged."""
-        items = _json({sku: quantity})
-        if await self._scalar(_PUT, owner=owner, items=items, most=MOST_LINES) is None:
-            raise Merged if await self._scalar(_MERGED, owner=owner) else Full
+        if await self._scalar(_put, owner=owner, put={sku: quantity}) is None:
+            raise Merged if await self._scalar(_merged, owner=owner) else Full
 
     async def remove(self, owner: UUID, sku: str) -> None:
         """Nothing happens if it is not there."""
         async with self._engine.connect() as connection:
-            await connection.execute(_REMOVE, {"owner": owner, "sku": sku})
+            await connection.execute(_remove, {"owner": owner, "sku": sku})
 
     async def _scalar(self, statement: Any, **parameters: Any) -> Any:
         async with self._engine.connect() as connection:
             return (await connection.execute(statement, parameters)).scalar()
-
-
-def _json(items: Mapping[str, int]) -> str:
-    return orjson.dumps(items).decode()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, RowMapping, Select, Text, any_, bindparam, case, literal_column, select
+from sqlalchemy import ARRAY, Select, Text, any_, bindparam, case, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from product.domain import Status
@@ -60,12 +60,12 @@ class Catalogue:
     async def bulk(self, skus: Sequence[str]) -> bytes:
         """The products that exist of those, retired ones included, as a JSON page."""
         rows = await self._rows(_bulk, {"skus": skus})
-        return orjson.dumps({"items": [dict(row) for row in rows], "next": None, "corrected": {}})
+        return orjson.dumps({"items": rows, "next": None, "corrected": {}})
 
     async def one(self, sku: str) -> bytes | None:
         """A product as JSON, retired or not."""
         rows = await self._rows(_one, {"sku": sku})
-        return orjson.dumps(dict(rows[0])) if rows else None
+        return orjson.dumps(rows[0]) if rows else None
 
     async def page(self, sought: Sought) -> Found:
         """One page. Raises BadCursor."""
@@ -73,15 +73,16 @@ class Catalogue:
         after = decode(sought.cursor, sought.sort) if sought.cursor is not None else None
         query = _filtered(_listed.add_columns(order.column.label("seen")), sought)
         rows = await self._rows(order.page(query, after).limit(sought.limit + 1), {"q": sought.q})
-        items = [dict(row) for row in rows[: sought.limit]]
+        items = rows[: sought.limit]
         seen = [item.pop("seen") for item in items]
         more = len(rows) > sought.limit
         return Found(items, encode(sought.sort, seen[-1], items[-1]["sku"]) if more else None)
 
-    async def _rows(self, statement: Any, parameters: dict[str, Any]) -> Sequence[RowMapping]:
+    async def _rows(self, statement: Any, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         async with self._engine.connect() as connection:
             result = await connection.execute(statement, parameters)
-            return result.mappings().all()
+            names = list(map(str, result.keys()))  # orjson takes no subclass of str for a key
+            return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def _filtered(query: Select[Any], sought: Sought) -> Select[Any]:

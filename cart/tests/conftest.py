@@ -1,0 +1,94 @@
+"""The service's API over a database of the test's own, beside a product that can be taken away."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from cart.main import service
+from cart.products import Products
+from cart.settings import Settings
+from chassis.identity import Principal
+from chassis.neighbour import Answer
+from chassis.problems import Unavailable
+
+
+class Shelf:
+    """Answers as product does, from a dict; `reads` are the skus of each call."""
+
+    name = "product"
+
+    def __init__(self) -> None:
+        self.products: dict[str, dict[str, Any]] = {}
+        self.down = False
+        self.reads: list[Sequence[str]] = []
+
+    def put(self, sku: str, **told: Any) -> None:
+        self.products[sku] = {
+            "sku": sku,
+            "name": f"Product {sku}",
+            "category": None,
+            "price": 100,
+            "currency": "GBP",
+            "status": "active",
+            "available": 5,
+            **told,
+        }
+
+    async def get_json(self, path: str, *, params: Any, token: str | None = None) -> Answer:
+        self.reads.append(params["sku"])
+        if self.down:
+            raise Unavailable("product does not answer.")
+        items = [self.products[sku] for sku in params["sku"] if sku in self.products]
+        return Answer(200, httpx.Response(200, json={"items": items}).content)
+
+
+class Anybody:
+    """Takes an owner's id for its token."""
+
+    async def verify(self, token: str) -> Principal:
+        return Principal(UUID(token), "shopper", None, token)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    shelf = Shelf()
+    for sku in "ABC":
+        shelf.put(sku)
+    return shelf
+
+
+@pytest.fixture
+def settings(migrated: Callable[[str], str]) -> Settings:
+    return Settings(
+        database_url=migrated("cart"),
+        amqp_url="amqp://nobody",
+        jwks_url="http://nobody",
+        token_issuer="shop",
+        token_audience="shop",
+        product_url="http://nobody",
+        role="api",
+    )
+
+
+@pytest.fixture
+async def clients(settings: Settings, shelf: Shelf) -> AsyncIterator[Callable[[UUID], httpx.AsyncClient]]:
+    """`clients(owner)`: a client with that owner's token."""
+    app = service.app(settings)
+    app.state.verifier = Anybody()
+    app.state.products = Products(shelf, known_for=30)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
+
+    def client(owner: UUID) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {owner}"}
+        return httpx.AsyncClient(transport=transport, base_url="http://cart", headers=headers)
+
+    async with app.router.lifespan_context(app):
+        yield client
+
+
+@pytest.fixture
+def shopper(clients: Callable[[UUID], httpx.AsyncClient]) -> httpx.AsyncClient:
+    return clients(uuid4())

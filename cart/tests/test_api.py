@@ -1,0 +1,186 @@
+"""A shopper's cart over HTTP, on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from cart.saga import move_guest_items
+from cart.settings import Settings
+from chassis import database
+from contracts import GuestMerged
+
+
+async def lines(client: httpx.AsyncClient) -> dict[str, int]:
+    items = (await client.get("/v1/cart/lines")).json()["items"]
+    return {item["sku"]: item["quantity"] for item in items}
+
+
+async def test_a_new_cart_is_empty(shopper: httpx.AsyncClient) -> None:
+    assert (await shopper.get("/v1/cart/lines")).json() == {"items": []}
+    assert (await shopper.get("/v1/cart")).json() == {
+        "items": [],
+        "total": 0,
+        "currency": None,
+        "degraded": False,
+        "reason": None,
+    }
+
+
+async def test_nobody_has_a_cart_without_a_token(shopper: httpx.AsyncClient) -> None:
+    for path in ("/v1/cart", "/v1/cart/lines"):
+        assert (await shopper.get(path, headers={"authorization": ""})).status_code == 401
+
+
+async def test_the_cart_shows_prices_and_their_sum(shopper: httpx.AsyncClient, shelf: Any) -> None:
+    shelf.put("A", price=295, available=9)
+    await shopper.put("/v1/cart/items/B", json={"quantity": 1})
+    await shopper.put("/v1/cart/items/A", json={"quantity": 3})
+    shelf.reads.clear()
+    cart = (await shopper.get("/v1/cart")).json()
+    assert cart["items"][0] == {
+        "sku": "A",
+        "quantity": 3,
+        "name": "Product A",
+        "price": 295,
+        "currency": "GBP",
+        "total": 885,
+        "available": 9,
+        "status": "active",
+    }
+    assert (cart["total"], cart["currency"], cart["degraded"]) == (985, "GBP", False)
+    assert shelf.reads == [["A", "B"]]
+
+
+async def test_a_put_replaces_the_quantity(shopper: httpx.AsyncClient) -> None:
+    for quantity in (3, 2):
+        answer = await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
+        assert answer.json() == {"lines": 1, "degraded": False, "reason": None}
+    assert await lines(shopper) == {"A": 2}
+
+
+async def test_carts_are_their_owners_own(clients: Callable[[UUID], httpx.AsyncClient]) -> None:
+    one, other = clients(uuid4()), clients(uuid4())
+    await one.put("/v1/cart/items/A", json={"quantity": 1})
+    assert await lines(other) == {}
+
+
+async def test_removing_takes_out_one_product_and_may_be_repeated(shopper: httpx.AsyncClient) -> None:
+    await shopper.put("/v1/cart", json={"items": [{"sku": s, "quantity": 1} for s in "AB"]})
+    for _ in range(2):
+        assert (await shopper.delete("/v1/cart/items/A")).status_code == 204
+    assert await lines(shopper) == {"B": 1}
+
+
+async def test_emptying_leaves_nothing(shopper: httpx.AsyncClient) -> None:
+    await shopper.put("/v1/cart/items/A", json={"quantity": 1})
+    assert (await shopper.delete("/v1/cart")).status_code == 204
+    assert await lines(shopper) == {}
+
+
+async def test_replacing_puts_all_lines_at_once(shopper: httpx.AsyncClient) -> None:
+    await shopper.put("/v1/cart/items/A", json={"quantity": 1})
+    put = await shopper.put("/v1/cart", json={"items": [{"sku": "B", "quantity": 4}]})
+    assert put.json()["lines"] == 1
+    assert await lines(shopper) == {"B": 4}
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 10_001, 1.5, "x", None])
+async def test_a_quantity_is_a_sensible_number(shopper: httpx.AsyncClient, quantity: object) -> None:
+    answer = await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
+    assert answer.status_code == 422
+    assert await lines(shopper) == {}
+
+
+async def test_an_unknown_product_is_not_put(shopper: httpx.AsyncClient) -> None:
+    answer = await shopper.put("/v1/cart/items/none", json={"quantity": 1})
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-for-sale")
+
+
+async def test_a_retired_product_is_not_put(shopper: httpx.AsyncClient, shelf: Any) -> None:
+    shelf.put("old", status="retired")
+    assert (await shopper.put("/v1/cart/items/old", json={"quantity": 1})).status_code == 404
+
+
+async def test_a_replacement_with_unknown_products_names_them_and_changes_nothing(
+    shopper: httpx.AsyncClient,
+) -> None:
+    await shopper.put("/v1/cart/items/A", json={"quantity": 1})
+    answer = await shopper.put("/v1/cart", json={"items": [{"sku": s, "quantity": 1} for s in "BXY"]})
+    assert (answer.status_code, answer.json()["skus"]) == (422, ["X", "Y"])
+    assert await lines(shopper) == {"A": 1}
+
+
+async def test_a_sku_occurs_once_in_a_replacement(shopper: httpx.AsyncClient) -> None:
+    answer = await shopper.put("/v1/cart", json={"items": [{"sku": "A", "quantity": 1}] * 2})
+    assert answer.status_code == 422
+
+
+async def test_a_product_that_was_seen_just_now_is_not_asked_for_again(
+    shopper: httpx.AsyncClient, shelf: Any
+) -> None:
+    for quantity in (1, 2, 3):
+        await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
+    assert shelf.reads == [["A"]]
+
+
+async def test_while_product_is_down_the_cart_is_shown_without_prices(
+    shopper: httpx.AsyncClient, shelf: Any
+) -> None:
+    await shopper.put("/v1/cart/items/A", json={"quantity": 2})
+    shelf.down = True
+    answer = await shopper.get("/v1/cart")
+    assert answer.status_code == 200
+    cart = answer.json()
+    assert (cart["degraded"], cart["reason"], cart["total"]) == (True, "product does not answer.", None)
+    assert [(line["sku"], line["quantity"], line["price"]) for line in cart["items"]] == [("A", 2, None)]
+
+
+async def test_while_product_is_down_anything_is_put_and_the_answer_says_so(
+    shopper: httpx.AsyncClient, shelf: Any
+) -> None:
+    shelf.down = True
+    answer = await shopper.put("/v1/cart/items/none", json={"quantity": 1})
+    assert answer.json() == {"lines": 1, "degraded": True, "reason": "product does not answer."}
+    shelf.down = False
+    [line] = (await shopper.get("/v1/cart")).json()["items"]
+    assert (line["status"], line["price"], line["available"]) == ("unknown", None, 0)
+
+
+async def test_a_thousand_lines_fit_and_one_more_does_not(shopper: httpx.AsyncClient, shelf: Any) -> None:
+    skus = [f"{n:032}" for n in range(1000)]
+    for sku in skus:
+        shelf.put(sku)
+    everything = {"items": [{"sku": sku, "quantity": 10_000} for sku in skus]}
+    assert (await shopper.put("/v1/cart", json=everything)).status_code == 200
+    assert len(await lines(shopper)) == 1000
+    full = await shopper.put("/v1/cart/items/A", json={"quantity": 1})
+    assert (full.status_code, full.json()["type"]) == (409, "/problems/cart-full")
+    assert (await shopper.put(f"/v1/cart/items/{skus[0]}", json={"quantity": 1})).status_code == 200
+
+
+async def test_products_put_at_the_same_moment_are_all_there(shopper: httpx.AsyncClient) -> None:
+    await asyncio.gather(*(shopper.put(f"/v1/cart/items/{s}", json={"quantity": 1}) for s in "ABC"))
+    assert await lines(shopper) == {"A": 1, "B": 1, "C": 1}
+
+
+async def test_a_guest_s_cart_is_the_account_s_after_the_login(
+    clients: Callable[[UUID], httpx.AsyncClient], settings: Settings
+) -> None:
+    guest_id, user_id = uuid4(), uuid4()
+    guest, user = clients(guest_id), clients(user_id)
+    await guest.put("/v1/cart/items/A", json={"quantity": 2})
+    engine = database.connect(settings.database_url, pool_size=2, statement_timeout=15)
+    async with database.Transactions(engine, "cart", lease=60)() as tx:
+        await move_guest_items(GuestMerged(guest_id=guest_id, user_id=user_id), tx)
+    await engine.dispose()
+    assert await lines(user) == {"A": 2}
+    assert await lines(guest) == {}
+    moved = await guest.put("/v1/cart/items/B", json={"quantity": 1})
+    assert (moved.status_code, moved.json()["type"]) == (409, "/problems/cart-moved")
+    assert (await guest.put("/v1/cart", json={"items": []})).status_code == 409
+    assert (await guest.delete("/v1/cart")).status_code == 204
+    assert await lines(user) == {"A": 2}

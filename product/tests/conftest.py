@@ -1,0 +1,106 @@
+"""Events about one order, and the service's API over a database of the test's own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from chassis.identity import Principal
+from chassis.problems import Unauthenticated
+from contracts import Line, Money, OrderCancelled, OrderCreated, OrderPaid
+from product.main import service
+from product.settings import Settings
+
+ADMIN = UUID(int=1)
+
+
+class Order:
+    """An order of so many pieces by sku, as its events tell of it."""
+
+    def __init__(self, **pieces: int) -> None:
+        self.id = uuid4()
+        self._snapshot = {
+            "order_id": self.id,
+            "shopper_id": uuid4(),
+            "lines": tuple(
+                Line(sku=sku, name=sku, quantity=quantity, unit_price=100) for sku, quantity in pieces.items()
+            ),
+            "total": Money(amount=100, currency="GBP"),
+        }
+
+    def created(self) -> OrderCreated:
+        return OrderCreated(
+            **self._snapshot, payment_method="pm_card_visa", deadline=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+
+    def paid(self) -> OrderPaid:
+        return OrderPaid(**self._snapshot, payment_id="pi_1")
+
+    def cancelled(self) -> OrderCancelled:
+        return OrderCancelled(**self._snapshot, reason="shopper", was_paid=False)
+
+
+@pytest.fixture
+def order() -> type[Order]:
+    return Order
+
+
+class Roles:
+    """Takes a role for its token."""
+
+    async def verify(self, token: str) -> Principal:
+        if token not in ("admin", "shopper", "guest"):
+            raise Unauthenticated("unknown", error="invalid_token")
+        return Principal(ADMIN, token, None, token)
+
+
+@pytest.fixture
+def settings(migrated: Callable[[str], str]) -> Settings:
+    return Settings(
+        database_url=migrated("product"),
+        amqp_url="amqp://nobody",
+        jwks_url="http://nobody",
+        token_issuer="shop",
+        token_audience="shop",
+        role="api",
+        vocabulary_age=0.001,
+    )
+
+
+@pytest.fixture
+async def anybody(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a token."""
+    app = service.app(settings)
+    app.state.verifier = Roles()
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://product") as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def admin(anybody: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"authorization": "Bearer admin"}
+    async with httpx.AsyncClient(
+        transport=anybody._transport, base_url=anybody.base_url, headers=headers
+    ) as client:
+        yield client
+
+
+Create = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def create(admin: httpx.AsyncClient) -> Create:
+    """`await create("A", price=295, stock=3)`: a product that is for sale."""
+
+    async def create(sku: str, **given: object) -> None:
+        product = {"sku": sku, "name": f"Product {sku}", "price": 100, **given}
+        answer = await admin.post("/v1/products", json=product)
+        assert answer.status_code == 201, answer.text
+
+    return create

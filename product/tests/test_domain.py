@@ -1,0 +1,141 @@
+"""No piece is oversold, and none is lost, whatever is done in whatever order."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import Line, StockRejected, StockReleased, StockReserved
+from product.domain import BelowZero, Hold, NeverReserved, Stock
+
+ORDER = UUID(int=7)
+
+
+def line(sku: str, quantity: int) -> Line:
+    return Line(sku=sku, name=sku, quantity=quantity, unit_price=100)
+
+
+def stocked(**pieces: int) -> dict[str, Stock]:
+    return {sku: Stock(sku, on_hand=n, received=n) for sku, n in pieces.items()}
+
+
+def test_all_lines_are_reserved() -> None:
+    stocks = stocked(lamp=3, vase=1)
+    hold, said = Hold.place(ORDER, [line("lamp", 2), line("vase", 1)], stocks)
+    assert said == StockReserved(order_id=ORDER)
+    assert hold.lines == {"lamp": 2, "vase": 1}
+    assert (stocks["lamp"].on_hand, stocks["lamp"].reserved) == (1, 2)
+    assert (stocks["vase"].on_hand, stocks["vase"].reserved) == (0, 1)
+
+
+def test_one_short_line_reserves_none_and_is_named() -> None:
+    stocks = stocked(lamp=3, vase=1)
+    hold, said = Hold.place(ORDER, [line("lamp", 2), line("vase", 2)], stocks)
+    assert isinstance(said, StockRejected)
+    assert [(s.sku, s.wanted, s.available) for s in said.short] == [("vase", 2, 1)]
+    assert hold.state == "rejected"
+    assert stocks["lamp"].on_hand == 3
+
+
+def test_unknown_and_retired_products_are_short_of_everything() -> None:
+    stocks = {"old": Stock("old", on_hand=5, received=5, status="retired")}
+    _, said = Hold.place(ORDER, [line("old", 1), line("none", 1)], stocks)
+    assert isinstance(said, StockRejected)
+    assert [(s.sku, s.available) for s in said.short] == [("old", 0), ("none", 0)]
+
+
+def test_two_lines_of_one_product_need_their_sum() -> None:
+    _, said = Hold.place(ORDER, [line("lamp", 2), line("lamp", 2)], stocked(lamp=3))
+    assert isinstance(said, StockRejected)
+
+
+def test_what_was_reserved_is_sold() -> None:
+    stocks = stocked(lamp=3)
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold.sell(stocks)
+    assert (stocks["lamp"].on_hand, stocks["lamp"].reserved, stocks["lamp"].sold) == (1, 0, 2)
+
+
+def test_selling_twice_sells_once() -> None:
+    stocks = stocked(lamp=3)
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold.sell(stocks)
+    hold.sell(stocks)
+    assert stocks["lamp"].sold == 2
+
+
+def test_what_was_reserved_is_released() -> None:
+    stocks = stocked(lamp=3)
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    assert hold.release(stocks) == StockReleased(order_id=ORDER, restocked=False)
+    assert (stocks["lamp"].on_hand, stocks["lamp"].reserved) == (3, 0)
+
+
+def test_what_was_sold_is_restocked() -> None:
+    stocks = stocked(lamp=3)
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold.sell(stocks)
+    assert hold.release(stocks) == StockReleased(order_id=ORDER, restocked=True)
+    assert (stocks["lamp"].on_hand, stocks["lamp"].sold) == (3, 0)
+
+
+def test_releasing_twice_puts_back_once() -> None:
+    stocks = stocked(lamp=3)
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold.release(stocks)
+    assert hold.release(stocks) is None
+    assert stocks["lamp"].on_hand == 3
+
+
+def test_a_released_hold_sells_nothing() -> None:
+    stocks = stocked(lamp=3)
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold.release(stocks)
+    hold.sell(stocks)
+    assert (stocks["lamp"].on_hand, stocks["lamp"].sold) == (3, 0)
+
+
+def test_paying_for_a_rejected_order_is_impossible() -> None:
+    hold, _ = Hold.place(ORDER, [line("lamp", 2)], {})
+    with pytest.raises(NeverReserved):
+        hold.sell({})
+
+
+def test_no_more_is_written_off_than_is_on_hand() -> None:
+    stocks = stocked(lamp=3)
+    Hold.place(ORDER, [line("lamp", 2)], stocks)
+    with pytest.raises(BelowZero):
+        stocks["lamp"].adjust(-2)
+    assert stocks["lamp"].received == 3
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["place", "sell", "release", "adjust"]), st.integers(0, 3), st.integers(-4, 4)
+        ),
+        max_size=40,
+    )
+)
+def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, int]]) -> None:
+    stock = Stock("lamp", on_hand=5, received=5)
+    stocks, holds, adjusted = {"lamp": stock}, dict[int, Hold](), 5
+    for deed, which, n in deeds:
+        hold = holds.get(which)
+        if deed == "place" and hold is None:
+            holds[which], _ = Hold.place(uuid4(), [line("lamp", abs(n) + 1)], stocks)
+        elif deed == "sell" and hold is not None and hold.state != "rejected":
+            hold.sell(stocks)
+        elif deed == "release" and hold is not None:
+            hold.release(stocks)
+        elif deed == "adjust" and stock.on_hand + n >= 0:
+            stock.adjust(n)
+            adjusted += n
+        assert min(stock.on_hand, stock.reserved, stock.sold) >= 0
+        assert stock.on_hand + stock.reserved + stock.sold == stock.received == adjusted
+        held = dict.fromkeys(("reserved", "sold"), 0)
+        for one in holds.values():
+            if one.state in held:
+                held[one.state] += one.lines["lamp"]
+        assert held == {"reserved": stock.reserved, "sold": stock.sold}

@@ -1,0 +1,129 @@
+"""Pages, filters and searches, on a real PostgreSQL."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+
+async def walk(client: httpx.AsyncClient, path: str) -> list[str]:
+    """The skus of all pages, following `next`."""
+    skus: list[str] = []
+    following: str | None = path
+    while following is not None:
+        page = (await client.get(following)).json()
+        skus += [item["sku"] for item in page["items"]]
+        following = page["next"]
+    return skus
+
+
+@pytest.fixture
+async def shelves(create: Any) -> None:
+    for sku, price, stock in (("A", 300, 1), ("B", 100, 0), ("C", 200, 5), ("D", 200, 5), ("E", 100, 2)):
+        await create(sku, price=price, stock=stock, category="glass" if sku in "AB" else "wood")
+
+
+@pytest.mark.usefixtures("shelves")
+@pytest.mark.parametrize(
+    ("query", "skus"),
+    [
+        ("", "ABCDE"),
+        ("sort=name", "ABCDE"),
+        ("sort=price", "BECDA"),
+        ("sort=-price", "ADCEB"),
+        ("sort=newest", "EDCBA"),
+        ("in_stock=true", "ACDE"),
+        ("in_stock=false", "B"),
+        ("category=glass", "AB"),
+        ("price_min=200&price_max=250", "CD"),
+        ("price_min=200&in_stock=true&sort=-price", "ADC"),
+    ],
+)
+async def test_every_product_is_on_one_page(anybody: httpx.AsyncClient, query: str, skus: str) -> None:
+    for limit in (1, 2, 5):
+        assert "".join(await walk(anybody, f"/v1/products?{query}&limit={limit}")) == skus
+
+
+@pytest.mark.usefixtures("shelves")
+async def test_a_product_that_arrives_meanwhile_repeats_nothing(
+    anybody: httpx.AsyncClient, create: Any
+) -> None:
+    first = (await anybody.get("/v1/products?limit=2")).json()
+    await create("0", name="A first one")
+    assert await walk(anybody, first["next"]) == ["C", "D", "E"]
+
+
+@pytest.mark.usefixtures("shelves")
+@pytest.mark.parametrize("cursor", ["x", "bnVsbA", "e30", "WyJuYW1lIiwxLCJBIl0", "WyJwcmljZSIsMSwiQSJd"])
+async def test_a_cursor_from_elsewhere_is_refused(anybody: httpx.AsyncClient, cursor: str) -> None:
+    answer = await anybody.get(f"/v1/products?cursor={cursor}")
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-cursor")
+
+
+@pytest.fixture
+async def gifts(create: Any) -> None:
+    await create("71053", name="White metal lantern", category="lighting")
+    await create("71054", name="Red lanterns, set of 3", description="Paper lanterns on a string")
+    await create("22752", name="Set 7 babushka nesting boxes", description="Red and white")
+    await create("84029E", name="Red woolly hottie white heart")
+
+
+@pytest.mark.usefixtures("gifts")
+@pytest.mark.parametrize(
+    ("q", "skus"),
+    [
+        ("lantern", {"71053", "71054"}),
+        ("red lantern", {"71054"}),
+        ("lighting", {"71053"}),
+        ("84029e", {"84029E"}),
+        ('"nesting boxes"', {"22752"}),
+        ("white -lantern", {"22752", "84029E"}),
+        ("babushka or hottie", {"22752", "84029E"}),
+        ("nothing like it", set()),
+    ],
+)
+async def test_a_search_finds_what_was_meant(anybody: httpx.AsyncClient, q: str, skus: set[str]) -> None:
+    page = (await anybody.get("/v1/products", params={"q": q})).json()
+    assert {item["sku"] for item in page["items"]} == skus
+    assert page["corrected"] == {}
+
+
+@pytest.mark.usefixtures("gifts")
+async def test_a_name_counts_for_more_than_a_description(anybody: httpx.AsyncClient) -> None:
+    page = (await anybody.get("/v1/products?q=red")).json()
+    assert page["items"][-1]["sku"] == "22752"
+
+
+@pytest.mark.usefixtures("gifts")
+@pytest.mark.parametrize(
+    ("q", "corrected", "skus"),
+    [
+        ("lantren", {"lantren": "lantern"}, {"71053", "71054"}),
+        ("Red LANTRENS", {"lantrens": "lanterns"}, {"71054"}),
+        ("babuska nestign", {"babuska": "babushka", "nestign": "nesting"}, {"22752"}),
+        ('"metal lantrn"', {"lantrn": "lantern"}, {"71053"}),
+        ("whit", {"whit": "white"}, {"71053", "22752", "84029E"}),
+    ],
+)
+async def test_a_misspelt_search_finds_what_was_meant_and_says_so(
+    anybody: httpx.AsyncClient, q: str, corrected: dict[str, str], skus: set[str]
+) -> None:
+    page = (await anybody.get("/v1/products", params={"q": q})).json()
+    assert page["corrected"] == corrected
+    assert {item["sku"] for item in page["items"]} == skus
+
+
+@pytest.mark.usefixtures("gifts")
+async def test_the_pages_of_a_corrected_search_go_on(anybody: httpx.AsyncClient) -> None:
+    assert sorted(await walk(anybody, "/v1/products?q=lantren&limit=1")) == ["71053", "71054"]
+
+
+@pytest.mark.usefixtures("gifts")
+async def test_a_retired_product_lends_no_words(anybody: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    await admin.delete("/v1/products/22752")
+    page = (await anybody.get("/v1/products?q=babuska")).json()
+    assert (page["items"], page["corrected"]) == ([], {})
+
+
+async def test_only_a_search_has_relevance(anybody: httpx.AsyncClient) -> None:
+    assert (await anybody.get("/v1/products?sort=relevance")).status_code == 422

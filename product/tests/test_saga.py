@@ -1,0 +1,131 @@
+"""Every step: the happy way, the refusal, the repeat, and each order of arrival."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from chassis.harness import Harness
+from contracts import StockRejected, StockReleased, StockReserved
+from product.domain import Hold, NeverReserved, Stock
+from product.saga import steps
+
+
+@pytest.fixture
+def harness() -> Harness:
+    harness = Harness(steps)
+    harness.put(Stock("lamp", on_hand=3, received=3), Stock("vase", on_hand=1, received=1))
+    return harness
+
+
+def pieces(harness: Harness, sku: str) -> tuple[int, int, int]:
+    stock = harness.row(Stock, sku)
+    assert stock is not None
+    return stock.on_hand, stock.reserved, stock.sold
+
+
+async def test_a_created_order_gets_its_stock_reserved(harness: Harness, order: Any) -> None:
+    one = order(lamp=2, vase=1)
+    await harness.hear(one.created())
+    assert harness.said == [StockReserved(order_id=one.id)]
+    assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((1, 2, 0), (0, 1, 0))
+
+
+async def test_an_order_that_cannot_be_filled_gets_nothing(harness: Harness, order: Any) -> None:
+    one = order(lamp=2, vase=2)
+    await harness.hear(one.created())
+    [said] = harness.said
+    assert isinstance(said, StockRejected)
+    assert [(s.sku, s.wanted, s.available) for s in said.short] == [("vase", 2, 1)]
+    assert pieces(harness, "lamp") == (3, 0, 0)
+
+
+async def test_the_last_piece_goes_to_one_order(harness: Harness, order: Any) -> None:
+    await harness.hear(order(vase=1).created(), order(vase=1).created())
+    assert [type(said) for said in harness.said] == [StockReserved, StockRejected]
+
+
+async def test_a_paid_order_takes_its_stock(harness: Harness, order: Any) -> None:
+    one = order(lamp=2)
+    await harness.hear(one.created(), one.paid())
+    assert pieces(harness, "lamp") == (1, 0, 2)
+
+
+async def test_a_cancelled_order_gives_its_reserved_stock_back(harness: Harness, order: Any) -> None:
+    one = order(lamp=2)
+    await harness.hear(one.created(), one.cancelled())
+    assert harness.said[-1] == StockReleased(order_id=one.id, restocked=False)
+    assert pieces(harness, "lamp") == (3, 0, 0)
+
+
+async def test_an_order_cancelled_after_payment_is_restocked(harness: Harness, order: Any) -> None:
+    one = order(lamp=2)
+    await harness.hear(one.created(), one.paid(), one.cancelled())
+    assert harness.said[-1] == StockReleased(order_id=one.id, restocked=True)
+    assert pieces(harness, "lamp") == (3, 0, 0)
+
+
+async def test_cancelling_a_rejected_order_releases_nothing(harness: Harness, order: Any) -> None:
+    one = order(vase=2)
+    await harness.hear(one.created(), one.cancelled())
+    assert [type(said) for said in harness.said] == [StockRejected]
+
+
+async def test_an_order_heard_of_after_its_cancellation_is_refused_silently(
+    harness: Harness, order: Any
+) -> None:
+    one = order(lamp=2)
+    await harness.hear(one.cancelled(), one.created())
+    assert harness.said == []
+    assert pieces(harness, "lamp") == (3, 0, 0)
+
+
+async def test_a_payment_that_crossed_the_cancellation_sells_nothing(harness: Harness, order: Any) -> None:
+    one = order(lamp=2)
+    await harness.hear(one.created(), one.cancelled(), one.paid())
+    assert pieces(harness, "lamp") == (3, 0, 0)
+
+
+async def test_a_payment_before_the_order_is_not_believed_until_the_order_is_known(
+    harness: Harness, order: Any
+) -> None:
+    one = order(lamp=2)
+    with pytest.raises(NeverReserved):
+        await harness.hear(one.paid())
+    assert harness.row(Hold, one.id) is None
+    assert pieces(harness, "lamp") == (3, 0, 0)
+    await harness.hear(one.created(), one.paid())
+    assert pieces(harness, "lamp") == (1, 0, 2)
+
+
+async def test_a_payment_for_a_rejected_order_reaches_an_operator(harness: Harness, order: Any) -> None:
+    one = order(vase=2)
+    await harness.hear(one.created())
+    with pytest.raises(NeverReserved):
+        await harness.hear(one.paid())
+    assert pieces(harness, "vase") == (1, 0, 0)
+
+
+async def test_repeats_that_the_inbox_has_forgotten_change_nothing(harness: Harness, order: Any) -> None:
+    one = order(lamp=2)
+    for event in (one.created(), one.paid(), one.cancelled()):
+        await harness.hear(event)
+        after = pieces(harness, "lamp"), list(harness.said)
+        harness.inbox.clear()
+        await harness.hear(event)
+        assert (pieces(harness, "lamp"), harness.said) == after
+
+
+@pytest.mark.parametrize("events", list(permutations(["created", "paid", "cancelled"])))
+async def test_a_cancelled_order_ends_with_all_stock_on_hand_in_any_order(
+    harness: Harness, order: Any, events: tuple[str, ...]
+) -> None:
+    one = order(lamp=2, vase=1)
+    waiting = [getattr(one, name)() for name in events]
+    while waiting:
+        event = waiting.pop(0)
+        try:
+            await harness.hear(event)
+        except NeverReserved:
+            waiting.append(event)
+    assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((3, 0, 0), (1, 0, 0))
