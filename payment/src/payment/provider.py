@@ -5,6 +5,7 @@ was. A repeated answer may be old news, and a server error may be repeated for a
 so what an answer leaves open is looked up.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
