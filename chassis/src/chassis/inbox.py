@@ -35,7 +35,7 @@ async def claim(session: AsyncSession, queue: str, ids: Sequence[str]) -> set[st
 
 _FORGET = text("""
     DELETE FROM inbox WHERE (queue, message_id) IN (
-        SELECT queue, message_id FROM inbox WHERE seen_at < now() - :keep LIMIT :limit)
+        SELECT queue, message_id FROM inbox WHERE seen_at < now() - CAST(:keep AS interval) LIMIT :limit)
 """)
 
 

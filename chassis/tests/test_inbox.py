@@ -1,0 +1,25 @@
+from datetime import timedelta
+from typing import Any
+
+from chassis import inbox
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+async def test_what_is_claimed_is_claimed_once(world: Any) -> None:
+    async with AsyncSession(world.engine) as session, session.begin():
+        assert await inbox.claim(session, "seller", ["a", "b"]) == {"a", "b"}
+    async with AsyncSession(world.engine) as session, session.begin():
+        assert await inbox.claim(session, "seller", ["b", "c"]) == {"c"}
+        assert await inbox.claim(session, "another", ["b"]) == {"b"}
+
+
+async def test_what_was_seen_long_ago_is_forgotten(world: Any) -> None:
+    async with AsyncSession(world.engine) as session, session.begin():
+        await inbox.claim(session, "seller", ["old", "new"])
+        await session.execute(
+            text("UPDATE inbox SET seen_at = now() - interval '15 days' WHERE message_id = 'old'")
+        )
+    assert await inbox.forget(world.engine, timedelta(days=14)) == 1
+    async with AsyncSession(world.engine) as session, session.begin():
+        assert await inbox.claim(session, "seller", ["old", "new"]) == {"old"}
