@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from standins.gateway.render import render
 
+from standins.gateway.render import render
 from tests.edge.fake import Fake
 from tests.edge.running import free_port, load_kong, standin
 from tests.edge.tokens import KEY_SET

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import yaml
-from standins.gateway.config import Refused, parse
 
+from standins.gateway.config import Refused, parse
 from standins.tests.gateway.files import SHOP, changed, plugin, smallest
 
 ROUTE = "services.0.routes.0"

@@ -5,9 +5,9 @@ import orjson
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
+
 from standins.gateway.keys import Credential, Mistake, parse, public_key
 from standins.gateway.plugins.jwt import Jwt
-
 from standins.tests.gateway.exchanges import exchange
 
 KEY = ECKey.generate_key("P-256", {"kid": "k1"})

@@ -1,4 +1,5 @@
 import pytest
+
 from standins.gateway.paths import BadPath, escape, normalise
 
 

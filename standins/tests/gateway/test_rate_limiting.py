@@ -1,9 +1,9 @@
 from dataclasses import dataclass
 
 import orjson
+
 from standins.gateway.exchange import Answer, Headers
 from standins.gateway.plugins.rate_limiting import Config, RateLimiting
-
 from standins.tests.gateway.exchanges import exchange
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from standins.gateway.router import Router, Rule
 
 

@@ -59,14 +59,14 @@ async def send_upstream(
     await send(
         {"type": "http.response.start", "status": answer.status, "headers": [*headers.items(), *cookies]}
     )
-    body = answer.content
+    body, ended = answer.content, False
     try:
-        while piece := await body.readany():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        while not ended:
+            piece = await body.readany()
+            ended = body.at_eof()
+            await send({"type": "http.response.body", "body": piece, "more_body": not ended})
     except (ClientError, OSError) as error:
         log.warning("%s %s broke off: %r", exchange.method, exchange.path, error)
-        return
-    await send({"type": "http.response.body", "body": b""})
 
 
 def _returned(raw: Iterable[tuple[bytes, bytes]]) -> tuple[Headers, list[tuple[bytes, bytes]]]:
