@@ -26,7 +26,8 @@ from starlette.routing import Route
 
 from chassis import outbox
 from chassis.database import Transactions, connect
-from contracts import Event
+from chassis.sealed import Seal
+from contracts import Event, Line, Money, OrderPaid
 from order.main import service
 from order.saga import participant
 from order.settings import Settings
@@ -71,7 +72,7 @@ class Neighbours:
         payload = request.headers["authorization"].split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
         lines = self.carts.get(UUID(claims["sub"]), {}).items()
-        return JSONResponse({"lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]})
+        return JSONResponse({"items": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]})
 
     async def product(self, request: Request) -> Response:
         await self._ask("product")
@@ -92,6 +93,7 @@ class Running:
     http: httpx.AsyncClient
     database: Any
     engine: AsyncEngine
+    state: Any
 
     async def place(self, shopper: UUID, key: str | None = None, **more: Any) -> httpx.Response:
         """Check out as an account."""
@@ -112,9 +114,9 @@ class Running:
     async def cancel(self, order: UUID, shopper: UUID, **caller: Any) -> httpx.Response:
         return await self.http.post(f"/v1/orders/{order}/cancel", headers=bearer(shopper, **caller))
 
-    async def hear(self, *events: Event) -> None:
-        """As the worker would, in whichever process that runs."""
-        transactions = Transactions(self.engine, "order", lease=0)
+    async def hear(self, *events: Event, here: bool = False) -> None:
+        """As the worker would, in another process or in the one that answers."""
+        transactions = self.state.transactions if here else Transactions(self.engine, "order", lease=0)
         for event in events:
             for steps in participant.steps:
                 if step := steps.find(event.type, event.version):
@@ -132,6 +134,18 @@ class Running:
 
 
 Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture(name="bearer")
+def _bearer() -> Callable[..., dict[str, str]]:
+    """`bearer(shopper, role="guest", email=None)`: the header that says so."""
+    return bearer
+
+
+@pytest.fixture
+def seal() -> Seal:
+    """Opens what the service has sealed."""
+    return Seal([CONTACT_KEY])
 
 
 @pytest.fixture
@@ -175,6 +189,23 @@ async def order(start: Start) -> Running:
     return await start()
 
 
+@pytest.fixture(name="paid")
+def _paid() -> Callable[[UUID], OrderPaid]:
+    """What payment says of an order that it has captured."""
+    return paid
+
+
+def paid(order_id: UUID) -> OrderPaid:
+    return OrderPaid(
+        order_id=order_id,
+        shopper_id=UUID(int=1),
+        contact="sealed",
+        lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=699),),
+        total=Money(amount=699, currency="GBP"),
+        payment_id="pi_1",
+    )
+
+
 @asynccontextmanager
 async def _running(database_url: str, neighbours: str, changed: dict[str, Any]) -> AsyncIterator[Running]:
     given: dict[str, Any] = {
@@ -190,11 +221,12 @@ async def _running(database_url: str, neighbours: str, changed: dict[str, Any]) 
     }
     engine = connect(database_url, pool_size=2, statement_timeout=10)
     database = await asyncpg.connect(database_url.replace("+asyncpg", ""), timeout=10)
+    app = service.app(Settings(**given | changed))
     async with (
-        serving(service.app(Settings(**given | changed))) as url,
+        serving(app) as url,
         httpx.AsyncClient(base_url=url, timeout=20) as http,
     ):
-        yield Running(http, database, engine)
+        yield Running(http, database, engine, app.state)
     await database.close()
     await engine.dispose()
 

@@ -1,15 +1,25 @@
 """Placing an order: what it costs, when it is refused, and that it happens wholly, once, or not at all."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from uuid import UUID
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
 
-from .conftest import Running
+import pytest
 
-Start = Callable[..., Awaitable[Running]]
+from chassis.sealed import Seal
+
+Start = Callable[..., Awaitable[Any]]
 SHIPPING = {"name": "Ada", "street": "1 Main St", "city": "Hull", "postcode": "HU1", "country": "GB"}
 
 
-async def test_a_checkout_is_accepted_and_says_where_to_watch(order: Running, shopper: UUID) -> None:
+async def nothing_happened(order: Any) -> bool:
+    """No order, nothing said, and no key held back."""
+    return not any([await order.count(table) for table in ("orders", "outbox", "idempotency_keys")])
+
+
+async def test_a_checkout_is_accepted_and_says_where_to_watch(order: Any, shopper: UUID) -> None:
     answer = await order.place(shopper)
     assert answer.status_code == 202
     body = answer.json()
@@ -22,3 +32,231 @@ async def test_a_checkout_is_accepted_and_says_where_to_watch(order: Running, sh
         "total": {"amount": 699, "currency": "GBP"},
         "links": {"self": path, "timeline": f"{path}/timeline", "events": f"{path}/events"},
     }
+
+
+async def test_an_accepted_checkout_says_all_that_neighbours_need(order: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper)
+    [(type_, data)] = await order.said()
+    assert type_ == "order.created"
+    assert data["order_id"] == str(order_id)
+    assert data["shopper_id"] == str(shopper)
+    assert data["payment_method"] == "pm_card_visa"
+    assert data["total"] == {"amount": 699, "currency": "GBP"}
+    assert {(line["sku"], line["quantity"], line["unit_price"]) for line in data["lines"]} == {
+        ("LANTERN", 2, 250),
+        ("MUG", 1, 199),
+    }
+
+
+async def test_an_order_may_stay_pending_until_its_deadline(start: Start, shopper: UUID) -> None:
+    order = await start(order_deadline=60)
+    order_id = await order.placed(shopper)
+    view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
+    placed, deadline = (datetime.fromisoformat(view[name]) for name in ("created_at", "deadline"))
+    assert deadline - placed == timedelta(seconds=60)
+
+
+async def test_the_address_leaves_this_service_sealed_only(order: Any, shopper: UUID, seal: Seal) -> None:
+    await order.place(shopper, email="grace@example.com", shipping=SHIPPING)
+    [(_, data)] = await order.said()
+    assert seal.open(data["contact"]) == "grace@example.com"
+    kept = await order.database.fetchrow("SELECT contact, shipping, to_jsonb(orders) AS row FROM orders")
+    assert seal.open(kept["contact"]) == "grace@example.com"
+    assert "Hull" in kept["shipping"]
+    assert "grace" not in kept["row"]
+    assert "Hull" not in str(data)
+    assert "grace" not in str([*await order.database.fetch("SELECT body, headers FROM idempotency_keys")])
+
+
+async def test_an_account_is_written_to_at_its_own_address(order: Any, shopper: UUID, seal: Seal) -> None:
+    await order.placed(shopper)
+    [(_, data)] = await order.said()
+    assert seal.open(data["contact"]) == "ada@example.com"
+
+
+async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -> None:
+    guest = {"role": "guest", "email": None}
+    refused = await order.place(shopper, caller=guest)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/email"
+    accepted = await order.place(shopper, caller=guest, email="guest@example.com")
+    assert accepted.status_code == 202
+    [(_, data)] = await order.said()
+    assert seal.open(data["contact"]) == "guest@example.com"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"payment_method": "4242424242424242"}, "/payment_method"),
+        ({"payment_method": "pm_"}, "/payment_method"),
+        ({"payment_method": "pm_" + "x" * 65}, "/payment_method"),
+        ({"email": "nobody"}, "/email"),
+        ({"email": f"{'x' * 250}@example.com"}, "/email"),
+        ({"total": 1}, "/total"),
+        ({"shipping": {**SHIPPING, "country": "XX"}}, "/shipping/country"),
+        ({"shipping": {**SHIPPING, "country": "gb"}}, "/shipping/country"),
+        ({"shipping": {**SHIPPING, "name": " "}}, "/shipping/name"),
+        ({"shipping": {**SHIPPING, "street": "x" * 81}}, "/shipping/street"),
+        ({"shipping": {**SHIPPING, "floor": "3"}}, "/shipping/floor"),
+    ],
+)
+async def test_what_is_not_valid_is_pointed_at_and_costs_no_call(
+    order: Any, neighbours: Any, shopper: UUID, change: dict[str, Any], pointer: str
+) -> None:
+    answer = await order.place(shopper, **change)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert neighbours.asked == []
+    assert await nothing_happened(order)
+
+
+async def test_prices_are_those_of_the_moment(order: Any, neighbours: Any, shopper: UUID) -> None:
+    await order.place(shopper)
+    neighbours.sell("LANTERN", 1000)
+    assert (await order.place(shopper)).json()["total"]["amount"] == 2199
+
+
+async def test_an_empty_cart_is_refused(order: Any, neighbours: Any) -> None:
+    answer = await order.place(uuid4())
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/cart-not-orderable"
+    assert neighbours.asked == ["cart"]
+    assert await nothing_happened(order)
+
+
+async def test_products_that_cannot_be_ordered_are_named(order: Any, neighbours: Any, shopper: UUID) -> None:
+    neighbours.sell("OLD", 100, status="retired")
+    neighbours.carts[shopper] |= {"OLD": 1, "UNHEARD": 1}
+    answer = await order.place(shopper)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/cart-not-orderable"
+    assert {error["sku"] for error in answer.json()["errors"]} == {"OLD", "UNHEARD"}
+    assert await nothing_happened(order)
+
+
+async def test_a_product_that_is_out_of_stock_may_be_tried(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    neighbours.sell("LANTERN", 250, available=0)
+    assert (await order.place(shopper)).status_code == 202
+
+
+async def test_one_order_has_one_currency(order: Any, neighbours: Any, shopper: UUID) -> None:
+    neighbours.sell("LANTERN", 250, currency="EUR")
+    answer = await order.place(shopper)
+    assert answer.status_code == 422
+    assert "EUR, GBP" in answer.json()["detail"]
+
+
+async def test_a_cart_of_a_thousand_lines_is_ordered_and_a_longer_one_refused(
+    order: Any, neighbours: Any
+) -> None:
+    shopper = uuid4()
+    for n in range(1001):
+        neighbours.sell(f"P{n}", 1)
+    neighbours.carts[shopper] = {f"P{n}": 1 for n in range(1000)}
+    answer = await order.place(shopper)
+    assert answer.json()["total"]["amount"] == 1000
+    assert neighbours.asked == ["cart", "product", "product"]
+    neighbours.carts[shopper]["P1000"] = 1
+    assert (await order.place(shopper)).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["cart", "product"])
+async def test_a_neighbour_that_is_down_is_waited_for_outside(
+    order: Any, neighbours: Any, shopper: UUID, name: str
+) -> None:
+    neighbours.down.add(name)
+    answer = await order.place(shopper, key="once")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert await nothing_happened(order)
+    neighbours.down.clear()
+    assert (await order.place(shopper, key="once")).status_code == 202
+
+
+async def test_a_checkout_that_is_sent_twice_happens_once(order: Any, neighbours: Any, shopper: UUID) -> None:
+    first = await order.place(shopper, key="once")
+    neighbours.carts[shopper] = {}
+    again = await order.place(shopper, key="once")
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["content-type"] == "application/json"
+    assert await order.count("orders") == 1
+    assert neighbours.asked == ["cart", "product"]
+
+
+async def test_a_checkout_that_still_runs_is_not_begun_again(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    neighbours.held.clear()
+    first = asyncio.create_task(order.place(shopper, key="once"))
+    while not neighbours.asked:
+        await asyncio.sleep(0.01)
+    assert (await order.place(shopper, key="once")).status_code == 409
+    neighbours.held.set()
+    assert (await first).status_code == 202
+    assert await order.count("orders") == 1
+
+
+async def test_a_key_stands_for_one_request(order: Any, shopper: UUID) -> None:
+    await order.place(shopper, key="once")
+    other = await order.place(shopper, key="once", payment_method="pm_card_mastercard")
+    assert other.status_code == 422
+    assert await order.count("orders") == 1
+
+
+async def test_shoppers_do_not_share_keys(order: Any, neighbours: Any, shopper: UUID) -> None:
+    other = uuid4()
+    neighbours.carts[other] = {"MUG": 1}
+    answers = [await order.place(one, key="same") for one in (shopper, other)]
+    assert len({answer.json()["order_id"] for answer in answers}) == 2
+
+
+async def test_a_checkout_needs_a_key_and_a_token(order: Any, shopper: UUID, bearer: Any) -> None:
+    body = {"payment_method": "pm_card_visa"}
+    keyless = await order.http.post("/v1/orders", json=body, headers=bearer(shopper))
+    assert keyless.status_code == 400
+    nobody = await order.http.post("/v1/orders", json=body, headers={"Idempotency-Key": "x"})
+    assert nobody.status_code == 401
+
+
+async def test_a_shopper_has_so_many_open_orders_at_most(start: Start, shopper: UUID) -> None:
+    order = await start(max_open_orders=2)
+    first = await order.placed(shopper)
+    await order.placed(shopper)
+    refused = await order.place(shopper, key="third")
+    assert refused.status_code == 409
+    assert refused.json()["type"] == "/problems/too-many-open-orders"
+    assert await order.count("orders") == 2
+    await order.cancel(first, shopper)
+    assert (await order.place(shopper, key="third")).status_code == 202
+
+
+async def test_the_limit_on_open_orders_holds_for_checkouts_at_the_same_moment(
+    start: Start, shopper: UUID
+) -> None:
+    order = await start(max_open_orders=3)
+    answers = await asyncio.gather(*(order.place(shopper) for _ in range(12)))
+    assert sorted(answer.status_code for answer in answers) == [202] * 3 + [409] * 9
+    assert await order.count("orders") == 3
+
+
+async def test_checkouts_at_the_same_moment_share_their_reads(order: Any, neighbours: Any) -> None:
+    shoppers = [uuid4() for _ in range(20)]
+    neighbours.sell("MUG", 199)
+    for one in shoppers:
+        neighbours.carts[one] = {"MUG": 1}
+    answers = await asyncio.gather(*(order.place(one) for one in shoppers))
+    assert {answer.status_code for answer in answers} == {202}
+    assert neighbours.asked.count("cart") == 20
+    assert neighbours.asked.count("product") < 20
+
+
+async def test_newer_orders_have_greater_ids(order: Any, shopper: UUID) -> None:
+    ids = [await order.placed(shopper) for _ in range(3)]
+    assert {one.version for one in ids} == {7}
+    assert ids[0].int >> 80 <= ids[1].int >> 80 <= ids[2].int >> 80

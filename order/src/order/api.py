@@ -1,10 +1,9 @@
 """Orders over HTTP: place one, read one's own, cancel, watch."""
 
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.sse import EventSourceResponse
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
 from chassis.database import Transactions
@@ -17,7 +16,7 @@ from order import views
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
-from order.store import Orders
+from order.store import Orders, Row
 from order.watch import ENDED_BY, EventStream, Watch
 
 router = APIRouter(tags=["orders"])
@@ -124,7 +123,7 @@ async def read_order(order_id: UUID, caller: Caller, orders: Read) -> Response:
     "/v1/orders/{order_id}/cancel",
     response_model=views.OrderView,
     summary="Cancel an order, or return it",
-    responses={404: RESPONSES[404]},
+    responses={403: RESPONSES[403], 404: RESPONSES[404]},
 )
 async def cancel_order(
     order_id: UUID,
@@ -134,9 +133,9 @@ async def cancel_order(
 ) -> Response:
     """A pending order ends here; for one that is paid, refund and restocking follow. Twice is as once."""
     async with transactions() as tx:
-        order = await tx.get(Order, order_id)
-        if order is None or order.shopper_id != caller.id:
-            raise NotFound("There is no such order of yours.")
+        order = _visible(await tx.get(Order, order_id), caller)
+        if order.shopper_id != caller.id:
+            raise Forbidden("Only who placed an order may cancel it.")
         tx.publish(*order.withdraw(tx.now))
     return await read_order(order_id, caller, orders)
 
@@ -157,7 +156,8 @@ async def read_timeline(order_id: UUID, caller: Caller, orders: Read) -> Respons
 
 @router.get(
     "/v1/orders/{order_id}/events",
-    response_class=EventSourceResponse,
+    status_code=200,  # FastAPI cannot read it off EventStream
+    response_class=EventStream,
     summary="Watch an order",
     responses={
         204: {"description": "The order has ended and its reader has seen it all."},
@@ -180,7 +180,13 @@ async def watch_order(
     return EventStream(watch, watch.open(order_id, seen))
 
 
-def _visible(row: Any, caller: Principal) -> Any:
-    if row is None or (row["shopper_id"] != caller.id and caller.role != "admin"):
-        raise NotFound("There is no such order of yours.")
-    return row
+Found = TypeVar("Found", Order, Row)
+
+
+def _visible(found: Found | None, caller: Principal) -> Found:
+    """What was found, unless it is not the caller's to see."""
+    if found is not None:
+        owner = found.shopper_id if isinstance(found, Order) else found["shopper_id"]
+        if owner == caller.id or caller.role == "admin":
+            return found
+    raise NotFound("There is no such order of yours.")

@@ -27,7 +27,7 @@ class Carts:
         answer = await self._cart.get_json("/v1/cart/lines", token=token)
         if answer.status_code == 401:
             raise Unauthenticated("The token is not accepted any more.", error="invalid_token")
-        return [Wanted(line["sku"], line["quantity"]) for line in _body(answer, "cart")["lines"]]
+        return [Wanted(line["sku"], line["quantity"]) for line in _body(answer, "cart")["items"]]
 
 
 async def read_offers(product: Neighbour, skus: Sequence[str]) -> dict[str, Offer]:
@@ -85,7 +85,7 @@ class Offers:
         return found
 
     async def aclose(self) -> None:
-        """Stop reading."""
+        """Stop reading; whoever still waits is told that there is no answer."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -101,18 +101,21 @@ class Offers:
         return self._next[-1]
 
     async def _run(self) -> None:
+        calls: list[_Call] = []
         try:
             await asyncio.sleep(self._linger)
             while self._next:
                 calls, self._next = self._next, []
                 await asyncio.gather(*map(self._make, calls))
         finally:
+            for call in (*calls, *self._next):
+                if not call.ended.done():
+                    call.ended.set_result(Unavailable("This server stops."))
             self._task = None
+            self._next = []
 
     async def _make(self, call: _Call) -> None:
         try:
             call.ended.set_result(await self._read(sorted(call.skus)))
         except Exception as error:
             call.ended.set_result(error)
-        finally:
-            call.ended.cancel()

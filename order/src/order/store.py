@@ -12,8 +12,8 @@ from order.direct import fetch
 
 Row = Mapping[str, Any]
 
-_COLUMNS = """order_id, shopper_id, status, reason, total, currency, lines, short, shipping, created_at,
-    deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
+_COLUMNS = """order_id, shopper_id, status, reason, total, currency, lines::text, short::text, shipping::text,
+    created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
 
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE order_id = $1"  # noqa: S608
 
@@ -27,7 +27,7 @@ _FILTERS = {
 _OWNER = "SELECT shopper_id, status FROM orders WHERE order_id = $1"
 
 _STORY = """
-    SELECT shopper_id, event_id, type, said_by, time, causation_id, traceparent, data
+    SELECT shopper_id, event_id, type, said_by, time, causation_id, traceparent, data::text
     FROM orders LEFT JOIN timeline USING (order_id) WHERE order_id = $1 ORDER BY time, event_id
 """
 
@@ -36,7 +36,7 @@ _NEWS = """
     SELECT n, news.* FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
         AS stream (order_id, status, seen, n)
     CROSS JOIN LATERAL (
-        SELECT orders.status, reason, event_id, type, said_by, time, causation_id, traceparent, data
+        SELECT orders.status, reason, event_id, type, said_by, time, causation_id, traceparent, data::text
         FROM orders LEFT JOIN timeline
             ON timeline.order_id = stream.order_id AND type <> ALL (string_to_array(stream.seen, ','))
         WHERE orders.order_id = stream.order_id AND (orders.status <> stream.status OR type IS NOT NULL)

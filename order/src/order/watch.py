@@ -9,7 +9,8 @@ from operator import itemgetter
 from uuid import UUID
 
 import structlog
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
@@ -169,8 +170,10 @@ def wake_on_commit(engine: AsyncEngine, wake: Callable[[], None]) -> Callable[[]
     return stop
 
 
-class EventStream(EventSourceResponse):
+class EventStream(StreamingResponse):
     """Answers with a stream; whichever way the answer ends, the stream's place is free again."""
+
+    media_type = "text/event-stream"
 
     def __init__(self, watch: Watch, stream: Stream) -> None:
         super().__init__(watch.read(stream), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})

@@ -1,0 +1,67 @@
+"""What the service declares: its schema, its document, its settings."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect
+
+from order.saga import participant
+from order.settings import Settings
+from order.tables import metadata
+
+
+async def test_the_tables_are_as_the_migrations_made_them(order: Any) -> None:
+    async with order.engine.connect() as connection:
+        found = await connection.run_sync(
+            lambda sync: {
+                name: {column["name"]: column["nullable"] for column in inspect(sync).get_columns(name)}
+                for name in inspect(sync).get_table_names()
+                if name != "alembic_version"
+            }
+        )
+    assert found == {
+        name: {column.name: column.nullable for column in table.columns}
+        for name, table in metadata.tables.items()
+    }
+
+
+async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -> None:
+    document = (await order.http.get("/openapi.json")).json()
+    operations = {
+        (method.upper(), path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert set(operations) == {
+        ("POST", "/v1/orders"),
+        ("GET", "/v1/orders"),
+        ("GET", "/v1/orders/{order_id}"),
+        ("POST", "/v1/orders/{order_id}/cancel"),
+        ("GET", "/v1/orders/{order_id}/timeline"),
+        ("GET", "/v1/orders/{order_id}/events"),
+    }
+    assert {"202", "400", "401", "409", "422", "503"} <= set(operations["POST", "/v1/orders"]["responses"])
+    for operation in operations.values():
+        assert operation["summary"]
+        assert {"401", "503"} <= set(operation["responses"])
+    watching = operations["GET", "/v1/orders/{order_id}/events"]["responses"]
+    assert set(watching["200"]["content"]) == {"text/event-stream"}
+
+
+def test_order_says_when_an_order_begins_and_when_it_is_off_and_nothing_else() -> None:
+    assert participant.keys_said() == ["order.cancelled", "order.created"]
+    assert [steps.queue for steps in participant.steps] == ["order", "order.timeline"]
+
+
+def test_a_key_that_seals_nothing_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="Fernet"):
+        Settings(
+            database_url="postgresql+asyncpg://x",
+            amqp_url="amqp://x",
+            jwks_url="http://x",
+            token_issuer="x",
+            token_audience="x",
+            product_url="http://x",
+            cart_url="http://x",
+            contact_key="short",
+        )

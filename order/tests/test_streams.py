@@ -1,0 +1,172 @@
+"""Event streams over HTTP, with whoever makes the news in another process than the one that streams."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts import StockReserved
+
+Start = Callable[..., Awaitable[Any]]
+Told = tuple[str, str, dict[str, Any]]
+
+
+@pytest.fixture
+def watch(bearer: Any) -> Any:
+    """`async with watch(order, order_id, shopper) as told`: iterate over (event, id, data)."""
+
+    @asynccontextmanager
+    async def open_(order: Any, order_id: UUID, shopper: UUID, last: str = "") -> AsyncIterator[Any]:
+        headers = bearer(shopper) | ({"Last-Event-ID": last} if last else {})
+        async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=headers) as answer:
+            assert answer.status_code == 200, await answer.aread()
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            async with aclosing(parsed(answer.aiter_lines())) as told:
+                yield told
+
+    return open_
+
+
+async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[Told]:
+    """The events of a stream; comments come as such. Source: HTML, 9.2.6."""
+    fields: dict[str, str] = {}
+    async for line in lines:
+        if line.startswith(":"):
+            yield ("comment", "", {})
+        elif line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif fields:
+            yield (fields["event"], fields.get("id", ""), json.loads(fields["data"]))
+            fields = {}
+
+
+async def everything(told: Any) -> list[str]:
+    return [data.get("type") or f"order {data['status']}" async for _, _, data in told]
+
+
+async def test_a_reader_gets_what_was_then_what_comes_until_the_order_ends(
+    order: Any, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(StockReserved(order_id=order_id))
+    async with watch(order, order_id, shopper) as told:
+        event, id_, data = await anext(told)
+        assert (event, id_, data["type"]) == ("timeline", "stock.reserved", "stock.reserved")
+        state = {"order_id": str(order_id), "status": "pending", "reason": None}
+        assert await anext(told) == ("order", "", state)
+        await order.hear(paid(order_id))
+        event, id_, data = await anext(told)
+        assert (event, id_, data["type"]) == ("timeline", "stock.reserved,order.paid", "order.paid")
+        assert (await anext(told))[2]["status"] == "paid"
+        assert await anext(told, None) is None
+
+
+async def test_a_reader_of_an_order_that_has_ended_gets_it_all_at_once(
+    order: Any, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(paid(order_id))
+    async with watch(order, order_id, shopper) as told:
+        assert await everything(told) == ["order.paid", "order paid"]
+
+
+async def test_a_reader_that_comes_back_gets_what_it_missed_and_no_more(
+    order: Any, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(StockReserved(order_id=order_id))
+    async with watch(order, order_id, shopper) as told:
+        last = (await anext(told))[1]
+    await order.hear(paid(order_id))
+    async with watch(order, order_id, shopper, last) as told:
+        assert await everything(told) == ["order.paid", "order paid"]
+
+
+async def test_a_reader_that_has_it_all_is_told_to_stay_away(
+    order: Any, paid: Any, shopper: UUID, watch: Any, bearer: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(paid(order_id))
+    async with watch(order, order_id, shopper) as told:
+        last = (await anext(told))[1]
+    headers = bearer(shopper) | {"Last-Event-ID": last}
+    assert (await order.http.get(f"/v1/orders/{order_id}/events", headers=headers)).status_code == 204
+
+
+async def test_news_of_this_process_are_streamed_without_waiting_for_the_poll(
+    start: Start, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    order = await start(watch_every=300)
+    order_id = await order.placed(shopper)
+    async with watch(order, order_id, shopper) as told:
+        assert (await anext(told))[2]["status"] == "pending"
+        async with asyncio.timeout(20):
+            await order.hear(paid(order_id), here=True)
+            assert await everything(told) == ["order.paid", "order paid"]
+
+
+async def test_many_orders_are_watched_at_once(
+    order: Any, neighbours: Any, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    ids = [await order.placed(shopper) for _ in range(8)]
+
+    async def read(order_id: UUID) -> list[str]:
+        async with watch(order, order_id, shopper) as told:
+            return await everything(told)
+
+    readers = [asyncio.create_task(read(order_id)) for order_id in ids for _ in range(2)]
+    for order_id in ids[:4]:
+        await order.hear(StockReserved(order_id=order_id))
+    await order.hear(*[paid(order_id) for order_id in ids[:4]])
+    for order_id in ids[4:]:
+        await order.cancel(order_id, shopper)
+    streams = await asyncio.gather(*readers)
+    assert all(told[-1] == "order paid" for told in streams[:8])
+    assert all(
+        [one for one in told if "." in one] == ["stock.reserved", "order.paid"] for told in streams[:8]
+    )
+    assert all(told[-1] == "order cancelled" for told in streams[8:])
+
+
+async def test_a_silent_stream_is_kept_alive(start: Start, shopper: UUID, watch: Any) -> None:
+    order = await start(stream_heartbeat=0.05)
+    order_id = await order.placed(shopper)
+    async with watch(order, order_id, shopper) as told:
+        kinds = [(await anext(told))[0] for _ in range(4)]
+    assert kinds.count("order") == 1
+    assert kinds.count("comment") == 3
+
+
+async def test_only_so_many_streams_are_open_and_a_place_is_free_again(
+    start: Start, shopper: UUID, watch: Any
+) -> None:
+    order = await start(max_streams=1)
+    order_id = await order.placed(shopper)
+    async with watch(order, order_id, shopper) as told:
+        await anext(told)
+        refused = await order.get(f"/v1/orders/{order_id}/events", shopper)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with watch(order, order_id, shopper) as told:
+                    assert (await anext(told))[2]["status"] == "pending"
+                    return
+            except AssertionError:
+                await asyncio.sleep(0.02)  # until the server has noticed that the first one left
+
+
+async def test_streams_end_when_the_server_stops(order: Any, shopper: UUID, watch: Any) -> None:
+    order_id = await order.placed(shopper)
+    async with watch(order, order_id, shopper) as told:
+        await anext(told)
+        order.state.stopping.set()
+        async with asyncio.timeout(10):
+            assert await anext(told, None) is None
+    assert (await order.get(f"/v1/orders/{order_id}/events", shopper)).status_code == 503

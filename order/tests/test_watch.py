@@ -1,0 +1,114 @@
+"""The poll behind the streams, on its own: one for all, through outages, and patient with the story."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from order.watch import Stream, Watch
+
+FIRST, SECOND = UUID(int=1), UUID(int=2)
+
+
+class Orders:
+    """Answers each poll with what a test has put, and notes what was asked."""
+
+    def __init__(self) -> None:
+        self.status: dict[UUID, str] = {}
+        self.story: dict[UUID, list[str]] = {}
+        self.polls: list[list[UUID]] = []
+        self.broken = 0
+
+    async def news(self, ids: Sequence[UUID], statuses: Sequence[str], seen: Sequence[str]) -> list[Any]:
+        self.polls.append([*ids])
+        if self.broken:
+            self.broken -= 1
+            raise ConnectionError
+        rows = []
+        for n, (order, status, known) in enumerate(zip(ids, statuses, seen, strict=True), 1):
+            new = [type_ for type_ in self.story.get(order, []) if type_ not in known.split(",")]
+            told = new or ([None] if self.status.get(order, "pending") != status else [])
+            rows += [self._row(n, order, type_) for type_ in told]
+        return rows
+
+    def _row(self, n: int, order: UUID, type_: str | None) -> dict[str, Any]:
+        row = {"n": n, "status": self.status.get(order, "pending"), "reason": None, "type": type_}
+        row |= {"event_id": f"{type_}/{order}", "said_by": "x", "time": datetime.now(UTC), "data": "{}"}
+        return {**row, "causation_id": None, "traceparent": None}
+
+
+@pytest.fixture
+def orders() -> Orders:
+    return Orders()
+
+
+@pytest.fixture
+def make(orders: Orders) -> Callable[..., Watch]:
+    def watch(**changed: Any) -> Watch:
+        given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "most": 10, "patience": 0.05} | changed
+        return Watch(orders, asyncio.Event(), **given)  # type: ignore[arg-type]
+
+    return watch
+
+
+async def read(watch: Watch, stream: Stream) -> str:
+    async with asyncio.timeout(10):
+        return b"".join([chunk async for chunk in watch.read(stream)]).decode()
+
+
+async def test_one_poll_asks_for_all_streams(orders: Orders, make: Callable[..., Watch]) -> None:
+    watch = make()
+    streams = [watch.open(order, []) for order in (FIRST, SECOND)]
+    orders.status = {FIRST: "paid", SECOND: "cancelled"}
+    orders.story = {FIRST: ["order.paid"], SECOND: ["order.cancelled"]}
+    first, second = await asyncio.gather(*(read(watch, stream) for stream in streams))
+    assert "order.paid" in first
+    assert "order.cancelled" in second
+    assert set(orders.polls[0]) == {FIRST, SECOND}
+
+
+async def test_nobody_is_asked_when_nobody_watches(orders: Orders, make: Callable[..., Watch]) -> None:
+    watch = make()
+    stream = watch.open(FIRST, [])
+    await asyncio.sleep(0)
+    watch.close(stream)
+    for _ in range(10):
+        watch.wake()
+        await asyncio.sleep(0.01)
+    assert len(orders.polls) <= 2  # the first, and one that was on its way
+
+
+async def test_a_poll_that_fails_is_made_again(orders: Orders, make: Callable[..., Watch]) -> None:
+    orders.broken = 2
+    orders.status, orders.story = {FIRST: "paid"}, {FIRST: ["order.paid"]}
+    watch = make()
+    assert '"status":"paid"' in await read(watch, watch.open(FIRST, []))
+
+
+async def test_the_last_state_waits_for_its_event(orders: Orders, make: Callable[..., Watch]) -> None:
+    orders.status = {FIRST: "paid"}
+    watch = make(patience=10)
+    stream = watch.open(FIRST, [])
+    reading = asyncio.create_task(read(watch, stream))
+    while len(orders.polls) < 3:
+        await asyncio.sleep(0.005)
+    orders.story = {FIRST: ["order.created", "order.paid"]}
+    told = await reading
+    assert told.index("order.created") < told.index("order.paid") < told.index('"status":"paid"')
+
+
+async def test_the_last_state_does_not_wait_for_ever(orders: Orders, make: Callable[..., Watch]) -> None:
+    orders.status = {FIRST: "paid"}
+    watch = make(patience=0.05)
+    assert '"status":"paid"' in await read(watch, watch.open(FIRST, []))
+
+
+async def test_closing_ends_the_poll_and_the_streams(orders: Orders, make: Callable[..., Watch]) -> None:
+    watch = make()
+    stream = watch.open(FIRST, [])
+    await asyncio.sleep(0.03)
+    await watch.aclose()
+    assert '"status":"pending"' in await read(watch, stream)
