@@ -46,7 +46,7 @@ class Limits:
     """The largest order that is taken; `total` is in minor units, and no more than Stripe can charge."""
 
     lines: int = 1000
-    quantity: int = 1000
+    quantity: int = 10_000
     total: int = 99_999_999
 
 

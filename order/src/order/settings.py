@@ -29,7 +29,7 @@ class Settings(ServiceSettings):
     sweep_batch: Count = 100
 
     max_lines: Count = 1000
-    max_quantity: Count = 1000
+    max_quantity: Count = 10_000
     max_total: Annotated[int, Field(ge=1, le=99_999_999)] = 99_999_999
     max_open_orders: Count = 20
 
