@@ -48,7 +48,7 @@ def _send(connection: http.client.HTTPConnection, send: dict[str, Any]) -> None:
     body = b"x" * send.get("body", 0)
     connection.putrequest(send.get("method", "GET"), path, skip_accept_encoding=True)
     for name, value in headers:
-        connection.putheader(name, value)
+        connection.putheader(name, value.encode())
     if send.get("chunked"):
         connection.putheader("Transfer-Encoding", "chunked")
     elif body:

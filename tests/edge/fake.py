@@ -114,8 +114,12 @@ class Fake:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
         await stream.write(b"data: first\n\n")
-        async with asyncio.timeout(30):
-            await self._gate(key).wait()
+        try:
+            async with asyncio.timeout(30):
+                await self._gate(key).wait()
+        except asyncio.CancelledError:
+            self._left[key].set()
+            raise
         await stream.write(b"data: second\n\n")
         return stream
 

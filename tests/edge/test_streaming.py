@@ -46,6 +46,17 @@ def test_a_client_that_leaves_stops_the_work_for_it(lab: str, fake: Fake, method
     assert left.wait(10)
 
 
+def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it(lab: str, fake: Fake) -> None:
+    left = fake.leaving("half")
+    connection = _connect(lab)
+    connection.request("GET", "/open?do=stream&key=half")
+    answer = connection.getresponse()
+    assert answer.read(6) == b"data: "
+    answer.close()
+    connection.close()
+    assert left.wait(10)
+
+
 def test_an_answer_keeps_its_cookies_apart(lab: str) -> None:
     connection = _connect(lab)
     connection.request("GET", "/open?do=cookies")

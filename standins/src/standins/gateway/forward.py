@@ -62,7 +62,7 @@ def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, 
     return [
         (b"x-forwarded-for", before + b", " + client if before else client),
         (b"x-forwarded-proto", scheme.encode()),
-        (b"x-forwarded-host", host.rpartition(b":")[0] or host),
+        (b"x-forwarded-host", host if host.endswith(b"]") else host.rpartition(b":")[0] or host),
         (b"x-forwarded-port", b"%d" % port),
         (b"x-forwarded-path", escape(exchange.path).encode()),
         (b"x-real-ip", client),

@@ -76,7 +76,7 @@ class Upstreams:
         Raises NameUnknown, or BadUpstream or SlowUpstream once the tries are used up.
         """
         url = URL(f"http://{self._address(upstream)}{ask.path_and_query}", encoded=True)
-        headers = CIMultiDict((name.decode(), value.decode("latin-1")) for name, value in ask.headers)
+        headers = CIMultiDict((name.decode(), _text(value)) for name, value in ask.headers)
         headers["host"] = f"{upstream.host}:{upstream.port}"
         timeout = ClientTimeout(sock_connect=upstream.connect_timeout, sock_read=upstream.read_timeout)
         for last in (*[False] * upstream.retries, True):
@@ -119,6 +119,14 @@ class Upstreams:
         if upstream.host != "localhost" and not _is_address(upstream.host):
             raise NameUnknown(upstream.host)
         return f"{upstream.host}:{upstream.port}"
+
+
+def _text(value: bytes) -> str:
+    """The text that aiohttp, which writes UTF-8, turns into the same bytes where there is one."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _is_address(host: str) -> bool:
