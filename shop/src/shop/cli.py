@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shop.commands import ledger, saga, scenario, stack
+from shop.commands.bench import bench
 from shop.commands.demo import demo
 from shop.commands.generate import generate
 from shop.errors import ShopError
@@ -23,6 +24,7 @@ app.add_typer(stack.app)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(saga.app, name="saga")
 app.add_typer(ledger.app, name="ledger")
+app.command()(bench)
 app.command()(demo)
 app.command()(generate)
 

@@ -1,0 +1,122 @@
+"""The load: shoppers with filled carts, each checking out once and watching until the order is paid."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+
+from shop.errors import ShopError
+from shop.stack import Stack
+from shop.stack.environment import ADMIN_EMAIL
+
+PRODUCTS = 200
+LINES = 3
+STOCK = 1_000_000
+PREPARING = 16
+_TIMEOUT = aiohttp.ClientTimeout(total=60)
+Advance = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """One checkout: seconds from sending it to reading that it is paid."""
+
+    seconds: float
+
+
+class Load:
+    """`prepare` first, then `run`: tokens and carts are there before the clock starts."""
+
+    def __init__(self, stack: Stack, http: aiohttp.ClientSession) -> None:
+        self._stack = stack
+        self._http = http
+        self._tokens: list[str] = []
+
+    async def prepare(self, checkouts: int, advance: Advance) -> None:
+        """A guest with three products in the cart for every checkout."""
+        skus = await self._stock_catalogue()
+        places = asyncio.Semaphore(PREPARING)
+
+        async def one(number: int) -> None:
+            async with places:
+                chosen = [skus[(number * LINES + i) % PRODUCTS] for i in range(LINES)]
+                self._tokens.append(await self._guest(chosen))
+                advance()
+
+        await asyncio.gather(*(one(number) for number in range(checkouts)))
+
+    async def run(self, checkouts: int, in_flight: int, advance: Advance) -> list[Done]:
+        """That many of the prepared checkouts, `in_flight` at once. Raises ShopError unless all are paid."""
+        shoppers, self._tokens = self._tokens[:checkouts], self._tokens[checkouts:]
+        waiting = iter(shoppers)
+        done: list[Done] = []
+
+        async def lane() -> None:
+            for token in waiting:
+                done.append(await self._check_out(token))
+                advance()
+
+        await asyncio.gather(*(lane() for _ in range(in_flight)))
+        return done
+
+    async def _check_out(self, token: str) -> Done:
+        headers = {"Authorization": f"Bearer {token}"}
+        started = time.perf_counter()
+        order = await self._call(
+            "POST",
+            f"{self._stack.http('order')}/v1/orders",
+            json={"payment_method": "pm_card_visa", "email": "bench@example.com"},
+            headers={**headers, "Idempotency-Key": uuid4().hex},
+        )
+        await self._until_paid(f"{self._stack.http('order')}{order['links']['events']}", headers)
+        return Done(time.perf_counter() - started)
+
+    async def _until_paid(self, url: str, headers: dict[str, str]) -> None:
+        async with self._http.get(url, headers=headers, timeout=_TIMEOUT) as stream:
+            async for line in stream.content:
+                if b'"status":"paid"' in line:
+                    return
+                if b'"status":"cancelled"' in line:
+                    break
+        raise ShopError("a checkout of the benchmark was not paid: look at `shop logs order`")
+
+    async def _guest(self, skus: list[str]) -> str:
+        guest = await self._call("POST", f"{self._stack.http('auth')}/v1/guests")
+        token = str(guest["access_token"])
+        await self._call(
+            "PUT",
+            f"{self._stack.http('cart')}/v1/cart",
+            json={"items": [{"sku": sku, "quantity": 1} for sku in skus]},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        return token
+
+    async def _stock_catalogue(self) -> list[str]:
+        form = {"username": ADMIN_EMAIL, "password": self._stack.secret("admin-password")}
+        admin = await self._call("POST", f"{self._stack.http('auth')}/v1/token", data=form)
+        skus = [f"BENCH-{number:03}" for number in range(PRODUCTS)]
+        items = [{"sku": sku, "name": f"Bench {sku}", "price": 250, "stock": STOCK} for sku in skus]
+        await self._call(
+            "POST",
+            f"{self._stack.http('product')}/v1/products/bulk",
+            json={"items": items},
+            headers={"Authorization": f"Bearer {admin['access_token']}"},
+        )
+        return skus
+
+    async def _call(self, method: str, url: str, **arguments: Any) -> dict[str, Any]:
+        async with self._http.request(method, url, timeout=_TIMEOUT, **arguments) as answer:
+            if answer.status >= 300:
+                raise ShopError(f"{method} {url}: {answer.status} {(await answer.text())[:200]}")
+            found: dict[str, Any] = await answer.json() if answer.content_length else {}
+            return found
+
+
+def percentile(sorted_seconds: list[float], share: float) -> float:
+    """The value below which that share of them lies."""
+    return next(islice(sorted_seconds, int(len(sorted_seconds) * share), None), sorted_seconds[-1])
