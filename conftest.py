@@ -15,5 +15,6 @@ for _package in (
     "scenarios",
     "shop",
     "standins",
+    "storefront",
 ):
     importlib.import_module(_package)
