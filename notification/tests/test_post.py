@@ -53,6 +53,13 @@ async def test_the_address_is_opened_for_the_envelope_only() -> None:
     assert b"Subject: Your receipt" in message
 
 
+async def test_a_letter_that_was_taken_but_could_not_be_noted_is_not_sent_again() -> None:
+    carrier = Carrier()
+    office = post(carrier)
+    assert [await office.deliver(receipt()) for _ in range(2)] == ["sent", "sent"]
+    assert len(carrier.carried) == 1
+
+
 async def test_a_receipt_is_stopped_when_its_order_was_cancelled_meanwhile() -> None:
     carrier = Carrier()
     assert await post(carrier, ORDER).deliver(receipt()) == "stopped"

@@ -85,6 +85,23 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(mail: MailServer)
     await postman.aclose()
 
 
+async def test_whoever_is_cancelled_as_the_answer_comes_sends_nothing_more(
+    mail: MailServer, postman: Postman
+) -> None:
+    async def send_all() -> None:
+        while True:
+            await postman.send(ADA, LETTER)
+
+    for wait in range(30):
+        sending = asyncio.create_task(send_all())
+        for _ in range(wait):
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(5):
+                await sending
+
+
 async def test_a_connection_that_was_idle_for_long_is_not_trusted(mail: MailServer) -> None:
     postman = _postman(mail.port, idle=0)
     await postman.send(ADA, LETTER)

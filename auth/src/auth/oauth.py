@@ -24,6 +24,7 @@ class OAuthError(Problem):
 class InvalidGrant(OAuthError):
     """The credentials or the refresh token are not good; it is never said which part of them."""
 
+    type = "/problems/invalid-grant"
     title = "Invalid Grant"
     error = "invalid_grant"
 
@@ -31,6 +32,7 @@ class InvalidGrant(OAuthError):
 class UnsupportedGrant(OAuthError):
     """A `grant_type` that this address does not serve."""
 
+    type = "/problems/unsupported-grant-type"
     title = "Unsupported Grant Type"
     error = "unsupported_grant_type"
 
@@ -39,6 +41,7 @@ class TooManyAttempts(OAuthError):
     """429: wait `seconds` before the next try."""
 
     status = 429
+    type = "/problems/too-many-attempts"
     title = "Too Many Requests"
     error = "temporarily_unavailable"
 

@@ -100,7 +100,7 @@ class Postman:
             password=server.password,
             use_tls=server.tls == "implicit",
             start_tls=server.tls == "starttls",
-            timeout=server.timeout,
+            timeout=None,  # `send` has one for all; aiosmtplib's own loses cancellations before Python 3.12
         )
         await connection.connect()
         return connection
