@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from chassis.steps import Step, Steps
 from chassis.topology import Participant, definitions
 from contracts import (
@@ -27,7 +28,6 @@ from contracts import (
 from contracts.asyncapi import asyncapi
 from contracts.compatibility import breaking_changes
 from contracts.schema import committed, schemas
-
 from shop.errors import ShopError
 
 _SEQUENCE: tuple[type[Event], ...] = (
