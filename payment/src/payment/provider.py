@@ -5,7 +5,6 @@ was. A repeated answer may be old news, and a server error may be repeated for a
 so what an answer leaves open is looked up.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -52,9 +51,6 @@ class Provider:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         stripe.enable_telemetry = False  # a tenth of a call's CPU, and nothing that the shop gains from
-        logging.getLogger("stripe").setLevel(
-            logging.WARNING
-        )  # else it logs each request, and bodies at debug
         self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=timeout))
         self._stripe = stripe.StripeClient(
             api_key,
