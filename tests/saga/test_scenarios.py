@@ -1,0 +1,24 @@
+import pytest
+
+from scenarios import SCENARIOS, run
+from shop.ledger import CHECKS
+from shop.ledger.gather import gather, until_quiet
+from shop.playing import stage
+from shop.stack import Stack
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("shop")]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_a_scenario_comes_out_as_it_says(name: str, stack: Stack) -> None:
+    report = await run(SCENARIOS[name], stage(stack))
+    assert report.error is None
+    assert report.outcome == report.scenario.expected
+    assert [claim for claim, holds in report.claims if not holds] == []
+
+
+async def test_after_all_scenarios_nothing_is_amiss(stack: Stack) -> None:
+    await until_quiet(stack, 60)
+    seen = await gather(stack)
+    findings = {check.name: list(check.look(seen)) for check in CHECKS}
+    assert {name: found for name, found in findings.items() if found} == {}
