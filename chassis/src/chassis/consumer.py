@@ -116,7 +116,7 @@ class Consumer:
             await self._bury(message, reason)
         if heard:
             await self._handle(heard)
-        # Batches end in the order in which they arrived, so the last tag settles all before it.
+        # Batches end as they arrived, first come first served, so the last tag settles all before it.
         try:
             await live[-1].ack(multiple=True)
         except (*CONNECTION_EXCEPTIONS, AMQPException) as error:

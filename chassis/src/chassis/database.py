@@ -115,7 +115,7 @@ class SqlTx:
             self.intents.append(intents.Due(intent, 0, self.cause, current_traceparent()))
 
     async def lock(self, pairs: Iterable[tuple[type, Any]]) -> None:
-        """Load and lock the rows of many steps at once: a statement per table, in key order."""
+        """Load and lock the rows of many steps at once: a statement per table, sorted by key."""
         keys: dict[type, list[Any]] = {}
         for row_type, key in pairs:
             keys.setdefault(row_type, []).append(key)

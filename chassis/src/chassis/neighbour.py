@@ -1,6 +1,6 @@
 """Reads from another service over HTTP: bounded in time, retried, and left alone while it is down.
 
-aiohttp and not httpx, because a read costs a tenth of the CPU and two of them are in every checkout.
+aiohttp and not httpx, because a read costs a tenth of the CPU and there are several in a request that matters.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ class Steps:
 
     `queue` is the queue's name and starts with the service's. `locks` names the rows that a step will
     load, as pairs of row type and key: the consumer locks those of a whole batch in one statement per
-    table, in key order, before the first step runs. A step may load others, at a round trip each.
+    table, sorted by key, before the first step runs. A step may load others, at a round trip each.
     """
 
     def __init__(self, queue: str, *, locks: Locks | None = None) -> None:

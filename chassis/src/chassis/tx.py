@@ -44,7 +44,7 @@ class Tx(Protocol):
         """The row with that key, locked until the commit, or `None`."""
 
     async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
-        """The rows that exist of those keys, locked in key order until the commit."""
+        """The rows that exist of those keys, locked key by key until the commit."""
 
     def add(self, row: Any) -> None:
         """Insert at commit. A row with that key that another transaction committed first fails this one."""
