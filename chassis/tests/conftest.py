@@ -11,6 +11,11 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from pydantic import BaseModel
+from sqlalchemy import Column, Integer, MetaData, Table, Uuid, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import registry
+
 from chassis.database import Transactions, chassis_tables, connect
 from chassis.envelope import Envelope
 from chassis.intents import Call, Intents
@@ -20,10 +25,6 @@ from chassis.steps import Steps
 from chassis.topology import EVENTS_EXCHANGE, Participant, definitions
 from chassis.tx import Intent, Tx
 from chassis.worker import Worker
-from pydantic import BaseModel
-from sqlalchemy import Column, Integer, MetaData, Table, Uuid, text
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import registry
 
 
 class ThingMade(BaseModel):

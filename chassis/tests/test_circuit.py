@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 import pytest
+
 from chassis.circuit import Circuit, CircuitOpen
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import aio_pika
 import pytest
+
 from chassis.database import SqlTx, Transactions
 from chassis.outbox import envelope
 from chassis.topology import EVENTS_EXCHANGE

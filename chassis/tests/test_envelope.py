@@ -3,6 +3,7 @@ from uuid import UUID
 
 import pytest
 from aio_pika import DeliveryMode, Message
+
 from chassis.envelope import Envelope, Unreadable
 
 ENVELOPE = Envelope(

@@ -3,11 +3,12 @@ from typing import ClassVar
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import BaseModel
+
 from chassis.harness import Harness, Undeclared
 from chassis.intents import Intents
 from chassis.steps import Steps
 from chassis.tx import Intent, Tx
-from pydantic import BaseModel
 
 
 class ThingMade(BaseModel):

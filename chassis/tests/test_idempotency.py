@@ -7,6 +7,12 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI, Response
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import MetaData, func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
 from chassis.idempotency import (
     ClaimLost,
     IdempotencyKey,
@@ -18,11 +24,6 @@ from chassis.idempotency import (
     parse_key,
 )
 from chassis.problems import Unavailable, Unprocessable, install
-from fastapi import FastAPI, Response
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import MetaData, func, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 TABLE = idempotency_table(MetaData())
 
@@ -197,6 +198,16 @@ async def test_a_slow_request_cannot_settle_what_a_repeat_took_over(engine: Asyn
             await slow.settle(session, 500, b"too late")
     async with keys.claim(ADA, "k", b"payload") as repeat:
         assert repeat.stored == STORED
+
+
+async def test_a_slow_request_cannot_settle_while_the_repeat_still_runs(engine: AsyncEngine) -> None:
+    brief, patient = IdempotencyKeys(engine, TABLE, lock=timedelta(0)), IdempotencyKeys(engine, TABLE)
+    async with brief.claim(ADA, "k", b"payload") as slow:
+        async with patient.claim(ADA, "k", b"payload") as repeat, AsyncSession(engine) as session:
+            with pytest.raises(ClaimLost):
+                await slow.settle(session, 500, b"too late")
+            await repeat.settle(session, 202, b"in time")
+            await session.commit()
 
 
 async def test_a_repeat_waits_for_a_commit_that_is_under_way(

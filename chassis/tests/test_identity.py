@@ -10,13 +10,14 @@ from uuid import UUID
 
 import httpx
 import pytest
-from chassis.identity import Caller, Principal, TokenVerifier, require
-from chassis.problems import Unauthenticated, Unavailable, install
 from fastapi import Depends, FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
+
+from chassis.identity import Caller, Principal, TokenVerifier, require
+from chassis.problems import Unauthenticated, Unavailable, install
 
 ADA = UUID("a0a0a0a0-0000-4000-8000-000000000001")
 NOW = 1_800_000_000.0
@@ -27,7 +28,7 @@ class Issuer:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.keys = [new_key("one")]
+        self.keys: list[ECKey | RSAKey] = [new_key("one")]
         self.away = False
         self.asked = 0
         self.was_asked = asyncio.Event()
@@ -41,7 +42,9 @@ class Issuer:
             raise httpx.ConnectError("refused", request=request)
         return httpx.Response(200, json={"keys": [key.as_dict(private=False) for key in self.keys]})
 
-    def token(self, header: dict[str, Any] | None = None, key: ECKey | None = None, **claims: Any) -> str:
+    def token(
+        self, header: dict[str, Any] | None = None, key: ECKey | RSAKey | None = None, **claims: Any
+    ) -> str:
         key = key or self.keys[0]
         wanted = {
             "iss": "https://issuer",
@@ -51,9 +54,8 @@ class Issuer:
             "exp": self.now + 60,
         }
         wanted = {name: value for name, value in (wanted | claims).items() if value is not None}
-        return jwt.encode(
-            {"alg": "ES256", "typ": "at+jwt", "kid": key.kid} | (header or {}), wanted, key, [ALGORITHM]
-        )
+        header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": key.kid} | (header or {})
+        return jwt.encode(header, wanted, key, [header["alg"]])
 
     def verifier(self, **settings: Any) -> TokenVerifier:
         where = ("http://issuer/jwks", "https://issuer", "rooms")
@@ -142,6 +144,15 @@ async def test_a_token_that_chooses_another_algorithm_is_refused(issuer: Issuer,
     signature = b"" if algorithm == "none" else hmac.digest(public_key, signing_input, "sha256")
     with pytest.raises(Unauthenticated):
         await issuer.verifier().verify(f"{signing_input.decode()}.{urlsafe_b64encode(signature).decode()}")
+
+
+async def test_a_published_key_of_an_algorithm_that_is_not_allowed_is_of_no_use(issuer: Issuer) -> None:
+    rsa = RSAKey.generate_key(2048, {"kid": "rsa"})
+    issuer.keys = [rsa]
+    token = issuer.token({"alg": "RS256"})
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(token)
+    assert await issuer.verifier(algorithms=["RS256"]).verify(token)
 
 
 async def test_a_key_that_the_token_brings_along_counts_for_nothing(issuer: Issuer) -> None:

@@ -1,9 +1,10 @@
 from datetime import timedelta
 from typing import Any
 
-from chassis import inbox
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from chassis import inbox
 
 
 async def test_what_is_claimed_is_claimed_once(world: Any) -> None:

@@ -2,6 +2,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from chassis.tx import Intent
 
 

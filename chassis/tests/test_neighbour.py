@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+
 from chassis.neighbour import Neighbour
 from chassis.problems import Unavailable
 from chassis.telemetry import continue_trace, current_traceparent

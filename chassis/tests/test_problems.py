@@ -6,6 +6,10 @@ from typing import Annotated, Any
 import httpx
 import pytest
 import structlog
+from fastapi import FastAPI, Form, Header, HTTPException, Query
+from fastapi.responses import StreamingResponse
+from sqlalchemy.exc import InterfaceError
+
 from chassis.problems import (
     RESPONSES,
     Body,
@@ -19,9 +23,6 @@ from chassis.problems import (
     Unprocessable,
     install,
 )
-from fastapi import FastAPI, Form, Header, HTTPException, Query
-from fastapi.responses import StreamingResponse
-from sqlalchemy.exc import InterfaceError
 
 
 class Full(Conflict):

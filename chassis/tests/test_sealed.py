@@ -1,8 +1,9 @@
 """What is sealed stays shut for everyone without a key."""
 
 import pytest
-from chassis.sealed import BadKey, NotSealed, Seal
 from cryptography.fernet import Fernet
+
+from chassis.sealed import BadKey, NotSealed, Seal
 
 
 def new_key() -> str:

@@ -2,11 +2,12 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
+
 from chassis.intents import Intents
 from chassis.steps import Steps
 from chassis.topology import Participant, definitions
 from chassis.tx import Tx
-from pydantic import BaseModel
 
 
 class Fact(BaseModel):

@@ -2,10 +2,10 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from contracts.compatibility import breaking_changes
-from contracts.schema import schema_of
 
 from contracts import OrderPaid
+from contracts.compatibility import breaking_changes
+from contracts.schema import schema_of
 
 PAID = schema_of(OrderPaid)
 

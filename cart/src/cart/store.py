@@ -5,16 +5,18 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Text, bindparam, cast, func, select, update
+from sqlalchemy import Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from cart.direct import fetch
 from cart.domain import MOST_LINES, Full, Merged
 from cart.tables import cart
 
+_READ = "SELECT items::text FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
+
 _items = cart.c["items"]
 _own = (cart.c.owner_id == bindparam("owner")) & cart.c.merged_into.is_(None)
-_read = select(cast(_items, Text)).where(_own)
 _remove = update(cart).where(_own).values(items=_items.op("-")(bindparam("sku", type_=Text())))
 _merged = select(cart.c.merged_into.is_not(None)).where(cart.c.owner_id == bindparam("owner"))
 
@@ -40,8 +42,8 @@ class Carts:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, owner: UUID) -> dict[str, int]:
-        stored = await self._scalar(_read, owner=owner)
-        items: dict[str, int] = orjson.loads(stored) if stored else {}
+        rows = await fetch(self._engine, _READ, owner)
+        items: dict[str, int] = orjson.loads(rows[0]["items"]) if rows else {}
         return items
 
     async def replace(self, owner: UUID, items: Mapping[str, int]) -> None:

@@ -1,6 +1,6 @@
 """Reads from another service over HTTP: bounded in time, retried, and left alone while it is down.
 
-aiohttp and not httpx, because a read costs a tenth of the CPU and there are several in a request that matters.
+aiohttp and not httpx: a read costs a tenth of the CPU, and a request that matters makes several.
 """
 
 import asyncio

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, Select, Text, any_, bindparam, case, literal_column, select
+from sqlalchemy import Select, bindparam, case, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from product.direct import fetch
 from product.domain import Status
 from product.paging import ASKED, ORDERS, Sort, decode, encode
 from product.tables import product, stock
@@ -22,7 +23,11 @@ _listed = select(
     product.c.status,
     _available.label("available"),
 ).join_from(product, stock, stock.c.sku == product.c.sku)
-_bulk = _listed.where(product.c.sku == any_(bindparam("skus", type_=ARRAY(Text)))).order_by(product.c.sku)
+_BULK = """
+    SELECT p.sku, p.name, p.category, p.price, p.currency, p.status,
+           CASE WHEN s.status = 'active' THEN s.on_hand ELSE 0 END AS available
+    FROM product p JOIN stock s ON s.sku = p.sku WHERE p.sku = ANY($1::text[]) ORDER BY p.sku
+"""
 _one = _listed.add_columns(product.c.description, product.c.created_at, product.c.updated_at).where(
     product.c.sku == bindparam("sku")
 )
@@ -59,8 +64,8 @@ class Catalogue:
 
     async def bulk(self, skus: Sequence[str]) -> bytes:
         """The products that exist of those, retired ones included, as a JSON page."""
-        rows = await self._rows(_bulk, {"skus": skus})
-        return orjson.dumps({"items": rows, "next": None, "corrected": {}})
+        rows = await fetch(self._engine, _BULK, skus)
+        return orjson.dumps({"items": [dict(row) for row in rows], "next": None, "corrected": {}})
 
     async def one(self, sku: str) -> bytes | None:
         """A product as JSON, retired or not."""

@@ -1,6 +1,7 @@
 """A shopper at the shop's door: everything goes through the gateway, as a storefront would."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -8,6 +9,7 @@ from uuid import uuid4
 import httpx
 
 POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 1.0
 
 
 class Unexpected(Exception):
@@ -39,6 +41,12 @@ class Shopper:
     async def cart(self) -> dict[str, int]:
         answer = must(await self.http.get("/v1/cart", headers=self.headers), 200)
         return {line["sku"]: line["quantity"] for line in answer["items"]}
+
+    async def until_cart_is_empty(self, seconds: float = 30) -> None:
+        """Wait until nothing is in it, as after an order that was paid. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while must(await self.http.get("/v1/cart/lines", headers=self.headers), 200)["items"]:
+                await asyncio.sleep(POLL_SECONDS)
 
     async def try_check_out(
         self, payment_method: str = "pm_card_visa", *, key: str | None = None, **more: Any
@@ -75,6 +83,17 @@ class Shopper:
         async with asyncio.timeout(seconds):
             while (await self.order(order_id))["status"] != status:
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def once(
+        self, order_id: str, holds: Callable[[dict[str, Any]], object], seconds: float = 30
+    ) -> dict[str, Any]:
+        """The order once that holds of it, asked for ever more rarely. Raises `TimeoutError`."""
+        pause = POLL_SECONDS
+        async with asyncio.timeout(seconds):
+            while not holds(order := await self.order(order_id)):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_POLL_SECONDS)
+            return order
 
 
 def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:

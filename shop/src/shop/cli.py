@@ -11,6 +11,7 @@ from shop.commands import ledger, saga, scenario, stack
 from shop.commands.bench import bench
 from shop.commands.demo import demo
 from shop.commands.generate import generate
+from shop.commands.replay import replay
 from shop.errors import ShopError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.add_typer(ledger.app, name="ledger")
 app.command()(bench)
 app.command()(demo)
 app.command()(generate)
+app.command()(replay)
 
 
 @app.callback()
