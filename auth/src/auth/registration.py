@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import Account, Role, WeakPassword, address, check_password, passphrase
+from auth.domain import Account, Role, WeakPassword, check_password, passphrase
 from auth.passwords import Passwords
 from auth.store import Accounts
 from chassis.database import Transactions
@@ -63,7 +63,6 @@ class Registration:
 
     async def ensure_admin(self, email: str, password: str) -> None:
         """Make the first admin, unless that account exists: its password may have changed since."""
-        email = address(email)
         known = await self.accounts.by_email(email)
         if known is None:
             admin = await self._account(email, passphrase(password), "admin")

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, EmailStr, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
+from auth.domain import address
 from auth.keys import SigningKeys
+from chassis.sealed import Seal
 from chassis.settings import Seconds, ServiceSettings
 
 
@@ -14,12 +16,18 @@ def _readable(path: Path) -> Path:
     return path
 
 
+def _fernet_keys(keys: SecretStr) -> SecretStr:
+    Seal(keys.get_secret_value().split(","))
+    return keys
+
+
 class Settings(ServiceSettings):
-    """`forwarded_hops` is how many proxies in front append to X-Forwarded-For (0: believe the socket)."""
+    """`contact_key` may list several keys, comma-separated: the first seals. `forwarded_hops` is how many
+    proxies in front append to X-Forwarded-For (0: believe the socket)."""
 
     signing_keys_file: Annotated[Path, AfterValidator(_readable)]
-    contact_key: SecretStr
-    admin_email: EmailStr | None = None
+    contact_key: Annotated[SecretStr, AfterValidator(_fernet_keys)]
+    admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
 
     access_seconds: Seconds = 15 * 60

@@ -1,0 +1,44 @@
+"""What notification refuses to start with."""
+
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
+
+from notification.settings import Settings
+
+
+def settings(**changed: Any) -> Settings:
+    given: dict[str, Any] = {
+        "database_url": "postgresql+asyncpg://notification@/notification",
+        "amqp_url": "amqp://notification@localhost/",
+        "jwks_url": "http://localhost/.well-known/jwks.json",
+        "token_issuer": "saga-shop",
+        "token_audience": "saga-shop",
+        "contact_key": Fernet.generate_key().decode(),
+        "mail_from": "Saga Shop <shop@example.com>",
+        "smtp_host": "localhost",
+    }
+    return Settings(**given | changed)
+
+
+def test_several_contact_keys_may_be_given() -> None:
+    keys = ",".join(Fernet.generate_key().decode() for _ in range(2))
+    assert settings(contact_key=keys).contact_key.get_secret_value() == keys
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"contact_key": "no key"},
+        {"mail_from": "Saga Shop"},
+        {"mail_from": "Saga Shop <shop>, Eve <eve>"},
+        {"smtp_timeout": 31},
+        {"smtp_tls": "perhaps"},
+    ],
+)
+def test_a_bad_setting_is_named_before_anything_starts(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(**changed)
+    assert [error["loc"] for error in refused.value.errors()] == [(next(iter(changed)),)]
