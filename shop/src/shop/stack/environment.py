@@ -89,10 +89,6 @@ def _gateway(stack: Stack) -> dict[str, str]:
     return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
 
 
-def _storefront(stack: Stack) -> dict[str, str]:
-    return {"GATEWAY_URL": stack.gateway_url}
-
-
 _OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
     "auth": _auth,
     "cart": _cart,
@@ -102,5 +98,4 @@ _OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
     "sandbox": _sandbox,
     "mailbox": _mailbox,
     "gateway": _gateway,
-    "storefront": _storefront,
 }

@@ -64,11 +64,11 @@ def prepare(stack: Stack) -> None:
 
 
 def server_pid(data: Path) -> int | None:
-    """The running server of that data folder, whoever started it."""
+    """The running server of that data folder, whoever started it; a number left from before a reboot may
+    long be another process."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-        process = psutil.Process(pid)
-        return pid if str(data) in process.cmdline() or process.name() == "postgres" else None
+        return pid if str(data) in psutil.Process(pid).cmdline() else None
     except (OSError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
         return None
 

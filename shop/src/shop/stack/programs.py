@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from pathlib import Path
 
 from shop.errors import ShopError
@@ -13,8 +12,7 @@ from shop.stack.stack import SERVICES, Stack
 
 
 def programs() -> list[Program]:
-    """Everything there is to start here; the storefront only where it is installed."""
-    page = [_standin("storefront", "storefront", "/")] if find_spec("storefront") else []
+    """Everything there is to start here."""
     return [
         Program(
             "postgres",
@@ -37,9 +35,10 @@ def programs() -> list[Program]:
             is_ready=rabbitmq.is_ready,
             settle=rabbitmq.settle,
         ),
-        _standin("sandbox", "standins.sandbox", "/healthz"),
-        _standin("mailbox", "standins.mailbox", "/healthz", "smtp"),
+        _module_program("sandbox", "standins.sandbox", wave=1),
+        _module_program("mailbox", "standins.mailbox", "smtp", wave=1),
         *(_service(name) for name in SERVICES),
+        _module_program("storefront", "storefront", wave=2),
         Program(
             "gateway",
             _module("standins.gateway"),
@@ -49,7 +48,6 @@ def programs() -> list[Program]:
             prepare=gateway.prepare,
             is_ready=http_answers("gateway", None),
         ),
-        *page,
     ]
 
 
@@ -79,14 +77,14 @@ def _service(name: str) -> Program:
     )
 
 
-def _standin(name: str, module: str, path: str, *more_ports: str) -> Program:
+def _module_program(name: str, module: str, *more_ports: str, wave: int) -> Program:
     return Program(
         name,
         _module(module),
         lambda stack: environment.of(stack, name),
         ports=(name, *more_ports),
-        wave=1,
-        is_ready=http_answers(name, path),
+        wave=wave,
+        is_ready=http_answers(name, "/healthz"),
     )
 
 
