@@ -1,0 +1,1 @@
+"""Real invoices replayed as checkouts: what each becomes is decided first, then they are played in order."""
