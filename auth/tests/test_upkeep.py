@@ -1,0 +1,95 @@
+"""What is forgotten in time, and what the log says meanwhile."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from auth import store
+from auth.domain import Account, Session
+from auth.origin import Origin
+from auth.passwords import Passwords
+from auth.store import claim_guest
+from auth.throttle import Throttle
+from chassis.database import Transactions, connect
+
+from .conftest import StartAuth
+
+NOW = datetime(2026, 1, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+async def test_sessions_that_are_over_and_guests_long_merged_are_forgotten(
+    migrated: Callable[[str], str],
+) -> None:
+    engine = connect(migrated("auth"), pool_size=2, statement_timeout=10)
+    transactions = Transactions(engine, "auth", lease=0)
+    account = Account(uuid4(), "ada@example.com", "$argon2id$", "shopper", NOW)
+    over, lasting, old, recent = (uuid4() for _ in range(4))
+    async with transactions() as tx:
+        tx.add(account)
+    async with transactions() as tx:
+        for session_id, expires_at in ((over, NOW - DAY), (lasting, NOW + DAY)):
+            tx.add(Session(session_id, account.account_id, b"h" * 32, NOW - DAY, expires_at))
+        for guest_id, merged_at in ((old, NOW - 3 * DAY), (recent, NOW - DAY)):
+            assert await claim_guest(tx.session, guest_id, account.account_id, merged_at)
+
+    await store.forget(engine, NOW, DAY)
+
+    async with transactions() as tx:
+        assert await tx.get(Session, over) is None
+        assert await tx.get(Session, lasting) is not None
+        assert await claim_guest(tx.session, old, account.account_id, NOW)
+        assert not await claim_guest(tx.session, recent, account.account_id, NOW)
+    await engine.dispose()
+
+
+async def test_a_count_is_forgotten_when_its_window_is_over(migrated: Callable[[str], str]) -> None:
+    engine = connect(migrated("auth"), pool_size=2, statement_timeout=10)
+    throttle = Throttle(engine, per_account=1, per_address=100, window=600)
+    await throttle.count("ada@example.com", Origin.at("203.0.113.9"))
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE attempt SET resets_at = now()"))
+    await throttle.count("ada@example.com", Origin.at("198.51.100.7"))
+
+    await throttle.forget()
+
+    async with engine.begin() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM attempt")) == 2
+    await engine.dispose()
+
+
+async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartAuth) -> None:
+    auth = await start_auth(login_attempts=2)
+    with capture_logs() as logs:
+        user = await auth.register()
+        token = (await auth.log_in()).json()["refresh_token"]
+        await auth.refresh(token)
+        await auth.refresh(token)
+        for _ in range(3):
+            await auth.log_in(password="wrong horse")
+
+    told = [line["event"] for line in logs if line["event"] != "request"]
+    assert told == [
+        "registered",
+        "logged in",
+        "refresh token reused, session ended",
+        "login refused",
+        "login refused",
+        "login throttled",
+    ]
+    assert {line["account"] for line in logs if "account" in line} == {user["id"]}
+    for secret in ("ada@example.com", "horse", token, "127.0.0.1"):
+        assert secret not in str(logs)
+
+
+async def test_a_password_is_never_right_for_nobody() -> None:
+    passwords = Passwords(threads=1, queue=1)
+    hashed = await passwords.hash("correct horse")
+    assert await passwords.verify(hashed, "correct horse")
+    assert not await passwords.verify(hashed, "wrong horse")
+    assert not await passwords.verify("no hash", "correct horse")
+    assert not await passwords.verify(None, "correct horse")
+    await passwords.aclose()
