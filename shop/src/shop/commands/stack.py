@@ -37,7 +37,7 @@ def up(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Environment of a program: order.ORDER_DEADLINE=60.")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that each program may take.")] = 60,
+    timeout: Annotated[float, typer.Option(help="Seconds that each program may take.")] = 90,
     as_json: Json = False,
 ) -> None:
     """Start what is down and return when everything is ready."""

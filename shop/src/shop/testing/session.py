@@ -21,7 +21,7 @@ from shop.stack.programs import choose, programs
 from shop.stack.up import up
 
 T = TypeVar("T")
-_READY_SECONDS = 90.0
+_READY_SECONDS = 150.0
 _SETTINGS = {"gateway": {RATE_FACTOR: "1000"}}  # all of a test's shoppers share one address
 
 
