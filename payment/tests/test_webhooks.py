@@ -1,5 +1,6 @@
 """What the provider sends unasked is believed when it is signed, and has an unknown outcome asked for."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +13,10 @@ import httpx
 import pytest
 import stripe
 
+from payment.hints import Hints
 from payment.main import service
 from payment.settings import Settings
+from payment.webhooks import Hint
 
 SECRET = "whsec_payment"
 
@@ -23,6 +26,7 @@ class Payments:
     """The service's HTTP side, and its database to look into."""
 
     http: httpx.AsyncClient
+    hints: Hints
     database: asyncpg.Connection
 
     async def open_intent(self, order_id: UUID, attempts: int = 1) -> None:
@@ -45,9 +49,10 @@ class Payments:
     async def send(self, event: dict[str, Any], *, secret: str = SECRET, age: int = 0) -> httpx.Response:
         body = json.dumps(event)
         signature = stripe.WebhookSignature.generate_signature_header(body, secret, int(time.time()) - age)
-        return await self.http.post(
-            "/v1/webhooks/stripe", content=body, headers={"Stripe-Signature": signature}
-        )
+        headers = {"Stripe-Signature": signature}
+        answer = await self.http.post("/v1/webhooks/stripe", content=body, headers=headers)
+        await self.hints.act()
+        return answer
 
 
 @pytest.fixture
@@ -62,13 +67,14 @@ async def payments(migrated: Callable[[str], str]) -> AsyncIterator[Payments]:
         role="api",
         stripe_api_key="sk_test",
         stripe_webhook_secret=SECRET,
+        webhook_linger=60,
     )
     app = service.app(settings)
     database = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=10)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://payment") as http:
-            yield Payments(http, database)
+            yield Payments(http, app.state.webhooks.hints, database)
     await database.close()
 
 
@@ -148,3 +154,15 @@ async def test_the_webhook_is_documented(payments: Payments) -> None:
 
     assert set(operation["responses"]) == {"200", "400", "413"}
     assert operation["parameters"][0]["name"] == "Stripe-Signature"
+
+
+async def test_hints_are_acted_on_by_themselves(payments: Payments) -> None:
+    order = uuid4()
+    await payments.open_intent(order)
+    hints = Hints(payments.hints._transactions, linger=0.01)
+
+    hints.take(Hint("evt_1", order))
+    async with asyncio.timeout(10):
+        while not await payments.is_due(order):
+            await asyncio.sleep(0.01)
+    await hints.aclose()

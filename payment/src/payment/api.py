@@ -5,11 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from chassis.database import Transactions
-from chassis.intents import ask_sooner
 from chassis.problems import RESPONSES, Problem
 from chassis.service import part
-from payment import store, webhooks
+from payment import webhooks
+from payment.hints import Hints
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -23,9 +22,10 @@ class BadSignature(Problem):
 
 @dataclass(frozen=True)
 class Webhooks:
-    """What the route needs: the secret that events are signed with, and how many seconds one may be old."""
+    """What the route needs: who acts on hints, the secret that events are signed with, and how many seconds
+    one may be old."""
 
-    transactions: Transactions
+    hints: Hints
     secret: str
     tolerance: int
 
@@ -50,9 +50,6 @@ async def hear_provider(request: Request, hooks: Annotated[Webhooks, Depends(par
         hint = webhooks.read(await request.body(), signature, hooks.secret, hooks.tolerance)
     except webhooks.Forged as error:
         raise BadSignature(str(error)) from error
-    # Nearly always the answer was faster than the webhook: then this look at the intents is all it costs.
-    if hint is not None and await store.is_undecided(hooks.transactions.engine, hint.order_id):
-        async with hooks.transactions() as tx:
-            if await store.remember_webhook(tx.session, hint.event_id):
-                await ask_sooner(tx.session, hint.order_id)
+    if hint is not None:
+        hooks.hints.take(hint)
     return Response()

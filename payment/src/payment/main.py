@@ -2,6 +2,7 @@
 
 from chassis.service import Chassis, Parts, Service
 from payment import api, saga, sweeps
+from payment.hints import Hints
 from payment.provider import Provider
 from payment.settings import Settings
 
@@ -14,13 +15,14 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         failures=settings.breaker_failures,
         reset=settings.breaker_reset,
     )
+    hints = Hints(chassis.transactions, settings.webhook_linger)
     secret = settings.stripe_webhook_secret.get_secret_value()
     return Parts(
         routers=[api.router],
-        state={"webhooks": api.Webhooks(chassis.transactions, secret, settings.webhook_tolerance)},
+        state={"webhooks": api.Webhooks(hints, secret, settings.webhook_tolerance)},
         periodic=sweeps.periodic(settings, chassis.transactions),
         call=provider.call,
-        closing=[provider.aclose],
+        closing=[hints.aclose, provider.aclose],
     )
 
 

@@ -20,6 +20,7 @@ class Settings(ServiceSettings):
     breaker_reset: Seconds = 5
 
     webhook_tolerance: Annotated[int, Field(ge=1)] = 300
+    webhook_linger: Seconds = 1
     webhook_keep_days: Annotated[int, Field(ge=4)] = 7
 
     sweep_every: Seconds = 300

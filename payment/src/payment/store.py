@@ -1,6 +1,6 @@
 """Payment's queries beyond get-by-key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, get_args
 from uuid import UUID
@@ -16,16 +16,15 @@ from payment.tables import IS_OPEN, intent, payment, webhook
 _CALLS = get_args(Call)
 _KEYS = any_(bindparam("keys", type_=sql.ARRAY(Text)))
 
-_UNDECIDED = select(intent.c.key).where(intent.c.key == _KEYS, intent.c.attempts > 0).limit(1)
+_UNDECIDED = select(intent.c.subject).where(intent.c.key == _KEYS, intent.c.attempts > 0)
 _OPEN = select(payment).where(IS_OPEN).order_by(payment.c.created_at)
 
 
-async def is_undecided(engine: AsyncEngine, order_id: UUID) -> bool:
-    """Whether a call for that order has been made and its outcome is still unknown."""
-    keys = [f"{call}:{order_id}" for call in _CALLS]
+async def undecided(engine: AsyncEngine, orders: Iterable[UUID]) -> set[UUID]:
+    """Those of the orders for which a call has been made whose outcome is still unknown."""
+    keys = [f"{call}:{order_id}" for order_id in orders for call in _CALLS]
     async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        return (await connection.execute(_UNDECIDED, {"keys": keys})).scalar() is not None
+        return set((await connection.execute(_UNDECIDED, {"keys": keys})).scalars())
 
 
 async def remember_webhook(session: AsyncSession, event_id: str) -> bool:
