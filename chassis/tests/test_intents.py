@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -77,3 +78,23 @@ async def test_an_outcome_that_cannot_be_settled_does_not_hold_up_the_others(wor
 def step(world: Any) -> Any:
     [only] = list(world.participant.steps[0])
     return only.run
+
+
+async def test_a_graceful_stop_settles_the_call_in_the_air(world: Any, on_credit: Any) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Intent) -> str:
+        asked.set()
+        await answer.wait()
+        return "yes"
+
+    worker = await world.start(call=slow)
+    await world.tell(on_credit)
+    await asyncio.wait_for(asked.wait(), 10)
+    stopping = asyncio.create_task(worker.stop())
+    await asyncio.sleep(0)
+    answer.set()
+    await stopping
+    assert await world.times(on_credit.id) == 11
+    assert await world.count("intent") == 0
+    assert await world.sold() == [f"thing.paid/{on_credit.id}"]

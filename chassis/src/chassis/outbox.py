@@ -125,6 +125,7 @@ class Relay:
         self._linger = linger
         self._batch = batch
         self._waiting: Gathering[Envelope] = Gathering()
+        self._in_the_air: list[Envelope] = []
 
     def wake(self, said: list[Envelope]) -> None:
         """Take up what this process has just committed."""
@@ -137,13 +138,17 @@ class Relay:
             group.create_task(self._recover())
 
     async def drain(self) -> None:
-        """Publish what is still in memory; called when nothing new can come."""
+        """Publish what is still in memory; called when `run` has ended and nothing new can come."""
+        if self._in_the_air:
+            await self._publish(self._in_the_air)
         while said := self._waiting.take(self._batch):
             await self._publish(said)
 
     async def _forward(self) -> None:
         while True:
-            await self._round(await self._waiting.batch(self._batch, self._linger))
+            self._in_the_air = await self._waiting.batch(self._batch, self._linger)
+            await self._round(self._in_the_air)
+            self._in_the_air = []
 
     async def _recover(self) -> None:
         while True:

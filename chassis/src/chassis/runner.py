@@ -49,6 +49,10 @@ class IntentRunner:
         self._longest_delay = longest_delay
         self._due: asyncio.Queue[tuple[float, Due]] = asyncio.Queue()
         self._outcomes: Gathering[tuple[Due, Any]] = Gathering()
+        self._closing = False
+        self._in_hand = 0  # calls in the air and outcomes not yet settled
+        self._empty_handed = asyncio.Event()
+        self._empty_handed.set()
 
     def wake(self, due: Sequence[Due]) -> None:
         """Take up what this process has just committed and leased."""
@@ -64,10 +68,15 @@ class IntentRunner:
             for _ in range(self._concurrency):
                 group.create_task(self._make_calls())
 
-    async def drain(self) -> None:
-        """Settle outcomes that are known and hand back the leases of calls not begun."""
-        while outcomes := self._outcomes.take(self._batch):
-            await self._settle_batch(outcomes)
+    async def finish(self, grace: float) -> None:
+        """Begin no more calls, settle those in the air for at most `grace` seconds, and hand back the leases
+        of the others. A call whose outcome is thrown away is a call made twice."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(grace):
+                await self._empty_handed.wait()
+        except TimeoutError:
+            log.warning("stopped with calls in the air: they are made again", calls=self._in_hand)
         if waiting := [self._due.get_nowait()[1] for _ in range(self._due.qsize())]:
             await release(self._transactions.engine, waiting)
 
@@ -83,19 +92,35 @@ class IntentRunner:
         loop = asyncio.get_running_loop()
         while True:
             leased_until, due = await self._due.get()
+            if self._closing:
+                self._due.put_nowait((leased_until, due))
+                return
             if loop.time() + self._lease / 2 > leased_until:
                 continue  # too little of the lease is left for a call: the poll will find it
             _bind(due)
+            self._take_in_hand()
             try:
                 outcome = await self._call(due.intent)
             except Exception as error:
                 await self._try_again(due, error)
+                self._let_go(1)
             else:
                 self._outcomes.put([(due, outcome)])
 
     async def _settle(self) -> None:
         while True:
-            await self._settle_batch(await self._outcomes.batch(self._batch, self._linger))
+            outcomes = await self._outcomes.batch(self._batch, self._linger)
+            await self._settle_batch(outcomes)
+            self._let_go(len(outcomes))
+
+    def _take_in_hand(self) -> None:
+        self._in_hand += 1
+        self._empty_handed.clear()
+
+    def _let_go(self, count: int) -> None:
+        self._in_hand -= count
+        if not self._in_hand:
+            self._empty_handed.set()
 
     async def _settle_batch(self, outcomes: list[tuple[Due, Any]]) -> None:
         try:

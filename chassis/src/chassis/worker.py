@@ -82,17 +82,18 @@ class Worker:
 
     async def stop(self) -> None:
         """Within about the grace period; what did not finish is redelivered or found by a poll."""
+        grace = self._settings.shutdown_grace
         for consumer in self._consumers:
-            await consumer.stop(self._settings.shutdown_grace)
+            await consumer.stop(grace)
+        if self._runner is not None:
+            await self._runner.finish(grace)
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with suppress(asyncio.CancelledError, Exception):  # logged when it ended
                 await task
         try:
-            async with asyncio.timeout(self._settings.shutdown_grace):
-                if self._runner is not None:
-                    await self._runner.drain()
+            async with asyncio.timeout(grace):
                 if self._relay is not None:
                     await self._relay.drain()
         except Exception:

@@ -10,45 +10,39 @@ from shop.stack.supervisor import Supervisor
 
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:
-    """User and system time since each program began, with that of children that have ended."""
-    return {name: _cpu(psutil.Process(pid)) for name, pid in _pids(stack).items()}
+    """User and system time of each program's processes that live; both pools keep theirs open."""
+    return {name: sum(map(_cpu, family)) for name, family in _families(stack).items()}
 
 
 def resident_bytes(stack: Stack) -> dict[str, int]:
     """Memory resident per program. A page that processes share counts once for all of them (PSS)."""
-    return {name: _resident(psutil.Process(pid)) for name, pid in _pids(stack).items()}
+    return {name: sum(map(_resident, family)) for name, family in _families(stack).items()}
 
 
 def difference(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     return {name: after[name] - before[name] for name in after}
 
 
-def _pids(stack: Stack) -> dict[str, int]:
+def _families(stack: Stack) -> dict[str, list[psutil.Process]]:
+    """Each program with its children; supervisord's children are the programs, it stands for itself."""
     supervisor = Supervisor(stack)
-    pids = {name: info["pid"] for name, info in supervisor.info().items() if info["pid"]}
-    return {**pids, "supervisor": supervisor.pid()}
+    families = {"supervisor": [psutil.Process(supervisor.pid())]}
+    for name, info in supervisor.info().items():
+        if info["pid"]:
+            process = psutil.Process(info["pid"])
+            families[name] = [process, *process.children(recursive=True)]
+    return families
 
 
 def _cpu(process: psutil.Process) -> float:
-    total = 0.0
-    for one in _family(process):
-        with suppress(psutil.NoSuchProcess):
-            times = one.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
 
 
 def _resident(process: psutil.Process) -> int:
-    total = 0
-    for one in _family(process):
-        with suppress(psutil.NoSuchProcess):
-            memory = one.memory_full_info()
-            total += getattr(memory, "pss", memory.rss)
-    return total
-
-
-def _family(process: psutil.Process) -> list[psutil.Process]:
-    """Supervisord's own children are programs, each counted for itself."""
-    if process.name() == "supervisord":
-        return [process]
-    return [process, *process.children(recursive=True)]
+    with suppress(psutil.NoSuchProcess):
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
+    return 0
