@@ -7,10 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
 from chassis.database import Transactions
-from chassis.idempotency import IdempotencyKey, IdempotencyKeys
+from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
 from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
-from chassis.sealed import Seal
 from chassis.service import part
 from order import views
 from order.checkout import Checkout, Request
@@ -71,8 +70,6 @@ async def place_order(
     key: IdempotencyKey,
     caller: Caller,
     checkout: Annotated[Checkout, Depends(part("checkout"))],
-    keys: Annotated[IdempotencyKeys, Depends(part("keys"))],
-    seal: Annotated[Seal, Depends(part("seal"))],
 ) -> Response:
     """Accepts the checkout; what becomes of it is seen at `links`. Prices are those of this moment."""
     email = body.email or caller.email
@@ -80,12 +77,8 @@ async def place_order(
         missing = {"pointer": "/email", "detail": "A guest's order needs an e-mail address."}
         raise Unprocessable("The request is not valid.", errors=[missing])
     shipping = Address(**body.shipping.model_dump()) if body.shipping else None
-    request = Request(caller.id, caller.token, body.payment_method, seal.seal(email), shipping)
-    async with keys.claim(caller.id, key, body.model_dump_json().encode()) as claim:
-        if claim.stored:
-            return claim.stored.replay()
-        content, headers = await checkout.accept(request, claim)
-    return Response(content, 202, headers)
+    request = Request(caller.id, caller.token, body.payment_method, email, shipping)
+    return await checkout.accept(request, key, body.model_dump_json().encode())
 
 
 @router.get("/v1/orders", response_model=views.OrderPage, summary="List one's orders")

@@ -9,13 +9,16 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from chassis.idempotency import Claim
+from fastapi import Response
+
+from chassis.idempotency import IdempotencyKeys
 from chassis.problems import Unprocessable
+from chassis.sealed import Seal
 from contracts import Line, Money
 from order import views
 from order.clients import Carts, Offers
 from order.domain import Address, Limits, Order, Refused, Wanted, priced
-from order.placing import Placing
+from order.placing import ACCEPTED, Placing
 
 
 class NotOrderable(Unprocessable):
@@ -27,12 +30,12 @@ class NotOrderable(Unprocessable):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who orders, and how it is to be paid, written to and shipped; `contact` is sealed."""
+    """Who orders with which token, and how it is to be paid, written to and shipped."""
 
     shopper_id: UUID
     token: str
     payment_method: str
-    contact: str
+    email: str
     shipping: Address | None
 
 
@@ -48,6 +51,8 @@ class Checkout:
         carts: Carts,
         offers: Offers,
         placing: Placing,
+        keys: IdempotencyKeys,
+        seal: Seal,
         *,
         limits: Limits,
         patience: timedelta,
@@ -55,20 +60,22 @@ class Checkout:
         self._carts = carts
         self._offers = offers
         self._placing = placing
+        self._keys = keys
+        self._seal = seal
         self._limits = limits
         self._patience = patience
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, request: Request, claim: Claim) -> tuple[bytes, dict[str, str]]:
-        """Commit an order, `order.created` and the answer, which is returned: body and headers. Raises
-        problems."""
-        wanted = await self._carts.lines(request.token)
-        lines, total = await self._price(wanted)
-        order = self._order(request, lines, total)
-        body, headers = accepted(order)
-        async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
-            await self._placing.commit(order, claim, body, headers)
-        return body, headers
+    async def accept(self, request: Request, key: str, payload: bytes) -> Response:
+        """Carry out a checkout, once for each key; `payload` is the whole request. Raises problems."""
+        async with self._keys.claim(request.shopper_id, key, payload) as claim:
+            if claim.stored:
+                return claim.stored.replay()
+            order = self._order(request, *await self._price(await self._carts.lines(request.token)))
+            body, headers = accepted(order)
+            async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
+                await self._placing.commit(order, claim, body, headers)
+        return Response(body, ACCEPTED, headers)
 
     async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
         skus = [one.sku for one in wanted][: self._limits.lines]
@@ -86,7 +93,7 @@ class Checkout:
             total=total.amount,
             currency=total.currency,
             payment_method=request.payment_method,
-            contact=request.contact,
+            contact=self._seal.seal(request.email),
             created_at=now,
             deadline=now + self._patience,
             shipping=request.shipping,

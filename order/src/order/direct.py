@@ -10,8 +10,8 @@ from chassis.problems import Unavailable
 
 
 async def fetch(engine: AsyncEngine, sql: str, *values: Any) -> Sequence[Any]:
-    """The rows of one statement in a transaction of its own, as asyncpg has them: parameters are `$1`, JSON
-    is text. Raises Unavailable while there is no database."""
+    """The rows of one statement in a transaction of its own, as asyncpg has them: parameters are `$1`;
+    select JSON as text. Raises Unavailable while there is no database."""
     pooled = await engine.raw_connection()
     driver: Any = pooled.driver_connection
     try:

@@ -47,6 +47,8 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         Carts(cart),
         offers,
         placing,
+        keys,
+        Seal(settings.contact_key.split(",")),
         limits=settings.limits,
         patience=timedelta(seconds=settings.order_deadline),
     )
@@ -56,8 +58,6 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         state={
             "orders": orders,
             "checkout": checkout,
-            "keys": keys,
-            "seal": Seal(settings.contact_key.split(",")),
             "transactions": chassis.transactions,
             "watch": watch,
         },

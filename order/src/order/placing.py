@@ -18,6 +18,8 @@ from contracts import Line
 from order.direct import fetch
 from order.domain import Order
 
+ACCEPTED = 202
+
 _lines = TypeAdapter(tuple[Line, ...])
 
 
@@ -40,13 +42,14 @@ class Placing:
     async def commit(self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str]) -> None:
         """Raises TooManyOpen, ClaimLost."""
         said = outbox.envelope(order.created(), "order", order.created_at, None, current_traceparent())
-        owner, key, token = claim._row.values()
+        row = claim._row
         [outcome] = await fetch(
             self._transactions.engine,
             _PLACE,
-            owner,
-            key,
-            token,
+            row["owner"],
+            row["key"],
+            row["claim"],
+            ACCEPTED,
             body,
             orjson.dumps(headers).decode(),
             self._max_open,
@@ -79,17 +82,17 @@ _PLACE = """
     WITH before AS (
         SELECT count(*) AS pending FROM orders WHERE shopper_id = $1 AND status = 'pending'
     ), settled AS (
-        UPDATE idempotency_keys SET status = 202, body = $4, headers = $5::jsonb FROM before
-        WHERE owner = $1 AND key = $2 AND claim = $3 AND idempotency_keys.status IS NULL AND pending < $6
+        UPDATE idempotency_keys SET status = $4, body = $5, headers = $6::jsonb FROM before
+        WHERE owner = $1 AND key = $2 AND claim = $3 AND idempotency_keys.status IS NULL AND pending < $7
         RETURNING true
     ), placed AS (
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
             deadline, shipping)
-        SELECT $7, $1, $8::jsonb, $9, $10, $11, $12, $13, $14, $15::jsonb FROM settled
+        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb FROM settled
         RETURNING true
     ), said AS (
         INSERT INTO outbox (message_id, type, version, subject, time, traceparent, data, leased_until)
-        SELECT $16, $17, $18, $7, $13, $19, $20, now() + $21::float8 * interval '1 second' FROM placed
+        SELECT $17, $18, $19, $8, $14, $20, $21, now() + $22::float8 * interval '1 second' FROM placed
         RETURNING true
     )
     SELECT pending, EXISTS (SELECT FROM said) AS placed FROM before

@@ -1,0 +1,103 @@
+"""The whole service on a real broker: it says what was placed, hears how it went, and tells who watches."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from chassis.outbox import envelope
+from chassis.topology import EVENTS_EXCHANGE, definitions
+from contracts import Event, PaymentDeclined
+from order.saga import participant
+
+Start = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+async def running(rabbitmq: Any, start: Start) -> Any:
+    """The service in both roles, as the broker's user `order`."""
+    await rabbitmq.import_topology(definitions([participant]))
+    return await start(role="all", amqp_url=rabbitmq.url_of("order"), watch_every=0.1)
+
+
+@pytest.fixture
+async def channel(rabbitmq: Any) -> AsyncIterator[AbstractChannel]:
+    connection = await aio_pika.connect(rabbitmq.url, timeout=10)
+    async with connection:
+        yield await connection.channel()
+
+
+async def say(channel: AbstractChannel, order: Any, *events: Event) -> None:
+    """As the neighbour that it is from would."""
+    exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+    now = await order.database.fetchval("SELECT now()")
+    for event in events:
+        message = envelope(event, event.said_by, now, f"order.created/{event.subject}", None).to_message()
+        await exchange.publish(message, routing_key=event.type, mandatory=True)
+
+
+async def told(order: Any, order_id: UUID, headers: dict[str, str]) -> list[Any]:
+    """All that a stream tells until it ends."""
+    url = f"/v1/orders/{order_id}/events"
+    async with asyncio.timeout(30), order.http.stream("GET", url, headers=headers) as answer:
+        return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data:")]
+
+
+async def test_an_order_is_placed_paid_and_watched(
+    running: Any, channel: AbstractChannel, shopper: UUID, bearer: Any, paid: Any
+) -> None:
+    listening = await channel.declare_queue(exclusive=True)
+    await listening.bind(EVENTS_EXCHANGE, "order.*")
+    order_id = await running.placed(shopper)
+    async with listening.iterator(timeout=20) as messages:
+        said = await anext(messages)
+        assert (said.type, json.loads(said.body)["order_id"]) == ("order.created", str(order_id))
+    await say(channel, running, paid(order_id), paid(order_id))
+    story = await told(running, order_id, bearer(shopper))
+    assert {one["type"]: one["said_by"] for one in story if "type" in one} == {
+        "order.created": "order",
+        "order.paid": "payment",
+    }
+    assert story[-1]["status"] == "paid"
+    assert await running.count("outbox") == 0
+
+
+async def test_a_declined_order_is_cancelled_and_says_why(
+    running: Any, channel: AbstractChannel, shopper: UUID, bearer: Any
+) -> None:
+    order_id = await running.placed(shopper)
+    await say(channel, running, PaymentDeclined(order_id=order_id, code="insufficient_funds"))
+    story = {
+        one.get("type", one.get("status")): one for one in await told(running, order_id, bearer(shopper))
+    }
+    assert story["payment.declined"]["data"] == {"code": "insufficient_funds"}
+    assert story["order.cancelled"]["causation_id"] == f"payment.declined/{order_id}"
+    assert story["cancelled"]["reason"] == "payment_declined"
+
+
+async def test_the_deadline_is_kept_without_anybody_asking(
+    rabbitmq: Any, start: Start, shopper: UUID, bearer: Any
+) -> None:
+    await rabbitmq.import_topology(definitions([participant]))
+    order = await start(role="all", amqp_url=rabbitmq.url_of("order"), order_deadline=0.5, sweep_every=0.2)
+    order_id = await order.placed(shopper)
+    *_, last = await told(order, order_id, bearer(shopper))
+    assert (last["status"], last["reason"]) == ("cancelled", "expired")
+
+
+async def test_a_stream_in_one_process_tells_what_another_hears(
+    rabbitmq: Any, start: Start, channel: AbstractChannel, shopper: UUID, bearer: Any, paid: Any
+) -> None:
+    await rabbitmq.import_topology(definitions([participant]))
+    api = await start()
+    await start(role="worker", amqp_url=rabbitmq.url_of("order"), outbox_poll=0.1)
+    order_id = await api.placed(shopper)
+    reading = asyncio.create_task(told(api, order_id, bearer(shopper)))
+    await say(channel, api, paid(order_id))
+    types = [one["type"] for one in await reading if "type" in one]
+    assert sorted(types) == ["order.created", "order.paid"]
