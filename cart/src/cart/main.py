@@ -9,7 +9,12 @@ from chassis.service import Chassis, Parts, Service
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
-    product = Neighbour("product", settings.product_url, total=settings.product_timeout)
+    product = Neighbour(
+        "product",
+        settings.product_url,
+        timeout=settings.product_timeout,
+        total=settings.product_patience,
+    )
     return Parts(
         routers=[api.router],
         state={

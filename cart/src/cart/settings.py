@@ -8,13 +8,15 @@ from chassis.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`product_url` is where product answers; `product_timeout` bounds a read of it with its retries;
-    a product that was seen is not asked for again within `known_for`.
+    """`product_url` is where product answers. A read of it may take `product_timeout` each time and
+    `product_patience` with its retries; then the cart is shown without prices. A product that was seen
+    is not asked for again within `known_for`.
 
     The body limit fits a cart of a thousand lines.
     """
 
     product_url: Annotated[str, Field(pattern=r"^https?://")]
-    product_timeout: Seconds = 3
+    product_timeout: Seconds = 1
+    product_patience: Seconds = 2
     known_for: Seconds = 30
     max_body_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024

@@ -88,7 +88,12 @@ async def _bulk(request: Request) -> Response:
     return Response(await catalogue.bulk(skus), media_type=JSON)
 
 
-@lists.get("", summary="List and search products", response_model=ProductPage)
+@lists.get(
+    "",
+    summary="List and search products",
+    response_model=ProductPage,
+    responses={status: RESPONSES[status] for status in (401, 403, 503)},
+)
 async def list_products(
     request: Request,
     listing: Annotated[Listing, Query()],
@@ -115,7 +120,11 @@ async def list_products(
     "/{sku}",
     summary="Read a product",
     response_model=Product,
-    responses={304: {"description": "Not changed since the ETag that was sent."}, 404: RESPONSES[404]},
+    responses={
+        304: {"description": "Not changed since the ETag that was sent."},
+        404: RESPONSES[404],
+        503: RESPONSES[503],
+    },
 )
 async def get_product(
     sku: SkuInPath,

@@ -39,14 +39,17 @@ async def stock_up(workers: list[database.Transactions], **pieces: int) -> None:
             await tx.session.execute(text("INSERT INTO stock VALUES (:sku, :n, 0, 0, :n, 'active')"), values)
 
 
+def _step(event: Event) -> Any:
+    return steps.find(event.type, event.version)
+
+
 async def handle(transactions: database.Transactions, batch: Sequence[Event]) -> None:
     """As the consumer does: lock for all, run each, commit once; on a conflict one by one again."""
     try:
         async with transactions() as tx:
-            found = [(steps.find(event.type, event.version), event) for event in batch]
-            await tx.lock([pair for step, event in found for pair in step.locks(event)])
-            for step, event in found:
-                await step.run(event, tx)
+            await tx.lock([pair for event in batch for pair in _step(event).locks(event)])
+            for event in batch:
+                await _step(event).run(event, tx)
     except IntegrityError:
         for event in batch:
             await handle(transactions, [event])

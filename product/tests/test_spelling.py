@@ -1,0 +1,40 @@
+"""Which words are corrected, and into what."""
+
+import pytest
+
+from product.spelling import correct, respell
+
+WORDS = {"lantern": 3, "lanterns": 1, "white": 5, "red": 4, "heart": 9, "hart": 1, "chart": 2, "set": 8}
+
+
+@pytest.mark.parametrize(
+    ("q", "corrected"),
+    [
+        ("lantern", {}),
+        ("LANTERN", {}),
+        ("lantren", {"lantren": "lantern"}),
+        ("lenturn", {"lenturn": "lantern"}),
+        ("heartt", {"heartt": "heart"}),
+        ("whte lantrn", {"whte": "white", "lantrn": "lantern"}),
+        ('"whte lantern"', {"whte": "white"}),
+        ("lxnxexn", {}),
+        ("ret", {}),
+        ("84029", {}),
+    ],
+)
+def test_only_words_that_are_nearly_right_are_corrected(q: str, corrected: dict[str, str]) -> None:
+    assert correct(WORDS, q) == corrected
+
+
+def test_of_equally_near_words_the_commoner_is_meant() -> None:
+    assert correct({"lamps": 1, "lampe": 2}, "lampx") == {"lampx": "lampe"}
+
+
+def test_an_empty_catalogue_corrects_nothing() -> None:
+    assert correct({}, "lantren") == {}
+
+
+def test_signs_stay_where_they_were() -> None:
+    assert respell('"Whte lantern" -red or HARTT', {"whte": "white", "hartt": "hart"}) == (
+        '"white lantern" -red or hart'
+    )
