@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 
 POLL_SECONDS = 0.05
-LONGEST_POLL_SECONDS = 1.0
+LONGEST_POLL_SECONDS = 2.0
 
 
 class Unexpected(Exception):
@@ -90,10 +90,11 @@ class Shopper:
         """The order once that holds of it, asked for ever more rarely. Raises `TimeoutError`."""
         pause = POLL_SECONDS
         async with asyncio.timeout(seconds):
-            while not holds(order := await self.order(order_id)):
-                await asyncio.sleep(pause)
+            while True:
                 pause = min(2 * pause, LONGEST_POLL_SECONDS)
-            return order
+                await asyncio.sleep(pause)
+                if holds(order := await self.order(order_id)):
+                    return order
 
 
 def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:
