@@ -179,15 +179,17 @@ async def test_a_failure_after_the_commit_leaves_the_response_stored(
     assert not await claimed(keys)
 
 
-async def test_a_crashed_request_holds_its_key_until_the_lock_ends(engine: AsyncEngine) -> None:
-    patient = IdempotencyKeys(engine, TABLE)
-    crashed = patient.claim(ADA, "k", b"payload")
+async def test_a_crashed_request_holds_its_key_until_the_lock_ends(
+    keys: IdempotencyKeys, engine: AsyncEngine
+) -> None:
+    crashed = keys.claim(ADA, "k", b"payload")
     await crashed.__aenter__()
     with pytest.raises(KeyInUse):
-        await claimed(patient)
+        await claimed(keys)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE idempotency_keys SET locked_until = now()"))
-    assert await claimed(patient)
+    assert await claimed(keys)
+    await crashed.__aexit__(None, None, None)
 
 
 async def test_a_slow_request_cannot_settle_what_a_repeat_took_over(engine: AsyncEngine) -> None:
@@ -202,12 +204,15 @@ async def test_a_slow_request_cannot_settle_what_a_repeat_took_over(engine: Asyn
 
 async def test_a_slow_request_cannot_settle_while_the_repeat_still_runs(engine: AsyncEngine) -> None:
     brief, patient = IdempotencyKeys(engine, TABLE, lock=timedelta(0)), IdempotencyKeys(engine, TABLE)
-    async with brief.claim(ADA, "k", b"payload") as slow:
-        async with patient.claim(ADA, "k", b"payload") as repeat, AsyncSession(engine) as session:
-            with pytest.raises(ClaimLost):
-                await slow.settle(session, 500, b"too late")
-            await repeat.settle(session, 202, b"in time")
-            await session.commit()
+    async with (
+        brief.claim(ADA, "k", b"payload") as slow,
+        patient.claim(ADA, "k", b"payload") as repeat,
+        AsyncSession(engine) as session,
+    ):
+        with pytest.raises(ClaimLost):
+            await slow.settle(session, 500, b"too late")
+        await repeat.settle(session, 202, b"in time")
+        await session.commit()
 
 
 async def test_a_repeat_waits_for_a_commit_that_is_under_way(

@@ -26,6 +26,14 @@ from chassis.problems import Conflict, Unavailable, Unprocessable
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 
+_LOST = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresConnectionError,
+    OSError,
+)
+
 
 def parse_key(value: str) -> str:
     """The key in a header value, a quoted string (RFC 9651) or bare. Raises ValueError."""
@@ -183,15 +191,18 @@ class IdempotencyKeys:
         """Past SQLAlchemy's layers, each statement for itself: with them a claim costs thrice the CPU."""
         pooled = await self._engine.raw_connection()
         driver: Any = pooled.driver_connection
+        done = False
         try:
-            return await driver.fetchrow(sql.format(table=self._table), *values)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            found = await driver.fetchrow(sql.format(table=self._table), *values)
+            done = True
+            return found
+        except _LOST as error:
             raise Unavailable("The database does not answer.") from error
         finally:
-            if driver.is_closed():
-                pooled.invalidate()
-            else:
+            if done:
                 pooled.close()
+            else:
+                pooled.invalidate()  # whatever went wrong, nobody else shall have this connection
 
 
 # A claim, or its end, that is lost when the database crashes does no harm: it does not wait for the disk.
