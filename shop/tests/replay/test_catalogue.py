@@ -76,6 +76,10 @@ def test_opening_stock_is_a_share_of_what_is_sold_rounded_down(factor: str, piec
     assert opening(GOODS[0], Decimal(factor)) == pieces
 
 
+def test_opening_stock_is_no_more_than_product_takes() -> None:
+    assert opening(Good("71053", "HANGER", 339, 999_999), Decimal(2)) == 1_000_000
+
+
 def test_no_call_carries_more_than_it_may() -> None:
     small = [{"sku": str(n)} for n in range(2500)]
     large = [{"sku": str(n), "name": "N" * 190} for n in range(1000)]

@@ -31,6 +31,7 @@ def test_an_invoice_may_be_scattered_over_the_file(book: Callable[..., Book]) ->
         (row(quantity=0), "no pieces"),
         (row(price="0"), "priced 0"),
         (row(price="0.004"), "priced 0"),
+        (row(price="1000000"), "the catalogue takes no such price"),
     ],
 )
 def test_what_no_shop_could_sell_is_dropped(

@@ -15,6 +15,7 @@ from shop.replay.assortment import Good
 MOST_AT_ONCE = 1000  # products that product takes in one call
 MOST_BYTES = 60_000  # below the 64 KB that the gateway lets through
 MOST_IN_ADDRESS = 200  # stock codes of up to 32 characters in an address of 8 KB
+MOST_PIECES = 1_000_000  # that product takes as opening stock
 ADJUSTED_AT_ONCE = 8
 
 
@@ -30,7 +31,7 @@ class Loaded:
 
 def opening(good: Good, factor: Decimal) -> int:
     """Pieces to begin with: `factor` times what the invoices sell, rounded down."""
-    return int(good.sold * factor)
+    return min(int(good.sold * factor), MOST_PIECES)
 
 
 async def load(admin: httpx.AsyncClient, goods: Sequence[Good], factor: Decimal) -> Loaded:

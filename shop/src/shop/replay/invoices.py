@@ -21,6 +21,7 @@ NOT_GOODS = {
     "S": "samples",
 }
 UNREADABLE = "the row cannot be read"
+_DEAREST = 99_999_999  # pence, in the catalogue
 _SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
@@ -101,4 +102,4 @@ def _unsellable(row: Row, credited: bool) -> str | None:
         return "a credit note that gives out" if credited else "a write-off (pieces below 0)"
     if row.price <= 0:
         return "priced 0"
-    return None
+    return "the catalogue takes no such price" if row.price > _DEAREST else None
