@@ -23,10 +23,12 @@ _listed = select(
     product.c.status,
     _available.label("available"),
 ).join_from(product, stock, stock.c.sku == product.c.sku)
+# The subquery hides from the planner how many skus there are: it would plan each call anew, which costs
+# five times what the read does.
 _BULK = """
     SELECT p.sku, p.name, p.category, p.price, p.currency, p.status,
            CASE WHEN s.status = 'active' THEN s.on_hand ELSE 0 END AS available
-    FROM product p JOIN stock s ON s.sku = p.sku WHERE p.sku = ANY($1::text[]) ORDER BY p.sku
+    FROM product p JOIN stock s ON s.sku = p.sku WHERE p.sku = ANY((SELECT $1::text[])::text[]) ORDER BY p.sku
 """
 _one = _listed.add_columns(product.c.description, product.c.created_at, product.c.updated_at).where(
     product.c.sku == bindparam("sku")
