@@ -69,7 +69,6 @@ class Neighbour:
         self._base = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._total = total
-        self._reset = breaker_reset
         self._connections = connections
         self._circuit = Circuit(name, failures=breaker_failures, reset=breaker_reset, counts=_FAILURES)
         self._retrying = stamina.AsyncRetryingCaller(
