@@ -54,7 +54,7 @@ class Provider:
         self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=timeout))
         self._stripe = stripe.StripeClient(
             api_key,
-            base_addresses={"api": base} if base else None,
+            base_addresses={"api": base.rstrip("/")} if base else None,
             max_network_retries=0,
             http_client=self._http,
         )
