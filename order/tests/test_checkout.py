@@ -202,6 +202,32 @@ async def test_a_checkout_that_still_runs_is_not_begun_again(
     assert await order.count("orders") == 1
 
 
+async def test_a_checkout_that_cannot_be_said_has_not_happened(order: Any, shopper: UUID) -> None:
+    await order.database.execute("ALTER TABLE outbox RENAME TO lost")
+    assert (await order.place(shopper, key="once")).status_code == 500
+    await order.database.execute("ALTER TABLE lost RENAME TO outbox")
+    assert await nothing_happened(order)
+    assert (await order.place(shopper, key="once")).status_code == 202
+
+
+async def test_a_checkout_that_was_overtaken_by_its_repeat_does_not_happen(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    neighbours.held.clear()
+    slow = asyncio.create_task(order.place(shopper, key="once"))
+    while not neighbours.asked:
+        await asyncio.sleep(0.01)
+    await order.database.execute("UPDATE idempotency_keys SET locked_until = now() - interval '1 second'")
+    repeat = asyncio.create_task(order.place(shopper, key="once"))
+    while len(neighbours.asked) < 2:
+        await asyncio.sleep(0.01)
+    neighbours.held.set()
+    answers = sorted([await slow, await repeat], key=lambda answer: answer.status_code)
+    assert [answer.status_code for answer in answers] == [202, 409]
+    assert await order.count("orders") == await order.count("outbox") == 1
+    assert (await order.place(shopper, key="once")).json() == answers[0].json()
+
+
 async def test_a_key_stands_for_one_request(order: Any, shopper: UUID) -> None:
     await order.place(shopper, key="once")
     other = await order.place(shopper, key="once", payment_method="pm_card_mastercard")

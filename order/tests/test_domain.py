@@ -1,6 +1,7 @@
 """An order's rules, by example and over any sequence of news."""
 
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -234,17 +235,17 @@ def test_news_heard_twice_are_as_news_heard_once(story: list[str], news: str) ->
     for one in story:
         hear(order, one)
     hear(order, news)
-    once = dict(vars(order))
+    once = asdict(order)
     assert hear(order, news) == []
-    assert vars(order) == once
+    assert asdict(order) == once
 
 
 @given(stories)
 def test_the_impossible_changes_nothing(story: list[str]) -> None:
     order = new_order()
     for news in story:
-        before = dict(vars(order))
+        before = asdict(order)
         try:
             NEWS[news](order)
         except Impossible:
-            assert vars(order) == before
+            assert asdict(order) == before

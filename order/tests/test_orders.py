@@ -216,3 +216,14 @@ async def test_an_order_that_does_not_exist_looks_like_anothers(
     anothers = await order.http.request(method, f"/v1/orders/{other}{path}", headers=stranger)
     assert (missing.status_code, missing.content) == (anothers.status_code, anothers.content)
     assert missing.status_code == 404
+
+
+async def test_a_lost_connection_costs_a_retry_at_most(order: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper)
+    await order.database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    answers = [(await order.get(f"/v1/orders/{order_id}", shopper)).status_code for _ in range(6)]
+    assert set(answers) <= {200, 503}
+    assert answers[-1] == 200

@@ -1,5 +1,6 @@
 """The steps over the chassis' harness: each one's way, its crossings and its repeats."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from uuid import UUID
@@ -132,11 +133,11 @@ async def test_what_was_undone_is_noted_in_whatever_order_it_is_heard() -> None:
 @pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED], ids=lambda event: event.type)
 async def test_a_redelivery_changes_nothing(pending: Harness, event: Event) -> None:
     await pending.hear(event)
-    once = (dict(vars(order_in(pending))), said(pending))
+    once = (asdict(order_in(pending)), said(pending))
     await pending.hear(event)
     pending.inbox.clear()  # even where the inbox has forgotten
     await pending.hear(event)
-    assert (dict(vars(order_in(pending))), said(pending)) == once
+    assert (asdict(order_in(pending)), said(pending)) == once
 
 
 @pytest.mark.parametrize("event", [RELEASED, VOIDED, REFUNDED], ids=lambda event: event.type)

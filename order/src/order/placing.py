@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 
 from chassis import outbox
 from chassis.database import Transactions
+from chassis.direct import fetch
 from chassis.idempotency import Claim, ClaimLost
 from chassis.problems import Conflict
 from chassis.telemetry import current_traceparent
 from contracts import Line
-from order.direct import fetch
 from order.domain import Order
 
 ACCEPTED = 202

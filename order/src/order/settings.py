@@ -39,7 +39,7 @@ class Settings(ServiceSettings):
     max_streams: Count = 1000
     stream_heartbeat: Seconds = 15
     watch_every: Seconds = 0.2
-    watch_gap: Seconds = 0.05
+    watch_gap: Seconds = 0.1
 
     idempotency_keep_hours: Annotated[int, Field(ge=24)] = 24
     purge_every: Seconds = 60

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from order.direct import fetch
+from chassis.direct import fetch
 
 Row = Mapping[str, Any]
 

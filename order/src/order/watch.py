@@ -111,10 +111,7 @@ class Watch:
     async def read(self, stream: Stream) -> AsyncIterator[bytes]:
         """What goes to the reader, until the order has ended."""
         while not (stream.ended and stream.chunks.empty()):
-            try:
-                yield await asyncio.wait_for(stream.chunks.get(), self._heartbeat)
-            except TimeoutError:
-                yield KEEPALIVE_COMMENT
+            yield await self._next(stream)
 
     def wake(self) -> None:
         """Something was committed: look soon."""
@@ -127,14 +124,23 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    async def _next(self, stream: Stream) -> bytes:
+        try:
+            async with asyncio.timeout(self._heartbeat):
+                return await stream.chunks.get()
+        except TimeoutError:
+            return KEEPALIVE_COMMENT
+
     async def _run(self) -> None:
         try:
             while self._streams and not self._stopping.is_set():
                 self._awake.clear()
-                await self._look([stream for stream in self._streams if not stream.ended])
+                if streams := [stream for stream in self._streams if not stream.ended]:
+                    await self._look(streams)
                 await asyncio.sleep(self._gap)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake.wait(), self._every - self._gap)
+                    async with asyncio.timeout(self._every - self._gap):
+                        await self._awake.wait()
         finally:
             self._task = None
             for stream in self._streams:
