@@ -162,6 +162,7 @@ async def test_an_invalid_body_is_pointed_at(client: httpx.AsyncClient) -> None:
     body = {"seats": [{"row": "front"}, {"row": 2, "colour/tone": "red"}]}
     response = await client.post("/bookings", json=body)
     assert response.status_code == 422
+    assert problem(response)["title"] == Unprocessable.title
     assert [error["pointer"] for error in problem(response)["errors"]] == [
         "/seats/0/row",
         "/seats/1/colour~1tone",
@@ -256,7 +257,7 @@ async def test_a_body_as_large_as_the_limit_passes(client: httpx.AsyncClient) ->
 async def test_a_larger_body_is_refused_by_its_declared_length(client: httpx.AsyncClient) -> None:
     response = await client.post("/bookings", content=b" " * 201)
     assert response.status_code == 413
-    problem(response)
+    assert problem(response)["title"] == "Content Too Large"
 
 
 @pytest.mark.parametrize("path", ["/bookings", "/forms"])
@@ -276,7 +277,7 @@ async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(
     )
     assert response.status_code == 413
     assert sent <= 300
-    problem(response)
+    assert problem(response)["title"] == "Content Too Large"
 
 
 async def test_the_document_shows_problems_and_nothing_of_fastapis_own(app: FastAPI) -> None:

@@ -33,10 +33,18 @@ _INVALID_PART = {
 _BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
+_NAMES = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def phrase(status: int) -> str:
+    """What RFC 9110 calls this status; Python before 3.13 has older names for some."""
+    return _NAMES.get(status) or HTTPStatus(status).phrase
+
+
 def _response(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
-        "description": HTTPStatus(status).phrase,
+        "description": phrase(status),
         "content": {"application/problem+json": {"schema": schema}},
     }
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.openapi import RESPONSES, complete
+from chassis.openapi import RESPONSES, complete, phrase
 from chassis.outage import is_outage
 
 __all__ = [
@@ -157,9 +157,9 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 
 async def _on_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    title = HTTPStatus(error.status_code).phrase
-    detail = None if error.detail == title else str(error.detail)
-    return answer(error.status_code, title, detail, headers=error.headers)
+    is_default = error.detail == HTTPStatus(error.status_code).phrase
+    detail = None if is_default else str(error.detail)
+    return answer(error.status_code, phrase(error.status_code), detail, headers=error.headers)
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
@@ -169,10 +169,8 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
         where = errors[0]["loc"][-1]
         return answer(400, "Bad Request", f"The body is not JSON: {errors[0]['ctx']['error']} at {where}.")
     status = 400 if any(one["loc"][0] == "header" for one in errors) else 422
-    title = HTTPStatus(status).phrase
-    return answer(
-        status, title, "The request is not valid.", extensions={"errors": [_place(one) for one in errors]}
-    )
+    places = {"errors": [_place(one) for one in errors]}
+    return answer(status, phrase(status), "The request is not valid.", extensions=places)
 
 
 def _place(error: Mapping[str, Any]) -> dict[str, str]:
@@ -228,7 +226,7 @@ class LimitBody:
         await self.app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(413, "Content Too Large", self._detail())(scope, receive, send)
+        await answer(413, phrase(413), self._detail())(scope, receive, send)
 
     def _counted(self, receive: Receive) -> Receive:
         seen = 0
