@@ -1,0 +1,157 @@
+"""Whatever payment hears, in whatever order and how often, and whatever answers are lost: money ends right."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts import Event, OrderCreated
+from payment.domain import Call, Next, Payment
+from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def types(follows: Next) -> list[str]:
+    return [event.type for event in follows.say]
+
+
+@dataclass
+class Bank:
+    """A provider that is right about money, whoever hears of it."""
+
+    authorizes: bool
+    captures: bool
+    refunds_refused: int
+    held: bool = False
+    taken: bool = False
+    returned: bool = False
+    declined: bool = False
+    moves: Counter[str] = field(default_factory=Counter)
+
+    def do(self, call: Call) -> Outcome:
+        return getattr(self, f"_{call}")()
+
+    def _authorize(self) -> Outcome:
+        if not self.authorizes:
+            return Declined("declined")
+        if not self.moves["authorize"]:
+            self.held = True
+            self.moves["authorize"] += 1
+        return Authorized("pi_1")
+
+    def _capture(self) -> Outcome:
+        if self.held and self.captures:
+            self.held, self.taken = False, True
+            self.moves["capture"] += 1
+        return Captured() if self.taken else Declined("canceled")
+
+    def _void(self) -> Outcome:
+        self.held = False
+        return Captured() if self.taken else Voided()
+
+    def _refund(self) -> Outcome:
+        if self.refunds_refused and not self.returned:
+            self.refunds_refused -= 1
+            return RefundRefused("later")
+        if not self.returned:
+            assert self.taken
+            self.returned = True
+            self.moves["refund"] += 1
+        return Refunded()
+
+
+@dataclass
+class World:
+    """A payment and its bank. Calls stay open until their answer is heard."""
+
+    payment: Payment
+    order: OrderCreated
+    bank: Bank
+    said: list[Event] = field(default_factory=list)
+    open: list[Call] = field(default_factory=list)
+    refused: bool = False
+
+    def hear(self, news: str) -> None:
+        match news:
+            case "created":
+                self.refused |= self.payment.cancelled and self.payment.order is None
+                self.follow(self.payment.authorize(self.order))
+            case "reserved":
+                self.follow(self.payment.reserve())
+            case "cancelled":
+                self.follow(self.payment.cancel())
+
+    def make(self, number: int, *, answered: bool) -> None:
+        if self.open:
+            call = self.open[number % len(self.open)]
+            outcome = self.bank.do(call)
+            if answered:
+                self.open.remove(call)
+                self.follow(self.payment.conclude(outcome, NOW))
+
+    def follow(self, follows: Next) -> None:
+        if self.payment.cancelled:
+            assert "order.paid" not in types(follows)
+        self.said += follows.say
+        if follows.call is not None and follows.call not in self.open:
+            self.open.append(follows.call)
+
+    def finish(self) -> None:
+        for _ in range(100):
+            if not self.open:
+                self.follow(self.payment.refund_again())
+            if not self.open:
+                return
+            self.make(0, answered=True)
+        raise AssertionError("it never ends")
+
+
+NEWS = ("created", "reserved", "cancelled")
+steps = st.one_of(
+    st.tuples(st.just("hear"), st.sampled_from(NEWS)),
+    st.tuples(st.sampled_from(("lose", "make", "make")), st.integers(0, 1)),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    happened=st.lists(steps, max_size=12),
+    news=st.sets(st.sampled_from(NEWS)),
+    bank=st.builds(Bank, st.booleans(), st.booleans(), st.integers(0, 2)),
+)
+def test_money_ends_captured_once_or_not_at_all(
+    created: OrderCreated, happened: list[tuple[str, str | int]], news: set[str], bank: Bank
+) -> None:
+    world = World(Payment(created.order_id), created, bank)
+    for what, which in happened:
+        if isinstance(which, str):
+            world.hear(which)
+        else:
+            world.make(which, answered=what == "make")
+    heard = {str(which) for what, which in happened if what == "hear"} | news
+    for one in sorted(heard):
+        world.hear(one)
+    world.finish()
+
+    said = Counter(event.type for event in world.said)
+    assert max(said.values(), default=0) <= 1, "each event at most once"
+    assert max(bank.moves.values(), default=0) <= 1, "no money moves twice"
+    assert not (bank.held and bank.taken)
+    if world.refused:
+        assert not bank.moves, "nothing is asked for that was cancelled before"
+    if "cancelled" in heard:
+        assert not bank.held
+        assert bank.returned == bank.taken
+        assert world.payment.state in ("refused", "declined", "voided", "refunded")
+    elif {"created", "reserved"} <= heard and bank.authorizes and bank.captures:
+        assert bank.taken
+        assert not bank.returned
+        assert said == Counter(["payment.authorized", "order.paid"])
+    else:
+        assert not bank.taken
+        assert bank.held == (heard == {"created"} and bank.authorizes), "only for as long as stock is awaited"
+    assert said["payment.refunded"] == bank.returned
+    assert said["order.paid"] <= bank.taken
