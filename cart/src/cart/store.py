@@ -7,9 +7,9 @@ import orjson
 from sqlalchemy import Text, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cart.direct import fetch
 from cart.domain import MOST_LINES, Full, Merged
 from cart.tables import cart
+from chassis.direct import fetch
 
 # Of every checkout, and so without SQLAlchemy's layers.
 _READ = "SELECT items::text FROM cart WHERE owner_id = $1 AND merged_into IS NULL"

@@ -40,6 +40,7 @@ def connect(url: str, *, pool_size: int, statement_timeout: float) -> AsyncEngin
                 "lock_timeout": milliseconds,
                 "idle_in_transaction_session_timeout": milliseconds,
                 "jit": "off",
+                "plan_cache_mode": "force_generic_plan",  # each statement here has one good plan
             },
         },
     )

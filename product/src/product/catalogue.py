@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Select, bindparam, case, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from product.direct import fetch
+from chassis.direct import fetch
 from product.domain import Status
 from product.paging import ASKED, ORDERS, Sort, decode, encode
 from product.tables import product, stock

@@ -11,6 +11,8 @@ ADMIN_EMAIL = "admin@example.com"
 MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
 WEBHOOK_PATH = "/v1/webhooks/stripe"
+# What the provider does on its own or later than it answers; the rest payment knows from the answer.
+WEBHOOK_EVENTS = "payment_intent.payment_failed,payment_intent.canceled,charge.refunded"
 
 
 def of(stack: Stack, program: str) -> dict[str, str]:
@@ -76,6 +78,7 @@ def _sandbox(stack: Stack) -> dict[str, str]:
         "SANDBOX_API_KEY": stack.secret("stripe-api-key"),
         "SANDBOX_JOURNAL": str(stack.folder / "sandbox.journal"),
         "SANDBOX_WEBHOOK_URL": f"{stack.gateway_url}{WEBHOOK_PATH}",
+        "SANDBOX_WEBHOOK_EVENTS": WEBHOOK_EVENTS,
         "SANDBOX_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
     }
 
