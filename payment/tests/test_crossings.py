@@ -1,4 +1,4 @@
-"""Whatever payment hears, in whatever order and how often, and whatever answers are lost: money ends right."""
+"""Whatever payment hears, in whatever order, and whatever answers are lost: money ends right."""
 
 from collections import Counter
 from dataclasses import dataclass, field
