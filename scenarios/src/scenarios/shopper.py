@@ -1,7 +1,7 @@
 """A shopper at the shop's door: everything goes through the gateway, as a storefront would."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -44,9 +44,11 @@ class Shopper:
 
     async def until_cart_is_empty(self, seconds: float = 30) -> None:
         """Wait until nothing is in it, as after an order that was paid. Raises `TimeoutError`."""
-        async with asyncio.timeout(seconds):
-            while must(await self.http.get("/v1/cart/lines", headers=self.headers), 200)["items"]:
-                await asyncio.sleep(POLL_SECONDS)
+
+        async def lines() -> dict[str, Any]:
+            return must(await self.http.get("/v1/cart/lines", headers=self.headers), 200)
+
+        await _asked(lines, lambda cart: not cart["items"], seconds)
 
     async def try_check_out(
         self, payment_method: str = "pm_card_visa", *, key: str | None = None, **more: Any
@@ -87,14 +89,21 @@ class Shopper:
     async def once(
         self, order_id: str, holds: Callable[[dict[str, Any]], object], seconds: float = 30
     ) -> dict[str, Any]:
-        """The order once that holds of it, asked for ever more rarely. Raises `TimeoutError`."""
-        pause = POLL_SECONDS
-        async with asyncio.timeout(seconds):
-            while True:
-                pause = min(2 * pause, LONGEST_POLL_SECONDS)
-                await asyncio.sleep(pause)
-                if holds(order := await self.order(order_id)):
-                    return order
+        """The order once that holds of it. Raises `TimeoutError`."""
+        return await _asked(lambda: self.order(order_id), holds, seconds)
+
+
+async def _asked(
+    ask: Callable[[], Awaitable[dict[str, Any]]], holds: Callable[[dict[str, Any]], object], seconds: float
+) -> dict[str, Any]:
+    """The first answer that it holds of, asked for ever more rarely."""
+    pause = POLL_SECONDS
+    async with asyncio.timeout(seconds):
+        while True:
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+            await asyncio.sleep(pause)
+            if holds(answer := await ask()):
+                return answer
 
 
 def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:

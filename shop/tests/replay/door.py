@@ -22,6 +22,7 @@ class SmallShop:
         self.sold: list[dict[str, int]] = []
         self.most_at_once = 0
         self._carts: dict[str, dict[str, int]] = defaultdict(dict)
+        self._bought: set[str] = set()
         self._numbers = count(1)
 
     def client(self) -> httpx.AsyncClient:
@@ -61,7 +62,8 @@ class SmallShop:
 
     def _lines(self, who: str) -> httpx.Response:
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in self._carts[who].items()]
-        self._carts[who] = {}
+        self._carts[who] = {} if who in self._bought else self._carts[who]
+        self._bought.discard(who)
         return httpx.Response(200, json={"items": lines})
 
     def _order(self, who: str) -> httpx.Response:
@@ -77,6 +79,7 @@ class SmallShop:
             "short": [],
             "refunded_at": None,
             "stock_released_at": None,
+            "_who": who,
             "_ends": None if "STUCK" in cart else "cancelled" if "SHORT" in cart else "paid",
         }
         pending = sum(order["status"] == "pending" for order in self.orders.values())
@@ -87,6 +90,8 @@ class SmallShop:
         order = self.orders[order_id]
         if order["status"] == "pending" and order["_ends"]:
             order["status"] = order["_ends"]
+            if order["status"] == "paid":
+                self._bought.add(order["_who"])
             if order["status"] == "cancelled":
                 short = [{"sku": "SHORT", "wanted": 6, "available": 2}]
                 order |= {"reason": "out_of_stock", "short": short}

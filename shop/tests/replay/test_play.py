@@ -71,6 +71,14 @@ async def test_a_customers_next_cart_waits_until_what_was_bought_has_left(book: 
     assert shop.asked["GET /v1/cart/lines"] == 2
 
 
+async def test_a_cart_that_was_not_sold_is_replaced_without_waiting(book: Callable[..., Book]) -> None:
+    sheet = book(row("1"), row("2", sku="SHORT"), row("3", sku="71053"))
+
+    results = await play(SmallShop(), sheet)
+
+    assert [results[number].outcome for number in ("1", "2", "3")] == ["paid", "cancelled", "paid"]
+
+
 async def test_no_more_orders_are_under_way_than_allowed(book: Callable[..., Book]) -> None:
     shop = SmallShop()
 

@@ -76,6 +76,7 @@ class Player:
         shopper = await self._customers.shopper(invoice.customer)
         if invoice.customer in self._buyers:  # what was bought leaves the cart a little later
             await shopper.until_cart_is_empty(self._patience)
+            self._buyers.remove(invoice.customer)
         await shopper.fill_cart(invoice.pieces)
         key = f"replay-{self._run}-{invoice.number}"
         order_id = str(must(await shopper.try_check_out(key=key), 202)["order_id"])
