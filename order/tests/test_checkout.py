@@ -56,6 +56,17 @@ async def test_an_order_may_stay_pending_until_its_deadline(start: Start, shoppe
     assert deadline - placed == timedelta(seconds=60)
 
 
+@pytest.mark.parametrize(("asked", "granted"), [(5, 5), (61, 60)])
+async def test_a_shopper_may_shorten_the_deadline_but_not_extend_it(
+    start: Start, shopper: UUID, asked: int, granted: int
+) -> None:
+    order = await start(order_deadline=60)
+    answer = await order.place(shopper, expires_in=asked)
+    view = (await order.get(answer.json()["links"]["self"], shopper)).json()
+    placed, deadline = (datetime.fromisoformat(view[name]) for name in ("created_at", "deadline"))
+    assert deadline - placed == timedelta(seconds=granted)
+
+
 async def test_the_address_leaves_this_service_sealed_only(order: Any, shopper: UUID, seal: Seal) -> None:
     await order.place(shopper, email="grace@example.com", shipping=SHIPPING)
     [(_, data)] = await order.said()

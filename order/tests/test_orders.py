@@ -169,7 +169,7 @@ async def test_administrators_list_everybodys_orders(order: Any, neighbours: Any
     assert (await order.get(f"/v1/orders?shopper_id={other}", shopper)).status_code == 403
 
 
-CALLERS = {
+CALLERS: dict[str, dict[str, Any]] = {
     "owner": {"role": "shopper"},
     "guest owner": {"role": "guest", "email": None},
     "other shopper": {"role": "shopper"},

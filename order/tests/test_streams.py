@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ def watch(bearer: Any) -> Any:
     return open_
 
 
-async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[Told]:
+async def parsed(lines: AsyncIterator[str]) -> AsyncGenerator[Told, None]:
     """The events of a stream; comments come as such. Source: HTML, 9.2.6."""
     fields: dict[str, str] = {}
     async for line in lines:

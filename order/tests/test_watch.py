@@ -27,9 +27,11 @@ class Orders:
         if self.broken:
             self.broken -= 1
             raise ConnectionError
-        rows = []
+        rows: list[Any] = []
         for n, (order, status, known) in enumerate(zip(ids, statuses, seen, strict=True), 1):
-            new = [type_ for type_ in self.story.get(order, []) if type_ not in known.split(",")]
+            new: list[str | None] = [
+                type_ for type_ in self.story.get(order, []) if type_ not in known.split(",")
+            ]
             told = new or ([None] if self.status.get(order, "pending") != status else [])
             rows += [self._row(n, order, type_) for type_ in told]
         return rows

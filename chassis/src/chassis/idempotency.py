@@ -103,12 +103,15 @@ class StoredResponse:
 
 @dataclass(slots=True)
 class Claim:
-    """The right to carry a request out or, where `stored` is set, what came of it before."""
+    """The right to carry a request out or, where `stored` is set, what came of it before.
+
+    Whoever settles it with a statement of its own finds the key's row by `row` and sets `settled`.
+    """
 
     stored: StoredResponse | None
-    _row: Mapping[str, Any]
+    row: Mapping[str, Any]
     _settle: TextClause
-    _settled: bool = False
+    settled: bool = False
 
     async def settle(
         self,
@@ -119,10 +122,10 @@ class Claim:
     ) -> None:
         """Keep the response, in the caller's own transaction. Raises ClaimLost if a repeat took over."""
         answer = {"status": status, "body": body, "headers": orjson.dumps(headers or {}).decode()}
-        settled = await session.execute(self._settle, {**self._row, **answer})
+        settled = await session.execute(self._settle, {**self.row, **answer})
         if settled.first() is None:
             raise ClaimLost("This request took too long.", headers={"Retry-After": "1"})
-        self._settled = True
+        self.settled = True
 
 
 class IdempotencyKeys:
@@ -155,7 +158,7 @@ class IdempotencyKeys:
         finished = False
         try:
             yield claim
-            finished = claim._settled
+            finished = claim.settled
         finally:
             if stored is None and not finished:
                 await self._run(_RELEASE, *row.values())

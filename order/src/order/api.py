@@ -56,6 +56,10 @@ class PlaceOrder(Body):
         Field(max_length=254, description="Needed of guests; an account's own address unless given."),
     ] = None
     shipping: ShipTo | None = None
+    expires_in: Annotated[
+        int | None,
+        Field(ge=1, description="Seconds after which the order is off unless paid, if sooner than usual."),
+    ] = None
 
 
 @router.post(
@@ -77,7 +81,7 @@ async def place_order(
         missing = {"pointer": "/email", "detail": "A guest's order needs an e-mail address."}
         raise Unprocessable("The request is not valid.", errors=[missing])
     shipping = Address(**body.shipping.model_dump()) if body.shipping else None
-    request = Request(caller.id, caller.token, body.payment_method, email, shipping)
+    request = Request(caller.id, caller.token, body.payment_method, email, shipping, body.expires_in)
     return await checkout.accept(request, key, body.model_dump_json().encode())
 
 

@@ -37,6 +37,7 @@ class Request:
     payment_method: str
     email: str
     shipping: Address | None
+    expires_in: int | None = None
 
 
 class Checkout:
@@ -84,6 +85,12 @@ class Checkout:
         except Refused as refused:
             raise NotOrderable(str(refused), errors=refused.errors) from None
 
+    def _lifetime(self, request: Request) -> timedelta:
+        """The shop's patience, or the shopper's if that ends sooner."""
+        if request.expires_in is None:
+            return self._patience
+        return min(self._patience, timedelta(seconds=request.expires_in))
+
     def _order(self, request: Request, lines: tuple[Line, ...], total: Money) -> Order:
         now = datetime.now(UTC)
         return Order(
@@ -95,7 +102,7 @@ class Checkout:
             payment_method=request.payment_method,
             contact=self._seal.seal(request.email),
             created_at=now,
-            deadline=now + self._patience,
+            deadline=now + self._lifetime(request),
             shipping=request.shipping,
         )
 

@@ -42,7 +42,7 @@ class Placing:
     async def commit(self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str]) -> None:
         """Raises TooManyOpen, ClaimLost."""
         said = outbox.envelope(order.created(), "order", order.created_at, None, current_traceparent())
-        row = claim._row
+        row = claim.row
         [outcome] = await fetch(
             self._transactions.engine,
             _PLACE,
@@ -70,7 +70,7 @@ class Placing:
             self._lease,
         )
         if outcome["placed"]:
-            claim._settled = True
+            claim.settled = True
             self._transactions.on_outbox([said])
         elif outcome["pending"] >= self._max_open:
             raise TooManyOpen(f"At most {self._max_open} orders may wait for payment at once.")

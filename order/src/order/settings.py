@@ -33,11 +33,14 @@ class Settings(ServiceSettings):
     max_total: Annotated[int, Field(ge=1, le=99_999_999)] = 99_999_999
     max_open_orders: Count = 20
 
+    neighbour_timeout: Seconds = 2
+    neighbour_total: Seconds = 5
     price_linger: Annotated[float, Field(ge=0)] = 0.005
     prices_per_call: Annotated[int, Field(ge=1, le=500)] = 500
 
     max_streams: Count = 1000
     stream_heartbeat: Seconds = 15
+    stream_patience: Seconds = 2
     watch_every: Seconds = 0.2
     watch_gap: Seconds = 0.1
 

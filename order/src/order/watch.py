@@ -68,8 +68,9 @@ class Stream:
 
 
 class Watch:
-    """Keeps streams supplied, all seconds: a poll at least `every` and at most every `gap`, sooner when
-    woken; a comment after `heartbeat` of silence. `most` is how many streams may be open."""
+    """Keeps streams supplied. In seconds: it looks after `every`, or when woken, but not more often than each
+    `gap`; a silent stream gets a comment after `heartbeat`; the last state waits `patience` for the event
+    that led to it. `most` is how many streams may be open."""
 
     def __init__(
         self,
@@ -79,8 +80,8 @@ class Watch:
         every: float,
         gap: float,
         heartbeat: float,
+        patience: float,
         most: int,
-        patience: float = 2,
     ) -> None:
         self._orders = orders
         self._stopping = stopping

@@ -9,8 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.idempotency import IdempotencyKeys
-from order.deadline import expire_orders
-from order.main import purge
+from order.sweeps import expire_orders, forget_keys
 from order.tables import idempotency_keys
 
 Start = Callable[..., Awaitable[Any]]
@@ -97,7 +96,7 @@ async def test_old_keys_are_forgotten(order: Any, shopper: UUID) -> None:
     await order.database.execute(
         "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'old'"
     )
-    await purge(IdempotencyKeys(order.engine, idempotency_keys))
+    await forget_keys(IdempotencyKeys(order.engine, idempotency_keys))
     assert [row["key"] for row in await order.database.fetch("SELECT key FROM idempotency_keys")] == ["new"]
 
 

@@ -1,0 +1,45 @@
+"""What comes round: orders that nobody pays expire, and keys that nobody repeats are forgotten."""
+
+from collections.abc import Sequence
+
+from chassis.database import Transactions
+from chassis.idempotency import IdempotencyKeys
+from chassis.periodic import Periodic
+from order.domain import Order
+from order.settings import Settings
+from order.store import lock_expired
+
+
+def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys) -> Sequence[Periodic]:
+    """Both, as often as the settings say."""
+
+    async def expire() -> None:
+        await expire_orders(transactions, settings.sweep_batch)
+
+    async def forget() -> None:
+        await forget_keys(keys)
+
+    return [
+        Periodic("expire orders", settings.sweep_every, expire),
+        Periodic("forget idempotency keys", settings.purge_every, forget),
+    ]
+
+
+async def expire_orders(transactions: Transactions, batch: int) -> None:
+    """Cancel all that are due, `batch` at a time. Rows that a step or another replica is at are skipped."""
+    while await _expire_some(transactions, batch) == batch:
+        pass
+
+
+async def forget_keys(keys: IdempotencyKeys) -> None:
+    """Forget all that are too old to be repeated."""
+    while await keys.purge():
+        pass
+
+
+async def _expire_some(transactions: Transactions, batch: int) -> int:
+    async with transactions() as tx:
+        due = await lock_expired(tx.session, tx.now, batch)
+        for order in (await tx.get_many(Order, due)).values():
+            tx.publish(*order.expire(tx.now))
+    return len(due)
