@@ -89,7 +89,7 @@ class Checkout:
         """The shop's patience, or the shopper's if that ends sooner."""
         if request.expires_in is None:
             return self._patience
-        return min(self._patience, timedelta(seconds=request.expires_in))
+        return timedelta(seconds=min(self._patience.total_seconds(), request.expires_in))
 
     def _order(self, request: Request, lines: tuple[Line, ...], total: Money) -> Order:
         now = datetime.now(UTC)
