@@ -173,6 +173,7 @@ async def world(postgres: str, rabbitmq: Any) -> AsyncIterator[World]:
         token_issuer="tests",
         token_audience="tests",
         consume_linger=0.005,
+        publish_linger=0.005,
         outbox_poll=0.05,
         shutdown_grace=5,
     )

@@ -60,7 +60,7 @@ async def test_an_event_that_nobody_is_bound_to_stays_in_the_outbox_until_somebo
 
 
 async def test_a_graceful_stop_publishes_what_is_still_in_memory(world: Any, made: Any) -> None:
-    world.settings = world.settings.model_copy(update={"consume_linger": 3600})
+    world.settings = world.settings.model_copy(update={"consume_linger": 3600, "publish_linger": 3600})
     transactions = world.transactions()
     worker = await world.start(transactions=transactions)
     async with transactions() as tx:

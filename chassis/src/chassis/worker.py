@@ -71,9 +71,10 @@ class Worker:
             self._runner = self._intent_runner(self._call)
             self._transactions.on_intents = self._runner.wake
             self._spawn(self._runner.run(), "intents")
-        self._relay = self._outbox_relay(publisher)
-        self._transactions.on_outbox = self._relay.wake
-        self._spawn(self._relay.run(), "relay")
+        if self._participant.keys_said():
+            self._relay = self._outbox_relay(publisher)
+            self._transactions.on_outbox = self._relay.wake
+            self._spawn(self._relay.run(), "relay")
         for consumer in self._consumers:
             await consumer.start()
             self._spawn(consumer.run(), "consumer")
@@ -146,7 +147,7 @@ class Worker:
             exchange=EVENTS_EXCHANGE,
             poll=self._settings.outbox_poll,
             lease=self._settings.lease,
-            linger=self._settings.consume_linger,
+            linger=self._settings.publish_linger,
             batch=self._settings.publish_window,
         )
 
