@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shop.errors import ShopError
 from shop.replay.assortment import Good
 from shop.replay.catalogue import MOST_AT_ONCE, MOST_BYTES, Loaded, batches, load, opening
 
@@ -19,6 +20,7 @@ class Shelf:
     def __init__(self, **available: int) -> None:
         self.available = available
         self.retired: set[str] = set()
+        self.broken = False
 
     async def load(self, factor: str) -> Loaded:
         transport = httpx.MockTransport(self._answer)
@@ -31,6 +33,8 @@ class Shelf:
         if request.method == "GET":
             items = [self._item(sku) for sku in request.url.params.get_list("sku")]
             return httpx.Response(200, json={"items": items})
+        if self.broken:
+            raise httpx.ReadTimeout("too slow")
         sku = request.url.path.split("/")[3]
         self.available[sku] += json.loads(request.content)["delta"]
         return httpx.Response(200, json={})
@@ -69,6 +73,14 @@ async def test_a_retired_product_stays_as_it_is() -> None:
     await shelf.load("1")
 
     assert shelf.available["85123A"] == 3
+
+
+async def test_a_shop_that_goes_away_meanwhile_is_told_in_a_line() -> None:
+    shelf = Shelf(**{"85123A": 3, "71053": 4, "POPPY": 7})
+    shelf.broken = True
+
+    with pytest.raises(ShopError, match=r"stopped answering .*: look at `shop status`, then replay again$"):
+        await shelf.load("1")
 
 
 @pytest.mark.parametrize(("factor", "pieces"), [("0", 0), ("0.5", 5), ("0.29", 2), ("1", 10), ("2.5", 25)])

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from shop.door import told
+from shop.errors import ShopError
 from shop.replay.assortment import Good
 
 MOST_AT_ONCE = 1000  # products that product takes in one call
@@ -36,11 +37,14 @@ def opening(good: Good, factor: Decimal) -> int:
 
 async def load(admin: httpx.AsyncClient, goods: Sequence[Good], factor: Decimal) -> Loaded:
     """Put the goods and bring each to its opening stock. May be repeated. Raises ShopError."""
-    counts = {"created": 0, "changed": 0, "unchanged": 0}
-    for batch in batches([_product(good, factor) for good in goods]):
-        answer = told(await admin.post("/v1/products/bulk", json={"items": batch}))
-        counts = {name: count + answer[name] for name, count in counts.items()}
-    return Loaded(**counts, adjusted=await _adjust(admin, goods, factor))
+    try:
+        counts = await _put(admin, [_product(good, factor) for good in goods])
+        return Loaded(**counts, adjusted=await _adjust(admin, goods, factor))
+    except httpx.TransportError as error:
+        raise ShopError(
+            f"the shop stopped answering while the catalogue was loaded ({type(error).__name__}):"
+            " look at `shop status`, then replay again"
+        ) from error
 
 
 def batches(products: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -56,6 +60,14 @@ def batches(products: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
         size += length
     if batch:
         yield batch
+
+
+async def _put(admin: httpx.AsyncClient, products: list[dict[str, Any]]) -> dict[str, int]:
+    counts = {"created": 0, "changed": 0, "unchanged": 0}
+    for batch in batches(products):
+        answer = told(await admin.post("/v1/products/bulk", json={"items": batch}))
+        counts = {name: count + answer[name] for name, count in counts.items()}
+    return counts
 
 
 async def _adjust(admin: httpx.AsyncClient, goods: Sequence[Good], factor: Decimal) -> int:
@@ -75,7 +87,12 @@ async def _adjust(admin: httpx.AsyncClient, goods: Sequence[Good], factor: Decim
         async with gate:
             told(await admin.post(f"/v1/products/{sku}/stock", json=body))
 
-    await asyncio.gather(*(adjust(sku, delta) for sku, delta in off.items()))
+    tasks = [asyncio.create_task(adjust(sku, delta)) for sku, delta in off.items()]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
     return len(off)
 
 

@@ -12,9 +12,9 @@ _NOT_NOW = {429, 502, 503, 504}
 @dataclass(frozen=True)
 class Patience:
     """How often a request is made in all, and the seconds it may wait: `longest` bounds what an answer
-    demands, `first` is waited when nothing is said and doubles."""
+    demands, `first` is the least and doubles. As it is, a service may be away for half a minute."""
 
-    tries: int = 6
+    tries: int = 7
     first: float = 0.5
     longest: float = 61
 
@@ -49,7 +49,7 @@ class Patient(httpx.AsyncBaseTransport):
 
     async def _pause(self, attempt: int, demanded: str | None) -> None:
         said = float(demanded) if demanded and demanded.isdecimal() else 0
-        seconds = said or self._patience.first * 2 ** (attempt - 1)
+        seconds = max(said, self._patience.first * 2 ** (attempt - 1))
         await asyncio.sleep(min(seconds, self._patience.longest) + random.random() * self._patience.first)
 
     async def aclose(self) -> None:
