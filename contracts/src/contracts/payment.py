@@ -21,7 +21,7 @@ class PaymentAuthorized(AboutOrder):
 
 
 class PaymentDeclined(AboutOrder):
-    """The provider refused for good: no money is held or taken."""
+    """The provider refused for good: nothing was taken, and a hold that remains is voided."""
 
     type: ClassVar[str] = "payment.declined"
     said_by: ClassVar[str] = "payment"
