@@ -39,7 +39,7 @@ test: setup ## all tests, with real servers of their own (ARGS="-k cart" for som
 check: setup ## style, types, architecture, the lock and the generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy */src
+	@$(BIN)/mypy */src */tests tests conftest.py
 	@$(BIN)/lint-imports
 	@.local/bin/uv lock --check
 	@$(BIN)/shop generate --check

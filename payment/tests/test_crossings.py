@@ -32,7 +32,8 @@ class Bank:
     moves: Counter[str] = field(default_factory=Counter)
 
     def do(self, call: Call) -> Outcome:
-        return getattr(self, f"_{call}")()
+        outcome: Outcome = getattr(self, f"_{call}")()
+        return outcome
 
     def _authorize(self) -> Outcome:
         if not self.authorizes:

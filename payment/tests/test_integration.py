@@ -67,7 +67,7 @@ class Shop:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Payment, in this process."""
-        settings = Settings(**{name.lower(): value for name, value in self.environment.items()})
+        settings = Settings.model_validate({name.lower(): v for name, v in self.environment.items()})
         config = uvicorn.Config(service.app(settings), port=self.port, log_config=None, access_log=False)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())

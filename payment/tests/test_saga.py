@@ -3,7 +3,7 @@
 import pytest
 
 from chassis.harness import Harness
-from contracts import OrderCancelled, OrderCreated, StockReserved
+from contracts import OrderCancelled, OrderCreated, OrderPaid, StockReserved
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
@@ -26,7 +26,9 @@ async def test_an_order_in_stock_is_paid(
     await saga.settle("capture", created.order_id, Captured())
 
     assert said(saga) == ["payment.authorized", "order.paid"]
-    assert saga.said[1].model_dump() == {
+    paid = saga.said[1]
+    assert isinstance(paid, OrderPaid)
+    assert paid.model_dump() == {
         **created.model_dump(exclude={"payment_method", "deadline"}),
         "payment_id": "pi_1",
     }

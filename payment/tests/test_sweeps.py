@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -71,7 +72,7 @@ async def test_a_refused_refund_is_asked_for_again_when_it_is_due(
     "change", [{"refused": 5}, {"due": datetime.now(UTC) + timedelta(hours=1)}], ids=["too often", "too soon"]
 )
 async def test_a_refund_is_not_asked_for_too_often_or_too_soon(
-    transactions: Transactions, created: OrderCreated, change: dict[str, object]
+    transactions: Transactions, created: OrderCreated, change: dict[str, Any]
 ) -> None:
     await kept(transactions, failed(created, **change))
     await refund_again(transactions, attempts=5)
@@ -117,7 +118,7 @@ async def test_old_webhooks_are_forgotten(transactions: Transactions) -> None:
     ],
 )
 async def test_the_database_refuses_what_must_not_be(
-    transactions: Transactions, created: OrderCreated, impossible: dict[str, object]
+    transactions: Transactions, created: OrderCreated, impossible: dict[str, Any]
 ) -> None:
     with pytest.raises(IntegrityError):
         await kept(transactions, Payment(created.order_id, order=created, **impossible))
