@@ -91,7 +91,7 @@ class CrashAfterCommit(Transactions):
 
 
 async def test_a_crash_between_commit_and_acknowledgement_does_nothing_twice(world: Any, made: Any) -> None:
-    crashing = CrashAfterCommit(world.engine, "seller", lease=0)
+    crashing = CrashAfterCommit(world.engine, "seller", lease=world.settings.lease)
     await world.start(transactions=crashing)
     await world.tell(made)
 

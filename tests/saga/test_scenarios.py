@@ -6,7 +6,7 @@ from shop.ledger.gather import gather, until_quiet
 from shop.playing import stage
 from shop.stack import Stack
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("shop")]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

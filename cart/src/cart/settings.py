@@ -19,4 +19,5 @@ class Settings(ServiceSettings):
     product_timeout: Seconds = 1
     product_patience: Seconds = 2
     known_for: Seconds = 30
+    consume_linger: Annotated[float, Field(ge=0)] = 0.25  # nobody waits for what was bought to go
     max_body_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024

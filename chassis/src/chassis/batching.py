@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+LULL = 3  # times the linger without a batch
+
 
 class Gathering(Generic[T]):
     """A queue that is emptied in batches. What waits in it stays in it until a batch is taken."""
@@ -14,6 +16,7 @@ class Gathering(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._arrived = asyncio.Event()
+        self._last_batch = float("-inf")
 
     def __len__(self) -> int:
         return len(self._items)
@@ -31,8 +34,13 @@ class Gathering(Generic[T]):
         return batch
 
     async def batch(self, limit: int, linger: float) -> list[T]:
-        """Wait for an item, give its neighbours `linger` seconds to arrive, and take at most `limit`."""
+        """Wait for an item, give its neighbours `linger` seconds to arrive, and take at most `limit`.
+
+        After a lull nobody is expected, and the first item is not kept waiting.
+        """
         await self._arrived.wait()
-        if linger and len(self._items) < limit:
+        now = asyncio.get_running_loop().time()
+        if now - self._last_batch < LULL * linger and len(self._items) < limit:
             await asyncio.sleep(linger)
+        self._last_batch = asyncio.get_running_loop().time()
         return self.take(limit)

@@ -36,5 +36,6 @@ class Settings(ServiceSettings):
     smtp_password: SecretStr | None = None
     smtp_connections: Annotated[int, Field(ge=1, le=32)] = 4
     smtp_idle: Seconds = 15
+    consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a letter may be a moment late
     smtp_timeout: Annotated[float, Field(gt=0, le=30)] = 25
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60

@@ -20,6 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = Session.joined(given) if given else Session.opened(config.rootpath)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever has the whole shop may stop parts of it: those tests go one after the other, in one worker."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("shop"))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: pytest.Item) -> None:
     node.workerinput["shop_session"] = str(node.config.stash[_SESSION].folder)  # type: ignore[attr-defined]

@@ -1,0 +1,40 @@
+import asyncio
+
+from chassis.batching import Gathering
+
+
+async def test_after_a_lull_the_first_is_not_kept_waiting() -> None:
+    gathering: Gathering[int] = Gathering()
+    gathering.put([1])
+    async with asyncio.timeout(5):
+        assert await gathering.batch(10, linger=60) == [1]
+
+
+async def test_in_a_stream_those_that_follow_soon_come_along() -> None:
+    gathering: Gathering[int] = Gathering()
+    gathering.put([1])
+    await gathering.batch(10, linger=0.05)
+    gathering.put([2])
+    batch = asyncio.create_task(gathering.batch(10, linger=0.05))
+    await asyncio.sleep(0)
+    gathering.put([3])
+    assert await batch == [2, 3]
+
+
+async def test_a_batch_has_its_limit() -> None:
+    gathering: Gathering[int] = Gathering()
+    gathering.put([1, 2, 3])
+    assert await gathering.batch(2, linger=0) == [1, 2]
+    assert await gathering.batch(2, linger=0) == [3]
+
+
+async def test_what_waits_is_not_lost_with_whoever_waited_for_it() -> None:
+    gathering: Gathering[int] = Gathering()
+    gathering.put([1])
+    await gathering.batch(1, linger=60)
+    gathering.put([2])
+    waiting = asyncio.create_task(gathering.batch(10, linger=60))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert gathering.take(10) == [2]
