@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import importlib
 import sys
 from types import FrameType
@@ -24,6 +25,13 @@ class Server(uvicorn.Server):
         if isinstance(app, FastAPI):
             app.state.stopping.set()
         super().handle_exit(sig, frame)
+
+
+def _spare_the_collector() -> None:
+    """What was imported stays: going through it again and again costs a twentieth of the CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def main() -> None:
@@ -50,6 +58,7 @@ def main() -> None:
         timeout_keep_alive=65,
     )
     server = Server(config)
+    _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve())
     sys.exit(0 if server.started and not app.state.worker.failed else 1)

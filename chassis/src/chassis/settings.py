@@ -32,8 +32,9 @@ class ServiceSettings(BaseSettings):
     broker_timeout: Seconds = 10
     publish_window: Annotated[int, Field(ge=1)] = 100
     consume_batch: Annotated[int, Field(ge=1)] = 50
-    consume_linger: Annotated[float, Field(ge=0)] = 0.1
-    publish_linger: Annotated[float, Field(ge=0)] = 0.03
+    consume_linger: Annotated[float, Field(ge=0)] = 0.08
+    publish_linger: Annotated[float, Field(ge=0)] = 0.005
+    settle_linger: Annotated[float, Field(ge=0)] = 0.03
     outbox_poll: Seconds = 1
     lease: Seconds = 60
     intent_concurrency: Annotated[int, Field(ge=1)] = 32

@@ -133,7 +133,7 @@ class Worker:
             call,
             poll=self._settings.outbox_poll,
             lease=self._settings.lease,
-            linger=self._settings.consume_linger,
+            linger=self._settings.settle_linger,
             batch=self._settings.consume_batch,
             concurrency=self._settings.intent_concurrency,
             longest_delay=self._settings.intent_longest_delay,

@@ -37,5 +37,6 @@ class Settings(ServiceSettings):
     smtp_connections: Annotated[int, Field(ge=1, le=32)] = 4
     smtp_idle: Seconds = 15
     consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a letter may be a moment late
+    settle_linger: Annotated[float, Field(ge=0)] = 0.25
     smtp_timeout: Annotated[float, Field(gt=0, le=30)] = 25
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60

@@ -35,6 +35,7 @@ class Settings(ServiceSettings):
 
     neighbour_timeout: Seconds = 2
     neighbour_total: Seconds = 5
+    publish_linger: Annotated[float, Field(ge=0)] = 0.03  # checkouts commit one by one
     price_linger: Annotated[float, Field(ge=0)] = 0.005
     prices_per_call: Annotated[int, Field(ge=1, le=500)] = 500
 

@@ -18,7 +18,7 @@ PRODUCTS = 200
 LINES = 3
 STOCK = 1_000_000
 PREPARING = 16
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.05
 GIVE_UP_SECONDS = 60
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 Advance = Callable[[], None]

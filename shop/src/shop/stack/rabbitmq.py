@@ -59,7 +59,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RABBITMQ_CONFIG_FILES": absent,
         "RABBITMQ_ADVANCED_CONFIG_FILE": absent,
         "RABBITMQ_CONF_ENV_FILE": absent,
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",
         "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server instead of waiting for it
         "ERL_EPMD_ADDRESS": HOST,
         "ERL_CRASH_DUMP": str(home / "log" / "erl_crash.dump"),
@@ -75,6 +75,7 @@ definitions.import_backend = local_filesystem
 definitions.local.path = {_definitions(stack)}
 definitions.skip_if_unchanged = true
 raft.wal_max_size_bytes = 67108864
+collect_statistics_interval = 10000
 log.console = true
 log.console.level = info
 log.file = false
