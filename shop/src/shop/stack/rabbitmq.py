@@ -23,6 +23,8 @@ _SCRIPTS = (
     "/opt/homebrew/opt/rabbitmq/sbin",
     "/usr/local/opt/rabbitmq/sbin",
 )
+# Two schedulers that sleep when there is nothing to do, and no port for the network.
+_ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 _MISSING = "RabbitMQ is not installed: install it with `sudo apt-get install -y rabbitmq-server`"
 
 
@@ -59,7 +61,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "RABBITMQ_CONFIG_FILES": absent,
         "RABBITMQ_ADVANCED_CONFIG_FILE": absent,
         "RABBITMQ_CONF_ENV_FILE": absent,
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
         "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server instead of waiting for it
         "ERL_EPMD_ADDRESS": HOST,
         "ERL_CRASH_DUMP": str(home / "log" / "erl_crash.dump"),
