@@ -43,7 +43,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         settings.access_seconds,
         settings.guest_seconds,
     )
-    seal = Seal(settings.contact_key.get_secret_value().split(","))
+    seal = Seal.of(settings.contact_key)
     registration = Registration(chassis.transactions, accounts, passwords, seal)
     guest_lifetime = timedelta(seconds=settings.guest_seconds)
 

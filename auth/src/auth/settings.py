@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from auth.domain import address
 from auth.keys import SigningKeys
-from chassis.sealed import Seal
+from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 
 
@@ -16,17 +16,12 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def _fernet_keys(keys: SecretStr) -> SecretStr:
-    Seal(keys.get_secret_value().split(","))
-    return keys
-
-
 class Settings(ServiceSettings):
     """`contact_key` may list several keys, comma-separated: the first seals. `forwarded_hops` is how many
     proxies in front append to X-Forwarded-For (0: believe the socket)."""
 
     signing_keys_file: Annotated[Path, AfterValidator(_readable)]
-    contact_key: Annotated[SecretStr, AfterValidator(_fernet_keys)]
+    contact_key: SealKeys
     admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
 

@@ -1,8 +1,10 @@
 """Personal data crosses the broker sealed, so that neither queues nor logs hold it in the clear."""
 
 from collections.abc import Sequence
+from typing import Annotated, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import AfterValidator, SecretStr
 
 
 class BadKey(ValueError):
@@ -29,6 +31,11 @@ class Seal:
         except ValueError as error:
             raise BadKey("not a Fernet key: 32 bytes in URL-safe base64 are needed") from error
 
+    @classmethod
+    def of(cls, keys: SecretStr) -> Self:
+        """With the keys of a setting (see `SealKeys`). Raises BadKey."""
+        return cls(keys.get_secret_value().split(","))
+
     def seal(self, text: str) -> str:
         """The text, unreadable without a key. Sealing twice gives two different results."""
         return self._fernet.encrypt(text.encode()).decode()
@@ -39,3 +46,12 @@ class Seal:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
             raise NotSealed("not sealed with a key that is known here") from error
+
+
+def _usable(keys: SecretStr) -> SecretStr:
+    Seal.of(keys)
+    return keys
+
+
+SealKeys = Annotated[SecretStr, AfterValidator(_usable)]
+"""A setting: one Fernet key, or several with commas between; the first seals, all of them open."""

@@ -27,7 +27,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     postman = Postman(server, letters.envelope_sender, connections=settings.smtp_connections)
     post = Post(
         letters,
-        Seal(settings.contact_key.get_secret_value().split(",")),
+        Seal.of(settings.contact_key),
         Cancellations(chassis.engine),
         postman,
         keep_trying=timedelta(seconds=settings.letter_keep_trying),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from chassis.sealed import Seal
+from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 from notification.mime import is_mailbox
 
@@ -16,18 +16,13 @@ def _sender(text: str) -> str:
     return text
 
 
-def _fernet_keys(keys: SecretStr) -> SecretStr:
-    Seal(keys.get_secret_value().split(","))
-    return keys
-
-
 class Settings(ServiceSettings):
     """`contact_key` may list several keys, comma-separated: any of them opens.
 
     `smtp_timeout` spans one letter from connecting to acceptance; more than half a lease does not fit.
     """
 
-    contact_key: Annotated[SecretStr, AfterValidator(_fernet_keys)]
+    contact_key: SealKeys
     mail_from: Annotated[str, AfterValidator(_sender)]
     smtp_host: str
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587

@@ -64,7 +64,7 @@ def _checkout(
         offers,
         Placing(chassis.transactions, lease=lease, max_open=settings.max_open_orders),
         keys,
-        Seal(settings.contact_key.split(",")),
+        Seal.of(settings.contact_key),
         limits=settings.limits,
         patience=timedelta(seconds=settings.order_deadline),
     )

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from chassis.sealed import Seal
+from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 from order.domain import Limits
 
@@ -12,17 +12,12 @@ Url = Annotated[str, Field(pattern=r"^https?://")]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _fernet_keys(value: str) -> str:
-    Seal(value.split(","))
-    return value
-
-
 class Settings(ServiceSettings):
     """`contact_key` may list several keys, comma-separated: the first seals, the others still open."""
 
     product_url: Url
     cart_url: Url
-    contact_key: Annotated[str, AfterValidator(_fernet_keys)]
+    contact_key: SealKeys
 
     order_deadline: Seconds = 900
     sweep_every: Seconds = 2
