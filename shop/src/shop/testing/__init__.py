@@ -20,6 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = Session.joined(given) if given else Session.opened(config.rootpath)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever has the whole shop may stop parts of it: those tests go one after the other, in one worker."""
     for item in items:
