@@ -6,14 +6,28 @@ from chassis.batching import Gathering
 async def test_after_a_lull_the_first_is_not_kept_waiting() -> None:
     gathering: Gathering[int] = Gathering()
     gathering.put([1])
-    async with asyncio.timeout(5):
-        assert await gathering.batch(10, linger=60) == [1]
+    await gathering.batch(10, linger=0)
+    await asyncio.sleep(0.04)
+    gathering.put([2])
+    batch = asyncio.create_task(gathering.batch(10, linger=0.01))
+    await asyncio.sleep(0)
+    gathering.put([3])
+    assert await batch == [2]
+
+
+async def test_after_a_start_a_backlog_is_taken_together() -> None:
+    gathering: Gathering[int] = Gathering()
+    gathering.put([1])
+    batch = asyncio.create_task(gathering.batch(10, linger=0.01))
+    await asyncio.sleep(0)
+    gathering.put([2])
+    assert await batch == [1, 2]
 
 
 async def test_in_a_stream_those_that_follow_soon_come_along() -> None:
     gathering: Gathering[int] = Gathering()
     gathering.put([1])
-    await gathering.batch(10, linger=0.05)
+    await gathering.batch(10, linger=0)
     gathering.put([2])
     batch = asyncio.create_task(gathering.batch(10, linger=0.05))
     await asyncio.sleep(0)
@@ -30,8 +44,6 @@ async def test_a_batch_has_its_limit() -> None:
 
 async def test_what_waits_is_not_lost_with_whoever_waited_for_it() -> None:
     gathering: Gathering[int] = Gathering()
-    gathering.put([1])
-    await gathering.batch(1, linger=60)
     gathering.put([2])
     waiting = asyncio.create_task(gathering.batch(10, linger=60))
     await asyncio.sleep(0)

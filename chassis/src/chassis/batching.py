@@ -16,7 +16,7 @@ class Gathering(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._arrived = asyncio.Event()
-        self._last_batch = float("-inf")
+        self._last_batch: float | None = None
 
     def __len__(self) -> int:
         return len(self._items)
@@ -36,11 +36,16 @@ class Gathering(Generic[T]):
     async def batch(self, limit: int, linger: float) -> list[T]:
         """Wait for an item, give its neighbours `linger` seconds to arrive, and take at most `limit`.
 
-        After a lull nobody is expected, and the first item is not kept waiting.
+        After a lull nobody is expected, and the first item is not kept waiting. After a start there may be a
+        backlog, which is taken together.
         """
         await self._arrived.wait()
-        now = asyncio.get_running_loop().time()
-        if now - self._last_batch < LULL * linger and len(self._items) < limit:
+        if not self._is_lull(linger) and len(self._items) < limit:
             await asyncio.sleep(linger)
         self._last_batch = asyncio.get_running_loop().time()
         return self.take(limit)
+
+    def _is_lull(self, linger: float) -> bool:
+        if self._last_batch is None:
+            return False
+        return asyncio.get_running_loop().time() - self._last_batch >= LULL * linger

@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
 
 
 def _spare_the_collector() -> None:
-    """What was imported stays: going through it again and again costs a twentieth of the CPU."""
+    """What was imported stays: the garbage collector need not go through it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
