@@ -26,6 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("shop"))
+            item.add_marker(pytest.mark.shop)
 
 
 @pytest.hookimpl(optionalhook=True)
