@@ -10,21 +10,17 @@ from rich.text import Text
 LANES = ("order", "product", "payment")
 PIVOT = "order.paid"
 REFUSALS = {"stock.rejected", "payment.declined"}
-UNDONE = {
-    "stock.released": "undoes stock.reserved",
-    "payment.voided": "undoes payment.authorized",
-    "payment.refunded": "undoes order.paid",
-}
+UNDONE = {"stock.released", "payment.voided", "payment.refunded"}
 
 Event = Mapping[str, Any]
 
 
 def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
     """Time runs down; each event stands in the lane of the service that said it."""
-    table = Table(title=title(order), title_justify="left", box=None, pad_edge=False)
-    table.add_column("when", justify="right", style="dim")
+    table = Table(title=title(order), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("when", justify="right", style="dim", no_wrap=True)
     for lane in LANES:
-        table.add_column(lane)
+        table.add_column(lane, no_wrap=True)
     table.add_column("because of", style="dim")
     began = _time(events[0]) if events else None
     for event in events:
@@ -53,14 +49,13 @@ def _said(event: Event) -> Text:
 
 
 def _because(event: Event) -> str:
-    cause = event["causation_id"]
-    notes = (
-        [cause.partition("/")[0]] if cause else ["the shopper" if event["type"] == "order.created" else "–"]
+    if cause := event["causation_id"]:
+        notes = [cause.partition("/")[0]]
+    else:
+        notes = [] if "reason" in event["data"] else ["the shopper"]
+    return "; ".join(
+        [*notes, *(str(event["data"][name]) for name in ("reason", "code") if name in event["data"])]
     )
-    if event["type"] in UNDONE:
-        notes.append(UNDONE[event["type"]])
-    notes += [f"{name}: {event['data'][name]}" for name in ("reason", "code") if name in event["data"]]
-    return "; ".join(notes)
 
 
 def _time(event: Event) -> datetime:
