@@ -15,6 +15,7 @@ export UV_PROJECT_ENVIRONMENT := $(LOCAL)/venv
 export UV_CACHE_DIR := $(LOCAL)/cache/uv
 export UV_PYTHON_INSTALL_DIR := $(LOCAL)/python
 export PYTHONPYCACHEPREFIX := $(LOCAL)/cache/pycache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(LOCAL)/cache/hypothesis
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV UV_NO_SYNC
 
 help:

@@ -3,7 +3,7 @@
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protocol-binding.md
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -87,16 +87,6 @@ class Envelope:
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise Unreadable(f"not a CloudEvent: {error!r}") from error
-
-
-@dataclass(slots=True)
-class Arrived:
-    """A delivery as the broker handed it over, read or not."""
-
-    message: Any
-    envelope: Envelope | None = None
-    event: Any = None
-    error: str | None = field(default=None)
 
 
 def _text(headers: dict[str, Any], name: str) -> str:
