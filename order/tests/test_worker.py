@@ -48,6 +48,13 @@ async def told(order: Any, order_id: UUID, headers: dict[str, str]) -> list[Any]
         return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data:")]
 
 
+async def all_said(order: Any) -> None:
+    """Nothing is left to publish."""
+    async with asyncio.timeout(10):
+        while await order.count("outbox"):
+            await asyncio.sleep(0.01)
+
+
 async def test_an_order_is_placed_paid_and_watched(
     running: Any, channel: AbstractChannel, shopper: UUID, bearer: Any, paid: Any
 ) -> None:
@@ -64,9 +71,7 @@ async def test_an_order_is_placed_paid_and_watched(
         "order.paid": "payment",
     }
     assert story[-1]["status"] == "paid"
-    async with asyncio.timeout(10):
-        while await running.count("outbox"):
-            await asyncio.sleep(0.01)
+    await all_said(running)
 
 
 async def test_a_declined_order_is_cancelled_and_says_why(
@@ -100,6 +105,7 @@ async def test_a_stream_in_one_process_tells_what_another_hears(
     await start(role="worker", amqp_url=rabbitmq.url_of("order"), outbox_poll=0.1)
     order_id = await api.placed(shopper)
     reading = asyncio.create_task(told(api, order_id, bearer(shopper)))
+    await all_said(api)  # nobody hears of the money before the order
     await say(channel, api, paid(order_id))
     types = [one["type"] for one in await reading if "type" in one]
     assert sorted(types) == ["order.created", "order.paid"]
