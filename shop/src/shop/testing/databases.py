@@ -18,14 +18,14 @@ class PostgresServer:
     """URLs are for SQLAlchemy and name the superuser, who may do anything in a test's own database."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
 
     def url(self, database: str) -> str:
-        return self._stack.database_url(OPERATOR, database)
+        return self.stack.database_url(OPERATOR, database)
 
     def dsn(self, database: str = "postgres") -> str:
         """For asyncpg and psql."""
-        return self._stack.operator_dsn(database)
+        return self.stack.operator_dsn(database)
 
     @contextmanager
     def database(self, template: str = _EMPTY) -> Iterator[str]:
