@@ -20,6 +20,10 @@ class ThingMade(BaseModel):
     def subject(self) -> UUID:
         return self.id
 
+    @property
+    def about(self) -> UUID:
+        return self.subject
+
 
 class ThingSold(ThingMade):
     type: ClassVar[str] = "thing.sold"
@@ -95,3 +99,40 @@ async def test_the_outcome_of_a_call_is_settled_once() -> None:
     assert things(harness, made.id) == 9
     with pytest.raises(KeyError):
         await harness.settle("charge", made.id, 10)
+
+
+async def test_a_crash_before_the_commit_leaves_nothing_behind() -> None:
+    harness, made = shop(), ThingMade(id=uuid4())
+    harness.put(Shelf(made.id, 4))
+    await harness.crash_on(made)
+    assert things(harness, made.id) == 4
+    assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
+
+
+async def test_a_fork_goes_its_own_way() -> None:
+    harness, made = shop(), ThingMade(id=uuid4())
+    harness.put(Shelf(made.id, 4))
+    fork = harness.fork()
+    await fork.hear(made)
+    assert (things(fork, made.id), things(harness, made.id)) == (5, 4)
+    assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
+    await harness.hear(made)
+    assert things(harness, made.id) == 5
+
+
+async def test_work_that_no_event_led_to_commits_like_a_step() -> None:
+    harness, made = shop(), ThingMade(id=uuid4())
+
+    async def take_stock(tx: Tx) -> None:
+        tx.add(Shelf(made.id, 7))
+        tx.publish(ThingSold(id=made.id))
+
+    await harness.run(take_stock, says=[ThingSold])
+    assert things(harness, made.id) == 7
+    assert harness.said == [ThingSold(id=made.id)]
+    with pytest.raises(Undeclared, match=r"take_stock_again says thing\.sold"):
+        await harness.fork().run(take_stock_again)
+
+
+async def take_stock_again(tx: Tx) -> None:
+    tx.publish(ThingSold(id=uuid4()))

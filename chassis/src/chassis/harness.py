@@ -1,17 +1,17 @@
 """The chassis in memory: real steps over dictionaries, for tests that need no server."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from chassis.envelope import Envelope
 from chassis.event import Event, event_id
 from chassis.intents import Intents
 from chassis.steps import Steps
-from chassis.tx import Intent, key_of
+from chassis.tx import Intent, Tx, key_of
 
 Row = TypeVar("Row")
 
@@ -79,18 +79,28 @@ class Harness:
         found: Row | None = self.rows.get((row_type, key))
         return found
 
+    def fork(self) -> Self:
+        """Another harness that goes on from what is committed here, and has said nothing yet."""
+        other = type(self)(*self._steps, intents=self._intents, now=self.now)
+        other.rows, other.inbox, other.intended = dict(self.rows), set(self.inbox), dict(self.intended)
+        return other
+
     async def hear(self, *events: Event) -> None:
         """Deliver events, each its own transaction; an event heard before is a repeat."""
         for event in events:
             for steps in self._steps:
-                step = steps.find(event.type, event.version)
-                claim = (steps.queue, event_id(event))
-                if step is None or claim in self.inbox:
-                    continue
-                tx = MemoryTx(self.rows, self.now, self._envelope(event))
-                await step.run(event, tx)
-                self._commit(tx, step.name, step.says)
-                self.inbox.add(claim)
+                await self._deliver(event, steps, crash=False)
+
+    async def crash_on(self, event: Event) -> None:
+        """Deliver an event to a process that dies when its steps are through, just before they commit."""
+        for steps in self._steps:
+            await self._deliver(event, steps, crash=True)
+
+    async def run(self, work: Callable[[Tx], Awaitable[None]], *, says: Sequence[type[Event]] = ()) -> None:
+        """Do what is not led to by an event, such as a request or a sweep, in a transaction of its own."""
+        tx = MemoryTx(self.rows, self.now, None)
+        await work(tx)
+        self._commit(tx, work.__name__, says)
 
     async def settle(self, kind: str, subject: UUID, outcome: Any) -> None:
         """Let an intended call end with `outcome`. Raises `KeyError` when it was not intended."""
@@ -101,6 +111,20 @@ class Harness:
         await settlement.run(intent, outcome, tx)
         del self.intended[intent.key]
         self._commit(tx, kind, settlement.says)
+
+    async def _deliver(self, event: Event, steps: Steps, *, crash: bool) -> None:
+        step = steps.find(event.type, event.version)
+        claim = (steps.queue, event_id(event))
+        if step is None or not self._is_fresh(claim):
+            return
+        tx = MemoryTx(self.rows, self.now, self._envelope(event))
+        await step.run(event, tx)
+        if not crash:
+            self._commit(tx, step.name, step.says)
+            self.inbox.add(claim)
+
+    def _is_fresh(self, claim: tuple[str, str]) -> bool:
+        return claim not in self.inbox
 
     def _commit(self, tx: MemoryTx, name: str, says: Sequence[type[Event]]) -> None:
         for event in tx.said:
