@@ -50,6 +50,13 @@ async def test_bad_registrations_are_refused_field_by_field(auth: Auth) -> None:
         assert "correct horse" not in answer.text
 
 
+async def test_a_password_is_unicode(auth: Auth) -> None:
+    body = '{"email": "ada@example.com", "password": "half a pair: \\ud800"}'
+    answer = await auth.http.post("/v1/users", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/password"
+
+
 async def test_the_address_is_no_password(auth: Auth) -> None:
     body = {"email": "adalovelace@example.com", "password": "AdaLovelace"}
     answer = await auth.http.post("/v1/users", json=body)

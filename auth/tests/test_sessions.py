@@ -49,6 +49,7 @@ async def test_a_form_that_oauth_does_not_allow_is_refused_in_its_words(auth: Au
         ({"grant_type": "password", "username": "ada@example.com"}, "invalid_request"),
         ({"grant_type": "client_credentials", "username": "a", "password": "b"}, "unsupported_grant_type"),
         ({"grant_type": "password", "username": "a" * 400, "password": "secret one"}, "invalid_request"),
+        ({"grant_type": "password", "username": "a\0b", "password": "secret one"}, "invalid_request"),
     ):
         answer = await auth.http.post("/v1/token", data=form)
         assert answer.status_code == 400

@@ -65,6 +65,10 @@ def app() -> FastAPI:
     async def book(booking: Booking) -> Booking:
         return booking
 
+    @app.get("/bookings")
+    async def booked() -> list[Booking]:
+        return []
+
     @app.post("/forms")
     async def form(name: Annotated[str, Form()]) -> str:
         return name
@@ -205,6 +209,13 @@ async def test_a_missing_header_is_a_bad_request(client: httpx.AsyncClient) -> N
     assert problem(response)["errors"][0]["name"] == "signature"
 
 
+@pytest.mark.parametrize("row", ["7", True, 7.5])
+async def test_what_looks_like_a_number_is_none(client: httpx.AsyncClient, row: Any) -> None:
+    response = await client.post("/bookings", json={"seats": [{"row": row}]})
+    assert response.status_code == 422
+    assert problem(response)["errors"][0]["pointer"] == "/seats/0/row"
+
+
 async def test_no_such_route_is_a_problem(client: httpx.AsyncClient) -> None:
     response = await client.get("/nowhere")
     assert response.status_code == 404
@@ -214,7 +225,7 @@ async def test_no_such_route_is_a_problem(client: httpx.AsyncClient) -> None:
 async def test_a_wrong_method_names_the_right_ones(client: httpx.AsyncClient) -> None:
     response = await client.delete("/bookings")
     assert response.status_code == 405
-    assert response.headers["allow"] == "POST"
+    assert response.headers["allow"] == "GET, POST"
     problem(response)
 
 

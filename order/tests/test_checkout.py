@@ -109,6 +109,8 @@ async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -
         ({"shipping": {**SHIPPING, "country": "gb"}}, "/shipping/country"),
         ({"shipping": {**SHIPPING, "name": " "}}, "/shipping/name"),
         ({"shipping": {**SHIPPING, "street": "x" * 81}}, "/shipping/street"),
+        ({"shipping": {**SHIPPING, "city": "a\0b"}}, "/shipping/city"),
+        ({"shipping": {**SHIPPING, "postcode": "a\0b"}}, "/shipping/postcode"),
         ({"shipping": {**SHIPPING, "floor": "3"}}, "/shipping/floor"),
     ],
 )

@@ -148,6 +148,14 @@ async def test_an_unsigned_event_is_refused(payments: Payments, headers: dict[st
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [[], {}, {"type": 1}, {"id": "evt_1", "type": "charge.x", "data": []}, event(uuid4()) | {"data": {}}],
+)
+async def test_what_is_signed_and_no_event_is_refused(payments: Payments, nonsense: Any) -> None:
+    assert (await payments.send(nonsense)).status_code == 400
+
+
 async def test_the_webhook_is_documented(payments: Payments) -> None:
     document = (await payments.http.get("/openapi.json")).json()
     operation = document["paths"]["/v1/webhooks/stripe"]["post"]

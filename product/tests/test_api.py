@@ -1,5 +1,6 @@
 """The catalogue over HTTP, on a real PostgreSQL."""
 
+import json
 from typing import Any
 
 import httpx
@@ -102,9 +103,23 @@ async def test_a_bulk_read_takes_a_thousand_skus_and_no_more(anybody: httpx.Asyn
     assert (await anybody.get("/v1/products", params={"sku": skus})).status_code == 422
 
 
-@pytest.mark.parametrize("query", ["sku=A&q=lamp", "sku=A%00", "q=A%00", "limit=101", "sort=stock", "page=2"])
+@pytest.mark.parametrize(
+    "query", ["sku=A&q=lamp", "sku=A%00", "q=A%00", "category=%00", "limit=101", "sort=stock", "page=2"]
+)
 async def test_an_odd_question_is_refused(anybody: httpx.AsyncClient, query: str) -> None:
     assert (await anybody.get(f"/v1/products?{query}")).status_code == 422
+
+
+@pytest.mark.parametrize("field", ["name", "description", "category"])
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+async def test_text_that_cannot_be_kept_is_refused(
+    admin: httpx.AsyncClient, create: Any, field: str, text: str
+) -> None:
+    await create("A")
+    headers = {"Content-Type": "application/json"}
+    answer = await admin.patch("/v1/products/A", content=json.dumps({field: text}), headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"/{field}"
 
 
 async def test_an_adjustment_is_recorded(admin: httpx.AsyncClient, create: Any) -> None:

@@ -1,7 +1,7 @@
 """Accounts, guests and published keys over HTTP; logging in is in `token_api`."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID, uuid4
 
 import orjson
@@ -26,12 +26,22 @@ Email = Annotated[
 ]
 
 
+def _unicode(password: SecretStr) -> SecretStr:
+    try:
+        password.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be Unicode: half of a surrogate pair is no character") from None
+    return password
+
+
 class NewAccount(Body):
     """Who wants an account."""
 
     email: Email
     password: Annotated[
-        SecretStr, Field(min_length=8, max_length=256, description="Any characters; long beats complicated.")
+        SecretStr,
+        AfterValidator(_unicode),
+        Field(min_length=8, max_length=256, description="Any characters; long beats complicated."),
     ]
 
 
@@ -103,8 +113,19 @@ async def become_guest(tokens: TokensPart) -> Response:
     return Response(orjson.dumps(content), 201, media_type="application/json", headers=NOT_STORED)
 
 
-@router.get("/.well-known/jwks.json", summary="Public keys", response_model=dict[str, Any])
-async def published_keys(keys: Annotated[SigningKeys, Depends(part("keys"))]) -> Response:
+class JwkSet(Response):
+    """RFC 7517, section 8.5."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    summary="Public keys",
+    response_class=JwkSet,
+    responses={200: {"content": {JwkSet.media_type: {"schema": {"type": "object"}}}}},
+)
+async def published_keys(keys: Annotated[SigningKeys, Depends(part("keys"))]) -> JwkSet:
     """The JWK set (RFC 7517) that access tokens are verified with."""
     headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
-    return Response(keys.published, media_type="application/jwk-set+json", headers=headers)
+    return JwkSet(keys.published, headers=headers)

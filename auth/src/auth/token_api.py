@@ -14,7 +14,7 @@ from auth.origin import FromWhere
 from auth.refresh import RefreshToken
 from auth.tokens import AccessTokens
 from chassis.identity import TokenVerifier
-from chassis.problems import RESPONSES, Unauthenticated, Unavailable
+from chassis.problems import NO_NUL, RESPONSES, Unauthenticated, Unavailable
 from chassis.service import part
 
 router = APIRouter(tags=["tokens"], route_class=OAuthRoute)
@@ -28,7 +28,9 @@ class PasswordGrant(BaseModel):
     """A login. Fields that OAuth knows besides (`scope`, `client_id`) are ignored, as it demands."""
 
     grant_type: Annotated[str, Field(max_length=50, description="`password`.")] = "password"
-    username: Annotated[str, Field(min_length=1, max_length=320, description="The e-mail address.")]
+    username: Annotated[
+        str, Field(min_length=1, max_length=320, pattern=NO_NUL, description="The e-mail address.")
+    ]
     password: Annotated[str, Field(min_length=1, max_length=1024)]
     guest_token: Annotated[
         str | None,

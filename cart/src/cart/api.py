@@ -13,7 +13,7 @@ from cart.products import Products
 from cart.shown import shown, shown_without_prices
 from cart.store import Carts
 from chassis.identity import Caller
-from chassis.problems import RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
+from chassis.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
 from chassis.service import part
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"])
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/cart", tags=["cart"])
 _JSON = "application/json"
 CartsPart = Annotated[Carts, Depends(part("carts"))]
 ProductsPart = Annotated[Products, Depends(part("products"))]
-SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=r"^[^\x00]+$")]
+SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
 
 
 class NotForSale(NotFound):

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from cart.domain import MOST_LINES, MOST_PIECES
-from chassis.problems import Body
+from chassis.problems import NO_NUL, Body
 
 Sku = Annotated[
     str,
-    Field(min_length=1, max_length=32, pattern=r"^[^\x00]+$", description="Stock code.", examples=["85123A"]),
+    Field(min_length=1, max_length=32, pattern=NO_NUL, description="Stock code.", examples=["85123A"]),
 ]
 Quantity = Annotated[int, Field(ge=1, le=MOST_PIECES, description="Pieces.")]
 Degraded = Annotated[bool, Field(description="True while product does not answer.")]

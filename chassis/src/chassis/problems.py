@@ -1,6 +1,6 @@
 """Every refusal over HTTP is an RFC 9457 problem, so that a caller needs to read errors in one way only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.openapi import RESPONSES, complete, phrase
 from chassis.outage import is_outage
 
 __all__ = [
+    "NO_NUL",
     "RESPONSES",
     "Body",
     "Conflict",
@@ -32,14 +34,20 @@ __all__ = [
 ]
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger(__name__)
 
 
 class Body(BaseModel):
-    """What request bodies inherit: a field nobody knows is a typo, so it is refused."""
+    """What request bodies inherit: a field nobody knows is a typo, so it is refused, and `"5"` or `true` is
+    no number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of text for PostgreSQL, which keeps any character but this one."""
 
 
 class Problem(Exception):
@@ -155,11 +163,19 @@ async def _on_problem(_: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _on_http(_: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     is_default = error.detail == HTTPStatus(error.status_code).phrase
     detail = None if is_default else str(error.detail)
-    return answer(error.status_code, phrase(error.status_code), detail, headers=error.headers)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+    return answer(error.status_code, phrase(error.status_code), detail, headers=headers)
+
+
+def _methods(request: Request) -> str:
+    """All that this path serves: the router names only those of the first route that it has tried."""
+    routes: Sequence[BaseRoute] = request.app.routes
+    scopes = ({**request.scope, "method": method} for method in _METHODS)
+    return ", ".join(s["method"] for s in scopes if any(r.matches(s)[0] is Match.FULL for r in routes))
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
-from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
+from chassis.problems import NO_NUL, RESPONSES, Body, Forbidden, NotFound, Unprocessable
 from chassis.service import part
 from order import views
 from order.checkout import Checkout, Request
@@ -20,7 +20,7 @@ from order.watch import ENDED_BY, EventStream, Watch
 
 router = APIRouter(tags=["orders"])
 
-Line80 = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+Line80 = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=NO_NUL)]
 Read = Annotated[Orders, Depends(part("orders"))]
 
 
@@ -36,7 +36,9 @@ class ShipTo(Body):
     name: Line80
     street: Line80
     city: Line80
-    postcode: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16)]
+    postcode: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=NO_NUL)
+    ]
     country: Annotated[str, Field(examples=["GB"]), AfterValidator(_assigned)]
 
 

@@ -11,7 +11,7 @@ _ABOUT_PAYMENTS = ("payment_intent.", "charge.", "refund.")
 
 
 class Forged(Exception):
-    """It does not come from the provider, or it comes too late."""
+    """It does not come from the provider, it comes too late, or it makes no sense."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,17 @@ def read(body: bytes, signature: str | None, secret: str, tolerance: int) -> Hin
         stripe.WebhookSignature.verify_header(body, signature, secret, tolerance)
     except (stripe.SignatureVerificationError, UnicodeDecodeError) as error:
         raise Forged("The signature is missing, wrong or too old.") from error
-    event: dict[str, Any] = orjson.loads(body)
+    try:
+        return _hint(orjson.loads(body))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise Forged("It is signed, and yet it is no event.") from error
+
+
+def _hint(event: Any) -> Hint | None:
     if not event["type"].startswith(_ABOUT_PAYMENTS):
         return None
     order_id = (event["data"]["object"].get("metadata") or {}).get("order_id", "")
     try:
-        return Hint(event["id"], UUID(order_id))
+        return Hint(str(event["id"]), UUID(order_id))
     except ValueError:
         return None

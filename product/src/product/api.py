@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.identity import require
-from chassis.problems import RESPONSES, NotFound, Unprocessable
+from chassis.problems import NO_NUL, RESPONSES, NotFound, Unprocessable
 from chassis.service import part
 from product.catalogue import Catalogue, Sought
 from product.domain import Status
@@ -24,13 +24,13 @@ _MOST_AT_ONCE = 1000
 JSON = "application/json"
 _admin = require("admin")
 
-SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=r"^[^\x00]+$")]
+SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
 Words = Annotated[
     str,
     Field(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00]+$",
+        pattern=NO_NUL,
         description="Words to find, as one types them into a search engine: quotes, `or` and `-` work.",
         examples=["red lantern"],
     ),

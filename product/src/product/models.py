@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
-from chassis.problems import Body
+from chassis.problems import NO_NUL, Body
 from product.domain import Status
 
 Sku = Annotated[
@@ -19,14 +19,18 @@ Sku = Annotated[
         examples=["85123A"],
     ),
 ]
-Name = Annotated[str, Field(min_length=1, max_length=200, examples=["White hanging heart T-light holder"])]
-Description = Annotated[str, Field(max_length=4000)]
-Category = Annotated[str, Field(min_length=1, max_length=60, examples=["lighting"])]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["White hanging heart T-light holder"])
+]
+Description = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]
+Category = Annotated[str, Field(min_length=1, max_length=60, pattern=NO_NUL, examples=["lighting"])]
 Price = Annotated[int, Field(ge=0, le=99_999_999, description="Minor units: pence, cents.", examples=[295])]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["GBP"])]
 Pieces = Annotated[int, Field(ge=0, le=1_000_000)]
 Delta = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Pieces in, or out if negative.")]
-Reason = Annotated[str, Field(min_length=1, max_length=200, examples=["delivery 4711", "broken"])]
+Reason = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["delivery 4711", "broken"])
+]
 
 
 class ListedProduct(BaseModel):
