@@ -16,6 +16,9 @@ EVENTS_EXCHANGE = "events"
 LADDER = ("1s", "10s", "60s")
 DEAD = "dead"
 DELIVERY_LIMIT = 10
+# Every look at a dead letter counts as a delivery; past the limit (on 4.x 20, unless set) the broker drops
+# it. "No limit" would be -1, which 3.10 refuses.
+LOOKS_LIMIT = 1_000_000_000
 _MILLISECONDS = {"1s": 1_000, "10s": 10_000, "60s": 60_000}
 _AT_LEAST_ONCE = {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
 
@@ -117,6 +120,7 @@ def _policies(queue: str, vhost: str) -> list[dict[str, Any]]:
             )
             for delay in LADDER
         ),
+        _policy(f"{queue}.{DEAD}", {"delivery-limit": LOOKS_LIMIT}, vhost),
     ]
 
 
