@@ -37,6 +37,10 @@ class ThingMade(BaseModel):
     def subject(self) -> UUID:
         return self.id
 
+    @property
+    def about(self) -> UUID:
+        return self.subject
+
 
 class ThingSold(ThingMade):
     type: ClassVar[str] = "thing.sold"

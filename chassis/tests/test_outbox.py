@@ -13,6 +13,17 @@ async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any,
     await world.eventually(lambda: is_empty(world))
 
 
+async def test_what_is_said_again_while_it_waits_is_published_once(world: Any, made: Any) -> None:
+    transactions = world.transactions()
+    handed: list[list[Any]] = []
+    transactions.on_outbox = handed.append
+    for _ in range(2):
+        async with transactions() as tx:
+            tx.publish(made, made)
+    assert [[envelope.id for envelope in said] for said in handed] == [[f"thing.made/{made.id}"]]
+    assert await world.count("outbox") == 1
+
+
 async def test_what_was_rolled_back_is_never_said(world: Any, made: Any) -> None:
     transactions = world.transactions()
     await world.start(transactions=transactions)

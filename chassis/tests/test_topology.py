@@ -18,6 +18,10 @@ class Fact(BaseModel):
     def subject(self) -> UUID:
         return self.id
 
+    @property
+    def about(self) -> UUID:
+        return self.subject
+
 
 class ThingMade(Fact):
     type: ClassVar[str] = "thing.made"

@@ -249,3 +249,58 @@ def test_the_impossible_changes_nothing(story: list[str]) -> None:
             NEWS[news](order)
         except Impossible:
             assert asdict(order) == before
+
+
+def test_only_what_still_holds_is_said_again() -> None:
+    order = new_order()
+    assert order.restate(NOW) == [order.created()]
+    assert order.restate(order.deadline) == [], "it is about to expire"
+    order.pay("pi_1", NOW)
+    assert order.restate(NOW) == []
+    said = order.withdraw(LATER)
+    assert said[0].was_paid
+    assert order.restate(order.deadline) == said, "to the letter as it was said"
+
+    short = new_order()
+    assert short.run_short(SHORT, NOW) == short.restate(LATER)
+
+
+@pytest.mark.parametrize(
+    ("told", "owed"),
+    [
+        ([], []),
+        (["order.created", "stock.rejected", "payment.declined"], []),
+        (["stock.reserved"], ["stock.released"]),
+        (["payment.authorized"], ["payment.voided"]),
+        (["stock.reserved", "payment.authorized", "order.paid"], ["stock.released", "payment.refunded"]),
+    ],
+)
+def test_what_was_done_for_a_cancelled_order_has_to_be_undone(told: list[str], owed: list[str]) -> None:
+    order = new_order()
+    assert order.owes(told) == [], "nothing, while it is on"
+    order.withdraw(NOW)
+    assert order.owes(told) == owed
+    if "stock.released" in owed:
+        order.note_release(LATER)
+    if "payment.voided" in owed:
+        order.note_void(LATER)
+    if "payment.refunded" in owed:
+        order.note_refund(LATER)
+    assert order.owes(told) == []
+
+
+def test_a_capture_that_is_heard_of_late_has_to_be_undone_after_all() -> None:
+    order = new_order()
+    order.expire(order.deadline)
+    order.undone = True
+    order.pay("pi_1", order.deadline)
+    assert not order.undone
+
+
+def test_an_order_that_stands_is_nudged_so_often_and_ever_more_seldom() -> None:
+    order, minute = new_order(), timedelta(minutes=1)
+    assert [order.stand(NOW, minute, 2) for _ in range(4)] == [True, True, False, False]
+    assert order.nudge_at == NOW + 4 * minute
+    order.withdraw(NOW)
+    assert asdict(order)["nudge_at"] is None, "what is waited for now is another matter"
+    assert order.nudges == 0

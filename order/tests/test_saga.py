@@ -17,6 +17,7 @@ from contracts import (
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
+    SagaNudged,
     ShortLine,
     StockRejected,
     StockReleased,
@@ -199,3 +200,17 @@ def test_each_step_says_in_the_saga_table_what_it_does() -> None:
     for steps in saga.participant.steps:
         for step in steps:
             assert step.summary.endswith(".")
+
+
+async def test_a_nudge_has_the_order_said_again(pending: Harness, withdrawn: Harness) -> None:
+    for harness, said in ((pending, "order.created"), (withdrawn, "order.cancelled")):
+        before = asdict(order_in(harness))
+        for nudge in range(2):
+            await harness.hear(SagaNudged(order_id=ID, nudge_id=UUID(int=nudge)))
+        assert [event.type for event in harness.said] == [said, said]
+        assert asdict(order_in(harness)) == before
+
+
+async def test_a_nudge_for_an_order_that_nobody_placed_reaches_an_operator(pending: Harness) -> None:
+    with pytest.raises(Impossible, match="no order"):
+        await pending.hear(SagaNudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import Event, OrderCreated
+from contracts import Event, OrderCreated, PaymentDeclined
 from payment.domain import Call, Next, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
@@ -84,6 +84,8 @@ class World:
                 self.follow(self.payment.reserve())
             case "cancelled":
                 self.follow(self.payment.cancel())
+            case "expired":
+                self.follow(self.payment.give_up())
 
     def make(self, number: int, *, answered: bool) -> None:
         if self.open:
@@ -97,6 +99,7 @@ class World:
         if self.payment.cancelled:
             assert "order.paid" not in types(follows)
         self.said += follows.say
+        assert all(again in self.said for again in self.payment.restate()), "to the letter as it was said"
         if follows.call is not None and follows.call not in self.open:
             self.open.append(follows.call)
 
@@ -110,7 +113,7 @@ class World:
         raise AssertionError("it never ends")
 
 
-NEWS = ("created", "reserved", "cancelled")
+NEWS = ("created", "reserved", "cancelled", "expired")
 steps = st.one_of(
     st.tuples(st.just("hear"), st.sampled_from(NEWS)),
     st.tuples(st.sampled_from(("lose", "make", "make")), st.integers(0, 1)),
@@ -147,12 +150,17 @@ def test_money_ends_captured_once_or_not_at_all(
         assert not bank.held
         assert bank.returned == bank.taken
         assert world.payment.state in ("refused", "declined", "voided", "refunded")
+    elif PaymentDeclined(order_id=created.order_id, code="expired") in world.said:
+        assert not bank.held
+        assert not bank.taken
+        assert said == Counter(["payment.authorized", "payment.declined", "payment.voided"])
     elif {"created", "reserved"} <= heard and bank.authorizes and bank.captures:
         assert bank.taken
         assert not bank.returned
         assert said == Counter(["payment.authorized", "order.paid"])
     else:
         assert not bank.taken
-        assert bank.held == (heard == {"created"} and bank.authorizes), "only for as long as stock is awaited"
+        awaited = heard - {"expired"} == {"created"}
+        assert bank.held == (awaited and bank.authorizes), "only for as long as stock is awaited"
     assert said["payment.refunded"] == bank.returned
     assert said["order.paid"] <= bank.taken

@@ -166,3 +166,49 @@ def test_an_outcome_that_cannot_be_is_not_believed(created: OrderCreated, outcom
 
     with pytest.raises(Impossible):
         payment.conclude(outcome, NOW)
+
+
+def test_money_that_nobody_reserved_stock_for_is_let_go(created: OrderCreated) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+    assert payment.give_up() == Next(), "whether money is held is not known yet"
+    payment.conclude(Authorized("pi_1"), NOW)
+
+    follows = payment.give_up()
+    assert (types(follows), payment.code, follows.call) == (["payment.declined"], "expired", "void")
+    assert payment.give_up() == payment.reserve() == payment.cancel() == Next(), "whatever comes late"
+    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+
+
+def test_what_is_paid_or_ended_is_not_given_up(created: OrderCreated) -> None:
+    payment = paid(created)
+    assert payment.give_up() == Next()
+    payment.cancel()
+    assert payment.give_up() == Next()
+    assert payment.state == "refunding"
+
+
+def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
+    def again(payment: Payment) -> list[str]:
+        return [event.type for event in payment.restate()]
+
+    payment = Payment(created.order_id)
+    assert again(payment) == []
+    payment.authorize(created)
+    assert again(payment) == []
+    payment.conclude(Authorized("pi_1"), NOW)
+    assert again(payment) == ["payment.authorized"]
+    payment.give_up()
+    assert again(payment) == ["payment.declined"]
+    payment.conclude(Voided(), NOW)
+    assert again(payment) == ["payment.declined", "payment.voided"]
+
+    payment = paid(created)
+    assert again(payment) == ["order.paid"]
+    payment.cancel()
+    assert again(payment) == []
+    payment.conclude(RefundRefused("charge_disputed"), NOW)
+    assert again(payment) == [], "what the provider said of a refund declined nobody's payment"
+    payment.refund_again()
+    payment.conclude(Refunded(), NOW)
+    assert again(payment) == ["payment.refunded"]

@@ -1,9 +1,12 @@
 """Payment's steps: what they intend, and what is said once the provider has answered."""
 
+from datetime import timedelta
+from uuid import UUID
+
 import pytest
 
 from chassis.harness import Harness
-from contracts import OrderCancelled, OrderCreated, OrderPaid, StockReserved
+from contracts import OrderCancelled, OrderCreated, OrderPaid, SagaNudged, StockReserved
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
@@ -123,3 +126,39 @@ async def test_a_call_is_stored_to_the_letter(saga: Harness, created: OrderCreat
         },
         "key_expires": "2026-01-01T23:00:00+00:00",
     }
+
+
+async def test_a_nudge_has_the_payment_said_again(
+    saga: Harness, created: OrderCreated, reserved: StockReserved
+) -> None:
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("capture", created.order_id, Captured())
+    paid = saga.said[-1]
+    for nudge in range(2):
+        await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=nudge)))
+    assert saga.said[2:] == [paid, paid]
+    assert not saga.intended
+
+
+async def test_a_nudge_asks_again_for_a_refund_that_was_refused_a_day_ago(
+    saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("capture", created.order_id, Captured())
+    await saga.hear(cancelled)
+    await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
+
+    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
+    assert not saga.intended, "the provider would only repeat its answer"
+    saga.now += timedelta(hours=26)
+    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=2)))
+    assert list(saga.intended) == [f"refund:{created.order_id}"]
+
+
+async def test_a_nudge_for_an_order_that_payment_never_heard_of_is_nothing(
+    saga: Harness, created: OrderCreated
+) -> None:
+    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
+    assert (saga.said, saga.rows) == ([], {})

@@ -13,7 +13,7 @@ from chassis.database import Transactions, connect
 from contracts import OrderCreated
 from payment import store
 from payment.domain import Payment
-from payment.sweeps import refund_again
+from payment.sweeps import give_up_expired, refund_again
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
@@ -79,6 +79,55 @@ async def test_a_refund_is_not_asked_for_too_often_or_too_soon(
 
     assert await state(transactions, created.order_id) == "refund_failed"
     assert await intended(transactions) == []
+
+
+async def test_money_is_let_go_long_past_the_deadline_and_not_before(
+    transactions: Transactions, created: OrderCreated
+) -> None:
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    late, fresh, taken = (
+        created.model_copy(update={"order_id": UUID(int=n), "deadline": deadline})
+        for n, deadline in enumerate((now - hour, now + hour, now - hour))
+    )
+    await kept(
+        transactions,
+        Payment(late.order_id, "authorized", late, payment_id="pi_1"),
+        Payment(fresh.order_id, "authorized", fresh, payment_id="pi_2"),
+        Payment(taken.order_id, "captured", taken, payment_id="pi_3", stock_reserved=True),
+    )
+    await give_up_expired(transactions, grace=timedelta(0), batch=10)
+    assert [await state(transactions, one.order_id) for one in (late, fresh, taken)] == [
+        "voiding",
+        "authorized",
+        "captured",
+    ]
+    assert await intended(transactions) == [f"void:{late.order_id}"]
+
+    await kept(
+        transactions,
+        *(Payment(UUID(int=n), "authorized", late, payment_id=f"pi_{n}") for n in range(10, 15)),
+    )
+    await give_up_expired(transactions, grace=2 * hour, batch=2)
+    assert len(await intended(transactions)) == 1, "not before the grace is over"
+    async with transactions.engine.begin() as connection:
+        await connection.execute(text("UPDATE payment SET created_at = now() - interval '3 hours'"))
+    await give_up_expired(transactions, grace=hour / 2, batch=2)
+    assert len(await intended(transactions)) == 6, "batch by batch until nothing is due"
+
+
+async def test_a_sweep_of_held_money_reads_open_payments_only(transactions: Transactions) -> None:
+    async with transactions.engine.begin() as connection:
+        await connection.execute(
+            text("""
+                INSERT INTO payment (order_id, state, order_created, stock_reserved, cancelled, payment_id,
+                                     refunds_refused)
+                SELECT gen_random_uuid(), 'captured', '{}', true, false, 'pi', 0
+                FROM generate_series(1, 5000)""")
+        )
+        await connection.execute(text("ANALYZE payment"))
+        parameters = {"before": datetime.now(UTC), "limit": 100}
+        plan = await connection.execute(text(f"EXPLAIN {store._EXPIRED.text}"), parameters)
+        assert "payment_open" in str(plan.all())
 
 
 async def test_payments_that_do_not_end_are_found(transactions: Transactions, created: OrderCreated) -> None:

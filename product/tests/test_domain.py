@@ -1,15 +1,17 @@
 """No piece is oversold, and none is lost, whatever is done in whatever order."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Line, StockRejected, StockReleased, StockReserved
+from contracts import Line, Money, OrderCreated, StockRejected, StockReleased, StockReserved
 from product.domain import BelowZero, Hold, NeverReserved, Stock
 
 ORDER = UUID(int=7)
+DEADLINE = datetime(2026, 1, 1, 0, 15, tzinfo=UTC)
 
 
 def line(sku: str, quantity: int) -> Line:
@@ -20,9 +22,23 @@ def stocked(**pieces: int) -> dict[str, Stock]:
     return {sku: Stock(sku, on_hand=n, received=n) for sku, n in pieces.items()}
 
 
+def place(
+    order_id: UUID, lines: list[Line], stocks: dict[str, Stock]
+) -> tuple[Hold, StockReserved | StockRejected]:
+    created = OrderCreated(
+        order_id=order_id,
+        shopper_id=UUID(int=8),
+        lines=tuple(lines),
+        total=Money(amount=100, currency="GBP"),
+        payment_method="pm_card_visa",
+        deadline=DEADLINE,
+    )
+    return Hold.place(created, stocks)
+
+
 def test_all_lines_are_reserved() -> None:
     stocks = stocked(lamp=3, vase=1)
-    hold, said = Hold.place(ORDER, [line("lamp", 2), line("vase", 1)], stocks)
+    hold, said = place(ORDER, [line("lamp", 2), line("vase", 1)], stocks)
     assert said == StockReserved(order_id=ORDER)
     assert hold.lines == {"lamp": 2, "vase": 1}
     assert (stocks["lamp"].on_hand, stocks["lamp"].reserved) == (1, 2)
@@ -31,7 +47,7 @@ def test_all_lines_are_reserved() -> None:
 
 def test_one_short_line_reserves_none_and_is_named() -> None:
     stocks = stocked(lamp=3, vase=1)
-    hold, said = Hold.place(ORDER, [line("lamp", 2), line("vase", 2)], stocks)
+    hold, said = place(ORDER, [line("lamp", 2), line("vase", 2)], stocks)
     assert isinstance(said, StockRejected)
     assert [(s.sku, s.wanted, s.available) for s in said.short] == [("vase", 2, 1)]
     assert hold.state == "rejected"
@@ -40,26 +56,26 @@ def test_one_short_line_reserves_none_and_is_named() -> None:
 
 def test_unknown_and_retired_products_are_short_of_everything() -> None:
     stocks = {"old": Stock("old", on_hand=5, received=5, status="retired")}
-    _, said = Hold.place(ORDER, [line("old", 1), line("none", 1)], stocks)
+    _, said = place(ORDER, [line("old", 1), line("none", 1)], stocks)
     assert isinstance(said, StockRejected)
     assert [(s.sku, s.available) for s in said.short] == [("old", 0), ("none", 0)]
 
 
 def test_two_lines_of_one_product_need_their_sum() -> None:
-    _, said = Hold.place(ORDER, [line("lamp", 2), line("lamp", 2)], stocked(lamp=3))
+    _, said = place(ORDER, [line("lamp", 2), line("lamp", 2)], stocked(lamp=3))
     assert isinstance(said, StockRejected)
 
 
 def test_what_was_reserved_is_sold() -> None:
     stocks = stocked(lamp=3)
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold, _ = place(ORDER, [line("lamp", 2)], stocks)
     hold.sell(stocks)
     assert (stocks["lamp"].on_hand, stocks["lamp"].reserved, stocks["lamp"].sold) == (1, 0, 2)
 
 
 def test_selling_twice_sells_once() -> None:
     stocks = stocked(lamp=3)
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold, _ = place(ORDER, [line("lamp", 2)], stocks)
     hold.sell(stocks)
     hold.sell(stocks)
     assert stocks["lamp"].sold == 2
@@ -67,14 +83,14 @@ def test_selling_twice_sells_once() -> None:
 
 def test_what_was_reserved_is_released() -> None:
     stocks = stocked(lamp=3)
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold, _ = place(ORDER, [line("lamp", 2)], stocks)
     assert hold.release(stocks) == StockReleased(order_id=ORDER, restocked=False)
     assert (stocks["lamp"].on_hand, stocks["lamp"].reserved) == (3, 0)
 
 
 def test_what_was_sold_is_restocked() -> None:
     stocks = stocked(lamp=3)
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold, _ = place(ORDER, [line("lamp", 2)], stocks)
     hold.sell(stocks)
     assert hold.release(stocks) == StockReleased(order_id=ORDER, restocked=True)
     assert (stocks["lamp"].on_hand, stocks["lamp"].sold) == (3, 0)
@@ -82,7 +98,7 @@ def test_what_was_sold_is_restocked() -> None:
 
 def test_releasing_twice_puts_back_once() -> None:
     stocks = stocked(lamp=3)
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold, _ = place(ORDER, [line("lamp", 2)], stocks)
     hold.release(stocks)
     assert hold.release(stocks) is None
     assert stocks["lamp"].on_hand == 3
@@ -90,21 +106,21 @@ def test_releasing_twice_puts_back_once() -> None:
 
 def test_a_released_hold_sells_nothing() -> None:
     stocks = stocked(lamp=3)
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], stocks)
+    hold, _ = place(ORDER, [line("lamp", 2)], stocks)
     hold.release(stocks)
     hold.sell(stocks)
     assert (stocks["lamp"].on_hand, stocks["lamp"].sold) == (3, 0)
 
 
 def test_paying_for_a_rejected_order_is_impossible() -> None:
-    hold, _ = Hold.place(ORDER, [line("lamp", 2)], {})
+    hold, _ = place(ORDER, [line("lamp", 2)], {})
     with pytest.raises(NeverReserved):
         hold.sell({})
 
 
 def test_no_more_is_written_off_than_is_on_hand() -> None:
     stocks = stocked(lamp=3)
-    Hold.place(ORDER, [line("lamp", 2)], stocks)
+    place(ORDER, [line("lamp", 2)], stocks)
     with pytest.raises(BelowZero):
         stocks["lamp"].adjust(-2)
     assert stocks["lamp"].received == 3
@@ -124,7 +140,7 @@ def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, in
     for deed, which, n in deeds:
         hold = holds.get(which)
         if deed == "place" and hold is None:
-            holds[which], _ = Hold.place(uuid4(), [line("lamp", abs(n) + 1)], stocks)
+            holds[which], _ = place(uuid4(), [line("lamp", abs(n) + 1)], stocks)
         elif deed == "sell" and hold is not None and hold.state != "rejected":
             hold.sell(stocks)
         elif deed == "release" and hold is not None:
@@ -139,3 +155,29 @@ def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, in
             if one.state in held:
                 held[one.state] += one.lines["lamp"]
         assert held == {"reserved": stock.reserved, "sold": stock.sold}
+
+
+def test_only_what_still_holds_is_said_again() -> None:
+    stocks = stocked(lamp=3)
+    before, after = DEADLINE - timedelta(seconds=1), DEADLINE
+    hold, said = place(ORDER, [line("lamp", 2)], stocks)
+    assert hold.restate(before) == [said]
+    assert hold.restate(after) == [], "nobody shall take money for it any more"
+    released = hold.release(stocks)
+    assert hold.restate(before) == [released]
+
+    sold, _ = place(ORDER, [line("lamp", 2)], stocks)
+    sold.sell(stocks)
+    assert sold.restate(before) == []
+    restocked = sold.release(stocks)
+    assert sold.restate(after) == [restocked]
+
+    rejected, short = place(ORDER, [line("lamp", 4)], stocks)
+    assert rejected.restate(after) == [short]
+    assert Hold(ORDER, "refused").restate(before) == []
+
+
+def test_a_hold_that_stands_is_nudged_so_often_and_ever_more_seldom() -> None:
+    hold, now, minute = Hold(ORDER, "reserved"), DEADLINE, timedelta(minutes=1)
+    assert [hold.stand(now, minute, 2) for _ in range(4)] == [True, True, False, False]
+    assert hold.nudge_at == now + 4 * minute

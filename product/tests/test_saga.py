@@ -1,12 +1,14 @@
 """Every step: the happy way, the refusal, the repeat, and each order of arrival."""
 
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from chassis.harness import Harness
-from contracts import StockRejected, StockReleased, StockReserved
+from contracts import SagaNudged, StockRejected, StockReleased, StockReserved
 from product.domain import Hold, NeverReserved, Stock
 from product.saga import steps
 
@@ -129,3 +131,15 @@ async def test_a_cancelled_order_ends_with_all_stock_on_hand_in_any_order(
         except NeverReserved:
             waiting.append(event)
     assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((3, 0, 0), (1, 0, 0))
+
+
+async def test_a_nudge_has_the_hold_said_again_and_changes_nothing(order: Any) -> None:
+    one, other = order(lamp=2), order(lamp=4)
+    harness = Harness(steps, now=one.created().deadline - timedelta(minutes=1))
+    harness.put(Stock("lamp", on_hand=3, received=3))
+    await harness.hear(one.created(), other.created())
+    said, before = list(harness.said), pieces(harness, "lamp")
+    for order_id in (one.id, other.id, uuid4()):
+        await harness.hear(SagaNudged(order_id=order_id, nudge_id=uuid4()))
+    assert harness.said == said * 2
+    assert pieces(harness, "lamp") == before

@@ -16,6 +16,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from chassis import inbox
 from chassis.batching import Gathering
@@ -31,6 +32,7 @@ from chassis.topology import DEAD, LADDER, retry_exchange
 log = structlog.get_logger()
 
 _REASON_LENGTH = 300
+_MOST_HEADER_BYTES = 64 * 1024  # all of them travel in one frame of 128 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class Consumer:
                     continue  # delivered twice within this batch
                 fresh.discard(heard.envelope.id)
                 continue_trace(heard.envelope.traceparent)
-                bind_subject(heard.envelope.subject)
+                bind_subject(heard.event.about)
                 tx.hear(heard.envelope)
                 await heard.step.run(heard.event, tx)
 
@@ -193,7 +195,10 @@ class Consumer:
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
         log.error("unreadable message, dead-lettered", message_id=message.message_id, reason=reason)
-        headers: dict[str, Any] = {k: v for k, v in message.headers.items() if not k.startswith("x-")}
+        kept = {k: v for k, v in message.headers.items() if not k.startswith("x-")}
+        headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
+        if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
+            headers, reason = {}, f"{reason}; its headers were too large to keep"
         headers |= {
             "first-seen": datetime.now(UTC).isoformat(),
             "attempts": 1,
@@ -226,9 +231,21 @@ class Consumer:
             delay = min(delay * 2, 5.0)
 
 
+def _is_writable(value: Any) -> bool:
+    """AMQP's library reads more kinds of values than it writes: text that is no UTF-8, for one."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or isinstance(value, str)
+
+
 def _reason(error: Exception) -> str:
     """What went wrong, without the input that it went wrong on: a reason is shown, data may be private."""
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"[:_REASON_LENGTH]
-    return f"{type(error).__name__}: {error}".split("\n")[0][:_REASON_LENGTH]
+    if isinstance(error, DBAPIError):
+        fault: Any = getattr(error.orig, "__cause__", None) or error.orig
+        where = getattr(fault, "constraint_name", None) or getattr(fault, "column_name", None)
+        return f"{type(fault).__name__}: {where}" if where else type(fault).__name__
+    reason = f"{type(error).__name__}: {error}".split("\n")[0][:_REASON_LENGTH]
+    return reason.encode(errors="replace").decode()

@@ -32,6 +32,7 @@ def connect(url: str, *, pool_size: int, statement_timeout: float) -> AsyncEngin
         max_overflow=0,
         pool_timeout=statement_timeout,
         pool_reset_on_return="rollback",
+        hide_parameters=True,  # an error is logged, and what it is about may be private
         connect_args={
             "timeout": statement_timeout,
             "command_timeout": statement_timeout,
@@ -150,12 +151,11 @@ class Transactions:
             tx = SqlTx(session, self._source)
             yield tx
             await session.flush()
-            if tx.outbox:
-                await outbox.write(session, tx.outbox, self._lease)
+            said = await outbox.write(session, tx.outbox, self._lease) if tx.outbox else []
             due = await intents.write(session, tx.intents, self._lease) if tx.intents else []
             await session.commit()
-        if tx.outbox:
-            self.on_outbox(tx.outbox)
+        if said:
+            self.on_outbox(said)
         if due:
             self.on_intents(due)
 

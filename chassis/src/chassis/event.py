@@ -17,6 +17,10 @@ class Event(Protocol):
     @property
     def subject(self) -> UUID: ...
 
+    @property
+    def about(self) -> UUID:
+        """What log lines name while the event is handled; mostly the subject."""
+
     def model_dump_json(self) -> str: ...
 
     @classmethod

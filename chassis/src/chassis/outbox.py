@@ -63,12 +63,15 @@ _WRITE = text("""
         CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:versions AS int[]),
         CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]),
         CAST(:causes AS text[]), CAST(:traces AS text[]), CAST(:data AS text[]))
-    ON CONFLICT (message_id) DO NOTHING
+    ON CONFLICT (message_id) DO NOTHING RETURNING message_id
 """)
 
 
-async def write(session: AsyncSession, said: list[Envelope], lease: float) -> None:
-    """Insert all that a transaction said in one statement. `lease` is in seconds."""
+async def write(session: AsyncSession, said: list[Envelope], lease: float) -> list[Envelope]:
+    """Insert all that a transaction said in one statement. `lease` is in seconds.
+
+    Returns what is to be published: each once, and none whose row still waits from an earlier time.
+    """
     parameters = {
         "ids": [e.id for e in said],
         "types": [e.type for e in said],
@@ -79,7 +82,8 @@ async def write(session: AsyncSession, said: list[Envelope], lease: float) -> No
         "traces": [e.traceparent for e in said],
         "data": [e.data.decode() for e in said],
     }
-    await session.execute(_WRITE, {**parameters, "lease": lease})
+    fresh = set((await session.execute(_WRITE, {**parameters, "lease": lease})).scalars())
+    return [e for e in {e.id: e for e in said}.values() if e.id in fresh]
 
 
 _LEASE = text("""

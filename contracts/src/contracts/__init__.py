@@ -19,6 +19,7 @@ from contracts.payment import (
     PaymentRefunded,
     PaymentVoided,
 )
+from contracts.saga import SagaNudged
 from contracts.stock import StockRejected, StockReleased, StockReserved
 from contracts.user import GuestMerged, UserRegistered
 
@@ -36,6 +37,7 @@ __all__ = [
     "PaymentDeclined",
     "PaymentRefunded",
     "PaymentVoided",
+    "SagaNudged",
     "ShortLine",
     "StockRejected",
     "StockReleased",

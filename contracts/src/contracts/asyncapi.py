@@ -35,8 +35,11 @@ _HEADERS = {
 }
 
 
-def asyncapi(heard_by: Mapping[str, Sequence[str]], queues: Mapping[str, str]) -> dict[str, Any]:
-    """`heard_by` maps an event type to the queues bound to it, `queues` a queue to its service."""
+def asyncapi(
+    said_by: Mapping[str, Sequence[str]], heard_by: Mapping[str, Sequence[str]], queues: Mapping[str, str]
+) -> dict[str, Any]:
+    """`said_by` maps an event type to who says it, `heard_by` to the queues bound to it, `queues` a queue to
+    its service."""
     events = sorted(EVENTS.values(), key=lambda event: (event.type, event.version))
     return {
         "asyncapi": "3.0.0",
@@ -56,7 +59,11 @@ def asyncapi(heard_by: Mapping[str, Sequence[str]], queues: Mapping[str, str]) -
             for event in events
         },
         "operations": {
-            **{f"{event.said_by}.says.{event.type}": _operation("send", event) for event in events},
+            **{
+                f"{sayer}.says.{event.type}": _operation("send", event)
+                for event in events
+                for sayer in said_by[event.type]
+            },
             **{
                 f"{queue}.hears.{event.type}": {
                     **_operation("receive", event),

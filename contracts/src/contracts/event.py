@@ -33,6 +33,11 @@ class Event(BaseModel):
         """The order (or the account) that the event is about: the CloudEvents subject."""
         raise NotImplementedError
 
+    @property
+    def about(self) -> UUID:
+        """What logs name: the subject, unless an event that happens many times has one of its own."""
+        return self.subject
+
 
 def event_named(type_: str, version: int = 1) -> type[Event]:
     """The model of a type and version. Raises `KeyError` when there is none."""

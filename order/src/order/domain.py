@@ -1,8 +1,8 @@
 """An order's rules: how it is placed, and how it ends, paid or cancelled, in whatever order news come in."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -63,7 +63,11 @@ class Address:
 
 @dataclass(eq=False)
 class Order:
-    """One order. `contact` is the shopper's e-mail address, sealed; the last fields note what was undone."""
+    """One order. `contact` is the shopper's e-mail address, sealed.
+
+    The last fields note what was undone of a cancelled order and whether that was all, and how often and
+    until when the saga was nudged because it stood.
+    """
 
     order_id: UUID
     shopper_id: UUID
@@ -84,6 +88,9 @@ class Order:
     stock_released_at: datetime | None = None
     voided_at: datetime | None = None
     refunded_at: datetime | None = None
+    undone: bool = False
+    nudges: int = 0
+    nudge_at: datetime | None = None
 
     def created(self) -> OrderCreated:
         """What is said when the order is placed."""
@@ -105,6 +112,8 @@ class Order:
             self.status = "paid"
             self.payment_id = payment_id
             self.paid_at = now
+        elif self.status == "cancelled":
+            self.undone = False
 
     def expire(self, now: datetime) -> list[OrderCancelled]:
         """The deadline has passed; only an order that is still pending minds."""
@@ -143,28 +152,56 @@ class Order:
             raise Impossible("payment refunded, although voided")
         self.refunded_at = self.refunded_at or now
 
+    def restate(self, now: datetime) -> list[OrderCreated | OrderCancelled]:
+        """What was said of the order and still holds, for neighbours who have lost it."""
+        if self.status == "pending" and now < self.deadline:
+            return [self.created()]
+        return [self._cancelled(self.reason)] if self.reason else []
+
+    def owes(self, told: Collection[str]) -> list[str]:
+        """What has still to be undone of a cancelled order, given which events were told of it."""
+        if self.status != "cancelled":
+            return []
+        owed = []
+        if "stock.reserved" in told and not self.stock_released_at:
+            owed.append("stock.released")
+        if (self.paid_at or "order.paid" in told) and not self.refunded_at:
+            owed.append("payment.refunded")
+        elif "payment.authorized" in told and not (self.voided_at or self.refunded_at):
+            owed.append("payment.voided")
+        return owed
+
+    def stand(self, now: datetime, pause: timedelta, limit: int) -> bool:
+        """It stands, and is looked at again after twice the pause. Tells whether to nudge: `limit` times at
+        most."""
+        again = self.nudges < limit
+        self.nudges += again
+        self.nudge_at = now + pause * 2**self.nudges
+        return again
+
     def _cancel(
         self, reason: CancelReason, now: datetime, short: tuple[ShortLine, ...] = ()
     ) -> list[OrderCancelled]:
         if self.status == "cancelled":
             return []
-        was_paid = self.status == "paid"
         self.status = "cancelled"
         self.cancelled_at = now
         self.reason = reason
         self.short = short
-        return [
-            OrderCancelled(
-                order_id=self.order_id,
-                shopper_id=self.shopper_id,
-                contact=self.contact,
-                lines=self.lines,
-                total=Money(amount=self.total, currency=self.currency),
-                reason=reason,
-                was_paid=was_paid,
-                short=short,
-            )
-        ]
+        self.nudges, self.nudge_at = 0, None
+        return [self._cancelled(reason)]
+
+    def _cancelled(self, reason: CancelReason) -> OrderCancelled:
+        return OrderCancelled(
+            order_id=self.order_id,
+            shopper_id=self.shopper_id,
+            contact=self.contact,
+            lines=self.lines,
+            total=Money(amount=self.total, currency=self.currency),
+            reason=reason,
+            was_paid=self.paid_at is not None,
+            short=self.short,
+        )
 
     def _was_not_paid(self, news: str) -> None:
         if self.paid_at is not None:

@@ -18,6 +18,7 @@ from contracts import (
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
+    SagaNudged,
     StockRejected,
     StockReleased,
     StockReserved,
@@ -71,6 +72,13 @@ async def note_refund(event: PaymentRefunded, tx: Tx) -> None:
     order.note_refund(tx.now)
 
 
+@steps.on(SagaNudged, says=[OrderCreated, OrderCancelled])
+async def say_again(event: SagaNudged, tx: Tx) -> None:
+    """Say again that the order was created, or cancelled."""
+    order = await _load(tx, event.order_id)
+    tx.publish(*order.restate(tx.now))
+
+
 async def _load(tx: Tx, order_id: UUID) -> Order:
     order = await tx.get(Order, order_id)
     if order is None:
@@ -101,4 +109,4 @@ for saga_event in (
 ):
     timeline.on(saga_event)(keep_in_timeline)
 
-participant = Participant("order", steps=[steps, timeline], says=[OrderCreated, OrderCancelled])
+participant = Participant("order", steps=[steps, timeline], says=[OrderCreated, OrderCancelled, SagaNudged])

@@ -13,7 +13,11 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(ServiceSettings):
-    """`contact_key` may list several keys, comma-separated: the first seals, the others still open."""
+    """`contact_key` may list several keys, comma-separated: the first seals, the others still open.
+
+    A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
+    times at most.
+    """
 
     product_url: Url
     cart_url: Url
@@ -22,6 +26,9 @@ class Settings(ServiceSettings):
     order_deadline: Seconds = 900
     sweep_every: Seconds = 2
     sweep_batch: Count = 100
+    reconcile_every: Seconds = 60
+    nudge_after: Seconds = 180
+    nudge_limit: Annotated[int, Field(ge=0, le=20)] = 5
 
     max_lines: Count = 1000
     max_quantity: Count = 10_000

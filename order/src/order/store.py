@@ -1,7 +1,7 @@
 """What is read of orders beyond one by its key: each a single statement, read as plain rows."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +51,24 @@ _EXPIRED = text("""
 """)
 
 
+_SLOW = text("""
+    SELECT order_id FROM orders
+    WHERE status = 'pending' AND created_at < :before
+        AND coalesce(nudge_at, created_at) < :now
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+# What the inboxes have forgotten is left alone: said again, it would be heard as news.
+_TO_UNDO = text("""
+    SELECT order_id, ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told
+    FROM orders
+    WHERE status = 'cancelled' AND NOT undone
+        AND cancelled_at BETWEEN :after AND :before
+        AND coalesce(nudge_at, cancelled_at) < :now
+    ORDER BY cancelled_at LIMIT :limit FOR UPDATE OF orders SKIP LOCKED
+""")
+
+
 class Orders:
     """Reads for HTTP, outside any transaction; rows are as `views` shows them."""
 
@@ -87,6 +105,21 @@ class Orders:
 async def lock_expired(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
     """Pending orders past their deadline that nobody else is at, locked until the commit."""
     return (await session.execute(_EXPIRED, {"now": now, "limit": limit})).scalars().all()
+
+
+async def lock_slow(session: AsyncSession, now: datetime, pause: timedelta, limit: int) -> Sequence[UUID]:
+    """The oldest orders that are pending for longer than `pause` and due, locked until the commit."""
+    parameters = {"now": now, "before": now - pause, "limit": limit}
+    return (await session.execute(_SLOW, parameters)).scalars().all()
+
+
+async def lock_to_undo(
+    session: AsyncSession, now: datetime, pause: timedelta, keep: timedelta, limit: int
+) -> Mapping[UUID, Sequence[str]]:
+    """Orders that are cancelled for longer than `pause`, though not than `keep`, and perhaps not undone; with
+    the types of the events in their timelines. Locked until the commit."""
+    parameters = {"now": now, "before": now - pause, "after": now - keep, "limit": limit}
+    return {row.order_id: row.told for row in await session.execute(_TO_UNDO, parameters)}
 
 
 def _first(rows: Sequence[Row]) -> Row | None:

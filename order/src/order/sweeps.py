@@ -1,4 +1,4 @@
-"""What comes round: orders that nobody pays expire, and keys that nobody repeats are forgotten."""
+"""What comes round: orders that nobody pays expire, sagas that stand are nudged, old keys are forgotten."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,27 @@ from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKeys
 from chassis.periodic import Periodic
 from order.domain import Order
+from order.reconcile import nudge_slow, nudge_to_undo
 from order.settings import Settings
 from order.store import lock_expired
 
 
 def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys) -> Sequence[Periodic]:
-    """Both, as often as the settings say."""
+    """All of it, as often as the settings say."""
 
     async def expire() -> None:
         await expire_orders(transactions, settings.sweep_batch)
+
+    async def reconcile() -> None:
+        await nudge_slow(transactions, settings)
+        await nudge_to_undo(transactions, settings)
 
     async def forget() -> None:
         await forget_keys(keys)
 
     return [
         Periodic("expire orders", settings.sweep_every, expire),
+        Periodic("reconcile", settings.reconcile_every, reconcile),
         Periodic("forget idempotency keys", settings.purge_every, forget),
     ]
 

@@ -1,6 +1,6 @@
 """The service's tables, and how rows of them become orders and timeline entries."""
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -37,6 +37,9 @@ orders = Table(
     Column("stock_released_at", _moment),
     Column("voided_at", _moment),
     Column("refunded_at", _moment),
+    Column("undone", Boolean, nullable=False),
+    Column("nudges", Integer, nullable=False),
+    Column("nudge_at", _moment),
 )
 
 timeline = Table(

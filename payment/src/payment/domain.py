@@ -98,6 +98,29 @@ class Payment:
                 return self._go("refunding", "refund")
         return NOTHING
 
+    def give_up(self) -> Next:
+        """Nobody has reserved the order's stock, long past its deadline: let the money go, and say so."""
+        if self.state != "authorized":
+            return NOTHING
+        follows = self._go("voiding", "void")
+        return Next((self._say_declined("expired"),), follows.call)
+
+    def restate(self) -> tuple[Event, ...]:
+        """What was said of the money and still holds, for neighbours who have lost it."""
+        said: list[Event] = []
+        if self.code is not None and self.state in ("declined", "voiding", "voided"):
+            said.append(self._say_declined(self.code))
+        match self.state:
+            case "authorized" | "capturing":
+                said.append(self._say_authorized())
+            case "captured":
+                said.append(self._say_paid())
+            case "voided":
+                said.append(self._say_voided())
+            case "refunded":
+                said.append(self._say_refunded())
+        return tuple(said)
+
     def refund_again(self) -> Next:
         """A refused refund, after a while: a card may be valid again, a balance filled."""
         return self._go("refunding", "refund") if self.state == "refund_failed" else NOTHING
@@ -121,23 +144,22 @@ class Payment:
     def _authorized(self, payment_id: str) -> Next:
         if self.payment_id == payment_id:
             return NOTHING
-        if self.state != "authorizing" or self.order is None:
+        if self.state != "authorizing":
             raise self._impossible("authorized")
         self.state, self.payment_id = "authorized", payment_id
+        held = self._say_authorized()
         follows = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
-        held = PaymentAuthorized(order_id=self.order_id, payment_id=payment_id, total=self.order.total)
         return Next((held,), follows.call)
 
     def _declined(self, code: str) -> Next:
         if self.state in _GIVING_BACK or self.state == "declined":
             return NOTHING
-        declined = PaymentDeclined(order_id=self.order_id, code=code)
-        self.code = code
         if self.state == "authorizing":
             self.state = "declined"
-            return Next((declined,))
+            return Next((self._say_declined(code),))
         if self.state == "capturing":
-            return Next((declined,), self._go("voiding", "void").call)
+            follows = self._go("voiding", "void")
+            return Next((self._say_declined(code),), follows.call)
         raise self._impossible("declined")
 
     def _captured(self) -> Next:
@@ -145,40 +167,26 @@ class Payment:
             return NOTHING
         if self.state == "voiding":
             return self._go("refunding", "refund")
-        if self.state != "capturing" or self.order is None or self.payment_id is None:
+        if self.state != "capturing":
             raise self._impossible("captured")
         self.state = "captured"
-        paid = OrderPaid(
-            order_id=self.order_id,
-            shopper_id=self.order.shopper_id,
-            contact=self.order.contact,
-            lines=self.order.lines,
-            total=self.order.total,
-            payment_id=self.payment_id,
-        )
-        return Next((paid,))
+        return Next((self._say_paid(),))
 
     def _voided(self) -> Next:
         if self.state == "voided":
             return NOTHING
-        if self.state != "voiding" or self.payment_id is None:
+        if self.state != "voiding":
             raise self._impossible("voided")
         self.state = "voided"
-        return Next((PaymentVoided(order_id=self.order_id, payment_id=self.payment_id),))
+        return Next((self._say_voided(),))
 
     def _refunded(self) -> Next:
         if self.state == "refunded":
             return NOTHING
-        if self.state != "refunding" or self.order is None or self.payment_id is None:
+        if self.state != "refunding":
             raise self._impossible("refunded")
         self.state = "refunded"
-        refunded = PaymentRefunded(
-            order_id=self.order_id,
-            payment_id=self.payment_id,
-            contact=self.order.contact,
-            total=self.order.total,
-        )
-        return Next((refunded,))
+        return Next((self._say_refunded(),))
 
     def _refund_refused(self, code: str, now: datetime) -> Next:
         if self.state != "refunding":
@@ -187,6 +195,40 @@ class Payment:
         self.refunds_refused += 1
         self.refund_at = now + REFUND_AGAIN_AFTER
         return NOTHING
+
+    def _say_authorized(self) -> PaymentAuthorized:
+        order, payment_id = self._money()
+        return PaymentAuthorized(order_id=self.order_id, payment_id=payment_id, total=order.total)
+
+    def _say_declined(self, code: str) -> PaymentDeclined:
+        self.code = code
+        return PaymentDeclined(order_id=self.order_id, code=code)
+
+    def _say_paid(self) -> OrderPaid:
+        order, payment_id = self._money()
+        return OrderPaid(
+            order_id=self.order_id,
+            shopper_id=order.shopper_id,
+            contact=order.contact,
+            lines=order.lines,
+            total=order.total,
+            payment_id=payment_id,
+        )
+
+    def _say_voided(self) -> PaymentVoided:
+        _, payment_id = self._money()
+        return PaymentVoided(order_id=self.order_id, payment_id=payment_id)
+
+    def _say_refunded(self) -> PaymentRefunded:
+        order, payment_id = self._money()
+        return PaymentRefunded(
+            order_id=self.order_id, payment_id=payment_id, contact=order.contact, total=order.total
+        )
+
+    def _money(self) -> tuple[OrderCreated, str]:
+        assert self.order is not None, "money is only asked for a known order"
+        assert self.payment_id is not None, "only money that was held has a payment"
+        return self.order, self.payment_id
 
     def _go(self, state: State, call: Call) -> Next:
         self.state = state

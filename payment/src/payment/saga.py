@@ -16,6 +16,7 @@ from contracts import (
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
+    SagaNudged,
     StockReserved,
 )
 from payment import calls
@@ -24,7 +25,7 @@ from payment.outcomes import Outcome, RefundRefused
 
 log = structlog.get_logger()
 
-steps = Steps("payment", locks=lambda event: [(Payment, event.subject)])
+steps = Steps("payment", locks=lambda event: [(Payment, event.order_id)])
 intents = Intents(locks=lambda intent: [(Payment, intent.subject)])
 participant = Participant("payment", steps=[steps], intents=intents)
 
@@ -33,21 +34,31 @@ participant = Participant("payment", steps=[steps], intents=intents)
 async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
     """Hold the money, unless the order is off already."""
     payment = await _payment(event.order_id, tx)
-    _follow(payment, payment.authorize(event), tx)
+    follow(payment, payment.authorize(event), tx)
 
 
 @steps.on(StockReserved)
 async def capture_payment(event: StockReserved, tx: Tx) -> None:
     """Take the money once it is held, too, and the order still on."""
     payment = await _payment(event.order_id, tx)
-    _follow(payment, payment.reserve(), tx)
+    follow(payment, payment.reserve(), tx)
 
 
 @steps.on(OrderCancelled, compensates=authorize_payment)
 async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
     """Refuse, void or refund, whichever is still possible."""
     payment = await _payment(event.order_id, tx)
-    _follow(payment, payment.cancel(), tx)
+    follow(payment, payment.cancel(), tx)
+
+
+@steps.on(SagaNudged, says=[PaymentAuthorized, PaymentDeclined, OrderPaid, PaymentVoided, PaymentRefunded])
+async def say_again(event: SagaNudged, tx: Tx) -> None:
+    """Say again how the money stands; ask again for a refund that was refused, once that is of use."""
+    payment = await tx.get(Payment, event.order_id)
+    if payment is not None:
+        tx.publish(*payment.restate())
+        if payment.refund_at is not None and payment.refund_at <= tx.now:
+            follow(payment, payment.refund_again(), tx)
 
 
 @intents.settled("authorize", says=[PaymentAuthorized, PaymentDeclined])
@@ -74,7 +85,7 @@ async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
 
 async def _conclude(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     payment = await _payment(intent.subject, tx)
-    _follow(payment, payment.conclude(outcome, tx.now), tx)
+    follow(payment, payment.conclude(outcome, tx.now), tx)
 
 
 async def _payment(order_id: UUID, tx: Tx) -> Payment:
@@ -85,7 +96,8 @@ async def _payment(order_id: UUID, tx: Tx) -> Payment:
     return payment
 
 
-def _follow(payment: Payment, follows: Next, tx: Tx) -> None:
+def follow(payment: Payment, follows: Next, tx: Tx) -> None:
+    """Say and intend what follows."""
     tx.publish(*follows.say)
     if follows.call is not None:
         tx.intend(calls.intent(follows.call, payment, tx.now))

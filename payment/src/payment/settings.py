@@ -8,7 +8,8 @@ from chassis.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`stripe_api_base` is another address than Stripe's own: the sandbox's."""
+    """`stripe_api_base` is another address than Stripe's own: the sandbox's. Money that is held is given up
+    `give_up_after` the order's deadline."""
 
     stripe_api_key: SecretStr
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] | None = None
@@ -24,5 +25,7 @@ class Settings(ServiceSettings):
     webhook_keep_days: Annotated[int, Field(ge=4)] = 7
 
     sweep_every: Seconds = 300
+    sweep_batch: Annotated[int, Field(ge=1)] = 100
     overdue_after: Seconds = 3600
+    give_up_after: Seconds = 300
     refund_attempts: Annotated[int, Field(ge=1)] = 5

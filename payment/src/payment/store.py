@@ -1,11 +1,11 @@
 """Payment's queries beyond get-by-key."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, any_, bindparam, delete, func, select
+from sqlalchemy import RowMapping, Text, any_, bindparam, delete, func, select, text
 from sqlalchemy import types as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -17,6 +17,12 @@ _CALLS = get_args(Call)
 _KEYS = any_(bindparam("keys", type_=sql.ARRAY(Text)))
 
 _UNDECIDED = select(intent.c.subject).where(intent.c.key == _KEYS, intent.c.attempts > 0)
+_EXPIRED = text(f"""
+    SELECT order_id FROM payment
+    WHERE {IS_OPEN} AND state = 'authorized' AND created_at < :before
+        AND CAST(order_created ->> 'deadline' AS timestamptz) < :before
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")  # noqa: S608  the index's own words
 _OPEN = select(payment).where(IS_OPEN).order_by(payment.c.created_at)
 
 
@@ -52,6 +58,12 @@ async def refundable(engine: AsyncEngine, attempts: int, limit: int = 100) -> Se
         payment.c.refund_at < func.now(),
     )
     return [row["order_id"] for row in await _rows(engine, due.limit(limit))]
+
+
+async def lock_expired(session: AsyncSession, now: datetime, grace: timedelta, limit: int) -> Sequence[UUID]:
+    """The oldest orders whose money is held though their deadline is past by `grace`, locked until the
+    commit; those that somebody else is at are skipped."""
+    return (await session.execute(_EXPIRED, {"before": now - grace, "limit": limit})).scalars().all()
 
 
 async def _rows(engine: AsyncEngine, query: Any) -> Sequence[RowMapping]:

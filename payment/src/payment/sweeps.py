@@ -1,4 +1,5 @@
-"""What comes round: refused refunds are asked for again, and payments that do not end are reported."""
+"""What comes round: refused refunds are asked for again, money that nobody waits for is let go, and payments
+that do not end are reported."""
 
 from datetime import timedelta
 
@@ -6,8 +7,9 @@ import structlog
 
 from chassis.database import Transactions
 from chassis.periodic import Periodic
-from payment import calls, store
+from payment import store
 from payment.domain import Payment
+from payment.saga import follow
 from payment.settings import Settings
 
 log = structlog.get_logger()
@@ -20,6 +22,10 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
     async def refund() -> None:
         await refund_again(transactions, settings.refund_attempts)
 
+    async def expire() -> None:
+        grace = timedelta(seconds=settings.give_up_after)
+        await give_up_expired(transactions, grace, settings.sweep_batch)
+
     async def report() -> None:
         await report_overdue(transactions, timedelta(seconds=settings.overdue_after))
 
@@ -28,6 +34,7 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
 
     return [
         Periodic("refund again", settings.sweep_every, refund),
+        Periodic("give up expired", settings.sweep_every, expire),
         Periodic("report overdue", settings.sweep_every, report),
         Periodic("forget webhooks", 3600, forget),
     ]
@@ -38,8 +45,23 @@ async def refund_again(transactions: Transactions, attempts: int) -> None:
     for order_id in await store.refundable(transactions.engine, attempts):
         async with transactions() as tx:
             payment = await tx.get(Payment, order_id)
-            if payment is not None and (follows := payment.refund_again()).call is not None:
-                tx.intend(calls.intent(follows.call, payment, tx.now))
+            if payment is not None:
+                follow(payment, payment.refund_again(), tx)
+
+
+async def give_up_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
+    """Let go of all money that is still held `grace` after its order's deadline, `batch` at a time."""
+    while await _give_up_some(transactions, grace, batch) == batch:
+        pass
+
+
+async def _give_up_some(transactions: Transactions, grace: timedelta, batch: int) -> int:
+    async with transactions() as tx:
+        due = await store.lock_expired(tx.session, tx.now, grace, batch)
+        for payment in (await tx.get_many(Payment, due)).values():
+            log.error("money given up", order_id=str(payment.order_id))
+            follow(payment, payment.give_up(), tx)
+    return len(due)
 
 
 async def report_overdue(transactions: Transactions, age: timedelta) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import Line, ShortLine, StockRejected, StockReleased, StockReserved
+from contracts import Line, OrderCreated, ShortLine, StockRejected, StockReleased, StockReserved
 
 Status = Literal["active", "retired"]
 HoldState = Literal["reserved", "rejected", "sold", "released", "restocked", "refused"]
@@ -70,24 +71,30 @@ class Hold:
     """What is held for one order, and what became of it.
 
     `refused` is the tombstone of an order whose cancellation was heard of first: nothing was ever held.
+    `deadline` is the order's, `short` why it was rejected; `nudges` and `nudge_at` tell how often and until
+    when the saga was nudged because the hold stood.
     """
 
     order_id: UUID
     state: HoldState
     lines: dict[str, int] = field(default_factory=dict)
+    short: tuple[ShortLine, ...] = ()
+    deadline: datetime | None = None
+    nudges: int = 0
+    nudge_at: datetime | None = None
 
     @classmethod
-    def place(
-        cls, order_id: UUID, lines: Iterable[Line], stocks: Stocks
-    ) -> tuple["Hold", StockReserved | StockRejected]:
+    def place(cls, order: OrderCreated, stocks: Stocks) -> tuple["Hold", StockReserved | StockRejected]:
         """Reserve all lines, or none of them if one is short."""
-        wanted = _pieces(lines)
+        wanted = _pieces(order.lines)
         short = tuple(_short(wanted, stocks))
         if short:
-            return cls(order_id, "rejected"), StockRejected(order_id=order_id, short=short)
+            rejected = StockRejected(order_id=order.order_id, short=short)
+            return cls(order.order_id, "rejected", short=short), rejected
         for sku, pieces in wanted.items():
             stocks[sku].reserve(pieces)
-        return cls(order_id, "reserved", wanted), StockReserved(order_id=order_id)
+        hold = cls(order.order_id, "reserved", wanted, deadline=order.deadline)
+        return hold, StockReserved(order_id=order.order_id)
 
     def sell(self, stocks: Stocks) -> None:
         """What was reserved is sold; what was released meanwhile is not. Raises NeverReserved."""
@@ -110,6 +117,29 @@ class Hold:
             self.state = "restocked"
         else:
             return None
+        return self._released()
+
+    def restate(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased]:
+        """What was said of the hold and still holds, for neighbours who have lost it. Past the deadline
+        nobody shall take money for it any more."""
+        match self.state:
+            case "reserved" if self.deadline and now < self.deadline:
+                return [StockReserved(order_id=self.order_id)]
+            case "rejected" if self.short:
+                return [StockRejected(order_id=self.order_id, short=self.short)]
+            case "released" | "restocked":
+                return [self._released()]
+        return []
+
+    def stand(self, now: datetime, pause: timedelta, limit: int) -> bool:
+        """It stands, and is looked at again after twice the pause. Tells whether to nudge: `limit` times at
+        most."""
+        again = self.nudges < limit
+        self.nudges += again
+        self.nudge_at = now + pause * 2**self.nudges
+        return again
+
+    def _released(self) -> StockReleased:
         return StockReleased(order_id=self.order_id, restocked=self.state == "restocked")
 
 

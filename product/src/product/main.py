@@ -1,13 +1,18 @@
 """Product: the catalogue and its stock."""
 
+from chassis.periodic import Periodic
 from chassis.service import Chassis, Parts, Service
 from product import admin, api, saga
 from product.catalogue import Catalogue
+from product.reconcile import nudge_standing
 from product.settings import Settings
 from product.spelling import Vocabulary
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
+    async def reconcile() -> None:
+        await nudge_standing(chassis.transactions, settings)
+
     return Parts(
         routers=[api.lists, admin.router, api.router],
         state={
@@ -16,6 +21,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "transactions": chassis.transactions,
             "engine": chassis.engine,
         },
+        periodic=[Periodic("reconcile", settings.reconcile_every, reconcile)],
     )
 
 

@@ -6,7 +6,15 @@ from typing import Any
 from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Tx
-from contracts import OrderCancelled, OrderCreated, OrderPaid, StockRejected, StockReleased, StockReserved
+from contracts import (
+    OrderCancelled,
+    OrderCreated,
+    OrderPaid,
+    SagaNudged,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+)
 from contracts.order import OrderSnapshot
 from product.domain import Hold, NeverReserved, Stock
 
@@ -18,7 +26,7 @@ def _rows(event: OrderSnapshot) -> Iterable[tuple[type, Any]]:
 
 
 steps = Steps("product", locks=_rows)
-participant = Participant("product", steps=[steps])
+participant = Participant("product", steps=[steps], says=[SagaNudged])
 
 
 @steps.on(OrderCreated, says=[StockReserved, StockRejected])
@@ -27,7 +35,7 @@ async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
     if await tx.get(Hold, event.order_id) is not None:
         return
     stocks = await tx.get_many(Stock, [line.sku for line in event.lines])
-    hold, said = Hold.place(event.order_id, event.lines, stocks)
+    hold, said = Hold.place(event, stocks)
     tx.add(hold)
     tx.publish(said)
 
@@ -51,3 +59,15 @@ async def release_stock(event: OrderCancelled, tx: Tx) -> None:
     said = hold.release(await tx.get_many(Stock, hold.lines))
     if said is not None:
         tx.publish(said)
+
+
+@steps.on(
+    SagaNudged,
+    says=[StockReserved, StockRejected, StockReleased],
+    locks=lambda event: [(Hold, event.order_id)],
+)
+async def say_again(event: SagaNudged, tx: Tx) -> None:
+    """Say again that the stock is reserved, short, or released."""
+    hold = await tx.get(Hold, event.order_id)
+    if hold is not None:
+        tx.publish(*hold.restate(tx.now))

@@ -1,10 +1,22 @@
 """Product's tables. The CHECKs of its migrations hold what the domain promises."""
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Identity, MetaData, Table, Text, Uuid, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Identity,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP, TSVECTOR
 from sqlalchemy.orm import registry
 
 from chassis.database import Json, chassis_tables
+from contracts import ShortLine
 from product.domain import Hold, Stock
 
 metadata = MetaData()
@@ -54,6 +66,10 @@ hold = Table(
     Column("order_id", Uuid, primary_key=True),
     Column("state", Text, nullable=False),
     Column("lines", Json(dict[str, int]), nullable=False),
+    Column("short", Json(tuple[ShortLine, ...]), nullable=False),
+    Column("deadline", TIMESTAMP(timezone=True)),
+    Column("nudges", Integer, nullable=False),
+    Column("nudge_at", TIMESTAMP(timezone=True)),
 )
 
 _mappers = registry(metadata=metadata)

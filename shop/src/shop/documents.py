@@ -20,6 +20,7 @@ from contracts import (
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
+    SagaNudged,
     StockRejected,
     StockReleased,
     StockReserved,
@@ -41,6 +42,7 @@ _SEQUENCE: tuple[type[Event], ...] = (
     StockReleased,
     PaymentVoided,
     PaymentRefunded,
+    SagaNudged,
     UserRegistered,
     GuestMerged,
 )
@@ -87,10 +89,17 @@ def write(root: Path, participants: Sequence[Participant]) -> list[str]:
     return changed
 
 
+def said_by(event: type[Event], participants: Sequence[Participant]) -> list[str]:
+    """Whom the event names, and who else may say it."""
+    others = (p.name for p in participants if event.type in p.keys_said())
+    return list(dict.fromkeys([event.said_by, *others]))
+
+
 def saga_table(participants: Sequence[Participant]) -> str:
     """Every event: who says it, who hears it and does what, and what undoes that."""
     heard = [(p, steps, step) for p in participants for steps in p.steps for step in steps]
-    rows = [_row(event.type, event.said_by, heard) for event in sorted(EVENTS.values(), key=_in_the_saga)]
+    events = sorted(EVENTS.values(), key=_in_the_saga)
+    rows = [_row(event.type, ", ".join(said_by(event, participants)), heard) for event in events]
     calls = [
         f"| {p.name} | `{settlement.kind}` | {_said(settlement.says)} |"
         for p in participants
@@ -131,7 +140,8 @@ def _asyncapi(participants: Sequence[Participant]) -> str:
             queues[steps.queue] = participant.name
             for key in steps.heard():
                 heard_by.setdefault(key, []).append(steps.queue)
-    document = asyncapi(heard_by, queues)
+    sayers = {event.type: said_by(event, participants) for event in EVENTS.values()}
+    document = asyncapi(sayers, heard_by, queues)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 

@@ -1,0 +1,157 @@
+"""Sagas that stand are nudged: pending orders before they are given up, cancelled ones until all is done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts import (
+    Event,
+    Money,
+    PaymentAuthorized,
+    PaymentRefunded,
+    PaymentVoided,
+    StockReleased,
+    StockReserved,
+)
+from order.reconcile import nudge_slow, nudge_to_undo
+from order.settings import Settings
+
+Start = Callable[..., Awaitable[Any]]
+AMOUNT = Money(amount=699, currency="GBP")
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings.model_construct(nudge_after=180.0, nudge_limit=5, sweep_batch=100, inbox_keep_days=14)
+
+
+async def age(order: Any, seconds: float) -> None:
+    """Let time pass for all orders."""
+    columns = ("created_at", "deadline", "cancelled_at", "nudge_at")
+    changes = ", ".join(f"{one} = {one} - $1::interval" for one in columns)
+    await order.database.execute(f"UPDATE orders SET {changes}", timedelta(seconds=seconds))
+
+
+async def nudged(order: Any) -> list[UUID]:
+    return [UUID(data["order_id"]) for type_, data in await order.said() if type_ == "saga.nudged"]
+
+
+async def cancelled(order: Any, shopper: UUID, *heard: Callable[[UUID], Event]) -> UUID:
+    """An order that was cancelled just now, after what was done for it."""
+    order_id: UUID = await order.placed(shopper)
+    await order.hear(*(event(order_id) for event in heard))
+    assert (await order.cancel(order_id, shopper)).is_success
+    return order_id
+
+
+def reserved(order_id: UUID) -> Event:
+    return StockReserved(order_id=order_id)
+
+
+def authorized(order_id: UUID) -> Event:
+    return PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=AMOUNT)
+
+
+async def test_a_pending_order_is_nudged_before_it_is_given_up(
+    order: Any, shopper: UUID, settings: Settings
+) -> None:
+    slow = await order.placed(shopper)
+    await age(order, 181)
+    await order.placed(shopper)
+    for _ in range(2):
+        await nudge_slow(order.state.transactions, settings)
+    assert await nudged(order) == [slow]
+    await age(order, 361)
+    await nudge_slow(order.state.transactions, settings)
+    assert len(await nudged(order)) == 3, "again after twice the time, and the other one"
+
+
+async def test_a_cancelled_order_is_nudged_until_everything_is_undone(
+    order: Any, shopper: UUID, settings: Settings
+) -> None:
+    one = await cancelled(order, shopper, reserved, authorized)
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == [], "it has only just been cancelled"
+    await age(order, 181)
+    await order.hear(StockReleased(order_id=one, restocked=False))
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == [one]
+    await order.hear(PaymentVoided(order_id=one, payment_id="pi_1"))
+    await age(order, 361)
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == [one]
+    assert await order.database.fetchval("SELECT undone FROM orders")
+
+
+async def test_a_cancelled_order_for_which_nothing_was_done_is_looked_at_once(
+    order: Any, shopper: UUID, settings: Settings
+) -> None:
+    await cancelled(order, shopper)
+    await age(order, 181)
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == []
+    assert await order.database.fetchval("SELECT undone FROM orders")
+
+
+async def test_money_that_was_taken_for_an_order_that_seemed_undone_is_looked_after(
+    order: Any, shopper: UUID, settings: Settings, paid: Any
+) -> None:
+    one = await cancelled(order, shopper)
+    await age(order, 181)
+    await nudge_to_undo(order.state.transactions, settings)
+    await order.hear(paid(one))
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == [one]
+    await order.hear(PaymentRefunded(order_id=one, payment_id="pi_1", total=AMOUNT))
+    await age(order, 361)
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await order.database.fetchval("SELECT undone FROM orders")
+
+
+async def test_nudges_are_bounded(order: Any, shopper: UUID, settings: Settings) -> None:
+    one = await cancelled(order, shopper, reserved)
+    for _ in range(settings.nudge_limit + 2):
+        await age(order, settings.nudge_after * 2**settings.nudge_limit + 1)
+        await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == [one] * settings.nudge_limit
+
+
+async def test_what_the_inboxes_have_forgotten_is_left_alone(
+    order: Any, shopper: UUID, settings: Settings
+) -> None:
+    await cancelled(order, shopper, reserved)
+    await age(order, 15 * 86400)
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == []
+
+
+async def test_replicas_that_sweep_together_nudge_each_order_once(
+    start: Start, order: Any, shopper: UUID, settings: Settings
+) -> None:
+    replicas = [order, await start(), await start()]
+    orders = [await order.placed(shopper) for _ in range(7)]
+    await age(order, 181)
+    few = settings.model_copy(update={"sweep_batch": 3})
+    await asyncio.gather(*(nudge_slow(one.state.transactions, few) for one in replicas))
+    for _ in range(3):
+        await nudge_slow(order.state.transactions, few)
+    assert sorted(await nudged(order)) == sorted(orders)
+
+
+async def test_a_sweep_reads_only_what_is_to_be_undone(order: Any) -> None:
+    await order.database.execute("""
+        INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
+            deadline, status, cancelled_at, reason, undone)
+        SELECT gen_random_uuid(), gen_random_uuid(), '[1]', 1, 'GBP', 'pm_x', 'x', now(), now(),
+            'cancelled', now(), 'shopper', true
+        FROM generate_series(1, 5000)""")
+    await order.database.execute("ANALYZE orders")
+    plan = await order.database.fetch(
+        "EXPLAIN SELECT order_id FROM orders WHERE status = 'cancelled' AND NOT undone"
+        " AND cancelled_at BETWEEN now() - interval '1 day' AND now() ORDER BY cancelled_at LIMIT 100"
+    )
+    assert "orders_to_undo" in str(plan)
