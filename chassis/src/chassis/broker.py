@@ -1,27 +1,74 @@
 """RabbitMQ: one connection to consume and one to publish, since an alarm blocks those that publish."""
 
 import asyncio
+import random
 from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection, AbstractRobustExchange
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
+from yarl import URL
 
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 10
+_REFUSED = (AuthenticationError, ProbableAuthenticationError)
 
 
-async def connect(url: str, name: str, *, timeout: float) -> AbstractRobustConnection:
-    """A connection that comes back by itself. `timeout` in seconds bounds the first attempt."""
-    separator = "&" if "?" in url else "?"
-    return await aio_pika.connect_robust(
-        f"{url}{separator}heartbeat={HEARTBEAT_SECONDS}",
-        timeout=timeout,
-        client_properties={"connection_name": name},
-        reconnect_interval=1,
-    )
+class Roaming(aio_pika.RobustConnection):
+    """A robust connection to one of several nodes of a broker: each attempt goes to the next of them.
+
+    aio_pika reads `url` once for every attempt to connect; that is where the node is chosen.
+    """
+
+    def __init__(self, urls: Sequence[str], **options: Any) -> None:
+        nodes = [URL(url).update_query(heartbeat=HEARTBEAT_SECONDS) for url in urls]
+        random.shuffle(nodes)  # processes that start together spread over the nodes
+        self._next = cycle(nodes)
+        super().__init__(nodes[0], **options)
+
+    @property
+    def url(self) -> URL:
+        return next(self._next)
+
+    @url.setter
+    def url(self, _: URL) -> None:
+        """aio_pika sets the URL that it was given; here they are given at once."""
+
+    def __str__(self) -> str:
+        return "RabbitMQ"
+
+
+async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) -> AbstractRobustConnection:
+    """A connection that comes back by itself, to any of the nodes whose URLs are given, comma-separated.
+
+    `timeout` in seconds bounds one attempt; a broker that is away is waited for for `patience` seconds.
+    Raises at once when it does not know us.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
+    delay = 0.25
+    while True:
+        connection = Roaming(
+            urls.split(","),
+            client_properties={"connection_name": name},
+            reconnect_interval=random.uniform(0.5, 1.5),
+        )
+        try:
+            await connection.connect(timeout=timeout)
+        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+            await connection.close()
+            pause = delay * random.uniform(0.5, 1)
+            if isinstance(error, _REFUSED) or loop.time() + pause > deadline:
+                raise
+            log.warning("broker away, waiting", connection=name, error=repr(error))
+            await asyncio.sleep(pause)
+            delay = min(delay * 2, 5.0)
+        else:
+            return connection
 
 
 class Publisher:

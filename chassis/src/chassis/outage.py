@@ -1,17 +1,29 @@
 """Telling an outage, which ends by waiting, from a fault in the work, which does not."""
 
+import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Class 08 connection exception, 53 insufficient resources, 57 operator intervention (shutdown, not yet up).
 _STATES = ("08", "53", "57P")
+_AWAY = (
+    OSError,
+    TimeoutError,
+    PoolTimeout,
+    InterfaceError,
+    AsyncAdapt_asyncpg_dbapi.InterfaceError,
+    asyncpg.InterfaceError,
+)
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is away or overloaded. Source: PostgreSQL, appendix A, error codes."""
-    if isinstance(error, OSError | TimeoutError | PoolTimeout | InterfaceError):
+    """Whether the database is away or overloaded, told by SQLAlchemy's error or, past its layers, by the
+    driver's own. Source: PostgreSQL, appendix A, error codes."""
+    if isinstance(error, _AWAY):
         return True
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or state.startswith(_STATES)
-    return False
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    told = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(told, "sqlstate", None) or ""
+    return bool(state.startswith(_STATES))

@@ -12,14 +12,17 @@ S = TypeVar("S", bound="ServiceSettings")
 
 
 class ServiceSettings(BaseSettings):
-    """What every service is told, each by an environment variable of the same name in upper case."""
+    """What every service is told, each by an environment variable of the same name in upper case.
+
+    `amqp_url` may be several, comma-separated: the nodes of one broker.
+    """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     database_url: Annotated[str, Field(pattern=r"^postgresql\+asyncpg://")]
-    amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
+    amqp_url: Annotated[str, Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$")]
     jwks_url: Annotated[str, Field(pattern=r"^https?://")]
     token_issuer: str
     token_audience: str
@@ -30,6 +33,7 @@ class ServiceSettings(BaseSettings):
     database_timeout: Seconds = 15
     max_body_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024
     broker_timeout: Seconds = 10
+    broker_patience: Annotated[float, Field(ge=0)] = 60
     publish_window: Annotated[int, Field(ge=1)] = 100
     consume_batch: Annotated[int, Field(ge=1)] = 50
     consume_linger: Annotated[float, Field(ge=0)] = 0.08

@@ -104,13 +104,11 @@ class Worker:
 
     async def _connect(self) -> Publisher:
         settings, name = self._settings, self._participant.name
-        publishing = await connect(settings.amqp_url, f"{name} publishes", timeout=settings.broker_timeout)
-        self._connections.append(publishing)
+        publishing = await self._connected("publishes")
         publisher = Publisher(publishing, window=settings.publish_window, timeout=settings.broker_timeout)
         await publisher.check(EVENTS_EXCHANGE)
         if self._participant.steps:
-            consuming = await connect(settings.amqp_url, f"{name} consumes", timeout=settings.broker_timeout)
-            self._connections.append(consuming)
+            consuming = await self._connected("consumes")
             self._consumers = [
                 Consumer(
                     consuming,
@@ -124,6 +122,17 @@ class Worker:
                 for steps in self._participant.steps
             ]
         return publisher
+
+    async def _connected(self, purpose: str) -> AbstractRobustConnection:
+        settings = self._settings
+        connection = await connect(
+            settings.amqp_url,
+            f"{self._participant.name} {purpose}",
+            timeout=settings.broker_timeout,
+            patience=settings.broker_patience,
+        )
+        self._connections.append(connection)
+        return connection
 
     def _intent_runner(self, call: Call) -> IntentRunner:
         assert self._participant.intents is not None
