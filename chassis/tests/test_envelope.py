@@ -39,9 +39,22 @@ def test_a_message_outlives_the_broker_and_reads_well_in_its_page() -> None:
         {**ENVELOPE.to_message().headers, "cloudEvents:subject": "nobody"},
         {**ENVELOPE.to_message().headers, "cloudEvents:time": "yesterday"},
         {**ENVELOPE.to_message().headers, "cloudEvents:dataschema": "urn:event:thing.made:one"},
+        {**ENVELOPE.to_message().headers, "cloudEvents:specversion": "0.3"},
+        {**ENVELOPE.to_message().headers, "cloudEvents:id": "x" * 256},
+        {**ENVELOPE.to_message().headers, "cloudEvents:source": "x" * 256},
+        {**ENVELOPE.to_message().headers, "cloudEvents:time": "2026-01-02T03:04:05"},
+        {**ENVELOPE.to_message().headers, "cloudEvents:time": "1969-12-31T23:59:59Z"},
         {**ENVELOPE.to_message().headers, "attempts": "many"},
+        {**ENVELOPE.to_message().headers, "attempts": -1},
+        {**ENVELOPE.to_message().headers, "attempts": float("inf")},
     ],
 )
 def test_a_message_that_is_no_cloud_event_is_unreadable(headers: dict[str, object]) -> None:
     with pytest.raises(Unreadable):
         Envelope.from_message(Message(b"{}", headers=headers))  # type: ignore[arg-type]
+
+
+def test_what_is_unreadable_is_named_and_not_quoted() -> None:
+    headers = {**ENVELOPE.to_message().headers, "cloudEvents:subject": "ada@example.com"}
+    with pytest.raises(Unreadable, match="^not a CloudEvent: subject makes no sense$"):
+        Envelope.from_message(Message(b"{}", headers=headers))

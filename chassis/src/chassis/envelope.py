@@ -3,15 +3,20 @@
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protocol-binding.md
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractMessage
 
+T = TypeVar("T")
+
 _PREFIX = "cloudEvents:"
+_SHORT = 255  # bytes
+_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)  # what AMQP can hold
 
 
 class Unreadable(Exception):
@@ -69,42 +74,64 @@ class Envelope:
 
     @classmethod
     def from_message(cls, message: AbstractMessage) -> "Envelope":
-        """Raises `Unreadable` when an attribute is missing or makes no sense."""
+        """Raises `Unreadable` when an attribute is missing or makes no sense.
+
+        What comes out can be written again with `to_message`, whatever came in. An error names the
+        attribute and never its value.
+        """
         headers = message.headers
-        try:
-            return cls(
-                id=_text(headers, "id"),
-                type=_text(headers, "type"),
-                version=int(_text(headers, "dataschema").rpartition(":")[2]),
-                source=_text(headers, "source").removeprefix("/"),
-                subject=UUID(_text(headers, "subject")),
-                time=datetime.fromisoformat(_text(headers, "time")),
-                data=message.body,
-                causation_id=_optional(headers, "causationid"),
-                traceparent=_optional(headers, "traceparent"),
-                attempts=_count(headers),
-                first_seen=_first_seen(headers),
-            )
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise Unreadable(f"not a CloudEvent: {error!r}") from error
+        if _attribute(headers, "specversion", str) != "1.0":
+            raise Unreadable("not a CloudEvent of version 1.0")
+        return cls(
+            id=_attribute(headers, "id", _short),
+            type=_attribute(headers, "type", str),
+            version=_attribute(headers, "dataschema", _version),
+            source=_attribute(headers, "source", _short).removeprefix("/"),
+            subject=_attribute(headers, "subject", UUID),
+            time=_attribute(headers, "time", _moment),
+            data=message.body,
+            causation_id=_optional(headers, "cloudEvents:causationid"),
+            traceparent=_optional(headers, "cloudEvents:traceparent"),
+            attempts=_count(headers.get("attempts", 0)),
+            first_seen=_optional(headers, "first-seen"),
+        )
 
 
-def _text(headers: dict[str, Any], name: str) -> str:
-    value = headers[_PREFIX + name]
+def _attribute(headers: dict[str, Any], name: str, read: Callable[[str], T]) -> T:
+    value = headers.get(_PREFIX + name)
     if not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
+        raise Unreadable(f"not a CloudEvent: {name} is missing or no text")
+    try:
+        return read(value)
+    except ValueError:
+        raise Unreadable(f"not a CloudEvent: {name} makes no sense") from None
+
+
+def _short(text: str) -> str:
+    """AMQP's own properties, which mirror some attributes, hold no more."""
+    if not 0 < len(text.encode()) <= _SHORT:
+        raise ValueError
+    return text
+
+
+def _version(dataschema: str) -> int:
+    return int(dataschema.rpartition(":")[2])
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not _EPOCH <= moment <= _FAR:
+        raise ValueError
+    return moment
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1_000_000:
+        raise Unreadable("attempts is no count")
     return value
 
 
 def _optional(headers: dict[str, Any], name: str) -> str | None:
-    value = headers.get(_PREFIX + name)
-    return value if isinstance(value, str) else None
-
-
-def _count(headers: dict[str, Any]) -> int:
-    return int(headers.get("attempts", 0))
-
-
-def _first_seen(headers: dict[str, Any]) -> str | None:
-    value = headers.get("first-seen")
-    return value if isinstance(value, str) else None
+    """Left out where it is odd: an event is not refused for what only explains it."""
+    value = headers.get(name)
+    return value if isinstance(value, str) and len(value) <= _SHORT else None
