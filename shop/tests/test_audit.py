@@ -95,7 +95,7 @@ async def test_no_service_may_connect_to_it(postgres_server: PostgresServer) -> 
 
 
 async def test_without_its_database_nothing_is_done_and_that_is_said() -> None:
-    with pytest.raises(ShopError, match="shop status postgres"):
+    with pytest.raises(ShopError, match="shop status"):
         async with Audit.connected("postgresql://nobody:@/operations?host=/nowhere", "ada"):
             pass
 

@@ -8,7 +8,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -160,6 +160,28 @@ class Audit:
             raise ShopError(f"the audit has no action {number}: `shop audit list` shows them")
         return found[0]
 
+    async def unfinished(self) -> list[Entry]:
+        """Actions on dead letters that were interrupted, or that somebody is at just now."""
+        return await self._entries(
+            "WHERE state IN ('begun', 'published') AND letter_id IS NOT NULL ORDER BY id"
+        )
+
+    async def settled(self, letter_ids: Sequence[str]) -> set[str]:
+        """Which of these letters were dealt with: if one is still there, its acknowledgement was lost."""
+        rows = await self.connection.fetch(
+            "SELECT letter_id FROM action WHERE letter_id = ANY($1) AND state IN ('published', 'done')",
+            letter_ids,
+        )
+        return {row["letter_id"] for row in rows}
+
+    async def of_messages(self, queues: Sequence[str], message_ids: Sequence[str]) -> list[Entry]:
+        """What was done with messages, each named by its queue and its id, oldest first."""
+        return await self._entries(
+            "WHERE (queue, message_id) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY id",
+            queues,
+            message_ids,
+        )
+
     async def _entries(self, where: str, *arguments: object) -> list[Entry]:
         rows = await self.connection.fetch(f"SELECT * FROM action {where}", *arguments)  # noqa: S608  ours
         return [Entry(**dict(row)) for row in rows]
@@ -197,4 +219,4 @@ async def _connect(dsn: str, name: str) -> Any:
 
 
 def _unavailable(error: Exception) -> ShopError:
-    return ShopError(f"the operators' audit cannot be opened ({error!r}): see `shop status postgres`")
+    return ShopError(f"the operators' audit cannot be opened ({error!r}): see `shop status`")

@@ -1,0 +1,1 @@
+"""Dead letters: looked at without being lost, replayed, edited or discarded exactly once, and audited."""

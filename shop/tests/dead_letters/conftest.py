@@ -1,0 +1,86 @@
+"""A desk at dead letters on a real broker, with an audit of its own, and all queues to bury letters in."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import aio_pika
+import pytest
+
+from chassis.topology import definitions
+from shop.audit import Audit
+from shop.dead_letters.desk import Desk
+from shop.dead_letters.letter import Letter
+from shop.participants import PARTICIPANTS
+from shop.testing.broker import Broker
+
+Bury = Callable[..., Awaitable[None]]
+
+
+def dsn(url: str) -> str:
+    return url.replace("postgresql+asyncpg", "postgresql")
+
+
+def letter(**differing: Any) -> Letter:
+    """What payment buried of an `order.created`, unless something else is said."""
+    usual = Letter(
+        queue="payment",
+        body=b'{"order_id": "6f6b0000-0000-0000-0000-000000000001", "total": null}',
+        headers={
+            "cloudEvents:specversion": "1.0",
+            "cloudEvents:id": "order.created/6f6b0000-0000-0000-0000-000000000001",
+            "cloudEvents:type": "order.created",
+            "cloudEvents:source": "/order",
+            "cloudEvents:subject": "6f6b0000-0000-0000-0000-000000000001",
+            "cloudEvents:time": "2026-01-01T00:00:00+00:00",
+            "cloudEvents:dataschema": "urn:event:order.created:1",
+            "failed-service": "payment",
+            "failed-step": "decode",
+            "error": "total: Input should be an object",
+            "attempts": 1,
+            "first-seen": "2026-01-01T00:00:01+00:00",
+        },
+        message_id="order.created/6f6b0000-0000-0000-0000-000000000001",
+        type="order.created",
+        app_id="order",
+        content_type="application/json",
+    )
+    return replace(usual, **differing)
+
+
+@pytest.fixture
+async def broker(rabbitmq: Broker) -> Broker:
+    """Has all queues but those that lead back from a failure: nothing here waits for a retry."""
+    topology = definitions(PARTICIPANTS)
+    kept = [queue for queue in topology["queues"] if ".retry." not in queue["name"]]
+    bound = [binding for binding in topology["bindings"] if ".retry." not in binding["destination"]]
+    await rabbitmq.import_topology(topology | {"queues": kept, "bindings": bound})
+    return rabbitmq
+
+
+@pytest.fixture
+async def channel(broker: Broker) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+    async with await aio_pika.connect(broker.url) as connection:
+        yield await connection.channel()
+
+
+@pytest.fixture
+def bury(channel: aio_pika.abc.AbstractChannel) -> Bury:
+    """Lay letters into the dead letters of their queues."""
+
+    async def bury(*letters: Letter) -> None:
+        for one in letters:
+            await channel.default_exchange.publish(one.to_message(), f"{one.queue}.dead")
+
+    return bury
+
+
+@pytest.fixture
+async def audit(postgres: str) -> AsyncIterator[Audit]:
+    async with Audit.connected(dsn(postgres), "ada@desk") as audit:
+        yield audit
+
+
+@pytest.fixture
+def desk(audit: Audit, broker: Broker) -> Desk:
+    return Desk(audit, broker.url)
