@@ -1,0 +1,221 @@
+"""What stands, each named with what it means and what to do next: pure functions of what was seen."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from order.domain import Order
+from payment.domain import Payment
+from shop.sagas.seen import CallSeen, Seen
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`kind` is for scripts; `next` is a command or what to look at."""
+
+    kind: str
+    order_id: UUID | None
+    since: datetime | None
+    means: str
+    next: str
+
+
+def stuck(seen: Seen, patience: timedelta) -> list[Finding]:
+    """Everything that has stood for longer than `patience`, the oldest first."""
+    before = seen.now - patience
+    found = [finding for look in _LOOKS for finding in look(seen, before)]
+    return sorted(found, key=lambda finding: (finding.since or seen.now, finding.kind))
+
+
+def about(findings: list[Finding], order_id: UUID) -> list[Finding]:
+    """Those of one order."""
+    return [finding for finding in findings if finding.order_id == order_id]
+
+
+def waits_for(seen: Seen, order: Order) -> list[str]:
+    """What the order's saga has not come to yet, however recently it began."""
+    if order.status == "paid":
+        hold = seen.holds.get(order.order_id)
+        return [] if hold and hold.state == "sold" else ["product to hear order.paid and sell the stock"]
+    if order.status == "cancelled":
+        return [f"order to hear {type_}" for type_ in seen.owes(order)]
+    return [*_stock_awaited(seen, order), *_money_awaited(seen.payments.get(order.order_id))]
+
+
+def _past_deadline(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in seen.orders.values():
+        if order.status == "pending" and order.deadline < before:
+            means = "pending past its deadline: order's sweep has not come round"
+            yield Finding("past-deadline", order.order_id, order.deadline, means, _look_at("order"))
+
+
+def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in seen.orders.values():
+        if order.status != "pending" or order.created_at >= before or order.deadline < before:
+            continue
+        payment = seen.payments.get(order.order_id)
+        if payment is not None and payment.state == "captured":
+            kind, means = "paid-not-heard", "the money is taken, and order has not heard order.paid"
+        else:
+            kind, means = "slow", "waits for " + "; ".join(waits_for(seen, order))
+        yield Finding(kind, order.order_id, order.created_at, means, _nudge(order.order_id))
+
+
+def _refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
+    for payment in seen.payments.values():
+        if payment.state != "refund_failed":
+            continue
+        means = f"the provider has refused the refund {payment.refunds_refused} times: {payment.code}"
+        if payment.refund_at is not None and payment.refund_at > seen.now:
+            means += f"; it repeats its answer until {payment.refund_at:%d %b %H:%M} UTC"
+        order = seen.orders.get(payment.order_id)
+        since = order.cancelled_at if order else None
+        following = f"settle it with the provider, then {_nudge(payment.order_id)}"
+        yield Finding("refund-failed", payment.order_id, since, means, following)
+
+
+def _money_of_cancelled(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in _cancelled(seen, before):
+        payment = seen.payments.get(order.order_id)
+        if payment is None or payment.state not in _HAS_MONEY:
+            continue
+        means = f"cancelled, and its money is {_HAS_MONEY[payment.state]}"
+        if payment.cancelled:
+            means += ": the provider has not answered"
+            following = _look_at("payment")
+        else:
+            means += ": payment has not heard order.cancelled"
+            following = _nudge(order.order_id)
+        yield Finding("money-not-back", order.order_id, order.cancelled_at, means, following)
+
+
+def _stock_of_ended(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in seen.orders.values():
+        hold = seen.holds.get(order.order_id)
+        ended = order.cancelled_at or order.paid_at
+        if hold is not None and hold.state == "reserved" and ended is not None and ended < before:
+            means = f"{order.status}, and its stock is still reserved: product has not heard so"
+            yield Finding("stock-held", order.order_id, ended, means, _nudge(order.order_id))
+
+
+def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
+    """Undone where it had to be, but order has not heard of it."""
+    for order in _cancelled(seen, before):
+        hold, payment = seen.holds.get(order.order_id), seen.payments.get(order.order_id)
+        done = {
+            "stock.released": hold is not None and hold.state in ("released", "restocked"),
+            "payment.voided": payment is not None and payment.state == "voided",
+            "payment.refunded": payment is not None and payment.state == "refunded",
+        }
+        missed = [type_ for type_ in seen.owes(order) if done[type_]]
+        if missed:
+            means = f"undone, and order has not heard {' and '.join(missed)}"
+            yield Finding("not-heard", order.order_id, order.cancelled_at, means, _nudge(order.order_id))
+
+
+def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for call in seen.calls:
+        if call.since < before and call.service == "payment":
+            means = f"the outcome of {call.kind} is unknown{_tried(call)}"
+            yield Finding("outcome-unknown", call.subject, call.since, means, _look_at("payment"))
+
+
+def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for call in seen.calls:
+        if call.since < before and call.service == "notification":
+            means = f"the {call.kind} has not been sent{_tried(call)}"
+            yield Finding("letter-not-sent", call.subject, call.since, means, _look_at("notification"))
+
+
+def _dead_letters(seen: Seen, _: datetime) -> Iterator[Finding]:
+    for letter in seen.letters:
+        order_id = UUID(letter.order_id) if letter.order_id else None
+        step = letter.hears
+        what = f"{letter.queue} gave up on {letter.event_type or 'a message'}"
+        undoes = f", which undoes {step.compensates}" if step is not None and step.compensates else ""
+        means = f"{what}{undoes}: {letter.reason}"
+        yield Finding(
+            "dead-letter", order_id, letter.first_seen, means, f"shop dead-letters show {letter.id}"
+        )
+
+
+def _unsaid(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for row in seen.unsaid:
+        if row.since < before:
+            leased = row.leased_until > seen.now
+            why = f"leased until {row.leased_until:%H:%M:%S} UTC" if leased else "and nobody takes it up"
+            means = f"{row.service} has not published {row.type}, {why}"
+            order_id = None if row.type == "saga.nudged" else row.subject
+            yield Finding("not-published", order_id, row.since, means, _look_at(row.service))
+
+
+def _unheard(seen: Seen, _: datetime) -> Iterator[Finding]:
+    for queue in seen.queues:
+        if queue.messages and not queue.consumers:
+            means = f"{queue.messages} messages wait in {queue.name}, and nobody consumes them"
+            yield Finding("nobody-listens", None, None, means, "shop up (it starts what is down)")
+
+
+_LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
+    _past_deadline,
+    _pending,
+    _refund_failed,
+    _money_of_cancelled,
+    _stock_of_ended,
+    _not_noted,
+    _unknown_outcomes,
+    _unsent_letters,
+    _dead_letters,
+    _unsaid,
+    _unheard,
+)
+
+_HAS_MONEY = {
+    "authorizing": "being held",
+    "authorized": "held",
+    "capturing": "being taken",
+    "captured": "taken",
+    "voiding": "being let go",
+    "refunding": "being refunded",
+}
+
+
+def _cancelled(seen: Seen, before: datetime) -> Iterator[Order]:
+    for order in seen.orders.values():
+        if order.cancelled_at is not None and order.cancelled_at < before:
+            yield order
+
+
+def _stock_awaited(seen: Seen, order: Order) -> list[str]:
+    hold = seen.holds.get(order.order_id)
+    if hold is None:
+        return ["product to hear order.created and reserve the stock"]
+    return ["order to hear stock.rejected"] if hold.state == "rejected" else []
+
+
+def _money_awaited(payment: Payment | None) -> list[str]:
+    if payment is None or payment.state == "expected":
+        return ["payment to hear order.created and hold the money"]
+    match payment.state:
+        case "authorizing" | "capturing":
+            return [f"the provider, the money is {_HAS_MONEY[payment.state]}"]
+        case "authorized":
+            return ["payment to hear stock.reserved and take the money"]
+        case "captured":
+            return ["order to hear order.paid"]
+        case "declined":
+            return ["order to hear payment.declined"]
+    return []
+
+
+def _tried(call: CallSeen) -> str:
+    return f" after {call.attempts} attempts: {call.error}" if call.attempts else ": it has not been tried"
+
+
+def _nudge(order_id: UUID) -> str:
+    return f"shop saga nudge {order_id}"
+
+
+def _look_at(service: str) -> str:
+    return f"shop status, shop logs {service}"

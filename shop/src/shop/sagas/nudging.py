@@ -1,0 +1,71 @@
+"""Nudging a saga: who says what again, and saying so to all of them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import aio_pika
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
+
+from chassis.outbox import envelope
+from chassis.settings import ServiceSettings
+from chassis.topology import EVENTS_EXCHANGE
+from contracts import Event, SagaNudged
+from shop.audit import Action, Audit, operator
+from shop.errors import ShopError
+from shop.sagas.seen import Seen
+from shop.stack import OPERATOR, SERVICES, Stack
+
+SECONDS = 10
+_BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, AMQPException, TimeoutError, OSError)
+
+
+def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
+    """For each service, the types of what it is going to say again."""
+    order, hold, payment = seen.orders[order_id], seen.holds.get(order_id), seen.payments.get(order_id)
+    said: dict[str, Sequence[Event]] = {
+        "order": order.restate(seen.now),
+        "product": hold.restate(seen.now) if hold else [],
+        "payment": payment.restate() if payment else [],
+    }
+    return {service: [event.type for event in events] for service, events in said.items()}
+
+
+def refuse_forgotten(stack: Stack, seen: Seen, order_id: UUID) -> None:
+    """Raises ShopError when inboxes have forgotten what they heard of the order: a repeat would be news."""
+    keep = timedelta(days=min(_keeps(stack, service) for service in SERVICES))
+    if seen.now - seen.orders[order_id].created_at > keep:
+        raise ShopError(
+            f"order {order_id} is older than {keep.days} days: the services have forgotten what they heard of"
+            " it, and would take what is said again for news; settle it by hand"
+        )
+
+
+async def nudge(stack: Stack, order_id: UUID, why: str, before: Mapping[str, object]) -> UUID:
+    """Publish it, audited, to all who hear it, and return its id. Raises ShopError when the broker does not
+    confirm it; then nothing has happened."""
+    event = SagaNudged(order_id=order_id, nudge_id=uuid4())
+    said = envelope(event, "operator", datetime.now(UTC), None, None)
+    action = Action("nudge", why, order_id=str(order_id), message_id=said.id, before=before)
+    async with Audit.opened(stack, operator()) as audit, audit.record(action):
+        try:
+            async with asyncio.timeout(SECONDS):
+                await _publish(stack.amqp_url(OPERATOR), event.type, said.to_message())
+        except _BROKER_ERRORS as error:
+            raise ShopError(f"the broker did not take the nudge ({error!r}): see `shop status`") from error
+    return event.nudge_id
+
+
+async def _publish(url: str, key: str, message: aio_pika.Message) -> None:
+    async with (
+        await aio_pika.connect(url, timeout=SECONDS) as connection,
+        connection.channel(publisher_confirms=True, on_return_raises=True) as channel,
+    ):
+        exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+        await exchange.publish(message, key, mandatory=True)
+
+
+def _keeps(stack: Stack, service: str) -> int:
+    default = ServiceSettings.model_fields["inbox_keep_days"].default
+    return int(stack.settings.get(service, {}).get("INBOX_KEEP_DAYS", default))

@@ -1,0 +1,192 @@
+"""Looking at sagas: the services' databases and the broker as the operator, without writing anything."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+from sqlalchemy import Column, any_, bindparam, select, text
+from sqlalchemy import types as sql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from chassis.database import connect
+from chassis.problems import Problem
+from order import views
+from order.domain import Order
+from order.store import Orders
+from order.tables import orders as orders_table
+from payment.domain import Payment
+from payment.tables import IS_OPEN
+from payment.tables import payment as payment_table
+from product.domain import Hold
+from product.tables import hold as hold_table
+from shop.audit import operator
+from shop.dead_letters.desk import look
+from shop.errors import ShopError
+from shop.participants import PARTICIPANTS
+from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
+from shop.stack import OPERATOR, SERVICES, Stack, rabbitmq
+
+TIMEOUT_SECONDS = 15
+_CALLING = ("payment", "notification")
+_QUEUES = {steps.queue for participant in PARTICIPANTS for steps in participant.steps}
+
+Row = TypeVar("Row")
+
+_KEYS: dict[type, Column[UUID]] = {
+    Order: orders_table.c.order_id,
+    Payment: payment_table.c.order_id,
+    Hold: hold_table.c.order_id,
+}
+
+_SUSPECT = {
+    "order": """
+        (SELECT order_id FROM orders WHERE status = 'pending' ORDER BY created_at LIMIT :limit) UNION ALL
+        (SELECT order_id FROM orders WHERE status = 'cancelled' AND NOT undone
+         ORDER BY cancelled_at LIMIT :limit)""",
+    "product": "SELECT order_id FROM hold WHERE state = 'reserved' ORDER BY deadline LIMIT :limit",
+    "payment": f"SELECT order_id FROM payment WHERE {IS_OPEN} ORDER BY created_at LIMIT :limit",  # noqa: S608
+}
+_TOLD = """
+    SELECT order_id, array_agg(type) AS told FROM timeline WHERE order_id = ANY(CAST(:ids AS uuid[]))
+    GROUP BY order_id"""
+_CALLS = """
+    SELECT kind, subject, created_at, attempts, error FROM intent
+    WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY created_at LIMIT :limit"""
+_UNSAID = """
+    SELECT type, subject, time, leased_until FROM outbox
+    WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY position LIMIT :limit"""
+
+
+@dataclass(frozen=True)
+class Books:
+    """The databases of a stack, as the operator reads them."""
+
+    engines: dict[str, AsyncEngine]
+
+    async def rows(self, database: str, query: str, **parameters: Any) -> Sequence[Any]:
+        async with self.engines[database].connect() as connection:
+            await connection.execute(text("SET TRANSACTION READ ONLY"))
+            return (await connection.execute(text(query), parameters)).all()
+
+    async def load(self, database: str, row_type: type[Row], ids: Collection[UUID]) -> dict[UUID, Row]:
+        """The services' own objects, for their own rules to be asked."""
+        column = _KEYS[row_type]
+        wanted = any_(bindparam(None, list(ids), type_=sql.ARRAY(column.type)))
+        async with AsyncSession(self.engines[database], expire_on_commit=False) as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            found = (await session.scalars(select(row_type).where(column == wanted))).all()
+        return {getattr(row, column.name): row for row in found}
+
+
+@asynccontextmanager
+async def books(stack: Stack) -> AsyncIterator[Books]:
+    """Raises ShopError when the database does not answer."""
+    async with AsyncExitStack() as closing:
+        engines = {}
+        for name in SERVICES:
+            url = stack.database_url(OPERATOR, name)
+            engines[name] = connect(url, pool_size=2, statement_timeout=TIMEOUT_SECONDS)
+            closing.push_async_callback(engines[name].dispose)
+        try:
+            yield Books(engines)
+        except (OSError, DBAPIError, Problem) as error:
+            raise ShopError(f"PostgreSQL: {_first_line(error)}; see `shop status`") from error
+
+
+async def see(stack: Stack, found: Books, *, limit: int, only: UUID | None = None) -> Seen:
+    """At most `limit` of each kind, the oldest; of one order if `only` is given. Raises ShopError when
+    somebody does not answer."""
+    ids, complete = ({only}, True) if only else await _suspects(found, limit)
+    orders, payments, holds = await asyncio.gather(
+        found.load("order", Order, ids), found.load("payment", Payment, ids), found.load("product", Hold, ids)
+    )
+    told, calls, unsaid, queues, dead = await asyncio.gather(
+        found.rows("order", _TOLD, ids=list(ids)),
+        _calls(found, limit, only),
+        _unsaid(found, limit, only),
+        _queues(stack),
+        look(stack, operator()),
+    )
+    return Seen(
+        now=datetime.now(UTC),
+        orders=orders,
+        told={row.order_id: frozenset(row.told) for row in told},
+        payments=payments,
+        holds=holds,
+        calls=calls,
+        unsaid=unsaid,
+        queues=queues,
+        letters=dead.letters,
+        complete=complete and max(len(calls), len(unsaid)) < limit and not dead.beyond,
+    )
+
+
+async def saga(found: Books, order_id: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The order and its timeline as order's API shows them. Raises ShopError when there is no such order."""
+    orders = Orders(found.engines["order"])
+    row = await orders.find(order_id)
+    if row is None:
+        raise ShopError(f"there is no order {order_id}: `shop saga list --state pending` shows some")
+    story = [views.event_view(one) for one in await orders.story(order_id) if one["type"] is not None]
+    return _plain(views.order_view(row)), _plain(story)
+
+
+async def page(found: Books, state: str, limit: int) -> list[dict[str, Any]]:
+    """The newest orders of that state."""
+    rows = await Orders(found.engines["order"]).page(limit, status=state)
+    listed: list[dict[str, Any]] = _plain([views.order_view(row) for row in rows])
+    return listed
+
+
+async def _suspects(found: Books, limit: int) -> tuple[set[UUID], bool]:
+    """Their orders, and whether those are all."""
+    answers = await asyncio.gather(
+        *(found.rows(database, query, limit=limit) for database, query in _SUSPECT.items())
+    )
+    return {row.order_id for rows in answers for row in rows}, all(len(rows) < limit for rows in answers)
+
+
+async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen, ...]:
+    answers = [(service, await found.rows(service, _CALLS, limit=limit, only=only)) for service in _CALLING]
+    return tuple(
+        CallSeen(service, row.kind, row.subject, row.created_at, row.attempts, row.error)
+        for service, rows in answers
+        for row in rows
+    )
+
+
+async def _unsaid(found: Books, limit: int, only: UUID | None) -> tuple[UnsaidSeen, ...]:
+    answers = [(service, await found.rows(service, _UNSAID, limit=limit, only=only)) for service in SERVICES]
+    return tuple(
+        UnsaidSeen(service, row.type, row.subject, row.time, row.leased_until)
+        for service, rows in answers
+        for row in rows
+    )
+
+
+async def _queues(stack: Stack) -> tuple[QueueSeen, ...]:
+    try:
+        async with rabbitmq.management(stack) as broker:
+            listed = await broker.get("queues")
+    except httpx.HTTPError as error:
+        raise ShopError(f"RabbitMQ does not answer ({error!r}): see `shop status`") from error
+    return tuple(
+        QueueSeen(queue["name"], queue.get("messages", 0), queue.get("consumers", 0))
+        for queue in listed
+        if queue["name"] in _QUEUES
+    )
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(views.dumps(value))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0] or repr(error)

@@ -1,0 +1,64 @@
+"""What is known of sagas when they are looked at: the services' own rows, and what is on its way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from order.domain import Order
+from payment.domain import Payment
+from product.domain import Hold
+from shop.dead_letters.letter import Letter
+
+
+@dataclass(frozen=True)
+class CallSeen:
+    """A remote call whose outcome is not known."""
+
+    service: str
+    kind: str
+    subject: UUID
+    since: datetime
+    attempts: int
+    error: str | None
+
+
+@dataclass(frozen=True)
+class UnsaidSeen:
+    """An event in an outbox. `subject` is the order, unless the event has one of its own."""
+
+    service: str
+    type: str
+    subject: UUID
+    since: datetime
+    leased_until: datetime
+
+
+@dataclass(frozen=True)
+class QueueSeen:
+    name: str
+    messages: int
+    consumers: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Orders by id with what payment and product have of them; `told` is each order's timeline, by types.
+
+    Not `complete`: there was more than it was asked to look at.
+    """
+
+    now: datetime
+    orders: Mapping[UUID, Order] = field(default_factory=dict)
+    told: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
+    payments: Mapping[UUID, Payment] = field(default_factory=dict)
+    holds: Mapping[UUID, Hold] = field(default_factory=dict)
+    calls: tuple[CallSeen, ...] = ()
+    unsaid: tuple[UnsaidSeen, ...] = ()
+    queues: tuple[QueueSeen, ...] = ()
+    letters: tuple[Letter, ...] = ()
+    complete: bool = True
+
+    def owes(self, order: Order) -> list[str]:
+        """What has still to be undone of it."""
+        return order.owes(self.told.get(order.order_id, frozenset()))
