@@ -3,11 +3,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check bench clean
+.PHONY: help setup up down status demo test check bench chaos clean
 
 LOCAL := $(CURDIR)/.local
 BIN := .local/venv/bin
 JOBS ?= 2
+MINUTES ?= 10
+SEED ?= 1
 # With ARGS, one of the two runs may have nothing to do: pytest's exit code 5.
 NOTHING_CHOSEN = { code=$$?; [ $$code = 5 ] && [ -n "$(ARGS)" ] || exit $$code; }
 
@@ -50,6 +52,9 @@ check: setup ## style, types, architecture, the lock and the generated documents
 
 bench: setup ## checkouts per second, and what one costs
 	@$(BIN)/shop bench
+
+chaos: setup ## break what can break under load, and check every promise (MINUTES=10 SEED=1)
+	@$(BIN)/shop chaos --minutes $(MINUTES) --seed $(SEED)
 
 clean: down ## stop the shop and forget everything under .local
 	@rm -rf .local

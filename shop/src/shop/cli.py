@@ -9,6 +9,7 @@ import typer
 
 from shop.commands import ledger, saga, scenario, stack
 from shop.commands.bench import bench
+from shop.commands.chaos import chaos
 from shop.commands.demo import demo
 from shop.commands.generate import generate
 from shop.commands.replay import replay
@@ -26,6 +27,7 @@ app.add_typer(scenario.app, name="scenario")
 app.add_typer(saga.app, name="saga")
 app.add_typer(ledger.app, name="ledger")
 app.command()(bench)
+app.command()(chaos)
 app.command()(demo)
 app.command()(generate)
 app.command()(replay)

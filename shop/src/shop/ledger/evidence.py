@@ -46,6 +46,7 @@ class MailSeen:
     order_id: str | None
     reason: str | None
     copies: int
+    message_id: str | None = None
 
 
 @dataclass(frozen=True)

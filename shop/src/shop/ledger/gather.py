@@ -143,7 +143,9 @@ async def _mails(stack: Stack) -> tuple[MailSeen, ...]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
         while True:
             answer = told(await http.get(f"{stack.mailbox_url}/api/v1/messages", params=page))
-            found += [MailSeen(m["order_id"], m["reason"], m["copies"]) for m in answer["messages"]]
+            found += [
+                MailSeen(m["order_id"], m["reason"], m["copies"], m["message_id"]) for m in answer["messages"]
+            ]
             if answer["before"] is None:
                 return tuple(found)
             page["before"] = answer["before"]

@@ -119,23 +119,31 @@ class Stack:
         names = ("gateway", *SERVICES, "sandbox", "mailbox", "storefront")
         return {name: self.http(name) for name in names} | {"rabbitmq": self.management_url}
 
+    @property
+    def amqp_ports(self) -> list[int]:
+        """One for each node of the broker."""
+        return [self.ports["amqp"]]
+
+    def copies(self, service: str) -> list[str]:
+        """The programs that run a service."""
+        return [service]
+
     def amqp_url(self, user: str, vhost: str = "/") -> str:
         password = self.secret(f"rabbitmq-{user}")
         return f"amqp://{user}:{password}@{HOST}:{self.ports['amqp']}/{quote(vhost, safe='')}"
 
-    def database_url(self, service: str, database: str | None = None) -> str:
+    def database_url(self, service: str, database: str | None = None, *, sockets: Path | None = None) -> str:
         """For SQLAlchemy; as the service's own role, into its own database unless another is named."""
-        return self._dsn("postgresql+asyncpg", service, database or service)
+        return self._dsn("postgresql+asyncpg", service, database or service, sockets)
 
     def operator_dsn(self, database: str = "postgres") -> str:
         """For asyncpg and psql; as superuser."""
         return self._dsn("postgresql", OPERATOR, database)
 
-    def _dsn(self, scheme: str, role: str, database: str) -> str:
+    def _dsn(self, scheme: str, role: str, database: str, sockets: Path | None = None) -> str:
         password = self.secret(f"postgres-{role}")
-        return (
-            f"{scheme}://{role}:{password}@/{database}?host={quote(str(self.sockets / 'postgres'), safe='/')}"
-        )
+        host = quote(str(sockets or self.sockets / "postgres"), safe="/")
+        return f"{scheme}://{role}:{password}@/{database}?host={host}"
 
     def environment(self, program: str) -> dict[str, str]:
         """What the program is started with, apart from what every process on this machine gets."""

@@ -1,0 +1,102 @@
+"""What a run comes to, as text and as data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+
+from shop.chaos.recovery import Recovery
+
+MOST_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The load that was held, and what came of it."""
+
+    checkouts: int
+    accepted: int
+    refused: dict[str, int]  # by status
+    gone_away: int
+    per_second: float
+    ended: dict[str, int]
+    cancelled_for: dict[str, int]
+    answers: dict[str, int]  # every single one, before anybody tried again
+    letters_resent: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """`amiss` has everything that must not be, by name; `spoilt` are faults that could not be done."""
+
+    seed: int
+    seconds: float
+    settled_after: float
+    brokers: int
+    replicas: int
+    machine: dict[str, str | int]
+    weather: Weather
+    faults: dict[str, int]
+    spoilt: list[str]
+    recoveries: list[Recovery]
+    amiss: dict[str, list[str]]
+
+    @property
+    def is_well(self) -> bool:
+        return not any(self.amiss.values())
+
+    @property
+    def slowest(self) -> Recovery | None:
+        """Of all recoveries that were seen to their end."""
+        seen = [one for one in self.recoveries if one.until_paid is not None]
+        return max(seen, key=lambda one: one.until_paid or 0, default=None)
+
+    @property
+    def longest_backlog(self) -> Recovery | None:
+        seen = [one for one in self.recoveries if one.until_caught_up is not None]
+        return max(seen, key=lambda one: one.until_caught_up or 0, default=None)
+
+
+def document(report: Report) -> dict[str, Any]:
+    return {
+        "well": report.is_well,
+        **asdict(report),
+        "slowest_recovery": asdict(report.slowest) if report.slowest else None,
+        "longest_backlog": asdict(report.longest_backlog) if report.longest_backlog else None,
+    }
+
+
+def tell(console: Console, report: Report) -> None:
+    load, machine = report.weather, report.machine
+    lines = [
+        f"seed {report.seed}, {report.seconds:.0f} s of faults, quiet {report.settled_after:.0f} s after; "
+        f"{report.brokers} broker, {report.replicas} copy of each service; {machine['processor']}, "
+        f"{machine['cores']} cores, Python {machine['python']}, RabbitMQ {machine['rabbitmq']}",
+        f"{load.checkouts} checkouts, {load.per_second} orders/s: {_counts(load.ended)} "
+        f"(for {_counts(load.cancelled_for)}); {sum(load.refused.values())} refused, "
+        f"{load.gone_away} shoppers left before they checked out",
+        f"answers: {_counts(load.answers)}",
+        f"{load.letters_resent} letters sent again under the same Message-ID",
+        f"{sum(report.faults.values())} faults: {_counts(report.faults)}",
+    ]
+    if report.spoilt:
+        lines.append(f"{len(report.spoilt)} faults could not be done, for what else was broken")
+    if (slowest := report.slowest) is not None:
+        lines.append(f"longest until an order was paid again: {slowest.until_paid} s, after {slowest.fault}")
+    if (backlog := report.longest_backlog) is not None:
+        lines.append(f"longest until all had ended: {backlog.until_caught_up} s, after {backlog.fault}")
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+    for name, found in report.amiss.items():
+        if found:
+            console.print(f"✗ {name}: {len(found)}", style="red", markup=False)
+        for finding in found[:MOST_SHOWN]:
+            console.print(f"      {finding}", style="red", markup=False)
+    if report.is_well:
+        console.print("✓ nothing lost, doubled or stuck", style="green")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count} {name}" for name, count in most_first) or "none"

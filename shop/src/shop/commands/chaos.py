@@ -1,0 +1,90 @@
+"""`shop chaos`: faults on a shop of its own under load, and whether every promise held."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from shop.chaos.plan import chosen, draw, kinds
+from shop.chaos.report import Report, document, tell
+from shop.chaos.run import Now, Terms, storm
+from shop.stack import Stack, ports
+from shop.stack.down import down, purge
+from shop.stack.gateway import RATE_FACTOR
+from shop.stack.layout import project_root
+from shop.stack.programs import programs
+
+FOLDER = "chaos"
+
+
+def chaos(
+    minutes: Annotated[float, typer.Option(min=0.2, help="How long faults are injected.")] = 2,
+    seed: Annotated[int, typer.Option(help="The plan of faults is drawn from it.")] = 1,
+    faults: Annotated[str, typer.Option(help="Only these, with commas: kill, cut, stall-broker.")] = "",
+    shoppers: Annotated[int, typer.Option(min=1, max=100, help="How many shop at once.")] = 16,
+    output: Annotated[Path | None, typer.Option(help="The report as JSON [.local/chaos.json].")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs, also when all is well.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the JSON as well, and nothing else.")
+    ] = False,
+) -> None:
+    """Break what can break while shoppers check out, let it settle, and check every promise.
+
+    Exits with 1 when anything was lost, doubled or stuck; the stack then stays, stopped, with its logs.
+    """
+    root = project_root()
+    plan = draw(seed, minutes * 60, chosen([word for word in faults.split(",") if word], kinds()))
+    stack = _stack(root)
+    terms = Terms(seed, minutes * 60, shoppers, plan)
+    report = _watched(stack, terms, quiet=as_json)
+    document_ = json.dumps(document(report), indent=2)
+    target = output or root / ".local" / "chaos.json"
+    target.write_text(document_ + "\n")
+    if as_json:
+        print(document_)
+    else:
+        tell(Console(), report)
+    if not report.is_well:
+        Console(stderr=True).print(f"logs and data are kept in {stack.folder}", highlight=False)
+        raise typer.Exit(1)
+    if not keep:
+        purge(stack)
+
+
+def _stack(root: Path) -> Stack:
+    """A fresh one, in a folder of its own."""
+    folder = root / ".local" / FOLDER
+    if folder.exists():
+        left = Stack.load(folder)
+        down(left, programs(), lambda _: None)
+        purge(left)
+    return Stack.create(
+        folder,
+        ports.free_base(),
+        topology=root / "deploy/rabbitmq/definitions.json",
+        settings={"gateway": {RATE_FACTOR: "1000"}},  # all shoppers share one address
+    )
+
+
+def _watched(stack: Stack, terms: Terms, *, quiet: bool) -> Report:
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting the shop", total=terms.seconds)
+
+        def tell_(line: str) -> None:
+            progress.console.print(line, highlight=False, markup=False)
+
+        def watch(now: Now) -> None:
+            doing = (
+                f"{now.checkouts} checkouts, {now.pending} pending, {now.faults} of {len(terms.plan)} faults"
+            )
+            progress.update(bar, completed=now.seconds, description=doing)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(storm(stack, terms, tell_, watch))
