@@ -1,7 +1,10 @@
+import asyncio
 from typing import Any
 from uuid import uuid4
 
 import pytest
+
+from chassis.outbox import Relay
 
 
 async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any, made: Any) -> None:
@@ -68,6 +71,36 @@ async def test_an_event_that_nobody_is_bound_to_stays_in_the_outbox_until_somebo
     await queue.bind("events", "thing.made")
     assert await world.sold() == [f"thing.sold/{made.id}"]
     await world.eventually(lambda: is_empty(world))
+
+
+class Flaky:
+    """A publisher without a connection, the first time."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self._away = True
+
+    async def send(self, _: str, messages: list[tuple[str, Any]]) -> list[BaseException | None]:
+        away, self._away = self._away, False
+        if away:
+            return [ConnectionError("away")] * len(messages)
+        self.sent += [message.message_id for _, message in messages]
+        return [None] * len(messages)
+
+
+async def test_what_could_not_be_sent_does_not_wait_for_the_end_of_its_lease(world: Any, made: Any) -> None:
+    transactions = world.transactions(lease=3600)
+    publisher: Any = Flaky()
+    relay = Relay(
+        world.engine, publisher, "seller", exchange="events", poll=0.05, lease=3600, linger=0, batch=9
+    )
+    transactions.on_outbox = relay.wake
+    running = asyncio.create_task(relay.run())
+    async with transactions() as tx:
+        tx.publish(made)
+    await world.eventually(lambda: is_empty(world))
+    running.cancel()
+    assert publisher.sent == [f"thing.made/{made.id}"]
 
 
 async def test_a_graceful_stop_publishes_what_is_still_in_memory(world: Any, made: Any) -> None:

@@ -6,10 +6,13 @@ process died or the broker refused, is anybody's: the poll leases it anew.
 """
 
 import asyncio
+import random
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, Uuid, text
+from aio_pika.exceptions import DeliveryError
+from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, TextClause, Uuid, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -100,6 +103,14 @@ _CONFIRMED = text("""
     DELETE FROM outbox USING relaxed WHERE message_id = ANY(CAST(:ids AS text[]))
 """)
 
+# Nobody waits for the end of a lease that was of no use.
+_LATER = text("""
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    UPDATE outbox SET leased_until = now() + :delay * interval '1 second'
+    FROM relaxed WHERE message_id = ANY(CAST(:ids AS text[]))
+""")
+_LATER_SECONDS = (1.0, 3.0)
+
 
 class Relay:
     """Publishes what was committed: woken with it after a commit, and polling for what was left over.
@@ -171,13 +182,21 @@ class Relay:
 
     async def _publish(self, said: list[Envelope]) -> None:
         errors = await self._publisher.send(self._exchange, [(e.type, e.to_message()) for e in said])
-        confirmed = [e.id for e, error in zip(said, errors, strict=True) if error is None]
-        for e, error in zip(said, errors, strict=True):
+        outcomes = list(zip(said, errors, strict=True))
+        for e, error in outcomes:
             if error is not None:
                 log.error("event not confirmed", message_id=e.id, error=repr(error))
-        if confirmed:
-            async with self._engine.connect() as connection:
-                await connection.execute(_CONFIRMED, {"ids": confirmed})
+        if confirmed := [e.id for e, error in outcomes if error is None]:
+            await self._execute(_CONFIRMED, ids=confirmed)
+        # What the broker has refused keeps its lease: asking again soon would not help.
+        if unsent := [
+            e.id for e, error in outcomes if error is not None and not isinstance(error, DeliveryError)
+        ]:
+            await self._execute(_LATER, ids=unsent, delay=random.uniform(*_LATER_SECONDS))
+
+    async def _execute(self, statement: TextClause, **values: Any) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(statement, values)
 
     async def _lease_left_over(self) -> list[Envelope]:
         async with self._engine.connect() as connection:
