@@ -3,6 +3,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from chassis.tx import Intent
 
@@ -98,3 +99,32 @@ async def test_a_graceful_stop_settles_the_call_in_the_air(world: Any, on_credit
     assert await world.times(on_credit.id) == 11
     assert await world.count("intent") == 0
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+
+
+async def test_a_call_whose_outcome_is_unknown_is_hastened(world: Any, on_credit: Any) -> None:
+    world.settings = world.settings.model_copy(update={"intent_longest_delay": 3600})
+    remote = Remote(*[TimeoutError("no answer")] * 3, "yes")
+    transactions = world.transactions()
+    await world.start(transactions=transactions, call=remote.call)
+    await world.tell(on_credit)
+    for attempt in range(1, 4):
+        await world.eventually(lambda attempt=attempt: has_tried(world, attempt))
+        async with transactions() as tx:
+            tx.hasten(on_credit.id)
+    assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+    assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})] * 4
+
+
+async def test_hastening_does_not_wait_for_what_is_being_settled(world: Any, on_credit: Any) -> None:
+    async with world.transactions(lease=0)() as tx:
+        await step(world)(on_credit, tx)
+    async with world.engine.begin() as settling:
+        await settling.execute(text("UPDATE intent SET attempts = 1"))
+        async with asyncio.timeout(5), world.transactions()() as tx:
+            tx.hasten(on_credit.id)
+
+
+async def has_tried(world: Any, attempts: int) -> bool:
+    async with world.engine.connect() as connection:
+        found = (await connection.execute(text("SELECT attempts FROM intent"))).scalar()
+    return found is not None and found >= attempts

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import Dialect, MetaData, Table, any_, bindparam, inspect, select
@@ -79,6 +80,7 @@ class SqlTx:
         self.envelope: Envelope | None = None
         self.outbox: list[Envelope] = []
         self.intents: list[intents.Due] = []
+        self.hastened: set[UUID] = set()
         self.cause: str | None = None
         self._source = source
         self._loaded: dict[tuple[type, Any], Any] = {}
@@ -115,6 +117,9 @@ class SqlTx:
     def intend(self, *intended: Intent) -> None:
         for intent in intended:
             self.intents.append(intents.Due(intent, 0, self.cause, current_traceparent()))
+
+    def hasten(self, subject: UUID) -> None:
+        self.hastened.add(subject)
 
     async def lock(self, pairs: Iterable[tuple[type, Any]]) -> None:
         """Load and lock the rows of many steps at once: a statement per table, sorted by key."""
@@ -153,6 +158,8 @@ class Transactions:
             await session.flush()
             said = await outbox.write(session, tx.outbox, self._lease) if tx.outbox else []
             due = await intents.write(session, tx.intents, self._lease) if tx.intents else []
+            for subject in tx.hastened:
+                await intents.ask_sooner(session, subject)
             await session.commit()
         if said:
             self.on_outbox(said)

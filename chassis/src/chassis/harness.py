@@ -56,6 +56,9 @@ class MemoryTx:
     def intend(self, *intents: Intent) -> None:
         self.intended.extend(intents)
 
+    def hasten(self, subject: UUID) -> None:
+        """Calls in memory have no delays."""
+
 
 class Harness:
     """One service's steps with an inbox, rows, and what they said and intended, first things first."""

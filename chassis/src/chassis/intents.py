@@ -108,7 +108,11 @@ _AGAIN = text("""
                       leased_until = now() + :delay * interval '1 second'
     WHERE key = :key
 """)
-_SOONER = text("UPDATE intent SET leased_until = now() WHERE subject = :subject AND attempts > 0")
+# One that is being settled is locked, and needs no hint: waiting for it here could be waiting in a circle.
+_SOONER = text("""
+    UPDATE intent SET leased_until = now() WHERE key IN (
+        SELECT key FROM intent WHERE subject = :subject AND attempts > 0 FOR UPDATE SKIP LOCKED)
+""")
 
 
 async def write(session: AsyncSession, intended: Sequence[Due], lease: float) -> list[Due]:

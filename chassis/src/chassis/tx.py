@@ -55,6 +55,9 @@ class Tx(Protocol):
     def intend(self, *intents: Intent) -> None:
         """Commit the intent to call somebody remote; the call is made after the commit."""
 
+    def hasten(self, subject: UUID) -> None:
+        """Calls about the subject whose outcome is unknown are made again after the commit, not later."""
+
 
 def key_field(row_type: type) -> str:
     """A row's key is the first field of its dataclass."""

@@ -53,9 +53,10 @@ async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
 
 @steps.on(SagaNudged, says=[PaymentAuthorized, PaymentDeclined, OrderPaid, PaymentVoided, PaymentRefunded])
 async def say_again(event: SagaNudged, tx: Tx) -> None:
-    """Say again how the money stands; ask again for a refund that was refused, once that is of use."""
+    """Say again how the money stands; ask the provider what is not known, or for a refund that it refused."""
     payment = await tx.get(Payment, event.order_id)
     if payment is not None:
+        tx.hasten(event.order_id)
         tx.publish(*payment.restate())
         if payment.refund_at is not None and payment.refund_at <= tx.now:
             follow(payment, payment.refund_again(), tx)
