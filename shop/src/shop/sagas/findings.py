@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from textwrap import shorten
 from uuid import UUID
 
 from order.domain import Order
 from payment.domain import Payment
 from shop.sagas.seen import CallSeen, Seen
+
+ERROR_LENGTH = 120
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
         if order.status != "pending" or order.created_at >= before or order.deadline < before:
             continue
         payment = seen.payments.get(order.order_id)
+        if any(call.subject == order.order_id and call.since < before for call in seen.calls):
+            continue  # it waits for the provider, which is told of elsewhere
         if payment is not None and payment.state == "captured":
             kind, means = "paid-not-heard", "the money is taken, and order has not heard order.paid"
         else:
@@ -94,8 +99,9 @@ def _stock_of_ended(seen: Seen, before: datetime) -> Iterator[Finding]:
     for order in seen.orders.values():
         hold = seen.holds.get(order.order_id)
         ended = order.cancelled_at or order.paid_at
-        if hold is not None and hold.state == "reserved" and ended is not None and ended < before:
-            means = f"{order.status}, and its stock is still reserved: product has not heard so"
+        kept = ("reserved", "sold") if order.status == "cancelled" else ("reserved",)
+        if hold is not None and hold.state in kept and ended is not None and ended < before:
+            means = f"{order.status}, and its stock is still {hold.state}: product has not heard so"
             yield Finding("stock-held", order.order_id, ended, means, _nudge(order.order_id))
 
 
@@ -117,8 +123,9 @@ def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
 def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "payment":
-            means = f"the outcome of {call.kind} is unknown{_tried(call)}"
-            yield Finding("outcome-unknown", call.subject, call.since, means, _look_at("payment"))
+            means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"
+            following = f"{_look_at('payment')}; {_nudge(call.subject)} has it asked at once"
+            yield Finding("outcome-unknown", call.subject, call.since, means, following)
 
 
 def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -199,7 +206,7 @@ def _money_awaited(payment: Payment | None) -> list[str]:
         return ["payment to hear order.created and hold the money"]
     match payment.state:
         case "authorizing" | "capturing":
-            return [f"the provider, the money is {_HAS_MONEY[payment.state]}"]
+            return [f"the provider: the money is {_HAS_MONEY[payment.state]}"]
         case "authorized":
             return ["payment to hear stock.reserved and take the money"]
         case "captured":
@@ -210,7 +217,9 @@ def _money_awaited(payment: Payment | None) -> list[str]:
 
 
 def _tried(call: CallSeen) -> str:
-    return f" after {call.attempts} attempts: {call.error}" if call.attempts else ": it has not been tried"
+    if not call.attempts:
+        return ": it has not been tried"
+    return f" after {call.attempts} attempts: {shorten(call.error or '', ERROR_LENGTH, placeholder=' …')}"
 
 
 def _nudge(order_id: UUID) -> str:
