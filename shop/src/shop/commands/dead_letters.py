@@ -1,0 +1,279 @@
+"""`shop dead-letters`: look at what no service could handle, and replay, edit or discard it."""
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from shop.audit import Entry, operator
+from shop.dead_letters.desk import LIMIT, Deed, Desk
+from shop.dead_letters.editing import changed
+from shop.dead_letters.holding import MOST, Seen
+from shop.dead_letters.letter import STEPS, Letter
+from shop.dead_letters.telling import difference, document, listed, preview, safe, shown
+from shop.diagram import diagram
+from shop.errors import ShopError
+from shop.participants import PARTICIPANTS
+from shop.sagas.reading import books, saga
+from shop.stack import Stack
+
+app = typer.Typer(help="Look at dead letters; replay, edit or discard them.", no_args_is_help=True)
+SHORTEST_PREFIX = 4
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Letters, as `list` names them; beginnings will do.")]
+Id = Annotated[str, typer.Argument(help="A letter, as `list` names it; its beginning will do.")]
+Service = Annotated[str | None, typer.Option("--service", help="Only what this service could not handle.")]
+Everything = Annotated[bool, typer.Option("--all", help="All that there are, or all of --service.")]
+Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Look at so many of each queue.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@app.command("list")
+def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: Json = False) -> None:
+    """Each letter with its event, order, step, reason, attempts and age, and whether it died before."""
+    seen, histories = asyncio.run(_looked_at(_queues_of(service), limit))
+    if as_json:
+        letters = [document(letter, histories[letter.id]) for letter in seen.letters]
+        print(json.dumps({"letters": letters, "beyond": dict(seen.beyond)}, indent=2))
+    else:
+        Console().print(listed(seen, histories))
+
+
+@app.command()
+def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
+    """The whole message, what helps, what was done with it before, and its order's saga."""
+    seen, histories = asyncio.run(_looked_at(list(STEPS), limit))
+    found = _find(seen, letter)
+    story = asyncio.run(_story(found))
+    if as_json:
+        order, events = story or (None, [])
+        print(json.dumps(document(found, histories[found.id]) | {"order": order, "events": events}, indent=2))
+        return
+    console = Console()
+    console.print(shown(found, histories[found.id]))
+    if story is not None:
+        console.print()
+        console.print(diagram(*story))
+
+
+@app.command()
+def replay(
+    letters: Ids = None,
+    service: Service = None,
+    everything: Everything = False,
+    why: Why = None,
+    yes: Yes = False,
+    who: As = None,
+    limit: Limit = LIMIT,
+    as_json: Json = False,
+) -> None:
+    """Give messages back to the queue that they died in, as they were. Exits with 1 when one had gone."""
+    with _alone(who, limit, as_json) as place:
+        deeds = [Deed.replay(one) for one in _chosen(place.seen, letters or [], service, everything)]
+        place.do(deeds, why, yes)
+
+
+@app.command()
+def discard(
+    letters: Ids = None,
+    service: Service = None,
+    everything: Everything = False,
+    why: Why = None,
+    yes: Yes = False,
+    who: As = None,
+    limit: Limit = LIMIT,
+    as_json: Json = False,
+) -> None:
+    """Take messages out for good; the audit keeps them. Exits with 1 when one had gone."""
+    with _alone(who, limit, as_json) as place:
+        deeds = [Deed.discard(one) for one in _chosen(place.seen, letters or [], service, everything)]
+        place.do(deeds, why, yes)
+
+
+@app.command()
+def edit(
+    letter: Id,
+    file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The new body.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="path=value, as in lines.0.quantity=2; may be repeated.")
+    ] = None,
+    event_type: Annotated[
+        str | None, typer.Option("--type", help="What event it is, if the message does not say.")
+    ] = None,
+    why: Why = None,
+    yes: Yes = False,
+    who: As = None,
+    limit: Limit = LIMIT,
+    as_json: Json = False,
+) -> None:
+    """Replay a message with another body, under the same id; without --file and --set, $EDITOR is opened.
+
+    Nothing happens unless the step that hears it can read it. Exits with 1 when it had gone.
+    """
+    if file and changes:
+        raise ShopError("say --file or --set, not both")
+    with _alone(who, limit, as_json) as place:
+        found = _find(place.seen, letter)
+        if file or changes:
+            deed = Deed.edit(found, file.read_bytes() if file else changed(found, changes or []), event_type)
+        else:
+            deed = _edited_by_hand(found, event_type)
+        if deed.after == found.fresh():
+            raise ShopError("nothing was changed: `shop dead-letters replay` publishes it as it is")
+        assert deed.after is not None
+        place.console.print(difference(found.fresh(), deed.after))
+        place.do([deed], why, yes)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where one operator acts, alone."""
+
+    runner: asyncio.Runner
+    desk: Desk
+    seen: Seen
+    finished: Sequence[Entry]
+    console: Console
+    as_json: bool
+
+    def do(self, deeds: Sequence[Deed], why: str | None, yes: bool) -> None:
+        """Preview, ask, act, tell."""
+        self.console.print(preview(deeds))
+        why = self._consent(len(deeds), deeds[0].action, why, yes)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True, quiet=self.as_json), transient=True) as progress:
+            bar = progress.add_task(deeds[0].action, total=len(deeds))
+            gone = self.runner.run(self.desk.act(deeds, why, lambda: progress.advance(bar)))
+        self._tell(deeds, gone)
+
+    def say(self, line: str) -> None:
+        self.console.print(safe(line), markup=False, highlight=False)
+
+    def _consent(self, count: int, action: str, why: str | None, yes: bool) -> str:
+        if (self.as_json or not sys.stdin.isatty()) and not (why and yes):
+            raise ShopError("there is nobody to ask here: say --yes and --why TEXT")
+        why = why or typer.prompt("Why")
+        if not yes and not typer.confirm(f"{action.capitalize()} {count} letter{'s' * (count > 1)}?"):
+            raise ShopError("nothing was done")
+        return why
+
+    def _tell(self, deeds: Sequence[Deed], gone: Sequence[Letter]) -> None:
+        done = [deed.letter.id for deed in deeds if deed.letter not in gone]
+        if self.as_json:
+            report: dict[str, Any] = {
+                "action": deeds[0].action,
+                "done": done,
+                "gone": [letter.id for letter in gone],
+                "finished": [entry.id for entry in self.finished],
+            }
+            print(json.dumps(report, indent=2))
+        self.say(f"{deeds[0].action}: {len(done)} done; `shop audit list` has it")
+        for letter in gone:
+            self.say(f"{letter.id} had gone from {letter.queue}.dead: nothing was done with it")
+        if gone:
+            raise typer.Exit(1)
+
+
+@contextmanager
+def _alone(who: str | None, limit: int, as_json: bool) -> Iterator[_Place]:
+    """While the operator thinks, no event loop runs and no connection to the broker is open."""
+    console = Console(quiet=as_json)
+    with asyncio.Runner() as runner:
+        exits = AsyncExitStack()
+
+        async def enter() -> _Place:
+            desk = await exits.enter_async_context(Desk.opened(Stack.load(), operator(who), limit))
+            seen, finished = await exits.enter_async_context(desk.alone())
+            return _Place(runner, desk, seen, finished, console, as_json)
+
+        try:
+            place = runner.run(enter())
+            for entry in place.finished:
+                place.say(f"finished first: {entry.action} that {entry.who} began at {entry.at:%H:%M:%S} UTC")
+            yield place
+        finally:
+            runner.run(exits.aclose())
+
+
+async def _looked_at(queues: Sequence[str], limit: int) -> tuple[Seen, dict[str, list[Entry]]]:
+    async with Desk.opened(Stack.load(), operator(), limit) as desk:
+        seen = await desk.look(queues)
+        return seen, await desk.histories(seen.letters)
+
+
+async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """The order and its timeline; None when the letter names no order that there is."""
+    if letter.order_id is None:
+        return None
+    async with books(Stack.load()) as found:
+        try:
+            return await saga(found, UUID(letter.order_id))
+        except ShopError:
+            return None
+
+
+def _queues_of(service: str | None) -> list[str]:
+    queues = {p.name: [steps.queue for steps in p.steps] for p in PARTICIPANTS if p.steps}
+    if service is None:
+        return list(STEPS)
+    if service not in queues:
+        raise ShopError(f"{service} hears nothing: choose from {', '.join(queues)}")
+    return queues[service]
+
+
+def _chosen(seen: Seen, ids: Sequence[str], service: str | None, everything: bool) -> list[Letter]:
+    if bool(ids) == everything or (service and not everything):
+        raise ShopError("name letters, or say --all, or --all and --service")
+    if ids:
+        return list({letter.id: letter for letter in (_find(seen, one) for one in ids)}.values())
+    queues = _queues_of(service)
+    found = [letter for letter in seen.letters if letter.queue in queues]
+    if not found:
+        raise ShopError("there are no dead letters" + (f" of {service}" if service else ""))
+    return found
+
+
+def _find(seen: Seen, prefix: str) -> Letter:
+    found = [letter for letter in seen.letters if letter.id.startswith(prefix.lower())]
+    if len(found) == 1 and len(prefix) >= SHORTEST_PREFIX:
+        return found[0]
+    if len(prefix) < SHORTEST_PREFIX:
+        raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} signs of the letter's id")
+    if found:
+        several = ", ".join(f"{letter.id} ({letter.queue})" for letter in found)
+        raise ShopError(f"{prefix} may be {several}: give more of it")
+    more = "; there are more beyond --limit" if seen.beyond else ""
+    raise ShopError(f"there is no dead letter {prefix}: `shop dead-letters list` shows them{more}")
+
+
+def _edited_by_hand(letter: Letter, event_type: str | None) -> Deed:
+    """Raises ShopError, and keeps the text, when what was written cannot be read."""
+    if not sys.stdin.isatty():
+        raise ShopError("there is nobody to edit here: say --file or --set")
+    file = Path(tempfile.mkstemp(prefix=f"letter-{letter.id}-", suffix=".json")[1])
+    file.write_bytes(letter.body if letter.json is None else json.dumps(letter.json, indent=2).encode())
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    if subprocess.run([*editor, str(file)], check=False).returncode:
+        raise ShopError(f"{editor[0]} failed: nothing was done")
+    try:
+        deed = Deed.edit(letter, file.read_bytes(), event_type)
+    except ShopError as error:
+        raise ShopError(f"{error}; your text is in {file}, for --file once it is mended") from None
+    file.unlink()
+    return deed
