@@ -158,13 +158,27 @@ def test_paying_what_was_refused_is_impossible(refusal: str) -> None:
 
 
 @pytest.mark.parametrize("note", ["note_release", "note_void", "note_refund"])
-def test_nothing_is_undone_before_the_order_is_cancelled(note: str) -> None:
+def test_nothing_is_undone_of_a_paid_order(note: str) -> None:
     order = new_order()
-    with pytest.raises(Impossible):
-        NEWS[note](order)
     order.pay("pi_1", NOW)
     with pytest.raises(Impossible):
         NEWS[note](order)
+
+
+def test_stock_is_not_released_before_the_order_is_cancelled() -> None:
+    with pytest.raises(Impossible):
+        new_order().note_release(LATER)
+
+
+@pytest.mark.parametrize("note", ["note_void", "note_refund"])
+def test_money_may_be_back_before_the_decline_is_heard(note: str) -> None:
+    order = new_order()
+    NEWS[note](order)
+    assert order.status == "pending"
+    with pytest.raises(Impossible):
+        order.pay("pi_1", LATER)
+    [said] = order.decline(LATER)
+    assert (order.status, said.reason) == ("cancelled", "payment_declined")
 
 
 def test_money_is_voided_or_refunded_but_not_both() -> None:
@@ -212,7 +226,8 @@ def test_whatever_is_heard_an_order_is_pending_paid_or_cancelled_consistently(
         assert order.paid_at is None or order.reason in (None, "shopper")
         assert not order.short or order.reason == "out_of_stock"
         undone = (order.stock_released_at, order.voided_at, order.refunded_at)
-        assert order.status == "cancelled" or undone == (None, None, None)
+        assert order.status != "paid" or undone == (None, None, None)
+        assert order.status != "pending" or order.stock_released_at is None
         assert order.voided_at is None or order.refunded_at is None
 
 

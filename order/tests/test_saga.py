@@ -142,9 +142,18 @@ async def test_a_redelivery_changes_nothing(pending: Harness, event: Event) -> N
 
 
 @pytest.mark.parametrize("event", [RELEASED, VOIDED, REFUNDED], ids=lambda event: event.type)
-async def test_undoing_what_was_not_cancelled_is_left_to_an_operator(pending: Harness, event: Event) -> None:
+async def test_undoing_what_is_paid_is_left_to_an_operator(pending: Harness, event: Event) -> None:
+    await pending.hear(PAID)
     with pytest.raises(Impossible):
         await pending.hear(event)
+
+
+@pytest.mark.parametrize("back", [VOIDED, REFUNDED], ids=lambda event: event.type)
+async def test_a_decline_may_come_after_the_money_is_back(pending: Harness, back: Event) -> None:
+    await pending.hear(back, DECLINED)
+    order = order_in(pending)
+    assert (order.status, order.reason) == ("cancelled", "payment_declined")
+    assert (order.voided_at or order.refunded_at) == NOW
 
 
 @pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED, RELEASED], ids=lambda event: event.type)

@@ -109,6 +109,8 @@ class Order:
         if self.reason in ("out_of_stock", "payment_declined"):
             raise Impossible(f"paid, although cancelled for {self.reason}")
         if self.status == "pending":
+            if self.voided_at or self.refunded_at:
+                raise Impossible("paid, although the money went back")
             self.status = "paid"
             self.payment_id = payment_id
             self.paid_at = now
@@ -140,14 +142,14 @@ class Order:
 
     def note_void(self, now: datetime) -> None:
         """Its money is no longer held."""
-        self._is_cancelled("payment voided")
+        self._is_not_paid("payment voided")
         if self.refunded_at:
             raise Impossible("payment voided, although refunded")
         self.voided_at = self.voided_at or now
 
     def note_refund(self, now: datetime) -> None:
         """Its money went back."""
-        self._is_cancelled("payment refunded")
+        self._is_not_paid("payment refunded")
         if self.voided_at:
             raise Impossible("payment refunded, although voided")
         self.refunded_at = self.refunded_at or now
@@ -205,6 +207,11 @@ class Order:
 
     def _was_not_paid(self, news: str) -> None:
         if self.paid_at is not None:
+            raise Impossible(f"{news}, although paid")
+
+    def _is_not_paid(self, news: str) -> None:
+        """A pending order may hear that its money went back before it hears that payment was declined."""
+        if self.status == "paid":
             raise Impossible(f"{news}, although paid")
 
     def _is_cancelled(self, news: str) -> None:
