@@ -52,6 +52,10 @@ class Look:
     waits_for: list[str]
     seen: Seen
 
+    @property
+    def stands(self) -> bool:
+        return bool(self.waits_for or self.findings)
+
 
 @app.command("list")
 def list_sagas(
@@ -119,7 +123,7 @@ def nudge(
         print(json.dumps({"nudge_id": str(nudge_id), "says_again": again, "after": found}, indent=2))
     elif after:
         _tell_saga(console, after)
-    if after and after.waits_for:
+    if after and after.stands:
         raise typer.Exit(STANDS)
 
 
@@ -151,7 +155,7 @@ async def _look(stack: Stack, order: UUID, patience: float) -> Look:
 async def _until_ended(stack: Stack, order: UUID, seconds: float, patience: float) -> Look:
     """The saga once it waits for nothing any more, or as it is after so many seconds."""
     deadline = time.monotonic() + seconds
-    while (look := await _look(stack, order, patience)).waits_for and time.monotonic() < deadline:
+    while (look := await _look(stack, order, patience)).stands and time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
     return look
 
@@ -192,7 +196,7 @@ def _tell_saga(console: Console, look: Look) -> None:
 
 def _tell_preview(console: Console, look: Look, again: dict[str, list[str]]) -> None:
     console.print(f"order {look.order['order_id']} is {look.order['status']}")
-    for one in look.waits_for:
+    for one in look.waits_for or ["nothing"]:
         console.print(f"  waits for {one}")
     for service, types in again.items():
         console.print(f"  {service} says again: {', '.join(types) or 'nothing'}")

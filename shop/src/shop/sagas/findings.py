@@ -135,8 +135,18 @@ def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
             yield Finding("letter-not-sent", call.subject, call.since, means, _look_at("notification"))
 
 
+def _unwritten_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in seen.orders.values():
+        ended = order.cancelled_at or order.paid_at
+        owed = "cancellation" if order.status == "cancelled" else "receipt"
+        letters = seen.letters_to.get(order.order_id)
+        if ended is not None and ended < before and (letters is None or owed not in letters.letters):
+            means = f"{order.status}, and notification has not heard so: no {owed} is written"
+            yield Finding("letter-not-written", order.order_id, ended, means, _nudge(order.order_id))
+
+
 def _dead_letters(seen: Seen, _: datetime) -> Iterator[Finding]:
-    for letter in seen.letters:
+    for letter in seen.dead:
         order_id = UUID(letter.order_id) if letter.order_id else None
         step = letter.hears
         what = f"{letter.queue} gave up on {letter.event_type or 'a message'}"
@@ -173,6 +183,7 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _not_noted,
     _unknown_outcomes,
     _unsent_letters,
+    _unwritten_letters,
     _dead_letters,
     _unsaid,
     _unheard,

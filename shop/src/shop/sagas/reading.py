@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chassis.database import connect
 from chassis.problems import Problem
+from notification.domain import Correspondence
+from notification.tables import correspondence as correspondence_table
 from order import views
 from order.domain import Order
 from order.store import Orders
@@ -43,6 +45,7 @@ _KEYS: dict[type, Column[UUID]] = {
     Order: orders_table.c.order_id,
     Payment: payment_table.c.order_id,
     Hold: hold_table.c.order_id,
+    Correspondence: correspondence_table.c.subject_id,
 }
 
 _SUSPECT = {
@@ -53,6 +56,7 @@ _SUSPECT = {
     "product": "SELECT order_id FROM hold WHERE state = 'reserved' ORDER BY deadline LIMIT :limit",
     "payment": f"SELECT order_id FROM payment WHERE {IS_OPEN} ORDER BY created_at LIMIT :limit",  # noqa: S608
 }
+_ENDED = "SELECT order_id FROM orders WHERE status <> 'pending' ORDER BY order_id DESC LIMIT :limit"
 _TOLD = """
     SELECT order_id, array_agg(type) AS told FROM timeline WHERE order_id = ANY(CAST(:ids AS uuid[]))
     GROUP BY order_id"""
@@ -104,8 +108,11 @@ async def see(stack: Stack, found: Books, *, limit: int, only: UUID | None = Non
     """At most `limit` of each kind, the oldest; of one order if `only` is given. Raises ShopError when
     somebody does not answer."""
     ids, complete = ({only}, True) if only else await _suspects(found, limit)
-    orders, payments, holds = await asyncio.gather(
-        found.load("order", Order, ids), found.load("payment", Payment, ids), found.load("product", Hold, ids)
+    orders, payments, holds, letters = await asyncio.gather(
+        found.load("order", Order, ids),
+        found.load("payment", Payment, ids),
+        found.load("product", Hold, ids),
+        found.load("notification", Correspondence, ids),
     )
     told, calls, unsaid, queues, dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
@@ -123,7 +130,8 @@ async def see(stack: Stack, found: Books, *, limit: int, only: UUID | None = Non
         calls=calls,
         unsaid=unsaid,
         queues=queues,
-        letters=dead.letters,
+        letters_to=letters,
+        dead=dead.letters,
         complete=complete and max(len(calls), len(unsaid)) < limit and not dead.beyond,
     )
 
@@ -146,11 +154,14 @@ async def page(found: Books, state: str, limit: int) -> list[dict[str, Any]]:
 
 
 async def _suspects(found: Books, limit: int) -> tuple[set[UUID], bool]:
-    """Their orders, and whether those are all."""
+    """Orders of which something is open, and whether those are all; and the newest that have ended, of which
+    something may have been lost."""
     answers = await asyncio.gather(
         *(found.rows(database, query, limit=limit) for database, query in _SUSPECT.items())
     )
-    return {row.order_id for rows in answers for row in rows}, all(len(rows) < limit for rows in answers)
+    ended = await found.rows("order", _ENDED, limit=limit)
+    ids = {row.order_id for rows in (*answers, ended) for row in rows}
+    return ids, all(len(rows) < limit for rows in answers)
 
 
 async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen, ...]:

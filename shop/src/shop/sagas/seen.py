@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from notification.domain import Correspondence
 from order.domain import Order
 from payment.domain import Payment
 from product.domain import Hold
@@ -43,7 +44,7 @@ class QueueSeen:
 
 @dataclass(frozen=True)
 class Seen:
-    """Orders by id with what payment and product have of them; `told` is each order's timeline, by types.
+    """Orders by id with what the other services have of them; `told` is each order's timeline, by types.
 
     Not `complete`: there was more than it was asked to look at.
     """
@@ -53,10 +54,11 @@ class Seen:
     told: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     payments: Mapping[UUID, Payment] = field(default_factory=dict)
     holds: Mapping[UUID, Hold] = field(default_factory=dict)
+    letters_to: Mapping[UUID, Correspondence] = field(default_factory=dict)
     calls: tuple[CallSeen, ...] = ()
     unsaid: tuple[UnsaidSeen, ...] = ()
     queues: tuple[QueueSeen, ...] = ()
-    letters: tuple[Letter, ...] = ()
+    dead: tuple[Letter, ...] = ()
     complete: bool = True
 
     def owes(self, order: Order) -> list[str]:

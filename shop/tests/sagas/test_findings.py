@@ -1,0 +1,252 @@
+"""What stands is found and named, and what goes well is left alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts import Line, OrderCreated
+from notification.domain import Correspondence
+from order.domain import Order
+from payment.domain import Payment
+from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
+from product.domain import Hold
+from shop.dead_letters.letter import Letter
+from shop.errors import ShopError
+from shop.sagas.findings import Finding, about, stuck, waits_for
+from shop.sagas.nudging import preview, refuse_forgotten
+from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
+from shop.stack import Stack
+
+CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOW = CREATED + timedelta(minutes=10)
+PATIENCE = timedelta(minutes=1)
+ID = UUID(int=1)
+LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
+
+
+def new_order(status: str = "pending") -> Order:
+    order = Order(
+        order_id=ID,
+        shopper_id=UUID(int=2),
+        lines=LINES,
+        total=500,
+        currency="GBP",
+        payment_method="pm_card_visa",
+        contact="sealed",
+        created_at=CREATED,
+        deadline=CREATED + timedelta(minutes=15),
+    )
+    if status == "paid":
+        order.pay("pi_1", CREATED)
+    if status == "cancelled":
+        order.withdraw(CREATED)
+    return order
+
+
+def payment(*heard: str) -> Payment:
+    """Payment's state after so much of `reserved`, `captured`, `cancelled`, `refused`, `refunded`."""
+    one = Payment(ID)
+    one.authorize(new_order().created())
+    one.conclude(Authorized("pi_1"), CREATED)
+    for what in heard:
+        match what:
+            case "captured":
+                one.reserve()
+                one.conclude(Captured(), CREATED)
+            case "cancelled":
+                one.cancel()
+            case "refused":
+                one.conclude(RefundRefused("charge_disputed"), CREATED)
+            case "refunded":
+                one.conclude(Refunded(), CREATED)
+    return one
+
+
+def seen(order: Order | None = None, **more: Any) -> Seen:
+    order = order or new_order()
+    written = Correspondence(ID, letters={"receipt": "sent", "cancellation": "sent"})
+    given: dict[str, Any] = {"now": NOW, "orders": {ID: order}, "letters_to": {ID: written}, **more}
+    return Seen(**given)
+
+
+def kinds(look: Seen) -> list[str]:
+    return [finding.kind for finding in stuck(look, PATIENCE)]
+
+
+def only(look: Seen) -> Finding:
+    [finding] = stuck(look, PATIENCE)
+    return finding
+
+
+def holding(state: Any) -> dict[UUID, Hold]:
+    return {ID: Hold(ID, state, {"A": 2})}
+
+
+def call(service: str) -> CallSeen:
+    kind = "capture" if service == "payment" else "receipt"
+    return CallSeen(service, kind, ID, CREATED, attempts=3, error="gone\n away")
+
+
+def test_an_order_that_went_well_is_not_stuck() -> None:
+    look = seen(new_order("paid"), holds=holding("sold"), payments={ID: payment("captured")})
+    assert kinds(look) == []
+    assert waits_for(look, look.orders[ID]) == []
+
+
+def test_what_has_only_just_begun_is_not_stuck() -> None:
+    look = seen(now=CREATED + timedelta(seconds=59))
+    assert kinds(look) == []
+    assert waits_for(look, look.orders[ID]) == [
+        "product to hear order.created and reserve the stock",
+        "payment to hear order.created and hold the money",
+    ]
+
+
+def test_an_order_past_its_deadline_is_found() -> None:
+    found = only(seen(now=CREATED + timedelta(hours=1)))
+    assert (found.kind, found.since) == ("past-deadline", new_order().deadline)
+    assert found.next == "shop status, shop logs order"
+
+
+def test_money_that_order_has_not_heard_of_is_found_and_to_be_nudged() -> None:
+    found = only(seen(holds=holding("reserved"), payments={ID: payment("captured")}))
+    assert found == Finding(
+        "paid-not-heard",
+        ID,
+        CREATED,
+        "the money is taken, and order has not heard order.paid",
+        f"shop saga nudge {ID}",
+    )
+
+
+def test_a_slow_order_tells_what_it_waits_for() -> None:
+    found = only(seen(holds=holding("reserved"), payments={ID: payment()}))
+    assert (found.kind, found.means) == (
+        "slow",
+        "waits for payment to hear stock.reserved and take the money",
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "more", "kind", "says"),
+    [
+        ("cancelled", {"payments": {ID: payment("captured")}}, "money-not-back", "not heard order.cancelled"),
+        ("cancelled", {"payments": {ID: payment("cancelled")}}, "money-not-back", "has not answered"),
+        ("cancelled", {"holds": holding("reserved")}, "stock-held", "still reserved"),
+        ("cancelled", {"holds": holding("sold")}, "stock-held", "still sold"),
+        ("paid", {"holds": holding("reserved")}, "stock-held", "paid, and its stock is still reserved"),
+        (
+            "cancelled",
+            {"holds": holding("released"), "told": {ID: frozenset({"stock.reserved"})}},
+            "not-heard",
+            "stock.released",
+        ),
+        (
+            "cancelled",
+            {
+                "payments": {ID: payment("captured", "cancelled", "refunded")},
+                "told": {ID: frozenset({"order.paid"})},
+            },
+            "not-heard",
+            "payment.refunded",
+        ),
+        ("paid", {"letters_to": {}}, "letter-not-written", "no receipt is written"),
+        ("paid", {"calls": (call("notification"),)}, "letter-not-sent", "after 3 attempts: gone away"),
+        (
+            "pending",
+            {"calls": (call("payment"),)},
+            "outcome-unknown",
+            "the outcome of capture after 3 attempts: gone away",
+        ),
+    ],
+)
+def test_what_was_lost_between_two_services_is_found(
+    order: str, more: dict[str, Any], kind: str, says: str
+) -> None:
+    found = only(seen(new_order(order), **more))
+    assert (found.kind, found.order_id) == (kind, ID)
+    assert says in found.means
+
+
+def test_a_refused_refund_says_until_when_asking_is_of_no_use() -> None:
+    look = seen(new_order("cancelled"), payments={ID: payment("captured", "cancelled", "refused")})
+    found = only(look)
+    assert (found.kind, found.means) == (
+        "refund-failed",
+        "the provider has refused the refund 1 times: charge_disputed;"
+        " it repeats its answer until 02 Jan 13:00 UTC",
+    )
+    assert found.next.endswith(f"shop saga nudge {ID}")
+
+
+def test_what_is_not_published_is_found_in_any_service() -> None:
+    row = UnsaidSeen("product", "stock.reserved", ID, CREATED, leased_until=CREATED)
+    found = only(seen(new_order("paid"), unsaid=(row,)))
+    assert (found.kind, found.order_id, found.next) == (
+        "not-published",
+        ID,
+        "shop status, shop logs product",
+    )
+    nudge = replace(row, type="saga.nudged", subject=UUID(int=9))
+    assert only(seen(new_order("paid"), unsaid=(nudge,))).order_id is None
+
+
+def test_a_queue_that_nobody_consumes_is_found_when_something_waits_in_it() -> None:
+    queues = (QueueSeen("order", 2, 0), QueueSeen("cart", 0, 0), QueueSeen("payment", 3, 1))
+    found = only(seen(new_order("paid"), queues=queues))
+    assert (found.kind, found.means) == (
+        "nobody-listens",
+        "2 messages wait in order, and nobody consumes them",
+    )
+
+
+def test_a_dead_letter_says_whether_it_was_to_undo_something() -> None:
+    headers = {
+        "cloudEvents:type": "order.cancelled",
+        "cloudEvents:subject": str(ID),
+        "error": "KeyError: 'A'",
+    }
+    letter = Letter("product", b"{}", headers)
+    found = only(seen(new_order("paid"), dead=(letter,)))
+    assert (found.kind, found.order_id, found.next) == (
+        "dead-letter",
+        ID,
+        f"shop dead-letters show {letter.id}",
+    )
+    assert found.means == "product gave up on order.cancelled, which undoes reserve_stock: KeyError: 'A'"
+
+
+def test_the_oldest_comes_first_and_one_order_can_be_picked_out() -> None:
+    other = replace_id(new_order(), UUID(int=5))
+    findings = stuck(seen(orders={ID: new_order(), other.order_id: other}), PATIENCE)
+    assert [finding.order_id for finding in findings] == [other.order_id, ID]
+    assert [finding.order_id for finding in about(findings, ID)] == [ID]
+
+
+def test_a_preview_tells_what_each_service_says_again() -> None:
+    created: OrderCreated = new_order().created()
+    hold, _ = Hold.place(created, {})
+    look = seen(holds={ID: hold}, payments={ID: payment("captured")})
+    assert preview(look, ID) == {
+        "order": ["order.created"],
+        "product": ["stock.rejected"],
+        "payment": ["order.paid"],
+    }
+    assert preview(seen(new_order("paid")), ID) == {"order": [], "product": [], "payment": []}
+
+
+def test_an_order_that_inboxes_have_forgotten_is_not_nudged(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, 20000, tmp_path, settings={"cart": {"INBOX_KEEP_DAYS": "3"}})
+    refuse_forgotten(stack, seen(now=CREATED + timedelta(days=3)), ID)
+    with pytest.raises(ShopError, match="older than 3 days"):
+        refuse_forgotten(stack, seen(now=CREATED + timedelta(days=3, seconds=1)), ID)
+
+
+def replace_id(order: Order, order_id: UUID) -> Order:
+    order.order_id = order_id
+    order.created_at -= timedelta(minutes=1)
+    return order

@@ -1,0 +1,111 @@
+"""A saga that lost an event stands, is found, and goes on when it is nudged: on the whole shop."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from scenarios.play import stage as on_stage
+from shop.audit import Audit, Entry
+from shop.cli import app
+from shop.errors import ShopError
+from shop.playing import stage
+from shop.stack import Stack
+
+Run = Callable[..., tuple[int, Any]]
+AT_ONCE = ("--patience", "0.001")
+
+
+@pytest.fixture
+def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("saga", "list")`: the exit code and the JSON of a command. Raises what it was refused with."""
+    monkeypatch.setenv("SHOP_STACK", str(stack.folder))
+
+    def invoke(*arguments: str) -> tuple[int, Any]:
+        result = CliRunner().invoke(app, [*arguments, "--json"])
+        if isinstance(result.exception, ShopError):
+            raise result.exception
+        return result.exit_code, json.loads(result.stdout)
+
+    return invoke
+
+
+async def placed(stack: Stack, queue: str, key: str, *, until: str) -> str:
+    """An order one of whose events never reaches a queue, once `until` was said of it."""
+    async with on_stage(stage(stack)) as play:
+        await play.fill_cart()
+        bound = await play.broker.channel.declare_queue(queue, passive=True)
+        await bound.unbind("events", key)
+        try:
+            order_id = await play.check_out()
+            await play.until_said(until)
+        finally:
+            await bound.bind("events", key)
+    return order_id
+
+
+async def audited(stack: Stack, order_id: str) -> list[Entry]:
+    async with Audit.opened(stack, "test") as audit:
+        return await audit.entries(limit=10, order_id=order_id)
+
+
+def test_an_order_that_never_heard_of_its_payment_is_found_nudged_and_paid(stack: Stack, run: Run) -> None:
+    order_id = asyncio.run(placed(stack, "order", "order.paid", until="order.paid"))
+
+    code, listed = run("saga", "list", *AT_ONCE)
+    assert code == 3
+    assert "paid-not-heard" in [one["kind"] for one in listed["stuck"] if one["order_id"] == order_id]
+    code, shown = run("saga", "show", order_id, *AT_ONCE)
+    assert (code, shown["order"]["status"]) == (0, "pending")
+    assert shown["waits_for"] == ["order to hear order.paid"]
+
+    why = "order lost order.paid"
+    code, nudged = run("saga", "nudge", order_id, "--why", why, "--yes", "--wait", "60", *AT_ONCE)
+    assert (code, nudged["says_again"]["payment"]) == (0, ["order.paid"])
+    assert nudged["after"]["order"]["status"] == "paid"
+    assert (nudged["after"]["waits_for"], nudged["after"]["stuck"]) == ([], [])
+    [entry] = asyncio.run(audited(stack, order_id))
+    assert (entry.action, entry.why, entry.state) == ("nudge", why, "done")
+    assert entry.message_id == f"saga.nudged/{nudged['nudge_id']}"
+
+    code, again = run("saga", "nudge", order_id, "--why", "to be sure", "--yes", "--wait", "60", *AT_ONCE)
+    assert code == 0
+    assert again["after"]["events"] == nudged["after"]["events"], "who has heard it ignores it"
+
+
+def test_stock_that_was_never_asked_for_is_reserved_when_the_saga_is_nudged(stack: Stack, run: Run) -> None:
+    order_id = asyncio.run(placed(stack, "product", "order.created", until="payment.authorized"))
+
+    code, nudged = run(
+        "saga", "nudge", order_id, "--why", "product lost it", "--yes", "--wait", "60", *AT_ONCE
+    )
+    assert (code, nudged["says_again"]["order"]) == (0, ["order.created"])
+    assert nudged["after"]["order"]["status"] == "paid"
+    causes = {event["type"]: event["causation_id"] for event in nudged["after"]["events"]}
+    assert causes["stock.reserved"] == f"order.created/{order_id}"
+
+
+def test_orders_are_listed_by_how_they_stand(stack: Stack, run: Run) -> None:
+    async def paid() -> str:
+        async with on_stage(stage(stack)) as play:
+            await play.fill_cart()
+            order_id = await play.check_out()
+            await play.until("paid")
+        return order_id
+
+    order_id = asyncio.run(paid())
+    code, listed = run("saga", "list", "--state", "paid", "--limit", "1")
+    assert code == 0
+    assert [one["order_id"] for one in listed["orders"]] == [order_id]
+
+
+def test_an_order_that_nobody_placed_is_neither_shown_nor_nudged(run: Run) -> None:
+    nobodys = str(uuid4())
+    with pytest.raises(ShopError, match=f"there is no order {nobodys}"):
+        run("saga", "show", nobodys)
+    with pytest.raises(ShopError, match=f"there is no order {nobodys}"):
+        run("saga", "nudge", nobodys, "--why", "a slip", "--yes")
