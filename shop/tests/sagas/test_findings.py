@@ -123,6 +123,11 @@ def test_money_that_order_has_not_heard_of_is_found_and_to_be_nudged() -> None:
     )
 
 
+def test_a_letter_under_way_hides_nothing() -> None:
+    look = seen(payments={ID: payment("captured")}, calls=(call("notification"),))
+    assert kinds(look) == ["letter-not-sent", "paid-not-heard"]
+
+
 def test_a_slow_order_tells_what_it_waits_for() -> None:
     found = only(seen(holds=holding("reserved"), payments={ID: payment()}))
     assert (found.kind, found.means) == (

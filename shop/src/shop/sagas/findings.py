@@ -54,11 +54,12 @@ def _past_deadline(seen: Seen, before: datetime) -> Iterator[Finding]:
 
 
 def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
+    asked = {call.subject for call in seen.calls if call.service == "payment" and call.since < before}
     for order in seen.orders.values():
         if order.status != "pending" or order.created_at >= before or order.deadline < before:
             continue
         payment = seen.payments.get(order.order_id)
-        if any(call.subject == order.order_id and call.since < before for call in seen.calls):
+        if order.order_id in asked:
             continue  # it waits for the provider, which is told of elsewhere
         if payment is not None and payment.state == "captured":
             kind, means = "paid-not-heard", "the money is taken, and order has not heard order.paid"
