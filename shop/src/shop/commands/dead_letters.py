@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from shop.audit import Entry, operator
 from shop.dead_letters.desk import LIMIT, Deed, Desk
-from shop.dead_letters.editing import changed
+from shop.dead_letters.editing import changed, model_of
 from shop.dead_letters.holding import MOST, Seen
 from shop.dead_letters.letter import STEPS, Letter
 from shop.dead_letters.telling import difference, document, listed, preview, safe, shown
@@ -266,6 +266,7 @@ def _edited_by_hand(letter: Letter, event_type: str | None) -> Deed:
     """Raises ShopError, and keeps the text, when what was written cannot be read."""
     if not sys.stdin.isatty():
         raise ShopError("there is nobody to edit here: say --file or --set")
+    model_of(letter, event_type)  # refused before anything is written
     file = Path(tempfile.mkstemp(prefix=f"letter-{letter.id}-", suffix=".json")[1])
     file.write_bytes(letter.body if letter.json is None else json.dumps(letter.json, indent=2).encode())
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from chassis.envelope import Envelope, Unreadable
 from chassis.event import event_id
-from chassis.steps import Step
 from contracts import EVENTS, Event
 from shop.dead_letters.letter import STEPS, Letter
 from shop.errors import ShopError
@@ -23,8 +22,7 @@ def with_body(letter: Letter, body: bytes, event_type: str | None = None) -> Let
     Raises ShopError when the step that hears it could not read it.
     """
     envelope = _envelope(letter)
-    model = _model(letter, envelope, event_type)
-    event = _validated(model, letter, body)
+    event = _validated(model_of(letter, event_type), letter, body)
     if envelope is None:
         envelope = _made_anew(letter, event, body)
     elif event.subject != envelope.subject:
@@ -40,6 +38,19 @@ def with_body(letter: Letter, body: bytes, event_type: str | None = None) -> Let
         content_type=renewed.content_type,
         timestamp=letter.timestamp or envelope.time,
     )
+
+
+def model_of(letter: Letter, named: str | None = None) -> type[Event]:
+    """What its step reads. Raises ShopError when nobody knows what event it is, `named` or not."""
+    envelope = _envelope(letter)
+    type_ = envelope.type if envelope else named or letter.event_type
+    heard = ", ".join(STEPS[letter.queue].heard())
+    if type_ is None:
+        raise ShopError(f"the message does not say what event it is: say --type, one of {heard}")
+    step = STEPS[letter.queue].find(type_, envelope.version if envelope else 1)
+    if step is None:
+        raise ShopError(f"{letter.queue} has no step for {type_}: it hears {heard}")
+    return EVENTS[step.event.type, step.event.version]
 
 
 def changed(letter: Letter, changes: Sequence[str]) -> bytes:
@@ -61,17 +72,6 @@ def _envelope(letter: Letter) -> Envelope | None:
         return Envelope.from_message(letter.to_message())
     except Unreadable:
         return None
-
-
-def _model(letter: Letter, envelope: Envelope | None, named: str | None) -> type[Event]:
-    type_ = envelope.type if envelope else named or letter.event_type
-    heard = ", ".join(STEPS[letter.queue].heard())
-    if type_ is None:
-        raise ShopError(f"the message does not say what event it is: say --type, one of {heard}")
-    step: Step | None = STEPS[letter.queue].find(type_, envelope.version if envelope else 1)
-    if step is None:
-        raise ShopError(f"{letter.queue} has no step for {type_}: it hears {heard}")
-    return EVENTS[step.event.type, step.event.version]
 
 
 def _validated(model: type[Event], letter: Letter, body: bytes) -> Event:

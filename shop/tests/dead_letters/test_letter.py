@@ -1,0 +1,87 @@
+import base64
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from shop.dead_letters.letter import body_of
+
+from .conftest import letter
+
+ORDER = "6f6b0000-0000-0000-0000-000000000001"
+
+
+def test_it_is_called_by_what_died_where_and_when() -> None:
+    others = [
+        letter(queue="product"),
+        letter(body=b"other"),
+        letter(message_id="other"),
+        letter(headers={**letter().headers, "first-seen": "2026-01-02T00:00:00+00:00"}),
+        letter(headers={**letter().headers, "attempts": 4}),
+    ]
+    assert len({letter().id, *(other.id for other in others)}) == 1 + len(others)
+    assert letter(headers={**letter().headers, "x-delivery-count": 7}).id == letter().id
+
+
+def test_the_order_is_found_in_the_body_first_then_in_the_subject() -> None:
+    nudge = letter(
+        body=json.dumps({"order_id": ORDER}).encode(), headers={"cloudEvents:subject": str(ORDER)[:-1] + "2"}
+    )
+    assert nudge.order_id == ORDER
+    assert letter(body=b"{").order_id == ORDER
+    assert letter(body=b"{", headers={"cloudEvents:subject": 5}).order_id is None
+    assert letter(body=b'{"order_id": "no id"}', headers={}).order_id is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000, b'"text"', b"5"])
+def test_a_body_that_is_no_order_is_nobodys(body: bytes) -> None:
+    assert letter(body=body, headers={}).order_id is None
+
+
+@pytest.mark.parametrize("odd", ["many", -1.5, None, [3]])
+def test_a_stamp_that_makes_no_sense_does_not_hide_the_letter(odd: object) -> None:
+    one = letter(headers={"attempts": odd, "first-seen": odd, "error": 5, "failed-step": 5})
+    assert (one.attempts, one.first_seen, one.step) == (1, None, None)
+    assert one.reason == "given up by the broker: no reason given"
+
+
+def test_a_first_failure_without_a_zone_is_in_utc() -> None:
+    one = letter(headers={"first-seen": "2026-01-01T00:00:00"})
+    assert one.first_seen == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_what_is_replayed_has_no_stamps() -> None:
+    stamped = letter(headers={**letter().headers, "x-death": [{}], "x-delivery-count": 3})
+    assert {name.partition(":")[0] for name in stamped.fresh().headers} == {"cloudEvents"}
+    assert stamped.fresh().body == stamped.body
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a": "b"}', "täxt".encode(), b"\xff\xfe", b"a\0b", b"", b'{"a": "\\u0000"}']
+)
+def test_a_body_is_kept_to_the_byte(body: bytes) -> None:
+    document = letter(body=body).document()
+    assert body_of(json.loads(json.dumps(document))) == body
+    assert "\0" not in document.get("body", "")
+
+
+def test_odd_headers_become_json_that_postgresql_takes() -> None:
+    odd = {
+        "nul": "a\0b",
+        "bytes": b"\xff",
+        "nan": float("nan"),
+        "deep": [{"when": datetime(2026, 1, 1, tzinfo=UTC)}],
+    }
+    told = letter(headers={**odd, "price": Decimal("1.50")}).document()["headers"]
+    assert told == {
+        "nul": "a\N{SYMBOL FOR NULL}b",
+        "bytes": "ff",
+        "nan": "nan",
+        "deep": [{"when": "2026-01-01T00:00:00+00:00"}],
+        "price": "1.50",
+    }
+
+
+def test_bytes_that_are_no_text_are_told_apart_from_text() -> None:
+    assert letter(body=b"\xff").document()["body_base64"] == base64.b64encode(b"\xff").decode()
