@@ -26,7 +26,7 @@ def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
     for event in events:
         assert began is not None
         seconds = (_time(event) - began).total_seconds()
-        cells = [_said(event) if lane == event["said_by"] else Text("│", "dim") for lane in LANES]
+        cells = [mark(event["type"]) if lane == event["said_by"] else Text("│", "dim") for lane in LANES]
         table.add_row(f"+{seconds:.3f} s", *cells, _because(event))
     return table
 
@@ -37,8 +37,8 @@ def title(order: Mapping[str, Any]) -> str:
     return f"order {order['order_id']}: {how}, {total['amount'] / 100:.2f} {total['currency']}"
 
 
-def _said(event: Event) -> Text:
-    kind = event["type"]
+def mark(kind: str) -> Text:
+    """An event's type, marked by what it means for the saga."""
     if kind == PIVOT:
         return Text(f"◆ {kind}", "bold green")
     if kind in UNDONE:
