@@ -94,7 +94,8 @@ def call(service: str) -> CallSeen:
 def test_an_order_that_went_well_is_not_stuck() -> None:
     look = seen(new_order("paid"), holds=holding("sold"), payments={ID: payment("captured")})
     assert kinds(look) == []
-    assert waits_for(look, look.orders[ID]) == []
+    assert waits_for(look, look.orders[ID]) == ["the timeline to hear order.paid"]
+    assert waits_for(replace(look, told={ID: frozenset({"order.paid"})}), look.orders[ID]) == []
 
 
 def test_what_has_only_just_begun_is_not_stuck() -> None:

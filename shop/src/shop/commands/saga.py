@@ -146,8 +146,8 @@ async def _page(stack: Stack, state: State, limit: int) -> list[dict[str, Any]]:
 
 async def _look(stack: Stack, order: UUID, patience: float) -> Look:
     async with books(stack) as found:
-        view, events = await saga(found, order)
         seen = await see(stack, found, limit=100, only=order)
+        view, events = await saga(found, order)  # never older than what was found to stand
     findings = about(stuck(seen, timedelta(seconds=patience)), order)
     return Look(view, events, findings, waits_for(seen, seen.orders[order]), seen)
 

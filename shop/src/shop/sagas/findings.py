@@ -38,12 +38,15 @@ def about(findings: list[Finding], order_id: UUID) -> list[Finding]:
 
 def waits_for(seen: Seen, order: Order) -> list[str]:
     """What the order's saga has not come to yet, however recently it began."""
-    if order.status == "paid":
-        hold = seen.holds.get(order.order_id)
-        return [] if hold and hold.state == "sold" else ["product to hear order.paid and sell the stock"]
-    if order.status == "cancelled":
-        return [f"order to hear {type_}" for type_ in seen.owes(order)]
-    return [*_stock_awaited(seen, order), *_money_awaited(seen.payments.get(order.order_id))]
+    if order.status == "pending":
+        return [*_stock_awaited(seen, order), *_money_awaited(seen.payments.get(order.order_id))]
+    awaited = [f"order to hear {type_}" for type_ in seen.owes(order)]
+    hold = seen.holds.get(order.order_id)
+    if order.status == "paid" and (hold is None or hold.state != "sold"):
+        awaited.append("product to hear order.paid and sell the stock")
+    if f"order.{order.status}" not in seen.told.get(order.order_id, ()):
+        awaited.append(f"the timeline to hear order.{order.status}")
+    return awaited
 
 
 def _past_deadline(seen: Seen, before: datetime) -> Iterator[Finding]:
