@@ -88,6 +88,18 @@ async def test_only_the_chosen_letter_goes_the_others_keep_their_order(
     assert [x.body for x in (await desk.look()).letters] == [b"0", b"1", b"2", b"3", b"5", b"6", b"8", b"9"]
 
 
+async def test_many_letters_are_replayed_in_their_order_and_each_is_heeded(
+    desk: Desk, bury: Bury, channel: AbstractChannel, audit: Audit
+) -> None:
+    await bury(*(letter(body=b"%d" % n) for n in range(120)))
+    heeded: list[None] = []
+    async with desk.alone() as (seen, _):
+        assert await desk.act([*map(Deed.replay, seen.letters)], "tested", lambda: heeded.append(None)) == []
+    assert [m.body for m in await taken(channel, "payment")] == [b"%d" % n for n in range(120)]
+    assert len(heeded) == 120
+    assert {e.state for e in await audit.entries(limit=1000)} == {"done"}
+
+
 async def test_all_copies_of_a_letter_are_replayed_as_one(
     desk: Desk, bury: Bury, channel: AbstractChannel
 ) -> None:
