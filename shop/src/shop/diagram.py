@@ -52,7 +52,7 @@ def _because(event: Event) -> str:
     if cause := event["causation_id"]:
         notes = [cause.partition("/")[0]]
     else:
-        notes = [] if "reason" in event["data"] else ["the shopper"]
+        notes = ["the shopper"] if event["type"] == "order.created" else []
     return "; ".join(
         [*notes, *(str(event["data"][name]) for name in ("reason", "code") if name in event["data"])]
     )
