@@ -10,6 +10,8 @@ BIN := .local/venv/bin
 JOBS ?= 2
 MINUTES ?= 10
 SEED ?= 1
+BROKERS ?= 1
+REPLICAS ?= 1
 # With ARGS, one of the two runs may have nothing to do: pytest's exit code 5.
 NOTHING_CHOSEN = { code=$$?; [ $$code = 5 ] && [ -n "$(ARGS)" ] || exit $$code; }
 
@@ -53,8 +55,8 @@ check: setup ## style, types, architecture, the lock and the generated documents
 bench: setup ## checkouts per second, and what one costs
 	@$(BIN)/shop bench
 
-chaos: setup ## break what can break under load, and check every promise (MINUTES=10 SEED=1)
-	@$(BIN)/shop chaos --minutes $(MINUTES) --seed $(SEED)
+chaos: setup ## break what can break under load, and check every promise (MINUTES=10 SEED=1 BROKERS=3 REPLICAS=2)
+	@$(BIN)/shop chaos --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS) --replicas $(REPLICAS)
 
 clean: down ## stop the shop and forget everything under .local
 	@rm -rf .local

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import importlib
+import socket
 import sys
 from types import FrameType
 from typing import Any
@@ -13,8 +14,10 @@ import uvloop
 from fastapi import FastAPI
 
 from chassis.service import Service
-from chassis.settings import load
+from chassis.settings import ServiceSettings, load
 from chassis.telemetry import configure_logging
+
+_BACKLOG = 2048  # as uvicorn has it
 
 
 class Server(uvicorn.Server):
@@ -32,6 +35,14 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def open_sockets(settings: ServiceSettings) -> list[socket.socket] | None:
+    """The port that copies share, among which the kernel deals connections out, and the one of our own."""
+    if settings.own_port is None:
+        return None
+    shared = socket.create_server((settings.host, settings.port), reuse_port=True, backlog=_BACKLOG)
+    return [shared, socket.create_server((settings.host, settings.own_port), backlog=_BACKLOG)]
 
 
 def main() -> None:
@@ -60,5 +71,5 @@ def main() -> None:
     server = Server(config)
     _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve())
+        runner.run(server.serve(sockets=open_sockets(settings)))
     sys.exit(0 if server.started and not app.state.worker.failed else 1)

@@ -14,13 +14,15 @@ S = TypeVar("S", bound="ServiceSettings")
 class ServiceSettings(BaseSettings):
     """What every service is told, each by an environment variable of the same name in upper case.
 
-    `amqp_url` may be several, comma-separated: the nodes of one broker.
+    `amqp_url` may be several, comma-separated: the nodes of one broker. Where there is an `own_port`, `port`
+    is shared with other copies on this machine, and each can be probed at its own.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    own_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     database_url: Annotated[str, Field(pattern=r"^postgresql\+asyncpg://")]
     amqp_url: Annotated[str, Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$")]
     jwks_url: Annotated[str, Field(pattern=r"^https?://")]

@@ -37,7 +37,7 @@ async def _stop(stack: Stack, name: str) -> None:
 
 
 async def _start(stack: Stack, name: str) -> None:
-    [program] = choose([name], programs())
+    [program] = choose([name], programs(stack))
     await asyncio.to_thread(Supervisor(stack).start, name)
     try:
         async with asyncio.timeout(_START_SECONDS):

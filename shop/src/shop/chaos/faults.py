@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -10,10 +11,10 @@ import httpx
 
 from scenarios.broker import OperatorsBroker
 from shop.chaos.gate import Gate
-from shop.chaos.plan import Fault
+from shop.chaos.plan import LEADER, Fault
 from shop.chaos.recovery import Injected
 from shop.errors import ShopError
-from shop.stack import OPERATOR, Stack
+from shop.stack import OPERATOR, Stack, rabbitmq
 from shop.stack.supervisor import Supervisor
 
 CONTROL_SECONDS = 5
@@ -69,7 +70,22 @@ class Faults:
         }
 
     async def _kill(self, fault: Fault) -> None:
-        await self._signal(fault.target, "KILL")
+        victim = await self._leader() if fault.target == LEADER else fault.target
+        await self._signal(victim, "KILL")
+
+    async def _leader(self) -> str:
+        """The node that leads most queues, asked of whichever node answers."""
+        names = {rabbitmq.node_name(self._stack, node): node for node in self._stack.nodes}
+        for node in self._stack.nodes:
+            try:
+                async with rabbitmq.management(self._stack, node) as broker:
+                    queues = await broker.get("queues")
+            except _TROUBLE:
+                continue
+            led = Counter(queue["leader"] for queue in queues if queue.get("leader"))
+            if led:
+                return names[max(led, key=lambda name: led[name])]
+        raise ShopError("no node of the broker says who leads")
 
     async def _freeze(self, fault: Fault) -> None:
         await self._signal(fault.target, "STOP")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from shop.chaos.gate import Gate, to_port, to_socket
 from shop.stack import SERVICES, Stack
@@ -43,23 +42,13 @@ def settings(stack: Stack, network: Network) -> dict[str, dict[str, str]]:
     """What sends every service through its gates."""
     through = {
         service: {
-            "AMQP_URL": ",".join(
-                _moved(url, port)
-                for url, port in zip(
-                    stack.amqp_url(service).split(","), network.amqp_ports[service], strict=True
-                )
-            ),
+            "AMQP_URL": ",".join(stack.amqp_url(service, port=port) for port in network.amqp_ports[service]),
             "DATABASE_URL": stack.database_url(service, sockets=_folder(stack, service)),
         }
         for service in SERVICES
     }
     through["payment"]["STRIPE_API_BASE"] = f"http://{HOST}:{network.provider_port}"
     return through
-
-
-def _moved(url: str, port: int) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"{parts.username}:{parts.password}@{HOST}:{port}").geturl()
 
 
 def _folder(stack: Stack, service: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shop.errors import ShopError
 from shop.stack import SERVICES
+from shop.stack.stack import numbered
 
 FIRST_AT = 3.0
 GAP = (1.5, 4.0)  # seconds from one fault to the next
@@ -13,6 +14,7 @@ REST_SECONDS = 10.0  # nothing else is done so soon to what was killed: a fault 
 LONG_SECONDS = 15.0
 COMPLETE_SECONDS = 120.0
 DRAWS = 10
+LEADER = "leader"  # whichever node of the broker leads most queues at that moment
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Kind:
 
 def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
     """Every kind of fault there is. The word before the dash is what `--faults` chooses by."""
-    nodes = tuple(f"rabbitmq-{n}" if n > 1 else "rabbitmq" for n in range(1, brokers + 1))
-    copies = tuple(f"{name}-{n}" if n > 1 else name for name in SERVICES for n in range(1, replicas + 1))
+    nodes = tuple(numbered("rabbitmq", brokers))
+    copies = tuple(copy for name in SERVICES for copy in numbered(name, replicas))
     known = {
         "kill-service": Kind(copies, cards=3),
         "kill-broker": Kind(nodes),
@@ -72,7 +74,7 @@ def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
         "mail-taken-and-not-said": Kind(("mailbox",), (2, 6), is_gentle=True),
     }
     if brokers > 1:
-        known["kill-leader"] = Kind(("leader",))
+        known["kill-leader"] = Kind((LEADER,))
     return known
 
 

@@ -54,7 +54,7 @@ async def storm(stack: Stack, terms: Terms, tell: Tell, watch: Callable[[Now], N
         await _start(through, tell)
         return await _Storm(through, terms, Faults(through, gates.all), tell, watch).run()
     finally:
-        await asyncio.to_thread(down, through, programs(), lambda _: None)
+        await asyncio.to_thread(down, through, programs(through), lambda _: None)
         await gates.close()
 
 
@@ -63,7 +63,7 @@ async def _start(stack: Stack, tell: Tell) -> None:
         if state == "ready":
             tell(f"{name} is ready ({seconds:.1f} s)")
 
-    known = programs()
+    known = programs(stack)
     await asyncio.to_thread(up, stack, known, known, note, START_SECONDS)
 
 
@@ -140,8 +140,8 @@ class _Storm:
             seed=self._terms.seed,
             seconds=round(lasted, 1),
             settled_after=settled,
-            brokers=1,
-            replicas=1,
+            brokers=self._stack.brokers,
+            replicas=self._stack.replicas,
             machine=machine,
             weather=Weather(
                 checkouts=len(checkouts),

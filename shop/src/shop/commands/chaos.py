@@ -18,6 +18,7 @@ from shop.stack.down import down, purge
 from shop.stack.gateway import RATE_FACTOR
 from shop.stack.layout import project_root
 from shop.stack.programs import programs
+from shop.stack.stack import more_ports
 
 FOLDER = "chaos"
 
@@ -26,6 +27,8 @@ def chaos(
     minutes: Annotated[float, typer.Option(min=0.2, help="How long faults are injected.")] = 2,
     seed: Annotated[int, typer.Option(help="The plan of faults is drawn from it.")] = 1,
     faults: Annotated[str, typer.Option(help="Only these, with commas: kill, cut, stall-broker.")] = "",
+    brokers: Annotated[int, typer.Option(min=1, max=7, help="Nodes of RabbitMQ, one cluster.")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, max=8, help="Copies of every service.")] = 1,
     shoppers: Annotated[int, typer.Option(min=1, max=100, help="How many shop at once.")] = 16,
     output: Annotated[Path | None, typer.Option(help="The report as JSON [.local/chaos.json].")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs, also when all is well.")] = False,
@@ -38,8 +41,9 @@ def chaos(
     Exits with 1 when anything was lost, doubled or stuck; the stack then stays, stopped, with its logs.
     """
     root = project_root()
-    plan = draw(seed, minutes * 60, chosen([word for word in faults.split(",") if word], kinds()))
-    stack = _stack(root)
+    words = [word for word in faults.split(",") if word]
+    plan = draw(seed, minutes * 60, chosen(words, kinds(brokers, replicas)))
+    stack = _stack(root, brokers, replicas)
     terms = Terms(seed, minutes * 60, shoppers, plan)
     report = _watched(stack, terms, quiet=as_json)
     document_ = json.dumps(document(report), indent=2)
@@ -56,18 +60,20 @@ def chaos(
         purge(stack)
 
 
-def _stack(root: Path) -> Stack:
+def _stack(root: Path, brokers: int, replicas: int) -> Stack:
     """A fresh one, in a folder of its own."""
     folder = root / ".local" / FOLDER
     if folder.exists():
         left = Stack.load(folder)
-        down(left, programs(), lambda _: None)
+        down(left, programs(left), lambda _: None)
         purge(left)
     return Stack.create(
         folder,
-        ports.free_base(),
+        ports.free_base(more_ports(brokers, replicas)),
         topology=root / "deploy/rabbitmq/definitions.json",
         settings={"gateway": {RATE_FACTOR: "1000"}},  # all shoppers share one address
+        brokers=brokers,
+        replicas=replicas,
     )
 
 

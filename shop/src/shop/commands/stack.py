@@ -18,7 +18,7 @@ from shop.stack.layout import default_folder, project_root
 from shop.stack.logs import follow as follow_logs
 from shop.stack.logs import tail
 from shop.stack.programs import choose, programs
-from shop.stack.stack import Stack
+from shop.stack.stack import Stack, more_ports
 from shop.stack.status import Status
 from shop.stack.status import status as statuses
 from shop.stack.supervisor import Supervisor
@@ -32,18 +32,22 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 @app.command()
 def up(
     only: Annotated[str, typer.Option(help="Some programs, with commas between.")] = "",
-    port_base: Annotated[int | None, typer.Option(help=f"First of sixteen ports; {ports.BASE}.")] = None,
+    port_base: Annotated[int | None, typer.Option(help=f"First of the ports; {ports.BASE}.")] = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Find ports that nobody uses.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Environment of a program: order.ORDER_DEADLINE=60.")
     ] = None,
+    brokers: Annotated[
+        int | None, typer.Option(min=1, max=7, help="Nodes of RabbitMQ, one cluster; 1.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option(min=1, max=8, help="Copies of every service; 1.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that each program may take.")] = 90,
     as_json: Json = False,
 ) -> None:
     """Start what is down and return when everything is ready."""
-    known = programs()
+    stack = _stack_for(port_base, free_ports, settings, brokers, replicas)
+    known = programs(stack)
     chosen = choose([name for name in only.split(",") if name], known)
-    stack = _stack_for(port_base, free_ports, settings)
     with Progress(chosen, quiet=as_json) as progress:
         started = start(stack, chosen, known, progress.note, timeout)
     if as_json:
@@ -65,7 +69,7 @@ def down(
     except ShopError:
         stopped = []
     else:
-        stopped = stop(stack, programs(), lambda name: None if as_json else print(f"stopping {name}"))
+        stopped = stop(stack, programs(stack), lambda name: None if as_json else print(f"stopping {name}"))
         if purge:
             forget(stack)
     if as_json:
@@ -77,7 +81,8 @@ def down(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Every program: state, pid, uptime, readiness, memory. Exits with 3 unless all are ready."""
-    found = statuses(Stack.load(), programs())
+    stack = Stack.load()
+    found = statuses(stack, programs(stack))
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     else:
@@ -93,7 +98,7 @@ def logs(
 ) -> None:
     """What the programs have said."""
     stack = Stack.load()
-    names = [program.name for program in choose([service] if service else [], programs())]
+    names = [program.name for program in choose([service] if service else [], programs(stack))]
     files = {name: stack.layout.log(name) for name in names}
     width = max(map(len, names)) if not service else 0
     for name, file in files.items():
@@ -104,7 +109,13 @@ def logs(
             _print_line(name, line, width)
 
 
-def _stack_for(port_base: int | None, free_ports: bool, settings: list[str] | None) -> Stack:
+def _stack_for(
+    port_base: int | None,
+    free_ports: bool,
+    settings: list[str] | None,
+    brokers: int | None,
+    replicas: int | None,
+) -> Stack:
     """The stack as it was, with what the options change; what runs keeps its ports."""
     folder = default_folder()
     try:
@@ -114,10 +125,16 @@ def _stack_for(port_base: int | None, free_ports: bool, settings: list[str] | No
     alive = before is not None and Supervisor(before).is_alive()
     if before is not None and alive and port_base not in (None, before.port_base):
         raise ShopError(f"the stack runs on ports from {before.port_base}: `shop down` first")
+    brokers = brokers or (before.brokers if before else 1)
+    replicas = replicas or (before.replicas if before else 1)
+    if before is not None and brokers != before.brokers:
+        raise ShopError(f"the stack has a broker of {before.brokers}: `shop down --purge` starts afresh")
     if before is not None and (alive or not (free_ports or port_base)):
         base = before.port_base
+    elif free_ports:
+        base = ports.free_base(more_ports(brokers, replicas))
     else:
-        base = ports.free_base() if free_ports else port_base or ports.BASE
+        base = port_base or ports.BASE
     topology = project_root() / "deploy" / "rabbitmq" / "definitions.json"
     return Stack.create(
         folder,
@@ -125,6 +142,8 @@ def _stack_for(port_base: int | None, free_ports: bool, settings: list[str] | No
         durable=before.durable if before else True,
         topology=topology if topology.exists() else None,
         settings=_parsed(settings) if settings is not None or before is None else before.settings,
+        brokers=brokers,
+        replicas=replicas,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from shop.stack.secrets import SIGNING_KEYS
-from shop.stack.stack import HOST, SERVICES, Stack
+from shop.stack.stack import HOST, SERVICES, Stack, own_port
 
 ISSUER = "saga-shop"
 AUDIENCE = "saga-shop"
@@ -16,12 +16,16 @@ WEBHOOK_EVENTS = "payment_intent.payment_failed,payment_intent.canceled,charge.r
 
 
 def of(stack: Stack, program: str) -> dict[str, str]:
-    environment = {"PORT": str(stack.ports[program])} if program in stack.ports else {}
-    if program in SERVICES:
-        environment |= _service(stack, program)
-    if program in _OWN:
-        environment |= _OWN[program](stack)
-    return {**environment, **stack.settings.get(program, {})}
+    """A service's copies are told the same, but for a port that each has for itself."""
+    name = next((service for service in SERVICES if program in stack.copies(service)), program)
+    environment = {"PORT": str(stack.ports[name])} if name in stack.ports else {}
+    if name in SERVICES:
+        environment |= _service(stack, name)
+    if name in _OWN:
+        environment |= _OWN[name](stack)
+    if own_port(program) in stack.ports:
+        environment["OWN_PORT"] = str(stack.ports[own_port(program)])
+    return {**environment, **stack.settings.get(name, {})}
 
 
 def migration(stack: Stack) -> dict[str, str]:
@@ -32,7 +36,7 @@ def migration(stack: Stack) -> dict[str, str]:
 def _service(stack: Stack, service: str) -> dict[str, str]:
     return {
         "DATABASE_URL": stack.database_url(service),
-        "AMQP_URL": stack.amqp_url(service),
+        "AMQP_URL": stack.amqp_urls(service),
         "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
         "TOKEN_ISSUER": ISSUER,
         "TOKEN_AUDIENCE": AUDIENCE,

@@ -52,7 +52,11 @@ class Layout:
 
     @property
     def rabbitmq(self) -> Path:
-        return self.folder / "rabbitmq"
+        return self.node("rabbitmq")
+
+    def node(self, name: str) -> Path:
+        """The home of one of RabbitMQ's nodes."""
+        return self.folder / name
 
     @property
     def kong(self) -> Path:

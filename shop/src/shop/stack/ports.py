@@ -1,12 +1,14 @@
-"""Ports of one stack: a block of sixteen, by default from 18000, and who holds one that is taken."""
+"""Ports of one stack: a block, by default from 18000, and who holds one that is taken."""
 
 import errno
 import random
 import socket
+from collections.abc import Sequence
 
 import psutil
 
 BASE = 18000
+SIZE = 16
 OFFSETS = {
     "gateway": 0,
     "auth": 1,
@@ -24,11 +26,13 @@ OFFSETS = {
     "management": 13,
 }
 # Below the ephemeral range (32768 up), where an outgoing connection could sit on the port by chance.
-_FREE_BASES = range(20000, 32000, 16)
+_FREE_BASES = range(20000, 32000, SIZE)
 
 
-def block(base: int) -> dict[str, int]:
-    return {name: base + offset for name, offset in OFFSETS.items()}
+def block(base: int, more: Sequence[str] = ()) -> dict[str, int]:
+    """The usual sixteen and, after them, one for each of `more`."""
+    usual = {name: base + offset for name, offset in OFFSETS.items()}
+    return usual | {name: base + SIZE + number for number, name in enumerate(more)}
 
 
 def is_free(port: int) -> bool:
@@ -43,12 +47,12 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_base() -> int:
+def free_base(more: Sequence[str] = ()) -> int:
     """A base whose whole block is free now; random, so that two who ask at once rarely meet."""
     for base in random.sample(_FREE_BASES, len(_FREE_BASES)):
-        if all(is_free(port) for port in block(base).values()):
+        if all(is_free(port) for port in block(base, more).values()):
             return base
-    raise RuntimeError("no free block of sixteen ports between 20000 and 32000")
+    raise RuntimeError("no free block of ports between 20000 and 32000")
 
 
 def holder(port: int) -> str:

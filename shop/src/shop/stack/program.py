@@ -12,7 +12,7 @@ async def _at_once(_: Stack) -> bool:
     return True
 
 
-async def _nothing_more(_: Stack, __: frozenset[str]) -> None: ...
+async def nothing_more(_: Stack, __: frozenset[str]) -> None: ...
 
 
 def _no_environment(_: Stack) -> Mapping[str, str]:
@@ -36,4 +36,4 @@ class Program:
     stop_seconds: int = 20
     prepare: Callable[[Stack], None] = _nothing_before
     is_ready: Probe = _at_once
-    settle: Callable[[Stack, frozenset[str]], Awaitable[None]] = _nothing_more
+    settle: Callable[[Stack, frozenset[str]], Awaitable[None]] = nothing_more

@@ -1,18 +1,21 @@
 """The whole shop as a list of programs."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from shop.errors import ShopError
 from shop.stack import environment, gateway, migrations, postgres, rabbitmq
 from shop.stack.probe import http_answers
-from shop.stack.program import Program
-from shop.stack.stack import SERVICES, Stack
+from shop.stack.program import Program, nothing_more
+from shop.stack.stack import SERVICES, Stack, numbered, own_port
 
 
-def programs() -> list[Program]:
-    """Everything there is to start here."""
+def programs(stack: Stack | None = None) -> list[Program]:
+    """Everything there is to start in a stack; in one with one node and one copy if none is given."""
+    nodes = stack.nodes if stack else [rabbitmq.FIRST]
+    replicas = stack.replicas if stack else 1
     return [
         Program(
             "postgres",
@@ -24,20 +27,14 @@ def programs() -> list[Program]:
             is_ready=postgres.is_ready,
             settle=migrations.settle,
         ),
-        Program(
-            "rabbitmq",
-            lambda _: [str(rabbitmq.server_script())],
-            rabbitmq.environment,
-            ports=("amqp", "distribution", "management"),
-            wave=0,
-            stop_seconds=45,
-            prepare=rabbitmq.prepare,
-            is_ready=rabbitmq.is_ready,
-            settle=rabbitmq.settle,
-        ),
+        *_broker(nodes, is_formed=stack is not None and rabbitmq.is_formed(stack)),
         _module_program("sandbox", "standins.sandbox", wave=1),
         _module_program("mailbox", "standins.mailbox", "smtp", wave=1),
-        *(_service(name) for name in SERVICES),
+        *(
+            _service(name, copy, nodes, port=own_port(copy) if replicas > 1 else name)
+            for name in SERVICES
+            for copy in numbered(name, replicas)
+        ),
         _module_program("storefront", "storefront", wave=2),
         Program(
             "gateway",
@@ -66,14 +63,33 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _service(name: str) -> Program:
+def _broker(nodes: Sequence[str], *, is_formed: bool) -> Iterator[Program]:
+    """Nodes join one after the other. A cluster that was up before starts at once: a node may have to wait
+    for those that were stopped after it. The first is stopped last, and has nobody to wait for."""
+    for before, node in zip([None, *nodes], nodes, strict=False):
+        yield Program(
+            node,
+            lambda _: [str(rabbitmq.server_script())],
+            partial(rabbitmq.environment, node=node),
+            ports=tuple(rabbitmq.port_name(kind, node) for kind in ("amqp", "distribution", "management")),
+            wave=0 if node == nodes[0] else 1,
+            after=(before,) if before and not is_formed else (),
+            stop_seconds=45,
+            prepare=partial(rabbitmq.prepare, node=node),
+            is_ready=partial(rabbitmq.is_ready, node=node),
+            settle=rabbitmq.settle if node == nodes[-1] else nothing_more,
+        )
+
+
+def _service(name: str, copy: str, nodes: Sequence[str], port: str) -> Program:
+    """`port` is where it alone answers: copies share the service's own."""
     return Program(
-        name,
+        copy,
         lambda _: [script("serve"), f"{name}.main"],
-        lambda stack: environment.of(stack, name),
-        ports=(name,),
-        after=("postgres", "rabbitmq"),
-        is_ready=http_answers(name, "/readyz"),
+        lambda stack: environment.of(stack, copy),
+        ports=(port,),
+        after=("postgres", *nodes),
+        is_ready=http_answers(port, "/readyz"),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from shop.errors import ShopError
-from shop.stack import topology
+from shop.stack import cluster, topology
 from shop.stack.management import Management
 from shop.stack.probe import status_of
 from shop.stack.stack import HOST, OPERATOR, Stack
@@ -25,6 +25,7 @@ _SCRIPTS = (
 )
 # Two schedulers that sleep when there is nothing to do, and no port for the network.
 _ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+FIRST = "rabbitmq"
 _MISSING = "RabbitMQ is not installed: install it with `sudo apt-get install -y rabbitmq-server`"
 
 
@@ -41,19 +42,29 @@ def _found() -> Iterator[Path]:
         yield from sorted(Path("/").glob(f"{pattern.lstrip('/')}/rabbitmq-server"), reverse=True)
 
 
-def node_name(stack: Stack) -> str:
+def node_name(stack: Stack, node: str = FIRST) -> str:
     """Unique on this machine, so that several stacks share one epmd."""
-    return f"saga-{hashlib.sha256(str(stack.folder).encode()).hexdigest()[:10]}@localhost"
+    stack_hash = hashlib.sha256(str(stack.folder).encode()).hexdigest()[:10]
+    return f"saga-{stack_hash}{_number(node)}@localhost"
 
 
-def environment(stack: Stack) -> dict[str, str]:
-    home = stack.layout.rabbitmq
+def port_name(kind: str, node: str) -> str:
+    """The name of a node's port of a kind: `amqp`, `distribution`, `management`."""
+    return f"{kind}{_number(node)}"
+
+
+def _number(node: str) -> str:
+    return node.removeprefix(FIRST)
+
+
+def environment(stack: Stack, node: str = FIRST) -> dict[str, str]:
+    home = stack.layout.node(node)
     absent = str(home / "none")  # every file of /etc/rabbitmq that could change this node is pointed away
     return {
         "HOME": str(home),
-        "RABBITMQ_NODENAME": node_name(stack),
-        "RABBITMQ_NODE_PORT": str(stack.ports["amqp"]),
-        "RABBITMQ_DIST_PORT": str(stack.ports["distribution"]),
+        "RABBITMQ_NODENAME": node_name(stack, node),
+        "RABBITMQ_NODE_PORT": str(stack.ports[port_name("amqp", node)]),
+        "RABBITMQ_DIST_PORT": str(stack.ports[port_name("distribution", node)]),
         "RABBITMQ_MNESIA_BASE": str(home / "data"),
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
@@ -68,47 +79,61 @@ def environment(stack: Stack) -> dict[str, str]:
     }
 
 
-def _configuration(stack: Stack) -> str:
+def _configuration(stack: Stack, node: str) -> str:
+    clustering = cluster.configuration(node_name(stack), is_first=node == FIRST) if stack.brokers > 1 else ""
     return f"""\
-listeners.tcp.1 = {HOST}:{stack.ports["amqp"]}
+listeners.tcp.1 = {HOST}:{stack.ports[port_name("amqp", node)]}
 management.tcp.ip = {HOST}
-management.tcp.port = {stack.ports["management"]}
+management.tcp.port = {stack.ports[port_name("management", node)]}
 definitions.import_backend = local_filesystem
-definitions.local.path = {_definitions(stack)}
+definitions.local.path = {_definitions(stack, node)}
 definitions.skip_if_unchanged = true
 raft.wal_max_size_bytes = 67108864
 collect_statistics_interval = 10000
 log.console = true
 log.console.level = info
 log.file = false
-"""
+{clustering}"""
 
 
-def prepare(stack: Stack) -> None:
-    home = stack.layout.rabbitmq
+def prepare(stack: Stack, node: str = FIRST) -> None:
+    home = stack.layout.node(node)
     for folder in (home / "data", home / "log"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(home / ".erlang.cookie", stack.secret("erlang-cookie"), mode=0o400)
     _write(home / "enabled_plugins", "[rabbitmq_management].\n")
-    _write(home / "rabbitmq.conf", _configuration(stack))
-    _write(_definitions(stack), _rendered(stack))
+    _write(home / "rabbitmq.conf", _configuration(stack, node))
+    at_boot = _rendered(stack)
+    _write(_definitions(stack, node), cluster.users_only(at_boot) if stack.brokers > 1 else at_boot)
 
 
-def management(stack: Stack) -> Management:
-    return Management(stack.management_url, OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+def management(stack: Stack, node: str = FIRST) -> Management:
+    url = stack.http(port_name("management", node))
+    return Management(url, OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
 
 
-async def is_ready(stack: Stack) -> bool:
+async def is_ready(stack: Stack, node: str = FIRST) -> bool:
     """Whether clients can connect: the API answers some time before the AMQP listener does."""
-    path = f"/api/health/checks/port-listener/{stack.ports['amqp']}"
+    path = f"/api/health/checks/port-listener/{stack.ports[port_name('amqp', node)]}"
     user = (OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
-    return await status_of(stack.ports["management"], path, user) == HTTPStatus.OK
+    return await status_of(stack.ports[port_name("management", node)], path, user) == HTTPStatus.OK
+
+
+def is_formed(stack: Stack) -> bool:
+    """Whether this broker has been up before, with all its nodes."""
+    return _imported(stack).exists()
 
 
 async def settle(stack: Stack, _: frozenset[str]) -> None:
-    """A fresh node has just imported the file; an older one is brought to it when the file has changed."""
-    imported = stack.layout.rabbitmq / "imported.json"
+    """A fresh node has just imported the file; an older one is brought to it when the file has changed. A
+    fresh cluster is given it now that all nodes are there, for queues to have a member on each."""
+    imported = _imported(stack)
     new = _rendered(stack)
+    if stack.brokers > 1 and not imported.exists():
+        async with management(stack) as broker:
+            await cluster.until_joined(broker, stack.brokers)
+            await broker.post("definitions", body=json.loads(new))
+            await cluster.check_members(broker, stack.brokers)
     if imported.exists() and imported.read_text() != new:
         try:
             async with management(stack) as broker:
@@ -117,12 +142,17 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
             raise ShopError(
                 f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
             ) from error
-    for file in (_definitions(stack), imported):
-        _write(file, new)
+    if stack.brokers == 1:
+        _write(_definitions(stack, FIRST), new)
+    _write(imported, new)
 
 
-def _definitions(stack: Stack) -> Path:
-    return stack.layout.rabbitmq / "definitions.json"
+def _definitions(stack: Stack, node: str) -> Path:
+    return stack.layout.node(node) / "definitions.json"
+
+
+def _imported(stack: Stack) -> Path:
+    return stack.layout.rabbitmq / "imported.json"
 
 
 def _rendered(stack: Stack) -> str:

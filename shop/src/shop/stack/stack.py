@@ -20,6 +20,24 @@ HOST = "127.0.0.1"
 Settings = Mapping[str, Mapping[str, str]]
 
 
+def numbered(name: str, count: int) -> list[str]:
+    """`order`, `order-2`, `order-3`."""
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
+
+
+def own_port(copy: str) -> str:
+    """The name of the port that one copy of a service does not share with the others."""
+    return f"{copy}'s own"
+
+
+def more_ports(brokers: int, replicas: int) -> list[str]:
+    """Names of the ports that a cluster and copies need on top of the usual."""
+    kinds = ("amqp", "distribution", "management")
+    nodes = [name for kind in kinds for name in numbered(kind, brokers)[1:]]
+    copies = [own_port(copy) for service in SERVICES for copy in numbered(service, replicas)]
+    return nodes + (copies if replicas > 1 else [])
+
+
 @dataclass(frozen=True)
 class Stack:
     """Readable by anyone who may read its folder: `Stack.load().amqp_url("operator")`."""
@@ -30,6 +48,8 @@ class Stack:
     durable: bool = True  # False: PostgreSQL does not fsync, for stacks that are thrown away
     topology: Path | None = None  # RabbitMQ's definitions; None: a bare broker
     settings: Settings = field(default_factory=dict)  # environment on top of the usual, by program
+    brokers: int = 1  # nodes of RabbitMQ, one cluster
+    replicas: int = 1  # copies of every service
 
     @classmethod
     def load(cls, folder: Path | None = None) -> "Stack":
@@ -41,7 +61,14 @@ class Stack:
             raise ShopError(f"there is no stack in {folder}: start one with `shop up`") from None
         topology = Path(state["topology"]) if state["topology"] else None
         return cls(
-            folder, state["port_base"], Path(state["sockets"]), state["durable"], topology, state["settings"]
+            folder,
+            state["port_base"],
+            Path(state["sockets"]),
+            state["durable"],
+            topology,
+            state["settings"],
+            state.get("brokers", 1),
+            state.get("replicas", 1),
         )
 
     @classmethod
@@ -53,6 +80,8 @@ class Stack:
         durable: bool = True,
         topology: Path | None = None,
         settings: Settings | None = None,
+        brokers: int = 1,
+        replicas: int = 1,
     ) -> "Stack":
         """A new stack, or other ports and settings for the one that is there, remembered for `load`."""
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -62,7 +91,7 @@ class Stack:
             sockets = socket_folder(folder)
         if not sockets.exists() and sockets.parent != folder:
             sockets = socket_folder(folder)  # /tmp was cleared, by `down` or a reboot
-        stack = cls(folder, port_base, sockets, durable, topology, settings or {})
+        stack = cls(folder, port_base, sockets, durable, topology, settings or {}, brokers, replicas)
         stack.save()
         return stack
 
@@ -88,7 +117,16 @@ class Stack:
 
     @cached_property
     def ports(self) -> dict[str, int]:
-        return ports.block(self.port_base)
+        return ports.block(self.port_base, more_ports(self.brokers, self.replicas))
+
+    @property
+    def nodes(self) -> list[str]:
+        """The programs that are RabbitMQ's nodes."""
+        return numbered("rabbitmq", self.brokers)
+
+    def copies(self, service: str) -> list[str]:
+        """The programs that run a service."""
+        return numbered(service, self.replicas)
 
     def secret(self, name: str) -> str:
         return self.secrets.read(name)
@@ -122,15 +160,16 @@ class Stack:
     @property
     def amqp_ports(self) -> list[int]:
         """One for each node of the broker."""
-        return [self.ports["amqp"]]
+        return [self.ports[name] for name in numbered("amqp", self.brokers)]
 
-    def copies(self, service: str) -> list[str]:
-        """The programs that run a service."""
-        return [service]
-
-    def amqp_url(self, user: str, vhost: str = "/") -> str:
+    def amqp_url(self, user: str, vhost: str = "/", *, port: int | None = None) -> str:
+        """At the first node, or at the one that listens on `port`."""
         password = self.secret(f"rabbitmq-{user}")
-        return f"amqp://{user}:{password}@{HOST}:{self.ports['amqp']}/{quote(vhost, safe='')}"
+        return f"amqp://{user}:{password}@{HOST}:{port or self.ports['amqp']}/{quote(vhost, safe='')}"
+
+    def amqp_urls(self, user: str) -> str:
+        """At every node, with commas between, as services take it."""
+        return ",".join(self.amqp_url(user, port=port) for port in self.amqp_ports)
 
     def database_url(self, service: str, database: str | None = None, *, sockets: Path | None = None) -> str:
         """For SQLAlchemy; as the service's own role, into its own database unless another is named."""
