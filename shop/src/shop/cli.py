@@ -1,5 +1,6 @@
 """`shop`: what the operator does with the shop. Each file in `commands` brings its own."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,7 @@ def choose_stack(
 
 def main() -> None:
     """Exits with the command's own code; a ShopError is told in its own words, not with a traceback."""
+    logging.getLogger("aiormq").addHandler(logging.NullHandler())  # a broker that is away is told once, by us
     try:
         app()
     except ShopError as error:

@@ -64,7 +64,7 @@ def test_a_message_without_attributes_gets_those_of_its_event() -> None:
 
 def test_an_event_that_nobody_there_hears_is_refused() -> None:
     with pytest.raises(
-        ShopError, match=r"cart has no step for order.created: it hears guest.merged, order.paid"
+        ShopError, match=r"cart has no step for 'order.created': it hears guest.merged, order.paid"
     ):
         with_body(letter(queue="cart"), body())
 

@@ -123,8 +123,10 @@ def test_a_body_can_be_read_whatever_it_is(body: bytes, text: str) -> None:
     assert readable(body) == text
 
 
-def test_a_huge_body_is_cut_and_says_so() -> None:
-    assert readable(b"[" * 20_000).endswith("… 4000 bytes more: --json has them all")
+def test_a_huge_body_is_cut_and_says_so_but_an_edit_is_shown_wherever_it_is() -> None:
+    before, after = (letter(body=b"x" * 20_000 + b"\n" + end) for end in (b"before", b"after"))
+    assert "… 4007 signs more: --json has them all" in printed(shown(before, []))
+    assert "+after" in printed(difference(before, after))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def model_of(letter: Letter, named: str | None = None) -> type[Event]:
         raise ShopError(f"the message does not say what event it is: say --type, one of {heard}")
     step = STEPS[letter.queue].find(type_, envelope.version if envelope else 1)
     if step is None:
-        raise ShopError(f"{letter.queue} has no step for {type_}: it hears {heard}")
+        raise ShopError(f"{letter.queue} has no step for {type_!r}: it hears {heard}")
     return EVENTS[step.event.type, step.event.version]
 
 

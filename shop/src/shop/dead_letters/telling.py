@@ -18,7 +18,7 @@ from shop.dead_letters.letter import Letter
 
 SHORT_ID = 8
 MOST_PREVIEWED = 20
-MOST_BYTES_SHOWN = 16_000
+MOST_SHOWN = 16_000
 _HEX_LINE = 32
 _HEADER = f"  {'letter':8} {'event':18} {'failed at':20} {'tries':>5} {'age':>5}  order"
 _DONE = {"replay": "replayed", "edit": "edited and replayed", "discard": "discarded"}
@@ -62,7 +62,7 @@ def shown(letter: Letter, history: History) -> Group:
         Text("\nheaders", "bold"),
         *(Text("  " + fact, "dim") for fact in facts),
         Text(f"\nbody ({len(letter.body)} bytes)", "bold"),
-        Text(readable(letter.body)),
+        Text(_cut(readable(letter.body))),
         *([Text("\nhistory", "bold"), *map(_remembered, history)] if history else []),
     )
 
@@ -137,13 +137,14 @@ def document(letter: Letter, history: History) -> dict[str, Any]:
 
 def readable(body: bytes) -> str:
     """JSON indented, other text as it is, bytes that are no text as hex."""
-    head = body[:MOST_BYTES_SHOWN]
-    if len(body) > len(head):
-        return f"{_text_or_hex(head)}\n… {len(body) - len(head)} bytes more: --json has them all"
     try:
         return safe(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     except (ValueError, RecursionError):
-        return _text_or_hex(body)
+        pass
+    try:
+        return safe(body.decode())
+    except UnicodeDecodeError:
+        return "\n".join(body[n : n + _HEX_LINE].hex(" ") for n in range(0, len(body), _HEX_LINE))
 
 
 def safe(text: str) -> str:
@@ -151,11 +152,9 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def _text_or_hex(body: bytes) -> str:
-    try:
-        return safe(body.decode())
-    except UnicodeDecodeError:
-        return "\n".join(body[n : n + _HEX_LINE].hex(" ") for n in range(0, len(body), _HEX_LINE))
+def _cut(text: str) -> str:
+    more = len(text) - MOST_SHOWN
+    return text if more <= 0 else f"{text[:MOST_SHOWN]}\n… {more} signs more: --json has them all"
 
 
 def _line(letter: Letter) -> Text:
