@@ -56,5 +56,5 @@ def test_a_message_that_is_no_cloud_event_is_unreadable(headers: dict[str, objec
 
 def test_what_is_unreadable_is_named_and_not_quoted() -> None:
     headers = {**ENVELOPE.to_message().headers, "cloudEvents:subject": "ada@example.com"}
-    with pytest.raises(Unreadable, match="^not a CloudEvent: subject makes no sense$"):
+    with pytest.raises(Unreadable, match=r"^not a CloudEvent: subject makes no sense$"):
         Envelope.from_message(Message(b"{}", headers=headers))

@@ -1,0 +1,88 @@
+"""One side of the wire. Run by either release's code: it speaks what it is told to, or says what it could not
+hear. JSON on standard input and output, so that both sides can be different code."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from aio_pika import Message
+
+import contracts
+from chassis.consumer import Consumer
+from chassis.harness import Harness
+from chassis.outbox import envelope
+from contracts import Line, event_named
+from contracts.order import AboutOrder
+from order.domain import Order
+from product.domain import Hold
+from shop.participants import PARTICIPANTS
+
+Wire = dict[str, Any]
+_NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def speak(documents: list[Wire]) -> list[Wire]:
+    """What a producer publishes that says these: `type` and `data` of each."""
+    return [_spoken(document) for document in documents]
+
+
+def _spoken(document: Wire) -> Wire:
+    model = event_named(document["type"])
+    event = model.model_validate_json(json.dumps(document["data"]))
+    message = envelope(event, model.said_by, _NOW, "cause/1", None).to_message()
+    return {"type": document["type"], "headers": message.headers, "body": message.body.decode()}
+
+
+def hear(messages: list[Wire]) -> list[str]:
+    """What went wrong when every queue that hears of them was given these messages."""
+    return [failure for message in messages for failure in asyncio.run(_heard(message))]
+
+
+async def _heard(message: Wire) -> list[str]:
+    failures = []
+    delivered: Any = Message(message["body"].encode(), headers=message["headers"])
+    nobody: Any = None
+    for participant in PARTICIPANTS:
+        for steps in participant.steps:
+            if message["type"] not in steps.heard():
+                continue
+            consumer = Consumer(nobody, nobody, nobody, steps, service="peer", batch=1, linger=0)
+            harness = Harness(steps, intents=participant.intents)
+            try:
+                event: Any = consumer._decode(delivered).event
+                harness.put(*_before(steps.queue, event))
+                await harness.hear(event)
+            except Exception as error:
+                failures.append(f"{steps.queue} on {message['type']}: {error!r} {message['body']}")
+    return failures
+
+
+def _before(queue: str, event: AboutOrder) -> list[Any]:
+    """What the service must have committed before anybody could say this."""
+    if queue == "product" and event.type == "order.paid":
+        return [Hold(event.order_id, "reserved")]
+    if queue != "order":
+        return []
+    undone = event.type in ("stock.released", "payment.voided", "payment.refunded")
+    order = Order(
+        order_id=event.order_id,
+        shopper_id=event.order_id,
+        lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=699),),
+        total=699,
+        currency="GBP",
+        payment_method="pm_card_visa",
+        contact="sealed",
+        created_at=_NOW,
+        deadline=_NOW,
+        status="cancelled" if undone else "pending",
+        cancelled_at=_NOW if undone else None,
+        reason="shopper" if undone else None,
+    )
+    return [order]
+
+
+if __name__ == "__main__":
+    does: Any = {"speak": speak, "hear": hear}[sys.argv[1]]
+    json.dump({"by": contracts.__file__, "answer": does(json.load(sys.stdin))}, sys.stdout)

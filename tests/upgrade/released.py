@@ -1,0 +1,64 @@
+"""The code of the previous release, taken out of git, and today's migrations laid over it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_MIGRATIONS = "*/src/*/migrations/versions/*.py"
+
+
+@cache
+def commit() -> str:
+    lines = (ROOT / "deploy/release").read_text().splitlines()
+    [found] = [line for line in lines if line and not line.startswith("#")]
+    return found
+
+
+def unpacked(into: Path) -> Path:
+    """The release's tree. Fails where the clone has not its commit."""
+    archived = subprocess.run(["git", "archive", commit()], cwd=ROOT, capture_output=True, timeout=60)
+    if archived.returncode:
+        pytest.fail(
+            f"the release {commit()} is not in this clone: git fetch --unshallow\n{archived.stderr!r}"
+        )
+    with tarfile.open(fileobj=BytesIO(archived.stdout)) as tree:
+        tree.extractall(into, filter="data")
+    return into
+
+
+def lay_todays_migrations_over(tree: Path) -> list[Path]:
+    """As when the database is migrated first and the old processes go on. Returns those it had not."""
+    known = {path.relative_to(tree) for path in tree.glob(_MIGRATIONS)}
+    today = {path.relative_to(ROOT) for path in ROOT.glob(_MIGRATIONS)}
+    for path in known - today:
+        (tree / path).unlink()
+    for path in today:
+        shutil.copy(ROOT / path, tree / path)
+    return sorted(today - known)
+
+
+def python(
+    tree: Path, arguments: Sequence[str], *, given: str = "", seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with the release's packages in front of today's."""
+    sources = [str(path) for path in sorted(tree.glob("*/src"))]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS"))}
+    environment = own | {"PYTHONPATH": os.pathsep.join([*sources, str(ROOT)])}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tree,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )

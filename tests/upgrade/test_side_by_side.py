@@ -1,0 +1,71 @@
+"""Old and new side by side: the previous release hears what is said today, and today hears what it says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
+from contracts.schema import committed
+from tests.upgrade import peer
+from tests.upgrade.documents import examples
+from tests.upgrade.released import ROOT, python, unpacked
+
+SCHEMAS = "contracts/schemas"
+EACH = 40
+SECONDS = 60
+ORDER = "6f6b5b1e-0000-4000-8000-000000000001"
+
+
+class Release:
+    """The previous release: its schemas, and its code in a process of its own."""
+
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+        self.schemas = committed(tree / SCHEMAS)
+
+    def does(self, what: str, given: Any) -> Any:
+        script = str(ROOT / "tests/upgrade/peer.py")
+        run = python(self.tree, [script, what], given=json.dumps(given), seconds=SECONDS)
+        assert run.returncode == 0, run.stderr[-3000:]
+        said = json.loads(run.stdout)
+        assert Path(said["by"]).is_relative_to(self.tree), "that was not the release's code"
+        return said["answer"]
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return Release(unpacked(tmp_path_factory.mktemp("release")))
+
+
+def documents(schemas: dict[str, Any], known: dict[str, Any]) -> list[dict[str, Any]]:
+    """Events of every type that both releases know, valid under the speaker's schemas."""
+    return [
+        {"type": name.removesuffix(".v1.json"), "data": document}
+        for name in sorted(schemas.keys() & known.keys())
+        for document in examples(schemas[name], EACH)
+    ]
+
+
+def test_the_previous_release_hears_what_is_said_today(release: Release) -> None:
+    today = committed(ROOT / SCHEMAS)
+    spoken = peer.speak(documents(today, release.schemas))
+    assert len(spoken) > 10 * EACH
+    for message in spoken:
+        schema = release.schemas[f"{message['type']}.v1.json"]
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(json.loads(message["body"]))
+    assert release.does("hear", spoken) == []
+
+
+def test_today_hears_what_the_previous_release_says(release: Release) -> None:
+    spoken = release.does("speak", documents(release.schemas, committed(ROOT / SCHEMAS)))
+    assert len(spoken) > 10 * EACH
+    assert peer.hear(spoken) == []
+
+
+def test_what_the_previous_release_cannot_hear_is_noticed(release: Release) -> None:
+    [message] = peer.speak([{"type": "stock.released", "data": {"order_id": ORDER, "restocked": True}}])
+    renamed = message["body"].replace("restocked", "is_restocked")
+    [failure] = release.does("hear", [{**message, "body": renamed}])[:1]
+    assert "restocked" in failure
