@@ -183,8 +183,7 @@ def test_a_refused_refund_says_until_when_asking_is_of_no_use() -> None:
     found = only(look)
     assert (found.kind, found.means) == (
         "refund-failed",
-        "the provider has refused the refund 1 times: charge_disputed;"
-        " it repeats its answer until 02 Jan 13:00 UTC",
+        "the provider refuses the refund (1×): charge_disputed; it repeats its answer until 02 Jan 13:00 UTC",
     )
     assert found.next.endswith(f"shop saga nudge {ID}")
 
@@ -206,7 +205,7 @@ def test_a_queue_that_nobody_consumes_is_found_when_something_waits_in_it() -> N
     found = only(seen(new_order("paid"), queues=queues))
     assert (found.kind, found.means) == (
         "nobody-listens",
-        "2 messages wait in order, and nobody consumes them",
+        "2 waiting in order, and nobody consumes them",
     )
 
 

@@ -84,17 +84,18 @@ def list_sagas(
 @app.command()
 def show(order: Order, patience: Patience = 60, as_json: Json = False) -> None:
     """Who said what when, what led to it, what was undone; what it waits for, and what to do next."""
-    look = asyncio.run(_look(Stack.load(), order, patience))
+    stack, console = Stack.load(), Console(quiet=as_json)
+    console.print(diagram(*asyncio.run(fetch(stack, order))))  # also while the broker is down
+    look = asyncio.run(_look(stack, order, patience))
+    _tell_standing(console, look)
     if as_json:
         print(json.dumps(_look_document(look), indent=2))
-    else:
-        _tell_saga(Console(), look)
 
 
 @app.command()
 def nudge(
     order: Order,
-    why: Annotated[str, typer.Option(help="For the audit.", prompt="Why")],
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the saga to end; 0: do not.")] = 0,
     patience: Patience = 60,
@@ -102,8 +103,9 @@ def nudge(
 ) -> None:
     """Have every service say again what it said of the order and what still holds.
 
-    Who has heard it before ignores it, who has lost it hears it now. With --wait, exits with 3 when the saga
-    still stands afterwards.
+    Who has heard it before ignores it, who has lost it hears it now.
+
+    With --wait, exits with 3 when the saga still stands afterwards.
     """
     stack, console = Stack.load(), Console(quiet=as_json)
     look = asyncio.run(_look(stack, order, patience))
@@ -122,7 +124,8 @@ def nudge(
         found = _look_document(after) if after else None
         print(json.dumps({"nudge_id": str(nudge_id), "says_again": again, "after": found}, indent=2))
     elif after:
-        _tell_saga(console, after)
+        console.print(diagram(after.order, after.events))
+        _tell_standing(console, after)
     if after and after.stands:
         raise typer.Exit(STANDS)
 
@@ -185,8 +188,7 @@ def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     Console().print(table if orders else "none")
 
 
-def _tell_saga(console: Console, look: Look) -> None:
-    console.print(diagram(look.order, look.events))
+def _tell_standing(console: Console, look: Look) -> None:
     for one in look.waits_for:
         console.print(f"waits for {one}")
     if look.findings:

@@ -75,7 +75,7 @@ def _refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
     for payment in seen.payments.values():
         if payment.state != "refund_failed":
             continue
-        means = f"the provider has refused the refund {payment.refunds_refused} times: {payment.code}"
+        means = f"the provider refuses the refund ({payment.refunds_refused}×): {payment.code}"
         if payment.refund_at is not None and payment.refund_at > seen.now:
             means += f"; it repeats its answer until {payment.refund_at:%d %b %H:%M} UTC"
         order = seen.orders.get(payment.order_id)
@@ -174,7 +174,7 @@ def _unsaid(seen: Seen, before: datetime) -> Iterator[Finding]:
 def _unheard(seen: Seen, _: datetime) -> Iterator[Finding]:
     for queue in seen.queues:
         if queue.messages and not queue.consumers:
-            means = f"{queue.messages} messages wait in {queue.name}, and nobody consumes them"
+            means = f"{queue.messages} waiting in {queue.name}, and nobody consumes them"
             yield Finding("nobody-listens", None, None, means, "shop up (it starts what is down)")
 
 
