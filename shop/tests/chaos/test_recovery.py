@@ -1,7 +1,7 @@
 """How long it took until checkouts ended again."""
 
 from shop.chaos.plan import Fault
-from shop.chaos.recovery import Injected, Recovery, recoveries
+from shop.chaos.recovery import Injected, Recovery, longest_pause, recoveries
 from shop.chaos.witness import Checkout
 
 FAULT = Fault(3, "kill-broker", "rabbitmq", 0)
@@ -33,6 +33,18 @@ def test_no_backlog_takes_no_time() -> None:
 
 def test_what_nobody_saw_the_end_of_has_no_time() -> None:
     assert recovery(checkout(95, None)) == Recovery(FAULT, None, None)
+
+
+def test_the_longest_pause_is_between_two_that_were_paid() -> None:
+    checkouts = [
+        checkout(1, 20),
+        checkout(1, 5),
+        checkout(1, 12, "cancelled"),
+        checkout(1, 7.5),
+        checkout(1, None),
+    ]
+    assert longest_pause(checkouts) == 12.5
+    assert longest_pause([]) == 0
 
 
 def test_a_card_that_is_slow_by_itself_does_not_count() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from shop.chaos.plan import Fault
 from shop.chaos.witness import Checkout
@@ -30,6 +31,12 @@ def recoveries(injected: Iterable[Injected], checkouts: Sequence[Checkout]) -> l
     """Cards that are slow by themselves do not count."""
     quick = [one for one in checkouts if one.is_quick and one.accepted_at is not None]
     return [_recovery(one, quick) for one in injected]
+
+
+def longest_pause(checkouts: Iterable[Checkout]) -> float:
+    """The most seconds that went by with no order being paid, from the first that was to the last."""
+    paid = sorted(one.ended_at for one in checkouts if one.ended_at is not None and one.status == "paid")
+    return round(max((later - earlier for earlier, later in pairwise(paid)), default=0), 1)
 
 
 def _recovery(injected: Injected, quick: Sequence[Checkout]) -> Recovery:

@@ -24,6 +24,7 @@ class Weather:
     cancelled_for: dict[str, int]
     answers: dict[str, int]  # every single one, before anybody tried again
     letters_resent: int
+    longest_pause: float  # seconds with no order being paid
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,15 @@ def tell(console: Console, report: Report) -> None:
         f"{load.gone_away} shoppers left before they checked out",
         f"answers: {_counts(load.answers)}",
         f"{load.letters_resent} letters sent again under the same Message-ID",
+        f"longest time with no order being paid: {load.longest_pause} s",
         f"{sum(report.faults.values())} faults: {_counts(report.faults)}",
     ]
     if report.spoilt:
         lines.append(f"{len(report.spoilt)} faults could not be done, for what else was broken")
     if (slowest := report.slowest) is not None:
-        lines.append(f"longest until an order was paid again: {slowest.until_paid} s, after {slowest.fault}")
+        lines.append(f"longest until a new order was paid: {slowest.until_paid} s, {_since(slowest)}")
     if (backlog := report.longest_backlog) is not None:
-        lines.append(f"longest until all had ended: {backlog.until_caught_up} s, after {backlog.fault}")
+        lines.append(f"longest until all had ended: {backlog.until_caught_up} s, {_since(backlog)}")
     for line in lines:
         console.print(line, highlight=False, markup=False)
     for name, found in report.amiss.items():
@@ -95,6 +97,10 @@ def tell(console: Console, report: Report) -> None:
             console.print(f"      {finding}", style="red", markup=False)
     if report.is_well:
         console.print("✓ nothing lost, doubled or stuck", style="green")
+
+
+def _since(recovery: Recovery) -> str:
+    return f"after {recovery.fault} at {recovery.fault.at} s and what followed"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ from shop.chaos import network, witness
 from shop.chaos.faults import Faults
 from shop.chaos.onlooker import Onlooker
 from shop.chaos.plan import Fault
-from shop.chaos.recovery import recoveries
+from shop.chaos.recovery import longest_pause, recoveries
 from shop.chaos.report import Report, Weather
 from shop.chaos.shoppers import Shoppers
 from shop.ledger import CHECKS, Evidence
@@ -153,6 +153,7 @@ class _Storm:
                 cancelled_for=dict(reasons),
                 answers=dict(self._shoppers.answers.counted),
                 letters_resent=resent,
+                longest_pause=longest_pause(checkouts),
             ),
             faults=dict(Counter(one.fault.kind for one in self._faults.injected)),
             spoilt=[f"{fault}: {why}" for fault, why in self._faults.spoilt],

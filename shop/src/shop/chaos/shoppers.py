@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
 from uuid import uuid4
 
 import httpx
@@ -103,12 +102,16 @@ class Shoppers:
     def stop(self) -> None:
         self._closing.set()
 
-    async def resolve(self, advance: Callable[[], None] = lambda: None) -> None:
+    async def resolve(self) -> None:
         """Ask again, with the same key, for every answer that never came."""
         self._http = self._client(LAST_PATIENCE)
-        for checkout in [one for one in self.checkouts if not one.is_answered]:
-            await self._place(checkout)
-            advance()
+        places = asyncio.Semaphore(self._at_once)
+
+        async def again(checkout: Checkout) -> None:
+            async with places:
+                await self._place(checkout)
+
+        await asyncio.gather(*(again(one) for one in self.checkouts if not one.is_answered))
 
     async def aclose(self) -> None:
         await self.answers.aclose()

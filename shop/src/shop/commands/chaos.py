@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,7 @@ def chaos(
     words = [word for word in faults.split(",") if word]
     plan = draw(seed, minutes * 60, chosen(words, kinds(brokers, replicas)))
     stack = _stack(root, brokers, replicas)
+    _log_to(stack.layout.log(FOLDER))
     terms = Terms(seed, minutes * 60, shoppers, plan)
     report = _watched(stack, terms, quiet=as_json)
     document_ = json.dumps(document(report), indent=2)
@@ -58,6 +60,12 @@ def chaos(
         raise typer.Exit(1)
     if not keep:
         purge(stack)
+
+
+def _log_to(file: Path) -> None:
+    """What the libraries say of connections that break, which is what they are here for."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=file, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
 
 
 def _stack(root: Path, brokers: int, replicas: int) -> Stack:
