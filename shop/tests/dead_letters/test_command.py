@@ -11,11 +11,12 @@ import pytest
 
 from scenarios.broker import copy_of
 from scenarios.play import stage as scene
+from shop.dead_letters.desk import look
 from shop.playing import stage
 from shop.stack import Stack
 from shop.stack.programs import script
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 WHY = ("--yes", "--why", "tested", "--as", "ada@desk")
 
 
@@ -50,11 +51,10 @@ def letters_of(stack: Stack, order_id: str) -> list[dict[str, Any]]:
 async def until_dead(stack: Stack, order_id: str, but: str | None = None) -> dict[str, Any]:
     """The order's only dead letter, once there is one (other than `but`)."""
     async with asyncio.timeout(60):
-        while True:
-            found = await asyncio.to_thread(letters_of, stack, order_id)
-            if found and found[0]["id"] != but:
-                [letter] = found
-                return letter
+        while not [x for x in (await look(stack, "ada")).letters if x.order_id == order_id and x.id != but]:
+            await asyncio.sleep(0.2)
+    [letter] = letters_of(stack, order_id)
+    return letter
 
 
 async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Stack) -> None:
@@ -99,14 +99,3 @@ async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Sta
             ("edit", "ada@desk", "done"),
         ]
         assert json.loads(shop(stack, "audit", "show", str(audited[1]["id"])))["why"] == "tested"
-
-
-def test_a_choice_that_cannot_be_meant_is_refused_in_one_line(stack: Stack) -> None:
-    told = shop(stack, "dead-letters", "replay", "--all", "--service", "nobody", code=1)
-    assert told == "shop: nobody hears nothing: choose from order, product, payment, cart, notification\n"
-    told = shop(stack, "dead-letters", "discard", "0123456789abcdef", *WHY, code=1)
-    assert told == "shop: there is no dead letter 0123456789abcdef: `shop dead-letters list` shows them\n"
-    told = shop(stack, "dead-letters", "discard", "012", *WHY, code=1)
-    assert told == "shop: 012 is too short: give at least 4 signs of the letter's id\n"
-    told = shop(stack, "dead-letters", "replay", "0123", "--all", *WHY, code=1)
-    assert told == "shop: name letters, or say --all, or --all and --service\n"

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shop.audit import Entry, operator
+from shop.dead_letters.choosing import chosen, find, queues_of
 from shop.dead_letters.desk import LIMIT, Deed, Desk
 from shop.dead_letters.editing import changed, model_of
 from shop.dead_letters.holding import MOST, Seen
@@ -26,12 +27,10 @@ from shop.dead_letters.letter import STEPS, Letter
 from shop.dead_letters.telling import difference, document, listed, preview, safe, shown
 from shop.diagram import diagram
 from shop.errors import ShopError
-from shop.participants import PARTICIPANTS
 from shop.sagas.reading import books, saga
 from shop.stack import Stack
 
 app = typer.Typer(help="Look at dead letters; replay, edit or discard them.", no_args_is_help=True)
-SHORTEST_PREFIX = 4
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Letters, as `list` names them; beginnings will do.")]
 Id = Annotated[str, typer.Argument(help="A letter, as `list` names it; its beginning will do.")]
@@ -47,7 +46,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 @app.command("list")
 def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: Json = False) -> None:
     """Each letter with its event, order, step, reason, attempts and age, and whether it died before."""
-    seen, histories = asyncio.run(_looked_at(_queues_of(service), limit))
+    seen, histories = asyncio.run(_looked_at(queues_of(service), limit))
     if as_json:
         letters = [document(letter, histories[letter.id]) for letter in seen.letters]
         print(json.dumps({"letters": letters, "beyond": dict(seen.beyond)}, indent=2))
@@ -59,7 +58,7 @@ def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: Json = 
 def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
     """The whole message, what helps, what was done with it before, and its order's saga."""
     seen, histories = asyncio.run(_looked_at(list(STEPS), limit))
-    found = _find(seen, letter)
+    found = find(seen, letter)
     story = asyncio.run(_story(found))
     if as_json:
         order, events = story or (None, [])
@@ -85,7 +84,7 @@ def replay(
 ) -> None:
     """Give messages back to the queue that they died in, as they were. Exits with 1 when one had gone."""
     with _alone(who, limit, as_json) as place:
-        deeds = [Deed.replay(one) for one in _chosen(place.seen, letters or [], service, everything)]
+        deeds = [Deed.replay(one) for one in chosen(place.seen, letters or [], service, everything)]
         place.do(deeds, why, yes)
 
 
@@ -102,7 +101,7 @@ def discard(
 ) -> None:
     """Take messages out for good; the audit keeps them. Exits with 1 when one had gone."""
     with _alone(who, limit, as_json) as place:
-        deeds = [Deed.discard(one) for one in _chosen(place.seen, letters or [], service, everything)]
+        deeds = [Deed.discard(one) for one in chosen(place.seen, letters or [], service, everything)]
         place.do(deeds, why, yes)
 
 
@@ -129,7 +128,7 @@ def edit(
     if file and changes:
         raise ShopError("say --file or --set, not both")
     with _alone(who, limit, as_json) as place:
-        found = _find(place.seen, letter)
+        found = find(place.seen, letter)
         if file or changes:
             deed = Deed.edit(found, file.read_bytes() if file else changed(found, changes or []), event_type)
         else:
@@ -226,40 +225,6 @@ async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] 
             return await saga(found, UUID(letter.order_id))
         except ShopError:
             return None
-
-
-def _queues_of(service: str | None) -> list[str]:
-    queues = {p.name: [steps.queue for steps in p.steps] for p in PARTICIPANTS if p.steps}
-    if service is None:
-        return list(STEPS)
-    if service not in queues:
-        raise ShopError(f"{service} hears nothing: choose from {', '.join(queues)}")
-    return queues[service]
-
-
-def _chosen(seen: Seen, ids: Sequence[str], service: str | None, everything: bool) -> list[Letter]:
-    if bool(ids) == everything or (service and not everything):
-        raise ShopError("name letters, or say --all, or --all and --service")
-    if ids:
-        return list({letter.id: letter for letter in (_find(seen, one) for one in ids)}.values())
-    queues = _queues_of(service)
-    found = [letter for letter in seen.letters if letter.queue in queues]
-    if not found:
-        raise ShopError("there are no dead letters" + (f" of {service}" if service else ""))
-    return found
-
-
-def _find(seen: Seen, prefix: str) -> Letter:
-    found = [letter for letter in seen.letters if letter.id.startswith(prefix.lower())]
-    if len(found) == 1 and len(prefix) >= SHORTEST_PREFIX:
-        return found[0]
-    if len(prefix) < SHORTEST_PREFIX:
-        raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} signs of the letter's id")
-    if found:
-        several = ", ".join(f"{letter.id} ({letter.queue})" for letter in found)
-        raise ShopError(f"{prefix} may be {several}: give more of it")
-    more = "; there are more beyond --limit" if seen.beyond else ""
-    raise ShopError(f"there is no dead letter {prefix}: `shop dead-letters list` shows them{more}")
 
 
 def _edited_by_hand(letter: Letter, event_type: str | None) -> Deed:
