@@ -48,8 +48,8 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
     assert set(watching["200"]["content"]) == {"text/event-stream"}
 
 
-def test_order_says_when_an_order_begins_and_when_it_is_off_and_nothing_else() -> None:
-    assert participant.keys_said() == ["order.cancelled", "order.created"]
+def test_order_says_when_an_order_begins_is_off_or_stands_and_nothing_else() -> None:
+    assert participant.keys_said() == ["order.cancelled", "order.created", "saga.nudged"]
     assert [steps.queue for steps in participant.steps] == ["order", "order.timeline"]
 
 
