@@ -1,7 +1,6 @@
-"""The code of the previous release, taken out of git, and today's migrations laid over it."""
+"""The code of the previous release, taken out of git."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -35,15 +34,9 @@ def unpacked(into: Path) -> Path:
     return into
 
 
-def lay_todays_migrations_over(tree: Path) -> list[Path]:
-    """As when the database is migrated first and the old processes go on. Returns those it had not."""
-    known = {path.relative_to(tree) for path in tree.glob(_MIGRATIONS)}
-    today = {path.relative_to(ROOT) for path in ROOT.glob(_MIGRATIONS)}
-    for path in known - today:
-        (tree / path).unlink()
-    for path in today:
-        shutil.copy(ROOT / path, tree / path)
-    return sorted(today - known)
+def migrations(tree: Path) -> dict[Path, str]:
+    """The text of each by its path inside the tree."""
+    return {path.relative_to(tree): path.read_text() for path in tree.glob(_MIGRATIONS)}
 
 
 def python(

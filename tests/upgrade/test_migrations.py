@@ -5,29 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.upgrade.released import lay_todays_migrations_over, python, unpacked
+from tests.upgrade.released import ROOT, migrations, python, unpacked
 
-SERVICES = ("auth", "product", "cart", "order", "payment", "notification")
-SECONDS = 300
+SECONDS = 400
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return unpacked(tmp_path)
+
+
+def test_a_migration_that_was_released_is_not_edited(tree: Path) -> None:
+    today = migrations(ROOT)
+    assert [path for path, text in migrations(tree).items() if today.get(path) != text] == []
 
 
 @pytest.mark.timeout(SECONDS + 30)
-def test_the_previous_release_works_on_todays_schema(tmp_path: Path) -> None:
-    tree = unpacked(tmp_path)
-    lay_todays_migrations_over(tree)
-    arguments = [
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "2",
-        "-p",
-        "tests.upgrade.only_databases",
-        "-p",
-        "no:schemathesis",
-    ]
-    run = python(tree, [*arguments, *(f"{service}/tests" for service in SERVICES)], seconds=SECONDS)
-    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
-    passed = re.search(r"(\d+) passed", run.stdout)
-    assert passed
-    assert int(passed[1]) > 100, run.stdout[-500:]
+def test_the_previous_release_works_on_todays_schema(tree: Path) -> None:
+    """Today's migrations in place of its own, as when the databases are migrated and the old processes go on.
+    Services whose schema is the same have nothing to show."""
+    added = {path: text for path, text in migrations(ROOT).items() if path not in migrations(tree)}
+    for path, text in added.items():
+        (tree / path).write_text(text)
+    services = sorted({path.parts[0] for path in added})
+    if services:
+        plugins = ("-p", "tests.upgrade.only_databases", "-p", "no:schemathesis")
+        tests = [f"{service}/tests" for service in services]
+        run = python(tree, ["-m", "pytest", "-q", *plugins, *tests], seconds=SECONDS)
+        assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+        passed = re.search(r"(\d+) passed", run.stdout)
+        assert passed
+        assert int(passed[1]) > 5 * len(services), run.stdout

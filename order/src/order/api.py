@@ -159,6 +159,7 @@ async def read_timeline(order_id: UUID, caller: Caller, orders: Read) -> Respons
     response_class=EventStream,
     summary="Watch an order",
     responses={
+        200: {"content": {"text/event-stream": {"schema": views.STREAMED}}},
         204: {"description": "The order has ended and its reader has seen it all."},
         404: RESPONSES[404],
     },

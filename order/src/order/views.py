@@ -81,6 +81,19 @@ class State(BaseModel):
     reason: CancelReason | None
 
 
+STREAMED = {
+    "type": "object",
+    "title": "Server-Sent Event",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["timeline", "order"]},
+        "data": {"type": "string", "description": "JSON: a `TimelineEvent`, or a `State`."},
+        "id": {"type": "string", "description": "What was seen so far; send it as `Last-Event-ID`."},
+    },
+}
+"""What a stream consists of, as its document says."""
+
+
 def dumps(value: Any) -> bytes:
     """JSON, with moments in UTC; what orjson does not know is an asyncpg UUID."""
     return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
