@@ -3,14 +3,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
+import structlog
 
 from chassis.database import SqlTx, Transactions
 from chassis.outbox import envelope
-from chassis.topology import EVENTS_EXCHANGE
+from chassis.steps import Steps
+from chassis.topology import EVENTS_EXCHANGE, Participant
+from chassis.tx import Tx
 
 
 async def test_what_is_heard_is_done_and_said(world: Any, made: Any) -> None:
@@ -18,6 +21,24 @@ async def test_what_is_heard_is_done_and_said(world: Any, made: Any) -> None:
     await world.tell(made)
     assert await world.sold() == [f"thing.sold/{made.id}"]
     assert await world.times(made.id) == 1
+
+
+async def test_logs_name_what_an_event_is_about(world: Any, made: Any) -> None:
+    steps, named = Steps("seller"), asyncio.Queue[str]()
+
+    class ThingTurned(type_of(world)):  # type: ignore[misc]
+        @property
+        def about(self) -> UUID:
+            return UUID(int=7)
+
+    @steps.on(ThingTurned)
+    async def note(event: ThingTurned, tx: Tx) -> None:
+        named.put_nowait(structlog.contextvars.get_contextvars()["subject"])
+
+    world.participant = Participant("seller", steps=[steps])
+    await world.start()
+    await world.tell(made)
+    assert await asyncio.wait_for(named.get(), 10) == str(UUID(int=7))
 
 
 async def test_an_event_delivered_twice_has_its_effect_once(world: Any, made: Any) -> None:
