@@ -67,7 +67,7 @@ def test_every_answer_is_documented(
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     asked = re.search(r"(\d+) generated", ran.stdout)
     assert asked
-    assert int(asked[1]) >= 30, "it has hardly asked anything"
+    assert int(asked[1]) >= 20, "it has hardly asked anything"
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """The code of the previous release, taken out of git."""
 
 import os
+import secrets
+import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -22,16 +25,24 @@ def commit() -> str:
     return found
 
 
-def unpacked(into: Path) -> Path:
-    """The release's tree. Fails where the clone has not its commit."""
+@contextmanager
+def unpacked() -> Iterator[Path]:
+    """The release's tree, for a while, where PostgreSQL's own user may look, unlike pytest's folders.
+    Fails where the clone has not its commit.
+    """
     archived = subprocess.run(["git", "archive", commit()], cwd=ROOT, capture_output=True, timeout=60)
     if archived.returncode:
         pytest.fail(
             f"the release {commit()} is not in this clone: git fetch --unshallow\n{archived.stderr!r}"
         )
-    with tarfile.open(fileobj=BytesIO(archived.stdout)) as tree:
-        tree.extractall(into, filter="data")
-    return into
+    folder = ROOT / ".local" / "release" / secrets.token_hex(4)
+    folder.mkdir(parents=True)
+    try:
+        with tarfile.open(fileobj=BytesIO(archived.stdout)) as tree:
+            tree.extractall(folder, filter="data")
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def migrations(tree: Path) -> dict[Path, str]:

@@ -1,6 +1,7 @@
 """Expand and contract: the previous release's code passes its own tests on today's schema."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ SECONDS = 400
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    return unpacked(tmp_path)
+def tree() -> Iterator[Path]:
+    with unpacked() as folder:
+        yield folder
 
 
 def test_a_migration_that_was_released_is_not_edited(tree: Path) -> None:

@@ -1,6 +1,7 @@
 """Old and new side by side: the previous release hears what is said today, and today hears what it says."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ class Release:
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    return Release(unpacked(tmp_path_factory.mktemp("release")))
+def release() -> Iterator[Release]:
+    with unpacked() as tree:
+        yield Release(tree)
 
 
 def documents(schemas: dict[str, Any], known: dict[str, Any]) -> list[dict[str, Any]]:
