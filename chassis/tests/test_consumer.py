@@ -137,6 +137,18 @@ async def test_messages_go_on_after_the_connection_was_lost(world: Any, made: An
     assert await world.sold() == [f"thing.sold/{more.id}"]
 
 
+async def test_what_was_in_hand_when_the_connection_was_lost_is_delivered_again(
+    world: Any, made: Any
+) -> None:
+    world.settings = world.settings.model_copy(update={"consume_linger": 4})
+    worker = await world.start()
+    await world.tell(made)
+    await close_connections_of_seller(world)
+    assert await world.sold() == [f"thing.sold/{made.id}"]
+    assert await world.times(made.id) == 1
+    assert not worker.failed
+
+
 async def test_a_queue_that_is_not_there_shows_at_the_start(world: Any) -> None:
     await (await world.channel.declare_queue("seller", passive=True)).delete(if_unused=False, if_empty=False)
     with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
@@ -110,7 +110,7 @@ class Consumer:
         self._arrived.put([message])
 
     async def _handle_delivered(self, batch: list[AbstractIncomingMessage]) -> None:
-        live = [m for m in batch if not m.channel.is_closed]
+        live = [message for message in batch if _can_be_acknowledged(message)]
         if not live:
             return
         heard, poison = self._read(live)
@@ -236,6 +236,14 @@ def _is_writable(value: Any) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
     return value is None or isinstance(value, str)
+
+
+def _can_be_acknowledged(message: AbstractIncomingMessage) -> bool:
+    """Not once the channel that it came by is gone: the broker delivers it again."""
+    try:
+        return not message.channel.is_closed
+    except ChannelInvalidStateError:
+        return False
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from aio_pika.exceptions import DeliveryError
+from aio_pika.exceptions import PublishError
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, TextClause, Uuid, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -188,9 +188,9 @@ class Relay:
                 log.error("event not confirmed", message_id=e.id, error=repr(error))
         if confirmed := [e.id for e, error in outcomes if error is None]:
             await self._execute(_CONFIRMED, ids=confirmed)
-        # What the broker has refused keeps its lease: asking again soon would not help.
+        # What the broker could not route keeps its lease: asking again soon would not help.
         if unsent := [
-            e.id for e, error in outcomes if error is not None and not isinstance(error, DeliveryError)
+            e.id for e, error in outcomes if error is not None and not isinstance(error, PublishError)
         ]:
             await self._execute(_LATER, ids=unsent, delay=random.uniform(*_LATER_SECONDS))
 
