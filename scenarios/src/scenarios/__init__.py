@@ -10,10 +10,12 @@ from scenarios import (
     product_down,
     provider,
     repeated,
+    spoilt,
 )
-from scenarios.play import SCENARIOS, Outcome, Report, Scenario, Shop, run
+from scenarios.play import EXERCISES, SCENARIOS, Outcome, Report, Scenario, Shop, run
 
 __all__ = [
+    "EXERCISES",
     "SCENARIOS",
     "Outcome",
     "Report",
@@ -29,4 +31,5 @@ __all__ = [
     "provider",
     "repeated",
     "run",
+    "spoilt",
 ]

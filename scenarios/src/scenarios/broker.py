@@ -57,8 +57,15 @@ class OperatorsBroker:
         for message in taken:
             await message.ack()
 
+    async def until_waits(self, queue: str, message_id: str) -> None:
+        """Wait for one message, and leave it there."""
+        await self._find(queue, message_id, take=False)
+
     async def remove(self, queue: str, message_id: str) -> dict[str, Any]:
         """Wait for one message, take it out of the queue and return its headers; the others stay."""
+        return dict((await self._find(queue, message_id, take=True)).headers)
+
+    async def _find(self, queue: str, message_id: str, *, take: bool) -> AbstractIncomingMessage:
         declared = await self.channel.declare_queue(queue, passive=True)
         async with asyncio.timeout(_WAIT_SECONDS):
             while True:
@@ -67,9 +74,9 @@ class OperatorsBroker:
                     passed.append(message)
                 found = next((m for m in passed if m.message_id == message_id), None)
                 for message in passed:
-                    await (message.ack() if message is found else message.nack(requeue=True))
+                    await (message.ack() if take and message is found else message.nack(requeue=True))
                 if found is not None:
-                    return dict(found.headers)
+                    return found
                 await asyncio.sleep(0.1)
 
     async def _take(self, queue: str, expected: int) -> list[AbstractIncomingMessage]:

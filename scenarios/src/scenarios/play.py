@@ -54,16 +54,27 @@ class Scenario:
     script: Callable[["Play"], Awaitable[None]]
 
 
+Script = Callable[["Play"], Awaitable[None]]
+Register = Callable[[Script], Scenario]
 SCENARIOS: dict[str, Scenario] = {}
+EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to mend
 
 
-def scenario(expected: Outcome) -> Callable[[Callable[["Play"], Awaitable[None]]], Scenario]:
+def scenario(expected: Outcome) -> Register:
     """Register a script; its docstring is the story, its name the scenario's."""
+    return _registered(expected, SCENARIOS)
 
-    def register(script: Callable[["Play"], Awaitable[None]]) -> Scenario:
+
+def exercise(expected: Outcome) -> Register:
+    """Register a script that ends where an operator has to go on; it is only played when it is named."""
+    return _registered(expected, EXERCISES)
+
+
+def _registered(expected: Outcome, into: dict[str, Scenario]) -> Register:
+    def register(script: Script) -> Scenario:
         name = script.__name__.replace("_", "-")
         found = Scenario(name, (script.__doc__ or "").strip(), expected, script)
-        SCENARIOS[name] = found
+        into[name] = found
         return found
 
     return register

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from scenarios import SCENARIOS, Report, Scenario, run
+from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
 from shop.errors import ShopError
 from shop.playing import stage
 from shop.stack import Stack
@@ -21,20 +21,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 @app.command("list")
 def list_scenarios(as_json: Json = False) -> None:
-    """Name and story of every scenario."""
+    """Name and story of every scenario, then of the exercises: an operator has to go on where they end."""
+    found = [*SCENARIOS.values(), *EXERCISES.values()]
     if as_json:
-        print(json.dumps([{"name": s.name, "story": s.story} for s in SCENARIOS.values()], indent=2))
+        told = [{"name": s.name, "story": s.story, "exercise": s.name in EXERCISES} for s in found]
+        print(json.dumps(told, indent=2))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
-    for scenario in SCENARIOS.values():
-        table.add_row(f"[bold]{scenario.name}", scenario.story)
+    for scenario in found:
+        exercise = "[yellow]exercise[/]: " if scenario.name in EXERCISES else ""
+        table.add_row(f"[bold]{scenario.name}", f"{exercise}{scenario.story}")
     Console().print(table)
 
 
 @app.command("run")
 def run_scenarios(
     names: Annotated[list[str] | None, typer.Argument(help="Which; see `shop scenario list`.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every scenario.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every scenario, no exercise.")] = False,
     as_json: Json = False,
 ) -> None:
     """Play scenarios one after the other. Exits with 1 unless all came out as expected."""
@@ -80,16 +83,19 @@ def _chosen(names: list[str], everything: bool) -> list[Scenario]:
         return list(SCENARIOS.values())
     if not names:
         raise ShopError("name a scenario or say --all; `shop scenario list` shows them")
+    known = SCENARIOS | EXERCISES
     for name in names:
-        if name not in SCENARIOS:
+        if name not in known:
             raise ShopError(f"there is no scenario {name}; `shop scenario list` shows them")
-    return [SCENARIOS[name] for name in names]
+    return [known[name] for name in names]
 
 
 def _tell(console: Console, report: Report) -> None:
     mark = "[green]✓[/]" if report.as_expected else "[red]✗[/]"
     console.print(f"{mark} [bold]{report.scenario.name}[/] {report.scenario.story} ({report.seconds} s)")
     if report.as_expected:
+        if report.scenario.name in EXERCISES:
+            console.print(f"    go on with `shop saga show {report.order_id}`", highlight=False)
         return
     console.print(f"    expected {report.scenario.expected}")
     console.print(f"    came out {report.outcome}")
