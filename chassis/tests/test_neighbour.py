@@ -114,7 +114,7 @@ async def test_what_passes_is_tried_again(archive: Archive, failure: int | str) 
 
 async def test_a_slow_attempt_is_given_up_and_tried_again(archive: Archive) -> None:
     archive.script.append("hang")
-    async with reading(archive.url, timeout=0.2) as neighbour:
+    async with reading(archive.url, timeout=1) as neighbour:
         assert (await neighbour.get_json("/")).status_code == 200
 
 

@@ -76,7 +76,7 @@ async def test_nobody_listening_is_to_be_tried_again() -> None:
 
 async def test_a_server_that_does_not_answer_is_not_waited_for(mail: MailServer) -> None:
     mail.silent = True
-    postman = _postman(mail.port, timeout=0.2)
+    postman = _postman(mail.port, timeout=2)
     with pytest.raises(NotAccepted):
         await postman.send(ADA, LETTER)
     mail.silent = False

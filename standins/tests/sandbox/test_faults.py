@@ -15,7 +15,7 @@ CAPTURE: Any = {"idempotency_key": "capture:order-1"}
 async def test_a_capture_that_was_not_answered_has_happened_once(
     sandbox: Embedded, connect: Any, hold: Any, fault: str
 ) -> None:
-    client = connect(sandbox, timeout=0.5)
+    client = connect(sandbox, timeout=2)
     held = await hold(client, card=f"pm_card_sandbox_capture{fault}")
     with pytest.raises((stripe.APIConnectionError, stripe.APIError)):
         await client.v1.payment_intents.capture_async(held.id, {}, CAPTURE)
@@ -30,7 +30,7 @@ async def test_a_capture_that_was_not_answered_has_happened_once(
 async def test_a_hold_that_was_not_answered_has_happened_once(
     sandbox: Embedded, connect: Any, hold: Any, fault: str
 ) -> None:
-    client = connect(sandbox, timeout=0.5)
+    client = connect(sandbox, timeout=2)
     card = f"pm_card_sandbox_authorize{fault}"
     with pytest.raises((stripe.APIConnectionError, stripe.APIError)):
         await hold(client, card=card)
