@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check bench chaos clean
+.PHONY: help setup up down status demo test model check bench chaos clean
 
 LOCAL := $(CURDIR)/.local
 BIN := .local/venv/bin
@@ -43,6 +43,9 @@ demo: up ## start the shop and watch checkouts end, paid and cancelled
 test: setup ## all tests, with real servers of their own (ARGS="-k cart" for some)
 	@$(BIN)/pytest -n $(JOBS) -m "not shop" $(ARGS) || $(NOTHING_CHOSEN)
 	@$(BIN)/pytest -m shop $(ARGS) || $(NOTHING_CHOSEN)
+
+model: setup ## explore every interleaving of the saga, to the end
+	@$(BIN)/python -m tests.model
 
 check: setup ## style, types, architecture, the lock and the generated documents
 	@$(BIN)/ruff check .
