@@ -1,0 +1,192 @@
+"""Who hears the saga and has no say in it: the timeline, the cart and notification.
+
+Nobody hears them and they read nothing of others, and a queue may hold a message back as long as it likes.
+So each is explored by itself with all that was said of an order before it from the start: every order in
+which it could ever hear that is among those it may now hear it in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import cart.saga
+import notification.saga
+import order.saga
+from cart.domain import Cart
+from chassis.event import Event
+from chassis.harness import Harness
+from chassis.steps import Steps
+from chassis.tx import Intent
+from contracts import GuestMerged, OrderPaid
+from notification.domain import Correspondence, Fate
+from notification.letters import Letters
+from notification.post import Post
+from order.domain import Order
+from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
+from tests.model.bank import NOW
+from tests.model.core import SEAL
+from tests.model.explore import Check, Violation, explore, fine
+from tests.model.world import State, World
+
+ACCOUNT = UUID(int=1001)
+LETTERS = Letters("Saga Shop <shop@example.com>")
+IN_CART = dict.fromkeys("ABC", 5)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A letter that arrived, and whether notification knew of the cancellation when it first did."""
+
+    message_id: str
+    reason: str
+    cancelled: bool
+
+
+class Mailbox:
+    """The shopper's mail, and notification's real `Post` that fills it; its books are the letters that have
+    arrived. The server may take a letter and fail to say so."""
+
+    def __init__(self) -> None:
+        self._books: Numbers[frozenset[Letter]] = Numbers()
+        self.start = self._books.of(frozenset())
+
+    def __getitem__(self, books: int) -> frozenset[Letter]:
+        return self._books[books]
+
+    def calls(self, books: int, intent: Intent, place: Place) -> tuple[Called, ...]:
+        carrier, known = Carrier(), Cancellations(place)
+        post = Post(
+            LETTERS,
+            SEAL,
+            known,
+            carrier,
+            keep_trying=timedelta(days=1),
+            clock=lambda: NOW,
+        )
+        fate = at_once(post.deliver(intent))
+        before = {letter.message_id for letter in self[books]}
+        cancelled = at_once(known.include(intent.subject))
+        new = {Letter(one, intent.kind, cancelled) for one in carrier.taken if one not in before}
+        arrived = self._books.of(self[books] | new)
+        return Called(arrived, fate), Called(arrived, None)
+
+    def forget(self, books: int, key: str) -> int:
+        return books
+
+    def age(self, books: int, key: str) -> int:
+        return books
+
+
+class Carrier:
+    """Takes every letter."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    async def send(self, recipient: str, message: bytes) -> Fate:
+        headers = message.decode().split("\r\n\r\n")[0].splitlines()
+        self.taken += [line for line in headers if line.startswith("Message-ID:")]
+        return "sent"
+
+
+@dataclass(frozen=True)
+class Cancellations:
+    """What notification knows at that moment."""
+
+    place: Place
+
+    async def include(self, order_id: UUID) -> bool:
+        found = self.place.harness.row(Correspondence, order_id)
+        return found is not None and found.cancelled
+
+
+@dataclass(frozen=True)
+class Told:
+    """How it ended aside: the types in the timeline, the letters that arrived, and what became of each."""
+
+    timeline: frozenset[str]
+    arrived: frozenset[Letter]
+    fates: Mapping[str, str]
+
+
+class Broken(Exception):
+    """A promise is broken aside, in that world."""
+
+    def __init__(self, world: World, violation: Violation) -> None:
+        super().__init__(violation.broken)
+        self.world = world
+        self.violation = violation
+
+
+class Asides:
+    """Those who hear of one order. Its cart is a guest's, who logs in at any moment."""
+
+    def __init__(self, one: Order) -> None:
+        self._order = one
+        self._events: Numbers[Event] = Numbers()
+        self._mailbox = Mailbox()
+        self._timeline = self._automaton("order.timeline", order.saga.timeline)
+        rows = Cart(one.shopper_id, dict(IN_CART)), Cart(ACCOUNT, dict(IN_CART))
+        self._cart = self._automaton("cart", cart.saga.steps, *rows)
+        self._notification = self._automaton("notification", notification.saga.steps)
+        self._notification.outside = self._mailbox
+
+    def told(self, said: Sequence[Event]) -> list[Told]:
+        """Every way in which it may end aside when that was said of the order. Raises Broken."""
+        self._explore(self._cart, [*said, self._merged()], at_the_end=self._cart_is_right(said))
+        stories = {
+            frozenset(row.type for row in self._timeline[state[0]].harness.rows.values())
+            for state in self._explore(self._timeline, said)
+        }
+        mails = {state[:2] for state in self._explore(self._notification, said, always=self._mail_is_right)}
+        return [
+            Told(story, self._mailbox[books], self._fates(place))
+            for story in stories
+            for place, books in mails
+        ]
+
+    def _explore(
+        self, automaton: Automaton, said: Sequence[Event], always: Check = fine, at_the_end: Check = fine
+    ) -> list[State]:
+        world = World(self._events, [automaton], [self._events.of(event) for event in said])
+
+        def look(state: State) -> str | None:
+            failure = world.failure(state)
+            return f"no step fails: {failure}" if failure else always(state)
+
+        explored = explore(world, look, at_the_end)
+        if explored.violation is not None:
+            raise Broken(world, explored.violation)
+        return explored.final
+
+    def _cart_is_right(self, said: Sequence[Event]) -> Check:
+        left = {sku: 2 * pieces for sku, pieces in IN_CART.items()}
+        if any(isinstance(event, OrderPaid) for event in said):
+            for line in self._order.lines:
+                left[line.sku] -= line.quantity
+
+        def look(state: State) -> str | None:
+            cart = self._cart[state[0]].harness.row(Cart, ACCOUNT)
+            if cart is not None and cart.items == left:
+                return None
+            return f"what was bought, and nothing else, leaves the cart: {cart}, not {left}"
+
+        return look
+
+    def _mail_is_right(self, state: State) -> str | None:
+        late = any(letter.reason == "receipt" and letter.cancelled for letter in self._mailbox[state[1]])
+        return "no receipt for an order that is known to be cancelled" if late else None
+
+    def _fates(self, state: int) -> dict[str, str]:
+        found = self._notification[state].harness.row(Correspondence, self._order.order_id)
+        return dict(found.letters) if found else {}
+
+    def _merged(self) -> GuestMerged:
+        return GuestMerged(guest_id=self._order.shopper_id, user_id=ACCOUNT)
+
+    def _automaton(self, name: str, steps: Steps, *rows: Any) -> Automaton:
+        begun = Harness(steps, intents=notification.saga.intents, now=NOW)
+        begun.put(*rows)
+        return Automaton(name, begun, self._events, lambda event: event.type in steps.heard())

@@ -1,0 +1,181 @@
+"""A service's real steps as an automaton: what each message makes of each of its states, worked out once."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import timedelta
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from chassis.event import Event
+from chassis.harness import Harness
+from chassis.tx import Intent, Tx
+
+T = TypeVar("T")
+Act = tuple[str, Any]  # ("hear", event), ("crash", event), ("settle", (key, outcome)) or ("do", command)
+
+
+class Numbers(Generic[T]):
+    """Gives each distinct thing a number, so that a state of the world is a tuple of integers."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self.things: list[T] = []
+
+    def of(self, thing: T, key: Hashable = None) -> int:
+        """Its number; `key` stands for a thing that is not hashable itself."""
+        number = self._numbers.setdefault(thing if key is None else key, len(self.things))
+        if number == len(self.things):
+            self.things.append(thing)
+        return number
+
+    def __getitem__(self, number: int) -> T:
+        return self.things[number]
+
+
+class Turn(NamedTuple):
+    """What came of an act: the state afterwards, the events said, and the error if it failed."""
+
+    state: int
+    said: tuple[int, ...] = ()
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a service does unasked by an event: `work` as a request or a sweep does it, `after` so long. By
+    then the world outside has forgotten the answer to the call with the key `forgets`."""
+
+    work: Callable[[Tx], Awaitable[None]]
+    says: Sequence[type[Event]] = ()
+    after: timedelta = timedelta(0)
+    forgets: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One state: what is committed, and the events that were handled on the way here."""
+
+    harness: Harness
+    committed: Hashable
+    heard: frozenset[int]
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        return tuple(self.harness.intended.values())
+
+
+class Called(NamedTuple):
+    """One thing that may come of a remote call: the books of the world outside afterwards, and the outcome,
+    `None` when it stays unknown."""
+
+    books: int
+    outcome: Any
+
+
+class Outside(Protocol):
+    """Whom a service calls. What it has done and told is a number, its books."""
+
+    start: int
+
+    def calls(self, books: int, intent: Intent, place: Place) -> tuple[Called, ...]:
+        """All that may come of making this call now."""
+
+    def forget(self, books: int, key: str) -> int:
+        """The books when the answer to that call is remembered no more."""
+
+    def age(self, books: int, key: str) -> int:
+        """The same, and the call is without an outcome so far."""
+
+
+class Automaton:
+    """Its transitions depend on its own committed state and the message alone, so each is worked out once,
+    by the real step on a fork of the harness."""
+
+    def __init__(
+        self, name: str, harness: Harness, events: Numbers[Event], hears: Callable[[Event], bool]
+    ) -> None:
+        self.name = name
+        self.hears = hears
+        self.commands: dict[str, Command] = {}
+        self._events = events
+        self._places: Numbers[Place] = Numbers()
+        self._turns: dict[tuple[int, Act], Turn] = {}
+        self._repeats: dict[int, tuple[int, ...]] = {}
+        self.outside: Outside | None = None
+        self.start = self._number(harness.fork(), frozenset())
+
+    def __getitem__(self, state: int) -> Place:
+        return self._places[state]
+
+    def turn(self, state: int, act: Act) -> Turn:
+        """What comes of it."""
+        turn = self._turns.get((state, act))
+        if turn is None:
+            turn = self._turns[state, act] = self._work_out(state, act)
+        return turn
+
+    def repeats(self, state: int) -> tuple[int, ...]:
+        """The events handled before that would change something if they came again; none, if all is well."""
+        found = self._repeats.get(state)
+        if found is None:
+            heard = sorted(self[state].heard)
+            found = tuple(event for event in heard if self.turn(state, ("hear", event)) != Turn(state))
+            self._repeats[state] = found
+        return found
+
+    def _work_out(self, state: int, act: Act) -> Turn:
+        place = self[state]
+        fork, heard = place.harness.fork(), place.heard
+        try:
+            at_once(self._perform(fork, act))
+        except Exception as error:  # goes down the retry ladder; the world takes it for broken
+            return Turn(state, failed=f"{type(error).__name__}: {error}")
+        finally:
+            assert _committed(place.harness) == place.committed, "what is committed changes by commits alone"
+        if act[0] == "hear":
+            heard |= {act[1]}
+        fork.now = place.harness.now
+        return Turn(self._number(fork, heard), tuple(self._events.of(event) for event in fork.said))
+
+    async def _perform(self, harness: Harness, act: Act) -> None:
+        match act:
+            case "hear", event:
+                await harness.hear(self._events[event])
+            case "crash", event:
+                await harness.crash_on(self._events[event])
+            case "settle", (key, outcome):
+                intent = harness.intended[key]
+                await harness.settle(intent.kind, intent.subject, outcome)
+            case "do", name:
+                command = self.commands[name]
+                harness.now += command.after
+                await harness.run(command.work, says=command.says)
+
+    def _number(self, harness: Harness, heard: frozenset[int]) -> int:
+        committed = _committed(harness)
+        return self._places.of(Place(harness, committed, heard), (committed, heard))
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("it waits for something that is not in the model")
+
+
+def _committed(harness: Harness) -> Hashable:
+    rows = frozenset((kind.__name__, frozen(key), frozen(row)) for (kind, key), row in harness.rows.items())
+    return rows, frozenset(harness.inbox), frozen(harness.intended)
+
+
+def frozen(value: Any) -> Hashable:
+    """The value as something that can be compared and hashed."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value).__name__, tuple(frozen(getattr(value, f.name)) for f in fields(value))
+    if isinstance(value, Mapping):
+        return tuple(sorted((str(key), frozen(one)) for key, one in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(frozen(one) for one in value)
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,214 @@
+"""The core of the saga: order, product, payment and the provider, who decide how an order ends."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.fernet import Fernet
+
+import order.saga
+import payment.saga
+import product.saga
+from chassis.event import Event
+from chassis.harness import Harness
+from chassis.sealed import Seal
+from chassis.steps import Steps
+from chassis.tx import Tx
+from contracts import Line, OrderCancelled, PaymentDeclined, SagaNudged
+from order.domain import Order
+from payment.domain import REFUND_AGAIN_AFTER, Payment
+from payment.saga import follow
+from product.domain import BelowZero, Hold, Stock
+from tests.model.automaton import Automaton, Command, Numbers
+from tests.model.bank import NOW, Bank, Books, Manners
+from tests.model.world import State, World
+
+SEAL = Seal([Fernet.generate_key().decode()])
+CONTACT = SEAL.seal("shopper@example.com")
+DEADLINE = timedelta(minutes=15)
+WHIMS = frozenset({"cancel"})
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
+    shoppers may cancel and whether stock is adjusted by hand. `copies` and `losses`: see `World`; who has
+    lost something is nudged until nothing is left to do."""
+
+    name: str
+    orders: Sequence[Mapping[str, int]] = ({"A": 1},)
+    stock: Mapping[str, int] = field(default_factory=lambda: {"A": 1})
+    manners: Manners = field(default_factory=Manners)
+    cancels: bool = True
+    copies: bool = False
+    losses: int = 0
+    adjusts: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One order as each of the three and the provider have it."""
+
+    order: Order
+    payment: Payment
+    hold: Hold | None
+    books: Books
+
+    @property
+    def held(self) -> int:
+        return sum(one.capturable for one in self.books.payments)
+
+    @property
+    def taken(self) -> int:
+        return sum(one.captured for one in self.books.payments)
+
+    @property
+    def given_back(self) -> int:
+        return sum(one.refunded for one in self.books.payments)
+
+
+class Core(World):
+    """An order's rows, messages and intents are an automaton of their own in order and in payment: no step
+    there loads what is not its order's. Product is one automaton, since orders share its stock."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.orders = [_order(n, lines) for n, lines in enumerate(shop.orders)]
+        self.skus = list(shop.stock)
+        self.bank = Bank(shop.manners)
+        events: Numbers[Event] = Numbers()
+        stock = [Stock(sku, on_hand=pieces, received=pieces) for sku, pieces in shop.stock.items()]
+        stocked = Automaton("product", _begin(product.saga.steps, *stock), events, _hears(product.saga.steps))
+        for one in self.orders:
+            self._nudging(stocked, product.saga.steps, one)
+        adjustable = self.skus if shop.adjusts else []
+        adjustments = {f"{sku} {d:+}": Command(_adjusting(sku, d)) for sku in adjustable for d in (1, -1)}
+        stocked.commands.update(adjustments)
+        automata = [
+            *(self._ordering(one, events) for one in self.orders),
+            *(self._paying(one, events) for one in self.orders),
+            stocked,
+        ]
+        begin = [events.of(one.created()) for one in self.orders]
+        self.product_at = 2 * len(self.orders)
+        super().__init__(
+            events,
+            automata,
+            begin,
+            whims=WHIMS | adjustments.keys(),
+            copies=shop.copies,
+            losses=shop.losses,
+        )
+
+    def concerns(self, state: State, n: int) -> State:
+        """The part of the state that `seen` looks at."""
+        paying = len(self.orders) + n
+        return state[n], state[paying], state[self.product_at], state[self.books[paying]]
+
+    def seen(self, state: State, n: int) -> Seen:
+        """What became of the n-th order so far."""
+        order_id, paying = self.orders[n].order_id, len(self.orders) + n
+        return Seen(
+            self.row(state, n, Order, order_id),
+            self.row(state, paying, Payment, order_id) or Payment(order_id),
+            self.row(state, self.product_at, Hold, order_id),
+            self.bank[state[self.books[paying]]],
+        )
+
+    def said_of(self, state: State, n: int) -> tuple[Event, ...]:
+        """What was said of the n-th order so far."""
+        return tuple(event for event in self.said(state) if event.about == self.orders[n].order_id)
+
+    def stock_seen(self, state: State) -> list[Stock]:
+        """The stock of each product."""
+        return [self.row(state, self.product_at, Stock, sku) for sku in self.skus]
+
+    def _ordering(self, one: Order, events: Numbers[Event]) -> Automaton:
+        async def expire(tx: Tx) -> None:
+            tx.publish(*(await _load(tx, Order, one.order_id)).expire(tx.now))
+
+        async def cancel(tx: Tx) -> None:
+            tx.publish(*(await _load(tx, Order, one.order_id)).withdraw(tx.now))
+
+        automaton = Automaton("order", _begin(order.saga.steps, one), events, _hears(order.saga.steps, one))
+        automaton.commands["expire"] = Command(expire, [OrderCancelled], after=DEADLINE)
+        if self.shop.cancels:
+            automaton.commands["cancel"] = Command(cancel, [OrderCancelled])
+        self._nudging(automaton, order.saga.steps, one)
+        return automaton
+
+    def _paying(self, one: Order, events: Numbers[Event]) -> Automaton:
+        async def refund_again(tx: Tx) -> None:
+            if (found := await tx.get(Payment, one.order_id)) is not None:
+                follow(found, found.refund_again(), tx)
+
+        async def give_up(tx: Tx) -> None:
+            if (found := await tx.get(Payment, one.order_id)) is not None:
+                follow(found, found.give_up(), tx)
+
+        begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
+        automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one))
+        automaton.outside = self.bank
+        again = Command(refund_again, after=REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}")
+        automaton.commands["refund again"] = again
+        automaton.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)
+        self._nudging(automaton, payment.saga.steps, one)
+        return automaton
+
+    def _nudging(self, automaton: Automaton, steps: Steps, one: Order) -> None:
+        """Nudged before the deadline and after it, as often as it takes."""
+        nudge = SagaNudged(order_id=one.order_id, nudge_id=UUID(int=0))
+        step = steps.find(nudge.type, nudge.version)
+        assert step is not None
+
+        async def say_again(tx: Tx) -> None:
+            await step.run(nudge, tx)
+
+        if self.shop.losses:
+            for when, after in ("early", timedelta(0)), ("late", 2 * DEADLINE):
+                name = f"nudged {when} about order {self.orders.index(one) + 1}"
+                automaton.commands[name] = Command(say_again, step.says, after=after)
+
+
+def _order(n: int, lines: Mapping[str, int]) -> Order:
+    return Order(
+        order_id=UUID(int=n + 1),
+        shopper_id=UUID(int=n + 101),
+        lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=500) for sku, n in lines.items()),
+        total=500 * sum(lines.values()),
+        currency="GBP",
+        payment_method="pm_card_visa",
+        contact=CONTACT,
+        created_at=NOW,
+        deadline=NOW + DEADLINE,
+    )
+
+
+def _adjusting(sku: str, delta: int) -> Callable[[Tx], Awaitable[None]]:
+    async def adjust(tx: Tx) -> None:
+        with suppress(BelowZero):  # the administrator is told
+            (await _load(tx, Stock, sku)).adjust(delta)
+
+    return adjust
+
+
+def _begin(steps: Steps, *rows: Any) -> Harness:
+    begun = Harness(steps, now=NOW)
+    begun.put(*rows)
+    return begun
+
+
+def _hears(steps: Steps, one: Order | None = None) -> Any:
+    def hears(event: Event) -> bool:
+        return event.type in steps.heard() and (one is None or event.about == one.order_id)
+
+    return hears
+
+
+async def _load(tx: Tx, kind: type[Any], key: Any) -> Any:
+    row = await tx.get(kind, key)
+    assert row is not None
+    return row

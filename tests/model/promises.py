@@ -1,0 +1,192 @@
+"""What must hold: rules for every state, and the ledger's own checks for every final one."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+
+from chassis.event import Event, event_id
+from shop.ledger import CHECKS, Evidence
+from shop.ledger.evidence import ChargeSeen, MailSeen, OrderSeen, StockSeen
+from tests.model.asides import Asides, Told
+from tests.model.bank import NOW
+from tests.model.core import Core, Seen
+from tests.model.world import State
+
+Look = Callable[[State], Iterator[str]]
+Rule = Callable[[Seen], bool]
+RULES: list[Rule] = []
+
+
+def rule(holds: Rule) -> Rule:
+    """Register what must hold for each order in every state; its name says what that is."""
+    RULES.append(holds)
+    return holds
+
+
+@rule
+def money_is_held_at_most_once(seen: Seen) -> bool:
+    return sum(one.status in ("requires_capture", "succeeded") for one in seen.books.payments) <= 1
+
+
+@rule
+def no_more_is_given_back_than_was_taken(seen: Seen) -> bool:
+    return all(one.refunded <= one.captured <= one.amount for one in seen.books.payments)
+
+
+@rule
+def money_is_taken_only_for_stock_that_was_held(seen: Seen) -> bool:
+    return not seen.taken or (seen.hold is not None and seen.hold.state not in ("rejected", "refused"))
+
+
+@rule
+def nothing_is_asked_of_the_provider_once_refused(seen: Seen) -> bool:
+    return seen.payment.state != "refused" or not seen.books.payments
+
+
+@rule
+def nothing_is_kept_or_held_once_declined_or_given_back(seen: Seen) -> bool:
+    ended = seen.payment.state in ("declined", "voided", "refunded")
+    return not ended or not (seen.held or seen.taken > seen.given_back)
+
+
+@rule
+def a_paid_order_is_charged(seen: Seen) -> bool:
+    return seen.order.status != "paid" or (seen.taken, seen.given_back) == (seen.order.total, 0)
+
+
+@rule
+def a_cancelled_order_stays_cancelled(seen: Seen) -> bool:
+    return (seen.order.status == "cancelled") == (seen.order.cancelled_at is not None)
+
+
+@rule
+def stock_is_sold_only_for_money(seen: Seen) -> bool:
+    return seen.hold is None or seen.hold.state not in ("sold", "restocked") or seen.taken > 0
+
+
+@rule
+def money_goes_back_only_for_a_cancelled_order(seen: Seen) -> bool:
+    return not seen.given_back or seen.order.status == "cancelled" or seen.payment.code is not None
+
+
+class Promises:
+    """The rules and the ledger's checks for one world. What looks the same is looked at once."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._looked: dict[object, str | None] = {}
+        self._asides = [Asides(one) for one in core.orders]
+        self._told: dict[tuple[Event, ...], list[Told]] = {}
+
+    def always(self, state: State) -> str | None:
+        """What is broken in this state."""
+        if failure := self._core.failure(state):
+            return f"no step fails: {failure}"
+        core = self._core
+        looked_at: list[tuple[object, Look]] = [
+            (("said", state[core.said_at]), self._same_again),
+            (("stock", state[core.product_at]), self._stock_is_right),
+        ]
+        looked_at += [
+            ((n, core.concerns(state, n)), partial(self._order_is_right, n=n))
+            for n in range(len(core.orders))
+        ]
+        for part, look in looked_at:
+            if part not in self._looked:
+                self._looked[part] = next(look(state), None)
+            if self._looked[part]:
+                return self._looked[part]
+        return None
+
+    def at_the_end(self, state: State) -> str | None:
+        """What is broken if this is how it stays, in whatever way it ends aside. Raises Broken."""
+        orders = range(len(self._core.orders))
+        aside = [self._aside(n, self._core.said_of(state, n)) for n in orders]
+        # No check compares one order's letters with another's: each way is looked at with any of the others'.
+        for turn in range(max(map(len, aside))):
+            evidence = self._evidence(state, [ways[turn % len(ways)] for ways in aside])
+            for check in CHECKS:
+                if broken := next(_findings(check.name, evidence), None):
+                    return broken
+        return None
+
+    def _same_again(self, state: State) -> Iterator[str]:
+        ids = [event_id(event) for event in self._core.said(state)]
+        if len(set(ids)) < len(ids):
+            yield "what is said again is the same"
+
+    def _stock_is_right(self, state: State) -> Iterator[str]:
+        yield from _findings("stock-adds-up", Evidence(NOW, stock=self._stock(state)))
+
+    def _order_is_right(self, state: State, n: int) -> Iterator[str]:
+        seen = self._core.seen(state, n)
+        yield from (holds.__name__.replace("_", " ") for holds in RULES if not holds(seen))
+        yield from _findings("nobody-is-charged-twice", Evidence(NOW, charges=_charges(seen)))
+
+    def _aside(self, n: int, said: tuple[Event, ...]) -> list[Told]:
+        if said not in self._told:
+            self._told[said] = self._asides[n].told(said)
+        return self._told[said]
+
+    def _evidence(self, state: State, aside: list[Told]) -> Evidence:
+        core = self._core
+        every = [core.seen(state, n) for n in range(len(core.orders))]
+        ids = [str(one.order_id) for one in core.orders]
+        return Evidence(
+            now=NOW + timedelta(days=1),
+            orders=tuple(_order(seen, told) for seen, told in zip(every, aside, strict=True)),
+            payments={one: seen.payment.state for one, seen in zip(ids, every, strict=True)},
+            charges=tuple(charge for seen in every for charge in _charges(seen)),
+            stock=self._stock(state),
+            holds={one: seen.hold.state for one, seen in zip(ids, every, strict=True) if seen.hold},
+            mails=tuple(
+                MailSeen(one, letter.reason, 1)
+                for one, told in zip(ids, aside, strict=True)
+                for letter in told.arrived
+            ),
+            letters={one: told.fates for one, told in zip(ids, aside, strict=True)},
+            queues={core.automata[who].name: 1 for who, _ in core.waiting(state)},
+            outboxes={"outbox": len(core.unpublished(state))},
+            intents={core.automata[who].name: len(core.place(state, who).intents) for who in core.books},
+        )
+
+    def _stock(self, state: State) -> tuple[StockSeen, ...]:
+        return tuple(
+            StockSeen(one.sku, one.on_hand, one.reserved, one.sold, one.received)
+            for one in self._core.stock_seen(state)
+        )
+
+
+def _order(seen: Seen, told: Told) -> OrderSeen:
+    order = seen.order
+    return OrderSeen(
+        str(order.order_id),
+        order.status,
+        order.reason,
+        order.total,
+        order.currency,
+        {line.sku: line.quantity for line in order.lines},
+        order.deadline,
+        told.timeline,
+    )
+
+
+def _charges(seen: Seen) -> tuple[ChargeSeen, ...]:
+    return tuple(
+        ChargeSeen(
+            one.id,
+            one.order_id,
+            one.status,
+            one.amount if one.decline is None else 0,
+            one.captured,
+            one.refunded,
+            one.currency.upper(),
+        )
+        for one in seen.books.payments
+    )
+
+
+def _findings(name: str, evidence: Evidence) -> Iterator[str]:
+    """What the ledger's check of that name finds."""
+    [check] = [check for check in CHECKS if check.name == name]
+    yield from (f"{name}: {finding}" for finding in check.look(evidence))

@@ -1,0 +1,74 @@
+"""The shops that are explored, and what is found in one."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.model.asides import Broken
+from tests.model.bank import Manners
+from tests.model.core import Core, Shop
+from tests.model.explore import Note, Violation, explore
+from tests.model.promises import Promises
+from tests.model.world import State, World
+
+_DECLINES = frozenset({"authorize", "capture"})
+_HONEST = Manners(declines=_DECLINES)
+_FORGETFUL = Manners(declines=_DECLINES, refusals=1, loses=True)
+_BROKEN = Manners(declines=_DECLINES, refusals=1, loses=True, breaks=True)
+_SILENT = Manners(declines=_DECLINES, refusals=1, loses=True, stalls=True)
+
+ONE_ORDER = (
+    Shop("one order, the provider says yes or no", manners=_HONEST),
+    Shop("one order, answers are lost", manners=_FORGETFUL),
+    Shop("one order, answers are errors", manners=_BROKEN),
+    Shop("one order, the provider is silent for a day", manners=_SILENT),
+    Shop("one order, out of stock", stock={"A": 0}, manners=_BROKEN),
+    Shop("one order, a message is lost for good", manners=_HONEST, losses=1),
+)
+# What may happen to patient shoppers may happen to fickle ones, too: it is for tests, which have less time.
+PATIENT = Shop("two orders for the last piece", orders=({"A": 1}, {"A": 1}), cancels=False)
+FICKLE = Shop("two orders for the last piece, shoppers cancel", orders=({"A": 1}, {"A": 1}))
+SHOPS = (*ONE_ORDER, FICKLE)
+
+
+@dataclass
+class Result:
+    """What there was to see; `ends` counts how orders ended over all final states."""
+
+    name: str
+    states: int = 0
+    transitions: int = 0
+    final: int = 0
+    seconds: float = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    violation: tuple[World, Violation] | None = None
+
+
+def search(shop: Shop, note: Note | None = None) -> Result:
+    """Explore a shop to the end, or to the first broken promise."""
+    began = time.monotonic()
+    core = Core(shop)
+    promises = Promises(core)
+    result = Result(shop.name)
+    try:
+        explored = explore(core, promises.always, promises.at_the_end, note)
+    except Broken as broken:
+        result.violation = broken.world, broken.violation
+    else:
+        result.states, result.transitions = len(explored.states), explored.transitions
+        result.final = len(explored.final)
+        result.ends = Counter(_end(core, state) for state in explored.final)
+        result.violation = (core, explored.violation) if explored.violation else None
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _end(core: Core, state: State) -> str:
+    return " and ".join(sorted(_how(core, state, n) for n in range(len(core.orders))))
+
+
+def _how(core: Core, state: State, n: int) -> str:
+    seen = core.seen(state, n)
+    if seen.order.status != "cancelled":
+        return seen.order.status
+    return "refunded" if seen.given_back else "cancelled"

@@ -1,0 +1,243 @@
+"""The exploration can fail: each of these faults, seeded into the real code, breaks a promise, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+import notification.post
+import order.domain
+import payment.answers
+import payment.domain
+import payment.provider
+import product.domain
+import product.saga
+from chassis.harness import Harness
+from chassis.steps import Steps
+from contracts import OrderCancelled
+from notification.domain import Correspondence
+from payment.domain import NOTHING, Next, Payment
+from payment.outcomes import Voided
+from product.domain import Hold
+from tests.model.core import Shop
+from tests.model.shops import ONE_ORDER, PATIENT, search
+from tests.model.world import World
+
+Patch = pytest.MonkeyPatch
+DECIDES, FORGETS, BREAKS, SILENT, SHORT, LOSES = ONE_ORDER
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to the code, the promise that breaks, and the shop in which it does."""
+
+    seed: Callable[[Patch], None]
+    breaks: str
+    shop: Shop = DECIDES
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(breaks: str, shop: Shop = DECIDES) -> Callable[[Callable[[Patch], None]], None]:
+    def register(seed: Callable[[Patch], None]) -> None:
+        FAULTS.append(Fault(seed, breaks, shop))
+
+    return register
+
+
+def replace_step(patch: Patch, steps: Steps, event: Any, run: Any) -> None:
+    step = steps.find(event.type, event.version)
+    assert step is not None
+    patch.setitem(steps._by_type, (event.type, event.version), replace(step, run=run))
+
+
+@fault("a cancelled order stays cancelled")
+def order_has_no_guard_on_a_late_order_paid(patch: Patch) -> None:
+    def pay(self: Any, payment_id: str, now: Any) -> None:
+        self.status, self.payment_id, self.paid_at = "paid", payment_id, now
+
+    patch.setattr(order.domain.Order, "pay", pay)
+
+
+@fault("sold-is-what-was-paid")
+def product_leaves_no_tombstone(patch: Patch) -> None:
+    async def release_stock(event: OrderCancelled, tx: Any) -> None:
+        if await tx.get(Hold, event.order_id) is not None:
+            await product.saga.release_stock(event, tx)
+
+    replace_step(patch, product.saga.steps, OrderCancelled, release_stock)
+
+
+@fault("a-cancelled-order-costs-nothing")
+def payment_ignores_its_tombstone(patch: Patch) -> None:
+    def authorize(self: Payment, order: Any) -> Next:
+        self.order, self.cancelled = order, False
+        return self._go("authorizing", "authorize")
+
+    patch.setattr(Payment, "authorize", authorize)
+
+
+@fault("what was bought, and nothing else, leaves the cart")
+def cart_has_no_inbox(patch: Patch) -> None:
+    patch.setattr(Harness, "_is_fresh", lambda self, claim: claim[0] == "cart" or claim not in self.inbox)
+
+
+@fault("no step fails: AssertionError")
+def the_timeline_has_no_inbox(patch: Patch) -> None:
+    def is_fresh(self: Harness, claim: tuple[str, str]) -> bool:
+        return claim[0] == "order.timeline" or claim not in self.inbox
+
+    patch.setattr(Harness, "_is_fresh", is_fresh)
+
+
+@fault("leaves the cart")
+def the_inbox_is_committed_before_the_step(patch: Patch) -> None:
+    def is_fresh(self: Harness, claim: tuple[str, str]) -> bool:
+        fresh = claim not in self.inbox
+        self.inbox.add(claim)
+        return fresh
+
+    patch.setattr(Harness, "_is_fresh", is_fresh)
+
+
+@fault("every-ended-order-was-said-to-end")
+def what_is_said_is_published_without_an_outbox(patch: Patch) -> None:
+    patch.setattr(World, "survives", staticmethod(lambda said: ()))
+
+
+@fault("money is taken only for stock that was held")
+def payment_captures_before_stock_is_reserved(patch: Patch) -> None:
+    authorized = Payment._authorized
+
+    def capture_at_once(self: Payment, payment_id: str) -> Next:
+        self.stock_reserved = True
+        return authorized(self, payment_id)
+
+    patch.setattr(Payment, "_authorized", capture_at_once)
+
+
+@fault("holds-follow-their-orders")
+def product_forgets_that_it_has_released(patch: Patch) -> None:
+    release = Hold.release
+
+    def forget(self: Hold, stocks: Any) -> Any:
+        was, said = self.state, release(self, stocks)
+        self.state = was
+        return said
+
+    patch.setattr(Hold, "release", forget)
+
+
+@fault("stock-adds-up")
+def product_sells_what_it_has_released(patch: Patch) -> None:
+    def sell(self: Hold, stocks: Any) -> None:
+        for sku, pieces in self.lines.items():
+            stocks[sku].sell(pieces)
+        self.state = "sold"
+
+    patch.setattr(Hold, "sell", sell)
+
+
+@fault("stock-adds-up", PATIENT)
+def product_reserves_what_is_not_there(patch: Patch) -> None:
+    patch.setattr(product.domain, "_short", lambda wanted, stocks: ())
+
+
+@fault("money is held at most once", FORGETS)
+def the_provider_is_asked_under_a_new_key_each_time(patch: Patch) -> None:
+    async def post(self: Any, intent: Any) -> Any:
+        key = f"{intent.key} again" if intent.key in self._stripe.books.answers else intent.key
+        response = await self._stripe.raw_request_async(
+            "post", intent.payload["path"], idempotency_key=key, **intent.payload["form"]
+        )
+        return response.data
+
+    patch.setattr(payment.provider.Provider, "_post", post)
+
+
+@fault("nothing is kept or held once declined or given back")
+def a_void_that_came_too_late_is_taken_for_done(patch: Patch) -> None:
+    patch.setitem(payment.answers.READ, "void", lambda found: Voided())
+
+
+@fault("a-cancelled-order-costs-nothing")
+def a_refused_capture_keeps_the_hold(patch: Patch) -> None:
+    def declined(self: Payment, code: str) -> Next:
+        self.state = "declined" if self.state == "authorizing" else "voiding"
+        return Next((self._say_declined(code),))
+
+    patch.setattr(Payment, "_declined", declined)
+
+
+@fault("a-cancelled-order-costs-nothing")
+def a_captured_order_is_not_refunded(patch: Patch) -> None:
+    cancel = Payment.cancel
+    patch.setattr(Payment, "cancel", lambda self: NOTHING if self.state == "captured" else cancel(self))
+
+
+@fault("every-ended-order-was-said-to-end")
+def an_expired_order_is_not_said_to_be_cancelled(patch: Patch) -> None:
+    expire = order.domain.Order.expire
+
+    def keep_silent(self: Any, now: Any) -> list[Any]:
+        expire(self, now)
+        return []
+
+    patch.setattr(order.domain.Order, "expire", keep_silent)
+
+
+@fault("no step fails")
+def order_cannot_hear_of_a_void_before_the_decline(patch: Patch) -> None:
+    patch.setattr(order.domain.Order, "_is_not_paid", order.domain.Order._is_cancelled)
+
+
+@fault("no receipt for an order that is known to be cancelled")
+def a_receipt_goes_out_without_a_last_look(patch: Patch) -> None:
+    deliver = notification.post.Post.deliver
+
+    async def send_all(self: Any, intent: Any) -> Any:
+        self._cancellations = NothingKnown()
+        return await deliver(self, intent)
+
+    patch.setattr(notification.post.Post, "deliver", send_all)
+
+
+@fault("every-shopper-is-told")
+def a_letter_counts_as_sent_before_it_is(patch: Patch) -> None:
+    begin = Correspondence.begin
+
+    def never(self: Correspondence, reason: Any, contact: Any) -> bool:
+        begin(self, reason, contact)
+        return False
+
+    patch.setattr(Correspondence, "begin", never)
+
+
+class NothingKnown:
+    async def include(self, order_id: Any) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.seed.__name__)
+def test_a_fault_is_caught(fault: Fault, monkeypatch: Patch) -> None:
+    fault.seed(monkeypatch)
+    violation = search(fault.shop).violation
+    assert violation is not None, "the fault went unnoticed"
+    assert fault.breaks in violation[1].broken
+    assert violation[1].history
+
+
+def test_a_last_look_before_a_receipt_goes_out_is_enough(monkeypatch: Patch) -> None:
+    """That none is even intended once the cancellation is known spares a call, and guards nothing more."""
+    begin = Correspondence.begin
+
+    def intend_all(self: Correspondence, reason: Any, contact: Any) -> bool:
+        known, self.cancelled = self.cancelled, False
+        written = begin(self, reason, contact)
+        self.cancelled = known
+        return written
+
+    monkeypatch.setattr(Correspondence, "begin", intend_all)
+    assert search(DECIDES).violation is None

@@ -1,0 +1,73 @@
+"""What is too large to exhaust: many orders for several products, whose stock is adjusted meanwhile."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+import product.domain
+from tests.model import history
+from tests.model.bank import Manners
+from tests.model.core import Core, Shop
+from tests.model.promises import Promises
+
+SHOP = Shop(
+    "many orders",
+    orders=({"A": 1}, {"A": 2, "B": 1}, {"B": 1}, {"A": 1, "B": 2, "C": 1}, {"C": 3}, {"A": 1}),
+    stock={"A": 3, "B": 2, "C": 3},
+    manners=Manners(declines=frozenset({"authorize", "capture"}), refusals=1, loses=True),
+    adjusts=True,
+)
+BOUNDED = settings(
+    max_examples=30,
+    stateful_step_count=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+class ManyOrders(RuleBasedStateMachine):
+    """Anything that may happen happens, one thing after the other; then all that is bound to."""
+
+    core = Core(SHOP)
+    promises = Promises(core)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = self.core.start
+
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        moves = list(self.core.moves(self.state))
+        move, self.state = moves[data.draw(st.integers(0, len(moves) - 1))]
+        data.draw(st.just(history.happens(self.core, move)))  # for whoever reads what broke it
+
+    @invariant()
+    def no_rule_is_broken(self) -> None:
+        assert self.promises.always(self.state) is None
+
+    def teardown(self) -> None:
+        while True:
+            fair = (after for move, after in self.core.moves(self.state) if self.core.is_fair(move))
+            after = next(fair, None)
+            if after is None:
+                break
+            self.state = after
+            self.no_rule_is_broken()
+        assert self.promises.at_the_end(self.state) is None
+
+
+ManyOrders.TestCase.settings = BOUNDED
+TestManyOrders = ManyOrders.TestCase
+
+
+def test_an_oversold_piece_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product.domain, "_short", lambda wanted, stocks: ())
+
+    class Overselling(ManyOrders):
+        core = Core(SHOP)
+        promises = Promises(core)
+
+    with pytest.raises(AssertionError, match="stock-adds-up"):
+        run_state_machine_as_test(Overselling, settings=settings(BOUNDED, phases=[Phase.generate]))
