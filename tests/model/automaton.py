@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, S
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
 from chassis.event import Event
 from chassis.harness import Harness
@@ -101,6 +102,7 @@ class Automaton:
         self._turns: dict[tuple[int, Act], Turn] = {}
         self._repeats: dict[int, tuple[int, ...]] = {}
         self.outside: Outside | None = None
+        self.about: UUID | None = None
         self.start = self._number(harness.fork(), frozenset())
 
     def __getitem__(self, state: int) -> Place:

@@ -134,6 +134,7 @@ class Core(World):
             tx.publish(*(await _load(tx, Order, one.order_id)).withdraw(tx.now))
 
         automaton = Automaton("order", _begin(order.saga.steps, one), events, _hears(order.saga.steps, one))
+        automaton.about = one.order_id
         automaton.commands["expire"] = Command(expire, [OrderCancelled], after=DEADLINE)
         if self.shop.cancels:
             automaton.commands["cancel"] = Command(cancel, [OrderCancelled])
@@ -151,7 +152,7 @@ class Core(World):
 
         begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
         automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one))
-        automaton.outside = self.bank
+        automaton.outside, automaton.about = self.bank, one.order_id
         again = Command(refund_again, after=REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}")
         automaton.commands["refund again"] = again
         automaton.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)

@@ -1,37 +1,37 @@
 """A broken promise told: the shortest history that breaks it, drawn as sagas are."""
 
 from collections.abc import Iterator
-from typing import Any
+from uuid import UUID
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from chassis.event import Event
-from shop.diagram import mark
+from shop.diagram import LANES, mark
 from tests.model.explore import Violation
 from tests.model.world import Move, World
 
 _HAPPENS = {
     "hear": "{who} hears {what}",
     "hear again": "{who} hears {what} once more",
-    "crash before commit": "{who} hears {what} and crashes before it commits",
-    "crash after commit": "{who} hears {what}, commits and crashes",
+    "crash before commit": "{who} hears {what}, crashes before it commits",
+    "crash after commit": "{who} hears {what}, commits, crashes",
     "publish": "{what} is published",
-    "publish twice": "{what} is published, and kept in the outbox by a crash",
+    "publish twice": "{what} is published, a crash keeps it in the outbox",
     "lose": "{what} is lost on its way to {who}",
     "call": "the answer to {what}",
     "lose answer": "{what} is done, its answer is lost",
     "settle": "{who} notes {what}",
     "a day passes": "a day passes without an outcome of {what}",
-    "cancel": "the shopper cancels",
-    "expire": "the deadline passes",
+    "cancel": "the shopper cancels {what}",
+    "expire": "the deadline passes {what}",
 }
 
 
 def told(world: World, violation: Violation) -> Group:
     """What is broken, and step by step how it came to that, with what was said in the lane of who said it."""
-    lanes = list(dict.fromkeys(automaton.name for automaton in world.automata))
+    lanes = sorted({automaton.name for automaton in world.automata}, key=_place)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", style="dim", no_wrap=True)
     table.add_column("what happens")
@@ -50,29 +50,37 @@ def told(world: World, violation: Violation) -> Group:
 def happens(world: World, move: Move) -> str:
     """A move in words."""
     who = world.automata[move.who].name if move.who >= 0 else ""
-    pattern = _HAPPENS.get(move.kind, "{who}: {kind}")
-    return pattern.format(who=who, kind=move.kind, what=_what(world, move.what))
+    pattern = _HAPPENS.get(move.kind, "{who}: {kind} {what}")
+    return pattern.format(who=who, kind=move.kind, what=_what(world, move)).strip()
 
 
-def _what(world: World, what: Any) -> str:
-    match what:
-        case int():
-            event = world.events[what]
-            return f"{event.type}{_of(world, event)}"
-        case str(key), None:
-            return key.partition(":")[0]
+def _what(world: World, move: Move) -> str:
+    match move.what:
+        case int(number):
+            event = world.events[number]
+            return f"{event.type}{_of(world, event.about)}"
         case str(key), outcome:
-            return f"{key.partition(':')[0]}: {outcome}"
-    return ""
+            call, _, order_id = key.partition(":")
+            how = outcome if isinstance(outcome, str) else type(outcome).__name__.lower()
+            return call + _of(world, UUID(order_id)) + ("" if outcome is None else f": {how}")
+    return _of(world, world.automata[move.who].about).strip()
 
 
-def _of(world: World, event: Event) -> str:
+def _of(world: World, about: UUID | None) -> str:
     """Which order it is about, where there are several."""
-    subjects = sorted({one.about for one in world.said(world.start)})
-    return f" of order {subjects.index(event.about) + 1}" if len(subjects) > 1 else ""
+    orders = sorted({event.about for event in world.said(world.start)})
+    return f" of order {orders.index(about) + 1}" if about in orders and len(orders) > 1 else ""
+
+
+def _place(lane: str) -> int:
+    return LANES.index(lane) if lane in LANES else len(LANES)
 
 
 def _cells(lanes: list[str], speaker: str, said: set[Event]) -> Iterator[Text]:
     for lane in lanes:
-        spoken = [mark(event.type) for event in sorted(said, key=lambda event: event.type)]
-        yield Text("\n").join(spoken) if lane == speaker and spoken else Text("│", "dim")
+        if lane != speaker:
+            yield Text("│", "dim")
+        elif said:
+            yield Text("\n").join(mark(kind) for kind in sorted(event.type for event in said))
+        else:
+            yield Text("○", "dim")
