@@ -51,7 +51,7 @@ class Books:
     payments: tuple[Payment, ...] = ()
     refunds: tuple[Refund, ...] = ()
     answers: Mapping[str, tuple[int, Json]] = field(default_factory=dict)
-    aged: frozenset[str] = frozenset()
+    aged: tuple[str, ...] = ()
     refused: int = 0
 
 
@@ -114,7 +114,8 @@ class Bank:
 
 def _without(books: Books, key: str, *, aged: bool) -> Books:
     answers = {one: answer for one, answer in books.answers.items() if one != key}
-    return replace(books, answers=answers, aged=books.aged | {key} if aged else books.aged - {key})
+    others = {one for one in books.aged if one != key}
+    return replace(books, answers=answers, aged=tuple(sorted(others | {key} if aged else others)))
 
 
 class Desk:
