@@ -72,7 +72,7 @@ def tell(console: Console, report: Report) -> None:
     load, machine = report.weather, report.machine
     lines = [
         f"seed {report.seed}, {report.seconds:.0f} s of faults, quiet {report.settled_after:.0f} s after; "
-        f"{report.brokers} broker, {report.replicas} copy of each service; {machine['processor']}, "
+        f"{report.brokers} nodes of RabbitMQ, {report.replicas} of each service; {machine['processor']}, "
         f"{machine['cores']} cores, Python {machine['python']}, RabbitMQ {machine['rabbitmq']}",
         f"{load.checkouts} checkouts, {load.per_second} orders/s: {_counts(load.ended)} "
         f"(for {_counts(load.cancelled_for)}); {sum(load.refused.values())} refused, "
@@ -95,6 +95,8 @@ def tell(console: Console, report: Report) -> None:
             console.print(f"✗ {name}: {len(found)}", style="red", markup=False)
         for finding in found[:MOST_SHOWN]:
             console.print(f"      {finding}", style="red", markup=False)
+        if len(found) > MOST_SHOWN:
+            console.print(f"      … and {len(found) - MOST_SHOWN} more (the JSON has them all)")
     if report.is_well:
         console.print("✓ nothing lost, doubled or stuck", style="green")
 
