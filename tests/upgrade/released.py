@@ -30,11 +30,11 @@ def unpacked() -> Iterator[Path]:
     """The release's tree, for a while, where PostgreSQL's own user may look, unlike pytest's folders.
     Fails where the clone has not its commit.
     """
-    archived = subprocess.run(["git", "archive", commit()], cwd=ROOT, capture_output=True, timeout=60)
+    if _git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
+        _git("fetch", "--unshallow")
+    archived = _git("archive", commit())
     if archived.returncode:
-        pytest.fail(
-            f"the release {commit()} is not in this clone: git fetch --unshallow\n{archived.stderr!r}"
-        )
+        pytest.fail(f"the release {commit()} is not in this clone, clone it whole\n{archived.stderr!r}")
     folder = ROOT / ".local" / "release" / secrets.token_hex(4)
     folder.mkdir(parents=True)
     try:
@@ -43,6 +43,10 @@ def unpacked() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, timeout=60)
 
 
 def migrations(tree: Path) -> dict[Path, str]:
