@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +16,9 @@ from shop.chaos.plan import chosen, draw, kinds
 from shop.chaos.report import Report, document, tell
 from shop.chaos.run import Now, Terms, storm
 from shop.stack import Stack, ports
-from shop.stack.down import down, purge
+from shop.stack.down import purge
 from shop.stack.gateway import RATE_FACTOR
-from shop.stack.layout import project_root
-from shop.stack.programs import programs
+from shop.stack.layout import Layout, project_root
 from shop.stack.stack import more_ports
 
 FOLDER = "chaos"
@@ -48,11 +48,11 @@ def chaos(
     _log_to(stack.layout.log(FOLDER))
     terms = Terms(seed, minutes * 60, shoppers, plan)
     report = _watched(stack, terms, quiet=as_json)
-    document_ = json.dumps(document(report), indent=2)
+    text = json.dumps(document(report), indent=2)
     target = output or root / ".local" / "chaos.json"
-    target.write_text(document_ + "\n")
+    target.write_text(text + "\n")
     if as_json:
-        print(document_)
+        print(text)
     else:
         tell(Console(), report)
     if not report.is_well:
@@ -71,10 +71,9 @@ def _log_to(file: Path) -> None:
 def _stack(root: Path, brokers: int, replicas: int) -> Stack:
     """A fresh one, in a folder of its own."""
     folder = root / ".local" / FOLDER
-    if folder.exists():
-        left = Stack.load(folder)
-        down(left, programs(left), lambda _: None)
-        purge(left)
+    if Layout(folder).state.exists():
+        purge(Stack.load(folder))
+    shutil.rmtree(folder, ignore_errors=True)
     return Stack.create(
         folder,
         ports.free_base(more_ports(brokers, replicas)),
