@@ -53,6 +53,12 @@ async def test_a_database_that_hangs_up_or_only_starts_is_away(
     assert is_outage(past_it.value)
 
 
+def test_a_connection_that_ends_under_a_statement_is_an_outage() -> None:
+    assert is_outage(
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    )
+
+
 @pytest.mark.parametrize("error", [asyncpg.UniqueViolationError("twice"), ValueError("odd")])
 def test_a_fault_in_the_work_is_no_outage(error: Exception) -> None:
     assert not is_outage(error)

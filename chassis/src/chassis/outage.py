@@ -14,6 +14,7 @@ _AWAY = (
     InterfaceError,
     AsyncAdapt_asyncpg_dbapi.InterfaceError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a statement on a connection whose server has just said goodbye
 )
 
 

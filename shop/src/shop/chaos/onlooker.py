@@ -9,6 +9,7 @@ from shop.chaos.witness import Checkout
 from shop.stack import Stack
 
 LOOK_SECONDS = 0.5
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _ENDED = "SELECT order_id::text, status FROM orders WHERE status <> 'pending' AND order_id = ANY($1::uuid[])"
 
 
@@ -28,13 +29,13 @@ class Onlooker:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=2)
-            except (OSError, TimeoutError, asyncpg.PostgresError):
+            except _AWAY:
                 continue
             try:
                 while True:
                     await self._look(connection)
                     await asyncio.sleep(LOOK_SECONDS)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _AWAY:
                 connection.terminate()
 
     async def _look(self, connection: asyncpg.Connection) -> None:
