@@ -1,0 +1,9 @@
+from pathlib import Path
+
+import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests of all come first, so that the others run beside them."""
+    items.sort(key=lambda item: Path(__file__).parent not in item.path.parents)
