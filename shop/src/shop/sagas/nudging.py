@@ -6,19 +6,18 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import aio_pika
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
 
 from chassis.outbox import envelope
 from chassis.settings import ServiceSettings
 from chassis.topology import EVENTS_EXCHANGE
 from contracts import Event, SagaNudged
 from shop.audit import Action, Audit, operator
+from shop.dead_letters.holding import BROKER_ERRORS
 from shop.errors import ShopError
 from shop.sagas.seen import Seen
 from shop.stack import OPERATOR, SERVICES, Stack
 
 SECONDS = 10
-_BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, AMQPException, TimeoutError, OSError)
 
 
 def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
@@ -52,7 +51,7 @@ async def nudge(stack: Stack, order_id: UUID, why: str, before: Mapping[str, obj
         try:
             async with asyncio.timeout(SECONDS):
                 await _publish(stack.amqp_url(OPERATOR), event.type, said.to_message())
-        except _BROKER_ERRORS as error:
+        except BROKER_ERRORS as error:
             raise ShopError(f"the broker did not take the nudge ({error!r}): see `shop status`") from error
     return event.nudge_id
 
