@@ -16,9 +16,9 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shop.audit import Entry, operator
+from shop.commands.progress import counting
 from shop.dead_letters.choosing import chosen, find, queues_of
 from shop.dead_letters.desk import LIMIT, Deed, Desk
 from shop.dead_letters.editing import changed, model_of
@@ -155,8 +155,7 @@ class _Place:
         """Preview, ask, act, tell."""
         self.console.print(preview(deeds))
         why = self._consent(len(deeds), deeds[0].action, why, yes)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True, quiet=self.as_json), transient=True) as progress:
+        with counting(Console(stderr=True, quiet=self.as_json)) as progress:
             bar = progress.add_task(deeds[0].action, total=len(deeds))
             gone = self.runner.run(self.desk.act(deeds, why, lambda: progress.advance(bar)))
         self._tell(deeds, gone)

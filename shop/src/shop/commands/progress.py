@@ -1,8 +1,10 @@
-"""Progress of a start: a live table on a terminal, a line for each program that is ready elsewhere."""
+"""Progress of a start: a live table on a terminal, a line for each program that is ready elsewhere; and of
+work that is counted: a bar."""
 
 from collections.abc import Sequence
 from types import TracebackType
 
+from rich import progress as bars
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -44,3 +46,14 @@ class Progress:
         for name, (state, seconds) in self._rows.items():
             table.add_row(name, state, f"{seconds:.1f} s" if seconds else "")
         return table
+
+
+def counting(console: Console) -> bars.Progress:
+    """A bar that says how many of how many, and goes when it is full."""
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+    )
+    return bars.Progress(*columns, console=console, transient=True)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from shop.commands.progress import counting
 from shop.replay.invoices import Book, gather
 from shop.replay.play import Result
 from shop.replay.reading import read
@@ -44,8 +44,7 @@ def replay(
 
 def _watched(file: str, book: Book, terms: Terms, *, quiet: bool) -> Replay:
     stack = Stack.load()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
+    with counting(Console(stderr=True, quiet=quiet)) as progress:
         bar = progress.add_task("", total=len(book.invoices))
 
         def heed(doing: str, result: Result | None) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
+from shop.commands.progress import counting
 from shop.errors import ShopError
 from shop.playing import stage
 from shop.stack import Stack
@@ -53,8 +53,7 @@ def play(chosen: list[Scenario], *, quiet: bool = False) -> list[Report]:
     shop = stage(Stack.load())
     console = Console(quiet=quiet)
     reports = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with counting(console) as progress:
         bar = progress.add_task("scenarios", total=len(chosen))
         for scenario in chosen:
             progress.update(bar, description=scenario.name)
