@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test model check bench chaos clean
+.PHONY: help setup up down status demo test model check audit bench chaos compose-check clean
 
 LOCAL := $(CURDIR)/.local
 BIN := .local/venv/bin
@@ -23,7 +23,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(LOCAL)/cache/hypothesis
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV UV_NO_SYNC
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: ## install what is missing: Python packages under .local, RabbitMQ from the system's packages
 	@deploy/local/setup
@@ -55,11 +55,17 @@ check: setup ## style, types, architecture, the lock and the generated documents
 	@.local/bin/uv lock --check
 	@$(BIN)/shop generate --check
 
+audit: setup ## known vulnerabilities in what the lock names (asks api.osv.dev)
+	@.local/bin/uv audit --frozen
+
 bench: setup ## checkouts per second, and what one costs
 	@$(BIN)/shop bench
 
 chaos: setup ## break what can break under load, and check every promise (MINUTES=10 SEED=1 BROKERS=3 REPLICAS=2)
 	@$(BIN)/shop chaos --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS) --replicas $(REPLICAS)
+
+compose-check: setup ## build the images, `docker compose up`, play every scenario, tear down (COMPOSE_FILE=a:b adds files)
+	@$(BIN)/shop compose check
 
 clean: down ## stop the shop and forget everything under .local
 	@rm -rf .local
