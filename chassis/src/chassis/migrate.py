@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import sys
 from importlib.resources import files
 
 from alembic import command, context
@@ -11,22 +10,26 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from chassis.environment import load
+from chassis.settings import DatabaseSettings
+
 # Any constant will do: one migration at a time in a database.
 _LOCK = 7264201
 
 
 def main() -> None:
-    """Reads `<SERVICE>_DATABASE_URL` for each service, or `DATABASE_URL` for a single one. Exits with 78
-    when one is missing."""
+    """Reads `<SERVICE>_DATABASE_URL` for each service, or `DATABASE_URL` for a single one, and the password
+    likewise where the URL has none. Exits with 78 when one is missing."""
     parser = argparse.ArgumentParser(prog="migrate", description=__doc__)
     parser.add_argument("services", nargs="+")
     services: list[str] = parser.parse_args().services
     for service in services:
-        url = os.environ.get(f"{service.upper()}_DATABASE_URL") or os.environ.get("DATABASE_URL")
-        if not url:
-            sys.stderr.write(f"{service.upper()}_DATABASE_URL is not set\n")
-            sys.exit(os.EX_CONFIG)
-        asyncio.run(migrate(service, url))
+        asyncio.run(migrate(service, _settings(service).database_url))
+
+
+def _settings(service: str) -> DatabaseSettings:
+    alone = os.environ.get("DATABASE_URL") and not os.environ.get(f"{service.upper()}_DATABASE_URL")
+    return load(DatabaseSettings, prefix=None if alone else f"{service.upper()}_")
 
 
 async def migrate(service: str, url: str, revision: str = "head") -> None:

@@ -13,8 +13,9 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from chassis.environment import load
 from chassis.service import Service
-from chassis.settings import ServiceSettings, load
+from chassis.settings import ServiceSettings
 from chassis.telemetry import configure_logging
 
 _BACKLOG = 2048  # as uvicorn has it

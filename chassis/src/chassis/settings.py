@@ -1,30 +1,47 @@
 """Settings from the environment, complete and valid before anything starts."""
 
-import os
-import sys
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+
+from chassis.environment import Environment, with_password
 
 Seconds = Annotated[float, Field(gt=0)]
-S = TypeVar("S", bound="ServiceSettings")
 
 
-class ServiceSettings(BaseSettings):
-    """What every service is told, each by an environment variable of the same name in upper case.
+def _complete_database_url(url: str, given: ValidationInfo) -> str:
+    return with_password(url, given.data.get("database_password"))
+
+
+def _complete_amqp_url(urls: str, given: ValidationInfo) -> str:
+    return ",".join(with_password(url, given.data.get("amqp_password")) for url in urls.split(","))
+
+
+class DatabaseSettings(Environment):
+    """Where the database is. The password may be part of the URL or be given apart."""
+
+    database_password: SecretStr | None = None  # before the URL that it is put into
+    database_url: Annotated[
+        str, Field(pattern=r"^postgresql\+asyncpg://", repr=False), AfterValidator(_complete_database_url)
+    ]
+
+
+class ServiceSettings(DatabaseSettings):
+    """What every service is told.
 
     `amqp_url` may be several, comma-separated: the nodes of one broker. Where there is an `own_port`, `port`
     is shared with other copies on this machine, and each can be probed at its own.
     """
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
-
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     own_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    database_url: Annotated[str, Field(pattern=r"^postgresql\+asyncpg://")]
-    amqp_url: Annotated[str, Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$")]
+    amqp_password: SecretStr | None = None  # before the URL that it is put into
+    amqp_url: Annotated[
+        str,
+        Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$", repr=False),
+        AfterValidator(_complete_amqp_url),
+    ]
     jwks_url: Annotated[str, Field(pattern=r"^https?://")]
     token_issuer: str
     token_audience: str
@@ -47,14 +64,3 @@ class ServiceSettings(BaseSettings):
     intent_longest_delay: Seconds = 60
     inbox_keep_days: Annotated[int, Field(ge=1)] = 14
     shutdown_grace: Seconds = 10
-
-
-def load(settings: type[S]) -> S:
-    """Read the environment. Says on standard error what is wrong, and exits with 78 (EX_CONFIG)."""
-    try:
-        return settings()
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            variable = str(problem["loc"][0]).upper()
-            sys.stderr.write(f"{variable}: {problem['msg']}\n")
-        sys.exit(os.EX_CONFIG)
