@@ -1,5 +1,6 @@
 """What auth refuses to start with."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,18 @@ def test_a_bad_setting_is_named_before_anything_starts(
     with pytest.raises(ValidationError, match=why) as refused:
         settings(signing_keys_file, **changed)
     assert [error["loc"] for error in refused.value.errors()] == [(next(iter(changed)),)]
+
+
+def test_signing_keys_may_be_given_without_a_file(signing_keys_file: Path) -> None:
+    keys = signing_keys_file.read_text()
+    given = settings(signing_keys_file, signing_keys_file=None, signing_keys=keys)
+    assert given.read_signing_keys().published == settings(signing_keys_file).read_signing_keys().published
+    assert json.loads(keys)["keys"][0]["d"] not in repr(given)
+
+
+@pytest.mark.parametrize("given_as", [{"signing_keys_file": None}, {"signing_keys": "both"}])
+def test_signing_keys_are_given_once(signing_keys_file: Path, given_as: dict[str, Any]) -> None:
+    keys = {"both": signing_keys_file.read_text()}
+    changed = {name: keys.get(value, value) for name, value in given_as.items()}
+    with pytest.raises(ValidationError, match="SIGNING_KEYS_FILE or SIGNING_KEYS"):
+        settings(signing_keys_file, **changed)

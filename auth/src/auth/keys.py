@@ -34,14 +34,20 @@ class SigningKeys:
     def read(cls, path: Path) -> Self:
         """Raises BadSigningKeys."""
         try:
-            entries = json.loads(path.read_text())["keys"]
-            keys = [_imported(entry) for entry in entries]
+            text = path.read_text()
         except OSError as error:
             raise BadSigningKeys(f"cannot read {path}: {error.strerror}") from error
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str, origin: str) -> Self:
+        """Of a JWK set as JSON. Raises BadSigningKeys, which names the origin."""
+        try:
+            keys = [_imported(entry) for entry in json.loads(text)["keys"]]
         except (KeyError, TypeError, ValueError, JoseError) as error:
-            raise BadSigningKeys(f"{path} must hold a JWK set of P-256 keys: {error}") from error
+            raise BadSigningKeys(f"{origin} must hold a JWK set of P-256 keys: {error}") from error
         if not keys or not keys[0].is_private:
-            raise BadSigningKeys(f"the first key in {path} must be a private one, to sign with")
+            raise BadSigningKeys(f"the first key in {origin} must be a private one, to sign with")
         return cls(keys)
 
     def sign(self, claims: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ from functools import partial
 from fastapi import APIRouter
 
 from auth import api, saga, store, token_api
-from auth.keys import SigningKeys
 from auth.logins import Logins
 from auth.passwords import Passwords
 from auth.registration import Registration
@@ -19,7 +18,7 @@ from chassis.service import Chassis, Parts, Service
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
-    keys = SigningKeys.read(settings.signing_keys_file)
+    keys = settings.read_signing_keys()
     accounts = store.Accounts(chassis.engine)
     passwords = Passwords(threads=settings.hashing_threads, queue=settings.hashing_queue)
     throttle = Throttle(

@@ -1,9 +1,9 @@
 """What auth is told: keys, the first admin, how long tokens live, how often one may try a password."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import address
 from auth.keys import SigningKeys
@@ -16,11 +16,23 @@ def _readable(path: Path) -> Path:
     return path
 
 
+def _parsed(keys: SecretStr) -> SigningKeys:
+    return SigningKeys.parse(keys.get_secret_value(), "SIGNING_KEYS")
+
+
+def _usable(keys: SecretStr) -> SecretStr:
+    _parsed(keys)
+    return keys
+
+
 class Settings(ServiceSettings):
-    """`contact_key` may list several keys, comma-separated: the first seals. `forwarded_hops` is how many
+    """Signing keys are a private JWK set: a file's, which can change while auth runs, or as they are.
+
+    `contact_key` may list several keys, comma-separated: the first seals. `forwarded_hops` is how many
     proxies in front append to X-Forwarded-For (0: believe the socket)."""
 
-    signing_keys_file: Annotated[Path, AfterValidator(_readable)]
+    signing_keys: Annotated[SecretStr, AfterValidator(_usable)] | None = None
+    signing_keys_file: Annotated[Path, AfterValidator(_readable)] | None = None
     contact_key: SealKeys
     admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
@@ -37,3 +49,16 @@ class Settings(ServiceSettings):
 
     hashing_threads: Annotated[int, Field(ge=1)] = 2
     hashing_queue: Annotated[int, Field(ge=1)] = 100
+
+    @model_validator(mode="after")
+    def _one_key_set(self) -> Self:
+        if (self.signing_keys is None) == (self.signing_keys_file is None):
+            raise ValueError("give SIGNING_KEYS_FILE or SIGNING_KEYS, and not both")
+        return self
+
+    def read_signing_keys(self) -> SigningKeys:
+        """Raises BadSigningKeys."""
+        if self.signing_keys_file is not None:
+            return SigningKeys.read(self.signing_keys_file)
+        assert self.signing_keys is not None
+        return _parsed(self.signing_keys)
