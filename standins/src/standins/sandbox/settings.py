@@ -1,8 +1,8 @@
-"""The sandbox's settings, read once from the environment."""
+"""The sandbox's settings, read once from the environment; secrets also from files, by `NAME_FILE`."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EVENTS = (
@@ -22,12 +22,12 @@ class Misconfigured(Exception):
 class Settings:
     """Times are in seconds, sizes in bytes."""
 
-    api_key: str
+    api_key: str = field(repr=False)
     journal: Path
     host: str = "127.0.0.1"
     port: int = 18007
     webhook_url: str | None = None
-    webhook_secret: str = ""
+    webhook_secret: str = field(default="", repr=False)
     webhook_events: frozenset[str] = frozenset(EVENTS)
     webhook_timeout: float = 10.0
     webhook_attempts: int = 15
@@ -40,18 +40,24 @@ class Settings:
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
-    if env.get("SANDBOX_WEBHOOK_URL") and not env.get("SANDBOX_WEBHOOK_SECRET"):
+    api_key = _secret(env, "SANDBOX_API_KEY")
+    if not api_key:
+        raise Misconfigured("set SANDBOX_API_KEY or SANDBOX_API_KEY_FILE")
+    webhook_secret = _secret(env, "SANDBOX_WEBHOOK_SECRET")
+    if env.get("SANDBOX_WEBHOOK_URL") and not webhook_secret:
         raise Misconfigured("set SANDBOX_WEBHOOK_SECRET: webhooks are never sent unsigned")
+    if not env.get("SANDBOX_JOURNAL"):
+        raise Misconfigured("set SANDBOX_JOURNAL to the file that remembers payments")
     events = frozenset(env.get("SANDBOX_WEBHOOK_EVENTS", ",".join(EVENTS)).replace(" ", "").split(","))
     if unknown := events - {*EVENTS, ""}:
         raise Misconfigured(f"SANDBOX_WEBHOOK_EVENTS: {min(unknown)} is none of {', '.join(EVENTS)}")
     return Settings(
-        api_key=_needed(env, "SANDBOX_API_KEY"),
-        journal=Path(_needed(env, "SANDBOX_JOURNAL")),
+        api_key=api_key,
+        journal=Path(env["SANDBOX_JOURNAL"]),
         host=env.get("HOST", "127.0.0.1"),
         port=int(_number(env, "PORT", 18007)),
         webhook_url=env.get("SANDBOX_WEBHOOK_URL") or None,
-        webhook_secret=env.get("SANDBOX_WEBHOOK_SECRET", ""),
+        webhook_secret=webhook_secret,
         webhook_events=events,
         webhook_timeout=_number(env, "SANDBOX_WEBHOOK_TIMEOUT", 10),
         webhook_attempts=int(_number(env, "SANDBOX_WEBHOOK_ATTEMPTS", 15)),
@@ -64,11 +70,19 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
-def _needed(env: Mapping[str, str], name: str) -> str:
-    value = env.get(name)
-    if not value:
-        raise Misconfigured(f"set {name}")
-    return value
+def _secret(env: Mapping[str, str], name: str) -> str:
+    path = env.get(f"{name}_FILE")
+    if not path:
+        return env.get(name, "")
+    if env.get(name):
+        raise Misconfigured(f"{name}_FILE: {name} is given as well")
+    try:
+        secret = Path(path).read_text().removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise Misconfigured(f"{name}_FILE: cannot read {path}") from problem
+    if not secret:
+        raise Misconfigured(f"{name}_FILE: {path} is empty")
+    return secret
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:
