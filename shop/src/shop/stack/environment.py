@@ -40,7 +40,6 @@ def _service(stack: Stack, service: str) -> dict[str, str]:
         "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
         "TOKEN_ISSUER": ISSUER,
         "TOKEN_AUDIENCE": AUDIENCE,
-        "CONTACT_KEY": stack.secret("contact-key"),
         "LOG_LEVEL": "info",
     }
 
@@ -48,6 +47,7 @@ def _service(stack: Stack, service: str) -> dict[str, str]:
 def _auth(stack: Stack) -> dict[str, str]:
     return {
         "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
+        "CONTACT_KEY": stack.secret("contact-key"),
         "ADMIN_EMAIL": ADMIN_EMAIL,
         "ADMIN_PASSWORD": stack.secret("admin-password"),
     }
@@ -61,6 +61,7 @@ def _order(stack: Stack) -> dict[str, str]:
     return {
         "PRODUCT_URL": stack.http("product"),
         "CART_URL": stack.http("cart"),
+        "CONTACT_KEY": stack.secret("contact-key"),
         "ORDER_DEADLINE": "900",
     }
 
@@ -74,7 +75,12 @@ def _payment(stack: Stack) -> dict[str, str]:
 
 
 def _notification(stack: Stack) -> dict[str, str]:
-    return {"SMTP_HOST": HOST, "SMTP_PORT": str(stack.ports["smtp"]), "MAIL_FROM": MAIL_FROM}
+    return {
+        "CONTACT_KEY": stack.secret("contact-key"),
+        "SMTP_HOST": HOST,
+        "SMTP_PORT": str(stack.ports["smtp"]),
+        "MAIL_FROM": MAIL_FROM,
+    }
 
 
 def _sandbox(stack: Stack) -> dict[str, str]:
