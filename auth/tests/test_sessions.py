@@ -17,17 +17,19 @@ async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> No
     assert answer.headers["cache-control"] == "no-store"
     assert tokens["token_type"] == "Bearer"
     assert tokens["expires_in"] == 900
+    assert tokens["scope"] == "account:read"
     keys = KeySet.import_key_set((await auth.http.get("/.well-known/jwks.json")).json())
     token = jwt.decode(tokens["access_token"], keys, algorithms=["ES256"])
     assert token.header == {"alg": "ES256", "typ": "at+jwt", "kid": keys.keys[0].kid}
     claims = token.claims
     assert claims["exp"] - claims["iat"] == 900
     assert len(claims["jti"]) == 32
-    assert {name: claims[name] for name in ("iss", "aud", "sub", "role", "email")} == {
+    assert {name: claims[name] for name in ("iss", "aud", "sub", "role", "scope", "email")} == {
         "iss": "saga-shop",
         "aud": "saga-shop",
         "sub": user["id"],
         "role": "shopper",
+        "scope": "account:read",
         "email": "ada@example.com",
     }
 

@@ -26,6 +26,8 @@ from chassis.topology import EVENTS_EXCHANGE, Participant, definitions
 from chassis.tx import Intent, Tx
 from chassis.worker import Worker
 
+from .issuer import Issuer
+
 
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
@@ -194,3 +196,10 @@ async def world(postgres: str, rabbitmq: Any) -> AsyncIterator[World]:
         world = World(engine, rabbitmq, settings, channel, onlooker)
         stack.push_async_callback(world.stop)
         yield world
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    issuer = Issuer()
+    yield issuer
+    await issuer.http.aclose()

@@ -40,6 +40,7 @@ def token(shopper: UUID, role: str = "shopper", email: str | None = "ada@example
     """An access token as auth issues them."""
     claims: dict[str, Any] = {"iss": "saga-shop", "aud": "saga-shop", "sub": str(shopper), "role": role}
     claims |= {"exp": int(time.time()) + 600, "jti": uuid4().hex} | ({"email": email} if email else {})
+    claims |= {"scope": "orders:read-all"} if role == "admin" else {}
     return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": SIGNING_KEY.kid}, claims, SIGNING_KEY)
 
 

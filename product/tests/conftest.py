@@ -53,7 +53,8 @@ class Roles:
     async def verify(self, token: str) -> Principal:
         if token not in ("admin", "shopper", "guest"):
             raise Unauthenticated("unknown", error="invalid_token")
-        return Principal(ADMIN, token, None, token)
+        scopes = frozenset({"catalogue:write"}) if token == "admin" else frozenset[str]()
+        return Principal(ADMIN, token, None, token, scopes)
 
 
 @pytest.fixture

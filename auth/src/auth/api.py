@@ -85,7 +85,7 @@ async def register(
 
 @router.get("/v1/users/me", summary="Who am I", responses={404: RESPONSES[404]})
 async def me(
-    caller: Annotated[Principal, Depends(require("shopper", "admin"))],
+    caller: Annotated[Principal, Depends(require("account:read"))],
     accounts: Annotated[Accounts, Depends(part("accounts"))],
 ) -> User:
     """The account that the access token is for; guests have none."""

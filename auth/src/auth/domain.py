@@ -11,6 +11,8 @@ from uuid import UUID
 from email_validator import validate_email
 
 Role = Literal["shopper", "admin"]
+SCOPES = {"guest": "", "shopper": "account:read", "admin": "account:read catalogue:write orders:read-all"}
+"""What a role may do beyond what is its own; a cart and orders of one's own need none."""
 Renewal = Literal["renewed", "over", "reused"]
 _syntax = partial(validate_email, check_deliverability=False, allow_smtputf8=False)
 

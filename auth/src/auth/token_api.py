@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends, Form, Request, Response
 from pydantic import BaseModel, Field
 
-from auth.domain import Account
+from auth.domain import SCOPES, Account
 from auth.logins import Logins
 from auth.oauth import OAuthRoute, UnsupportedGrant
 from auth.origin import FromWhere
@@ -62,6 +62,7 @@ class Tokens(BaseModel):
     token_type: str = Field(examples=["Bearer"])
     expires_in: int = Field(description="Seconds that the access token is good for.")
     refresh_token: str
+    scope: str = Field(description="What the account's role may do beyond what is its own.")
 
 
 @router.post(
@@ -125,5 +126,6 @@ def _answer(tokens: AccessTokens, account: Account, refresh_token: RefreshToken)
         "token_type": "Bearer",
         "expires_in": int(tokens.access_seconds),
         "refresh_token": str(refresh_token),
+        "scope": SCOPES[account.role],
     }
     return Response(orjson.dumps(content), media_type="application/json", headers=NOT_STORED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from auth.domain import Account
+from auth.domain import SCOPES, Account
 from auth.keys import SigningKeys
 
 
@@ -38,6 +38,7 @@ class AccessTokens:
             "exp": now + int(lifetime),
             "jti": uuid4().hex,
             "role": role,
+            **({"scope": SCOPES[role]} if SCOPES[role] else {}),
             **more,
         }
         return self.keys.sign(claims)

@@ -1,34 +1,42 @@
 """Who is calling: nothing is believed but an access token that this service has verified itself."""
 
-import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import httpx
+import structlog
 from fastapi import Depends, Request
 from fastapi.openapi.models import OAuth2, OAuthFlowPassword, OAuthFlows
 from fastapi.security.base import SecurityBase
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from chassis.claims import BadToken, claims_of, header_of
 from chassis.jwks import PublishedKeys
 from chassis.problems import Forbidden, Unauthenticated
+from chassis.refusals import Refusals
 
+log = structlog.get_logger()
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_NOT_OURS = "The token is no access token of this issuer."
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller, as the token says: `id` is its `sub`, `token` the token itself, to pass on."""
+    """The caller, as the token says: `id` is its `sub`, `token` the token itself, to pass on.
+
+    `scopes` are what it may do beyond what is its own.
+    """
 
     id: UUID
     role: str
     email: str | None
     token: str = field(repr=False)
+    scopes: frozenset[str] = frozenset()
 
 
 class TokenVerifier:
@@ -62,6 +70,7 @@ class TokenVerifier:
         self._remember = remember
         self._clock = clock
         self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._refusals = Refusals()
         self._http = http or httpx.AsyncClient()
         self._owns_http = http is None
         self._keys = PublishedKeys(
@@ -82,7 +91,13 @@ class TokenVerifier:
         if known is not None and self._clock() < known[1]:
             self._verified.move_to_end(token)
             return known[0]
-        caller, until = self._read(await self._authentic(token), token)
+        header: dict[str, object] = {}
+        try:
+            header = header_of(token)
+            caller, until = self._read(await self._payload(token, header), token)
+        except BadToken as bad:
+            self._refusals.tell(bad.reason, header.get("kid"))
+            raise Unauthenticated(str(bad), error="invalid_token") from bad
         self._verified[token] = caller, until
         if len(self._verified) > self._remember:
             self._verified.popitem(last=False)
@@ -94,47 +109,53 @@ class TokenVerifier:
         if self._owns_http:
             await self._http.aclose()
 
-    async def _authentic(self, token: str) -> Any:
+    async def _payload(self, token: str, header: Mapping[str, object]) -> bytes:
+        """What the issuer has signed. The algorithm is ours to choose, and the key's; never the token's."""
+        if str(header.get("typ")).lower() not in _TYPES:
+            raise BadToken("type", _NOT_OURS)
+        if "crit" in header:  # extensions that must be understood: we understand none
+            raise BadToken("crit", _NOT_OURS)
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in self._algorithms:
+            raise BadToken("algorithm", _NOT_OURS)
+        key = await self._keys.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise BadToken("key", _NOT_OURS)
         try:
             signed = jws.extract_compact(token.encode())
-            header = signed.headers()
-            kid, kind = header.get("kid"), str(header.get("typ")).lower()
-            key = await self._keys.get(kid) if isinstance(kid, str) and kind in _TYPES else None
-            if key is None or not jws.validate_compact(signed, key, self._algorithms):
-                raise _refused("no access token of this issuer")
-            return json.loads(signed.payload or b"")
+            genuine = key.alg in (None, algorithm) and jws.validate_compact(signed, key, self._algorithms)
         except (JoseError, ValueError) as error:
-            raise _refused("malformed") from error
+            raise BadToken("malformed", _NOT_OURS) from error
+        if not genuine:
+            raise BadToken("signature", _NOT_OURS)
+        return signed.payload or b""
 
-    def _read(self, claims: Any, token: str) -> tuple[Principal, float]:
-        try:
-            audience = claims["aud"]
-            until = float(claims["exp"]) + self._leeway
-            since = float(claims.get("nbf", 0)) - self._leeway
-            caller = Principal(UUID(claims["sub"]), claims["role"], claims.get("email"), token)
-            role_is_text = isinstance(caller.role, str) and bool(caller.role)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _refused("without a claim that it needs") from error
-        if claims.get("iss") != self._issuer or not role_is_text:
-            raise _refused("no access token of this issuer")
-        if self._audience not in (audience if isinstance(audience, list) else [audience]):
-            raise _refused("meant for another audience")
-        if not since <= self._clock() < until:
-            raise _refused("expired, or not valid yet")
-        return caller, until
+    def _read(self, payload: bytes, token: str) -> tuple[Principal, float]:
+        claims = claims_of(payload, self._issuer, self._audience)
+        until = claims.until + self._leeway
+        if not claims.since - self._leeway <= self._clock() < until:
+            raise BadToken("time", "The token is expired, or not valid yet.")
+        return Principal(claims.subject, claims.role, claims.email, token, claims.scopes), until
 
 
-def _refused(why: str) -> Unauthenticated:
-    return Unauthenticated(f"The token is {why}.", error="invalid_token")
+class OutOfScope(Forbidden):
+    """403 with the challenge of RFC 6750, section 3.1."""
+
+    type = "/problems/insufficient-scope"
+    title = "Insufficient Scope"
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        super().__init__(f"This needs the scope {scope}.", headers={"WWW-Authenticate": challenge})
 
 
 class _Authenticated(SecurityBase):
     """One dependency that is the security scheme, too: each further dependency costs every request CPU."""
 
-    def __init__(self, roles: tuple[str, ...] = ()) -> None:
+    def __init__(self, scope: str | None = None) -> None:
         self.model = OAuth2(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="/v1/token")))
         self.scheme_name = "password"
-        self._roles = roles
+        self._scope = scope
 
     async def __call__(self, request: Request) -> Principal:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -142,8 +163,9 @@ class _Authenticated(SecurityBase):
             raise Unauthenticated("An access token is needed.")
         verifier: TokenVerifier = request.app.state.verifier
         caller = await verifier.verify(token.strip())
-        if self._roles and caller.role not in self._roles:
-            raise Forbidden("Your role may not do this.")
+        if self._scope is not None and self._scope not in caller.scopes:
+            log.warning("scope refused", account=str(caller.id), role=caller.role, needed=self._scope)
+            raise OutOfScope(self._scope)
         return caller
 
 
@@ -153,9 +175,9 @@ principal = _Authenticated()
 Caller = Annotated[Principal, Depends(principal)]
 
 
-def require(*roles: str) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency for callers of these roles: `Annotated[Principal, Depends(require("admin"))]`.
+def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
+    """A dependency for callers whose token has this scope: `Depends(require("rooms:write"))`.
 
-    Raises Forbidden for any other role.
+    Raises OutOfScope for any other.
     """
-    return _Authenticated(roles)
+    return _Authenticated(scope)

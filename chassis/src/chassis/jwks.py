@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import structlog
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, KeySet
+from joserfc.jwk import Key, import_key
 
 from chassis.problems import Unavailable
 
 log = structlog.get_logger(__name__)
+_PUBLIC = frozenset({"EC", "RSA", "OKP"})
 
 
 @dataclass
@@ -20,7 +22,8 @@ class PublishedKeys:
 
     Fetched when first needed and, in the background, when older than `max_age`. A key that is not in it has
     it fetched anew, at most every `refetch_every`; a fetch that failed is repeated after `retry_every`.
-    Keys are good for `stale_for` while the issuer does not answer.
+    Keys are good for `stale_for` while the issuer does not answer; of a key that is not among them nobody can
+    say then whether it is good.
     """
 
     url: str
@@ -36,6 +39,7 @@ class PublishedKeys:
     _fetched: float = float("-inf")
     _not_before: float = float("-inf")
     _fetching: asyncio.Task[None] | None = None
+    _failing: bool = False
 
     async def get(self, kid: str) -> Key | None:
         """The key of that name, if the issuer has published it. Raises Unavailable without usable keys."""
@@ -45,7 +49,7 @@ class PublishedKeys:
                 await asyncio.shield(fetching)  # others wait for it too: who leaves must not take it along
         elif self._age() > self.max_age:
             self._begin()
-        if self._age() > self.stale_for:
+        if self._age() > self.stale_for or (kid not in self._keys and self._failing):
             raise Unavailable("Tokens cannot be verified at the moment.", retry_after=self.retry_every)
         return self._keys.get(kid)
 
@@ -65,21 +69,43 @@ class PublishedKeys:
     async def _fetch(self) -> None:
         try:
             response = await self.http.get(self.url, timeout=self.timeout)
-            keys = KeySet.import_key_set(response.raise_for_status().json())
-        except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
+            keys = usable(response.raise_for_status().json())
+        except (httpx.HTTPError, ValueError) as error:
             log.warning("no keys from the issuer", url=self.url, error=repr(error))
+            self._failing = True
             self._not_before = self.clock() + self.retry_every
         else:
-            self._take({key.kid: key for key in keys if key.kid})
+            self._take(keys)
         finally:
             self._fetching = None
 
     def _take(self, keys: dict[str, Key]) -> None:
+        self._failing = False
         self._fetched = self.clock()
         self._not_before = self._fetched + self.refetch_every
         if _public(keys) != _public(self._keys):
+            log.info("keys of the issuer", kids=sorted(keys))
             self._keys = keys
             self.on_change()
+
+
+def usable(document: Any) -> dict[str, Key]:
+    """The public keys of a JWK Set by name; those of a kind that we do not know are passed over.
+
+    Raises ValueError when there is none: an issuer without keys is one that is broken.
+    """
+    entries = document.get("keys") if isinstance(document, dict) else None
+    keys: dict[str, Key] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            key = import_key(dict(entry))
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+        if key.kid and key.key_type in _PUBLIC:
+            keys[key.kid] = key
+    if not keys:
+        raise ValueError("the key set holds no public key with a name")
+    return keys
 
 
 def _public(keys: dict[str, Key]) -> dict[str, object]:

@@ -26,7 +26,7 @@ from product.models import (
 
 router = APIRouter(prefix="/v1/products", tags=["administration"])
 
-Admin = Annotated[Principal, Depends(require("admin"))]
+Admin = Annotated[Principal, Depends(require("catalogue:write"))]
 Transact = Annotated[Transactions, Depends(part("transactions"))]
 Reads = Annotated[Catalogue, Depends(part("catalogue"))]
 

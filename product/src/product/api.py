@@ -22,7 +22,7 @@ from product.spelling import Vocabulary, respell
 
 _MOST_AT_ONCE = 1000
 JSON = "application/json"
-_admin = require("admin")
+_admin = require("catalogue:write")
 
 SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
 Words = Annotated[

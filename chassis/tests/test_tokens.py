@@ -1,0 +1,235 @@
+"""Which tokens are believed."""
+
+import asyncio
+import hmac
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import ECKey, RSAKey
+from structlog.testing import capture_logs
+
+from chassis.identity import Principal
+from chassis.problems import Unauthenticated
+from chassis.refusals import Refusals
+
+from .issuer import ADA, ALGORITHM, NOW, Issuer, new_key, part, signature
+
+
+async def test_a_good_token_names_the_caller(issuer: Issuer) -> None:
+    token = issuer.token(role="admin", email="ada@example.org")
+    assert await issuer.verifier().verify(token) == Principal(ADA, "admin", "ada@example.org", token)
+
+
+async def test_a_token_says_what_its_holder_may_do_besides(issuer: Issuer) -> None:
+    caller = await issuer.verifier().verify(issuer.token(scope="rooms:write rooms:read"))
+    assert caller.scopes == {"rooms:write", "rooms:read"}
+
+
+async def test_the_token_is_not_in_what_is_printed_of_a_caller(issuer: Issuer) -> None:
+    token = issuer.token()
+    assert token not in repr(await issuer.verifier().verify(token))
+
+
+async def test_one_of_several_audiences_is_enough(issuer: Issuer) -> None:
+    assert await issuer.verifier().verify(issuer.token(aud=["elsewhere", "rooms"]))
+
+
+BAD_CLAIMS: dict[str, dict[str, Any]] = {
+    "another issuer": {"iss": "https://somebody"},
+    "no issuer": {"iss": None},
+    "another audience": {"aud": "kitchens"},
+    "a longer audience": {"aud": "rooms-and-more"},
+    "no audience": {"aud": None},
+    "no expiry": {"exp": None},
+    "an expiry in words": {"exp": "tomorrow"},
+    "expired": {"exp": NOW - 11},
+    "not valid yet": {"nbf": NOW + 11},
+    "no subject": {"sub": None},
+    "a subject that is no UUID": {"sub": "ada"},
+    "a subject that is a number": {"sub": 7},
+    "no role": {"role": None},
+    "an empty role": {"role": ""},
+    "a list of roles": {"role": ["admin"]},
+    "a list of scopes": {"scope": ["rooms:write"]},
+    "an address that is none": {"email": 7},
+    "an expiry as text": {"exp": str(int(NOW + 60))},
+    "an expiry that is true": {"exp": True},
+    "an endless expiry": {"exp": 10**400},
+    "an expiry before time": {"exp": -1},
+    "an issue in words": {"iat": "yesterday"},
+    "a subject in another spelling": {"sub": f"{{{ADA}}}"},
+}
+
+
+@pytest.mark.parametrize("claims", BAD_CLAIMS.values(), ids=BAD_CLAIMS.keys())
+async def test_a_token_with_wrong_claims_is_refused(issuer: Issuer, claims: dict[str, Any]) -> None:
+    with pytest.raises(Unauthenticated) as refusal:
+        await issuer.verifier().verify(issuer.token(**claims))
+    assert refusal.value.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"role": "guest", "role": "admin", %s}',
+        '{"role": "admin", "nbf": NaN, %s}',
+        '{"role": "admin", "iat": Infinity, %s}',
+        '{"role": "admin", "more": ' + "[" * 1500 + "]" * 1500 + ", %s}",
+        '["role", %s]',
+        "",
+    ],
+)
+async def test_claims_that_can_be_read_in_two_ways_are_refused(issuer: Issuer, payload: str) -> None:
+    rest = f'"iss": "https://issuer", "aud": "rooms", "sub": "{ADA}", "exp": {NOW + 60:.0f}'
+    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": "one"}
+    token = jws.serialize_compact(header, payload.replace("%s", rest), issuer.keys[0])
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(token)
+
+
+async def test_the_same_claims_in_one_way_are_believed(issuer: Issuer) -> None:
+    payload = (
+        f'{{"iss": "https://issuer", "aud": "rooms", "sub": "{ADA}", "role": "a", "exp": {NOW + 60:.0f}}}'
+    )
+    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": "one"}
+    assert await issuer.verifier().verify(jws.serialize_compact(header, payload, issuer.keys[0]))
+
+
+@pytest.mark.parametrize("critical", [["kid"], ["b64"], ["exp"], []])
+async def test_a_token_that_demands_to_be_understood_is_refused(issuer: Issuer, critical: list[str]) -> None:
+    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": "one", "crit": critical}
+    head, _, rest = issuer.token().partition(".")
+    assert head != part(header)
+    signed = f"{part(header)}.{rest.partition('.')[0]}"
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(f"{signed}.{signature(issuer.keys[0], signed)}")
+
+
+async def test_the_same_header_without_its_demand_is_believed(issuer: Issuer) -> None:
+    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": "one"}
+    signed = f"{part(header)}.{issuer.token().split('.')[1]}"
+    assert await issuer.verifier().verify(f"{signed}.{signature(issuer.keys[0], signed)}")
+
+
+async def test_a_header_that_names_two_keys_is_refused(issuer: Issuer) -> None:
+    head = b'{"alg":"ES256","typ":"at+jwt","kid":"nobody","kid":"one"}'
+    signed = f"{urlsafe_b64encode(head).rstrip(b'=').decode()}.{issuer.token().split('.')[1]}"
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(f"{signed}.{signature(issuer.keys[0], signed)}")
+
+
+async def test_a_huge_token_is_refused_before_anybody_reads_it(issuer: Issuer) -> None:
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(issuer.token(more="x" * 4096))
+    assert issuer.asked == 0
+
+
+@pytest.mark.parametrize("claims", [{"exp": NOW - 9}, {"nbf": NOW + 9}])
+async def test_clocks_may_differ_a_little(issuer: Issuer, claims: dict[str, Any]) -> None:
+    assert await issuer.verifier().verify(issuer.token(**claims))
+
+
+@pytest.mark.parametrize("header", [{"typ": "JWT"}, {"typ": "rt+jwt"}, {"kid": "nobody"}])
+async def test_a_token_of_another_kind_or_key_is_refused(issuer: Issuer, header: dict[str, Any]) -> None:
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(issuer.token(header))
+
+
+async def test_a_token_signed_by_somebody_else_under_a_known_name_is_refused(issuer: Issuer) -> None:
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(issuer.token(key=new_key("one")))
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "ES384"])
+async def test_a_token_that_chooses_another_algorithm_is_refused(issuer: Issuer, algorithm: str) -> None:
+    header = {"alg": algorithm, "typ": "at+jwt", "kid": "one"}
+    signing_input = f"{part(header)}.{issuer.token(role='admin').split('.')[1]}".encode()
+    public_key = issuer.keys[0].as_pem(private=False)  # the classic mix-up: it becomes the HMAC's secret
+    signature = b"" if algorithm == "none" else hmac.digest(public_key, signing_input, "sha256")
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(f"{signing_input.decode()}.{urlsafe_b64encode(signature).decode()}")
+
+
+async def test_a_published_key_of_an_algorithm_that_is_not_allowed_is_of_no_use(issuer: Issuer) -> None:
+    rsa = RSAKey.generate_key(2048, {"kid": "rsa"})
+    issuer.keys = [rsa]
+    token = issuer.token({"alg": "RS256"})
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(token)
+    assert await issuer.verifier(algorithms=["RS256"]).verify(token)
+
+
+@pytest.mark.parametrize("meant", [{"alg": "ES512"}, {"use": "enc"}])
+async def test_a_key_that_is_published_for_something_else_is_of_no_use(
+    issuer: Issuer, meant: dict[str, str]
+) -> None:
+    signer = ECKey.generate_key("P-256", {"kid": "one"})
+    token = issuer.token(key=signer)
+    issuer.keys = [ECKey.import_key(signer.as_dict(private=False, **meant))]
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(token)
+    issuer.keys = [signer]
+    assert await issuer.verifier().verify(token)
+
+
+async def test_a_key_that_the_token_brings_along_counts_for_nothing(issuer: Issuer) -> None:
+    mine = new_key("mine")
+    token = issuer.token({"jwk": mine.as_dict(private=False)}, key=mine)
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(token)
+
+
+@given(st.one_of(st.text(), st.lists(st.text("ABCeyJhbGciOi_-", max_size=60), max_size=5).map(".".join)))
+@settings(max_examples=200, deadline=None)
+def test_no_rubbish_gets_further_than_a_refusal(text: str) -> None:
+    async def verify() -> None:
+        with pytest.raises(Unauthenticated):
+            await Issuer().verifier().verify(text)
+
+    asyncio.run(verify())
+
+
+async def test_a_changed_payload_is_refused(issuer: Issuer) -> None:
+    guest, admin = issuer.token(role="guest").split("."), issuer.token(role="admin").split(".")
+    with pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(".".join((guest[0], admin[1], guest[2])))
+
+
+async def test_a_refusal_is_told_with_its_reason_and_without_the_token(issuer: Issuer) -> None:
+    verifier = issuer.verifier()
+    refused = {
+        "time": issuer.token(exp=NOW - 60),
+        "audience": issuer.token(aud="kitchens"),
+        "issuer": issuer.token(iss="https://somebody"),
+        "claims": issuer.token(role=None),
+        "type": issuer.token({"typ": "JWT"}),
+        "key": issuer.token({"kid": "k" * 100}),
+        "signature": issuer.token()[:-8] + "AAAAAAAA",
+        "algorithm": f"{part({'alg': 'none', 'typ': 'at+jwt'})}.{part({})}.",
+        "malformed": "rubbish",
+    }
+    with capture_logs() as logs:
+        for token in refused.values():
+            with pytest.raises(Unauthenticated):
+                await verifier.verify(token)
+    told = [line for line in logs if line["event"] == "token refused"]
+    assert [line["reason"] for line in told] == list(refused)
+    assert all(len(line["kid"]) <= 64 for line in told)
+    assert not [token for token in refused.values() if token in str(logs)]
+
+
+def test_a_flood_of_bad_tokens_is_no_flood_of_lines() -> None:
+    now = 0.0
+    refusals = Refusals(most=3, seconds=60, clock=lambda: now)
+    with capture_logs() as logs:
+        for _ in range(10):
+            refusals.tell("key", "nobody")
+        now = 60.0
+        refusals.tell("key", "nobody")
+        refusals.tell("key", "nobody")
+    assert len(logs) == 5
+    assert [line.get("held_back") for line in logs] == [None, None, None, 7, None]
