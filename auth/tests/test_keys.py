@@ -1,6 +1,7 @@
 """The signing keys: what is published, and what a bad file leads to."""
 
 import json
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,46 @@ def test_a_file_that_cannot_sign_says_why(tmp_path: Path, content: object, why: 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(BadSigningKeys, match=r"nowhere\.json: No such file"):
         SigningKeys.read(tmp_path / "nowhere.json")
+
+
+def test_two_keys_of_one_name_are_refused(tmp_path: Path) -> None:
+    keys = [ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=True) for _ in range(2)]
+    with pytest.raises(BadSigningKeys, match="same kid"):
+        SigningKeys.read(_file(tmp_path, {"keys": keys}))
+
+
+def test_nothing_of_an_operators_notes_is_published(tmp_path: Path) -> None:
+    key = _key().as_dict(private=True) | {"retired_at": 1}
+    [published] = json.loads(SigningKeys.read(_file(tmp_path, {"keys": [key]})).published)["keys"]
+    assert set(published) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+
+
+async def test_a_changed_file_takes_effect_at_once(
+    auth: Auth, signing_keys_file: Path, kept_keys: Any
+) -> None:
+    before = (await auth.http.post("/v1/guests")).json()["access_token"]
+    assert _kid(before) == kept_keys[0]["kid"]
+
+    new = _key().as_dict(private=True)
+    _file(signing_keys_file.parent, {"keys": [new, *kept_keys]})
+
+    published = (await auth.http.get("/.well-known/jwks.json")).json()["keys"]
+    assert [key["kid"] for key in published] == [new["kid"], *(key["kid"] for key in kept_keys)]
+    assert _kid((await auth.http.post("/v1/guests")).json()["access_token"]) == new["kid"]
+
+
+async def test_a_file_that_has_become_unusable_leaves_the_former_keys(
+    auth: Auth, signing_keys_file: Path, kept_keys: Any
+) -> None:
+    for spoil in (lambda: signing_keys_file.write_text("{"), signing_keys_file.unlink):
+        spoil()
+        token = (await auth.http.post("/v1/guests")).json()["access_token"]
+        assert _kid(token) == kept_keys[0]["kid"]
+
+
+def _kid(token: str) -> str:
+    header = token.partition(".")[0]
+    return str(json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"])
 
 
 def _key() -> ECKey:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from auth.keys import KeyFile
 from auth.settings import Settings
 
 from .conftest import CONTACT_KEY
@@ -51,7 +52,7 @@ def test_a_bad_setting_is_named_before_anything_starts(
 def test_signing_keys_may_be_given_without_a_file(signing_keys_file: Path) -> None:
     keys = signing_keys_file.read_text()
     given = settings(signing_keys_file, signing_keys_file=None, signing_keys=keys)
-    assert given.read_signing_keys().published == settings(signing_keys_file).read_signing_keys().published
+    assert given.read_signing_keys().current.published == KeyFile(signing_keys_file).current.published
     assert json.loads(keys)["keys"][0]["d"] not in repr(given)
 
 

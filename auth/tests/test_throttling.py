@@ -1,6 +1,11 @@
-"""How often a password may be tried."""
+"""How often a password may be tried, and how little is learnt of who has an account."""
 
 import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
 
 from .conftest import Auth, StartAuth
 
@@ -95,3 +100,83 @@ async def test_more_logins_than_can_wait_are_turned_away(start_auth: StartAuth) 
     assert refused
     assert all(a.headers["retry-after"] == "2" for a in refused)
     assert {a.status_code for a in answers} == {400, 503}
+
+
+async def taken(auth: Auth, email: str = "ada@example.com", **more: Any) -> int:
+    answer = await auth.http.post("/v1/users", json={"email": email, "password": "other horse"}, **more)
+    return answer.status_code
+
+
+async def test_asking_who_has_an_account_is_soon_told_nothing(start_auth: StartAuth) -> None:
+    auth = await start_auth(registration_conflicts=2, registration_window_seconds=600)
+    await auth.register()
+    assert [await taken(auth) for _ in range(2)] == [409, 409]
+
+    answers = [
+        await auth.http.post("/v1/users", json={"email": email, "password": "other horse"})
+        for email in ("ada@example.com", "nobody@example.com")
+    ]
+
+    assert [a.status_code for a in answers] == [429, 429]
+    assert answers[0].content == answers[1].content
+    assert 590 <= int(answers[0].headers["retry-after"]) <= 601
+
+
+async def test_copies_of_the_service_count_together_who_asks(start_auth: StartAuth) -> None:
+    copies = [await start_auth(registration_conflicts=2) for _ in range(2)]
+    await copies[0].register()
+    assert [await taken(copy) for copy in copies] == [409, 409]
+    assert [await taken(copy) for copy in copies] == [429, 429]
+
+
+async def test_who_asks_elsewhere_keeps_nobody_from_registering(start_auth: StartAuth) -> None:
+    auth = await start_auth(registration_conflicts=1)
+    await auth.register()
+    assert await taken(auth, headers=FROM_ELSEWHERE) == 409
+    assert await taken(auth, "grace@example.com", headers=FROM_ELSEWHERE) == 429
+    assert await taken(auth, "grace@example.com") == 201
+
+
+async def test_registering_is_not_throttled_by_itself(start_auth: StartAuth) -> None:
+    auth = await start_auth(registration_conflicts=1)
+    assert {await taken(auth, f"user{n}@example.com") for n in range(4)} == {201}
+
+
+async def test_asking_may_go_on_when_the_window_has_passed(start_auth: StartAuth) -> None:
+    auth = await start_auth(registration_conflicts=1)
+    await auth.register()
+    await taken(auth)
+    await auth.database.execute("UPDATE attempt SET resets_at = now()")
+    assert await taken(auth) == 409
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often a password was hashed or compared: what an answer costs, without a clock."""
+    counted: Counter[str] = Counter()
+    for name in ("hash", "verify"):
+        original = getattr(PasswordHasher, name)
+
+        def count(*args: Any, _name: str = name, _original: Any = original) -> Any:
+            counted[_name] += 1
+            return _original(*args)
+
+        monkeypatch.setattr(PasswordHasher, name, count)
+    return counted
+
+
+async def test_a_login_costs_the_same_whoever_has_an_account(auth: Auth, hashes: Counter[str]) -> None:
+    await auth.register()
+    for email in ("ada@example.com", "nobody@example.com", "no address"):
+        hashes.clear()
+        assert (await auth.log_in(email, "wrong horse")).status_code == 400
+        assert hashes == {"verify": 1}
+
+
+async def test_registering_costs_the_same_whether_the_address_is_taken(
+    auth: Auth, hashes: Counter[str]
+) -> None:
+    for email, status in (("ada@example.com", 201), ("ada@example.com", 409), ("grace@example.com", 201)):
+        hashes.clear()
+        assert await taken(auth, email) == status
+        assert hashes == {"hash": 1}

@@ -62,7 +62,7 @@ async def test_a_count_is_forgotten_when_its_window_is_over(migrated: Callable[[
 
 
 async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartAuth) -> None:
-    auth = await start_auth(login_attempts=2)
+    auth = await start_auth(login_attempts=2, registration_conflicts=1)
     with capture_logs() as logs:
         user = await auth.register()
         token = (await auth.log_in()).json()["refresh_token"]
@@ -70,6 +70,8 @@ async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartA
         await auth.refresh(token)
         for _ in range(3):
             await auth.log_in(password="wrong horse")
+        for _ in range(2):
+            await auth.http.post("/v1/users", json={"email": "ada@example.com", "password": "my horse"})
 
     told = [line["event"] for line in logs if line["event"] != "request"]
     assert told == [
@@ -79,7 +81,10 @@ async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartA
         "login refused",
         "login refused",
         "login throttled",
+        "registration refused",
+        "registration throttled",
     ]
+    assert all(line["network"] == "127.0.0.0/24" for line in logs if line["event"] != "request")
     assert {line["account"] for line in logs if "account" in line} == {user["id"]}
     for secret in ("ada@example.com", "horse", token, "127.0.0.1"):
         assert secret not in str(logs)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from auth.domain import address
-from auth.keys import PUBLISHED_SECONDS, SigningKeys
+from auth.keys import PUBLISHED_SECONDS, Keys
+from auth.origin import FromWhere
 from auth.registration import Registration
 from auth.store import Accounts
 from auth.token_api import NOT_STORED, TokensPart
@@ -67,14 +68,16 @@ class Guest(BaseModel):
     "/v1/users",
     summary="Register",
     status_code=201,
-    responses={409: RESPONSES[409], 422: RESPONSES[422], 503: RESPONSES[503]},
+    responses={status: RESPONSES[status] for status in (409, 422, 429, 503)},
 )
 async def register(
-    new: NewAccount, registration: Annotated[Registration, Depends(part("registration"))]
+    new: NewAccount,
+    origin: FromWhere,
+    registration: Annotated[Registration, Depends(part("registration"))],
 ) -> User:
-    """409 says that the address is taken: without confirming addresses by mail first, logging in would tell
-    just the same. The gateway limits how often one may ask."""
-    account = await registration.register(new.email, new.password.get_secret_value())
+    """409 says that the address is taken. An account is good at once, so whoever registers learns it in any
+    case, by logging in; how often somebody may learn it is limited, and then 429 says nothing."""
+    account = await registration.register(new.email, new.password.get_secret_value(), origin)
     return User(
         id=account.account_id,
         email=account.email,
@@ -125,7 +128,7 @@ class JwkSet(Response):
     response_class=JwkSet,
     responses={200: {"content": {JwkSet.media_type: {"schema": {"type": "object"}}}}},
 )
-async def published_keys(keys: Annotated[SigningKeys, Depends(part("keys"))]) -> JwkSet:
+async def published_keys(keys: Annotated[Keys, Depends(part("keys"))]) -> JwkSet:
     """The JWK set (RFC 7517) that access tokens are verified with."""
     headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
-    return JwkSet(keys.published, headers=headers)
+    return JwkSet(keys.current.published, headers=headers)

@@ -1,20 +1,25 @@
 """The keys of access tokens: a private JWK set from a file. The first signs, all are published.
 
-To rotate: append the new key, restart; once every verifier has fetched it (`PUBLISHED_SECONDS`) move it to
-the front, restart; drop the old one when the last token that it signed has expired.
+To rotate: append the new key; once every verifier can have fetched it (`PUBLISHED_SECONDS`) move it to the
+front; drop the old one when the last token that it signed has expired. A changed file is read at once.
 """
 
 import json
+import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import orjson
+import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+log = structlog.get_logger()
+
 ALGORITHM = "ES256"
 PUBLISHED_SECONDS = 300
+_PUBLIC = ("kty", "crv", "x", "y", "kid")
 
 
 class BadSigningKeys(ValueError):
@@ -27,7 +32,8 @@ class SigningKeys:
     def __init__(self, keys: list[ECKey]) -> None:
         self._signer = keys[0]
         self._header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": keys[0].kid}
-        public = [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM} for key in keys]
+        self.kids = [key.kid for key in keys]
+        public = [{**_public(key), "use": "sig", "alg": ALGORITHM} for key in keys]
         self.published = orjson.dumps({"keys": public})
 
     @classmethod
@@ -48,11 +54,60 @@ class SigningKeys:
             raise BadSigningKeys(f"{origin} must hold a JWK set of P-256 keys: {error}") from error
         if not keys or not keys[0].is_private:
             raise BadSigningKeys(f"the first key in {origin} must be a private one, to sign with")
+        if len({key.kid for key in keys}) < len(keys):
+            raise BadSigningKeys(f"two keys in {origin} have the same kid")
         return cls(keys)
+
+    @property
+    def current(self) -> Self:
+        """These: only a file's keys change."""
+        return self
 
     def sign(self, claims: dict[str, Any]) -> str:
         """An access token as of RFC 9068 with these claims."""
         return jwt.encode(self._header, claims, self._signer, algorithms=[ALGORITHM])
+
+
+class KeyFile:
+    """The keys of a file as they are now. A file that has become unusable leaves those that were read."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises BadSigningKeys."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self._keys = SigningKeys.read(path)
+
+    @property
+    def current(self) -> SigningKeys:
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._read_again()
+        return self._keys
+
+    def _read_again(self) -> None:
+        try:
+            self._keys = SigningKeys.read(self._path)
+        except BadSigningKeys as error:
+            log.error("signing keys unusable, the former ones stay", error=str(error))
+        else:
+            log.warning("signing keys changed", kids=self._keys.kids)
+
+
+Keys: TypeAlias = SigningKeys | KeyFile
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Changes whenever the file is written or replaced; `None` without a file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _public(key: ECKey) -> dict[str, Any]:
+    return {name: value for name, value in key.as_dict(private=False).items() if name in _PUBLIC}
 
 
 def _imported(entry: dict[str, Any]) -> ECKey:

@@ -10,7 +10,7 @@ from auth.logins import Logins
 from auth.passwords import Passwords
 from auth.registration import Registration
 from auth.settings import Settings
-from auth.throttle import Throttle
+from auth.throttle import Conflicts, Throttle
 from auth.tokens import AccessTokens
 from chassis.periodic import Periodic
 from chassis.sealed import Seal
@@ -43,7 +43,10 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         settings.guest_seconds,
     )
     seal = Seal.of(settings.contact_key)
-    registration = Registration(chassis.transactions, accounts, passwords, seal)
+    conflicts = Conflicts(
+        chassis.engine, settings.registration_conflicts, settings.registration_window_seconds
+    )
+    registration = Registration(chassis.transactions, accounts, passwords, seal, conflicts)
     guest_lifetime = timedelta(seconds=settings.guest_seconds)
 
     async def forget() -> None:

@@ -11,10 +11,12 @@ from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError
 
 from auth.domain import Account, Role, WeakPassword, check_password, passphrase
+from auth.origin import Origin
 from auth.passwords import Passwords
 from auth.store import Accounts
+from auth.throttle import Conflicts
 from chassis.database import Transactions
-from chassis.problems import Conflict, Unprocessable
+from chassis.problems import Conflict, Problem, Unprocessable
 from chassis.sealed import Seal
 from contracts import UserRegistered
 
@@ -26,6 +28,18 @@ class EmailTaken(Conflict):
 
     type = "/problems/email-taken"
     title = "There is an account with this address"
+
+
+class TooManyRegistrations(Problem):
+    """429: too many addresses were tried that are taken."""
+
+    status = 429
+    type = "/problems/too-many-attempts"
+    title = "Too Many Requests"
+
+    def __init__(self, seconds: float) -> None:
+        wait = {"Retry-After": str(int(seconds) + 1)}
+        super().__init__("Too many addresses that are taken: wait and try again.", headers=wait)
 
 
 class PasswordIsAddress(Unprocessable):
@@ -43,22 +57,31 @@ class Registration:
     accounts: Accounts
     passwords: Passwords
     seal: Seal
+    conflicts: Conflicts
 
-    async def register(self, email: str, password: str) -> Account:
-        """Open a shopper's account. Raises EmailTaken, PasswordIsAddress or Unavailable."""
+    async def register(self, email: str, password: str, origin: Origin) -> Account:
+        """Open a shopper's account. Raises EmailTaken, PasswordIsAddress, TooManyRegistrations, Unavailable.
+
+        The password is hashed before anybody looks whether the address is taken: both take as long.
+        """
         password = passphrase(password)
         try:
             check_password(password, email)
         except WeakPassword as error:
             raise PasswordIsAddress from error
+        if wait := await self.conflicts.wait(origin):
+            log.warning("registration throttled", network=origin.shown)
+            raise TooManyRegistrations(wait)
         account = await self._account(email, password, "shopper")
         try:
             async with self.transactions() as tx:
                 tx.add(account)
                 tx.publish(UserRegistered(user_id=account.account_id, contact=self.seal.seal(email)))
         except IntegrityError as error:
+            await self.conflicts.count(origin)
+            log.warning("registration refused", network=origin.shown)
             raise EmailTaken from error
-        log.info("registered", account=str(account.account_id))
+        log.info("registered", account=str(account.account_id), network=origin.shown)
         return account
 
     async def ensure_admin(self, email: str, password: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import address
-from auth.keys import SigningKeys
+from auth.keys import KeyFile, Keys, SigningKeys
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 
@@ -45,6 +45,8 @@ class Settings(ServiceSettings):
     login_attempts: Annotated[int, Field(ge=1)] = 10
     login_attempts_per_address: Annotated[int, Field(ge=1)] = 100
     login_window_seconds: Seconds = 15 * 60
+    registration_conflicts: Annotated[int, Field(ge=1)] = 20
+    registration_window_seconds: Seconds = 15 * 60
     forwarded_hops: Annotated[int, Field(ge=0, le=10)] = 1
 
     hashing_threads: Annotated[int, Field(ge=1)] = 2
@@ -56,9 +58,9 @@ class Settings(ServiceSettings):
             raise ValueError("give SIGNING_KEYS_FILE or SIGNING_KEYS, and not both")
         return self
 
-    def read_signing_keys(self) -> SigningKeys:
+    def read_signing_keys(self) -> Keys:
         """Raises BadSigningKeys."""
         if self.signing_keys_file is not None:
-            return SigningKeys.read(self.signing_keys_file)
+            return KeyFile(self.signing_keys_file)
         assert self.signing_keys is not None
         return _parsed(self.signing_keys)

@@ -1,4 +1,5 @@
-"""How often a password may be tried: counted in the database, so that replicas share one count."""
+"""How often a password may be tried, or an address be asked for: counted in the database, so that replicas
+share one count."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ _COUNT = text("""
 """)
 _FORGIVE = text("UPDATE attempt SET attempts = attempts - 1 WHERE bucket = :address AND attempts > 0")
 _CLEAR = text("DELETE FROM attempt WHERE bucket = :account")
+_WAIT = text("""
+    SELECT extract(epoch FROM resets_at - now()) FROM attempt
+    WHERE bucket = :bucket AND attempts >= :most AND resets_at > now()
+""")
 _FORGET = text("DELETE FROM attempt WHERE resets_at <= now()")
 
 
@@ -56,6 +61,35 @@ class Throttle:
         """Drop counts whose window is over."""
         async with self.engine.begin() as connection:
             await connection.execute(_FORGET)
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """At most `most` registrations of addresses that are taken, from a network in `window` seconds.
+
+    Each tells that an account exists. Beyond that nobody there registers until the window is over: an answer
+    would tell it still.
+    """
+
+    engine: AsyncEngine
+    most: int
+    window: float
+
+    async def wait(self, origin: Origin) -> float:
+        """The seconds to wait, 0 when it may go on."""
+        async with self.engine.connect() as connection:
+            asked = {"bucket": _conflicts(origin), "most": self.most}
+            return float(await connection.scalar(_WAIT, asked) or 0)
+
+    async def count(self, origin: Origin) -> None:
+        """One more address turned out to be taken."""
+        async with self.engine.begin() as connection:
+            await connection.execute(_COUNT, {"buckets": [_conflicts(origin)], "window": self.window})
+
+
+def _conflicts(origin: Origin) -> bytes:
+    """No login shares it: user names have no NUL."""
+    return hashlib.sha256(f"registration\0{origin.network}".encode()).digest()
 
 
 def _buckets(email: str, origin: Origin) -> Sequence[bytes]:

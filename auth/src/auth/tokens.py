@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from auth.domain import SCOPES, Account
-from auth.keys import SigningKeys
+from auth.keys import Keys
 
 
 @dataclass(frozen=True)
 class AccessTokens:
     """Issues them; `access_seconds` and `guest_seconds` are how long they are good for."""
 
-    keys: SigningKeys
+    keys: Keys
     issuer: str
     audience: str
     access_seconds: float
@@ -41,4 +41,4 @@ class AccessTokens:
             **({"scope": SCOPES[role]} if SCOPES[role] else {}),
             **more,
         }
-        return self.keys.sign(claims)
+        return self.keys.current.sign(claims)

@@ -98,11 +98,11 @@ def usable(document: Any) -> dict[str, Key]:
     keys: dict[str, Key] = {}
     for entry in entries if isinstance(entries, list) else []:
         try:
-            key = import_key(dict(entry))
+            if entry["kty"] in _PUBLIC:
+                key = import_key(entry)
+                keys[entry["kid"]] = key
         except (JoseError, ValueError, TypeError, KeyError):
             continue
-        if key.kid and key.key_type in _PUBLIC:
-            keys[key.kid] = key
     if not keys:
         raise ValueError("the key set holds no public key with a name")
     return keys

@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from itertools import count
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 
@@ -37,7 +38,7 @@ class SmallShop:
             case "POST /v1/users":
                 return self._register(json.loads(request.content)["email"])
             case "POST /v1/token":
-                return httpx.Response(200, json={"access_token": request.content.hex(), "expires_in": 900})
+                return self._log_in(request.content)
             case "POST /v1/guests":
                 return httpx.Response(201, json={"access_token": f"guest-{next(self._numbers)}"})
             case "PUT /v1/cart":
@@ -59,6 +60,11 @@ class SmallShop:
             return httpx.Response(409, json={"title": "There is an account with this address"})
         self.accounts.add(email)
         return httpx.Response(201, json={})
+
+    def _log_in(self, form: bytes) -> httpx.Response:
+        if parse_qs(form.decode())["username"][0] not in self.accounts:
+            return httpx.Response(400, json={"error": "invalid_grant"})
+        return httpx.Response(200, json={"access_token": form.hex(), "expires_in": 900})
 
     def _lines(self, who: str) -> httpx.Response:
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in self._carts[who].items()]

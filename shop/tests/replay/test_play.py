@@ -42,6 +42,19 @@ async def test_a_customer_registers_and_logs_in_once(book: Callable[..., Book]) 
     assert (shop.asked["POST /v1/users"], shop.asked["POST /v1/token"]) == (1, 1)
 
 
+async def test_who_was_here_before_logs_in_and_who_is_new_registers(book: Callable[..., Book]) -> None:
+    shop = SmallShop()
+    first = [row(f"1{n}", customer=f"1{n}") for n in range(8)]
+    await play(shop, book(*first))
+    shop.asked.clear()
+
+    results = await play(shop, book(*first, row("20", customer="20")), at_once=1)
+
+    assert {result.outcome for result in results.values()} == {"paid"}
+    assert shop.asked["POST /v1/users"] == 2
+    assert len(shop.accounts) == 9
+
+
 async def test_a_guest_is_new_each_time(book: Callable[..., Book]) -> None:
     shop = SmallShop()
 

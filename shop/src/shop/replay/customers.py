@@ -1,5 +1,6 @@
 """The customers of the invoices as shoppers: an account each, kept over their invoices; guests are new."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -17,31 +18,57 @@ class _LoggedIn:
 
 
 class Customers:
-    """`secret` makes their passwords, so that a later replay of the same shop can log in again."""
+    """`secret` makes their passwords, so that a later replay of the same shop can log in again.
+
+    Whether to register or to log in first is learnt from whoever came before: the shop soon stops telling
+    somebody who asks for addresses that are taken, and who fails to log in.
+    """
 
     def __init__(self, http: httpx.AsyncClient, secret: str) -> None:
         self._http = http
         self._secret = secret.encode()
         self._known: dict[str, _LoggedIn] = {}
+        self._returning: bool | None = None
+        self._first = asyncio.Lock()
 
     async def shopper(self, customer: str | None) -> Shopper:
         """Raises Unexpected. To be asked for one customer at a time."""
         if customer is None:
             return await Shopper.guest(self._http)
         if customer not in self._known:
-            await self._register(customer)
-            self._known[customer] = await self._log_in(customer)
+            self._known[customer] = await self._enter(customer)
         elif time.monotonic() >= self._known[customer].until:
             self._known[customer] = await self._log_in(customer)
         return self._known[customer].shopper
 
+    async def _enter(self, customer: str) -> _LoggedIn:
+        if self._returning is None:
+            async with self._first:
+                if self._returning is None:
+                    await self._register(customer)
+                    return await self._log_in(customer)
+        if self._returning:
+            answer = await self._ask_for_token(customer)
+            if answer.status_code != 400:
+                return self._logged_in(customer, answer)
+        await self._register(customer)
+        return await self._log_in(customer)
+
     async def _register(self, customer: str) -> None:
         account = {"email": _address(customer), "password": self._password(customer)}
-        must(await self._http.post("/v1/users", json=account), 201, 409)
+        answer = await self._http.post("/v1/users", json=account)
+        must(answer, 201, 409)
+        self._returning = answer.status_code == 409
 
     async def _log_in(self, customer: str) -> _LoggedIn:
+        return self._logged_in(customer, await self._ask_for_token(customer))
+
+    async def _ask_for_token(self, customer: str) -> httpx.Response:
         form = {"username": _address(customer), "password": self._password(customer)}
-        answer = must(await self._http.post("/v1/token", data=form), 200)
+        return await self._http.post("/v1/token", data=form)
+
+    def _logged_in(self, customer: str, told: httpx.Response) -> _LoggedIn:
+        answer = must(told, 200)
         shopper = Shopper(self._http, answer["access_token"], _address(customer))
         return _LoggedIn(shopper, time.monotonic() + answer["expires_in"] / 2)
 

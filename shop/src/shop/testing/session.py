@@ -22,7 +22,10 @@ from shop.stack.up import up
 
 T = TypeVar("T")
 _READY_SECONDS = 150.0
-_SETTINGS = {"gateway": {RATE_FACTOR: "1000"}}  # all of a test's shoppers share one address
+_SETTINGS = {  # all of a test's shoppers share one address
+    "gateway": {RATE_FACTOR: "1000"},
+    "auth": {"REGISTRATION_CONFLICTS": "1000"},
+}
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
