@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from shop.stack import Stack
-from shop.stack.environment import ADMIN_EMAIL
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SEED = 1
@@ -38,7 +37,7 @@ def tokens(stack: Stack) -> Mapping[str, str]:
 
         account = {"email": f"{uuid4().hex}@example.com", "password": uuid4().hex}
         http.post("/v1/users", json=account).raise_for_status()
-        admin = log_in(ADMIN_EMAIL, stack.secret("admin-password"))
+        admin = log_in(stack.admin_email, stack.admin_password)
         shopper = log_in(**account)
         guest = http.post("/v1/guests").raise_for_status().json()["access_token"]
         sku = uuid4().hex[:12]

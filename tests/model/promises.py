@@ -140,7 +140,7 @@ class Promises:
             stock=self._stock(state),
             holds={one: seen.hold.state for one, seen in zip(ids, every, strict=True) if seen.hold},
             mails=tuple(
-                MailSeen(one, letter.reason, 1)
+                MailSeen(one, letter.reason)
                 for one, told in zip(ids, aside, strict=True)
                 for letter in told.arrived
             ),

@@ -31,7 +31,9 @@ class Environment(BaseSettings):
     whoever asks for it.
     """
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -46,14 +48,15 @@ class Environment(BaseSettings):
         return init_settings, env_settings, _Files(settings_cls, env_settings.env_prefix)
 
 
-def load(settings: type[T], prefix: str | None = None) -> T:
-    """Read the environment, of variables that begin with `prefix`. Says on standard error what is wrong, and
-    exits with 78 (EX_CONFIG)."""
+def load(settings: type[T], prefix: str | None = None, **given: Any) -> T:
+    """Read the environment, of variables that begin with `prefix`; what is `given` counts in its place. Says
+    on standard error what is wrong, and exits with 78 (EX_CONFIG)."""
+    prefix = settings.model_config["env_prefix"] if prefix is None else prefix
     try:
-        return settings(_env_prefix=prefix)
+        return settings(_env_prefix=prefix, **given)
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
-            where = "".join(f"{prefix or ''}{field}: ".upper() for field in problem["loc"][:1])
+            where = "".join(f"{prefix}{field}: ".upper() for field in problem["loc"][:1])
             sys.stderr.write(f"{where}{problem['msg'].removeprefix('Value error, ')}\n")
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from scenarios.broker import OperatorsBroker
+from scenarios.mails import mails
 from scenarios.shopper import Shopper, must
 
 PRICE = 500
@@ -136,9 +137,8 @@ class Play:
         return {name: sum(i[name] for i in payments) for name in ("captured", "refunded")}
 
     async def _mails(self) -> tuple[str, ...]:
-        url = f"{self.shop.mailbox_url}/api/v1/messages"
-        found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
-        return tuple(sorted(mail["reason"] for mail in found["messages"]))
+        found = await mails(self.http, self.shop.mailbox_url, self.order_id)
+        return tuple(sorted(mail.reason for mail in found if mail.reason))
 
     async def _available(self) -> int:
         return int(must(await self.http.get(f"/v1/products/{self.sku}"), 200)["available"])

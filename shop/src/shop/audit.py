@@ -17,7 +17,7 @@ from typing import Any, Literal
 import asyncpg
 
 from shop.errors import ShopError
-from shop.stack import Stack
+from shop.place import Place
 
 DATABASE = "operations"
 State = Literal["begun", "published", "done", "failed"]
@@ -78,7 +78,7 @@ class Entry(Action):
 
 
 class Audit:
-    """`async with Audit.opened(stack, operator()) as audit, audit.record(Action("nudge", why)): …`."""
+    """`async with Audit.opened(place, operator()) as audit, audit.record(Action("nudge", why)): …`."""
 
     def __init__(self, connection: Any, who: str) -> None:
         self.connection = connection
@@ -86,13 +86,13 @@ class Audit:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, stack: Stack, who: str) -> AsyncIterator["Audit"]:
+    async def opened(cls, place: Place, who: str) -> AsyncIterator["Audit"]:
         """Made on first use. Raises ShopError when PostgreSQL does not answer: nothing is done unaudited."""
         try:
-            await _ensure_database(stack)
+            await _ensure_database(place)
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise _unavailable(error) from error
-        async with cls.connected(stack.operator_dsn(DATABASE), who) as audit:
+        async with cls.connected(place.operator_dsn(DATABASE), who) as audit:
             yield audit
 
     @classmethod
@@ -198,8 +198,8 @@ def document(entry: Entry) -> Mapping[str, Any]:
     return asdict(entry) | {"at": entry.at.isoformat(), "ended_at": ended}
 
 
-async def _ensure_database(stack: Stack) -> None:
-    connection = await _connect(stack.operator_dsn(), "audit")
+async def _ensure_database(place: Place) -> None:
+    connection = await _connect(place.operator_dsn(), "audit")
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _CREATING)
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):

@@ -12,6 +12,7 @@ from shop.commands import audit, dead_letters, ledger, saga, scenario, stack
 from shop.commands.bench import bench
 from shop.commands.chaos import chaos
 from shop.commands.demo import demo
+from shop.commands.env import env
 from shop.commands.generate import generate
 from shop.commands.replay import replay
 from shop.errors import ShopError
@@ -32,6 +33,7 @@ app.add_typer(audit.app, name="audit")
 app.command()(bench)
 app.command()(chaos)
 app.command()(demo)
+app.command()(env)
 app.command()(generate)
 app.command()(replay)
 

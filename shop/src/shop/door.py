@@ -7,22 +7,21 @@ from typing import Any
 import httpx
 
 from shop.errors import ShopError
-from shop.stack import Stack
-from shop.stack.environment import ADMIN_EMAIL
+from shop.place import Place
 
 TIMEOUT_SECONDS = 30
 
 
 @asynccontextmanager
-async def as_admin(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+async def as_admin(place: Place) -> AsyncIterator[httpx.AsyncClient]:
     """A client that carries the administrator's token. Raises ShopError when the shop does not answer."""
-    async with httpx.AsyncClient(base_url=stack.gateway_url, timeout=TIMEOUT_SECONDS) as http:
-        form = {"username": ADMIN_EMAIL, "password": stack.secret("admin-password")}
+    async with httpx.AsyncClient(base_url=place.gateway_url, timeout=TIMEOUT_SECONDS) as http:
+        form = {"username": place.admin_email, "password": place.admin_password}
         try:
             answer = told(await http.post("/v1/token", data=form))
         except httpx.TransportError as error:
             raise ShopError(
-                f"the shop does not answer at {stack.gateway_url}: `shop up` starts it"
+                f"the shop does not answer at {place.gateway_url}: `shop up` starts one here"
             ) from error
         http.headers["Authorization"] = f"Bearer {answer['access_token']}"
         yield http

@@ -1,11 +1,13 @@
-"""The stack of this machine as the stage of scenarios: where it is, and how its services are stopped."""
+"""A place as the stage of scenarios: where it is, and how its services are stopped and started again."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from scenarios import Shop
+from shop.elsewhere import Elsewhere
 from shop.errors import ShopError
-from shop.stack import OPERATOR, Stack
-from shop.stack.environment import ADMIN_EMAIL
+from shop.stack import Stack
 from shop.stack.programs import choose, programs
 from shop.stack.supervisor import Supervisor
 
@@ -13,18 +15,26 @@ _STOP_SECONDS = 30
 _START_SECONDS = 60
 _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 
+Order = Callable[[str], Awaitable[None]]
 
-def stage(stack: Stack) -> Shop:
-    """Scenarios may stop and start the services of a stack that runs here."""
+
+def stage(place: Stack | Elsewhere) -> Shop:
+    """Scenarios may stop and start services: through the supervisor here, by the commands told elsewhere."""
+    stop: Order
+    start: Order
+    if isinstance(place, Stack):
+        stop, start = partial(_stop, place), partial(_start, place)
+    else:
+        stop, start = place.stop, place.start
     return Shop(
-        gateway_url=stack.gateway_url,
-        sandbox_url=stack.sandbox_url,
-        mailbox_url=stack.mailbox_url,
-        amqp_url=stack.amqp_url(OPERATOR),
-        admin_email=ADMIN_EMAIL,
-        admin_password=stack.secret("admin-password"),
-        stop=lambda name: _stop(stack, name),
-        start=lambda name: _start(stack, name),
+        gateway_url=place.gateway_url,
+        sandbox_url=place.sandbox_url,
+        mailbox_url=place.mailbox_url,
+        amqp_url=place.operator_amqp_url,
+        admin_email=place.admin_email,
+        admin_password=place.admin_password,
+        stop=stop,
+        start=start,
     )
 
 

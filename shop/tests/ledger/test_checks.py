@@ -14,7 +14,7 @@ OFF = OrderSeen(
 )
 CHARGED = ChargeSeen("pi_1", "paid", "succeeded", 1000, 1000, 0, "GBP")
 REFUNDED = ChargeSeen("pi_2", "off", "succeeded", 500, 500, 500, "GBP")
-MAILS = (MailSeen("paid", "receipt", 1), MailSeen("off", "cancellation", 1), MailSeen("off", "refund", 1))
+MAILS = (MailSeen("paid", "receipt"), MailSeen("off", "cancellation"), MailSeen("off", "refund"))
 
 HEALTHY = Evidence(
     now=NOW + timedelta(hours=1),

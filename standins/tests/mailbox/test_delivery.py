@@ -48,7 +48,7 @@ async def test_a_mail_is_kept_with_its_text_html_and_marks(mailbox: Embedded) ->
     async with smtp(mailbox) as client:
         await client.send_message(receipt())
     [mail] = await mailbox.messages()
-    assert (mail["subject"], mail["message_id"]) == ("Your receipt № 1", "<receipt-1@saga.example>")
+    assert (mail["subject"], mail["MessageID"]) == ("Your receipt № 1", "<receipt-1@saga.example>")
     assert (mail["order_id"], mail["reason"], mail["copies"]) == ("order-1", "receipt", 1)
     assert (mail["envelope_from"], mail["envelope_to"]) == (SENDER, ["ada@example.com"])
     assert (mail["from"], mail["to"]) == (f"Saga Shop <{SENDER}>", "Ada Lovelace <ada@example.com>")

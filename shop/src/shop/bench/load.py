@@ -12,7 +12,6 @@ import aiohttp
 
 from shop.errors import ShopError
 from shop.stack import Stack
-from shop.stack.environment import ADMIN_EMAIL
 
 PRODUCTS = 200
 LINES = 3
@@ -114,7 +113,7 @@ class Load:
         return token
 
     async def _stock_catalogue(self) -> list[str]:
-        form = {"username": ADMIN_EMAIL, "password": self._stack.secret("admin-password")}
+        form = {"username": self._stack.admin_email, "password": self._stack.admin_password}
         token = await self._call("POST", f"{self._stack.http('auth')}/v1/token", data=form)
         self._admin = token["access_token"]
         skus = [f"BENCH-{number:03}" for number in range(PRODUCTS)]

@@ -28,7 +28,7 @@ from shop.dead_letters.telling import difference, document, listed, preview, saf
 from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.sagas.reading import books, saga
-from shop.stack import Stack
+from shop.which import shop_at
 
 app = typer.Typer(help="Look at dead letters; replay, edit or discard them.", no_args_is_help=True)
 
@@ -196,7 +196,7 @@ def _alone(who: str | None, limit: int, as_json: bool) -> Iterator[_Place]:
         exits = AsyncExitStack()
 
         async def enter() -> _Place:
-            desk = await exits.enter_async_context(Desk.opened(Stack.load(), operator(who), limit))
+            desk = await exits.enter_async_context(Desk.opened(shop_at(), operator(who), limit))
             seen, finished = await exits.enter_async_context(desk.alone())
             return _Place(runner, desk, seen, finished, console, as_json)
 
@@ -210,7 +210,7 @@ def _alone(who: str | None, limit: int, as_json: bool) -> Iterator[_Place]:
 
 
 async def _looked_at(queues: Sequence[str], limit: int) -> tuple[Seen, dict[str, list[Entry]]]:
-    async with Desk.opened(Stack.load(), operator(), limit) as desk:
+    async with Desk.opened(shop_at(), operator(), limit) as desk:
         seen = await desk.look(queues)
         return seen, await desk.histories(seen.letters)
 
@@ -219,7 +219,7 @@ async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] 
     """The order and its timeline; None when the letter names no order that there is."""
     if letter.order_id is None:
         return None
-    async with books(Stack.load()) as found:
+    async with books(shop_at()) as found:
         try:
             return await saga(found, UUID(letter.order_id))
         except ShopError:

@@ -20,7 +20,7 @@ def demo() -> None:
     """Play every scenario, draw one saga and print the addresses. Exits with 1 unless all was as expected."""
     stack = Stack.load()
     console = Console()
-    reports = play(list(SCENARIOS.values()))
+    reports = play(list(SCENARIOS.values()), stack)
     console.print()
     _draw(stack, console, reports)
     console.print(_addresses(stack))

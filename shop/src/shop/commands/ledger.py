@@ -9,7 +9,8 @@ from rich.console import Console
 
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.gather import gather, until_quiet
-from shop.stack import Stack
+from shop.place import Place
+from shop.which import shop_at
 
 app = typer.Typer(help="Compare orders, payments, stock, mails and queues.", no_args_is_help=True)
 MOST_SHOWN = 10
@@ -26,7 +27,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Every promise against what can be seen from outside. Exits with 1 when anything is amiss."""
-    seen = asyncio.run(_evidence(Stack.load(), wait))
+    seen = asyncio.run(_evidence(shop_at(), wait))
     findings = {one.name: list(one.look(seen)) for one in CHECKS}
     if as_json:
         print(json.dumps(_document(seen, findings), indent=2))
@@ -36,9 +37,9 @@ def check(
         raise typer.Exit(1)
 
 
-async def _evidence(stack: Stack, wait: float) -> Evidence:
-    await until_quiet(stack, wait)
-    return await gather(stack)
+async def _evidence(place: Place, wait: float) -> Evidence:
+    await until_quiet(place, wait)
+    return await gather(place)
 
 
 def _document(seen: Evidence, findings: dict[str, list[str]]) -> dict[str, object]:

@@ -10,12 +10,13 @@ import typer
 from rich.console import Console
 
 from shop.commands.progress import counting
+from shop.place import Place
 from shop.replay.invoices import Book, gather
 from shop.replay.play import Result
 from shop.replay.reading import read
 from shop.replay.report import Replay, document, tell
 from shop.replay.run import Terms, run
-from shop.stack import Stack
+from shop.which import shop_at
 
 
 def replay(
@@ -25,6 +26,7 @@ def replay(
         float, typer.Option(min=0, max=100, help="Opening stock: this times what the file sells.")
     ] = 1,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that an order may take to end.")] = 120,
+    url: Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Play invoices as checkouts of their customers, through the gateway, in the order of the file.
@@ -33,7 +35,7 @@ def replay(
     """
     book = gather(read(file))
     terms = Terms(concurrency, Decimal(str(stock_factor)), timeout)
-    done = _watched(str(file), book, terms, quiet=as_json)
+    done = _watched(shop_at(url), str(file), book, terms, quiet=as_json)
     if as_json:
         print(json.dumps(document(done), indent=2))
     else:
@@ -42,12 +44,11 @@ def replay(
         raise typer.Exit(1)
 
 
-def _watched(file: str, book: Book, terms: Terms, *, quiet: bool) -> Replay:
-    stack = Stack.load()
+def _watched(place: Place, file: str, book: Book, terms: Terms, *, quiet: bool) -> Replay:
     with counting(Console(stderr=True, quiet=quiet)) as progress:
         bar = progress.add_task("", total=len(book.invoices))
 
         def heed(doing: str, result: Result | None) -> None:
             progress.update(bar, description=doing, advance=0 if result is None else 1)
 
-        return asyncio.run(run(stack, file, book, terms, heed))
+        return asyncio.run(run(place, file, book, terms, heed))

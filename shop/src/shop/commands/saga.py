@@ -18,12 +18,13 @@ from rich.text import Text
 
 from shop.diagram import diagram
 from shop.errors import ShopError
+from shop.place import Place
 from shop.sagas.findings import Finding, about, stuck, waits_for
 from shop.sagas.nudging import nudge as say_nudged
 from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.reading import books, page, saga, see
 from shop.sagas.seen import Seen
-from shop.stack import Stack
+from shop.which import shop_at
 
 STANDS = 3
 POLL_SECONDS = 0.5
@@ -67,11 +68,11 @@ def list_sagas(
     as_json: Json = False,
 ) -> None:
     """What stands, why, and what to do next; exits with 3 if anything does. Or orders by status."""
-    stack = Stack.load()
+    place = shop_at()
     if state is not State.stuck:
-        _tell_orders(asyncio.run(_page(stack, state, limit)), as_json)
+        _tell_orders(asyncio.run(_page(place, state, limit)), as_json)
         return
-    findings, complete = asyncio.run(_stuck(stack, limit, patience))
+    findings, complete = asyncio.run(_stuck(place, limit, patience))
     if as_json:
         document = {"complete": complete, "stuck": [_document(finding) for finding in findings]}
         print(json.dumps(document, indent=2))
@@ -84,9 +85,9 @@ def list_sagas(
 @app.command()
 def show(order: Order, patience: Patience = 60, as_json: Json = False) -> None:
     """Who said what when, what led to it, what was undone; what it waits for, and what to do next."""
-    stack, console = Stack.load(), Console(quiet=as_json)
-    console.print(diagram(*asyncio.run(fetch(stack, order))))  # also while the broker is down
-    look = asyncio.run(_look(stack, order, patience))
+    place, console = shop_at(), Console(quiet=as_json)
+    console.print(diagram(*asyncio.run(fetch(place, order))))  # also while the broker is down
+    look = asyncio.run(_look(place, order, patience))
     _tell_standing(console, look)
     if as_json:
         print(json.dumps(_look_document(look), indent=2))
@@ -107,9 +108,9 @@ def nudge(
 
     With --wait, exits with 3 when the saga still stands afterwards.
     """
-    stack, console = Stack.load(), Console(quiet=as_json)
-    look = asyncio.run(_look(stack, order, patience))
-    refuse_forgotten(stack, look.seen, order)
+    place, console = shop_at(), Console(quiet=as_json)
+    look = asyncio.run(_look(place, order, patience))
+    refuse_forgotten(place, look.seen, order)
     again = preview(look.seen, order)
     _tell_preview(console, look, again)
     if not yes and not as_json:
@@ -117,9 +118,9 @@ def nudge(
     if not yes and as_json:
         raise ShopError("with --json nobody is asked: say --yes as well")
     before = {"status": look.order["status"], "waits_for": look.waits_for, "says_again": again}
-    nudge_id = asyncio.run(say_nudged(stack, order, why, before))
+    nudge_id = asyncio.run(say_nudged(place, order, why, before))
     console.print("nudged")
-    after = asyncio.run(_until_ended(stack, order, wait, patience)) if wait else None
+    after = asyncio.run(_until_ended(place, order, wait, patience)) if wait else None
     if as_json:
         found = _look_document(after) if after else None
         print(json.dumps({"nudge_id": str(nudge_id), "says_again": again, "after": found}, indent=2))
@@ -130,35 +131,35 @@ def nudge(
         raise typer.Exit(STANDS)
 
 
-async def fetch(stack: Stack, order: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def fetch(place: Place, order: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The order and its timeline. Raises ShopError when there is no such order."""
-    async with books(stack) as found:
+    async with books(place) as found:
         return await saga(found, order)
 
 
-async def _stuck(stack: Stack, limit: int, patience: float) -> tuple[list[Finding], bool]:
-    async with books(stack) as found:
-        seen = await see(stack, found, limit=limit)
+async def _stuck(place: Place, limit: int, patience: float) -> tuple[list[Finding], bool]:
+    async with books(place) as found:
+        seen = await see(place, found, limit=limit)
     return stuck(seen, timedelta(seconds=patience)), seen.complete
 
 
-async def _page(stack: Stack, state: State, limit: int) -> list[dict[str, Any]]:
-    async with books(stack) as found:
+async def _page(place: Place, state: State, limit: int) -> list[dict[str, Any]]:
+    async with books(place) as found:
         return await page(found, state, limit)
 
 
-async def _look(stack: Stack, order: UUID, patience: float) -> Look:
-    async with books(stack) as found:
-        seen = await see(stack, found, limit=100, only=order)
+async def _look(place: Place, order: UUID, patience: float) -> Look:
+    async with books(place) as found:
+        seen = await see(place, found, limit=100, only=order)
         view, events = await saga(found, order)  # never older than what was found to stand
     findings = about(stuck(seen, timedelta(seconds=patience)), order)
     return Look(view, events, findings, waits_for(seen, seen.orders[order]), seen)
 
 
-async def _until_ended(stack: Stack, order: UUID, seconds: float, patience: float) -> Look:
+async def _until_ended(place: Place, order: UUID, seconds: float, patience: float) -> Look:
     """The saga once it waits for nothing any more, or as it is after so many seconds."""
     deadline = time.monotonic() + seconds
-    while (look := await _look(stack, order, patience)).stands and time.monotonic() < deadline:
+    while (look := await _look(place, order, patience)).stands and time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
     return look
 

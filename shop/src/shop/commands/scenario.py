@@ -11,11 +11,14 @@ from rich.table import Table
 
 from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
 from shop.commands.progress import counting
+from shop.elsewhere import Elsewhere
 from shop.errors import ShopError
 from shop.playing import stage
 from shop.stack import Stack
+from shop.which import shop_at
 
 app = typer.Typer(help="Checkout sagas to replay.", no_args_is_help=True)
+Url = Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
@@ -38,19 +41,20 @@ def list_scenarios(as_json: Json = False) -> None:
 def run_scenarios(
     names: Annotated[list[str] | None, typer.Argument(help="Which; see `shop scenario list`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every scenario, no exercise.")] = False,
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Play scenarios one after the other. Exits with 1 unless all came out as expected."""
-    reports = play(_chosen(names or [], everything), quiet=as_json)
+    reports = play(_chosen(names or [], everything), shop_at(url), quiet=as_json)
     if as_json:
         print(json.dumps([document(report) for report in reports], indent=2))
     if not all(report.as_expected for report in reports):
         raise typer.Exit(1)
 
 
-def play(chosen: list[Scenario], *, quiet: bool = False) -> list[Report]:
-    """Play on this machine's stack, with a progress bar and a line for each on the way."""
-    shop = stage(Stack.load())
+def play(chosen: list[Scenario], place: Stack | Elsewhere, *, quiet: bool = False) -> list[Report]:
+    """With a progress bar and a line for each on the way."""
+    shop = stage(place)
     console = Console(quiet=quiet)
     reports = []
     with counting(console) as progress:

@@ -45,7 +45,6 @@ class StockSeen:
 class MailSeen:
     order_id: str | None
     reason: str | None
-    copies: int
     message_id: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Taking evidence from a stack: every witness is asked once, read-only."""
+"""Taking evidence from a shop: every witness is asked once, read-only."""
 
 import asyncio
 import json
@@ -11,14 +11,14 @@ from typing import Any
 import asyncpg
 import httpx
 
+from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS, told
 from shop.errors import ShopError
 from shop.ledger.evidence import ChargeSeen, Evidence, MailSeen, OrderSeen, StockSeen
-from shop.stack import Stack, rabbitmq
-from shop.stack.stack import SERVICES
+from shop.place import Place, management
+from shop.stack import SERVICES
 
 POLL_SECONDS = 0.5
-PAGE = 1000
 _ORDERS = """
     SELECT order_id::text, status, reason, total, currency, deadline,
            (SELECT json_object_agg(line->>'sku', (line->>'quantity')::int)
@@ -33,31 +33,31 @@ _BUSY = {
 }
 
 
-async def until_quiet(stack: Stack, seconds: float) -> None:
+async def until_quiet(place: Place, seconds: float) -> None:
     """Wait until no order is pending and nothing is on its way, at most that long: what is still busy then
     is for the checks to find."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and await _is_busy(stack):
+    while time.monotonic() < deadline and await _is_busy(place):
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def gather(stack: Stack) -> Evidence:
+async def gather(place: Place) -> Evidence:
     """Raises ShopError when a witness does not answer."""
     try:
         async with asyncio.TaskGroup() as group:
-            orders = group.create_task(_orders(stack))
+            orders = group.create_task(_orders(place))
             payments = group.create_task(
-                _pairs(stack, "payment", "SELECT order_id::text, state FROM payment")
+                _pairs(place, "payment", "SELECT order_id::text, state FROM payment")
             )
-            holds = group.create_task(_pairs(stack, "product", "SELECT order_id::text, state FROM hold"))
-            letters = group.create_task(_letters(stack))
-            stock = group.create_task(_stock(stack))
-            charges = group.create_task(_charges(stack))
-            mails = group.create_task(_mails(stack))
-            queues = group.create_task(queue_depths(stack))
-            outboxes = group.create_task(_counts(stack, "outbox"))
-            intents = group.create_task(_counts(stack, "intent"))
-            trespassers = group.create_task(_trespassers(stack))
+            holds = group.create_task(_pairs(place, "product", "SELECT order_id::text, state FROM hold"))
+            letters = group.create_task(_letters(place))
+            stock = group.create_task(_stock(place))
+            charges = group.create_task(_charges(place))
+            mails = group.create_task(_mails(place))
+            queues = group.create_task(queue_depths(place))
+            outboxes = group.create_task(_counts(place, "outbox"))
+            intents = group.create_task(_counts(place, "intent"))
+            trespassers = group.create_task(_trespassers(place))
     except* (OSError, httpx.HTTPError, asyncpg.PostgresError) as errors:
         raise ShopError(
             f"a witness does not answer ({errors.exceptions[0]!r}): see `shop status`"
@@ -80,20 +80,20 @@ async def gather(stack: Stack) -> Evidence:
     )
 
 
-async def queue_depths(stack: Stack) -> dict[str, int]:
-    async with rabbitmq.management(stack) as broker:
+async def queue_depths(place: Place) -> dict[str, int]:
+    async with management(place) as broker:
         return {queue["name"]: queue.get("messages", 0) for queue in await broker.get("queues")}
 
 
-async def _is_busy(stack: Stack) -> bool:
-    counts = [*(await _counts(stack, "outbox")).values(), *(await _counts(stack, "intent")).values()]
+async def _is_busy(place: Place) -> bool:
+    counts = [*(await _counts(place, "outbox")).values(), *(await _counts(place, "intent")).values()]
     for service, query in _BUSY.items():
-        counts.append((await _rows(stack, service, query))[0][0])
-    depths = await queue_depths(stack)
+        counts.append((await _rows(place, service, query))[0][0])
+    depths = await queue_depths(place)
     return any(counts) or any(count for name, count in depths.items() if not name.endswith(".dead"))
 
 
-async def _orders(stack: Stack) -> tuple[OrderSeen, ...]:
+async def _orders(place: Place) -> tuple[OrderSeen, ...]:
     return tuple(
         OrderSeen(
             row["order_id"],
@@ -105,23 +105,23 @@ async def _orders(stack: Stack) -> tuple[OrderSeen, ...]:
             row["deadline"],
             frozenset(row["told"]),
         )
-        for row in await _rows(stack, "order", _ORDERS)
+        for row in await _rows(place, "order", _ORDERS)
     )
 
 
-async def _stock(stack: Stack) -> tuple[StockSeen, ...]:
+async def _stock(place: Place) -> tuple[StockSeen, ...]:
     query = "SELECT sku, on_hand, reserved, sold, received FROM stock"
-    return tuple(StockSeen(*row) for row in await _rows(stack, "product", query))
+    return tuple(StockSeen(*row) for row in await _rows(place, "product", query))
 
 
-async def _letters(stack: Stack) -> dict[str, dict[str, str]]:
-    found = await _pairs(stack, "notification", "SELECT subject_id::text, letters FROM correspondence")
+async def _letters(place: Place) -> dict[str, dict[str, str]]:
+    found = await _pairs(place, "notification", "SELECT subject_id::text, letters FROM correspondence")
     return {order_id: json.loads(letters) for order_id, letters in found.items()}
 
 
-async def _charges(stack: Stack) -> tuple[tuple[ChargeSeen, ...], bool]:
+async def _charges(place: Place) -> tuple[tuple[ChargeSeen, ...], bool]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
-        ledger = told(await http.get(f"{stack.sandbox_url}/_sandbox/ledger"))
+        ledger = told(await http.get(f"{place.sandbox_url}/_sandbox/ledger"))
     charges = (
         ChargeSeen(
             p["id"],
@@ -137,28 +137,20 @@ async def _charges(stack: Stack) -> tuple[tuple[ChargeSeen, ...], bool]:
     return tuple(charges), bool(ledger["balanced"])
 
 
-async def _mails(stack: Stack) -> tuple[MailSeen, ...]:
-    found: list[MailSeen] = []
-    page: dict[str, Any] = {"limit": PAGE}
+async def _mails(place: Place) -> tuple[MailSeen, ...]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
-        while True:
-            answer = told(await http.get(f"{stack.mailbox_url}/api/v1/messages", params=page))
-            found += [
-                MailSeen(m["order_id"], m["reason"], m["copies"], m["message_id"]) for m in answer["messages"]
-            ]
-            if answer["before"] is None:
-                return tuple(found)
-            page["before"] = answer["before"]
+        caught = await mails(http, place.mailbox_url)
+    return tuple(MailSeen(mail.order_id, mail.reason, mail.message_id) for mail in caught)
 
 
-async def _counts(stack: Stack, table: str) -> dict[str, int]:
+async def _counts(place: Place, table: str) -> dict[str, int]:
     query = f"SELECT count(*) FROM {table}"  # noqa: S608  one of two names of ours
-    return {service: (await _rows(stack, service, query))[0][0] for service in SERVICES}
+    return {service: (await _rows(place, service, query))[0][0] for service in SERVICES}
 
 
-async def _trespassers(stack: Stack) -> tuple[str, ...]:
+async def _trespassers(place: Place) -> tuple[str, ...]:
     query = "SELECT has_database_privilege($1, $2, 'CONNECT')"
-    async with _connected(stack, "postgres") as connection:
+    async with _connected(place, "postgres") as connection:
         found = [
             f"{role} -> {database}"
             for role in SERVICES
@@ -168,20 +160,20 @@ async def _trespassers(stack: Stack) -> tuple[str, ...]:
     return tuple(found)
 
 
-async def _pairs(stack: Stack, database: str, query: str) -> dict[str, str]:
-    return dict(await _rows(stack, database, query))
+async def _pairs(place: Place, database: str, query: str) -> dict[str, str]:
+    return dict(await _rows(place, database, query))
 
 
-async def _rows(stack: Stack, database: str, query: str) -> list[Any]:
-    async with _connected(stack, database) as connection:
+async def _rows(place: Place, database: str, query: str) -> list[Any]:
+    async with _connected(place, database) as connection:
         rows: list[Any] = await connection.fetch(query)
         return rows
 
 
 @asynccontextmanager
-async def _connected(stack: Stack, database: str) -> AsyncIterator[Any]:
+async def _connected(place: Place, database: str) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(
-        stack.operator_dsn(database), timeout=TIMEOUT_SECONDS, command_timeout=TIMEOUT_SECONDS
+        place.operator_dsn(database), timeout=TIMEOUT_SECONDS, command_timeout=TIMEOUT_SECONDS
     )
     try:
         yield connection

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 
 from shop.door import TIMEOUT_SECONDS, as_admin
+from shop.place import Place
 from shop.replay.assortment import assortment, repriced
 from shop.replay.catalogue import ADJUSTED_AT_ONCE, load
 from shop.replay.customers import Customers
@@ -17,7 +18,6 @@ from shop.replay.patience import Patience, Patient
 from shop.replay.plan import Sale, Skip, Step, plan
 from shop.replay.play import Player, Result
 from shop.replay.report import Replay
-from shop.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Terms:
 
 
 async def run(
-    stack: Stack, file: str, book: Book, terms: Terms, heed: Callable[[str, Result | None], None]
+    place: Place, file: str, book: Book, terms: Terms, heed: Callable[[str, Result | None], None]
 ) -> Replay:
     """`heed` is told what is done now, and each result as it comes. Raises ShopError."""
     started = time.monotonic()
@@ -41,12 +41,12 @@ async def run(
     prices = {good.sku: good.price for good in goods.values()}
     loading, shopping = _door(ADJUSTED_AT_ONCE), _door(terms.at_once)
     heed("loading the catalogue", None)
-    async with as_admin(stack) as admin:
+    async with as_admin(place) as admin:
         token = admin.headers["Authorization"]
-    async with _client(stack, loading, Authorization=token) as http:
+    async with _client(place, loading, Authorization=token) as http:
         loaded = await load(http, list(goods.values()), terms.stock_factor)
-    async with _client(stack, shopping) as http:
-        player = Player(Customers(http, stack.secret("replay")), prices, name, terms.patience)
+    async with _client(place, shopping) as http:
+        player = Player(Customers(http, place.customers_secret), prices, name, terms.patience)
         results = await _play(player, steps, terms.at_once, lambda one: heed("checking out", one))
     limited = loading.limited + shopping.limited
     seconds = round(time.monotonic() - started, 1)
@@ -70,7 +70,7 @@ def _door(at_once: int) -> Patient:
     return Patient(httpx.AsyncHTTPTransport(limits=limits), Patience())
 
 
-def _client(stack: Stack, door: Patient, **headers: str) -> httpx.AsyncClient:
+def _client(place: Place, door: Patient, **headers: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        base_url=stack.gateway_url, timeout=TIMEOUT_SECONDS, transport=door, headers=headers
+        base_url=place.gateway_url, timeout=TIMEOUT_SECONDS, transport=door, headers=headers
     )

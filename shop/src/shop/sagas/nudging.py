@@ -8,14 +8,13 @@ from uuid import UUID, uuid4
 import aio_pika
 
 from chassis.outbox import envelope
-from chassis.settings import ServiceSettings
 from chassis.topology import EVENTS_EXCHANGE
 from contracts import Event, SagaNudged
 from shop.audit import Action, Audit, operator
 from shop.dead_letters.holding import BROKER_ERRORS
 from shop.errors import ShopError
+from shop.place import Place
 from shop.sagas.seen import Seen
-from shop.stack import OPERATOR, SERVICES, Stack
 
 SECONDS = 10
 
@@ -31,9 +30,9 @@ def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
     return {service: [event.type for event in events] for service, events in said.items()}
 
 
-def refuse_forgotten(stack: Stack, seen: Seen, order_id: UUID) -> None:
+def refuse_forgotten(place: Place, seen: Seen, order_id: UUID) -> None:
     """Raises ShopError when inboxes have forgotten what they heard of the order: a repeat would be news."""
-    keep = timedelta(days=min(_keeps(stack, service) for service in SERVICES))
+    keep = timedelta(days=place.inbox_keep_days)
     if seen.now - seen.orders[order_id].created_at > keep:
         raise ShopError(
             f"order {order_id} is older than {keep.days} days: the services have forgotten what they heard of"
@@ -41,16 +40,16 @@ def refuse_forgotten(stack: Stack, seen: Seen, order_id: UUID) -> None:
         )
 
 
-async def nudge(stack: Stack, order_id: UUID, why: str, before: Mapping[str, object]) -> UUID:
+async def nudge(place: Place, order_id: UUID, why: str, before: Mapping[str, object]) -> UUID:
     """Publish it, audited, to all who hear it, and return its id. Raises ShopError when the broker does not
     confirm it; then nothing has happened."""
     event = SagaNudged(order_id=order_id, nudge_id=uuid4())
     said = envelope(event, "operator", datetime.now(UTC), None, None)
     action = Action("nudge", why, order_id=str(order_id), message_id=said.id, before=before)
-    async with Audit.opened(stack, operator()) as audit, audit.record(action):
+    async with Audit.opened(place, operator()) as audit, audit.record(action):
         try:
             async with asyncio.timeout(SECONDS):
-                await _publish(stack.amqp_url(OPERATOR), event.type, said.to_message())
+                await _publish(place.operator_amqp_url, event.type, said.to_message())
         except BROKER_ERRORS as error:
             raise ShopError(f"the broker did not take the nudge ({error!r}): see `shop status`") from error
     return event.nudge_id
@@ -63,8 +62,3 @@ async def _publish(url: str, key: str, message: aio_pika.Message) -> None:
     ):
         exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
         await exchange.publish(message, key, mandatory=True)
-
-
-def _keeps(stack: Stack, service: str) -> int:
-    default = ServiceSettings.model_fields["inbox_keep_days"].default
-    return int(stack.settings.get(service, {}).get("INBOX_KEEP_DAYS", default))

@@ -32,8 +32,9 @@ from shop.audit import operator
 from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
+from shop.place import Place, management
 from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
-from shop.stack import OPERATOR, SERVICES, Stack, rabbitmq
+from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
 _CALLING = ("payment", "notification")
@@ -70,7 +71,7 @@ _UNSAID = """
 
 @dataclass(frozen=True)
 class Books:
-    """The databases of a stack, as the operator reads them."""
+    """The databases of a shop, as the operator reads them."""
 
     engines: dict[str, AsyncEngine]
 
@@ -90,12 +91,12 @@ class Books:
 
 
 @asynccontextmanager
-async def books(stack: Stack) -> AsyncIterator[Books]:
+async def books(place: Place) -> AsyncIterator[Books]:
     """Raises ShopError when the database does not answer."""
     async with AsyncExitStack() as closing:
         engines = {}
         for name in SERVICES:
-            url = stack.database_url(OPERATOR, name)
+            url = place.operator_dsn(name).replace("postgresql:", "postgresql+asyncpg:", 1)
             engines[name] = connect(url, pool_size=2, statement_timeout=TIMEOUT_SECONDS)
             closing.push_async_callback(engines[name].dispose)
         try:
@@ -104,7 +105,7 @@ async def books(stack: Stack) -> AsyncIterator[Books]:
             raise ShopError(f"PostgreSQL: {_first_line(error)}; see `shop status`") from error
 
 
-async def see(stack: Stack, found: Books, *, limit: int, only: UUID | None = None) -> Seen:
+async def see(place: Place, found: Books, *, limit: int, only: UUID | None = None) -> Seen:
     """At most `limit` of each kind, the oldest; of one order if `only` is given. Raises ShopError when
     somebody does not answer."""
     ids, complete = ({only}, True) if only else await _suspects(found, limit)
@@ -118,8 +119,8 @@ async def see(stack: Stack, found: Books, *, limit: int, only: UUID | None = Non
         found.rows("order", _TOLD, ids=list(ids)),
         _calls(found, limit, only),
         _unsaid(found, limit, only),
-        _queues(stack),
-        look(stack, operator()),
+        _queues(place),
+        look(place, operator()),
     )
     return Seen(
         now=datetime.now(UTC),
@@ -182,9 +183,9 @@ async def _unsaid(found: Books, limit: int, only: UUID | None) -> tuple[UnsaidSe
     )
 
 
-async def _queues(stack: Stack) -> tuple[QueueSeen, ...]:
+async def _queues(place: Place) -> tuple[QueueSeen, ...]:
     try:
-        async with rabbitmq.management(stack) as broker:
+        async with management(place) as broker:
             listed = await broker.get("queues")
     except httpx.HTTPError as error:
         raise ShopError(f"RabbitMQ does not answer ({error!r}): see `shop status`") from error

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 from shop.stack.secrets import SIGNING_KEYS
-from shop.stack.stack import HOST, SERVICES, Stack, own_port
+from shop.stack.stack import ADMIN_EMAIL, HOST, SERVICES, Stack, own_port
 
 ISSUER = "saga-shop"
 AUDIENCE = "saga-shop"
-ADMIN_EMAIL = "admin@example.com"
 MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
 WEBHOOK_PATH = "/v1/webhooks/stripe"

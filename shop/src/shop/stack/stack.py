@@ -8,12 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+from chassis.settings import ServiceSettings
 from shop.errors import ShopError
 from shop.stack import ports
 from shop.stack.layout import Layout, default_folder, socket_folder
 from shop.stack.secrets import Secrets
 
 OPERATOR = "operator"  # superuser of PostgreSQL and administrator of RabbitMQ
+ADMIN_EMAIL = "admin@example.com"
 SERVICES = ("auth", "product", "cart", "order", "payment", "notification")
 HOST = "127.0.0.1"
 
@@ -170,6 +172,28 @@ class Stack:
     def amqp_urls(self, user: str) -> str:
         """At every node, with commas between, as services take it."""
         return ",".join(self.amqp_url(user, port=port) for port in self.amqp_ports)
+
+    @property
+    def operator_amqp_url(self) -> str:
+        return self.amqp_url(OPERATOR)
+
+    @property
+    def admin_email(self) -> str:
+        return ADMIN_EMAIL
+
+    @property
+    def admin_password(self) -> str:
+        return self.secret("admin-password")
+
+    @property
+    def customers_secret(self) -> str:
+        return self.secret("replay")
+
+    @property
+    def inbox_keep_days(self) -> int:
+        default = ServiceSettings.model_fields["inbox_keep_days"].default
+        told = (self.settings.get(service, {}).get("INBOX_KEEP_DAYS", default) for service in SERVICES)
+        return min(map(int, told))
 
     def database_url(self, service: str, database: str | None = None, *, sockets: Path | None = None) -> str:
         """For SQLAlchemy; as the service's own role, into its own database unless another is named."""

@@ -46,10 +46,9 @@ class Pages:
         found = [
             one for one in reversed(self._store.messages.values()) if _matches(one, wanted, query.get("to"))
         ]
-        older = [one for one in found if one.number < _number(query.get("before"), 2**62)]
-        shown = older[: min(_number(query.get("limit"), 100), MOST_LISTED)]
-        more = shown[-1].number if len(shown) < len(older) else None
-        return _json({"total": len(found), "messages": [self._summary(one) for one in shown], "before": more})
+        start = _number(query.get("start"), 0)
+        shown = found[start : start + min(_number(query.get("limit"), 100), MOST_LISTED)]
+        return _json({"total": len(found), "messages": [self._summary(one) for one in shown]})
 
     async def message(self, request: Request) -> Response:
         kept = self._find(request)

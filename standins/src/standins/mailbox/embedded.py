@@ -28,7 +28,7 @@ class Embedded:
     async def messages(self, **query: str) -> list[Any]:
         """The newest first, whole."""
         _, found = await self.ask("GET", "/api/v1/messages", **query)
-        whole = [await self.ask("GET", f"/api/v1/messages/{one['id']}") for one in found["messages"]]
+        whole = [await self.ask("GET", f"/api/v1/messages/{one['ID']}") for one in found["messages"]]
         return [message for _, message in whole]
 
     async def fault(self, **fault: Any) -> None:

@@ -9,15 +9,16 @@ from standins.mailbox.summary import decode
 
 
 def summary_json(kept: Kept, copies: int) -> dict[str, Any]:
-    """As in the list. `copies` is how many messages with this Message-ID have come in."""
+    """As in the list; `ID` and `MessageID` are named as in Mailpit's. `copies` is how many messages with this
+    Message-ID have come in."""
     headers = kept.headers
     return {
-        "id": kept.number,
+        "ID": str(kept.number),
         "received_at": kept.at,
         "envelope_from": kept.sender,
         "envelope_to": kept.recipients,
         "size": kept.size,
-        "message_id": headers.get("message-id"),
+        "MessageID": headers.get("message-id"),
         "subject": headers.get("subject", ""),
         "from": headers.get("from", ""),
         "to": headers.get("to", ""),

@@ -21,7 +21,7 @@ function when(seconds) {
 
 function row(message) {
   const link = make("a");
-  link.href = `#${message.id}`;
+  link.href = `#${message.ID}`;
   if (location.hash === link.hash) link.setAttribute("aria-current", "true");
   const marks = make("span", undefined, "marks");
   if (message.reason) marks.append(make("span", message.reason, "chip"));
@@ -44,11 +44,11 @@ async function refresh() {
   if (!answer.ok) return;
   const found = await answer.json();
   at("count").textContent = found.total === 1 ? "1 message" : `${found.total} messages`;
-  const changed = found.messages.length !== messages.length || found.messages[0]?.id !== messages[0]?.id;
+  const changed = found.messages.length !== messages.length || found.messages[0]?.ID !== messages[0]?.ID;
   messages = found.messages;
   if (changed) list();
   at("empty").hidden = messages.length > 0;
-  if (changed && !location.hash && messages.length) location.replace(`#${messages[0].id}`);
+  if (changed && !location.hash && messages.length) location.replace(`#${messages[0].ID}`);
 }
 
 async function show() {

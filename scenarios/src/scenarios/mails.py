@@ -1,0 +1,48 @@
+"""What a mail catcher has caught, read as Mailpit's API has it; our own mailbox speaks as much of it.
+
+Whose mail it is and why it was written stands in its Message-ID, `<reason.order@host>`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from scenarios.shopper import must
+
+PAGE = 1000
+_OURS = re.compile(r"^<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})@")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """`order_id` is None for what concerns no order, `reason` too for what the shop has not written."""
+
+    message_id: str | None
+    reason: str | None
+    order_id: str | None
+
+
+async def mails(http: httpx.AsyncClient, mailbox_url: str, order_id: str | None = None) -> list[Mail]:
+    """The newest first; those of one order if that is given. Raises Unexpected when it is refused."""
+    wanted: dict[str, str | int] = {"limit": PAGE} | ({"order_id": order_id} if order_id else {})
+    caught: dict[str, Mail] = {}
+    start = 0
+    while True:
+        answer = await http.get(f"{mailbox_url}/api/v1/messages", params=wanted | {"start": start})
+        page = must(answer, 200)
+        for number, listed in enumerate(page["messages"], start):
+            # New mail shifts the pages: the end of one may come again at the beginning of the next.
+            caught.setdefault(str(listed.get("ID", number)), _mail(listed))
+        start += len(page["messages"])
+        if not page["messages"] or start >= page["total"]:
+            return [mail for mail in caught.values() if order_id in (None, mail.order_id)]
+
+
+def _mail(listed: dict[str, Any]) -> Mail:
+    message_id: str | None = listed["MessageID"]
+    ours = _OURS.match(message_id or "")
+    if ours is None:
+        return Mail(message_id, None, None)
+    return Mail(message_id, ours["reason"], None if ours["reason"] == "welcome" else ours["subject"])

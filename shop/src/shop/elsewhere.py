@@ -1,0 +1,140 @@
+"""A shop that does not run as a stack of this machine: `SHOP_…` variables say where it is."""
+
+import asyncio
+import shlex
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic_settings import SettingsConfigDict
+
+from chassis.environment import Environment, load, with_password
+from chassis.settings import ServiceSettings
+from shop.errors import ShopError
+
+PREFIX = "SHOP_"
+ORDER_SECONDS = 180
+
+
+def _complete_amqp_url(url: str, given: ValidationInfo) -> str:
+    return with_password(url, given.data.get("amqp_password"))
+
+
+def _complete_database_url(url: str, given: ValidationInfo) -> str:
+    return with_password(url, given.data.get("database_password"))
+
+
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
+AmqpUrl = Annotated[str, Field(pattern=r"^amqps?://"), AfterValidator(_complete_amqp_url)]
+DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql://"), AfterValidator(_complete_database_url)]
+
+
+class Told(Environment):
+    """Each command needs some of it. Users are the operator's.
+
+    `stop` and `start` are commands in which `{service}` stands for a service's name; `start` ends when the
+    service answers.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    url: HttpUrl | None = None
+    sandbox_url: HttpUrl | None = None
+    mailbox_url: HttpUrl | None = None
+    management_url: HttpUrl | None = None
+    amqp_password: SecretStr | None = None  # before the URL that it is put into
+    amqp_url: AmqpUrl | None = Field(default=None, repr=False)
+    database_password: SecretStr | None = None  # before the URL that it is put into
+    database_url: DatabaseUrl | None = Field(default=None, repr=False)
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+    inbox_keep_days: Annotated[int, Field(ge=1)] = ServiceSettings.model_fields["inbox_keep_days"].default
+    stop: str | None = None
+    start: str | None = None
+
+
+def told(**given: str | None) -> Told:
+    """What the environment says, and what is `given` in its place. What is wrong is said, and the process
+    ends with 78."""
+    return load(Told, **{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A place (see `shop.place`)."""
+
+    told: Told
+
+    @property
+    def gateway_url(self) -> str:
+        return self._need("url")
+
+    @property
+    def sandbox_url(self) -> str:
+        return self._need("sandbox_url")
+
+    @property
+    def mailbox_url(self) -> str:
+        return self._need("mailbox_url")
+
+    @property
+    def management_url(self) -> str:
+        return self._need("management_url")
+
+    @property
+    def operator_amqp_url(self) -> str:
+        return self._need("amqp_url")
+
+    @property
+    def admin_email(self) -> str:
+        return self._need("admin_email")
+
+    @property
+    def admin_password(self) -> str:
+        return self._need("admin_password")
+
+    @property
+    def customers_secret(self) -> str:
+        return self.admin_password
+
+    @property
+    def inbox_keep_days(self) -> int:
+        return self.told.inbox_keep_days
+
+    def operator_dsn(self, database: str = "postgres") -> str:
+        return urlsplit(self._need("database_url"))._replace(path=f"/{database}").geturl()
+
+    async def stop(self, service: str) -> None:
+        await self._order("stop", service)
+
+    async def start(self, service: str) -> None:
+        await self._order("start", service)
+
+    async def _order(self, what: str, service: str) -> None:
+        command = [word.replace("{service}", service) for word in shlex.split(self._need(what))]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        except OSError as error:
+            raise ShopError(f"{shlex.join(command)}: {error.strerror}") from error
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), ORDER_SECONDS)
+        except TimeoutError:
+            raise ShopError(f"{shlex.join(command)} did not end within {ORDER_SECONDS} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode:
+            last = output.decode(errors="replace").strip().splitlines()[-1:]
+            raise ShopError(f"{shlex.join(command)} ended with {process.returncode}: {''.join(last)}")
+
+    def _need(self, name: str) -> str:
+        value = getattr(self.told, name)
+        if value is None:
+            raise ShopError(f"{PREFIX}{name.upper()} is not set: `shop env` beside the shop says what it is")
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,51 @@
+"""A shop as its operator reaches it, wherever it runs."""
+
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from shop.stack.management import Management
+
+
+class Place(Protocol):
+    """Addresses and the operator's ways in. A place that was not told one of them raises ShopError."""
+
+    @property
+    def gateway_url(self) -> str: ...
+
+    @property
+    def sandbox_url(self) -> str: ...
+
+    @property
+    def mailbox_url(self) -> str:
+        """Of the mailbox, or of Mailpit."""
+
+    @property
+    def management_url(self) -> str:
+        """RabbitMQ's management API."""
+
+    @property
+    def operator_amqp_url(self) -> str:
+        """With user and password."""
+
+    @property
+    def admin_email(self) -> str: ...
+
+    @property
+    def admin_password(self) -> str: ...
+
+    @property
+    def customers_secret(self) -> str:
+        """What a replay makes its customers' passwords from."""
+
+    @property
+    def inbox_keep_days(self) -> int:
+        """For how long the most forgetful service knows what it has heard."""
+
+    def operator_dsn(self, database: str = "postgres") -> str:
+        """For asyncpg and psql; as superuser."""
+
+
+def management(place: Place) -> Management:
+    """The broker's management API as the operator."""
+    login = urlsplit(place.operator_amqp_url)
+    return Management(place.management_url, unquote(login.username or ""), unquote(login.password or ""))
