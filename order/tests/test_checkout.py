@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
+from chassis.database import connect
 from chassis.sealed import Seal
 
 Start = Callable[..., Awaitable[Any]]
@@ -215,10 +217,16 @@ async def test_a_checkout_that_still_runs_is_not_begun_again(
     assert await order.count("orders") == 1
 
 
-async def test_a_checkout_that_cannot_be_said_has_not_happened(order: Any, shopper: UUID) -> None:
-    await order.database.execute("ALTER TABLE outbox RENAME TO lost")
+async def test_a_checkout_that_cannot_be_said_has_not_happened(
+    order: Any, shopper: UUID, as_operator: Callable[[Any], str]
+) -> None:
+    operator = connect(as_operator(order.engine.url), pool_size=2, statement_timeout=10)
+    async with operator.begin() as connection:
+        await connection.execute(text("ALTER TABLE outbox RENAME TO lost"))
     assert (await order.place(shopper, key="once")).status_code == 500
-    await order.database.execute("ALTER TABLE lost RENAME TO outbox")
+    async with operator.begin() as connection:
+        await connection.execute(text("ALTER TABLE lost RENAME TO outbox"))
+    await operator.dispose()
     assert await nothing_happened(order)
     assert (await order.place(shopper, key="once")).status_code == 202
 

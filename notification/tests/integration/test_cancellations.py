@@ -33,15 +33,17 @@ async def test_each_asker_gets_its_own_answer_from_few_queries(migrated: Callabl
 
 
 async def test_a_question_that_fails_is_no_answer_and_can_be_asked_again(
-    migrated: Callable[[str], str],
+    migrated: Callable[[str], str], as_operator: Callable[[str], str]
 ) -> None:
-    engine = connect(migrated("notification"), pool_size=2, statement_timeout=10)
+    url = migrated("notification")
+    engine, operator = (connect(one, pool_size=2, statement_timeout=10) for one in (url, as_operator(url)))
     cancellations = Cancellations(engine)
-    async with engine.begin() as connection:
+    async with operator.begin() as connection:
         await connection.execute(text("ALTER TABLE correspondence RENAME TO gone"))
     with pytest.raises(ProgrammingError):
         await cancellations.include(uuid4())
-    async with engine.begin() as connection:
+    async with operator.begin() as connection:
         await connection.execute(text("ALTER TABLE gone RENAME TO correspondence"))
     assert not await cancellations.include(uuid4())
+    await operator.dispose()
     await engine.dispose()

@@ -10,9 +10,6 @@ import asyncpg
 import psutil
 import pytest
 from aio_pika.exceptions import ProbableAuthenticationError
-from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from shop.errors import ShopError
 from shop.stack import Stack, ports, postgres, rabbitmq
@@ -70,24 +67,6 @@ async def _keys_bound(stack: Stack) -> set[str]:
     async with rabbitmq.management(stack) as api:
         found = await api.get("queues", "/", "order", "bindings")
     return {binding["routing_key"] for binding in found if binding["source"] == "events"}
-
-
-async def test_a_service_owns_its_database(database: Stack) -> None:
-    engine = create_async_engine(database.database_url("order"))
-
-    async with engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE mine (id int)"))
-
-    await engine.dispose()
-
-
-async def test_a_service_cannot_connect_to_anothers_database(database: Stack) -> None:
-    engine = create_async_engine(database.database_url("order", "payment"))
-
-    with pytest.raises(ProgrammingError, match="permission denied for database"):
-        await engine.connect()
-
-    await engine.dispose()
 
 
 async def test_a_wrong_password_is_refused(database: Stack) -> None:

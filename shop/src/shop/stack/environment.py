@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from shop.provision.databases import owner_of
 from shop.stack.secrets import SIGNING_KEYS
 from shop.stack.stack import ADMIN_EMAIL, HOST, SERVICES, Stack, own_port
 
@@ -28,8 +29,11 @@ def of(stack: Stack, program: str) -> dict[str, str]:
 
 
 def migration(stack: Stack) -> dict[str, str]:
-    """What `migrate` reads: `ORDER_DATABASE_URL` and so on."""
-    return {f"{service.upper()}_DATABASE_URL": stack.database_url(service) for service in SERVICES}
+    """What `migrate` reads, as the databases' owners: `ORDER_DATABASE_URL` and so on."""
+    return {
+        f"{service.upper()}_DATABASE_URL": stack.database_url(owner_of(service), service)
+        for service in SERVICES
+    }
 
 
 def _service(stack: Stack, service: str) -> dict[str, str]:

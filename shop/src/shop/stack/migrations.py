@@ -14,7 +14,7 @@ _SECONDS = 120
 
 async def settle(stack: Stack, starting: frozenset[str]) -> None:
     services = [service for service in SERVICES if service in starting]
-    await postgres.ensure_databases(stack, SERVICES)
+    await postgres.provide(stack)
     if services:
         await _migrate(stack, services)
 

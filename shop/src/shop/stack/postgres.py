@@ -1,16 +1,18 @@
-"""A PostgreSQL of our own: the server from PyPI, on a Unix socket, one role and one database per service."""
+"""A PostgreSQL of our own: the server from PyPI, on a Unix socket."""
 
 import subprocess
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
 
 from shop.errors import ShopError
+from shop.provision import databases
 from shop.stack.privileges import as_server_user, give_to_server_user
-from shop.stack.stack import OPERATOR, Stack
+from shop.stack.secrets import role_secret
+from shop.stack.stack import OPERATOR, SERVICES, Stack
 
 _INITDB_SECONDS = 120
 _OPTIONS = {
@@ -87,21 +89,13 @@ async def is_ready(stack: Stack) -> bool:
     return True
 
 
-async def ensure_databases(stack: Stack, services: Iterable[str]) -> None:
-    """A role and a database for every service that has none yet; nobody else may connect to it."""
-    connection = await asyncpg.connect(stack.operator_dsn())
-    try:
-        roles = {row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
-        databases = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
-        for name in services:
-            if name not in roles:
-                secret = stack.secret(f"postgres-{name}")
-                await connection.execute(f"""CREATE ROLE "{name}" LOGIN PASSWORD '{secret}'""")
-            if name not in databases:
-                await connection.execute(f'CREATE DATABASE "{name}" OWNER "{name}"')
-                await connection.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
-    finally:
-        await connection.close()
+async def provide(stack: Stack) -> None:
+    """Every service's roles and database, as they should be."""
+
+    async def connect(database: str) -> Any:
+        return await asyncpg.connect(stack.operator_dsn(database), timeout=15, command_timeout=60)
+
+    await databases.provide(connect, SERVICES, lambda role: stack.secret(role_secret(role)))
 
 
 def _runner(stack: Stack) -> list[str]:

@@ -12,6 +12,11 @@ from joserfc.jwk import ECKey
 SIGNING_KEYS = "signing-keys.json"
 
 
+def role_secret(role: str) -> str:
+    """The name of a PostgreSQL role's password: `postgres-order-owner`."""
+    return f"postgres-{role.replace('_', '-')}"
+
+
 def _signing_keys() -> str:
     key = ECKey.generate_key("P-256", {"alg": "ES256", "use": "sig"}, auto_kid=True)
     return json.dumps({"keys": [key.as_dict(private=True)]})

@@ -12,7 +12,7 @@ from chassis.settings import ServiceSettings
 from shop.errors import ShopError
 from shop.stack import ports
 from shop.stack.layout import Layout, default_folder, socket_folder
-from shop.stack.secrets import Secrets
+from shop.stack.secrets import Secrets, role_secret
 
 OPERATOR = "operator"  # superuser of PostgreSQL and administrator of RabbitMQ
 ADMIN_EMAIL = "admin@example.com"
@@ -204,7 +204,7 @@ class Stack:
         return self._dsn("postgresql", OPERATOR, database)
 
     def _dsn(self, scheme: str, role: str, database: str, sockets: Path | None = None) -> str:
-        password = self.secret(f"postgres-{role}")
+        password = self.secret(role_secret(role))
         host = quote(str(sockets or self.sockets / "postgres"), safe="/")
         return f"{scheme}://{role}:{password}@/{database}?host={host}"
 

@@ -6,6 +6,7 @@ All workers of a session share them; the session's controller stops them at the 
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import URL, make_url
 
 from shop.stack import Stack
 from shop.testing.broker import Broker, RabbitServer
@@ -55,9 +56,16 @@ def postgres(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def migrated(postgres_server: PostgresServer) -> Iterator[Callable[[str], str]]:
-    """`migrated("order")`: the URL of a database of this test's own, at the service's newest schema."""
+    """`migrated("order")`: the URL of a database of this test's own, at the service's newest schema, for the
+    service's own role."""
     with postgres_server.copies() as copy:
         yield copy
+
+
+@pytest.fixture
+def as_operator(postgres_server: PostgresServer) -> Callable[[str | URL], str]:
+    """`as_operator(url)`: the same database for the operator, who may also change its schema."""
+    return lambda url: postgres_server.url(str(make_url(url).database))
 
 
 @pytest.fixture(scope="session")

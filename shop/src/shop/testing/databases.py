@@ -7,6 +7,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 import asyncpg
 
 from chassis.migrate import migrate
+from shop.provision.databases import hand_over, owner_of
 from shop.stack import OPERATOR, Stack
 from shop.testing.session import run
 
@@ -15,7 +16,8 @@ _BUILDING = 918_273  # any constant: the lock under which templates are built
 
 
 class PostgresServer:
-    """URLs are for SQLAlchemy and name the superuser, who may do anything in a test's own database."""
+    """URLs are for SQLAlchemy. An empty database's names the superuser, who may do anything in it; that of a
+    service's copy names the service, with the rights that it has in the shop."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -28,19 +30,31 @@ class PostgresServer:
         return self.stack.operator_dsn(database)
 
     @contextmanager
-    def database(self, template: str = _EMPTY) -> Iterator[str]:
-        """The URL of a fresh copy of the template, dropped afterwards whoever is still connected."""
-        name = f"test_{secrets.token_hex(6)}"
-        run(self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-        try:
+    def database(self) -> Iterator[str]:
+        """The URL of an empty database."""
+        with self._fresh(_EMPTY) as name:
             yield self.url(name)
-        finally:
-            run(self._execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
     @contextmanager
     def copies(self) -> Iterator[Callable[[str], str]]:
         with ExitStack() as made:
-            yield lambda service: made.enter_context(self.database(run(self._migrated(service))))
+            yield lambda service: made.enter_context(self._copy(service))
+
+    @contextmanager
+    def _copy(self, service: str) -> Iterator[str]:
+        with self._fresh(run(self._migrated(service))) as name:
+            run(self._hand_over(name, service))
+            yield self.stack.database_url(service, name)
+
+    @contextmanager
+    def _fresh(self, template: str) -> Iterator[str]:
+        """A copy of the template by its name, dropped afterwards whoever is still connected."""
+        name = f"test_{secrets.token_hex(6)}"
+        run(self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        try:
+            yield name
+        finally:
+            run(self._execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
     async def _migrated(self, service: str) -> str:
         """The template's name; built by the first who asks, in any worker."""
@@ -50,17 +64,22 @@ class PostgresServer:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", template):
                 await connection.execute(f'DROP DATABASE IF EXISTS "{draft}"')
                 await connection.execute(f'CREATE DATABASE "{draft}"')
-                await migrate(service, self.url(draft))
+                await self._hand_over(draft, service)
+                await migrate(service, self.stack.database_url(owner_of(service), draft))
                 await connection.execute(f'ALTER DATABASE "{draft}" RENAME TO "{template}"')
         return template
+
+    async def _hand_over(self, database: str, service: str) -> None:
+        async with self._connection(database) as connection:
+            await hand_over(connection, database, service)
 
     async def _execute(self, statement: str) -> None:
         async with self._connection() as connection:
             await connection.execute(statement)
 
     @asynccontextmanager
-    async def _connection(self) -> "AsyncIterator[asyncpg.Connection]":
-        connection = await asyncpg.connect(self.dsn(), timeout=15, command_timeout=60)
+    async def _connection(self, database: str = "postgres") -> "AsyncIterator[asyncpg.Connection]":
+        connection = await asyncpg.connect(self.dsn(database), timeout=15, command_timeout=60)
         try:
             yield connection
         finally:

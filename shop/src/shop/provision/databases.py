@@ -1,0 +1,85 @@
+"""A database for every service with two roles: its owner, who migrates it, and the service, who works in it.
+
+Each run says anew who may do what, also where an earlier release has left the service as the owner.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+Connect = Callable[[str], Awaitable[Any]]  # a connection to the database of that name, as superuser
+
+_HOME = "postgres"
+_PROVIDING = 4_471_903  # any constant: the lock under which one process at a time provides
+
+# One service's copies may have most of the server's usual 100 connections, not all of them.
+_ROLE = (
+    "ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT"
+    " CONNECTION LIMIT 60"
+)
+_WORK = "SELECT, INSERT, UPDATE, DELETE"
+_RIGHTS = """
+ALTER DATABASE {database} OWNER TO {owner};
+REVOKE ALL ON DATABASE {database} FROM PUBLIC, {service};
+GRANT CONNECT ON DATABASE {database} TO {service};
+REASSIGN OWNED BY {service} TO {owner};
+ALTER SCHEMA public OWNER TO {owner};
+REVOKE ALL ON SCHEMA public FROM PUBLIC, {service};
+GRANT USAGE ON SCHEMA public TO {service};
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {service};
+GRANT {work} ON ALL TABLES IN SCHEMA public TO {service};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {service};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT {work} ON TABLES TO {service};
+ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {service};
+"""
+
+
+def owner_of(service: str) -> str:
+    """The role that owns a service's database and runs its migrations."""
+    return f"{service}_owner"
+
+
+async def provide(connect: Connect, services: Iterable[str], password_of: Callable[[str], str]) -> None:
+    """Roles and databases of the services as they should be; `password_of` a role's name."""
+    async with _connected(connect, _HOME) as home:
+        await home.execute("SELECT pg_advisory_lock($1)", _PROVIDING)
+        await home.execute(f"REVOKE ALL ON DATABASE {_HOME}, template1 FROM PUBLIC")
+        for service in services:
+            for role in (service, owner_of(service)):
+                await _provide_role(home, role, password_of(role))
+            if not await home.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", service):
+                await home.execute(f"CREATE DATABASE {_quoted(service)}")
+            async with _connected(connect, service) as connection:
+                await hand_over(connection, service, service)
+
+
+async def hand_over(connection: Any, database: str, service: str) -> None:
+    """Give the connected database to the service's owner, and to the service what it needs for its work."""
+    names = {"database": database, "owner": owner_of(service), "service": service}
+    quoted = {name: _quoted(value) for name, value in names.items()}
+    async with connection.transaction():
+        await connection.execute(_RIGHTS.format(work=_WORK, **quoted))
+
+
+async def _provide_role(home: Any, role: str, password: str) -> None:
+    if not await home.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+        await home.execute(f"CREATE ROLE {_quoted(role)}")
+    await home.execute(_ROLE.format(role=_quoted(role)))
+    await home.execute(f"ALTER ROLE {_quoted(role)} SET search_path = public")
+    await home.execute(
+        await home.fetchval("SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)", role, password)
+    )
+
+
+@asynccontextmanager
+async def _connected(connect: Connect, database: str) -> AsyncIterator[Any]:
+    connection = await connect(database)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _quoted(name: str) -> str:
+    """`order` is a word of SQL."""
+    return '"' + name.replace('"', '""') + '"'
