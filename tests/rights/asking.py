@@ -1,0 +1,118 @@
+"""How each row of the table is asked for: a request that only a lack of rights can refuse."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from stripe import WebhookSignature
+
+from tests.rights.world import World, bearing
+
+Wish = dict[str, Any]  # what httpx takes besides method and URL; `at` fills in the path
+_ROUTE_WORDS = 2
+
+
+def _address() -> str:
+    return f"{uuid4().hex}@example.com"
+
+
+def _nothing(_: World) -> Wish:
+    return {}
+
+
+def _new_account(_: World) -> Wish:
+    return {"json": {"email": _address(), "password": uuid4().hex}}
+
+
+def _login(world: World) -> Wish:
+    return {"data": {"username": world.shopper.email, "password": world.shopper.password}}
+
+
+def _wrong_login(_: World) -> Wish:
+    return {"data": {"username": _address(), "password": "wrong horse"}}
+
+
+def _session(world: World) -> Wish:
+    return {"data": {"refresh_token": world.session()}}
+
+
+def _used_session(world: World) -> Wish:
+    used = {"refresh_token": world.session()}
+    world.ask("auth", "POST", "/v1/token/refresh", data=used)
+    return {"data": used}
+
+
+def _lamp() -> dict[str, Any]:
+    return {"sku": uuid4().hex[:12], "name": "Lamp", "price": 100}
+
+
+def _event(world: World, *, signed: bool = True) -> Wish:
+    content = f'{{"id": "evt_{uuid4().hex}", "object": "event", "type": "customer.created"}}'
+    secret = world.stack.secret("stripe-webhook-secret") if signed else "whsec_of_somebody_else"
+    signature: str = WebhookSignature.generate_signature_header(content, secret, int(time.time()))
+    return {"content": content, "headers": {"Stripe-Signature": signature}}
+
+
+def _checkout(_: World) -> Wish:
+    body = {"payment_method": "pm_card_visa", "email": "ada@example.com"}
+    return {"json": body, "headers": {"Idempotency-Key": uuid4().hex}}
+
+
+def _line(world: World) -> dict[str, Any]:
+    return {"sku": world.sku, "quantity": 1}
+
+
+_ORDER = "/v1/orders/{order_id}"
+_PRODUCT = "/v1/products/{sku}"
+_WISHES: Mapping[str, Callable[[World], Wish]] = {
+    "POST /v1/users": _new_account,
+    "POST /v1/token": _login,
+    "POST /v1/token wrong password": _wrong_login,
+    "POST /v1/token/refresh": _session,
+    "POST /v1/token/refresh used before": _used_session,
+    "POST /v1/logout": _session,
+    "GET /v1/products retired": lambda _: {"params": {"status": "retired"}},
+    f"GET {_PRODUCT}": lambda world: {"at": {"sku": world.sku}},
+    "POST /v1/products": lambda _: {"json": _lamp()},
+    "POST /v1/products/bulk": lambda _: {"json": {"items": [_lamp()]}},
+    f"PATCH {_PRODUCT}": lambda world: {"at": {"sku": world.product()}, "json": {"price": 300}},
+    f"DELETE {_PRODUCT}": lambda world: {"at": {"sku": world.product()}},
+    f"POST {_PRODUCT}/stock": lambda world: {
+        "at": {"sku": world.sku},
+        "json": {"delta": 1, "reason": "found"},
+    },
+    f"GET {_PRODUCT}/stock": lambda world: {"at": {"sku": world.sku}},
+    "PUT /v1/cart": lambda world: {"json": {"items": [_line(world)]}},
+    "PUT /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}, "json": {"quantity": 1}},
+    "DELETE /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}},
+    "POST /v1/orders": _checkout,
+    "GET /v1/orders of the shopper": lambda world: {"params": {"shopper_id": world.shopper.id}},
+    f"GET {_ORDER}": lambda world: {"at": {"order_id": world.order}},
+    f"GET {_ORDER} of nobody": lambda _: {"at": {"order_id": str(uuid4())}},
+    f"POST {_ORDER}/cancel": lambda world: {"at": {"order_id": world.cancelled_order}},
+    f"GET {_ORDER}/timeline": lambda world: {"at": {"order_id": world.order}},
+    f"GET {_ORDER}/events": lambda world: {"at": {"order_id": world.order}},
+    "POST /v1/webhooks/stripe": _event,
+    "POST /v1/webhooks/stripe unsigned": lambda world: _event(world, signed=False),
+}
+
+
+def operation(row: str) -> str:
+    """`GET /v1/orders of the shopper` is one way to ask for `GET /v1/orders`."""
+    return " ".join(row.split(" ")[:_ROUTE_WORDS])
+
+
+def answer(world: World, service: str, row: str, token: str | None) -> int:
+    """The status that whoever has this token is answered with."""
+    method, path = operation(row).split(" ")
+    wish = _WISHES.get(row, _nothing)(world)
+    if row == "POST /v1/orders" and token is not None:
+        world.try_to_fill_cart(token)
+    url = world.stack.http(service) + path.format(**wish.pop("at", {}))
+    headers = {**bearing(token), **wish.pop("headers", {})}
+    request: httpx.Request = world.http.build_request(method, url, headers=headers, **wish)
+    response = world.http.send(request, stream=True)  # an order is watched for as long as one likes
+    response.close()
+    return response.status_code

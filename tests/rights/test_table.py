@@ -1,0 +1,47 @@
+"""Who gets which answer from which endpoint: the table in table.yml, asked of a running shop."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from shop.stack import SERVICES, Stack
+from tests.rights.asking import answer, operation
+from tests.rights.tokens import WRONG
+from tests.rights.world import World
+
+TABLE: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("table.yml").read_text())
+COLUMNS: Sequence[str] = TABLE["columns"]
+ROWS = [(service, row) for service in SERVICES for row in (TABLE[service] or {})]
+EVERYWHERE = [(service, row) for service in SERVICES for row in TABLE["everywhere"]]
+
+
+@pytest.mark.parametrize(("service", "row"), ROWS, ids=lambda text: str(text))
+def test_everybody_gets_the_answer_that_is_theirs(service: str, row: str, world: World) -> None:
+    _look(world, service, row, TABLE[service][row])
+
+
+@pytest.mark.parametrize(("service", "row"), EVERYWHERE, ids=lambda text: str(text))
+def test_what_every_service_shows_is_shown_to_everybody(service: str, row: str, world: World) -> None:
+    _look(world, service, row, TABLE["everywhere"][row])
+
+
+def _look(world: World, service: str, row: str, expected: Sequence[int]) -> None:
+    seen = {who: answer(world, service, row, world.token(who)) for who in COLUMNS}
+    assert seen == dict(zip(COLUMNS, expected, strict=True))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_endpoint_has_its_row_and_every_row_its_endpoint(service: str, stack: Stack) -> None:
+    document = httpx.get(f"{stack.http(service)}/openapi.json", timeout=30).raise_for_status().json()
+    documented = {
+        f"{method.upper()} {path}" for path, operations in document["paths"].items() for method in operations
+    }
+    assert documented == {operation(row) for row in TABLE[service]}
+
+
+def test_the_table_has_every_way_in_which_a_token_can_be_wrong() -> None:
+    assert ["anonymous", "guest", "shopper", "another", "admin", *WRONG] == COLUMNS

@@ -1,0 +1,86 @@
+"""Tokens that each have one thing wrong with them; all the rest is as auth would have it."""
+
+import hashlib
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
+
+from shop.stack.environment import AUDIENCE, ISSUER
+
+EVERYTHING = "account:read catalogue:write orders:read-all"
+WRONG = ("unscoped", "expired", "audience", "issuer", "none", "confused", "type", "kid", "forged")
+
+
+class Mint:
+    """Has auth's own signing key, and may do with it what auth never would."""
+
+    def __init__(self, signing_keys: str) -> None:
+        self.key = ECKey.import_key(json.loads(signing_keys)["keys"][0])
+
+    def token(self, subject: str, wrong: str | None = None, **claims: Any) -> str:
+        """An all-powerful token for this subject, spoilt in the way that a column of the table names."""
+        now = int(time.time())
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.key.kid}
+        body = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": subject,
+            "iat": now,
+            "exp": now + 600,
+            "jti": uuid4().hex,
+            "role": "admin",
+            "scope": EVERYTHING,
+            "email": "ada@example.com",
+        }
+        key = self.key
+        match wrong:
+            case "unscoped":
+                del body["scope"]
+            case "expired":
+                body |= {"iat": now - 660, "exp": now - 60}
+            case "audience":
+                body["aud"] = f"{AUDIENCE}-of-another"
+            case "issuer":
+                body["iss"] = "https://somebody.example"
+            case "none":
+                header["alg"] = "none"
+            case "confused":
+                header["alg"] = "HS256"
+            case "type":
+                header["typ"] = "JWT"
+            case "kid":
+                key = ECKey.generate_key("P-256", auto_kid=True)
+                header["kid"] = key.kid
+            case "forged":
+                key = ECKey.generate_key("P-256")
+        return signed(header, body | claims, key)
+
+
+def signed(header: Mapping[str, Any], claims: Mapping[str, Any], key: ECKey) -> str:
+    """A compact JWS by the header's algorithm, even where that is a bad idea."""
+    text = f"{_part(header)}.{_part(claims)}"
+    return f"{text}.{_encoded(_signature(header['alg'], text.encode(), key))}"
+
+
+def _signature(algorithm: str, text: bytes, key: ECKey) -> bytes:
+    match algorithm:
+        case "none":
+            return b""
+        case "HS256":
+            return hmac.new(key.as_pem(private=False), text, hashlib.sha256).digest()
+    return JWSRegistry.algorithms[algorithm].sign(text, key)
+
+
+def _part(members: Mapping[str, Any]) -> str:
+    return _encoded(json.dumps(members).encode())
+
+
+def _encoded(binary: bytes) -> str:
+    return urlsafe_b64encode(binary).rstrip(b"=").decode()

@@ -1,0 +1,124 @@
+"""A running shop with somebody of every role in it, and things of theirs to ask for."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from shop.stack import Stack
+from shop.stack.secrets import SIGNING_KEYS
+from shop.stack.stack import ADMIN_EMAIL
+from tests.rights.tokens import WRONG, Mint
+
+_PAID_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Account:
+    id: str
+    email: str
+    password: str
+    token: str
+
+
+class World:
+    """Services are asked directly. What one may do only once is new each time that it is asked for."""
+
+    def __init__(self, stack: Stack, http: httpx.Client) -> None:
+        self.stack = stack
+        self.http = http
+        self.mint = Mint(stack.secret(SIGNING_KEYS))
+
+    def ask(self, service: str, method: str, path: str, token: str | None = None, **more: Any) -> Any:
+        """The answer's document; anything but success is an error of the test's own making."""
+        headers = {**bearing(token), **more.pop("headers", {})}
+        url = f"{self.stack.http(service)}{path}"
+        answer = self.http.request(method, url, headers=headers, **more).raise_for_status()
+        return answer.json() if answer.content else None
+
+    def token(self, who: str) -> str | None:
+        """Of a column of the table."""
+        match who:
+            case "anonymous":
+                return None
+            case "guest":
+                return str(self.ask("auth", "POST", "/v1/guests")["access_token"])
+            case "shopper":
+                return self.shopper.token
+            case "another":
+                return self.another.token
+            case "admin":
+                return self.admin
+        assert who in WRONG
+        return self.mint.token(self.shopper.id, who)
+
+    @cached_property
+    def shopper(self) -> Account:
+        return self._registered()
+
+    @cached_property
+    def another(self) -> Account:
+        return self._registered()
+
+    @cached_property
+    def admin(self) -> str:
+        return str(self.logged_in(ADMIN_EMAIL, self.stack.secret("admin-password"))["access_token"])
+
+    def logged_in(self, email: str, password: str) -> Any:
+        return self.ask("auth", "POST", "/v1/token", data={"username": email, "password": password})
+
+    def session(self) -> str:
+        """A refresh token of the shopper's."""
+        return str(self.logged_in(self.shopper.email, self.shopper.password)["refresh_token"])
+
+    @cached_property
+    def sku(self) -> str:
+        """Of a product with plenty in stock."""
+        return self.product()
+
+    def product(self) -> str:
+        sku = uuid4().hex[:12]
+        new = {"sku": sku, "name": "Lantern", "price": 250, "stock": 1000}
+        self.ask("product", "POST", "/v1/products", self.admin, json=new)
+        return sku
+
+    def try_to_fill_cart(self, token: str) -> int:
+        """With the token of somebody who may be nobody."""
+        items = {"items": [{"sku": self.sku, "quantity": 1}]}
+        url = f"{self.stack.http('cart')}/v1/cart"
+        return self.http.put(url, json=items, headers=bearing(token)).status_code
+
+    @cached_property
+    def order(self) -> str:
+        """The shopper's, and paid: what is read of it does not change any more."""
+        order_id = self._placed()
+        deadline = time.monotonic() + _PAID_SECONDS
+        while self.ask("order", "GET", f"/v1/orders/{order_id}", self.shopper.token)["status"] != "paid":
+            assert time.monotonic() < deadline, "the order is not paid"
+            time.sleep(0.1)
+        return order_id
+
+    @cached_property
+    def cancelled_order(self) -> str:
+        """The shopper's, for anybody to try and cancel: twice is as once."""
+        return self._placed()
+
+    def _placed(self) -> str:
+        token = self.shopper.token
+        assert self.try_to_fill_cart(token) == 200
+        key = {"Idempotency-Key": uuid4().hex}
+        wanted = {"payment_method": "pm_card_visa"}
+        placed = self.ask("order", "POST", "/v1/orders", token, headers=key, json=wanted)
+        return str(placed["order_id"])
+
+    def _registered(self) -> Account:
+        email, password = f"{uuid4().hex}@example.com", uuid4().hex
+        user = self.ask("auth", "POST", "/v1/users", json={"email": email, "password": password})
+        return Account(user["id"], email, password, self.logged_in(email, password)["access_token"])
+
+
+def bearing(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
