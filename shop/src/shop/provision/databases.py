@@ -3,13 +3,25 @@
 Each run says anew who may do what, also where an earlier release has left the service as the owner.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
+
+from shop.errors import ShopError
+
 Connect = Callable[[str], Awaitable[Any]]  # a connection to the database of that name, as superuser
 
 _HOME = "postgres"
+_POLL_SECONDS = 0.5
+_STARTING = (
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.AdminShutdownError,  # while the image's entrypoint sets things up it restarts its server once
+)
 _PROVIDING = 4_471_903  # any constant: the lock under which one process at a time provides
 
 # One service's copies may have most of the server's usual 100 connections, not all of them.
@@ -51,6 +63,22 @@ async def provide(connect: Connect, services: Iterable[str], password_of: Callab
                 await home.execute(f"CREATE DATABASE {_quoted(service)}")
             async with _connected(connect, service) as connection:
                 await hand_over(connection, service, service)
+
+
+async def provide_when_up(
+    connect: Connect, services: Iterable[str], password_of: Callable[[str], str], patience: float
+) -> None:
+    """The same, of a server that may still be starting. Raises ShopError when it stays away or refuses."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return await provide(connect, services, password_of)
+        except (OSError, TimeoutError, *_STARTING) as error:
+            if time.monotonic() > deadline:
+                raise ShopError(f"PostgreSQL did not answer within {patience:g} s: {error!r}") from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise ShopError(f"PostgreSQL refused: {error}") from error
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def hand_over(connection: Any, database: str, service: str) -> None:

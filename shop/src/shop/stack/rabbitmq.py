@@ -15,6 +15,7 @@ from shop.stack import cluster, topology
 from shop.stack.management import Management
 from shop.stack.probe import status_of
 from shop.stack.stack import HOST, OPERATOR, Stack
+from shop.stack.writing import write
 
 _SCRIPTS = (
     "/usr/lib/rabbitmq/bin",
@@ -100,11 +101,11 @@ def prepare(stack: Stack, node: str = FIRST) -> None:
     home = stack.layout.node(node)
     for folder in (home / "data", home / "log"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(home / ".erlang.cookie", stack.secret("erlang-cookie"), mode=0o400)
-    _write(home / "enabled_plugins", "[rabbitmq_management].\n")
-    _write(home / "rabbitmq.conf", _configuration(stack, node))
+    write(home / ".erlang.cookie", stack.secret("erlang-cookie"), mode=0o400)
+    write(home / "enabled_plugins", "[rabbitmq_management].\n")
+    write(home / "rabbitmq.conf", _configuration(stack, node))
     at_boot = _rendered(stack)
-    _write(_definitions(stack, node), cluster.users_only(at_boot) if stack.brokers > 1 else at_boot)
+    write(_definitions(stack, node), cluster.users_only(at_boot) if stack.brokers > 1 else at_boot)
 
 
 def management(stack: Stack, node: str = FIRST) -> Management:
@@ -143,8 +144,8 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
                 f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
             ) from error
     if stack.brokers == 1:
-        _write(_definitions(stack, FIRST), new)
-    _write(imported, new)
+        write(_definitions(stack, FIRST), new)
+    write(imported, new)
 
 
 def _definitions(stack: Stack, node: str) -> Path:
@@ -159,12 +160,3 @@ def _rendered(stack: Stack) -> str:
     declared = json.loads(stack.topology.read_text()) if stack.topology else {}
     ours = topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
     return json.dumps(ours, indent=1)
-
-
-def _write(file: Path, text: str, mode: int = 0o600) -> None:
-    draft = file.with_name(f"{file.name}.draft")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(text)
-    draft.chmod(mode)
-    os.replace(draft, file)

@@ -9,6 +9,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from joserfc.jwk import ECKey
 
+from shop.errors import ShopError
+
 SIGNING_KEYS = "signing-keys.json"
 
 
@@ -45,7 +47,19 @@ class Secrets:
         return file
 
     def read(self, name: str) -> str:
-        return self.path(name).read_text()
+        return _value(self.path(name))
+
+    def held(self, name: str) -> str:
+        """One that somebody else has made. Raises ShopError when it is not there."""
+        try:
+            return _value(self._folder / name)
+        except OSError as error:
+            raise ShopError(f"{self._folder / name}: {error.strerror}") from error
+
+
+def _value(file: Path) -> str:
+    """Who puts in a secret of their own leaves a newline after it."""
+    return file.read_text().removesuffix("\n")
 
 
 def _write_once(file: Path, text: str) -> None:

@@ -1,0 +1,52 @@
+"""A broker that runs already, brought to the shop's topology and to users with the vault's passwords."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+
+import httpx
+
+from shop.errors import ShopError
+from shop.stack import OPERATOR, topology
+from shop.stack.management import Management, Refused
+
+_IMPORTED = "saga-shop-definitions"  # the broker keeps what it was given: the next file's gaps are taken away
+_POLL_SECONDS = 0.5
+
+
+async def provide(
+    broker: Management, declared: topology.Definitions, password_of: Callable[[str], str], patience: float
+) -> None:
+    """Waits up to `patience` seconds for a broker that is still starting. Raises ShopError when it stays away
+    or refuses; then what has been changed is finished by the next run."""
+    await _until_it_answers(broker, patience)
+    try:
+        before = await _imported(broker)
+        await topology.apply(broker, topology.render(declared, OPERATOR, password_of), before)
+        await broker.delete("users", "guest")
+        await broker.put("global-parameters", _IMPORTED, body={"value": json.dumps(declared)})
+    except (Refused, httpx.HTTPError) as error:
+        raise ShopError(f"the broker did not take the topology: {error or type(error).__name__}") from error
+
+
+async def _until_it_answers(broker: Management, patience: float) -> None:
+    """A node that starts refuses even its operator for a moment."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            await broker.get("whoami")
+            return
+        except (Refused, httpx.HTTPError) as error:
+            if time.monotonic() > deadline:
+                raise ShopError(f"the broker did not let us in within {patience:g} s: {error!r}") from error
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _imported(broker: Management) -> topology.Definitions:
+    """What the last run declared; nothing at first."""
+    for parameter in await broker.get("global-parameters"):
+        if parameter["name"] == _IMPORTED:
+            declared: topology.Definitions = json.loads(parameter["value"])
+            return declared
+    return {}

@@ -1,0 +1,93 @@
+"""Everybody's secrets, each reader's in a folder of its own: a container mounts that and sees no other's."""
+
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from shop.errors import ShopError
+from shop.provision.databases import owner_of
+from shop.stack import OPERATOR, SERVICES, topology
+from shop.stack.secrets import SIGNING_KEYS, Secrets, role_secret
+from shop.stack.writing import write
+from standins.gateway.render import render
+
+VAULT = "vault"  # the folder of all of them, for whoever provisions
+_PROVIDER = ("stripe-api-key", "stripe-webhook-secret")
+_MORE: dict[str, tuple[str, ...]] = {
+    "auth": ("contact-key", SIGNING_KEYS, "admin-password"),
+    "order": ("contact-key",),
+    "payment": _PROVIDER,
+    "notification": ("contact-key",),
+}
+# Images of others read them as users whose ids only they know.
+_OTHERS = ("postgres", "rabbitmq", "redis", "kong")
+
+
+def hand_out(folder: Path, kong_file: Path) -> list[Path]:
+    """Make what is missing, and give it to its readers. Returns the files that were not as they are now.
+
+    Raises ShopError when the folder cannot be written, or `kong_file` not be rendered.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handed = _handed_out(Secrets(folder / VAULT), kong_file)
+        return [
+            file
+            for reader, texts in handed.items()
+            for name, text in texts.items()
+            if _put(file := folder / reader / name, text, 0o444 if reader in _OTHERS else 0o440)
+        ]
+    except OSError as error:
+        raise ShopError(f"{error.filename or folder}: {error.strerror}") from error
+
+
+def _handed_out(vault: Secrets, kong_file: Path) -> Mapping[str, Mapping[str, str]]:
+    """The files of each reader, by their names."""
+    return {
+        **{service: _service(vault, service) for service in SERVICES},
+        **{f"{service}-owner": _login(vault, owner_of(service)) for service in SERVICES},
+        "postgres": {"password": vault.read(role_secret(OPERATOR))},
+        "rabbitmq": {"definitions.json": _operator_only(vault), "erlang-cookie": vault.read("erlang-cookie")},
+        "redis": {"redis.conf": f"requirepass {vault.read('redis')}\n"},
+        "kong": {"kong.yml": _kong(vault, kong_file)},
+        "sandbox": _same(vault, _PROVIDER),
+        "operator": {
+            "postgres-password": vault.read(role_secret(OPERATOR)),
+            "rabbitmq-password": vault.read(f"rabbitmq-{OPERATOR}"),
+            **_same(vault, ("admin-password",)),
+        },
+    }
+
+
+def _service(vault: Secrets, service: str) -> dict[str, str]:
+    amqp = {"amqp-password": vault.read(f"rabbitmq-{service}")}
+    return _login(vault, service) | amqp | _same(vault, _MORE.get(service, ()))
+
+
+def _login(vault: Secrets, role: str) -> dict[str, str]:
+    return {"database-password": vault.read(role_secret(role))}
+
+
+def _same(vault: Secrets, names: tuple[str, ...]) -> dict[str, str]:
+    return {name: vault.read(name) for name in names}
+
+
+def _operator_only(vault: Secrets) -> str:
+    """What a fresh broker starts with: somebody to provision it, and no `guest`."""
+    return json.dumps(topology.render({}, OPERATOR, lambda user: vault.read(f"rabbitmq-{user}")), indent=1)
+
+
+def _kong(vault: Secrets, kong_file: Path) -> str:
+    try:
+        return render(kong_file.read_text(), keys=json.loads(vault.read(SIGNING_KEYS)))
+    except ValueError as error:
+        raise ShopError(f"{kong_file} cannot be rendered: {error}") from error
+
+
+def _put(file: Path, text: str, mode: int) -> bool:
+    if file.exists() and stat.S_IMODE(file.stat().st_mode) == mode and file.read_text() == text:
+        return False
+    file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write(file, text, mode)
+    return True
