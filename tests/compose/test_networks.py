@@ -1,0 +1,75 @@
+"""Who can reach whom, and what can be reached from outside."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.compose.conftest import read
+
+LOOPBACK = r"(127\.0\.0\.1|\$\{SHOP_BIND:-127\.0\.0\.1\})"
+PUBLISHED = re.compile(LOOPBACK + r":\$\{SHOP_(\w+_)?PORT:-\d+\}:\d+")
+
+
+def networks(service: Any) -> set[str]:
+    return set(service.get("networks", []))
+
+
+def test_kong_reaches_neither_the_database_nor_the_broker(services: Any) -> None:
+    for name in ("postgres", "rabbitmq"):
+        assert not networks(services["kong"]) & networks(services[name])
+
+
+def test_an_api_reaches_no_broker_and_a_worker_is_reached_by_no_gateway(services: Any) -> None:
+    for name, service in services.items():
+        if name.endswith("-api"):
+            assert "messages" not in networks(service)
+        if name.endswith("-worker"):
+            assert not networks(service) & networks(services["kong"])
+
+
+def test_only_kong_uses_the_counters(services: Any) -> None:
+    assert {name for name, s in services.items() if "counters" in networks(s)} == {"kong", "redis"}
+
+
+def test_nobody_but_those_who_call_out_or_are_called_from_outside_has_a_way_out(compose: Any) -> None:
+    outward = {name for name, network in compose["networks"].items() if not (network or {}).get("internal")}
+    ways = {n for n, s in compose["services"].items() if networks(s) & outward}
+    assert ways == {"kong", "rabbitmq", "payment-worker", "notification-worker", "sandbox", "mailpit", "shop"}
+
+
+def test_whatever_is_published_is_so_on_this_machine_only(services: Any) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(published) == {"kong", "rabbitmq", "sandbox", "mailpit"}
+    for ports in published.values():
+        assert all(PUBLISHED.fullmatch(port) for port in ports)
+    assert [port.split(":")[-1] for port in published["kong"]] == ["8000"]
+
+
+def test_kong_has_no_admin_api_and_believes_no_forwarded_address(services: Any) -> None:
+    told = services["kong"]["environment"]
+    assert (told["KONG_ADMIN_LISTEN"], told["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
+    assert "KONG_TRUSTED_IPS" not in told
+
+
+def test_every_upstream_of_kong_is_a_name_beside_it(services: Any) -> None:
+    names = {
+        alias
+        for name, service in services.items()
+        if "edge" in networks(service)
+        for alias in (name, *aliases(service, "edge"))
+    }
+    upstreams = [urlsplit(service["url"]) for service in read("deploy/kong/kong.yml")["services"]]
+    assert {upstream.hostname for upstream in upstreams} <= names
+    assert {upstream.port for upstream in upstreams} == {8000}
+
+
+def aliases(service: Any, network: str) -> list[str]:
+    joined = service["networks"]
+    return (joined[network] or {}).get("aliases", []) if isinstance(joined, dict) else []
+
+
+def test_networks_and_volumes_are_those_that_are_used(compose: Any) -> None:
+    services = compose["services"].values()
+    assert set(compose["networks"]) == {network for service in services for network in networks(service)}
+    mounted = {mount.split(":")[0] for service in services for mount in service.get("volumes", [])}
+    assert set(compose["volumes"]) == {source for source in mounted if not source.startswith("./")}

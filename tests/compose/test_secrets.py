@@ -1,0 +1,129 @@
+"""Who is told what, and that nothing secret stands in the file."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.environment import load
+from chassis.settings import DatabaseSettings
+from shop.elsewhere import Told
+from shop.provision.secrets import VAULT, hand_out
+from shop.stack import SERVICES
+from standins.sandbox.settings import from_environment
+from tests.compose.conftest import ROOT
+
+MOUNTED = "/run/secrets"
+PROVISION = {"databases", "definitions"}
+# Operators' things are named for what they are, not for the container that reads them.
+READERS = {"shop": "operator"}
+
+
+@pytest.fixture(scope="module")
+def handed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each reader, as `setup` fills the volumes."""
+    folder = tmp_path_factory.mktemp("secrets")
+    hand_out(folder, ROOT / "deploy/kong/kong.yml")
+    return folder
+
+
+def mounts(service: Any) -> dict[str, str]:
+    """Where each named volume of secrets is mounted."""
+    pairs = (mount.split(":") for mount in service.get("volumes", []))
+    return {source: target for source, target, *_ in pairs if source == VAULT or "secrets" in source}
+
+
+def reader(name: str) -> str:
+    """Whose secrets a container reads."""
+    return READERS.get(name, re.sub("-migrate$", "-owner", re.sub("-(api|worker)$", "", name)))
+
+
+def test_everybody_mounts_the_secrets_of_one_reader_and_cannot_change_them(services: Any) -> None:
+    for name, service in services.items():
+        if name == "setup" or not mounts(service):
+            continue
+        expected = {VAULT: "/secrets/vault"} if name in PROVISION else {f"{reader(name)}-secrets": MOUNTED}
+        assert mounts(service) == expected
+        options = [m.split(":")[2] for m in service["volumes"] if m.split(":")[0] in expected]
+        assert options == ["ro,nocopy"]
+
+
+def test_setup_fills_a_volume_for_every_reader_and_the_image_has_its_folder(
+    services: Any, handed: Path
+) -> None:
+    folders = {folder.name for folder in handed.iterdir()}
+    filled = {target.removeprefix("/secrets/") for target in mounts(services["setup"]).values()}
+    assert filled == folders
+    dockerfile = (ROOT / "deploy/service.Dockerfile").read_text()
+    lists = re.findall(r"for (?:service|reader) in ([\w ]+);", dockerfile)
+    services_made, readers_made = (names.split() for names in lists)
+    made = {VAULT, *readers_made, *services_made, *(f"{name}-owner" for name in services_made)}
+    assert made == folders
+
+
+def test_setup_reaches_nothing(services: Any) -> None:
+    assert services["setup"]["network_mode"] == "none"
+
+
+def test_no_secret_stands_in_the_file(services: Any) -> None:
+    for service in services.values():
+        for variable, value in service.get("environment", {}).items():
+            assert not re.search(r"(PASSWORD|SECRET|_KEYS?)$", variable)
+            assert not re.search(r"://[^/@]*:[^/@]*@", str(value))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_can_be_set_up_from_what_it_is_told_and_given(
+    services: Any, handed: Path, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = importlib.import_module(f"{service}.settings").Settings
+    for name in (f"{service}-api", f"{service}-worker"):
+        if name in services:
+            told = environment(services[name], handed / service)
+            fields = {field.upper() for field in settings.model_fields}
+            assert {variable.removesuffix("_FILE") for variable in told} <= fields | {"SIGNING_KEYS"}
+            with monkeypatch.context() as patch:
+                alone(patch, told)
+                assert f"{service}:" in load(settings).database_url
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_migrations_run_as_the_owner(
+    services: Any, handed: Path, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone(monkeypatch, environment(services[f"{service}-migrate"], handed / f"{service}-owner"))
+    assert load(DatabaseSettings).database_url.startswith(f"postgresql+asyncpg://{service}_owner:")
+
+
+def test_the_sandbox_and_payment_are_given_the_same_key(services: Any, handed: Path) -> None:
+    told = environment(services["sandbox"], handed / "sandbox")
+    assert from_environment(told).api_key == (handed / "payment" / "stripe-api-key").read_text()
+
+
+def test_the_operator_is_told_everything_but_how_to_stop_services(
+    services: Any, handed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone(monkeypatch, environment(services["shop"], handed / "operator"))
+    told = load(Told).model_dump()
+    assert {name for name, value in told.items() if value is None} == {"stop", "start"}
+
+
+def environment(service: Any, folder: Path) -> dict[str, str]:
+    """A container's environment, with its secrets where they are here and the file's own defaults."""
+    found = {}
+    for variable, value in service["environment"].items():
+        filled = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
+        found[variable] = filled.replace(MOUNTED, str(folder))
+        if variable.endswith("_FILE"):
+            assert Path(found[variable]).is_file()
+    return found
+
+
+def alone(patch: pytest.MonkeyPatch, told: dict[str, str]) -> None:
+    """Nothing of our own environment is read."""
+    for variable in ("SHOP_URL", "SHOP_STACK", "DATABASE_URL"):
+        patch.delenv(variable, raising=False)
+    for variable, value in told.items():
+        patch.setenv(variable, value)
