@@ -99,6 +99,7 @@ class Service(Generic[S]):
             lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,  # the address to go to would be made of the Host header
             servers=[{"url": "/"}],
         )
         app.state.verifier = verifier

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _READY_SECONDS = 150.0
 _SETTINGS = {  # all of a test's shoppers share one address
     "gateway": {RATE_FACTOR: "1000"},
-    "auth": {"REGISTRATION_CONFLICTS": "1000"},
+    "auth": {"REGISTRATION_CONFLICTS": "1000", "LOGIN_ATTEMPTS_PER_ADDRESS": "10000"},
 }
 
 
