@@ -1,0 +1,165 @@
+"""What is asked of the running project, one sentence each; the first that does not hold ends the check."""
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+
+import httpx
+
+from shop.compose import hardening
+from shop.compose.project import Container, Project, service_of
+from shop.errors import ShopError
+from shop.stack.management import Management
+from shop.stack.programs import script
+
+UP_SECONDS = 900.0
+_PLAY_SECONDS = 600.0
+_STOP_SECONDS = 180.0
+_COPIES = 3
+_CONSUMING_SECONDS = 30
+_KILLED = 137
+_OURS = "saga-shop/"
+_SHOP = ("run", "--rm", "--no-deps", "-T", "shop")
+
+
+class Check:
+    """Steps in their order: each stands on those before it."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        yield "everything is built, up and healthy", self._up
+        yield "no container may more than it needs", self._is_hard
+        yield "Kong reaches neither the database nor the broker", self._is_apart
+        yield "every scenario comes out as expected", lambda: self._play("--all")
+        yield f"order-worker scales to {_COPIES}", self._scale
+        yield "a scenario comes out as expected on all of them", lambda: self._play("paid")
+        yield "every promise is kept", self._audit
+        yield "everything stops by itself when told", self._stop
+
+    def down(self) -> None:
+        self._project.compose(
+            "--profile", "*", "down", "--volumes", "--remove-orphans", seconds=_STOP_SECONDS
+        )
+
+    def _up(self) -> None:
+        self._project.compose("up", "--build", "--wait", "--quiet-pull", seconds=UP_SECONDS)
+
+    def _is_hard(self) -> None:
+        containers = self._project.containers()
+        if found := hardening.faults(containers):
+            raise ShopError("; ".join(found))
+        for container in self._running(containers):
+            if container["Config"]["Image"].startswith(_OURS):
+                self._try_as(container)
+
+    def _try_as(self, container: Container) -> None:
+        """What the engine was told is one thing, what a process can do there another."""
+        tried = "test $(id -u) = 10001 && ! touch /app/x /etc/x /run/secrets/x 2>/dev/null"
+        try:
+            self._project.inside(container, f"{tried} && grep -q '^CapEff:[[:space:]]*0*$' /proc/1/status")
+        except ShopError as error:
+            raise ShopError(f"{service_of(container)} may do more than it should") from error
+
+    def _is_apart(self) -> None:
+        containers = self._running(self._project.containers())
+        kong = next(one for one in containers if service_of(one) == "kong")
+        if not self._connects(kong, "redis", 6379):
+            raise ShopError(
+                "kong does not even reach its counters: that it reaches nothing else says nothing"
+            )
+        for container in containers:
+            ports = {"postgres": [5432], "rabbitmq": [5672, 15672]}.get(service_of(container), [])
+            addresses = [end["IPAddress"] for end in container["NetworkSettings"]["Networks"].values()]
+            for port in ports:
+                for host in (service_of(container), *addresses):
+                    if self._connects(kong, host, port):
+                        raise ShopError(f"kong reaches {service_of(container)} at {host}:{port}")
+
+    def _connects(self, source: Container, host: str, port: int) -> bool:
+        try:
+            self._project.inside(source, f"timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null")
+        except ShopError:
+            return False
+        return True
+
+    def _play(self, what: str) -> None:
+        url = f"http://127.0.0.1:{self._project.ports['SHOP_PORT']}"
+        done = subprocess.run(
+            [script("shop"), "scenario", "run", what, "--url", url, "--json"],
+            env=self._clean() | self._operator(),
+            capture_output=True,
+            text=True,
+            timeout=_PLAY_SECONDS,
+            check=False,
+        )
+        if not done.stdout:
+            raise ShopError(f"`shop scenario run {what}`: {done.stderr.strip()}")
+        for report in json.loads(done.stdout):
+            if not report["as_expected"]:
+                raise ShopError(
+                    f"{report['scenario']}: expected {report['expected']}, came out {report['outcome']}"
+                    f" {report['claims']} {report['error'] or ''}"
+                )
+
+    def _operator(self) -> dict[str, str]:
+        """What `shop env` inside says, with the addresses that this side of the published ports has."""
+        ports = self._project.ports
+        compose = f"docker compose -p {self._project.name}"
+        exports = self._project.compose(
+            *(*_SHOP, "env"),
+            *("--url", f"http://127.0.0.1:{ports['SHOP_PORT']}"),
+            *("--sandbox-url", f"http://127.0.0.1:{ports['SHOP_SANDBOX_PORT']}"),
+            *("--mailbox-url", f"http://127.0.0.1:{ports['SHOP_MAIL_PORT']}"),
+            *("--management-url", f"http://127.0.0.1:{ports['SHOP_MANAGEMENT_PORT']}"),
+            *("--amqp-url", f"amqp://operator@127.0.0.1:{ports['SHOP_AMQP_PORT']}/"),
+            *("--stop", f"{compose} stop {{service}}-api {{service}}-worker"),
+            *("--start", f"{compose} up --wait --no-deps --no-recreate {{service}}-api {{service}}-worker"),
+        )
+        words = (shlex.split(line) for line in exports.splitlines())
+        return dict(word[1].split("=", 1) for word in words if word[:1] == ["export"])
+
+    def _clean(self) -> dict[str, str]:
+        """Our environment without another shop's, but with what compose reads of it."""
+        told = {name: str(port) for name, port in self._project.ports.items()}
+        return {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")} | told
+
+    def _scale(self) -> None:
+        self._project.compose(
+            *("up", "--wait", "--no-recreate", "--scale", f"order-worker={_COPIES}"), seconds=UP_SECONDS
+        )
+        asyncio.run(self._until_consuming(self._operator()["SHOP_AMQP_URL"]))
+
+    async def _until_consuming(self, amqp_url: str) -> None:
+        url = f"http://127.0.0.1:{self._project.ports['SHOP_MANAGEMENT_PORT']}"
+        user = httpx.URL(amqp_url)
+        async with Management(url, user.username, user.password) as broker:
+            for _ in range(_CONSUMING_SECONDS):
+                consumers = [
+                    one for one in await broker.get("consumers", "/") if one["queue"]["name"] == "order"
+                ]
+                if len(consumers) == _COPIES:
+                    return
+                await asyncio.sleep(1)
+        raise ShopError(f"not all of {_COPIES} order-workers consume from `order`")
+
+    def _audit(self) -> None:
+        self._project.compose(
+            "run", "--rm", "--no-deps", "-T", "shop", "ledger", "check", seconds=_PLAY_SECONDS
+        )
+
+    def _stop(self) -> None:
+        running = {container["Id"] for container in self._running(self._project.containers())}
+        self._project.compose("stop", seconds=_STOP_SECONDS)
+        for container in self._project.containers():
+            code, name = container["State"]["ExitCode"], service_of(container)
+            ours = container["Config"]["Image"].startswith(_OURS)
+            if container["Id"] in running and (code == _KILLED or (ours and code)):
+                raise ShopError(f"{name} ended with {code}")
+
+    def _running(self, containers: list[Container]) -> list[Container]:
+        return [container for container in containers if container["State"]["Running"]]
