@@ -1,0 +1,157 @@
+"""What each reader is handed, and that it stays so."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shop.errors import ShopError
+from shop.provision.secrets import hand_out
+from shop.stack import SERVICES
+from shop.stack.layout import project_root
+from shop.stack.topology import password_hash
+
+_KONG = project_root() / "deploy" / "kong" / "kong.yml"
+_LOGINS = {"database-password", "amqp-password"}
+_PROVIDER = {"stripe-api-key", "stripe-webhook-secret"}
+_READERS = {
+    "auth": {*_LOGINS, "contact-key", "signing-keys.json", "admin-password"},
+    "product": _LOGINS,
+    "cart": _LOGINS,
+    "order": {*_LOGINS, "contact-key"},
+    "payment": _LOGINS | _PROVIDER,
+    "notification": {*_LOGINS, "contact-key"},
+    **{f"{service}-owner": {"database-password"} for service in SERVICES},
+    "postgres": {"password"},
+    "rabbitmq": {"definitions.json", "erlang-cookie"},
+    "redis": {"redis.conf"},
+    "kong": {"kong.yml"},
+    "sandbox": _PROVIDER,
+    "operator": {"postgres-password", "rabbitmq-password", "admin-password"},
+}
+_OTHERS_IMAGES = {"postgres", "rabbitmq", "redis", "kong"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    hand_out(folder, _KONG)
+    return folder
+
+
+def _texts(folder: Path) -> dict[Path, str]:
+    return {file: file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_each_reader_has_what_it_needs_and_nothing_else(folder: Path) -> None:
+    found = {
+        reader.name: {file.name for file in reader.iterdir()}
+        for reader in folder.iterdir()
+        if reader.name != "vault"
+    }
+
+    assert found == _READERS
+
+
+def test_no_two_passwords_are_the_same(folder: Path) -> None:
+    passwords = [file.read_text() for file in (folder / "vault").iterdir()]
+
+    assert len(set(passwords)) == len(passwords) > 20
+
+
+def test_who_has_to_agree_is_told_the_same(folder: Path) -> None:
+    def read(path: str) -> str:
+        return (folder / path).read_text()
+
+    assert read("payment/stripe-api-key") == read("sandbox/stripe-api-key")
+    assert read("auth/contact-key") == read("order/contact-key") == read("notification/contact-key")
+    assert read("postgres/password") == read("operator/postgres-password")
+    assert read("order-owner/database-password") == read("vault/postgres-order-owner")
+
+
+def test_the_vault_is_for_its_owner_and_a_readers_files_are_written_by_nobody(folder: Path) -> None:
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "vault").stat().st_mode) == 0o700
+    for file in _texts(folder):
+        reader = file.parent.name
+        expected = 0o600 if reader == "vault" else 0o444 if reader in _OTHERS_IMAGES else 0o440
+        assert stat.S_IMODE(file.stat().st_mode) == expected, file
+
+
+def test_doing_it_again_changes_nothing(folder: Path) -> None:
+    before = _texts(folder)
+
+    assert hand_out(folder, _KONG) == []
+    assert _texts(folder) == before
+
+
+def test_what_is_missing_or_was_changed_is_put_back(folder: Path) -> None:
+    before = _texts(folder)
+    lost, spoilt, opened = (
+        folder / path for path in ("order/amqp-password", "redis/redis.conf", "cart/amqp-password")
+    )
+    lost.unlink()
+    spoilt.chmod(0o644)
+    spoilt.write_text("protected-mode no\n")
+    spoilt.chmod(0o444)
+    opened.chmod(0o666)
+
+    assert sorted(hand_out(folder, _KONG)) == sorted([lost, spoilt, opened])
+    assert _texts(folder) == before
+    assert stat.S_IMODE(opened.stat().st_mode) == 0o440
+
+
+def test_a_secret_of_ones_own_is_taken_and_handed_on(tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    vault.mkdir()
+    (vault / "stripe-api-key").write_text("sk_test_mine\n")
+
+    hand_out(tmp_path, _KONG)
+
+    assert (tmp_path / "payment" / "stripe-api-key").read_text() == "sk_test_mine"
+
+
+def test_a_fresh_broker_knows_the_operator_and_no_guest(folder: Path) -> None:
+    definitions = json.loads((folder / "rabbitmq" / "definitions.json").read_text())
+    password = (folder / "operator" / "rabbitmq-password").read_text()
+
+    assert [(user["name"], user["tags"], user["password_hash"]) for user in definitions["users"]] == [
+        ("operator", ["administrator"], password_hash(password, "operator"))
+    ]
+    assert definitions["vhosts"] == [{"name": "/"}]
+    assert not definitions.keys() & {"queues", "exchanges", "bindings"}
+
+
+def test_the_gateway_is_told_the_public_half_of_the_signing_key_only(folder: Path) -> None:
+    text = (folder / "kong" / "kong.yml").read_text()
+    [key] = json.loads((folder / "auth" / "signing-keys.json").read_text())["keys"]
+    [secret] = yaml.safe_load(text)["consumers"][0]["jwt_secrets"]
+
+    assert secret["key"] == key["kid"]
+    assert secret["rsa_public_key"].startswith("-----BEGIN PUBLIC KEY-----")
+    assert "PRIVATE" not in text
+    assert key["d"] not in text
+
+
+def test_the_services_stay_behind_the_gateways_own_names(folder: Path) -> None:
+    rendered = yaml.safe_load((folder / "kong" / "kong.yml").read_text())
+    committed = yaml.safe_load(_KONG.read_text())
+
+    assert [one["url"] for one in rendered["services"]] == [one["url"] for one in committed["services"]]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ShopError, match=rf"^{tmp_path}/file.*: Not a directory$"):
+        hand_out(tmp_path / "file" / "secrets", _KONG)
+
+
+def test_a_gateways_file_that_cannot_be_rendered_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / "signing-keys.json").write_text('{"keys": []}')
+
+    with pytest.raises(ShopError, match=rf"^{_KONG} cannot be rendered: the JWK set holds no keys$"):
+        hand_out(tmp_path, _KONG)
