@@ -16,7 +16,6 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
 
 from chassis import inbox
 from chassis.batching import Gathering
@@ -25,6 +24,7 @@ from chassis.database import Transactions
 from chassis.envelope import Envelope, Unreadable
 from chassis.event import Event
 from chassis.outage import is_outage
+from chassis.privacy import reason
 from chassis.steps import Step, Steps
 from chassis.telemetry import bind_subject, continue_trace
 from chassis.topology import DEAD, LADDER, retry_exchange
@@ -114,8 +114,8 @@ class Consumer:
         if not live:
             return
         heard, poison = self._read(live)
-        for message, reason in poison:
-            await self._bury(message, reason)
+        for message, why in poison:
+            await self._bury(message, why)
         if heard:
             await self._handle(heard)
         # Batches end as they arrived, first come first served, so the last tag settles all before it.
@@ -247,13 +247,4 @@ def _can_be_acknowledged(message: AbstractIncomingMessage) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the input that it went wrong on: a reason is shown, data may be private."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"[:_REASON_LENGTH]
-    if isinstance(error, DBAPIError):
-        fault: Any = getattr(error.orig, "__cause__", None) or error.orig
-        where = getattr(fault, "constraint_name", None) or getattr(fault, "column_name", None)
-        return f"{type(fault).__name__}: {where}" if where else type(fault).__name__
-    reason = f"{type(error).__name__}: {error}".split("\n")[0][:_REASON_LENGTH]
-    return reason.encode(errors="replace").decode()
+    return reason(error).split("\n")[0][:_REASON_LENGTH].encode(errors="replace").decode()

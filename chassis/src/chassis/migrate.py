@@ -34,7 +34,7 @@ def _settings(service: str) -> DatabaseSettings:
 
 async def migrate(service: str, url: str, revision: str = "head") -> None:
     """Run a service's migrations up to `revision`. Others that migrate the same database wait."""
-    engine = create_async_engine(url, connect_args={"timeout": 15})
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": 15})
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

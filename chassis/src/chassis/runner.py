@@ -11,6 +11,7 @@ from chassis.batching import Gathering
 from chassis.database import SqlTx, Transactions
 from chassis.intents import Call, Due, Intents, again, lease_left_over, release, take_settled
 from chassis.outage import is_outage
+from chassis.privacy import reason
 from chassis.telemetry import bind_subject, continue_trace
 
 log = structlog.get_logger()
@@ -149,9 +150,10 @@ class IntentRunner:
 
     async def _try_again(self, due: Due, error: Exception) -> None:
         delay = min(self._longest_delay, 2.0**due.attempts) * random.uniform(0.5, 1)
-        log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=repr(error))
+        why = reason(error)
+        log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
         try:
-            await again(self._transactions.engine, due, repr(error), delay)
+            await again(self._transactions.engine, due, why, delay)
         except Exception:
             log.exception("lease runs out instead", intent=due.intent.key)
 

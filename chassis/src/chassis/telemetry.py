@@ -4,9 +4,13 @@ import logging
 import os
 import sys
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import structlog
+
+from chassis.privacy import redacted, story
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
@@ -19,23 +23,44 @@ def configure_logging(service: str, level: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_story),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format=_STDLIB_FORMAT, force=True)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Line(service))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
-_STDLIB_FORMAT = (
-    '{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s","timestamp":"%(asctime)s"}'
-)
+class _Line(logging.Formatter):
+    """What libraries log, as a line like ours."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": record.getMessage().encode(errors="replace").decode(),
+            "service": self._service,
+            "logger": record.name,
+            "level": record.levelname.lower(),
+        }
+        if record.exc_info:
+            line["exception"] = _story(record.exc_info)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        return _dumps({**line, "timestamp": at}).decode()
+
+
+def _story(exc_info: Any) -> str:
+    return story(exc_info[1]) if exc_info[1] else ""
 
 
 def _dumps(value: object, **_: object) -> bytes:
-    return orjson.dumps(value, default=str)
+    return redacted(orjson.dumps(value, default=str).decode()).encode()
 
 
 def current_traceparent() -> str | None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import asyncpg
 
+from chassis.privacy import reason
 from shop.errors import ShopError
 from shop.place import Place
 
@@ -122,7 +123,7 @@ class Audit:
         try:
             yield number
         except Exception as error:
-            await self.mark(number, "failed", f"{type(error).__name__}: {error}")
+            await self.mark(number, "failed", reason(error))
             raise
         await self.mark(number, "done")
 
