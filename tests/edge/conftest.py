@@ -3,7 +3,9 @@
     export EDGE_URL=http://localhost:8000 EDGE_ADMIN_URL=http://localhost:8001 EDGE_UPSTREAM_HOST=172.17.0.1
     pytest tests/edge
 
-EDGE_UPSTREAM_HOST is this machine as that Kong sees it. Its configuration is replaced.
+EDGE_UPSTREAM_HOST is this machine as that Kong sees it; EDGE_REDIS (host:port, EDGE_REDIS_PASSWORD) is a redis
+that it sees, without which its limits count locally. It must run with `tracing_instrumentations=request`. Its
+configuration is replaced.
 """
 
 import os
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from standins.gateway.render import render
+from tests.edge import fake_redis
 from tests.edge.fake import Fake
 from tests.edge.running import free_port, load_kong, standin
 from tests.edge.tokens import KEY_SET
@@ -22,17 +25,47 @@ _LAB = Path(__file__).parent / "lab.yml"
 _SHOP = Path(__file__).parents[2] / "deploy/kong/kong.yml"
 
 
+# Where nobody listens: what the edge would export goes nowhere.
+_NOWHERE = "http://127.0.0.1:9/v1/traces"
+
+
 @contextmanager
-def _edge(file: Path, folder: Path, ports: dict[str, int]) -> Iterator[str]:
+def _edge(
+    file: Path, folder: Path, ports: dict[str, int], *, redis: str, traces: str | None = None
+) -> Iterator[str]:
     host = os.environ.get("EDGE_UPSTREAM_HOST", "127.0.0.1")
     upstreams = {name: f"{host}:{port}" for name, port in ports.items()}
     kong = os.environ.get("EDGE_URL")
     if kong is None:
-        with standin(render(file.read_text(), keys=KEY_SET), folder, upstreams) as url:
+        text = render(
+            file.read_text(),
+            keys=KEY_SET,
+            redis=redis,
+            redis_password=fake_redis.PASSWORD,
+            traces_endpoint=traces,
+        )
+        with standin(text, folder, upstreams) as url:
             yield url
     else:
-        load_kong(os.environ["EDGE_ADMIN_URL"], render(file.read_text(), keys=KEY_SET, upstreams=upstreams))
+        shared = os.environ.get("EDGE_REDIS")
+        text = render(
+            file.read_text(),
+            keys=KEY_SET,
+            upstreams=upstreams,
+            counters="redis" if shared else "local",
+            redis=shared,
+            redis_password=os.environ.get("EDGE_REDIS_PASSWORD"),
+            traces_endpoint=traces,
+        )
+        load_kong(os.environ["EDGE_ADMIN_URL"], text)
         yield kong
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[str]:
+    """The address of a redis that wants fake_redis.PASSWORD."""
+    with fake_redis.running() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +76,17 @@ def fake() -> Iterator[Fake]:
 
 
 @pytest.fixture(scope="module")
-def lab(fake: Fake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab(fake: Fake, redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of an edge that serves lab.yml."""
     ports = fake.ports | {"dead": free_port()}
-    with _edge(_LAB, tmp_path_factory.mktemp("lab"), ports) as url:
+    with _edge(_LAB, tmp_path_factory.mktemp("lab"), ports, redis=redis, traces=_NOWHERE) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def shop(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of an edge that serves the shop's own kong.yml, with a fake for each service."""
     names = ("auth", "product", "cart", "order", "payment", "storefront")
-    with Fake(*names) as services, _edge(_SHOP, tmp_path_factory.mktemp("shop"), services.ports) as url:
+    folder = tmp_path_factory.mktemp("shop")
+    with Fake(*names) as services, _edge(_SHOP, folder, services.ports, redis=redis) as url:
         yield url

@@ -23,13 +23,14 @@ def token(wish: dict[str, Any] | str) -> str:
     """The token that a table describes: a text as it is, or what differs from a good one.
 
     `signed_by` names the key, `alg` the algorithm, `kid` and `payload_kid` stand in header and claims, `exp`
-    is seconds from now or anything that is not a number, `claims` come on top; None leaves a member out.
+    is seconds from now or anything that is not a number, `header` and `claims` come on top; None leaves a
+    member out.
     """
     if isinstance(wish, str):
         return wish
     signed_by = wish.get("signed_by", "current")
     algorithm = wish.get("alg", "ES256")
-    header = {"alg": algorithm, "typ": "at+jwt", "kid": wish.get("kid", signed_by)}
+    header = {"alg": algorithm, "typ": "at+jwt", "kid": wish.get("kid", signed_by), **wish.get("header", {})}
     exp = wish.get("exp", 600)
     claims = {
         "sub": "1",

@@ -108,7 +108,14 @@ def test_what_is_not_known_is_refused_in_one_line_that_says_where(path: str, val
         ("cors", "preflight_continue", True),
         ("cors", "private_network", True),
         ("cors", "allow_origin_absent", False),
-        ("rate-limiting", "policy", "redis"),
+        ("rate-limiting", "policy", "cluster"),
+        ("rate-limiting", "policy", "local"),
+        ("rate-limiting", "sync_rate", 10),
+        ("rate-limiting", "redis", None),
+        ("rate-limiting", "redis.ssl", True),
+        ("rate-limiting", "redis.database", 1),
+        ("rate-limiting", "redis.username", "kong"),
+        ("rate-limiting", "redis_host", "redis"),
         ("rate-limiting", "limit_by", "consumer"),
         ("rate-limiting", "second", 1_000_000),
         ("rate-limiting", "minute", 0),
@@ -127,6 +134,17 @@ def test_what_is_not_known_is_refused_in_one_line_that_says_where(path: str, val
         ("response-transformer", "add", {"headers": ["X-A: 1"]}),
         ("request-transformer", "add", {"headers": ["a:1"]}),
         ("request-transformer", "http_method", "GET"),
+        ("bot-detection", "deny", ["(a|b)"]),
+        ("bot-detection", "deny", ["a+"]),
+        ("bot-detection", "blacklist", []),
+        ("opentelemetry", "traces_endpoint", "collector"),
+        ("opentelemetry", "sampling_rate", 0.5),
+        ("opentelemetry", "propagation.extract", ["w3c", "b3"]),
+        ("opentelemetry", "propagation.inject", ["preserve"]),
+        ("opentelemetry", "header_type", "w3c"),
+        ("opentelemetry", "endpoint", "http://collector:4318/v1/traces"),
+        ("prometheus", "per_consumer", True),
+        ("prometheus", "bandwidth_metrics", True),
     ],
 )
 def test_a_plugin_is_refused_with_an_option_or_value_that_is_not_known(
@@ -146,6 +164,11 @@ def test_a_plugin_is_refused_with_an_option_or_value_that_is_not_known(
         ("cors", "credentials"),
         ("rate-limiting", "policy"),
         ("rate-limiting", "fault_tolerant"),
+        ("rate-limiting", "sync_rate"),
+        ("rate-limiting", "redis"),
+        ("bot-detection", "allow"),
+        ("opentelemetry", "propagation"),
+        ("prometheus", "status_code_metrics"),
         ("request-size-limiting", "allowed_payload_size"),
         ("correlation-id", "generator"),
     ],
@@ -153,7 +176,7 @@ def test_a_plugin_is_refused_with_an_option_or_value_that_is_not_known(
 def test_a_plugin_is_refused_without_a_value_whose_default_is_a_trap(name: str, option: str) -> None:
     settings = plugin(name)
     del settings["config"][option]
-    with pytest.raises(Refused, match=f"{option}: Field required"):
+    with pytest.raises(Refused, match=f"{option}: Field required|policy {option} needs its record"):
         parse(yaml.safe_dump(smallest() | {"plugins": [settings]}))
 
 

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import orjson
 
 from standins.gateway.exchange import Answer, Headers
+from standins.gateway.plugins.counters import Here
 from standins.gateway.plugins.rate_limiting import Config, RateLimiting
 from standins.tests.gateway.exchanges import exchange
 
@@ -16,8 +17,14 @@ class Clock:
 
 
 def _limits(clock: Clock, **windows: int) -> RateLimiting:
-    settings = {"limit_by": "ip", "policy": "local", "fault_tolerant": False, "hide_client_headers": False}
-    return RateLimiting(Config.model_validate(settings | windows), clock)
+    settings = {
+        "limit_by": "ip",
+        "policy": "local",
+        "sync_rate": -1,
+        "fault_tolerant": False,
+        "hide_client_headers": False,
+    }
+    return RateLimiting(Config.model_validate(settings | windows), Here(), clock)
 
 
 async def _ask(limits: RateLimiting, client: str = "10.0.0.1") -> tuple[Answer | None, Headers]:

@@ -16,7 +16,7 @@ def prepare(stack: Stack) -> None:
     factor = stack.settings.get("gateway", {}).get(RATE_FACTOR, "1")
     try:
         keys = json.loads(stack.secret(SIGNING_KEYS))
-        text = render(committed.read_text(), keys=keys, rate_factor=float(factor))
+        text = render(committed.read_text(), keys=keys, rate_factor=float(factor), counters="local")
     except (OSError, ValueError) as error:
         raise ShopError(f"{committed} cannot be rendered: {error}") from error
     stack.layout.kong.write_text(text)

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvloop
@@ -33,7 +34,8 @@ def main(arguments: list[str]) -> int:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m standins.gateway",
-        description="Serves KONG_FILE on PORT; UPSTREAMS says where names live (order=127.0.0.1:18004,…).",
+        description="Serves KONG_FILE on HOST and PORT, its state and figures on STATUS_PORT if there is one;"
+        " UPSTREAMS says where names live (order=127.0.0.1:18004,…).",
     )
     commands = parser.add_subparsers(dest="command")
     rendering = commands.add_parser("render", help="print kong.yml with auth's public keys")
@@ -41,6 +43,15 @@ def _options() -> argparse.ArgumentParser:
     rendering.add_argument("--keys", type=Path, required=True, help="auth's JWK set")
     rendering.add_argument("--upstream", action="append", default=[], metavar="NAME=HOST:PORT")
     rendering.add_argument("--rate-factor", type=float, default=1, help="multiplies every rate limit")
+    rendering.add_argument(
+        "--counters",
+        choices=("redis", "local"),
+        default="redis",
+        help="where limits count: as the file says, in redis, or in each gateway for itself",
+    )
+    rendering.add_argument("--redis", metavar="HOST:PORT", help="the redis that counts")
+    rendering.add_argument("--redis-password-file", type=Path, metavar="FILE")
+    rendering.add_argument("--traces-endpoint", metavar="URL", help="OTLP over HTTP; without it no traces")
     return parser
 
 
@@ -50,10 +61,18 @@ def _render(options: argparse.Namespace) -> int:
         keys=json.loads(options.keys.read_text()),
         upstreams=addresses(options.upstream),
         rate_factor=options.rate_factor,
+        counters=options.counters,
+        redis=options.redis,
+        redis_password=_content(options.redis_password_file),
+        traces_endpoint=options.traces_endpoint,
     )
     parse(text)
     sys.stdout.write(text)
     return 0
+
+
+def _content(file: Path | None) -> str | None:
+    return None if file is None else file.read_text().strip()
 
 
 def addresses(pairs: Iterable[str]) -> dict[str, str]:
@@ -77,8 +96,13 @@ def _serve() -> int:
     file = Path(os.environ.get("KONG_FILE", "deploy/kong/kong.yml"))
     known = addresses(filter(None, os.environ.get("UPSTREAMS", "").split(",")))
     first = plan(read(file))
-    with socket.create_server(("127.0.0.1", int(os.environ.get("PORT", "18000")))) as listener:
-        uvloop.run(serve(listener, file, first, known))
+    host, status_port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("STATUS_PORT")
+    with ExitStack() as closing:
+        listener = closing.enter_context(socket.create_server((host, int(os.environ.get("PORT", "18000")))))
+        status = (
+            closing.enter_context(socket.create_server((host, int(status_port)))) if status_port else None
+        )
+        uvloop.run(serve(listener, file, first, known, status))
     return 0
 
 

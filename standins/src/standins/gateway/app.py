@@ -10,6 +10,7 @@ from standins.gateway.body import ClientGone, read_body
 from standins.gateway.client import CancelledWhenGone
 from standins.gateway.exchange import Answer, Exchange, Receive
 from standins.gateway.forward import upstream_headers, upstream_path
+from standins.gateway.metrics import Metrics
 from standins.gateway.paths import BadPath, normalise
 from standins.gateway.plan import Plan, Target
 from standins.gateway.relay import Send, send_own, send_upstream
@@ -27,9 +28,10 @@ _ONCE = frozenset(
 class Gateway:
     """Serves one plan; `plan` may be replaced between requests, which is how a reload takes effect."""
 
-    def __init__(self, plan: Plan, upstreams: Upstreams) -> None:
+    def __init__(self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None = None) -> None:
         self.plan = plan
         self._upstreams = upstreams
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
@@ -56,6 +58,8 @@ class Gateway:
             return None
         if answer is not None:
             await send_own(send, exchange, target.plugins, answer, started)
+            if self._metrics is not None and target.measured:
+                self._metrics.own(target, answer.status, started)
         return None
 
     async def _forward(
@@ -70,8 +74,11 @@ class Gateway:
             return failure(exchange, 504, "The upstream server is timing out")
         except BadUpstream:
             return failure(exchange, 502, "An invalid response was received from the upstream server")
+        answered = time.monotonic()
         async with answer:
             await send_upstream(send, exchange, target.plugins, answer, started, asked)
+        if self._metrics is not None and target.measured:
+            self._metrics.passed_on(target, answer.status, started, asked, answered)
         return None
 
 

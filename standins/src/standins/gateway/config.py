@@ -13,9 +13,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from standins.gateway.keys import public_key
 from standins.gateway.plugins import (
+    bot_detection,
     correlation_id,
     cors,
     jwt,
+    opentelemetry,
+    prometheus,
     rate_limiting,
     request_size,
     request_transformer,
@@ -25,9 +28,12 @@ from standins.gateway.router import compile_path
 from standins.gateway.strict import Strict
 
 PluginEntry = Annotated[
-    correlation_id.Entry
+    bot_detection.Entry
+    | correlation_id.Entry
     | cors.Entry
     | jwt.Entry
+    | opentelemetry.Entry
+    | prometheus.Entry
     | rate_limiting.Entry
     | request_size.Entry
     | request_transformer.Entry

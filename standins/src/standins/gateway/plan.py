@@ -2,15 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 from standins.gateway import config
 from standins.gateway.exchange import Headers, Plugin
 from standins.gateway.keys import Credential, public_key
 from standins.gateway.plugins import (
+    bot_detection,
     correlation_id,
     cors,
+    counters,
     jwt,
+    opentelemetry,
+    prometheus,
     rate_limiting,
     request_size,
     request_transformer,
@@ -18,11 +24,15 @@ from standins.gateway.plugins import (
 )
 from standins.gateway.router import Router, Rule
 
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """A Kong service: `path` stands before every request's path; timeouts in seconds."""
 
+    name: str
     host: str
     port: int
     path: str
@@ -38,6 +48,7 @@ class Target:
     route: str
     strip_path: bool
     https_only: bool
+    measured: bool
     upstream: Upstream
     plugins: tuple[Plugin, ...]
 
@@ -49,18 +60,21 @@ class Plan:
 
 
 def plan(file: config.KongFile) -> Plan:
-    credentials = dict(_credentials(file.consumers))
-    everywhere = {entry.name: _plugin(entry, credentials) for entry in file.plugins}
+    build = _Plugins(file.consumers)
+    everywhere = build.of(file, "everywhere")
     rules: list[Rule[Target]] = []
     for service in file.services:
-        on_service = everywhere | {entry.name: _plugin(entry, credentials) for entry in service.plugins}
+        on_service = everywhere | build.of(service, f"service:{service.name}")
         upstream = _upstream(service)
         for route in service.routes:
-            on_route = on_service | {entry.name: _plugin(entry, credentials) for entry in route.plugins}
+            on_route = on_service | build.of(route, f"route:{route.name}")
             target = Target(
                 route=route.name,
                 strip_path=route.strip_path,
                 https_only=route.protocols == ["https"],
+                measured=any(
+                    entry.name == "prometheus" for owner in (file, service, route) for entry in owner.plugins
+                ),
                 upstream=upstream,
                 plugins=_in_order(on_route.values()),
             )
@@ -76,6 +90,7 @@ def _in_order(plugins: Iterable[Plugin]) -> tuple[Plugin, ...]:
 def _upstream(service: config.Service) -> Upstream:
     url = urlsplit(service.url)
     return Upstream(
+        name=service.name,
         host=url.hostname or "",
         port=url.port or 80,
         path=url.path or "/",
@@ -89,25 +104,53 @@ def _credentials(consumers: Iterable[config.Consumer]) -> Iterable[tuple[str, Cr
     for consumer in consumers:
         for secret in consumer.jwt_secrets:
             headers: Headers = {
+                b"x-consumer-id": str(uuid5(NAMESPACE_URL, consumer.username)).encode(),
                 b"x-consumer-username": consumer.username.encode(),
                 b"x-credential-identifier": secret.key.encode(),
             }
             yield secret.key, Credential(public_key(secret.rsa_public_key), headers)
 
 
-def _plugin(entry: config.PluginEntry, credentials: Mapping[str, Credential]) -> Plugin:
-    match entry:
-        case correlation_id.Entry():
-            return correlation_id.CorrelationId(entry.config)
-        case cors.Entry():
-            return cors.Cors(entry.config)
-        case jwt.Entry():
-            return jwt.Jwt(credentials)
-        case rate_limiting.Entry():
-            return rate_limiting.RateLimiting(entry.config)
-        case request_size.Entry():
-            return request_size.RequestSize(entry.config)
-        case request_transformer.Entry():
-            return request_transformer.RequestTransformer(entry.config)
-        case response_transformer.Entry():
-            return response_transformer.ResponseTransformer(entry.config)
+class _Plugins:
+    """Makes plugins of entries: those with the same redis share its connections, all know the same keys."""
+
+    def __init__(self, consumers: Iterable[config.Consumer]) -> None:
+        self._credentials: Mapping[str, Credential] = dict(_credentials(consumers))
+        self._redis: dict[rate_limiting.RedisConfig, Redis] = {}
+
+    def of(self, owner: config.WithPlugins, scope: str) -> dict[str, Plugin]:
+        """What runs for whatever `owner` holds; a limit of its own counts on its own, under `scope`."""
+        made = ((entry.name, self._plugin(entry, scope)) for entry in owner.plugins)
+        return {name: plugin for name, plugin in made if plugin is not None}
+
+    def _plugin(self, entry: config.PluginEntry, scope: str) -> Plugin | None:
+        match entry:
+            case bot_detection.Entry():
+                return bot_detection.BotDetection(entry.config)
+            case correlation_id.Entry():
+                return correlation_id.CorrelationId(entry.config)
+            case cors.Entry():
+                return cors.Cors(entry.config)
+            case jwt.Entry():
+                return jwt.Jwt(self._credentials)
+            case opentelemetry.Entry():
+                return opentelemetry.OpenTelemetry() if entry.enabled else None
+            case prometheus.Entry():
+                return None
+            case rate_limiting.Entry():
+                return rate_limiting.RateLimiting(entry.config, self._counters(entry.config, scope))
+            case request_size.Entry():
+                return request_size.RequestSize(entry.config)
+            case request_transformer.Entry():
+                return request_transformer.RequestTransformer(entry.config)
+            case response_transformer.Entry():
+                return response_transformer.ResponseTransformer(entry.config)
+
+    def _counters(self, limits: rate_limiting.Config, scope: str) -> counters.Counters:
+        if limits.redis is None:
+            return counters.Here()
+        from standins.gateway.plugins import shared_counters  # heavy, and only here is it needed
+
+        if limits.redis not in self._redis:
+            self._redis[limits.redis] = shared_counters.connect(limits.redis)
+        return shared_counters.Shared(self._redis[limits.redis], limits.redis.timeout / 1000, scope)

@@ -4,7 +4,7 @@ Kong has no JWKS and cannot read a public key from its environment, so the keys 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import yaml
@@ -27,13 +27,19 @@ def render(
     keys: Mapping[str, Any],
     upstreams: Mapping[str, str] | None = None,
     rate_factor: float = 1,
+    counters: Literal["redis", "local"] = "redis",
+    redis: str | None = None,
+    redis_password: str | None = None,
+    traces_endpoint: str | None = None,
 ) -> str:
     """The file for Kong or the stand-in to load.
 
     `keys` is a JWK set of P-256 keys with `kid`, of which only the public half is used; during a rotation it
     holds the old and the new one. `upstreams` replaces hosts (`{"order": "127.0.0.1:18004"}`), `rate_factor`
-    multiplies every rate limit. Raises ValueError for a set without usable keys, for an unknown host, or for
-    a factor that is not above zero.
+    multiplies every rate limit. Limits count in redis (at `redis`, host:port, if not where the file says), or
+    with `counters="local"` in each gateway for itself. Traces are handed on and exported if `traces_endpoint`
+    says where to. Raises ValueError for a set without usable keys, for an unknown host, for a factor that is
+    not above zero, or for an address that is none.
     """
     document: dict[str, Any] = yaml.safe_load(kong_yml)
     document["consumers"] = [{"username": CONSUMER, "jwt_secrets": [_secret(key) for key in _all(keys)]}]
@@ -43,6 +49,10 @@ def render(
     for plugin in _plugins(document):
         if plugin["name"] == "rate-limiting":
             _scale(plugin["config"], rate_factor)
+            _count(plugin["config"], counters, redis, redis_password)
+        elif plugin["name"] == "opentelemetry":
+            plugin["enabled"] = traces_endpoint is not None
+            plugin["config"]["traces_endpoint"] = traces_endpoint or plugin["config"]["traces_endpoint"]
     return yaml.dump(document, Dumper=_WithoutAliases, sort_keys=False, width=110)
 
 
@@ -86,3 +96,18 @@ def _plugins(document: dict[str, Any]) -> list[dict[str, Any]]:
 def _scale(limits: dict[str, Any], factor: float) -> None:
     for window in limits.keys() & {"second", "minute", "hour", "day", "month", "year"}:
         limits[window] = max(1, round(limits[window] * factor))
+
+
+def _count(limits: dict[str, Any], counters: str, redis: str | None, password: str | None) -> None:
+    if counters == "local":
+        limits["policy"] = "local"
+        limits.pop("redis", None)
+    if limits["policy"] != "redis":
+        return
+    if redis is not None:
+        host, _, port = redis.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"write the redis as host:port, not {redis!r}")
+        limits["redis"] |= {"host": host, "port": int(port)}
+    if password is not None:
+        limits["redis"]["password"] = password

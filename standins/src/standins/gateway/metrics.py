@@ -1,0 +1,77 @@
+"""What Kong's prometheus plugin counts of requests that had a route, by its names and in its buckets."""
+
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from standins.gateway.plan import Target
+
+_KONG: Final = (1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 750, 1000, 3000, 6000)
+_UPSTREAM: Final = (25, 50, 80, 100, 250, 400, 700, 1000, 2000, 5000, 10000, 30000, 60000)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self._requests: Counter[str] = Counter()
+        self._latencies = (
+            _Latency("kong_kong_latency_ms", _KONG),
+            _Latency("kong_upstream_latency_ms", _UPSTREAM),
+            _Latency("kong_request_latency_ms", _UPSTREAM),
+        )
+
+    def own(self, target: Target, status: int, started: float) -> None:
+        """An answer of the gateway itself; `started` is when the request came (time.monotonic)."""
+        kong, _, request = self._latencies
+        whole = time.monotonic() - started
+        labels = self._count(target, status, "kong")
+        kong.observe(labels, whole)
+        request.observe(labels, whole)
+
+    def passed_on(self, target: Target, status: int, started: float, asked: float, answered: float) -> None:
+        """A service's answer, whose head came at `answered`."""
+        kong, upstream, request = self._latencies
+        labels = self._count(target, status, "service")
+        kong.observe(labels, asked - started)
+        upstream.observe(labels, answered - asked)
+        request.observe(labels, time.monotonic() - started)
+
+    def _count(self, target: Target, status: int, source: str) -> str:
+        labels = f'service="{target.upstream.name}",route="{target.route}"'
+        self._requests[f'{labels},code="{status}",source="{source}",consumer=""'] += 1
+        return labels
+
+    def lines(self) -> Iterator[str]:
+        """The exposition format."""
+        yield "# TYPE kong_http_requests_total counter"
+        for labels, count in sorted(self._requests.items()):
+            yield f"kong_http_requests_total{{{labels}}} {count}"
+        for latency in self._latencies:
+            yield from latency.lines()
+
+
+class _Latency:
+    def __init__(self, name: str, buckets: tuple[int, ...]) -> None:
+        self._name = name
+        self._buckets = buckets
+        self._counts: dict[str, list[int]] = {}
+        self._sums: Counter[str] = Counter()
+
+    def observe(self, labels: str, seconds: float) -> None:
+        milliseconds = int(seconds * 1000)
+        counts = self._counts.get(labels)
+        if counts is None:
+            counts = self._counts[labels] = [0] * (len(self._buckets) + 1)
+        counts[bisect_left(self._buckets, milliseconds)] += 1
+        self._sums[labels] += milliseconds
+
+    def lines(self) -> Iterator[str]:
+        yield f"# TYPE {self._name} histogram"
+        for labels, counts in sorted(self._counts.items()):
+            below = 0
+            for bound, count in zip((*self._buckets, "+Inf"), counts, strict=True):
+                below += count
+                yield f'{self._name}_bucket{{{labels},le="{bound}"}} {below}'
+            yield f"{self._name}_count{{{labels}}} {below}"
+            yield f"{self._name}_sum{{{labels}}} {self._sums[labels]}"

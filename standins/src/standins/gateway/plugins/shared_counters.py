@@ -1,0 +1,58 @@
+"""Counts in a redis that several gateways share."""
+
+import asyncio
+from collections.abc import Sequence
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from standins.gateway.plugins.counters import CannotCount, Window
+from standins.gateway.plugins.rate_limiting import RedisConfig
+
+# As many as Kong keeps open to one redis.
+_MOST_CONNECTIONS = 100
+
+
+class Shared:
+    """Counts every request, refused ones too, in redis: as Kong does with `sync_rate: -1`."""
+
+    def __init__(self, redis: Redis, timeout: float, scope: str) -> None:
+        self._redis = redis
+        self._timeout = timeout
+        self._scope = scope
+
+    async def used(self, client: str, windows: Sequence[Window], now: int) -> list[int]:
+        trip = self._redis.pipeline(transaction=True)
+        for window in windows:
+            key = f"ratelimit:{self._scope}:{client}:{window.started(now)}:{window.name}"
+            trip.incr(key)
+            trip.expire(key, window.seconds)
+        try:
+            async with asyncio.timeout(self._timeout):
+                answers = await trip.execute()
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            raise CannotCount(f"redis: {error!r}") from error
+        return [int(count) - 1 for count in answers[::2]]
+
+    def admitted(self, client: str, windows: Sequence[Window], now: int) -> None:
+        """Nothing: `used` has counted it."""
+
+
+def connect(config: RedisConfig) -> Redis:
+    """A client that connects when it is first used, and that never tries twice: Kong does not either."""
+    patience = config.timeout / 1000
+    return Redis(
+        connection_pool=BlockingConnectionPool(
+            host=config.host,
+            port=config.port,
+            password=config.password,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
+            timeout=patience,
+            max_connections=_MOST_CONNECTIONS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+    )

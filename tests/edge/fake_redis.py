@@ -1,0 +1,33 @@
+"""A redis that several gateways count in: a fake one that speaks the wire and refuses a wrong password."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import StreamRequestHandler
+from typing import cast
+
+from fakeredis import TcpFakeServer
+from redis import Redis
+
+PASSWORD = "edge"
+
+
+@contextmanager
+def running(port: int = 0) -> Iterator[str]:
+    """The `host:port` of a server that is stopped, and forgets, when the block ends."""
+    server = TcpFakeServer(("127.0.0.1", port))
+    # Its replies come in small pieces, each of which would wait for the last one's acknowledgement.
+    server.RequestHandlerClass = type(
+        "Prompt", (server.RequestHandlerClass,), {"disable_nagle_algorithm": True}
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    host, bound = str(server.server_address[0]), int(server.server_address[1])
+    try:
+        with Redis(host=host, port=bound, protocol=2) as client:
+            client.acl_setuser("default", enabled=True, passwords=[f"+{PASSWORD}"])
+        yield f"{host}:{bound}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
