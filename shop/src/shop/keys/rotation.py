@@ -1,0 +1,94 @@
+"""The steps of a rotation on this machine's stack, each done when everybody who verifies tokens knows it.
+
+Auth reads its file again by itself; the gateway's file is rendered and the gateway told.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from shop.audit import Action, Audit, operator
+from shop.errors import ShopError
+from shop.keys.ring import Ring, SigningKey
+from shop.keys.verifiers import Verifiers
+from shop.stack import Stack, gateway
+from shop.stack.guard import alone
+from shop.stack.secrets import SIGNING_KEYS
+from shop.stack.supervisor import Supervisor
+from shop.stack.writing import write
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Of a stack that runs; begin with `rotating`."""
+
+    stack: Stack
+    verifiers: Verifiers
+    audit: Audit
+    why: str
+
+    @property
+    def file(self) -> Path:
+        return self.stack.secrets.path(SIGNING_KEYS)
+
+    @property
+    def ring(self) -> Ring:
+        return Ring.read(self.file.read_text())
+
+    async def add(self) -> SigningKey:
+        """A new key that everybody takes and nobody signs with."""
+        ring, key = self.ring, SigningKey.made(int(time.time()))
+        await self._become("add", ring, ring.add(key))
+        await self.verifiers.until_all_take(key)
+        return key
+
+    async def use(self, name: str) -> SigningKey:
+        """Refused unless everybody takes what it signs."""
+        ring = self.ring
+        key = ring.key(name)
+        changed = ring.use(key, int(time.time()))
+        await self.verifiers.until_all_take(key)
+        await self._become("use", ring, changed)
+        return key
+
+    async def drop(self, name: str, *, with_its_tokens: bool) -> SigningKey:
+        """Nobody takes it any more."""
+        ring = self.ring
+        key = ring.key(name)
+        await self._become("drop", ring, ring.drop(key, int(time.time()), with_its_tokens=with_its_tokens))
+        await self.verifiers.until_none_takes(key)
+        return key
+
+    async def _become(self, what: str, before: Ring, after: Ring) -> None:
+        action = Action(f"keys {what}", self.why, before=_kids(before), after=_kids(after))
+        async with self.audit.record(action):
+            write(self.file, after.text())
+            tell_gateway(self.stack)
+
+
+def _kids(ring: Ring) -> dict[str, list[str]]:
+    return {"keys": [key.kid for key in ring.keys]}
+
+
+@asynccontextmanager
+async def rotating(stack: Stack, why: str) -> AsyncIterator[Rotation]:
+    """Begins by telling the gateway what the file says, in case that the last step was interrupted.
+
+    One at a time. Raises ShopError unless the stack runs.
+    """
+    with alone(stack.layout):
+        if not Supervisor(stack).is_alive():
+            raise ShopError("the shop does not run: `shop up` first, or name the file with --file")
+        tell_gateway(stack)
+        async with httpx.AsyncClient() as http, Audit.opened(stack, operator()) as audit:
+            yield Rotation(stack, Verifiers.of(stack, http), audit, why)
+
+
+def tell_gateway(stack: Stack) -> None:
+    """Render its file with the keys as they are, and have it read."""
+    gateway.prepare(stack)
+    Supervisor(stack).signal("gateway", "HUP")

@@ -1,0 +1,92 @@
+"""Who verifies tokens, asked whether they take one that a key has signed: nothing else shows it."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import httpx
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from shop.errors import ShopError
+from shop.keys.ring import SigningKey
+from shop.stack import Stack
+from shop.stack.environment import AUDIENCE, ISSUER
+from shop.stack.stack import own_port
+
+_TOKEN_SECONDS = 60
+_ANSWER_SECONDS = 5
+_PAUSE_SECONDS = 0.5
+_PATIENCE_SECONDS = 45.0  # a service asks auth for keys that it does not know every ten seconds at most
+# What a guest may ask for, or is refused for being a guest: a good token is never answered with 401.
+_QUESTIONS = {
+    "auth": "/v1/users/me",
+    "product": "/v1/products?status=retired",
+    "cart": "/v1/cart/lines",
+    "order": "/v1/orders",
+}
+
+
+@dataclass(frozen=True)
+class Verifiers:
+    """`questions` are URLs by the name of who answers: every copy of a service, and the gateway."""
+
+    questions: Mapping[str, str]
+    http: httpx.AsyncClient
+
+    @classmethod
+    def of(cls, stack: Stack, http: httpx.AsyncClient) -> "Verifiers":
+        questions = {"gateway": f"{stack.gateway_url}{_QUESTIONS['cart']}"}
+        for service, path in _QUESTIONS.items():
+            for copy in stack.copies(service):
+                port = own_port(copy) if own_port(copy) in stack.ports else service
+                questions[copy] = f"{stack.http(port)}{path}"
+        return cls(questions, http)
+
+    async def until_all_take(self, key: SigningKey) -> None:
+        """Raises ShopError when somebody still does not."""
+        await self._until(key, taken=True)
+
+    async def until_none_takes(self, key: SigningKey) -> None:
+        """Has those that still know the key fetch what auth publishes now. Raises ShopError."""
+        await self._until(key, taken=False)
+
+    async def who_takes(self, key: SigningKey) -> Mapping[str, bool | None]:
+        """`None` of who gave no answer that would tell."""
+        token = _token(key)
+        answers = await asyncio.gather(*(self._takes(url, token) for url in self.questions.values()))
+        return dict(zip(self.questions, answers, strict=True))
+
+    async def _until(self, key: SigningKey, *, taken: bool) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while others := _others(await self.who_takes(key), taken):
+            if time.monotonic() > deadline:
+                state = "not taken yet" if taken else "still taken"
+                raise ShopError(f"{key.kid} is {state} by {', '.join(others)}: see their logs, and try again")
+            if not taken:
+                await self.who_takes(SigningKey.made(0))
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _takes(self, url: str, token: str) -> bool | None:
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            answer = await self.http.get(url, headers=headers, timeout=_ANSWER_SECONDS)
+        except httpx.HTTPError:
+            return None
+        if answer.status_code in (200, 403):
+            return True
+        return False if answer.status_code == 401 else None
+
+
+def _others(answers: Mapping[str, bool | None], taken: bool) -> Sequence[str]:
+    return [name for name, takes in answers.items() if takes is not taken]
+
+
+def _token(key: SigningKey) -> str:
+    """A guest's, of nobody."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": str(uuid4()), "role": "guest", "jti": uuid4().hex}
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
+    return jwt.encode(header, {**claims, "iat": now, "exp": now + _TOKEN_SECONDS}, ECKey.import_key(key.jwk))
