@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chassis.environment import load
 from chassis.settings import DatabaseSettings
@@ -100,6 +101,13 @@ def test_migrations_run_as_the_owner(
 def test_the_sandbox_and_payment_are_given_the_same_key(services: Any, handed: Path) -> None:
     told = environment(services["sandbox"], handed / "sandbox")
     assert from_environment(told).api_key == (handed / "payment" / "stripe-api-key").read_text()
+
+
+def test_kong_knows_the_password_that_its_counters_ask_for(handed: Path) -> None:
+    password = (handed / "redis" / "redis.conf").read_text().split()[-1]
+    kong = yaml.safe_load((handed / "kong" / "kong.yml").read_text())
+    found = [plugin["config"] for plugin in kong["plugins"] if plugin["name"] == "rate-limiting"]
+    assert [config["redis"]["password"] for config in found] == [password]
 
 
 def test_the_operator_is_told_everything_but_how_to_stop_services(

@@ -80,7 +80,8 @@ def _operator_only(vault: Secrets) -> str:
 
 def _kong(vault: Secrets, kong_file: Path) -> str:
     try:
-        return render(kong_file.read_text(), keys=json.loads(vault.read(SIGNING_KEYS)))
+        keys = json.loads(vault.read(SIGNING_KEYS))
+        return render(kong_file.read_text(), keys=keys, redis_password=vault.read("redis"))
     except ValueError as error:
         raise ShopError(f"{kong_file} cannot be rendered: {error}") from error
 
