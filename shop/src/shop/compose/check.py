@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import os
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 
@@ -88,10 +87,10 @@ class Check:
         return True
 
     def _play(self, what: str) -> None:
-        url = f"http://127.0.0.1:{self._project.ports['SHOP_PORT']}"
+        operator = self._operator()
         done = subprocess.run(
-            [script("shop"), "scenario", "run", what, "--url", url, "--json"],
-            env=self._clean() | self._operator(),
+            [script("shop"), "scenario", "run", what, "--url", operator["SHOP_URL"], "--json"],
+            env=self._project.environment() | operator,
             capture_output=True,
             text=True,
             timeout=_PLAY_SECONDS,
@@ -107,37 +106,19 @@ class Check:
                 )
 
     def _operator(self) -> dict[str, str]:
-        """What `shop env` inside says, with the addresses that this side of the published ports has."""
-        ports = self._project.ports
-        compose = f"docker compose -p {self._project.name}"
-        exports = self._project.compose(
-            *(*_SHOP, "env"),
-            *("--url", f"http://127.0.0.1:{ports['SHOP_PORT']}"),
-            *("--sandbox-url", f"http://127.0.0.1:{ports['SHOP_SANDBOX_PORT']}"),
-            *("--mailbox-url", f"http://127.0.0.1:{ports['SHOP_MAIL_PORT']}"),
-            *("--management-url", f"http://127.0.0.1:{ports['SHOP_MANAGEMENT_PORT']}"),
-            *("--amqp-url", f"amqp://operator@127.0.0.1:{ports['SHOP_AMQP_PORT']}/"),
-            *("--stop", f"{compose} stop {{service}}-api {{service}}-worker"),
-            *("--start", f"{compose} up --wait --no-deps --no-recreate {{service}}-api {{service}}-worker"),
-        )
-        words = (shlex.split(line) for line in exports.splitlines())
+        """What the shop inside says of itself, with the addresses that this side of the published ports has."""
+        words = (shlex.split(line) for line in self._project.operator("env").splitlines())
         return dict(word[1].split("=", 1) for word in words if word[:1] == ["export"])
-
-    def _clean(self) -> dict[str, str]:
-        """Our environment without another shop's, but with what compose reads of it."""
-        told = {name: str(port) for name, port in self._project.ports.items()}
-        return {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")} | told
 
     def _scale(self) -> None:
         self._project.compose(
             *("up", "--wait", "--no-recreate", "--scale", f"order-worker={_COPIES}"), seconds=UP_SECONDS
         )
-        asyncio.run(self._until_consuming(self._operator()["SHOP_AMQP_URL"]))
+        asyncio.run(self._until_consuming(self._operator()))
 
-    async def _until_consuming(self, amqp_url: str) -> None:
-        url = f"http://127.0.0.1:{self._project.ports['SHOP_MANAGEMENT_PORT']}"
-        user = httpx.URL(amqp_url)
-        async with Management(url, user.username, user.password) as broker:
+    async def _until_consuming(self, operator: Mapping[str, str]) -> None:
+        user = httpx.URL(operator["SHOP_AMQP_URL"])
+        async with Management(operator["SHOP_MANAGEMENT_URL"], user.username, user.password) as broker:
             for _ in range(_CONSUMING_SECONDS):
                 consumers = [
                     one for one in await broker.get("consumers", "/") if one["queue"]["name"] == "order"

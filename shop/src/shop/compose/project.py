@@ -27,6 +27,10 @@ class Project:
         """What it printed. Raises ShopError, with the last line of its complaint, when it fails or hangs."""
         return self._run("docker", "compose", "--ansi", "never", *arguments, seconds=seconds)
 
+    def operator(self, *arguments: str) -> str:
+        """What `deploy/compose/operator` prints."""
+        return self._run(str(self.root / "deploy" / "compose" / "operator"), *arguments)
+
     def inside(self, container: Container, script: str, seconds: float = _SECONDS) -> str:
         """A shell's output in a running container. Raises ShopError unless it ends with 0."""
         return self._run("docker", "exec", container["Id"], "bash", "-c", script, seconds=seconds)
@@ -41,6 +45,12 @@ class Project:
         ailing = [container for container in self.containers() if not _is_well(container)]
         return "\n".join(self._tail(container) for container in ailing)
 
+    def environment(self) -> dict[str, str]:
+        """Ours, without what it may say about another shop, and with what makes this project itself."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")}
+        ports = {name: str(port) for name, port in self.ports.items()}
+        return ours | ports | {"COMPOSE_PROJECT_NAME": self.name}
+
     def _tail(self, container: Container) -> str:
         shown = subprocess.run(
             ["docker", "logs", "--tail", str(_LINES_OF_LOG), container["Id"]],
@@ -53,12 +63,11 @@ class Project:
         return f"--- {service_of(container)}: {container['State']['Status']}\n{shown.stdout.rstrip()}"
 
     def _run(self, *command: str, seconds: float = _SECONDS) -> str:
-        environment = os.environ | {name: str(port) for name, port in self.ports.items()}
         try:
             done = subprocess.run(
                 command,
                 cwd=self.root,
-                env=environment | {"COMPOSE_PROJECT_NAME": self.name},
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
