@@ -137,7 +137,9 @@ def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any
 
 def _permission(participant: Participant, vhost: str) -> dict[str, Any]:
     queues = [steps.queue for steps in participant.steps]
-    writable = [EVENTS_EXCHANGE, *(retry_exchange(queue) for queue in queues)]
+    # Who says nothing stays out altogether: the pattern of no keys would let an empty one pass.
+    events = [EVENTS_EXCHANGE] if participant.keys_said() else []
+    writable = [*events, *(retry_exchange(queue) for queue in queues)]
     return {
         "user": participant.name,
         "vhost": vhost,

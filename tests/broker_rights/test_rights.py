@@ -1,0 +1,202 @@
+"""Who may do what at RabbitMQ, asked of a real broker: each user with each routing key, queue, exchange."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiormq
+import httpx
+import pytest
+from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import AMQPConnectionError, AMQPError
+
+from contracts import EVENTS
+from shop.stack import OPERATOR, SERVICES
+from shop.stack.layout import project_root
+from shop.testing.broker import Broker, RabbitServer
+from tests.broker_rights.trying import allowed, signed_in
+
+DEFINITIONS: dict[str, Any] = json.loads(
+    (project_root() / "deploy" / "rabbitmq" / "definitions.json").read_text()
+)
+SAYS: dict[str, set[str]] = {
+    "auth": {"guest.merged", "user.registered"},
+    "product": {"stock.reserved", "stock.rejected", "stock.released", "saga.nudged"},
+    "cart": set(),
+    "order": {"order.created", "order.cancelled", "saga.nudged"},
+    "payment": {
+        "payment.authorized",
+        "payment.declined",
+        "payment.voided",
+        "payment.refunded",
+        "order.paid",
+    },
+    "notification": set(),
+}
+READS: dict[str, set[str]] = {
+    "auth": set(),
+    "product": {"product"},
+    "cart": {"cart"},
+    "order": {"order", "order.timeline"},
+    "payment": {"payment"},
+    "notification": {"notification"},
+}
+KEYS = {event.type for event in EVENTS.values()}
+QUEUES = {queue["name"] for queue in DEFINITIONS["queues"]}
+EXCHANGES = {exchange["name"] for exchange in DEFINITIONS["exchanges"]}
+DEFAULT = ""
+BUILT_IN = {"amq.direct", "amq.fanout", "amq.topic", "amq.headers", "amq.match", "amq.rabbitmq.trace"}
+
+each_user = pytest.mark.parametrize("user", SERVICES)
+
+
+@pytest.fixture(scope="module")
+def broker(rabbitmq_server: RabbitServer) -> Any:
+    """The shop's own topology in a virtual host of this module's."""
+    with rabbitmq_server.broker() as broker:
+        asyncio.run(broker.import_topology(DEFINITIONS))
+        yield broker
+
+
+@pytest.fixture
+async def connection(broker: Broker, user: str) -> AsyncIterator[AbstractConnection]:
+    async with signed_in(broker.url_of(user)) as connection:
+        yield connection
+
+
+@each_user
+async def test_a_service_publishes_what_it_says_and_nothing_else(
+    connection: AbstractConnection, user: str
+) -> None:
+    async def publish(channel: AbstractChannel, key: str) -> None:
+        await channel.basic_publish(b"", exchange="events", routing_key=key)
+
+    others = {"", "#", "*", "order", "order.created.more", *QUEUES}
+
+    assert await allowed(connection, KEYS | others, publish) == SAYS[user]
+
+
+@each_user
+async def test_a_service_writes_to_its_own_retries_and_past_no_exchange(
+    connection: AbstractConnection, user: str
+) -> None:
+    async def publish(channel: AbstractChannel, exchange: str) -> None:
+        key = next(iter(SAYS[user]), "1s") if exchange == "events" else "1s"
+        await channel.basic_publish(b"", exchange=exchange, routing_key=key)
+
+    own = {f"{queue}.retry" for queue in READS[user]}
+    expected = own | ({"events"} if SAYS[user] else set())
+
+    assert await allowed(connection, EXCHANGES | BUILT_IN, publish) == expected
+
+
+@each_user
+async def test_a_service_reaches_no_queue_directly(connection: AbstractConnection, user: str) -> None:
+    async def publish(channel: AbstractChannel, queue: str) -> None:
+        await channel.basic_publish(b"", exchange=DEFAULT, routing_key=queue)
+
+    assert await allowed(connection, QUEUES, publish) == set()
+
+
+@each_user
+async def test_a_service_reads_its_own_queues_and_nobodys_dead_letters(
+    connection: AbstractConnection, user: str
+) -> None:
+    async def get(channel: AbstractChannel, queue: str) -> None:
+        await channel.basic_get(queue)
+
+    async def consume(channel: AbstractChannel, queue: str) -> None:
+        await channel.basic_consume(queue, _ignore)
+
+    assert await allowed(connection, QUEUES, get) == READS[user]
+    assert await allowed(connection, QUEUES, consume) == READS[user]
+
+
+@each_user
+async def test_a_service_empties_no_queue_but_its_own_and_deletes_none(
+    connection: AbstractConnection, user: str
+) -> None:
+    async def purge(channel: AbstractChannel, queue: str) -> None:
+        await channel.queue_purge(queue)
+
+    async def delete(channel: AbstractChannel, queue: str) -> None:
+        await channel.queue_delete(queue)
+
+    # RabbitMQ knows no right to read without that to purge.
+    assert await allowed(connection, QUEUES, purge) == READS[user]
+    assert await allowed(connection, QUEUES, delete) == set()
+
+
+@each_user
+async def test_a_service_makes_and_deletes_nothing(connection: AbstractConnection, user: str) -> None:
+    async def declare_queue(channel: AbstractChannel, name: str) -> None:
+        await channel.queue_declare(name, exclusive=True)
+
+    async def declare_exchange(channel: AbstractChannel, name: str) -> None:
+        await channel.exchange_declare(name)
+
+    async def delete_exchange(channel: AbstractChannel, name: str) -> None:
+        await channel.exchange_delete(name)
+
+    assert await allowed(connection, {"", "more", f"{user}.more", f"{user}.retry.5s"}, declare_queue) == set()
+    assert await allowed(connection, {"more", f"{user}.more"}, declare_exchange) == set()
+    assert await allowed(connection, EXCHANGES, delete_exchange) == set()
+
+
+@each_user
+async def test_a_service_hears_nothing_but_what_the_file_binds(
+    connection: AbstractConnection, user: str
+) -> None:
+    bindings = {(queue, key) for queue in QUEUES for key in (*KEYS, "#")}
+    own = {(queue, key) for queue, key in bindings if queue in READS[user] or key == "#"}
+
+    async def bind(channel: AbstractChannel, binding: tuple[str, str]) -> None:
+        await channel.queue_bind(binding[0], "events", binding[1])
+
+    async def unbind(channel: AbstractChannel, binding: tuple[str, str]) -> None:
+        await channel.queue_unbind(binding[0], "events", binding[1])
+
+    async def bind_exchange(channel: AbstractChannel, exchange: str) -> None:
+        await channel.exchange_bind(exchange, "events", "#")
+
+    assert await allowed(connection, own, bind) == set()
+    assert await allowed(connection, own, unbind) == set()
+    assert await allowed(connection, EXCHANGES | BUILT_IN, bind_exchange) == set()
+
+
+@each_user
+async def test_a_service_is_a_stranger_in_any_other_virtual_host(broker: Broker, user: str) -> None:
+    elsewhere = broker.stack.amqp_url(user, "/")
+
+    with pytest.raises(AMQPError, match=r"Connection\.Close"):
+        await aiormq.connect(elsewhere)
+
+
+@each_user
+async def test_a_service_may_not_ask_the_management_api(broker: Broker, user: str) -> None:
+    password = broker.stack.secret(f"rabbitmq-{user}")
+    async with httpx.AsyncClient(base_url=broker.management_url, auth=(user, password)) as http:
+        for path in ("overview", "whoami", "queues", "definitions", "users"):
+            assert (await http.get(f"/api/{path}")).status_code == 401, path
+
+
+async def test_there_is_no_guest_and_one_administrator(broker: Broker) -> None:
+    async with broker.management() as api:
+        users = {user["name"]: user["tags"] for user in await api.get("users")}
+
+    assert "guest" not in users
+    assert {name for name, tags in users.items() if tags} == {OPERATOR}
+    with pytest.raises(AMQPConnectionError, match="ACCESS_REFUSED"):
+        await aiormq.connect(broker.url_of(OPERATOR).replace(f"{OPERATOR}:", "guest:"))
+
+
+def test_every_event_is_said_by_somebody_and_every_queue_read() -> None:
+    """So that the tables above stay whole."""
+    main = {queue for queue in QUEUES if ".retry" not in queue and not queue.endswith(".dead")}
+
+    assert set.union(*SAYS.values()) == KEYS
+    assert set.union(*READS.values()) == main
+
+
+async def _ignore(_: Any) -> None: ...
