@@ -3,9 +3,9 @@
     export EDGE_URL=http://localhost:8000 EDGE_ADMIN_URL=http://localhost:8001 EDGE_UPSTREAM_HOST=172.17.0.1
     pytest tests/edge
 
-EDGE_UPSTREAM_HOST is this machine as that Kong sees it; EDGE_REDIS (host:port, EDGE_REDIS_PASSWORD) is a redis
-that it sees, without which its limits count locally. It must run with `tracing_instrumentations=request`. Its
-configuration is replaced.
+EDGE_UPSTREAM_HOST is this machine as that Kong sees it. EDGE_REDIS (host:port) with EDGE_REDIS_PASSWORD is a
+redis that it sees; without one its limits count locally. It must run with `tracing_instrumentations=request`.
+Its configuration is replaced.
 """
 
 import os

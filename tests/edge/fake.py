@@ -35,6 +35,10 @@ class Fake:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+
     def asked(self, key: str) -> threading.Event:
         """Is set once the request has come."""
         return self._asked[key]

@@ -1,5 +1,6 @@
 """A redis that several gateways count in: a fake one that speaks the wire and refuses a wrong password."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,8 @@ def running(port: int = 0) -> Iterator[str]:
     """The `host:port` of a server that is stopped, and forgets, when the block ends."""
     server = TcpFakeServer(("127.0.0.1", port))
     # Its replies come in small pieces, each of which would wait for the last one's acknowledgement.
-    server.RequestHandlerClass = type(
-        "Prompt", (server.RequestHandlerClass,), {"disable_nagle_algorithm": True}
-    )
+    handler = cast("type[StreamRequestHandler]", server.RequestHandlerClass)
+    server.RequestHandlerClass = type("Prompt", (handler,), {"disable_nagle_algorithm": True})
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     host, bound = str(server.server_address[0]), int(server.server_address[1])
@@ -31,3 +31,10 @@ def running(port: int = 0) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """The `host:port` of a server that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"

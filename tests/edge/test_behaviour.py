@@ -27,7 +27,7 @@ def test_the_edge(case: dict[str, Any], lab: str, fake: Fake) -> None:
     send, expect = case["send"], case["expect"]
     times = send.get("times", 1)
     if times > 1:
-        _within_one_minute()
+        within_one_minute()
     for _ in range(times):
         reply = ask(lab, send)
     assert reply.status == expect["status"], reply
@@ -39,8 +39,8 @@ def test_the_edge(case: dict[str, Any], lab: str, fake: Fake) -> None:
         assert fake.tries[key] == tries
 
 
-def _within_one_minute() -> None:
-    """Limits count by the minute of the clock, so the requests of a case must not straddle two."""
+def within_one_minute() -> None:
+    """Limits count by the minute of the clock, so requests that belong together must not straddle two."""
     left = 60 - time.time() % 60
     if left < 5:
         time.sleep(left)

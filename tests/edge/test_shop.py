@@ -58,6 +58,9 @@ CLOSED = [
     ("GET", "/v1/webhooks/stripe"),
     ("GET", "/docs/assets/../../v1/internal"),
     ("TRACE", "/v1/orders"),
+    ("HEAD", "/v1/products"),
+    ("HEAD", "/v1/cart"),
+    ("GET", "/status/ready"),
 ]
 IDENTITY = [
     "X-Consumer-ID",
@@ -155,3 +158,31 @@ def test_guessing_passwords_is_slower_than_shopping(shop: str) -> None:
     assert limits["/v1/token"] < limits["/v1/orders"] < limits["/v1/cart"]
     assert limits["/v1/users"] < limits["/v1/orders"]
     assert limits["/v1/orders"] >= 1000
+
+
+@pytest.mark.parametrize("path", ["/v1/users", "/v1/token", "/v1/guests"])
+def test_robots_get_no_accounts_and_people_and_our_own_programs_do(shop: str, path: str) -> None:
+    def status(agent: str) -> int:
+        return ask(shop, {"method": "POST", "path": path, "headers": {"User-Agent": agent}}).status
+
+    assert status("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)") == 403
+    assert status("sqlmap/1.9") == 403
+    for agent in (
+        "python-httpx/0.28.1",
+        "Python/3.13 aiohttp/3.14.0",
+        "curl/8.14.1",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1",
+    ):
+        assert status(agent) == 200
+
+
+def test_search_engines_and_the_provider_meet_no_check_for_robots(shop: str) -> None:
+    robot = {"User-Agent": "Googlebot/2.1"}
+    assert ask(shop, {"path": "/v1/products", "headers": robot}).status == 200
+    assert ask(shop, {"method": "POST", "path": "/v1/webhooks/stripe", "headers": robot}).status == 200
+
+
+def test_a_clients_trace_reaches_the_services_untouched_while_traces_are_off(shop: str) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    seen = ask(shop, {"path": "/v1/products", "headers": {"traceparent": trace}}).json()
+    assert seen["headers"]["traceparent"] == trace

@@ -4,6 +4,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from standins.gateway.config import parse
 from standins.gateway.keys import public_key
+from standins.gateway.plugins import opentelemetry, rate_limiting
 from standins.gateway.render import CONSUMER, render
 from standins.tests.gateway.files import SHOP
 
@@ -35,6 +36,46 @@ def test_everything_else_stays_as_it_was_committed() -> None:
     rendered = yaml.safe_load(render(SHOP, keys=_keys(NEW)))
     del rendered["consumers"]
     assert rendered == yaml.safe_load(SHOP)
+
+
+def _limits(text: str) -> list[rate_limiting.Config]:
+    file = parse(text)
+    owners = (file, *file.services, *(route for service in file.services for route in service.routes))
+    plugins = [plugin for owner in owners for plugin in owner.plugins]
+    return [plugin.config for plugin in plugins if isinstance(plugin, rate_limiting.Entry)]
+
+
+def test_every_limit_counts_in_the_redis_that_is_named_with_its_password() -> None:
+    limits = _limits(render(SHOP, keys=_keys(NEW), redis="10.0.0.5:6380", redis_password="geheim"))
+    stores = {(limit.policy, limit.redis) for limit in limits}
+    ((policy, redis),) = stores
+    assert policy == "redis"
+    assert redis is not None
+    assert (redis.host, redis.port, redis.password) == ("10.0.0.5", 6380, "geheim")
+
+
+def test_one_gateway_on_a_machine_without_redis_counts_for_itself() -> None:
+    limits = _limits(render(SHOP, keys=_keys(NEW), counters="local", redis_password="geheim"))
+    assert {(limit.policy, limit.redis) for limit in limits} == {("local", None)}
+    assert len(limits) == len(_limits(SHOP))
+
+
+def _traces(text: str) -> opentelemetry.Entry:
+    (entry,) = (plugin for plugin in parse(text).plugins if isinstance(plugin, opentelemetry.Entry))
+    return entry
+
+
+def test_traces_are_on_only_where_somebody_takes_them() -> None:
+    assert not _traces(render(SHOP, keys=_keys(NEW))).enabled
+    traced = _traces(render(SHOP, keys=_keys(NEW), traces_endpoint="http://collector:4318/v1/traces"))
+    assert traced.enabled
+    assert traced.config.traces_endpoint == "http://collector:4318/v1/traces"
+
+
+@pytest.mark.parametrize("address", ["redis", "redis:", ":6379", "redis:six"])
+def test_a_redis_without_an_address_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        render(SHOP, keys=_keys(NEW), redis=address)
 
 
 def test_upstreams_move_to_where_they_are_and_keep_their_paths() -> None:

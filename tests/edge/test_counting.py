@@ -1,0 +1,69 @@
+"""Several gateways and one redis: they count together, and while it is away nobody slips through."""
+
+from pathlib import Path
+from typing import Any
+
+from standins.gateway.render import render
+from tests.edge import fake_redis
+from tests.edge.asking import Reply, ask
+from tests.edge.fake import Fake
+from tests.edge.running import free_port, standin
+from tests.edge.test_behaviour import within_one_minute
+from tests.edge.tokens import KEY_SET
+
+_LAB = (Path(__file__).parent / "lab.yml").read_text()
+_ASK: dict[str, Any] = {"path": "/shared-limit"}
+
+
+def _rendered(redis: str, password: str = fake_redis.PASSWORD) -> str:
+    return render(_LAB, keys=KEY_SET, redis=redis, redis_password=password)
+
+
+def _cannot_count(reply: Reply) -> bool:
+    """As Kong answers when a plugin breaks."""
+    return reply.status == 500 and reply.json() == {"message": "An unexpected error occurred"}
+
+
+def _folders(tmp_path: Path) -> list[Path]:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    return folders
+
+
+def test_two_gateways_count_together(fake: Fake, tmp_path: Path) -> None:
+    one, two = _folders(tmp_path)
+    with (
+        fake_redis.running() as redis,
+        standin(_rendered(redis), one, fake.addresses) as first,
+        standin(_rendered(redis), two, fake.addresses) as second,
+    ):
+        within_one_minute()
+        replies = [ask(base, _ASK) for base in (first, second, first, second, first)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
+    assert [reply.headers["ratelimit-remaining"] for reply in replies] == ["2", "1", "0", "0", "0"]
+
+
+def test_no_limit_is_lifted_while_redis_is_away_and_it_holds_again_once_it_is_back(
+    fake: Fake, tmp_path: Path
+) -> None:
+    port = free_port()
+    with standin(_rendered(f"127.0.0.1:{port}"), tmp_path, fake.addresses) as edge:
+        assert _cannot_count(ask(edge, _ASK))
+        assert ask(edge, {"path": "/open"}).status == 200
+        with fake_redis.running(port):
+            within_one_minute()
+            assert [ask(edge, _ASK).status for _ in range(4)] == [200, 200, 200, 429]
+        assert _cannot_count(ask(edge, _ASK))
+        with fake_redis.running(port):
+            assert ask(edge, _ASK).status == 200
+
+
+def test_a_redis_that_never_answers_is_not_waited_for(fake: Fake, tmp_path: Path) -> None:
+    with fake_redis.silent() as redis, standin(_rendered(redis), tmp_path, fake.addresses) as edge:
+        assert _cannot_count(ask(edge, _ASK))
+
+
+def test_a_redis_that_refuses_the_password_counts_nothing(redis: str, fake: Fake, tmp_path: Path) -> None:
+    with standin(_rendered(redis, "wrong"), tmp_path, fake.addresses) as edge:
+        assert _cannot_count(ask(edge, _ASK))
