@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts import (
     Money,
@@ -198,6 +199,16 @@ async def test_an_order_is_its_owners_alone(
     assert answer.status_code == MAY[route].get(who, 404)
     still = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert still["status"] == ("cancelled" if path == "/cancel" and "owner" in who else "paid")
+
+
+async def test_who_asks_for_anothers_order_is_noted(order: Any, shopper: UUID) -> None:
+    order_id, stranger = await order.placed(shopper), uuid4()
+    with capture_logs() as logs:
+        await order.get(f"/v1/orders/{order_id}", stranger)
+        await order.get(f"/v1/orders/{order_id}", shopper)
+        await order.get(f"/v1/orders/{uuid4()}", stranger)
+    [noted] = [line for line in logs if line["event"] == "foreign order refused"]
+    assert (noted["account"], noted["role"]) == (str(stranger), "shopper")
 
 
 @pytest.mark.parametrize(("method", "path"), [*MAY, ("GET", None), ("POST", None)])

@@ -1,5 +1,6 @@
 """Who gets which answer from which endpoint: the table in table.yml, asked of a running shop."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from fastapi.routing import iter_route_contexts
 
+from chassis.service import Service
 from shop.stack import SERVICES, Stack
 from tests.rights.asking import answer, operation
 from tests.rights.tokens import WRONG
@@ -41,6 +44,21 @@ def test_every_endpoint_has_its_row_and_every_row_its_endpoint(service: str, sta
         f"{method.upper()} {path}" for path, operations in document["paths"].items() for method in operations
     }
     assert documented == {operation(row) for row in TABLE[service]}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_is_served_that_the_table_does_not_show(
+    service: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.environment(service).items():
+        monkeypatch.setenv(name, value)
+    declared: Service[Any] = importlib.import_module(f"{service}.main").service
+    served = {
+        f"{method} {route.path}"
+        for route in iter_route_contexts(declared.app(declared.settings()).routes)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert served == {operation(row) for row in (*TABLE[service], *TABLE["everywhere"])}
 
 
 def test_the_table_has_every_way_in_which_a_token_can_be_wrong() -> None:
