@@ -1,4 +1,7 @@
-"""The edge and the services' OpenAPI documents say the same: what is published, and what wants a token."""
+"""The edge and the services' OpenAPI documents say the same: what is published, and what wants a token.
+
+Each published operation has one route, and no route leads to what nobody publishes.
+"""
 
 import importlib
 import json
@@ -13,9 +16,13 @@ from joserfc.jwk import ECKey
 from standins.gateway.config import read
 from standins.gateway.plan import plan
 from standins.gateway.plugins.jwt import Jwt
+from standins.gateway.router import compile_path
 
 SERVICES = ["auth", "product", "cart", "order", "payment"]
-_ROUTER = plan(read(Path(__file__).parents[2] / "deploy/kong/kong.yml")).router
+_FILE = read(Path(__file__).parents[2] / "deploy/kong/kong.yml")
+_ROUTER = plan(_FILE).router
+# The page and its parts are files; a document is not in itself.
+_NOT_IN_A_DOCUMENT = {"docs", *(f"{name}-openapi" for name in ("auth", "product", "cart", "order"))}
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +76,39 @@ def test_what_a_service_publishes_is_open_or_guarded_at_the_edge_as_it_says(
         assert target.upstream.host == name
         guarded = any(isinstance(plugin, Jwt) for plugin in target.plugins)
         assert guarded == ("security" in operation), f"{method} {path}"
+
+
+def _taken(path: str, method: str) -> list[str]:
+    """The names of the routes that would take the request, with the expression that does."""
+    return [
+        f"{route.name} {method} {expression}"
+        for service in _FILE.services
+        for route in service.routes
+        if method in (route.methods or ())
+        for expression in route.paths
+        if compile_path(expression).fullmatch(path)
+    ]
+
+
+def test_each_operation_has_one_route_and_each_route_an_operation(settings: dict[str, Any]) -> None:
+    known = frozenset(settings.items())
+    operations = [operation for name in SERVICES for operation in _operations(name, known)]
+    found = {(method, path): _taken(_concrete(path), method) for method, path in operations}
+    assert [operation for operation, routes in found.items() if len(routes) != 1] == []
+    leading = {route for routes in found.values() for route in routes}
+    assert {
+        f"{route.name} {method} {expression}"
+        for service in _FILE.services
+        for route in service.routes
+        if route.name not in _NOT_IN_A_DOCUMENT
+        for method in route.methods or ()
+        if method != "OPTIONS"
+        for expression in route.paths
+    } == leading
+
+
+def test_every_route_names_its_methods_and_none_answers_head() -> None:
+    for service in _FILE.services:
+        for route in service.routes:
+            assert route.methods
+            assert "HEAD" not in route.methods
