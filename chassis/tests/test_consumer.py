@@ -82,6 +82,7 @@ async def test_a_failing_message_does_not_hold_up_its_batch(world: Any) -> None:
         (b"{}", None, "id: Field required"),
         (b'{"id": "6f6b5b1e-0000-4000-8000-000000000001"}', None, "the subject is not the event's"),
         (b"{}", {"cloudEvents:dataschema": "urn:event:thing.made:9"}, "no step for thing.made version 9"),
+        (b"not json", {"CC": ["elsewhere"]}, "Invalid JSON"),
     ],
 )
 async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
@@ -99,6 +100,19 @@ async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
     assert reason in str(dead.headers["error"])
     assert dead.body == body
     assert await world.sold() == [f"thing.sold/{made.id}"]
+
+
+async def test_an_event_is_heard_only_as_what_its_sender_may_say(world: Any, made: Any) -> None:
+    """Whoever may say one thing could have it heard as another: by its type, or by copies, for whose keys
+    older brokers ask for no right."""
+    await world.start()
+    exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+    await exchange.publish(envelope_of(made).to_message(CC=["thing.made", "1s"]), "thing.sold")
+    dead = await world.next("seller.dead")
+    assert "published with another key than its type" in str(dead.headers["error"])
+    await world.tell(other := type(made)(id=uuid4()))
+    assert (await world.sold(2))[1] == f"thing.sold/{other.id}"
+    assert await world.times(made.id) is None
 
 
 class CrashAfterCommit(Transactions):

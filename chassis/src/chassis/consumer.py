@@ -21,13 +21,13 @@ from chassis import inbox
 from chassis.batching import Gathering
 from chassis.broker import Publisher
 from chassis.database import Transactions
-from chassis.envelope import Envelope, Unreadable
+from chassis.envelope import COPIES, Envelope, Unreadable
 from chassis.event import Event
 from chassis.outage import is_outage
 from chassis.privacy import reason
 from chassis.steps import Step, Steps
 from chassis.telemetry import bind_subject, continue_trace
-from chassis.topology import DEAD, LADDER, retry_exchange
+from chassis.topology import DEAD, EVENTS_EXCHANGE, LADDER, retry_exchange
 
 log = structlog.get_logger()
 
@@ -131,7 +131,9 @@ class Consumer:
         poison: list[tuple[AbstractIncomingMessage, str]] = []
         for message in messages:
             try:
-                heard.append(self._decode(message))
+                one = self._decode(message)
+                _check_said_as(one.envelope.type, message)
+                heard.append(one)
             except (Unreadable, ValidationError) as error:
                 poison.append((message, _reason(error)))
         return heard, poison
@@ -195,7 +197,7 @@ class Consumer:
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
         log.error("unreadable message, dead-lettered", message_id=message.message_id, reason=reason)
-        kept = {k: v for k, v in message.headers.items() if not k.startswith("x-")}
+        kept = {k: v for k, v in message.headers.items() if not k.startswith("x-") and k not in COPIES}
         headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
         if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
             headers, reason = {}, f"{reason}; its headers were too large to keep"
@@ -229,6 +231,12 @@ class Consumer:
             log.warning("could not move message, trying again", key=key, error=repr(refused))
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, 5.0)
+
+
+def _check_said_as(type_: str, message: AbstractIncomingMessage) -> None:
+    """The broker lets a service publish with the keys of what it says alone: the key vouches for the type."""
+    if message.exchange == EVENTS_EXCHANGE and message.routing_key != type_:
+        raise Unreadable("published with another key than its type")
 
 
 def _is_writable(value: Any) -> bool:

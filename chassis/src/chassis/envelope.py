@@ -14,6 +14,8 @@ from aio_pika.abc import AbstractMessage
 
 T = TypeVar("T")
 
+# By these headers a sender has the broker make copies for others: whoever passes a message on drops them.
+COPIES = frozenset({"CC", "BCC"})
 _PREFIX = "cloudEvents:"
 _SHORT = 255  # bytes
 _EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)  # what AMQP can hold

@@ -51,8 +51,8 @@ def test_a_first_failure_without_a_zone_is_in_utc() -> None:
     assert one.first_seen == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_what_is_replayed_has_no_stamps() -> None:
-    stamped = letter(headers={**letter().headers, "x-death": [{}], "x-delivery-count": 3})
+def test_what_is_replayed_has_no_stamps_and_no_copies_for_others() -> None:
+    stamped = letter(headers={**letter().headers, "x-death": [{}], "x-delivery-count": 3, "CC": ["order"]})
     assert {name.partition(":")[0] for name in stamped.fresh().headers} == {"cloudEvents"}
     assert stamped.fresh().body == stamped.body
 

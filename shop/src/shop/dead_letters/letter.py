@@ -14,6 +14,7 @@ from uuid import UUID
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage
 
+from chassis.envelope import COPIES
 from chassis.steps import Step
 from chassis.topology import DELIVERY_LIMIT
 from shop.participants import PARTICIPANTS
@@ -116,8 +117,10 @@ class Letter:
             return None
 
     def fresh(self) -> Self:
-        """The same message as it was before it died: no stamps, nothing that the broker wrote on it."""
-        kept = {k: v for k, v in self.headers.items() if k not in STAMPS and not k.startswith("x-")}
+        """The same message as it was before it died: no stamps, nothing that the broker wrote on it, and with
+        our rights no copies for whom its sender liked."""
+        left_out = STAMPS | COPIES
+        kept = {k: v for k, v in self.headers.items() if k not in left_out and not k.startswith("x-")}
         return replace(self, headers=kept, message_id=self.key)
 
     def to_message(self) -> Message:
