@@ -21,11 +21,15 @@ async def provide(
     """Waits up to `patience` seconds for a broker that is still starting. Raises ShopError when it stays away
     or refuses; then what has been changed is finished by the next run."""
     await _until_it_answers(broker, patience)
+    new = topology.render(declared, OPERATOR, password_of)
+    ourselves = [user for user in new["users"] if user["name"] == OPERATOR]
+    others = [user for user in new["users"] if user not in ourselves]
     try:
         before = await _imported(broker)
-        await topology.apply(broker, topology.render(declared, OPERATOR, password_of), before)
+        await topology.apply(broker, new | {"users": others}, before)
         await broker.delete("users", "guest")
         await broker.put("global-parameters", _IMPORTED, body={"value": json.dumps(declared)})
+        await broker.post("definitions", body={"users": ourselves})  # last: it may bring another password
     except (Refused, httpx.HTTPError) as error:
         raise ShopError(f"the broker did not take the topology: {error or type(error).__name__}") from error
 

@@ -13,6 +13,7 @@ from shop.stack.writing import write
 from standins.gateway.render import render
 
 VAULT = "vault"  # the folder of all of them, for whoever provisions
+_REDIS = "redis"
 _PROVIDER = ("stripe-api-key", "stripe-webhook-secret")
 _MORE: dict[str, tuple[str, ...]] = {
     "auth": ("contact-key", SIGNING_KEYS, "admin-password"),
@@ -49,7 +50,7 @@ def _handed_out(vault: Secrets, kong_file: Path) -> Mapping[str, Mapping[str, st
         **{f"{service}-owner": _login(vault, owner_of(service)) for service in SERVICES},
         "postgres": {"password": vault.read(role_secret(OPERATOR))},
         "rabbitmq": {"definitions.json": _operator_only(vault), "erlang-cookie": vault.read("erlang-cookie")},
-        "redis": {"redis.conf": f"requirepass {vault.read('redis')}\n"},
+        "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n"},
         "kong": {"kong.yml": _kong(vault, kong_file)},
         "sandbox": _same(vault, _PROVIDER),
         "operator": {
