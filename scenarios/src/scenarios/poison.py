@@ -19,5 +19,5 @@ async def poison_message(play: Play) -> None:
     await play.check_out()
     await play.until("paid")
     for queue in VICTIMS:
-        headers = await play.broker.remove(f"{queue}.dead", poison)
-        play.claim(f"{queue}.dead has it with its reason", bool(headers.get("error")))
+        letter = await play.broker.remove(f"{queue}.dead", poison)
+        play.claim(f"{queue}.dead has it with its reason", bool(letter.headers.get("error")))

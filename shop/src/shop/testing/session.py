@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psutil
 
 from shop.errors import ShopError
-from shop.stack import Stack, ports
+from shop.stack import SERVICES, Stack, ports
 from shop.stack.down import purge
 from shop.stack.gateway import RATE_FACTOR
 from shop.stack.guard import alone
@@ -22,9 +22,11 @@ from shop.stack.up import up
 
 T = TypeVar("T")
 _READY_SECONDS = 150.0
+_TALKATIVE = {"LOG_LEVEL": "debug"}  # even so nothing private is logged
 _SETTINGS = {  # all of a test's shoppers share one address
-    "gateway": {RATE_FACTOR: "1000"},
-    "auth": {"REGISTRATION_CONFLICTS": "1000", "LOGIN_ATTEMPTS_PER_ADDRESS": "10000"},
+    **dict.fromkeys(SERVICES, _TALKATIVE),
+    "gateway": _TALKATIVE | {RATE_FACTOR: "1000"},
+    "auth": _TALKATIVE | {"REGISTRATION_CONFLICTS": "1000", "LOGIN_ATTEMPTS_PER_ADDRESS": "10000"},
 }
 
 

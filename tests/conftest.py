@@ -1,0 +1,25 @@
+"""What tests of the whole shop share: each scenario is played once, for whoever asks first."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from scenarios import SCENARIOS, Report, run
+from shop.playing import stage
+from shop.stack import Stack
+
+Played = Callable[[str], Report]
+
+
+@pytest.fixture(scope="session")
+def played(stack: Stack) -> Played:
+    """`played("out-of-stock")`: how that scenario went."""
+    reports: dict[str, Report] = {}
+
+    def play(name: str) -> Report:
+        if name not in reports:
+            reports[name] = asyncio.run(run(SCENARIOS[name], stage(stack)))
+        return reports[name]
+
+    return play

@@ -1,0 +1,119 @@
+"""A day at the shop with values that nobody else uses: whoever writes one of them down is found by it."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from aio_pika.abc import AbstractIncomingMessage
+
+from scenarios.broker import Tap, copy_of
+from scenarios.play import Play
+from scenarios.play import stage as on_stage
+from scenarios.shopper import Shopper, must
+from shop.playing import stage
+from shop.stack import Stack
+
+CARDS = {"a card": "4242424242424242", "a card with spaces": "5555 5555 5555 4444"}
+
+
+@dataclass
+class Planted:
+    """`values` by name, `said` on the wire meanwhile, and the `letters` that nobody could handle."""
+
+    values: dict[str, str]
+    order_id: str = ""
+    said: list[AbstractIncomingMessage] = field(default_factory=list)
+    letters: list[AbstractIncomingMessage] = field(default_factory=list)
+
+    def keep(self, name: str, value: str) -> str:
+        self.values[name] = value
+        return value
+
+
+def told_to_the_stack(stack: Stack) -> dict[str, str]:
+    """Every secret that was made for it."""
+    secrets = {file.name: file.read_text() for file in stack.layout.secrets.iterdir() if file.is_file()}
+    keys = json.loads(secrets.pop("signing-keys.json", '{"keys": []}'))["keys"]
+    return secrets | {f"signing key {key['kid']}": key["d"] for key in keys}
+
+
+async def plant(stack: Stack) -> Planted:
+    mark = uuid4().hex
+    planted = Planted(
+        {
+            "an account's e-mail": f"ada.{mark}@privacy.example",
+            "a password": f"correct & horse/{mark}",
+            "a wrong password": f"wrong & horse/{mark}",
+            "a mistyped e-mail": f"bob.{mark}@privacy",
+            "an order's e-mail": f"eve.{mark}@privacy.example",
+            "a name": f"Ada of {mark}",
+            "a street": f"1 Lane, {mark}",
+            "nonsense": f"nonsense {mark}",
+        }
+    )
+    async with on_stage(stage(stack)) as play:
+        tap = await play.broker.watch()
+        await _have_an_account(play.http, planted)
+        await _order_as_a_guest(play, planted)
+        await _go_wrong_at_the_door(play, planted)
+        await _spoil(play, tap, planted)
+        planted.said += tap.heard
+    return planted
+
+
+async def _have_an_account(http: httpx.AsyncClient, planted: Planted) -> None:
+    v = planted.values
+    account = {"email": v["an account's e-mail"], "password": v["a password"]}
+    form = {"username": account["email"], "password": account["password"]}
+    must(await http.post("/v1/users", json=account), 201)
+    must(await http.post("/v1/users", json=account), 409)
+    must(await http.post("/v1/users", json=account | {"email": v["a mistyped e-mail"]}), 422)
+    must(await http.post("/v1/token", data=form | {"password": v["a wrong password"]}), 400, 401)
+    tokens = must(await http.post("/v1/token", data=form), 200)
+    planted.keep("an access token", tokens["access_token"])
+    first = planted.keep("a refresh token", tokens["refresh_token"])
+    again = must(await http.post("/v1/token/refresh", data={"refresh_token": first}), 200)
+    planted.keep("the next refresh token", again["refresh_token"])
+    must(await http.post("/v1/token/refresh", data={"refresh_token": first}), 400, 401)  # the family ends
+
+
+async def _order_as_a_guest(play: Play, planted: Planted) -> None:
+    shopper = await Shopper.guest(play.http)
+    planted.keep("a guest's token", shopper.token)
+    shopper.email = planted.values["an order's e-mail"]
+    await shopper.fill_cart({play.sku: 1})
+    shipping = {"street": planted.values["a street"], "city": "York", "postcode": "YO1", "country": "GB"}
+    for card in CARDS.values():
+        must(await shopper.try_check_out(card), 422)
+    planted.order_id = await shopper.check_out(shipping=shipping | {"name": planted.values["a name"]})
+    await shopper.until(planted.order_id, "paid")
+    planted.values |= CARDS
+
+
+async def _go_wrong_at_the_door(play: Play, planted: Planted) -> None:
+    token = planted.values["a guest's token"]
+    form = {"username": planted.values["an account's e-mail"], "password": planted.values["a password"]}
+    bearer = {"Authorization": f"Bearer {token}"}
+    await play.http.get("/v1/orders", params={"jwt": token, "email": form["username"]})
+    await play.http.get("/v1/orders", headers={"Authorization": f"Bearer {token[:-4]}AAAA"})
+    await play.http.get("/v1/orders", auth=(form["username"], form["password"]))
+    await play.http.get("/v1/orders", headers={"Cookie": f"token={token}"})
+    await play.http.post("/v1/token", params=form, data=form | {"grant_type": "client_credentials"})
+    await play.http.post("/v1/orders", content=json.dumps(form)[:-1], headers=bearer)
+    await play.http.post(
+        "/v1/webhooks/stripe", json=form, headers={"Stripe-Signature": f"t=1,v1={planted.values['nonsense']}"}
+    )
+
+
+async def _spoil(play: Play, tap: Tap, planted: Planted) -> None:
+    """A copy of the order's event in which a number has become a text: payment cannot read it."""
+    created = next(m for m in tap.heard if m.message_id == f"order.created/{planted.order_id}")
+    order: dict[str, Any] = json.loads(created.body)
+    order["total"]["amount"] = planted.values["nonsense"]
+    for queue, body in (("payment", json.dumps(order).encode()), ("product", b"{" + created.body)):
+        copy = copy_of(created)
+        copy.message_id, copy.body = f"planted/{uuid4()}", body
+        await play.broker.channel.default_exchange.publish(copy, queue)
+        planted.letters.append(await play.broker.remove(f"{queue}.dead", copy.message_id))

@@ -1,0 +1,111 @@
+"""After every scenario and a day with planted values: none of them, and no secret of the stack, was written
+down where operators read. Services log at their most talkative meanwhile."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shop.audit import DATABASE
+from shop.dead_letters.desk import look
+from shop.stack import SERVICES, Stack
+
+from .finding import forms, found
+from .planting import Planted, told_to_the_stack
+
+pytestmark = pytest.mark.timeout(600)
+
+# Where something has to be, and nothing else.
+KEPT = {
+    ("auth", "account"): {"an account's e-mail"},
+    ("order", "orders"): {"a name", "a street"},
+}
+
+
+@pytest.fixture
+def private(planted: Planted, stack: Stack) -> dict[str, str]:
+    return planted.values | told_to_the_stack(stack)
+
+
+@pytest.mark.parametrize("form", dict(forms("a & value/of?its own")))
+def test_a_value_is_found_in_every_form(form: str) -> None:
+    value = "a & value/of?its own"
+    [*written] = [text for name, text in forms(value) if name == form]
+    for text in written:
+        assert f"it ({form})" in found({"it": value}, f"before {text} after")
+
+
+def test_no_log_holds_any_of_it(private: Mapping[str, str], planted: Planted, stack: Stack) -> None:
+    logs = {str(file.relative_to(stack.folder)): file.read_text(errors="replace") for file in _logs(stack)}
+    assert {"log/order.log", "log/gateway.log", "log/postgres.log", "log/rabbitmq.log"} <= logs.keys()
+    assert str(planted.letters[0].message_id) in logs["log/payment.log"], "these are the logs of that day"
+    assert _leaks(private, logs) == {}
+
+
+def test_the_safety_net_under_the_logs_had_nothing_to_catch(planted: Planted, stack: Stack) -> None:
+    caught = ("[address]", "[card]", "[key]", "[login]", "[token]")
+    lines = [line for file in _logs(stack) for line in file.read_text(errors="replace").splitlines()]
+    theirs = "communicating with Stripe"  # whose SDK then gives the address of its makers
+    assert [line for line in lines if any(kind in line for kind in caught) and theirs not in line] == []
+
+
+def test_no_message_holds_any_of_it(private: Mapping[str, str], planted: Planted) -> None:
+    said = {f"{m.message_id}": f"{m.headers} {m.body.decode()}" for m in planted.said}
+    assert f"order.paid/{planted.order_id}" in said
+    assert _leaks(private, said) == {}
+
+
+def test_a_dead_letters_reason_quotes_nothing(private: Mapping[str, str], planted: Planted) -> None:
+    assert len(planted.letters) == 2
+    for letter in planted.letters:
+        assert letter.headers["error"]
+        assert found(private, str(letter.headers)) == set()
+    as_it_was_planted = "nonsense"
+    others = {name: value for name, value in private.items() if name != as_it_was_planted}
+    assert _leaks(others, {str(x.message_id): x.body.decode() for x in planted.letters}) == {}
+
+
+async def test_no_dead_letter_holds_any_of_it(private: Mapping[str, str], stack: Stack) -> None:
+    seen = await look(stack, "tests")
+    assert _leaks(private, {letter.id: str(letter.document()) for letter in seen.letters}) == {}
+
+
+async def test_no_table_holds_more_than_it_has_to(private: Mapping[str, str], stack: Stack) -> None:
+    holds = {}
+    for database in (*SERVICES, DATABASE):
+        async for table, text in _tables(stack, database):
+            names = {leak.partition(" (")[0] for leak in found(private, text)}
+            if names:
+                holds[database, table] = names
+    assert holds == KEPT
+
+
+def _logs(stack: Stack) -> Iterator[Path]:
+    """Of every program, RabbitMQ's own, and what was rotated away."""
+    return (file for file in stack.folder.rglob("*.log*") if file.is_file())
+
+
+def _leaks(private: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, set[str]]:
+    leaks = {where: found(private, text) for where, text in texts.items()}
+    return {where: names for where, names in leaks.items() if names}
+
+
+async def _tables(stack: Stack, database: str) -> AsyncIterator[tuple[str, str]]:
+    """Every table's rows as text."""
+    async with _connected(stack, database) as connection:
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        for row in await connection.fetch(query):
+            rows = await connection.fetch(f'SELECT t::text FROM "{row["tablename"]}" AS t')
+            yield row["tablename"], "\n".join(one[0] for one in rows)
+
+
+@asynccontextmanager
+async def _connected(stack: Stack, database: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(stack.operator_dsn(database), timeout=10, command_timeout=60)
+    try:
+        yield connection
+    finally:
+        await connection.close()

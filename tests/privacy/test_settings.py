@@ -1,0 +1,26 @@
+"""Settings that are shown, in a log or a traceback, show no secret."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import ServiceSettings
+from shop.stack import SERVICES, Stack
+
+from .finding import found
+from .planting import told_to_the_stack
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_settings_show_no_secret(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Stack.create(tmp_path, 29000)
+    environment = stack.environment(service)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    secrets = told_to_the_stack(stack)
+    assert len(found(secrets, str(environment))) >= 2, "its passwords at least are told to it"
+
+    settings: ServiceSettings = importlib.import_module(f"{service}.main").service.settings()
+
+    assert found(secrets, f"{settings!r} {settings} {settings.__repr_args__()}") == set()
