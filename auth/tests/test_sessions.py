@@ -24,10 +24,11 @@ async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> No
     claims = token.claims
     assert claims["exp"] - claims["iat"] == 900
     assert len(claims["jti"]) == 32
-    assert {name: claims[name] for name in ("iss", "aud", "sub", "role", "scope", "email")} == {
+    assert {name: claims[name] for name in ("iss", "aud", "sub", "client_id", "role", "scope", "email")} == {
         "iss": "saga-shop",
         "aud": "saga-shop",
         "sub": user["id"],
+        "client_id": "storefront",
         "role": "shopper",
         "scope": "account:read",
         "email": "ada@example.com",

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,12 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from shop.keys.ring import SigningKey
+from shop.keys.ring import Ring, SigningKey
 from shop.keys.rotation import rotating
 from shop.keys.verifiers import Verifiers
 from shop.stack import Stack
 from shop.stack.programs import script
 from shop.stack.secrets import SIGNING_KEYS
+from shop.stack.writing import write
 from tests.rights.world import World, bearing
 
 pytestmark = pytest.mark.timeout(300)
@@ -115,6 +117,21 @@ async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(wor
         after = Verifiers.of(stack, http)
         assert set((await after.who_takes(old)).values()) == {False}
         assert set((await after.who_takes(new)).values()) == {True}
+
+
+async def test_a_step_that_was_interrupted_is_made_good_by_the_next(world: World) -> None:
+    file = world.stack.secrets.path(SIGNING_KEYS)
+    before = Ring.read(file.read_text())
+    added = SigningKey.made(int(time.time()))
+    write(file, before.add(added).text())  # and there the process died: the gateway was not told
+
+    async with rotating(world.stack, "taken up again") as rotation:
+        await rotation.use(added.kid)
+
+    assert [key["does"] for key in await listed(world.stack)] == ["signs", "stays"]
+    token = world.token("guest")
+    answer = world.http.get(f"{world.stack.gateway_url}/v1/cart", headers=bearing(token))
+    assert answer.status_code == 200
 
 
 async def test_what_was_done_to_the_keys_is_in_the_audit(world: World) -> None:

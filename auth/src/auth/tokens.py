@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 from auth.domain import SCOPES, Account
 from auth.keys import Keys
 
+CLIENT = "storefront"  # there is no other: whoever calls, calls for the shopper at hand
+
 
 @dataclass(frozen=True)
 class AccessTokens:
@@ -37,6 +39,7 @@ class AccessTokens:
             "iat": now,
             "exp": now + int(lifetime),
             "jti": uuid4().hex,
+            "client_id": CLIENT,
             "role": role,
             **({"scope": SCOPES[role]} if SCOPES[role] else {}),
             **more,

@@ -53,10 +53,10 @@ def add(why: Why = "rotation", file: File = None) -> None:
     if file is not None:
         key = SigningKey.made(now)
         write(file, _held(file).add(key).text(), _mode(file))
-        print(f"{key.kid} is added: {_NEXT}; then `shop keys use {key.kid[:8]}`")
+        print(f"{key.kid} is added: {_NEXT}; then `shop keys use {key.kid}`")
         return
     key = asyncio.run(_rotate(why, lambda rotation: rotation.add()))
-    print(f"{key.kid} is added, and everybody takes it: go on with `shop keys use {key.kid[:8]}`")
+    print(f"{key.kid} is added, and everybody takes it: go on with `shop keys use {key.kid}`")
 
 
 @app.command()

@@ -66,7 +66,7 @@ class Verifiers:
                 state = "not taken yet" if taken else "still taken"
                 raise ShopError(f"{key.kid} is {state} by {', '.join(others)}: see their logs, and try again")
             if not taken:
-                await self.who_takes(SigningKey.made(0))
+                await self.who_takes(SigningKey.made(int(time.time())))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _takes(self, url: str, token: str) -> bool | None:
