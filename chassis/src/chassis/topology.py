@@ -19,6 +19,8 @@ DELIVERY_LIMIT = 10
 # Every look at a dead letter counts as a delivery; past the limit (on 4.x 20, unless set) the broker drops
 # it. "No limit" would be -1, which 3.10 refuses.
 LOOKS_LIMIT = 1_000_000_000
+# Of all copies of a service together, each of which needs two connections: none takes all that there are.
+LIMITS = {"max-connections": 100, "max-channels": 500}
 _MILLISECONDS = {"1s": 1_000, "10s": 10_000, "60s": 60_000}
 _AT_LEAST_ONCE = {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
 
@@ -48,7 +50,7 @@ def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dic
     queues = [steps.queue for participant in participants for steps in participant.steps]
     return {
         "vhosts": [{"name": vhost}],
-        "users": [{"name": p.name, "password_hash": "", "tags": []} for p in participants],
+        "users": [_user(p) for p in participants],
         "permissions": [_permission(p, vhost) for p in participants],
         "topic_permissions": [_topic_permission(p, vhost) for p in participants],
         "exchanges": [
@@ -133,6 +135,10 @@ def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any
         "definition": definition,
         "priority": 1,
     }
+
+
+def _user(participant: Participant) -> dict[str, Any]:
+    return {"name": participant.name, "password_hash": "", "tags": [], "limits": LIMITS}
 
 
 def _permission(participant: Participant, vhost: str) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""How much of the broker one service can take."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from aiormq.exceptions import AMQPError, ConnectionNotAllowed
+
+from chassis.topology import LIMITS, Participant, definitions
+from shop.testing.broker import Broker
+from tests.broker_rights.trying import signed_in
+
+
+@pytest.fixture
+async def url(rabbitmq: Broker) -> AsyncIterator[str]:
+    """Of a service of this test's own."""
+    name = f"service-{secrets.token_hex(4)}"
+    await rabbitmq.import_topology(definitions([Participant(name)]))
+    yield rabbitmq.url_of(name)
+    async with rabbitmq.management() as api:
+        await api.delete("users", name)
+
+
+async def test_a_service_has_so_many_connections_and_no_more(url: str) -> None:
+    async with AsyncExitStack() as opened:
+        for _ in range(LIMITS["max-connections"]):
+            await opened.enter_async_context(signed_in(url))
+
+        with pytest.raises(AMQPError, match=r"Connection\.Close"):
+            await opened.enter_async_context(signed_in(url))
+
+
+async def test_a_service_has_so_many_channels_and_no_more(url: str) -> None:
+    async with signed_in(url) as connection:
+        for _ in range(LIMITS["max-channels"]):
+            await connection.channel()
+
+        with pytest.raises(ConnectionNotAllowed, match="maximum allowed user limit"):
+            await connection.channel()
