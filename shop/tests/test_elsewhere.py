@@ -63,6 +63,7 @@ def test_passwords_come_from_files_into_the_addresses(tell: Tell, tmp_path: Path
     )
     place = Elsewhere(told())
     assert place.operator_amqp_url == "amqp://operator:s%2Fcret@rabbitmq/"
+    assert "2Fcret" not in repr(place)
     assert place.operator_dsn("order") == "postgresql://operator:s%2Fcret@postgres:5432/order"
 
 

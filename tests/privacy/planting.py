@@ -20,10 +20,12 @@ CARDS = {"a card": "4242424242424242", "a card with spaces": "5555 5555 5555 444
 
 @dataclass
 class Planted:
-    """`values` by name, `said` on the wire meanwhile, and the `letters` that nobody could handle."""
+    """`values` by name, the `refusals` that they met with at the door, what was `said` on the wire meanwhile,
+    and the `letters` that nobody could handle."""
 
     values: dict[str, str]
     order_id: str = ""
+    refusals: list[httpx.Response] = field(default_factory=list)
     said: list[AbstractIncomingMessage] = field(default_factory=list)
     letters: list[AbstractIncomingMessage] = field(default_factory=list)
 
@@ -55,6 +57,13 @@ async def plant(stack: Stack) -> Planted:
     )
     async with on_stage(stage(stack)) as play:
         tap = await play.broker.watch()
+
+        async def listen(answer: httpx.Response) -> None:
+            if answer.is_error:
+                await answer.aread()
+                planted.refusals.append(answer)
+
+        play.http.event_hooks["response"] = [listen]
         await _have_an_account(play.http, planted)
         await _order_as_a_guest(play, planted)
         await _go_wrong_at_the_door(play, planted)

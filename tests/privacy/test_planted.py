@@ -52,6 +52,15 @@ def test_the_safety_net_under_the_logs_had_nothing_to_catch(planted: Planted, st
     assert [line for line in lines if any(kind in line for kind in caught) and theirs not in line] == []
 
 
+def test_no_refusal_repeats_any_of_it(private: Mapping[str, str], planted: Planted) -> None:
+    statuses = {answer.status_code for answer in planted.refusals}
+    assert {401, 409, 422} <= statuses
+    refused = {
+        f"{n} {answer}": f"{answer.headers} {answer.text}" for n, answer in enumerate(planted.refusals)
+    }
+    assert _leaks(private, refused) == {}
+
+
 def test_no_message_holds_any_of_it(private: Mapping[str, str], planted: Planted) -> None:
     said = {f"{m.message_id}": f"{m.headers} {m.body.decode()}" for m in planted.said}
     assert f"order.paid/{planted.order_id}" in said
