@@ -106,7 +106,7 @@ class Check:
                 )
 
     def _operator(self) -> dict[str, str]:
-        """What the shop inside says of itself, with the addresses that this side of the published ports has."""
+        """What the shop says of itself, with its addresses on this side of the published ports."""
         words = (shlex.split(line) for line in self._project.operator("env").splitlines())
         return dict(word[1].split("=", 1) for word in words if word[:1] == ["export"])
 
