@@ -14,7 +14,7 @@ START_SECONDS = 20
 
 
 @contextmanager
-def standin(kong_yml: str, folder: Path, upstreams: dict[str, str]) -> Iterator[str]:
+def standin(kong_yml: str, folder: Path, upstreams: dict[str, str], **environment: str) -> Iterator[str]:
     """The base URL of a stand-in that serves `kong_yml` and finds its upstreams at the given addresses."""
     file = folder / "kong.yml"
     file.write_text(kong_yml)
@@ -22,7 +22,7 @@ def standin(kong_yml: str, folder: Path, upstreams: dict[str, str]) -> Iterator[
     named = ",".join(f"{name}={address}" for name, address in upstreams.items())
     process = subprocess.Popen(
         [sys.executable, "-m", "standins.gateway"],
-        env=os.environ | {"PORT": str(port), "KONG_FILE": str(file), "UPSTREAMS": named},
+        env=os.environ | {"PORT": str(port), "KONG_FILE": str(file), "UPSTREAMS": named} | environment,
     )
     try:
         _wait_for(process, port)

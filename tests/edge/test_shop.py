@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.edge.asking import ask
+from tests.edge.test_behaviour import within_one_minute
 
 OPEN = [
     ("POST", "/v1/users", "auth"),
@@ -186,3 +187,13 @@ def test_a_clients_trace_reaches_the_services_untouched_while_traces_are_off(sho
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     seen = ask(shop, {"path": "/v1/products", "headers": {"traceparent": trace}}).json()
     assert seen["headers"]["traceparent"] == trace
+
+
+def test_each_limit_counts_on_its_own(shop: str) -> None:
+    def left(path: str) -> int:
+        return int(ask(shop, {"method": "POST", "path": path}).headers["ratelimit-remaining"])
+
+    within_one_minute()
+    before = left("/v1/token")
+    assert left("/v1/users") - left("/v1/users") == 1
+    assert left("/v1/token") == before - 1

@@ -1,9 +1,10 @@
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
 from standins.gateway.exchange import Answer, Headers
-from standins.gateway.plugins.counters import Here
+from standins.gateway.plugins.counters import CannotCount, Counters, Here, Window
 from standins.gateway.plugins.rate_limiting import Config, RateLimiting
 from standins.tests.gateway.exchanges import exchange
 
@@ -16,15 +17,27 @@ class Clock:
         return self.now
 
 
-def _limits(clock: Clock, **windows: int) -> RateLimiting:
+class Nowhere:
+    """Counters that cannot be reached."""
+
+    async def used(self, client: str, windows: Sequence[Window], now: int) -> list[int]:
+        raise CannotCount
+
+    def admitted(self, client: str, windows: Sequence[Window], now: int) -> None:
+        raise AssertionError("nothing was counted")
+
+
+def _limits(
+    clock: Clock, counters: Counters | None = None, *, fault_tolerant: bool = False, **windows: int
+) -> RateLimiting:
     settings = {
         "limit_by": "ip",
         "policy": "local",
         "sync_rate": -1,
-        "fault_tolerant": False,
+        "fault_tolerant": fault_tolerant,
         "hide_client_headers": False,
     }
-    return RateLimiting(Config.model_validate(settings | windows), Here(), clock)
+    return RateLimiting(Config.model_validate(settings | windows), counters or Here(), clock)
 
 
 async def _ask(limits: RateLimiting, client: str = "10.0.0.1") -> tuple[Answer | None, Headers]:
@@ -80,3 +93,14 @@ async def test_a_refused_request_does_not_use_up_the_longer_window() -> None:
     clock.now += 60
     _, headers = await _ask(limits)
     assert headers[b"x-ratelimit-remaining-hour"] == b"1"
+
+
+async def test_nobody_passes_uncounted() -> None:
+    answer, headers = await _ask(_limits(Clock(), Nowhere(), minute=1))
+    assert answer is not None
+    assert (answer.status, orjson.loads(answer.body)) == (500, {"message": "An unexpected error occurred"})
+    assert headers == {}
+
+
+async def test_everybody_passes_uncounted_where_faults_are_tolerated_and_is_told_of_no_limit() -> None:
+    assert await _ask(_limits(Clock(), Nowhere(), fault_tolerant=True, minute=1)) == (None, {})
