@@ -56,7 +56,8 @@ def _checked(project: Project, console: Console) -> list[dict[str, str | float]]
                 console.print(f"[green]✓[/] {sentence} ({seconds} s)", highlight=False)
                 progress.advance(bar)
     except ShopError as error:
-        Console(stderr=True).print(project.tails(), markup=False, highlight=False)
+        if tails := project.tails():
+            Console(stderr=True).print(tails, markup=False, highlight=False)
         raise ShopError(f"not so that {sentence}: {error}") from error
     finally:
         check.down()

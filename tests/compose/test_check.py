@@ -1,0 +1,101 @@
+"""The check of running containers notices each thing that it is there for."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shop.compose.hardening import faults
+from shop.compose.project import Project, service_of
+from shop.errors import ShopError
+
+HARD: dict[str, Any] = {
+    "Config": {"User": "10001:10001", "Labels": {"com.docker.compose.service": "order-api"}},
+    "HostConfig": {
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "CapAdd": None,
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Privileged": False,
+        "Memory": 268435456,
+        "NanoCpus": 1000000000,
+        "PidsLimit": 64,
+        "PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000"}]},
+    },
+}
+EVERYWHERE = {"8000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8000"}]}
+
+
+def container(service: str = "order-api", *, user: str = "10001:10001", **host: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(HARD)
+    changed["Config"] = {"User": user, "Labels": {"com.docker.compose.service": service}}
+    changed["HostConfig"] |= host
+    return changed
+
+
+def test_a_hard_container_is_let_pass() -> None:
+    assert faults([container()]) == []
+
+
+@pytest.mark.parametrize(
+    ("softened", "fault"),
+    [
+        ({"user": ""}, "runs as root"),
+        ({"user": "0:0"}, "runs as root"),
+        ({"ReadonlyRootfs": False}, "may write to its root file system"),
+        ({"CapDrop": None}, "keeps capabilities"),
+        ({"CapAdd": ["NET_ADMIN"]}, "has NET_ADMIN"),
+        ({"SecurityOpt": None}, "may gain privileges"),
+        ({"Privileged": True}, "is privileged"),
+        ({"Memory": 0}, "is not limited"),
+        ({"PidsLimit": None}, "is not limited"),
+        ({"PortBindings": EVERYWHERE}, "publishes 8000/tcp beyond this machine"),
+    ],
+)
+def test_whatever_is_not_hard_is_named(softened: dict[str, Any], fault: str) -> None:
+    assert faults([container(), container(**softened)]) == [f"order-api: {fault}"]
+
+
+def test_only_servers_that_own_their_data_may_start_as_root() -> None:
+    assert faults([container("postgres", user="", CapAdd=["CHOWN"])]) == []
+
+
+def test_what_docker_complains_of_last_is_what_the_operator_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(tmp_path, monkeypatch, "echo building >&2; echo no space left on device >&2; exit 17")
+    with pytest.raises(ShopError, match="`docker compose --ansi never up` ended with 17: no space left"):
+        Project("a", tmp_path, {}).compose("up")
+
+
+def test_a_docker_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker(tmp_path, monkeypatch, "exec sleep 60")
+    with pytest.raises(ShopError, match="did not end within"):
+        Project("a", tmp_path, {}).compose("up", seconds=0.2)
+
+
+def test_where_there_is_no_docker_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ShopError, match="docker is not installed"):
+        Project("a", tmp_path, {}).compose("up")
+
+
+def test_a_project_is_told_its_own_ports_and_of_no_other_shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_URL", "http://another.example")
+    docker(tmp_path, monkeypatch, 'echo "$COMPOSE_PROJECT_NAME $SHOP_PORT ${SHOP_URL-none}"')
+    assert Project("a", tmp_path, {"SHOP_PORT": 21000}).compose("ps") == "a 21000 none\n"
+
+
+def test_a_container_is_known_by_its_service() -> None:
+    assert service_of(container("kong")) == "kong"
+
+
+def docker(folder: Path, patch: pytest.MonkeyPatch, script: str) -> None:
+    """A `docker` that does no more than this."""
+    program = folder / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    patch.setenv("PATH", f"{folder}:/usr/bin:/bin")
