@@ -153,4 +153,4 @@ class _Plugins:
 
         if limits.redis not in self._redis:
             self._redis[limits.redis] = shared_counters.connect(limits.redis)
-        return shared_counters.Shared(self._redis[limits.redis], limits.redis.timeout / 1000, scope)
+        return shared_counters.Shared(self._redis[limits.redis], scope)

@@ -1,6 +1,5 @@
 """Counts in a redis that several gateways share."""
 
-import asyncio
 from collections.abc import Sequence
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -18,9 +17,8 @@ _MOST_CONNECTIONS = 100
 class Shared:
     """Counts every request, refused ones too, in redis: as Kong does with `sync_rate: -1`."""
 
-    def __init__(self, redis: Redis, timeout: float, scope: str) -> None:
+    def __init__(self, redis: Redis, scope: str) -> None:
         self._redis = redis
-        self._timeout = timeout
         self._scope = scope
 
     async def used(self, client: str, windows: Sequence[Window], now: int) -> list[int]:
@@ -30,9 +28,8 @@ class Shared:
             trip.incr(key)
             trip.expire(key, window.seconds)
         try:
-            async with asyncio.timeout(self._timeout):
-                answers = await trip.execute()
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            answers = await trip.execute()
+        except (RedisError, OSError) as error:
             raise CannotCount(f"redis: {error!r}") from error
         return [int(count) - 1 for count in answers[::2]]
 
@@ -41,7 +38,7 @@ class Shared:
 
 
 def connect(config: RedisConfig) -> Redis:
-    """A client that connects when it is first used, and that never tries twice: Kong does not either."""
+    """A client that connects when it is first used, waits so long for each thing, and never tries twice."""
     patience = config.timeout / 1000
     return Redis(
         connection_pool=BlockingConnectionPool(
