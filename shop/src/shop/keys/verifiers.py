@@ -19,7 +19,6 @@ from shop.stack.stack import own_port
 _TOKEN_SECONDS = 60
 _ANSWER_SECONDS = 5
 _PAUSE_SECONDS = 0.5
-_PATIENCE_SECONDS = 45.0  # a service asks auth for keys that it does not know every ten seconds at most
 # What a guest may ask for, or is refused for being a guest: a good token is never answered with 401.
 _QUESTIONS = {
     "auth": "/v1/users/me",
@@ -31,10 +30,14 @@ _QUESTIONS = {
 
 @dataclass(frozen=True)
 class Verifiers:
-    """`questions` are URLs by the name of who answers: every copy of a service, and the gateway."""
+    """`questions` are URLs by the name of who answers: every copy of a service, and the gateway.
+
+    `patience` is seconds: a service asks auth for keys that it does not know every ten at most.
+    """
 
     questions: Mapping[str, str]
     http: httpx.AsyncClient
+    patience: float = 45
 
     @classmethod
     def of(cls, stack: Stack, http: httpx.AsyncClient) -> "Verifiers":
@@ -60,7 +63,7 @@ class Verifiers:
         return dict(zip(self.questions, answers, strict=True))
 
     async def _until(self, key: SigningKey, *, taken: bool) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + self.patience
         while others := _others(await self.who_takes(key), taken):
             if time.monotonic() > deadline:
                 state = "not taken yet" if taken else "still taken"

@@ -1,0 +1,49 @@
+"""Who is asked whether a key is good, and what the answers mean."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shop.errors import ShopError
+from shop.keys.ring import SigningKey
+from shop.keys.verifiers import Verifiers
+from shop.stack import Stack
+
+KEY = SigningKey.made(1_800_000_000)
+
+
+def answering(*statuses: int, patience: float = 45) -> Verifiers:
+    """One verifier for each status; 0 does not answer."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"].startswith("Bearer ey")
+        status = int(request.url.host)
+        if not status:
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(status)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Verifiers({f"answers {status}": f"http://{status}/" for status in statuses}, http, patience)
+
+
+async def test_only_a_401_says_that_a_key_is_not_taken() -> None:
+    answers = await answering(200, 403, 401, 503, 0).who_takes(KEY)
+    assert [*answers.values()] == [True, True, False, None, None]
+
+
+async def test_who_does_not_answer_has_not_agreed() -> None:
+    with pytest.raises(ShopError, match="not taken yet by answers 401, answers 503"):
+        await answering(200, 401, 503, patience=-1).until_all_take(KEY)
+    with pytest.raises(ShopError, match="still taken by answers 200, answers 0"):
+        await answering(200, 401, 0, patience=-1).until_none_takes(KEY)
+    await answering(200, 403).until_all_take(KEY)
+    await answering(401).until_none_takes(KEY)
+
+
+async def test_every_copy_of_a_service_is_asked_by_itself(tmp_path: Path) -> None:
+    stack = Stack.create(tmp_path, 24000, replicas=2)
+    async with httpx.AsyncClient() as http:
+        asked = Verifiers.of(stack, http).questions
+    assert {"gateway", "auth", "auth-2", "product-2", "cart-2", "order", "order-2"} <= asked.keys()
+    assert len({url.partition("/v1")[0] for url in asked.values()}) == len(asked)
