@@ -1,5 +1,6 @@
 """How databases come to their rights: new ones, those of an earlier release, and when it is done again."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,8 +22,9 @@ class Place:
         self.owner = owner_of(self.service)
         self.passwords = {self.service: "it's a secret", self.owner: secrets.token_hex(8)}
 
-    async def operator(self, database: str = "postgres") -> Any:
-        return await asyncpg.connect(self.server.dsn(database), timeout=15, command_timeout=30)
+    async def operator(self, database: str = "postgres", **settings: str) -> Any:
+        dsn = self.server.dsn(database)
+        return await asyncpg.connect(dsn, timeout=15, command_timeout=30, server_settings=settings)
 
     async def execute(self, statement: str, database: str = "postgres") -> None:
         connection = await self.operator(database)
@@ -144,3 +146,24 @@ async def test_a_server_that_is_still_starting_is_waited_for(place: Place) -> No
     await provide_when_up(connect, [place.service], place.passwords.__getitem__, patience=60)
 
     await (await place.connect(place.service)).close()
+
+
+async def test_no_password_is_in_the_log_of_a_server_that_logs_every_statement(place: Place) -> None:
+    log = place.server.stack.layout.log("postgres")
+    place.passwords = {role: f"planted {secrets.token_hex(8)}" for role in place.passwords}
+
+    async def talkative(database: str) -> Any:
+        return await place.operator(database, log_statement="all")
+
+    await provide(talkative, [place.service], place.passwords.__getitem__)
+    connection = await talkative("postgres")
+    await connection.execute(f"COMMENT ON DATABASE {place.service} IS 'the end'")
+    await connection.close()
+
+    async with asyncio.timeout(30):
+        while f"COMMENT ON DATABASE {place.service}" not in (written := log.read_text(errors="replace")):
+            await asyncio.sleep(0.05)
+    assert f'ALTER ROLE "{place.owner}" PASSWORD' in written
+    assert "planted" not in written
+    for role in place.passwords:
+        await (await place.connect(role)).close()

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from shop.errors import ShopError
+from shop.provision.scram import verifier
 
 Connect = Callable[[str], Awaitable[Any]]  # a connection to the database of that name, as superuser
 
@@ -96,9 +97,7 @@ async def _provide_role(home: Any, role: str, password: str) -> None:
     await home.execute(f"ALTER ROLE {_quoted(role)} SET search_path = public")
     # Otherwise the server's log quotes rows that violate a constraint, e-mail addresses among them.
     await home.execute(f"ALTER ROLE {_quoted(role)} SET log_error_verbosity = terse")
-    await home.execute(
-        await home.fetchval("SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)", role, password)
-    )
+    await home.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier(password)}'")
 
 
 @asynccontextmanager
