@@ -166,11 +166,12 @@ async def test_a_service_hears_nothing_but_what_the_file_binds(
 
 
 @each_user
-async def test_a_service_is_a_stranger_in_any_other_virtual_host(broker: Broker, user: str) -> None:
-    elsewhere = broker.stack.amqp_url(user, "/")
-
+async def test_a_service_is_a_stranger_in_any_other_virtual_host(
+    connection: AbstractConnection, rabbitmq: Broker, user: str
+) -> None:
+    """Though its user is known there as well."""
     with pytest.raises(AMQPError, match=r"Connection\.Close"):
-        await aiormq.connect(elsewhere)
+        await aiormq.connect(rabbitmq.url_of(user))
 
 
 @each_user
