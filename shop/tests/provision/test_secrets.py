@@ -135,14 +135,6 @@ def test_the_gateway_is_told_the_public_half_of_the_signing_key_only(folder: Pat
     assert key["d"] not in text
 
 
-def test_the_gateway_counts_in_redis_with_the_password_that_redis_asks_for(folder: Path) -> None:
-    rendered = yaml.safe_load((folder / "kong" / "kong.yml").read_text())
-    [limit] = [one["config"] for one in rendered["plugins"] if one["name"] == "rate-limiting"]
-
-    assert limit["policy"] == "redis"
-    assert (folder / "redis" / "redis.conf").read_text() == f"requirepass {limit['redis']['password']}\n"
-
-
 def test_the_services_stay_behind_the_gateways_own_names(folder: Path) -> None:
     rendered = yaml.safe_load((folder / "kong" / "kong.yml").read_text())
     committed = yaml.safe_load(_KONG.read_text())

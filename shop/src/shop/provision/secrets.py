@@ -82,7 +82,7 @@ def _operator_only(vault: Secrets) -> str:
 def _kong(vault: Secrets, kong_file: Path) -> str:
     try:
         keys = json.loads(vault.read(SIGNING_KEYS))
-        return render(kong_file.read_text(), keys=keys, redis_password=vault.read("redis"))
+        return render(kong_file.read_text(), keys=keys, redis_password=vault.read(_REDIS))
     except ValueError as error:
         raise ShopError(f"{kong_file} cannot be rendered: {error}") from error
 
