@@ -51,6 +51,11 @@ def test_kong_has_no_admin_api_and_believes_no_forwarded_address(services: Any) 
     assert "KONG_TRUSTED_IPS" not in told
 
 
+def test_kong_notices_that_a_service_has_moved(services: Any) -> None:
+    told = services["kong"]["environment"]
+    assert (told["KONG_DNS_VALID_TTL"], told["KONG_DNS_STALE_TTL"]) == ("5", "5")
+
+
 def test_every_upstream_of_kong_is_a_name_beside_it(services: Any) -> None:
     names = {
         alias
