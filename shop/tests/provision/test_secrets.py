@@ -142,6 +142,16 @@ def test_the_services_stay_behind_the_gateways_own_names(folder: Path) -> None:
     assert [one["url"] for one in rendered["services"]] == [one["url"] for one in committed["services"]]
 
 
+@pytest.mark.parametrize("endpoint", [None, "http://collector:4318/v1/traces"])
+def test_the_gateway_traces_where_there_is_a_collector(tmp_path: Path, endpoint: str | None) -> None:
+    hand_out(tmp_path, _KONG, endpoint)
+
+    plugins = yaml.safe_load((tmp_path / "kong" / "kong.yml").read_text())["plugins"]
+    [tracing] = [plugin for plugin in plugins if plugin["name"] == "opentelemetry"]
+    assert tracing["enabled"] == (endpoint is not None)
+    assert endpoint in (None, tracing["config"]["traces_endpoint"])
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -34,9 +34,13 @@ def provide_secrets(
     kong: Annotated[Path, typer.Option(help="The gateway's file, without keys.")] = Path(
         "deploy/kong/kong.yml"
     ),
+    traces_endpoint: Annotated[
+        str | None,
+        typer.Option(envvar="SHOP_TRACES_ENDPOINT", help="Where the gateway sends traces (OTLP over HTTP)."),
+    ] = None,
 ) -> None:
     """Make the secrets that are missing, and give each reader its own. Those that are there stay."""
-    written = hand_out(folder, kong)
+    written = hand_out(folder, kong, traces_endpoint)
     print(f"{len(written)} files written" if written else "nothing to do")
 
 

@@ -25,14 +25,16 @@ _MORE: dict[str, tuple[str, ...]] = {
 _OTHERS = ("postgres", "rabbitmq", "redis", "kong")
 
 
-def hand_out(folder: Path, kong_file: Path) -> list[Path]:
+def hand_out(folder: Path, kong_file: Path, traces_endpoint: str | None = None) -> list[Path]:
     """Make what is missing, and give it to its readers. Returns the files that were not as they are now.
 
-    Raises ShopError when the folder cannot be written, or `kong_file` not be rendered.
+    `traces_endpoint` is where Kong sends its traces (OTLP over HTTP); without it there are none. Raises
+    ShopError when the folder cannot be written, or `kong_file` not be rendered.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handed = _handed_out(Secrets(folder / VAULT), kong_file)
+        vault = Secrets(folder / VAULT)
+        handed = _handed_out(vault, _kong(vault, kong_file, traces_endpoint))
         return [
             file
             for reader, texts in handed.items()
@@ -43,7 +45,7 @@ def hand_out(folder: Path, kong_file: Path) -> list[Path]:
         raise ShopError(f"{error.filename or folder}: {error.strerror}") from error
 
 
-def _handed_out(vault: Secrets, kong_file: Path) -> Mapping[str, Mapping[str, str]]:
+def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]]:
     """The files of each reader, by their names."""
     return {
         **{service: _service(vault, service) for service in SERVICES},
@@ -51,7 +53,7 @@ def _handed_out(vault: Secrets, kong_file: Path) -> Mapping[str, Mapping[str, st
         "postgres": {"password": vault.read(role_secret(OPERATOR))},
         "rabbitmq": {"definitions.json": _operator_only(vault), "erlang-cookie": vault.read("erlang-cookie")},
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n"},
-        "kong": {"kong.yml": _kong(vault, kong_file)},
+        "kong": {"kong.yml": kong_yml},
         "sandbox": _same(vault, _PROVIDER),
         "operator": {
             "postgres-password": vault.read(role_secret(OPERATOR)),
@@ -79,10 +81,15 @@ def _operator_only(vault: Secrets) -> str:
     return json.dumps(topology.render({}, OPERATOR, lambda user: vault.read(f"rabbitmq-{user}")), indent=1)
 
 
-def _kong(vault: Secrets, kong_file: Path) -> str:
+def _kong(vault: Secrets, kong_file: Path, traces_endpoint: str | None) -> str:
     try:
         keys = json.loads(vault.read(SIGNING_KEYS))
-        return render(kong_file.read_text(), keys=keys, redis_password=vault.read(_REDIS))
+        return render(
+            kong_file.read_text(),
+            keys=keys,
+            redis_password=vault.read(_REDIS),
+            traces_endpoint=traces_endpoint,
+        )
     except ValueError as error:
         raise ShopError(f"{kong_file} cannot be rendered: {error}") from error
 
