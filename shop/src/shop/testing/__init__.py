@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from shop.stack import Stack
+from shop.stack.guard import alone
+from shop.stack.layout import Layout
 from shop.testing.broker import Broker, RabbitServer
 from shop.testing.databases import PostgresServer
 from shop.testing.session import Session
 
 _SESSION = pytest.StashKey[Session]()
+_TURN_SECONDS = 1800.0  # all the others may come first
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,12 +24,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = Session.joined(given) if given else Session.opened(config.rootpath)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever has the whole shop may stop parts of it: those tests go one after the other, in one worker."""
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("shop"))
             item.add_marker(pytest.mark.shop)
 
 
@@ -85,3 +86,13 @@ def rabbitmq(rabbitmq_server: RabbitServer) -> Iterator[Broker]:
 def stack(request: pytest.FixtureRequest) -> Stack:
     """The whole shop, running, on ports that nobody else uses."""
     return request.config.stash[_SESSION].shop()
+
+
+@pytest.fixture(autouse=True)
+def _shop_to_oneself(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever has the whole shop may stop parts of it: those tests go one after the other, in all workers."""
+    if "stack" not in request.fixturenames:
+        yield
+        return
+    with alone(Layout(request.config.stash[_SESSION].folder / "turn"), _TURN_SECONDS):
+        yield
