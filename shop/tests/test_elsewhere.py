@@ -144,6 +144,28 @@ def test_env_prints_what_another_shell_needs_as_it_reaches_the_shop(tell: Tell) 
     ]
 
 
+@pytest.mark.parametrize("command", ["ledger check", "saga list", "audit list", "dead-letters list"])
+def test_a_shop_that_does_not_answer_is_told_in_one_line(command: str) -> None:
+    nowhere = "127.0.0.1:1"
+    told = " ".join(
+        f"export SHOP_{name}={value};"
+        for name, value in {
+            "URL": f"http://{nowhere}",
+            "SANDBOX_URL": f"http://{nowhere}",
+            "MAILBOX_URL": f"http://{nowhere}",
+            "MANAGEMENT_URL": f"http://{nowhere}",
+            "AMQP_URL": f"amqp://operator:x@{nowhere}/",
+            "DATABASE_URL": f"postgresql://operator:x@{nowhere}/postgres",
+            "ADMIN_EMAIL": "admin@example.com",
+            "ADMIN_PASSWORD": "x",
+        }.items()
+    )
+    answered = _in_a_shell(f"{told} {script('shop')} {command}")
+    assert answered.returncode not in (0, 3)
+    assert answered.stderr.startswith("shop: ")
+    assert answered.stderr.count("\n") == 1
+
+
 def test_the_shop_is_operated_by_what_it_tells(stack: Stack) -> None:
     """In a shell that knows nothing else: a scenario that stops a service, and the ledger."""
     shop = script("shop")

@@ -129,6 +129,7 @@ class Elsewhere:
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.wait()
         if process.returncode:
             last = output.decode(errors="replace").strip().splitlines()[-1:]
             raise ShopError(f"{shlex.join(command)} ended with {process.returncode}: {''.join(last)}")

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,15 +35,26 @@ _BUSY = {
 
 async def until_quiet(place: Place, seconds: float) -> None:
     """Wait until no order is pending and nothing is on its way, at most that long: what is still busy then
-    is for the checks to find."""
+    is for the checks to find. Raises ShopError when a witness does not answer."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and await _is_busy(place):
-        await asyncio.sleep(POLL_SECONDS)
+    with _silence_told():
+        while time.monotonic() < deadline and await _is_busy(place):
+            await asyncio.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _silence_told() -> Iterator[None]:
+    try:
+        yield
+    except* (OSError, httpx.HTTPError, asyncpg.PostgresError) as errors:
+        raise ShopError(
+            f"a witness does not answer ({errors.exceptions[0]!r}): see `shop status`"
+        ) from errors
 
 
 async def gather(place: Place) -> Evidence:
     """Raises ShopError when a witness does not answer."""
-    try:
+    with _silence_told():
         async with asyncio.TaskGroup() as group:
             orders = group.create_task(_orders(place))
             payments = group.create_task(
@@ -58,10 +69,6 @@ async def gather(place: Place) -> Evidence:
             outboxes = group.create_task(_counts(place, "outbox"))
             intents = group.create_task(_counts(place, "intent"))
             trespassers = group.create_task(_trespassers(place))
-    except* (OSError, httpx.HTTPError, asyncpg.PostgresError) as errors:
-        raise ShopError(
-            f"a witness does not answer ({errors.exceptions[0]!r}): see `shop status`"
-        ) from errors
     seen, balance = charges.result()
     return Evidence(
         now=datetime.now(UTC),
