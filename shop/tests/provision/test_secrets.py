@@ -25,7 +25,7 @@ _READERS = {
     "notification": {*_LOGINS, "contact-key"},
     **{f"{service}-owner": {"database-password"} for service in SERVICES},
     "postgres": {"password"},
-    "rabbitmq": {"definitions.json", "erlang-cookie"},
+    "rabbitmq": {"definitions.json"},
     "redis": {"redis.conf"},
     "kong": {"kong.yml"},
     "sandbox": _PROVIDER,

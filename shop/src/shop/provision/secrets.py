@@ -51,7 +51,7 @@ def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]
         **{service: _service(vault, service) for service in SERVICES},
         **{f"{service}-owner": _login(vault, owner_of(service)) for service in SERVICES},
         "postgres": {"password": vault.read(role_secret(OPERATOR))},
-        "rabbitmq": {"definitions.json": _operator_only(vault), "erlang-cookie": vault.read("erlang-cookie")},
+        "rabbitmq": {"definitions.json": _operator_only(vault)},
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n"},
         "kong": {"kong.yml": kong_yml},
         "sandbox": _same(vault, _PROVIDER),
