@@ -76,6 +76,7 @@ class Delivery:
     timestamp: datetime | None
     app_id: str | None
     channel: Channel = field(default_factory=Channel)
+    exchange: str = ""  # as what comes back from the retry ladder: no routing key vouches for its type
     acknowledged: bool = False
 
     async def ack(self, multiple: bool = False) -> None:
