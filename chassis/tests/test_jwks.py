@@ -126,6 +126,33 @@ async def test_a_withdrawn_key_is_not_believed_even_for_tokens_seen_before(issue
         await verifier.verify(token)
 
 
+async def test_a_withdrawn_key_is_not_believed_for_long_though_nobody_shows_another(issuer: Issuer) -> None:
+    verifier = issuer.verifier(max_age=300)
+    token = issuer.token(exp=NOW + 86_400)
+    await verifier.verify(token)
+    issuer.keys = [new_key("two")]
+    issuer.was_asked.clear()
+    issuer.now += 301
+    assert await verifier.verify(token)
+    async with asyncio.timeout(5):
+        await issuer.was_asked.wait()
+        with pytest.raises(Unauthenticated):
+            while await verifier.verify(token):
+                await asyncio.sleep(0)
+
+
+async def test_a_token_seen_before_is_not_believed_once_the_issuer_is_away_for_too_long(
+    issuer: Issuer,
+) -> None:
+    verifier = issuer.verifier(stale_for=3600)
+    token = issuer.token(exp=NOW + 86_400)
+    await verifier.verify(token)
+    issuer.away = True
+    issuer.now += 3700
+    with pytest.raises(Unavailable):
+        await verifier.verify(token)
+
+
 async def test_a_token_is_verified_once_until_it_expires(issuer: Issuer) -> None:
     verifier = issuer.verifier()
     token = issuer.token()

@@ -88,7 +88,7 @@ class TokenVerifier:
     async def verify(self, token: str) -> Principal:
         """The caller that the token names. Raises Unauthenticated, or Unavailable while there are no keys."""
         known = self._verified.get(token)
-        if known is not None and self._clock() < known[1]:
+        if known is not None and self._clock() < known[1] and self._keys.are_known():
             self._verified.move_to_end(token)
             return known[0]
         header: dict[str, object] = {}

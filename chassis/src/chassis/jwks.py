@@ -43,15 +43,19 @@ class PublishedKeys:
 
     async def get(self, kid: str) -> Key | None:
         """The key of that name, if the issuer has published it. Raises Unavailable without usable keys."""
-        if kid not in self._keys or self._age() > self.stale_for:
+        if not self.are_known() or kid not in self._keys:
             fetching = self._begin()
             if fetching is not None:
                 await asyncio.shield(fetching)  # others wait for it too: who leaves must not take it along
-        elif self._age() > self.max_age:
-            self._begin()
         if self._age() > self.stale_for or (kid not in self._keys and self._failing):
             raise Unavailable("Tokens cannot be verified at the moment.", retry_after=self.retry_every)
         return self._keys.get(kid)
+
+    def are_known(self) -> bool:
+        """Whether there are keys to go by. Those older than `max_age` are fetched anew in the background."""
+        if self._age() > self.max_age:
+            self._begin()
+        return self._age() <= self.stale_for
 
     async def aclose(self) -> None:
         """Give up a fetch that is under way."""
