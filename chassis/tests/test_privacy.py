@@ -115,18 +115,22 @@ except ValueError:
     logging.getLogger("library").exception('said "%s"', "ada@example.com")
 log.debug("seen", card="4242 4242 4242 4242")
 logging.getLogger("library").error("not text: %s", "\\udc80")
+log.info("mail to\\nada@example.com", number=4242424242424242, cards=["x\\n4242424242424242"], key="\\ud800")
 """
 
 
 def test_every_line_is_json_without_anything_private() -> None:
     written = _run(_LOGGING)
     lines = [json.loads(line) for line in written.splitlines()]
-    assert [line["event"] for line in lines] == ["crashed", 'said "[address]"', "seen", "not text: ?"]
+    assert [line["event"] for line in lines] == [
+        *("crashed", 'said "[address]"', "seen", "not text: ?", "mail to\n[address]")
+    ]
     assert {line["service"] for line in lines} == {"order"}
-    assert [line["level"] for line in lines] == ["error", "error", "debug", "error"]
+    assert [line["level"] for line in lines] == ["error", "error", "debug", "error", "info"]
     assert "ada" not in written
     assert "4242" not in written
     assert all("ValueError: [address]" in line["exception"] for line in lines[:2])
+    assert (lines[-1]["number"], lines[-1]["cards"]) == ("[card]", ["x\n[card]"])
 
 
 _LIBRARIES = """

@@ -222,6 +222,12 @@ async def test_a_refusal_is_told_with_its_reason_and_without_the_token(issuer: I
     assert not [token for token in refused.values() if token in str(logs)]
 
 
+async def test_a_key_whose_name_is_no_text_is_refused_and_told_all_the_same(issuer: Issuer) -> None:
+    with capture_logs() as logs, pytest.raises(Unauthenticated):
+        await issuer.verifier().verify(issuer.token({"kid": "\ud800\n"}))
+    assert logs[-1]["kid"] == "\\ud800\n"
+
+
 def test_a_flood_of_bad_tokens_is_no_flood_of_lines() -> None:
     now = 0.0
     refusals = Refusals(most=3, seconds=60, clock=lambda: now)

@@ -14,7 +14,7 @@ _QUOTES_DATA = "sqlalchemy."
 _ABOUT_DATA = ("22", "23")  # SQLSTATE: data exceptions, violated constraints
 _PRIVATE = re.compile(
     r"""
-      (?P<token> \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]* | \b(?i:bearer|basic)\ [\w.~+/-]{16,}=* )
+      (?P<token> \beyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]* | \b(?i:bearer|basic)\ [\w.~+/-]{16,}=* )
     | (?P<login> (?<=://) [^\s/@:"'<>]* : [^\s/@"'<>]+ (?=@) )
     | (?P<key> \b(?:sk|rk|whsec)_\w{8,} )
     | (?P<address> [\w.+-]{1,64} (?:@|%40) [\w-]+ (?:\.[\w-]+)* \.[A-Za-z]{2,} )

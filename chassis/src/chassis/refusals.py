@@ -30,4 +30,9 @@ class Refusals:
             return
         more = {"held_back": self._held_back} if self._held_back else {}
         self._told, self._held_back = self._told + 1, 0
-        log.info("token refused", reason=reason, kid=str(kid)[:_LONGEST_KID], **more)
+        log.info("token refused", reason=reason, kid=_shown(kid), **more)
+
+
+def _shown(kid: object) -> str:
+    """In ASCII, whatever it is made of."""
+    return str(kid)[:_LONGEST_KID].encode("ascii", "backslashreplace").decode()

@@ -1,7 +1,9 @@
 """JSON logs that carry the subject and the trace, bound once per message or request."""
 
+import json
 import logging
 import os
+import re
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ import structlog
 
 from chassis.privacy import redacted, story
 
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')  # of JSON: the letter in it is no letter of a word
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
@@ -60,7 +63,31 @@ def _story(exc_info: Any) -> str:
 
 
 def _dumps(value: object, **_: object) -> bytes:
-    return redacted(orjson.dumps(value, default=str).decode()).encode()
+    """The line, without anything private in it. Most lines have nothing, and are looked through only once."""
+    line = _json(value)
+    text = _ESCAPE.sub(" ", line) if "\\" in line else line
+    return (line if redacted(text) == text else _json(_redacted(value))).encode()
+
+
+def _json(value: object) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # half of a surrogate pair is no UTF-8
+        return json.dumps(value, default=str)
+
+
+def _redacted(value: object) -> object:
+    """The same with its texts redacted, and its numbers where they are nothing but private."""
+    match value:
+        case dict():
+            return {_redacted(name): _redacted(one) for name, one in value.items()}
+        case list() | tuple() | set():
+            return [_redacted(one) for one in value]
+        case None | bool():
+            return value
+    text = str(value)
+    less = redacted(text)
+    return value if less == text else less
 
 
 def current_traceparent() -> str | None:
