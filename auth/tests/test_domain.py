@@ -97,4 +97,5 @@ def test_what_was_never_a_refresh_token_is_none(text: str) -> None:
 def test_an_origin_is_counted_by_address_and_shown_by_network() -> None:
     assert Origin.at("203.0.113.9") == Origin("203.0.113.9", "203.0.113.0/24")
     assert Origin.at("2001:db8::1").network == Origin.at("2001:db8::2").network
+    assert Origin.at("::ffff:203.0.113.9") == Origin.at("203.0.113.9")
     assert Origin.at("nonsense").network == "unknown"

@@ -64,6 +64,20 @@ def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
         SigningKeys.read(tmp_path / "nowhere.json")
 
 
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 100_000])
+def test_a_file_that_is_no_json_says_so(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "keys.json"
+    file.write_bytes(content)
+    with pytest.raises(BadSigningKeys):
+        SigningKeys.read(file)
+
+
+def test_a_key_that_is_not_for_signing_is_refused(tmp_path: Path) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "one", "use": "enc"}).as_dict(private=True)
+    with pytest.raises(BadSigningKeys, match="does not sign"):
+        SigningKeys.read(_file(tmp_path, {"keys": [key]}))
+
+
 def test_two_keys_of_one_name_are_refused(tmp_path: Path) -> None:
     keys = [ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=True) for _ in range(2)]
     with pytest.raises(BadSigningKeys, match="same kid"):

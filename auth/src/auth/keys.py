@@ -43,6 +43,8 @@ class SigningKeys:
             text = path.read_text()
         except OSError as error:
             raise BadSigningKeys(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise BadSigningKeys(f"{path} holds no text") from error
         return cls.parse(text, str(path))
 
     @classmethod
@@ -50,13 +52,18 @@ class SigningKeys:
         """Of a JWK set as JSON. Raises BadSigningKeys, which names the origin."""
         try:
             keys = [_imported(entry) for entry in json.loads(text)["keys"]]
-        except (KeyError, TypeError, ValueError, JoseError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, JoseError) as error:
             raise BadSigningKeys(f"{origin} must hold a JWK set of P-256 keys: {error}") from error
         if not keys or not keys[0].is_private:
             raise BadSigningKeys(f"the first key in {origin} must be a private one, to sign with")
         if len({key.kid for key in keys}) < len(keys):
             raise BadSigningKeys(f"two keys in {origin} have the same kid")
-        return cls(keys)
+        made = cls(keys)
+        try:
+            made.sign({})
+        except JoseError as error:
+            raise BadSigningKeys(f"the first key in {origin} does not sign: {error}") from error
+        return made
 
     @property
     def current(self) -> Self:

@@ -26,6 +26,7 @@ class Origin:
             ip = ipaddress.ip_address(text)
         except ValueError:
             return cls("unknown", "unknown")
+        ip = getattr(ip, "ipv4_mapped", None) or ip  # as a socket that listens on both shows it
         if isinstance(ip, ipaddress.IPv6Address):
             customer = str(ipaddress.ip_network((ip, _IPV6_CUSTOMER), strict=False))
             return cls(customer, customer)

@@ -25,6 +25,10 @@ def _usable(keys: SecretStr) -> SecretStr:
     return keys
 
 
+LONGEST_TOKEN = 24 * 60 * 60  # seconds; a retired key is kept for as long
+TokenSeconds = Annotated[float, Field(gt=0, le=LONGEST_TOKEN)]
+
+
 class Settings(ServiceSettings):
     """Signing keys are a private JWK set: a file's, which can change while auth runs, or as they are.
 
@@ -37,8 +41,8 @@ class Settings(ServiceSettings):
     admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
 
-    access_seconds: Seconds = 15 * 60
-    guest_seconds: Seconds = 24 * 60 * 60
+    access_seconds: TokenSeconds = 15 * 60
+    guest_seconds: TokenSeconds = LONGEST_TOKEN
     session_idle_seconds: Seconds = 14 * 24 * 60 * 60
     session_seconds: Seconds = 90 * 24 * 60 * 60
 

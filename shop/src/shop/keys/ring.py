@@ -14,11 +14,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from auth.keys import PUBLISHED_SECONDS
-from auth.settings import Settings
+from auth.settings import LONGEST_TOKEN
 from shop.errors import ShopError
 
 _LEEWAY_SECONDS = 60  # of verifiers' clocks, generously
-LONGEST_TOKEN_SECONDS = int(Settings.model_fields["guest_seconds"].default) + _LEEWAY_SECONDS
+LONGEST_TOKEN_SECONDS = LONGEST_TOKEN + _LEEWAY_SECONDS
 
 
 class Refused(ShopError):
