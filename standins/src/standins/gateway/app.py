@@ -18,6 +18,8 @@ from standins.gateway.upstream import Ask, BadUpstream, NameUnknown, SlowUpstrea
 
 Scope = MutableMapping[str, Any]
 
+_LONGEST_HEADER = 8 * 1024 - len(": \r\n")  # nginx's large_client_header_buffers
+
 # nginx refuses a request that carries one of these twice.
 _ONCE = frozenset(
     b"authorization host content-length transfer-encoding expect if-modified-since if-unmodified-since"
@@ -39,6 +41,7 @@ class Gateway:
         exchange = _exchange(scope, receive)
         try:
             exchange.path = normalise(scope["raw_path"])
+            _nothing_too_long(exchange)
             _nothing_twice(exchange)
         except BadPath:
             bad = plain(400, f"Bad request\nrequest_id: {exchange.request_id}\n")
@@ -94,6 +97,11 @@ def _exchange(scope: Scope, receive: Receive) -> Exchange:
         request_id=os.urandom(16).hex(),
         receive=receive,
     )
+
+
+def _nothing_too_long(exchange: Exchange) -> None:
+    if any(len(name) + len(value) > _LONGEST_HEADER for name, value in exchange.every_header):
+        raise BadPath
 
 
 def _nothing_twice(exchange: Exchange) -> None:

@@ -76,7 +76,8 @@ def parse(raw: bytes) -> Token:
         raise Mistake({"message": "Bad token; invalid JSON"}) from None
     if not isinstance(header, dict) or not isinstance(claims, dict):
         raise Mistake({"message": "Bad token; invalid JSON"})
-    if header.get("alg") not in _KONG_KNOWS:
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in _KONG_KNOWS:
         raise Mistake({"message": "Bad token; invalid alg"})
     return Token(header, claims, signed, binary)
 

@@ -11,7 +11,7 @@ from standins.gateway.exchange import Answer, Exchange, Headers
 from standins.gateway.plugins.bots import BOTS
 from standins.gateway.strict import Strict
 
-_REMEMBERED = 10_000
+_REMEMBERED = 1_000
 
 
 def _plain(expression: str) -> str:
