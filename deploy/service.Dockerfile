@@ -65,8 +65,8 @@ RUN install -d -o app -g app -m 0700 /secrets/vault \
     && for reader in postgres rabbitmq redis kong sandbox operator; do \
         install -d -o app -g app "/secrets/${reader}"; \
     done
-COPY deploy/kong/kong.yml deploy/kong/kong.yml
-COPY deploy/rabbitmq/definitions.json deploy/rabbitmq/definitions.json
+COPY --chmod=0644 deploy/kong/kong.yml deploy/kong/kong.yml
+COPY --chmod=0644 deploy/rabbitmq/definitions.json deploy/rabbitmq/definitions.json
 USER 10001:10001
 ENTRYPOINT ["shop"]
 

@@ -44,6 +44,7 @@ class Check:
         self._project.compose(
             "--profile", "*", "down", "--volumes", "--remove-orphans", seconds=_STOP_SECONDS
         )
+        self._project.forget_images()
 
     def _up(self) -> None:
         self._project.compose("up", "--build", "--wait", "--quiet-pull", seconds=UP_SECONDS)

@@ -40,6 +40,12 @@ class Project:
         ids = self.compose("ps", "--all", "--quiet").split()
         return json.loads(self._run("docker", "inspect", *ids)) if ids else []
 
+    def forget_images(self) -> None:
+        """Those that were built for it; the layers stay in the engine's cache."""
+        ours = self._run("docker", "images", "--quiet", "--filter", f"reference=*/*:{self.name}").split()
+        if ours:
+            self._run("docker", "rmi", "--force", *ours)
+
     def tails(self) -> str:
         """The ends of the logs of whatever is not as it should be."""
         ailing = [container for container in self.containers() if not _is_well(container)]
@@ -49,7 +55,7 @@ class Project:
         """Ours, without what it may say about another shop, and with what makes this project itself."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")}
         ports = {name: str(port) for name, port in self.ports.items()}
-        return ours | ports | {"COMPOSE_PROJECT_NAME": self.name}
+        return ours | ports | {"COMPOSE_PROJECT_NAME": self.name, "SHOP_TAG": self.name}
 
     def _tail(self, container: Container) -> str:
         shown = subprocess.run(

@@ -66,7 +66,10 @@ def _write_once(file: Path, text: str) -> None:
     """Two processes may ask at once: the first one's value stands, and nobody ever reads half of it."""
     draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
-    draft.write_text(text)
+    with draft.open("w") as whole:
+        whole.write(text)
+        whole.flush()
+        os.fsync(whole.fileno())  # an empty file would stand for ever
     try:
         os.link(draft, file)
     except FileExistsError:
