@@ -103,6 +103,7 @@ async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -
     [
         ({"payment_method": "4242424242424242"}, "/payment_method"),
         ({"payment_method": "pm_"}, "/payment_method"),
+        ({"payment_method": "pm_4242424242424242"}, "/payment_method"),
         ({"payment_method": "pm_" + "x" * 65}, "/payment_method"),
         ({"email": "nobody"}, "/email"),
         ({"email": f"{'x' * 250}@example.com"}, "/email"),

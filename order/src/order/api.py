@@ -52,7 +52,8 @@ class PlaceOrder(Body):
     payment_method: Annotated[
         str,
         Field(
-            pattern=r"^pm_[A-Za-z0-9_]{1,64}$",
+            pattern=r"^pm_[0-9_]*[A-Za-z][A-Za-z0-9_]*$",  # digits alone are a card's
+            max_length=67,
             description="The payment provider's token; never a card number.",
             examples=["pm_card_visa"],
         ),
