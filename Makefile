@@ -51,7 +51,7 @@ check: setup ## style, types, architecture, the lock and the generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy */src */tests tests conftest.py
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --cache-dir $(LOCAL)/cache/import-linter
 	@.local/bin/uv lock --check
 	@$(BIN)/shop generate --check
 
