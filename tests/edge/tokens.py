@@ -1,16 +1,11 @@
-"""Tokens good and bad, made by hand so that they can be wrong in any way a table asks for."""
+"""Tokens good and bad, as a table asks for them."""
 
-import hashlib
-import hmac
-import json
 import time
-from base64 import urlsafe_b64encode
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey
+
+from tests.forging import signed
 
 CURRENT, OTHER, STRANGER = (
     ECKey.generate_key("P-256", {"kid": kid}) for kid in ("current", "other", "stranger")
@@ -38,23 +33,8 @@ def token(wish: dict[str, Any] | str) -> str:
         "kid": wish.get("payload_kid"),
         **wish.get("claims", {}),
     }
-    signed = f"{_part(header)}.{_part(claims)}"
-    return f"{signed}.{_encode(_signature(algorithm, signed.encode(), _KEYS[signed_by]))}"
+    return signed(_given(header), _given(claims), _KEYS[signed_by], algorithm)
 
 
-def _part(members: dict[str, Any]) -> str:
-    return _encode(json.dumps({name: value for name, value in members.items() if value is not None}).encode())
-
-
-def _encode(binary: bytes) -> str:
-    return urlsafe_b64encode(binary).rstrip(b"=").decode()
-
-
-def _signature(algorithm: str, signed: bytes, key: ECKey) -> bytes:
-    if algorithm == "none":
-        return b""
-    if algorithm == "HS256":
-        return hmac.new(key.as_pem(private=False), signed, hashlib.sha256).digest()
-    assert key.private_key is not None
-    r, s = decode_dss_signature(key.private_key.sign(signed, ECDSA(SHA256())))
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,18 +1,14 @@
 """Tokens that each have one thing wrong with them; all the rest is as auth would have it."""
 
-import hashlib
-import hmac
 import json
 import time
-from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 from joserfc.jwk import ECKey
-from joserfc.jws import JWSRegistry
 
 from shop.stack.environment import AUDIENCE, ISSUER
+from tests.forging import signed
 
 EVERYTHING = "account:read catalogue:write orders:read-all"
 WRONG = ("unscoped", "expired", "audience", "issuer", "none", "confused", "type", "kid", "forged")
@@ -27,7 +23,7 @@ class Mint:
     def token(self, subject: str, wrong: str | None = None, **claims: Any) -> str:
         """An all-powerful token for this subject, spoilt in the way that a column of the table names."""
         now = int(time.time())
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.key.kid}
+        header: dict[str, Any] = {"alg": "ES256", "typ": "at+jwt", "kid": self.key.kid}
         body = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -60,27 +56,4 @@ class Mint:
                 header["kid"] = key.kid
             case "forged":
                 key = ECKey.generate_key("P-256")
-        return signed(header, body | claims, key)
-
-
-def signed(header: Mapping[str, Any], claims: Mapping[str, Any], key: ECKey) -> str:
-    """A compact JWS by the header's algorithm, even where that is a bad idea."""
-    text = f"{_part(header)}.{_part(claims)}"
-    return f"{text}.{_encoded(_signature(header['alg'], text.encode(), key))}"
-
-
-def _signature(algorithm: str, text: bytes, key: ECKey) -> bytes:
-    match algorithm:
-        case "none":
-            return b""
-        case "HS256":
-            return hmac.new(key.as_pem(private=False), text, hashlib.sha256).digest()
-    return JWSRegistry.algorithms[algorithm].sign(text, key)
-
-
-def _part(members: Mapping[str, Any]) -> str:
-    return _encoded(json.dumps(members).encode())
-
-
-def _encoded(binary: bytes) -> str:
-    return urlsafe_b64encode(binary).rstrip(b"=").decode()
+        return signed(header, body | claims, key, header["alg"])
