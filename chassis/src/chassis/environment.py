@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -61,6 +61,11 @@ def load(settings: type[T], prefix: str | None = None, **given: Any) -> T:
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
     sys.exit(os.EX_CONFIG)
+
+
+def password_in(field: str) -> AfterValidator:
+    """Of a URL: puts in the password that `field`, which has to stand before it, was given apart."""
+    return AfterValidator(lambda url, given: with_password(url, given.data.get(field)))
 
 
 def with_password(url: str, password: SecretStr | None) -> str:

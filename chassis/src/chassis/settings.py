@@ -4,13 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
-from chassis.environment import Environment, with_password
+from chassis.environment import Environment, password_in, with_password
 
 Seconds = Annotated[float, Field(gt=0)]
-
-
-def _complete_database_url(url: str, given: ValidationInfo) -> str:
-    return with_password(url, given.data.get("database_password"))
 
 
 def _complete_amqp_url(urls: str, given: ValidationInfo) -> str:
@@ -22,7 +18,7 @@ class DatabaseSettings(Environment):
 
     database_password: SecretStr | None = None  # before the URL that it is put into
     database_url: Annotated[
-        str, Field(pattern=r"^postgresql\+asyncpg://", repr=False), AfterValidator(_complete_database_url)
+        str, Field(pattern=r"^postgresql\+asyncpg://", repr=False), password_in("database_password")
     ]
 
 

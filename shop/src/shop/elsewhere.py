@@ -1,33 +1,25 @@
 """A shop that does not run as a stack of this machine: `SHOP_…` variables say where it is."""
 
-import asyncio
 import shlex
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.environment import Environment, load, with_password
+from chassis.environment import Environment, load, password_in
 from chassis.settings import ServiceSettings
 from shop.errors import ShopError
+from shop.running import last_line, run
 
 PREFIX = "SHOP_"
 ORDER_SECONDS = 180
 
 
-def _complete_amqp_url(url: str, given: ValidationInfo) -> str:
-    return with_password(url, given.data.get("amqp_password"))
-
-
-def _complete_database_url(url: str, given: ValidationInfo) -> str:
-    return with_password(url, given.data.get("database_password"))
-
-
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
-AmqpUrl = Annotated[str, Field(pattern=r"^amqps?://"), AfterValidator(_complete_amqp_url)]
-DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql://"), AfterValidator(_complete_database_url)]
+AmqpUrl = Annotated[str, Field(pattern=r"^amqps?://"), password_in("amqp_password")]
+DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql://"), password_in("database_password")]
 
 
 class Told(Environment):
@@ -113,26 +105,10 @@ class Elsewhere:
 
     async def _order(self, what: str, service: str) -> None:
         command = [word.replace("{service}", service) for word in shlex.split(self._need(what))]
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-        except OSError as error:
-            raise ShopError(f"{shlex.join(command)}: {error.strerror}") from error
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), ORDER_SECONDS)
-        except TimeoutError:
-            raise ShopError(f"{shlex.join(command)} did not end within {ORDER_SECONDS} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            last = output.decode(errors="replace").strip().splitlines()[-1:]
-            raise ShopError(f"{shlex.join(command)} ended with {process.returncode}: {''.join(last)}")
+        shown = shlex.join(command)
+        code, output = await run(command, shown, ORDER_SECONDS)
+        if code:
+            raise ShopError(f"{shown} ended with {code}: {last_line(output)}")
 
     def _need(self, name: str) -> str:
         value = getattr(self.told, name)
