@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 
 from shop.elsewhere import Elsewhere, told
@@ -47,10 +46,8 @@ def provide_secrets(
 @app.command("databases")
 def provide_databases(secrets: Vault, wait: Patience = 60) -> None:
     """Make each service's roles and database, as the superuser of SHOP_DATABASE_URL."""
-    place, vault = Elsewhere(told()), Secrets(secrets)
-
-    async def connect(database: str) -> Any:
-        return await asyncpg.connect(place.operator_dsn(database), timeout=15, command_timeout=60)
+    vault = Secrets(secrets)
+    connect = the_databases.connecting(Elsewhere(told()).operator_dsn)
 
     def password_of(role: str) -> str:
         return vault.held(role_secret(role))

@@ -52,6 +52,15 @@ def owner_of(service: str) -> str:
     return f"{service}_owner"
 
 
+def connecting(dsn_of: Callable[[str], str]) -> Connect:
+    """`dsn_of("order")` is the superuser's way into that database."""
+
+    async def connect(database: str) -> Any:
+        return await asyncpg.connect(dsn_of(database), timeout=15, command_timeout=60)
+
+    return connect
+
+
 async def provide(connect: Connect, services: Iterable[str], password_of: Callable[[str], str]) -> None:
     """Roles and databases of the services as they should be; `password_of` a role's name."""
     async with _connected(connect, _HOME) as home:

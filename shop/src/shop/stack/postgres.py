@@ -3,7 +3,6 @@
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import psutil
@@ -91,10 +90,7 @@ async def is_ready(stack: Stack) -> bool:
 
 async def provide(stack: Stack) -> None:
     """Every service's roles and database, as they should be."""
-
-    async def connect(database: str) -> Any:
-        return await asyncpg.connect(stack.operator_dsn(database), timeout=15, command_timeout=60)
-
+    connect = databases.connecting(stack.operator_dsn)
     await databases.provide(connect, SERVICES, lambda role: stack.secret(role_secret(role)))
 
 
