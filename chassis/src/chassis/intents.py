@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid, text
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -21,7 +21,8 @@ _json = TypeAdapter(dict[str, Any])
 
 
 def table(metadata: MetaData) -> Table:
-    """`attempts` counts calls that ended without an outcome; `error` is what the last of them met."""
+    """`attempts` counts calls that ended without an outcome; `error` is what the last of them met;
+    `holder` is the process that has the lease, `started_at` when a call that must not be made twice began."""
     return Table(
         "intent",
         metadata,
@@ -35,6 +36,9 @@ def table(metadata: MetaData) -> Table:
         Column("error", Text),
         Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
         Column("leased_until", TIMESTAMP(timezone=True), nullable=False),
+        Column("holder", Uuid),
+        Column("started_at", TIMESTAMP(timezone=True)),
+        Index("intent_leased_until", "leased_until"),
     )
 
 

@@ -12,7 +12,19 @@ from typing import Any
 
 import structlog
 from aio_pika.exceptions import PublishError
-from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text, TextClause, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TextClause,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -25,7 +37,8 @@ log = structlog.get_logger()
 
 
 def table(metadata: MetaData) -> Table:
-    """`leased_until` says when a row that was not confirmed may be published by somebody else."""
+    """`leased_until` says when a row that was not confirmed may be published by somebody else; `attempts`
+    counts how often the broker refused it, and `error` is what it said last."""
     moment = TIMESTAMP(timezone=True)
     return Table(
         "outbox",
@@ -40,6 +53,9 @@ def table(metadata: MetaData) -> Table:
         Column("traceparent", Text),
         Column("data", Text, nullable=False),
         Column("leased_until", moment, nullable=False),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("error", Text),
+        Index("outbox_leased_until", "leased_until"),
     )
 
 

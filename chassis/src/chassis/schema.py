@@ -17,8 +17,27 @@ _V1 = (
         created_at timestamptz NOT NULL DEFAULT now(), leased_until timestamptz NOT NULL)""",
 )
 
+_V2 = (
+    "ALTER TABLE outbox ADD attempts int NOT NULL DEFAULT 0, ADD error text",
+    "CREATE INDEX outbox_leased_until ON outbox (leased_until)",
+    "ALTER TABLE intent ADD holder uuid, ADD started_at timestamptz",
+    "CREATE INDEX intent_leased_until ON intent (leased_until)",
+    # A block range never narrows again, so that once old rows had given way to new ones it told nothing.
+    "DROP INDEX inbox_seen_at",
+    "CREATE INDEX inbox_seen_at ON inbox (seen_at)",
+    """CREATE TABLE started (
+        queue text, fingerprint text, times int NOT NULL DEFAULT 1,
+        started_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (queue, fingerprint))""",
+)
+
 
 def create_v1() -> None:
     """Called by the first revision of every service."""
     for statement in _V1:
+        op.execute(statement)
+
+
+def create_v2() -> None:
+    """Rows that wait alone, indexes for the polls, and messages that were begun."""
+    for statement in _V2:
         op.execute(statement)
