@@ -1,10 +1,14 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 from sqlalchemy import text
 
+from chassis.database import SqlTx, Transactions
 from chassis.tx import Intent
 
 
@@ -128,3 +132,99 @@ async def has_tried(world: Any, attempts: int) -> bool:
     async with world.engine.connect() as connection:
         found = (await connection.execute(text("SELECT attempts FROM intent"))).scalar()
     return found is not None and found >= attempts
+
+
+async def test_a_call_that_takes_longer_than_its_lease_is_made_once(world: Any, on_credit: Any) -> None:
+    world.settings = world.settings.model_copy(update={"lease": 0.3})
+    asked: list[Intent] = []
+
+    async def slow(intent: Intent) -> str:
+        asked.append(intent)
+        await asyncio.sleep(1.5)
+        return "yes"
+
+    await world.start(call=slow)
+    await world.start(call=slow)
+    await world.tell(on_credit)
+    assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+    assert len(asked) == 1
+
+
+async def test_what_a_killed_process_had_in_the_air_is_taken_up_once_its_lease_is_over(
+    world: Any, on_credit: Any
+) -> None:
+    world.settings = world.settings.model_copy(update={"lease": 0.5})
+    asked = asyncio.Event()
+
+    async def never(_: Intent) -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return "no"
+
+    killed = await world.start(call=never)
+    await world.tell(on_credit)
+    await asyncio.wait_for(asked.wait(), 10)
+    for task in killed._tasks:
+        task.cancel()
+    await world.start(call=Remote("yes").call)
+    assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+
+
+async def test_an_outcome_whose_lease_was_lost_is_not_recorded_over_anothers(
+    world: Any, on_credit: Any
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Intent) -> str:
+        asked.set()
+        await answer.wait()
+        return "mine"
+
+    await world.start(call=slow)
+    await world.tell(on_credit)
+    await asyncio.wait_for(asked.wait(), 10)
+    async with world.engine.begin() as another:
+        await another.execute(text("UPDATE intent SET holder = gen_random_uuid(), attempts = 1"))
+    with structlog.testing.capture_logs() as lines:
+        answer.set()
+
+        async def dropped() -> bool:
+            return any("lease was lost" in line["event"] for line in lines)
+
+        await world.eventually(dropped)
+    assert await world.count("intent WHERE attempts = 1") == 1
+    assert await world.times(on_credit.id) == 1
+
+
+async def test_an_outcome_outlasts_an_outage_of_the_database(world: Any, on_credit: Any) -> None:
+    class Away(Transactions):
+        """Gone once the call has been answered, for a while."""
+
+        times = 3
+
+        @asynccontextmanager
+        async def __call__(self) -> AsyncIterator[SqlTx]:
+            if remote.asked and self.times:
+                self.times -= 1
+                raise ConnectionRefusedError
+            async with super().__call__() as tx:
+                yield tx
+
+    remote = Remote("yes")
+    await world.start(transactions=Away(world.engine, "seller", lease=10), call=remote.call)
+    await world.tell(on_credit)
+    assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+    assert len(remote.asked) == 1
+
+
+async def test_what_a_process_has_no_room_for_is_left_to_the_poll(world: Any, made: Any) -> None:
+    transactions = world.transactions(lease=3600)
+    transactions.outbox_has_room = transactions.intents_have_room = lambda: False
+    handed: list[Any] = []
+    transactions.on_outbox = transactions.on_intents = handed.append
+    async with transactions() as tx:
+        tx.publish(made)
+        tx.intend(Intent("charge", made.id, {}))
+    assert not handed
+    for table in ("outbox", "intent"):
+        assert await world.count(f"{table} WHERE leased_until <= now()") == 1

@@ -91,9 +91,7 @@ class Flaky:
 async def test_what_could_not_be_sent_does_not_wait_for_the_end_of_its_lease(world: Any, made: Any) -> None:
     transactions = world.transactions(lease=3600)
     publisher: Any = Flaky()
-    relay = Relay(
-        world.engine, publisher, "seller", exchange="events", poll=0.05, lease=3600, linger=0, batch=9
-    )
+    relay = relay_of(world, publisher)
     transactions.on_outbox = relay.wake
     running = asyncio.create_task(relay.run())
     async with transactions() as tx:
@@ -116,3 +114,18 @@ async def test_a_graceful_stop_publishes_what_is_still_in_memory(world: Any, mad
 
 async def is_empty(world: Any) -> bool:
     return bool(await world.count("outbox") == 0)
+
+
+def relay_of(world: Any, publisher: Any) -> Relay:
+    return Relay(
+        world.engine,
+        publisher,
+        "seller",
+        exchange="events",
+        poll=0.05,
+        lease=3600,
+        timeout=5,
+        linger=0,
+        batch=9,
+        longest_delay=0.1,
+    )

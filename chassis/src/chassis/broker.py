@@ -8,14 +8,26 @@ from typing import Any
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractRobustChannel, AbstractRobustConnection, AbstractRobustExchange
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AuthenticationError, ProbableAuthenticationError
+from aio_pika.abc import AbstractRobustConnection
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    AuthenticationError,
+    ChannelClosed,
+    ConnectionClosed,
+    DeliveryError,
+    ProbableAuthenticationError,
+)
+from aiormq.abc import AbstractChannel
 from yarl import URL
 
 log = structlog.get_logger()
 
-HEARTBEAT_SECONDS = 10
+# A peer that is gone without a word is noticed after three beats and a bit: 15 s.
+HEARTBEAT_SECONDS = 4
+_CLOSE_SECONDS = 1
 _REFUSED = (AuthenticationError, ProbableAuthenticationError)
+
+Publishing = tuple[str, aio_pika.Message]
 
 
 class Roaming(aio_pika.RobustConnection):
@@ -75,25 +87,34 @@ class Publisher:
     """Publishes persistent, mandatory messages in windows of confirms.
 
     `window` is how many may be unconfirmed at once; `timeout` in seconds bounds one window, waiting for
-    a reconnect included.
+    a reconnect included. A publish that the broker refuses closes its channel and takes the window's others
+    along: they are published again one by one, each refusal costing a channel, and keys that closed one go
+    apart from the others until one of theirs is confirmed.
     """
 
     def __init__(self, connection: AbstractRobustConnection, *, window: int, timeout: float) -> None:
         self._connection = connection
         self._window = window
         self._timeout = timeout
-        self._channel: AbstractRobustChannel | None = None
-        self._exchanges: dict[str, AbstractRobustExchange] = {}
+        self._channel: AbstractChannel | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._suspects: set[tuple[str, str]] = set()
 
-    async def send(
-        self, exchange: str, messages: Sequence[tuple[str, aio_pika.Message]]
-    ) -> list[BaseException | None]:
-        """Publish pairs of routing key and message. For each: `None` when confirmed, otherwise why not."""
-        outcomes: list[BaseException | None] = []
+    async def send(self, exchange: str, messages: Sequence[Publishing]) -> list[BaseException | None]:
+        """Publish pairs of routing key and message. For each: `None` when confirmed, otherwise why not:
+        `is_refused` tells whether the reason is the message's own."""
+        outcomes: list[BaseException | None] = [None] * len(messages)
+        together = [i for i, (key, _) in enumerate(messages) if (exchange, key) not in self._suspects]
+        apart = [i for i, (key, _) in enumerate(messages) if (exchange, key) in self._suspects]
         async with self._one_at_a_time:
-            for start in range(0, len(messages), self._window):
-                outcomes += await self._send_window(exchange, messages[start : start + self._window])
+            for start in range(0, len(together), self._window):
+                chosen = together[start : start + self._window]
+                errors = await self._send_window(exchange, [messages[i] for i in chosen])
+                for i, error in zip(chosen, errors, strict=True):
+                    outcomes[i] = error
+                if any(_took_others_along(error) for error in errors):
+                    apart += self._to_be_tried_apart(exchange, messages, chosen, errors)
+            await self._send_apart(exchange, messages, apart, outcomes)
         return outcomes
 
     async def check(self, exchange: str) -> None:
@@ -102,38 +123,111 @@ class Publisher:
             async with self._connection.channel() as channel:
                 await channel.declare_exchange(exchange, passive=True)
 
-    async def _send_window(
-        self, exchange: str, window: Sequence[tuple[str, aio_pika.Message]]
-    ) -> list[BaseException | None]:
+    def _to_be_tried_apart(
+        self,
+        exchange: str,
+        messages: Sequence[Publishing],
+        chosen: Sequence[int],
+        errors: Sequence[BaseException | None],
+    ) -> list[int]:
+        if len(chosen) > 1:
+            return [i for i, error in zip(chosen, errors, strict=True) if error and not _is_told(error)]
+        self._suspects.add((exchange, messages[chosen[0]][0]))  # found already
+        return []
+
+    async def _send_apart(
+        self,
+        exchange: str,
+        messages: Sequence[Publishing],
+        chosen: Sequence[int],
+        outcomes: list[BaseException | None],
+    ) -> None:
+        away: BaseException | None = None
+        for i in chosen:
+            if away is None:
+                [outcomes[i]] = await self._send_window(exchange, [messages[i]])
+            else:
+                outcomes[i] = away
+            error, suspect = outcomes[i], (exchange, messages[i][0])
+            if error is None:
+                self._suspects.discard(suspect)
+            elif _took_others_along(error):
+                self._suspects.add(suspect)
+            elif not is_refused(error):
+                away = error
+
+    async def _send_window(self, exchange: str, window: Sequence[Publishing]) -> list[BaseException | None]:
+        deadline = asyncio.get_running_loop().time() + self._timeout
         try:
-            async with asyncio.timeout(self._timeout):
-                target = await self._exchange(exchange)
-                sent = (target.publish(message, key, mandatory=True) for key, message in window)
-                results = await asyncio.gather(*sent, return_exceptions=True)
-        except (TimeoutError, *CONNECTION_EXCEPTIONS, aio_pika.exceptions.AMQPException) as error:
+            async with asyncio.timeout_at(deadline):
+                channel = await self._open_channel()
+        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
             await self._start_over()
             return [error] * len(window)
+        sent = [asyncio.create_task(_publish(channel, exchange, key, message)) for key, message in window]
+        try:
+            await asyncio.wait(sent, timeout=deadline - asyncio.get_running_loop().time())
+        finally:
+            for publishing in sent:
+                publishing.cancel()  # those that are done stay as they are
+        results = await asyncio.gather(*sent, return_exceptions=True)
         outcomes = [result if isinstance(result, BaseException) else None for result in results]
-        if any(outcomes):
-            await self._start_over()
-        return outcomes
+        if all(error is None or _is_told(error) for error in outcomes):
+            return outcomes
+        await self._start_over()
+        some = any(error is None or _is_told(error) for error in outcomes)
+        late = Unanswered("confirmed others and not this one") if some else TimeoutError("no confirm")
+        return [late if isinstance(error, asyncio.CancelledError) else error for error in outcomes]
 
-    async def _exchange(self, name: str) -> AbstractRobustExchange:
-        if self._channel is None:
-            self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-            self._exchanges = {}
-        assert self._channel is not None
-        if name not in self._exchanges:
-            exchange = await self._channel.get_exchange(name, ensure=False)
-            self._exchanges[name] = exchange  # type: ignore[assignment]
-        return self._exchanges[name]
+    async def _open_channel(self) -> AbstractChannel:
+        """Not one that aio_pika restores: it would be opened again while we close it, which a broker answers
+        by closing the connection."""
+        if self._channel is None or self._channel.is_closed:
+            await self._connection.ready()
+            transport = self._connection.transport
+            assert transport is not None
+            self._channel = await transport.connection.channel(publisher_confirms=True, on_return_raises=True)
+        return self._channel
 
     async def _start_over(self) -> None:
-        """A refused publish closes its channel: open a fresh one for the next window."""
+        """A refused publish closes its channel, and one without an answer may still get it: open a fresh one
+        for the next window."""
         channel, self._channel = self._channel, None
         if channel is not None and not channel.is_closed:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(_CLOSE_SECONDS):
                     await channel.close()
-            except (TimeoutError, *CONNECTION_EXCEPTIONS, aio_pika.exceptions.AMQPException) as error:
+            except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
                 log.warning("channel did not close", error=repr(error))
+
+
+async def _publish(channel: AbstractChannel, exchange: str, key: str, message: aio_pika.Message) -> None:
+    await channel.basic_publish(
+        message.body, exchange=exchange, routing_key=key, properties=message.properties, mandatory=True
+    )
+
+
+class Unanswered(Exception):
+    """The broker confirmed other messages of the window in time, and not this one: the queue that it is for
+    has no majority."""
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the message itself is the reason why it was not confirmed: the broker refused or returned it,
+    or it cannot be written. Everything else ends by waiting."""
+    if _is_told(error) or _took_others_along(error):
+        return True
+    return not isinstance(error, (TimeoutError, asyncio.CancelledError, *CONNECTION_EXCEPTIONS))
+
+
+def _is_told(error: BaseException) -> bool:
+    """By a return or a negative confirm, which leave the channel as it is."""
+    return isinstance(error, DeliveryError)
+
+
+def _took_others_along(error: BaseException | None) -> bool:
+    """The broker closed the channel, or the connection, because of what it was sent on it. A connection that
+    is closed for another reason (the node stops, an operator closes it) is of the plain class."""
+    if isinstance(error, ConnectionClosed):
+        return type(error) is not ConnectionClosed
+    return isinstance(error, ChannelClosed)

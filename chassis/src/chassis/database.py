@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 from sqlalchemy import Dialect, MetaData, Table, any_, bindparam, inspect, select
@@ -21,31 +21,48 @@ from chassis.tx import Intent, key_field, key_of
 Row = TypeVar("Row")
 
 
-def connect(url: str, *, pool_size: int, statement_timeout: float) -> AsyncEngine:
-    """An engine whose waits all end: for a connection, a statement, a lock, an idle transaction.
+def connect(
+    url: str,
+    *,
+    pool_size: int,
+    statement_timeout: float,
+    lock_timeout: float | None = None,
+    timeout: float | None = None,
+) -> AsyncEngine:
+    """An engine whose waits all end, in seconds: for a lock, then for a statement, then for any answer.
 
-    `url` is `postgresql+asyncpg://…`; `statement_timeout` is in seconds.
+    `url` is `postgresql+asyncpg://…`. A statement that takes too long is ended by the server, well before the
+    client gives up: so the one is told from the other, a fault of the work from a database that is away.
+    Unless given, a lock has two fifths of a statement's time and an answer twice as long. Raises `ValueError`
+    where the limits are not in that order.
     """
-    milliseconds = str(int(statement_timeout * 1000))
+    lock_timeout = statement_timeout * 2 / 5 if lock_timeout is None else lock_timeout
+    timeout = statement_timeout * 2 if timeout is None else timeout
+    if not lock_timeout < statement_timeout < timeout:
+        raise ValueError("lock_timeout must be less than statement_timeout, and that less than timeout")
     return create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=statement_timeout,
+        pool_timeout=timeout,
         pool_reset_on_return="rollback",
         hide_parameters=True,  # an error is logged, and what it is about may be private
         connect_args={
-            "timeout": statement_timeout,
-            "command_timeout": statement_timeout,
+            "timeout": timeout,
+            "command_timeout": timeout,
             "server_settings": {
-                "statement_timeout": milliseconds,
-                "lock_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": milliseconds,
+                "statement_timeout": _milliseconds(statement_timeout),
+                "lock_timeout": _milliseconds(lock_timeout),
+                "idle_in_transaction_session_timeout": _milliseconds(timeout),
                 "jit": "off",
                 "plan_cache_mode": "force_generic_plan",  # each statement here has one good plan
             },
         },
     )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
 
 
 def chassis_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
@@ -139,15 +156,27 @@ class Transactions:
     """Opens transactions; after each commit it hands what is to be sent to whoever listens.
 
     The outbox and intent rows are committed as leased by this process, so that it can send them at once
-    without reading them back; if it dies, the lease runs out and anybody's poll finds them.
+    without reading them back; if it dies, the lease runs out and anybody's poll finds them. What whoever
+    listens has no room for is committed without a lease, for the poll. `holder` names this process.
     """
 
     def __init__(self, engine: AsyncEngine, source: str, *, lease: float) -> None:
         self.engine = engine
+        self.holder = uuid4()
         self._source = source
         self._lease = lease
         self.on_outbox: Callable[[list[Envelope]], None] = _nobody
         self.on_intents: Callable[[list[intents.Due]], None] = _nobody
+        self.outbox_has_room: Callable[[], bool] = _always
+        self.intents_have_room: Callable[[], bool] = _always
+
+    def outbox_lease(self) -> float:
+        """Seconds that this process has to publish what it commits now; with 0 it is left to the poll."""
+        return self._lease if self.outbox_has_room() else 0
+
+    def intent_lease(self) -> float:
+        """Likewise for calls."""
+        return self._lease if self.intents_have_room() else 0
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[SqlTx]:
@@ -156,19 +185,24 @@ class Transactions:
             tx = SqlTx(session, self._source)
             yield tx
             await session.flush()
-            said = await outbox.write(session, tx.outbox, self._lease) if tx.outbox else []
-            due = await intents.write(session, tx.intents, self._lease) if tx.intents else []
+            saying, calling = self.outbox_lease(), self.intent_lease()
+            said = await outbox.write(session, tx.outbox, saying) if tx.outbox else []
+            due = await intents.write(session, tx.intents, calling, self.holder) if tx.intents else []
             for subject in tx.hastened:
                 await intents.ask_sooner(session, subject)
             await session.commit()
-        if said:
+        if said and saying:
             self.on_outbox(said)
-        if due:
+        if due and calling:
             self.on_intents(due)
 
 
 def _nobody(_: Any) -> None:
     pass
+
+
+def _always() -> bool:
+    return True
 
 
 def _any(column: Any, keys: list[Any]) -> Any:

@@ -92,34 +92,48 @@ class Intents:
 
 
 _WRITE = text("""
-    INSERT INTO intent (key, kind, subject, payload, causation_id, traceparent, leased_until)
-    SELECT *, now() + :lease * interval '1 second' FROM unnest(
+    INSERT INTO intent (key, kind, subject, payload, causation_id, traceparent, leased_until, holder)
+    SELECT *, clock_timestamp() + :lease * interval '1 second', :holder FROM unnest(
         CAST(:keys AS text[]), CAST(:kinds AS text[]), CAST(:subjects AS uuid[]), CAST(:payloads AS jsonb[]),
         CAST(:causes AS text[]), CAST(:traces AS text[]))
     ON CONFLICT (key) DO NOTHING RETURNING key
 """)
 _LEASE = text("""
-    UPDATE intent SET leased_until = now() + :lease * interval '1 second'
+    UPDATE intent SET leased_until = now() + :lease * interval '1 second', holder = :holder
     WHERE key IN (
         SELECT key FROM intent WHERE leased_until < now()
         ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING key, kind, subject, payload, attempts, causation_id, traceparent
 """)
-_RELEASE = text("UPDATE intent SET leased_until = now() WHERE key = ANY(CAST(:keys AS text[]))")
-_SETTLED = text("DELETE FROM intent WHERE key = ANY(CAST(:keys AS text[])) RETURNING key")
-_AGAIN = text("""
-    UPDATE intent SET attempts = attempts + 1, error = :error,
-                      leased_until = now() + :delay * interval '1 second'
-    WHERE key = :key
+# What is locked is being settled, and needs its lease no longer.
+_KEEP = text("""
+    UPDATE intent SET leased_until = now() + :lease * interval '1 second' WHERE key IN (
+        SELECT key FROM intent WHERE key = ANY(CAST(:keys AS text[])) AND holder = :holder
+        FOR UPDATE SKIP LOCKED)
+    RETURNING key
 """)
-# One that is being settled is locked, and needs no hint: waiting for it here could be waiting in a circle.
+_RELEASE = text("""
+    UPDATE intent SET leased_until = now(), holder = NULL
+    WHERE key = ANY(CAST(:keys AS text[])) AND holder = :holder
+""")
+_SETTLED = text("""
+    DELETE FROM intent WHERE key = ANY(CAST(:keys AS text[])) AND holder = :holder RETURNING key
+""")
+_AGAIN = text("""
+    UPDATE intent SET attempts = attempts + 1, error = :error, holder = NULL,
+                      leased_until = now() + :delay * interval '1 second'
+    WHERE key = :key AND holder = :holder
+""")
+# One whose call is in the air needs no hint. One that is being settled is locked: waiting for it here could
+# be waiting in a circle.
 _SOONER = text("""
     UPDATE intent SET leased_until = now() WHERE key IN (
-        SELECT key FROM intent WHERE subject = :subject AND attempts > 0 FOR UPDATE SKIP LOCKED)
+        SELECT key FROM intent WHERE subject = :subject AND attempts > 0 AND holder IS NULL
+        FOR UPDATE SKIP LOCKED)
 """)
 
 
-async def write(session: AsyncSession, intended: Sequence[Due], lease: float) -> list[Due]:
+async def write(session: AsyncSession, intended: Sequence[Due], lease: float, holder: UUID) -> list[Due]:
     """Insert in one statement. Returns those that were not intended before: theirs are the calls to make."""
     intents = [due.intent for due in intended]
     parameters = {
@@ -129,8 +143,10 @@ async def write(session: AsyncSession, intended: Sequence[Due], lease: float) ->
         "payloads": [_json.dump_json(dict(i.payload)).decode() for i in intents],
         "causes": [due.causation_id for due in intended],
         "traces": [due.traceparent for due in intended],
+        "lease": lease,
+        "holder": holder,
     }
-    fresh = set((await session.execute(_WRITE, {**parameters, "lease": lease})).scalars())
+    fresh = set((await session.execute(_WRITE, parameters)).scalars())
     return [due for due in intended if due.intent.key in fresh]
 
 
@@ -139,28 +155,39 @@ async def ask_sooner(session: AsyncSession, subject: UUID) -> None:
     await session.execute(_SOONER, {"subject": subject})
 
 
-async def take_settled(session: AsyncSession, due: Sequence[Due]) -> set[str]:
-    """Delete the intents whose outcome is known. Returns the keys that nobody else settled before."""
-    return set((await session.execute(_SETTLED, {"keys": [d.intent.key for d in due]})).scalars())
+async def take_settled(session: AsyncSession, due: Sequence[Due], holder: UUID) -> set[str]:
+    """Delete the intents whose outcome is known. Returns the keys that `holder` still held: what another took
+    up meanwhile is settled with that one's outcome."""
+    keys = [d.intent.key for d in due]
+    return set((await session.execute(_SETTLED, {"keys": keys, "holder": holder})).scalars())
 
 
-async def lease_left_over(engine: AsyncEngine, lease: float, limit: int) -> list[Due]:
+async def lease_left_over(engine: AsyncEngine, lease: float, limit: int, holder: UUID) -> list[Due]:
     """Lease what nobody holds: retries that are due, and what a dead process left."""
     async with engine.begin() as connection:
-        rows = await connection.execute(_LEASE, {"lease": lease, "limit": limit})
+        rows = await connection.execute(_LEASE, {"lease": lease, "limit": limit, "holder": holder})
         return [
             Due(Intent(row.kind, row.subject, row.payload), row.attempts, row.causation_id, row.traceparent)
             for row in rows
         ]
 
 
-async def again(engine: AsyncEngine, due: Due, error: str, delay: float) -> None:
+async def keep(engine: AsyncEngine, keys: Sequence[str], lease: float, holder: UUID) -> set[str]:
+    """Lease anew what `holder` has in hand. Returns the keys that it still held."""
+    async with engine.begin() as connection:
+        kept = await connection.execute(_KEEP, {"keys": list(keys), "lease": lease, "holder": holder})
+        return set(kept.scalars())
+
+
+async def again(engine: AsyncEngine, due: Due, error: str, delay: float, holder: UUID) -> None:
     """Note that a call ended without an outcome; it is due again in `delay` seconds."""
     async with engine.begin() as connection:
-        await connection.execute(_AGAIN, {"key": due.intent.key, "error": error, "delay": delay})
+        await connection.execute(
+            _AGAIN, {"key": due.intent.key, "error": error, "delay": delay, "holder": holder}
+        )
 
 
-async def release(engine: AsyncEngine, due: Sequence[Due]) -> None:
+async def release(engine: AsyncEngine, due: Sequence[Due], holder: UUID) -> None:
     """Hand back leases: anybody may make these calls now."""
     async with engine.begin() as connection:
-        await connection.execute(_RELEASE, {"keys": [d.intent.key for d in due]})
+        await connection.execute(_RELEASE, {"keys": [d.intent.key for d in due], "holder": holder})

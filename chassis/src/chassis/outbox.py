@@ -2,7 +2,8 @@
 
 A row is committed with the state that it tells of and leased to the process that wrote it, which
 publishes at once from memory and deletes what was confirmed. A row whose lease ran out, because its
-process died or the broker refused, is anybody's: the poll leases it anew.
+process died or the broker was away, is anybody's: the poll leases it anew. A row that the broker refuses
+holds back nobody but itself: it is tried again after a growing delay of its own.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from aio_pika.exceptions import PublishError
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -29,9 +29,10 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chassis.batching import Gathering
-from chassis.broker import Publisher
+from chassis.broker import Publisher, is_refused
 from chassis.envelope import Envelope
 from chassis.event import Event, event_id
+from chassis.privacy import reason
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ def envelope(
 _WRITE = text("""
     INSERT INTO outbox
         (message_id, type, version, subject, time, causation_id, traceparent, data, leased_until)
-    SELECT *, now() + :lease * interval '1 second' FROM unnest(
+    SELECT *, clock_timestamp() + :lease * interval '1 second' FROM unnest(
         CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:versions AS int[]),
         CAST(:subjects AS uuid[]), CAST(:times AS timestamptz[]),
         CAST(:causes AS text[]), CAST(:traces AS text[]), CAST(:data AS text[]))
@@ -109,7 +110,7 @@ _LEASE = text("""
     UPDATE outbox SET leased_until = now() + :lease * interval '1 second'
     WHERE message_id IN (
         SELECT message_id FROM outbox WHERE leased_until < now()
-        ORDER BY position LIMIT :limit FOR UPDATE SKIP LOCKED)
+        ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING message_id, type, version, subject, time, causation_id, traceparent, data
 """)
 
@@ -127,12 +128,29 @@ _LATER = text("""
 """)
 _LATER_SECONDS = (1.0, 3.0)
 
+# Each waits alone, about as long again as it has waited so far.
+_REFUSED = text("""
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    UPDATE outbox SET attempts = attempts + 1, error = refused.error,
+        leased_until = now() + least(:longest, power(1.5, least(attempts, 30))) * (0.5 + random() / 2)
+                               * interval '1 second'
+    FROM relaxed, unnest(CAST(:ids AS text[]), CAST(:errors AS text[])) AS refused (id, error)
+    WHERE message_id = refused.id
+""")
+_ERROR_LENGTH = 300
+
+# An outage is not kept in memory: what does not fit is found by the poll.
+_MOST_ROWS = 1_000
+_MOST_BYTES = 16 * 1024 * 1024
+
 
 class Relay:
     """Publishes what was committed: woken with it after a commit, and polling for what was left over.
 
-    `exchange` is where events go; `poll`, `lease` and `linger` are seconds; `batch` is the most rows per
-    round, `linger` how long the first of them waits for others.
+    `exchange` is where events go; `poll`, `lease`, `linger` and `longest_delay` are seconds; `batch` is the
+    most rows per round, `linger` how long the first of them waits for others, `longest_delay` the most that a
+    row waits which the broker refuses. `timeout` is what the publisher takes at most for a batch: a row whose
+    lease is over before that is left to the poll.
     """
 
     def __init__(
@@ -144,8 +162,10 @@ class Relay:
         exchange: str,
         poll: float,
         lease: float,
+        timeout: float,
         linger: float,
         batch: int,
+        longest_delay: float,
     ) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._publisher = publisher
@@ -153,14 +173,31 @@ class Relay:
         self._exchange = exchange
         self._poll = poll
         self._lease = lease
+        self._fresh = lease - timeout  # seconds in which a row may be begun
         self._linger = linger
         self._batch = batch
-        self._waiting: Gathering[Envelope] = Gathering()
+        self._longest_delay = longest_delay
+        self._waiting: Gathering[tuple[float, Envelope]] = Gathering()
+        self._waiting_bytes = 0
         self._in_the_air: list[Envelope] = []
+        self._failing_since: float | None = None
+
+    def has_room(self) -> bool:
+        """Whether this process may take more into its memory; a row that finds no room is committed without
+        a lease."""
+        return len(self._waiting) < _MOST_ROWS and self._waiting_bytes < _MOST_BYTES
 
     def wake(self, said: list[Envelope]) -> None:
-        """Take up what this process has just committed."""
-        self._waiting.put(said)
+        """Take up what this process has just committed and leased."""
+        now = asyncio.get_running_loop().time()
+        self._waiting.put((now, e) for e in said)
+        self._waiting_bytes += sum(len(e.data) for e in said)
+
+    def failing_for(self) -> float:
+        """Seconds since when nothing could be published, 0 if the last attempt was answered."""
+        if self._failing_since is None:
+            return 0
+        return asyncio.get_running_loop().time() - self._failing_since
 
     async def run(self) -> None:
         """Until cancelled. A round that fails is logged and its rows are found again by the poll."""
@@ -172,14 +209,21 @@ class Relay:
         """Publish what is still in memory; called when `run` has ended and nothing new can come."""
         if self._in_the_air:
             await self._publish(self._in_the_air)
-        while said := self._waiting.take(self._batch):
-            await self._publish(said)
+        while len(self._waiting):
+            await self._publish(self._unforgotten(self._waiting.take(self._batch)))
 
     async def _forward(self) -> None:
         while True:
-            self._in_the_air = await self._waiting.batch(self._batch, self._linger)
+            taken = await self._waiting.batch(self._batch, self._linger)
+            self._in_the_air = self._unforgotten(taken)
             await self._round(self._in_the_air)
             self._in_the_air = []
+
+    def _unforgotten(self, taken: list[tuple[float, Envelope]]) -> list[Envelope]:
+        """Without what has waited for so long that the poll, here or elsewhere, may have it by now."""
+        self._waiting_bytes -= sum(len(e.data) for _, e in taken)
+        oldest = asyncio.get_running_loop().time() - self._fresh
+        return [e for since, e in taken if since >= oldest]
 
     async def _recover(self) -> None:
         while True:
@@ -199,16 +243,26 @@ class Relay:
     async def _publish(self, said: list[Envelope]) -> None:
         errors = await self._publisher.send(self._exchange, [(e.type, e.to_message()) for e in said])
         outcomes = list(zip(said, errors, strict=True))
-        for e, error in outcomes:
-            if error is not None:
-                log.error("event not confirmed", message_id=e.id, error=repr(error))
-        if confirmed := [e.id for e, error in outcomes if error is None]:
+        confirmed = [e.id for e, error in outcomes if error is None]
+        refused = {e.id: error for e, error in outcomes if error is not None and is_refused(error)}
+        unsent = [e.id for e, error in outcomes if error is not None and e.id not in refused]
+        self._note_outage(unsent, answered=len(unsent) < len(said))
+        if confirmed:
             await self._execute(_CONFIRMED, ids=confirmed)
-        # What the broker could not route keeps its lease: asking again soon would not help.
-        if unsent := [
-            e.id for e, error in outcomes if error is not None and not isinstance(error, PublishError)
-        ]:
+        if refused:
+            for id_, error in refused.items():
+                log.error("event refused by the broker, it waits alone", message_id=id_, error=reason(error))
+            why = [reason(error)[:_ERROR_LENGTH] for error in refused.values()]
+            await self._execute(_REFUSED, ids=list(refused), errors=why, longest=self._longest_delay)
+        if unsent:
+            log.warning("events not confirmed", events=len(unsent), error=repr(next(filter(None, errors))))
             await self._execute(_LATER, ids=unsent, delay=random.uniform(*_LATER_SECONDS))
+
+    def _note_outage(self, unsent: list[str], *, answered: bool) -> None:
+        if answered:
+            self._failing_since = None
+        elif unsent and self._failing_since is None:
+            self._failing_since = asyncio.get_running_loop().time()
 
     async def _execute(self, statement: TextClause, **values: Any) -> None:
         async with self._engine.connect() as connection:

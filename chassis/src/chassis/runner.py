@@ -3,18 +3,30 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from chassis.batching import Gathering
 from chassis.database import SqlTx, Transactions
-from chassis.intents import Call, Due, Intents, again, lease_left_over, release, take_settled
+from chassis.intents import Call, Due, Intents, again, keep, lease_left_over, release, take_settled
 from chassis.outage import is_outage
 from chassis.privacy import reason
 from chassis.telemetry import bind_subject, continue_trace
 
 log = structlog.get_logger()
+
+_MOST_HELD = 500
+
+
+@dataclass(eq=False)
+class _Held:
+    """An intent in hand: waiting for its call, in the air, or with an outcome that is not yet settled.
+    `until` is when its lease ends, on the loop's clock."""
+
+    due: Due
+    until: float
 
 
 class IntentRunner:
@@ -22,8 +34,9 @@ class IntentRunner:
 
     `call` makes one call and returns its outcome; raising means that the outcome is unknown, and the
     same call is made again after a growing, jittered delay of at most `longest_delay` seconds, for as long
-    as it takes: money is never left in doubt. `poll`, `lease` and `linger` are seconds; the lease must
-    outlast the longest call.
+    as it takes: money is never left in doubt. `poll`, `lease` and `linger` are seconds. A lease is short, so
+    that another takes up soon what a killed process had in hand, and is kept alive for as long as a call
+    takes. Where it could not be kept and another holds the intent, the outcome of ours is dropped.
     """
 
     def __init__(
@@ -40,6 +53,8 @@ class IntentRunner:
         longest_delay: float,
     ) -> None:
         self._transactions = transactions
+        self._engine = transactions.engine
+        self._holder = transactions.holder
         self._intents = intents
         self._call = call
         self._poll = poll
@@ -48,23 +63,33 @@ class IntentRunner:
         self._batch = batch
         self._concurrency = concurrency
         self._longest_delay = longest_delay
-        self._due: asyncio.Queue[tuple[float, Due]] = asyncio.Queue()
-        self._outcomes: Gathering[tuple[Due, Any]] = Gathering()
+        self._held: dict[str, _Held] = {}
+        self._due: asyncio.Queue[_Held] = asyncio.Queue()
+        self._outcomes: Gathering[tuple[_Held, Any]] = Gathering()
         self._closing = False
         self._in_hand = 0  # calls in the air and outcomes not yet settled
         self._empty_handed = asyncio.Event()
         self._empty_handed.set()
 
+    def has_room(self) -> bool:
+        """Whether this process may take more into its memory; the rest is left to the poll."""
+        return self._room() > 0
+
     def wake(self, due: Sequence[Due]) -> None:
-        """Take up what this process has just committed and leased."""
+        """Take up what this process has just committed, or found, and leased."""
         until = asyncio.get_running_loop().time() + self._lease
         for one in due:
-            self._due.put_nowait((until, one))
+            if (held := self._held.get(one.intent.key)) is not None:
+                held.until = until  # still in hand: its lease had run out, and nobody else took it
+                continue
+            held = self._held[one.intent.key] = _Held(one, until)
+            self._due.put_nowait(held)
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recover())
+            group.create_task(self._keep_leases())
             group.create_task(self._settle())
             for _ in range(self._concurrency):
                 group.create_task(self._make_calls())
@@ -73,40 +98,77 @@ class IntentRunner:
         """Begin no more calls, settle those in the air for at most `grace` seconds, and hand back the leases
         of the others. A call whose outcome is thrown away is a call made twice."""
         self._closing = True
+        if waiting := [self._due.get_nowait().due for _ in range(self._due.qsize())]:
+            await self._hand_back(waiting, grace / 2)
         try:
             async with asyncio.timeout(grace):
                 await self._empty_handed.wait()
         except TimeoutError:
             log.warning("stopped with calls in the air: they are made again", calls=self._in_hand)
-        if waiting := [self._due.get_nowait()[1] for _ in range(self._due.qsize())]:
-            await release(self._transactions.engine, waiting)
+
+    async def _hand_back(self, waiting: list[Due], grace: float) -> None:
+        for due in waiting:
+            self._held.pop(due.intent.key, None)
+        try:
+            async with asyncio.timeout(grace):
+                await release(self._engine, waiting, self._holder)
+        except Exception:
+            log.exception("leases run out instead", intents=len(waiting))
+
+    def _room(self) -> int:
+        return 0 if self._closing else _MOST_HELD - len(self._held)
 
     async def _recover(self) -> None:
         while True:
             await asyncio.sleep(self._poll)
             try:
-                self.wake(await lease_left_over(self._transactions.engine, self._lease, self._batch))
+                await self._take_left_over()
             except Exception:
                 log.exception("intent poll failed")
+
+    async def _take_left_over(self) -> None:
+        while (limit := min(self._batch, self._room())) > 0:
+            found = await lease_left_over(self._engine, self._lease, limit, self._holder)
+            self.wake(found)
+            if len(found) < limit:
+                return
+
+    async def _keep_leases(self) -> None:
+        """One statement every few seconds for what has been in hand for long, none for what has not."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._lease / 6)
+            now = loop.time()
+            ageing = {key: held for key, held in self._held.items() if held.until - now < self._lease * 2 / 3}
+            if not ageing:
+                continue
+            try:
+                kept = await keep(self._engine, list(ageing), self._lease, self._holder)
+            except Exception:
+                log.exception("leases not kept", intents=len(ageing))
+                continue
+            for key in kept:
+                ageing[key].until = now + self._lease
 
     async def _make_calls(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            leased_until, due = await self._due.get()
+            held = await self._due.get()
             if self._closing:
-                self._due.put_nowait((leased_until, due))
+                self._due.put_nowait(held)
                 return
-            if loop.time() + self._lease / 2 > leased_until:
-                continue  # too little of the lease is left for a call: the poll will find it
-            _bind(due)
+            if held.until - loop.time() < self._lease / 3:
+                self._drop(held)  # its lease could not be kept: the poll will find it, here or elsewhere
+                continue
+            _bind(held.due)
             self._take_in_hand()
             try:
-                outcome = await self._call(due.intent)
+                outcome = await self._call(held.due.intent)
             except Exception as error:
-                await self._try_again(due, error)
+                await self._try_again(held, error)
                 self._let_go(1)
             else:
-                self._outcomes.put([(due, outcome)])
+                self._outcomes.put([(held, outcome)])
 
     async def _settle(self) -> None:
         while True:
@@ -123,37 +185,59 @@ class IntentRunner:
         if not self._in_hand:
             self._empty_handed.set()
 
-    async def _settle_batch(self, outcomes: list[tuple[Due, Any]]) -> None:
-        try:
-            await self._commit(outcomes)
-        except Exception as error:
-            if len(outcomes) > 1 and not is_outage(error):
-                for outcome in outcomes:
-                    await self._settle_batch([outcome])
-                return
-            for due, _ in outcomes:
-                await self._try_again(due, error)
+    def _drop(self, held: _Held) -> None:
+        if self._held.get(held.due.intent.key) is held:
+            del self._held[held.due.intent.key]
+
+    async def _settle_batch(self, outcomes: list[tuple[_Held, Any]]) -> None:
+        """An outage is waited out with the outcomes in hand: without them the calls would be made again."""
+        delay = 0.1
+        while True:
+            try:
+                await self._commit([(held.due, outcome) for held, outcome in outcomes])
+            except Exception as error:
+                if not is_outage(error):
+                    await self._settle_failed(outcomes, error)
+                    return
+                log.warning("database away, outcomes wait", outcomes=len(outcomes), error=reason(error))
+                await asyncio.sleep(delay * random.uniform(0.5, 1))
+                delay = min(delay * 2, 5.0)
+            else:
+                break
+        for held, _ in outcomes:
+            self._drop(held)
+
+    async def _settle_failed(self, outcomes: list[tuple[_Held, Any]], error: Exception) -> None:
+        if len(outcomes) == 1:
+            await self._try_again(outcomes[0][0], error)
+            return
+        for outcome in outcomes:
+            await self._settle_batch([outcome])
 
     async def _commit(self, outcomes: list[tuple[Due, Any]]) -> None:
         async with self._transactions() as tx:
-            fresh = await take_settled(tx.session, [due for due, _ in outcomes])
+            fresh = await take_settled(tx.session, [due for due, _ in outcomes], self._holder)
             await self._lock(tx, [due for due, _ in outcomes])
             for due, outcome in outcomes:
                 if due.intent.key in fresh:
                     _bind(due)
                     tx.cause = due.causation_id
                     await self._intents[due.intent.kind].run(due.intent, outcome, tx)
+                else:
+                    log.warning("outcome dropped: the lease was lost", intent=due.intent.key)
 
     async def _lock(self, tx: SqlTx, due: list[Due]) -> None:
         if self._intents.locks is not None:
             await tx.lock([pair for one in due for pair in self._intents.locks(one.intent)])
 
-    async def _try_again(self, due: Due, error: Exception) -> None:
-        delay = min(self._longest_delay, 2.0**due.attempts) * random.uniform(0.5, 1)
+    async def _try_again(self, held: _Held, error: Exception) -> None:
+        due = held.due
+        self._drop(held)
+        delay = min(self._longest_delay, 2.0 ** min(due.attempts, 30)) * random.uniform(0.5, 1)
         why = reason(error)
         log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
         try:
-            await again(self._transactions.engine, due, why, delay)
+            await again(self._engine, due, why, delay, self._holder)
         except Exception:
             log.exception("lease runs out instead", intent=due.intent.key)
 

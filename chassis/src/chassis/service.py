@@ -71,7 +71,9 @@ class Service(Generic[S]):
         engine = database.connect(
             settings.database_url,
             pool_size=settings.pool_size,
-            statement_timeout=settings.database_timeout,
+            timeout=settings.database_timeout,
+            statement_timeout=settings.statement_timeout,
+            lock_timeout=settings.lock_timeout,
         )
         relays_itself = settings.role != "api"
         transactions = database.Transactions(engine, self.name, lease=settings.lease if relays_itself else 0)

@@ -70,10 +70,12 @@ class Worker:
         if self._participant.intents is not None and self._call is not None:
             self._runner = self._intent_runner(self._call)
             self._transactions.on_intents = self._runner.wake
+            self._transactions.intents_have_room = self._runner.has_room
             self._spawn(self._runner.run(), "intents")
         if self._participant.keys_said():
             self._relay = self._outbox_relay(publisher)
             self._transactions.on_outbox = self._relay.wake
+            self._transactions.outbox_has_room = self._relay.has_room
             self._spawn(self._relay.run(), "relay")
         for consumer in self._consumers:
             await consumer.start()
@@ -156,8 +158,10 @@ class Worker:
             exchange=EVENTS_EXCHANGE,
             poll=self._settings.outbox_poll,
             lease=self._settings.lease,
+            timeout=self._settings.broker_timeout,
             linger=self._settings.publish_linger,
             batch=self._settings.publish_window,
+            longest_delay=self._settings.refused_longest_delay,
         )
 
     def _forget_inbox(self) -> Periodic:

@@ -58,11 +58,10 @@ def _neighbour(settings: Settings, name: str) -> Neighbour:
 def _checkout(
     settings: Settings, chassis: Chassis, carts: Carts, offers: Offers, keys: IdempotencyKeys
 ) -> Checkout:
-    lease = 0 if settings.role == "api" else settings.lease
     return Checkout(
         carts,
         offers,
-        Placing(chassis.transactions, lease=lease, max_open=settings.max_open_orders),
+        Placing(chassis.transactions, max_open=settings.max_open_orders),
         keys,
         Seal.of(settings.contact_key),
         limits=settings.limits,

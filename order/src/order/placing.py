@@ -31,18 +31,16 @@ class TooManyOpen(Conflict):
 
 
 class Placing:
-    """Commits new orders; `lease` is the seconds that this process has to publish what was said, 0 if it
-    does not publish."""
+    """Commits new orders."""
 
-    def __init__(self, transactions: Transactions, *, lease: float, max_open: int) -> None:
+    def __init__(self, transactions: Transactions, *, max_open: int) -> None:
         self._transactions = transactions
-        self._lease = lease
         self._max_open = max_open
 
     async def commit(self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str]) -> None:
         """Raises TooManyOpen, ClaimLost."""
         said = outbox.envelope(order.created(), "order", order.created_at, None, current_traceparent())
-        row = claim.row
+        row, lease = claim.row, self._transactions.outbox_lease()
         [outcome] = await fetch(
             self._transactions.engine,
             _PLACE,
@@ -67,11 +65,12 @@ class Placing:
             said.version,
             said.traceparent,
             said.data.decode(),
-            self._lease,
+            lease,
         )
         if outcome["placed"]:
             claim.settled = True
-            self._transactions.on_outbox([said])
+            if lease:
+                self._transactions.on_outbox([said])
         elif outcome["pending"] >= self._max_open:
             raise TooManyOpen(f"At most {self._max_open} orders may wait for payment at once.")
         else:
