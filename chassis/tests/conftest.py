@@ -104,10 +104,19 @@ class World:
     channel: aio_pika.abc.AbstractChannel
     onlooker: aio_pika.abc.AbstractQueue
     participant: Participant = field(default_factory=selling)
+    engines: list[AsyncEngine] = field(default_factory=list)
     _running: list[Worker] = field(default_factory=list)
 
     def transactions(self, *, lease: float | None = None) -> Transactions:
         return Transactions(self.engine, "seller", lease=self.settings.lease if lease is None else lease)
+
+    def transactions_of_a_service(self) -> Transactions:
+        """With the limits that a service has by default."""
+        limits = {
+            name: ServiceSettings.model_fields[name].default for name in ("statement_timeout", "lock_timeout")
+        }
+        self.engines.append(connect(self.settings.database_url, pool_size=5, **limits))
+        return Transactions(self.engines[-1], "seller", lease=self.settings.lease)
 
     async def start(self, *, transactions: Transactions | None = None, call: Call | None = None) -> Worker:
         worker = Worker(self.participant, self.settings, transactions or self.transactions(), call, ())
@@ -118,6 +127,8 @@ class World:
     async def stop(self) -> None:
         while self._running:
             await self._running.pop().stop()
+        while self.engines:
+            await self.engines.pop().dispose()
 
     async def tell(self, *events: ThingMade) -> None:
         """What a neighbour would publish."""

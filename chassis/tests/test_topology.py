@@ -85,7 +85,15 @@ def test_what_expires_on_the_ladder_comes_back_to_the_queue_for_sure() -> None:
         "dead-letter-routing-key": "seller",
         "dead-letter-strategy": "at-least-once",
         "overflow": "reject-publish",
+        "max-length": 1_000_000,
+        "max-length-bytes": 2_147_483_648,
     }
+
+
+def test_every_queue_has_an_end_at_which_it_refuses() -> None:
+    for policy in definitions([seller()])["policies"]:
+        assert {"max-length", "max-length-bytes"} <= policy["definition"].keys()
+        assert policy["definition"]["overflow"] == "reject-publish"
 
 
 def test_no_password_is_in_the_document() -> None:

@@ -2,14 +2,17 @@
 
 A batch that fails is rolled back and tried message by message; a message that fails alone goes down the
 retry ladder and then to the dead letters, and its neighbours go on. An outage of the database is waited
-out: it is nobody's fault and uses up no attempt.
+out: it is nobody's fault and uses up no attempt. What was delivered again and again may be what ends the
+process: it is handled alone, and noted before.
 """
 
 import asyncio
+import hashlib
 import random
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aio_pika import DeliveryMode, Message
@@ -17,9 +20,9 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustC
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
 from pydantic import ValidationError
 
-from chassis import inbox
+from chassis import inbox, started
 from chassis.batching import Gathering
-from chassis.broker import Publisher
+from chassis.broker import Publisher, is_refused
 from chassis.database import Transactions
 from chassis.envelope import COPIES, Envelope, Unreadable
 from chassis.event import Event
@@ -31,6 +34,12 @@ from chassis.topology import DEAD, EVENTS_EXCHANGE, LADDER, retry_exchange
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
+# Deliveries without an end after which a message may be what ends the process; a few lost connections do
+# the same. Past so many ends of the process while it was handled alone, there is no doubt.
+SUSPECT_AFTER = 3
+MOST_ENDS = 3
 _REASON_LENGTH = 300
 _MOST_HEADER_BYTES = 64 * 1024  # all of them travel in one frame of 128 KiB
 
@@ -48,7 +57,8 @@ class Heard:
 class Consumer:
     """Consumes `steps.queue` until cancelled.
 
-    `batch` is the most messages per commit, `linger` the seconds that the first of them waits for others.
+    `batch` is the most messages per commit and `batch_bytes` their most bytes, unless a single one has more;
+    `linger` is the seconds that the first of them waits for others.
     """
 
     def __init__(
@@ -60,6 +70,7 @@ class Consumer:
         *,
         service: str,
         batch: int,
+        batch_bytes: int,
         linger: float,
     ) -> None:
         self._connection = connection
@@ -68,12 +79,29 @@ class Consumer:
         self._steps = steps
         self._service = service
         self._batch = batch
+        self._batch_bytes = batch_bytes
         self._linger = linger
         self._arrived: Gathering[AbstractIncomingMessage] = Gathering()
         self._queue: AbstractQueue | None = None
         self._tag = ""
         self._idle = asyncio.Event()
         self._idle.set()
+        self._progress_at = 0.0
+
+    @property
+    def queue(self) -> str:
+        """Its name."""
+        return self._steps.queue
+
+    def trouble(self, stuck_after: float) -> str | None:
+        """Why it does not get on, if so: it is not consuming, or nothing has come to an end for `stuck_after`
+        seconds."""
+        if self._queue is None or self._channel.is_closed:
+            return "not consuming"
+        if self._idle.is_set():
+            return None
+        busy = asyncio.get_running_loop().time() - self._progress_at
+        return f"stuck: busy with the same messages for {busy:.0f} s" if busy > stuck_after else None
 
     async def start(self) -> None:
         """Check that the queue is there and begin to consume."""
@@ -90,7 +118,9 @@ class Consumer:
             batch = await self._arrived.batch(self._batch, self._linger)
             self._idle.clear()
             try:
-                await self._handle_delivered(batch)
+                for part in _in_parts(batch, self._batch_bytes):
+                    self._progress()
+                    await self._handle_delivered(part)
             finally:
                 self._idle.set()
 
@@ -113,16 +143,33 @@ class Consumer:
         live = [message for message in batch if _can_be_acknowledged(message)]
         if not live:
             return
-        heard, poison = self._read(live)
+        for message in live:
+            if _is_suspect(message):
+                await self._handle_suspect(message)
+        if others := [message for message in live if not _is_suspect(message)]:
+            await self._read_and_handle(others)
+            # Batches end as they arrived, first come first served, so the last tag settles all before it.
+            await _acknowledge(others[-1], multiple=True)
+
+    async def _handle_suspect(self, message: AbstractIncomingMessage) -> None:
+        """Alone, and noted before, so that whoever comes after us knows whose turn it was when we ended."""
+        engine, queue, print_ = self._transactions.engine, self._steps.queue, _fingerprint(message)
+        times = await self._outlasting(lambda: started.begin(engine, queue, print_))
+        if times > MOST_ENDS:
+            why = f"the process ended {MOST_ENDS} times while handling it"
+            await self._bury(message, why, step="unknown")
+        else:
+            await self._read_and_handle([message])
+        await self._outlasting(lambda: started.end(engine, queue, print_))
+        await _acknowledge(message, multiple=False)
+        self._progress()
+
+    async def _read_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
+        heard, poison = self._read(messages)
         for message, why in poison:
-            await self._bury(message, why)
+            await self._bury(message, why, step="decode")
         if heard:
             await self._handle(heard)
-        # Batches end as they arrived, first come first served, so the last tag settles all before it.
-        try:
-            await live[-1].ack(multiple=True)
-        except (*CONNECTION_EXCEPTIONS, AMQPException) as error:
-            log.warning("not acknowledged: the broker redelivers", messages=len(live), error=repr(error))
 
     def _read(
         self, messages: list[AbstractIncomingMessage]
@@ -149,19 +196,23 @@ class Consumer:
         return Heard(message, envelope, event, step)
 
     async def _handle(self, batch: list[Heard]) -> None:
+        try:
+            await self._outlasting(lambda: self._commit(batch))
+        except Exception as error:
+            await self._handle_failed(batch, error)
+
+    async def _outlasting(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What came of the work, done again and again while the database is away."""
         delay = 0.1
         while True:
             try:
-                await self._commit(batch)
+                return await work()
             except Exception as error:
                 if not is_outage(error):
-                    await self._handle_failed(batch, error)
-                    return
+                    raise
                 log.warning("database away, waiting", error=repr(error))
-                await asyncio.sleep(delay * random.uniform(0.5, 1))
-                delay = min(delay * 2, 5.0)
-            else:
-                return
+            await asyncio.sleep(delay * random.uniform(0.5, 1))
+            delay = min(delay * 2, 5.0)
 
     async def _handle_failed(self, batch: list[Heard], error: Exception) -> None:
         if len(batch) == 1:
@@ -169,6 +220,7 @@ class Consumer:
             return
         for heard in batch:
             await self._handle([heard])
+            self._progress()
 
     async def _commit(self, batch: list[Heard]) -> None:
         async with self._transactions() as tx:
@@ -195,8 +247,8 @@ class Consumer:
         log.warning("step failed", step=heard.step.name, next=key, attempts=failed.attempts, exc_info=error)
         await self._move(failed.to_message(**self._stamp(heard.step.name, _reason(error))), key)
 
-    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
-        log.error("unreadable message, dead-lettered", message_id=message.message_id, reason=reason)
+    async def _bury(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
+        log.error("dead-lettered at once", message_id=message.message_id, reason=reason)
         kept = {k: v for k, v in message.headers.items() if not k.startswith("x-") and k not in COPIES}
         headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
         if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
@@ -204,7 +256,7 @@ class Consumer:
         headers |= {
             "first-seen": datetime.now(UTC).isoformat(),
             "attempts": 1,
-            **self._stamp("decode", reason),
+            **self._stamp(step, reason),
         }
         copy = Message(
             message.body,
@@ -222,15 +274,53 @@ class Consumer:
         return {"failed-service": self._service, "failed-step": step, "error": error}
 
     async def _move(self, message: Message, key: str) -> None:
-        """Until the broker has confirmed the copy; the original is acknowledged only after that."""
+        """Until the broker has confirmed the copy; the original is acknowledged only after that. Where there
+        is no room for a dead letter it goes round by the longest delay, and holds up nobody."""
         delay = 0.1
         while True:
             [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
             if refused is None:
                 return
-            log.warning("could not move message, trying again", key=key, error=repr(refused))
+            log.error("could not move message, trying again", key=key, error=repr(refused))
+            if key == DEAD and is_refused(refused):
+                key = LADDER[-1]
+                continue
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, 5.0)
+
+    def _progress(self) -> None:
+        self._progress_at = asyncio.get_running_loop().time()
+
+
+def _in_parts(batch: list[AbstractIncomingMessage], most: int) -> Iterator[list[AbstractIncomingMessage]]:
+    """In the order of arrival, each part with at least one message and at most so many bytes."""
+    part: list[AbstractIncomingMessage] = []
+    size = 0
+    for message in batch:
+        if part and size + len(message.body) > most:
+            yield part
+            part, size = [], 0
+        part.append(message)
+        size += len(message.body)
+    yield part
+
+
+def _is_suspect(message: AbstractIncomingMessage) -> bool:
+    count = message.headers.get("x-delivery-count")
+    return bool(message.redelivered) and isinstance(count, int) and count >= SUSPECT_AFTER
+
+
+def _fingerprint(message: AbstractIncomingMessage) -> str:
+    """Told by what it is, before anything of it is read."""
+    told = f"{message.type}\0{message.message_id}\0".encode(errors="replace")
+    return hashlib.sha256(told + message.body).hexdigest()
+
+
+async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> None:
+    try:
+        await message.ack(multiple=multiple)
+    except (*CONNECTION_EXCEPTIONS, AMQPException) as error:
+        log.warning("not acknowledged: the broker redelivers", error=repr(error))
 
 
 def _check_said_as(type_: str, message: AbstractIncomingMessage) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import types as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from chassis import inbox, intents, outbox
+from chassis import inbox, intents, outbox, started
 from chassis.envelope import Envelope
 from chassis.event import Event
 from chassis.telemetry import current_traceparent
@@ -66,7 +66,8 @@ def _milliseconds(seconds: float) -> str:
 
 
 def chassis_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
-    """Define inbox, outbox and intent in the service's metadata."""
+    """Define the chassis' tables in the service's metadata. Returns inbox, outbox and intent."""
+    started.table(metadata)
     return inbox.table(metadata), outbox.table(metadata), intents.table(metadata)
 
 

@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: its database and its broker do."""
+"""`/healthz`: the process answers. `/readyz`: its database and its broker do, and its queues get on."""
 
 import asyncio
 from typing import Any
@@ -26,6 +26,7 @@ def health_routes(engine: AsyncEngine, worker: Worker | None) -> APIRouter:
         checks: dict[str, Any] = {"database": await _database(engine)}
         if worker is not None:
             checks["broker"] = "ok" if worker.connected else "not connected"
+            checks |= worker.troubles()
         ready = all(state == "ok" for state in checks.values())
         return JSONResponse(checks, status_code=200 if ready else 503)
 

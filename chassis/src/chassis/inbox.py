@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import Column, CursorResult, MetaData, Table, Text, func, text
+from sqlalchemy import Column, CursorResult, Index, MetaData, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -17,6 +17,7 @@ def table(metadata: MetaData) -> Table:
         Column("queue", Text, primary_key=True),
         Column("message_id", Text, primary_key=True),
         Column("seen_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+        Index("inbox_seen_at", "seen_at"),
     )
 
 
@@ -33,9 +34,12 @@ async def claim(session: AsyncSession, queue: str, ids: Sequence[str]) -> set[st
     return set(result.scalars())
 
 
+# By place: the key would be looked up again for each.
 _FORGET = text("""
-    DELETE FROM inbox WHERE (queue, message_id) IN (
-        SELECT queue, message_id FROM inbox WHERE seen_at < now() - CAST(:keep AS interval) LIMIT :limit)
+    WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    DELETE FROM inbox USING relaxed WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM inbox WHERE seen_at < now() - CAST(:keep AS interval)
+        ORDER BY seen_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 
 

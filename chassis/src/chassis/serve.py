@@ -22,12 +22,14 @@ _BACKLOG = 2048  # as uvicorn has it
 
 
 class Server(uvicorn.Server):
-    """Tells the application that shutdown has begun, so that open streams end."""
+    """Tells the application that shutdown has begun, so that open streams end and one deadline counts for
+    requests and messages."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app = self.config.app
         if isinstance(app, FastAPI):
             app.state.stopping.set()
+            app.state.worker.begin_to_stop()
         super().handle_exit(sig, frame)
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,7 +20,11 @@ from chassis.topology import Participant
 from chassis.tracing import Trace
 from chassis.worker import Worker
 
+log = structlog.get_logger()
+
 S = TypeVar("S", bound=ServiceSettings)
+
+CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,7 @@ class Service(Generic[S]):
             yield
             chassis.stopping.set()
             await worker.stop()
-            for close in parts.closing:
-                await close()
-            await verifier.aclose()
-            await engine.dispose()
+            await _close([*parts.closing, verifier.aclose, engine.dispose])
 
         app = FastAPI(
             title=self.name,
@@ -117,3 +119,14 @@ class Service(Generic[S]):
         app.add_middleware(problems.LimitBody, max_bytes=settings.max_body_bytes)
         app.add_middleware(Trace)
         return app
+
+
+async def _close(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """One after the other; whoever does not answer takes nobody else's turn, and not more than a moment."""
+    deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
+    for close in closing:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await close()
+        except Exception:
+            log.exception("did not close")

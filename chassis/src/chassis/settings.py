@@ -33,7 +33,8 @@ class ServiceSettings(DatabaseSettings):
     `statement_timeout`, and only then the client takes the database for away (`database_timeout`). What a
     process has in hand is its own for a `lease`, which outlasts one statement and one publish
     (`broker_timeout`): when the process dies, another takes it up after that. An event that the broker
-    refuses is tried again after at most `refused_longest_delay`.
+    refuses is tried again after at most `refused_longest_delay`. A queue whose messages do not come to an end
+    for `stuck_after` makes the process not ready.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +61,7 @@ class ServiceSettings(DatabaseSettings):
     broker_patience: Annotated[float, Field(ge=0)] = 60
     publish_window: Annotated[int, Field(ge=1)] = 100
     consume_batch: Annotated[int, Field(ge=1)] = 50
+    consume_batch_bytes: Annotated[int, Field(ge=1)] = 512 * 1024
     consume_linger: Annotated[float, Field(ge=0)] = 0.08
     publish_linger: Annotated[float, Field(ge=0)] = 0.005
     settle_linger: Annotated[float, Field(ge=0)] = 0.03
@@ -84,4 +86,4 @@ class ServiceSettings(DatabaseSettings):
 def _ascending(settings: ServiceSettings, *names: str) -> None:
     for less, more in pairwise(names):
         if getattr(settings, less) >= getattr(settings, more):
-            raise ValueError(f"{less} must be less than {more}")
+            raise ValueError(f"{less.upper()} must be less than {more.upper()}")

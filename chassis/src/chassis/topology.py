@@ -15,10 +15,14 @@ from chassis.steps import Steps
 EVENTS_EXCHANGE = "events"
 LADDER = ("1s", "10s", "60s")
 DEAD = "dead"
-DELIVERY_LIMIT = 10
-# Every look at a dead letter counts as a delivery; past the limit (on 4.x 20, unless set) the broker drops
-# it. "No limit" would be -1, which 3.10 refuses.
-LOOKS_LIMIT = 1_000_000_000
+# So high that the broker never buries on its own: when a process ends again and again, all that it had
+# prefetched counts as delivered, though nobody tried it; the consumer finds the guilty one. Every look at a
+# dead letter is a delivery, too. Without a limit 4.x takes 20; "no limit" would be -1, which 3.10 refuses.
+DELIVERY_LIMIT = 1_000_000_000
+# What is more is refused, and waits in the outboxes of those who say it; a dead letter for which there is no
+# room goes round by the longest delay.
+ROOM = {"max-length": 1_000_000, "max-length-bytes": 2 * 1024**3}
+ROOM_FOR_DEAD = {"max-length": 100_000, "max-length-bytes": 512 * 1024**2}
 # Of all copies of a service together, each of which needs two connections: none takes all that there are.
 LIMITS = {"max-connections": 100, "max-channels": 500}
 _MILLISECONDS = {"1s": 1_000, "10s": 10_000, "60s": 60_000}
@@ -113,16 +117,20 @@ def _policies(queue: str, vhost: str) -> list[dict[str, Any]]:
     back = {"dead-letter-exchange": "", "dead-letter-routing-key": queue}
     bury = {"dead-letter-exchange": retry_exchange(queue), "dead-letter-routing-key": DEAD}
     return [
-        _policy(queue, {**bury, "delivery-limit": DELIVERY_LIMIT, **_AT_LEAST_ONCE}, vhost),
+        _policy(queue, {**bury, "delivery-limit": DELIVERY_LIMIT, **ROOM, **_AT_LEAST_ONCE}, vhost),
         *(
             _policy(
                 f"{queue}.retry.{delay}",
-                {**back, "message-ttl": _MILLISECONDS[delay], **_AT_LEAST_ONCE},
+                {**back, "message-ttl": _MILLISECONDS[delay], **ROOM, **_AT_LEAST_ONCE},
                 vhost,
             )
             for delay in LADDER
         ),
-        _policy(f"{queue}.{DEAD}", {"delivery-limit": LOOKS_LIMIT}, vhost),
+        _policy(
+            f"{queue}.{DEAD}",
+            {"delivery-limit": DELIVERY_LIMIT, **ROOM_FOR_DEAD, "overflow": "reject-publish"},
+            vhost,
+        ),
     ]
 
 

@@ -7,15 +7,15 @@ sequence that loses nothing: take nothing new, finish what is in hand, publish w
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractRobustConnection
 
-from chassis import inbox
+from chassis import inbox, started
 from chassis.broker import Publisher, connect
 from chassis.consumer import Consumer
 from chassis.database import Transactions
@@ -27,6 +27,10 @@ from chassis.settings import ServiceSettings
 from chassis.topology import EVENTS_EXCHANGE, Participant
 
 log = structlog.get_logger()
+
+# Each part of stopping has at least so long, though the grace period is used up.
+LEAST_GRACE_SECONDS = 1.0
+FORGOTTEN_AT_ONCE = 5_000
 
 
 class Worker:
@@ -50,12 +54,21 @@ class Worker:
         self._runner: IntentRunner | None = None
         self._relay: Relay | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop_by: float | None = None
         self.failed = False
 
     @property
     def connected(self) -> bool:
         """Whether both connections to the broker are up."""
         return bool(self._connections) and all(c.connected.is_set() for c in self._connections)
+
+    def troubles(self) -> dict[str, str]:
+        """What does not get on though the broker is there, each by its name."""
+        after = self._settings.stuck_after
+        found = {f"queue {c.queue}": trouble for c in self._consumers if (trouble := c.trouble(after))}
+        if self._relay is not None and (silence := self._relay.failing_for()) > after:
+            found["outbox"] = f"stuck: nothing could be published for {silence:.0f} s"
+        return found
 
     async def start(self) -> None:
         """Connect, check the topology, begin. Raises when the broker or a queue is missing."""
@@ -83,26 +96,36 @@ class Worker:
         for periodic in (*self._periodic, self._forget_inbox()):
             self._spawn(periodic.run(), periodic.name)
 
+    def begin_to_stop(self) -> None:
+        """The grace period begins now, whoever else needs some of it; without this, with `stop`."""
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._settings.shutdown_grace
+
     async def stop(self) -> None:
-        """Within about the grace period; what did not finish is redelivered or found by a poll."""
-        grace = self._settings.shutdown_grace
-        for consumer in self._consumers:
-            await consumer.stop(grace)
+        """Within the grace period and a few seconds, whatever does not answer; what did not finish is
+        redelivered or found by a poll."""
+        self.begin_to_stop()
+        assert self._stop_by is not None
+        grace = max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)
+        stopping = [consumer.stop(grace) for consumer in self._consumers]
         if self._runner is not None:
-            await self._runner.finish(grace)
+            stopping.append(self._runner.finish(grace))
+        await asyncio.gather(*stopping)
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError, Exception):  # logged when it ended
-                await task
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LEAST_GRACE_SECONDS)
+        if self._relay is not None:
+            await self._say_the_rest(self._relay)
+        await asyncio.gather(*(_close(connection) for connection in self._connections))
+
+    async def _say_the_rest(self, relay: Relay) -> None:
+        assert self._stop_by is not None
         try:
-            async with asyncio.timeout(grace):
-                if self._relay is not None:
-                    await self._relay.drain()
+            async with asyncio.timeout(max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)):
+                await relay.drain()
         except Exception:
             log.exception("stopped with rows left: a poll finds them")
-        for connection in self._connections:
-            await connection.close()
 
     async def _connect(self) -> Publisher:
         settings, name = self._settings, self._participant.name
@@ -119,6 +142,7 @@ class Worker:
                     steps,
                     service=name,
                     batch=settings.consume_batch,
+                    batch_bytes=settings.consume_batch_bytes,
                     linger=settings.consume_linger,
                 )
                 for steps in self._participant.steps
@@ -168,7 +192,9 @@ class Worker:
         keep = timedelta(days=self._settings.inbox_keep_days)
 
         async def forget() -> None:
-            await inbox.forget(self._transactions.engine, keep)
+            while await inbox.forget(self._transactions.engine, keep, limit=FORGOTTEN_AT_ONCE) > 0:
+                await asyncio.sleep(0)
+            await started.forget(self._transactions.engine, keep)
 
         return Periodic("forget inbox", 60, forget)
 
@@ -183,3 +209,11 @@ class Worker:
         self.failed = True
         log.critical("a task ended, stopping", task=task.get_name(), exc_info=task.exception())
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _close(connection: AbstractRobustConnection) -> None:
+    try:
+        async with asyncio.timeout(LEAST_GRACE_SECONDS):
+            await connection.close()
+    except Exception as error:
+        log.warning("connection did not close", error=repr(error))

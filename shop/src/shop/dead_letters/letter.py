@@ -16,7 +16,6 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from chassis.envelope import COPIES
 from chassis.steps import Step
-from chassis.topology import DELIVERY_LIMIT
 from shop.participants import PARTICIPANTS
 
 # What a service writes on a message that it buries; without it the retries start anew.
@@ -83,13 +82,13 @@ class Letter:
         if told := self._text("error"):
             return told
         if self._death.get("reason") == "delivery_limit":
-            return f"delivered {self.attempts} times and never answered"
+            return "delivered again and again and never answered"
         return f"given up by the broker: {self._death.get('reason', 'no reason given')}"
 
     @property
     def attempts(self) -> int:
         stamped = self.headers.get("attempts")
-        return stamped if isinstance(stamped, int) else DELIVERY_LIMIT + 1 if self._death else 1
+        return stamped if isinstance(stamped, int) else 1
 
     @property
     def first_seen(self) -> datetime | None:
