@@ -68,6 +68,32 @@ async def test_a_guest_without_a_cart_brings_nothing(harness: Harness) -> None:
     assert items(harness, ACCOUNT) is None
 
 
+async def test_a_payment_told_again_after_the_inbox_forgot_takes_nothing(harness: Harness) -> None:
+    harness.put(Cart(ACCOUNT, {"lamp": 3}))
+    await harness.hear(paid(ACCOUNT, lamp=1))
+    harness.forget(paid(ACCOUNT, lamp=1))
+    await harness.hear(paid(ACCOUNT, lamp=1))
+    assert items(harness, ACCOUNT) == {"lamp": 2}
+
+
+async def test_a_cart_that_came_later_is_left_alone_by_a_payment_told_again(harness: Harness) -> None:
+    await harness.hear(paid(ACCOUNT, lamp=1))
+    harness.forget(paid(ACCOUNT, lamp=1))
+    harness.put(Cart(ACCOUNT, {"lamp": 3}))
+    await harness.hear(paid(ACCOUNT, lamp=1))
+    assert items(harness, ACCOUNT) == {"lamp": 3}
+
+
+async def test_a_guest_who_brought_nothing_brings_nothing_later(harness: Harness) -> None:
+    await harness.hear(MERGED)
+    harness.forget(MERGED)
+    guest = harness.row(Cart, GUEST)
+    assert guest is not None
+    assert guest.merged_into == ACCOUNT
+    await harness.hear(MERGED)
+    assert items(harness, ACCOUNT) is None
+
+
 async def test_a_merge_told_again_after_the_inbox_forgot_moves_nothing(harness: Harness) -> None:
     harness.put(Cart(GUEST, {"lamp": 2}))
     await harness.hear(MERGED)

@@ -32,6 +32,7 @@ from .issuer import Issuer
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
     version: ClassVar[int] = 1
+    said_by: ClassVar[str] = "maker"
     id: UUID
     note: str = ""
 

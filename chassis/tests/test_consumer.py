@@ -9,6 +9,7 @@ import aio_pika
 import pytest
 import structlog
 
+from chassis import broker
 from chassis.database import SqlTx, Transactions
 from chassis.outbox import envelope
 from chassis.steps import Steps
@@ -83,6 +84,7 @@ async def test_a_failing_message_does_not_hold_up_its_batch(world: Any) -> None:
         (b'{"id": "6f6b5b1e-0000-4000-8000-000000000001"}', None, "the subject is not the event's"),
         (b"{}", {"cloudEvents:dataschema": "urn:event:thing.made:9"}, "no step for thing.made version 9"),
         (b"not json", {"CC": ["elsewhere"]}, "Invalid JSON"),
+        (b"{}", {"cloudEvents:id": f"thing.made/{UUID(int=1)}"}, "the id is not its type and subject"),
     ],
 )
 async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
@@ -113,6 +115,40 @@ async def test_an_event_is_heard_only_as_what_its_sender_may_say(world: Any, mad
     await world.tell(other := type(made)(id=uuid4()))
     assert (await world.sold(2))[1] == f"thing.sold/{other.id}"
     assert await world.times(made.id) is None
+
+
+async def test_a_source_that_the_broker_has_not_checked_is_a_lie_and_the_true_one_is_written_down(
+    world: Any, made: Any
+) -> None:
+    exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+    login = broker.login(world.broker.url)
+    lie = envelope_of(made).to_message(login)
+    lie.headers = {**lie.headers, "cloudEvents:source": "/maker"}
+    await exchange.publish(lie, "thing.made")
+    await world.start()
+    dead = await world.next("seller.dead")
+    assert "the source is not who published it" in str(dead.headers["error"])
+    assert (dead.headers["cloudEvents:source"], dead.user_id) == (f"/{login}", None)
+    assert await world.times(made.id) is None
+
+
+async def test_a_source_stays_the_same_over_retries_and_into_the_dead_letters(world: Any) -> None:
+    bad = type_of(world)(id=uuid4(), note="unsellable")
+    exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+    login = broker.login(world.broker.url)
+    await exchange.publish(envelope_of(bad).to_message(login), "thing.made")
+    await world.start()
+    dead = await world.next("seller.dead")
+    assert dead.headers["attempts"] == 4
+    assert (dead.headers["cloudEvents:source"], dead.user_id) == (f"/{login}", None)
+
+
+async def test_what_is_said_names_the_user_who_published_it(world: Any, made: Any) -> None:
+    await world.start()
+    await world.tell(made)
+    sold = await world.next(world.onlooker)
+    login = broker.login(world.broker.url)
+    assert (sold.user_id, sold.headers["cloudEvents:source"]) == (login, f"/{login}")
 
 
 class CrashAfterCommit(Transactions):

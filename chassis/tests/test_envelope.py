@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -7,7 +8,6 @@ from aio_pika import DeliveryMode, Message
 from chassis.envelope import Envelope, Unreadable
 
 ENVELOPE = Envelope(
-    id="thing.made/6f6b5b1e-0000-4000-8000-000000000001",
     type="thing.made",
     version=1,
     source="maker",
@@ -29,6 +29,28 @@ def test_a_message_outlives_the_broker_and_reads_well_in_its_page() -> None:
     message = ENVELOPE.to_message()
     assert message.delivery_mode == DeliveryMode.PERSISTENT
     assert (message.message_id, message.type, message.app_id) == (ENVELOPE.id, "thing.made", "maker")
+
+
+def test_who_publishes_a_message_is_its_source_and_what_the_broker_checks() -> None:
+    message = ENVELOPE.to_message("courier")
+    assert (message.user_id, message.app_id) == ("courier", "courier")
+    assert message.headers["cloudEvents:source"] == "/courier"
+    assert ENVELOPE.to_message().user_id is None
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "thing.lost/6f6b5b1e-0000-4000-8000-000000000001",
+        "thing.made/6f6b5b1e-0000-4000-8000-000000000002",
+        "thing.made/6F6B5B1E-0000-4000-8000-000000000001",
+        "thing.made",
+    ],
+)
+def test_an_event_under_the_id_of_another_is_unreadable(id_: str) -> None:
+    headers: dict[str, Any] = {**ENVELOPE.to_message().headers, "cloudEvents:id": id_}
+    with pytest.raises(Unreadable, match=r"^the id is not its type and subject$"):
+        Envelope.from_message(Message(b"{}", headers=headers))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from chassis.tx import Intent, Tx
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
     version: ClassVar[int] = 1
+    said_by: ClassVar[str] = "maker"
     id: UUID
 
     @property

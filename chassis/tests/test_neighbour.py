@@ -10,7 +10,7 @@ import pytest
 
 from chassis.neighbour import Neighbour
 from chassis.problems import Unavailable
-from chassis.telemetry import continue_trace, current_traceparent
+from chassis.telemetry import trace_context
 
 
 class Archive:
@@ -84,11 +84,11 @@ async def test_an_answer_is_handed_on(archive: Archive) -> None:
 
 
 async def test_the_trace_goes_along(archive: Archive) -> None:
-    continue_trace(None)
     async with reading(archive.url) as neighbour:
-        await neighbour.get_json("/")
+        with trace_context(None) as traceparent:
+            await neighbour.get_json("/")
     [(_, headers)] = archive.requests
-    assert headers["traceparent"] == current_traceparent()
+    assert headers["traceparent"] == traceparent
     assert "authorization" not in headers
 
 

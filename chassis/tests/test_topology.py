@@ -12,6 +12,7 @@ from chassis.tx import Tx
 
 class Fact(BaseModel):
     version: ClassVar[int] = 1
+    said_by: ClassVar[str] = "maker"
     id: UUID
 
     @property

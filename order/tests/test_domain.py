@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Line, OrderCancelled, ShortLine
+from contracts import Line, Money, OrderCancelled, OrderPaid, ShortLine
 from order.domain import Impossible, Limits, Offer, Order, Refused, Wanted, priced
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -32,6 +32,18 @@ def new_order() -> Order:
         created_at=NOW,
         deadline=NOW + timedelta(minutes=15),
     )
+
+
+def paid(order: Order, **otherwise: Any) -> OrderPaid:
+    """What payment says of it."""
+    members: dict[str, Any] = {
+        "order_id": order.order_id,
+        "shopper_id": order.shopper_id,
+        "lines": order.lines,
+        "total": Money(amount=order.total, currency=order.currency),
+        "payment_id": "pi_1",
+    }
+    return OrderPaid(**members | otherwise)
 
 
 def price(*wanted: Wanted, limits: Limits | None = None, offers: tuple[Offer, ...] = (LANTERN, MUG)) -> Any:
@@ -95,14 +107,46 @@ def test_a_new_order_says_all_that_neighbours_need() -> None:
 
 def test_a_pending_order_is_paid() -> None:
     order = new_order()
-    order.pay("pi_1", LATER)
+    order.pay(paid(order), LATER)
     assert (order.status, order.payment_id, order.paid_at) == ("paid", "pi_1", LATER)
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "told"),
+    [
+        ({"total": Money(amount=50, currency="GBP")}, "the total"),
+        ({"total": Money(amount=500, currency="USD")}, "the total"),
+        ({"shopper_id": UUID(int=3)}, "the shopper"),
+        ({"lines": (Line(sku="A", name="Red lantern", quantity=1, unit_price=250),)}, "the lines"),
+        ({"lines": (Line(sku="B", name="Red lantern", quantity=2, unit_price=250),)}, "the lines"),
+    ],
+)
+def test_what_was_paid_otherwise_than_ordered_is_not_paid(otherwise: dict[str, Any], told: str) -> None:
+    order = new_order()
+    with pytest.raises(Impossible, match=f"paid, but not as ordered: {told}$"):
+        order.pay(paid(order, **otherwise), LATER)
+    assert (order.status, order.payment_id) == ("pending", None)
+    assert [event.reason for event in order.expire(order.deadline)] == ["expired"], "and it ends"
+
+
+def test_an_order_is_not_paid_by_two_payments() -> None:
+    order = new_order()
+    order.pay(paid(order), LATER)
+    with pytest.raises(Impossible, match="another payment"):
+        order.pay(paid(order, payment_id="pi_2"), LATER)
+
+
+def test_what_a_product_is_called_is_no_matter_of_money() -> None:
+    order = new_order()
+    renamed = (Line(sku="A", name="Lantern, red", quantity=2, unit_price=250),)
+    order.pay(paid(order, lines=renamed), LATER)
+    assert order.status == "paid"
 
 
 def test_a_cancelled_order_that_is_paid_stays_cancelled() -> None:
     order = new_order()
     order.withdraw(NOW)
-    order.pay("pi_1", LATER)
+    order.pay(paid(order), LATER)
     assert (order.status, order.reason, order.paid_at) == ("cancelled", "shopper", None)
 
 
@@ -115,7 +159,7 @@ def test_what_is_short_is_said_on_cancelling() -> None:
 
 def test_a_paid_order_can_be_returned() -> None:
     order = new_order()
-    order.pay("pi_1", NOW)
+    order.pay(paid(order), NOW)
     [said] = order.withdraw(LATER)
     assert said.was_paid
     assert (order.status, order.reason, order.paid_at) == ("cancelled", "shopper", NOW)
@@ -123,7 +167,7 @@ def test_a_paid_order_can_be_returned() -> None:
 
 def test_a_paid_order_never_expires() -> None:
     order = new_order()
-    order.pay("pi_1", NOW)
+    order.pay(paid(order), NOW)
     assert order.expire(LATER) == []
     assert order.status == "paid"
 
@@ -141,7 +185,7 @@ def test_compensations_keep_the_moment_they_were_first_heard_of() -> None:
 @pytest.mark.parametrize("news", ["run_short", "decline"])
 def test_a_refusal_of_what_was_paid_is_impossible(news: str) -> None:
     order = new_order()
-    order.pay("pi_1", NOW)
+    order.pay(paid(order), NOW)
     with pytest.raises(Impossible):
         NEWS[news](order)
     order.withdraw(NOW)
@@ -154,13 +198,13 @@ def test_paying_what_was_refused_is_impossible(refusal: str) -> None:
     order = new_order()
     NEWS[refusal](order)
     with pytest.raises(Impossible):
-        order.pay("pi_1", LATER)
+        order.pay(paid(order), LATER)
 
 
 @pytest.mark.parametrize("note", ["note_release", "note_void", "note_refund"])
 def test_nothing_is_undone_of_a_paid_order(note: str) -> None:
     order = new_order()
-    order.pay("pi_1", NOW)
+    order.pay(paid(order), NOW)
     with pytest.raises(Impossible):
         NEWS[note](order)
 
@@ -176,7 +220,7 @@ def test_money_may_be_back_before_the_decline_is_heard(note: str) -> None:
     NEWS[note](order)
     assert order.status == "pending"
     with pytest.raises(Impossible):
-        order.pay("pi_1", LATER)
+        order.pay(paid(order), LATER)
     [said] = order.decline(LATER)
     assert (order.status, said.reason) == ("cancelled", "payment_declined")
 
@@ -194,7 +238,7 @@ def test_money_is_voided_or_refunded_but_not_both() -> None:
 
 
 NEWS: dict[str, Any] = {
-    "pay": lambda order: order.pay("pi_1", LATER),
+    "pay": lambda order: order.pay(paid(order), LATER),
     "run_short": lambda order: order.run_short(SHORT, LATER),
     "decline": lambda order: order.decline(LATER),
     "expire": lambda order: order.expire(LATER),
@@ -270,7 +314,7 @@ def test_only_what_still_holds_is_said_again() -> None:
     order = new_order()
     assert order.restate(NOW) == [order.created()]
     assert order.restate(order.deadline) == [], "it is about to expire"
-    order.pay("pi_1", NOW)
+    order.pay(paid(order), NOW)
     assert order.restate(NOW) == []
     said = order.withdraw(LATER)
     assert said[0].was_paid
@@ -308,7 +352,7 @@ def test_a_capture_that_is_heard_of_late_has_to_be_undone_after_all() -> None:
     order = new_order()
     order.expire(order.deadline)
     order.undone = True
-    order.pay("pi_1", order.deadline)
+    order.pay(paid(order), order.deadline)
     assert not order.undone
 
 

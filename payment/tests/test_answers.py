@@ -4,14 +4,22 @@ from typing import Any
 
 import pytest
 
+from contracts import Money
 from payment import answers
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+
+AMOUNTS = {"amount": 800, "amount_capturable": 700, "amount_received": 600, "currency": "gbp"}
+
+
+def _gbp(amount: int) -> Money:
+    return Money(amount=amount, currency="GBP")
 
 
 @pytest.mark.parametrize(
     ("call", "answer", "outcome"),
     [
-        ("authorize", {"status": "requires_capture"}, Authorized("pi_1")),
+        ("authorize", {"status": "requires_capture"}, Authorized("pi_1", _gbp(700))),
+        ("authorize", {"status": "succeeded"}, Authorized("pi_1", _gbp(600))),
         ("authorize", {"status": "processing"}, None),
         ("authorize", {"status": "requires_action"}, Declined("authentication_required")),
         ("authorize", {"status": "canceled"}, Declined("canceled")),
@@ -25,12 +33,12 @@ from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, 
             {"status": "requires_payment_method", "last_payment_error": {"code": "expired_card"}},
             Declined("expired_card"),
         ),
-        ("capture", {"status": "succeeded"}, Captured()),
+        ("capture", {"status": "succeeded"}, Captured(_gbp(600))),
         ("capture", {"status": "canceled"}, Declined("canceled")),
         ("capture", {"status": "requires_capture"}, None),
         ("capture", {"status": "processing"}, None),
         ("void", {"status": "canceled"}, Voided()),
-        ("void", {"status": "succeeded"}, Captured()),
+        ("void", {"status": "succeeded"}, Captured(_gbp(600))),
         ("void", {"status": "requires_capture"}, None),
         ("refund", {"status": "succeeded"}, Refunded()),
         ("refund", {"status": "pending"}, None),
@@ -42,13 +50,15 @@ from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, 
 def test_a_status_says_how_it_ended_or_nothing_yet(
     call: str, answer: dict[str, Any], outcome: Outcome | None
 ) -> None:
-    assert answers.READ[call]({"id": "pi_1", **answer}) == outcome
+    assert answers.READ[call]({"id": "pi_1", **AMOUNTS, **answer}) == outcome
 
 
 def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> None:
-    search = {"data": [{"id": "pi_2", "status": "canceled"}, {"id": "pi_1", "status": "requires_capture"}]}
+    search = {
+        "data": [{"id": "pi_2", "status": "canceled"}, {"id": "pi_1", "status": "requires_capture"} | AMOUNTS]
+    }
 
-    assert answers.held(search) == Authorized("pi_1")
+    assert answers.held(search) == Authorized("pi_1", _gbp(700))
     assert answers.held({"data": []}) is None
 
 

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import Event, OrderCreated, PaymentDeclined
+from contracts import Event, Money, OrderCreated, PaymentDeclined
 from payment.domain import Call, Next, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TOTAL = Money(amount=2000, currency="GBP")
 
 
 def types(follows: Next) -> list[str]:
@@ -41,17 +42,17 @@ class Bank:
         if not self.moves["authorize"]:
             self.held = True
             self.moves["authorize"] += 1
-        return Authorized("pi_1")
+        return Authorized("pi_1", TOTAL)
 
     def _capture(self) -> Outcome:
         if self.held and self.captures:
             self.held, self.taken = False, True
             self.moves["capture"] += 1
-        return Captured() if self.taken else Declined("canceled")
+        return Captured(TOTAL) if self.taken else Declined("canceled")
 
     def _void(self) -> Outcome:
         self.held = False
-        return Captured() if self.taken else Voided()
+        return Captured(TOTAL) if self.taken else Voided()
 
     def _refund(self) -> Outcome:
         if self.refunds_refused and not self.returned:

@@ -4,19 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts import OrderCreated
+from contracts import Money, OrderCreated
 from payment.domain import Impossible, Next, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TOTAL = Money(amount=2000, currency="GBP")
 
 
 def paid(order: OrderCreated) -> Payment:
     payment = Payment(order.order_id)
     payment.authorize(order)
     payment.reserve()
-    payment.conclude(Authorized("pi_1"), NOW)
-    payment.conclude(Captured(), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    payment.conclude(Captured(TOTAL), NOW)
     return payment
 
 
@@ -28,17 +29,17 @@ def test_money_is_held_when_the_order_is_created(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
 
     assert payment.authorize(created).call == "authorize"
-    assert types(payment.conclude(Authorized("pi_1"), NOW)) == ["payment.authorized"]
+    assert types(payment.conclude(Authorized("pi_1", TOTAL), NOW)) == ["payment.authorized"]
     assert payment.state == "authorized"
 
 
 def test_money_is_taken_once_it_is_held_and_the_stock_reserved(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     assert payment.reserve().call == "capture"
-    (said,) = payment.conclude(Captured(), NOW).say
+    (said,) = payment.conclude(Captured(TOTAL), NOW).say
     assert said.model_dump(include={"type", "payment_id", "total"}) == {
         "payment_id": "pi_1",
         "total": {"amount": 2000, "currency": "GBP"},
@@ -51,7 +52,7 @@ def test_stock_may_be_reserved_before_anything_else_is_heard(created: OrderCreat
 
     assert payment.reserve() == Next()
     assert payment.authorize(created).call == "authorize"
-    follows = payment.conclude(Authorized("pi_1"), NOW)
+    follows = payment.conclude(Authorized("pi_1", TOTAL), NOW)
     assert (types(follows), follows.call) == (["payment.authorized"], "capture")
 
 
@@ -68,7 +69,7 @@ def test_an_order_cancelled_while_money_is_being_held_is_voided_afterwards(creat
     payment.reserve()
 
     assert payment.cancel() == Next()
-    follows = payment.conclude(Authorized("pi_1"), NOW)
+    follows = payment.conclude(Authorized("pi_1", TOTAL), NOW)
     assert (types(follows), follows.call) == (["payment.authorized"], "void")
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
@@ -76,7 +77,7 @@ def test_an_order_cancelled_while_money_is_being_held_is_voided_afterwards(creat
 def test_an_order_cancelled_while_its_money_is_held_is_voided(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     assert payment.cancel().call == "void"
     assert payment.reserve() == Next()
@@ -86,7 +87,7 @@ def test_a_capture_that_a_void_has_overtaken_says_nothing(created: OrderCreated)
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     assert payment.cancel().call == "void"
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
@@ -101,13 +102,13 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_called_paid(
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
     payment.cancel()
 
-    assert payment.conclude(Captured(), NOW) == Next(call="refund"), teller
-    assert payment.conclude(Captured(), NOW) == Next(), "the other one tells the same"
+    assert payment.conclude(Captured(TOTAL), NOW) == Next(call="refund"), teller
+    assert payment.conclude(Captured(TOTAL), NOW) == Next(), "the other one tells the same"
     assert types(payment.conclude(Refunded(), NOW)) == ["payment.refunded"]
-    assert payment.conclude(Captured(), NOW) == Next()
+    assert payment.conclude(Captured(TOTAL), NOW) == Next()
 
 
 def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated) -> None:
@@ -137,7 +138,7 @@ def test_a_declined_capture_gives_back_what_is_held(created: OrderCreated) -> No
     payment = Payment(created.order_id)
     payment.reserve()
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     follows = payment.conclude(Declined("expired_card"), NOW)
     assert (types(follows), follows.call) == (["payment.declined"], "void")
@@ -157,12 +158,12 @@ def test_a_refused_refund_is_kept_and_asked_for_again_a_day_later(created: Order
 
 
 @pytest.mark.parametrize(
-    "outcome", [Captured(), Voided(), Refunded(), RefundRefused("x"), Authorized("pi_2")]
+    "outcome", [Captured(TOTAL), Voided(), Refunded(), RefundRefused("x"), Authorized("pi_2", TOTAL)]
 )
 def test_an_outcome_that_cannot_be_is_not_believed(created: OrderCreated, outcome: Outcome) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     with pytest.raises(Impossible):
         payment.conclude(outcome, NOW)
@@ -172,7 +173,7 @@ def test_money_that_nobody_reserved_stock_for_is_let_go(created: OrderCreated) -
     payment = Payment(created.order_id)
     payment.authorize(created)
     assert payment.give_up() == Next(), "whether money is held is not known yet"
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     follows = payment.give_up()
     assert (types(follows), payment.code, follows.call) == (["payment.declined"], "expired", "void")
@@ -196,7 +197,7 @@ def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     assert again(payment) == []
     payment.authorize(created)
     assert again(payment) == []
-    payment.conclude(Authorized("pi_1"), NOW)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
     assert again(payment) == ["payment.authorized"]
     payment.give_up()
     assert again(payment) == ["payment.declined"]
@@ -212,3 +213,45 @@ def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     payment.refund_again()
     payment.conclude(Refunded(), NOW)
     assert again(payment) == ["payment.refunded"]
+
+
+OTHERS = [
+    Money(amount=1999, currency="GBP"),
+    Money(amount=2000, currency="EUR"),
+    Money(amount=0, currency="GBP"),
+]
+
+
+@pytest.mark.parametrize("held", OTHERS)
+def test_another_amount_than_was_asked_for_is_let_go(created: OrderCreated, held: Money) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+    payment.reserve()
+    follows = payment.conclude(Authorized("pi_1", held), NOW)
+    assert (types(follows), follows.call) == (["payment.declined"], "void")
+    assert payment.code == "amount_mismatch"
+    assert payment.cancel() == Next(), "it is on its way back already"
+    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+
+
+@pytest.mark.parametrize("taken", OTHERS)
+def test_another_amount_than_was_held_is_given_back(created: OrderCreated, taken: Money) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+    payment.reserve()
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    follows = payment.conclude(Captured(taken), NOW)
+    assert (types(follows), follows.call) == (["payment.declined"], "refund")
+    assert [event.type for event in payment.restate()] == ["payment.declined"]
+    payment.conclude(RefundRefused("balance_insufficient"), NOW)
+    assert payment.refund_again().call == "refund"
+    payment.conclude(Refunded(), NOW)
+    assert [event.type for event in payment.restate()] == ["payment.declined", "payment.refunded"]
+
+
+def test_an_order_that_is_created_again_otherwise_is_impossible(created: OrderCreated) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+    assert payment.authorize(created) == Next()
+    with pytest.raises(Impossible, match="another shopper, total or lines"):
+        payment.authorize(created.model_copy(update={"total": Money(amount=30, currency="GBP")}))

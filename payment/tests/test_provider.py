@@ -11,7 +11,7 @@ import stripe
 
 from chassis.circuit import CircuitOpen
 from chassis.tx import Intent
-from contracts import OrderCreated
+from contracts import Money, OrderCreated
 from payment import calls
 from payment.domain import Call, Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, Voided
@@ -21,6 +21,7 @@ from standins.sandbox.settings import Settings
 
 KEY = "sk_test_payment"
 NOW = datetime.now(UTC)
+TOTAL = Money(amount=2000, currency="GBP")
 Ask = Callable[[Call], Intent]
 
 
@@ -67,7 +68,7 @@ async def test_money_is_held_then_taken(
     (held,) = (await sandbox.ledger())["payments"]
     assert (held["authorized"], held["captured"], held["currency"]) == (2000, 0, "gbp")
 
-    assert await provider.call(ask("capture", payment)) == Captured()
+    assert await provider.call(ask("capture", payment)) == Captured(TOTAL)
     (taken,) = (await sandbox.ledger(str(payment.order_id)))["payments"]
     assert (taken["id"], taken["captured"], taken["charges"]) == (payment.payment_id, 2000, 1)
 
@@ -112,7 +113,7 @@ async def test_a_void_that_comes_too_late_says_so(provider: Provider, order: Cal
     await hold(provider, payment)
     await provider.call(ask("capture", payment))
 
-    assert await provider.call(ask("void", payment)) == Captured()
+    assert await provider.call(ask("void", payment)) == Captured(TOTAL)
 
 
 async def test_all_of_it_is_refunded_once(
@@ -156,7 +157,7 @@ async def test_a_lost_answer_is_asked_for_again_and_nothing_moves_twice(
         try:
             if payment.payment_id is None:
                 await hold(provider, payment)
-            assert await provider.call(ask("capture", payment)) == Captured()
+            assert await provider.call(ask("capture", payment)) == Captured(TOTAL)
             break
         except stripe.APIConnectionError:
             lost += 1
@@ -173,7 +174,7 @@ async def test_a_server_error_is_looked_behind(
 ) -> None:
     payment = order(f"pm_card_sandbox_{fault}")
     await hold(provider, payment)
-    assert await provider.call(ask("capture", payment)) == Captured()
+    assert await provider.call(ask("capture", payment)) == Captured(TOTAL)
     assert [one["captured"] for one in (await sandbox.ledger())["payments"]] == [2000]
 
 
@@ -231,7 +232,7 @@ async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
     await hold(provider, payment)
     provider._clock = late(23.5)
 
-    assert await provider.call(ask("authorize", payment)) == Authorized(str(payment.payment_id))
+    assert await provider.call(ask("authorize", payment)) == Authorized(str(payment.payment_id), TOTAL)
     unheard = order()
     with pytest.raises(Unknown):
         await provider.call(ask("authorize", unheard))
@@ -247,8 +248,8 @@ async def test_an_old_capture_is_looked_up_before_it_is_repeated(
     await hold(provider, payment)
     provider._clock = late(23.5)
 
-    assert await provider.call(ask("capture", payment)) == Captured()
-    assert await provider.call(ask("capture", payment)) == Captured()
+    assert await provider.call(ask("capture", payment)) == Captured(TOTAL)
+    assert await provider.call(ask("capture", payment)) == Captured(TOTAL)
     assert (await sandbox.ledger())["payments"][0]["captured"] == 2000
 
 

@@ -6,10 +6,12 @@ from uuid import UUID
 import pytest
 
 from chassis.harness import Harness
-from contracts import OrderCancelled, OrderCreated, OrderPaid, SagaNudged, StockReserved
+from contracts import Money, OrderCancelled, OrderCreated, OrderPaid, SagaNudged, StockReserved
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
+
+TOTAL = Money(amount=2000, currency="GBP")
 
 
 @pytest.fixture
@@ -25,8 +27,8 @@ async def test_an_order_in_stock_is_paid(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
     await saga.hear(created, reserved)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
-    await saga.settle("capture", created.order_id, Captured())
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
 
     assert said(saga) == ["payment.authorized", "order.paid"]
     paid = saga.said[1]
@@ -40,7 +42,7 @@ async def test_an_order_in_stock_is_paid(
 
 async def test_money_is_only_held_until_the_stock_is_reserved(saga: Harness, created: OrderCreated) -> None:
     await saga.hear(created)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
 
     assert not saga.intended
 
@@ -58,7 +60,7 @@ async def test_what_is_held_for_a_cancelled_order_is_given_back(
     saga: Harness, created: OrderCreated, cancelled: OrderCancelled
 ) -> None:
     await saga.hear(created, cancelled)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("void", created.order_id, Voided())
 
     assert said(saga) == ["payment.authorized", "payment.voided"]
@@ -68,8 +70,8 @@ async def test_what_was_taken_for_a_cancelled_order_is_given_back(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     await saga.hear(reserved, created)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
-    await saga.settle("capture", created.order_id, Captured())
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
     await saga.hear(cancelled)
     await saga.settle("refund", created.order_id, Refunded())
 
@@ -80,8 +82,8 @@ async def test_a_refund_that_is_refused_is_never_lost(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     await saga.hear(reserved, created)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
-    await saga.settle("capture", created.order_id, Captured())
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
     await saga.hear(cancelled)
     await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
 
@@ -101,7 +103,7 @@ async def test_a_repeat_changes_nothing(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
     await saga.hear(created, reserved)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     saga.inbox.clear()
     await saga.hear(created, reserved)
 
@@ -132,8 +134,8 @@ async def test_a_nudge_has_the_payment_said_again(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
     await saga.hear(created, reserved)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
-    await saga.settle("capture", created.order_id, Captured())
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
     paid = saga.said[-1]
     for nudge in range(2):
         await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=nudge)))
@@ -145,8 +147,8 @@ async def test_a_nudge_asks_again_for_a_refund_that_was_refused_a_day_ago(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     await saga.hear(created, reserved)
-    await saga.settle("authorize", created.order_id, Authorized("pi_1"))
-    await saga.settle("capture", created.order_id, Captured())
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
     await saga.hear(cancelled)
     await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
 

@@ -9,7 +9,8 @@ import aiormq
 import httpx
 import pytest
 from aiormq.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import AMQPConnectionError, AMQPError
+from aiormq.exceptions import AMQPConnectionError, AMQPError, ChannelPreconditionFailed
+from pamqp.commands import Basic
 
 from contracts import EVENTS
 from shop.stack import OPERATOR, SERVICES
@@ -75,6 +76,23 @@ async def test_a_service_publishes_what_it_says_and_nothing_else(
     others = {"", "#", "*", "order", "order.created.more", *QUEUES}
 
     assert await allowed(connection, KEYS | others, publish) == SAYS[user]
+
+
+@each_user
+async def test_a_service_publishes_in_its_own_name_and_in_nobody_elses(
+    connection: AbstractConnection, user: str
+) -> None:
+    """So that whoever reads an event knows whose it is, and not only whose it says that it is."""
+    key = next(iter(SAYS[user]), None)
+    exchange = "events" if key else f"{user}.retry"
+
+    async def publish(channel: AbstractChannel, name: str) -> None:
+        properties = Basic.Properties(user_id=name)
+        await channel.basic_publish(b"", exchange=exchange, routing_key=key or "1s", properties=properties)
+
+    names = {*SERVICES, OPERATOR, "guest", user.upper(), f"{user} "}
+
+    assert await allowed(connection, names, publish, refusal=ChannelPreconditionFailed) == {user}
 
 
 @each_user

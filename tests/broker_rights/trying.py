@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ChannelClosed
 
 T = TypeVar("T")
 Attempt = Callable[[AbstractChannel], Awaitable[Any]]
@@ -21,12 +21,16 @@ async def signed_in(url: str) -> AsyncIterator[AbstractConnection]:
         await connection.close()
 
 
-async def is_allowed(connection: AbstractConnection, attempt: Attempt) -> bool:
-    """False when the broker refuses access (403)."""
+async def is_allowed(
+    connection: AbstractConnection,
+    attempt: Attempt,
+    refusal: type[ChannelClosed] = ChannelAccessRefused,
+) -> bool:
+    """False when the broker refuses; access (403), unless another `refusal` is expected."""
     channel = await connection.channel()
     try:
         await attempt(channel)
-    except ChannelAccessRefused:
+    except refusal:
         return False
     await channel.close()
     return True
@@ -36,10 +40,11 @@ async def allowed(
     connection: AbstractConnection,
     things: Iterable[T],
     attempt: Callable[[AbstractChannel, T], Awaitable[Any]],
+    refusal: type[ChannelClosed] = ChannelAccessRefused,
 ) -> set[T]:
     """Those of the things with which the attempt is not refused."""
 
     def with_(thing: T) -> Attempt:
         return lambda channel: attempt(channel, thing)
 
-    return {thing for thing in things if await is_allowed(connection, with_(thing))}
+    return {thing for thing in things if await is_allowed(connection, with_(thing), refusal)}

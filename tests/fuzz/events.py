@@ -75,7 +75,9 @@ class Delivery:
     type: str | None
     timestamp: datetime | None
     app_id: str | None
+    user_id: str | None
     channel: Channel = field(default_factory=Channel)
+    routing_key: str = ""
     exchange: str = ""  # as what comes back from the retry ladder: no routing key vouches for its type
     acknowledged: bool = False
 
@@ -102,4 +104,5 @@ def delivered(message: aio_pika.Message) -> Delivery:
         properties.message_type,
         properties.timestamp,
         properties.app_id,
+        properties.user_id,
     )

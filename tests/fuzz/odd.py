@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from aio_pika import Message
 
@@ -42,6 +42,17 @@ def _instead(body: bytes) -> Change:
 def _without(name: str) -> Change:
     def change(message: Message) -> None:
         message.headers = {key: value for key, value in message.headers.items() if key != _PREFIX + name}
+
+    return change
+
+
+def _id(pattern: str) -> Change:
+    """Another id than its type and subject make."""
+
+    def change(message: Message) -> None:
+        subject = str(message.headers[_PREFIX + "subject"])
+        id_ = pattern.format(type=message.type, subject=subject, SUBJECT=subject.upper())
+        _attribute("id", id_)(message)
 
     return change
 
@@ -115,6 +126,11 @@ UNREADABLE: dict[str, Change] = {
     "a moment without an offset": _attribute("time", "2026-01-01T00:00:00"),
     "a moment before all time": _attribute("time", "0001-01-01T00:00:00+14:00"),
     "a moment after all time": _attribute("time", "9999-12-31T23:59:59-14:00"),
+    "the id of another event of its subject": _id("saga.ended/{subject}"),
+    "the id of the same event of another subject": _id(f"{{type}}/{uuid4()}"),
+    "its own id in capitals": _id("{type}/{SUBJECT}"),
+    "its own id and then some": _id("{type}/{subject}/"),
+    "the id of an event that was told before": _id(f"order.cancelled/{UUID(int=1)}"),
     "an id without text": _attribute("id", ""),
     "an id of 300 characters": _attribute("id", "x" * 300),
     "an id of 100 KB": _attribute("id", "x" * 100_000),

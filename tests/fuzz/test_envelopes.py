@@ -4,6 +4,7 @@ nothing that it wants to move on is something that AMQP cannot carry."""
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -15,7 +16,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from chassis.consumer import Consumer, Heard
+from chassis.consumer import Consumer
+from chassis.delivery import Delivery as Read
 from tests.fuzz.events import NO_TEXT, QUEUES, Delivery, delivered, encoded, enveloped, good, heard_by
 from tests.fuzz.odd import TOLERATED, UNREADABLE
 
@@ -44,11 +46,11 @@ class Listener(Consumer):
         self.post = Post()
         given: Any = self.post
         nobody: Any = None
-        super().__init__(nobody, given, nobody, QUEUES[queue], service="tests", batch=50, linger=0)
-        self.done: list[Heard] = []
+        super().__init__(nobody, given, nobody, QUEUES[queue], service="tests", batch=50, batch_bytes=2**20, linger=0)
+        self.done: list[Read] = []
         self._fails = fails
 
-    async def _commit(self, batch: list[Heard]) -> None:
+    async def _commit(self, batch: list[Read]) -> None:
         if self._fails:
             raise RuntimeError("no step works today")
         self.done += batch
@@ -135,21 +137,49 @@ def messages(draw: st.DrawFn) -> tuple[str, aio_pika.Message]:
     return queue, made
 
 
-@given(messages(), st.booleans())
+LOGINS = [None, "order", "product", "operator"]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("login", LOGINS)
+async def test_no_event_is_done_under_a_source_but_that_of_who_published_it(
+    queue: str, login: str | None
+) -> None:
+    for model in heard_by(queue):
+        for claimed in ("auth", "order", "product", "operator"):
+            listener, odd = Listener(queue), enveloped(good(model)).to_message(login)
+            odd.headers = {**odd.headers, "cloudEvents:source": f"/{claimed}"}
+            delivery = replace(delivered(odd), exchange="events", routing_key=model.type)
+            assert delivery.user_id == login
+            await listener.hear(delivery)
+            if login not in (None, claimed):
+                [(key, dead)] = listener.post.moved
+                assert (key, dead.headers["cloudEvents:source"]) == ("dead", f"/{login}")
+            else:
+                [done] = listener.done
+                assert done.envelope.source == (login or model.said_by)
+
+
+@given(messages(), st.booleans(), st.sampled_from(["", "events"]), st.sampled_from(LOGINS))
 @settings(
     max_examples=400, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 async def test_whatever_arrives_is_handled_or_moved_on_once(
-    arrived: tuple[str, aio_pika.Message], fails: bool
+    arrived: tuple[str, aio_pika.Message], fails: bool, exchange: str, login: str | None
 ) -> None:
     queue, odd = arrived
     try:
-        delivery = delivered(odd)
+        delivery = replace(
+            delivered(odd), exchange=exchange, routing_key=odd.type or "", user_id=login if exchange else None
+        )
     except (ValueError, TypeError, struct.error):
         assume(False)  # no publisher could send it
     listener = Listener(queue, fails=fails)
     await listener.hear(delivery)
     assert len(listener.done) + len(listener.post.moved) == 1
+    for done in listener.done:
+        assert done.envelope.id == f"{done.step.event.type}/{done.event.subject}"
+        assert not exchange or done.envelope.source == (login or done.step.event.said_by)
     for _, moved in listener.post.moved:
         assert moved.headers.keys() >= STAMPS
         error = str(moved.headers["error"])

@@ -14,9 +14,10 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from chassis.broker import login
 from chassis.database import Transactions, connect
 from chassis.settings import ServiceSettings
-from chassis.topology import LADDER, Participant, definitions
+from chassis.topology import EVENTS_EXCHANGE, LADDER, Participant, definitions
 from chassis.worker import Worker
 from contracts import Event, OrderPaid
 from order.domain import Order
@@ -139,6 +140,30 @@ async def test_what_nobody_can_read_is_dead_and_the_good_message_behind_it_is_ha
         assert letter.headers["error"]
         assert letter.headers["failed-service"] == participant.name
         assert letter.headers["failed-step"] == "decode"
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+async def test_a_forged_id_or_source_is_dead_and_the_event_whose_id_it_was_is_handled(
+    queue: str, channel: AbstractChannel, rabbitmq: Any, migrated: Callable[[str], str]
+) -> None:
+    """Published as neighbours do: to the exchange of events, by a login that the broker knows."""
+    participant, us = LISTENING[queue], login(rabbitmq.url)
+    events = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+    async with working(participant, migrated(participant.name), rabbitmq.url) as transactions:
+        event = await known_to(queue, transactions)
+        made_up = enveloped(good(type(event))).to_message(us)
+        made_up.headers = {**made_up.headers, "cloudEvents:id": enveloped(event).id}
+        disguised = enveloped(good(type(event))).to_message(us)
+        disguised.headers = {**disguised.headers, "cloudEvents:source": "/somebody"}
+        for message in (made_up, disguised, enveloped(event).to_message(us)):
+            await events.publish(message, event.type)
+        dead = await ended(channel, queue, transactions, 3)
+        assert await handled(transactions) == {enveloped(event).id}
+    assert {str(letter.headers["error"]) for letter in dead} == {
+        "the id is not its type and subject",
+        "the source is not who published it",
+    }
+    assert {letter.headers["cloudEvents:source"] for letter in dead} == {f"/{us}"}
 
 
 @pytest.mark.parametrize("queue", QUEUES)

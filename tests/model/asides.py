@@ -19,15 +19,17 @@ from chassis.event import Event
 from chassis.harness import Harness
 from chassis.steps import Steps
 from chassis.tx import Intent
-from contracts import GuestMerged, OrderPaid
+from contracts import GuestMerged, OrderPaid, event_named
 from notification.domain import Correspondence, Fate
 from notification.letters import Letters
 from notification.post import Post
 from order.domain import Order
+from order.story import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
 from tests.model.bank import NOW
 from tests.model.core import SEAL
 from tests.model.explore import Check, Violation, explore, fine
+from tests.model.neighbours import believed
 from tests.model.world import State, World
 
 ACCOUNT = UUID(int=1001)
@@ -137,8 +139,8 @@ class Asides:
         """Every way in which it may end aside when that was said of the order. Raises Broken."""
         self._explore(self._cart, [*said, self._merged()], at_the_end=self._cart_is_right(said))
         stories = {
-            frozenset(row.type for row in self._timeline[state[0]].harness.rows.values())
-            for state in self._explore(self._timeline, said)
+            frozenset(row.type for row in self._rows(state) if row.order_id == self._order.order_id)
+            for state in self._explore(self._timeline, said, always=self._timeline_is_right)
         }
         mails = {state[:2] for state in self._explore(self._notification, said, always=self._mail_is_right)}
         return [
@@ -160,6 +162,13 @@ class Asides:
         if explored.violation is not None:
             raise Broken(world, explored.violation)
         return explored.final
+
+    def _rows(self, state: State) -> list[TimelineEntry]:
+        return list(self._timeline[state[0]].harness.rows.values())
+
+    def _timeline_is_right(self, state: State) -> str | None:
+        wrong = [row for row in self._rows(state) if row.said_by != event_named(row.type).said_by]
+        return f"the timeline names who said it: {wrong[0]}" if wrong else None
 
     def _cart_is_right(self, said: Sequence[Event]) -> Check:
         left = {sku: 2 * pieces for sku, pieces in IN_CART.items()}
@@ -189,4 +198,6 @@ class Asides:
     def _automaton(self, name: str, steps: Steps, *rows: Any) -> Automaton:
         begun = Harness(steps, intents=notification.saga.intents, now=NOW)
         begun.put(*rows)
-        return Automaton(name, begun, self._events, lambda event: event.type in steps.heard())
+        automaton = Automaton(name, begun, self._events, lambda event: event.type in steps.heard())
+        automaton.lies = believed(steps, [self._order.order_id, self._order.shopper_id])
+        return automaton

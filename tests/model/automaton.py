@@ -7,11 +7,13 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from chassis.event import Event
-from chassis.harness import Harness
+from chassis.harness import Harness, Published
 from chassis.tx import Intent, Tx
 
 T = TypeVar("T")
-Act = tuple[str, Any]  # ("hear", event), ("crash", event), ("settle", (key, outcome)) or ("do", command)
+# ("hear", event), ("again", event), ("crash", event), ("lie", number), ("settle", (key, outcome)),
+# or ("do", command)
+Act = tuple[str, Any]
 
 
 class Numbers(Generic[T]):
@@ -97,6 +99,7 @@ class Automaton:
         self.name = name
         self.hears = hears
         self.commands: dict[str, Command] = {}
+        self.lies: list[Published] = []
         self._events = events
         self._places: Numbers[Place] = Numbers()
         self._turns: dict[tuple[int, Act], Turn] = {}
@@ -116,11 +119,12 @@ class Automaton:
         return turn
 
     def repeats(self, state: int) -> tuple[int, ...]:
-        """The events handled before that would change something if they came again; none, if all is well."""
+        """The events handled before that would change something if they came again, although the inbox has
+        forgotten them; none, if all is well."""
         found = self._repeats.get(state)
         if found is None:
             heard = sorted(self[state].heard)
-            found = tuple(event for event in heard if self.turn(state, ("hear", event)) != Turn(state))
+            found = tuple(event for event in heard if self.turn(state, ("again", event)) != Turn(state))
             self._repeats[state] = found
         return found
 
@@ -142,6 +146,11 @@ class Automaton:
         match act:
             case "hear", event:
                 await harness.hear(self._events[event])
+            case "again", event:
+                harness.forget(self._events[event])
+                await harness.hear(self._events[event])
+            case "lie", number:
+                await harness.receive(self.lies[number])
             case "crash", event:
                 await harness.crash_on(self._events[event])
             case "settle", (key, outcome):

@@ -34,7 +34,8 @@ class Manners:
 
     `declines`: calls that it may refuse. `refusals`: how many refunds it may turn down. `loses`: it acts and
     times out. `breaks`: it acts and answers 500 for as long as it remembers the key, and its search may lag.
-    `stalls`: any call may stay without an outcome until the key is forgotten.
+    `misstates`: calls for which it may move less than it was asked for, and say so. `stalls`: any call may
+    stay without an outcome until the key is forgotten.
     """
 
     declines: frozenset[str] = frozenset()
@@ -42,6 +43,7 @@ class Manners:
     loses: bool = False
     breaks: bool = False
     stalls: bool = False
+    misstates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Books:
     answers: Mapping[str, tuple[int, Json]] = field(default_factory=dict)
     aged: tuple[str, ...] = ()
     refused: int = 0
+
+    def of(self, order_id: str) -> "Books":
+        """Without the payments of orders that somebody has made up."""
+        return replace(self, payments=tuple(one for one in self.payments if one.order_id == order_id))
 
 
 class Bank:
@@ -90,6 +96,7 @@ class Bank:
 
     def _work_out(self, books: Books, intent: Intent) -> Iterator[Called]:
         verdicts = ["yes", "no"] if self._may_refuse(books, intent.kind) else ["yes"]
+        verdicts += ["less"] * (intent.kind in self._manners.misstates)
         fates = ["answered"] + ["lost"] * self._manners.loses + ["broken", "blind"] * self._manners.breaks
         hours = [23.5, 26] if intent.key in books.aged else [0]
         for verdict, fate, late in product(verdicts, fates, hours):
@@ -161,7 +168,8 @@ class Desk:
             before = self._payment(name)
             if what == "capture" and self._verdict == "no" and before.capturable:
                 return 402, {"error": decline_error(DECLINED, before.charge)}
-            after = before.capture(None) if what == "capture" else before.cancel(None, 0)
+            amount = before.amount - 1 if self._verdict == "less" else None
+            after = before.capture(amount) if what == "capture" else before.cancel(None, 0)
         except Refusal as refusal:
             return refusal.status, {"error": refusal.error}
         self._keep(after)
@@ -170,7 +178,8 @@ class Desk:
     def _hold(self, form: Json) -> tuple[int, Json]:
         decline = DECLINED if self._verdict == "no" else None
         name = f"pi_{len(self.books.payments) + 1}"
-        draft = Payment(name, form["amount"], form["currency"], "manual", 0, form["metadata"])
+        amount = form["amount"] - (self._verdict == "less")
+        draft = Payment(name, amount, form["currency"], "manual", 0, form["metadata"])
         after = draft.confirm(form["payment_method"], decline, f"ch_{name}")
         self._keep(after)
         return (402, {"error": decline_error(decline, None)}) if decline else (200, intent_json(after))

@@ -17,13 +17,14 @@ from chassis.harness import Harness
 from chassis.sealed import Seal
 from chassis.steps import Steps
 from chassis.tx import Tx
-from contracts import Line, OrderCancelled, PaymentDeclined, SagaNudged
+from contracts import Line, Money, OrderCancelled, PaymentDeclined, SagaNudged
 from order.domain import Order
 from payment.domain import REFUND_AGAIN_AFTER, Payment
 from payment.saga import follow
 from product.domain import BelowZero, Hold, Stock
 from tests.model.automaton import Automaton, Command, Numbers
 from tests.model.bank import NOW, Bank, Books, Manners
+from tests.model.neighbours import believed
 from tests.model.world import State, World
 
 SEAL = Seal([Fernet.generate_key().decode()])
@@ -36,7 +37,8 @@ WHIMS = frozenset({"cancel"})
 class Shop:
     """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
     shoppers may cancel and whether stock is adjusted by hand. `copies` and `losses`: see `World`; who has
-    lost something is nudged until nothing is left to do."""
+    lost something is nudged until nothing is left to do. `edited` is the total with which `order.created`
+    reaches payment, as after an operator's slip."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
@@ -46,6 +48,7 @@ class Shop:
     copies: bool = False
     losses: int = 0
     adjusts: bool = False
+    edited: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,13 @@ class Core(World):
             stocked,
         ]
         begin = [events.of(one.created()) for one in self.orders]
+        ids = [one.order_id for one in self.orders]
+        for automaton, steps in zip(
+            automata,
+            [*[order.saga.steps] * len(ids), *[payment.saga.steps] * len(ids), product.saga.steps],
+            strict=True,
+        ):
+            automaton.lies = believed(steps, ids)
         self.product_at = 2 * len(self.orders)
         super().__init__(
             events,
@@ -101,6 +111,8 @@ class Core(World):
             whims=WHIMS | adjustments.keys(),
             copies=shop.copies,
             losses=shop.losses,
+            edits=self._edited(events),
+            dead_letters=["Impossible: paid, but not as ordered"] if shop.edited is not None else [],
         )
 
     def concerns(self, state: State, n: int) -> State:
@@ -115,7 +127,7 @@ class Core(World):
             self.row(state, n, Order, order_id),
             self.row(state, paying, Payment, order_id) or Payment(order_id),
             self.row(state, self.product_at, Hold, order_id),
-            self.bank[state[self.books[paying]]],
+            self.bank[state[self.books[paying]]].of(str(order_id)),
         )
 
     def said_of(self, state: State, n: int) -> tuple[Event, ...]:
@@ -125,6 +137,16 @@ class Core(World):
     def stock_seen(self, state: State) -> list[Stock]:
         """The stock of each product."""
         return [self.row(state, self.product_at, Stock, sku) for sku in self.skus]
+
+    def _edited(self, events: Numbers[Event]) -> dict[tuple[int, int], int]:
+        if self.shop.edited is None:
+            return {}
+        edits = {}
+        for n, one in enumerate(self.orders):
+            total = Money(amount=self.shop.edited, currency=one.currency)
+            edited = one.created().model_copy(update={"total": total})
+            edits[len(self.orders) + n, events.of(one.created())] = events.of(edited)
+        return edits
 
     def _ordering(self, one: Order, events: Numbers[Event]) -> Automaton:
         async def expire(tx: Tx) -> None:

@@ -8,13 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from chassis.event import Event
+from chassis.harness import Published
 from shop.diagram import LANES, mark
 from tests.model.explore import Violation
 from tests.model.world import Move, World
 
 _HAPPENS = {
     "hear": "{who} hears {what}",
-    "hear again": "{who} hears {what} once more",
+    "hear again": "{who} hears {what} once more, its inbox has forgotten it",
+    "hear a lie": "{who} hears {what}",
     "crash before commit": "{who} hears {what}, crashes before it commits",
     "crash after commit": "{who} hears {what}, commits, crashes",
     "publish": "{what} is published",
@@ -59,6 +61,9 @@ def _what(world: World, move: Move) -> str:
         case int(number):
             event = world.events[number]
             return f"{event.type}{_of(world, event.about)}"
+        case Published(user_id=login, headers=headers):
+            claimed = headers["cloudEvents:id"], headers["cloudEvents:source"].removeprefix("/")
+            return f"{move.what.routing_key} of {login or 'somebody'} as {claimed[0]} from {claimed[1]}"
         case str(key), outcome:
             call, _, order_id = key.partition(":")
             how = outcome if isinstance(outcome, str) else type(outcome).__name__.lower()

@@ -15,6 +15,7 @@ _DECLINES = frozenset({"authorize", "capture"})
 _HONEST = Manners(declines=_DECLINES)
 _FORGETFUL = Manners(declines=_DECLINES, refusals=1, loses=True)
 _BROKEN = Manners(declines=_DECLINES, refusals=1, loses=True, breaks=True)
+_MISTAKEN = Manners(declines=_DECLINES, loses=True, misstates=_DECLINES)
 _SILENT = Manners(declines=_DECLINES, refusals=1, loses=True, stalls=True)
 
 ONE_ORDER = (
@@ -24,6 +25,8 @@ ONE_ORDER = (
     Shop("one order, the provider is silent for a day", manners=_SILENT),
     Shop("one order, out of stock", stock={"A": 0}, manners=_BROKEN),
     Shop("one order, a message is lost for good", manners=_HONEST, losses=1),
+    Shop("one order, other amounts than were asked for", manners=_MISTAKEN),
+    Shop("one order, its amount is edited on its way to payment", manners=_HONEST, edited=30),
 )
 # What may happen to patient shoppers may happen to fickle ones, too: it is for tests, which have less time.
 PATIENT = Shop("two orders for the last piece", orders=({"A": 1}, {"A": 1}), cancels=False)

@@ -1,11 +1,13 @@
 """The exploration can fail: each of these faults, seeded into the real code, breaks a promise, by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
 
+import cart.saga
+import chassis.delivery
 import notification.post
 import order.domain
 import payment.answers
@@ -13,19 +15,23 @@ import payment.domain
 import payment.provider
 import product.domain
 import product.saga
-from chassis.harness import Harness
+import tests.model.asides
+from cart.domain import Cart, TakenOut
+from chassis.envelope import Envelope
+from chassis.harness import Harness, MemoryTx
 from chassis.steps import Steps
-from contracts import OrderCancelled
+from chassis.tx import Tx
+from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid
 from notification.domain import Correspondence
 from payment.domain import NOTHING, Next, Payment
 from payment.outcomes import Voided
-from product.domain import Hold
+from product.domain import Hold, Stock
 from tests.model.core import Shop
 from tests.model.shops import ONE_ORDER, PATIENT, search
 from tests.model.world import World
 
 Patch = pytest.MonkeyPatch
-DECIDES, FORGETS, BREAKS, SILENT, SHORT, LOSES = ONE_ORDER
+DECIDES, FORGETS, BREAKS, SILENT, SHORT, LOSES, MISTAKEN, EDITED = ONE_ORDER
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,10 @@ class Fault:
 FAULTS: list[Fault] = []
 
 
-def fault(breaks: str, shop: Shop = DECIDES) -> Callable[[Callable[[Patch], None]], None]:
-    def register(seed: Callable[[Patch], None]) -> None:
+def fault(breaks: str, shop: Shop = DECIDES) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    def register(seed: Callable[[Patch], None]) -> Callable[[Patch], None]:
         FAULTS.append(Fault(seed, breaks, shop))
+        return seed
 
     return register
 
@@ -55,8 +62,8 @@ def replace_step(patch: Patch, steps: Steps, event: Any, run: Any) -> None:
 
 @fault("a cancelled order stays cancelled")
 def order_has_no_guard_on_a_late_order_paid(patch: Patch) -> None:
-    def pay(self: Any, payment_id: str, now: Any) -> None:
-        self.status, self.payment_id, self.paid_at = "paid", payment_id, now
+    def pay(self: Any, paid: Any, now: Any) -> None:
+        self.status, self.payment_id, self.paid_at = "paid", paid.payment_id, now
 
     patch.setattr(order.domain.Order, "pay", pay)
 
@@ -73,6 +80,8 @@ def product_leaves_no_tombstone(patch: Patch) -> None:
 @fault("a-cancelled-order-costs-nothing")
 def payment_ignores_its_tombstone(patch: Patch) -> None:
     def authorize(self: Payment, order: Any) -> Next:
+        if self.order is not None:
+            return NOTHING
         self.order, self.cancelled = order, False
         return self._go("authorizing", "authorize")
 
@@ -80,16 +89,81 @@ def payment_ignores_its_tombstone(patch: Patch) -> None:
 
 
 @fault("what was bought, and nothing else, leaves the cart")
-def cart_has_no_inbox(patch: Patch) -> None:
-    patch.setattr(Harness, "_is_fresh", lambda self, claim: claim[0] == "cart" or claim not in self.inbox)
+def cart_keeps_no_record_of_what_it_took_out(patch: Patch) -> None:
+    async def remove_bought(event: OrderPaid, tx: MemoryTx) -> None:
+        tx._committed = {slot: row for slot, row in tx._committed.items() if slot[0] is not TakenOut}
+        await cart.saga.remove_bought(event, tx)
+
+    replace_step(patch, cart.saga.steps, OrderPaid, remove_bought)
+
+
+@fault("what was bought, and nothing else, leaves the cart")
+def cart_merges_a_guest_whom_it_has_merged(patch: Patch) -> None:
+    async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
+        if (guest := await tx.get(Cart, event.guest_id)) is not None:
+            guest.merged_into = None
+        await cart.saga.move_guest_items(event, tx)
+
+    replace_step(patch, cart.saga.steps, GuestMerged, move_guest_items)
 
 
 @fault("no step fails: AssertionError")
-def the_timeline_has_no_inbox(patch: Patch) -> None:
-    def is_fresh(self: Harness, claim: tuple[str, str]) -> bool:
-        return claim[0] == "order.timeline" or claim not in self.inbox
+def the_timeline_adds_what_it_has(patch: Patch) -> None:
+    patch.setattr(MemoryTx, "add_once", MemoryTx.add)
 
-    patch.setattr(Harness, "_is_fresh", is_fresh)
+
+@fault("no step fails: AssertionError")
+def product_reserves_for_whom_it_has_reserved(patch: Patch) -> None:
+    async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
+        hold, said = Hold.place(event, await tx.get_many(Stock, [line.sku for line in event.lines]))
+        tx.add(hold)
+        tx.publish(said)
+
+    replace_step(patch, product.saga.steps, OrderCreated, reserve_stock)
+
+
+@fault("no step fails: Impossible")
+def payment_holds_money_whenever_it_is_told(patch: Patch) -> None:
+    authorize = Payment.authorize
+
+    def hold_again(self: Payment, order: Any) -> Next:
+        self.order, self.payment_id = None, None
+        return authorize(self, order)
+
+    patch.setattr(Payment, "authorize", hold_again)
+
+
+@fault("what was bought, and nothing else, leaves the cart")
+def an_event_is_known_by_the_id_that_it_says(patch: Patch) -> None:
+    def believe(headers: Mapping[str, Any], body: bytes) -> Envelope:
+        own = {"cloudEvents:id": f"{headers['cloudEvents:type']}/{headers['cloudEvents:subject']}"}
+        envelope = read({**headers, **own}, body)
+        members = {f.name: getattr(envelope, f.name) for f in fields(envelope)}
+        return Called(**members, called=headers["cloudEvents:id"])
+
+    read = Envelope.read
+    patch.setattr(Envelope, "read", believe)
+
+
+@fault("a-cancelled-order-costs-nothing")
+def payment_knows_an_event_by_the_id_that_it_says(patch: Patch) -> None:
+    patch.setattr(tests.model.asides, "believed", lambda steps, subjects: [])
+    an_event_is_known_by_the_id_that_it_says(patch)
+
+
+@fault("the timeline names who said it")
+def an_event_comes_from_where_it_says(patch: Patch) -> None:
+    patch.setattr(chassis.delivery, "_published", lambda envelope, message, steps: envelope)
+
+
+@fault("a paid order is charged", MISTAKEN)
+def payment_takes_whatever_amount_the_provider_names(patch: Patch) -> None:
+    patch.setattr(Payment, "_is_right", lambda self, moved: True)
+
+
+@fault("a paid order is charged", EDITED)
+def order_takes_whatever_was_paid_for_its_total(patch: Patch) -> None:
+    patch.setattr(order.domain.Order, "_is_as_placed", lambda self, paid: None)
 
 
 @fault("leaves the cart")
@@ -111,14 +185,14 @@ def what_is_said_is_published_without_an_outbox(patch: Patch) -> None:
 def payment_captures_before_stock_is_reserved(patch: Patch) -> None:
     authorized = Payment._authorized
 
-    def capture_at_once(self: Payment, payment_id: str) -> Next:
+    def capture_at_once(self: Payment, payment_id: str, held: Money) -> Next:
         self.stock_reserved = True
-        return authorized(self, payment_id)
+        return authorized(self, payment_id, held)
 
     patch.setattr(Payment, "_authorized", capture_at_once)
 
 
-@fault("holds-follow-their-orders")
+@fault("stock-adds-up")
 def product_forgets_that_it_has_released(patch: Patch) -> None:
     release = Hold.release
 
@@ -213,6 +287,17 @@ def a_letter_counts_as_sent_before_it_is(patch: Patch) -> None:
         return False
 
     patch.setattr(Correspondence, "begin", never)
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Envelope):
+    """An envelope that believes what it is called."""
+
+    called: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.called
 
 
 class NothingKnown:

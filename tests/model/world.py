@@ -5,7 +5,7 @@ bits what was said, what lies in queues and outboxes, and which answers to remot
 queue is a set: any message of it may be delivered next.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chassis.event import Event
@@ -14,7 +14,15 @@ from tests.model.automaton import Automaton, Numbers, Place, Turn
 State = tuple[int, ...]
 
 UNFAIR = frozenset(
-    {"crash before commit", "crash after commit", "hear again", "publish twice", "lose", "lose answer"}
+    {
+        "crash before commit",
+        "crash after commit",
+        "hear again",
+        "hear a lie",
+        "publish twice",
+        "lose",
+        "lose answer",
+    }
 )
 """Accidents, which may happen or not. All else happens sooner or later, except what is somebody's whim."""
 
@@ -32,10 +40,13 @@ class World:
 
     Without `copies`, what is said is in the queues at once, and a message that is handled is gone from its
     queue: nobody sees an outbox, and a queue may keep a message as long as it likes, so no state of the
-    services is lost. In each state each message that was handled before is delivered once more, and
-    explored further where that makes a difference. With `copies`, outboxes and the copies that crashes leave
+    services is lost. In each state each message that was handled before is delivered once more, to an inbox
+    that has forgotten it, and explored further where that makes a difference. Likewise each lie of a hostile
+    neighbour that is believed, one in a history. With `copies`, outboxes and the copies that crashes leave
     in the queues are states of their own, and far too many for anything but the smallest world. As many
-    messages as there are `losses` may disappear for good, as when a dead letter is discarded.
+    messages as there are `losses` may disappear for good, as when a dead letter is discarded. `edits` are
+    events that reach one of them as another event; a step whose error is among `dead_letters` leaves a dead
+    letter and nothing else.
     """
 
     def __init__(
@@ -47,17 +58,23 @@ class World:
         whims: frozenset[str] = frozenset(),
         copies: bool = False,
         losses: int = 0,
+        edits: Mapping[tuple[int, int], int] | None = None,
+        dead_letters: Sequence[str] = (),
     ) -> None:
         self.events = events
         self.automata = automata
         self._unfair = UNFAIR | whims
         self._copies = copies
         self._losses = losses
+        self._edits = edits or {}
+        self._dead_letters = tuple(dead_letters)
         self._callers = [who for who, automaton in enumerate(automata) if automaton.outside]
         count = len(automata)
         self.books = {who: count + n for n, who in enumerate(self._callers)}
         end = count + len(self._callers)
-        self.said_at, self._pending, self._outbox, self._air, self._lost, self.failed = range(end, end + 6)
+        self.said_at, self._pending, self._outbox, self._air, self._lost, self.failed, self._deceived = range(
+            end, end + 7
+        )
         self._messages: Numbers[tuple[int, int]] = Numbers()
         self._answers: Numbers[tuple[int, str, Any]] = Numbers()
         self._failures: Numbers[str] = Numbers()
@@ -65,7 +82,7 @@ class World:
         self._called: dict[tuple[int, int, int], list[tuple[Move, int, int]]] = {}
         self._routes: dict[int, list[tuple[int, int]]] = {}
         state = [*(one.start for one in automata), *(automata[who].outside.start for who in self._callers)]  # type: ignore[union-attr]
-        state += [0] * 6
+        state += [0] * 7
         self._say(state, begin)
         self.start: State = tuple(state)
 
@@ -73,6 +90,7 @@ class World:
         """What may happen next, and what then is. A step that fails leads to a state with a `failure`."""
         yield from self._deliveries(state)
         yield from self._repeats(state)
+        yield from self._lies(state)
         yield from self._publishing(state)
         yield from self._calls(state)
         yield from self._settling(state)
@@ -117,7 +135,8 @@ class World:
             turn = automaton.turn(state[who], ("hear", event))
             handled = self._after(state, who, turn)
             if turn.failed is not None:
-                yield Move("hear", who, event), handled
+                is_dead = turn.failed.startswith(self._dead_letters or (" ",))
+                yield Move("hear", who, event), taken if is_dead else handled
                 continue
             yield Move("hear", who, event), self._after(taken, who, turn)
             if self._copies and handled != state:
@@ -132,8 +151,16 @@ class World:
     def _repeats(self, state: State) -> Iterator[tuple[Move, State]]:
         for who, automaton in enumerate(self.automata):
             for event in automaton.repeats(state[who]):
-                turn = automaton.turn(state[who], ("hear", event))
+                turn = automaton.turn(state[who], ("again", event))
                 yield Move("hear again", who, event), self._after(state, who, turn)
+
+    def _lies(self, state: State) -> Iterator[tuple[Move, State]]:
+        for who, automaton in enumerate(self.automata if not state[self._deceived] else ()):
+            for number in range(len(automaton.lies)):
+                turn = automaton.turn(state[who], ("lie", number))
+                if turn.failed is None and turn.state != state[who]:
+                    after = self._after(state, who, turn)
+                    yield Move("hear a lie", who, automaton.lies[number]), _with(after, self._deceived, 1)
 
     def _publishing(self, state: State) -> Iterator[tuple[Move, State]]:
         for event in _bits(state[self._outbox]):
@@ -214,7 +241,8 @@ class World:
         """The messages that an event becomes, and whose they are."""
         if event not in self._routes:
             heard = [who for who, one in enumerate(self.automata) if one.hears(self.events[event])]
-            self._routes[event] = [(self._messages.of((who, event)), who) for who in heard]
+            edited = [(who, self._edits.get((who, event), event)) for who in heard]
+            self._routes[event] = [(self._messages.of(message), message[0]) for message in edited]
         return self._routes[event]
 
     @staticmethod

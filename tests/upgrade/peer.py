@@ -5,22 +5,29 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
-from aio_pika import Message
-
 import contracts
-from chassis.consumer import Consumer
 from chassis.harness import Harness
 from chassis.outbox import envelope
 from contracts import Line, event_named
-from contracts.order import AboutOrder
+from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order
 from product.domain import Hold
 from shop.participants import PARTICIPANTS
 
 Wire = dict[str, Any]
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+try:
+    from chassis.delivery import read
+except ModuleNotFoundError:  # the previous release: it believes what a message says of itself
+    from chassis import consumer
+
+    VOUCHED = False
+else:
+    VOUCHED = True
 
 
 def speak(documents: list[Wire]) -> list[Wire]:
@@ -31,8 +38,14 @@ def speak(documents: list[Wire]) -> list[Wire]:
 def _spoken(document: Wire) -> Wire:
     model = event_named(document["type"])
     event = model.model_validate_json(json.dumps(document["data"]))
-    message = envelope(event, model.said_by, _NOW, "cause/1", None).to_message()
-    return {"type": document["type"], "headers": message.headers, "body": message.body.decode()}
+    login: Any = {"login": model.said_by} if VOUCHED else {}
+    message = envelope(event, model.said_by, _NOW, "cause/1", None).to_message(**login)
+    return {
+        "type": document["type"],
+        "headers": message.headers,
+        "body": message.body.decode(),
+        "user_id": message.user_id,
+    }
 
 
 def hear(messages: list[Wire]) -> list[str]:
@@ -42,21 +55,33 @@ def hear(messages: list[Wire]) -> list[str]:
 
 async def _heard(message: Wire) -> list[str]:
     failures = []
-    delivered: Any = Message(message["body"].encode(), headers=message["headers"])
-    nobody: Any = None
+    delivered: Any = SimpleNamespace(
+        body=message["body"].encode(),
+        headers=message["headers"],
+        exchange="events",
+        routing_key=message["type"],
+        user_id=message["user_id"],
+    )
     for participant in PARTICIPANTS:
         for steps in participant.steps:
             if message["type"] not in steps.heard():
                 continue
-            consumer = Consumer(nobody, nobody, nobody, steps, service="peer", batch=1, linger=0)
             harness = Harness(steps, intents=participant.intents)
             try:
-                event: Any = consumer._decode(delivered).event
+                event: Any = _read(delivered, steps)
                 harness.put(*_before(steps.queue, event))
                 await harness.hear(event)
             except Exception as error:
                 failures.append(f"{steps.queue} on {message['type']}: {error!r} {message['body']}")
     return failures
+
+
+def _read(message: Any, steps: Any) -> Any:
+    if VOUCHED:
+        return read(message, steps).event
+    nobody: Any = None
+    old: Any = consumer.Consumer
+    return old(nobody, nobody, nobody, steps, service="peer", batch=1, linger=0)._decode(message).event
 
 
 def _before(queue: str, event: AboutOrder) -> list[Any]:
@@ -65,13 +90,14 @@ def _before(queue: str, event: AboutOrder) -> list[Any]:
         return [Hold(event.order_id, "reserved")]
     if queue != "order":
         return []
+    snapshot = event if isinstance(event, OrderSnapshot) else None
     undone = event.type in ("stock.released", "payment.voided", "payment.refunded")
     order = Order(
         order_id=event.order_id,
-        shopper_id=event.order_id,
-        lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=699),),
-        total=699,
-        currency="GBP",
+        shopper_id=snapshot.shopper_id if snapshot else event.order_id,
+        lines=snapshot.lines if snapshot else (Line(sku="MUG", name="Mug", quantity=1, unit_price=699),),
+        total=snapshot.total.amount if snapshot else 699,
+        currency=snapshot.total.currency if snapshot else "GBP",
         payment_method="pm_card_visa",
         contact="sealed",
         created_at=_NOW,

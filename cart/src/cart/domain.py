@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 MOST_LINES = 1000
@@ -14,6 +15,14 @@ class Full(Exception):
 
 class Merged(Exception):
     """A guest's cart that has moved into an account's."""
+
+
+@dataclass(eq=False)
+class TakenOut:
+    """An order that was taken out of its shopper's cart: once for good, whoever repeats that it is paid."""
+
+    order_id: UUID
+    at: datetime
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
 """What cart does when something was bought, and when a guest turns out to have an account."""
 
-from cart.domain import Cart
+from cart.domain import Cart, TakenOut
 from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Tx
@@ -10,9 +10,13 @@ steps = Steps("cart")
 participant = Participant("cart", steps=[steps])
 
 
-@steps.on(OrderPaid, locks=lambda event: [(Cart, event.shopper_id)])
+@steps.on(OrderPaid, locks=lambda event: [(TakenOut, event.order_id), (Cart, event.shopper_id)])
 async def remove_bought(event: OrderPaid, tx: Tx) -> None:
-    """Take what was bought out of the shopper's cart, or out of the account's that it was merged into."""
+    """Take what was bought out of the shopper's cart, or out of the account's that it was merged into: once
+    for good."""
+    if await tx.get(TakenOut, event.order_id) is not None:
+        return
+    tx.add(TakenOut(event.order_id, tx.now))
     cart = await tx.get(Cart, event.shopper_id)
     if cart is None:
         return
@@ -25,7 +29,10 @@ async def remove_bought(event: OrderPaid, tx: Tx) -> None:
 async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
     """Add the guest's items to the account's, up to the limits; once only."""
     guest = await tx.get(Cart, event.guest_id)
-    if guest is None or guest.merged_into is not None:
+    if guest is None:  # and if one comes, it has been merged
+        tx.add(Cart(event.guest_id, merged_into=event.user_id))
+        return
+    if guest.merged_into is not None:
         return
     account = await tx.get(Cart, event.user_id)
     if account is None:

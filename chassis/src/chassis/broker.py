@@ -83,6 +83,11 @@ async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) 
             return connection
 
 
+def login(urls: str) -> str:
+    """The user as whom `connect` signs in, which is the same at every node."""
+    return URL(urls.split(",")[0]).user or "guest"
+
+
 class Publisher:
     """Publishes persistent, mandatory messages in windows of confirms.
 

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,19 +18,18 @@ import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
-from pydantic import ValidationError
 
 from chassis import inbox, started
 from chassis.batching import Gathering
 from chassis.broker import Publisher, is_refused
 from chassis.database import Transactions
-from chassis.envelope import COPIES, Envelope, Unreadable
-from chassis.event import Event
+from chassis.delivery import Delivery, publisher, read
+from chassis.envelope import COPIES, Unreadable
 from chassis.outage import is_outage
-from chassis.privacy import reason
-from chassis.steps import Step, Steps
-from chassis.telemetry import bind_subject, continue_trace
-from chassis.topology import DEAD, EVENTS_EXCHANGE, LADDER, retry_exchange
+from chassis.privacy import reason, redacted
+from chassis.steps import Steps
+from chassis.telemetry import trace_context
+from chassis.topology import DEAD, LADDER, retry_exchange
 
 log = structlog.get_logger()
 
@@ -42,16 +41,6 @@ SUSPECT_AFTER = 3
 MOST_ENDS = 3
 _REASON_LENGTH = 300
 _MOST_HEADER_BYTES = 64 * 1024  # all of them travel in one frame of 128 KiB
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A delivery that could be read, and the step that is for it."""
-
-    message: AbstractIncomingMessage
-    envelope: Envelope
-    event: Event
-    step: Step
 
 
 class Consumer:
@@ -165,37 +154,25 @@ class Consumer:
         self._progress()
 
     async def _read_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
-        heard, poison = self._read(messages)
+        readable, poison = self._read(messages)
         for message, why in poison:
             await self._bury(message, why, step="decode")
-        if heard:
-            await self._handle(heard)
+        if readable:
+            await self._handle(readable)
 
     def _read(
         self, messages: list[AbstractIncomingMessage]
-    ) -> tuple[list[Heard], list[tuple[AbstractIncomingMessage, str]]]:
-        heard: list[Heard] = []
+    ) -> tuple[list[Delivery], list[tuple[AbstractIncomingMessage, str]]]:
+        readable: list[Delivery] = []
         poison: list[tuple[AbstractIncomingMessage, str]] = []
         for message in messages:
             try:
-                one = self._decode(message)
-                _check_said_as(one.envelope.type, message)
-                heard.append(one)
-            except (Unreadable, ValidationError) as error:
-                poison.append((message, _reason(error)))
-        return heard, poison
+                readable.append(read(message, self._steps))
+            except Unreadable as error:
+                poison.append((message, _shortened(redacted(f"{error}"))))
+        return readable, poison
 
-    def _decode(self, message: AbstractIncomingMessage) -> Heard:
-        envelope = Envelope.from_message(message)
-        step = self._steps.find(envelope.type, envelope.version)
-        if step is None:
-            raise Unreadable(f"no step for {envelope.type} version {envelope.version}")
-        event = step.event.model_validate_json(envelope.data)
-        if event.subject != envelope.subject:
-            raise Unreadable("the subject is not the event's")
-        return Heard(message, envelope, event, step)
-
-    async def _handle(self, batch: list[Heard]) -> None:
+    async def _handle(self, batch: list[Delivery]) -> None:
         try:
             await self._outlasting(lambda: self._commit(batch))
         except Exception as error:
@@ -214,38 +191,46 @@ class Consumer:
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, 5.0)
 
-    async def _handle_failed(self, batch: list[Heard], error: Exception) -> None:
+    async def _handle_failed(self, batch: list[Delivery], error: Exception) -> None:
         if len(batch) == 1:
             await self._retry_later(batch[0], error)
             return
-        for heard in batch:
-            await self._handle([heard])
+        for delivery in batch:
+            await self._handle([delivery])
             self._progress()
 
-    async def _commit(self, batch: list[Heard]) -> None:
+    async def _commit(self, batch: list[Delivery]) -> None:
         async with self._transactions() as tx:
-            fresh = await inbox.claim(tx.session, self._steps.queue, [h.envelope.id for h in batch])
-            todo = [h for h in batch if h.envelope.id in fresh]
-            await tx.lock([pair for h in todo if h.step.locks for pair in h.step.locks(h.event)])
-            for heard in todo:
-                if heard.envelope.id not in fresh:
+            fresh = await inbox.claim(tx.session, self._steps.queue, [d.envelope.id for d in batch])
+            todo = [d for d in batch if d.envelope.id in fresh]
+            await tx.lock([pair for d in todo if d.step.locks for pair in d.step.locks(d.event)])
+            for delivery in todo:
+                if delivery.envelope.id not in fresh:
                     continue  # delivered twice within this batch
-                fresh.discard(heard.envelope.id)
-                continue_trace(heard.envelope.traceparent)
-                bind_subject(heard.event.about)
-                tx.hear(heard.envelope)
-                await heard.step.run(heard.event, tx)
+                fresh.discard(delivery.envelope.id)
+                tx.hear(delivery.envelope)
+                with trace_context(delivery.envelope.traceparent, delivery.event.about):
+                    await delivery.step.run(delivery.event, tx)
 
-    async def _retry_later(self, heard: Heard, error: Exception) -> None:
-        envelope = heard.envelope
+    async def _retry_later(self, delivery: Delivery, error: Exception) -> None:
+        envelope = delivery.envelope
         failed = replace(
             envelope,
             attempts=envelope.attempts + 1,
             first_seen=envelope.first_seen or datetime.now(UTC).isoformat(),
         )
         key = LADDER[envelope.attempts] if envelope.attempts < len(LADDER) else DEAD
-        log.warning("step failed", step=heard.step.name, next=key, attempts=failed.attempts, exc_info=error)
-        await self._move(failed.to_message(**self._stamp(heard.step.name, _reason(error))), key)
+        step = delivery.step.name
+        with trace_context(envelope.traceparent, delivery.event.about):
+            log.warning(
+                "step failed",
+                message_id=envelope.id,
+                step=step,
+                next=key,
+                attempts=failed.attempts,
+                exc_info=error,
+            )
+            await self._move(failed.to_message(**self._stamp(step, _reason(error))), key)
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
         log.error("dead-lettered at once", message_id=message.message_id, reason=reason)
@@ -253,6 +238,8 @@ class Consumer:
         headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
         if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
             headers, reason = {}, f"{reason}; its headers were too large to keep"
+        if (who := publisher(message, self._steps)) is not None:
+            headers["cloudEvents:source"] = f"/{who}"  # whoever replays it takes that for true
         headers |= {
             "first-seen": datetime.now(UTC).isoformat(),
             "attempts": 1,
@@ -281,7 +268,12 @@ class Consumer:
             [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
             if refused is None:
                 return
-            log.error("could not move message, trying again", key=key, error=repr(refused))
+            log.error(
+                "could not move message, trying again",
+                message_id=message.message_id,
+                key=key,
+                error=repr(refused),
+            )
             if key == DEAD and is_refused(refused):
                 key = LADDER[-1]
                 continue
@@ -323,12 +315,6 @@ async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> N
         log.warning("not acknowledged: the broker redelivers", error=repr(error))
 
 
-def _check_said_as(type_: str, message: AbstractIncomingMessage) -> None:
-    """The broker lets a service publish with the keys of what it says alone: the key vouches for the type."""
-    if message.exchange == EVENTS_EXCHANGE and message.routing_key != type_:
-        raise Unreadable("published with another key than its type")
-
-
 def _is_writable(value: Any) -> bool:
     """AMQP's library reads more kinds of values than it writes: text that is no UTF-8, for one."""
     if isinstance(value, int):
@@ -345,4 +331,8 @@ def _can_be_acknowledged(message: AbstractIncomingMessage) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return reason(error).split("\n")[0][:_REASON_LENGTH].encode(errors="replace").decode()
+    return _shortened(reason(error))
+
+
+def _shortened(text: str) -> str:
+    return text.split("\n")[0][:_REASON_LENGTH].encode(errors="replace").decode()

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 from sqlalchemy import Dialect, MetaData, Table, any_, bindparam, inspect, select
 from sqlalchemy import types as sql
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from chassis import inbox, intents, outbox, started
@@ -102,6 +104,7 @@ class SqlTx:
         self.cause: str | None = None
         self._source = source
         self._loaded: dict[tuple[type, Any], Any] = {}
+        self._once: dict[type, list[Any]] = {}
 
     async def get(self, row_type: type[Row], key: Any) -> Row | None:
         if (row_type, key) not in self._loaded:
@@ -125,6 +128,18 @@ class SqlTx:
     def add(self, row: Any) -> None:
         self._loaded[type(row), key_of(row)] = row
         self.session.add(row)
+
+    def add_once(self, row: Any) -> None:
+        self._once.setdefault(type(row), []).append(row)
+
+    async def flush(self) -> None:
+        """Write what was added: a statement per table."""
+        await self.session.flush()
+        for row_type in sorted(self._once, key=lambda t: t.__name__):
+            insertion = _insertion(row_type)
+            rows = [{name: getattr(row, name) for name in insertion.names} for row in self._once[row_type]]
+            rows.sort(key=insertion.key)  # whoever else adds these waits for them in the same sequence
+            await (await self.session.connection()).execute(insertion.statement, rows)
 
     def publish(self, *events: Event) -> None:
         for event in events:
@@ -185,7 +200,7 @@ class Transactions:
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             tx = SqlTx(session, self._source)
             yield tx
-            await session.flush()
+            await tx.flush()
             saying, calling = self.outbox_lease(), self.intent_lease()
             said = await outbox.write(session, tx.outbox, saying) if tx.outbox else []
             due = await intents.write(session, tx.intents, calling, self.holder) if tx.intents else []
@@ -196,6 +211,26 @@ class Transactions:
             self.on_outbox(said)
         if due and calling:
             self.on_intents(due)
+
+
+@dataclass(frozen=True)
+class _Insertion:
+    """How rows of a type are inserted where their keys are free; each column has its field's name."""
+
+    statement: Insert
+    names: tuple[str, ...]
+    key: Callable[[dict[str, Any]], tuple[str, ...]]
+
+
+@cache
+def _insertion(row_type: type) -> _Insertion:
+    table: Any = inspect(row_type).local_table
+    key = tuple(column.key for column in table.primary_key)
+    return _Insertion(
+        insert(table).on_conflict_do_nothing(),
+        tuple(field.name for field in fields(row_type)),
+        lambda row: tuple(str(row[name]) for name in key),
+    )
 
 
 def _nobody(_: Any) -> None:

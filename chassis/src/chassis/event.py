@@ -13,6 +13,8 @@ class Event(Protocol):
 
     type: ClassVar[str]
     version: ClassVar[int]
+    said_by: ClassVar[str]
+    """Who publishes it, mostly; the broker's rights decide."""
 
     @property
     def subject(self) -> UUID: ...
@@ -28,5 +30,5 @@ class Event(Protocol):
 
 
 def event_id(event: Event) -> str:
-    """The CloudEvents id: stable over retries, restarts and re-emissions."""
+    """The id of its envelope."""
     return f"{event.type}/{event.subject}"

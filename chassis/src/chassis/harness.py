@@ -1,16 +1,19 @@
 """The chassis in memory: real steps over dictionaries, for tests that need no server."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from chassis.delivery import Delivery, Incoming, read
 from chassis.envelope import Envelope
 from chassis.event import Event, event_id
 from chassis.intents import Intents
+from chassis.outbox import envelope
 from chassis.steps import Steps
+from chassis.topology import EVENTS_EXCHANGE
 from chassis.tx import Intent, Tx, key_of
 
 Row = TypeVar("Row")
@@ -18,6 +21,17 @@ Row = TypeVar("Row")
 
 class Undeclared(AssertionError):
     """A step said what it does not declare, so that topology and saga table would be wrong."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A message as it arrives by the exchange of events; `user_id` is whom the broker has checked."""
+
+    body: bytes
+    headers: Mapping[str, Any]
+    routing_key: str
+    user_id: str | None
+    exchange: str = EVENTS_EXCHANGE
 
 
 class MemoryTx:
@@ -49,6 +63,11 @@ class MemoryTx:
         slot = (type(row), key_of(row))
         assert slot not in self._committed, f"{slot} exists"
         self.rows[slot] = row
+
+    def add_once(self, row: Any) -> None:
+        slot = (type(row), key_of(row))
+        if slot not in self._committed:
+            self.rows.setdefault(slot, row)
 
     def publish(self, *events: Event) -> None:
         self.said.extend(events)
@@ -91,13 +110,22 @@ class Harness:
     async def hear(self, *events: Event) -> None:
         """Deliver events, each its own transaction; an event heard before is a repeat."""
         for event in events:
+            await self.receive(published(event, self.now))
+
+    async def receive(self, *messages: Incoming) -> None:
+        """Deliver messages as they come. Raises Unreadable for one that is a dead letter at once."""
+        for message in messages:
             for steps in self._steps:
-                await self._deliver(event, steps, crash=False)
+                await self._deliver(message, steps, crash=False)
+
+    def forget(self, event: Event) -> None:
+        """The inboxes have forgotten the event: the next time that it comes it is news to them."""
+        self.inbox -= {(steps.queue, event_id(event)) for steps in self._steps}
 
     async def crash_on(self, event: Event) -> None:
         """Deliver an event to a process that dies when its steps are through, just before they commit."""
         for steps in self._steps:
-            await self._deliver(event, steps, crash=True)
+            await self._deliver(published(event, self.now), steps, crash=True)
 
     async def run(self, work: Callable[[Tx], Awaitable[None]], *, says: Sequence[type[Event]] = ()) -> None:
         """Do what is not led to by an event, such as a request or a sweep, in a transaction of its own."""
@@ -115,16 +143,21 @@ class Harness:
         del self.intended[intent.key]
         self._commit(tx, kind, settlement.says)
 
-    async def _deliver(self, event: Event, steps: Steps, *, crash: bool) -> None:
-        step = steps.find(event.type, event.version)
-        claim = (steps.queue, event_id(event))
-        if step is None or not self._is_fresh(claim):
+    async def _deliver(self, message: Incoming, steps: Steps, *, crash: bool) -> None:
+        if message.routing_key not in steps.heard():
             return
-        tx = MemoryTx(self.rows, self.now, self._envelope(event))
-        await step.run(event, tx)
+        delivery = self._read(message, steps)
+        claim = (steps.queue, delivery.envelope.id)
+        if not self._is_fresh(claim):
+            return
+        tx = MemoryTx(self.rows, self.now, delivery.envelope)
+        await delivery.step.run(delivery.event, tx)
         if not crash:
-            self._commit(tx, step.name, step.says)
+            self._commit(tx, delivery.step.name, delivery.step.says)
             self.inbox.add(claim)
+
+    def _read(self, message: Incoming, steps: Steps) -> Delivery:
+        return read(message, steps)
 
     def _is_fresh(self, claim: tuple[str, str]) -> bool:
         return claim not in self.inbox
@@ -138,9 +171,11 @@ class Harness:
         for intent in tx.intended:
             self.intended.setdefault(intent.key, intent)
 
-    def _envelope(self, event: Event) -> Envelope:
-        data = event.model_dump_json().encode()
-        return Envelope(event_id(event), event.type, event.version, "harness", event.subject, self.now, data)
+
+def published(event: Event, now: datetime) -> Published:
+    """The message that the event's publisher sends."""
+    message = envelope(event, event.said_by, now, None, None).to_message(event.said_by)
+    return Published(message.body, message.headers, event.type, event.said_by)
 
 
 def _copy(row: Any) -> Any:

@@ -11,6 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, import_key
 
 from chassis.problems import Unavailable
+from chassis.telemetry import without_trace
 
 log = structlog.get_logger(__name__)
 _PUBLIC = frozenset({"EC", "RSA", "OKP"})
@@ -67,7 +68,7 @@ class PublishedKeys:
 
     def _begin(self) -> asyncio.Task[None] | None:
         if self._fetching is None and self.clock() >= self._not_before:
-            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching = asyncio.create_task(self._fetch(), context=without_trace())
         return self._fetching
 
     async def _fetch(self) -> None:

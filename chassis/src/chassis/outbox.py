@@ -31,8 +31,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from chassis.batching import Gathering
 from chassis.broker import Publisher, is_refused
 from chassis.envelope import Envelope
-from chassis.event import Event, event_id
+from chassis.event import Event
 from chassis.privacy import reason
+from chassis.telemetry import valid_traceparent
 
 log = structlog.get_logger()
 
@@ -64,7 +65,6 @@ def envelope(
     event: Event, source: str, time: datetime, causation_id: str | None, traceparent: str | None
 ) -> Envelope:
     return Envelope(
-        id=event_id(event),
         type=event.type,
         version=event.version,
         source=source,
@@ -147,10 +147,10 @@ _MOST_BYTES = 16 * 1024 * 1024
 class Relay:
     """Publishes what was committed: woken with it after a commit, and polling for what was left over.
 
-    `exchange` is where events go; `poll`, `lease`, `linger` and `longest_delay` are seconds; `batch` is the
-    most rows per round, `linger` how long the first of them waits for others, `longest_delay` the most that a
-    row waits which the broker refuses. `timeout` is what the publisher takes at most for a batch: a row whose
-    lease is over before that is left to the poll.
+    `source` is the broker's user who publishes, `exchange` where events go; `poll`, `lease`, `linger` and
+    `longest_delay` are seconds; `batch` is the most rows per round, `linger` how long the first of them waits
+    for others, `longest_delay` the most that a row waits which the broker refuses. `timeout` is what the
+    publisher takes at most for a batch: a row whose lease is over before that is left to the poll.
     """
 
     def __init__(
@@ -241,7 +241,9 @@ class Relay:
             log.exception("outbox round failed", rows=len(said))
 
     async def _publish(self, said: list[Envelope]) -> None:
-        errors = await self._publisher.send(self._exchange, [(e.type, e.to_message()) for e in said])
+        errors = await self._publisher.send(
+            self._exchange, [(e.type, e.to_message(self._source)) for e in said]
+        )
         outcomes = list(zip(said, errors, strict=True))
         confirmed = [e.id for e, error in outcomes if error is None]
         refused = {e.id: error for e, error in outcomes if error is not None and is_refused(error)}
@@ -273,7 +275,6 @@ class Relay:
             rows = await connection.execute(_LEASE, {"lease": self._lease, "limit": self._batch})
             return [
                 Envelope(
-                    id=row.message_id,
                     type=row.type,
                     version=row.version,
                     source=self._source,
@@ -281,7 +282,7 @@ class Relay:
                     time=row.time,
                     data=row.data.encode(),
                     causation_id=row.causation_id,
-                    traceparent=row.traceparent,
+                    traceparent=valid_traceparent(row.traceparent),  # of a release that looked less closely
                 )
                 for row in rows
             ]

@@ -13,7 +13,7 @@ from chassis.database import SqlTx, Transactions
 from chassis.intents import Call, Due, Intents, again, keep, lease_left_over, release, take_settled
 from chassis.outage import is_outage
 from chassis.privacy import reason
-from chassis.telemetry import bind_subject, continue_trace
+from chassis.telemetry import trace_context
 
 log = structlog.get_logger()
 
@@ -160,10 +160,11 @@ class IntentRunner:
             if held.until - loop.time() < self._lease / 3:
                 self._drop(held)  # its lease could not be kept: the poll will find it, here or elsewhere
                 continue
-            _bind(held.due)
+            due = held.due
             self._take_in_hand()
             try:
-                outcome = await self._call(held.due.intent)
+                with trace_context(due.traceparent, due.intent.subject):
+                    outcome = await self._call(due.intent)
             except Exception as error:
                 await self._try_again(held, error)
                 self._let_go(1)
@@ -220,9 +221,9 @@ class IntentRunner:
             await self._lock(tx, [due for due, _ in outcomes])
             for due, outcome in outcomes:
                 if due.intent.key in fresh:
-                    _bind(due)
                     tx.cause = due.causation_id
-                    await self._intents[due.intent.kind].run(due.intent, outcome, tx)
+                    with trace_context(due.traceparent, due.intent.subject):
+                        await self._intents[due.intent.kind].run(due.intent, outcome, tx)
                 else:
                     log.warning("outcome dropped: the lease was lost", intent=due.intent.key)
 
@@ -235,13 +236,9 @@ class IntentRunner:
         self._drop(held)
         delay = min(self._longest_delay, 2.0 ** min(due.attempts, 30)) * random.uniform(0.5, 1)
         why = reason(error)
-        log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
-        try:
-            await again(self._engine, due, why, delay, self._holder)
-        except Exception:
-            log.exception("lease runs out instead", intent=due.intent.key)
-
-
-def _bind(due: Due) -> None:
-    continue_trace(due.traceparent)
-    bind_subject(due.intent.subject)
+        with trace_context(due.traceparent, due.intent.subject):
+            log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
+            try:
+                await again(self._engine, due, why, delay, self._holder)
+            except Exception:
+                log.exception("lease runs out instead", intent=due.intent.key)

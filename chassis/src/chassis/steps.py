@@ -68,6 +68,10 @@ class Steps:
     def find(self, type_: str, version: int) -> Step | None:
         return self._by_type.get((type_, version))
 
+    def publisher(self, type_: str) -> str | None:
+        """Who publishes events of a type that a step here is for."""
+        return next((step.event.said_by for step in self if step.event.type == type_), None)
+
     def __iter__(self) -> Any:
         return iter(self._by_type.values())
 

@@ -5,7 +5,9 @@ import logging
 import os
 import re
 import sys
-from contextvars import ContextVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,26 +92,61 @@ def _redacted(value: object) -> object:
     return value if less == text else less
 
 
+# Version, trace, parent, flags. Of a later version only this much is read; of version 00 there is no more.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
+_LONGEST_TRACEPARENT = 255
+
+
+def valid_traceparent(given: object) -> str | None:
+    """The value where it is a W3C `traceparent`, cut to what is known of it; else `None`.
+
+    Source: W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header.
+    """
+    if not isinstance(given, str) or len(given) > _LONGEST_TRACEPARENT or not _TRACEPARENT.fullmatch(given):
+        return None
+    if given[:2] == "00":
+        return given if len(given) == 55 else None
+    return f"00{given[2:55]}"
+
+
 def current_traceparent() -> str | None:
     """The W3C `traceparent` of the message or request at hand."""
     return _traceparent.get()
 
 
-def continue_trace(traceparent: str | None) -> str:
-    """Take the caller's trace up as a child, or begin one. Returns the new `traceparent` and binds it.
+@contextmanager
+def trace_context(traceparent: object, subject: object = None) -> Iterator[str]:
+    """Take the caller's trace up as a child, or begin one; gives the new `traceparent`.
 
-    Source: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+    Log lines inside carry the trace and what the work is about; outside they carry what they did before.
     """
     span = os.urandom(8).hex()
-    if traceparent is not None and len(traceparent) == 55 and traceparent[:3] == "00-":
-        current = f"{traceparent[:36]}{span}{traceparent[52:]}"
+    given = valid_traceparent(traceparent)
+    if given is not None:
+        current = f"{given[:36]}{span}{given[52:]}"
     else:
         current = f"00-{os.urandom(16).hex()}-{span}-01"
-    _traceparent.set(current)
-    structlog.contextvars.bind_contextvars(trace_id=current[3:35])
-    return current
+    bound = {"trace_id": current[3:35]}
+    if subject is not None:
+        bound["subject"] = str(subject)
+    before = _traceparent.set(current)
+    tokens = structlog.contextvars.bind_contextvars(**bound)
+    try:
+        yield current
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
+        _traceparent.reset(before)
 
 
-def bind_subject(subject: object) -> None:
-    """Name in every log line what the work is about."""
-    structlog.contextvars.bind_contextvars(subject=str(subject))
+def without_trace() -> Context:
+    """The context for a task that works for many: its log lines are not those of whoever began it."""
+    context = copy_context()
+    context.run(_leave_trace)
+    return context
+
+
+def _leave_trace() -> None:
+    structlog.contextvars.unbind_contextvars("trace_id", "subject")
+    _traceparent.set(None)

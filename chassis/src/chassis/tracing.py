@@ -5,7 +5,7 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.telemetry import continue_trace
+from chassis.telemetry import trace_context
 
 log = structlog.get_logger()
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -23,7 +23,6 @@ class Trace:
             return
         started = time.perf_counter()
         status = 500
-        continue_trace(_traceparent(scope))
 
         async def watch(message: Message) -> None:
             nonlocal status
@@ -31,14 +30,13 @@ class Trace:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, watch)
-        finally:
-            if status >= 400 or scope["method"] not in _SAFE:
-                milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                log.info(
-                    "request", method=scope["method"], path=scope["path"], status=status, ms=milliseconds
-                )
+        with trace_context(_traceparent(scope)):
+            try:
+                await self._app(scope, receive, watch)
+            finally:
+                if status >= 400 or scope["method"] not in _SAFE:
+                    ms = round((time.perf_counter() - started) * 1000, 1)
+                    log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
 
 
 def _traceparent(scope: Scope) -> str | None:

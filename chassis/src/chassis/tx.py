@@ -49,6 +49,9 @@ class Tx(Protocol):
     def add(self, row: Any) -> None:
         """Insert at commit. A row with that key that another transaction committed first fails this one."""
 
+    def add_once(self, row: Any) -> None:
+        """Insert at commit unless a row with that key is there, whoever committed it. It cannot be loaded."""
+
     def publish(self, *events: Event) -> None:
         """Say at commit what happened: it goes to the outbox with the state that it tells of."""
 

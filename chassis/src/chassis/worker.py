@@ -16,7 +16,7 @@ import structlog
 from aio_pika.abc import AbstractRobustConnection
 
 from chassis import inbox, started
-from chassis.broker import Publisher, connect
+from chassis.broker import Publisher, connect, login
 from chassis.consumer import Consumer
 from chassis.database import Transactions
 from chassis.intents import Call
@@ -178,7 +178,7 @@ class Worker:
         return Relay(
             self._transactions.engine,
             publisher,
-            self._participant.name,
+            login(self._settings.amqp_url),
             exchange=EVENTS_EXCHANGE,
             poll=self._settings.outbox_poll,
             lease=self._settings.lease,

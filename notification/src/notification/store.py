@@ -8,6 +8,7 @@ from sqlalchemy import any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.telemetry import without_trace
 from notification.tables import correspondence
 
 _CANCELLED = select(correspondence.c.subject_id).where(
@@ -31,7 +32,7 @@ class Cancellations:
         if answer is None:
             answer = self._waiting[order_id] = asyncio.get_running_loop().create_future()
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
+            self._asking = asyncio.create_task(self._ask(), context=without_trace())
         return await asyncio.shield(answer)
 
     async def _ask(self) -> None:

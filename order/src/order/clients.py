@@ -9,6 +9,7 @@ import structlog
 
 from chassis.neighbour import Answer, Neighbour
 from chassis.problems import Unauthenticated, Unavailable
+from chassis.telemetry import without_trace
 from order.domain import Offer, Wanted
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ class Offers:
         wanted = list(skus)
         calls = dict.fromkeys(map(self._join, wanted))
         if self._task is None and calls:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), context=without_trace())
         found: dict[str, Offer] = {}
         for call in calls:
             ended = await asyncio.shield(call.ended)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import CancelReason, Line, Money, OrderCancelled, OrderCreated, ShortLine
+from contracts import CancelReason, Line, Money, OrderCancelled, OrderCreated, OrderPaid, ShortLine
 
 Status = Literal["pending", "paid", "cancelled"]
 
@@ -104,15 +104,17 @@ class Order:
             deadline=self.deadline,
         )
 
-    def pay(self, payment_id: str, now: datetime) -> None:
-        """The money was captured. If the order was cancelled meanwhile, it stays so."""
+    def pay(self, paid: OrderPaid, now: datetime) -> None:
+        """The money was captured. If the order was cancelled meanwhile, it stays so. What was paid has to be
+        what was ordered."""
+        self._is_as_placed(paid)
         if self.reason in ("out_of_stock", "payment_declined"):
             raise Impossible(f"paid, although cancelled for {self.reason}")
         if self.status == "pending":
             if self.voided_at or self.refunded_at:
                 raise Impossible("paid, although the money went back")
             self.status = "paid"
-            self.payment_id = payment_id
+            self.payment_id = paid.payment_id
             self.paid_at = now
         elif self.status == "cancelled":
             self.undone = False
@@ -205,6 +207,22 @@ class Order:
             short=self.short,
         )
 
+    def _is_as_placed(self, paid: OrderPaid) -> None:
+        """What of it is compared is what money and stock depend on."""
+        if self.payment_id not in (None, paid.payment_id):
+            raise Impossible("paid by another payment than before")
+        differs = [
+            name
+            for name, is_same in (
+                ("the shopper", paid.shopper_id == self.shopper_id),
+                ("the total", paid.total == Money(amount=self.total, currency=self.currency)),
+                ("the lines", _sold(paid.lines) == _sold(self.lines)),
+            )
+            if not is_same
+        ]
+        if differs:
+            raise Impossible(f"paid, but not as ordered: {' and '.join(differs)}")
+
     def _was_not_paid(self, news: str) -> None:
         if self.paid_at is not None:
             raise Impossible(f"{news}, although paid")
@@ -217,6 +235,10 @@ class Order:
     def _is_cancelled(self, news: str) -> None:
         if self.status != "cancelled":
             raise Impossible(f"{news}, although {self.status}")
+
+
+def _sold(lines: Iterable[Line]) -> list[tuple[str, int, int]]:
+    return [(line.sku, line.quantity, line.unit_price) for line in lines]
 
 
 def priced(

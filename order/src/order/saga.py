@@ -34,7 +34,7 @@ steps = Steps("order", locks=lambda event: [(Order, event.order_id)])
 async def mark_paid(event: OrderPaid, tx: Tx) -> None:
     """Mark the order paid; one that was cancelled meanwhile stays cancelled, and payment refunds it."""
     order = await _load(tx, event.order_id)
-    order.pay(event.payment_id, tx.now)
+    order.pay(event, tx.now)
 
 
 @steps.on(StockRejected, says=[OrderCancelled])
@@ -90,9 +90,9 @@ timeline = Steps("order.timeline")
 
 
 async def keep_in_timeline(event: AboutOrder, tx: Tx) -> None:
-    """Keep it in the order's timeline."""
+    """Keep it in the order's timeline, unless it is there."""
     assert tx.envelope is not None
-    tx.add(TimelineEntry.of(event, tx.envelope))
+    tx.add_once(TimelineEntry.of(event, tx.envelope))
 
 
 for saga_event in (

@@ -9,6 +9,7 @@ import orjson
 from fastapi import Response
 from pydantic import BaseModel
 
+from chassis.telemetry import valid_traceparent
 from contracts import CancelReason, Line, Money, ShortLine
 from order.domain import Address, Status
 
@@ -133,6 +134,6 @@ def event_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "said_by": row["said_by"],
         "time": row["time"],
         "causation_id": row["causation_id"],
-        "traceparent": row["traceparent"],
+        "traceparent": valid_traceparent(row["traceparent"]),
         "data": orjson.Fragment(row["data"]),
     }

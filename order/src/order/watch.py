@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
 from chassis.problems import Unavailable
+from chassis.telemetry import without_trace
 from order.store import Orders, Row
 from order.views import dumps, event_view
 
@@ -101,7 +102,7 @@ class Watch:
         stream = Stream(order_id, seen, self._patience)
         self._streams.add(stream)
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(self._run(), context=without_trace())
         self.wake()
         return stream
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import stripe
 
+from contracts import Money
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 Answer = Mapping[str, Any]
@@ -34,8 +35,10 @@ def refunded(refunds: Answer, order_id: str) -> Outcome | None:
 
 def _authorization(intent: Answer) -> Outcome | None:
     match intent["status"]:
-        case "requires_capture" | "succeeded":
-            return Authorized(intent["id"])
+        case "succeeded":
+            return Authorized(intent["id"], _money(intent, "amount_received"))
+        case "requires_capture":
+            return Authorized(intent["id"], _money(intent, "amount_capturable"))
         case "processing":
             return None
         case "canceled":
@@ -46,10 +49,14 @@ def _authorization(intent: Answer) -> Outcome | None:
     return Declined(error.get("decline_code") or error.get("code") or "declined")
 
 
+def _money(intent: Answer, amount: str) -> Money:
+    return Money(amount=intent[amount], currency=intent["currency"].upper())
+
+
 def _capture(intent: Answer) -> Outcome | None:
     match intent["status"]:
         case "succeeded":
-            return Captured()
+            return Captured(_money(intent, "amount_received"))
         case "canceled":
             return Declined("canceled")
     return None
@@ -60,7 +67,7 @@ def _void(intent: Answer) -> Outcome | None:
         case "canceled":
             return Voided()
         case "succeeded":
-            return Captured()
+            return Captured(_money(intent, "amount_received"))
     return None
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from contracts import (
     Event,
+    Money,
     OrderCreated,
     OrderPaid,
     PaymentAuthorized,
@@ -41,6 +42,10 @@ _GIVING_BACK = ("voiding", "voided", "refunding", "refunded", "refund_failed")
 
 # The provider remembers a refusal under the refund's key for 24 hours: asking sooner repeats the answer.
 REFUND_AGAIN_AFTER = timedelta(hours=25)
+
+# The provider holds or has taken another amount than it was asked for: the money goes back, and the order is
+# declined.
+AMOUNT_MISMATCH = "amount_mismatch"
 
 
 class Impossible(Exception):
@@ -74,8 +79,11 @@ class Payment:
     refund_at: datetime | None = None
 
     def authorize(self, order: OrderCreated) -> Next:
-        """The order was created: hold its money, unless it is off already."""
+        """The order was created: hold its money, unless it is off already. Raises `Impossible` when it was
+        created otherwise before."""
         if self.order is not None:
+            if _asked(order) != _asked(self.order):
+                raise Impossible("created again, with another shopper, total or lines")
             return NOTHING
         self.order = order
         return NOTHING if self.cancelled else self._go("authorizing", "authorize")
@@ -108,7 +116,8 @@ class Payment:
     def restate(self) -> tuple[Event, ...]:
         """What was said of the money and still holds, for neighbours who have lost it."""
         said: list[Event] = []
-        if self.code is not None and self.state in ("declined", "voiding", "voided"):
+        declined = self.state in ("declined", "voiding", "voided") or self.code == AMOUNT_MISMATCH
+        if self.code is not None and declined:
             said.append(self._say_declined(self.code))
         match self.state:
             case "authorized" | "capturing":
@@ -128,12 +137,12 @@ class Payment:
     def conclude(self, outcome: Outcome, now: datetime) -> Next:
         """A call has ended. Raises `Impossible` when it cannot have ended like that."""
         match outcome:
-            case Authorized(payment_id):
-                return self._authorized(payment_id)
+            case Authorized(payment_id, held):
+                return self._authorized(payment_id, held)
             case Declined(code):
                 return self._declined(code)
-            case Captured():
-                return self._captured()
+            case Captured(taken):
+                return self._captured(taken)
             case Voided():
                 return self._voided()
             case Refunded():
@@ -141,15 +150,17 @@ class Payment:
             case RefundRefused(code):
                 return self._refund_refused(code, now)
 
-    def _authorized(self, payment_id: str) -> Next:
+    def _authorized(self, payment_id: str, held: Money) -> Next:
         if self.payment_id == payment_id:
             return NOTHING
         if self.state != "authorizing":
             raise self._impossible("authorized")
         self.state, self.payment_id = "authorized", payment_id
-        held = self._say_authorized()
+        if not self._is_right(held):
+            return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("voiding", "void").call)
+        authorized = self._say_authorized()
         follows = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
-        return Next((held,), follows.call)
+        return Next((authorized,), follows.call)
 
     def _declined(self, code: str) -> Next:
         if self.state in _GIVING_BACK or self.state == "declined":
@@ -162,13 +173,15 @@ class Payment:
             return Next((self._say_declined(code),), follows.call)
         raise self._impossible("declined")
 
-    def _captured(self) -> Next:
+    def _captured(self, taken: Money) -> Next:
         if self.state in ("captured", "refunding", "refunded", "refund_failed"):
             return NOTHING
         if self.state == "voiding":
             return self._go("refunding", "refund")
         if self.state != "capturing":
             raise self._impossible("captured")
+        if not self._is_right(taken):
+            return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("refunding", "refund").call)
         self.state = "captured"
         return Next((self._say_paid(),))
 
@@ -191,7 +204,9 @@ class Payment:
     def _refund_refused(self, code: str, now: datetime) -> Next:
         if self.state != "refunding":
             raise self._impossible("refund refused")
-        self.state, self.code = "refund_failed", code
+        self.state = "refund_failed"
+        if self.code != AMOUNT_MISMATCH:
+            self.code = code
         self.refunds_refused += 1
         self.refund_at = now + REFUND_AGAIN_AFTER
         return NOTHING
@@ -225,6 +240,10 @@ class Payment:
             order_id=self.order_id, payment_id=payment_id, contact=order.contact, total=order.total
         )
 
+    def _is_right(self, moved: Money) -> bool:
+        order, _ = self._money()
+        return moved == order.total
+
     def _money(self) -> tuple[OrderCreated, str]:
         assert self.order is not None, "money is only asked for a known order"
         assert self.payment_id is not None, "only money that was held has a payment"
@@ -236,3 +255,8 @@ class Payment:
 
     def _impossible(self, outcome: str) -> Impossible:
         return Impossible(f"{outcome} while {self.state}")
+
+
+def _asked(order: OrderCreated) -> tuple[object, ...]:
+    lines = [(line.sku, line.quantity, line.unit_price) for line in order.lines]
+    return order.shopper_id, order.total, lines

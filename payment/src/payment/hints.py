@@ -8,6 +8,7 @@ import structlog
 
 from chassis.database import Transactions
 from chassis.intents import ask_sooner
+from chassis.telemetry import without_trace
 from payment import store
 from payment.webhooks import Hint
 
@@ -31,7 +32,7 @@ class Hints:
         """Act on it soon."""
         self._taken[hint.event_id] = hint.order_id
         if self._acting is None:
-            self._acting = asyncio.create_task(self._act_soon())
+            self._acting = asyncio.create_task(self._act_soon(), context=without_trace())
 
     async def act(self) -> None:
         """Act on what was taken so far."""

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from contracts import Money
+
 
 @dataclass(frozen=True)
 class Authorized:
-    """The money is held."""
+    """So much money is held."""
 
     payment_id: str
+    held: Money
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Declined:
 
 @dataclass(frozen=True)
 class Captured:
-    """The money is taken; so ends a void that came too late, too."""
+    """So much money is taken; so ends a void that came too late, too."""
+
+    taken: Money
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts import Line, OrderCreated
+from contracts import Line, Money, OrderCreated, OrderPaid
 from notification.domain import Correspondence
 from order.domain import Order
 from payment.domain import Payment
@@ -22,6 +22,7 @@ from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import Stack
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TOTAL = Money(amount=500, currency="GBP")
 NOW = CREATED + timedelta(minutes=10)
 PATIENCE = timedelta(minutes=1)
 ID = UUID(int=1)
@@ -41,7 +42,9 @@ def new_order(status: str = "pending") -> Order:
         deadline=CREATED + timedelta(minutes=15),
     )
     if status == "paid":
-        order.pay("pi_1", CREATED)
+        shopper = order.shopper_id
+        paid = OrderPaid(order_id=ID, shopper_id=shopper, lines=LINES, total=TOTAL, payment_id="pi_1")
+        order.pay(paid, CREATED)
     if status == "cancelled":
         order.withdraw(CREATED)
     return order
@@ -51,12 +54,12 @@ def payment(*heard: str) -> Payment:
     """Payment's state after so much of `reserved`, `captured`, `cancelled`, `refused`, `refunded`."""
     one = Payment(ID)
     one.authorize(new_order().created())
-    one.conclude(Authorized("pi_1"), CREATED)
+    one.conclude(Authorized("pi_1", TOTAL), CREATED)
     for what in heard:
         match what:
             case "captured":
                 one.reserve()
-                one.conclude(Captured(), CREATED)
+                one.conclude(Captured(TOTAL), CREATED)
             case "cancelled":
                 one.cancel()
             case "refused":

@@ -1,4 +1,4 @@
-"""A letter with another body: only one that its step can read, under the same id."""
+"""A letter with another body: only one that its step can read, about the same subject."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from chassis.envelope import Envelope, Unreadable
-from chassis.event import event_id
 from contracts import EVENTS, Event
 from shop.dead_letters.letter import STEPS, Letter
 from shop.errors import ShopError
@@ -69,7 +68,7 @@ def changed(letter: Letter, changes: Sequence[str]) -> bytes:
 
 def _envelope(letter: Letter) -> Envelope | None:
     try:
-        return Envelope.from_message(letter.to_message())
+        return Envelope.from_message(letter.fresh().to_message())
     except Unreadable:
         return None
 
@@ -90,12 +89,10 @@ def _validated(model: type[Event], letter: Letter, body: bytes) -> Event:
 
 
 def _made_anew(letter: Letter, event: Event, body: bytes) -> Envelope:
-    stated = letter.headers.get("cloudEvents:id")
     return Envelope(
-        id=stated if isinstance(stated, str) else letter.message_id or event_id(event),
         type=event.type,
         version=event.version,
-        source=event.said_by,
+        source=letter.publisher or event.said_by,
         subject=event.subject,
         time=letter.timestamp or letter.first_seen or datetime.fromtimestamp(0, UTC),
         data=body,

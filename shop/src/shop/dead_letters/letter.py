@@ -16,6 +16,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from chassis.envelope import COPIES
 from chassis.steps import Step
+from chassis.topology import EVENTS_EXCHANGE
 from shop.participants import PARTICIPANTS
 
 # What a service writes on a message that it buries; without it the retries start anew.
@@ -37,6 +38,7 @@ class Letter:
     app_id: str | None = None
     content_type: str | None = None
     timestamp: datetime | None = None
+    user_id: str | None = None
 
     @classmethod
     def of(cls, queue: str, message: AbstractIncomingMessage) -> Self:
@@ -49,6 +51,7 @@ class Letter:
             message.app_id,
             message.content_type,
             message.timestamp,
+            message.user_id,
         )
 
     @cached_property
@@ -59,8 +62,22 @@ class Letter:
 
     @property
     def key(self) -> str:
-        """What ties it to its earlier deaths: its event's id; without one it is given one when replayed."""
-        return self._text("cloudEvents:id") or self.message_id or f"letter/{self.id}"
+        """What ties it to its earlier deaths: its event's id, which is its type and subject, whatever it
+        says; without those it is given one when replayed."""
+        subject = _uuid(self._text("cloudEvents:subject"))
+        if self.event_type and subject:
+            return f"{self.event_type}/{subject}"
+        return self.message_id or f"letter/{self.id}"
+
+    @property
+    def publisher(self) -> str | None:
+        """Who published it, where nobody has checked what it says: the broker itself gave it up as it came.
+        A service writes the true source on what it buries."""
+        if self.user_id is not None:
+            return self.user_id
+        if self._death.get("exchange") != EVENTS_EXCHANGE:
+            return None
+        return STEPS[self.queue].publisher(self.event_type or "")
 
     @property
     def event_type(self) -> str | None:
@@ -117,9 +134,11 @@ class Letter:
 
     def fresh(self) -> Self:
         """The same message as it was before it died: no stamps, nothing that the broker wrote on it, and with
-        our rights no copies for whom its sender liked."""
+        our rights no copies for whom its sender liked, and no source but who published it."""
         left_out = STAMPS | COPIES
         kept = {k: v for k, v in self.headers.items() if k not in left_out and not k.startswith("x-")}
+        if self.publisher is not None:
+            kept["cloudEvents:source"] = f"/{self.publisher}"
         return replace(self, headers=kept, message_id=self.key)
 
     def to_message(self) -> Message:

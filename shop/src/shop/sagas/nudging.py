@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import aio_pika
 
+from chassis.broker import login
 from chassis.outbox import envelope
 from chassis.topology import EVENTS_EXCHANGE
 from contracts import Event, SagaNudged
@@ -49,7 +50,8 @@ async def nudge(place: Place, order_id: UUID, why: str, before: Mapping[str, obj
     async with Audit.opened(place, operator()) as audit, audit.record(action):
         try:
             async with asyncio.timeout(SECONDS):
-                await _publish(place.operator_amqp_url, event.type, said.to_message())
+                url = place.operator_amqp_url
+                await _publish(url, event.type, said.to_message(login(url)))
         except BROKER_ERRORS as error:
             raise ShopError(f"the broker did not take the nudge ({error!r}): see `shop status`") from error
     return event.nudge_id

@@ -1,0 +1,187 @@
+"""Whose trace a log line carries, and what is taken for a trace at all."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import structlog
+from aio_pika import Message
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sqlalchemy.exc import InterfaceError
+from structlog.testing import LogCapture
+
+from chassis.consumer import Consumer
+from chassis.delivery import Delivery, read
+from chassis.envelope import Envelope
+from chassis.event import event_id
+from chassis.harness import published
+from chassis.telemetry import current_traceparent, trace_context, valid_traceparent, without_trace
+from chassis.tracing import Trace
+
+from .conftest import ThingMade, World, selling
+from .test_envelope import ENVELOPE
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+GOOD = f"00-{TRACE}-{SPAN}-01"
+ODD = [
+    "",
+    GOOD.upper(),
+    f"00-{'0' * 32}-{SPAN}-01",
+    f"00-{TRACE}-{'0' * 16}-01",
+    f"ff-{TRACE}-{SPAN}-01",
+    f"00-{TRACE}-{SPAN}-01-more",
+    f"00-{TRACE}-{SPAN}-01\n",
+    f"01-{TRACE}-{SPAN}-01more",
+    f"01-{TRACE}-{SPAN}-01-{'x' * 300}",
+    f"00-{TRACE}-{SPAN}",
+    f" {GOOD}"[:55],
+    "00-<script>alert(document.cookie)</script>-aaaaaaaaaaaa-01",
+    "00-" + "\0" * 52,
+    "0०-" + GOOD[3:],
+]
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What was logged, with what was bound."""
+    before, capture = structlog.get_config(), LogCapture()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, capture], cache_logger_on_first_use=False
+    )
+    yield capture.entries
+    structlog.configure(**before)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_no_trace_context_begins_a_trace_of_its_own(odd: str) -> None:
+    assert valid_traceparent(odd) is None
+    with trace_context(odd) as current:
+        assert TRACE not in current
+        assert valid_traceparent(current) == current
+
+
+def test_a_trace_is_taken_up_with_a_span_of_ones_own() -> None:
+    with trace_context(GOOD) as current:
+        assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-01", current)
+        assert current != GOOD
+    assert current_traceparent() is None
+
+
+@pytest.mark.parametrize("newer", [f"01-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-01-what <b>will</b> be"])
+def test_of_a_later_version_what_is_known_is_taken_up(newer: str) -> None:
+    assert valid_traceparent(newer) == GOOD
+
+
+alphabet = st.sampled_from("0123456789abcdefF-<>\"'&\n\0 ") | st.characters()
+
+
+@given(st.text(alphabet, max_size=70) | st.integers() | st.binary() | st.none())
+@example("00-" + "<" * 52)
+@example(GOOD)
+def test_nothing_but_hexadecimal_digits_ever_goes_on(given_: object) -> None:
+    """Neither to logs and neighbours, nor with a message to whoever reads it or stores it."""
+    shape = "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+    with trace_context(given_) as current:
+        assert re.fullmatch(shape, current)
+        assert re.fullmatch("[0-9a-f]{32}", structlog.contextvars.get_contextvars()["trace_id"])
+    headers: Any = {**ENVELOPE.to_message().headers, "cloudEvents:traceparent": given_}
+    came = Envelope.from_message(Message(b"{}", headers=headers)).traceparent
+    assert came is None or re.fullmatch(shape, came)
+
+
+@given(st.text(max_size=70))
+@example("<script>alert(1)</script>/6f6b5b1e-0000-4000-8000-000000000001")
+def test_a_cause_is_another_events_id_or_none(cause: str) -> None:
+    headers: Any = {**ENVELOPE.to_message().headers, "cloudEvents:causationid": cause}
+    assert Envelope.from_message(Message(b"{}", headers=headers)).causation_id is None
+
+
+async def test_a_task_for_many_logs_nobodys_trace(logged: list[Any]) -> None:
+    with trace_context(GOOD, "one"):
+        without_trace().run(structlog.get_logger().info, "for many")
+        structlog.get_logger().info("for one")
+    structlog.get_logger().info("for nobody")
+    many, one, nobody = logged
+    assert (one["trace_id"], one["subject"]) == (TRACE, "one")
+    for entry in (many, nobody):
+        assert not entry.keys() & {"trace_id", "subject"}
+
+
+class Failing(Consumer):
+    """A step's error, and then the database's."""
+
+    def __init__(self, queue: Any) -> None:
+        nobody: Any = None
+        publisher: Any = self
+        super().__init__(
+            nobody, publisher, nobody, queue, service="seller", batch=9, batch_bytes=2**20, linger=0
+        )
+        self.errors: list[Exception] = []
+        self.sent: list[Any] = [ConnectionError("away"), None]
+
+    async def send(self, _: str, __: Any) -> list[Any]:
+        return [self.sent.pop(0)]
+
+    async def _commit(self, batch: list[Delivery]) -> None:
+        for delivery in batch:
+            with trace_context(delivery.envelope.traceparent, delivery.event.about):
+                structlog.get_logger().info("at work")
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+async def test_a_line_carries_its_own_messages_trace_and_an_outage_carries_nobodys(
+    logged: list[Any],
+) -> None:
+    [steps] = selling().steps
+    consumer = Failing(steps)
+    made = ThingMade(id=uuid4())
+    delivery = read(published(made, ENVELOPE.time), steps)
+    consumer.errors = [InterfaceError("", None, OSError("gone")), RuntimeError("it fails")]
+    await consumer._handle([delivery])
+    lines = {entry["event"]: entry for entry in logged}
+    assert not lines["database away, waiting"].keys() & {"trace_id", "subject"}
+    for event in ("step failed", "could not move message, trying again"):
+        assert lines[event]["message_id"] == event_id(made)
+        assert lines[event]["subject"] == str(made.id)
+    assert structlog.contextvars.get_contextvars().keys() & {"trace_id", "subject"} == set()
+
+
+async def test_calls_log_their_own_trace_each_and_leave_none_behind(world: World, logged: list[Any]) -> None:
+    calls: list[str] = []
+
+    async def call(intent: Any) -> str:
+        structlog.get_logger().info("calling", about=str(intent.subject))
+        calls.append(intent.key)
+        if len(calls) < 3:
+            raise RuntimeError("no answer")
+        return "paid"
+
+    await world.start(call=call)
+    await world.tell(ThingMade(id=uuid4(), note="on credit"), ThingMade(id=uuid4(), note="on credit"))
+    await world.sold(2)
+    await world.stop()
+    lines = [entry for entry in logged if entry["event"] in ("calling", "outcome unknown")]
+    assert len(lines) >= 5
+    for entry in lines:
+        assert entry["subject"] == entry.get("about", entry.get("intent", "").partition(":")[2])
+    others = [entry for entry in logged if entry["event"] not in ("calling", "outcome unknown")]
+    assert not [entry for entry in others if "subject" in entry]
+
+
+async def test_a_request_logs_its_trace_and_leaves_none_behind(logged: list[Any]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+
+    async def send(message: Any) -> None: ...
+
+    for given_ in (GOOD.encode(), b"00-<script>alert(document.cookie)</script>-aaaaaaaaaaaa-01"):
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"traceparent", given_)]}
+        await Trace(app)(scope, send, send)  # type: ignore[arg-type]
+    first, second = logged
+    assert first["trace_id"] == TRACE
+    assert re.fullmatch("[0-9a-f]{32}", second["trace_id"])
+    assert "trace_id" not in structlog.contextvars.get_contextvars()
