@@ -232,3 +232,24 @@ def type_of(world: Any) -> Any:
 
 def envelope_of(event: Any) -> Any:
     return envelope(event, "maker", datetime.now(UTC), None, None)
+
+
+async def test_dead_letters_without_room_hold_up_nobody_and_are_not_lost(world: Any, made: Any) -> None:
+    async with world.broker.management() as api:
+        full = {"max-length": 1, "overflow": "reject-publish", "delivery-limit": 99}
+        policy = {"pattern": "^seller\\.dead$", "apply-to": "queues", "definition": full, "priority": 9}
+        await api.put("policies", world.broker.vhost, "full", body=policy)
+        exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+        for n in range(6):
+            await exchange.publish(aio_pika.Message(b"{}", message_id=f"odd {n}"), "thing.made")
+        with structlog.testing.capture_logs() as lines:
+            await world.start()
+            await world.tell(made)
+            assert await world.sold() == [f"thing.sold/{made.id}"]
+
+            async def refused() -> bool:
+                return any(line["event"] == "no room for a dead letter, it goes round" for line in lines)
+
+            await world.eventually(refused)
+        await api.delete("policies", world.broker.vhost, "full")
+    assert {(await world.next("seller.dead")).message_id for _ in range(6)} == {f"odd {n}" for n in range(6)}

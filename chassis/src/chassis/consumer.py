@@ -268,15 +268,20 @@ class Consumer:
             [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
             if refused is None:
                 return
+            if key == DEAD and is_refused(refused):
+                log.error(
+                    "no room for a dead letter, it goes round",
+                    message_id=message.message_id,
+                    error=reason(refused),
+                )
+                key = LADDER[-1]
+                continue
             log.error(
                 "could not move message, trying again",
                 message_id=message.message_id,
                 key=key,
-                error=repr(refused),
+                error=reason(refused),
             )
-            if key == DEAD and is_refused(refused):
-                key = LADDER[-1]
-                continue
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, 5.0)
 

@@ -1,0 +1,125 @@
+"""Ending within the grace period with a broker that does not answer, and saying that one does not get on."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from chassis import worker as worker_
+from chassis.health import health_routes
+from shop.chaos.gate import Gate, to_port
+
+from .conftest import ThingMade
+
+GRACE = 2.0
+
+
+@pytest.fixture
+async def gate(world: Any) -> AsyncIterator[Gate]:
+    """Between the seller and its broker."""
+    parts = urlsplit(world.settings.amqp_url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    gate = Gate()
+    port = await gate.listen(to_port(parts.hostname, parts.port))
+    there = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
+    world.settings = world.settings.model_copy(update={"amqp_url": there, "shutdown_grace": GRACE})
+    yield gate
+    gate.open()
+    await world.stop()
+    await gate.close()
+
+
+async def readiness(world: Any, worker: Any) -> tuple[int, dict[str, str]]:
+    app = FastAPI()
+    app.include_router(health_routes(world.engine, worker))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://seller") as client:
+        answer = await client.get("/readyz")
+    return answer.status_code, answer.json()
+
+
+async def test_a_frozen_broker_does_not_keep_a_process_from_ending(world: Any, gate: Gate, made: Any) -> None:
+    transactions = world.transactions()
+    worker = await world.start(transactions=transactions)
+    await world.tell(made)
+    await world.sold()
+    gate.stall()
+    async with transactions() as tx:
+        tx.publish(ThingMade(id=uuid4()))
+    began = time.monotonic()
+    await worker.stop()
+    # Once the grace period, and at the most the least time for tasks, for what is left, and to close.
+    assert time.monotonic() - began < GRACE + 3 * worker_.LEAST_GRACE_SECONDS + 1
+
+
+async def test_consumers_stop_together(world: Any, gate: Gate) -> None:
+    world.participant = replace(world.participant, steps=[*world.participant.steps] * 3)
+    worker = await world.start()
+    gate.stall()
+    began = time.monotonic()
+    await worker.stop()
+    assert time.monotonic() - began < GRACE + 3 * worker_.LEAST_GRACE_SECONDS + 1
+
+
+async def test_the_grace_period_begins_with_the_signal(world: Any, gate: Gate) -> None:
+    worker = await world.start()
+    gate.stall()
+    worker.begin_to_stop()
+    await asyncio.sleep(GRACE)  # somebody else's share: requests that were open
+    began = time.monotonic()
+    await worker.stop()
+    assert time.monotonic() - began < 4 * worker_.LEAST_GRACE_SECONDS + 1
+
+
+async def test_readiness_names_a_queue_that_does_not_get_on(world: Any) -> None:
+    world.settings = world.settings.model_copy(update={"stuck_after": 0.2})
+    steps, going_on = world.participant.steps[0], asyncio.Event()
+    [step] = list(steps)
+
+    async def wait(event: ThingMade, tx: Any) -> None:
+        await going_on.wait()
+
+    steps._by_type = {key: type(step)(step.event, wait) for key in steps._by_type}
+    worker = await world.start()
+    assert await readiness(world, worker) == (200, {"database": "ok", "broker": "ok"})
+    await world.tell(ThingMade(id=uuid4()))
+
+    async def stuck() -> bool:
+        status, checks = await readiness(world, worker)
+        return status == 503 and "busy with the same messages" in checks.get("queue seller", "")
+
+    await world.eventually(stuck)
+    going_on.set()
+
+    async def ready() -> bool:
+        return (await readiness(world, worker))[0] == 200
+
+    await world.eventually(ready)
+
+
+async def test_readiness_tells_that_nothing_can_be_published(world: Any, gate: Gate) -> None:
+    world.settings = world.settings.model_copy(update={"stuck_after": 0.5, "broker_timeout": 0.2})
+    transactions = world.transactions()
+    worker = await world.start(transactions=transactions)
+    gate.stall()
+    async with transactions() as tx:
+        tx.publish(ThingMade(id=uuid4()))
+
+    async def told() -> bool:
+        _, checks = await readiness(world, worker)
+        return "nothing could be published" in checks.get("outbox", "")
+
+    await world.eventually(told)
+    gate.open()
+
+    async def ready() -> bool:
+        return (await readiness(world, worker))[0] == 200
+
+    await world.eventually(ready)
