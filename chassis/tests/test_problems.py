@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import asyncpg
 import httpx
 import pytest
 import structlog
@@ -84,6 +85,10 @@ def app() -> FastAPI:
     @app.get("/crash")
     async def crash() -> None:
         raise RuntimeError("the password is hunter2")
+
+    @app.get("/locked")
+    async def locked() -> None:
+        raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
 
     @app.get("/database-away")
     async def database_away() -> None:
@@ -246,8 +251,11 @@ async def test_a_crash_is_logged_with_its_traceback_and_answered_without(client:
     assert (entry["path"], entry["exc_info"]) == ("/crash", True)
 
 
-async def test_while_the_database_is_away_the_caller_is_asked_to_come_back(client: httpx.AsyncClient) -> None:
-    response = await client.get("/database-away")
+@pytest.mark.parametrize("path", ["/database-away", "/locked"])
+async def test_while_the_database_is_away_the_caller_is_asked_to_come_back(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.get(path)
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
     problem(response)

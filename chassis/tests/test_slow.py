@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from chassis.database import connect
 from chassis.environment import load
-from chassis.outage import is_outage
+from chassis.outage import is_out_of_time, is_outage
 from chassis.settings import ServiceSettings
 
 from .conftest import ThingMade
@@ -42,6 +42,7 @@ async def test_what_the_server_ends_is_no_outage(world: Any, postgres: str, what
         await holder.execute(text("LOCK TABLE sale"))
         with pytest.raises(Exception, match=r"timeout|QueryCanceled") as ended:
             await waiting.execute(text(what))
+    assert is_out_of_time(ended.value)
     assert not is_outage(ended.value)
     await engine.dispose()
 

@@ -189,7 +189,7 @@ class Consumer:
                     raise
                 log.warning("database away, waiting", error=repr(error))
             await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 5.0)
+            delay = min(delay * 2, 2.0)
 
     async def _handle_failed(self, batch: list[Delivery], error: Exception) -> None:
         if len(batch) == 1:
@@ -283,7 +283,7 @@ class Consumer:
                 error=reason(refused),
             )
             await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 5.0)
+            delay = min(delay * 2, 2.0)
 
     def _progress(self) -> None:
         self._progress_at = asyncio.get_running_loop().time()

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid, text
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -98,13 +98,14 @@ _WRITE = text("""
         CAST(:causes AS text[]), CAST(:traces AS text[]))
     ON CONFLICT (key) DO NOTHING RETURNING key
 """)
+# The limit stands in the statement itself: the one plan for all limits would read the whole table.
 _LEASE = text("""
     UPDATE intent SET leased_until = now() + :lease * interval '1 second', holder = :holder
     WHERE key IN (
         SELECT key FROM intent WHERE leased_until < now()
         ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING key, kind, subject, payload, attempts, causation_id, traceparent
-""")
+""").bindparams(bindparam("limit", type_=Integer, literal_execute=True))
 # What is locked is being settled, and needs its lease no longer.
 _KEEP = text("""
     UPDATE intent SET leased_until = now() + :lease * interval '1 second' WHERE key IN (

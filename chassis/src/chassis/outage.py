@@ -7,6 +7,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Class 08 connection exception, 53 insufficient resources, 57 operator intervention (shutdown, not yet up).
 _STATES = ("08", "53", "57P")
+_OUT_OF_TIME = ("55P03", "57014")  # lock not available, query canceled
 _AWAY = (
     OSError,
     TimeoutError,
@@ -25,6 +26,15 @@ def is_outage(error: BaseException) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
+    return _state(error).startswith(_STATES)
+
+
+def is_out_of_time(error: BaseException) -> bool:
+    """Whether the server ended a wait for a lock, or a statement: a message's own failed attempt; to whoever
+    asks over HTTP, a reason to ask again."""
+    return _state(error) in _OUT_OF_TIME
+
+
+def _state(error: BaseException) -> str:
     told = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(told, "sqlstate", None) or ""
-    return bool(state.startswith(_STATES))
+    return str(getattr(told, "sqlstate", None) or "")

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TextClause,
     Uuid,
+    bindparam,
     text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -106,13 +107,14 @@ async def write(session: AsyncSession, said: list[Envelope], lease: float) -> li
     return [e for e in {e.id: e for e in said}.values() if e.id in fresh]
 
 
+# The limit stands in the statement itself: the one plan for all limits would read the whole table.
 _LEASE = text("""
     UPDATE outbox SET leased_until = now() + :lease * interval '1 second'
     WHERE message_id IN (
         SELECT message_id FROM outbox WHERE leased_until < now()
         ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING message_id, type, version, subject, time, causation_id, traceparent, data
-""")
+""").bindparams(bindparam("limit", type_=Integer, literal_execute=True))
 
 # Losing this delete in a crash publishes a message again, which is what at-least-once means.
 _CONFIRMED = text("""

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.openapi import RESPONSES, complete, phrase
-from chassis.outage import is_outage
+from chassis.outage import is_out_of_time, is_outage
 
 __all__ = [
     "NO_NUL",
@@ -220,7 +220,8 @@ class _AnswerCrash:
             if started:
                 raise  # the answer is half sent: only the server can break it off
             log.exception("request failed", method=scope["method"], path=scope["path"])
-            problem = Unavailable("The database does not answer.") if is_outage(error) else Problem()
+            passing = is_outage(error) or is_out_of_time(error)
+            problem = Unavailable("The database does not answer.") if passing else Problem()
             await problem.response()(scope, receive, send)
 
 

@@ -202,7 +202,7 @@ class IntentRunner:
                     return
                 log.warning("database away, outcomes wait", outcomes=len(outcomes), error=reason(error))
                 await asyncio.sleep(delay * random.uniform(0.5, 1))
-                delay = min(delay * 2, 5.0)
+                delay = min(delay * 2, 2.0)
             else:
                 break
         for held, _ in outcomes:

@@ -15,7 +15,7 @@ class Settings(ServiceSettings):
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] | None = None
     stripe_webhook_secret: Annotated[SecretStr, Field(min_length=8)]
 
-    # A call takes three requests at most, and may count on half of its intent's lease.
+    # A call takes three requests at most.
     stripe_timeout: Annotated[float, Field(gt=0, le=10)] = 10
     breaker_failures: Annotated[int, Field(ge=1)] = 5
     breaker_reset: Seconds = 5

@@ -1,0 +1,59 @@
+"""An hour's backlog: polls and purges read what they take, not what is there."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from chassis import inbox
+from chassis.intents import lease_left_over
+
+from .test_outbox import relay_of
+
+MANY = 20_000
+
+
+@pytest.mark.parametrize("table", ["outbox", "intent", "inbox"])
+async def test_a_round_does_not_read_the_whole_table(world: Any, table: str) -> None:
+    fill = {
+        "outbox": "INSERT INTO outbox (message_id, type, version, subject, time, data, leased_until)"
+        " SELECT 'a/' || i, 'a', 1, gen_random_uuid(), now(), '{}', now() - i * interval '1 s'",
+        "intent": "INSERT INTO intent (key, kind, subject, payload, leased_until)"
+        " SELECT 'a/' || i, 'a', gen_random_uuid(), '{}', now() - i * interval '1 s'",
+        "inbox": "INSERT INTO inbox (queue, message_id, seen_at)"
+        " SELECT 'a', 'a/' || i, now() - i * interval '1 s'",
+    }
+    async with world.engine.begin() as connection:
+        await connection.execute(text(f"{fill[table]} FROM generate_series(1, {MANY}) AS i"))
+        await connection.execute(text(f"ANALYZE {table}"))
+    before = await reads(world, table)
+    relay = relay_of(world, None)
+    for _ in range(3):
+        match table:
+            case "outbox":
+                assert len(await relay._lease_left_over()) == 9
+            case "intent":
+                assert len(await lease_left_over(world.engine, 10, 50, world.transactions().holder)) == 50
+            case "inbox":
+                assert await inbox.forget(world.engine, timedelta(seconds=MANY / 2), limit=50) == 50
+    assert await reads(world, table) - before < MANY / 2
+
+
+async def reads(world: Any, table: str) -> int:
+    """Rows that sequential scans have read, and entries that index scans have."""
+    async with world.engine.connect() as connection:
+        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    async with world.engine.connect() as connection:
+        scanned = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = :table")
+        return int((await connection.execute(scanned, {"table": table})).scalar_one())
+
+
+async def test_all_that_is_too_old_is_forgotten_in_one_round(world: Any) -> None:
+    """However fast it was written: rounds go on until nothing is left."""
+    old = f"SELECT 'a', 'a/' || i, now() - interval '15 d' FROM generate_series(1, {MANY}) AS i"
+    async with world.engine.begin() as connection:
+        await connection.execute(text(f"INSERT INTO inbox (queue, message_id, seen_at) {old}"))
+    worker = await world.start()
+    await worker._forget_inbox().work()
+    assert await world.count("inbox") == 0
