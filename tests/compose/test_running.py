@@ -65,6 +65,11 @@ def test_a_worker_waits_for_its_queues(services: Any) -> None:
         assert services[f"{service}-worker"]["depends_on"]["definitions"] == {"condition": ENDED}
 
 
+def test_the_monitor_looks_at_a_broker_that_has_its_definitions(services: Any) -> None:
+    assert services["monitor"]["depends_on"] == {"definitions": {"condition": ENDED}}
+    assert "/readyz" in services["monitor"]["healthcheck"]["test"][-1]
+
+
 def test_everybody_waits_only_for_who_is_there(services: Any) -> None:
     for service in services.values():
         for name, how in service.get("depends_on", {}).items():

@@ -10,7 +10,9 @@ import yaml
 
 from chassis.environment import load
 from chassis.settings import DatabaseSettings
-from shop.elsewhere import Told
+from shop.broker.looking import declared
+from shop.elsewhere import Elsewhere, Told
+from shop.place import operator_of
 from shop.provision.secrets import VAULT, hand_out
 from shop.stack import SERVICES
 from standins.sandbox.settings import from_environment
@@ -116,6 +118,16 @@ def test_the_operator_is_told_everything_but_how_to_stop_services(
     alone(monkeypatch, environment(services["shop"], handed / "operator"))
     told = load(Told).model_dump()
     assert {name for name, value in told.items() if value is None} == {"stop", "start"}
+
+
+def test_the_monitor_is_told_where_the_broker_is_and_nothing_else_of_the_operators(
+    services: Any, handed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [file.name for file in (handed / "monitor").iterdir()] == ["rabbitmq-password"]
+    alone(monkeypatch, environment(services["monitor"], handed / "monitor"))
+    place = Elsewhere(load(Told))
+    assert (place.management_url, operator_of(place)) == ("http://rabbitmq:15672", "operator")
+    assert declared(place)["queues"], "the image has the definitions beside it"
 
 
 def environment(service: Any, folder: Path) -> dict[str, str]:

@@ -48,4 +48,9 @@ class Place(Protocol):
 def management(place: Place) -> Management:
     """The broker's management API as the operator."""
     login = urlsplit(place.operator_amqp_url)
-    return Management(place.management_url, unquote(login.username or ""), unquote(login.password or ""))
+    return Management(place.management_url, operator_of(place), unquote(login.password or ""))
+
+
+def operator_of(place: Place) -> str:
+    """The operator's user at the broker."""
+    return unquote(urlsplit(place.operator_amqp_url).username or "")

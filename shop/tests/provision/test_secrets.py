@@ -29,6 +29,7 @@ _READERS = {
     "redis": {"redis.conf"},
     "kong": {"kong.yml"},
     "sandbox": _PROVIDER,
+    "monitor": {"rabbitmq-password"},
     "operator": {"postgres-password", "rabbitmq-password", "admin-password"},
 }
 _OTHERS_IMAGES = {"postgres", "rabbitmq", "redis", "kong"}

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shop.commands.broker import tell
 from shop.commands.progress import Progress
 from shop.errors import ShopError
 from shop.stack import ports
@@ -80,14 +81,21 @@ def down(
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Every program: state, pid, uptime, readiness, memory. Exits with 3 unless all are ready."""
+    """Every program: state, pid, uptime, readiness, memory; and what is wrong with the broker.
+
+    Exits with 3 unless all are ready and the broker is as it should be.
+    """
     stack = Stack.load()
     found = statuses(stack, programs(stack))
+    issues = [issue for one in found for issue in one.issues]
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     else:
-        Console().print(_table(found))
-    raise typer.Exit(0 if all(one.ready for one in found) else 3)
+        console = Console()
+        console.print(_table(found))
+        if issues:
+            tell(console, issues)
+    raise typer.Exit(0 if all(one.ready for one in found) and not issues else 3)
 
 
 @app.command()

@@ -55,6 +55,7 @@ def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n"},
         "kong": {"kong.yml": kong_yml},
         "sandbox": _same(vault, _PROVIDER),
+        "monitor": {"rabbitmq-password": vault.read(f"rabbitmq-{OPERATOR}")},
         "operator": {
             "postgres-password": vault.read(role_secret(OPERATOR)),
             "rabbitmq-password": vault.read(f"rabbitmq-{OPERATOR}"),

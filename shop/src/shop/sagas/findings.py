@@ -178,6 +178,11 @@ def _unheard(seen: Seen, _: datetime) -> Iterator[Finding]:
             yield Finding("nobody-listens", None, None, means, "shop up (it starts what is down)")
 
 
+def _broker(seen: Seen, _: datetime) -> Iterator[Finding]:
+    for issue in seen.broker:
+        yield Finding(issue.kind, None, None, issue.means, issue.next)
+
+
 _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _past_deadline,
     _pending,
@@ -191,6 +196,7 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _dead_letters,
     _unsaid,
     _unheard,
+    _broker,
 )
 
 _HAS_MONEY = {

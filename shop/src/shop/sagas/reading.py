@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-import httpx
 from sqlalchemy import Column, any_, bindparam, select, text
 from sqlalchemy import types as sql
 from sqlalchemy.exc import DBAPIError
@@ -29,10 +28,12 @@ from payment.tables import payment as payment_table
 from product.domain import Hold
 from product.tables import hold as hold_table
 from shop.audit import operator
+from shop.broker.issue import BrokerIssue
+from shop.broker.looking import declared, look_closely
 from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
-from shop.place import Place, management
+from shop.place import Place
 from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import SERVICES
 
@@ -115,11 +116,11 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         found.load("product", Hold, ids),
         found.load("notification", Correspondence, ids),
     )
-    told, calls, unsaid, queues, dead = await asyncio.gather(
+    told, calls, unsaid, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
         _calls(found, limit, only),
         _unsaid(found, limit, only),
-        _queues(place),
+        _broker(place, only),
         look(place, operator()),
     )
     return Seen(
@@ -133,6 +134,7 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         queues=queues,
         letters_to=letters,
         dead=dead.letters,
+        broker=issues,
         complete=complete and max(len(calls), len(unsaid)) < limit and not dead.beyond,
     )
 
@@ -183,17 +185,17 @@ async def _unsaid(found: Books, limit: int, only: UUID | None) -> tuple[UnsaidSe
     )
 
 
-async def _queues(place: Place) -> tuple[QueueSeen, ...]:
-    try:
-        async with management(place) as broker:
-            listed = await broker.get("queues")
-    except httpx.HTTPError as error:
-        raise ShopError(f"RabbitMQ does not answer ({error!r}): see `shop status`") from error
-    return tuple(
+async def _broker(place: Place, only: UUID | None) -> tuple[tuple[QueueSeen, ...], tuple[BrokerIssue, ...]]:
+    """How the queues are and what is wrong with the broker; nothing of which is one order's."""
+    if only:
+        return (), ()
+    issues, figures = await look_closely(place, declared(place))
+    queues = (
         QueueSeen(queue["name"], queue.get("messages", 0), queue.get("consumers", 0))
-        for queue in listed
+        for queue in figures.queues
         if queue["name"] in _QUEUES
     )
+    return tuple(queues), tuple(issues)
 
 
 def _plain(value: Any) -> Any:

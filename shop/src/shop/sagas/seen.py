@@ -9,6 +9,7 @@ from notification.domain import Correspondence
 from order.domain import Order
 from payment.domain import Payment
 from product.domain import Hold
+from shop.broker.issue import BrokerIssue
 from shop.dead_letters.letter import Letter
 
 
@@ -59,6 +60,7 @@ class Seen:
     unsaid: tuple[UnsaidSeen, ...] = ()
     queues: tuple[QueueSeen, ...] = ()
     dead: tuple[Letter, ...] = ()
+    broker: tuple[BrokerIssue, ...] = ()
     complete: bool = True
 
     def owes(self, order: Order) -> list[str]:

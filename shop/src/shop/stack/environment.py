@@ -105,6 +105,14 @@ def _gateway(stack: Stack) -> dict[str, str]:
     return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
 
 
+def _monitor(stack: Stack) -> dict[str, str]:
+    return {
+        "SHOP_MANAGEMENT_URL": stack.management_url,
+        "SHOP_AMQP_URL": stack.operator_amqp_url,
+        "DEFINITIONS": str(stack.topology or ""),
+    }
+
+
 _OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
     "auth": _auth,
     "cart": _cart,
@@ -114,4 +122,5 @@ _OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
     "sandbox": _sandbox,
     "mailbox": _mailbox,
     "gateway": _gateway,
+    "monitor": _monitor,
 }

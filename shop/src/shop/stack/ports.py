@@ -24,6 +24,7 @@ OFFSETS = {
     "amqp": 11,
     "distribution": 12,
     "management": 13,
+    "monitor": 14,
 }
 # Below the ephemeral range (32768 up), where an outgoing connection could sit on the port by chance.
 _FREE_BASES = range(20000, 32000, SIZE)

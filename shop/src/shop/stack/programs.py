@@ -37,6 +37,15 @@ def programs(stack: Stack | None = None) -> list[Program]:
         ),
         _module_program("storefront", "storefront", wave=2),
         Program(
+            "monitor",
+            _module("shop.broker"),
+            lambda stack: environment.of(stack, "monitor"),
+            ports=("monitor",),
+            wave=3,
+            after=tuple(nodes),
+            is_ready=http_answers("monitor", "/readyz"),
+        ),
+        Program(
             "gateway",
             _module("standins.gateway"),
             lambda stack: environment.of(stack, "gateway"),

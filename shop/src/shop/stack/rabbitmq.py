@@ -10,7 +10,9 @@ from pathlib import Path
 
 import httpx
 
+from shop.broker.definitions import differences, surplus
 from shop.errors import ShopError
+from shop.running import last_line, run
 from shop.stack import cluster, topology
 from shop.stack.management import Management
 from shop.stack.probe import status_of
@@ -27,6 +29,8 @@ _SCRIPTS = (
 # Two schedulers that sleep when there is nothing to do, and no port for the network.
 _ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 FIRST = "rabbitmq"
+CONTROL_SECONDS = 20
+MEMORY_WATERMARK = 0.4  # ours, and what RabbitMQ 3 does by itself
 _MISSING = "RabbitMQ is not installed: install it with `sudo apt-get install -y rabbitmq-server`"
 
 
@@ -91,6 +95,7 @@ definitions.local.path = {_definitions(stack, node)}
 definitions.skip_if_unchanged = true
 raft.wal_max_size_bytes = 67108864
 collect_statistics_interval = 10000
+vm_memory_high_watermark.relative = {MEMORY_WATERMARK}
 log.console = true
 log.console.level = info
 log.file = false
@@ -120,14 +125,24 @@ async def is_ready(stack: Stack, node: str = FIRST) -> bool:
     return await status_of(stack.ports[port_name("management", node)], path, user) == HTTPStatus.OK
 
 
+async def set_memory_watermark(stack: Stack, node: str, share: float) -> None:
+    """The share of the machine's memory from which on a node takes no messages. Raises ShopError."""
+    control = str(server_script().with_name("rabbitmqctl"))
+    command = [control, "-q", "-n", node_name(stack, node), "set_vm_memory_high_watermark", str(share)]
+    env = {"PATH": os.environ["PATH"], **environment(stack, node)}
+    code, output = await run(command, "rabbitmqctl", CONTROL_SECONDS, env)
+    if code:
+        raise ShopError(f"rabbitmqctl ended with {code}: {last_line(output)}")
+
+
 def is_formed(stack: Stack) -> bool:
     """Whether this broker has been up before, with all its nodes."""
     return _imported(stack).exists()
 
 
 async def settle(stack: Stack, _: frozenset[str]) -> None:
-    """A fresh node has just imported the file; an older one is brought to it when the file has changed. A
-    fresh cluster is given it now that all nodes are there, for queues to have a member on each."""
+    """A fresh node has just imported the file; an older one is brought to it when the file or the broker has
+    changed. A fresh cluster is given it now that all nodes are there, for queues to have a member on each."""
     imported = _imported(stack)
     new = _rendered(stack)
     if stack.brokers > 1 and not imported.exists():
@@ -135,10 +150,10 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
             await cluster.until_joined(broker, stack.brokers)
             await broker.post("definitions", body=json.loads(new))
             await cluster.check_members(broker, stack.brokers)
-    if imported.exists() and imported.read_text() != new:
+    if imported.exists():
         try:
             async with management(stack) as broker:
-                await topology.apply(broker, json.loads(new), json.loads(imported.read_text()))
+                await _bring_to(broker, stack, new, imported.read_text())
         except (ShopError, httpx.HTTPError) as error:
             raise ShopError(
                 f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
@@ -146,6 +161,16 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
     if stack.brokers == 1:
         write(_definitions(stack, FIRST), new)
     write(imported, new)
+
+
+async def _bring_to(broker: Management, stack: Stack, new: str, before: str) -> None:
+    if new != before:
+        await topology.apply(broker, json.loads(new), json.loads(before))
+    if stack.topology is None:
+        return
+    declared, live = json.loads(stack.topology.read_text()), await broker.get("definitions")
+    if differences(declared, live, operator=OPERATOR):
+        await topology.apply(broker, json.loads(new), surplus(declared, live, operator=OPERATOR))
 
 
 def _definitions(stack: Stack, node: str) -> Path:

@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
+from shop.broker.issue import BrokerIssue, unreachable
+from shop.broker.looking import declared, look
+from shop.errors import ShopError
 from shop.stack.program import Program
+from shop.stack.rabbitmq import FIRST
 from shop.stack.stack import Stack
 from shop.stack.supervisor import Info, Supervisor
 
@@ -24,16 +28,29 @@ class Status:
     rss: int | None = None
     pss: int | None = None
     address: str | None = None
+    issues: tuple[BrokerIssue, ...] = ()  # of the broker, at its first node
 
 
 def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
+    """How each of the known programs is doing, and what is wrong with the broker."""
     supervisor = Supervisor(stack)
     infos = supervisor.info() if supervisor.is_alive() else {}
     return asyncio.run(_gather(stack, known, infos))
 
 
 async def _gather(stack: Stack, known: Sequence[Program], infos: dict[str, Info]) -> list[Status]:
-    return list(await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known)))
+    found = list(await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known)))
+    return [await _looked_into(stack, one) if one.name == FIRST and one.ready else one for one in found]
+
+
+async def _looked_into(stack: Stack, broker: Status) -> Status:
+    """With what the monitor may only see at its next look."""
+    if stack.topology is None:
+        return broker
+    try:
+        return replace(broker, issues=tuple(await look(stack, declared(stack))))
+    except ShopError as error:
+        return replace(broker, issues=(unreachable(error),))
 
 
 async def _one(stack: Stack, program: Program, info: Info | None) -> Status:

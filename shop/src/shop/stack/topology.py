@@ -46,15 +46,19 @@ def moved_to(vhost: str, definitions: Definitions) -> Definitions:
     return definitions | lists | {"vhosts": [{"name": vhost}]}
 
 
-# What tells an entry from its neighbours. Queues and exchanges are missing on purpose: what a renamed service
-# left behind may still hold messages, and without a binding it gets no new ones.
-_IDENTITY = {
+# What tells an entry from its neighbours.
+IDENTITY = {
     "bindings": ("vhost", "source", "destination", "destination_type", "routing_key", "arguments"),
     "policies": ("vhost", "name"),
     "topic_permissions": ("vhost", "user", "exchange"),
     "permissions": ("vhost", "user"),
     "users": ("name",),
+    "queues": ("vhost", "name"),
+    "exchanges": ("vhost", "name"),
 }
+# Queues and exchanges are missing on purpose: what a renamed service left behind may still hold messages, and
+# without a binding it gets no new ones.
+_TAKEN_AWAY = ("bindings", "policies", "topic_permissions", "permissions", "users")
 
 
 async def apply(broker: Management, new: Definitions, old: Definitions) -> None:
@@ -62,7 +66,7 @@ async def apply(broker: Management, new: Definitions, old: Definitions) -> None:
 
     Importing only adds and overwrites: a binding that is no longer registered would go on filling its queue.
     """
-    for kind in _IDENTITY:
+    for kind in _TAKEN_AWAY:
         kept = new.get(kind, [])
         for entry in old.get(kind, []):
             if not any(_same(kind, entry, other) for other in kept):
@@ -71,7 +75,7 @@ async def apply(broker: Management, new: Definitions, old: Definitions) -> None:
 
 
 def _same(kind: str, one: Entry, other: Entry) -> bool:
-    return all(one.get(key) == other.get(key) for key in _IDENTITY[kind])
+    return all(one.get(key) == other.get(key) for key in IDENTITY[kind])
 
 
 async def _remove(broker: Management, kind: str, entry: Entry) -> None:

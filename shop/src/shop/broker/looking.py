@@ -1,0 +1,70 @@
+"""One look at a broker over its management API, without changing anything."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from shop.broker.conditions import Figures, conditions
+from shop.broker.definitions import differs
+from shop.broker.issue import BrokerIssue
+from shop.errors import ShopError
+from shop.place import Place, management, operator_of
+from shop.stack import Stack
+from shop.stack.layout import project_root
+from shop.stack.management import Management
+from shop.stack.topology import Definitions
+
+DEFINITIONS = Path("deploy/rabbitmq/definitions.json")
+
+
+def declared(place: Place, file: Path | None = None) -> Definitions:
+    """What a shop's broker is to be: `file`, else a stack's own, else the one in the image or the clone.
+
+    Raises ShopError when it cannot be read."""
+    own = place.topology if isinstance(place, Stack) else None
+    file = file or own or (DEFINITIONS if DEFINITIONS.exists() else project_root() / DEFINITIONS)
+    try:
+        found: Definitions = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ShopError(f"{file} cannot be read: {error}") from error
+    return found
+
+
+async def look(place: Place, definitions: Definitions) -> list[BrokerIssue]:
+    """Everything that is wrong. Raises ShopError when the broker does not answer."""
+    issues, _ = await look_closely(place, definitions)
+    return issues
+
+
+async def look_closely(place: Place, definitions: Definitions) -> tuple[list[BrokerIssue], Figures]:
+    """The same, and the figures that it was seen by."""
+    live, figures = await ask(place)
+    return [*differs(definitions, live, operator=operator_of(place)), *conditions(figures)], figures
+
+
+async def ask(place: Place) -> tuple[Definitions, Figures]:
+    """The live definitions and the broker's figures. Raises ShopError when it does not answer."""
+    try:
+        async with management(place) as broker:
+            live, alarms, nodes, connections, queues = await asyncio.gather(
+                broker.get("definitions"),
+                _alarms(broker),
+                broker.get("nodes"),
+                broker.get("connections"),
+                broker.get("queues"),
+            )
+    except (httpx.HTTPError, ShopError) as error:
+        raise ShopError(
+            f"RabbitMQ does not answer ({error or type(error).__name__}): see `shop status`"
+        ) from error
+    return live, Figures(alarms, nodes, connections, queues)
+
+
+async def _alarms(broker: Management) -> list[dict[str, Any]]:
+    """As a health check, which knows of an alarm at once: the nodes' statistics are seconds old."""
+    answer = await broker.health("alarms")
+    alarms: list[dict[str, Any]] = answer.get("alarms", [])
+    return alarms

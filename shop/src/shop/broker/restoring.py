@@ -1,0 +1,56 @@
+"""Bringing a broker back to its definitions."""
+
+from dataclasses import dataclass
+
+import httpx
+
+from shop.audit import Action, Audit, operator
+from shop.broker.definitions import Difference, differences, surplus, with_live_passwords
+from shop.broker.looking import ask
+from shop.errors import ShopError
+from shop.place import Place, management, operator_of
+from shop.stack import topology
+from shop.stack.topology import Definitions
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """What differs, what to import, and what to take away before, as it was when the broker was asked."""
+
+    found: list[Difference]
+    wanted: Definitions
+    surplus: Definitions
+
+
+async def prepare(place: Place, declared: Definitions) -> Restoring:
+    """What differs, and what would be imported. Raises ShopError when that is not possible."""
+    live, _ = await ask(place)
+    name = operator_of(place)
+    found = differences(declared, live, operator=name)
+    try:
+        wanted = with_live_passwords(declared, live)
+    except LookupError as error:
+        raise ShopError(
+            f"the broker has lost {error}, and with the user the password: `shop up` brings both back here,"
+            " `docker compose run --rm definitions` in containers"
+        ) from error
+    return Restoring(found, wanted, surplus(declared, live, operator=name))
+
+
+async def restore(place: Place, what: Restoring, why: str) -> None:
+    """Do it, audited. A queue or an exchange that is different stays so: it would have to be deleted first.
+
+    Raises ShopError when the broker refuses."""
+    before = {"differences": [str(one) for one in what.found]}
+    async with Audit.opened(place, operator()) as audit, audit.record(Action("restore", why, before=before)):
+        await apply(place, what)
+
+
+async def apply(place: Place, what: Restoring) -> None:
+    try:
+        async with management(place) as broker:
+            await topology.apply(broker, what.wanted, what.surplus)
+    except (httpx.HTTPError, ShopError) as error:
+        raise ShopError(
+            f"the broker did not take its definitions: {error or type(error).__name__}"
+        ) from error

@@ -1,0 +1,77 @@
+"""`shop broker`: the live broker against its definitions, and how it is."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from shop.broker.issue import BrokerIssue
+from shop.broker.looking import declared, look
+from shop.broker.restoring import prepare
+from shop.broker.restoring import restore as bring_back
+from shop.errors import ShopError
+from shop.which import shop_at
+
+DIFFERS = 3
+
+app = typer.Typer(help="Compare the live broker with its definitions, and restore it.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """What the broker lacks or has too much, and its alarms. Exits with 3 if there is anything."""
+    place = shop_at()
+    issues = asyncio.run(look(place, declared(place)))
+    if as_json:
+        print(json.dumps({"issues": [asdict(issue) for issue in issues]}, indent=2))
+    else:
+        tell(Console(), issues)
+    if issues:
+        raise typer.Exit(DIFFERS)
+
+
+@app.command()
+def restore(
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import the definitions anew, and take away bindings, policies and permissions that they do not have.
+
+    Messages, queues, exchanges and passwords stay. Exits with 3 when something is left to be done by hand: a
+    queue of another type would have to be deleted, with its messages.
+    """
+    place, console = shop_at(), Console(quiet=as_json)
+    what = asyncio.run(prepare(place, declared(place)))
+    found = [str(one) for one in what.found]
+    for line in found or ["the broker is as its definitions say"]:
+        console.print(line, markup=False, highlight=False)
+    if found and not yes and as_json:
+        raise ShopError("with --json nobody is asked: say --yes as well")
+    if found and not yes:
+        typer.confirm("Restore it?", abort=True)
+    if found:
+        asyncio.run(bring_back(place, what, why))
+    left = [str(one) for one in asyncio.run(prepare(place, declared(place))).found] if found else []
+    if as_json:
+        print(json.dumps({"restored": [one for one in found if one not in left], "left": left}, indent=2))
+    for line in left:
+        console.print(f"not restored, see to it by hand: {line}", markup=False, highlight=False)
+    if found and not left:
+        console.print("restored: `shop saga list` names what was lost meanwhile")
+    if left:
+        raise typer.Exit(DIFFERS)
+
+
+def tell(console: Console, issues: list[BrokerIssue]) -> None:
+    for issue in issues:
+        console.print(Text.assemble((issue.kind, "bold red"), f"  {issue.means}"), soft_wrap=True)
+        console.print(Text(f"    → {issue.next}", "cyan"), soft_wrap=True)
+    if not issues:
+        console.print("the broker is as it should be")

@@ -1,0 +1,187 @@
+"""On a real broker: what is changed there is named, and restored; alarms are shown."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import aio_pika
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from shop.broker.looking import declared, look
+from shop.broker.restoring import apply, prepare
+from shop.cli import app
+from shop.errors import ShopError
+from shop.stack import Stack, ports, rabbitmq
+from shop.stack.down import purge
+from shop.stack.layout import project_root
+from shop.stack.programs import choose, programs
+from shop.stack.up import up
+from shop.testing.session import run
+
+BINDING = ("bindings", "/", "e", "events", "q", "notification", "order.paid")
+LOST = "binding events → notification for order.paid is missing"
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A broker of this module's own, with the shop's topology and its monitor."""
+    topology = project_root() / "deploy" / "rabbitmq" / "definitions.json"
+    stack = Stack.create(
+        tmp_path_factory.mktemp("broker") / "stack",
+        ports.free_base(),
+        topology=topology,
+        settings={"monitor": {"INTERVAL": "0.5", "RECHECK": "0.5"}},
+    )
+    start(stack)
+    yield stack
+    purge(stack)
+
+
+def start(stack: Stack) -> None:
+    up(stack, choose(["rabbitmq", "monitor"], programs()), programs(), lambda *_: None, 60)
+
+
+async def found(stack: Stack) -> list[str]:
+    return [issue.means for issue in await look(stack, declared(stack))]
+
+
+async def spoil(stack: Stack) -> None:
+    """Something of every kind that an import can mend."""
+    async with rabbitmq.management(stack) as api:
+        await api.delete(*BINDING)
+        await api.post("bindings", "/", "e", "events", "q", "cart", body={"routing_key": "#"})
+        await api.delete("queues", "/", "order.dead")
+        await api.delete("policies", "/", "payment")
+        await api.put("permissions", "/", "cart", body={"configure": ".*", "write": ".*", "read": ".*"})
+        await api.delete("topic-permissions", "/", "auth")
+        await api.delete("user-limits", "order", "max-connections")
+        await api.put("users", "mallory", body={"password": "m", "tags": "administrator"})
+
+
+async def answer(stack: Stack, status: int) -> Any:
+    """What the monitor says, once it says so with that status."""
+    async with httpx.AsyncClient() as http:
+        for _ in range(100):
+            said = await http.get(f"{stack.http('monitor')}/readyz")
+            if said.status_code == status:
+                return said.json()
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"still {said.status_code}: {said.text}")
+
+
+async def test_a_fresh_broker_is_as_it_should_be(broker: Stack) -> None:
+    assert await found(broker) == []
+    async with await aio_pika.connect(broker.operator_amqp_url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(exclusive=True)
+        await queue.bind("events", "#")
+        assert await found(broker) == [], "whoever watches for a while is no difference"
+
+
+async def test_a_lost_binding_is_named_raises_the_alarm_and_is_restored(broker: Stack) -> None:
+    async with rabbitmq.management(broker) as api:
+        await api.delete(*BINDING)
+    assert await found(broker) == [LOST]
+    assert (await answer(broker, 503))["issues"][0]["means"] == LOST
+    log = broker.layout.log("monitor").read_text()
+    assert any(
+        line.get("level") == "error" and line.get("means") == LOST
+        for line in map(json.loads, log.splitlines())
+    )
+
+    await apply(broker, await prepare(broker, declared(broker)))
+
+    assert await found(broker) == []
+    assert (await answer(broker, 200))["issues"] == []
+
+
+async def test_whatever_was_changed_is_restored_and_passwords_stay(broker: Stack) -> None:
+    await spoil(broker)
+    assert len(await found(broker)) == 9  # the queue took its binding along
+
+    await apply(broker, await prepare(broker, declared(broker)))
+
+    assert await found(broker) == []
+    async with await aio_pika.connect(broker.amqp_url("order")):
+        pass
+
+
+def test_starting_the_shop_restores_it_too(broker: Stack) -> None:
+    run(spoil(broker))
+    start(broker)
+    assert run(found(broker)) == []
+
+
+async def test_a_user_that_is_gone_cannot_be_restored_without_its_password(broker: Stack) -> None:
+    async with rabbitmq.management(broker) as api:
+        await api.delete("users", "cart")
+    with pytest.raises(ShopError, match="the broker has lost cart"):
+        await prepare(broker, declared(broker))
+    await asyncio.to_thread(start, broker)
+    assert await found(broker) == []
+
+
+async def test_a_queue_of_another_type_is_named_and_not_restored_by_itself(broker: Stack) -> None:
+    async with rabbitmq.management(broker) as api:
+        await api.delete("queues", "/", "cart")
+        await api.put("queues", "/", "cart", body={"durable": True, "arguments": {"x-queue-type": "classic"}})
+    try:
+        assert any(means.startswith("queue cart is different: arguments is") for means in await found(broker))
+        await apply(broker, await prepare(broker, declared(broker)))
+        assert [means.split(":")[0] for means in await found(broker)] == ["queue cart is different"]
+    finally:
+        async with rabbitmq.management(broker) as api:
+            await api.delete("queues", "/", "cart")
+        await apply(broker, await prepare(broker, declared(broker)))
+    assert await found(broker) == []
+
+
+async def test_a_memory_alarm_is_shown_and_ends(broker: Stack) -> None:
+    await rabbitmq.set_memory_watermark(broker, rabbitmq.FIRST, 0.0001)
+    try:
+        [means] = await found(broker)
+        assert means.startswith("memory alarm on ")
+        assert (await answer(broker, 503))["issues"][0]["kind"] == "broker-alarm"
+    finally:
+        await rabbitmq.set_memory_watermark(broker, rabbitmq.FIRST, rabbitmq.MEMORY_WATERMARK)
+    assert await found(broker) == []
+    assert (await answer(broker, 200))["issues"] == []
+
+
+async def test_a_broker_that_is_away_is_said_in_one_line(broker: Stack) -> None:
+    elsewhere = replace(broker, port_base=1)
+    with pytest.raises(ShopError, match="RabbitMQ does not answer"):
+        await look(elsewhere, declared(broker))
+
+
+def test_the_command_line_names_and_restores(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_STACK", str(stack.folder))
+
+    async def lose() -> None:
+        async with rabbitmq.management(stack) as api:
+            await api.delete(*BINDING)
+
+    def shop(*words: str) -> tuple[int, Any]:
+        result = CliRunner().invoke(app, [*words, "--json"])
+        return result.exit_code, json.loads(result.stdout)
+
+    assert shop("broker", "check") == (0, {"issues": []})
+    run(lose())
+    try:
+        code, checked = shop("broker", "check")
+        assert (code, [issue["means"] for issue in checked["issues"]]) == (3, [LOST])
+        code, listed = shop("saga", "list")
+        assert code == 3
+        assert LOST in [one["means"] for one in listed["stuck"] if one["kind"] == "broker-differs"]
+        code, programs_ = shop("status")
+        assert (code, [i["means"] for one in programs_ for i in one["issues"]]) == (3, [LOST])
+    finally:
+        code, done = shop("broker", "restore", "--why", "a test lost it", "--yes")
+    assert (code, done["restored"]) == (0, [LOST])
+    assert shop("broker", "check") == (0, {"issues": []})
+    _, entries = shop("audit", "list", "--limit", "1")
+    assert "a test lost it" in json.dumps(entries)
