@@ -81,6 +81,11 @@ async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Sta
 
     refused = shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=x", *WHY, code=1)
     assert refused.startswith("shop: payment could not read that as order.created: total.amount")
+    wrong = shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=30", *WHY, code=1)
+    assert wrong == (
+        f"shop: order {order_id} has total 10.00 GBP; the edited message says 0.30 GBP;"
+        " say --force if that is meant\n"
+    )
     shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=1000", *WHY)
     assert await until_ended(stack, order_id) == "paid"
     assert letters_of(stack, order_id) == []

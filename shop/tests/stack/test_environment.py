@@ -20,6 +20,7 @@ OWN = {
 TOLD: dict[str, set[str]] = {
     **{name: own | {f"postgres-{name}", f"rabbitmq-{name}"} for name, own in OWN.items()},
     "sandbox": {"stripe-api-key", "stripe-webhook-secret"},
+    "monitor": {"rabbitmq-operator"},
 }
 
 

@@ -16,10 +16,13 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from order.domain import Order
 from shop.audit import Entry, operator
 from shop.commands.progress import counting
 from shop.dead_letters.choosing import chosen, find, queues_of
+from shop.dead_letters.contradictions import contradictions
 from shop.dead_letters.desk import LIMIT, Deed, Desk
 from shop.dead_letters.editing import changed, model_of
 from shop.dead_letters.holding import MOST, Seen
@@ -115,15 +118,19 @@ def edit(
     event_type: Annotated[
         str | None, typer.Option("--type", help="What event it is, if the message does not say.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if it says something else than the order's own row.")
+    ] = False,
     why: Why = None,
     yes: Yes = False,
     who: As = None,
     limit: Limit = LIMIT,
     as_json: Json = False,
 ) -> None:
-    """Replay a message with another body, under the same id; without --file and --set, $EDITOR is opened.
+    """Replace a message with another body, under the same id; without --file and --set, $EDITOR is opened.
 
-    Nothing happens unless the step that hears it can read it. Exits with 1 when it had gone.
+    Nothing happens unless the step that hears it can read it. Without --force, amounts, lines, quantities,
+    currency and ids may only become what the order has. Exits with 1 when the message had gone.
     """
     if file and changes:
         raise ShopError("say --file or --set, not both")
@@ -137,6 +144,11 @@ def edit(
             raise ShopError("nothing was changed: `shop dead-letters replay` publishes it as it is")
         assert deed.after is not None
         place.console.print(difference(found.fresh(), deed.after))
+        against = place.runner.run(_contradictions(found, deed.after))
+        if against and not force:
+            raise ShopError("; ".join([*map(safe, against), "say --force if that is meant"]))
+        for sentence in against:
+            place.console.print(Text(safe(sentence), "yellow"))
         place.do([deed], why, yes)
 
 
@@ -224,6 +236,16 @@ async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] 
             return await saga(found, UUID(letter.order_id))
         except ShopError:
             return None
+
+
+async def _contradictions(before: Letter, after: Letter) -> list[str]:
+    """What the edit says otherwise than the order's own row."""
+    if after.order_id is None:
+        return contradictions(before, after, None)
+    order_id = UUID(after.order_id)
+    async with books(shop_at()) as found:
+        orders = await found.load("order", Order, [order_id])
+    return contradictions(before, after, orders.get(order_id))
 
 
 def _edited_by_hand(letter: Letter, event_type: str | None) -> Deed:
