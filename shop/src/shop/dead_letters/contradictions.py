@@ -1,5 +1,4 @@
-"""What an edit changes that money and stock follow: amounts, lines, quantities, currency and ids, compared with
-the order's own row."""
+"""What an edit changes that money and stock follow: amounts, lines, quantities, currency and ids."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
