@@ -1,5 +1,6 @@
 """What stands is found and named, and what goes well is left alone."""
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import typer
 
 from contracts import Line, Money, OrderCreated, OrderPaid
 from notification.domain import Correspondence
@@ -14,6 +16,9 @@ from order.domain import Order
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
 from product.domain import Hold
+from shop.broker.definitions import differs
+from shop.broker.issue import BrokerIssue
+from shop.cli import app
 from shop.dead_letters.letter import Letter
 from shop.errors import ShopError
 from shop.sagas.findings import Finding, about, stuck, waits_for
@@ -72,7 +77,14 @@ def payment(*heard: str) -> Payment:
 def seen(order: Order | None = None, **more: Any) -> Seen:
     order = order or new_order()
     written = Correspondence(ID, letters={"receipt": "sent", "cancellation": "sent"})
-    given: dict[str, Any] = {"now": NOW, "orders": {ID: order}, "letters_to": {ID: written}, **more}
+    told = {ID: frozenset({f"order.{order.status}"})}
+    given: dict[str, Any] = {
+        "now": NOW,
+        "orders": {ID: order},
+        "letters_to": {ID: written},
+        "told": told,
+        **more,
+    }
     return Seen(**given)
 
 
@@ -97,8 +109,8 @@ def call(service: str) -> CallSeen:
 def test_an_order_that_went_well_is_not_stuck() -> None:
     look = seen(new_order("paid"), holds=holding("sold"), payments={ID: payment("captured")})
     assert kinds(look) == []
-    assert waits_for(look, look.orders[ID]) == ["the timeline to hear order.paid"]
-    assert waits_for(replace(look, told={ID: frozenset({"order.paid"})}), look.orders[ID]) == []
+    assert waits_for(look, look.orders[ID]) == []
+    assert waits_for(replace(look, told={}), look.orders[ID]) == ["the timeline to hear order.paid"]
 
 
 def test_what_has_only_just_begun_is_not_stuck() -> None:
@@ -113,7 +125,7 @@ def test_what_has_only_just_begun_is_not_stuck() -> None:
 def test_an_order_past_its_deadline_is_found() -> None:
     found = only(seen(now=CREATED + timedelta(hours=1)))
     assert (found.kind, found.since) == ("past-deadline", new_order().deadline)
-    assert found.next == "shop status, shop logs order"
+    assert found.next == "shop status; shop logs order"
 
 
 def test_money_that_order_has_not_heard_of_is_found_and_to_be_nudged() -> None:
@@ -123,7 +135,7 @@ def test_money_that_order_has_not_heard_of_is_found_and_to_be_nudged() -> None:
         ID,
         CREATED,
         "the money is taken, and order has not heard order.paid",
-        f"shop saga nudge {ID}",
+        f"shop saga nudge {ID} --why TEXT",
     )
 
 
@@ -150,7 +162,10 @@ def test_a_slow_order_tells_what_it_waits_for() -> None:
         ("paid", {"holds": holding("reserved")}, "stock-held", "paid, and its stock is still reserved"),
         (
             "cancelled",
-            {"holds": holding("released"), "told": {ID: frozenset({"stock.reserved"})}},
+            {
+                "holds": holding("released"),
+                "told": {ID: frozenset({"stock.reserved", "order.cancelled"})},
+            },
             "not-heard",
             "stock.released",
         ),
@@ -158,11 +173,14 @@ def test_a_slow_order_tells_what_it_waits_for() -> None:
             "cancelled",
             {
                 "payments": {ID: payment("captured", "cancelled", "refunded")},
-                "told": {ID: frozenset({"order.paid"})},
+                "told": {ID: frozenset({"order.paid", "order.cancelled"})},
             },
             "not-heard",
             "payment.refunded",
         ),
+        ("paid", {"holds": holding("released")}, "stock-not-sold", "paid, and its stock is released"),
+        ("paid", {"told": {}}, "not-told", "the timeline has not heard order.paid"),
+        ("cancelled", {"told": {}}, "not-told", "the timeline has not heard order.cancelled"),
         ("paid", {"letters_to": {}}, "letter-not-written", "no receipt is written"),
         ("paid", {"calls": (call("notification"),)}, "letter-not-sent", "after 3 attempts: gone away"),
         (
@@ -186,9 +204,10 @@ def test_a_refused_refund_says_until_when_asking_is_of_no_use() -> None:
     found = only(look)
     assert (found.kind, found.means) == (
         "refund-failed",
-        "the provider refuses the refund (1×): charge_disputed; it repeats its answer until 02 Jan 13:00 UTC",
+        "the provider refuses the refund (1×): charge_disputed; it repeats its answer until 02 Jan 13:00 UTC;"
+        " settle it with the provider, then nudge the saga",
     )
-    assert found.next.endswith(f"shop saga nudge {ID}")
+    assert found.next == f"shop saga nudge {ID} --why TEXT"
 
 
 def test_what_is_not_published_is_found_in_any_service() -> None:
@@ -197,10 +216,32 @@ def test_what_is_not_published_is_found_in_any_service() -> None:
     assert (found.kind, found.order_id, found.next) == (
         "not-published",
         ID,
-        "shop status, shop logs product",
+        "shop status; shop logs product",
     )
     nudge = replace(row, type="saga.nudged", subject=UUID(int=9))
     assert only(seen(new_order("paid"), unsaid=(nudge,))).order_id is None
+
+
+def test_what_the_broker_refuses_says_how_often_why_and_when_it_is_tried_again() -> None:
+    again = NOW + timedelta(seconds=30)
+    row = UnsaidSeen(
+        "order", "order.created", ID, CREATED, again, attempts=7, error="ACCESS_REFUSED\n events"
+    )
+    found = only(seen(new_order("paid"), unsaid=(row,)))
+    assert (found.kind, found.order_id, found.next) == (
+        "publish-refused",
+        ID,
+        "shop broker check; shop logs order",
+    )
+    assert found.means == (
+        "the broker has refused order's order.created 7×, tried again at 12:10:30 UTC: ACCESS_REFUSED events"
+    )
+
+
+def test_what_is_wrong_with_the_broker_is_found() -> None:
+    issue = BrokerIssue("broker-differs", "binding a → b for c is missing", "shop broker restore --why TEXT")
+    found = only(seen(new_order("paid"), broker=(issue,)))
+    assert found == Finding(issue.kind, None, None, issue.means, issue.next)
 
 
 def test_a_queue_that_nobody_consumes_is_found_when_something_waits_in_it() -> None:
@@ -233,6 +274,42 @@ def test_the_oldest_comes_first_and_one_order_can_be_picked_out() -> None:
     findings = stuck(seen(orders={ID: new_order(), other.order_id: other}), PATIENCE)
     assert [finding.order_id for finding in findings] == [other.order_id, ID]
     assert [finding.order_id for finding in about(findings, ID)] == [ID]
+
+
+def test_every_advice_can_be_pasted_as_it_stands() -> None:
+    cancelled = new_order("cancelled")
+    looks = [
+        seen(holds=holding("reserved"), payments={ID: payment("captured")}, calls=(call("notification"),)),
+        seen(now=CREATED + timedelta(hours=1), calls=(call("payment"),)),
+        seen(cancelled, payments={ID: payment("captured", "cancelled", "refused")}, holds=holding("sold")),
+        seen(cancelled, payments={ID: payment("cancelled")}, told={}, letters_to={}),
+        seen(new_order("paid"), holds=holding("released"), queues=(QueueSeen("cart", 1, 0),)),
+        seen(
+            dead=(Letter("product", b"{}", {}),),
+            unsaid=(
+                UnsaidSeen("cart", "a", ID, CREATED, NOW),
+                UnsaidSeen("cart", "b", ID, CREATED, NOW, attempts=1),
+            ),
+        ),
+        seen(broker=tuple(differs({"policies": [{"name": "p", "vhost": "/"}]}, {}, operator="o"))),
+    ]
+    found = {finding.kind: finding.next for look in looks for finding in stuck(look, PATIENCE)}
+    assert len(found) > 12
+    for advice in found.values():
+        for command in advice.split("; "):
+            assert is_a_command(command), command
+
+
+def is_a_command(line: str) -> bool:
+    """Whether the command line takes it; without doing it."""
+    words = shlex.split(line)
+    command: Any = typer.main.get_command(app)
+    name = words.pop(0)
+    while hasattr(command, "resolve_command"):
+        context = command.make_context(name, list(words), resilient_parsing=False)
+        _, command, words = command.resolve_command(context, words)
+    command.make_context(name, words)
+    return name == "shop"
 
 
 def test_a_preview_tells_what_each_service_says_again() -> None:

@@ -15,7 +15,7 @@ ERROR_LENGTH = 120
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind` is for scripts; `next` is a command or what to look at."""
+    """`kind` is for scripts; `next` is a command, or several, to be pasted as they stand."""
 
     kind: str
     order_id: UUID | None
@@ -80,8 +80,8 @@ def _refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
             means += f"; it repeats its answer until {payment.refund_at:%d %b %H:%M} UTC"
         order = seen.orders.get(payment.order_id)
         since = order.cancelled_at if order else None
-        following = f"settle it with the provider, then {_nudge(payment.order_id)}"
-        yield Finding("refund-failed", payment.order_id, since, means, following)
+        means += "; settle it with the provider, then nudge the saga"
+        yield Finding("refund-failed", payment.order_id, since, means, _nudge(payment.order_id))
 
 
 def _money_of_cancelled(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -109,6 +109,26 @@ def _stock_of_ended(seen: Seen, before: datetime) -> Iterator[Finding]:
             yield Finding("stock-held", order.order_id, ended, means, _nudge(order.order_id))
 
 
+def _stock_not_sold(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in seen.orders.values():
+        hold = seen.holds.get(order.order_id)
+        if order.paid_at is None or order.paid_at >= before or order.status != "paid" or hold is None:
+            continue
+        if hold.state not in ("sold", "reserved"):
+            means = f"paid, and its stock is {hold.state}: look into it, it may have to be cancelled"
+            yield Finding(
+                "stock-not-sold", order.order_id, order.paid_at, means, f"shop saga show {order.order_id}"
+            )
+
+
+def _not_told(seen: Seen, before: datetime) -> Iterator[Finding]:
+    for order in seen.orders.values():
+        ended, event = order.cancelled_at or order.paid_at, f"order.{order.status}"
+        if ended is not None and ended < before and event not in seen.told.get(order.order_id, ()):
+            means = f"{order.status}, and the timeline has not heard {event}"
+            yield Finding("not-told", order.order_id, ended, means, _nudge(order.order_id))
+
+
 def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
     """Undone where it had to be, but order has not heard of it."""
     for order in _cancelled(seen, before):
@@ -128,7 +148,7 @@ def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "payment":
             means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"
-            following = f"{_look_at('payment')}; {_nudge(call.subject)} has it asked at once"
+            following = f"shop logs payment; {_nudge(call.subject)}"  # which has the provider asked at once
             yield Finding("outcome-unknown", call.subject, call.since, means, following)
 
 
@@ -165,9 +185,16 @@ def _unsaid(seen: Seen, before: datetime) -> Iterator[Finding]:
     for row in seen.unsaid:
         if row.since < before:
             leased = row.leased_until > seen.now
+            order_id = None if row.type == "saga.nudged" else row.subject
+            if row.attempts:
+                again = f"tried again at {row.leased_until:%H:%M:%S} UTC" if leased else "tried again now"
+                means = f"the broker has refused {row.service}'s {row.type} {row.attempts}×, {again}: "
+                means += shorten(row.error or "", ERROR_LENGTH, placeholder=" …")
+                following = f"shop broker check; shop logs {row.service}"
+                yield Finding("publish-refused", order_id, row.since, means, following)
+                continue
             why = f"leased until {row.leased_until:%H:%M:%S} UTC" if leased else "and nobody takes it up"
             means = f"{row.service} has not published {row.type}, {why}"
-            order_id = None if row.type == "saga.nudged" else row.subject
             yield Finding("not-published", order_id, row.since, means, _look_at(row.service))
 
 
@@ -175,7 +202,7 @@ def _unheard(seen: Seen, _: datetime) -> Iterator[Finding]:
     for queue in seen.queues:
         if queue.messages and not queue.consumers:
             means = f"{queue.messages} waiting in {queue.name}, and nobody consumes them"
-            yield Finding("nobody-listens", None, None, means, "shop up (it starts what is down)")
+            yield Finding("nobody-listens", None, None, means, "shop up")
 
 
 def _broker(seen: Seen, _: datetime) -> Iterator[Finding]:
@@ -189,6 +216,8 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _refund_failed,
     _money_of_cancelled,
     _stock_of_ended,
+    _stock_not_sold,
+    _not_told,
     _not_noted,
     _unknown_outcomes,
     _unsent_letters,
@@ -244,8 +273,8 @@ def _tried(call: CallSeen) -> str:
 
 
 def _nudge(order_id: UUID) -> str:
-    return f"shop saga nudge {order_id}"
+    return f"shop saga nudge {order_id} --why TEXT"
 
 
 def _look_at(service: str) -> str:
-    return f"shop status, shop logs {service}"
+    return f"shop status; shop logs {service}"

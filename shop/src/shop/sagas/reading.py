@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -38,6 +38,8 @@ from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
+RECENT = timedelta(days=7)  # shorter than any service keeps what it knows of an order
+RECENT_ORDERS = 20_000
 _CALLING = ("payment", "notification")
 _QUEUES = {steps.queue for participant in PARTICIPANTS for steps in participant.steps}
 
@@ -58,7 +60,23 @@ _SUSPECT = {
     "product": "SELECT order_id FROM hold WHERE state = 'reserved' ORDER BY deadline LIMIT :limit",
     "payment": f"SELECT order_id FROM payment WHERE {IS_OPEN} ORDER BY created_at LIMIT :limit",  # noqa: S608
 }
-_ENDED = "SELECT order_id FROM orders WHERE status <> 'pending' ORDER BY order_id DESC LIMIT :limit"
+# Which of the orders that ended lately somebody lost: each service is asked for all of them at once.
+_ENDED = """
+    SELECT order_id, status, EXISTS (SELECT FROM timeline
+        WHERE timeline.order_id = orders.order_id AND type = 'order.' || status) AS told
+    FROM orders WHERE status <> 'pending' AND order_id >= :since ORDER BY order_id DESC LIMIT :recent"""
+_LOST = {
+    "notification": """
+        SELECT id FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS ended (id, status)
+        WHERE NOT EXISTS (SELECT FROM correspondence WHERE subject_id = id AND jsonb_exists(letters,
+            CASE status WHEN 'paid' THEN 'receipt' ELSE 'cancellation' END))
+        ORDER BY id LIMIT :limit""",
+    "product": """
+        SELECT id FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS ended (id, status)
+        WHERE EXISTS (SELECT FROM hold WHERE order_id = id
+            AND CASE status WHEN 'paid' THEN state <> 'sold' ELSE state IN ('reserved', 'sold') END)
+        ORDER BY id LIMIT :limit""",
+}
 _TOLD = """
     SELECT order_id, array_agg(type) AS told FROM timeline WHERE order_id = ANY(CAST(:ids AS uuid[]))
     GROUP BY order_id"""
@@ -66,7 +84,7 @@ _CALLS = """
     SELECT kind, subject, created_at, attempts, error FROM intent
     WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY created_at LIMIT :limit"""
 _UNSAID = """
-    SELECT type, subject, time, leased_until FROM outbox
+    SELECT type, subject, time, leased_until, attempts, error FROM outbox
     WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY position LIMIT :limit"""
 
 
@@ -157,14 +175,31 @@ async def page(found: Books, state: str, limit: int) -> list[dict[str, Any]]:
 
 
 async def _suspects(found: Books, limit: int) -> tuple[set[UUID], bool]:
-    """Orders of which something is open, and whether those are all; and the newest that have ended, of which
-    something may have been lost."""
-    answers = await asyncio.gather(
-        *(found.rows(database, query, limit=limit) for database, query in _SUSPECT.items())
+    """Orders of which something is open or was lost, and whether those are all."""
+    *answers, lost = await asyncio.gather(
+        *(found.rows(database, query, limit=limit) for database, query in _SUSPECT.items()),
+        lost_by_somebody(found, limit),
     )
-    ended = await found.rows("order", _ENDED, limit=limit)
-    ids = {row.order_id for rows in (*answers, ended) for row in rows}
-    return ids, all(len(rows) < limit for rows in answers)
+    ids = {row.order_id for rows in answers for row in rows}
+    return ids | set(lost), all(len(rows) < limit for rows in (*answers, lost))
+
+
+async def lost_by_somebody(found: Books, limit: int) -> list[UUID]:
+    """Orders that ended lately without a service, or the timeline, knowing of it; at most `limit` of each."""
+    ended = await found.rows(
+        "order", _ENDED, since=_first_id(datetime.now(UTC) - RECENT), recent=RECENT_ORDERS
+    )
+    told = {"ids": [row.order_id for row in ended], "states": [row.status for row in ended]}
+    answers = await asyncio.gather(
+        *(found.rows(database, query, limit=limit, **told) for database, query in _LOST.items())
+    )
+    untold = sorted(row.order_id for row in ended if not row.told)[:limit]
+    return [*untold, *(row.id for rows in answers for row in rows)]
+
+
+def _first_id(moment: datetime) -> UUID:
+    """The smallest id of an order placed then: a UUIDv7 begins with 48 bits of milliseconds."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen, ...]:
@@ -179,7 +214,7 @@ async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen,
 async def _unsaid(found: Books, limit: int, only: UUID | None) -> tuple[UnsaidSeen, ...]:
     answers = [(service, await found.rows(service, _UNSAID, limit=limit, only=only)) for service in SERVICES]
     return tuple(
-        UnsaidSeen(service, row.type, row.subject, row.time, row.leased_until)
+        UnsaidSeen(service, row.type, row.subject, row.time, row.leased_until, row.attempts, row.error)
         for service, rows in answers
         for row in rows
     )

@@ -27,13 +27,16 @@ class CallSeen:
 
 @dataclass(frozen=True)
 class UnsaidSeen:
-    """An event in an outbox. `subject` is the order, unless the event has one of its own."""
+    """An event in an outbox. `subject` is the order, unless the event has one of its own; `attempts` is how
+    often the broker refused it, `error` what it said last."""
 
     service: str
     type: str
     subject: UUID
     since: datetime
     leased_until: datetime
+    attempts: int = 0
+    error: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,155 @@
+"""What a service lost of an order is found however many orders have ended since: on real databases."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from chassis.database import connect
+from shop.sagas.reading import RECENT, Books, lost_by_somebody
+
+NOW = datetime.now(UTC)
+MANY = 300
+Placed = tuple[UUID, str]
+
+
+def order_id(minutes_ago: float, number: int = 0) -> UUID:
+    """As order makes them: the time first."""
+    moment = NOW - timedelta(minutes=minutes_ago)
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) + (7 << 76) + (2 << 62) + number)
+
+
+OLDEST = order_id(minutes_ago=600)
+ORDERS: list[Placed] = [
+    (OLDEST, "paid"),
+    *((order_id(60, n), ("paid", "cancelled")[n % 2]) for n in range(MANY)),
+]
+
+
+@pytest.fixture
+async def found(migrated: Callable[[str], str], as_operator: Callable[[str], str]) -> AsyncIterator[Books]:
+    names = ("order", "product", "notification")
+    engines = {
+        name: connect(as_operator(migrated(name)), pool_size=2, statement_timeout=15) for name in names
+    }
+    yield Books(engines)
+    for engine in engines.values():
+        await engine.dispose()
+
+
+async def execute(found: Books, database: str, statement: str, rows: Sequence[Placed]) -> None:
+    if not rows:
+        return
+    async with found.engines[database].begin() as connection:
+        await connection.execute(
+            text(statement), {"ids": [id_ for id_, _ in rows], "states": [state for _, state in rows]}
+        )
+
+
+async def place(
+    found: Books,
+    orders: Sequence[Placed] = ORDERS,
+    *,
+    but_mail: Sequence[UUID] = (),
+    but_timeline: Sequence[UUID] = (),
+    but_stock: Sequence[UUID] = (),
+) -> None:
+    """Orders that ended, of which everybody knows but where it is said otherwise."""
+    ended = "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS ended (id, state)"
+
+    def known(missing: Sequence[UUID]) -> list[Placed]:
+        return [one for one in orders if one[0] not in missing]
+
+    await execute(
+        found,
+        "order",
+        f"""INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact,
+                created_at, deadline, status, payment_id, paid_at, cancelled_at, reason)
+            SELECT id, id, '[{{}}]', 1, 'GBP', 'pm', '', now(), now(), state,
+                CASE state WHEN 'paid' THEN 'pi' END, CASE state WHEN 'paid' THEN now() END,
+                CASE state WHEN 'cancelled' THEN now() END,
+                CASE state WHEN 'cancelled' THEN 'expired' END {ended}""",
+        orders,
+    )
+    await execute(
+        found,
+        "order",
+        f"""INSERT INTO timeline (event_id, order_id, type, said_by, time, data)
+            SELECT 'order.' || state || '/' || id, id, 'order.' || state, 'x', now(), '{{}}' {ended}""",
+        known(but_timeline),
+    )
+    await execute(
+        found,
+        "notification",
+        f"""INSERT INTO correspondence (subject_id, cancelled, letters)
+            SELECT id, false,
+                jsonb_build_object(CASE state WHEN 'paid' THEN 'receipt' ELSE 'cancellation' END, 'sent')
+            {ended}""",
+        known(but_mail),
+    )
+    await execute(
+        found,
+        "product",
+        f"""INSERT INTO hold (order_id, state, lines)
+            SELECT id, CASE state WHEN 'paid' THEN 'sold' ELSE 'released' END, '{json.dumps({})}' {ended}""",
+        known(but_stock),
+    )
+
+
+async def test_nothing_is_lost_where_everybody_knows_of_every_order(found: Books) -> None:
+    await place(found)
+    assert await lost_by_somebody(found, limit=10) == []
+
+
+async def test_a_mail_that_notification_knows_nothing_of_is_found_among_many_newer_orders(
+    found: Books,
+) -> None:
+    await place(found, but_mail=[OLDEST])
+    assert await lost_by_somebody(found, limit=10) == [OLDEST]
+
+
+async def test_a_mail_of_another_kind_is_not_the_one_that_is_owed(found: Books) -> None:
+    await place(found, but_mail=[OLDEST])
+    await execute(
+        found,
+        "notification",
+        """INSERT INTO correspondence (subject_id, cancelled, letters)
+           SELECT id, false, '{"cancellation": "sent"}'
+           FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS ended (id, state)""",
+        [(OLDEST, "paid")],
+    )
+    assert await lost_by_somebody(found, limit=10) == [OLDEST]
+
+
+async def test_an_end_that_the_timeline_does_not_know_is_found(found: Books) -> None:
+    await place(found, but_timeline=[OLDEST])
+    assert await lost_by_somebody(found, limit=10) == [OLDEST]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("paid", "reserved"), ("paid", "released"), ("cancelled", "sold")]
+)
+async def test_stock_that_is_not_as_the_order_ended_is_found(found: Books, status: str, state: str) -> None:
+    await place(found, [(OLDEST, status), *ORDERS[1:]], but_stock=[OLDEST])
+    await execute(
+        found,
+        "product",
+        """INSERT INTO hold (order_id, state, lines) SELECT id, state, '{}'
+           FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS ended (id, state)""",
+        [(OLDEST, state)],
+    )
+    assert await lost_by_somebody(found, limit=10) == [OLDEST]
+
+
+async def test_at_most_so_many_are_named_the_oldest_first(found: Books) -> None:
+    await place(found, but_mail=[id_ for id_, _ in ORDERS])
+    assert await lost_by_somebody(found, limit=3) == sorted(id_ for id_, _ in ORDERS)[:3]
+
+
+async def test_what_services_may_have_forgotten_is_not_called_lost(found: Books) -> None:
+    old = order_id(minutes_ago=RECENT.total_seconds() / 60 + 1)
+    await place(found, [(old, "paid")], but_mail=[old], but_timeline=[old])
+    assert await lost_by_somebody(found, limit=10) == []
