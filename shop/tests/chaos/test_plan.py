@@ -57,7 +57,7 @@ def test_faults_are_chosen_by_family_or_name() -> None:
 
 
 def test_a_fault_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ShopError, match="kil: choose from away, cut"):
+    with pytest.raises(ShopError, match="kil: choose from away, broker, cut"):
         chosen(["kil"], kinds())
 
 

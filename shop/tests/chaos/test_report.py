@@ -32,7 +32,11 @@ REPORT = Report(
     ),
     faults={"kill-broker": 1, "cut-broker": 1},
     spoilt=[],
-    recoveries=[Recovery(KILL, 8.5, 30.0), Recovery(CUT, 1.0, None)],
+    recoveries=[
+        Recovery(KILL, 8.5, 30.0, 8.5, "1", "8.0 s until order.paid (payment)"),
+        Recovery(CUT, 1.0, None),
+    ],
+    nudged={"slow": 3},
     amiss={"lost": [], "doubled": []},
 )
 
@@ -50,6 +54,23 @@ def test_a_run_without_findings_is_well_and_says_how_long_it_took_to_recover() -
     assert "until a new order was paid: 8.5 s, after kill-broker rabbitmq at 3 s" in text
     assert "until all had ended: 30.0 s, after kill-broker rabbitmq at 3 s" in text
     assert "3 nodes of RabbitMQ, 2 of each service" in text
+    assert "3 orders nudged afterwards: 3 slow" in text
+    assert (
+        "one fault alone held a new order: 8.5 s, kill-broker rabbitmq at 3 s: 8.0 s until order.paid" in text
+    )
+    assert "over 15 s" not in text
+
+
+def test_every_single_fault_that_held_an_order_for_long_is_listed_and_decides_nothing() -> None:
+    report = replace(
+        REPORT, recoveries=[Recovery(CUT, 16, 16, 15.5), Recovery(KILL, 80, 80, 79.0, "1", "a lease")]
+    )
+    text = _text(report)
+    assert text.index("over 15 s: 79.0 s, kill-broker rabbitmq at 3 s: a lease") < text.index(
+        "over 15 s: 15.5 s"
+    )
+    assert report.is_well
+    assert [one["alone"] for one in document(report)["long_alone"]] == [79.0, 15.5]
 
 
 def test_a_finding_is_told_under_its_name_and_nothing_is_well() -> None:
@@ -69,5 +90,7 @@ def test_the_document_is_json_and_says_at_once_whether_all_is_well() -> None:
     read = json.loads(json.dumps(document(REPORT)))
     assert read["well"] is True
     assert read["weather"]["ended"] == {"paid": 8, "cancelled": 2}
+    assert read["slowest_alone"]["why"] == "8.0 s until order.paid (payment)"
+    assert read["nudged"] == {"slow": 3}
     assert read["slowest_recovery"]["fault"]["kind"] == "kill-broker"
     assert read["recoveries"][1]["until_caught_up"] is None

@@ -1,6 +1,7 @@
 """Making the plan's faults happen: to processes, the ways between them, messages and the world around."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +10,10 @@ from typing import Any
 import aio_pika
 import httpx
 
+from chassis.topology import EVENTS_EXCHANGE
 from scenarios.broker import OperatorsBroker
+from shop.broker.looking import declared
+from shop.broker.restoring import apply, prepare
 from shop.chaos.gate import Gate
 from shop.chaos.plan import LEADER, Fault
 from shop.chaos.recovery import Injected
@@ -19,11 +23,21 @@ from shop.stack.supervisor import Supervisor
 
 CONTROL_SECONDS = 5
 STOP_SECONDS = 45
+MEND_SECONDS = 60
+NO_MEMORY = 0.0001  # as a share of the machine's: every node has more in use
 OFTEN = {"operation": "any", "probability": 0.3}
 MOST_TURNED = 500
 MANY = 1_000_000
 _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 _QUEUES = {"order": ("order", "order.timeline")}
+# What a service publishes and consumes that orders wait for; or mails, for notification.
+_PUBLISHES = {"order": "order.created", "product": "stock.reserved", "payment": "order.paid"}
+_CONSUMES = {
+    "order": "order.paid",
+    "product": "order.created",
+    "payment": "order.created",
+    "notification": "order.paid",
+}
 _TROUBLE = (ShopError, OSError, TimeoutError, httpx.HTTPError, aio_pika.exceptions.AMQPException)
 
 Gates = Mapping[tuple[str, str], Gate]  # of (client, "broker" | "database" | "provider")
@@ -49,12 +63,15 @@ class Faults:
             self.injected.append(Injected(fault, began, time.monotonic()))
 
     async def lift(self) -> None:
-        """The world around behaves again, every way is open."""
+        """The world around behaves again, every way is open, the broker is as its definitions say."""
         for gate in self._gates.values():
             gate.open()
         await self._tell("DELETE", f"{self._stack.sandbox_url}/_sandbox/faults")
         await self._tell("POST", f"{self._stack.sandbox_url}/_sandbox/webhooks", {})
         await self._tell("DELETE", f"{self._stack.mailbox_url}/_mailbox/faults")
+        await _insist(lambda: self._restore(""))
+        for node in self._stack.nodes:
+            await self._end_alarm(node)
 
     def _acts(self) -> dict[str, Act]:
         return {
@@ -67,6 +84,7 @@ class Faults:
             "provider": self._spoil_provider,
             "messages": self._disturb_messages,
             "mail": self._spoil_mail,
+            "broker": self._spoil_broker,
         }
 
     async def _kill(self, fault: Fault) -> None:
@@ -135,6 +153,44 @@ class Faults:
         await asyncio.sleep(fault.seconds)
         await self._tell("DELETE", faults)
 
+    async def _spoil_broker(self, fault: Fault) -> None:
+        spoil, mend = {
+            "broker-refuses-publish": (self._forbid, self._restore),
+            "broker-loses-binding": (self._unbind, self._restore),
+            "broker-alarm": (self._raise_alarm, self._end_alarm),
+        }[fault.kind]
+        try:
+            await spoil(fault.target)
+            await asyncio.sleep(fault.seconds)
+        finally:
+            await _insist(lambda: mend(fault.target))
+
+    async def _forbid(self, service: str) -> None:
+        """From its next connection on the service may not publish its most important event: a channel goes on
+        with what it has been allowed."""
+        key = _PUBLISHES[service]
+        async with rabbitmq.management(self._stack) as broker:
+            body = {"exchange": EVENTS_EXCHANGE, "write": f"^(?!{re.escape(key)}$)", "read": "^$"}
+            await broker.put("topic-permissions", "/", service, body=body)
+            for connection in await broker.get("connections"):
+                if connection.get("user") == service:
+                    await broker.delete("connections", connection["name"])
+
+    async def _unbind(self, queue: str) -> None:
+        key = _CONSUMES[queue]
+        async with rabbitmq.management(self._stack) as broker:
+            await broker.delete("bindings", "/", "e", EVENTS_EXCHANGE, "q", queue, key)
+
+    async def _restore(self, _: str) -> None:
+        """As `shop broker restore` does, without the audit: its database may be away."""
+        await apply(self._stack, await prepare(self._stack, declared(self._stack)))
+
+    async def _raise_alarm(self, node: str) -> None:
+        await rabbitmq.set_memory_watermark(self._stack, node, NO_MEMORY)
+
+    async def _end_alarm(self, node: str) -> None:
+        await rabbitmq.set_memory_watermark(self._stack, node, rabbitmq.MEMORY_WATERMARK)
+
     async def _disturb_messages(self, fault: Fault) -> None:
         if fault.kind == "messages-twice":
             async with OperatorsBroker.connected(self._stack.amqp_url(OPERATOR)) as broker:
@@ -175,6 +231,18 @@ class Faults:
             (await http.request(method, url, json=body)).raise_for_status()
 
 
+async def _insist(mend: Callable[[], Awaitable[None]]) -> None:
+    """Until it is done: what it needs may have been broken meanwhile by another fault."""
+    deadline = time.monotonic() + MEND_SECONDS
+    while True:
+        try:
+            return await mend()
+        except _TROUBLE:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.5)
+
+
 async def _turn_round(broker: OperatorsBroker, queue: str) -> None:
     """Put what waits there back, the last first; confirmed before the original is acknowledged."""
     waiting = min(await broker.waiting(queue), MOST_TURNED)
@@ -196,4 +264,5 @@ _PROVIDER: dict[str, tuple[dict[str, Any], ...]] = {
 _MAIL: dict[str, dict[str, Any]] = {
     "mail-refused": {"kind": "defer", "count": MANY},
     "mail-taken-and-not-said": {"kind": "accept_then_disconnect", "count": 5},
+    "mail-slow": {"kind": "slow", "seconds": 4, "count": MANY},
 }

@@ -14,6 +14,16 @@ REST_SECONDS = 10.0  # nothing else is done so soon to what was killed: a fault 
 LONG_SECONDS = 15.0
 COMPLETE_SECONDS = 120.0
 DRAWS = 10
+# What shoppers do not wait for: mails, and what a step ignores.
+_HARMLESS = {
+    "kill-mailbox",
+    "mail-refused",
+    "mail-taken-and-not-said",
+    "mail-slow",
+    "messages-twice",
+    "provider-declines",
+    "provider-repeats-webhooks",
+}
 LEADER = "leader"  # whichever node of the broker leads most queues at that moment
 
 
@@ -25,6 +35,11 @@ class Fault:
     kind: str
     target: str
     seconds: float
+
+    @property
+    def can_hold_orders(self) -> bool:
+        """Whether an order may have to wait because of it."""
+        return self.kind not in _HARMLESS and self.target.partition("-")[0] != "notification"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}" + (f" for {self.seconds:.0f} s" if self.seconds else "")
@@ -72,6 +87,10 @@ def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
         "messages-reordered": Kind(SERVICES[1:], (2, 5)),
         "mail-refused": Kind(("mailbox",), (2, 6), is_gentle=True),
         "mail-taken-and-not-said": Kind(("mailbox",), (2, 6), is_gentle=True),
+        "mail-slow": Kind(("mailbox",), (4, 8), is_gentle=True),
+        "broker-refuses-publish": Kind(("order", "product", "payment"), (3, 8)),
+        "broker-loses-binding": Kind(("order", "product", "payment", "notification"), (3, 8)),
+        "broker-alarm": Kind(nodes, (3, 8)),
     }
     if brokers > 1:
         known["kill-leader"] = Kind((LEADER,))

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 
 from shop.bench.machine import describe
 from shop.chaos import network, witness
+from shop.chaos.evidence import with_reasons
 from shop.chaos.faults import Faults
+from shop.chaos.healing import heal
 from shop.chaos.onlooker import Onlooker
-from shop.chaos.plan import Fault
-from shop.chaos.recovery import longest_pause, recoveries
+from shop.chaos.plan import FIRST_AT, Fault
+from shop.chaos.recovery import Recovery, first_accepted, longest_pause, recoveries
 from shop.chaos.report import Report, Weather
 from shop.chaos.shoppers import Shoppers
 from shop.ledger import CHECKS, Evidence
-from shop.ledger.gather import gather, until_quiet
+from shop.ledger.gather import gather
 from shop.stack import Stack
 from shop.stack.down import down
 from shop.stack.programs import programs
@@ -23,6 +25,8 @@ from shop.stack.up import up
 
 START_SECONDS = 150
 QUIET_SECONDS = 300  # the longest rung of the retries is a minute, and so is a lease
+APART_SECONDS = 120  # one fault's, for an order to be paid again
+APART_REST = 3
 Tell = Callable[[str], None]
 
 
@@ -34,6 +38,7 @@ class Terms:
     seconds: float
     shoppers: int
     plan: Sequence[Fault]
+    apart: bool = False  # one fault at a time, the next once an order placed since was paid
 
 
 @dataclass(frozen=True)
@@ -88,17 +93,22 @@ class _Storm:
             started = time.monotonic()
             await self._rage(started)
             lasted = time.monotonic() - started
-            settled = await self._settle()
+            settled, nudged = await self._settle()
             looking.cancel()
         await self._shoppers.aclose()
         seen = await gather(self._stack)
-        return self._report(machine, seen, lasted, settled)
+        recovered = recoveries(self._faults.injected, self._shoppers.checkouts)
+        told = await with_reasons(self._stack, recovered, self._shoppers.checkouts, self._faults.injected)
+        return self._report(machine, seen, lasted, settled, nudged, told)
 
     async def _rage(self, started: float) -> None:
         async with asyncio.TaskGroup() as group:
             shopping = group.create_task(self._shoppers.run())
             watching = group.create_task(self._keep_watched(started))
-            breaking = [group.create_task(self._inject(fault, started)) for fault in self._terms.plan]
+            if self._terms.apart:
+                breaking = [group.create_task(self._one_by_one(started))]
+            else:
+                breaking = [group.create_task(self._inject(fault, started)) for fault in self._terms.plan]
             await asyncio.sleep(self._terms.seconds)
             self._shoppers.stop()
             await asyncio.wait([shopping, *breaking])
@@ -110,14 +120,33 @@ class _Storm:
         self._tell(f"{fault.at:6.1f} s  {fault}")
         await self._faults.inject(fault)
 
+    async def _one_by_one(self, started: float) -> None:
+        await asyncio.sleep(FIRST_AT)
+        for fault in self._terms.plan:
+            at = time.monotonic() - started
+            if at + fault.seconds > self._terms.seconds:
+                return
+            await self._inject(replace(fault, at=round(at, 1)), started)
+            await self._until_paid_again(time.monotonic())
+
+    async def _until_paid_again(self, since: float) -> None:
+        """Then a little longer, for what was held back to go through."""
+        while (
+            time.monotonic() - since < APART_SECONDS
+            and first_accepted(since, self._shoppers.checkouts) is None
+        ):
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(APART_REST)
+
     async def _keep_watched(self, started: float) -> None:
         while True:
             checkouts = len(self._shoppers.checkouts)
             self._watch(Now(time.monotonic() - started, checkouts, self._onlooker.pending, self._begun))
             await asyncio.sleep(0.5)
 
-    async def _settle(self) -> float:
-        """Everything is made well; returns after how many seconds nothing was on its way any more."""
+    async def _settle(self) -> tuple[float, dict[str, int]]:
+        """Everything is made well; returns after how many seconds nothing was on its way any more, and how
+        many orders had to be nudged, by what was found."""
         began = time.monotonic()
         self._tell("the storm is over: everything is started again")
         await _start(self._stack, lambda _: None)
@@ -125,11 +154,19 @@ class _Storm:
         unanswered = sum(not one.is_answered for one in self._shoppers.checkouts)
         self._tell(f"{unanswered} checkouts without an answer are repeated with the same key")
         await self._shoppers.resolve()
-        self._tell("waiting until nothing is on its way")
-        await until_quiet(self._stack, QUIET_SECONDS)
-        return round(time.monotonic() - began, 1)
+        self._tell("nudging what was lost, until nothing is on its way")
+        nudged = await heal(self._stack, QUIET_SECONDS)
+        return round(time.monotonic() - began, 1), nudged
 
-    def _report(self, machine: dict[str, str | int], seen: Evidence, lasted: float, settled: float) -> Report:
+    def _report(
+        self,
+        machine: dict[str, str | int],
+        seen: Evidence,
+        lasted: float,
+        settled: float,
+        nudged: dict[str, int],
+        recovered: list[Recovery],
+    ) -> Report:
         checkouts = self._shoppers.checkouts
         once, resent = _one_of_each_letter(seen)
         findings = {check.name: list(check.look(once)) for check in CHECKS}
@@ -157,7 +194,9 @@ class _Storm:
             ),
             faults=dict(Counter(one.fault.kind for one in self._faults.injected)),
             spoilt=[f"{fault}: {why}" for fault, why in self._faults.spoilt],
-            recoveries=recoveries(self._faults.injected, checkouts),
+            nudged=nudged,
+            apart=self._terms.apart,
+            recoveries=recovered,
             amiss={
                 "lost": list(witness.lost(checkouts, seen)),
                 "doubled": list(witness.doubled(checkouts, seen)),

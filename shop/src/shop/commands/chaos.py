@@ -32,6 +32,9 @@ def chaos(
     replicas: Annotated[int, typer.Option(min=1, max=8, help="Copies of every service.")] = 1,
     shoppers: Annotated[int, typer.Option(min=1, max=100, help="How many shop at once.")] = 16,
     output: Annotated[Path | None, typer.Option(help="The report as JSON [.local/chaos.json].")] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="One fault at a time, the next once an order was paid again.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs, also when all is well.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the JSON as well, and nothing else.")
@@ -46,7 +49,7 @@ def chaos(
     plan = draw(seed, minutes * 60, chosen(words, kinds(brokers, replicas)))
     stack = _stack(root, brokers, replicas)
     _log_to(stack.layout.log(FOLDER))
-    terms = Terms(seed, minutes * 60, shoppers, plan)
+    terms = Terms(seed, minutes * 60, shoppers, plan, apart)
     report = _watched(stack, terms, quiet=as_json)
     text = json.dumps(document(report), indent=2)
     target = output or root / ".local" / "chaos.json"

@@ -38,7 +38,7 @@ async def until_quiet(place: Place, seconds: float) -> None:
     is for the checks to find. Raises ShopError when a witness does not answer."""
     deadline = time.monotonic() + seconds
     with _silence_told():
-        while time.monotonic() < deadline and await _is_busy(place):
+        while time.monotonic() < deadline and await is_busy(place):
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -92,7 +92,8 @@ async def queue_depths(place: Place) -> dict[str, int]:
         return {queue["name"]: queue.get("messages", 0) for queue in await broker.get("queues")}
 
 
-async def _is_busy(place: Place) -> bool:
+async def is_busy(place: Place) -> bool:
+    """Whether an order is pending or anything is on its way."""
     counts = [*(await _counts(place, "outbox")).values(), *(await _counts(place, "intent")).values()]
     for service, query in _BUSY.items():
         counts.append((await _rows(place, service, query))[0][0])
