@@ -155,7 +155,7 @@ class Faults:
 
     async def _spoil_broker(self, fault: Fault) -> None:
         spoil, mend = {
-            "broker-refuses-publish": (self._forbid, self._restore),
+            "broker-refuses-publish": (self._forbid, self._allow),
             "broker-loses-binding": (self._unbind, self._restore),
             "broker-alarm": (self._raise_alarm, self._end_alarm),
         }[fault.kind]
@@ -175,6 +175,12 @@ class Faults:
             for connection in await broker.get("connections"):
                 if connection.get("user") == service:
                     await broker.delete("connections", connection["name"])
+
+    async def _allow(self, service: str) -> None:
+        permissions = declared(self._stack)["topic_permissions"]
+        [own] = [one for one in permissions if one["user"] == service]
+        async with rabbitmq.management(self._stack) as broker:
+            await broker.put("topic-permissions", "/", service, body=own)
 
     async def _unbind(self, queue: str) -> None:
         key = _CONSUMES[queue]
