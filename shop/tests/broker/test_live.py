@@ -9,10 +9,13 @@ from typing import Any
 import aio_pika
 import httpx
 import pytest
+from aiormq.exceptions import ChannelAccessRefused
 from typer.testing import CliRunner
 
 from shop.broker.looking import declared, look
 from shop.broker.restoring import apply, prepare
+from shop.chaos.faults import Faults
+from shop.chaos.plan import Fault
 from shop.cli import app
 from shop.errors import ShopError
 from shop.stack import Stack, ports, rabbitmq
@@ -150,6 +153,53 @@ async def test_a_memory_alarm_is_shown_and_ends(broker: Stack) -> None:
         await rabbitmq.set_memory_watermark(broker, rabbitmq.FIRST, rabbitmq.MEMORY_WATERMARK)
     assert await found(broker) == []
     assert (await answer(broker, 200))["issues"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "says"),
+    [
+        ("broker-loses-binding", "notification", LOST),
+        ("broker-refuses-publish", "payment", "topic permission of payment on events is different"),
+        ("broker-alarm", rabbitmq.FIRST, "memory alarm on "),
+    ],
+)
+async def test_what_chaos_does_to_a_broker_is_seen_and_ends(
+    broker: Stack, kind: str, target: str, says: str
+) -> None:
+    faults = Faults(broker, {})
+    doing = asyncio.create_task(faults.inject(Fault(0, kind, target, 3)))
+    async with asyncio.timeout(10):
+        while not any(means.startswith(says) for means in await found(broker)):
+            await asyncio.sleep(0.1)
+    await doing
+    assert faults.spoilt == []
+    assert await found(broker) == []
+
+
+async def test_a_service_that_may_not_publish_is_cut_off_and_refused(broker: Stack) -> None:
+    """A channel goes on with what it has been allowed, so its connection is closed."""
+    faults = Faults(broker, {})
+    async with await aio_pika.connect(broker.amqp_url("payment")) as connection:
+        channel = await connection.channel()
+        events = await channel.get_exchange("events")
+        await events.publish(aio_pika.Message(b"{}"), "order.paid")
+        async with rabbitmq.management(broker) as api:
+            while not await api.get("connections"):
+                await asyncio.sleep(0.1)
+        doing = asyncio.create_task(faults.inject(Fault(0, "broker-refuses-publish", "payment", 3)))
+        async with asyncio.timeout(10):
+            while not channel.is_closed:
+                await asyncio.sleep(0.05)
+    async with await aio_pika.connect(broker.amqp_url("payment")) as connection:
+        channel = await connection.channel()
+        events = await channel.get_exchange("events")
+        await events.publish(aio_pika.Message(b"{}"), "payment.voided")
+        with pytest.raises(ChannelAccessRefused):
+            await events.publish(aio_pika.Message(b"{}"), "order.paid")
+    await doing
+    async with await aio_pika.connect(broker.amqp_url("payment")) as connection:
+        channel = await connection.channel()
+        await (await channel.get_exchange("events")).publish(aio_pika.Message(b"{}"), "order.paid")
 
 
 async def test_a_broker_that_is_away_is_said_in_one_line(broker: Stack) -> None:

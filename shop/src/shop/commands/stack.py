@@ -81,18 +81,21 @@ def down(
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Every program: state, pid, uptime, readiness, memory; and what is wrong with the broker.
+    """Every program: state, pid, uptime, readiness, memory; dead letters, and what is wrong with the broker.
 
     Exits with 3 unless all are ready and the broker is as it should be.
     """
     stack = Stack.load()
     found = statuses(stack, programs(stack))
     issues = [issue for one in found for issue in one.issues]
+    dead = {queue: count for one in found for queue, count in one.dead_letters.items()}
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     else:
         console = Console()
         console.print(_table(found))
+        for queue, count in dead.items():
+            console.print(f"{count} dead letters in {queue}: `shop dead-letters list`", highlight=False)
         if issues:
             tell(console, issues)
     raise typer.Exit(0 if all(one.ready for one in found) and not issues else 3)

@@ -1,14 +1,15 @@
 """How every program of the stack is doing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psutil
 
+from shop.broker.conditions import dead_letters
 from shop.broker.issue import BrokerIssue, unreachable
-from shop.broker.looking import declared, look
+from shop.broker.looking import declared, look_closely
 from shop.errors import ShopError
 from shop.stack.program import Program
 from shop.stack.rabbitmq import FIRST
@@ -29,6 +30,7 @@ class Status:
     pss: int | None = None
     address: str | None = None
     issues: tuple[BrokerIssue, ...] = ()  # of the broker, at its first node
+    dead_letters: Mapping[str, int] = field(default_factory=dict)  # there too: how many lie in which queue
 
 
 def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
@@ -48,7 +50,9 @@ async def _looked_into(stack: Stack, broker: Status) -> Status:
     if stack.topology is None:
         return broker
     try:
-        return replace(broker, issues=tuple(await look(stack, declared(stack))))
+        issues, figures = await look_closely(stack, declared(stack))
+        dead = {queue: count for queue, count in dead_letters(figures).items() if count}
+        return replace(broker, issues=tuple(issues), dead_letters=dead)
     except ShopError as error:
         return replace(broker, issues=(unreachable(error),))
 
