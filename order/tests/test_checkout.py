@@ -1,6 +1,7 @@
 """Placing an order: what it costs, when it is refused, and that it happens wholly, once, or not at all."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from chassis.database import connect
 from chassis.sealed import Seal
+from order import numbers
 
 Start = Callable[..., Awaitable[Any]]
 SHIPPING = {"name": "Ada", "street": "1 Main St", "city": "Hull", "postcode": "HU1", "country": "GB"}
@@ -28,8 +30,10 @@ async def test_a_checkout_is_accepted_and_says_where_to_watch(order: Any, shoppe
     path = f"/v1/orders/{body['order_id']}"
     assert answer.headers["location"] == path
     assert answer.headers["content-type"] == "application/json"
+    assert numbers.read(body["number"]) == body["number"]
     assert body == {
         "order_id": body["order_id"],
+        "number": body["number"],
         "status": "pending",
         "total": {"amount": 699, "currency": "GBP"},
         "links": {"self": path, "timeline": f"{path}/timeline", "events": f"{path}/events"},
@@ -39,8 +43,11 @@ async def test_a_checkout_is_accepted_and_says_where_to_watch(order: Any, shoppe
 async def test_an_accepted_checkout_says_all_that_neighbours_need(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     [(type_, data)] = await order.said()
+    view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert type_ == "order.created"
     assert data["order_id"] == str(order_id)
+    assert (data["number"], data["placed_at"]) == (view["number"], view["created_at"])
+    assert (data["guest"], data["shipping"]) == (False, None)
     assert data["shopper_id"] == str(shopper)
     assert data["payment_method"] == "pm_card_visa"
     assert data["total"] == {"amount": 699, "currency": "GBP"}
@@ -77,6 +84,7 @@ async def test_the_address_leaves_this_service_sealed_only(order: Any, shopper: 
     assert seal.open(kept["contact"]) == "grace@example.com"
     assert "Hull" in kept["shipping"]
     assert "grace" not in kept["row"]
+    assert json.loads(seal.open(data["shipping"])) == SHIPPING
     assert "Hull" not in str(data)
     assert "grace" not in str([*await order.database.fetch("SELECT body, headers FROM idempotency_keys")])
 
@@ -96,6 +104,7 @@ async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -
     assert accepted.status_code == 202
     [(_, data)] = await order.said()
     assert seal.open(data["contact"]) == "guest@example.com"
+    assert data["guest"] is True
 
 
 @pytest.mark.parametrize(

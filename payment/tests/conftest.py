@@ -15,6 +15,10 @@ _SNAPSHOT = {
     "contact": "sealed",
     "lines": (Line(sku="MUG", name="Mug", quantity=2, unit_price=1000),),
     "total": Money(amount=2000, currency="GBP"),
+    "number": "K7Q2X-9XMDA",
+    "placed_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "guest": True,
+    "shipping": "sealed too",
 }
 
 

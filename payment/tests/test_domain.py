@@ -111,6 +111,17 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_called_paid(
     assert payment.conclude(Captured(TOTAL), NOW) == Next()
 
 
+def test_a_paid_order_is_described_as_it_was_when_it_was_created(created: OrderCreated) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+    payment.reserve()
+    payment.conclude(Authorized("pi_1"), NOW)
+    (said,) = payment.conclude(Captured(), NOW).say
+    told_by_order = created.model_dump(exclude={"payment_method", "deadline"})
+    assert None not in told_by_order.values()
+    assert said.model_dump() == {**told_by_order, "payment_id": "pi_1"}
+
+
 def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated) -> None:
     payment = paid(created)
 
@@ -121,6 +132,7 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
         "payment_id": "pi_1",
         "contact": "sealed",
         "total": {"amount": 2000, "currency": "GBP"},
+        "number": created.number,
     }
 
 

@@ -19,6 +19,14 @@ Contact = Annotated[
         " mail can open it: it never lies readable in a queue, a log or a dead letter."
     ),
 ]
+OrderNumber = Annotated[
+    str | None,
+    Field(
+        description="The order's number as people read and say it, five characters, a dash and five more."
+        " Absent from what releases before it have published.",
+        examples=["K7Q2X-9XMDA"],
+    ),
+]
 
 
 class Line(BaseModel):
@@ -59,6 +67,20 @@ class OrderSnapshot(AboutOrder):
     contact: Contact = None
     lines: Annotated[tuple[Line, ...], Field(min_length=1, description="One per product.")]
     total: Annotated[Money, Field(description="Sum of quantity times unit price over the lines.")]
+    number: OrderNumber = None
+    placed_at: Annotated[
+        datetime | None, Field(description="When the checkout was accepted, UTC. Absent from older releases.")
+    ] = None
+    guest: Annotated[
+        bool | None, Field(description="Whether a guest placed the order. Absent where that is not known.")
+    ] = None
+    shipping: Annotated[
+        str | None,
+        Field(
+            description="Where to ship, sealed like `contact`: a JSON object of `name`, `street`, `city`,"
+            " `postcode` and `country` (ISO 3166-1 alpha-2). Absent when nothing is shipped."
+        ),
+    ] = None
 
 
 class OrderCreated(OrderSnapshot):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from contracts.money import Money
-from contracts.order import AboutOrder, Contact
+from contracts.order import AboutOrder, Contact, OrderNumber
 
 PaymentId = Annotated[str, Field(description="The provider's id of the payment (`pi_…`).")]
 
@@ -47,3 +47,4 @@ class PaymentRefunded(AboutOrder):
     payment_id: PaymentId
     contact: Contact = None
     total: Annotated[Money, Field(description="The amount refunded: all of it.")]
+    number: OrderNumber = None

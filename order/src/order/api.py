@@ -88,7 +88,10 @@ async def place_order(
         missing = {"pointer": "/email", "detail": "A guest's order needs an e-mail address."}
         raise Unprocessable("The request is not valid.", errors=[missing])
     shipping = Address(**body.shipping.model_dump()) if body.shipping else None
-    request = Request(caller.id, caller.token, body.payment_method, email, shipping, body.expires_in)
+    is_guest = caller.role == "guest"
+    request = Request(
+        caller.id, caller.token, body.payment_method, email, shipping, is_guest, body.expires_in
+    )
     return await checkout.accept(request, key, body.model_dump_json().encode())
 
 

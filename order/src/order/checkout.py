@@ -4,21 +4,26 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+import orjson
 from fastapi import Response
 
-from chassis.idempotency import IdempotencyKeys
+from chassis.idempotency import Claim, IdempotencyKeys
 from chassis.problems import Unprocessable
 from chassis.sealed import Seal
 from contracts import Line, Money
-from order import views
+from order import numbers, views
 from order.clients import Carts, Offers
 from order.domain import Address, Limits, Order, Refused, Wanted, priced
-from order.placing import ACCEPTED, Placing
+from order.placing import ACCEPTED, NumberTaken, Placing
+
+# Two orders share a number once in 10^15 pairs: twice in a row is no chance but a fault.
+_NUMBERS = 3
 
 
 class NotOrderable(Unprocessable):
@@ -37,6 +42,7 @@ class Request:
     payment_method: str
     email: str
     shipping: Address | None
+    guest: bool
     expires_in: int | None = None
 
 
@@ -73,10 +79,22 @@ class Checkout:
             if claim.stored:
                 return claim.stored.replay()
             order = self._order(request, *await self._price(await self._carts.lines(request.token)))
-            body, headers = accepted(order)
             async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
-                await self._placing.commit(order, claim, body, headers)
+                body, headers = await self._commit(order, claim)
         return Response(body, ACCEPTED, headers)
+
+    async def _commit(self, order: Order, claim: Claim) -> tuple[bytes, dict[str, str]]:
+        """Commit the order under a number that no other has; returns the answer to the checkout."""
+        for _ in range(_NUMBERS - 1):
+            with suppress(NumberTaken):
+                return await self._place(order, claim)
+        return await self._place(order, claim)
+
+    async def _place(self, order: Order, claim: Claim) -> tuple[bytes, dict[str, str]]:
+        order.number = numbers.new()
+        body, headers = accepted(order)
+        await self._placing.commit(order, claim, body, headers)
+        return body, headers
 
     async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
         skus = [one.sku for one in wanted][: self._limits.lines]
@@ -91,6 +109,9 @@ class Checkout:
             return self._patience
         return timedelta(seconds=min(self._patience.total_seconds(), request.expires_in))
 
+    def _sealed(self, shipping: Address | None) -> str | None:
+        return None if shipping is None else self._seal.seal(orjson.dumps(shipping).decode())
+
     def _order(self, request: Request, lines: tuple[Line, ...], total: Money) -> Order:
         now = datetime.now(UTC)
         return Order(
@@ -101,6 +122,8 @@ class Checkout:
             currency=total.currency,
             payment_method=request.payment_method,
             contact=self._seal.seal(request.email),
+            guest=request.guest,
+            sealed_shipping=self._sealed(request.shipping),
             created_at=now,
             deadline=now + self._lifetime(request),
             shipping=request.shipping,
@@ -112,6 +135,7 @@ def accepted(order: Order) -> tuple[bytes, dict[str, str]]:
     links = views.links(order.order_id)
     body = {
         "order_id": order.order_id,
+        "number": order.number,
         "status": order.status,
         "total": {"amount": order.total, "currency": order.currency},
         "links": links,

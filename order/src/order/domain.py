@@ -63,7 +63,9 @@ class Address:
 
 @dataclass(eq=False)
 class Order:
-    """One order. `contact` is the shopper's e-mail address, sealed.
+    """One order. `contact` is the shopper's e-mail address, sealed; `sealed_shipping` is `shipping` as events
+    carry it. The database gives a number where none is given. Whether a guest placed it is not known of old
+    orders.
 
     The last fields note what was undone of a cancelled order and whether that was all, and how often and
     until when the saga was nudged because it stood.
@@ -79,6 +81,9 @@ class Order:
     created_at: datetime
     deadline: datetime
     shipping: Address | None = None
+    number: str | None = None
+    guest: bool | None = None
+    sealed_shipping: str | None = None
     status: Status = "pending"
     payment_id: str | None = None
     paid_at: datetime | None = None
@@ -100,6 +105,10 @@ class Order:
             contact=self.contact,
             lines=self.lines,
             total=Money(amount=self.total, currency=self.currency),
+            number=self.number,
+            placed_at=self.created_at,
+            guest=self.guest,
+            shipping=self.sealed_shipping,
             payment_method=self.payment_method,
             deadline=self.deadline,
         )
@@ -202,6 +211,10 @@ class Order:
             contact=self.contact,
             lines=self.lines,
             total=Money(amount=self.total, currency=self.currency),
+            number=self.number,
+            placed_at=self.created_at,
+            guest=self.guest,
+            shipping=self.sealed_shipping,
             reason=reason,
             was_paid=self.paid_at is not None,
             short=self.short,

@@ -6,6 +6,7 @@ is where the shop spends most.
 
 from collections.abc import Mapping
 
+import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
@@ -30,6 +31,10 @@ class TooManyOpen(Conflict):
     title = "Too many open orders"
 
 
+class NumberTaken(Exception):
+    """Another order has this number already: make another one."""
+
+
 class Placing:
     """Commits new orders."""
 
@@ -38,7 +43,15 @@ class Placing:
         self._max_open = max_open
 
     async def commit(self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str]) -> None:
-        """Raises TooManyOpen, ClaimLost."""
+        """Raises TooManyOpen, ClaimLost, NumberTaken."""
+        try:
+            await self._commit(order, claim, body, headers)
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != "orders_number":
+                raise
+            raise NumberTaken(order.number) from error
+
+    async def _commit(self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str]) -> None:
         said = outbox.envelope(order.created(), "order", order.created_at, None, current_traceparent())
         row, lease = claim.row, self._transactions.outbox_lease()
         [outcome] = await fetch(
@@ -60,6 +73,9 @@ class Placing:
             order.created_at,
             order.deadline,
             orjson.dumps(order.shipping).decode() if order.shipping else None,
+            order.number,
+            order.guest,
+            order.sealed_shipping,
             said.id,
             said.type,
             said.version,
@@ -86,12 +102,12 @@ _PLACE = """
         RETURNING true
     ), placed AS (
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
-            deadline, shipping)
-        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb FROM settled
+            deadline, shipping, number, guest, sealed_shipping)
+        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb, $17, $18, $19 FROM settled
         RETURNING true
     ), said AS (
         INSERT INTO outbox (message_id, type, version, subject, time, traceparent, data, leased_until)
-        SELECT $17, $18, $19, $8, $14, $20, $21, now() + $22::float8 * interval '1 second' FROM placed
+        SELECT $20, $21, $22, $8, $14, $23, $24, now() + $25::float8 * interval '1 second' FROM placed
         RETURNING true
     )
     SELECT pending, EXISTS (SELECT FROM said) AS placed FROM before

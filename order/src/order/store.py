@@ -12,8 +12,8 @@ from chassis.direct import fetch
 
 Row = Mapping[str, Any]
 
-_COLUMNS = """order_id, shopper_id, status, reason, total, currency, lines::text, short::text, shipping::text,
-    created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
+_COLUMNS = """order_id, number, shopper_id, status, reason, total, currency, lines::text, short::text,
+    shipping::text, created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
 
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE order_id = $1"  # noqa: S608
 

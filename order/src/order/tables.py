@@ -1,6 +1,6 @@
 """The service's tables, and how rows of them become orders and timeline entries."""
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, FetchedValue, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -28,6 +28,9 @@ orders = Table(
     Column("created_at", _moment, nullable=False),
     Column("deadline", _moment, nullable=False),
     Column("shipping", Json(Address)),
+    Column("number", Text, nullable=False, server_default=FetchedValue()),
+    Column("guest", Boolean),
+    Column("sealed_shipping", Text),
     Column("status", Text, nullable=False),
     Column("payment_id", Text),
     Column("paid_at", _moment),

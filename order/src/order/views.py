@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from chassis.telemetry import valid_traceparent
 from contracts import CancelReason, Line, Money, ShortLine
 from order.domain import Address, Status
+
+Number = Annotated[
+    str,
+    Field(description="A number to read and to say; goes wherever the id does.", examples=["K7Q2X-9XMDA"]),
+]
 
 
 class Links(BaseModel):
@@ -26,6 +31,7 @@ class Accepted(BaseModel):
     """The checkout was accepted; the order ends paid or cancelled, by its deadline at the latest."""
 
     order_id: UUID
+    number: Number
     status: Status
     total: Money
     links: Links

@@ -227,6 +227,10 @@ class Payment:
             contact=order.contact,
             lines=order.lines,
             total=order.total,
+            number=order.number,
+            placed_at=order.placed_at,
+            guest=order.guest,
+            shipping=order.shipping,
             payment_id=payment_id,
         )
 
@@ -237,7 +241,11 @@ class Payment:
     def _say_refunded(self) -> PaymentRefunded:
         order, payment_id = self._money()
         return PaymentRefunded(
-            order_id=self.order_id, payment_id=payment_id, contact=order.contact, total=order.total
+            order_id=self.order_id,
+            payment_id=payment_id,
+            contact=order.contact,
+            total=order.total,
+            number=order.number,
         )
 
     def _is_right(self, moved: Money) -> bool:
