@@ -35,16 +35,16 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
     assert set(operations) == {
         ("POST", "/v1/orders"),
         ("GET", "/v1/orders"),
-        ("GET", "/v1/orders/{order_id}"),
-        ("POST", "/v1/orders/{order_id}/cancel"),
-        ("GET", "/v1/orders/{order_id}/timeline"),
-        ("GET", "/v1/orders/{order_id}/events"),
+        ("GET", "/v1/orders/{order}"),
+        ("POST", "/v1/orders/{order}/cancel"),
+        ("GET", "/v1/orders/{order}/timeline"),
+        ("GET", "/v1/orders/{order}/events"),
     }
     assert {"202", "400", "401", "409", "422", "503"} <= set(operations["POST", "/v1/orders"]["responses"])
     for operation in operations.values():
         assert operation["summary"]
         assert {"401", "503"} <= set(operation["responses"])
-    watching = operations["GET", "/v1/orders/{order_id}/events"]["responses"]
+    watching = operations["GET", "/v1/orders/{order}/events"]["responses"]
     assert set(watching["200"]["content"]) == {"text/event-stream"}
 
 

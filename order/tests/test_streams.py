@@ -57,7 +57,8 @@ async def test_a_reader_gets_what_was_then_what_comes_until_the_order_ends(
     async with watch(order, order_id, shopper) as told:
         event, id_, data = await anext(told)
         assert (event, id_, data["type"]) == ("timeline", "stock.reserved", "stock.reserved")
-        state = {"order_id": str(order_id), "status": "pending", "reason": None}
+        view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
+        state = {name: view[name] for name in ("order_id", "number", "status", "reason")}
         assert await anext(told) == ("order", "", state)
         await order.hear(paid(order_id))
         event, id_, data = await anext(told)

@@ -64,7 +64,7 @@ def _line(world: World) -> dict[str, Any]:
     return {"sku": world.sku, "quantity": 1}
 
 
-_ORDER = "/v1/orders/{order_id}"
+_ORDER = "/v1/orders/{order}"
 _PRODUCT = "/v1/products/{sku}"
 _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/users": _new_account,
@@ -89,11 +89,11 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "DELETE /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}},
     "POST /v1/orders": _checkout,
     "GET /v1/orders of the shopper": lambda world: {"params": {"shopper_id": world.shopper.id}},
-    f"GET {_ORDER}": lambda world: {"at": {"order_id": world.order}},
-    f"GET {_ORDER} of nobody": lambda _: {"at": {"order_id": str(uuid4())}},
-    f"POST {_ORDER}/cancel": lambda world: {"at": {"order_id": world.cancelled_order}},
-    f"GET {_ORDER}/timeline": lambda world: {"at": {"order_id": world.order}},
-    f"GET {_ORDER}/events": lambda world: {"at": {"order_id": world.order}},
+    f"GET {_ORDER}": lambda world: {"at": {"order": world.order}},
+    f"GET {_ORDER} of nobody": lambda _: {"at": {"order": str(uuid4())}},
+    f"POST {_ORDER}/cancel": lambda world: {"at": {"order": world.cancelled_order}},
+    f"GET {_ORDER}/timeline": lambda world: {"at": {"order": world.order}},
+    f"GET {_ORDER}/events": lambda world: {"at": {"order": world.order}},
     "POST /v1/webhooks/stripe": _event,
     "POST /v1/webhooks/stripe unsigned": lambda world: _event(world, signed=False),
 }

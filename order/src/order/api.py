@@ -4,15 +4,15 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from pydantic import AfterValidator, EmailStr, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
 from chassis.problems import NO_NUL, RESPONSES, Body, Forbidden, NotFound, Unprocessable
 from chassis.service import part
-from order import views
+from order import numbers, views
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
@@ -26,6 +26,25 @@ ANYBODYS = "orders:read-all"
 
 Line80 = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=NO_NUL)]
 Read = Annotated[Orders, Depends(part("orders"))]
+IdOrNumber = {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": numbers.PATTERN}]}
+Which = Annotated[
+    UUID | str,
+    Path(alias="order", description="The order's id, or its number in any case, with or without the dash."),
+    PlainValidator(numbers.which),
+    WithJsonSchema(IdOrNumber),
+]
+
+
+def _number(text: str) -> str:
+    number = numbers.read(text)
+    if number is None:
+        raise ValueError("must be an order's number, such as K7Q2X-9XMDA")
+    return number
+
+
+Number = Annotated[
+    str, PlainValidator(_number), WithJsonSchema({"type": "string", "pattern": numbers.PATTERN})
+]
 
 
 def _assigned(code: str) -> str:
@@ -104,41 +123,45 @@ async def list_orders(
     before: Annotated[UUID | None, Query(description="The page after this order: `next` of a page.")] = None,
     shopper_id: Annotated[UUID | None, Query(description="For administrators: whose orders.")] = None,
     id: Annotated[list[UUID] | None, Query(max_length=100, description="Only these.")] = None,  # noqa: A002
+    number: Annotated[Number | None, Query(description="Only the order with this number.")] = None,
 ) -> Response:
     """Newest first. Administrators see everybody's."""
     if ANYBODYS not in caller.scopes:
         if shopper_id not in (None, caller.id):
             raise Forbidden("These are another's orders.")
         shopper_id = caller.id
-    rows = await orders.page(limit + 1, shopper_id=shopper_id, status=status, ids=id, before=before)
+    rows = await orders.page(
+        limit + 1, shopper_id=shopper_id, status=status, ids=id, number=number, before=before
+    )
     following = str(rows[limit - 1]["order_id"]) if len(rows) > limit else None
     return views.answer(views.page_view(rows[:limit], following))
 
 
 @router.get(
-    "/v1/orders/{order_id}",
+    "/v1/orders/{order}",
     response_model=views.OrderView,
     summary="Read an order",
     responses={404: RESPONSES[404]},
 )
-async def read_order(order_id: UUID, caller: Caller, orders: Read) -> Response:
+async def read_order(which: Which, caller: Caller, orders: Read) -> Response:
     """One's own; administrators read any."""
-    return views.answer(views.order_view(_visible(await orders.find(order_id), caller)))
+    return views.answer(views.order_view(_visible(await orders.find(which), caller)))
 
 
 @router.post(
-    "/v1/orders/{order_id}/cancel",
+    "/v1/orders/{order}/cancel",
     response_model=views.OrderView,
     summary="Cancel an order, or return it",
     responses={403: RESPONSES[403], 404: RESPONSES[404]},
 )
 async def cancel_order(
-    order_id: UUID,
+    which: Which,
     caller: Caller,
     orders: Read,
     transactions: Annotated[Transactions, Depends(part("transactions"))],
 ) -> Response:
     """A pending order ends here; for one that is paid, refund and restocking follow. Twice is as once."""
+    order_id: UUID = _visible(await orders.owner(which), caller)["order_id"]
     async with transactions() as tx:
         order = _visible(await tx.get(Order, order_id), caller)
         if order.shopper_id != caller.id:
@@ -148,21 +171,21 @@ async def cancel_order(
 
 
 @router.get(
-    "/v1/orders/{order_id}/timeline",
+    "/v1/orders/{order}/timeline",
     response_model=views.Timeline,
     summary="Read an order's story",
     responses={404: RESPONSES[404]},
 )
-async def read_timeline(order_id: UUID, caller: Caller, orders: Read) -> Response:
+async def read_timeline(which: Which, caller: Caller, orders: Read) -> Response:
     """What was said of the order, by whom, and what led to it."""
-    story = await orders.story(order_id)
-    _visible(story[0] if story else None, caller)
+    story = await orders.story(which)
+    order = _visible(story[0] if story else None, caller)
     events = [views.event_view(row) for row in story if row["type"] is not None]
-    return views.answer({"order_id": order_id, "events": events})
+    return views.answer({"order_id": order["order_id"], "number": order["number"], "events": events})
 
 
 @router.get(
-    "/v1/orders/{order_id}/events",
+    "/v1/orders/{order}/events",
     status_code=200,  # FastAPI cannot read it off EventStream
     response_class=EventStream,
     summary="Watch an order",
@@ -173,7 +196,7 @@ async def read_timeline(order_id: UUID, caller: Caller, orders: Read) -> Respons
     },
 )
 async def watch_order(
-    order_id: UUID,
+    which: Which,
     caller: Caller,
     orders: Read,
     watch: Annotated[Watch, Depends(part("watch"))],
@@ -181,11 +204,11 @@ async def watch_order(
 ) -> Response:
     """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each
     state. Ends when the order is paid or cancelled. A reader that comes back misses nothing."""
-    order = _visible(await orders.owner(order_id), caller)
+    order = _visible(await orders.owner(which), caller)
     seen = [type_ for type_ in last_event_id.split(",") if type_]
     if ENDED_BY.get(order["status"]) in seen:
         return Response(status_code=204)  # tells an EventSource to come back no more
-    return EventStream(watch, watch.open(order_id, seen))
+    return EventStream(watch, watch.open(order["order_id"], seen))
 
 
 Found = TypeVar("Found", Order, Row)

@@ -6,8 +6,12 @@ orders there are. Source: https://www.crockford.com/base32.html
 
 import re
 import secrets
+from uuid import UUID
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+PATTERN = "^[0-9A-TV-Za-tv-z]{5}[- ]?[0-9A-TV-Za-tv-z]{5}$"
+"""What may be typed, for documents."""
 
 _NUMBER = re.compile(f"([{ALPHABET}]{{5}})([{ALPHABET}]{{5}})")
 _MISREAD = str.maketrans("OIL", "011", "- ")
@@ -26,3 +30,13 @@ def read(text: str) -> str | None:
         return None
     found = _NUMBER.fullmatch(text.upper().translate(_MISREAD))
     return f"{found[1]}-{found[2]}" if found else None
+
+
+def which(text: str) -> UUID | str:
+    """The id or the number that names an order. Raises ValueError when the text is neither."""
+    if number := read(text):
+        return number
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError("must be an order's id or its number, such as K7Q2X-9XMDA") from None

@@ -15,20 +15,22 @@ Row = Mapping[str, Any]
 _COLUMNS = """order_id, number, shopper_id, status, reason, total, currency, lines::text, short::text,
     shipping::text, created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
 
-_FIND = f"SELECT {_COLUMNS} FROM orders WHERE order_id = $1"  # noqa: S608
+# An order is found by its id or by its number: `{key}` is the column.
+_FIND = f"SELECT {_COLUMNS} FROM orders WHERE {{key}} = $1"  # noqa: S608
 
 _FILTERS = {
     "shopper_id": "shopper_id = ${}",
     "status": "status = ${}",
     "ids": "order_id = ANY (${}::uuid[])",
+    "number": "number = ${}",
     "before": "order_id < ${}",
 }
 
-_OWNER = "SELECT shopper_id, status FROM orders WHERE order_id = $1"
+_OWNER = "SELECT order_id, shopper_id, status FROM orders WHERE {key} = $1"
 
 _STORY = """
-    SELECT shopper_id, event_id, type, said_by, time, causation_id, traceparent, data::text
-    FROM orders LEFT JOIN timeline USING (order_id) WHERE order_id = $1 ORDER BY time, event_id
+    SELECT order_id, number, shopper_id, event_id, type, said_by, time, causation_id, traceparent, data::text
+    FROM orders LEFT JOIN timeline USING (order_id) WHERE {key} = $1 ORDER BY time, event_id
 """
 
 # `seen` lists types, comma-separated; an order meets each type once, so that names its events.
@@ -36,7 +38,8 @@ _NEWS = """
     SELECT n, news.* FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
         AS stream (order_id, status, seen, n)
     CROSS JOIN LATERAL (
-        SELECT orders.status, reason, event_id, type, said_by, time, causation_id, traceparent, data::text
+        SELECT orders.status, number, reason, event_id, type, said_by, time, causation_id, traceparent,
+            data::text
         FROM orders LEFT JOIN timeline
             ON timeline.order_id = stream.order_id AND type <> ALL (string_to_array(stream.seen, ','))
         WHERE orders.order_id = stream.order_id AND (orders.status <> stream.status OR type IS NOT NULL)
@@ -75,31 +78,35 @@ class Orders:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def find(self, order_id: UUID) -> Row | None:
-        """The order."""
-        return _first(await fetch(self._engine, _FIND, order_id))
+    async def find(self, order: UUID | str) -> Row | None:
+        """The order with this id or number."""
+        return _first(await self._of(_FIND, order))
 
-    async def owner(self, order_id: UUID) -> Row | None:
-        """Whose it is, and its status."""
-        return _first(await fetch(self._engine, _OWNER, order_id))
+    async def owner(self, order: UUID | str) -> Row | None:
+        """The id of the order with this id or number, whose it is, and its status."""
+        return _first(await self._of(_OWNER, order))
 
     async def page(self, limit: int, **filters: Any) -> Sequence[Row]:
-        """At most `limit` orders, newest first. Filters: `shopper_id`, `status`, `ids`, `before` an id; one
-        that is `None` is none."""
+        """At most `limit` orders, newest first. Filters: `shopper_id`, `status`, `ids`, `number`, `before` an
+        id; one that is `None` is none."""
         given = {name: value for name, value in filters.items() if value is not None}
         conditions = [_FILTERS[name].format(n) for n, name in enumerate(given, 2)]
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         query = f"SELECT {_COLUMNS} FROM orders {where} ORDER BY order_id DESC LIMIT $1"  # noqa: S608
         return await fetch(self._engine, query, limit, *given.values())
 
-    async def story(self, order_id: UUID) -> Sequence[Row]:
+    async def story(self, order: UUID | str) -> Sequence[Row]:
         """The order's events with its owner in every row; none when there is no such order. An order that
         has no events yet is one row with nothing in it but the owner."""
-        return await fetch(self._engine, _STORY, order_id)
+        return await self._of(_STORY, order)
 
     async def news(self, ids: Sequence[UUID], statuses: Sequence[str], seen: Sequence[str]) -> Sequence[Row]:
         """What is new to each of these streams, `n` telling which (from 1), in order of time."""
         return await fetch(self._engine, _NEWS, ids, statuses, seen)
+
+    async def _of(self, query: str, order: UUID | str) -> Sequence[Row]:
+        key = "number" if isinstance(order, str) else "order_id"
+        return await fetch(self._engine, query.format(key=key), order)
 
 
 async def lock_expired(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:

@@ -77,6 +77,7 @@ class Timeline(BaseModel):
     """All events of the order's saga so far, in order of time."""
 
     order_id: UUID
+    number: Number
     events: list[TimelineEvent]
 
 
@@ -84,6 +85,7 @@ class State(BaseModel):
     """How the order stands."""
 
     order_id: UUID
+    number: Number
     status: Status
     reason: CancelReason | None
 

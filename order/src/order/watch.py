@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -45,8 +46,7 @@ class Stream:
         if status != self.status and not self._waits_for_the_story(status, now):
             self.status = status
             self.ended = status in ENDED_BY
-            state = {"order_id": self.order_id, "status": status, "reason": rows[0]["reason"]}
-            told.append(format_sse_event(event="order", data_str=dumps(state).decode()))
+            told.append(format_sse_event(event="order", data_str=dumps(self._state(rows[0])).decode()))
         if told:
             self.chunks.put_nowait(b"".join(told))
 
@@ -54,6 +54,9 @@ class Stream:
         """The server stops: the reader comes back to another."""
         self.ended = True
         self.chunks.put_nowait(b"")
+
+    def _state(self, row: Row) -> dict[str, Any]:
+        return {"order_id": self.order_id} | {name: row[name] for name in ("number", "status", "reason")}
 
     def _tell(self, row: Row) -> bytes:
         self.seen.append(row["type"])

@@ -1,0 +1,126 @@
+"""The number of an order: how it is drawn, read and found by, and that it opens nothing to strangers."""
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order import numbers
+
+
+def test_numbers_are_drawn_in_the_form_in_which_they_are_read() -> None:
+    drawn = [numbers.new() for _ in range(1000)]
+    assert [numbers.read(one) for one in drawn] == drawn
+    assert len(set(drawn)) == 1000
+
+
+@pytest.mark.parametrize("typed", ["K7Q2X-9XMDA", "k7q2x-9xmda", "K7Q2X9XMDA", "k7q2x 9xmda"])
+def test_a_number_is_read_however_it_is_typed(typed: str) -> None:
+    assert numbers.which(typed) == "K7Q2X-9XMDA"
+
+
+def test_letters_that_look_like_digits_are_read_as_those() -> None:
+    assert numbers.read("OIL2X-9XMDO") == "0112X-9XMD0"
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "K7Q2X", "K7Q2X-9XMD", "K7Q2X-9XMDAA", "K7Q2X-9XMDU", "K7Q2X-9XMD\u0661"]
+)
+def test_what_is_no_number_is_not_read(typed: str) -> None:
+    assert numbers.read(typed) is None
+    with pytest.raises(ValueError, match="an order's id or its number"):
+        numbers.which(typed)
+
+
+@given(st.uuids())
+def test_an_id_is_never_taken_for_a_number(order_id: UUID) -> None:
+    assert numbers.which(str(order_id)) == order_id
+    assert numbers.read(str(order_id)) is None
+
+
+@pytest.fixture
+async def placed(order: Any, shopper: UUID) -> Any:
+    return (await order.place(shopper)).json()
+
+
+def spellings(number: str) -> list[str]:
+    return [number, number.lower(), number.replace("-", "")]
+
+
+async def test_an_order_is_found_by_its_number_wherever_by_its_id(
+    order: Any, shopper: UUID, placed: Any
+) -> None:
+    for path in ("", "/timeline"):
+        by_id = (await order.get(f"/v1/orders/{placed['order_id']}{path}", shopper)).json()
+        assert by_id["number"] == placed["number"]
+        for number in spellings(placed["number"]):
+            assert (await order.get(f"/v1/orders/{number}{path}", shopper)).json() == by_id
+    other = (await order.place(shopper)).json()
+    for number in spellings(placed["number"]):
+        listed = (await order.get(f"/v1/orders?number={number}", shopper)).json()["items"]
+        assert [one["order_id"] for one in listed] == [placed["order_id"]] != [other["order_id"]]
+
+
+async def test_an_order_is_cancelled_and_watched_by_its_number(
+    order: Any, shopper: UUID, placed: Any
+) -> None:
+    cancelled = await order.cancel(placed["number"].lower(), shopper)
+    assert (cancelled.status_code, cancelled.json()["order_id"]) == (200, placed["order_id"])
+    events = await order.get(f"/v1/orders/{placed['number']}/events", shopper)
+    [state] = [line for line in events.text.splitlines() if '"status"' in line]
+    told = json.loads(state.removeprefix("data: "))
+    assert (told["number"], told["status"]) == (placed["number"], "cancelled")
+
+
+async def test_a_strangers_number_opens_nothing(order: Any, placed: Any) -> None:
+    stranger, number = uuid4(), placed["number"]
+    missing = await order.get(f"/v1/orders/{numbers.new()}", stranger)
+    for path in ("", "/timeline", "/events"):
+        answer = await order.get(f"/v1/orders/{number}{path}", stranger)
+        assert (answer.status_code, answer.content) == (404, missing.content)
+    assert (await order.cancel(number, stranger)).status_code == 404
+    assert (await order.get(f"/v1/orders?number={number}", stranger)).json()["items"] == []
+
+
+@pytest.mark.parametrize("path", ["/K7Q2X", "/K7Q2X-9XMDU", "?number=K7Q2X", "?number="])
+async def test_what_is_no_number_is_refused(order: Any, shopper: UUID, path: str) -> None:
+    refused = await order.get(f"/v1/orders{path}", shopper)
+    assert refused.status_code == 422
+    assert "number, such as K7Q2X-9XMDA" in refused.json()["errors"][0]["detail"]
+
+
+async def test_a_number_that_is_taken_is_drawn_anew(
+    order: Any, shopper: UUID, placed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = numbers.new()
+    drawn = iter([placed["number"], free])
+    monkeypatch.setattr(numbers, "new", lambda: next(drawn))
+    answer = await order.place(shopper)
+    assert (answer.status_code, answer.json()["number"]) == (202, free)
+    assert (await order.get(answer.json()["links"]["self"], shopper)).json()["number"] == free
+    assert [data["number"] for _, data in await order.said()] == [placed["number"], free]
+
+
+async def test_a_number_that_stays_taken_is_no_order(
+    order: Any, shopper: UUID, placed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbers, "new", lambda: placed["number"])
+    assert (await order.place(shopper)).status_code == 500
+    assert await order.count("orders") == await order.count("outbox") == 1
+
+
+async def test_a_row_that_names_no_number_is_given_one(order: Any, placed: Any) -> None:
+    """As the previous release writes them."""
+    copied = "shopper_id, lines, total, currency, payment_method, contact, created_at, deadline"
+    given = await order.database.fetch(
+        f"INSERT INTO orders (order_id, {copied})"
+        f" SELECT gen_random_uuid(), {copied} FROM orders, generate_series(1, 100) RETURNING number"
+    )
+    shown = [row["number"] for row in given]
+    assert [numbers.read(one) for one in shown] == shown
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await order.database.execute("UPDATE orders SET number = $1", placed["number"])
