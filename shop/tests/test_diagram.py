@@ -7,6 +7,7 @@ from shop.diagram import diagram
 
 ORDER = {
     "order_id": "o-1",
+    "number": "K7Q2X-9XMDA",
     "status": "cancelled",
     "reason": "payment_declined",
     "total": {"amount": 1000, "currency": "GBP"},
@@ -34,7 +35,7 @@ def drawn() -> list[str]:
 
 
 def test_the_diagram_says_how_the_order_ended() -> None:
-    assert drawn()[0] == "order o-1: cancelled (payment_declined), 10.00 GBP"
+    assert drawn()[0] == "order K7Q2X-9XMDA (o-1): cancelled (payment_declined), 10.00 GBP"
 
 
 def test_each_event_stands_in_its_services_lane_at_its_time() -> None:

@@ -90,6 +90,7 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/orders": _checkout,
     "GET /v1/orders of the shopper": lambda world: {"params": {"shopper_id": world.shopper.id}},
     f"GET {_ORDER}": lambda world: {"at": {"order": world.order}},
+    f"GET {_ORDER} by its number": lambda world: {"at": {"order": world.order_number}},
     f"GET {_ORDER} of nobody": lambda _: {"at": {"order": str(uuid4())}},
     f"POST {_ORDER}/cancel": lambda world: {"at": {"order": world.cancelled_order}},
     f"GET {_ORDER}/timeline": lambda world: {"at": {"order": world.order}},

@@ -102,6 +102,11 @@ class World:
         return order_id
 
     @cached_property
+    def order_number(self) -> str:
+        """That order's number."""
+        return str(self.ask("order", "GET", f"/v1/orders/{self.order}", self.shopper.token)["number"])
+
+    @cached_property
     def cancelled_order(self) -> str:
         """The shopper's, for anybody to try and cancel: twice is as once."""
         return self._placed()

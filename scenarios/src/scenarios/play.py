@@ -91,6 +91,7 @@ class Play:
     shopper: Shopper
     sku: str
     order_id: str | None = None
+    number: str | None = None
     claims: list[tuple[str, bool]] = field(default_factory=list)
 
     async def fill_cart(self, quantity: int = 2) -> None:
@@ -98,7 +99,8 @@ class Play:
 
     async def check_out(self, payment_method: str = "pm_card_visa", **more: Any) -> str:
         """Place the order that the outcome is about."""
-        self.order_id = await self.shopper.check_out(payment_method, **more)
+        placed = must(await self.shopper.try_check_out(payment_method, **more), 202)
+        self.order_id, self.number = str(placed["order_id"]), placed["number"]
         return self.order_id
 
     async def until(self, status: str) -> None:
@@ -150,6 +152,7 @@ class Report:
 
     scenario: Scenario
     order_id: str | None
+    number: str | None
     outcome: Outcome | None
     claims: tuple[tuple[str, bool], ...]
     seconds: float
@@ -175,8 +178,8 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
             outcome = await _settled(play, scenario.expected)
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
-    order_id, claims = (play.order_id, tuple(play.claims)) if play else (None, ())
-    return Report(scenario, order_id, outcome, claims, round(time.monotonic() - started, 2), error)
+    order_id, number, claims = (play.order_id, play.number, tuple(play.claims)) if play else (None, None, ())
+    return Report(scenario, order_id, number, outcome, claims, round(time.monotonic() - started, 2), error)
 
 
 @asynccontextmanager

@@ -34,7 +34,8 @@ def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
 def title(order: Mapping[str, Any]) -> str:
     total, reason = order["total"], order.get("reason")
     how = f"{order['status']} ({reason})" if reason else order["status"]
-    return f"order {order['order_id']}: {how}, {total['amount'] / 100:.2f} {total['currency']}"
+    which = f"{order['number']} ({order['order_id']})"
+    return f"order {which}: {how}, {total['amount'] / 100:.2f} {total['currency']}"
 
 
 def mark(kind: str) -> Text:

@@ -63,8 +63,12 @@ def test_an_order_that_never_heard_of_its_payment_is_found_nudged_and_paid(stack
     assert (code, shown["order"]["status"]) == (0, "pending")
     assert shown["waits_for"] == ["order to hear order.paid"]
 
+    number = shown["order"]["number"]
+    assert number in [one["number"] for one in listed["stuck"] if one["order_id"] == order_id]
+    assert run("saga", "show", number.lower(), *AT_ONCE)[1]["order"] == shown["order"]
+
     why = "order lost order.paid"
-    code, nudged = run("saga", "nudge", order_id, "--why", why, "--yes", "--wait", "60", *AT_ONCE)
+    code, nudged = run("saga", "nudge", number, "--why", why, "--yes", "--wait", "60", *AT_ONCE)
     assert (code, nudged["says_again"]["payment"]) == (0, ["order.paid"])
     assert nudged["after"]["order"]["status"] == "paid"
     assert (nudged["after"]["waits_for"], nudged["after"]["stuck"]) == ([], [])
@@ -107,5 +111,7 @@ def test_an_order_that_nobody_placed_is_neither_shown_nor_nudged(run: Run) -> No
     nobodys = str(uuid4())
     with pytest.raises(ShopError, match=f"there is no order {nobodys}"):
         run("saga", "show", nobodys)
+    with pytest.raises(ShopError, match="there is no order 00000-00000"):
+        run("saga", "show", "0000000000")
     with pytest.raises(ShopError, match=f"there is no order {nobodys}"):
         run("saga", "nudge", nobodys, "--why", "a slip", "--yes")

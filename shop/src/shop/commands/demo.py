@@ -35,7 +35,7 @@ def _draw(stack: Stack, console: Console, reports: list[Report]) -> None:
     if report.order_id is not None:
         order, events = asyncio.run(fetch(stack, UUID(report.order_id)))
         console.print(diagram(order, events))
-        console.print(f"\nAgain at any time: shop saga show {report.order_id}\n")
+        console.print(f"\nAgain at any time: shop saga show {order['number']}\n")
 
 
 def _addresses(stack: Stack) -> Table:

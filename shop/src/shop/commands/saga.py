@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from order import numbers
 from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.place import Place
@@ -31,7 +32,15 @@ POLL_SECONDS = 0.5
 
 app = typer.Typer(help="Look into sagas, find those that stand, and nudge them.", no_args_is_help=True)
 
-Order = Annotated[UUID, typer.Argument(help="The order's id.")]
+
+def _which(text: str) -> UUID | str:
+    try:
+        return numbers.which(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+Order = Annotated[Any, typer.Argument(help="The order's id or number.", parser=_which, metavar="ORDER")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Patience = Annotated[float, typer.Option(help="Seconds that something may stand before it is called stuck.")]
 
@@ -86,8 +95,9 @@ def list_sagas(
 def show(order: Order, patience: Patience = 60, as_json: Json = False) -> None:
     """Who said what when, what led to it, what was undone; what it waits for, and what to do next."""
     place, console = shop_at(), Console(quiet=as_json)
-    console.print(diagram(*asyncio.run(fetch(place, order))))  # also while the broker is down
-    look = asyncio.run(_look(place, order, patience))
+    view, events = asyncio.run(fetch(place, order))
+    console.print(diagram(view, events))  # also while the broker is down
+    look = asyncio.run(_look(place, UUID(view["order_id"]), patience))
     _tell_standing(console, look)
     if as_json:
         print(json.dumps(_look_document(look), indent=2))
@@ -109,18 +119,19 @@ def nudge(
     With --wait, exits with 3 when the saga still stands afterwards.
     """
     place, console = shop_at(), Console(quiet=as_json)
-    look = asyncio.run(_look(place, order, patience))
-    refuse_forgotten(place, look.seen, order)
-    again = preview(look.seen, order)
+    order_id = asyncio.run(_id(place, order))
+    look = asyncio.run(_look(place, order_id, patience))
+    refuse_forgotten(place, look.seen, order_id)
+    again = preview(look.seen, order_id)
     _tell_preview(console, look, again)
     if not yes and not as_json:
         typer.confirm("Nudge it?", abort=True)
     if not yes and as_json:
         raise ShopError("with --json nobody is asked: say --yes as well")
     before = {"status": look.order["status"], "waits_for": look.waits_for, "says_again": again}
-    nudge_id = asyncio.run(say_nudged(place, order, why, before))
+    nudge_id = asyncio.run(say_nudged(place, order_id, why, before))
     console.print("nudged")
-    after = asyncio.run(_until_ended(place, order, wait, patience)) if wait else None
+    after = asyncio.run(_until_ended(place, order_id, wait, patience)) if wait else None
     if as_json:
         found = _look_document(after) if after else None
         print(json.dumps({"nudge_id": str(nudge_id), "says_again": again, "after": found}, indent=2))
@@ -131,10 +142,17 @@ def nudge(
         raise typer.Exit(STANDS)
 
 
-async def fetch(place: Place, order: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The order and its timeline. Raises ShopError when there is no such order."""
+async def fetch(place: Place, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The order with that id or number, and its timeline. Raises ShopError when there is no such order."""
     async with books(place) as found:
         return await saga(found, order)
+
+
+async def _id(place: Place, order: UUID | str) -> UUID:
+    if isinstance(order, UUID):
+        return order
+    view, _ = await fetch(place, order)
+    return UUID(view["order_id"])
 
 
 async def _stuck(place: Place, limit: int, patience: float) -> tuple[list[Finding], bool]:
@@ -167,6 +185,8 @@ async def _until_ended(place: Place, order: UUID, seconds: float, patience: floa
 def _tell_stuck(console: Console, findings: Sequence[Finding], complete: bool, limit: int) -> None:
     for finding in findings:
         heading = Text.assemble((finding.kind, "bold red"), f"  {finding.order_id or 'no order'}")
+        if finding.number is not None:
+            heading.append(f"  {finding.number}", "bold")
         if finding.since is not None:
             heading.append(f"  since {_moment(finding.since)}", "dim")
         console.print(heading, soft_wrap=True)
@@ -181,11 +201,12 @@ def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"orders": orders}, indent=2))
         return
-    table = Table("order", "created", "status", "total", box=None, pad_edge=False)
+    table = Table("number", "order", "created", "status", "total", box=None, pad_edge=False)
     for one in orders:
         status = f"{one['status']} ({one['reason']})" if one["reason"] else one["status"]
         total = f"{one['total']['amount'] / 100:.2f} {one['total']['currency']}"
-        table.add_row(one["order_id"], _moment(datetime.fromisoformat(one["created_at"])), status, total)
+        created = _moment(datetime.fromisoformat(one["created_at"]))
+        table.add_row(one["number"], one["order_id"], created, status, total)
     Console().print(table if orders else "none")
 
 
@@ -198,7 +219,7 @@ def _tell_standing(console: Console, look: Look) -> None:
 
 
 def _tell_preview(console: Console, look: Look, again: dict[str, list[str]]) -> None:
-    console.print(f"order {look.order['order_id']} is {look.order['status']}")
+    console.print(f"order {look.order['number']} ({look.order['order_id']}) is {look.order['status']}")
     for one in look.waits_for or ["nothing"]:
         console.print(f"  waits for {one}")
     for service, types in again.items():

@@ -73,6 +73,7 @@ def document(report: Report) -> dict[str, Any]:
         "scenario": report.scenario.name,
         "as_expected": report.as_expected,
         "order_id": report.order_id,
+        "number": report.number,
         "seconds": report.seconds,
         "expected": asdict(report.scenario.expected),
         "outcome": asdict(report.outcome) if report.outcome else None,
@@ -98,7 +99,7 @@ def _tell(console: Console, report: Report) -> None:
     console.print(f"{mark} [bold]{report.scenario.name}[/] {report.scenario.story} ({report.seconds} s)")
     if report.as_expected:
         if report.scenario.name in EXERCISES:
-            console.print(f"    go on with `shop saga show {report.order_id}`", highlight=False)
+            console.print(f"    go on with `shop saga show {report.number}`", highlight=False)
         return
     console.print(f"    expected {report.scenario.expected}")
     console.print(f"    came out {report.outcome}")

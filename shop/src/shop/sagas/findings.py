@@ -1,7 +1,7 @@
 """What stands, each named with what it means and what to do next: pure functions of what was seen."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from textwrap import shorten
 from uuid import UUID
@@ -15,20 +15,27 @@ ERROR_LENGTH = 120
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind` is for scripts; `next` is a command, or several, to be pasted as they stand."""
+    """`kind` is for scripts; `next` is a command, or several, to be pasted as they stand; `number` is the
+    order's, if that is known."""
 
     kind: str
     order_id: UUID | None
     since: datetime | None
     means: str
     next: str
+    number: str | None = None
 
 
 def stuck(seen: Seen, patience: timedelta) -> list[Finding]:
     """Everything that has stood for longer than `patience`, the oldest first."""
     before = seen.now - patience
-    found = [finding for look in _LOOKS for finding in look(seen, before)]
+    found = [_numbered(finding, seen) for look in _LOOKS for finding in look(seen, before)]
     return sorted(found, key=lambda finding: (finding.since or seen.now, finding.kind))
+
+
+def _numbered(finding: Finding, seen: Seen) -> Finding:
+    order = finding.order_id and seen.orders.get(finding.order_id)
+    return replace(finding, number=order.number) if order else finding
 
 
 def about(findings: list[Finding], order_id: UUID) -> list[Finding]:

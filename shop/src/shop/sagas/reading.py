@@ -157,13 +157,14 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
     )
 
 
-async def saga(found: Books, order_id: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The order and its timeline as order's API shows them. Raises ShopError when there is no such order."""
+async def saga(found: Books, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The order with that id or number, and its timeline, as order's API shows them. Raises ShopError when
+    there is no such order."""
     orders = Orders(found.engines["order"])
-    row = await orders.find(order_id)
+    row = await orders.find(order)
     if row is None:
-        raise ShopError(f"there is no order {order_id}: `shop saga list --state pending` shows some")
-    story = [views.event_view(one) for one in await orders.story(order_id) if one["type"] is not None]
+        raise ShopError(f"there is no order {order}: `shop saga list --state pending` shows some")
+    story = [views.event_view(one) for one in await orders.story(order) if one["type"] is not None]
     return _plain(views.order_view(row)), _plain(story)
 
 
