@@ -95,6 +95,15 @@ async def test_an_account_is_written_to_at_its_own_address(order: Any, shopper: 
     assert seal.open(data["contact"]) == "ada@example.com"
 
 
+@pytest.mark.parametrize("typed", ["a@m\u00fcller.de", "a@xn--mller-kva.de", " a@M\u00dcLLER.de"])
+async def test_an_address_is_written_to_in_the_form_that_every_mail_server_takes(
+    order: Any, shopper: UUID, seal: Seal, typed: str
+) -> None:
+    assert (await order.place(shopper, email=typed)).status_code == 202
+    [(_, data)] = await order.said()
+    assert seal.open(data["contact"]) == "a@xn--mller-kva.de"
+
+
 async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -> None:
     guest = {"role": "guest", "email": None}
     refused = await order.place(shopper, caller=guest)
@@ -116,12 +125,17 @@ async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -
         ({"payment_method": "pm_" + "x" * 65}, "/payment_method"),
         ({"email": "nobody"}, "/email"),
         ({"email": f"{'x' * 250}@example.com"}, "/email"),
+        ({"email": "\u00e4da@example.com"}, "/email"),
+        ({"email": "ada@" + ".".join(["\u00fc" * 30] * 7) + ".de"}, "/email"),
         ({"total": 1}, "/total"),
         ({"shipping": {**SHIPPING, "country": "XX"}}, "/shipping/country"),
         ({"shipping": {**SHIPPING, "country": "gb"}}, "/shipping/country"),
         ({"shipping": {**SHIPPING, "name": " "}}, "/shipping/name"),
         ({"shipping": {**SHIPPING, "street": "x" * 81}}, "/shipping/street"),
         ({"shipping": {**SHIPPING, "city": "a\0b"}}, "/shipping/city"),
+        ({"shipping": {**SHIPPING, "name": "Ada\nTotal: 0.00"}}, "/shipping/name"),
+        ({"shipping": {**SHIPPING, "street": "1 Main St\u2028"}}, "/shipping/street"),
+        ({"shipping": {**SHIPPING, "city": "Hull\u202e"}}, "/shipping/city"),
         ({"shipping": {**SHIPPING, "postcode": "a\0b"}}, "/shipping/postcode"),
         ({"shipping": {**SHIPPING, "floor": "3"}}, "/shipping/floor"),
     ],

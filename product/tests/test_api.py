@@ -6,6 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from chassis.database import connect
+from chassis.direct import fetch
+from product.settings import Settings
+
 
 async def test_a_created_product_is_for_sale(admin: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
     new = {"sku": "85123A", "name": "White heart", "category": "lighting", "price": 255, "stock": 6}
@@ -110,6 +114,36 @@ async def test_an_odd_question_is_refused(anybody: httpx.AsyncClient, query: str
     assert (await anybody.get(f"/v1/products?{query}")).status_code == 422
 
 
+@pytest.mark.parametrize("field", ["name", "category"])
+@pytest.mark.parametrize("character", ["\n", "\x85", "\u2028", "\u202e", "\u200b", "\ue000"])
+async def test_names_and_categories_are_one_line(
+    admin: httpx.AsyncClient, create: Any, field: str, character: str
+) -> None:
+    await create("A")
+    text = f"Mug{character}Total: 0.00 GBP"
+    new = {"sku": "B", "name": "Mug", "price": 100, field: text}
+    for refused in (
+        await admin.post("/v1/products", json=new),
+        await admin.post("/v1/products/bulk", json={"items": [new]}),
+        await admin.patch("/v1/products/A", json={field: text}),
+    ):
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["pointer"].endswith(f"/{field}")
+
+
+async def test_names_that_were_taken_before_are_shown_as_one_line(
+    admin: httpx.AsyncClient, create: Any, settings: Settings
+) -> None:
+    await create("A", category="lighting")
+    await _execute(settings, "UPDATE product SET name = E'Mug\\nTotal', category = E'lamps\\u202e'")
+    shown = [
+        (await admin.get("/v1/products/A")).json(),
+        *(await admin.get("/v1/products?sku=A")).json()["items"],
+        *(await admin.get("/v1/products?sort=name")).json()["items"],
+    ]
+    assert [(one["name"], one["category"]) for one in shown] == [("Mug Total", "lamps")] * 3
+
+
 @pytest.mark.parametrize("field", ["name", "description", "category"])
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
 async def test_text_that_cannot_be_kept_is_refused(
@@ -166,3 +200,9 @@ async def test_a_thousand_products_are_loaded_in_one_call(admin: httpx.AsyncClie
 async def test_a_load_names_each_product_once(admin: httpx.AsyncClient) -> None:
     items = [{"sku": "A", "name": "A", "price": 1}] * 2
     assert (await admin.post("/v1/products/bulk", json={"items": items})).status_code == 422
+
+
+async def _execute(settings: Settings, statement: str) -> None:
+    engine = connect(settings.database_url, pool_size=1, statement_timeout=5)
+    await fetch(engine, statement)
+    await engine.dispose()

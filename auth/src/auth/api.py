@@ -8,7 +8,6 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from auth.domain import address
 from auth.keys import PUBLISHED_SECONDS, Keys
 from auth.origin import FromWhere
 from auth.registration import Registration
@@ -17,14 +16,11 @@ from auth.token_api import NOT_STORED, TokensPart
 from chassis.identity import Principal, require
 from chassis.problems import RESPONSES, Body, NotFound
 from chassis.service import part
+from contracts import MailAddress
 
 router = APIRouter(tags=["accounts"])
 
-Email = Annotated[
-    str,
-    AfterValidator(address),
-    Field(max_length=254, json_schema_extra={"format": "email"}, examples=["ada@example.com"]),
-]
+Email = Annotated[MailAddress, AfterValidator(str.lower)]
 
 
 def _unicode(password: SecretStr) -> SecretStr:

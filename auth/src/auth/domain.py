@@ -4,17 +4,15 @@ import hmac
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from email_validator import validate_email
+from contracts import mail_address
 
 Role = Literal["shopper", "admin"]
 SCOPES = {"guest": "", "shopper": "account:read", "admin": "account:read catalogue:write orders:read-all"}
 """What a role may do beyond what is its own; a cart and orders of one's own need none."""
 Renewal = Literal["renewed", "over", "reused"]
-_syntax = partial(validate_email, check_deliverability=False, allow_smtputf8=False)
 
 
 class WeakPassword(ValueError):
@@ -65,11 +63,11 @@ class Session:
 
 
 def address(text: str) -> str:
-    """How an address is kept and compared: in ASCII, and two that differ in case only are one account.
+    """How an address is kept and compared: two that differ in case only are one account.
 
     Raises ValueError, saying why, for what is no address that every mail server takes.
     """
-    return (_syntax(text.strip()).ascii_email or "").lower()
+    return mail_address(text).lower()
 
 
 def address_tried(text: str) -> str:

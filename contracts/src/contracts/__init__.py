@@ -4,7 +4,9 @@ Models grow by optional fields only; anything else is a new version (see `compat
 """
 
 from contracts.event import EVENTS, Event, event_named
+from contracts.mail_address import MailAddress, mail_address
 from contracts.money import Money
+from contracts.one_line import OneLine, cleaned
 from contracts.order import (
     CancelReason,
     Line,
@@ -29,7 +31,9 @@ __all__ = [
     "Event",
     "GuestMerged",
     "Line",
+    "MailAddress",
     "Money",
+    "OneLine",
     "OrderCancelled",
     "OrderCreated",
     "OrderPaid",
@@ -43,5 +47,7 @@ __all__ = [
     "StockReleased",
     "StockReserved",
     "UserRegistered",
+    "cleaned",
     "event_named",
+    "mail_address",
 ]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.event import Event
 from contracts.money import MinorUnits, Money
+from contracts.one_line import Cleaned
 
 CancelReason = Literal["out_of_stock", "payment_declined", "shopper", "expired"]
 Sku = Annotated[str, Field(min_length=1, max_length=32, description="The product's stock code.")]
@@ -35,7 +36,7 @@ class Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     sku: Sku
-    name: Annotated[str, Field(description="The product's name at the time of checkout.")]
+    name: Annotated[str, Field(description="The product's name at the time of checkout."), Cleaned]
     quantity: Quantity
     unit_price: Annotated[MinorUnits, Field(description="Price of one piece, in the order's currency.")]
 

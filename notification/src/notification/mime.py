@@ -7,14 +7,17 @@ import re
 from binascii import b2a_qp
 from collections.abc import Mapping
 
-# What RFC 5321 allows unquoted, in ASCII: nothing that could end a header or name a second mailbox.
-_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+from contracts import mail_address
+
 _BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\x7f]")
 
 
 def is_mailbox(text: str) -> bool:
-    """Whether it is an address that every mail server takes, and nothing besides."""
-    return len(text) <= 254 and _MAILBOX.fullmatch(text) is not None
+    """Whether it is an address that every mail server takes, as auth and order know it, and no more."""
+    try:
+        return mail_address(text) == text
+    except ValueError:
+        return False
 
 
 def compose(headers: Mapping[str, str], text: str, html: str) -> bytes:

@@ -5,13 +5,15 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import AfterValidator, EmailStr, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
-from chassis.problems import NO_NUL, RESPONSES, Body, Forbidden, NotFound, Unprocessable
+from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
 from chassis.service import part
+from contracts import MailAddress, OneLine
+from contracts.one_line import PATTERN as ONE_LINE
 from order import numbers, views
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
@@ -24,7 +26,11 @@ log = structlog.get_logger()
 
 ANYBODYS = "orders:read-all"
 
-Line80 = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=NO_NUL)]
+Line80 = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE),
+    OneLine,
+]
 Read = Annotated[Orders, Depends(part("orders"))]
 IdOrNumber = {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": numbers.PATTERN}]}
 Which = Annotated[
@@ -60,7 +66,9 @@ class ShipTo(Body):
     street: Line80
     city: Line80
     postcode: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=NO_NUL)
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE),
+        OneLine,
     ]
     country: Annotated[str, Field(examples=["GB"]), AfterValidator(_assigned)]
 
@@ -78,8 +86,8 @@ class PlaceOrder(Body):
         ),
     ]
     email: Annotated[
-        EmailStr | None,
-        Field(max_length=254, description="Needed of guests; an account's own address unless given."),
+        MailAddress | None,
+        Field(description="Needed of guests; an account's own address unless given."),
     ] = None
     shipping: ShipTo | None = None
     expires_in: Annotated[

@@ -9,6 +9,7 @@ from sqlalchemy import Select, bindparam, case, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.direct import fetch
+from contracts import cleaned
 from product.domain import Status
 from product.paging import ASKED, ORDERS, Sort, decode, encode
 from product.tables import product, stock
@@ -67,12 +68,12 @@ class Catalogue:
     async def bulk(self, skus: Sequence[str]) -> bytes:
         """The products that exist of those, retired ones included, as a JSON page."""
         rows = await fetch(self._engine, _BULK, skus)
-        return orjson.dumps({"items": [dict(row) for row in rows], "next": None, "corrected": {}})
+        return orjson.dumps({"items": [_one_line(dict(row)) for row in rows], "next": None, "corrected": {}})
 
     async def one(self, sku: str) -> bytes | None:
         """A product as JSON, retired or not."""
         rows = await self._rows(_one, {"sku": sku})
-        return orjson.dumps(rows[0]) if rows else None
+        return orjson.dumps(_one_line(rows[0])) if rows else None
 
     async def page(self, sought: Sought) -> Found:
         """One page. Raises BadCursor."""
@@ -80,7 +81,7 @@ class Catalogue:
         after = decode(sought.cursor, sought.sort) if sought.cursor is not None else None
         query = _filtered(_listed.add_columns(order.column.label("seen")), sought)
         rows = await self._rows(order.page(query, after).limit(sought.limit + 1), {"q": sought.q})
-        items = rows[: sought.limit]
+        items = [_one_line(row) for row in rows[: sought.limit]]
         seen = [item.pop("seen") for item in items]
         more = len(rows) > sought.limit
         return Found(items, encode(sought.sort, seen[-1], items[-1]["sku"]) if more else None)
@@ -90,6 +91,13 @@ class Catalogue:
             result = await connection.execute(statement, parameters)
             names = list(map(str, result.keys()))  # orjson takes no subclass of str for a key
             return [dict(zip(names, row, strict=True)) for row in result]
+
+
+def _one_line(row: dict[str, Any]) -> dict[str, Any]:
+    """Rows of older releases may hold names that are refused today."""
+    row["name"] = cleaned(row["name"])
+    row["category"] = row["category"] and cleaned(row["category"])
+    return row
 
 
 def _filtered(query: Select[Any], sought: Sought) -> Select[Any]:

@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from chassis.problems import NO_NUL, Body
+from contracts import OneLine
+from contracts.one_line import PATTERN as ONE_LINE
 from product.domain import Status
 
 Sku = Annotated[
@@ -20,10 +22,14 @@ Sku = Annotated[
     ),
 ]
 Name = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["White hanging heart T-light holder"])
+    str,
+    Field(min_length=1, max_length=200, pattern=ONE_LINE, examples=["White hanging heart T-light holder"]),
+    OneLine,
 ]
 Description = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]
-Category = Annotated[str, Field(min_length=1, max_length=60, pattern=NO_NUL, examples=["lighting"])]
+Category = Annotated[
+    str, Field(min_length=1, max_length=60, pattern=ONE_LINE, examples=["lighting"]), OneLine
+]
 Price = Annotated[int, Field(ge=0, le=99_999_999, description="Minor units: pence, cents.", examples=[295])]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["GBP"])]
 Pieces = Annotated[int, Field(ge=0, le=1_000_000)]

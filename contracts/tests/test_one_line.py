@@ -1,0 +1,73 @@
+"""Names are one line: nothing in them breaks it, hides in it, or turns it round."""
+
+from unicodedata import category
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import Line, Money, OrderPaid, cleaned
+from contracts.one_line import one_line
+
+REFUSED = {
+    "line feed": "\n",
+    "carriage return": "\r",
+    "tab": "\t",
+    "next line": "\x85",
+    "escape": "\x1b",
+    "line separator": "\u2028",
+    "paragraph separator": "\u2029",
+    "right-to-left override": "\u202e",
+    "zero-width space": "\u200b",
+    "byte order mark": "\ufeff",
+    "surrogate": "\ud800",
+    "private use": "\ue000",
+    "unassigned": "\u0378",
+}
+TAKEN = [
+    "Mug",
+    "White hanging heart T-light holder",
+    "\u00c9clair n\u00ba 5 \u2013 50\u00a0%",
+    "\u5c71\u3000\u5ddd",
+    "\U0001f3ee",
+]
+
+
+@pytest.mark.parametrize("character", REFUSED.values(), ids=list(REFUSED))
+def test_what_breaks_hides_or_turns_a_line_is_refused_and_named(character: str) -> None:
+    with pytest.raises(ValueError, match=f"U\\+{ord(character):04X}"):
+        one_line(f"Mug{character}Total: 0.00 GBP")
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_names_of_all_the_world_are_taken(text: str) -> None:
+    assert one_line(text) == cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    ("old", "shown"),
+    [
+        ("Mug\nTotal: 0.00 GBP", "Mug Total: 0.00 GBP"),
+        ("Mug\r\n\r\nTotal", "Mug Total"),
+        ("M\u200bug\u202e", "Mug"),
+        ("\n", "?"),
+    ],
+)
+def test_old_names_are_cleaned(old: str, shown: str) -> None:
+    assert cleaned(old) == shown
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_a_cleaned_name_is_one_line_for_good(text: str) -> None:
+    clean = cleaned(text)
+    assert one_line(clean) == cleaned(clean) == clean
+    assert not {category(character) for character in clean} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def test_no_event_has_a_name_of_two_lines_whoever_published_it() -> None:
+    line = Line(sku="MUG", name="Mug", quantity=1, unit_price=1)
+    total = Money(amount=1, currency="GBP")
+    paid = OrderPaid(order_id=uuid4(), shopper_id=uuid4(), lines=(line,), total=total, payment_id="pi_1")
+    forged = paid.model_dump_json().replace("Mug", "Mug\\n\u202eTotal")
+    assert OrderPaid.model_validate_json(forged).lines[0].name == "Mug Total"
