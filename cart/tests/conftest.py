@@ -46,10 +46,11 @@ class Shelf:
 
 
 class Anybody:
-    """Takes an owner's id for its token."""
+    """Takes an owner's id and role for a token."""
 
     async def verify(self, token: str) -> Principal:
-        return Principal(UUID(token), "shopper", None, token)
+        owner, _, role = token.partition(".")
+        return Principal(UUID(owner), role, None, token)
 
 
 @pytest.fixture
@@ -74,15 +75,15 @@ def settings(migrated: Callable[[str], str]) -> Settings:
 
 
 @pytest.fixture
-async def clients(settings: Settings, shelf: Shelf) -> AsyncIterator[Callable[[UUID], httpx.AsyncClient]]:
-    """`clients(owner)`: a client with that owner's token."""
+async def clients(settings: Settings, shelf: Shelf) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    """`clients(owner, "guest")`: a client with that owner's token."""
     app = service.app(settings)
     app.state.verifier = Anybody()
     app.state.products = Products(shelf, known_for=30)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app)
 
-    def client(owner: UUID) -> httpx.AsyncClient:
-        headers = {"authorization": f"Bearer {owner}"}
+    def client(owner: UUID, role: str = "shopper") -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {owner}.{role}"}
         return httpx.AsyncClient(transport=transport, base_url="http://cart", headers=headers)
 
     async with app.router.lifespan_context(app):

@@ -134,7 +134,7 @@ async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -
         ({"shipping": {**SHIPPING, "street": "x" * 81}}, "/shipping/street"),
         ({"shipping": {**SHIPPING, "city": "a\0b"}}, "/shipping/city"),
         ({"shipping": {**SHIPPING, "name": "Ada\nTotal: 0.00"}}, "/shipping/name"),
-        ({"shipping": {**SHIPPING, "street": "1 Main St\u2028"}}, "/shipping/street"),
+        ({"shipping": {**SHIPPING, "street": "1 Main\u2028St"}}, "/shipping/street"),
         ({"shipping": {**SHIPPING, "city": "Hull\u202e"}}, "/shipping/city"),
         ({"shipping": {**SHIPPING, "postcode": "a\0b"}}, "/shipping/postcode"),
         ({"shipping": {**SHIPPING, "floor": "3"}}, "/shipping/floor"),

@@ -1,6 +1,6 @@
 """An order as payment hears of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -25,7 +25,7 @@ _SNAPSHOT = {
 @pytest.fixture(scope="session")
 def created() -> OrderCreated:
     return OrderCreated(
-        **_SNAPSHOT, payment_method="pm_card_visa", deadline=datetime(2026, 1, 1, 0, 15, tzinfo=UTC)
+        **_SNAPSHOT, payment_method="pm_card_visa", deadline=datetime.now(UTC) + timedelta(minutes=15)
     )
 
 

@@ -115,8 +115,8 @@ def test_a_paid_order_is_described_as_it_was_when_it_was_created(created: OrderC
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1"), NOW)
-    (said,) = payment.conclude(Captured(), NOW).say
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    (said,) = payment.conclude(Captured(TOTAL), NOW).say
     told_by_order = created.model_dump(exclude={"payment_method", "deadline"})
     assert None not in told_by_order.values()
     assert said.model_dump() == {**told_by_order, "payment_id": "pi_1"}

@@ -7,6 +7,7 @@ import pytest
 
 from chassis.harness import Harness
 from contracts import Money, OrderCancelled, OrderCreated, OrderPaid, SagaNudged, StockReserved
+from contracts.order import LONG_OVER
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
@@ -97,6 +98,19 @@ async def test_a_declined_card_is_told(saga: Harness, created: OrderCreated) -> 
     await saga.settle("authorize", created.order_id, Declined("insufficient_funds"))
 
     assert said(saga) == ["payment.declined"]
+
+
+async def test_an_order_that_may_be_forgotten_here_is_never_charged_again(
+    saga: Harness, created: OrderCreated, reserved: StockReserved
+) -> None:
+    """A dead letter that is replayed after a year, when the payment that it led to has been pruned."""
+    saga.now = created.deadline + LONG_OVER + timedelta(seconds=1)
+    await saga.hear(created, reserved)
+    assert (list(saga.intended), said(saga)) == ([], [])
+
+    payment = saga.row(Payment, created.order_id)
+    assert payment is not None
+    assert payment.state == "refused"
 
 
 async def test_a_repeat_changes_nothing(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -10,9 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from chassis.database import Transactions, connect
+from chassis.retention import first_id
 from contracts import OrderCreated
-from payment import store
-from payment.domain import Payment
+from payment import store, sweeps
+from payment.domain import Payment, State
 from payment.sweeps import give_up_expired, refund_again
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -152,9 +153,27 @@ async def test_old_webhooks_are_forgotten(transactions: Transactions) -> None:
         assert await store.remember_webhook(tx.session, "evt_1")
         assert not await store.remember_webhook(tx.session, "evt_1")
 
-    await store.forget_webhooks(transactions.engine, timedelta(0))
+    assert await sweeps.WEBHOOKS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=1)) == 0
+    assert await sweeps.WEBHOOKS.prune(transactions.engine, datetime.now(UTC)) == 1
     async with transactions() as tx:
         assert await store.remember_webhook(tx.session, "evt_1")
+
+
+async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
+    transactions: Transactions, created: OrderCreated
+) -> None:
+    ended: tuple[State, ...] = ("captured", "voided", "refunded", "declined", "refused")
+    open_ = tuple(one for one in get_args(State) if one not in ended)
+    old, young = (first_id(datetime.now(UTC) - timedelta(days=days)).int for days in (400, 300))
+    for n, one in enumerate((*ended, *open_)):
+        cancelled = one not in ("expected", "authorized", "capturing", "captured")
+        for first in (old, young):
+            paid: Any = {"order": created, "payment_id": "pi_1", "stock_reserved": True}
+            await kept(transactions, Payment(UUID(int=first + n), one, cancelled=cancelled, **paid))
+    assert await sweeps.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365)) == 5
+    async with transactions.engine.connect() as connection:
+        found = await connection.execute(text("SELECT state FROM payment ORDER BY order_id"))
+    assert [*found.scalars()] == [*open_, *ended, *open_]
 
 
 @pytest.mark.parametrize(

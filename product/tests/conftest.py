@@ -1,7 +1,7 @@
 """Events about one order, and the service's API over a database of the test's own."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
@@ -21,6 +21,7 @@ class Order:
 
     def __init__(self, **pieces: int) -> None:
         self.id = uuid4()
+        self._deadline = datetime.now(UTC) + timedelta(minutes=15)
         self._snapshot = {
             "order_id": self.id,
             "shopper_id": uuid4(),
@@ -31,9 +32,7 @@ class Order:
         }
 
     def created(self) -> OrderCreated:
-        return OrderCreated(
-            **self._snapshot, payment_method="pm_card_visa", deadline=datetime(2026, 1, 1, tzinfo=UTC)
-        )
+        return OrderCreated(**self._snapshot, payment_method="pm_card_visa", deadline=self._deadline)
 
     def paid(self) -> OrderPaid:
         return OrderPaid(**self._snapshot, payment_id="pi_1")

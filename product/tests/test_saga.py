@@ -9,6 +9,7 @@ import pytest
 
 from chassis.harness import Harness
 from contracts import SagaNudged, StockRejected, StockReleased, StockReserved
+from contracts.order import LONG_OVER
 from product.domain import Hold, NeverReserved, Stock
 from product.saga import steps
 
@@ -45,6 +46,15 @@ async def test_an_order_that_cannot_be_filled_gets_nothing(harness: Harness, ord
 async def test_the_last_piece_goes_to_one_order(harness: Harness, order: Any) -> None:
     await harness.hear(order(vase=1).created(), order(vase=1).created())
     assert [type(said) for said in harness.said] == [StockReserved, StockRejected]
+
+
+async def test_an_order_that_may_be_forgotten_here_reserves_nothing_again(order: Any) -> None:
+    one = order(lamp=2).created()
+    harness = Harness(steps, now=one.deadline + LONG_OVER + timedelta(seconds=1))
+    harness.put(Stock("lamp", on_hand=3, received=3))
+    await harness.hear(one)
+    assert harness.said == []
+    assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_a_paid_order_takes_its_stock(harness: Harness, order: Any) -> None:

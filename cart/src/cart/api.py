@@ -12,7 +12,7 @@ from cart.models import BareLines, Put, ShownCart, WantedLines, WantedQuantity
 from cart.products import Products
 from cart.shown import shown, shown_without_prices
 from cart.store import Carts
-from chassis.identity import Caller
+from chassis.identity import Caller, Principal
 from chassis.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
 from chassis.service import part
 
@@ -79,7 +79,7 @@ async def replace_cart(wanted: WantedLines, caller: Caller, carts: CartsPart, pr
     if refused:
         raise SomeNotForSale("Take these out.", skus=refused)
     try:
-        await carts.replace(caller.id, items)
+        await carts.replace(caller.id, items, guest=_is_guest(caller))
     except Merged:
         raise CartMoved("Use the account's token.") from None
     return Put(lines=len(items), degraded=reason is not None, reason=reason)
@@ -89,7 +89,7 @@ async def replace_cart(wanted: WantedLines, caller: Caller, carts: CartsPart, pr
 async def empty_cart(caller: Caller, carts: CartsPart) -> Response:
     """Nothing is left in it."""
     with suppress(Merged):  # it is empty, as its guest sees it
-        await carts.replace(caller.id, {})
+        await carts.replace(caller.id, {}, guest=_is_guest(caller))
     return Response(status_code=204)
 
 
@@ -106,7 +106,7 @@ async def put_item(
     if refused:
         raise NotForSale("There is no such product, or it is not sold any more.")
     try:
-        await carts.put(caller.id, sku, wanted.quantity)
+        await carts.put(caller.id, sku, wanted.quantity, guest=_is_guest(caller))
     except Full:
         raise CartFull(f"It has {MOST_LINES} lines.") from None
     except Merged:
@@ -119,6 +119,10 @@ async def remove_item(sku: SkuInPath, caller: Caller, carts: CartsPart) -> Respo
     """Also when it was not there."""
     await carts.remove(caller.id, sku)
     return Response(status_code=204)
+
+
+def _is_guest(caller: Principal) -> bool:
+    return caller.role == "guest"
 
 
 async def _not_for_sale(products: Products, skus: Sequence[str]) -> tuple[list[str], str | None]:

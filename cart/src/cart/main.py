@@ -5,7 +5,12 @@ from cart.products import Products
 from cart.settings import Settings
 from cart.store import Carts
 from chassis.neighbour import Neighbour
+from chassis.retention import Rule, retention
 from chassis.service import Chassis, Parts, Service
+
+GUEST_CARTS = Rule("cart", at="touched_at", where="guest")
+CARTS = Rule("cart", at="touched_at", where="NOT guest")
+TAKEN_OUT = Rule("taken_out", key="order_id")
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
@@ -21,6 +26,14 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "carts": Carts(chassis.engine),
             "products": Products(product, known_for=settings.known_for),
         },
+        periodic=[
+            retention(
+                chassis.engine,
+                (GUEST_CARTS, settings.guest_cart_keep_days),
+                (CARTS, settings.cart_keep_days),
+                (TAKEN_OUT, settings.taken_out_keep_days),
+            )
+        ],
         closing=[product.aclose],
     )
 

@@ -11,18 +11,22 @@ from cart.domain import MOST_LINES, Full, Merged
 from cart.tables import cart
 from chassis.direct import fetch
 
-# Of every checkout, and so without SQLAlchemy's layers.
+# Of every checkout, and so without SQLAlchemy's layers. `touched_at` is exact to the day only: it is indexed,
+# and if every update changed it, every update would have to change the indexes too.
 _READ = "SELECT items::text FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
 _REPLACE = """
-    INSERT INTO cart AS kept (owner_id, items) VALUES ($1, $2::text::jsonb)
-    ON CONFLICT (owner_id) DO UPDATE SET items = excluded.items WHERE kept.merged_into IS NULL
+    INSERT INTO cart AS kept (owner_id, items, guest) VALUES ($1, $2::text::jsonb, $3)
+    ON CONFLICT (owner_id) DO UPDATE SET items = excluded.items, guest = excluded.guest,
+        touched_at = greatest(kept.touched_at, date_trunc('day', now()))
+    WHERE kept.merged_into IS NULL
     RETURNING owner_id
 """
 _PUT = """
-    INSERT INTO cart AS kept (owner_id, items) VALUES ($1, $2::text::jsonb)
-    ON CONFLICT (owner_id) DO UPDATE SET items = kept.items || excluded.items
+    INSERT INTO cart AS kept (owner_id, items, guest) VALUES ($1, $2::text::jsonb, $3)
+    ON CONFLICT (owner_id) DO UPDATE SET items = kept.items || excluded.items, guest = excluded.guest,
+        touched_at = greatest(kept.touched_at, date_trunc('day', now()))
     WHERE kept.merged_into IS NULL
-        AND (SELECT count(*) FROM jsonb_object_keys(kept.items || excluded.items)) <= $3
+        AND (SELECT count(*) FROM jsonb_object_keys(kept.items || excluded.items)) <= $4
     RETURNING owner_id
 """
 
@@ -46,14 +50,14 @@ class Carts:
         items: dict[str, int] = orjson.loads(rows[0]["items"]) if rows else {}
         return items
 
-    async def replace(self, owner: UUID, items: Mapping[str, int]) -> None:
+    async def replace(self, owner: UUID, items: Mapping[str, int], *, guest: bool) -> None:
         """These items and no others. Raises Merged."""
-        if not await fetch(self._engine, _REPLACE, owner, _json(items)):
+        if not await fetch(self._engine, _REPLACE, owner, _json(items), guest):
             raise Merged
 
-    async def put(self, owner: UUID, sku: str, quantity: int) -> None:
+    async def put(self, owner: UUID, sku: str, quantity: int, *, guest: bool) -> None:
         """So many of one product. Raises Full, Merged."""
-        if not await fetch(self._engine, _PUT, owner, _json({sku: quantity}), MOST_LINES):
+        if not await fetch(self._engine, _PUT, owner, _json({sku: quantity}), guest, MOST_LINES):
             async with self._engine.connect() as connection:
                 merged = await connection.scalar(_is_merged, {"owner": owner})
             raise Merged if merged else Full

@@ -1,6 +1,6 @@
 """Cart's tables: one row a shopper, and one an order that was taken out of a cart."""
 
-from sqlalchemy import Column, MetaData, Table, Uuid
+from sqlalchemy import Boolean, Column, Index, MetaData, Table, Uuid, false, func
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -16,6 +16,9 @@ cart = Table(
     Column("owner_id", Uuid, primary_key=True),
     Column("items", Json(dict[str, int]), nullable=False),
     Column("merged_into", Uuid),
+    Column("guest", Boolean, nullable=False, server_default=false()),
+    Column("touched_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Index("cart_touched", "guest", "touched_at"),
 )
 
 taken_out = Table(
@@ -26,5 +29,5 @@ taken_out = Table(
 )
 
 _mappers = registry(metadata=metadata)
-_mappers.map_imperatively(Cart, cart)
+_mappers.map_imperatively(Cart, cart, exclude_properties=["guest", "touched_at"])
 _mappers.map_imperatively(TakenOut, taken_out)

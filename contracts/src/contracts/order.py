@@ -1,6 +1,6 @@
 """What is said of an order: created, paid, cancelled."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.event import Event
 from contracts.money import MinorUnits, Money
 from contracts.one_line import Cleaned
+
+# Longer than any outage that an order may survive, shorter than anybody keeps what is needed of one.
+LONG_OVER = timedelta(days=7)
 
 CancelReason = Literal["out_of_stock", "payment_declined", "shopper", "expired"]
 Sku = Annotated[str, Field(min_length=1, max_length=32, description="The product's stock code.")]
@@ -94,6 +97,11 @@ class OrderCreated(OrderSnapshot):
         str, Field(description="The provider's token for how to pay (`pm_card_visa`); never a card number.")
     ]
     deadline: Annotated[datetime, Field(description="When a pending order expires, UTC.")]
+
+    def is_long_over(self, now: datetime) -> bool:
+        """Whether the order ended so long ago that a consumer may have forgotten what it did for it: then a
+        late copy of this event must not begin it anew."""
+        return self.deadline + LONG_OVER < now
 
 
 class OrderPaid(OrderSnapshot):

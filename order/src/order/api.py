@@ -1,5 +1,6 @@
 """Orders over HTTP: place one, read one's own, cancel, watch."""
 
+from datetime import timedelta
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, W
 from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
-from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
+from chassis.problems import RESPONSES, Body, Conflict, Forbidden, NotFound, Unprocessable
 from chassis.service import part
 from contracts import MailAddress, OneLine
 from contracts.one_line import PATTERN as ONE_LINE
@@ -57,6 +58,13 @@ def _assigned(code: str) -> str:
     if code not in COUNTRIES:
         raise ValueError("must be an ISO 3166-1 alpha-2 code, in upper case")
     return code
+
+
+class TooLate(Conflict):
+    """409: the order was paid longer ago than orders may be returned."""
+
+    type = "/problems/too-late-to-return"
+    title = "Too late to return the order"
 
 
 class ShipTo(Body):
@@ -160,20 +168,24 @@ async def read_order(which: Which, caller: Caller, orders: Read) -> Response:
     "/v1/orders/{order}/cancel",
     response_model=views.OrderView,
     summary="Cancel an order, or return it",
-    responses={403: RESPONSES[403], 404: RESPONSES[404]},
+    responses={403: RESPONSES[403], 404: RESPONSES[404], 409: RESPONSES[409]},
 )
 async def cancel_order(
     which: Which,
     caller: Caller,
     orders: Read,
     transactions: Annotated[Transactions, Depends(part("transactions"))],
+    within: Annotated[timedelta, Depends(part("return_within"))],
 ) -> Response:
-    """A pending order ends here; for one that is paid, refund and restocking follow. Twice is as once."""
+    """A pending order ends here; for one that is paid, refund and restocking follow, for
+    as many days as the shop takes returns. Twice is as once."""
     order_id: UUID = _visible(await orders.owner(which), caller)["order_id"]
     async with transactions() as tx:
         order = _visible(await tx.get(Order, order_id), caller)
         if order.shopper_id != caller.id:
             raise Forbidden("Only who placed an order may cancel it.")
+        if not order.may_be_cancelled(tx.now, within):
+            raise TooLate(f"A paid order can be returned for {within.days} days.")
         tx.publish(*order.withdraw(tx.now))
     return await read_order(order_id, caller, orders)
 

@@ -128,6 +128,10 @@ class Order:
         elif self.status == "cancelled":
             self.undone = False
 
+    def may_be_cancelled(self, now: datetime, within: timedelta) -> bool:
+        """Whether its shopper may still cancel it: once it is paid, for so long."""
+        return self.status != "paid" or self.paid_at is None or now < self.paid_at + within
+
     def expire(self, now: datetime) -> list[OrderCancelled]:
         """The deadline has passed; only an order that is still pending minds."""
         return self._cancel("expired", now) if self.status == "pending" else []

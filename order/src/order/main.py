@@ -33,6 +33,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
             "orders": orders,
             "transactions": chassis.transactions,
+            "return_within": timedelta(days=settings.return_days),
             "watch": watch,
         },
         periodic=sweeps(settings, chassis.transactions, keys),

@@ -1,19 +1,27 @@
 """What order is told besides what every service is."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from chassis.retention import KeepDays
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 from order.domain import Limits
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
+# A refund may be refused for days, and may fail as late as 30 days after it was made.
+AFTER_RETURN_DAYS = 60
+
 Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(ServiceSettings):
     """`contact_key` may list several keys, comma-separated: the first seals, the others still open.
+
+    A paid order may be cancelled, that is returned, for `return_days`. An order is kept for
+    `order_keep_days` after it was placed, its timeline for `timeline_keep_days`; both at least
+    `AFTER_RETURN_DAYS` longer than it may be returned, and 0 is for ever.
 
     A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
     times at most.
@@ -49,6 +57,18 @@ class Settings(ServiceSettings):
 
     idempotency_keep_hours: Annotated[int, Field(ge=24)] = 24
     purge_every: Seconds = 60
+
+    return_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    order_keep_days: KeepDays = 3650
+    timeline_keep_days: KeepDays = 180
+
+    @model_validator(mode="after")
+    def _kept_for_as_long_as_needed(self) -> Self:
+        least = self.return_days + AFTER_RETURN_DAYS
+        for name in ("order_keep_days", "timeline_keep_days"):
+            if 0 < getattr(self, name) < least:
+                raise ValueError(f"{name} must be {least} at least (return_days + {AFTER_RETURN_DAYS}), or 0")
+        return self
 
     @property
     def limits(self) -> Limits:

@@ -5,10 +5,26 @@ from collections.abc import Sequence
 from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKeys
 from chassis.periodic import Periodic
+from chassis.retention import Rule, retention
 from order.domain import Order
 from order.reconcile import nudge_slow, nudge_to_undo
 from order.settings import Settings
 from order.store import lock_expired
+
+# What is still to be undone of an order is told from its timeline.
+TIMELINE = Rule(
+    "timeline",
+    key="order_id",
+    where="""NOT EXISTS (
+        SELECT FROM orders WHERE orders.order_id = timeline.order_id
+            AND (status = 'pending' OR status = 'cancelled' AND NOT undone))""",
+)
+ORDERS = Rule(
+    "orders",
+    key="order_id",
+    where="status = 'paid' OR undone",
+    also="DELETE FROM timeline USING gone WHERE timeline.order_id = gone.order_id",
+)
 
 
 def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys) -> Sequence[Periodic]:
@@ -28,6 +44,11 @@ def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys
         Periodic("expire orders", settings.sweep_every, expire),
         Periodic("reconcile", settings.reconcile_every, reconcile),
         Periodic("forget idempotency keys", settings.purge_every, forget),
+        retention(
+            transactions.engine,
+            (TIMELINE, settings.timeline_keep_days),
+            (ORDERS, settings.order_keep_days),
+        ),
     ]
 
 

@@ -88,6 +88,11 @@ class Payment:
         self.order = order
         return NOTHING if self.cancelled else self._go("authorizing", "authorize")
 
+    def refuse(self) -> None:
+        """No money is ever asked for it, unless that has begun."""
+        if self.state == "expected":
+            self.state = "refused"
+
     def reserve(self) -> Next:
         """The stock is held: take the money once that is held too."""
         self.stock_reserved = True

@@ -34,7 +34,10 @@ participant = Participant("payment", steps=[steps], intents=intents)
 async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
     """Hold the money, unless the order is off already."""
     payment = await _payment(event.order_id, tx)
-    follow(payment, payment.authorize(event), tx)
+    if event.is_long_over(tx.now):
+        payment.refuse()
+    else:
+        follow(payment, payment.authorize(event), tx)
 
 
 @steps.on(StockReserved)

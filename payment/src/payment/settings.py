@@ -4,12 +4,17 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from chassis.retention import KeepDays
 from chassis.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """`stripe_api_base` is another address than Stripe's own: the sandbox's. Money that is held is given up
-    `give_up_after` the order's deadline."""
+    `give_up_after` the order's deadline.
+
+    A payment that has ended is kept for `payment_keep_days` after its order was placed, 0 is for ever: longer
+    than order's `return_days`, and by so much that a refund can be refused and fail in between.
+    """
 
     stripe_api_key: SecretStr
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] | None = None
@@ -28,4 +33,5 @@ class Settings(ServiceSettings):
     sweep_batch: Annotated[int, Field(ge=1)] = 100
     overdue_after: Seconds = 3600
     give_up_after: Seconds = 300
+    payment_keep_days: KeepDays = 730
     refund_attempts: Annotated[int, Field(ge=1)] = 5

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, any_, bindparam, delete, func, select, text
+from sqlalchemy import RowMapping, Text, any_, bindparam, func, select, text
 from sqlalchemy import types as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -37,12 +37,6 @@ async def remember_webhook(session: AsyncSession, event_id: str) -> bool:
     """Whether this event was not acted upon before; it is from now on."""
     fresh = insert(webhook).values(event_id=event_id).on_conflict_do_nothing().returning(webhook.c.event_id)
     return (await session.execute(fresh)).scalar() is not None
-
-
-async def forget_webhooks(engine: AsyncEngine, keep: timedelta) -> None:
-    """Delete those that are too old to be delivered again."""
-    async with engine.begin() as connection:
-        await connection.execute(delete(webhook).where(webhook.c.seen_at < func.now() - keep))
 
 
 async def overdue(engine: AsyncEngine, age: timedelta, limit: int = 100) -> Sequence[RowMapping]:

@@ -7,17 +7,21 @@ import structlog
 
 from chassis.database import Transactions
 from chassis.periodic import Periodic
+from chassis.retention import Rule, retention
 from payment import store
 from payment.domain import Payment
 from payment.saga import follow
 from payment.settings import Settings
+from payment.tables import IS_OPEN
 
 log = structlog.get_logger()
+
+WEBHOOKS = Rule("webhook", at="seen_at")  # older ones are not delivered again
+PAYMENTS = Rule("payment", key="order_id", where=f"NOT ({IS_OPEN})")
 
 
 def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
     """Payment's sweeps."""
-    engine, keep = transactions.engine, timedelta(days=settings.webhook_keep_days)
 
     async def refund() -> None:
         await refund_again(transactions, settings.refund_attempts)
@@ -29,14 +33,15 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
     async def report() -> None:
         await report_overdue(transactions, timedelta(seconds=settings.overdue_after))
 
-    async def forget() -> None:
-        await store.forget_webhooks(engine, keep)
-
     return [
         Periodic("refund again", settings.sweep_every, refund),
         Periodic("give up expired", settings.sweep_every, expire),
         Periodic("report overdue", settings.sweep_every, report),
-        Periodic("forget webhooks", 3600, forget),
+        retention(
+            transactions.engine,
+            (WEBHOOKS, settings.webhook_keep_days),
+            (PAYMENTS, settings.payment_keep_days),
+        ),
     ]
 
 

@@ -1,12 +1,15 @@
 """Product: the catalogue and its stock."""
 
 from chassis.periodic import Periodic
+from chassis.retention import Rule, retention
 from chassis.service import Chassis, Parts, Service
 from product import admin, api, saga
 from product.catalogue import Catalogue
 from product.reconcile import nudge_standing
 from product.settings import Settings
 from product.spelling import Vocabulary
+
+HOLDS = Rule("hold", key="order_id", where="state <> 'reserved'")
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
@@ -21,7 +24,10 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "transactions": chassis.transactions,
             "engine": chassis.engine,
         },
-        periodic=[Periodic("reconcile", settings.reconcile_every, reconcile)],
+        periodic=[
+            Periodic("reconcile", settings.reconcile_every, reconcile),
+            retention(chassis.engine, (HOLDS, settings.hold_keep_days)),
+        ],
     )
 
 

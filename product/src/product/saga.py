@@ -34,6 +34,9 @@ async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
     """Reserve every line of the order, or none if one is short; an order cancelled before gets nothing."""
     if await tx.get(Hold, event.order_id) is not None:
         return
+    if event.is_long_over(tx.now):
+        tx.add(Hold(event.order_id, "refused"))
+        return
     stocks = await tx.get_many(Stock, [line.sku for line in event.lines])
     hold, said = Hold.place(event, stocks)
     tx.add(hold)

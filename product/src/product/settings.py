@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from chassis.retention import KeepDays
 from chassis.settings import Seconds, ServiceSettings
 
 
@@ -13,12 +14,16 @@ class Settings(ServiceSettings):
     A hold that stands `nudge_after` past its order's deadline has its saga nudged, then again after twice
     that time and so on, `nudge_limit` times at most.
 
+    What became of a hold is kept for `hold_keep_days` after its order was placed, 0 is for ever: longer than
+    order's `return_days`, since a returned order is restocked by its hold.
+
     The body limit is higher than elsewhere for loaders, which put up to 1,000 products at once.
     """
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
     vocabulary_age: Seconds = 60
 
+    hold_keep_days: KeepDays = 180
     reconcile_every: Seconds = 60
     reconcile_batch: Annotated[int, Field(ge=1)] = 100
     nudge_after: Seconds = 300

@@ -1,0 +1,84 @@
+"""Carts that nobody has filled for long go, guests' sooner than accounts'."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cart.main import CARTS, GUEST_CARTS
+from cart.settings import Settings
+from cart.store import Carts
+from chassis.database import connect
+from chassis.direct import fetch
+
+GUEST, ACCOUNT = UUID(int=1), UUID(int=2)
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
+    yield engine
+    await engine.dispose()
+
+
+async def owners(engine: AsyncEngine) -> set[UUID]:
+    return {UUID(str(row["owner_id"])) for row in await fetch(engine, "SELECT owner_id FROM cart")}
+
+
+async def fill(engine: AsyncEngine, days_ago: int) -> None:
+    carts = Carts(engine)
+    await carts.put(GUEST, "MUG", 1, guest=True)
+    await carts.put(ACCOUNT, "MUG", 1, guest=False)
+    await fetch(engine, "UPDATE cart SET touched_at = $1", NOW - timedelta(days=days_ago))
+
+
+async def test_each_goes_by_its_own_rule(engine: AsyncEngine) -> None:
+    await fill(engine, days_ago=40)
+    assert await CARTS.prune(engine, NOW - timedelta(days=365)) == 0
+    assert await GUEST_CARTS.prune(engine, NOW - timedelta(days=30)) == 1
+    assert await owners(engine) == {ACCOUNT}
+    assert await CARTS.prune(engine, NOW - timedelta(days=39)) == 1
+
+
+@pytest.mark.parametrize("how", ["put", "replace"])
+async def test_filling_a_cart_keeps_it(engine: AsyncEngine, how: str) -> None:
+    await fill(engine, days_ago=40)
+    carts = Carts(engine)
+    if how == "put":
+        await carts.put(GUEST, "TEA", 1, guest=True)
+    else:
+        await carts.replace(GUEST, {"TEA": 1}, guest=True)
+    assert await GUEST_CARTS.prune(engine, NOW - timedelta(days=30)) == 0
+
+
+async def test_a_busy_cart_changes_no_index(engine: AsyncEngine) -> None:
+    carts = Carts(engine)
+    for quantity in range(1, 4):
+        await carts.put(GUEST, "MUG", quantity, guest=True)
+    [before] = await fetch(engine, "SELECT touched_at FROM cart")
+    await carts.replace(GUEST, {"TEA": 1}, guest=True)
+    assert await fetch(engine, "SELECT touched_at FROM cart") == [before]
+
+
+async def test_what_a_guest_fills_is_known_as_a_guests(
+    engine: AsyncEngine, clients: Callable[..., httpx.AsyncClient], shelf: Any
+) -> None:
+    shelf.put("MUG")
+    guest, account = uuid4(), uuid4()
+    for owner, role in ((guest, "guest"), (account, "shopper")):
+        client = clients(owner, role)
+        assert (await client.put("/v1/cart/items/MUG", json={"quantity": 1})).status_code == 200
+    assert {
+        (UUID(str(row["owner_id"])), row["guest"]) for row in await fetch(engine, "SELECT * FROM cart")
+    } == {(guest, True), (account, False)}
+
+
+async def test_a_row_of_the_previous_release_is_kept_as_an_accounts(engine: AsyncEngine) -> None:
+    await fetch(engine, "INSERT INTO cart (owner_id, items) VALUES ($1, '{}')", GUEST)
+    [row] = await fetch(engine, "SELECT guest, now() - touched_at < interval '1 minute' AS fresh FROM cart")
+    assert (row["guest"], row["fresh"]) == (False, True)

@@ -1,0 +1,130 @@
+"""How long orders and their timelines are kept, and how long a paid order may be returned."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
+
+from chassis.retention import first_id
+from contracts import StockReserved
+from order.settings import Settings
+from order.sweeps import ORDERS, TIMELINE
+
+Start = Callable[..., Awaitable[Any]]
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=400)
+A_YEAR_AGO = NOW - timedelta(days=365)
+GIVEN = {
+    "database_url": "postgresql+asyncpg://nobody",
+    "amqp_url": "amqp://nobody",
+    "jwks_url": "http://nobody",
+    "token_issuer": "shop",
+    "token_audience": "shop",
+    "product_url": "http://nobody",
+    "cart_url": "http://nobody",
+    "contact_key": Fernet.generate_key().decode(),
+}
+
+
+async def age(order: Any, order_id: UUID) -> UUID:
+    """Let the order have been placed long ago; its new id."""
+    old = UUID(int=first_id(LONG_AGO).int + order_id.int % 2**48)
+    for table in ("orders", "timeline"):
+        await order.database.execute(f"UPDATE {table} SET order_id = $2 WHERE order_id = $1", order_id, old)
+    return old
+
+
+async def prune(order: Any) -> tuple[int, int]:
+    engine = order.state.transactions.engine
+    return await TIMELINE.prune(engine, A_YEAR_AGO), await ORDERS.prune(engine, A_YEAR_AGO)
+
+
+async def test_an_order_that_has_ended_goes_with_its_timeline(order: Any, paid: Any, shopper: UUID) -> None:
+    young, old = await order.placed(shopper), await order.placed(shopper)
+    await order.hear(paid(young), paid(old))
+    await age(order, old)
+    assert await ORDERS.prune(order.state.transactions.engine, A_YEAR_AGO) == 1
+    assert await order.database.fetchval("SELECT order_id FROM orders") == young
+    assert await order.database.fetchval("SELECT array_agg(order_id) FROM timeline") == [young]
+
+
+async def test_a_timeline_may_go_before_its_order(order: Any, paid: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(paid(order_id))
+    old = await age(order, order_id)
+    assert await TIMELINE.prune(order.state.transactions.engine, A_YEAR_AGO) == 1
+    assert (await order.get(f"/v1/orders/{old}", shopper)).json()["status"] == "paid"
+    assert (await order.get(f"/v1/orders/{old}/timeline", shopper)).json()["events"] == []
+
+
+async def test_an_order_stays_until_it_has_ended_and_all_of_it_was_undone(
+    order: Any, paid: Any, shopper: UUID
+) -> None:
+    pending, cancelled = await order.placed(shopper), await order.placed(shopper)
+    await order.hear(StockReserved(order_id=pending), StockReserved(order_id=cancelled), paid(cancelled))
+    await order.cancel(cancelled, shopper)
+    for one in (pending, cancelled):
+        await age(order, one)
+    assert await prune(order) == (0, 0)
+    await order.database.execute("UPDATE orders SET undone = status = 'cancelled'")
+    assert await prune(order) == (2, 1)
+    assert await order.database.fetchval("SELECT array_agg(status) FROM orders") == ["pending"]
+
+
+async def test_a_paid_order_may_be_returned_for_as_long_as_the_shop_says(
+    start: Start, paid: Any, shopper: UUID
+) -> None:
+    order = await start(return_days=14)
+    early, late = await order.placed(shopper), await order.placed(shopper)
+    await order.hear(paid(early), paid(late))
+    for one, days in ((early, 13.9), (late, 14)):
+        moment = NOW - timedelta(days=days)
+        await order.database.execute("UPDATE orders SET paid_at = $2 WHERE order_id = $1", one, moment)
+    assert (await order.cancel(early, shopper)).status_code == 200
+    refused = await order.cancel(late, shopper)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-late-to-return")
+    assert refused.json()["detail"] == "A paid order can be returned for 14 days."
+    assert (await order.get(f"/v1/orders/{late}", shopper)).json()["status"] == "paid"
+
+
+async def test_a_return_that_was_taken_is_repeated_at_any_time(
+    start: Start, paid: Any, shopper: UUID
+) -> None:
+    order = await start(return_days=14)
+    order_id = await order.placed(shopper)
+    await order.hear(paid(order_id))
+    assert (await order.cancel(order_id, shopper)).status_code == 200
+    await order.database.execute("UPDATE orders SET paid_at = $1", LONG_AGO)
+    assert (await order.cancel(order_id, shopper)).status_code == 200
+
+
+async def test_a_pending_order_may_be_cancelled_where_nothing_is_taken_back(
+    start: Start, paid: Any, shopper: UUID
+) -> None:
+    order = await start(return_days=0)
+    pending, bought = await order.placed(shopper), await order.placed(shopper)
+    await order.hear(paid(bought))
+    assert (await order.cancel(pending, shopper)).status_code == 200
+    assert (await order.cancel(bought, shopper)).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"order_keep_days": 89}, "order_keep_days must be 90 at least"),
+        ({"timeline_keep_days": 1}, "timeline_keep_days must be 90 at least"),
+        ({"return_days": 365}, "timeline_keep_days must be 425 at least"),
+    ],
+)
+def test_nothing_is_forgotten_that_a_return_needs(given: dict[str, int], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Settings.model_validate(GIVEN | given)
+
+
+def test_zero_keeps_for_ever() -> None:
+    forever = {"return_days": 3650, "order_keep_days": 0, "timeline_keep_days": 0}
+    assert Settings.model_validate(GIVEN | forever).return_days == 3650

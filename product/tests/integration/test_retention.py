@@ -1,0 +1,37 @@
+"""What became of a hold is kept for a while; a hold that stands is kept until it has ended."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from chassis.database import Transactions, connect
+from chassis.retention import first_id
+from product.domain import Hold, HoldState
+from product.main import HOLDS
+from product.settings import Settings
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def transactions(settings: Settings) -> AsyncIterator[Transactions]:
+    engine = connect(settings.database_url, pool_size=4, statement_timeout=10)
+    yield Transactions(engine, "product", lease=0)
+    await engine.dispose()
+
+
+async def test_holds_that_have_ended_are_pruned_and_those_that_stand_stay(transactions: Transactions) -> None:
+    states = get_args(HoldState)
+    async with transactions() as tx:
+        for days in (400, 300):
+            first = first_id(NOW - timedelta(days=days)).int
+            for n, state in enumerate(states):
+                tx.add(Hold(UUID(int=first + n), state, {"lamp": 1}))
+    assert await HOLDS.prune(transactions.engine, NOW - timedelta(days=365)) == len(states) - 1
+    async with transactions.engine.connect() as connection:
+        left = (await connection.execute(text("SELECT state FROM hold ORDER BY order_id"))).scalars().all()
+    assert left == ["reserved", *states]
