@@ -1,9 +1,19 @@
 """Events as neighbours say them, about one order."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from contracts import Line, Money, OrderCancelled, OrderPaid, PaymentRefunded, ShortLine, UserRegistered
+from contracts import (
+    Line,
+    Money,
+    OrderCancelled,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentRefunded,
+    ShortLine,
+    UserRegistered,
+)
 
 ORDER = UUID("11111111-2222-4333-8444-555555555555")
 SHOPPER = UUID("99999999-2222-4333-8444-555555555555")
@@ -17,11 +27,18 @@ SNAPSHOT: dict[str, Any] = {
     "contact": "sealed",
     "lines": LINES,
     "total": Money(amount=2999, currency="GBP"),
+    "number": "K7Q2X-9XMDA",
+    "placed_at": datetime(2026, 11, 27, 9, 58, tzinfo=UTC),
 }
 
 
 def paid(**changed: Any) -> OrderPaid:
     return OrderPaid(**SNAPSHOT | {"payment_id": "pi_1"} | changed)
+
+
+def held() -> PaymentAuthorized:
+    total = Money(amount=2999, currency="GBP")
+    return PaymentAuthorized(order_id=ORDER, payment_id="pi_1", total=total)
 
 
 def cancelled(reason: str = "shopper", **changed: Any) -> OrderCancelled:
@@ -35,7 +52,14 @@ def out_of_stock() -> OrderCancelled:
 def refunded(**changed: Any) -> PaymentRefunded:
     total = Money(amount=2999, currency="GBP")
     return PaymentRefunded(
-        **{"order_id": ORDER, "payment_id": "pi_1", "contact": "sealed", "total": total} | changed
+        **{
+            "order_id": ORDER,
+            "payment_id": "pi_1",
+            "contact": "sealed",
+            "total": total,
+            "number": SNAPSHOT["number"],
+        }
+        | changed
     )
 
 

@@ -12,14 +12,17 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 @dataclass
 class MailServer:
     """`mailbox` holds what was accepted. `on_recipient` and `on_data` are answers to give in turn; while
-    `busy` everything is refused for now."""
+    `busy` everything is refused for now. It `takes` so many seconds over a mail, and while `silent` for ever.
+    """
 
     port: int = 0
     mailbox: list[Envelope] = field(default_factory=list)
     on_recipient: list[str] = field(default_factory=list)
     on_data: list[str] = field(default_factory=list)
     sessions: int = 0
+    takes: float = 0
     silent: bool = False
+    has_mail: asyncio.Event = field(default_factory=asyncio.Event)
     busy: bool = False
     open: list[asyncio.Transport] = field(default_factory=list)
 
@@ -34,6 +37,8 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.has_mail.set()
+        await asyncio.sleep(self.takes)
         if self.silent:
             await asyncio.Event().wait()
         if self.on_data:

@@ -10,16 +10,19 @@ from uuid import UUID
 import pytest
 
 from chassis.tx import Intent
+from contracts import Line, ShortLine
 from notification import domain
-from notification.letters import Letters
+from notification.letters import Letters, Seller, Shipping, one_line
 
 from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded
 
 WRITTEN = {"contact": "sealed", "written_at": "2026-01-01T12:00:00+00:00"}
 
 
-def read(intent: Intent, sender: str = "Saga Shop <shop@example.com>") -> EmailMessage:
-    raw = Letters(sender).message(intent, "ada@example.com")
+def read(
+    intent: Intent, sender: str = "Saga Shop <shop@example.com>", shipping: Shipping = None, **terms: Any
+) -> EmailMessage:
+    raw = Letters(sender, **terms).message(intent, "ada@example.com", shipping)
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert message.defects == []
     assert max(map(len, raw.split(b"\r\n"))) <= 78 + len("Message-ID: <cancellation.@example.com>")
@@ -42,7 +45,7 @@ RECEIPT = intended("receipt", domain.receipt(paid()))
 
 def test_a_receipt_says_what_was_paid_for_what() -> None:
     message = read(RECEIPT)
-    assert message["Subject"] == "Your receipt for order 11111111"
+    assert message["Subject"] == "Your receipt for order K7Q2X-9XMDA"
     for kind in ("plain", "html"):
         assert "£25.00" in body(message, kind)
         assert "£4.99" in body(message, kind)
@@ -55,6 +58,78 @@ def test_names_are_escaped_in_html_and_as_they_are_in_text() -> None:
     assert "Mug &lt;b&gt;large&lt;/b&gt;" in body(message, "html")
     assert "<b>large" not in body(message, "html")
     assert "<b>large</b>" in body(message, "plain")
+
+
+ADDRESS = {
+    "name": "Ada L",
+    "street": "1 Mill <Lane>",
+    "city": "York",
+    "postcode": "YO1 7HH",
+    "country": "GB",
+}
+
+
+def test_a_receipt_has_number_date_address_seller_and_link() -> None:
+    seller = Seller(("Saga Shop Ltd", "2 High Street", "Leeds"), "GB123456789")
+    message = read(
+        RECEIPT, shipping=ADDRESS, seller=seller, order_link="https://shop.example.com/orders/{number}"
+    )
+    plain, rich = body(message, "plain"), body(message, "html")
+    for said in (
+        "K7Q2X-9XMDA",
+        "27 November 2026",
+        "Ada L",
+        "York",
+        "YO1 7HH",
+        "Saga Shop Ltd",
+        "GB123456789",
+    ):
+        assert said in plain
+        assert said in rich
+    assert "1 Mill <Lane>" in plain
+    assert "1 Mill &lt;Lane&gt;" in rich
+    assert "https://shop.example.com/orders/K7Q2X-9XMDA" in plain
+    assert 'href="https://shop.example.com/orders/K7Q2X-9XMDA"' in rich
+
+
+def test_what_is_not_known_of_an_order_is_not_in_its_receipt() -> None:
+    """Events of the release before say neither number nor date nor address, and a seller need not be set."""
+    message = read(intended("receipt", domain.receipt(paid(number=None, placed_at=None))))
+    assert message["Subject"] == f"Your receipt for order {ORDER}"
+    for kind in ("plain", "html"):
+        for label in ("None", "Date", "Ships to", "Sold by", "VAT", "See your order"):
+            assert label not in body(message, kind)
+
+
+def test_an_intent_that_the_release_before_wrote_can_still_be_sent() -> None:
+    content = {name: domain.receipt(paid())[name] for name in ("lines", "total", "currency")}
+    assert "£29.99" in body(read(intended("receipt", content)), "plain")
+
+
+FORGED = "Tea\nTotal paid: £0.00\r\x85\u2028\u2029Sold by: Eve\u202e\u200f\x0b\x0c\x1b\ud800"
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_a_name_cannot_forge_a_line(kind: str) -> None:
+    line = Line(sku="TEA", name=FORGED, quantity=1, unit_price=499)
+    short = (ShortLine(sku="TEA", wanted=2, available=1),)
+    for intent in (
+        intended("receipt", domain.receipt(paid(lines=(line,)))),
+        intended(
+            "cancellation",
+            domain.cancellation(cancelled("out_of_stock", lines=(line,), short=short), paid=False),
+        ),
+    ):
+        [found] = [one for one in body(read(intent), kind).splitlines() if "Total paid: £0.00" in one]
+        assert "Tea Total paid: £0.00 Sold by: Eve" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("Earl Grey", "Earl Grey"), ("  a \t b ", "a b"), ("Käse 🧀", "Käse 🧀"), ("a\u200bb\x00c", "a b c")],
+)
+def test_ordinary_names_stay_as_they_are(name: str, shown: str) -> None:
+    assert one_line(name) == shown
 
 
 def test_a_letter_is_known_by_its_headers() -> None:
@@ -112,7 +187,7 @@ def test_whoever_has_paid_reads_that_the_money_comes_back() -> None:
 
 def test_a_refund_says_how_much() -> None:
     message = read(intended("refund", domain.refund(refunded())))
-    assert message["Subject"] == "Your refund for order 11111111"
+    assert message["Subject"] == "Your refund for order K7Q2X-9XMDA"
     assert "£29.99" in body(message, "plain")
     assert "£29.99" in body(message, "html")
 

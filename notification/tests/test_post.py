@@ -1,89 +1,183 @@
-"""From the intent to the letter: what stops one, and what is tried again."""
+"""From the intent to the letter: what stops one, what is tried again, and what is never sent twice."""
 
+import json
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from chassis.sealed import NotSealed, Seal
 from chassis.tx import Intent
 from notification import domain
-from notification.domain import Fate
+from notification.domain import Outcome
 from notification.letters import Letters
-from notification.post import Post
+from notification.post import IN_DOUBT, Post
+from notification.recipients import PutOff, Recipients
+from notification.smtp import Begin, NotAccepted
+from notification.store import Answer, Verdict
 
 from .events import ORDER, cancelled, paid
 
 NOW = datetime(2026, 1, 4, tzinfo=UTC)
-SEAL = Seal([Fernet.generate_key().decode()])
+KEY = Fernet.generate_key().decode()
+SEAL = Seal([KEY])
+RECIPIENTS = Recipients(SecretStr(KEY))
+SENT = Outcome("sent")
 
 
 class Carrier:
-    """Notes what it was given."""
+    """Notes what it was given, and refuses for now what it is told to, before the mail or after."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, before: bool = False, after: bool = False) -> None:
         self.carried: list[tuple[str, bytes]] = []
+        self.calls = 0
+        self._before = before
+        self._after = after
 
-    async def send(self, recipient: str, message: bytes) -> Fate:
+    async def send(self, recipient: str, message: bytes, begin: Begin) -> Outcome:
+        self.calls += 1
+        if self._before:
+            raise NotAccepted("refused with 451")
+        if (known := await begin()) is not None:
+            return known
+        if self._after:
+            raise NotAccepted("refused with 451")
         self.carried.append((recipient, message))
-        return "sent"
+        return SENT
 
 
-class Cancelled(set[UUID]):
-    async def include(self, order_id: UUID) -> bool:
-        return order_id in self
+class Begins:
+    """Answers `verdict`, and notes what was withdrawn."""
+
+    def __init__(self, verdict: Verdict = "begun", *, begun_before: bool = False) -> None:
+        self._verdict = verdict
+        self._begun_before = begun_before
+        self.counted: list[bytes] = []
+        self.withdrawn: list[str] = []
+
+    async def begin(self, key: str, recipient: bytes) -> Answer:
+        self.counted.append(recipient)
+        return Answer(self._verdict, NOW, NOW + timedelta(minutes=9))
+
+    async def withdraw(self, key: str, stamp: datetime) -> None:
+        assert stamp == NOW
+        self.withdrawn.append(key)
+
+    async def has_begun(self, key: str) -> bool:
+        return self._begun_before
 
 
-def post(carrier: Carrier, *off: UUID) -> Post:
+def post(carrier: Carrier, begins: Begins | None = None) -> Post:
     letters = Letters("Saga Shop <shop@example.com>")
-    return Post(letters, SEAL, Cancelled(off), carrier, keep_trying=timedelta(days=3), clock=lambda: NOW)
+    return Post(
+        letters,
+        SEAL,
+        Recipients(SecretStr(KEY)),
+        begins or Begins(),
+        carrier,
+        keep_trying=timedelta(days=3),
+        clock=lambda: NOW,
+    )
 
 
-def receipt(address: str = "ada@example.com", written_at: datetime = NOW) -> Intent:
-    written = {"contact": SEAL.seal(address), "written_at": written_at.isoformat()}
+def receipt(address: str = "ada@example.com", written_at: datetime = NOW, **more: str) -> Intent:
+    written = {"contact": SEAL.seal(address), "written_at": written_at.isoformat(), **more}
     return Intent("receipt", ORDER, {**domain.receipt(paid()), **written})
 
 
 async def test_the_address_is_opened_for_the_envelope_only() -> None:
     carrier = Carrier()
-    assert await post(carrier).deliver(receipt()) == "sent"
+    assert await post(carrier).deliver(receipt()) == SENT
     [(recipient, message)] = carrier.carried
     assert recipient == "ada@example.com"
     assert b"Subject: Your receipt" in message
 
 
-async def test_a_letter_that_was_taken_but_could_not_be_noted_is_not_sent_again() -> None:
+async def test_where_to_ship_is_opened_for_the_letter_only() -> None:
     carrier = Carrier()
-    office = post(carrier)
-    assert [await office.deliver(receipt()) for _ in range(2)] == ["sent", "sent"]
-    assert len(carrier.carried) == 1
+    address = {"name": "Ada", "street": "1 Mill Lane", "city": "York", "postcode": "YO1", "country": "GB"}
+    await post(carrier).deliver(receipt(shipping=SEAL.seal(json.dumps(address))))
+    [(_, message)] = carrier.carried
+    assert b"Ships to:\r\nAda\r\n1 Mill Lane\r\nYork\r\nYO1\r\nGB\r\n" in message
+
+
+async def test_a_mail_that_was_begun_and_has_no_outcome_is_in_doubt_and_not_sent() -> None:
+    carrier = Carrier()
+    assert await post(carrier, Begins("in_doubt")).deliver(receipt()) == IN_DOUBT
+    assert carrier.carried == []
+
+
+async def test_what_is_in_doubt_is_found_out_while_the_mail_server_is_away() -> None:
+    assert await post(Carrier(before=True), Begins(begun_before=True)).deliver(receipt()) == IN_DOUBT
+
+
+async def test_what_is_in_doubt_is_not_given_up_for_unsent() -> None:
+    late = receipt(written_at=NOW - timedelta(days=4))
+    assert await post(Carrier(), Begins(begun_before=True)).deliver(late) == IN_DOUBT
+
+
+async def test_a_mail_that_the_server_refused_for_now_may_begin_again() -> None:
+    begins = Begins()
+    with pytest.raises(NotAccepted):
+        await post(Carrier(after=True), begins).deliver(receipt())
+    assert begins.withdrawn == [receipt().key]
+
+
+async def test_a_mail_that_never_began_has_nothing_to_withdraw() -> None:
+    begins = Begins()
+    with pytest.raises(NotAccepted):
+        await post(Carrier(before=True), begins).deliver(receipt())
+    assert begins.withdrawn == []
 
 
 async def test_a_receipt_is_stopped_when_its_order_was_cancelled_meanwhile() -> None:
     carrier = Carrier()
-    assert await post(carrier, ORDER).deliver(receipt()) == "stopped"
+    assert await post(carrier, Begins("stopped")).deliver(receipt()) == Outcome("stopped")
     assert carrier.carried == []
 
 
-async def test_the_cancellation_itself_is_not_stopped() -> None:
+async def test_a_recipient_who_had_enough_waits_without_another_call() -> None:
     carrier = Carrier()
-    payload = {**domain.cancellation(cancelled(), paid=False), **receipt().payload}
-    assert await post(carrier, ORDER).deliver(Intent("cancellation", ORDER, payload)) == "sent"
+    office = post(carrier, Begins("put_off"))
+    for _ in range(3):
+        with pytest.raises(PutOff, match="until 00:09:00 UTC"):
+            await office.deliver(receipt())
+    assert (carrier.carried, carrier.calls) == ([], 1)
+
+
+async def test_one_reader_is_counted_once_however_the_address_is_spelt_and_not_named() -> None:
+    begins = Begins()
+    office = post(Carrier(), begins)
+    for address in ("ada@example.com", "Ada+2@Example.com", "ben@example.com"):
+        await office.deliver(receipt(address))
+    same, again, other = begins.counted
+    assert same == again != other
+    assert b"ada" not in same
+
+
+def test_another_key_counts_by_other_hashes() -> None:
+    other = Recipients(SecretStr(Fernet.generate_key().decode()))
+    assert other.hash("ada@example.com") != RECIPIENTS.hash("ada@example.com")
 
 
 async def test_a_letter_is_given_up_after_days_not_tried_for_ever() -> None:
     carrier = Carrier()
-    assert await post(carrier).deliver(receipt(written_at=NOW - timedelta(days=3))) == "sent"
+    assert await post(carrier).deliver(receipt(written_at=NOW - timedelta(days=3))) == SENT
     late = receipt(written_at=NOW - timedelta(days=3, seconds=1))
-    assert await post(carrier).deliver(late) == "given_up"
+    assert (await post(carrier).deliver(late)).fate == "given_up"
     assert len(carrier.carried) == 1
+
+
+async def test_the_cancellation_itself_goes_out() -> None:
+    payload = {**domain.cancellation(cancelled(), paid=False), **receipt().payload}
+    assert await post(Carrier()).deliver(Intent("cancellation", ORDER, payload)) == SENT
 
 
 @pytest.mark.parametrize("address", ["nonsense", "a@example.com\r\nRCPT TO:<b@example.com>", "ä@example.com"])
 async def test_what_is_no_address_gets_no_letter(address: str) -> None:
     carrier = Carrier()
-    assert await post(carrier).deliver(receipt(address)) == "rejected"
+    assert (await post(carrier).deliver(receipt(address))).fate == "rejected"
     assert carrier.carried == []
 
 

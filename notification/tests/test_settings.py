@@ -34,7 +34,12 @@ def test_several_contact_keys_may_be_given() -> None:
         {"contact_key": "no key"},
         {"mail_from": "Saga Shop"},
         {"mail_from": "Saga Shop <shop>, Eve <eve>"},
-        {"smtp_timeout": 31},
+        {"smtp_timeout": 0},
+        {"recipient_mails_per_hour": 0},
+        {"order_link": "https://example.com/orders"},
+        {"order_link": "example.com/{number}"},
+        {"order_link": "https://example.com/{order}"},
+        {"kept_mail_keep_days": -1},
         {"smtp_tls": "perhaps"},
     ],
 )
@@ -42,3 +47,10 @@ def test_a_bad_setting_is_named_before_anything_starts(changed: dict[str, Any]) 
     with pytest.raises(ValidationError) as refused:
         settings(**changed)
     assert [error["loc"] for error in refused.value.errors()] == [(next(iter(changed)),)]
+
+
+def test_the_seller_is_a_name_lines_of_an_address_and_a_vat_id() -> None:
+    seller = settings(
+        seller_name="Saga Shop Ltd", seller_address="2 High Street | Leeds|", seller_vat_id="GB1"
+    ).seller()
+    assert (seller.lines, seller.vat_id) == (("Saga Shop Ltd", "2 High Street", "Leeds"), "GB1")

@@ -4,6 +4,7 @@ Models grow by optional fields only; anything else is a new version (see `compat
 """
 
 from contracts.event import EVENTS, Event, event_named
+from contracts.mail import MailReason, MailResendRequested
 from contracts.mail_address import MailAddress, mail_address
 from contracts.money import Money
 from contracts.one_line import OneLine, cleaned
@@ -32,6 +33,8 @@ __all__ = [
     "GuestMerged",
     "Line",
     "MailAddress",
+    "MailReason",
+    "MailResendRequested",
     "Money",
     "OneLine",
     "OrderCancelled",

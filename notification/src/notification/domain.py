@@ -1,15 +1,27 @@
-"""Which letters are owed about an order or an account, and what they tell."""
+"""Which letters are owed about an order or an account, what they tell, and what became of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from contracts import OrderCancelled, OrderPaid, PaymentRefunded
 
 Reason = Literal["receipt", "cancellation", "refund", "welcome"]
-Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_up"]
+Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_up", "in_doubt", "withheld"]
 Content = Mapping[str, Any]
+
+UNDELIVERABLE: tuple[Fate, ...] = ("rejected", "given_up", "in_doubt")
+"""What an operator may have sent again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt to send a mail ended; `why` says more, and nothing private."""
+
+    fate: Fate
+    why: str | None = None
 
 
 @dataclass(eq=False)
@@ -17,11 +29,13 @@ class Correspondence:
     """The letters about one order or account: each is written once, and what became of it is known.
 
     `cancelled` outlives everything: whatever comes later, there is no receipt for a cancelled order.
+    `held` is whether money for the order is known to have been held.
     """
 
     subject_id: UUID
     cancelled: bool = False
     letters: dict[str, str] = field(default_factory=dict)
+    held: bool = False
 
     def begin(self, reason: Reason, contact: str | None) -> bool:
         """Whether the letter is to be sent now."""
@@ -35,6 +49,13 @@ class Correspondence:
             self.end(reason, "intended")
         return self.letters[reason] == "intended"
 
+    def withhold(self, reason: Reason) -> bool:
+        """Whether the letter is withheld now: it is owed only once money is known to have been held."""
+        if self.held or reason in self.letters:
+            return False
+        self.end(reason, "withheld")
+        return True
+
     def end(self, reason: Reason, fate: Fate) -> None:
         self.letters = {**self.letters, reason: fate}
 
@@ -44,11 +65,43 @@ class Correspondence:
         return "receipt" in self.letters
 
 
+@dataclass(eq=False)
+class KeptMail:
+    """A mail that did not go out, with what is needed to send it: undeliverable, or withheld. `payload` is
+    the intent's, with the address sealed; `resends` are the ids of the requests to send it again."""
+
+    key: str
+    reason: str
+    subject_id: UUID
+    payload: dict[str, Any]
+    fate: str
+    why: str | None
+    at: datetime
+    resends: list[str] = field(default_factory=list)
+
+    def end(self, outcome: Outcome, now: datetime) -> None:
+        self.fate, self.why, self.at = outcome.fate, outcome.why, now
+
+    def resend(self, resend_id: UUID) -> bool:
+        """Whether it is to be sent again now: a request counts once, and only for what is undeliverable."""
+        if str(resend_id) in self.resends or self.fate not in UNDELIVERABLE:
+            return False
+        self.resends = [*self.resends, str(resend_id)]
+        return True
+
+
 def receipt(event: OrderPaid) -> Content:
     lines = [
         {"name": line.name, "quantity": line.quantity, "unit_price": line.unit_price} for line in event.lines
     ]
-    return {"lines": lines, "total": event.total.amount, "currency": event.total.currency}
+    return {
+        "lines": lines,
+        "total": event.total.amount,
+        "currency": event.total.currency,
+        "number": event.number,
+        "placed_at": event.placed_at.isoformat() if event.placed_at else None,
+        "shipping": event.shipping,
+    }
 
 
 def cancellation(event: OrderCancelled, *, paid: bool) -> Content:
@@ -63,8 +116,9 @@ def cancellation(event: OrderCancelled, *, paid: bool) -> Content:
         "paid": paid,
         "total": event.total.amount,
         "currency": event.total.currency,
+        "number": event.number,
     }
 
 
 def refund(event: PaymentRefunded) -> Content:
-    return {"total": event.total.amount, "currency": event.total.currency}
+    return {"total": event.total.amount, "currency": event.total.currency, "number": event.number}

@@ -1,6 +1,7 @@
 """Letters as shoppers read them: subject, HTML and plain text, from templates compiled once."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, formataddr, parseaddr
@@ -18,6 +19,9 @@ _SUBJECTS = {
     "refund": "Your refund for order {number}",
     "welcome": "Your account is ready",
 }
+_SHIPPING = ("name", "street", "city", "postcode", "country")
+
+Shipping = Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,24 @@ class Rendered:
     html: str
 
 
-class Letters:
-    """Writes letters in the name of `sender`, for example `Saga Shop <shop@example.com>`."""
+@dataclass(frozen=True)
+class Seller:
+    """Who sells: `lines` are name and address, as receipts show them."""
 
-    def __init__(self, sender: str) -> None:
+    lines: Sequence[str] = ()
+    vat_id: str | None = None
+
+
+class Letters:
+    """Writes letters in the name of `sender`, for example `Saga Shop <shop@example.com>`. `order_link` is
+    where a shopper finds an order, with `{number}` in it."""
+
+    def __init__(self, sender: str, seller: Seller | None = None, order_link: str | None = None) -> None:
         name, address = parseaddr(sender)
         self.envelope_sender = address
         self._from = formataddr((name, address))
         self._host = address.rpartition("@")[2]
+        self._order_link = order_link
         environment = Environment(
             loader=PackageLoader("notification"),
             autoescape=select_autoescape(["html"]),
@@ -46,23 +60,34 @@ class Letters:
             auto_reload=False,
         )
         environment.filters["money"] = money.written
+        environment.filters["one_line"] = one_line
         environment.globals["shop"] = name or self._host
+        environment.globals["seller"] = seller or Seller()
         self._templates = {
             reason: (environment.get_template(f"{reason}.txt"), environment.get_template(f"{reason}.html"))
             for reason in _SUBJECTS
         }
 
-    def render(self, intent: Intent) -> Rendered:
+    def render(self, intent: Intent, shipping: Shipping = None) -> Rendered:
         """The letter that is intended; nothing in it depends on when it is rendered."""
-        number = str(intent.subject)[:8]
+        number = intent.payload.get("number") or str(intent.subject)
         subject = _SUBJECTS[intent.kind].format(number=number)
-        context: Mapping[str, Any] = {**intent.payload, "subject": subject, "number": number}
+        placed_at = intent.payload.get("placed_at")
+        context: Mapping[str, Any] = {
+            **intent.payload,
+            "subject": subject,
+            "number": number,
+            "about_order": intent.kind != "welcome",
+            "placed_on": _day(placed_at) if placed_at else None,
+            "shipping": [shipping[part] for part in _SHIPPING if shipping.get(part)] if shipping else [],
+            "link": self._order_link.format(number=number) if self._order_link else None,
+        }
         text, html = self._templates[intent.kind]
         return Rendered(subject, text.render(context), html.render(context))
 
-    def message(self, intent: Intent, recipient: str) -> bytes:
+    def message(self, intent: Intent, recipient: str, shipping: Shipping = None) -> bytes:
         """The same for SMTP. A repeat is the same message to the byte, with the same Message-ID."""
-        letter = self.render(intent)
+        letter = self.render(intent, shipping)
         headers = {
             "From": self._from,
             "To": recipient,
@@ -75,3 +100,24 @@ class Letters:
         if intent.kind != "welcome":
             headers["X-Order-Id"] = str(intent.subject)
         return compose(headers, letter.text, letter.html)
+
+
+def one_line(text: str) -> str:
+    """Whatever something is called, it stays on its line and turns no other around: control and format
+    characters, line and paragraph separators become spaces, and spaces that follow each other one."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    shown = (" " if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text)
+    return " ".join("".join(shown).split())
+
+
+def _day(moment: str) -> str:
+    """`2026-11-27T09:58:00+00:00` is `27 November 2026`, UTC, whatever the locale."""
+    day = datetime.fromisoformat(moment)
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)

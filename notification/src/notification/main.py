@@ -2,18 +2,20 @@
 
 from datetime import timedelta
 
+from chassis.periodic import Periodic
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from notification import saga
 from notification.letters import Letters
 from notification.post import Post
+from notification.recipients import Recipients
 from notification.settings import Settings
 from notification.smtp import Postman, Server
-from notification.store import Cancellations
+from notification.store import Beginnings, Retention
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
-    letters = Letters(settings.mail_from)
+    letters = Letters(settings.mail_from, settings.seller(), settings.order_link)
     password = settings.smtp_password
     server = Server(
         settings.smtp_host,
@@ -23,16 +25,29 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         password.get_secret_value() if password else None,
         settings.smtp_idle,
         settings.smtp_timeout,
+        settings.smtp_data_timeout,
     )
-    postman = Postman(server, letters.envelope_sender, connections=settings.smtp_connections)
+    postman = Postman(
+        server, letters.envelope_sender, connections=settings.smtp_connections, stopping=chassis.stopping
+    )
     post = Post(
         letters,
         Seal.of(settings.contact_key),
-        Cancellations(chassis.engine),
+        Recipients(settings.contact_key),
+        Beginnings(chassis.engine, settings.recipient_mails_per_hour),
         postman,
         keep_trying=timedelta(seconds=settings.letter_keep_trying),
     )
-    return Parts(call=post.deliver, closing=[postman.aclose])
+    retention = Retention(
+        chassis.engine,
+        kept_mail_days=settings.kept_mail_keep_days,
+        correspondence_days=settings.correspondence_keep_days,
+    )
+    return Parts(
+        call=post.deliver,
+        periodic=[Periodic("forget mails", 600, retention.forget)],
+        closing=[postman.aclose],
+    )
 
 
 service = Service(saga.participant, Settings, build, description=__doc__)

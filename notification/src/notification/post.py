@@ -1,40 +1,46 @@
-"""Makes the calls that the saga intends: a letter goes out, or it is known why not.
+"""Makes the calls that the saga intends: a mail goes out once, or it is known why not.
 
-There is no transaction around a mail. A receipt is stopped when the cancellation was committed before this
-looks; one that is committed in the milliseconds between that and the server's answer comes too late, and the
-shopper has both letters. A crash after the server took a letter and before that is noted sends it again,
-with the same Message-ID; without a crash, a letter that was taken is remembered until it is noted.
+There is no transaction around a mail. That it begins is committed just before it is handed over, with a last
+look whether its order was cancelled; a cancellation that is committed in the milliseconds between that and the
+server's answer comes too late, and the shopper has both mails. A mail that was begun and of which nobody knows
+whether the server took it, as after a crash, is in doubt: it is not sent again, an operator decides.
 """
 
-from collections import OrderedDict
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-from uuid import UUID
 
 import structlog
 
 from chassis.sealed import Seal
 from chassis.tx import Intent
-from notification.domain import Fate
+from notification.domain import Outcome
 from notification.letters import Letters
 from notification.mime import is_mailbox
+from notification.recipients import PutOff, Recipients
+from notification.smtp import Begin, NotAccepted
+from notification.store import HOUR, Answer
 
 log = structlog.get_logger()
 
-_REMEMBERED = 10_000
+IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's answer was noted")
 
 
 class Carrier(Protocol):
     """Takes letters to their readers."""
 
-    async def send(self, recipient: str, message: bytes) -> Fate: ...
+    async def send(self, recipient: str, message: bytes, begin: Begin) -> Outcome: ...
 
 
-class KnownCancellations(Protocol):
-    """Knows which orders are off."""
+class Begins(Protocol):
+    """Commits that a mail begins (see `notification.store.Beginnings`)."""
 
-    async def include(self, order_id: UUID) -> bool: ...
+    async def begin(self, key: str, recipient: bytes) -> Answer: ...
+
+    async def withdraw(self, key: str, stamp: datetime) -> None: ...
+
+    async def has_begun(self, key: str) -> bool: ...
 
 
 def _now() -> datetime:
@@ -42,13 +48,14 @@ def _now() -> datetime:
 
 
 class Post:
-    """`keep_trying` bounds the retries: what could not be handed over for so long is news to nobody."""
+    """`keep_trying` bounds the retries: what could not be handed over for so long is given up, and kept."""
 
     def __init__(
         self,
         letters: Letters,
         seal: Seal,
-        cancellations: KnownCancellations,
+        recipients: Recipients,
+        begins: Begins,
         carrier: Carrier,
         *,
         keep_trying: timedelta,
@@ -56,32 +63,57 @@ class Post:
     ) -> None:
         self._letters = letters
         self._seal = seal
-        self._cancellations = cancellations
+        self._recipients = recipients
+        self._begins = begins
         self._carrier = carrier
         self._keep_trying = keep_trying
         self._clock = clock
-        self._taken: OrderedDict[str, None] = OrderedDict()
 
-    async def deliver(self, intent: Intent) -> Fate:
-        """What became of the letter. Raises while that is unknown: NotSealed (another CONTACT_KEY is needed)
-        and NotAccepted."""
-        if intent.key in self._taken:
-            return "sent"
-        if intent.kind == "receipt" and await self._cancellations.include(intent.subject):
-            return "stopped"
-        if self._clock() - datetime.fromisoformat(intent.payload["written_at"]) > self._keep_trying:
-            log.error("letter given up", reason=intent.kind)
-            return "given_up"
+    async def deliver(self, intent: Intent) -> Outcome:
+        """What became of the letter. Raises while that is unknown and the server does not have it: NotSealed
+        (another CONTACT_KEY is needed), NotAccepted, PutOff, Unavailable."""
+        now = self._clock()
+        if now - datetime.fromisoformat(intent.payload["written_at"]) > self._keep_trying:
+            return await self._give_up(intent)
         recipient = self._seal.open(intent.payload["contact"])
         if not is_mailbox(recipient):
-            log.warning("letter rejected: the contact is no mail address", reason=intent.kind)
-            return "rejected"
-        fate = await self._carrier.send(recipient, self._letters.message(intent, recipient))
-        if fate == "sent":
-            self._remember(intent)
-        return fate
+            log.warning("mail rejected: the contact is no mail address", reason=intent.kind)
+            return Outcome("rejected", "the contact is no mail address")
+        hashed = self._recipients.hash(recipient)
+        self._recipients.refuse_put_off(hashed, now)
+        return await self._send(intent, recipient, hashed)
 
-    def _remember(self, intent: Intent) -> None:
-        self._taken[intent.key] = None
-        if len(self._taken) > _REMEMBERED:
-            self._taken.popitem(last=False)
+    async def _give_up(self, intent: Intent) -> Outcome:
+        if await self._begins.has_begun(intent.key):
+            return IN_DOUBT
+        log.error("mail given up", reason=intent.kind)
+        return Outcome("given_up", f"not handed over within {self._keep_trying}")
+
+    async def _send(self, intent: Intent, recipient: str, hashed: bytes) -> Outcome:
+        begun: Answer | None = None
+
+        async def begin() -> Outcome | None:
+            nonlocal begun
+            answer = await self._begins.begin(intent.key, hashed)
+            if answer.verdict == "put_off":
+                until = answer.until or self._clock() + HOUR
+                self._recipients.put_off(hashed, until)
+                raise PutOff(f"until {until:%H:%M:%S} UTC")
+            if answer.verdict == "begun":
+                begun = answer
+                return None
+            return IN_DOUBT if answer.verdict == "in_doubt" else Outcome("stopped")
+
+        try:
+            return await self._carrier.send(recipient, self._letter(intent, recipient), begin)
+        except NotAccepted:
+            if begun is not None:
+                await self._begins.withdraw(intent.key, begun.stamp)
+            elif await self._begins.has_begun(intent.key):
+                return IN_DOUBT
+            raise
+
+    def _letter(self, intent: Intent, recipient: str) -> bytes:
+        sealed = intent.payload.get("shipping")
+        shipping = json.loads(self._seal.open(sealed)) if sealed else None
+        return self._letters.message(intent, recipient, shipping)

@@ -7,18 +7,27 @@ from chassis.intents import Intents
 from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Intent, Tx
-from contracts import OrderCancelled, OrderPaid, PaymentRefunded, UserRegistered
+from contracts import (
+    MailResendRequested,
+    OrderCancelled,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentRefunded,
+    UserRegistered,
+)
 from notification.domain import (
+    UNDELIVERABLE,
     Content,
     Correspondence,
-    Fate,
+    KeptMail,
+    Outcome,
     Reason,
     cancellation,
     receipt,
     refund,
 )
 
-steps = Steps("notification", locks=lambda event: [(Correspondence, event.subject)])
+steps = Steps("notification", locks=lambda event: [(Correspondence, event.about)])
 intents = Intents(locks=lambda intent: [(Correspondence, intent.subject)])
 participant = Participant("notification", steps=[steps], intents=intents)
 
@@ -33,18 +42,32 @@ class Addressed(Protocol):
     def contact(self) -> str | None: ...
 
 
+@steps.on(PaymentAuthorized)
+async def note_hold(event: PaymentAuthorized, tx: Tx) -> None:
+    """Note that money is held; send the cancellation that was withheld while none was known to be."""
+    await _money_was_held(await _correspondence(tx, event.order_id), tx)
+
+
 @steps.on(OrderPaid)
 async def send_receipt(event: OrderPaid, tx: Tx) -> None:
     """Send the receipt, unless the order is known to be cancelled."""
-    _write("receipt", event, receipt(event), await _correspondence(tx, event.order_id), tx)
+    correspondence = await _correspondence(tx, event.order_id)
+    _write("receipt", event, receipt(event), correspondence, tx)
+    await _money_was_held(correspondence, tx)
 
 
 @steps.on(OrderCancelled, compensates=send_receipt)
 async def tell_of_cancellation(event: OrderCancelled, tx: Tx) -> None:
-    """Tell the shopper why, and that money comes back; stop a receipt not yet sent."""
+    """Tell the shopper why, and that money comes back, but not a guest who never paid; stop a receipt not
+    yet sent."""
     correspondence = await _correspondence(tx, event.order_id)
     correspondence.cancelled = True
     content = cancellation(event, paid=event.was_paid or correspondence.paid)
+    if event.guest and not event.was_paid and correspondence.withhold("cancellation"):
+        payload = _payload(event, content, tx)
+        key = Intent("cancellation", event.order_id).key
+        tx.add(KeptMail(key, "cancellation", event.order_id, payload, "withheld", None, tx.now))
+        return
     _write("cancellation", event, content, correspondence, tx)
 
 
@@ -54,6 +77,7 @@ async def tell_of_refund(event: PaymentRefunded, tx: Tx) -> None:
     correspondence = await _correspondence(tx, event.order_id)
     correspondence.cancelled = True  # only a cancelled order is refunded
     _write("refund", event, refund(event), correspondence, tx)
+    await _money_was_held(correspondence, tx)
 
 
 @steps.on(UserRegistered)
@@ -62,21 +86,57 @@ async def welcome_user(event: UserRegistered, tx: Tx) -> None:
     _write("welcome", event, {}, await _correspondence(tx, event.user_id), tx)
 
 
-async def _note_fate(intent: Intent, fate: Fate, tx: Tx) -> None:
+@steps.on(MailResendRequested)
+async def send_again(event: MailResendRequested, tx: Tx) -> None:
+    """Send a mail again that was undeliverable; once for each request."""
+    kept = await tx.get(KeptMail, Intent(event.reason, event.subject_id).key)
+    if kept is not None and kept.resend(event.resend_id):
+        _take_up(kept, await _correspondence(tx, event.subject_id), tx)
+
+
+async def _note_outcome(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     correspondence = await _correspondence(tx, intent.subject)
-    correspondence.end(cast("Reason", intent.kind), fate)
+    correspondence.end(cast("Reason", intent.kind), outcome.fate)
+    if outcome.fate not in UNDELIVERABLE and not intent.payload.get("kept"):
+        return
+    kept = await tx.get(KeptMail, intent.key)
+    if kept is not None:
+        kept.end(outcome, tx.now)
+    elif outcome.fate in UNDELIVERABLE:
+        payload = dict(intent.payload)
+        tx.add(KeptMail(intent.key, intent.kind, intent.subject, payload, outcome.fate, outcome.why, tx.now))
 
 
 for _reason in ("receipt", "cancellation", "refund", "welcome"):
-    intents.settled(_reason)(_note_fate)
+    intents.settled(_reason)(_note_outcome)
+
+
+async def _money_was_held(correspondence: Correspondence, tx: Tx) -> None:
+    correspondence.held = True
+    if correspondence.letters.get("cancellation") == "withheld":
+        kept = await tx.get(KeptMail, Intent("cancellation", correspondence.subject_id).key)
+        if kept is not None:
+            kept.payload = {**kept.payload, "paid": kept.payload["paid"] or correspondence.paid}
+            _take_up(kept, correspondence, tx)
+
+
+def _take_up(kept: KeptMail, correspondence: Correspondence, tx: Tx) -> None:
+    """What was kept is intended anew, from now on."""
+    kept.end(Outcome("intended"), tx.now)
+    correspondence.end(cast("Reason", kept.reason), "intended")
+    again = {"written_at": tx.now.isoformat(), "kept": True}
+    tx.intend(Intent(kept.reason, kept.subject_id, {**kept.payload, **again}))
 
 
 def _write(
     reason: Reason, event: Addressed, content: Content, correspondence: Correspondence, tx: Tx
 ) -> None:
     if correspondence.begin(reason, event.contact):
-        written = {"contact": event.contact, "written_at": tx.now.isoformat()}
-        tx.intend(Intent(reason, event.subject, {**content, **written}))
+        tx.intend(Intent(reason, event.subject, _payload(event, content, tx)))
+
+
+def _payload(event: Addressed, content: Content, tx: Tx) -> dict[str, object]:
+    return {**content, "contact": event.contact, "written_at": tx.now.isoformat()}
 
 
 async def _correspondence(tx: Tx, subject_id: UUID) -> Correspondence:

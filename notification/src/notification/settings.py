@@ -1,4 +1,4 @@
-"""What notification is told: where mail is handed over, in whose name, and for how long to try."""
+"""What notification is told: where mail is handed over, in whose name, for how long to try, what to keep."""
 
 from email.utils import parseaddr
 from typing import Annotated, Literal
@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
+from notification.letters import Seller
 from notification.mime import is_mailbox
 
 
@@ -16,14 +17,37 @@ def _sender(text: str) -> str:
     return text
 
 
+def _link(text: str) -> str:
+    try:
+        complete = text.format(number="7") != text and text.startswith(("http://", "https://"))
+    except (LookupError, ValueError):
+        complete = False
+    if not complete:
+        raise ValueError(
+            "must be a URL with {number} in it, for example `https://example.com/orders/{number}`"
+        )
+    return text
+
+
+Days = Annotated[int, Field(ge=0)]
+
+
 class Settings(ServiceSettings):
     """`contact_key` may list several keys, comma-separated: any of them opens.
 
-    `smtp_timeout` spans one letter from connecting to acceptance; more than half a lease does not fit.
+    `smtp_timeout` spans connecting and all that comes before a mail, `smtp_data_timeout` the mail itself
+    until the server's answer: as long as RFC 5321 asks, since a mail without an answer is not sent again by
+    itself. `seller_name` and `seller_address` (its lines separated by `|`) stand on receipts. What is kept
+    for 0 days is kept for ever; correspondence is how a letter is known to have been sent, and has to outlast
+    every repeat of its event.
     """
 
     contact_key: SealKeys
     mail_from: Annotated[str, AfterValidator(_sender)]
+    seller_name: str | None = None
+    seller_address: str | None = None
+    seller_vat_id: str | None = None
+    order_link: Annotated[str, AfterValidator(_link)] | None = None
     smtp_host: str
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_tls: Literal["none", "starttls", "implicit"] = "none"
@@ -31,7 +55,16 @@ class Settings(ServiceSettings):
     smtp_password: SecretStr | None = None
     smtp_connections: Annotated[int, Field(ge=1, le=32)] = 4
     smtp_idle: Seconds = 15
+    smtp_timeout: Seconds = 30
+    smtp_data_timeout: Seconds = 600
     consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a letter may be a moment late
-    settle_linger: Annotated[float, Field(ge=0)] = 0.25
-    smtp_timeout: Annotated[float, Field(gt=0, le=30)] = 25
+    settle_linger: Annotated[float, Field(ge=0)] = 0  # until it is noted, a letter sent is one in doubt
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
+    recipient_mails_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
+    kept_mail_keep_days: Days = 90
+    correspondence_keep_days: Days = 0
+
+    def seller(self) -> Seller:
+        name = [self.seller_name] if self.seller_name else []
+        address = [part.strip() for part in (self.seller_address or "").split("|") if part.strip()]
+        return Seller((*name, *address), self.seller_vat_id)

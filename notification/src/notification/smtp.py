@@ -1,26 +1,46 @@
-"""Handing letters to the mail server, many over one connection."""
+"""Handing mails to the mail server, many over one connection.
+
+SMTP knows no idempotency: between the end of a mail and the server's answer nobody can tell whether the
+server has it. So whoever sends says beforehand that the mail begins (`Begin`), the answer is waited for as
+long as RFC 5321, 4.5.3.2.6 asks, and a mail without an answer is in doubt: it is not sent again from here.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
-from aiosmtplib import SMTP, SMTPRecipientsRefused, SMTPResponseException
-from aiosmtplib.errors import SMTPDataError, SMTPException
+from aiosmtplib import SMTP, SMTPDataError, SMTPRecipientRefused, SMTPResponseException
+from aiosmtplib.errors import SMTPException
+
+from notification.domain import Outcome
 
 log = structlog.get_logger()
 
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")  # RFC 3463
+
 
 class NotAccepted(Exception):
-    """The letter may be taken another time. Says why without naming the recipient, as servers do."""
+    """The server does not have the mail, and may take it another time. Says why without naming the
+    recipient, as servers do."""
+
+
+Begin = Callable[[], Awaitable[Outcome | None]]
+"""Awaited when only the mail itself is left to be handed over: notes that it begins and returns None, or says
+what became of it already."""
+
+
+async def _begin() -> None:
+    return None
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where mail is handed over. Seconds: `idle` before a connection is not trusted any more, `timeout`
-    for one letter in all."""
+    """Where mail is handed over. Seconds: `idle` before a connection is not trusted any more, `timeout` from
+    connecting until the mail itself can be sent, `data_timeout` from then until the server's answer."""
 
     host: str
     port: int
@@ -28,55 +48,87 @@ class Server:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     idle: float = 15
-    timeout: float = 25
+    timeout: float = 30
+    data_timeout: float = 600
 
 
 class Postman:
-    """Keeps at most `connections` open. Whoever has the letter twice sees the same Message-ID: SMTP knows no
-    idempotency, so a connection that breaks between the last byte and the answer leaves it open."""
+    """Keeps at most `connections` open; waiting for one is not limited. Once `stopping` is set no mail is
+    begun, and those that have begun are waited for."""
 
-    def __init__(self, server: Server, sender: str, *, connections: int) -> None:
+    def __init__(
+        self, server: Server, sender: str, *, connections: int, stopping: asyncio.Event | None = None
+    ) -> None:
         self._server = server
         self._sender = sender
         self._free = asyncio.Semaphore(connections)
+        self._stopping = stopping or asyncio.Event()
         self._idle: list[tuple[float, SMTP]] = []
 
-    async def send(self, recipient: str, message: bytes) -> Literal["sent", "rejected"]:
-        """`rejected` when the server will never take it. Raises NotAccepted when it may yet, and so it does
-        for what is wrong between us and the server rather than with the letter."""
-        try:
-            async with asyncio.timeout(self._server.timeout), self._connection() as connection:
-                await connection.sendmail(self._sender, [recipient], message)
-        except SMTPRecipientsRefused as refused:
-            return self._refused(refused.recipients[0].code)
-        except SMTPDataError as refused:
-            return self._refused(refused.code)
-        except SMTPResponseException as error:
-            raise NotAccepted(f"{type(error).__name__} {error.code}") from None
-        except (SMTPException, OSError, TimeoutError) as error:
-            raise NotAccepted(type(error).__name__) from None
-        return "sent"
+    async def send(self, recipient: str, message: bytes, begin: Begin = _begin) -> Outcome:
+        """Raises NotAccepted, and whatever `begin` raises, when the server does not have the mail."""
+        async with self._connection() as connection:
+            try:
+                async with asyncio.timeout(self._server.timeout):
+                    await self._prepare(connection, recipient)
+            except SMTPRecipientRefused as refused:
+                return await self._reset(connection, self._refused(refused))
+            except SMTPResponseException as error:
+                raise NotAccepted(f"{type(error).__name__} {_code(error)}") from None
+            except (SMTPException, OSError, TimeoutError) as error:
+                raise NotAccepted(type(error).__name__) from None
+            if (known := await begin()) is not None:
+                return await self._reset(connection, known)
+            return await self._hand_over(connection, message)
 
     async def aclose(self) -> None:
         """Close what is open, without waiting for goodbyes."""
         while self._idle:
             self._idle.pop()[1].close()
 
-    def _refused(self, code: int) -> Literal["rejected"]:
-        if code < 500:
-            raise NotAccepted(f"refused with {code}")
-        log.warning("letter rejected", code=code)
-        return "rejected"
+    async def _prepare(self, connection: SMTP, recipient: str) -> None:
+        if not connection.is_connected:
+            await connection.connect()
+        await connection.mail(self._sender)
+        await connection.rcpt(recipient)
+
+    async def _hand_over(self, connection: SMTP, message: bytes) -> Outcome:
+        try:
+            async with asyncio.timeout(self._server.data_timeout):
+                await connection.data(message)
+        except SMTPDataError as refused:
+            return await self._reset(connection, self._refused(refused))
+        except (SMTPException, OSError, TimeoutError) as error:
+            connection.close()
+            log.error("mail in doubt: the server has not answered", error=type(error).__name__)
+            return Outcome("in_doubt", f"no answer from the mail server: {type(error).__name__}")
+        return Outcome("sent")
+
+    async def _reset(self, connection: SMTP, outcome: Outcome) -> Outcome:
+        """The outcome is known; the connection is kept if it can be used for another mail."""
+        with suppress(SMTPException, OSError, TimeoutError):
+            async with asyncio.timeout(self._server.timeout):
+                await connection.rset()
+                return outcome
+        connection.close()
+        return outcome
+
+    def _refused(self, refused: SMTPResponseException) -> Outcome:
+        if refused.code < 500:
+            raise NotAccepted(f"refused with {_code(refused)}")
+        log.warning("mail rejected", code=refused.code)
+        return Outcome("rejected", f"refused with {_code(refused)}")
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[SMTP]:
         async with self._free:
-            connection = self._reusable() or await self._connect()
+            if self._stopping.is_set():
+                raise NotAccepted("the service stops: not begun")
+            connection = self._reusable() or self._new()
             try:
                 yield connection
-            except BaseException as error:
-                if not isinstance(error, SMTPRecipientsRefused | SMTPDataError):
-                    connection.close()
+            except BaseException:
+                connection.close()
                 raise
             finally:
                 if connection.is_connected:
@@ -91,16 +143,20 @@ class Postman:
             connection.close()
         return None
 
-    async def _connect(self) -> SMTP:
+    def _new(self) -> SMTP:
         server = self._server
-        connection = SMTP(
+        return SMTP(
             hostname=server.host,
             port=server.port,
             username=server.username,
             password=server.password,
             use_tls=server.tls == "implicit",
             start_tls=server.tls == "starttls",
-            timeout=None,  # `send` has one for all; aiosmtplib's own loses cancellations before Python 3.12
+            timeout=None,  # `send` has its own; aiosmtplib's loses cancellations before Python 3.12
         )
-        await connection.connect()
-        return connection
+
+
+def _code(refused: SMTPResponseException) -> str:
+    """The server's codes. Its text may name the recipient."""
+    enhanced = _ENHANCED.match(refused.message)
+    return f"{refused.code} {enhanced[0]}" if enhanced else str(refused.code)

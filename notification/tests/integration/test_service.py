@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import aio_pika
 import asyncpg
@@ -17,16 +18,17 @@ from cryptography.fernet import Fernet
 from chassis.outbox import envelope
 from chassis.sealed import Seal
 from chassis.topology import EVENTS_EXCHANGE, definitions
-from contracts import Event
+from contracts import Event, MailResendRequested
 from notification.main import service
 from notification.settings import Settings
 from shop.testing.broker import Broker
 
-from ..events import ORDER, cancelled, paid, refunded, registered
+from ..events import ORDER, cancelled, held, paid, refunded, registered
 from ..mailserver import MailServer
 
 KEY = Fernet.generate_key().decode()
 ADDRESS = "ada@example.com"
+LIMIT = 15
 
 
 @dataclass
@@ -78,6 +80,7 @@ async def notification(
         "smtp_port": mail.port,
         "outbox_poll": 0.1,
         "intent_longest_delay": 0.2,
+        "recipient_mails_per_hour": LIMIT,
     }
     app = service.app(Settings(**given))
     database = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=10)
@@ -147,13 +150,69 @@ async def test_the_address_is_nowhere_in_the_clear_while_a_letter_waits(
     await notification.until_fates(receipt="sent")
 
 
-async def test_a_letter_that_is_refused_for_good_is_noted_and_over(
+async def test_a_letter_that_is_refused_for_good_is_kept_and_can_be_sent_again(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.on_recipient = ["550 5.1.1 no such user"]
     await notification.hear(paid(contact=sealed()))
     await notification.until_fates(receipt="rejected")
     assert mail.mailbox == []
+    [kept] = await notification.database.fetch("SELECT * FROM kept_mail")
+    assert (kept["key"], kept["why"]) == (f"receipt:{ORDER}", "refused with 550 5.1.1")
+    assert ADDRESS not in str(dict(kept))
+
+    request = MailResendRequested(resend_id=uuid4(), subject_id=ORDER, reason="receipt")
+    await notification.hear(request, request)
+    await notification.until_fates(receipt="sent")
+    assert reasons(mail) == ["receipt"]
+
+
+async def test_a_mail_that_was_begun_before_a_crash_is_in_doubt_and_not_sent(
+    notification: Notification, mail: MailServer
+) -> None:
+    mail.busy = True
+    await notification.hear(paid(contact=sealed()))
+    await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
+    await notification.database.execute("UPDATE intent SET started_at = now()")
+    mail.busy = False
+    await notification.until_fates(receipt="in_doubt")
+    assert mail.mailbox == []
+
+
+async def test_a_slow_mail_server_gets_each_mail_once(notification: Notification, mail: MailServer) -> None:
+    mail.takes = 0.2
+    events = [paid(order_id=uuid4(), contact=sealed()) for _ in range(15)]
+    await notification.hear(*events)
+    await eventually(lambda: notification.database.fetchval("SELECT count(*) = 15 FROM correspondence"))
+    await eventually(lambda: notification.database.fetchval("SELECT count(*) = 0 FROM intent"))
+    orders = [str(_message(content)["X-Order-Id"]) for content in _contents(mail)]
+    assert sorted(orders) == sorted(str(event.order_id) for event in events)
+
+
+async def test_a_flood_of_mails_to_one_recipient_waits_and_loses_nothing(
+    notification: Notification, mail: MailServer
+) -> None:
+    await notification.hear(*(paid(order_id=uuid4(), contact=sealed()) for _ in range(LIMIT + 5)))
+    await eventually(
+        lambda: notification.database.fetchval("SELECT count(*) = 5 FROM intent WHERE error LIKE 'PutOff%'")
+    )
+    assert len(mail.mailbox) == LIMIT
+    assert await notification.database.fetchval("SELECT count(*) FROM recipient") == 1
+    assert await notification.database.fetchval("SELECT count(*) FROM kept_mail") == 0
+
+
+async def test_a_guest_who_never_paid_gets_no_mail_and_one_whose_money_was_held_does(
+    notification: Notification, mail: MailServer
+) -> None:
+    declined = [
+        cancelled("payment_declined", guest=True, order_id=uuid4(), contact=sealed()) for _ in range(9)
+    ]
+    await notification.hear(*declined, cancelled(guest=True, contact=sealed()))
+    await eventually(lambda: notification.database.fetchval("SELECT count(*) = 10 FROM kept_mail"))
+    await notification.hear(held())
+    await eventually(lambda: notification.database.fetchval("SELECT 1 FROM kept_mail WHERE fate = 'sent'"))
+    [mailed] = _contents(mail)
+    assert _message(mailed)["X-Order-Id"] == str(ORDER)
 
 
 async def test_a_letter_that_was_tried_twice_keeps_its_message_id(

@@ -13,6 +13,7 @@ from contracts import (
     EVENTS,
     Event,
     GuestMerged,
+    MailResendRequested,
     OrderCancelled,
     OrderCreated,
     OrderPaid,
@@ -43,6 +44,7 @@ _SEQUENCE: tuple[type[Event], ...] = (
     PaymentVoided,
     PaymentRefunded,
     SagaNudged,
+    MailResendRequested,
     UserRegistered,
     GuestMerged,
 )

@@ -1,0 +1,31 @@
+"""What an operator asks for about a mail that did not go out."""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.event import Event
+
+MailReason = Literal["receipt", "cancellation", "refund", "welcome"]
+
+
+class MailResendRequested(Event):
+    """An operator wants a mail sent again that could not be delivered, or of which nobody knows whether it
+    was. Each request is an event of its own, so it has a subject of its own.
+    """
+
+    type: ClassVar[str] = "mail.resend_requested"
+    said_by: ClassVar[str] = "operator"
+
+    resend_id: Annotated[UUID, Field(description="This request; also the CloudEvents subject.")]
+    subject_id: Annotated[UUID, Field(description="The order, or the account, that the mail is about.")]
+    reason: Annotated[MailReason, Field(description="Which of its mails.")]
+
+    @property
+    def subject(self) -> UUID:
+        return self.resend_id
+
+    @property
+    def about(self) -> UUID:
+        return self.subject_id
