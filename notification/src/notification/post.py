@@ -1,9 +1,9 @@
 """Makes the calls that the saga intends: a mail goes out once, or it is known why not.
 
 There is no transaction around a mail. That it begins is committed just before it is handed over, with a last
-look whether its order was cancelled; a cancellation that is committed in the milliseconds between that and the
-server's answer comes too late, and the shopper has both mails. A mail that was begun and of which nobody knows
-whether the server took it, as after a crash, is in doubt: it is not sent again, an operator decides.
+look whether its order was cancelled; a cancellation that is committed in the milliseconds between that and
+the server's answer comes too late, and the shopper has both mails. A mail that was begun and of which nobody
+knows whether the server took it, as after a crash, is in doubt: it is not sent again, an operator decides.
 """
 
 import json
