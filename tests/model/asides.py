@@ -7,7 +7,7 @@ which it could ever hear that is among those it may now hear it in.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,59 +20,73 @@ from chassis.harness import Harness
 from chassis.steps import Steps
 from chassis.tx import Intent
 from contracts import GuestMerged, OrderPaid, event_named
-from notification.domain import Correspondence, Fate
+from notification.domain import Correspondence, KeptMail, Outcome
 from notification.letters import Letters
 from notification.post import Post
+from notification.recipients import Recipients
+from notification.smtp import Begin
+from notification.store import Answer
 from order.domain import Order
 from order.story import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
 from tests.model.bank import NOW
-from tests.model.core import SEAL
+from tests.model.core import KEYS, SEAL
 from tests.model.explore import Check, Violation, explore, fine
 from tests.model.neighbours import believed
 from tests.model.world import State, World
 
 ACCOUNT = UUID(int=1001)
 LETTERS = Letters("Saga Shop <shop@example.com>")
+MOST_LETTERS = 8  # more than anybody is owed
 IN_CART = dict.fromkeys("ABC", 5)
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A letter that arrived, and whether notification knew of the cancellation when it first did."""
+    """A letter that arrived, and whether notification knew of the cancellation when it did."""
 
     message_id: str
     reason: str
     cancelled: bool
 
 
+@dataclass(frozen=True)
+class Mails:
+    """What arrived, each copy of its own, and which mails are noted as begun."""
+
+    arrived: tuple[Letter, ...] = ()
+    begun: frozenset[str] = frozenset()
+
+
 class Mailbox:
-    """The shopper's mail, and notification's real `Post` that fills it; its books are the letters that have
-    arrived. The server may take a letter and fail to say so."""
+    """The shopper's mail, and notification's real `Post` that fills it; its books are `Mails`. A process may
+    end after a mail was begun, before the server has it or after, and nobody learns which."""
 
     def __init__(self) -> None:
-        self._books: Numbers[frozenset[Letter]] = Numbers()
-        self.start = self._books.of(frozenset())
+        self._books: Numbers[Mails] = Numbers()
+        self.start = self._books.of(Mails())
 
-    def __getitem__(self, books: int) -> frozenset[Letter]:
-        return self._books[books]
+    def __getitem__(self, books: int) -> tuple[Letter, ...]:
+        return self._books[books].arrived
 
     def calls(self, books: int, intent: Intent, place: Place) -> tuple[Called, ...]:
-        carrier, known = Carrier(), Cancellations(place)
+        mails, begins, carrier = self._books[books], Begins(self._books[books].begun, place), Carrier()
         post = Post(
             LETTERS,
             SEAL,
-            known,
+            Recipients(KEYS),
+            begins,
             carrier,
             keep_trying=timedelta(days=1),
             clock=lambda: NOW,
         )
-        fate = at_once(post.deliver(intent))
-        before = {letter.message_id for letter in self[books]}
-        cancelled = at_once(known.include(intent.subject))
-        new = {Letter(one, intent.kind, cancelled) for one in carrier.taken if one not in before}
-        arrived = self._books.of(self[books] | new)
-        return Called(arrived, fate), Called(arrived, None)
+        outcome = at_once(post.deliver(intent))
+        new = [Letter(one, intent.kind, _is_cancelled(place, intent.subject)) for one in carrier.taken]
+        arrived = tuple(sorted([*mails.arrived, *new], key=repr))[:MOST_LETTERS]
+        begun = mails.begun | begins.noted
+        after = self._books.of(Mails(arrived, begun))
+        lost = {after, self._books.of(Mails(mails.arrived, begun))} - {books}
+        return Called(after, outcome), *(Called(one, None) for one in lost)
 
     def forget(self, books: int, key: str) -> int:
         return books
@@ -82,35 +96,60 @@ class Mailbox:
 
 
 class Carrier:
-    """Takes every letter."""
+    """Takes every letter that may begin."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
 
-    async def send(self, recipient: str, message: bytes) -> Fate:
+    async def send(self, recipient: str, message: bytes, begin: Begin) -> Outcome:
+        if (known := await begin()) is not None:
+            return known
         headers = message.decode().split("\r\n\r\n")[0].splitlines()
         self.taken += [line for line in headers if line.startswith("Message-ID:")]
-        return "sent"
+        return Outcome("sent")
 
 
-@dataclass(frozen=True)
-class Cancellations:
-    """What notification knows at that moment."""
+class Begins:
+    """What notification has committed at that moment: which mails were begun, which orders are off."""
 
-    place: Place
+    def __init__(self, begun: frozenset[str], place: Place) -> None:
+        self._begun = begun
+        self._place = place
+        self.noted: frozenset[str] = frozenset()
 
-    async def include(self, order_id: UUID) -> bool:
-        found = self.place.harness.row(Correspondence, order_id)
-        return found is not None and found.cancelled
+    async def begin(self, key: str, recipient: bytes) -> Answer:
+        if key in self._begun:
+            return Answer("in_doubt", NOW)
+        kind, _, order_id = key.partition(":")
+        if kind == "receipt" and self.is_cancelled(UUID(order_id)):
+            return Answer("stopped", NOW)
+        self.noted |= {key}
+        return Answer("begun", NOW)
+
+    async def withdraw(self, key: str, stamp: datetime) -> None:
+        raise AssertionError("the carrier refuses nothing")
+
+    async def has_begun(self, key: str) -> bool:
+        return key in self._begun
+
+    def is_cancelled(self, order_id: UUID) -> bool:
+        return _is_cancelled(self._place, order_id)
+
+
+def _is_cancelled(place: Place, order_id: UUID) -> bool:
+    found = place.harness.row(Correspondence, order_id)
+    return found is not None and found.cancelled
 
 
 @dataclass(frozen=True)
 class Told:
-    """How it ended aside: the types in the timeline, the letters that arrived, and what became of each."""
+    """How it ended aside: the types in the timeline, the letters that arrived, what became of each, and which
+    are kept."""
 
     timeline: frozenset[str]
-    arrived: frozenset[Letter]
+    arrived: tuple[Letter, ...]
     fates: Mapping[str, str]
+    kept: tuple[KeptMail, ...]
 
 
 class Broken(Exception):
@@ -144,7 +183,7 @@ class Asides:
         }
         mails = {state[:2] for state in self._explore(self._notification, said, always=self._mail_is_right)}
         return [
-            Told(story, self._mailbox[books], self._fates(place))
+            Told(story, self._mailbox[books], self._fates(place), self._kept(place))
             for story in stories
             for place, books in mails
         ]
@@ -191,6 +230,10 @@ class Asides:
     def _fates(self, state: int) -> dict[str, str]:
         found = self._notification[state].harness.row(Correspondence, self._order.order_id)
         return dict(found.letters) if found else {}
+
+    def _kept(self, state: int) -> tuple[KeptMail, ...]:
+        rows = self._notification[state].harness.rows
+        return tuple(row for (kind, _), row in rows.items() if kind is KeptMail)
 
     def _merged(self) -> GuestMerged:
         return GuestMerged(guest_id=self._order.shopper_id, user_id=ACCOUNT)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 import order.saga
 import payment.saga
@@ -27,7 +28,8 @@ from tests.model.bank import NOW, Bank, Books, Manners
 from tests.model.neighbours import believed
 from tests.model.world import State, World
 
-SEAL = Seal([Fernet.generate_key().decode()])
+KEYS = SecretStr(Fernet.generate_key().decode())
+SEAL = Seal.of(KEYS)
 CONTACT = SEAL.seal("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
 WHIMS = frozenset({"cancel"})
@@ -36,14 +38,15 @@ WHIMS = frozenset({"cancel"})
 @dataclass(frozen=True)
 class Shop:
     """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
-    shoppers may cancel and whether stock is adjusted by hand. `copies` and `losses`: see `World`; who has
-    lost something is nudged until nothing is left to do. `edited` is the total with which `order.created`
-    reaches payment, as after an operator's slip."""
+    shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
+    see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with which
+    `order.created` reaches payment, as after an operator's slip."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
     stock: Mapping[str, int] = field(default_factory=lambda: {"A": 1})
     manners: Manners = field(default_factory=Manners)
+    guest: bool = True
     cancels: bool = True
     copies: bool = False
     losses: int = 0
@@ -79,7 +82,7 @@ class Core(World):
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.orders = [_order(n, lines) for n, lines in enumerate(shop.orders)]
+        self.orders = [_order(n, lines, shop.guest) for n, lines in enumerate(shop.orders)]
         self.skus = list(shop.stock)
         self.bank = Bank(shop.manners)
         events: Numbers[Event] = Numbers()
@@ -196,7 +199,7 @@ class Core(World):
                 automaton.commands[name] = Command(say_again, step.says, after=after)
 
 
-def _order(n: int, lines: Mapping[str, int]) -> Order:
+def _order(n: int, lines: Mapping[str, int], guest: bool) -> Order:
     return Order(
         order_id=UUID(int=n + 1),
         shopper_id=UUID(int=n + 101),
@@ -205,6 +208,7 @@ def _order(n: int, lines: Mapping[str, int]) -> Order:
         currency="GBP",
         payment_method="pm_card_visa",
         contact=CONTACT,
+        guest=guest,
         created_at=NOW,
         deadline=NOW + DEADLINE,
     )

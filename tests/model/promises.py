@@ -6,7 +6,7 @@ from functools import partial
 
 from chassis.event import Event, event_id
 from shop.ledger import CHECKS, Evidence
-from shop.ledger.evidence import ChargeSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
 from tests.model.asides import Asides, Told
 from tests.model.bank import NOW
 from tests.model.core import Core, Seen
@@ -145,6 +145,11 @@ class Promises:
                 for letter in told.arrived
             ),
             letters={one: told.fates for one, told in zip(ids, aside, strict=True)},
+            kept=tuple(
+                KeptSeen(one, kept.reason, kept.fate, kept.why)
+                for one, told in zip(ids, aside, strict=True)
+                for kept in told.kept
+            ),
             queues={core.automata[who].name: 1 for who, _ in core.waiting(state)},
             outboxes={"outbox": len(core.unpublished(state))},
             intents={core.automata[who].name: len(core.place(state, who).intents) for who in core.books},
@@ -168,6 +173,7 @@ def _order(seen: Seen, told: Told) -> OrderSeen:
         {line.sku: line.quantity for line in order.lines},
         order.deadline,
         told.timeline,
+        order.guest,
     )
 
 

@@ -20,7 +20,7 @@ _SILENT = Manners(declines=_DECLINES, refusals=1, loses=True, stalls=True)
 
 ONE_ORDER = (
     Shop("one order, the provider says yes or no", manners=_HONEST),
-    Shop("one order, answers are lost", manners=_FORGETFUL),
+    Shop("one order, answers are lost", manners=_FORGETFUL, guest=False),
     Shop("one order, answers are errors", manners=_BROKEN),
     Shop("one order, the provider is silent for a day", manners=_SILENT),
     Shop("one order, out of stock", stock={"A": 0}, manners=_BROKEN),

@@ -8,7 +8,7 @@ import pytest
 
 import cart.saga
 import chassis.delivery
-import notification.post
+import notification.saga
 import order.domain
 import payment.answers
 import payment.domain
@@ -21,11 +21,14 @@ from chassis.envelope import Envelope
 from chassis.harness import Harness, MemoryTx
 from chassis.steps import Steps
 from chassis.tx import Tx
-from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid
+from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid, PaymentAuthorized
 from notification.domain import Correspondence
+from notification.store import Answer
 from payment.domain import NOTHING, Next, Payment
 from payment.outcomes import Voided
 from product.domain import Hold, Stock
+from tests.model.asides import Begins
+from tests.model.bank import NOW
 from tests.model.core import Shop
 from tests.model.shops import ONE_ORDER, PATIENT, search
 from tests.model.world import World
@@ -269,13 +272,41 @@ def order_cannot_hear_of_a_void_before_the_decline(patch: Patch) -> None:
 
 @fault("no receipt for an order that is known to be cancelled")
 def a_receipt_goes_out_without_a_last_look(patch: Patch) -> None:
-    deliver = notification.post.Post.deliver
+    patch.setattr(Begins, "is_cancelled", lambda self, order_id: False)
 
-    async def send_all(self: Any, intent: Any) -> Any:
-        self._cancellations = NothingKnown()
-        return await deliver(self, intent)
 
-    patch.setattr(notification.post.Post, "deliver", send_all)
+@fault("every-letter-is-sent-once")
+def a_mail_is_sent_without_noting_that_it_begins(patch: Patch) -> None:
+    begin = Begins.begin
+
+    async def forget(self: Begins, key: str, recipient: bytes) -> Any:
+        answer = await begin(self, key, recipient)
+        self.noted = frozenset()
+        return answer
+
+    patch.setattr(Begins, "begin", forget)
+
+
+@fault("every-letter-is-sent-once")
+def a_mail_in_doubt_is_sent_again(patch: Patch) -> None:
+    async def begin(self: Begins, key: str, recipient: bytes) -> Any:
+        self.noted |= {key}
+        return Answer("begun", NOW)
+
+    patch.setattr(Begins, "begin", begin)
+
+
+@fault("every-shopper-is-told")
+def a_withheld_cancellation_is_forgotten(patch: Patch) -> None:
+    async def note_hold(event: PaymentAuthorized, tx: Any) -> None:
+        """Nothing."""
+
+    replace_step(patch, notification.saga.steps, PaymentAuthorized, note_hold)
+
+
+@fault("no-guest-is-mailed-for-nothing")
+def a_guest_who_never_paid_is_mailed(patch: Patch) -> None:
+    patch.setattr(Correspondence, "withhold", lambda self, reason: False)
 
 
 @fault("every-shopper-is-told")
@@ -298,11 +329,6 @@ class Called(Envelope):
     @property
     def id(self) -> str:
         return self.called
-
-
-class NothingKnown:
-    async def include(self, order_id: Any) -> bool:
-        return False
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.seed.__name__)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shop.ledger import CHECKS, Evidence
-from shop.ledger.evidence import ChargeSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.checks import undeliverable
+from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAID = OrderSeen("paid", "paid", None, 1000, "GBP", {"A": 2}, NOW, frozenset({"order.created", "order.paid"}))
@@ -68,6 +69,13 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"payments": {"paid": "captured"}},
     ],
     "every-letter-is-sent-once": [{"mails": (*MAILS, MAILS[0])}],
+    "no-guest-is-mailed-for-nothing": [
+        {
+            "orders": (PAID, replace(OFF, guest=True)),
+            "mails": MAILS[:2],
+            "charges": (CHARGED, replace(REFUNDED, authorized=0, captured=0, refunded=0)),
+        }
+    ],
     "every-shopper-is-told": [{"mails": MAILS[1:]}, {"mails": MAILS[:1]}, {"mails": MAILS[:2]}],
     "stock-adds-up": [
         {"stock": (StockSeen("A", 8, 0, 2, 11),)},
@@ -100,10 +108,50 @@ def test_every_check_is_shown_to_fail() -> None:
     assert {check.name for check in CHECKS} == BROKEN.keys()
 
 
-@pytest.mark.parametrize("fate", ["no_contact", "rejected"])
-def test_a_letter_that_nobody_can_receive_is_not_owed(fate: str) -> None:
-    seen = replace(HEALTHY, mails=MAILS[1:], letters={"paid": {"receipt": fate}})
-    assert amiss(seen) == set()
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"letters": {"paid": {"receipt": "no_contact"}}},
+        {"kept": (KeptSeen("paid", "receipt", "rejected", "refused with 550"),)},
+        {"kept": (KeptSeen("paid", "receipt", "in_doubt"),)},
+        {"kept": (KeptSeen("paid", "receipt", "given_up"),)},
+        {"put_off": frozenset({("paid", "receipt")})},
+    ],
+)
+def test_a_mail_that_was_not_sent_is_accounted_for(known: dict[str, Any]) -> None:
+    assert amiss(replace(HEALTHY, mails=MAILS[1:], **known)) == set()
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"letters": {"paid": {"receipt": "rejected"}}},
+        {"kept": (KeptSeen("paid", "receipt", "sent"),)},
+        {"kept": (KeptSeen("paid", "refund", "rejected"),)},
+        {"kept": (KeptSeen("off", "receipt", "rejected"),)},
+    ],
+)
+def test_a_mail_that_is_neither_sent_nor_listed_is_missing(unknown: dict[str, Any]) -> None:
+    assert amiss(replace(HEALTHY, mails=MAILS[1:], **unknown)) == {"every-shopper-is-told"}
+
+
+def test_what_is_undeliverable_is_named() -> None:
+    kept = KeptSeen("paid", "receipt", "in_doubt", "the process ended"), KeptSeen("off", "refund", "sent")
+    assert list(undeliverable(replace(HEALTHY, kept=kept))) == ["receipt:paid is in doubt: the process ended"]
+
+
+def test_an_operator_may_send_a_mail_again_that_had_arrived_after_all() -> None:
+    twice = replace(HEALTHY, mails=(*MAILS, MAILS[0]))
+    assert amiss(twice) == {"every-letter-is-sent-once"}
+    assert amiss(replace(twice, kept=(KeptSeen("paid", "receipt", "sent", resends=1),))) == set()
+
+
+def test_a_guest_whose_money_was_never_held_is_owed_no_mail() -> None:
+    guest = {"orders": (PAID, replace(OFF, guest=True)), "mails": MAILS[:1]}
+    declined = replace(REFUNDED, authorized=0, captured=0, refunded=0, status="requires_payment_method")
+    released = replace(declined, authorized=500, status="canceled")
+    assert amiss(replace(HEALTHY, **guest, charges=(CHARGED, declined))) == set()
+    assert amiss(replace(HEALTHY, **guest, charges=(CHARGED, released))) == {"every-shopper-is-told"}
 
 
 def test_every_promise_has_its_checks() -> None:

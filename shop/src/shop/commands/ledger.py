@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from shop.ledger import CHECKS, Evidence
+from shop.ledger.checks import undeliverable
 from shop.ledger.gather import gather, until_quiet
 from shop.place import Place
 from shop.which import shop_at
@@ -46,6 +47,8 @@ def _document(seen: Evidence, findings: dict[str, list[str]]) -> dict[str, objec
     return {
         "amiss": sum(map(len, findings.values())),
         "looked_at": _looked_at(seen),
+        "undeliverable": list(undeliverable(seen)),
+        "put_off": len(seen.put_off),
         "checks": [
             {"promise": one.promise, "check": one.name, "says": one.says, "findings": findings[one.name]}
             for one in CHECKS
@@ -73,4 +76,20 @@ def _tell(console: Console, seen: Evidence, findings: dict[str, list[str]]) -> N
             console.print(f"      {finding}", style="red", markup=False)
         if len(found) > MOST_SHOWN:
             console.print(f"      … and {len(found) - MOST_SHOWN} more (--json has them all)")
+    _tell_mails(console, seen)
     console.print(", ".join(f"{count} {what}" for what, count in _looked_at(seen).items()))
+
+
+def _tell_mails(console: Console, seen: Evidence) -> None:
+    """What is owed and was not sent, and fails no check, since it is known why."""
+    listed = list(undeliverable(seen))
+    for one in listed[:MOST_SHOWN]:
+        console.print(f"! undeliverable: {one}", style="yellow", markup=False)
+    if len(listed) > MOST_SHOWN:
+        console.print(f"  … and {len(listed) - MOST_SHOWN} more (--json has them all)")
+    if listed:
+        console.print("  `shop mails list` shows them, `shop mails resend` sends them again")
+    if seen.put_off:
+        console.print(
+            f"! {len(seen.put_off)} mails wait until their recipients may have more", style="yellow"
+        )

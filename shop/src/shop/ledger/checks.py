@@ -1,10 +1,11 @@
 """Each promise of the design as named checks: pure functions from evidence to what is amiss."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import getdoc
 
+from notification.domain import UNDELIVERABLE
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
 Finding = str
@@ -119,28 +120,59 @@ _GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
 
 @check(2)
 def every_letter_is_sent_once(seen: Evidence) -> Iterator[Finding]:
-    """No order has two receipts, cancellations or refund mails."""
-    counted = Counter((mail.order_id, mail.reason) for mail in seen.mails if mail.order_id)
+    """No order has two receipts, cancellations or refund mails, unless an operator had one sent again."""
+    asked = {(kept.subject_id, kept.reason): kept.resends for kept in seen.kept}
+    counted = Counter((mail.order_id, mail.reason) for mail in seen.mails if mail.order_id and mail.reason)
     for (order_id, reason), count in counted.items():
-        if count > 1:
+        if count > 1 + asked.get((order_id or "", reason or ""), 0):
             yield f"order {order_id} was sent its {reason} {count} times"
 
 
 @check(2)
 def every_shopper_is_told(seen: Evidence) -> Iterator[Finding]:
-    """A paid order has its receipt, a cancelled one its cancellation, a refunded one its refund mail."""
-    arrived = {(mail.order_id, mail.reason) for mail in seen.mails}
-    refunded = {charge.order_id for charge in seen.charges if charge.refunded}
+    """A paid order has its receipt, a cancelled one its cancellation, a refunded one its refund mail; or it is
+    known why not."""
+    charges, known = _by_order(seen), set(_accounted_for(seen))
     for order in seen.orders:
-        owed = {"paid": {"receipt"}, "cancelled": {"cancellation"}}.get(order.status, set())
-        for reason in owed | ({"refund"} if order.order_id in refunded else set()):
-            if (order.order_id, reason) not in arrived and _is_owed(seen, order, reason):
+        for reason in _owed(order, charges[order.order_id]):
+            if (order.order_id, reason) not in known:
                 yield f"order {order.order_id} is {order.status}, its {reason} was never sent"
 
 
-def _is_owed(seen: Evidence, order: OrderSeen, reason: str) -> bool:
-    """Not to a shopper who left no address, or whose mail server refused the letter for good."""
-    return seen.letters.get(order.order_id, {}).get(reason) not in ("no_contact", "rejected")
+@check(2)
+def no_guest_is_mailed_for_nothing(seen: Evidence) -> Iterator[Finding]:
+    """Nobody gets a mail about a guest's order that never held money: its address may be anybody's."""
+    charges = _by_order(seen)
+    mailed = {mail.order_id for mail in seen.mails}
+    for order in _orders(seen, "cancelled"):
+        if order.order_id in mailed and not any(_owed(order, charges[order.order_id])):
+            yield f"order {order.order_id} never held money, and its guest was sent a mail"
+
+
+def undeliverable(seen: Evidence) -> Iterator[Finding]:
+    """What an operator may have sent again: no check fails for it, and it is named beside them."""
+    for kept in seen.kept:
+        if kept.fate in UNDELIVERABLE:
+            yield f"{kept.reason}:{kept.subject_id} is {kept.fate.replace('_', ' ')}: {kept.why}"
+
+
+def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[str]:
+    if order.status == "paid":
+        yield "receipt"
+    if order.status == "cancelled" and (not order.guest or any(charge.authorized for charge in charges)):
+        yield "cancellation"
+    if any(charge.refunded for charge in charges):
+        yield "refund"
+
+
+def _accounted_for(seen: Evidence) -> Iterator[tuple[str | None, str | None]]:
+    """Mails that arrived, that wait for the hour to pass, that are listed as undeliverable, or that had no
+    address to go to."""
+    yield from ((mail.order_id, mail.reason) for mail in seen.mails)
+    yield from seen.put_off
+    yield from ((kept.subject_id, kept.reason) for kept in seen.kept if kept.fate in UNDELIVERABLE)
+    for order_id, letters in seen.letters.items():
+        yield from ((order_id, reason) for reason, fate in letters.items() if fate == "no_contact")
 
 
 @check(3)

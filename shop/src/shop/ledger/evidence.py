@@ -17,6 +17,7 @@ class OrderSeen:
     lines: Mapping[str, int]
     deadline: datetime
     told: frozenset[str] = frozenset()  # event types in its timeline
+    guest: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,17 @@ class MailSeen:
 
 
 @dataclass(frozen=True)
+class KeptSeen:
+    """A mail that notification keeps because it did not go out, or did not at first."""
+
+    subject_id: str
+    reason: str
+    fate: str
+    why: str | None = None
+    resends: int = 0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All of it, taken while nothing was on its way any more."""
 
@@ -61,6 +73,10 @@ class Evidence:
     holds: Mapping[str, str] = field(default_factory=dict)  # order to the state of its hold
     mails: tuple[MailSeen, ...] = ()
     letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # order to reason to fate
+    kept: tuple[KeptSeen, ...] = ()
+    put_off: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # order and reason of mails that wait for the hour to pass
     queues: Mapping[str, int] = field(default_factory=dict)  # queue to messages in it
     outboxes: Mapping[str, int] = field(default_factory=dict)  # service to events not yet published
     intents: Mapping[str, int] = field(default_factory=dict)  # service to calls without an outcome

@@ -11,10 +11,11 @@ from typing import Any
 import asyncpg
 import httpx
 
+from notification.recipients import PutOff
 from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS, told
 from shop.errors import ShopError
-from shop.ledger.evidence import ChargeSeen, Evidence, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import ChargeSeen, Evidence, KeptSeen, MailSeen, OrderSeen, StockSeen
 from shop.place import Place, management
 from shop.stack import SERVICES
 
@@ -23,9 +24,15 @@ _ORDERS = """
     SELECT order_id::text, status, reason, total, currency, deadline,
            (SELECT json_object_agg(line->>'sku', (line->>'quantity')::int)
               FROM jsonb_array_elements(lines) AS line) AS lines,
-           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told
+           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest
     FROM orders
 """
+_KEPT = """
+    SELECT subject_id::text, reason, fate, why, jsonb_array_length(resends)
+    FROM kept_mail WHERE fate <> 'withheld'
+"""
+# A mail that waits because its recipient has had enough for an hour is on its way, and may be for long.
+_PUT_OFF = f"SELECT subject::text, kind FROM intent WHERE error LIKE '{PutOff.__name__}: %'"  # noqa: S608
 _BUSY = {
     "order": "SELECT count(*) FROM orders WHERE status = 'pending'",
     "payment": """SELECT count(*) FROM payment
@@ -62,12 +69,14 @@ async def gather(place: Place) -> Evidence:
             )
             holds = group.create_task(_pairs(place, "product", "SELECT order_id::text, state FROM hold"))
             letters = group.create_task(_letters(place))
+            kept = group.create_task(_kept(place))
+            put_off = group.create_task(_put_off(place))
             stock = group.create_task(_stock(place))
             charges = group.create_task(_charges(place))
             mails = group.create_task(_mails(place))
             queues = group.create_task(queue_depths(place))
             outboxes = group.create_task(_counts(place, "outbox"))
-            intents = group.create_task(_counts(place, "intent"))
+            intents = group.create_task(_calls(place))
             trespassers = group.create_task(_trespassers(place))
     seen, balance = charges.result()
     return Evidence(
@@ -80,6 +89,8 @@ async def gather(place: Place) -> Evidence:
         holds=holds.result(),
         mails=mails.result(),
         letters=letters.result(),
+        kept=kept.result(),
+        put_off=put_off.result(),
         queues=queues.result(),
         outboxes=outboxes.result(),
         intents=intents.result(),
@@ -94,7 +105,7 @@ async def queue_depths(place: Place) -> dict[str, int]:
 
 async def is_busy(place: Place) -> bool:
     """Whether an order is pending or anything is on its way."""
-    counts = [*(await _counts(place, "outbox")).values(), *(await _counts(place, "intent")).values()]
+    counts = [*(await _counts(place, "outbox")).values(), *(await _calls(place)).values()]
     for service, query in _BUSY.items():
         counts.append((await _rows(place, service, query))[0][0])
     depths = await queue_depths(place)
@@ -112,6 +123,7 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             json.loads(row["lines"]),
             row["deadline"],
             frozenset(row["told"]),
+            row["guest"],
         )
         for row in await _rows(place, "order", _ORDERS)
     )
@@ -125,6 +137,23 @@ async def _stock(place: Place) -> tuple[StockSeen, ...]:
 async def _letters(place: Place) -> dict[str, dict[str, str]]:
     found = await _pairs(place, "notification", "SELECT subject_id::text, letters FROM correspondence")
     return {order_id: json.loads(letters) for order_id, letters in found.items()}
+
+
+async def _kept(place: Place) -> tuple[KeptSeen, ...]:
+    return tuple(KeptSeen(*row) for row in await _rows(place, "notification", _KEPT))
+
+
+async def _put_off(place: Place) -> frozenset[tuple[str, str]]:
+    return frozenset((row["subject"], row["kind"]) for row in await _rows(place, "notification", _PUT_OFF))
+
+
+async def _calls(place: Place) -> dict[str, int]:
+    """Without mails that are put off."""
+    waiting = len(await _put_off(place))
+    return {
+        service: count - (waiting if service == "notification" else 0)
+        for service, count in (await _counts(place, "intent")).items()
+    }
 
 
 async def _charges(place: Place) -> tuple[tuple[ChargeSeen, ...], bool]:
