@@ -108,6 +108,16 @@ async def test_a_mail_that_was_begun_and_has_no_outcome_is_in_doubt_and_not_sent
     assert carrier.carried == []
 
 
+async def test_a_mail_that_was_taken_but_could_not_be_noted_is_not_in_doubt_while_its_process_lives() -> None:
+    carrier, begins = Carrier(), Begins()
+    office = post(carrier, begins)
+    assert [await office.deliver(receipt()) for _ in range(2)] == [SENT, SENT]
+    assert (len(carrier.carried), len(begins.counted)) == (1, 1)
+    sent_again_by_an_operator = receipt(written_at=NOW + timedelta(hours=1))
+    assert await office.deliver(sent_again_by_an_operator) == SENT
+    assert len(carrier.carried) == 2
+
+
 async def test_what_is_in_doubt_is_found_out_while_the_mail_server_is_away() -> None:
     assert await post(Carrier(before=True), Begins(begun_before=True)).deliver(receipt()) == IN_DOUBT
 

@@ -7,6 +7,7 @@ knows whether the server took it, as after a crash, is in doubt: it is not sent 
 """
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -23,6 +24,8 @@ from notification.smtp import Begin, NotAccepted
 from notification.store import HOUR, Answer
 
 log = structlog.get_logger()
+
+_REMEMBERED = 10_000
 
 IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's answer was noted")
 
@@ -41,6 +44,11 @@ class Begins(Protocol):
     async def withdraw(self, key: str, stamp: datetime) -> None: ...
 
     async def has_begun(self, key: str) -> bool: ...
+
+
+def _mail(intent: Intent) -> tuple[str, str]:
+    """What is sent again later has the key of what was sent before."""
+    return intent.key, intent.payload["written_at"]
 
 
 def _now() -> datetime:
@@ -68,10 +76,13 @@ class Post:
         self._carrier = carrier
         self._keep_trying = keep_trying
         self._clock = clock
+        self._ended: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
 
     async def deliver(self, intent: Intent) -> Outcome:
         """What became of the letter. Raises while that is unknown and the server does not have it: NotSealed
         (another CONTACT_KEY is needed), NotAccepted, PutOff, Unavailable."""
+        if (ended := self._ended.get(_mail(intent))) is not None:
+            return ended
         now = self._clock()
         if now - datetime.fromisoformat(intent.payload["written_at"]) > self._keep_trying:
             return await self._give_up(intent)
@@ -105,13 +116,22 @@ class Post:
             return IN_DOUBT if answer.verdict == "in_doubt" else Outcome("stopped")
 
         try:
-            return await self._carrier.send(recipient, self._letter(intent, recipient), begin)
+            outcome = await self._carrier.send(recipient, self._letter(intent, recipient), begin)
         except NotAccepted:
             if begun is not None:
                 await self._begins.withdraw(intent.key, begun.stamp)
             elif await self._begins.has_begun(intent.key):
                 return IN_DOUBT
             raise
+        if begun is not None:
+            self._remember(intent, outcome)
+        return outcome
+
+    def _remember(self, intent: Intent, outcome: Outcome) -> None:
+        """Should it not be noted at once, it is not in doubt as long as this process lives."""
+        self._ended[_mail(intent)] = outcome
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
 
     def _letter(self, intent: Intent, recipient: str) -> bytes:
         sealed = intent.payload.get("shipping")
