@@ -169,6 +169,30 @@ async def test_a_mail_is_accepted_and_the_answer_lost(mailbox: Embedded) -> None
     ]
 
 
+async def test_a_slow_answer_comes_after_its_time_and_the_mail_is_kept_once(mailbox: Embedded) -> None:
+    await mailbox.fault(kind="slow", seconds=0.3, count=2)
+    began = asyncio.get_running_loop().time()
+    async with smtp(mailbox) as client:
+        await client.send_message(receipt(1))
+        await client.send_message(receipt(2))
+        assert asyncio.get_running_loop().time() - began > 0.55
+        await client.send_message(receipt(3))
+    assert [mail["order_id"] for mail in await mailbox.messages()] == ["order-3", "order-2", "order-1"]
+
+
+async def test_a_slow_mail_is_kept_though_its_client_has_gone(mailbox: Embedded) -> None:
+    await mailbox.fault(kind="slow", seconds=0.3)
+    client = smtp(mailbox)
+    await client.connect()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await client.send_message(receipt())
+    client.close()
+    async with asyncio.timeout(5):
+        while not await mailbox.messages():
+            await asyncio.sleep(0.05)
+
+
 async def test_a_fault_meets_only_whom_it_is_meant_for(mailbox: Embedded) -> None:
     await mailbox.fault(kind="reject", recipient="bob@example.com")
     async with smtp(mailbox) as client:
@@ -188,7 +212,7 @@ async def test_a_fault_is_lifted(mailbox: Embedded) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [{}, {"kind": "rain"}, {"kind": "defer", "count": 0}, [1], {"kind": "defer", "x": 1}]
+    "fault", [{}, {"kind": "rain"}, {"kind": "defer", "count": 0}, [1], {"kind": "defer", "x": 1}, {"kind": "slow", "seconds": -1}]
 )
 async def test_a_fault_that_makes_no_sense_is_refused(mailbox: Embedded, fault: Any) -> None:
     status, problem = await mailbox.ask("POST", "/_mailbox/faults", fault)

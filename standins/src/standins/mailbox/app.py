@@ -128,11 +128,13 @@ def _fault(body: bytes) -> Fault:
     try:
         fault = Fault(**orjson.loads(body))
     except (TypeError, orjson.JSONDecodeError) as problem:
-        raise HTTPException(400, f"send a JSON object with kind, count, recipient: {problem}") from problem
+        raise HTTPException(400, f"send a JSON object with kind, count, recipient, seconds: {problem}") from problem
     if fault.kind not in KINDS:
         raise HTTPException(400, f"kind must be one of {', '.join(KINDS)}")
     if not isinstance(fault.count, int) or fault.count < 1 or not isinstance(fault.recipient, str):
         raise HTTPException(400, "count must be a positive number, recipient a text")
+    if not isinstance(fault.seconds, int | float) or not 0 <= fault.seconds <= 3600:
+        raise HTTPException(400, "seconds must be a number from 0 to 3600")
     return fault
 
 

@@ -28,7 +28,7 @@ class SmtpProtocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._replies: list[bytes] = []
         self._errors = 0
-        self._greeted = False
+        self._greeted = self._busy = False
         self._scanned = 0
         self._sender: str | None = None
         self._commands: dict[bytes, Callable[[bytes], None]] = {
@@ -62,9 +62,12 @@ class SmtpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
         self._buffer += data
-        while not self._transport.is_closing() and (self._message() if self._in_message else self._line()):
+        while self._may_go_on() and (self._message() if self._in_message else self._line()):
             pass
         self._flush()
+
+    def _may_go_on(self) -> bool:
+        return not self._busy and not self._transport.is_closing()
 
     def _line(self) -> bool:
         """Takes one command out of the buffer; False when there is no whole one."""
@@ -102,14 +105,32 @@ class SmtpProtocol(asyncio.Protocol):
 
     def _accept(self, raw: bytes) -> None:
         fault = self._faults.meet(self._recipients)
-        if fault == "defer":
+        kind = fault.kind if fault else None
+        if kind == "defer":
             self._say(b"451 4.3.0 told to defer, try again")
-        elif fault == "reject":
+        elif kind == "reject":
             self._say(b"550 5.7.1 told to reject")
-        elif fault == "disconnect":
+        elif kind == "disconnect":
             self._transport.abort()
+        elif fault and kind == "slow":
+            self._store_slowly(self._sender, self._recipients, raw, fault.seconds)
         else:
             self._store(raw, acknowledge=fault is None)
+
+    def _store_slowly(self, sender: str | None, recipients: list[str], raw: bytes, seconds: float) -> None:
+        """As a server that scans each mail: it keeps the mail even if the client has gone by then. Nothing
+        else of this connection is answered meanwhile."""
+        self._busy = True
+
+        def store() -> None:
+            self._busy = False
+            self._sender, self._recipients = sender, recipients
+            self._store(raw, acknowledge=True)
+            self._reset()
+            self._flush()
+            self.data_received(b"")
+
+        self._loop.call_later(seconds, store)
 
     def _store(self, raw: bytes, *, acknowledge: bool) -> None:
         assert self._sender is not None
@@ -201,7 +222,9 @@ class SmtpProtocol(asyncio.Protocol):
     def _watch(self) -> None:
         """One timer a connection, which looks when it was last heard: cheaper than one a packet."""
         left = self._heard + self._settings.idle - self._loop.time()
-        if left <= 0:
+        if self._busy:
+            self._timer = self._loop.call_later(self._settings.idle, self._watch)
+        elif left <= 0:
             self._leave(b"421 4.4.2 idle for too long")
         else:
             self._timer = self._loop.call_later(left, self._watch)
