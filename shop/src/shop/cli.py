@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from shop.commands import audit, broker, compose, dead_letters, keys, ledger, provision, saga, scenario, stack
+from shop.commands import (
+    audit,
+    broker,
+    compose,
+    dead_letters,
+    keys,
+    ledger,
+    mails,
+    provision,
+    saga,
+    scenario,
+    stack,
+)
 from shop.commands.bench import bench
 from shop.commands.chaos import chaos
 from shop.commands.demo import demo
@@ -29,6 +41,7 @@ app.add_typer(scenario.app, name="scenario")
 app.add_typer(saga.app, name="saga")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(mails.app, name="mails")
 app.add_typer(audit.app, name="audit")
 app.add_typer(broker.app, name="broker")
 app.add_typer(keys.app, name="keys")

@@ -27,7 +27,7 @@ REPORT = Report(
         ended={"paid": 8, "cancelled": 2},
         cancelled_for={"shopper": 2},
         answers={"202": 10, "503": 4},
-        letters_resent=1,
+        undeliverable={"in_doubt": 1},
         longest_pause=9.5,
     ),
     faults={"kill-broker": 1, "cut-broker": 1},

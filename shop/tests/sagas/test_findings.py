@@ -23,7 +23,7 @@ from shop.dead_letters.letter import Letter
 from shop.errors import ShopError
 from shop.sagas.findings import Finding, about, stuck, waits_for
 from shop.sagas.nudging import preview, refuse_forgotten
-from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
+from shop.sagas.seen import CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import Stack
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -104,6 +104,23 @@ def holding(state: Any) -> dict[UUID, Hold]:
 def call(service: str) -> CallSeen:
     kind = "capture" if service == "payment" else "receipt"
     return CallSeen(service, kind, ID, CREATED, attempts=3, error="gone\n away")
+
+
+@pytest.mark.parametrize(
+    ("fate", "kind"),
+    [("rejected", "mail-rejected"), ("given_up", "mail-given-up"), ("in_doubt", "mail-in-doubt")],
+)
+def test_a_mail_that_was_not_delivered_is_named_with_how_to_send_it_again(fate: str, kind: str) -> None:
+    mail = MailSeen(f"receipt:{ID}", "receipt", ID, fate, "refused with 550", NOW, resends=0)
+    found = only(Seen(now=NOW, undeliverable=(mail,)))
+    assert (found.kind, found.order_id, found.since) == (kind, ID, NOW)
+    assert "refused with 550" in found.means
+    assert found.next == f"shop mails resend receipt:{ID} --why TEXT"
+
+
+def test_a_mail_that_waits_for_its_recipients_next_hour_is_not_stuck() -> None:
+    waiting = CallSeen("notification", "receipt", ID, CREATED, attempts=9, error="PutOff: until 12:30:00 UTC")
+    assert kinds(Seen(now=NOW, calls=(waiting,))) == []
 
 
 def test_an_order_that_went_well_is_not_stuck() -> None:

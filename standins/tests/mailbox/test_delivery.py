@@ -212,7 +212,15 @@ async def test_a_fault_is_lifted(mailbox: Embedded) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [{}, {"kind": "rain"}, {"kind": "defer", "count": 0}, [1], {"kind": "defer", "x": 1}, {"kind": "slow", "seconds": -1}]
+    "fault",
+    [
+        {},
+        {"kind": "rain"},
+        {"kind": "defer", "count": 0},
+        [1],
+        {"kind": "defer", "x": 1},
+        {"kind": "slow", "seconds": -1},
+    ],
 )
 async def test_a_fault_that_makes_no_sense_is_refused(mailbox: Embedded, fault: Any) -> None:
     status, problem = await mailbox.ask("POST", "/_mailbox/faults", fault)

@@ -79,7 +79,7 @@ class Load:
         order = await self._call(
             "POST",
             f"{self._stack.http('order')}/v1/orders",
-            json={"payment_method": "pm_card_visa", "email": "bench@example.com"},
+            json={"payment_method": "pm_card_visa", "email": f"bench-{uuid4().hex}@example.com"},
             headers={**headers, "Idempotency-Key": uuid4().hex},
         )
         paid = self._unpaid[order["order_id"]] = asyncio.get_running_loop().create_future()

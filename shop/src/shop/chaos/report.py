@@ -24,7 +24,7 @@ class Weather:
     ended: dict[str, int]
     cancelled_for: dict[str, int]
     answers: dict[str, int]  # every single one, before anybody tried again
-    letters_resent: int
+    undeliverable: dict[str, int]  # mails that were listed for an operator, by fate
     longest_pause: float  # seconds with no order being paid
 
 
@@ -95,7 +95,7 @@ def tell(console: Console, report: Report) -> None:
         f"(for {_counts(load.cancelled_for)}); {sum(load.refused.values())} refused, "
         f"{load.gone_away} shoppers left before they checked out",
         f"answers: {_counts(load.answers)}",
-        f"{load.letters_resent} letters sent again under the same Message-ID",
+        f"mails listed for an operator: {_counts(load.undeliverable)}",
         f"longest time with no order being paid: {load.longest_pause} s",
         f"{sum(report.faults.values())} faults: {_counts(report.faults)}",
     ]

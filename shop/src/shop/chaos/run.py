@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from notification.domain import UNDELIVERABLE
 from shop.bench.machine import describe
 from shop.chaos import network, witness
 from shop.chaos.evidence import with_reasons
@@ -168,8 +169,7 @@ class _Storm:
         recovered: list[Recovery],
     ) -> Report:
         checkouts = self._shoppers.checkouts
-        once, resent = _one_of_each_letter(seen)
-        findings = {check.name: list(check.look(once)) for check in CHECKS}
+        findings = {check.name: list(check.look(seen)) for check in CHECKS}
         status = {order.order_id: order for order in seen.orders}
         ended = Counter(order.status for order in seen.orders)
         reasons = Counter(order.reason for order in seen.orders if order.reason)
@@ -189,7 +189,7 @@ class _Storm:
                 ended=dict(ended),
                 cancelled_for=dict(reasons),
                 answers=dict(self._shoppers.answers.counted),
-                letters_resent=resent,
+                undeliverable=dict(Counter(one.fate for one in seen.kept if one.fate in UNDELIVERABLE)),
                 longest_pause=longest_pause(checkouts),
             ),
             faults=dict(Counter(one.fault.kind for one in self._faults.injected)),
@@ -206,10 +206,3 @@ class _Storm:
                 **findings,
             },
         )
-
-
-def _one_of_each_letter(seen: Evidence) -> tuple[Evidence, int]:
-    """SMTP knows no idempotency: a letter whose acceptance was not heard of is sent again under the same
-    Message-ID, by which a mail reader shows it once. How many were is said in the report."""
-    once = {mail.message_id or number: mail for number, mail in enumerate(seen.mails)}
-    return replace(seen, mails=tuple(once.values())), len(seen.mails) - len(once)

@@ -130,8 +130,8 @@ def every_letter_is_sent_once(seen: Evidence) -> Iterator[Finding]:
 
 @check(2)
 def every_shopper_is_told(seen: Evidence) -> Iterator[Finding]:
-    """A paid order has its receipt, a cancelled one its cancellation, a refunded one its refund mail; or it is
-    known why not."""
+    """A paid order has its receipt, a cancelled one its cancellation, a refunded one its refund mail, or the
+    mail is listed as undeliverable."""
     charges, known = _by_order(seen), set(_accounted_for(seen))
     for order in seen.orders:
         for reason in _owed(order, charges[order.order_id]):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from textwrap import shorten
 from uuid import UUID
 
+from notification.recipients import PutOff
 from order.domain import Order
 from payment.domain import Payment
 from shop.sagas.seen import CallSeen, Seen
@@ -161,9 +162,17 @@ def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
 
 def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
-        if call.since < before and call.service == "notification":
+        if call.since < before and call.service == "notification" and not _is_put_off(call):
             means = f"the {call.kind} has not been sent{_tried(call)}"
             yield Finding("letter-not-sent", call.subject, call.since, means, _look_at("notification"))
+
+
+def _undeliverable_mails(seen: Seen, _: datetime) -> Iterator[Finding]:
+    for mail in seen.undeliverable:
+        means = f"the {mail.reason} {_NOT_DELIVERED[mail.fate]}: {mail.why or 'nobody knows why'}"
+        order_id = None if mail.reason == "welcome" else mail.subject_id
+        following = f"shop mails resend {mail.id} --why TEXT"
+        yield Finding(f"mail-{mail.fate.replace('_', '-')}", order_id, mail.at, means, following)
 
 
 def _unwritten_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -228,12 +237,19 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _not_noted,
     _unknown_outcomes,
     _unsent_letters,
+    _undeliverable_mails,
     _unwritten_letters,
     _dead_letters,
     _unsaid,
     _unheard,
     _broker,
 )
+
+_NOT_DELIVERED = {
+    "rejected": "was rejected for good",
+    "given_up": "was given up",
+    "in_doubt": "may have been sent or not",
+}
 
 _HAS_MONEY = {
     "authorizing": "being held",
@@ -271,6 +287,11 @@ def _money_awaited(payment: Payment | None) -> list[str]:
         case "declined":
             return ["order to hear payment.declined"]
     return []
+
+
+def _is_put_off(call: CallSeen) -> bool:
+    """It waits until its recipient may have more mail, and goes out by itself."""
+    return (call.error or "").startswith(f"{PutOff.__name__}: ")
 
 
 def _tried(call: CallSeen) -> str:

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chassis.database import connect
 from chassis.problems import Problem
-from notification.domain import Correspondence
+from notification.domain import UNDELIVERABLE, Correspondence
+from notification.recipients import PutOff
 from notification.tables import correspondence as correspondence_table
 from order import views
 from order.domain import Order
@@ -34,7 +35,7 @@ from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
 from shop.place import Place
-from shop.sagas.seen import CallSeen, QueueSeen, Seen, UnsaidSeen
+from shop.sagas.seen import CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
@@ -83,6 +84,13 @@ _TOLD = """
 _CALLS = """
     SELECT kind, subject, created_at, attempts, error FROM intent
     WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY created_at LIMIT :limit"""
+_UNDELIVERABLE = """
+    SELECT reason, subject_id, fate, why, at, jsonb_array_length(resends) AS resends FROM kept_mail
+    WHERE fate = ANY(CAST(:fates AS text[])) AND (CAST(:only AS uuid) IS NULL OR subject_id = :only)
+    ORDER BY at LIMIT :limit"""
+_PUT_OFF = f"""
+    SELECT kind AS reason, subject AS subject_id, 'put_off', error, created_at, 0
+    FROM intent WHERE error LIKE '{PutOff.__name__}: %' ORDER BY created_at LIMIT :limit"""  # noqa: S608  ours
 _UNSAID = """
     SELECT type, subject, time, leased_until, attempts, error FROM outbox
     WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY position LIMIT :limit"""
@@ -134,9 +142,10 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         found.load("product", Hold, ids),
         found.load("notification", Correspondence, ids),
     )
-    told, calls, unsaid, (queues, issues), dead = await asyncio.gather(
+    told, calls, mails, unsaid, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
         _calls(found, limit, only),
+        undeliverable(found, limit, only),
         _unsaid(found, limit, only),
         _broker(place, only),
         look(place, operator()),
@@ -148,12 +157,13 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         payments=payments,
         holds=holds,
         calls=calls,
+        undeliverable=mails,
         unsaid=unsaid,
         queues=queues,
         letters_to=letters,
         dead=dead.letters,
         broker=issues,
-        complete=complete and max(len(calls), len(unsaid)) < limit and not dead.beyond,
+        complete=complete and max(len(calls), len(mails), len(unsaid)) < limit and not dead.beyond,
     )
 
 
@@ -173,6 +183,21 @@ async def page(found: Books, state: str, limit: int) -> list[dict[str, Any]]:
     rows = await Orders(found.engines["order"]).page(limit, status=state)
     listed: list[dict[str, Any]] = _plain([views.order_view(row) for row in rows])
     return listed
+
+
+async def undeliverable(found: Books, limit: int, only: UUID | None = None) -> tuple[MailSeen, ...]:
+    """Mails that only an operator has sent again, the oldest first; about one order if `only` is given."""
+    fates = list(UNDELIVERABLE)
+    return _mails(await found.rows("notification", _UNDELIVERABLE, limit=limit, only=only, fates=fates))
+
+
+async def put_off(found: Books, limit: int) -> tuple[MailSeen, ...]:
+    """Mails that wait because their recipient has had enough for an hour."""
+    return _mails(await found.rows("notification", _PUT_OFF, limit=limit))
+
+
+def _mails(rows: Sequence[Any]) -> tuple[MailSeen, ...]:
+    return tuple(MailSeen(f"{row.reason}:{row.subject_id}", *row) for row in rows)
 
 
 async def _suspects(found: Books, limit: int) -> tuple[set[UUID], bool]:

@@ -26,6 +26,19 @@ class CallSeen:
 
 
 @dataclass(frozen=True)
+class MailSeen:
+    """A mail that has not gone out. `id` names it; the fate `put_off` ends by itself, the others do not."""
+
+    id: str
+    reason: str
+    subject_id: UUID
+    fate: str
+    why: str | None
+    at: datetime
+    resends: int
+
+
+@dataclass(frozen=True)
 class UnsaidSeen:
     """An event in an outbox. `subject` is the order, unless the event has one of its own; `attempts` is how
     often the broker refused it, `error` what it said last."""
@@ -60,6 +73,7 @@ class Seen:
     holds: Mapping[UUID, Hold] = field(default_factory=dict)
     letters_to: Mapping[UUID, Correspondence] = field(default_factory=dict)
     calls: tuple[CallSeen, ...] = ()
+    undeliverable: tuple[MailSeen, ...] = ()
     unsaid: tuple[UnsaidSeen, ...] = ()
     queues: tuple[QueueSeen, ...] = ()
     dead: tuple[Letter, ...] = ()

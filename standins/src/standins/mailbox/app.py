@@ -128,7 +128,9 @@ def _fault(body: bytes) -> Fault:
     try:
         fault = Fault(**orjson.loads(body))
     except (TypeError, orjson.JSONDecodeError) as problem:
-        raise HTTPException(400, f"send a JSON object with kind, count, recipient, seconds: {problem}") from problem
+        raise HTTPException(
+            400, f"send a JSON object with kind, count, recipient, seconds: {problem}"
+        ) from problem
     if fault.kind not in KINDS:
         raise HTTPException(400, f"kind must be one of {', '.join(KINDS)}")
     if not isinstance(fault.count, int) or fault.count < 1 or not isinstance(fault.recipient, str):

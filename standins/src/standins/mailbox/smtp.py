@@ -6,6 +6,7 @@ RFC 5321 with PIPELINING, SIZE, 8BITMIME and SMTPUTF8. No TLS and no login: it l
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from standins.mailbox.faults import Faults
@@ -104,6 +105,8 @@ class SmtpProtocol(asyncio.Protocol):
         return True
 
     def _accept(self, raw: bytes) -> None:
+        assert self._sender is not None
+        keep = partial(self._store, self._sender, self._recipients, raw)
         fault = self._faults.meet(self._recipients)
         kind = fault.kind if fault else None
         if kind == "defer":
@@ -113,29 +116,21 @@ class SmtpProtocol(asyncio.Protocol):
         elif kind == "disconnect":
             self._transport.abort()
         elif fault and kind == "slow":
-            self._store_slowly(self._sender, self._recipients, raw, fault.seconds)
+            self._busy = True
+            self._loop.call_later(fault.seconds, self._store_slowly, keep)
         else:
-            self._store(raw, acknowledge=fault is None)
+            keep(acknowledge=fault is None)
 
-    def _store_slowly(self, sender: str | None, recipients: list[str], raw: bytes, seconds: float) -> None:
-        """As a server that scans each mail: it keeps the mail even if the client has gone by then. Nothing
-        else of this connection is answered meanwhile."""
-        self._busy = True
+    def _store_slowly(self, keep: Callable[..., None]) -> None:
+        """As a server that scans each mail: it keeps the mail even if the client has gone by then, and answers
+        nothing else of this connection before."""
+        self._busy = False
+        keep(acknowledge=True)
+        self.data_received(b"")
 
-        def store() -> None:
-            self._busy = False
-            self._sender, self._recipients = sender, recipients
-            self._store(raw, acknowledge=True)
-            self._reset()
-            self._flush()
-            self.data_received(b"")
-
-        self._loop.call_later(seconds, store)
-
-    def _store(self, raw: bytes, *, acknowledge: bool) -> None:
-        assert self._sender is not None
+    def _store(self, sender: str, recipients: list[str], raw: bytes, *, acknowledge: bool) -> None:
         try:
-            number = self._keep(self._sender, self._recipients, raw)
+            number = self._keep(sender, recipients, raw)
         except OSError as problem:
             self._say(b"452 4.3.1 cannot store: " + str(problem).encode("ascii", "replace"))
             return

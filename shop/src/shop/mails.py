@@ -1,0 +1,77 @@
+"""Mails that did not go out, as an operator looks at them, and having them sent again."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import uuid4
+
+import aio_pika
+
+from chassis.outbox import envelope
+from chassis.topology import EVENTS_EXCHANGE
+from contracts import MailReason, MailResendRequested
+from shop.audit import Action, Audit
+from shop.dead_letters.holding import BROKER_ERRORS
+from shop.errors import ShopError
+from shop.place import Place
+from shop.sagas.reading import books, undeliverable
+from shop.sagas.seen import MailSeen
+
+SECONDS = 10
+SHORTEST_PREFIX = 4
+
+
+def document(mail: MailSeen) -> dict[str, Any]:
+    """The mail as JSON prints it."""
+    return asdict(mail) | {"subject_id": str(mail.subject_id), "at": mail.at.isoformat()}
+
+
+async def chosen(place: Place, ids: Sequence[str], limit: int) -> list[MailSeen]:
+    """The undeliverable mails whose ids, or whose orders' ids, begin like that. Raises ShopError unless each
+    names one."""
+    async with books(place) as found:
+        mails = await undeliverable(found, limit)
+    return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
+
+
+async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) -> None:
+    """Ask for each of them, audited. Raises ShopError when the broker does not confirm one; what was asked
+    for before stands."""
+    async with Audit.opened(place, who) as audit:
+        for mail in mails:
+            event = MailResendRequested(
+                resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
+            )
+            said = envelope(event, "operator", datetime.now(UTC), None, None)
+            about = None if mail.reason == "welcome" else str(mail.subject_id)
+            action = Action("resend-mail", why, order_id=about, message_id=said.id, before=document(mail))
+            async with audit.record(action):
+                await _publish(place.operator_amqp_url, event.type, said.to_message())
+
+
+def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
+    if len(prefix) < SHORTEST_PREFIX:
+        raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} characters of the mail's id")
+    found = [mail for mail in mails if prefix in (mail.id, str(mail.subject_id))] or [
+        mail for mail in mails if mail.id.startswith(prefix) or str(mail.subject_id).startswith(prefix)
+    ]
+    if not found:
+        raise ShopError(f"there is no undeliverable mail {prefix}: `shop mails list` shows them")
+    if len(found) > 1:
+        raise ShopError(f"{prefix} may be {', '.join(mail.id for mail in found)}: give more of it")
+    return found[0]
+
+
+async def _publish(url: str, key: str, message: aio_pika.Message) -> None:
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            await aio_pika.connect(url, timeout=SECONDS) as connection,
+            connection.channel(publisher_confirms=True, on_return_raises=True) as channel,
+        ):
+            exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
+            await exchange.publish(message, key, mandatory=True)
+    except BROKER_ERRORS as error:
+        raise ShopError(f"the broker did not take the request ({error!r}): see `shop status`") from error
