@@ -5,7 +5,7 @@ from scenarios.play import Outcome, Play, scenario
 
 @scenario(Outcome("cancelled", "shopper", cart_left=2))
 async def cancelled_before_paying(play: Play) -> None:
-    """The shopper cancels while payment has not begun: nothing is charged, nobody is mailed, the stock is back."""
+    """The shopper cancels while payment has not begun: nobody is charged or mailed, the stock is back."""
     await play.shop.stop("payment")
     try:
         await play.fill_cart(2)
