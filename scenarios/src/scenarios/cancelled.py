@@ -3,9 +3,9 @@
 from scenarios.play import Outcome, Play, scenario
 
 
-@scenario(Outcome("cancelled", "shopper", cart_left=2))
+@scenario(Outcome("cancelled", "shopper", mails=("cancellation",), cart_left=2))
 async def cancelled_before_paying(play: Play) -> None:
-    """The shopper cancels while payment has not begun: nobody is charged or mailed, the stock is back."""
+    """The shopper cancels while payment has not begun: nothing is charged, the stock is back."""
     await play.shop.stop("payment")
     try:
         await play.fill_cart(2)
@@ -24,6 +24,6 @@ async def cancelled_after_paying(play: Play) -> None:
     await play.fill_cart(2)
     order_id = await play.check_out()
     await play.until("paid")
-    await play.until_said("order.paid")
+    await play.until_mailed("receipt")
     await play.shopper.cancel(order_id)
     await play.until_said("payment.refunded")

@@ -114,6 +114,12 @@ class Play:
             while event_type not in [e["type"] for e in await self.shopper.timeline(self.order_id)]:
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def until_mailed(self, reason: str) -> None:
+        """Wait until the order's shopper has that mail."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while reason not in await self._mails():
+                await asyncio.sleep(POLL_SECONDS)
+
     def claim(self, what: str, holds: bool) -> None:
         """Something that must hold besides the outcome."""
         self.claims.append((what, holds))
