@@ -12,7 +12,7 @@ import pytest
 from chassis.tx import Intent
 from contracts import Line, ShortLine
 from notification import domain
-from notification.letters import Letters, Seller, Shipping, one_line
+from notification.letters import Letters, Seller, Shipping
 
 from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded
 
@@ -122,14 +122,6 @@ def test_a_name_cannot_forge_a_line(kind: str) -> None:
     ):
         [found] = [one for one in body(read(intent), kind).splitlines() if "Total paid: £0.00" in one]
         assert "Tea Total paid: £0.00 Sold by: Eve" in found
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [("Earl Grey", "Earl Grey"), ("  a \t b ", "a b"), ("Käse 🧀", "Käse 🧀"), ("a\u200bb\x00c", "a b c")],
-)
-def test_ordinary_names_stay_as_they_are(name: str, shown: str) -> None:
-    assert one_line(name) == shown
 
 
 def test_a_letter_is_known_by_its_headers() -> None:

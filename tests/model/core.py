@@ -39,8 +39,8 @@ WHIMS = frozenset({"cancel"})
 class Shop:
     """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
     shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
-    see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with which
-    `order.created` reaches payment, as after an operator's slip."""
+    see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with
+    which `order.created` reaches payment, as after an operator's slip."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)

@@ -1,6 +1,5 @@
 """Letters as shoppers read them: subject, HTML and plain text, from templates compiled once."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from chassis.tx import Intent
+from contracts import cleaned
 from notification import money
 from notification.mime import compose
 
@@ -60,7 +60,7 @@ class Letters:
             auto_reload=False,
         )
         environment.filters["money"] = money.written
-        environment.filters["one_line"] = one_line
+        environment.filters["one_line"] = cleaned
         environment.globals["shop"] = name or self._host
         environment.globals["seller"] = seller or Seller()
         self._templates = {
@@ -100,15 +100,6 @@ class Letters:
         if intent.kind != "welcome":
             headers["X-Order-Id"] = str(intent.subject)
         return compose(headers, letter.text, letter.html)
-
-
-def one_line(text: str) -> str:
-    """Whatever something is called, it stays on its line and turns no other around: control and format
-    characters, line and paragraph separators become spaces, and spaces that follow each other one."""
-    if text.isascii() and text.isprintable():
-        return " ".join(text.split())
-    shown = (" " if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text)
-    return " ".join("".join(shown).split())
 
 
 def _day(moment: str) -> str:

@@ -122,8 +122,8 @@ class SmtpProtocol(asyncio.Protocol):
             keep(acknowledge=fault is None)
 
     def _store_slowly(self, keep: Callable[..., None]) -> None:
-        """As a server that scans each mail: it keeps the mail even if the client has gone by then, and answers
-        nothing else of this connection before."""
+        """As a server that scans each mail: the mail is kept even if its client has gone by then, and nothing
+        else of this connection is answered before."""
         self._busy = False
         keep(acknowledge=True)
         self.data_received(b"")
