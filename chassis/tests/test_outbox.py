@@ -6,6 +6,8 @@ import pytest
 
 from chassis.outbox import Relay
 
+from .conftest import enveloped
+
 
 async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any, made: Any) -> None:
     transactions = world.transactions()
@@ -114,6 +116,22 @@ async def test_a_graceful_stop_publishes_what_is_still_in_memory(world: Any, mad
 
 async def is_empty(world: Any) -> bool:
     return bool(await world.count("outbox") == 0)
+
+
+async def test_an_outage_is_not_kept_in_memory(world: Any, made: Any) -> None:
+    """Neither in number nor in size; what waits too long there is left to the poll, and counted out."""
+    relay = relay_of(world, Flaky())
+    said = [enveloped(type(made)(id=uuid4())) for _ in range(1_000)]
+    assert relay.has_room()
+    relay.wake(said)
+    assert not relay.has_room()
+    await relay.drain()
+    assert relay.has_room()
+    relay.wake([enveloped(type(made)(id=uuid4(), note="x" * 17 * 1024 * 1024))])
+    assert not relay.has_room()
+    relay._fresh = -1  # as if it had waited for longer than its lease
+    await relay.drain()
+    assert relay.has_room()
 
 
 def relay_of(world: Any, publisher: Any) -> Relay:

@@ -192,8 +192,9 @@ class Worker:
         keep = timedelta(days=self._settings.inbox_keep_days)
 
         async def forget() -> None:
-            while await inbox.forget(self._transactions.engine, keep, limit=FORGOTTEN_AT_ONCE) > 0:
-                await asyncio.sleep(0)
+            gone = FORGOTTEN_AT_ONCE
+            while gone == FORGOTTEN_AT_ONCE:
+                gone = await inbox.forget(self._transactions.engine, keep, limit=FORGOTTEN_AT_ONCE)
             await started.forget(self._transactions.engine, keep)
 
         return Periodic("forget inbox", 60, forget)
