@@ -190,21 +190,25 @@ async def order(start: Start) -> Running:
     return await start()
 
 
-@pytest.fixture(name="paid")
-def _paid() -> Callable[[UUID], OrderPaid]:
-    """What payment says of an order that it has captured."""
-    return paid
-
-
-def paid(order_id: UUID) -> OrderPaid:
-    return OrderPaid(
-        order_id=order_id,
-        shopper_id=UUID(int=1),
-        contact="sealed",
-        lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=699),),
-        total=Money(amount=699, currency="GBP"),
-        payment_id="pi_1",
+@pytest.fixture
+def paid(shopper: UUID) -> Callable[[UUID], OrderPaid]:
+    """What payment says of the shopper's order that it has captured."""
+    lines = (
+        Line(sku="LANTERN", name="Product LANTERN", quantity=2, unit_price=250),
+        Line(sku="MUG", name="Product MUG", quantity=1, unit_price=199),
     )
+
+    def say(order_id: UUID) -> OrderPaid:
+        return OrderPaid(
+            order_id=order_id,
+            shopper_id=shopper,
+            contact="sealed",
+            lines=lines,
+            total=Money(amount=699, currency="GBP"),
+            payment_id="pi_1",
+        )
+
+    return say
 
 
 @asynccontextmanager
