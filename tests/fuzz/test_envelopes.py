@@ -46,7 +46,9 @@ class Listener(Consumer):
         self.post = Post()
         given: Any = self.post
         nobody: Any = None
-        super().__init__(nobody, given, nobody, QUEUES[queue], service="tests", batch=50, batch_bytes=2**20, linger=0)
+        super().__init__(
+            nobody, given, nobody, QUEUES[queue], service="tests", batch=50, batch_bytes=2**20, linger=0
+        )
         self.done: list[Read] = []
         self._fails = fails
 
