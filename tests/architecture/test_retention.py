@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cart.settings import Settings as Cart
+from notification.settings import Settings as Notification
 from order.settings import AFTER_RETURN_DAYS
 from order.settings import Settings as Order
 from payment.settings import Settings as Payment
@@ -16,6 +17,8 @@ NEEDED: list[tuple[type[Any], str]] = [
     (Cart, "taken_out_keep_days"),
     (Product, "hold_keep_days"),
     (Payment, "payment_keep_days"),
+    (Notification, "kept_mail_keep_days"),
+    (Notification, "correspondence_keep_days"),
 ]
 
 
@@ -32,3 +35,7 @@ def test_what_a_return_needs_is_kept_until_it_has_ended(settings: type[Any], nam
 
 def test_a_guests_cart_outlives_a_guests_order() -> None:
     assert default(Cart, "guest_cart_keep_days") * 86_400 > default(Order, "order_deadline")
+
+
+def test_a_mail_is_known_to_have_been_sent_for_longer_than_payment_can_say_again_that_it_is_due() -> None:
+    assert default(Notification, "correspondence_keep_days") > default(Payment, "payment_keep_days")

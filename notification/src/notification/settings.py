@@ -62,7 +62,7 @@ class Settings(ServiceSettings):
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
     recipient_mails_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
     kept_mail_keep_days: Days = 90
-    correspondence_keep_days: Days = 0
+    correspondence_keep_days: Days = 800
 
     def seller(self) -> Seller:
         name = [self.seller_name] if self.seller_name else []
