@@ -8,7 +8,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.harness import Harness
-from contracts import MailResendRequested, OrderCancelled, OrderPaid, PaymentAuthorized, PaymentRefunded
+from contracts import (
+    MailResendRequested,
+    OrderCancelled,
+    OrderPaid,
+    PaymentAuthorized,
+    PaymentRefunded,
+    PaymentVoided,
+)
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.saga import intents, steps
 
@@ -182,6 +189,12 @@ async def test_a_guest_whose_money_was_held_reads_of_the_cancellation_in_whateve
     await notification.hear(*events)
     assert owed(notification) == []
     assert letters(notification) == {"cancellation": "sent"}
+
+
+async def test_a_hold_that_was_not_heard_of_is_known_by_its_void(notification: Harness) -> None:
+    voided = PaymentVoided(order_id=ORDER, payment_id="pi_1")
+    await notification.hear(cancelled(guest=True), voided)
+    assert owed(notification) == ["cancellation"]
 
 
 async def test_a_withheld_letter_tells_of_a_capture_that_is_heard_of_later(notification: Harness) -> None:

@@ -13,6 +13,7 @@ from contracts import (
     OrderPaid,
     PaymentAuthorized,
     PaymentRefunded,
+    PaymentVoided,
     UserRegistered,
 )
 from notification.domain import (
@@ -45,6 +46,12 @@ class Addressed(Protocol):
 @steps.on(PaymentAuthorized)
 async def note_hold(event: PaymentAuthorized, tx: Tx) -> None:
     """Note that money is held; send the cancellation that was withheld while none was known to be."""
+    await _money_was_held(await _correspondence(tx, event.order_id), tx)
+
+
+@steps.on(PaymentVoided)
+async def note_void(event: PaymentVoided, tx: Tx) -> None:
+    """Note that money was held, should that not have been heard of when it was."""
     await _money_was_held(await _correspondence(tx, event.order_id), tx)
 
 

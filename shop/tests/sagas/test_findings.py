@@ -118,6 +118,18 @@ def test_a_mail_that_was_not_delivered_is_named_with_how_to_send_it_again(fate: 
     assert found.next == f"shop mails resend receipt:{ID} --why TEXT"
 
 
+@pytest.mark.parametrize(("heard", "found"), [(("cancelled",), ["mail-withheld"]), ((), [])])
+def test_a_withheld_mail_is_found_when_money_was_held(heard: tuple[str, ...], found: list[str]) -> None:
+    """Payment has voided a hold that notification never heard of, or no money was ever held."""
+    money = payment(*heard)
+    money.state = "voided" if heard else "declined"
+    written = Correspondence(ID, cancelled=True, letters={"cancellation": "withheld"})
+    look = seen(
+        new_order("cancelled"), payments={ID: money}, letters_to={ID: written}, holds=holding("released")
+    )
+    assert [kind for kind in kinds(look) if kind == "mail-withheld"] == found
+
+
 def test_a_mail_that_waits_for_its_recipients_next_hour_is_not_stuck() -> None:
     waiting = CallSeen("notification", "receipt", ID, CREATED, attempts=9, error="PutOff: until 12:30:00 UTC")
     assert kinds(Seen(now=NOW, calls=(waiting,))) == []

@@ -9,7 +9,7 @@ from uuid import UUID
 from notification.recipients import PutOff
 from order.domain import Order
 from payment.domain import Payment
-from shop.sagas.seen import CallSeen, Seen
+from shop.sagas.seen import HELD_MONEY, CallSeen, Seen
 
 ERROR_LENGTH = 120
 
@@ -179,10 +179,17 @@ def _unwritten_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
     for order in seen.orders.values():
         ended = order.cancelled_at or order.paid_at
         owed = "cancellation" if order.status == "cancelled" else "receipt"
-        letters = seen.letters_to.get(order.order_id)
-        if ended is not None and ended < before and (letters is None or owed not in letters.letters):
+        written = seen.letters_to.get(order.order_id)
+        fate = written.letters.get(owed) if written is not None else None
+        if ended is None or ended >= before:
+            continue
+        if fate is None:
             means = f"{order.status}, and notification has not heard so: no {owed} is written"
             yield Finding("letter-not-written", order.order_id, ended, means, _nudge(order.order_id))
+        payment = seen.payments.get(order.order_id)
+        if fate == "withheld" and payment is not None and payment.state in HELD_MONEY:
+            means = f"cancelled, and notification has not heard that money was held: the {owed} is withheld"
+            yield Finding("mail-withheld", order.order_id, ended, means, _nudge(order.order_id))
 
 
 def _dead_letters(seen: Seen, _: datetime) -> Iterator[Finding]:

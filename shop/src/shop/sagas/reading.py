@@ -35,7 +35,7 @@ from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
 from shop.place import Place
-from shop.sagas.seen import CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
+from shop.sagas.seen import HELD_MONEY, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
@@ -78,6 +78,14 @@ _LOST = {
             AND CASE status WHEN 'paid' THEN state <> 'sold' ELSE state IN ('reserved', 'sold') END)
         ORDER BY id LIMIT :limit""",
 }
+# A guest's cancellation is withheld until notification hears that money was held: who did not hear of it?
+_WITHHELD = """
+    SELECT subject_id FROM correspondence
+    WHERE subject_id = ANY(CAST(:ids AS uuid[])) AND letters->>'cancellation' = 'withheld'"""
+_HELD = """
+    SELECT order_id AS id FROM payment
+    WHERE order_id = ANY(CAST(:ids AS uuid[])) AND state = ANY(CAST(:held AS text[]))
+    ORDER BY order_id LIMIT :limit"""
 _TOLD = """
     SELECT order_id, array_agg(type) AS told FROM timeline WHERE order_id = ANY(CAST(:ids AS uuid[]))
     GROUP BY order_id"""
@@ -217,10 +225,16 @@ async def lost_by_somebody(found: Books, limit: int) -> list[UUID]:
     )
     told = {"ids": [row.order_id for row in ended], "states": [row.status for row in ended]}
     answers = await asyncio.gather(
-        *(found.rows(database, query, limit=limit, **told) for database, query in _LOST.items())
+        *(found.rows(database, query, limit=limit, **told) for database, query in _LOST.items()),
+        _withheld_though_held(found, limit, told["ids"]),
     )
     untold = sorted(row.order_id for row in ended if not row.told)[:limit]
     return [*untold, *(row.id for rows in answers for row in rows)]
+
+
+async def _withheld_though_held(found: Books, limit: int, ids: Sequence[UUID]) -> Sequence[Any]:
+    withheld = [row.subject_id for row in await found.rows("notification", _WITHHELD, ids=ids)]
+    return await found.rows("payment", _HELD, ids=withheld, held=list(HELD_MONEY), limit=limit)
 
 
 def _first_id(moment: datetime) -> UUID:

@@ -12,6 +12,12 @@ from product.domain import Hold
 from shop.broker.issue import BrokerIssue
 from shop.dead_letters.letter import Letter
 
+HELD_MONEY = (
+    *("authorized", "capturing", "captured", "voiding", "voided"),
+    *("refunding", "refunded", "refund_failed"),
+)
+"""Payment's states of an order whose money is held or was."""
+
 
 @dataclass(frozen=True)
 class CallSeen:
