@@ -27,7 +27,7 @@ EVERY_SECONDS = 3600
 _PRUNE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true)), gone AS (
         DELETE FROM {table} USING relaxed WHERE {table}.ctid = ANY(ARRAY(
-            SELECT ctid FROM {table} WHERE {due} ORDER BY {order} LIMIT $2 FOR UPDATE SKIP LOCKED))
+            SELECT ctid FROM {table} WHERE {due} ORDER BY {sort} LIMIT $2 FOR UPDATE SKIP LOCKED))
         RETURNING {table}.*
     ){also}
     SELECT count(*) FROM gone
@@ -51,7 +51,7 @@ class Rule:
         self._query = _PRUNE.format(
             table=table,
             due=f"{due} AND ({where})",
-            order=key or at,
+            sort=key or at,
             also=f", also AS ({also})" if also else "",
         )
 

@@ -107,3 +107,10 @@ def test_a_file_in_another_encoding_is_refused(write: Callable[..., Path]) -> No
 
     with pytest.raises(BadFile, match="save it as CSV in UTF-8"):
         read(path)
+
+
+def test_a_description_becomes_a_name_of_one_line(write: Callable[..., Path]) -> None:
+    [found] = read(write(row(name="WHITE\u202eHEART\x07 LAMP\u200b")))
+
+    assert isinstance(found, Row)
+    assert found.name == "WHITEHEART LAMP"

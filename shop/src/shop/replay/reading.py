@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import TextIO
 
+from contracts import cleaned
 from shop.errors import ShopError
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")
@@ -87,7 +88,7 @@ def _row(line: int, fields: Mapping[str | None, str | None]) -> Row:
         line,
         text["InvoiceNo"],
         text["StockCode"],
-        " ".join(text["Description"].split()),
+        cleaned(" ".join(text["Description"].split())),
         _quantity(text["Quantity"]),
         _pence(text["UnitPrice"]),
         _date(text["InvoiceDate"]),
