@@ -95,7 +95,7 @@ def status(as_json: Json = False) -> None:
         console = Console()
         console.print(_table(found))
         for queue, count in dead.items():
-            console.print(f"{count} dead letters in {queue}: `shop dead-letters list`", highlight=False)
+            console.print(f"dead letters in {queue}: {count}, see `shop dead-letters list`", highlight=False)
         if issues:
             tell(console, issues)
     raise typer.Exit(0 if all(one.ready for one in found) and not issues else 3)
