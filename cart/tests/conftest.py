@@ -11,7 +11,7 @@ from cart.main import service
 from cart.products import Products
 from cart.settings import Settings
 from chassis.identity import Principal
-from chassis.neighbour import Answer
+from chassis.neighbour import Answer, NeighbourRefused
 from chassis.problems import Unavailable
 
 
@@ -23,6 +23,7 @@ class Shelf:
     def __init__(self) -> None:
         self.products: dict[str, dict[str, Any]] = {}
         self.down = False
+        self.refuses = False
         self.reads: list[Sequence[str]] = []
 
     def put(self, sku: str, **told: Any) -> None:
@@ -41,6 +42,8 @@ class Shelf:
         self.reads.append(params["sku"])
         if self.down:
             raise Unavailable("product does not answer.")
+        if self.refuses:
+            raise NeighbourRefused("product", 400, b"")
         items = [self.products[sku] for sku in params["sku"] if sku in self.products]
         return Answer(200, httpx.Response(200, json={"items": items}).content)
 

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from cart.saga import move_guest_items
 from cart.settings import Settings
@@ -148,6 +151,47 @@ async def test_while_product_is_down_anything_is_put_and_the_answer_says_so(
     shelf.down = False
     [line] = (await shopper.get("/v1/cart")).json()["items"]
     assert (line["status"], line["price"], line["available"]) == ("unknown", None, 0)
+
+
+@pytest.mark.parametrize("sku", ["", "x" * 33, "A B", "-A", "\U0001f600", "A\0", "é"])
+async def test_what_is_no_sku_gets_into_no_cart_even_while_product_is_down(
+    shopper: httpx.AsyncClient, shelf: Any, sku: str
+) -> None:
+    shelf.down = True
+    replaced = await shopper.put("/v1/cart", json={"items": [{"sku": sku, "quantity": 1}]})
+    assert replaced.status_code == 422
+    if sku:
+        assert (await shopper.put(f"/v1/cart/items/{quote(sku)}", json={"quantity": 1})).status_code == 422
+    assert await lines(shopper) == {}
+    assert shelf.reads == []
+
+
+async def test_what_an_old_cart_holds_and_is_no_sku_is_shown_as_unknown_and_can_be_taken_out(
+    shopper: httpx.AsyncClient, settings: Settings, shelf: Any
+) -> None:
+    await shopper.put("/v1/cart/items/A", json={"quantity": 2})
+    engine = database.connect(settings.database_url, pool_size=1, statement_timeout=15)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE cart SET items = items || jsonb_build_object('\U0001f600', 1)"))
+    await engine.dispose()
+    shelf.reads.clear()
+    shown = (await shopper.get("/v1/cart")).json()["items"]
+    assert [(line["sku"], line["status"]) for line in shown] == [("A", "active"), ("\U0001f600", "unknown")]
+    assert shelf.reads == [["A"]]
+    emoji = quote("\U0001f600")
+    assert (await shopper.delete(f"/v1/cart/items/{emoji}")).status_code == 204
+    assert await lines(shopper) == {"A": 2}
+
+
+async def test_a_refusal_of_product_is_no_absence_and_nothing_unchecked_is_kept(
+    shopper: httpx.AsyncClient, shelf: Any
+) -> None:
+    shelf.refuses = True
+    with capture_logs() as logs:
+        assert (await shopper.put("/v1/cart/items/A", json={"quantity": 2})).status_code == 500
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["request failed"]
+    shelf.refuses = False
+    assert await lines(shopper) == {}
 
 
 async def test_a_thousand_lines_fit_and_one_more_does_not(shopper: httpx.AsyncClient, shelf: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chassis.neighbour import Neighbour
-from chassis.problems import Unavailable
+from chassis.neighbour import Neighbour, NeighbourCrashed, NeighbourRefused
+from chassis.problems import Unauthenticated, Unavailable
 from chassis.telemetry import trace_context
 
 
@@ -105,7 +105,7 @@ async def test_no_more_connections_are_opened_than_was_said(archive: Archive) ->
     assert archive.connections == 2
 
 
-@pytest.mark.parametrize("failure", [502, 503, 504, "drop"])
+@pytest.mark.parametrize("failure", [429, 502, 503, 504, "drop"])
 async def test_what_passes_is_tried_again(archive: Archive, failure: int | str) -> None:
     archive.script.extend([failure, failure])
     async with reading(archive.url, attempts=3) as neighbour:
@@ -118,13 +118,21 @@ async def test_a_slow_attempt_is_given_up_and_tried_again(archive: Archive) -> N
         assert (await neighbour.get_json("/")).status_code == 200
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429])
-async def test_a_refusal_is_an_answer_and_no_failure(archive: Archive, status: int) -> None:
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 414, 422, 431])
+async def test_a_refusal_is_our_mistake_and_never_taken_for_absence(archive: Archive, status: int) -> None:
     archive.otherwise = status
     async with reading(archive.url, breaker_failures=1) as neighbour:
         for _ in range(3):
-            assert (await neighbour.get_json("/")).status_code == status
+            with pytest.raises(NeighbourRefused, match=f'archive answered {status}: {{"id": 7}}'):
+                await neighbour.get_json("/")
     assert len(archive.requests) == 3
+
+
+async def test_a_token_that_is_not_accepted_is_the_callers_to_renew(archive: Archive) -> None:
+    archive.otherwise = 401
+    async with reading(archive.url) as neighbour:
+        with pytest.raises(Unauthenticated):
+            await neighbour.get_json("/", token="t0ken")
 
 
 async def test_attempts_are_bounded(archive: Archive) -> None:
@@ -137,12 +145,16 @@ async def test_attempts_are_bounded(archive: Archive) -> None:
     assert refusal.value.headers["Retry-After"] == "1"
 
 
-async def test_a_crash_over_there_is_not_tried_again(archive: Archive) -> None:
-    archive.otherwise = 500
-    async with reading(archive.url) as neighbour:
-        with pytest.raises(Unavailable):
-            await neighbour.get_json("/")
-    assert len(archive.requests) == 1
+async def test_a_crash_over_one_request_is_not_tried_again_and_closes_the_neighbour_to_nobody(
+    archive: Archive,
+) -> None:
+    archive.script.extend([500, 500])
+    async with reading(archive.url, breaker_failures=1) as neighbour:
+        for _ in range(2):
+            with pytest.raises(NeighbourCrashed):
+                await neighbour.get_json("/")
+        assert (await neighbour.get_json("/")).status_code == 200
+    assert len(archive.requests) == 3
 
 
 async def test_all_attempts_together_have_a_deadline(archive: Archive) -> None:
@@ -164,8 +176,8 @@ async def test_nobody_there_is_unavailable(archive: Archive) -> None:
 
 
 async def test_after_too_many_failures_it_is_left_alone_for_a_while(archive: Archive) -> None:
-    archive.otherwise = 500
-    async with reading(archive.url, breaker_failures=3, breaker_reset=3600) as neighbour:
+    archive.otherwise = 503
+    async with reading(archive.url, attempts=1, breaker_failures=3, breaker_reset=3600) as neighbour:
         for _ in range(10):
             with pytest.raises(Unavailable) as refusal:
                 await neighbour.get_json("/")
@@ -174,8 +186,8 @@ async def test_after_too_many_failures_it_is_left_alone_for_a_while(archive: Arc
 
 
 async def test_many_callers_send_one_probe_and_all_come_back_when_it_is_answered(archive: Archive) -> None:
-    archive.script.extend([500, 500])
-    async with reading(archive.url, breaker_failures=2, breaker_reset=0) as neighbour:
+    archive.script.extend([503, 503])
+    async with reading(archive.url, attempts=1, breaker_failures=2, breaker_reset=0) as neighbour:
         for _ in range(2):
             with pytest.raises(Unavailable):
                 await neighbour.get_json("/")

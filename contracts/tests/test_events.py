@@ -1,9 +1,9 @@
 from uuid import uuid4
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from contracts import EVENTS, OrderCancelled, StockReserved, event_named
+from contracts import EVENTS, OrderCancelled, Sku, StockReserved, event_named, is_sku
 
 
 def test_an_event_is_found_by_its_type_and_version() -> None:
@@ -28,3 +28,16 @@ def test_fields_of_a_newer_producer_are_ignored() -> None:
     order_id = uuid4()
     event = StockReserved.model_validate_json(f'{{"order_id": "{order_id}", "warehouse": "north"}}')
     assert event == StockReserved(order_id=order_id)
+
+
+@pytest.mark.parametrize("sku", ["A", "85123A", "gift_0001_40", "a.b-c", "x" * 32])
+def test_a_sku_is_the_same_to_whoever_reads_one(sku: str) -> None:
+    assert is_sku(sku)
+    assert TypeAdapter(Sku).validate_python(sku) == sku
+
+
+@pytest.mark.parametrize("sku", ["", "x" * 33, "A B", "A\n", "-A", ".", "A/B", "é", "A²", "😀", "A\0"])
+def test_what_is_no_sku_is_none_to_anybody(sku: str) -> None:
+    assert not is_sku(sku)
+    with pytest.raises(ValidationError):
+        TypeAdapter(Sku).validate_python(sku)

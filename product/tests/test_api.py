@@ -108,7 +108,19 @@ async def test_a_bulk_read_takes_a_thousand_skus_and_no_more(anybody: httpx.Asyn
 
 
 @pytest.mark.parametrize(
-    "query", ["sku=A&q=lamp", "sku=A%00", "q=A%00", "category=%00", "limit=101", "sort=stock", "page=2"]
+    "query",
+    [
+        "sku=A&q=lamp",
+        "sku=A%00",
+        "sku=A%20B",
+        "sku=%F0%9F%98%80",
+        "sku=",
+        "q=A%00",
+        "category=%00",
+        "limit=101",
+        "sort=stock",
+        "page=2",
+    ],
 )
 async def test_an_odd_question_is_refused(anybody: httpx.AsyncClient, query: str) -> None:
     assert (await anybody.get(f"/v1/products?{query}")).status_code == 422

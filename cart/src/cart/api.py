@@ -15,13 +15,16 @@ from cart.store import Carts
 from chassis.identity import Caller, Principal
 from chassis.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
 from chassis.service import part
+from contracts import Sku
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"])
 
 _JSON = "application/json"
 CartsPart = Annotated[Carts, Depends(part("carts"))]
 ProductsPart = Annotated[Products, Depends(part("products"))]
-SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
+SkuInPath = Annotated[Sku, Path()]
+# What an earlier release took into carts was any text: its owner must be able to take it out again.
+OldSkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
 
 
 class NotForSale(NotFound):
@@ -115,7 +118,7 @@ async def put_item(
 
 
 @router.delete("/items/{sku}", status_code=204, summary="Take a product out")
-async def remove_item(sku: SkuInPath, caller: Caller, carts: CartsPart) -> Response:
+async def remove_item(sku: OldSkuInPath, caller: Caller, carts: CartsPart) -> Response:
     """Also when it was not there."""
     await carts.remove(caller.id, sku)
     return Response(status_code=204)

@@ -5,12 +5,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from cart.domain import MOST_LINES, MOST_PIECES
-from chassis.problems import NO_NUL, Body
+from chassis.problems import Body
+from contracts import Sku
 
-Sku = Annotated[
-    str,
-    Field(min_length=1, max_length=32, pattern=NO_NUL, description="Stock code.", examples=["85123A"]),
-]
 Quantity = Annotated[int, Field(ge=1, le=MOST_PIECES, description="Pieces.")]
 Degraded = Annotated[bool, Field(description="True while product does not answer.")]
 Reason = Annotated[str | None, Field(description="Why the answer is degraded.")]
@@ -53,7 +50,7 @@ class Put(BaseModel):
 
 
 class BareLine(BaseModel):
-    sku: Sku
+    sku: Annotated[str, Field(description="Stock code, as it was put; an old cart may hold what is none.")]
     quantity: Quantity
 
 

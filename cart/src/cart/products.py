@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chassis.neighbour import Neighbour
-from chassis.problems import Unavailable
+from contracts import is_sku
 
 _REMEMBERED = 50_000
 
@@ -25,12 +25,12 @@ class Products:
         self._seen: dict[str, float] = {}
 
     async def read(self, skus: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The products that exist of those, by sku, as product tells of them. Raises Unavailable."""
-        if not skus:
+        """The products that exist of those, by sku, as product tells of them. Raises Unavailable, and
+        NeighbourRefused: a mistake of ours, and no reason to keep what could not be checked."""
+        asked = [sku for sku in skus if is_sku(sku)]  # an old cart may hold what is none
+        if not asked:
             return {}
-        answer = await self._product.get_json("/v1/products", params={"sku": skus})
-        if answer.status_code != 200:
-            raise Unavailable(f"{self._product.name} answers {answer.status_code}.")
+        answer = await self._product.get_json("/v1/products", params={"sku": asked})
         products = {product["sku"]: product for product in answer.json()["items"]}
         self._remember(sku for sku, product in products.items() if product["status"] == "active")
         return products

@@ -1,5 +1,8 @@
 """Reads from another service over HTTP: bounded in time, retried, and left alone while it is down.
 
+A neighbour that is away is unavailable. One that is there and refuses what we ask is not: that is a mistake
+of ours, and is never taken for its absence.
+
 aiohttp and not httpx: a read costs a tenth of the CPU, and a request that matters makes several.
 """
 
@@ -13,18 +16,18 @@ import orjson
 import stamina
 
 from chassis.circuit import Circuit, CircuitOpen
-from chassis.problems import Unavailable
+from chassis.problems import Unauthenticated, Unavailable
 from chassis.telemetry import current_traceparent
 
 Params = Mapping[str, str | int | Sequence[str]]
 
-_PASSING = frozenset({502, 503, 504})
+_PASSING = frozenset({429, 502, 503, 504})
 _HEADERS = {"accept": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the neighbour said, 4xx included; 5xx never gets here. `content` is the body as it came."""
+    """What the neighbour answered with a status of 2xx. `content` is the body as it came."""
 
     status_code: int
     content: bytes
@@ -34,16 +37,27 @@ class Answer:
         return orjson.loads(self.content)
 
 
-class _Broken(Exception):
-    """The neighbour answered that it cannot answer."""
+class NeighbourRefused(Exception):
+    """The neighbour is there and refuses this request: a mistake of ours, which becomes a logged 500."""
+
+    def __init__(self, name: str, status: int, content: bytes) -> None:
+        super().__init__(f"{name} answered {status}: {content[:300].decode(errors='replace')}")
 
 
-class _Passing(_Broken):
-    """As above, and asking again may help."""
+class NeighbourCrashed(Unavailable):
+    """503: the neighbour is there and broke over this request."""
+
+
+REQUESTS_OWN = (NeighbourRefused, NeighbourCrashed)
+"""What one request alone may be guilty of: it opens no circuit, and another request may well be answered."""
+
+
+class _Passing(Exception):
+    """The neighbour answered that it cannot answer now; asking again may help."""
 
 
 _WORTH_RETRYING = (_Passing, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-_FAILURES = (_Broken, aiohttp.ClientError, TimeoutError)
+_FAILURES = (_Passing, aiohttp.ClientError, TimeoutError)
 
 
 class Neighbour:
@@ -77,7 +91,11 @@ class Neighbour:
         self._session: aiohttp.ClientSession | None = None
 
     async def get_json(self, path: str, *, params: Params | None = None, token: str | None = None) -> Answer:
-        """Read `path` on behalf of `token`. Raises Unavailable when the neighbour can't be had."""
+        """Read `path` on behalf of `token`.
+
+        Raises Unavailable when the neighbour can't be had, NeighbourCrashed when it breaks over this request,
+        Unauthenticated when it does not accept the token, and NeighbourRefused for whatever else it refuses.
+        """
         headers: dict[str, str] = {}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
@@ -85,11 +103,18 @@ class Neighbour:
         if traceparent is not None:
             headers["traceparent"] = traceparent
         try:
-            return await self._circuit.call(lambda: self._persist(self._base + path, params, headers))
+            answer = await self._circuit.call(lambda: self._persist(self._base + path, params, headers))
         except CircuitOpen as error:
             raise self._unavailable(error.retry_after) from error
         except _FAILURES as error:
             raise self._unavailable(1) from error
+        if answer.status_code == 401 and token is not None:
+            raise Unauthenticated("The token is not accepted any more.", error="invalid_token")
+        if answer.status_code >= 500:
+            raise NeighbourCrashed(f"{self.name} does not answer as expected.")
+        if not 200 <= answer.status_code < 300:
+            raise NeighbourRefused(self.name, answer.status_code, answer.content)
+        return answer
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -120,8 +145,6 @@ class Neighbour:
             content = await response.read()
         if response.status in _PASSING:
             raise _Passing(response.status)
-        if response.status >= 500:
-            raise _Broken(response.status)
         return Answer(response.status, content)
 
     def _open(self) -> aiohttp.ClientSession:

@@ -23,11 +23,14 @@ from contracts.payment import (
     PaymentVoided,
 )
 from contracts.saga import SagaNudged
+from contracts.sku import SKU_LENGTH, SKU_PATTERN, Sku, is_sku
 from contracts.stock import StockRejected, StockReleased, StockReserved
 from contracts.user import GuestMerged, UserRegistered
 
 __all__ = [
     "EVENTS",
+    "SKU_LENGTH",
+    "SKU_PATTERN",
     "CancelReason",
     "Event",
     "GuestMerged",
@@ -46,11 +49,13 @@ __all__ = [
     "PaymentVoided",
     "SagaNudged",
     "ShortLine",
+    "Sku",
     "StockRejected",
     "StockReleased",
     "StockReserved",
     "UserRegistered",
     "cleaned",
     "event_named",
+    "is_sku",
     "mail_address",
 ]

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.identity import require
 from chassis.problems import NO_NUL, RESPONSES, NotFound, Unprocessable
 from chassis.service import part
+from contracts import Sku, is_sku
 from product.catalogue import Catalogue, Sought
 from product.domain import Status
-from product.models import Category, Price, Product, ProductPage, Sku
+from product.models import Category, Price, Product, ProductPage
 from product.paging import Sort
 from product.search import search
 from product.spelling import Vocabulary, respell
@@ -24,7 +25,7 @@ _MOST_AT_ONCE = 1000
 JSON = "application/json"
 _admin = require("catalogue:write")
 
-SkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
+SkuInPath = Annotated[Sku, Path()]
 Words = Annotated[
     str,
     Field(
@@ -81,9 +82,11 @@ lists = APIRouter(prefix="/v1/products", tags=["catalogue"], route_class=BulkFir
 
 async def _bulk(request: Request) -> Response:
     asked = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    skus = [value for name, value in asked if name == "sku" and "\0" not in value]
+    skus = [value for name, value in asked if name == "sku" and is_sku(value)]
     if len(skus) < len(asked) or len(skus) > _MOST_AT_ONCE:
-        raise Unprocessable(f"`sku` goes alone, and at most {_MOST_AT_ONCE} times.")
+        raise Unprocessable(
+            f"`sku` is a stock code, cannot be combined with other filters, at most {_MOST_AT_ONCE} values."
+        )
     catalogue: Catalogue = request.app.state.catalogue
     return Response(await catalogue.bulk(skus), media_type=JSON)
 

@@ -7,20 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from chassis.problems import NO_NUL, Body
-from contracts import OneLine
+from contracts import OneLine, Sku
 from contracts.one_line import PATTERN as ONE_LINE
 from product.domain import Status
 
-Sku = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=32,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Stock code.",
-        examples=["85123A"],
-    ),
-]
 Name = Annotated[
     str,
     Field(min_length=1, max_length=200, pattern=ONE_LINE, examples=["White hanging heart T-light holder"]),
