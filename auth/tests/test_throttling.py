@@ -56,6 +56,33 @@ async def test_whom_a_client_claims_to_forward_for_is_not_believed(start_auth: S
     assert [a.status_code for a in answers] == [400, 400, 429]
 
 
+async def test_behind_a_trusted_proxy_each_client_counts_for_itself(start_auth: StartAuth) -> None:
+    auth = await start_auth(login_attempts=1, trusted_proxies="198.51.100.0/24")
+    await auth.register()
+
+    async def guess(forwarded: str) -> int:
+        answer = await auth.log_in(password="wrong horse", headers={"X-Forwarded-For": forwarded})
+        return answer.status_code
+
+    assert await guess("203.0.113.1, 198.51.100.7") == 400
+    assert await guess("203.0.113.2, 198.51.100.7") == 400
+    assert await guess("203.0.113.99, 203.0.113.1, 198.51.100.8") == 429
+
+
+async def test_behind_nobody_trusted_a_visitor_locks_out_itself_alone(start_auth: StartAuth) -> None:
+    auth = await start_auth(registration_conflicts=1, trusted_proxies="10.0.0.1")
+    await auth.register()
+    taken = {"email": "ada@example.com", "password": "correct horse"}
+
+    async def register(email: str, forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded}
+        return (await auth.http.post("/v1/users", json=taken | {"email": email}, headers=headers)).status_code
+
+    assert await register("ada@example.com", "203.0.113.1, 10.0.0.1") == 409
+    assert await register("eve@example.com", "203.0.113.1, 10.0.0.1") == 429
+    assert await register("bob@example.com", "203.0.113.2, 10.0.0.1") == 201
+
+
 async def test_trying_one_password_on_many_accounts_is_throttled_by_address(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts_per_address=3)
     answers = [await auth.log_in(f"user{n}@example.com", "password1") for n in range(4)]

@@ -45,10 +45,17 @@ def test_whatever_is_published_is_so_on_this_machine_only(services: Any) -> None
     assert [port.split(":")[-1] for port in published["kong"]] == ["8000"]
 
 
-def test_kong_has_no_admin_api_and_believes_no_forwarded_address(services: Any) -> None:
+def test_kong_has_no_admin_api(services: Any) -> None:
     told = services["kong"]["environment"]
     assert (told["KONG_ADMIN_LISTEN"], told["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
-    assert "KONG_TRUSTED_IPS" not in told
+
+
+def test_kong_and_auth_trust_the_same_proxies_and_by_default_none(services: Any) -> None:
+    told = services["kong"]["environment"]
+    assert told["KONG_TRUSTED_IPS"] == "${TRUSTED_PROXIES:-}"
+    assert (told["KONG_REAL_IP_HEADER"], told["KONG_REAL_IP_RECURSIVE"]) == ("X-Forwarded-For", "on")
+    for name in ("auth-api", "auth-worker"):
+        assert services[name]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-}"
 
 
 def test_kong_notices_that_a_service_has_moved(services: Any) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from auth import api, saga, store, token_api
 from auth.logins import Logins
+from auth.origin import networks
 from auth.passwords import Passwords
 from auth.registration import Registration
 from auth.settings import Settings
@@ -60,7 +61,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "logins": logins,
             "registration": registration,
             "tokens": tokens,
-            "forwarded_hops": settings.forwarded_hops,
+            "trusted_proxies": networks(settings.trusted_proxies),
         },
         periodic=[Periodic("forget sessions", 600, forget), Periodic("forget attempts", 60, throttle.forget)],
         closing=[passwords.aclose],

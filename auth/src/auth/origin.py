@@ -1,6 +1,8 @@
 """Where a request comes from, as far as the proxies in front can be believed."""
 
 import ipaddress
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +12,10 @@ from chassis.service import part
 
 _IPV6_CUSTOMER = 64
 _IPV4_SHOWN = 24
+_WITH_PORT = re.compile(r"(?:\[([^]]+)\]|([0-9.]+)):[0-9]+")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -22,24 +28,52 @@ class Origin:
     @classmethod
     def at(cls, text: str) -> "Origin":
         """`shown` is coarse enough to be logged."""
-        try:
-            ip = ipaddress.ip_address(text)
-        except ValueError:
+        ip = _address(text)
+        if ip is None:
             return cls("unknown", "unknown")
-        ip = getattr(ip, "ipv4_mapped", None) or ip  # as a socket that listens on both shows it
         if isinstance(ip, ipaddress.IPv6Address):
             customer = str(ipaddress.ip_network((ip, _IPV6_CUSTOMER), strict=False))
             return cls(customer, customer)
         return cls(str(ip), str(ipaddress.ip_network((ip, _IPV4_SHOWN), strict=False)))
 
 
-async def origin(request: Request, hops: Annotated[int, Depends(part("forwarded_hops"))]) -> Origin:
-    """Each proxy appends whom it saw, so only the last `hops` entries of X-Forwarded-For are true."""
-    forwarded = [entry.strip() for entry in request.headers.get("x-forwarded-for", "").split(",")]
-    if hops and len(forwarded) >= hops and forwarded[-hops]:
-        return Origin.at(forwarded[-hops])
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses and CIDR blocks, comma-separated. Raises ValueError."""
+    return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
+    """Each proxy appends whom it saw: the last entry is the gateway's. Where it names a trusted proxy, the
+    entry before is that proxy's, and so on; what stands further left, a client may have written itself."""
+    client = ""
+    for entry in reversed(forwarded):
+        ip = _address(entry.strip())
+        if ip is None:
+            break
+        client = str(ip)
+        if not any(ip in network for network in trusted):
+            break
+    return client
+
+
+async def origin(
+    request: Request, trusted: Annotated[Sequence[Network], Depends(part("trusted_proxies"))]
+) -> Origin:
+    """The client, as the gateway and the trusted proxies before it tell; without a gateway, the socket's."""
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     client: Any = request.client
-    return Origin.at(client.host if client else "")
+    entries = forwarded.split(",") if forwarded else [client.host if client else ""]
+    return Origin.at(client_of(entries, trusted))
+
+
+def _address(text: str) -> Address | None:
+    """Some proxies write the port as well; a socket that listens on both shows IPv4 as IPv6."""
+    with_port = _WITH_PORT.fullmatch(text)
+    try:
+        ip = ipaddress.ip_address(with_port[1] or with_port[2] if with_port else text)
+    except ValueError:
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 FromWhere = Annotated[Origin, Depends(origin)]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import address
 from auth.keys import KeyFile, Keys, SigningKeys
+from auth.origin import networks
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 
@@ -25,6 +26,11 @@ def _usable(keys: SecretStr) -> SecretStr:
     return keys
 
 
+def _listed(proxies: str) -> str:
+    networks(proxies)
+    return proxies
+
+
 LONGEST_TOKEN = 24 * 60 * 60  # seconds; a retired key is kept for as long
 TokenSeconds = Annotated[float, Field(gt=0, le=LONGEST_TOKEN)]
 
@@ -32,8 +38,8 @@ TokenSeconds = Annotated[float, Field(gt=0, le=LONGEST_TOKEN)]
 class Settings(ServiceSettings):
     """Signing keys are a private JWK set: a file's, which can change while auth runs, or as they are.
 
-    `contact_key` may list several keys, comma-separated: the first seals. `forwarded_hops` is how many
-    proxies in front append to X-Forwarded-For (0: believe the socket)."""
+    `contact_key` may list several keys, comma-separated: the first seals. `trusted_proxies` are the
+    proxies before the gateway that may say who a client is: addresses and CIDR blocks, comma-separated."""
 
     signing_keys: Annotated[SecretStr, AfterValidator(_usable)] | None = None
     signing_keys_file: Annotated[Path, AfterValidator(_readable)] | None = None
@@ -51,7 +57,7 @@ class Settings(ServiceSettings):
     login_window_seconds: Seconds = 15 * 60
     registration_conflicts: Annotated[int, Field(ge=1)] = 20
     registration_window_seconds: Seconds = 15 * 60
-    forwarded_hops: Annotated[int, Field(ge=0, le=10)] = 1
+    trusted_proxies: Annotated[str, AfterValidator(_listed)] = ""
 
     hashing_threads: Annotated[int, Field(ge=1)] = 2
     hashing_queue: Annotated[int, Field(ge=1)] = 100

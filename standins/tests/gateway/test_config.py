@@ -127,8 +127,6 @@ def test_what_is_not_known_is_refused_in_one_line_that_says_where(path: str, val
         ("request-size-limiting", "size_unit", "gigabytes"),
         ("request-size-limiting", "allowed_payload_size", 0),
         ("request-size-limiting", "require_content_length", True),
-        ("correlation-id", "generator", "tracker"),
-        ("correlation-id", "echo_downstream", False),
         ("response-transformer", "remove", {"headers": ["Server"]}),
         ("response-transformer", "add", {"json": ["a:1"]}),
         ("response-transformer", "add", {"headers": ["X-A: 1"]}),
@@ -170,7 +168,6 @@ def test_a_plugin_is_refused_with_an_option_or_value_that_is_not_known(
         ("opentelemetry", "propagation"),
         ("prometheus", "status_code_metrics"),
         ("request-size-limiting", "allowed_payload_size"),
-        ("correlation-id", "generator"),
     ],
 )
 def test_a_plugin_is_refused_without_a_value_whose_default_is_a_trap(name: str, option: str) -> None:

@@ -130,3 +130,31 @@ def test_a_host_that_no_service_has_is_refused() -> None:
 def test_a_factor_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="factor"):
         render(SHOP, keys=_keys(NEW), rate_factor=0)
+
+
+def _origins(text: str) -> list[str]:
+    (cors,) = [plugin for plugin in yaml.safe_load(text)["plugins"] if plugin["name"] == "cors"]
+    return list(cors["config"]["origins"])
+
+
+def test_origins_are_those_that_are_given() -> None:
+    text = render(SHOP, keys=_keys(NEW), cors_origins="https://shop.example, https://admin.shop.example:8443")
+    assert parse(text)
+    assert _origins(text) == ["https://shop.example", "https://admin.shop.example:8443"]
+
+
+def test_an_only_origin_gets_company_because_kong_would_name_it_to_whoever_asks() -> None:
+    text = render(SHOP, keys=_keys(NEW), cors_origins="https://shop.example")
+    assert parse(text)
+    assert _origins(text) == ["https://shop.example", "https://nobody.invalid"]
+
+
+@pytest.mark.parametrize("given", [None, "", " , "])
+def test_without_any_the_origins_are_the_files(given: str | None) -> None:
+    assert _origins(render(SHOP, keys=_keys(NEW), cors_origins=given)) == _origins(SHOP)
+
+
+@pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "https://a b", "null"])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ValueError, match="write an origin as"):
+        render(SHOP, keys=_keys(NEW), cors_origins=origin)

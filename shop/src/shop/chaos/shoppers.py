@@ -57,7 +57,7 @@ class Answers(httpx.AsyncBaseTransport):
         if response.status_code == 500:
             self.crashes.append(
                 f"{request.method} {request.url.path} at {time.strftime('%H:%M:%S')}: "
-                f"{response.headers.get('x-request-id', '')}"
+                f"{response.headers.get('x-kong-request-id', '')}"
             )
         return response
 

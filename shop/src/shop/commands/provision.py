@@ -37,9 +37,13 @@ def provide_secrets(
         str | None,
         typer.Option(envvar="SHOP_TRACES_ENDPOINT", help="Where the gateway sends traces (OTLP over HTTP)."),
     ] = None,
+    cors_origins: Annotated[
+        str | None,
+        typer.Option(envvar="CORS_ORIGINS", help="Whose pages may read the gateway's answers: origin,…"),
+    ] = None,
 ) -> None:
     """Make the secrets that are missing, and give each reader its own. Those that are there stay."""
-    written = hand_out(folder, kong, traces_endpoint)
+    written = hand_out(folder, kong, traces_endpoint, cors_origins)
     print(f"{len(written)} files written" if written else "nothing to do")
 
 

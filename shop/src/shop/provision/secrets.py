@@ -25,16 +25,19 @@ _MORE: dict[str, tuple[str, ...]] = {
 _OTHERS = ("postgres", "rabbitmq", "redis", "kong")
 
 
-def hand_out(folder: Path, kong_file: Path, traces_endpoint: str | None = None) -> list[Path]:
+def hand_out(
+    folder: Path, kong_file: Path, traces_endpoint: str | None = None, cors_origins: str | None = None
+) -> list[Path]:
     """Make what is missing, and give it to its readers. Returns the files that were not as they are now.
 
-    `traces_endpoint` is where Kong sends its traces (OTLP over HTTP); without it there are none. Raises
+    `traces_endpoint` is where Kong sends its traces (OTLP over HTTP); without it there are none.
+    `cors_origins`, comma-separated, are whose pages may read answers, in place of the file's. Raises
     ShopError when the folder cannot be written, or `kong_file` not be rendered.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         vault = Secrets(folder / VAULT)
-        handed = _handed_out(vault, _kong(vault, kong_file, traces_endpoint))
+        handed = _handed_out(vault, _kong(vault, kong_file, traces_endpoint, cors_origins))
         return [
             file
             for reader, texts in handed.items()
@@ -82,13 +85,14 @@ def _operator_only(vault: Secrets) -> str:
     return json.dumps(topology.render({}, OPERATOR, lambda user: vault.read(f"rabbitmq-{user}")), indent=1)
 
 
-def _kong(vault: Secrets, kong_file: Path, traces_endpoint: str | None) -> str:
+def _kong(vault: Secrets, kong_file: Path, traces_endpoint: str | None, cors_origins: str | None) -> str:
     try:
         keys = json.loads(vault.read(SIGNING_KEYS))
         return render(
             kong_file.read_text(),
             keys=keys,
             redis_password=vault.read(_REDIS),
+            cors_origins=cors_origins,
             traces_endpoint=traces_endpoint,
         )
     except ValueError as error:

@@ -10,6 +10,7 @@ ISSUER = "saga-shop"
 AUDIENCE = "saga-shop"
 MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
+TRUSTED_PROXIES = "TRUSTED_PROXIES"  # a setting of `gateway`: the proxies in front of it, as CIDR blocks
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 # What the provider does on its own or later than it answers; the rest payment knows from the answer.
 WEBHOOK_EVENTS = "payment_intent.payment_failed,payment_intent.canceled,charge.refunded"
@@ -48,11 +49,15 @@ def _service(stack: Stack, service: str) -> dict[str, str]:
 
 
 def _auth(stack: Stack) -> dict[str, str]:
+    """Auth trusts the proxies that the gateway trusts: they are set once, at the gateway."""
+    at_gateway = stack.settings.get("gateway", {})
+    trusted = {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
     return {
         "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
         "CONTACT_KEY": stack.secret("contact-key"),
         "ADMIN_EMAIL": ADMIN_EMAIL,
         "ADMIN_PASSWORD": stack.secret("admin-password"),
+        **trusted,
     }
 
 

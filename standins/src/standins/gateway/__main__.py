@@ -14,6 +14,7 @@ import uvloop
 
 from standins.gateway.config import Refused, parse, read
 from standins.gateway.plan import plan
+from standins.gateway.proxies import trusted_proxies
 from standins.gateway.render import render
 from standins.gateway.serve import serve
 
@@ -35,7 +36,8 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m standins.gateway",
         description="Serves KONG_FILE on HOST and PORT, its state and figures on STATUS_PORT if there is one;"
-        " UPSTREAMS says where names live (order=127.0.0.1:18004,…).",
+        " UPSTREAMS says where names live (order=127.0.0.1:18004,…), TRUSTED_PROXIES which proxies stand in"
+        " front (10.0.0.0/8,…).",
     )
     commands = parser.add_subparsers(dest="command")
     rendering = commands.add_parser("render", help="print kong.yml with auth's public keys")
@@ -51,6 +53,9 @@ def _options() -> argparse.ArgumentParser:
     )
     rendering.add_argument("--redis", metavar="HOST:PORT", help="the redis that counts")
     rendering.add_argument("--redis-password-file", type=Path, metavar="FILE")
+    rendering.add_argument(
+        "--cors-origins", metavar="ORIGIN,…", help="in place of the file's: whose pages may read answers"
+    )
     rendering.add_argument("--traces-endpoint", metavar="URL", help="OTLP over HTTP; without it no traces")
     return parser
 
@@ -64,6 +69,7 @@ def _render(options: argparse.Namespace) -> int:
         counters=options.counters,
         redis=options.redis,
         redis_password=_content(options.redis_password_file),
+        cors_origins=options.cors_origins,
         traces_endpoint=options.traces_endpoint,
     )
     parse(text)
@@ -95,6 +101,7 @@ def _serve() -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     file = Path(os.environ.get("KONG_FILE", "deploy/kong/kong.yml"))
     known = addresses(filter(None, os.environ.get("UPSTREAMS", "").split(",")))
+    trusted = trusted_proxies(os.environ.get("TRUSTED_PROXIES", ""))
     first = plan(read(file))
     host, status_port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("STATUS_PORT")
     with ExitStack() as closing:
@@ -102,7 +109,7 @@ def _serve() -> int:
         status = (
             closing.enter_context(socket.create_server((host, int(status_port)))) if status_port else None
         )
-        uvloop.run(serve(listener, file, first, known, status))
+        uvloop.run(serve(listener, file, first, known, status, trusted))
     return 0
 
 

@@ -9,10 +9,11 @@ from standins.gateway.answers import failure, message, plain
 from standins.gateway.body import ClientGone, read_body
 from standins.gateway.client import CancelledWhenGone
 from standins.gateway.exchange import Answer, Exchange, Receive
-from standins.gateway.forward import upstream_headers, upstream_path
+from standins.gateway.forward import forwarded, upstream_headers, upstream_path
 from standins.gateway.metrics import Metrics
 from standins.gateway.paths import BadPath, normalise
 from standins.gateway.plan import Plan, Target
+from standins.gateway.proxies import Trusted, client_of, is_trusted
 from standins.gateway.relay import Send, send_own, send_upstream
 from standins.gateway.upstream import Ask, BadUpstream, NameUnknown, SlowUpstream, Upstreams
 
@@ -28,17 +29,21 @@ _ONCE = frozenset(
 
 
 class Gateway:
-    """Serves one plan; `plan` may be replaced between requests, which is how a reload takes effect."""
+    """Serves one plan; `plan` may be replaced between requests, which is how a reload takes effect. `trusted`
+    are the proxies in front."""
 
-    def __init__(self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None = None, trusted: Trusted = ()
+    ) -> None:
         self.plan = plan
+        self._trusted = trusted
         self._upstreams = upstreams
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
         plan = self.plan
-        exchange = _exchange(scope, receive)
+        exchange = _exchange(scope, receive, self._trusted)
         try:
             exchange.path = normalise(scope["raw_path"])
             _nothing_too_long(exchange)
@@ -52,7 +57,9 @@ class Gateway:
             return await send_own(send, exchange, plan.everywhere, nothing, started)
         target, matched = found
         try:
-            answer = await _access(exchange, target, scope["scheme"])
+            answer = await _access(
+                exchange, target, forwarded(exchange, b"x-forwarded-proto", scope["scheme"])
+            )
             if answer is None:
                 ask = await _ask(exchange, target, matched, scope)
                 async with CancelledWhenGone(receive):
@@ -85,15 +92,20 @@ class Gateway:
         return None
 
 
-def _exchange(scope: Scope, receive: Receive) -> Exchange:
+def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
     every = scope["headers"]
+    peer = scope["client"][0]
+    is_proxy = is_trusted(peer, trusted)
+    via = [value.decode("latin-1") for name, value in every if name == b"x-forwarded-for"] if is_proxy else []
     return Exchange(
         method=scope["method"],
         path="",
         query=scope["query_string"],
         headers=dict(reversed(every)),
         every_header=every,
-        client=scope["client"][0],
+        client=client_of(peer, via, trusted),
+        peer=peer,
+        trusted=is_proxy,
         request_id=os.urandom(16).hex(),
         receive=receive,
     )

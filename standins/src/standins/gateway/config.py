@@ -14,7 +14,6 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from standins.gateway.keys import public_key
 from standins.gateway.plugins import (
     bot_detection,
-    correlation_id,
     cors,
     jwt,
     opentelemetry,
@@ -29,7 +28,6 @@ from standins.gateway.strict import Strict
 
 PluginEntry = Annotated[
     bot_detection.Entry
-    | correlation_id.Entry
     | cors.Entry
     | jwt.Entry
     | opentelemetry.Entry

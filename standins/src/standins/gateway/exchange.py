@@ -22,7 +22,8 @@ class Exchange:
     """One request on its way through the plugins.
 
     `headers` is what the client sent (the first of each name), `upstream` what the gateway sets on the way
-    to the service, `removed` what it takes away.
+    to the service, `removed` what it takes away. `client` is whom limits count, `peer` whoever is connected:
+    a proxy, whose forwarding headers are believed if it is `trusted`.
     """
 
     method: str
@@ -31,6 +32,8 @@ class Exchange:
     headers: Headers
     every_header: list[tuple[bytes, bytes]]
     client: str
+    peer: str
+    trusted: bool
     request_id: str
     receive: Receive
     upstream: Headers = field(default_factory=dict)

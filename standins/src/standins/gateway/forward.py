@@ -43,9 +43,16 @@ def upstream_headers(
     headers = [pair for pair in exchange.every_header if pair[0] not in dropped]
     headers += [pair for pair in exchange.upstream.items() if pair[0] not in named]
     headers += _forwarded(exchange, scheme, port)
-    if target.strip_path:
-        headers.append((b"x-forwarded-prefix", escape(matched).encode()))
+    prefix = forwarded(exchange, b"x-forwarded-prefix", escape(matched) if target.strip_path else "")
+    if prefix:
+        headers.append((b"x-forwarded-prefix", prefix.encode()))
     return headers
+
+
+def forwarded(exchange: Exchange, name: bytes, seen: str) -> str:
+    """What a trusted proxy says in a header of that name, or what was seen here."""
+    said = exchange.headers.get(name) if exchange.trusted else None
+    return seen if said is None else said.decode("latin-1")
 
 
 def _named_by_connection(exchange: Exchange) -> frozenset[bytes]:
@@ -56,16 +63,19 @@ def _named_by_connection(exchange: Exchange) -> frozenset[bytes]:
 
 
 def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, bytes]]:
-    client = exchange.client.encode()
+    peer = exchange.peer.encode()
     before = exchange.headers.get(b"x-forwarded-for")
-    host = exchange.headers.get(b"host", b"")
+    host = exchange.headers.get(b"host", b"").decode("latin-1")
+    seen = {
+        b"x-forwarded-proto": scheme,
+        b"x-forwarded-host": host if host.endswith("]") else host.rpartition(":")[0] or host,
+        b"x-forwarded-port": str(port),
+        b"x-forwarded-path": escape(exchange.path),
+    }
     return [
-        (b"x-forwarded-for", before + b", " + client if before else client),
-        (b"x-forwarded-proto", scheme.encode()),
-        (b"x-forwarded-host", host if host.endswith(b"]") else host.rpartition(b":")[0] or host),
-        (b"x-forwarded-port", b"%d" % port),
-        (b"x-forwarded-path", escape(exchange.path).encode()),
-        (b"x-real-ip", client),
+        (b"x-forwarded-for", before + b", " + peer if before else peer),
+        *((name, forwarded(exchange, name, value).encode("latin-1")) for name, value in seen.items()),
+        (b"x-real-ip", exchange.client.encode()),
         (b"x-kong-request-id", exchange.request_id.encode()),
         (b"via", VIA),
     ]

@@ -11,7 +11,6 @@ from standins.gateway.exchange import Headers, Plugin
 from standins.gateway.keys import Credential, public_key
 from standins.gateway.plugins import (
     bot_detection,
-    correlation_id,
     cors,
     counters,
     jwt,
@@ -127,8 +126,6 @@ class _Plugins:
         match entry:
             case bot_detection.Entry():
                 return bot_detection.BotDetection(entry.config)
-            case correlation_id.Entry():
-                return correlation_id.CorrelationId(entry.config)
             case cors.Entry():
                 return cors.Cors(entry.config)
             case jwt.Entry():

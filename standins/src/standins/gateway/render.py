@@ -3,6 +3,7 @@
 Kong has no JWKS and cannot read a public key from its environment, so the keys stand in the rendered file.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +13,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 CONSUMER = "holders-of-our-tokens"
+NOBODY = "https://nobody.invalid"
+"""Beside an only origin: Kong would name that one to whoever asks."""
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -30,6 +35,7 @@ def render(
     counters: Literal["redis", "local"] = "redis",
     redis: str | None = None,
     redis_password: str | None = None,
+    cors_origins: str | None = None,
     traces_endpoint: str | None = None,
 ) -> str:
     """The file for Kong or the stand-in to load.
@@ -37,7 +43,8 @@ def render(
     `keys` is a JWK set of P-256 keys with `kid`, of which only the public half is used; during a rotation it
     holds the old and the new one. `upstreams` replaces hosts (`{"order": "127.0.0.1:18004"}`), `rate_factor`
     multiplies every rate limit. Limits count in redis (at `redis`, host:port, if not where the file says), or
-    with `counters="local"` in each gateway for itself. Traces are handed on and exported if `traces_endpoint`
+    with `counters="local"` in each gateway for itself. `cors_origins`, comma-separated, stand in place of the
+    file's. Traces are handed on and exported if `traces_endpoint`
     says where to. Raises ValueError for a set without usable keys, for an unknown host, for a factor that is
     not above zero, or for an address that is none.
     """
@@ -50,6 +57,8 @@ def render(
         if plugin["name"] == "rate-limiting":
             _scale(plugin["config"], rate_factor)
             _count(plugin["config"], counters, redis, redis_password)
+        elif plugin["name"] == "cors":
+            plugin["config"]["origins"] = _origins(cors_origins or "") or plugin["config"]["origins"]
         elif plugin["name"] == "opentelemetry":
             plugin["enabled"] = traces_endpoint is not None
             plugin["config"]["traces_endpoint"] = traces_endpoint or plugin["config"]["traces_endpoint"]
@@ -96,6 +105,14 @@ def _plugins(document: dict[str, Any]) -> list[dict[str, Any]]:
 def _scale(limits: dict[str, Any], factor: float) -> None:
     for window in limits.keys() & {"second", "minute", "hour", "day", "month", "year"}:
         limits[window] = max(1, round(limits[window] * factor))
+
+
+def _origins(text: str) -> list[str]:
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"write an origin as https://host or https://host:port, not {origin!r}")
+    return [*origins, NOBODY] if len(origins) == 1 else origins
 
 
 def _count(limits: dict[str, Any], counters: str, redis: str | None, password: str | None) -> None:

@@ -14,6 +14,7 @@ from standins.gateway.app import Gateway
 from standins.gateway.config import Refused, read
 from standins.gateway.metrics import Metrics
 from standins.gateway.plan import Plan, plan
+from standins.gateway.proxies import Trusted
 from standins.gateway.status import Status
 from standins.gateway.upstream import Upstreams
 
@@ -26,11 +27,13 @@ async def serve(
     first: Plan,
     addresses: Mapping[str, str],
     status_listener: socket.socket | None = None,
+    trusted: Trusted = (),
 ) -> None:
-    """Serves `first` until SIGTERM or SIGINT; `addresses` maps upstream names to `host:port`."""
+    """Serves `first` until SIGTERM or SIGINT; `addresses` maps upstream names to `host:port`, `trusted` are
+    the proxies in front."""
     upstreams = Upstreams(addresses)
     metrics = Metrics() if status_listener else None
-    gateway = Gateway(first, upstreams, metrics)
+    gateway = Gateway(first, upstreams, metrics, trusted)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(upstreams.close)
         status = Status(metrics) if metrics else None
