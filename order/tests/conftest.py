@@ -36,10 +36,12 @@ CONTACT_KEY = Fernet.generate_key().decode()
 SIGNING_KEY = ECKey.generate_key("P-256", auto_kid=True)
 
 
-def token(shopper: UUID, role: str = "shopper", email: str | None = "ada@example.com") -> str:
+def token(
+    shopper: UUID, role: str = "shopper", email: str | None = "ada@example.com", lifetime: int = 600
+) -> str:
     """An access token as auth issues them."""
     claims: dict[str, Any] = {"iss": "saga-shop", "aud": "saga-shop", "sub": str(shopper), "role": role}
-    claims |= {"exp": int(time.time()) + 600, "jti": uuid4().hex} | ({"email": email} if email else {})
+    claims |= {"exp": int(time.time()) + lifetime, "jti": uuid4().hex} | ({"email": email} if email else {})
     claims |= {"scope": "orders:read-all"} if role == "admin" else {}
     return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": SIGNING_KEY.kid}, claims, SIGNING_KEY)
 
@@ -57,6 +59,7 @@ class Neighbours:
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
+    poison: str | None = None
     url: str = ""
 
     def sell(self, sku: str, price: int, **more: Any) -> None:
@@ -79,6 +82,8 @@ class Neighbours:
         await self._ask("product")
         if "product" in self.down:
             return Response(status_code=503)
+        if self.poison in request.query_params.getlist("sku"):
+            return Response(status_code=400)
         found = [self.products[sku] for sku in request.query_params.getlist("sku") if sku in self.products]
         return JSONResponse({"items": found, "next": None, "corrected": {}})
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from chassis.database import connect
 from chassis.sealed import Seal
@@ -314,6 +315,71 @@ async def test_the_limit_on_open_orders_holds_for_checkouts_at_the_same_moment(
     answers = await asyncio.gather(*(order.place(shopper) for _ in range(12)))
     assert sorted(answer.status_code for answer in answers) == [202] * 3 + [409] * 9
     assert await order.count("orders") == 3
+
+
+async def test_a_shopper_orders_so_many_lines_a_minute_and_is_told_when_to_come_again(
+    start: Start, neighbours: Any, shopper: UUID
+) -> None:
+    order = await start(max_lines=2, lines_per_minute=4, guest_lines_per_minute=2)
+    for _ in range(2):
+        await order.placed(shopper)
+    neighbours.asked.clear()
+    refused = await order.place(shopper)
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-lines")
+    assert 50 <= int(refused.headers["retry-after"]) <= 60
+    neighbours.asked.clear()
+    assert (await order.place(shopper)).status_code == 429
+    assert neighbours.asked == []
+    assert await order.count("orders") == 2
+    other = uuid4()
+    neighbours.carts[other] = {"MUG": 1}
+    assert (await order.place(other)).status_code == 202
+
+
+async def test_a_guest_orders_fewer_lines_a_minute_than_an_account(start: Start, shopper: UUID) -> None:
+    order = await start(max_lines=2, lines_per_minute=4, guest_lines_per_minute=2)
+    guest = {"role": "guest", "email": None}
+    answers = [await order.place(shopper, caller=guest, email="ada@example.com") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 429]
+
+
+async def test_lines_are_counted_by_all_copies_together(start: Start, shopper: UUID) -> None:
+    copies = [await start(max_lines=2, lines_per_minute=4, guest_lines_per_minute=2) for _ in range(3)]
+    answers = [await copy.place(shopper) for copy in copies]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+
+
+async def test_an_answer_that_was_given_is_given_again_when_no_line_is_left(
+    start: Start, shopper: UUID
+) -> None:
+    order = await start(max_lines=2, lines_per_minute=2, guest_lines_per_minute=2)
+    first = await order.place(shopper, key="once")
+    assert (await order.place(shopper)).status_code == 429
+    again = await order.place(shopper, key="once")
+    assert (again.status_code, again.json()) == (202, first.json())
+
+
+async def test_a_cart_with_what_is_no_sku_is_refused_alone_and_nobody_is_asked_for_its_price(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    hostile = uuid4()
+    neighbours.carts[hostile] = {"\U0001f600" * 28 + f"{n:04}": 1 for n in range(300)}
+    answers = await asyncio.gather(*(order.place(one) for one in (hostile, shopper)))
+    assert [answer.status_code for answer in answers] == [422, 202]
+    assert len(answers[0].json()["errors"]) == 300
+
+
+async def test_a_read_that_product_refuses_is_a_mistake_of_ours_and_fails_nobody_else(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    guilty = uuid4()
+    neighbours.carts[guilty] = {"POISON": 1}
+    neighbours.poison = "POISON"
+    with capture_logs() as logs:
+        answers = await asyncio.gather(*(order.place(one) for one in (guilty, shopper)))
+    assert [answer.status_code for answer in answers] == [500, 202]
+    [failure] = [log for log in logs if log["log_level"] == "error"]
+    assert failure["event"] == "request failed"
 
 
 async def test_checkouts_at_the_same_moment_share_their_reads(order: Any, neighbours: Any) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import Line, Money, OrderCancelled, OrderPaid, ShortLine
-from order.domain import Impossible, Limits, Offer, Order, Refused, Wanted, priced
+from order.domain import Impossible, Limits, Offer, Order, Refused, Wanted, orderable, priced
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)
@@ -47,6 +47,7 @@ def paid(order: Order, **otherwise: Any) -> OrderPaid:
 
 
 def price(*wanted: Wanted, limits: Limits | None = None, offers: tuple[Offer, ...] = (LANTERN, MUG)) -> Any:
+    orderable(wanted, limits or Limits())
     return priced(wanted, {offer.sku: offer for offer in offers}, limits or Limits())
 
 
@@ -363,3 +364,10 @@ def test_an_order_that_stands_is_nudged_so_often_and_ever_more_seldom() -> None:
     order.withdraw(NOW)
     assert asdict(order)["nudge_at"] is None, "what is waited for now is another matter"
     assert order.nudges == 0
+
+
+@pytest.mark.parametrize("sku", ["", "😀", "A B", "A\n", "-A", "x" * 33, "A/B", "é"])
+def test_what_is_no_sku_is_refused_before_anybody_is_asked_for_its_price(sku: str) -> None:
+    with pytest.raises(Refused) as refused:
+        orderable([Wanted("A", 1), Wanted(sku, 1)], Limits())
+    assert [error["sku"] for error in refused.value.errors] == [sku]

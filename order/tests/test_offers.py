@@ -1,10 +1,11 @@
 """Prices for many checkouts: who shares a read with whom, and what becomes of it when it fails."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
+from chassis.neighbour import NeighbourRefused
 from chassis.problems import Unavailable
 from order.clients import Offers
 from order.domain import Offer
@@ -18,6 +19,7 @@ class Product:
         self.open = asyncio.Event()
         self.open.set()
         self.broken: set[str] = set()
+        self.refused: set[str] = set()
         self.price = 100
 
     async def read(self, skus: Sequence[str]) -> dict[str, Offer]:
@@ -25,6 +27,8 @@ class Product:
         await asyncio.wait_for(self.open.wait(), 10)
         if self.broken & {*skus}:
             raise Unavailable("product does not answer.")
+        if self.refused & {*skus}:
+            raise NeighbourRefused("product", 400, b"")
         return {sku: Offer(sku, sku, self.price, "GBP") for sku in skus if sku != "GONE"}
 
     async def asked(self, times: int) -> None:
@@ -40,10 +44,10 @@ def product() -> Product:
 
 @pytest.fixture
 def offers(product: Product) -> Offers:
-    return Offers(product.read, linger=0.001, per_call=3)
+    return Offers(product.read, linger=0.001, per_call=3, shared=2)
 
 
-def load(offers: Offers, *skus: str) -> "asyncio.Task[dict[str, Offer]]":
+def load(offers: Offers, *skus: str) -> "asyncio.Task[Mapping[str, Offer]]":
     return asyncio.create_task(offers.load(skus))
 
 
@@ -76,6 +80,37 @@ async def test_a_read_asks_for_so_many_at_most(product: Product, offers: Offers)
     found = await offers.load(["A", "B", "C", "D", "E", "F", "G"])
     assert set(found) == set("ABCDEFG")
     assert product.reads == [["A", "B", "C"], ["D", "E", "F"], ["G"]]
+
+
+async def test_a_shared_read_asks_for_so_many_at_most_and_breaks_no_cart_in_two(
+    product: Product, offers: Offers
+) -> None:
+    await asyncio.gather(load(offers, "A", "B"), load(offers, "C", "D"), load(offers, "A", "E"))
+    assert product.reads == [["A", "B", "E"], ["C", "D"]]
+
+
+async def test_nobody_waits_for_a_large_cart(product: Product, offers: Offers) -> None:
+    large, small = load(offers, "A", "B", "C"), load(offers, "D")
+    await product.asked(2)
+    await asyncio.gather(large, small)
+    assert product.reads == [["A", "B", "C"], ["D"]]
+
+
+async def test_a_shared_read_that_is_refused_fails_for_the_guilty_one_alone(
+    product: Product, offers: Offers
+) -> None:
+    product.refused = {"A"}
+    waiting = [load(offers, "A"), load(offers, "B"), load(offers, "C")]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [NeighbourRefused, dict, dict]
+    assert product.reads == [["A", "B", "C"], ["A"], ["B"], ["C"]]
+
+
+async def test_a_read_that_nobody_shares_is_refused_once(product: Product, offers: Offers) -> None:
+    product.refused = {"A"}
+    with pytest.raises(NeighbourRefused):
+        await offers.load(["A"])
+    assert product.reads == [["A"]]
 
 
 async def test_what_is_not_sold_is_left_out(offers: Offers) -> None:

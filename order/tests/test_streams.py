@@ -3,9 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -40,6 +40,9 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncGenerator[Told, None]:
         elif line:
             name, _, value = line.partition(": ")
             fields[name] = value
+        elif "retry" in fields:
+            yield ("retry", "", {})
+            fields = {}
         elif fields:
             yield (fields["event"], fields.get("id", ""), json.loads(fields["data"]))
             fields = {}
@@ -144,23 +147,54 @@ async def test_a_silent_stream_is_kept_alive(start: Start, shopper: UUID, watch:
 
 
 async def test_only_so_many_streams_are_open_and_a_place_is_free_again(
-    start: Start, shopper: UUID, watch: Any
+    start: Start, neighbours: Any, shopper: UUID, watch: Any
 ) -> None:
     order = await start(max_streams=1)
     order_id = await order.placed(shopper)
+    other = uuid4()
+    neighbours.carts[other] = {"MUG": 1}
+    others_id = await order.placed(other)
     async with watch(order, order_id, shopper) as told:
         await anext(told)
-        refused = await order.get(f"/v1/orders/{order_id}/events", shopper)
+        refused = await order.get(f"/v1/orders/{others_id}/events", other)
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
     async with asyncio.timeout(10):
         while True:
             try:
-                async with watch(order, order_id, shopper) as told:
+                async with watch(order, others_id, other) as told:
                     assert (await anext(told))[2]["status"] == "pending"
                     return
             except AssertionError:
                 await asyncio.sleep(0.02)  # until the server has noticed that the first one left
+
+
+async def test_whoever_takes_all_streams_gives_way_to_others(
+    start: Start, neighbours: Any, shopper: UUID, watch: Any
+) -> None:
+    order = await start(max_streams=4)
+    order_id = await order.placed(shopper)
+    other = uuid4()
+    neighbours.carts[other] = {"MUG": 1}
+    others_id = await order.placed(other)
+    async with AsyncExitStack() as opened:
+        hostile = [await opened.enter_async_context(watch(order, order_id, shopper)) for _ in range(6)]
+        async with watch(order, others_id, other) as told:
+            assert (await anext(told))[2]["status"] == "pending"
+            async with asyncio.timeout(10):
+                for displaced in hostile[:3]:
+                    assert [event async for event, _, _ in displaced][-1] == "retry"
+
+
+async def test_a_stream_ends_with_the_token_that_opened_it(order: Any, shopper: UUID, bearer: Any) -> None:
+    order_id = await order.placed(shopper)
+    expiring = bearer(shopper, lifetime=-9)  # a second is left of the leeway for clocks that differ
+    async with (
+        asyncio.timeout(10),
+        order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=expiring) as answer,
+    ):
+        assert answer.status_code == 200
+        assert "event: order" in (await answer.aread()).decode()
 
 
 async def test_streams_end_when_the_server_stops(order: Any, shopper: UUID, watch: Any) -> None:

@@ -1,16 +1,21 @@
 """The poll behind the streams, on its own: one for all, through outages, and patient with the story."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from chassis.identity import Principal
+from order.places import Places
 from order.watch import Stream, Watch
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
+ADA = Principal(UUID(int=3), "shopper", None, "token")
 
 
 class Orders:
@@ -51,8 +56,9 @@ def orders() -> Orders:
 @pytest.fixture
 def make(orders: Orders) -> Callable[..., Watch]:
     def watch(**changed: Any) -> Watch:
-        given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "most": 10, "patience": 0.05} | changed
-        return Watch(orders, asyncio.Event(), **given)  # type: ignore[arg-type]
+        given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "patience": 0.05} | changed
+        places: Places[Stream] = Places(per_order=5, per_caller=10, most=10)
+        return Watch(orders, asyncio.Event(), places=places, **given)  # type: ignore[arg-type]
 
     return watch
 
@@ -64,7 +70,7 @@ async def read(watch: Watch, stream: Stream) -> str:
 
 async def test_one_poll_asks_for_all_streams(orders: Orders, make: Callable[..., Watch]) -> None:
     watch = make()
-    streams = [watch.open(order, []) for order in (FIRST, SECOND)]
+    streams = [watch.open(order, [], ADA) for order in (FIRST, SECOND)]
     orders.status = {FIRST: "paid", SECOND: "cancelled"}
     orders.story = {FIRST: ["order.paid"], SECOND: ["order.cancelled"]}
     first, second = await asyncio.gather(*(read(watch, stream) for stream in streams))
@@ -75,7 +81,7 @@ async def test_one_poll_asks_for_all_streams(orders: Orders, make: Callable[...,
 
 async def test_nobody_is_asked_when_nobody_watches(orders: Orders, make: Callable[..., Watch]) -> None:
     watch = make()
-    stream = watch.open(FIRST, [])
+    stream = watch.open(FIRST, [], ADA)
     await asyncio.sleep(0)
     watch.close(stream)
     for _ in range(10):
@@ -88,13 +94,13 @@ async def test_a_poll_that_fails_is_made_again(orders: Orders, make: Callable[..
     orders.broken = 2
     orders.status, orders.story = {FIRST: "paid"}, {FIRST: ["order.paid"]}
     watch = make()
-    assert '"status":"paid"' in await read(watch, watch.open(FIRST, []))
+    assert '"status":"paid"' in await read(watch, watch.open(FIRST, [], ADA))
 
 
 async def test_the_last_state_waits_for_its_event(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.status = {FIRST: "paid"}
     watch = make(patience=10)
-    stream = watch.open(FIRST, [])
+    stream = watch.open(FIRST, [], ADA)
     reading = asyncio.create_task(read(watch, stream))
     while len(orders.polls) < 3:
         await asyncio.sleep(0.005)
@@ -106,12 +112,28 @@ async def test_the_last_state_waits_for_its_event(orders: Orders, make: Callable
 async def test_the_last_state_does_not_wait_for_ever(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.status = {FIRST: "paid"}
     watch = make(patience=0.05)
-    assert '"status":"paid"' in await read(watch, watch.open(FIRST, []))
+    assert '"status":"paid"' in await read(watch, watch.open(FIRST, [], ADA))
 
 
 async def test_closing_ends_the_poll_and_the_streams(orders: Orders, make: Callable[..., Watch]) -> None:
     watch = make()
-    stream = watch.open(FIRST, [])
+    stream = watch.open(FIRST, [], ADA)
     await asyncio.sleep(0.03)
     await watch.aclose()
     assert '"status":"pending"' in await read(watch, stream)
+
+
+async def test_a_stream_ends_with_its_token(orders: Orders, make: Callable[..., Watch]) -> None:
+    watch = make()
+    expiring = replace(ADA, until=time.time() + 0.05)
+    assert '"status":"pending"' in await read(watch, watch.open(FIRST, [], expiring))
+    expired = replace(ADA, until=time.time() - 1)
+    assert await read(watch, watch.open(FIRST, [], expired)) == ""
+
+
+async def test_a_stream_that_gives_way_tells_its_reader_to_come_back_later(
+    orders: Orders, make: Callable[..., Watch]
+) -> None:
+    watch = make()
+    oldest, *_ = [watch.open(FIRST, [], ADA) for _ in range(6)]
+    assert (await read(watch, oldest)).endswith("retry: 15000\n\n")

@@ -16,7 +16,7 @@ from auth.passwords import Passwords
 from auth.store import Accounts
 from auth.throttle import Conflicts
 from chassis.database import Transactions
-from chassis.problems import Conflict, Problem, Unprocessable
+from chassis.problems import Conflict, TooManyRequests, Unprocessable
 from chassis.sealed import Seal
 from contracts import UserRegistered
 
@@ -30,16 +30,13 @@ class EmailTaken(Conflict):
     title = "There is an account with this address"
 
 
-class TooManyRegistrations(Problem):
+_TAKEN = "Too many addresses that are taken: wait and try again."
+
+
+class TooManyRegistrations(TooManyRequests):
     """429: too many addresses were tried that are taken."""
 
-    status = 429
     type = "/problems/too-many-attempts"
-    title = "Too Many Requests"
-
-    def __init__(self, seconds: float) -> None:
-        wait = {"Retry-After": str(int(seconds) + 1)}
-        super().__init__("Too many addresses that are taken: wait and try again.", headers=wait)
 
 
 class PasswordIsAddress(Unprocessable):
@@ -71,7 +68,7 @@ class Registration:
             raise PasswordIsAddress from error
         if wait := await self.conflicts.wait(origin):
             log.warning("registration throttled", network=origin.shown)
-            raise TooManyRegistrations(wait)
+            raise TooManyRegistrations(_TAKEN, retry_after=wait)
         account = await self._account(email, password, "shopper")
         try:
             async with self.transactions() as tx:

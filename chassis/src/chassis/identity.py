@@ -1,5 +1,6 @@
 """Who is calling: nothing is believed but an access token that this service has verified itself."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,7 +30,8 @@ _NOT_OURS = "The token is no access token of this issuer."
 class Principal:
     """The caller, as the token says: `id` is its `sub`, `token` the token itself, to pass on.
 
-    `scopes` are what it may do beyond what is its own.
+    `scopes` are what it may do beyond what is its own. `until` is when the token ends, in seconds of the
+    epoch: whatever goes on for longer than an answer ends with it.
     """
 
     id: UUID
@@ -37,6 +39,7 @@ class Principal:
     email: str | None
     token: str = field(repr=False)
     scopes: frozenset[str] = frozenset()
+    until: float = field(default=math.inf, compare=False)
 
 
 class TokenVerifier:
@@ -135,7 +138,7 @@ class TokenVerifier:
         until = claims.until + self._leeway
         if not claims.since - self._leeway <= self._clock() < until:
             raise BadToken("time", "The token is expired, or not valid yet.")
-        return Principal(claims.subject, claims.role, claims.email, token, claims.scopes), until
+        return Principal(claims.subject, claims.role, claims.email, token, claims.scopes, until), until
 
 
 class OutOfScope(Forbidden):

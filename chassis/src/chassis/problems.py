@@ -1,5 +1,6 @@
 """Every refusal over HTTP is an RFC 9457 problem, so that a caller needs to read errors in one way only."""
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
     "LimitBody",
     "NotFound",
     "Problem",
+    "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
     "Unprocessable",
@@ -121,6 +123,16 @@ class Forbidden(Problem):
 
     status = 403
     title = "Forbidden"
+
+
+class TooManyRequests(Problem):
+    """429: try again after `retry_after` seconds."""
+
+    status = 429
+    title = "Too Many Requests"
+
+    def __init__(self, detail: str | None = None, *, retry_after: float = 1, **extensions: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(retry_after)))}, **extensions)
 
 
 class Unavailable(Problem):

@@ -109,7 +109,7 @@ class PlaceOrder(Body):
     status_code=202,
     response_model=views.Accepted,
     summary="Order what is in the cart",
-    responses={409: RESPONSES[409], 422: RESPONSES[422], 503: RESPONSES[503]},
+    responses={status: RESPONSES[status] for status in (409, 422, 429, 503)},
 )
 async def place_order(
     body: PlaceOrder,
@@ -223,12 +223,13 @@ async def watch_order(
     last_event_id: Annotated[str, Header(max_length=500)] = "",
 ) -> Response:
     """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each
-    state. Ends when the order is paid or cancelled. A reader that comes back misses nothing."""
+    state. Ends when the order is paid or cancelled, with the token, and when its caller has opened too many
+    others since. A reader that comes back misses nothing."""
     order = _visible(await orders.owner(which), caller)
     seen = [type_ for type_ in last_event_id.split(",") if type_]
     if ENDED_BY.get(order["status"]) in seen:
         return Response(status_code=204)  # tells an EventSource to come back no more
-    return EventStream(watch, watch.open(order["order_id"], seen))
+    return EventStream(watch, watch.open(order["order_id"], seen, caller))
 
 
 Found = TypeVar("Found", Order, Row)

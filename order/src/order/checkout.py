@@ -1,8 +1,6 @@
 """From a cart to a pending order: read the neighbours first, then commit everything at once or nothing."""
 
 import asyncio
-import os
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,8 +16,10 @@ from chassis.problems import Unprocessable
 from chassis.sealed import Seal
 from contracts import Line, Money
 from order import numbers, views
+from order.budget import Budgets, LineBudget
 from order.clients import Carts, Offers
-from order.domain import Address, Limits, Order, Refused, Wanted, priced
+from order.domain import Address, Limits, Order, Refused, Wanted, orderable, priced
+from order.ids import new_order_id
 from order.placing import ACCEPTED, NumberTaken, Placing
 
 # Two orders share a number once in 10^15 pairs: twice in a row is no chance but a fault.
@@ -60,6 +60,7 @@ class Checkout:
         placing: Placing,
         keys: IdempotencyKeys,
         seal: Seal,
+        budgets: Budgets,
         *,
         limits: Limits,
         patience: timedelta,
@@ -69,6 +70,7 @@ class Checkout:
         self._placing = placing
         self._keys = keys
         self._seal = seal
+        self._budgets = budgets
         self._limits = limits
         self._patience = patience
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
@@ -78,28 +80,33 @@ class Checkout:
         async with self._keys.claim(request.shopper_id, key, payload) as claim:
             if claim.stored:
                 return claim.stored.replay()
-            order = self._order(request, *await self._price(await self._carts.lines(request.token)))
+            budget = self._budgets.of(guest=request.guest)
+            budget.check(request.shopper_id, 1)
+            wanted = await self._carts.lines(request.token)
+            budget.spend(request.shopper_id, len(wanted))
+            order = self._order(request, *await self._price(wanted))
             async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
-                body, headers = await self._commit(order, claim)
+                body, headers = await self._commit(order, claim, budget)
         return Response(body, ACCEPTED, headers)
 
-    async def _commit(self, order: Order, claim: Claim) -> tuple[bytes, dict[str, str]]:
+    async def _commit(self, order: Order, claim: Claim, budget: LineBudget) -> tuple[bytes, dict[str, str]]:
         """Commit the order under a number that no other has; returns the answer to the checkout."""
         for _ in range(_NUMBERS - 1):
             with suppress(NumberTaken):
-                return await self._place(order, claim)
-        return await self._place(order, claim)
+                return await self._place(order, claim, budget)
+        return await self._place(order, claim, budget)
 
-    async def _place(self, order: Order, claim: Claim) -> tuple[bytes, dict[str, str]]:
+    async def _place(self, order: Order, claim: Claim, budget: LineBudget) -> tuple[bytes, dict[str, str]]:
         order.number = numbers.new()
         body, headers = accepted(order)
-        await self._placing.commit(order, claim, body, headers)
+        await self._placing.commit(order, claim, body, headers, budget)
         return body, headers
 
     async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
-        skus = [one.sku for one in wanted][: self._limits.lines]
         try:
-            return priced(wanted, await self._offers.load(skus), self._limits)
+            orderable(wanted, self._limits)
+            offers = await self._offers.load([one.sku for one in wanted])
+            return priced(wanted, offers, self._limits)
         except Refused as refused:
             raise NotOrderable(str(refused), errors=refused.errors) from None
 
@@ -141,10 +148,3 @@ def accepted(order: Order) -> tuple[bytes, dict[str, str]]:
         "links": links,
     }
     return views.dumps(body), {"Location": links["self"], "Content-Type": "application/json"}
-
-
-def new_order_id() -> UUID:
-    """A UUID of version 7, so that newer orders come after older ones. Source: RFC 9562, 5.7."""
-    stamp = time.time_ns() // 1_000_000 << 80
-    chance = int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0x3 << 62)
-    return UUID(int=stamp | 0x7 << 76 | 0x2 << 62 | chance)

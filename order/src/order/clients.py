@@ -1,18 +1,13 @@
 """What order reads of its neighbours: the shopper's cart, and what products cost at this moment."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
-import structlog
-
-from chassis.neighbour import Answer, Neighbour
-from chassis.problems import Unauthenticated, Unavailable
+from chassis.neighbour import REQUESTS_OWN, Neighbour
+from chassis.problems import Unavailable
 from chassis.telemetry import without_trace
 from order.domain import Offer, Wanted
-
-log = structlog.get_logger()
 
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 
@@ -26,26 +21,18 @@ class Carts:
     async def lines(self, token: str) -> list[Wanted]:
         """The lines of the caller's cart. Raises Unavailable, and Unauthenticated when cart says so."""
         answer = await self._cart.get_json("/v1/cart/lines", token=token)
-        if answer.status_code == 401:
-            raise Unauthenticated("The token is not accepted any more.", error="invalid_token")
-        return [Wanted(line["sku"], line["quantity"]) for line in _body(answer, "cart")["items"]]
+        return [Wanted(line["sku"], line["quantity"]) for line in answer.json()["items"]]
 
 
 async def read_offers(product: Neighbour, skus: Sequence[str]) -> dict[str, Offer]:
-    """What product sells of these, at its prices; what it does not sell is left out. Raises Unavailable."""
+    """What product sells of these, at its prices; what it does not sell is left out. Raises Unavailable,
+    NeighbourRefused."""
     answer = await product.get_json("/v1/products", params={"sku": skus})
     return {
         one["sku"]: Offer(one["sku"], one["name"], one["price"], one["currency"])
-        for one in _body(answer, "product")["items"]
+        for one in answer.json()["items"]
         if one["status"] == "active"
     }
-
-
-def _body(answer: Answer, name: str) -> Any:
-    if answer.status_code != 200:
-        log.error("a neighbour refused", neighbour=name, status=answer.status_code, body=answer.content[:300])
-        raise Unavailable(f"{name} does not answer as expected.")
-    return answer.json()
 
 
 class _Call:
@@ -53,6 +40,7 @@ class _Call:
 
     def __init__(self) -> None:
         self.skus: set[str] = set()
+        self.waiting = 0
         self.ended: asyncio.Future[Mapping[str, Offer] | Exception] = asyncio.Future()
 
 
@@ -60,30 +48,35 @@ class Offers:
     """Prices for many checkouts at once: whoever asks while a read is under way shares the next one.
 
     Nothing is kept: a price is never older than the question. An idle loader waits `linger` seconds for
-    company; one read asks for at most `per_call` products. A checkout that is cancelled leaves the others
-    undisturbed, and a read that fails fails for those who waited for it, no others.
+    company; one read asks for at most `per_call` products, which bounds its URL too, as no sku has more than
+    32 bytes there. Nobody's cart decides another's checkout: who asks for more than `shared` products
+    reads alone, so that no other waits for them; a shared read that is refused is made again for each who
+    waited for it; a checkout that is cancelled leaves the others undisturbed.
     """
 
-    def __init__(self, read: Read, *, linger: float, per_call: int) -> None:
+    def __init__(self, read: Read, *, linger: float, per_call: int, shared: int) -> None:
         self._read = read
         self._linger = linger
         self._per_call = per_call
+        self._shared = min(shared, per_call)
         self._next: list[_Call] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def load(self, skus: Iterable[str]) -> dict[str, Offer]:
+    async def load(self, skus: Sequence[str]) -> Mapping[str, Offer]:
         """Those of the products that are sold. Raises what the read raised."""
-        wanted = list(skus)
-        calls = dict.fromkeys(map(self._join, wanted))
-        if self._task is None and calls:
+        if not skus:
+            return {}
+        if len(skus) > self._shared:
+            return await self._read_alone(skus)
+        call = self._join(skus)
+        if self._task is None:
             self._task = asyncio.create_task(self._run(), context=without_trace())
-        found: dict[str, Offer] = {}
-        for call in calls:
-            ended = await asyncio.shield(call.ended)
-            if isinstance(ended, Exception):
-                raise ended.with_traceback(None)
-            found |= {sku: ended[sku] for sku in wanted if sku in ended}
-        return found
+        ended = await asyncio.shield(call.ended)
+        if isinstance(ended, REQUESTS_OWN) and call.waiting > 1:
+            return await self._read_alone(skus)
+        if isinstance(ended, Exception):
+            raise ended.with_traceback(None)
+        return {sku: ended[sku] for sku in skus if sku in ended}
 
     async def aclose(self) -> None:
         """Stop reading; whoever still waits is told that there is no answer."""
@@ -92,14 +85,23 @@ class Offers:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def _join(self, sku: str) -> _Call:
+    async def _read_alone(self, skus: Sequence[str]) -> Mapping[str, Offer]:
+        found: dict[str, Offer] = {}
+        for start in range(0, len(skus), self._per_call):
+            found |= await self._read(skus[start : start + self._per_call])
+        return found
+
+    def _join(self, skus: Sequence[str]) -> _Call:
+        """The first read that has room for all of them."""
         for call in self._next:
-            if sku in call.skus:
-                return call
-        if not self._next or len(self._next[-1].skus) >= self._per_call:
-            self._next.append(_Call())
-        self._next[-1].skus.add(sku)
-        return self._next[-1]
+            if len(call.skus.union(skus)) <= self._per_call:
+                break
+        else:
+            call = _Call()
+            self._next.append(call)
+        call.skus.update(skus)
+        call.waiting += 1
+        return call
 
     async def _run(self) -> None:
         calls: list[_Call] = []

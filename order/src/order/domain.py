@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import CancelReason, Line, Money, OrderCancelled, OrderCreated, OrderPaid, ShortLine
+from contracts import CancelReason, Line, Money, OrderCancelled, OrderCreated, OrderPaid, ShortLine, is_sku
 
 Status = Literal["pending", "paid", "cancelled"]
+
+_UNKNOWN = "There is no such product, or it is sold no more."
 
 
 class Impossible(Exception):
@@ -258,14 +260,20 @@ def _sold(lines: Iterable[Line]) -> list[tuple[str, int, int]]:
     return [(line.sku, line.quantity, line.unit_price) for line in lines]
 
 
-def priced(
-    wanted: Sequence[Wanted], offers: Mapping[str, Offer], limits: Limits
-) -> tuple[tuple[Line, ...], Money]:
-    """The lines of an order and what they come to, at the prices of this moment. Raises `Refused`."""
+def orderable(wanted: Sequence[Wanted], limits: Limits) -> None:
+    """Whatever can be said against a cart before anybody is asked what is in it. Raises `Refused`."""
     if not wanted:
         raise Refused("The cart is empty.")
     if len(wanted) > limits.lines:
         raise Refused(f"An order has {limits.lines} lines at most, the cart has {len(wanted)}.")
+    if errors := [{"sku": one.sku, "detail": _UNKNOWN} for one in wanted if not is_sku(one.sku)]:
+        raise Refused("Some of the products cannot be ordered.", errors)
+
+
+def priced(
+    wanted: Sequence[Wanted], offers: Mapping[str, Offer], limits: Limits
+) -> tuple[tuple[Line, ...], Money]:
+    """The lines of an order and what they come to, at the prices of this moment. Raises `Refused`."""
     if errors := list(_objections(wanted, offers, limits)):
         raise Refused("Some of the products cannot be ordered.", errors)
     [currency, *others] = sorted({offers[one.sku].currency for one in wanted})
@@ -283,7 +291,7 @@ def _objections(
 ) -> Iterator[dict[str, str]]:
     for one in wanted:
         if one.sku not in offers:
-            yield {"sku": one.sku, "detail": "There is no such product, or it is sold no more."}
+            yield {"sku": one.sku, "detail": _UNKNOWN}
         elif not 1 <= one.quantity <= limits.quantity:
             yield {"sku": one.sku, "detail": f"The quantity must be from 1 to {limits.quantity}."}
 

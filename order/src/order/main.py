@@ -8,8 +8,10 @@ from chassis.neighbour import Neighbour
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from order import api, saga
+from order.budget import Budgets, LineBudget, Rate
 from order.checkout import Checkout
 from order.clients import Carts, Offers, read_offers
+from order.places import Places
 from order.placing import Placing
 from order.settings import Settings
 from order.store import Orders
@@ -22,7 +24,12 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     """Put the parts together."""
     cart, product = _neighbour(settings, "cart"), _neighbour(settings, "product")
     read = partial(read_offers, product)
-    offers = Offers(read, linger=settings.price_linger, per_call=settings.prices_per_call)
+    offers = Offers(
+        read,
+        linger=settings.price_linger,
+        per_call=settings.prices_per_call,
+        shared=settings.prices_shared,
+    )
     keep = timedelta(hours=settings.idempotency_keep_hours)
     keys = IdempotencyKeys(chassis.engine, idempotency_keys, keep=keep)
     orders = Orders(chassis.engine)
@@ -65,8 +72,23 @@ def _checkout(
         Placing(chassis.transactions, max_open=settings.max_open_orders),
         keys,
         Seal.of(settings.contact_key),
+        _budgets(settings),
         limits=settings.limits,
         patience=timedelta(seconds=settings.order_deadline),
+    )
+
+
+def _budgets(settings: Settings) -> Budgets:
+    at_once = 2 * settings.max_lines
+    return Budgets(
+        guests=LineBudget(
+            settings.guest_lines_per_minute,
+            settings.large_order,
+            Rate(settings.guest_large_lines_per_second, at_once),
+        ),
+        accounts=LineBudget(
+            settings.lines_per_minute, settings.large_order, Rate(settings.large_lines_per_second, at_once)
+        ),
     )
 
 
@@ -78,7 +100,11 @@ def _watch(settings: Settings, chassis: Chassis, orders: Orders) -> Watch:
         gap=settings.watch_gap,
         heartbeat=settings.stream_heartbeat,
         patience=settings.stream_patience,
-        most=settings.max_streams,
+        places=Places(
+            per_order=settings.max_streams_per_order,
+            per_caller=settings.max_streams_per_caller,
+            most=settings.max_streams,
+        ),
     )
 
 

@@ -23,6 +23,10 @@ class Settings(ServiceSettings):
     `order_keep_days` after it was placed, its timeline for `timeline_keep_days`; both at least
     `AFTER_RETURN_DAYS` longer than it may be returned, and 0 is for ever.
 
+    A shopper may order `lines_per_minute` lines within a minute, a guest `guest_lines_per_minute`. Orders of
+    more than `large_order` lines share `large_lines_per_second` in each process, and guests' such orders
+    `guest_large_lines_per_second`.
+
     A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
     times at most.
     """
@@ -42,14 +46,22 @@ class Settings(ServiceSettings):
     max_quantity: Count = 10_000
     max_total: Annotated[int, Field(ge=1, le=99_999_999)] = 99_999_999
     max_open_orders: Count = 20
+    lines_per_minute: Count = 3000
+    guest_lines_per_minute: Count = 1000
+    large_order: Count = 50
+    large_lines_per_second: Count = 300
+    guest_large_lines_per_second: Count = 150
 
     neighbour_timeout: Seconds = 2
     neighbour_total: Seconds = 5
     publish_linger: Annotated[float, Field(ge=0)] = 0.03  # checkouts commit one by one
     price_linger: Annotated[float, Field(ge=0)] = 0.005
     prices_per_call: Annotated[int, Field(ge=1, le=500)] = 500
+    prices_shared: Count = 50
 
     max_streams: Count = 1000
+    max_streams_per_caller: Count = 20
+    max_streams_per_order: Count = 5
     stream_heartbeat: Seconds = 15
     stream_patience: Seconds = 2
     watch_every: Seconds = 0.2
@@ -61,6 +73,12 @@ class Settings(ServiceSettings):
     return_days: Annotated[int, Field(ge=0, le=3650)] = 30
     order_keep_days: KeepDays = 3650
     timeline_keep_days: KeepDays = 180
+
+    @model_validator(mode="after")
+    def _any_order_can_be_placed(self) -> Self:
+        if min(self.lines_per_minute, self.guest_lines_per_minute) < self.max_lines:
+            raise ValueError("LINES_PER_MINUTE and GUEST_LINES_PER_MINUTE must not be below MAX_LINES")
+        return self
 
     @model_validator(mode="after")
     def _kept_for_as_long_as_needed(self) -> Self:

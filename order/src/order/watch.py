@@ -1,6 +1,7 @@
 """Open event streams: one poll of the database for all of them, whoever wrote what they wait for."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
+from chassis.identity import Principal
 from chassis.problems import Unavailable
 from chassis.telemetry import without_trace
+from order.places import Full, Places
 from order.store import Orders, Row
 from order.views import dumps, event_view
 
@@ -27,11 +30,19 @@ log = structlog.get_logger()
 ENDED_BY = {"paid": "order.paid", "cancelled": "order.cancelled"}
 
 
-class Stream:
-    """One reader of one order. `seen` names the types of the events that the reader has, in order."""
+_COME_BACK_LATER = b"retry: 15000\n\n"  # milliseconds; a reader that comes back at once displaces another
 
-    def __init__(self, order_id: UUID, seen: Sequence[str], patience: float) -> None:
+
+class Stream:
+    """One reader of one order. `seen` names the types of the events that the reader has, in order; `until` is
+    when the caller's token ends, by the loop's clock."""
+
+    def __init__(
+        self, order_id: UUID, seen: Sequence[str], patience: float, *, caller: UUID, until: float
+    ) -> None:
         self.order_id = order_id
+        self.caller = caller
+        self.until = until
         self.status = ""
         self.seen = [*seen]
         self.ended = False
@@ -55,6 +66,11 @@ class Stream:
         self.ended = True
         self.chunks.put_nowait(b"")
 
+    def give_way(self) -> None:
+        """Another stream takes its place."""
+        self.ended = True
+        self.chunks.put_nowait(_COME_BACK_LATER)
+
     def _state(self, row: Row) -> dict[str, Any]:
         return {"order_id": self.order_id} | {name: row[name] for name in ("number", "status", "reason")}
 
@@ -74,7 +90,7 @@ class Stream:
 class Watch:
     """Keeps streams supplied. In seconds: it looks after `every`, or when woken, but not more often than each
     `gap`; a silent stream gets a comment after `heartbeat`; the last state waits `patience` for the event
-    that led to it. `most` is how many streams may be open."""
+    that led to it. `places` are the streams that may be open."""
 
     def __init__(
         self,
@@ -85,25 +101,31 @@ class Watch:
         gap: float,
         heartbeat: float,
         patience: float,
-        most: int,
+        places: Places[Stream],
     ) -> None:
         self._orders = orders
         self._stopping = stopping
         self._every = every
         self._gap = gap
         self._heartbeat = heartbeat
-        self._most = most
         self._patience = patience
-        self._streams: set[Stream] = set()
+        self._streams = places
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def open(self, order_id: UUID, seen: Sequence[str]) -> Stream:
-        """A stream, to be read with `read`. Raises Unavailable when there are too many."""
-        if self._stopping.is_set() or len(self._streams) >= self._most:
-            raise Unavailable("Too many are watching.", retry_after=5)
-        stream = Stream(order_id, seen, self._patience)
-        self._streams.add(stream)
+    def open(self, order_id: UUID, seen: Sequence[str], caller: Principal) -> Stream:
+        """A stream, to be read with `read`; it ends with the caller's token. Raises Unavailable when there
+        are too many."""
+        if self._stopping.is_set():
+            raise Unavailable("Server is shutting down.", retry_after=5)
+        until = asyncio.get_running_loop().time() + caller.until - time.time()
+        stream = Stream(order_id, seen, self._patience, caller=caller.id, until=until)
+        try:
+            displaced = self._streams.admit(stream)
+        except Full:
+            raise Unavailable("Too many open event streams.", retry_after=5) from None
+        if displaced is not None:
+            displaced.give_way()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=without_trace())
         self.wake()
@@ -114,9 +136,10 @@ class Watch:
         self._streams.discard(stream)
 
     async def read(self, stream: Stream) -> AsyncIterator[bytes]:
-        """What goes to the reader, until the order has ended."""
-        while not (stream.ended and stream.chunks.empty()):
-            yield await self._next(stream)
+        """What goes to the reader, until the order has ended, or the caller's token."""
+        now = asyncio.get_running_loop().time
+        while not (stream.ended and stream.chunks.empty()) and now() < stream.until:
+            yield await self._next(stream, min(self._heartbeat, stream.until - now()))
 
     def wake(self) -> None:
         """Something was committed: look soon."""
@@ -129,9 +152,9 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _next(self, stream: Stream) -> bytes:
+    async def _next(self, stream: Stream, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(self._heartbeat):
+            async with asyncio.timeout(seconds):
                 return await stream.chunks.get()
         except TimeoutError:
             return KEEPALIVE_COMMENT
