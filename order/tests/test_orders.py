@@ -104,6 +104,15 @@ async def test_a_payment_that_crosses_a_cancel_changes_nothing(order: Any, paid:
     assert (view["status"], view["paid_at"]) == ("cancelled", None)
 
 
+async def test_an_event_that_comes_again_is_in_the_timeline_once_whatever_the_inbox_knows(
+    order: Any, paid: Any, shopper: UUID
+) -> None:
+    order_id = await order.placed(shopper)
+    for _ in range(2):  # here nobody asks an inbox
+        await order.hear(StockReserved(order_id=order_id), paid(order_id))
+    assert await order.count("timeline") == 2
+
+
 async def test_the_timeline_tells_the_story_in_order(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     await order.hear(StockReserved(order_id=order_id), paid(order_id))

@@ -26,7 +26,7 @@ AMOUNT = Money(amount=699, currency="GBP")
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings.model_construct(nudge_after=180.0, nudge_limit=5, sweep_batch=100, inbox_keep_days=14)
+    return Settings.model_construct(nudge_after=180.0, nudge_limit=5, sweep_batch=100, nudge_days=90)
 
 
 async def age(order: Any, seconds: float) -> None:
@@ -120,13 +120,16 @@ async def test_nudges_are_bounded(order: Any, shopper: UUID, settings: Settings)
     assert await nudged(order) == [one] * settings.nudge_limit
 
 
-async def test_what_the_inboxes_have_forgotten_is_left_alone(
+async def test_what_services_may_have_forgotten_is_left_alone_and_what_inboxes_have_is_not(
     order: Any, shopper: UUID, settings: Settings
 ) -> None:
-    await cancelled(order, shopper, reserved)
-    await age(order, 15 * 86400)
+    one = await cancelled(order, shopper, reserved)
+    await age(order, 20 * 86400)
     await nudge_to_undo(order.state.transactions, settings)
-    assert await nudged(order) == []
+    assert await nudged(order) == [one]
+    await age(order, 71 * 86400)
+    await nudge_to_undo(order.state.transactions, settings)
+    assert await nudged(order) == [one]
 
 
 async def test_replicas_that_sweep_together_nudge_each_order_once(

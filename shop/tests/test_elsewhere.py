@@ -139,7 +139,7 @@ def test_env_prints_what_another_shell_needs_as_it_reaches_the_shop(tell: Tell) 
         *("export", "SHOP_URL=http://localhost:8000"),
         *("export", "SHOP_AMQP_URL=amqp://operator:it%27s@localhost/"),
         *("export", "SHOP_ADMIN_PASSWORD=a b"),
-        *("export", "SHOP_INBOX_KEEP_DAYS=14"),
+        *("export", "SHOP_NUDGE_DAYS=90"),
         *("export", "SHOP_STOP=stop {service}"),
     ]
 

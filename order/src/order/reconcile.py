@@ -1,6 +1,6 @@
 """Looks after sagas that stand: everybody is asked to say again what they have said of the order.
 
-What comes of it is up to the inboxes: who heard it before ignores it, who lost it hears it now.
+What comes of it is up to their state: who has done it finds it done, who lost it does it now.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ async def nudge_slow(transactions: Transactions, settings: Settings) -> None:
 
 async def nudge_to_undo(transactions: Transactions, settings: Settings) -> None:
     """Cancelled orders of which something has not been undone; where all was, that is noted."""
-    pause, keep = timedelta(seconds=settings.nudge_after), timedelta(days=settings.inbox_keep_days)
+    pause, keep = timedelta(seconds=settings.nudge_after), timedelta(days=settings.nudge_days)
     async with transactions() as tx:
         due = await lock_to_undo(tx.session, tx.now, pause, keep, settings.sweep_batch)
         standing = []

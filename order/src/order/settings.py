@@ -28,7 +28,8 @@ class Settings(ServiceSettings):
     `guest_large_lines_per_second`.
 
     A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
-    times at most.
+    times at most, and not `nudge_days` after its order was placed or cancelled. Until then every service
+    keeps what its steps know of the order: what is said again finds it done.
     """
 
     product_url: Url
@@ -41,6 +42,7 @@ class Settings(ServiceSettings):
     reconcile_every: Seconds = 60
     nudge_after: Seconds = 180
     nudge_limit: Annotated[int, Field(ge=0, le=20)] = 5
+    nudge_days: Annotated[int, Field(ge=1)] = 90
 
     max_lines: Count = 1000
     max_quantity: Count = 10_000

@@ -61,7 +61,7 @@ _SLOW = text("""
     ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-# What the inboxes have forgotten is left alone: said again, it would be heard as news.
+# An order that a service may have forgotten is left alone: said again, it would be news.
 _TO_UNDO = text("""
     SELECT order_id, ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told
     FROM orders

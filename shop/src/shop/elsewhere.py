@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.environment import Environment, load, password_in
-from chassis.settings import ServiceSettings
+from order.settings import Settings as OrderSettings
 from shop.errors import ShopError
 from shop.running import last_line, run
 
@@ -41,7 +41,7 @@ class Told(Environment):
     database_url: DatabaseUrl | None = Field(default=None, repr=False)
     admin_email: str | None = None
     admin_password: SecretStr | None = None
-    inbox_keep_days: Annotated[int, Field(ge=1)] = ServiceSettings.model_fields["inbox_keep_days"].default
+    nudge_days: Annotated[int, Field(ge=1)] = OrderSettings.model_fields["nudge_days"].default
     stop: str | None = None
     start: str | None = None
 
@@ -91,8 +91,8 @@ class Elsewhere:
         return self.admin_password
 
     @property
-    def inbox_keep_days(self) -> int:
-        return self.told.inbox_keep_days
+    def nudge_days(self) -> int:
+        return self.told.nudge_days
 
     def operator_dsn(self, database: str = "postgres") -> str:
         return urlsplit(self._need("database_url"))._replace(path=f"/{database}").geturl()

@@ -38,8 +38,8 @@ class Place(Protocol):
         """What a replay makes its customers' passwords from."""
 
     @property
-    def inbox_keep_days(self) -> int:
-        """For how long the most forgetful service knows what it has heard."""
+    def nudge_days(self) -> int:
+        """For how long after an order was placed every service knows what it did for it."""
 
     def operator_dsn(self, database: str = "postgres") -> str:
         """For asyncpg and psql; as superuser."""

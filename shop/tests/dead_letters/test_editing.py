@@ -103,3 +103,16 @@ def test_a_change_without_a_value_is_told() -> None:
 def test_what_is_no_json_cannot_be_changed_by_path() -> None:
     with pytest.raises(ShopError, match="give a whole one with --file"):
         changed(letter(body=b"{"), ["a=1"])
+
+
+def test_an_edited_copy_of_a_forged_message_has_its_own_id_and_the_true_source() -> None:
+    headers = {
+        **letter().headers,
+        "cloudEvents:id": f"order.cancelled/{ORDER}",
+        "cloudEvents:source": "/auth",
+    }
+    forged = letter(headers=headers, user_id="product", message_id=f"order.cancelled/{ORDER}")
+    message = with_body(forged, body()).to_message()
+    envelope = Envelope.from_message(message)
+    assert (envelope.id, envelope.source) == (f"order.created/{ORDER}", "product")
+    assert (message.message_id, message.app_id, message.user_id) == (envelope.id, "product", None)

@@ -85,3 +85,26 @@ def test_odd_headers_become_json_that_postgresql_takes() -> None:
 
 def test_bytes_that_are_no_text_are_told_apart_from_text() -> None:
     assert letter(body=b"\xff").document()["body_base64"] == base64.b64encode(b"\xff").decode()
+
+
+def test_it_is_known_by_what_it_is_and_not_by_the_id_that_it_says() -> None:
+    forged = letter(headers={**letter().headers, "cloudEvents:id": f"order.cancelled/{ORDER}"})
+    assert forged.key == forged.fresh().message_id == f"order.created/{ORDER}"
+
+
+@pytest.mark.parametrize(("user", "source"), [("product", "/product"), (None, "/order")])
+def test_of_what_the_broker_gave_up_as_it_came_the_source_is_who_published_it(
+    user: str | None, source: str
+) -> None:
+    """Or, where the broker has checked nobody, whoever publishes such events: never what its sender wrote."""
+    said = {name: value for name, value in letter().headers.items() if name.startswith("cloudEvents:")}
+    death = {"x-death": [{"reason": "delivery_limit", "queue": "payment", "exchange": "events"}]}
+    lie = letter(headers={**said, **death, "cloudEvents:source": "/auth"}, user_id=user)
+    assert lie.fresh().headers["cloudEvents:source"] == source
+    assert lie.fresh().to_message().user_id is None, "the broker would refuse it from us"
+
+
+def test_of_what_a_service_buried_the_source_is_the_one_that_it_wrote() -> None:
+    assert letter().fresh().headers["cloudEvents:source"] == "/order"
+    again = {"x-death": [{"reason": "delivery_limit", "queue": "payment", "exchange": ""}]}
+    assert letter(headers={**letter().headers, **again}).fresh().headers["cloudEvents:source"] == "/order"

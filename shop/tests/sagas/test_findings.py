@@ -353,8 +353,8 @@ def test_a_preview_tells_what_each_service_says_again() -> None:
     assert preview(seen(new_order("paid")), ID) == {"order": [], "product": [], "payment": []}
 
 
-def test_an_order_that_inboxes_have_forgotten_is_not_nudged(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, 20000, tmp_path, settings={"cart": {"INBOX_KEEP_DAYS": "3"}})
+def test_an_order_that_services_may_have_forgotten_is_not_nudged(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, 20000, tmp_path, settings={"order": {"NUDGE_DAYS": "3"}})
     refuse_forgotten(stack, seen(now=CREATED + timedelta(days=3)), ID)
     with pytest.raises(ShopError, match="older than 3 days"):
         refuse_forgotten(stack, seen(now=CREATED + timedelta(days=3, seconds=1)), ID)

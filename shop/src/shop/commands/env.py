@@ -56,7 +56,7 @@ def _known(stack: Stack) -> dict[str, str]:
         "database_url": stack.operator_dsn(),
         "admin_email": stack.admin_email,
         "admin_password": stack.admin_password,
-        "inbox_keep_days": str(stack.inbox_keep_days),
+        "nudge_days": str(stack.nudge_days),
         "stop": shlex.join([script("supervisorctl"), "-s", supervisor, "stop", "{service}"]),
         "start": shlex.join([script("shop"), "--stack", str(stack.folder), "up", "--only", "{service}"]),
     }

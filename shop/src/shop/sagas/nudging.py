@@ -32,12 +32,12 @@ def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
 
 
 def refuse_forgotten(place: Place, seen: Seen, order_id: UUID) -> None:
-    """Raises ShopError when inboxes have forgotten what they heard of the order: a repeat would be news."""
-    keep = timedelta(days=place.inbox_keep_days)
+    """Raises ShopError when a service may have forgotten what it did for the order and take it for news."""
+    keep = timedelta(days=place.nudge_days)
     if seen.now - seen.orders[order_id].created_at > keep:
         raise ShopError(
-            f"order {order_id} is older than {keep.days} days: the services have forgotten what they heard of"
-            " it, and would take what is said again for news; settle it by hand"
+            f"order {order_id} is older than {keep.days} days: the services may have forgotten what they did"
+            " for it, and would take what is said again for news; settle it by hand"
         )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from chassis.settings import ServiceSettings
+from order import settings as order_settings
 from shop.errors import ShopError
 from shop.stack import ports
 from shop.stack.layout import Layout, default_folder, socket_folder
@@ -190,10 +190,9 @@ class Stack:
         return self.secret("replay")
 
     @property
-    def inbox_keep_days(self) -> int:
-        default = ServiceSettings.model_fields["inbox_keep_days"].default
-        told = (self.settings.get(service, {}).get("INBOX_KEEP_DAYS", default) for service in SERVICES)
-        return min(map(int, told))
+    def nudge_days(self) -> int:
+        default = order_settings.Settings.model_fields["nudge_days"].default
+        return int(self.settings.get("order", {}).get("NUDGE_DAYS", default))
 
     def database_url(self, service: str, database: str | None = None, *, sockets: Path | None = None) -> str:
         """For SQLAlchemy; as the service's own role, into its own database unless another is named."""
