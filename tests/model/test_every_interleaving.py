@@ -2,13 +2,16 @@
 
 from collections.abc import Hashable
 from io import StringIO
+from uuid import UUID
 
 import pytest
 from rich.console import Console
 
+from tests.fuzz.events import QUEUES
 from tests.model import history
 from tests.model.core import Core, Shop
 from tests.model.explore import Violation, explore
+from tests.model.neighbours import believed, lies
 from tests.model.promises import Promises
 from tests.model.shops import ONE_ORDER, PATIENT, Result, search
 from tests.model.world import State, World
@@ -49,6 +52,15 @@ def test_a_cancellation_that_waits_beside_the_captures_trigger_may_lose_the_race
     assert explore(core, promises.always, look).violation is None
     assert raced, "the capture may win against the void"
     assert {(one.order.status, one.taken - one.given_back) for one in raced} == {("cancelled", 0)}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_hostile_neighbour_lies_to_every_queue_and_is_believed_by_none(queue: str) -> None:
+    """So it has nothing to explore there; seeded faults show what comes of being believed."""
+    told = list(lies(QUEUES[queue], [UUID(int=1)]))
+    assert len({(lie.headers["cloudEvents:id"], lie.headers["cloudEvents:source"]) for lie in told}) > 10
+    assert {lie.user_id is None for lie in told} == {True, False}
+    assert believed(QUEUES[queue], [UUID(int=1)]) == []
 
 
 def test_leaving_out_copies_and_outboxes_loses_no_state() -> None:
