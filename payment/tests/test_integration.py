@@ -124,7 +124,7 @@ async def shop(migrated: Callable[[str], str], rabbitmq: Any, tmp_path: Path) ->
             "STRIPE_API_BASE": sandbox.url,
             "STRIPE_WEBHOOK_SECRET": SECRET,
             "STRIPE_TIMEOUT": "1",
-            "LEASE": "4",
+            "LEASE": "6",
             "OUTBOX_POLL": "0.1",
         }
         exchange = await channel.get_exchange(EVENTS_EXCHANGE)
