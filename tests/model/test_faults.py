@@ -21,7 +21,7 @@ from chassis.envelope import Envelope
 from chassis.harness import Harness, MemoryTx
 from chassis.steps import Steps
 from chassis.tx import Tx
-from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid, PaymentAuthorized
+from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid
 from notification.domain import Correspondence
 from notification.store import Answer
 from payment.domain import NOTHING, Next, Payment
@@ -298,10 +298,10 @@ def a_mail_in_doubt_is_sent_again(patch: Patch) -> None:
 
 @fault("every-shopper-is-told")
 def a_withheld_cancellation_is_forgotten(patch: Patch) -> None:
-    async def note_hold(event: PaymentAuthorized, tx: Any) -> None:
-        """Nothing."""
+    async def pass_over(correspondence: Correspondence, tx: Tx) -> None:
+        """Nobody is told of the hold."""
 
-    replace_step(patch, notification.saga.steps, PaymentAuthorized, note_hold)
+    patch.setattr(notification.saga, "_money_was_held", pass_over)
 
 
 @fault("no-guest-is-mailed-for-nothing")
