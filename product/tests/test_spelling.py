@@ -38,3 +38,9 @@ def test_signs_stay_where_they_were() -> None:
     assert respell('"Whte lantern" -red or HARTT', {"whte": "white", "hartt": "hart"}) == (
         '"white lantern" -red or hart'
     )
+
+
+def test_only_so_many_words_of_a_search_are_corrected() -> None:
+    words = {"lantern": 1}
+    wrong = [f"lanter{letter}" for letter in "abcdefgh"]
+    assert len(correct(words, " ".join(wrong))) == 5

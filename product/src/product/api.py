@@ -20,6 +20,7 @@ from product.models import Category, Price, Product, ProductPage
 from product.paging import Sort
 from product.search import search
 from product.spelling import Vocabulary, respell
+from product.turns import Turns
 
 _MOST_AT_ONCE = 1000
 JSON = "application/json"
@@ -102,6 +103,7 @@ async def list_products(
     listing: Annotated[Listing, Query()],
     catalogue: Annotated[Catalogue, Depends(part("catalogue"))],
     vocabulary: Annotated[Vocabulary, Depends(part("vocabulary"))],
+    turns: Annotated[Turns, Depends(part("turns"))],
 ) -> Response:
     """Pages of what is for sale. A search that finds nothing is tried again with its misspelt words
     corrected, and `corrected` says so."""
@@ -109,7 +111,8 @@ async def list_products(
         await _admin(request)
     asked = listing.model_dump(exclude_none=True, exclude={"sku"})
     sought = Sought(**{"sort": "relevance" if listing.q else "name", **asked})
-    found, corrected = await search(catalogue, vocabulary, sought)
+    async with turns.turn():
+        found, corrected = await search(catalogue, vocabulary, sought)
     if corrected:
         asked["q"] = respell(asked["q"], corrected)
     following = None

@@ -8,6 +8,7 @@ from product.catalogue import Catalogue
 from product.reconcile import nudge_standing
 from product.settings import Settings
 from product.spelling import Vocabulary
+from product.turns import Turns
 
 HOLDS = Rule("hold", key="order_id", where="state <> 'reserved'")
 
@@ -20,6 +21,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         routers=[api.lists, admin.router, api.router],
         state={
             "catalogue": Catalogue(chassis.engine),
+            "turns": Turns(settings.lists_at_once, settings.lists_patience),
             "vocabulary": Vocabulary(chassis.engine, age=settings.vocabulary_age),
             "transactions": chassis.transactions,
             "engine": chassis.engine,

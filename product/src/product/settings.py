@@ -9,7 +9,9 @@ from chassis.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`vocabulary_age`: how old the words may be that misspelt searches are held against.
+    """`vocabulary_age`: how old the words may be that misspelt searches are held against. At most
+    `lists_at_once` lists and searches are read at once, fewer than `pool_size`, so that what checkouts read
+    finds a connection; the others wait for `lists_patience`.
 
     A hold that stands `nudge_after` past its order's deadline has its saga nudged, then again after twice
     that time and so on, `nudge_limit` times at most.
@@ -22,6 +24,8 @@ class Settings(ServiceSettings):
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
     vocabulary_age: Seconds = 60
+    lists_at_once: Annotated[int, Field(ge=1)] = 3
+    lists_patience: Seconds = 2
 
     hold_keep_days: KeepDays = 180
     reconcile_every: Seconds = 60

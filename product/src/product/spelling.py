@@ -14,6 +14,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 4
 _FAR = 2  # letters wrong in a long word; in one of fewer than `_LONG` letters a single one is forgiven
 _LONG = 6
+_MOST = 5  # words that are corrected in one search: each is held against the whole vocabulary
 
 # The commonest words of what is for sale, as they are written: the search column itself knows stems only.
 _WORDS = text("""
@@ -28,7 +29,8 @@ def correct(words: Mapping[str, int], q: str) -> dict[str, str]:
     """For words of a search that the catalogue does not have, the nearest that it has; `words` says how
     many products have each."""
     wrong = {word.lower() for word in _WORD.findall(q)} - words.keys()
-    nearest = {word: _nearest(words, word) for word in sorted(wrong) if len(word) >= _SHORTEST}
+    tried = sorted(word for word in wrong if len(word) >= _SHORTEST)[:_MOST]
+    nearest = {word: _nearest(words, word) for word in tried}
     return {word: right for word, right in nearest.items() if right is not None}
 
 
