@@ -115,6 +115,7 @@ def payment_knows_what_order_knows(seen: Evidence) -> Iterator[Finding]:
             yield f"order {order.order_id} is cancelled, payment has it {state}"
 
 
+_HOLDS = {"payment.authorized", "payment.voided"}
 _GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
 
 
@@ -159,10 +160,15 @@ def undeliverable(seen: Evidence) -> Iterator[Finding]:
 def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[str]:
     if order.status == "paid":
         yield "receipt"
-    if order.status == "cancelled" and (not order.guest or any(charge.authorized for charge in charges)):
+    if order.status == "cancelled" and (not order.guest or _held_money(order, charges)):
         yield "cancellation"
     if any(charge.refunded for charge in charges):
         yield "refund"
+
+
+def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:
+    """Whether it ever did: the provider says only what it holds now, and a hold that was voided is none."""
+    return any(charge.authorized for charge in charges) or bool(_HOLDS & order.told)
 
 
 def _accounted_for(seen: Evidence) -> Iterator[tuple[str | None, str | None]]:
