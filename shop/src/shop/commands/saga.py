@@ -201,12 +201,12 @@ def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"orders": orders}, indent=2))
         return
-    table = Table("number", "order", "created", "status", "total", box=None, pad_edge=False)
+    table = Table("order", "created", "status", "total", box=None, pad_edge=False)
     for one in orders:
         status = f"{one['status']} ({one['reason']})" if one["reason"] else one["status"]
         total = f"{one['total']['amount'] / 100:.2f} {one['total']['currency']}"
         created = _moment(datetime.fromisoformat(one["created_at"]))
-        table.add_row(one["number"], one["order_id"], created, status, total)
+        table.add_row(one["number"], created, status, total)
     Console().print(table if orders else "none")
 
 
