@@ -290,7 +290,7 @@ class Consumer:
 
 
 def _in_parts(batch: list[AbstractIncomingMessage], most: int) -> Iterator[list[AbstractIncomingMessage]]:
-    """In the order of arrival, each part with at least one message and at most so many bytes."""
+    """First come first, each part with at least one message and at most so many bytes."""
     part: list[AbstractIncomingMessage] = []
     size = 0
     for message in batch:

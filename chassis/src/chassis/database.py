@@ -36,7 +36,7 @@ def connect(
     `url` is `postgresql+asyncpg://…`. A statement that takes too long is ended by the server, well before the
     client gives up: so the one is told from the other, a fault of the work from a database that is away.
     Unless given, a lock has two fifths of a statement's time and an answer twice as long. Raises `ValueError`
-    where the limits are not in that order.
+    where the limits are not in that sequence.
     """
     lock_timeout = statement_timeout * 2 / 5 if lock_timeout is None else lock_timeout
     timeout = statement_timeout * 2 if timeout is None else timeout
