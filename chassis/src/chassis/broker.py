@@ -22,8 +22,8 @@ from yarl import URL
 
 log = structlog.get_logger()
 
-# A peer that is gone without a word is noticed after three beats and a bit: 15 s.
-HEARTBEAT_SECONDS = 4
+# aiormq gives a silent peer three times a beat and a second: 12 s.
+HEARTBEAT_SECONDS = 3
 _CLOSE_SECONDS = 1
 _REFUSED = (AuthenticationError, ProbableAuthenticationError)
 
