@@ -16,6 +16,7 @@ import payment.provider
 import product.domain
 import product.saga
 import tests.model.asides
+import tests.model.core
 from cart.domain import Cart, TakenOut
 from chassis.envelope import Envelope
 from chassis.harness import Harness, MemoryTx
@@ -27,6 +28,7 @@ from notification.store import Answer
 from payment.domain import NOTHING, Next, Payment
 from payment.outcomes import Voided
 from product.domain import Hold, Stock
+from tests.model import neighbours
 from tests.model.asides import Begins
 from tests.model.bank import NOW
 from tests.model.core import Shop
@@ -151,6 +153,12 @@ def an_event_is_known_by_the_id_that_it_says(patch: Patch) -> None:
 @fault("a-cancelled-order-costs-nothing")
 def payment_knows_an_event_by_the_id_that_it_says(patch: Patch) -> None:
     patch.setattr(tests.model.asides, "believed", lambda steps, subjects: [])
+    at_all = neighbours.believed
+
+    def at_payment(steps: Steps, subjects: Any) -> Any:
+        return at_all(steps, subjects) if steps.queue == "payment" else []
+
+    patch.setattr(tests.model.core, "believed", at_payment)
     an_event_is_known_by_the_id_that_it_says(patch)
 
 
@@ -220,6 +228,17 @@ def product_sells_what_it_has_released(patch: Patch) -> None:
 @fault("stock-adds-up", PATIENT)
 def product_reserves_what_is_not_there(patch: Patch) -> None:
     patch.setattr(product.domain, "_short", lambda wanted, stocks: ())
+
+
+@fault("no-guest-is-mailed-for-nothing")
+def notification_forgets_what_it_has_written(patch: Patch) -> None:
+    begin = Correspondence.begin
+
+    def begin_again(self: Correspondence, reason: Any, contact: Any) -> bool:
+        self.letters = {name: fate for name, fate in self.letters.items() if name != reason}
+        return begin(self, reason, contact)
+
+    patch.setattr(Correspondence, "begin", begin_again)
 
 
 @fault("money is held at most once", FORGETS)
