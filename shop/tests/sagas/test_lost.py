@@ -31,7 +31,7 @@ ORDERS: list[Placed] = [
 
 @pytest.fixture
 async def found(migrated: Callable[[str], str], as_operator: Callable[[str], str]) -> AsyncIterator[Books]:
-    names = ("order", "product", "notification")
+    names = ("order", "product", "notification", "payment")
     engines = {
         name: connect(as_operator(migrated(name)), pool_size=2, statement_timeout=15) for name in names
     }
@@ -122,6 +122,27 @@ async def test_a_mail_of_another_kind_is_not_the_one_that_is_owed(found: Books) 
         [(OLDEST, "paid")],
     )
     assert await lost_by_somebody(found, limit=10) == [OLDEST]
+
+
+@pytest.mark.parametrize(("state", "lost"), [("voided", True), ("declined", False)])
+async def test_a_mail_that_is_withheld_though_money_was_held_is_found(
+    found: Books, state: str, lost: bool
+) -> None:
+    await place(found, [(OLDEST, "cancelled")])
+    async with found.engines["notification"].begin() as connection:
+        await connection.execute(
+            text("""UPDATE correspondence SET letters = '{"cancellation": "withheld"}'""")
+        )
+    await execute(
+        found,
+        "payment",
+        """INSERT INTO payment
+               (order_id, state, order_created, stock_reserved, cancelled, payment_id, code, refunds_refused)
+           SELECT id, state, '{}', false, true, 'pi_1', 'expired_card', 0
+           FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS ended (id, state)""",
+        [(OLDEST, state)],
+    )
+    assert await lost_by_somebody(found, limit=10) == ([OLDEST] if lost else [])
 
 
 async def test_an_end_that_the_timeline_does_not_know_is_found(found: Books) -> None:
