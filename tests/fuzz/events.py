@@ -81,6 +81,7 @@ class Delivery:
     channel: Channel = field(default_factory=Channel)
     routing_key: str = ""
     exchange: str = ""  # as what comes back from the retry ladder: no routing key vouches for its type
+    redelivered: bool = False
     acknowledged: bool = False
 
     async def ack(self, multiple: bool = False) -> None:

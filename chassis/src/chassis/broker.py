@@ -8,7 +8,7 @@ from typing import Any
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection, UnderlayConnection
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     AuthenticationError,
@@ -18,6 +18,7 @@ from aio_pika.exceptions import (
     ProbableAuthenticationError,
 )
 from aiormq.abc import AbstractChannel
+from aiormq.exceptions import ConnectionChannelError
 from yarl import URL
 
 log = structlog.get_logger()
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 # aiormq gives a silent peer three times a beat and a second: 12 s.
 HEARTBEAT_SECONDS = 3
 _CLOSE_SECONDS = 1
+_NOTICED_SECONDS = 0.05
 _REFUSED = (AuthenticationError, ProbableAuthenticationError)
 
 Publishing = tuple[str, aio_pika.Message]
@@ -151,6 +153,9 @@ class Publisher:
         for i in chosen:
             if away is None:
                 [outcomes[i]] = await self._send_window(exchange, [messages[i]])
+                if isinstance(outcomes[i], ConnectionChannelError):
+                    # The broker's answer to a frame that the client still sent on the channel before this one.
+                    [outcomes[i]] = await self._send_window(exchange, [messages[i]])
             else:
                 outcomes[i] = away
             error, suspect = outcomes[i], (exchange, messages[i][0])
@@ -188,11 +193,18 @@ class Publisher:
         """Not one that aio_pika restores: it would be opened again while we close it, which a broker answers
         by closing the connection."""
         if self._channel is None or self._channel.is_closed:
-            await self._connection.ready()
-            transport = self._connection.transport
-            assert transport is not None
+            transport = await self._transport()
             self._channel = await transport.connection.channel(publisher_confirms=True, on_return_raises=True)
         return self._channel
+
+    async def _transport(self) -> UnderlayConnection:
+        """That of an open connection. One that the broker has just closed is `ready` for a moment still."""
+        while True:
+            await self._connection.ready()
+            transport = self._connection.transport
+            if transport is not None and not transport.connection.is_closed:
+                return transport
+            await asyncio.sleep(_NOTICED_SECONDS)
 
     async def _start_over(self) -> None:
         """A refused publish closes its channel, and one without an answer may still get it: open a fresh one
