@@ -99,7 +99,7 @@ def _tell(console: Console, report: Report) -> None:
     console.print(f"{mark} [bold]{report.scenario.name}[/] {report.scenario.story} ({report.seconds} s)")
     if report.as_expected:
         if report.scenario.name in EXERCISES:
-            console.print(f"    go on with `shop saga show {report.number}`", highlight=False)
+            console.print(f"    go on with `shop saga show {report.order_id}`", highlight=False)
         return
     console.print(f"    expected {report.scenario.expected}")
     console.print(f"    came out {report.outcome}")
