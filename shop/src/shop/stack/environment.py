@@ -88,6 +88,8 @@ def _notification(stack: Stack) -> dict[str, str]:
         "SMTP_HOST": HOST,
         "SMTP_PORT": str(stack.ports["smtp"]),
         "MAIL_FROM": MAIL_FROM,
+        "SELLER_NAME": "Saga Shop",
+        "SELLER_ADDRESS": "1 Example Street|London",
     }
 
 
