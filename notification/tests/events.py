@@ -9,8 +9,8 @@ from contracts import (
     Money,
     OrderCancelled,
     OrderPaid,
-    PaymentAuthorized,
     PaymentRefunded,
+    PaymentVoided,
     ShortLine,
     UserRegistered,
 )
@@ -36,9 +36,8 @@ def paid(**changed: Any) -> OrderPaid:
     return OrderPaid(**SNAPSHOT | {"payment_id": "pi_1"} | changed)
 
 
-def held() -> PaymentAuthorized:
-    total = Money(amount=2999, currency="GBP")
-    return PaymentAuthorized(order_id=ORDER, payment_id="pi_1", total=total)
+def voided() -> PaymentVoided:
+    return PaymentVoided(order_id=ORDER, payment_id="pi_1")
 
 
 def cancelled(reason: str = "shopper", **changed: Any) -> OrderCancelled:

@@ -12,14 +12,13 @@ from contracts import (
     MailResendRequested,
     OrderCancelled,
     OrderPaid,
-    PaymentAuthorized,
     PaymentRefunded,
     PaymentVoided,
 )
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.saga import intents, steps
 
-from .events import ORDER, SHOPPER, cancelled, held, out_of_stock, paid, refunded, registered
+from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded, registered, voided
 
 SENT = Outcome("sent")
 REJECTED = Outcome("rejected", "refused with 550 5.1.1")
@@ -175,9 +174,9 @@ async def test_a_guest_who_never_paid_gets_no_mail(notification: Harness) -> Non
     assert letters(notification) == {"cancellation": "withheld"}
 
 
-@pytest.mark.parametrize("events", [*permutations([held(), cancelled(guest=True)])])
+@pytest.mark.parametrize("events", [*permutations([voided(), cancelled(guest=True)])])
 async def test_a_guest_whose_money_was_held_reads_of_the_cancellation_in_whatever_order(
-    notification: Harness, events: tuple[PaymentAuthorized | OrderCancelled, ...]
+    notification: Harness, events: tuple[PaymentVoided | OrderCancelled, ...]
 ) -> None:
     for event in [*events, *events]:
         await notification.hear(event)
@@ -191,10 +190,9 @@ async def test_a_guest_whose_money_was_held_reads_of_the_cancellation_in_whateve
     assert letters(notification) == {"cancellation": "sent"}
 
 
-async def test_a_hold_that_was_not_heard_of_is_known_by_its_void(notification: Harness) -> None:
-    voided = PaymentVoided(order_id=ORDER, payment_id="pi_1")
-    await notification.hear(cancelled(guest=True), voided)
-    assert owed(notification) == ["cancellation"]
+async def test_a_withheld_letter_goes_out_when_the_money_is_known_to_come_back(notification: Harness) -> None:
+    await notification.hear(cancelled(guest=True), refunded())
+    assert owed(notification) == ["cancellation", "refund"]
 
 
 async def test_a_withheld_letter_tells_of_a_capture_that_is_heard_of_later(notification: Harness) -> None:

@@ -11,7 +11,6 @@ from contracts import (
     MailResendRequested,
     OrderCancelled,
     OrderPaid,
-    PaymentAuthorized,
     PaymentRefunded,
     PaymentVoided,
     UserRegistered,
@@ -43,15 +42,9 @@ class Addressed(Protocol):
     def contact(self) -> str | None: ...
 
 
-@steps.on(PaymentAuthorized)
-async def note_hold(event: PaymentAuthorized, tx: Tx) -> None:
-    """Note that money is held; send the cancellation that was withheld while none was known to be."""
-    await _money_was_held(await _correspondence(tx, event.order_id), tx)
-
-
 @steps.on(PaymentVoided)
 async def note_void(event: PaymentVoided, tx: Tx) -> None:
-    """Note that money was held, should that not have been heard of when it was."""
+    """Note that money was held; send the cancellation that was withheld while none was known to be."""
     await _money_was_held(await _correspondence(tx, event.order_id), tx)
 
 

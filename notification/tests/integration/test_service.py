@@ -23,7 +23,7 @@ from notification.main import service
 from notification.settings import Settings
 from shop.testing.broker import Broker
 
-from ..events import ORDER, cancelled, held, paid, refunded, registered
+from ..events import ORDER, cancelled, paid, refunded, registered, voided
 from ..mailserver import MailServer
 
 KEY = Fernet.generate_key().decode()
@@ -209,7 +209,7 @@ async def test_a_guest_who_never_paid_gets_no_mail_and_one_whose_money_was_held_
     ]
     await notification.hear(*declined, cancelled(guest=True, contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 10 FROM kept_mail"))
-    await notification.hear(held())
+    await notification.hear(voided())
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM kept_mail WHERE fate = 'sent'"))
     [mailed] = _contents(mail)
     assert _message(mailed)["X-Order-Id"] == str(ORDER)

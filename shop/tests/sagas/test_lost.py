@@ -124,8 +124,8 @@ async def test_a_mail_of_another_kind_is_not_the_one_that_is_owed(found: Books) 
     assert await lost_by_somebody(found, limit=10) == [OLDEST]
 
 
-@pytest.mark.parametrize(("state", "lost"), [("voided", True), ("declined", False)])
-async def test_a_mail_that_is_withheld_though_money_was_held_is_found(
+@pytest.mark.parametrize(("state", "lost"), [("voided", True), ("voiding", False), ("declined", False)])
+async def test_a_mail_that_is_withheld_though_money_was_given_back_is_found(
     found: Books, state: str, lost: bool
 ) -> None:
     await place(found, [(OLDEST, "cancelled")])

@@ -9,7 +9,7 @@ from uuid import UUID
 from notification.recipients import PutOff
 from order.domain import Order
 from payment.domain import Payment
-from shop.sagas.seen import HELD_MONEY, CallSeen, Seen
+from shop.sagas.seen import GAVE_BACK, CallSeen, Seen
 
 ERROR_LENGTH = 120
 
@@ -187,7 +187,7 @@ def _unwritten_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
             means = f"{order.status}, and notification has not heard so: no {owed} is written"
             yield Finding("letter-not-written", order.order_id, ended, means, _nudge(order.order_id))
         payment = seen.payments.get(order.order_id)
-        if fate == "withheld" and payment is not None and payment.state in HELD_MONEY:
+        if fate == "withheld" and payment is not None and payment.state in GAVE_BACK:
             means = f"cancelled, and notification has not heard that money was held: the {owed} is withheld"
             yield Finding("mail-withheld", order.order_id, ended, means, _nudge(order.order_id))
 

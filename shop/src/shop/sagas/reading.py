@@ -35,7 +35,7 @@ from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
 from shop.place import Place
-from shop.sagas.seen import HELD_MONEY, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
+from shop.sagas.seen import GAVE_BACK, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
@@ -78,13 +78,13 @@ _LOST = {
             AND CASE status WHEN 'paid' THEN state <> 'sold' ELSE state IN ('reserved', 'sold') END)
         ORDER BY id LIMIT :limit""",
 }
-# A guest's cancellation is withheld until notification hears that money was held: who did not hear of it?
+# A guest's cancellation is withheld until notification hears that money is given back: where did it not?
 _WITHHELD = """
     SELECT subject_id FROM correspondence
     WHERE subject_id = ANY(CAST(:ids AS uuid[])) AND letters->>'cancellation' = 'withheld'"""
-_HELD = """
+_GIVEN_BACK = """
     SELECT order_id AS id FROM payment
-    WHERE order_id = ANY(CAST(:ids AS uuid[])) AND state = ANY(CAST(:held AS text[]))
+    WHERE order_id = ANY(CAST(:ids AS uuid[])) AND state = ANY(CAST(:states AS text[]))
     ORDER BY order_id LIMIT :limit"""
 _TOLD = """
     SELECT order_id, array_agg(type) AS told FROM timeline WHERE order_id = ANY(CAST(:ids AS uuid[]))
@@ -226,15 +226,15 @@ async def lost_by_somebody(found: Books, limit: int) -> list[UUID]:
     told = {"ids": [row.order_id for row in ended], "states": [row.status for row in ended]}
     answers = await asyncio.gather(
         *(found.rows(database, query, limit=limit, **told) for database, query in _LOST.items()),
-        _withheld_though_held(found, limit, told["ids"]),
+        _withheld_though_given_back(found, limit, told["ids"]),
     )
     untold = sorted(row.order_id for row in ended if not row.told)[:limit]
     return [*untold, *(row.id for rows in answers for row in rows)]
 
 
-async def _withheld_though_held(found: Books, limit: int, ids: Sequence[UUID]) -> Sequence[Any]:
+async def _withheld_though_given_back(found: Books, limit: int, ids: Sequence[UUID]) -> Sequence[Any]:
     withheld = [row.subject_id for row in await found.rows("notification", _WITHHELD, ids=ids)]
-    return await found.rows("payment", _HELD, ids=withheld, held=list(HELD_MONEY), limit=limit)
+    return await found.rows("payment", _GIVEN_BACK, ids=withheld, states=list(GAVE_BACK), limit=limit)
 
 
 def _first_id(moment: datetime) -> UUID:

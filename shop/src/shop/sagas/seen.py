@@ -12,11 +12,8 @@ from product.domain import Hold
 from shop.broker.issue import BrokerIssue
 from shop.dead_letters.letter import Letter
 
-HELD_MONEY = (
-    *("authorized", "capturing", "captured", "voiding", "voided"),
-    *("refunding", "refunded", "refund_failed"),
-)
-"""Payment's states of an order whose money is held or was."""
+GAVE_BACK = ("voided", "refunded")
+"""Payment's states of an order whose money was held or taken, and which has said that it gave it back."""
 
 
 @dataclass(frozen=True)
