@@ -7,15 +7,16 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from chassis.problems import Unavailable
 from chassis.sealed import NotSealed, Seal
 from chassis.tx import Intent
 from notification import domain
 from notification.domain import Outcome
 from notification.letters import Letters
-from notification.post import IN_DOUBT, Post
+from notification.post import Post
 from notification.recipients import PutOff, Recipients
 from notification.smtp import Begin, NotAccepted
-from notification.store import Answer, Verdict
+from notification.store import IN_DOUBT, Answer, Verdict
 
 from .events import ORDER, cancelled, paid
 
@@ -48,24 +49,36 @@ class Carrier:
 
 
 class Begins:
-    """Answers `verdict`, and notes what was withdrawn."""
+    """Answers `verdict`, and notes what ended and what was withdrawn. `before` is how a mail ended that was
+    begun before; `away` is a database that notes no end."""
 
-    def __init__(self, verdict: Verdict = "begun", *, begun_before: bool = False) -> None:
+    def __init__(
+        self, verdict: Verdict = "begun", *, before: Outcome | None = None, away: bool = False
+    ) -> None:
         self._verdict = verdict
-        self._begun_before = begun_before
+        self._before = before
+        self._away = away
         self.counted: list[bytes] = []
+        self.noted: list[tuple[str, Outcome]] = []
         self.withdrawn: list[str] = []
 
     async def begin(self, key: str, recipient: bytes) -> Answer:
         self.counted.append(recipient)
-        return Answer(self._verdict, NOW, NOW + timedelta(minutes=9))
+        verdict = self._verdict if self._before is None else "ended"
+        return Answer(verdict, NOW, NOW + timedelta(minutes=9), self._before)
+
+    async def end(self, key: str, stamp: datetime, outcome: Outcome) -> None:
+        assert stamp == NOW
+        if self._away:
+            raise Unavailable("The database does not answer.")
+        self.noted.append((key, outcome))
 
     async def withdraw(self, key: str, stamp: datetime) -> None:
         assert stamp == NOW
         self.withdrawn.append(key)
 
-    async def has_begun(self, key: str) -> bool:
-        return self._begun_before
+    async def ended(self, key: str) -> Outcome | None:
+        return self._before
 
 
 def post(carrier: Carrier, begins: Begins | None = None) -> Post:
@@ -102,14 +115,28 @@ async def test_where_to_ship_is_opened_for_the_letter_only() -> None:
     assert b"Ships to:\r\nAda\r\n1 Mill Lane\r\nYork\r\nYO1\r\nGB\r\n" in message
 
 
-async def test_a_mail_that_was_begun_and_has_no_outcome_is_in_doubt_and_not_sent() -> None:
-    carrier = Carrier()
-    assert await post(carrier, Begins("in_doubt")).deliver(receipt()) == IN_DOUBT
+@pytest.mark.parametrize("outcome", [SENT, Outcome("rejected", "refused with 554"), IN_DOUBT])
+async def test_a_mail_that_was_begun_before_is_not_sent_and_ended_as_is_noted(outcome: Outcome) -> None:
+    carrier, begins = Carrier(), Begins(before=outcome)
+    assert await post(carrier, begins).deliver(receipt()) == outcome
     assert carrier.carried == []
+    assert begins.noted == []
+
+
+async def test_how_a_mail_ended_is_noted_before_it_is_settled() -> None:
+    begins = Begins()
+    await post(Carrier(), begins).deliver(receipt())
+    assert begins.noted == [(receipt().key, SENT)]
+
+
+async def test_what_did_not_begin_has_no_end() -> None:
+    begins = Begins("stopped")
+    await post(Carrier(), begins).deliver(receipt())
+    assert begins.noted == []
 
 
 async def test_a_mail_that_was_taken_but_could_not_be_noted_is_not_in_doubt_while_its_process_lives() -> None:
-    carrier, begins = Carrier(), Begins()
+    carrier, begins = Carrier(), Begins(away=True)
     office = post(carrier, begins)
     assert [await office.deliver(receipt()) for _ in range(2)] == [SENT, SENT]
     assert (len(carrier.carried), len(begins.counted)) == (1, 1)
@@ -118,13 +145,15 @@ async def test_a_mail_that_was_taken_but_could_not_be_noted_is_not_in_doubt_whil
     assert len(carrier.carried) == 2
 
 
-async def test_what_is_in_doubt_is_found_out_while_the_mail_server_is_away() -> None:
-    assert await post(Carrier(before=True), Begins(begun_before=True)).deliver(receipt()) == IN_DOUBT
+@pytest.mark.parametrize("outcome", [SENT, IN_DOUBT])
+async def test_how_a_mail_ended_is_found_out_while_the_mail_server_is_away(outcome: Outcome) -> None:
+    assert await post(Carrier(before=True), Begins(before=outcome)).deliver(receipt()) == outcome
 
 
-async def test_what_is_in_doubt_is_not_given_up_for_unsent() -> None:
+@pytest.mark.parametrize("outcome", [SENT, IN_DOUBT])
+async def test_a_mail_that_was_begun_before_is_not_given_up_for_unsent(outcome: Outcome) -> None:
     late = receipt(written_at=NOW - timedelta(days=4))
-    assert await post(Carrier(), Begins(begun_before=True)).deliver(late) == IN_DOUBT
+    assert await post(Carrier(), Begins(before=outcome)).deliver(late) == outcome
 
 
 async def test_a_mail_that_the_server_refused_for_now_may_begin_again() -> None:

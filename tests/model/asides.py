@@ -5,8 +5,8 @@ So each is explored by itself with all that was said of an order before it from 
 which it could ever hear that is among those it may now hear it in.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from notification.letters import Letters
 from notification.post import Post
 from notification.recipients import Recipients
 from notification.smtp import Begin
-from notification.store import Answer
+from notification.store import IN_DOUBT, Answer
 from order.domain import Order
 from order.story import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
@@ -52,15 +52,17 @@ class Letter:
 
 @dataclass(frozen=True)
 class Mails:
-    """What arrived, each copy of its own, and which mails are noted as begun."""
+    """What arrived, each copy of its own, which mails are noted as begun, and how they ended."""
 
     arrived: tuple[Letter, ...] = ()
     begun: frozenset[str] = frozenset()
+    ended: frozenset[tuple[str, Outcome]] = frozenset()
 
 
 class Mailbox:
     """The shopper's mail, and notification's real `Post` that fills it; its books are `Mails`. A process may
-    end after a mail was begun, before the server has it or after, and nobody learns which."""
+    end after a mail was begun, before the server has it or after, and nobody learns which; or after it was
+    noted how the mail ended."""
 
     def __init__(self) -> None:
         self._books: Numbers[Mails] = Numbers()
@@ -70,7 +72,9 @@ class Mailbox:
         return self._books[books].arrived
 
     def calls(self, books: int, intent: Intent, place: Place) -> tuple[Called, ...]:
-        mails, begins, carrier = self._books[books], Begins(self._books[books].begun, place), Carrier()
+        mails = self._books[books]
+        begins = Begins(mails, place)
+        carrier = Carrier(begins)
         post = Post(
             LETTERS,
             SEAL,
@@ -83,9 +87,8 @@ class Mailbox:
         outcome = at_once(post.deliver(intent))
         new = [Letter(one, intent.kind, _is_cancelled(place, intent.subject)) for one in carrier.taken]
         arrived = tuple(sorted([*mails.arrived, *new], key=repr))[:MOST_LETTERS]
-        begun = mails.begun | begins.noted
-        after = self._books.of(Mails(arrived, begun))
-        lost = {after, self._books.of(Mails(mails.arrived, begun))} - {books}
+        after = self._books.of(replace(begins.mails, arrived=arrived))
+        lost = {after, *(self._books.of(one) for one in carrier.unanswered(mails, arrived))} - {books}
         return Called(after, outcome), *(Called(one, None) for one in lost)
 
     def forget(self, books: int, key: str) -> int:
@@ -96,41 +99,54 @@ class Mailbox:
 
 
 class Carrier:
-    """Takes every letter that may begin."""
+    """Takes every letter that may begin; `before` is what was noted when it did."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins: "Begins") -> None:
+        self._begins = begins
         self.taken: list[str] = []
+        self.before: Mails | None = None
 
     async def send(self, recipient: str, message: bytes, begin: Begin) -> Outcome:
         if (known := await begin()) is not None:
             return known
+        self.before = self._begins.mails
         headers = message.decode().split("\r\n\r\n")[0].splitlines()
         self.taken += [line for line in headers if line.startswith("Message-ID:")]
         return Outcome("sent")
 
+    def unanswered(self, mails: Mails, arrived: tuple[Letter, ...]) -> Iterator[Mails]:
+        """What is known when the process ends before the server's answer: `mails` had arrived by then, or
+        `arrived`."""
+        if self.before is not None:
+            yield replace(self.before, arrived=mails.arrived)
+            yield replace(self.before, arrived=arrived)
+
 
 class Begins:
-    """What notification has committed at that moment: which mails were begun, which orders are off."""
+    """What notification has committed at that moment: which mails were begun and how they ended, which orders
+    are off."""
 
-    def __init__(self, begun: frozenset[str], place: Place) -> None:
-        self._begun = begun
+    def __init__(self, mails: Mails, place: Place) -> None:
+        self.mails = mails
         self._place = place
-        self.noted: frozenset[str] = frozenset()
 
     async def begin(self, key: str, recipient: bytes) -> Answer:
-        if key in self._begun:
-            return Answer("in_doubt", NOW)
+        if (known := await self.ended(key)) is not None:
+            return Answer("ended", NOW, outcome=known)
         kind, _, order_id = key.partition(":")
         if kind == "receipt" and self.is_cancelled(UUID(order_id)):
             return Answer("stopped", NOW)
-        self.noted |= {key}
+        self.mails = replace(self.mails, begun=self.mails.begun | {key})
         return Answer("begun", NOW)
+
+    async def end(self, key: str, stamp: datetime, outcome: Outcome) -> None:
+        self.mails = replace(self.mails, ended=self.mails.ended | {(key, outcome)})
 
     async def withdraw(self, key: str, stamp: datetime) -> None:
         raise AssertionError("the carrier refuses nothing")
 
-    async def has_begun(self, key: str) -> bool:
-        return key in self._begun
+    async def ended(self, key: str) -> Outcome | None:
+        return dict(self.mails.ended).get(key, IN_DOUBT) if key in self.mails.begun else None
 
     def is_cancelled(self, order_id: UUID) -> bool:
         return _is_cancelled(self._place, order_id)

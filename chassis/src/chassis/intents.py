@@ -22,7 +22,8 @@ _json = TypeAdapter(dict[str, Any])
 
 def table(metadata: MetaData) -> Table:
     """`attempts` counts calls that ended without an outcome; `error` is what the last of them met;
-    `holder` is the process that has the lease, `started_at` when a call that must not be made twice began."""
+    `holder` is the process that has the lease, `started_at` when a call that must not be made twice began,
+    `outcome` how it ended, until it is settled."""
     return Table(
         "intent",
         metadata,
@@ -38,6 +39,7 @@ def table(metadata: MetaData) -> Table:
         Column("leased_until", TIMESTAMP(timezone=True), nullable=False),
         Column("holder", Uuid),
         Column("started_at", TIMESTAMP(timezone=True)),
+        Column("outcome", JSONB),
         Index("intent_leased_until", "leased_until"),
     )
 

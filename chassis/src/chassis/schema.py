@@ -20,7 +20,7 @@ _V1 = (
 _V2 = (
     "ALTER TABLE outbox ADD attempts int NOT NULL DEFAULT 0, ADD error text",
     "CREATE INDEX outbox_leased_until ON outbox (leased_until)",
-    "ALTER TABLE intent ADD holder uuid, ADD started_at timestamptz",
+    "ALTER TABLE intent ADD holder uuid, ADD started_at timestamptz, ADD outcome jsonb",
     "CREATE INDEX intent_leased_until ON intent (leased_until)",
     # A block range never narrows again, so that once old rows had given way to new ones it told nothing.
     "DROP INDEX inbox_seen_at",

@@ -2,8 +2,9 @@
 
 There is no transaction around a mail. That it begins is committed just before it is handed over, with a last
 look whether its order was cancelled; a cancellation that is committed in the milliseconds between that and
-the server's answer comes too late, and the shopper has both mails. A mail that was begun and of which nobody
-knows whether the server took it, as after a crash, is in doubt: it is not sent again, an operator decides.
+the server's answer comes too late, and the shopper has both mails. How it ended is committed as soon as the
+server has answered. A mail that was begun and of which nobody knows how it ended, as after a crash, is in
+doubt: it is not sent again, an operator decides.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from chassis.problems import Unavailable
 from chassis.sealed import Seal
 from chassis.tx import Intent
 from notification.domain import Outcome
@@ -27,8 +29,6 @@ log = structlog.get_logger()
 
 _REMEMBERED = 10_000
 
-IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's answer was noted")
-
 
 class Carrier(Protocol):
     """Takes letters to their readers."""
@@ -41,9 +41,11 @@ class Begins(Protocol):
 
     async def begin(self, key: str, recipient: bytes) -> Answer: ...
 
+    async def end(self, key: str, stamp: datetime, outcome: Outcome) -> None: ...
+
     async def withdraw(self, key: str, stamp: datetime) -> None: ...
 
-    async def has_begun(self, key: str) -> bool: ...
+    async def ended(self, key: str) -> Outcome | None: ...
 
 
 def _mail(intent: Intent) -> tuple[str, str]:
@@ -95,8 +97,8 @@ class Post:
         return await self._send(intent, recipient, hashed)
 
     async def _give_up(self, intent: Intent) -> Outcome:
-        if await self._begins.has_begun(intent.key):
-            return IN_DOUBT
+        if (known := await self._begins.ended(intent.key)) is not None:
+            return known
         log.error("mail given up", reason=intent.kind)
         return Outcome("given_up", f"not handed over within {self._keep_trying}")
 
@@ -113,25 +115,29 @@ class Post:
             if answer.verdict == "begun":
                 begun = answer
                 return None
-            return IN_DOUBT if answer.verdict == "in_doubt" else Outcome("stopped")
+            return answer.outcome or Outcome("stopped")
 
         try:
             outcome = await self._carrier.send(recipient, self._letter(intent, recipient), begin)
         except NotAccepted:
             if begun is not None:
                 await self._begins.withdraw(intent.key, begun.stamp)
-            elif await self._begins.has_begun(intent.key):
-                return IN_DOUBT
+            elif (known := await self._begins.ended(intent.key)) is not None:
+                return known
             raise
         if begun is not None:
-            self._remember(intent, outcome)
+            await self._note(intent, begun.stamp, outcome)
         return outcome
 
-    def _remember(self, intent: Intent, outcome: Outcome) -> None:
-        """Should it not be noted at once, it is not in doubt as long as this process lives."""
+    async def _note(self, intent: Intent, stamp: datetime, outcome: Outcome) -> None:
+        """Should the database not note it, the mail is not in doubt as long as this process lives."""
         self._ended[_mail(intent)] = outcome
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
+        try:
+            await self._begins.end(intent.key, stamp, outcome)
+        except Unavailable:
+            log.warning("database away: how a mail ended is not noted before it is settled")
 
     def _letter(self, intent: Intent, recipient: str) -> bytes:
         sealed = intent.payload.get("shipping")

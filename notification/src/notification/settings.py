@@ -58,7 +58,7 @@ class Settings(ServiceSettings):
     smtp_timeout: Seconds = 30
     smtp_data_timeout: Seconds = 600
     consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a letter may be a moment late
-    settle_linger: Annotated[float, Field(ge=0)] = 0  # until it is noted, a letter sent is one in doubt
+    settle_linger: Annotated[float, Field(ge=0)] = 0.25  # how a mail ended is noted before that
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
     recipient_mails_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
     kept_mail_keep_days: Days = 90

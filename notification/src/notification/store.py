@@ -1,11 +1,13 @@
-"""Beginning a mail, in the moment before it is handed over: what is committed here holds after a crash.
+"""Beginning a mail, in the moment before it is handed over, and ending it, when the server has answered: what
+is committed here holds after a crash.
 
 One statement for all mails that wait to begin says of each whether its order was cancelled in the meantime,
-whether it was begun before by somebody who never learnt the outcome, and whether its recipient has had enough
-for this hour; what may go out is noted as begun and counted.
+whether it was begun before and how that ended, and whether its recipient has had enough for this hour; what
+may go out is noted as begun and counted. The same statement notes how other mails ended.
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,16 +18,25 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import notification.tables  # noqa: F401  it maps the rows that the saga's steps load
 from chassis.direct import fetch
 from chassis.telemetry import without_trace
+from notification.domain import Outcome
 
 HOUR = timedelta(hours=1)
+END_LINGER = 0.02
+"""Seconds that how a mail ended waits for another to begin, so that both are noted at once."""
+IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's answer was noted")
 
 _BEGIN = """
-    WITH asked AS (
+    WITH ended AS (
+        UPDATE intent SET outcome = mail.outcome::jsonb
+        FROM unnest($5::text[], $6::timestamptz[], $7::text[]) AS mail (key, stamp, outcome)
+        WHERE intent.key = mail.key AND started_at = mail.stamp
+    ), asked AS (
         SELECT * FROM unnest($1::text[], $2::bytea[], $3::timestamptz[]) AS asked (key, recipient, stamp)
     ), looked AS (
-        SELECT asked.*, CASE WHEN intent.started_at <> asked.stamp THEN 'in_doubt'
-                             WHEN intent.kind = 'receipt' AND correspondence.cancelled THEN 'stopped'
-                        END AS verdict
+        SELECT asked.*, intent.outcome,
+               CASE WHEN intent.started_at <> asked.stamp THEN 'ended'
+                    WHEN intent.kind = 'receipt' AND correspondence.cancelled THEN 'stopped'
+               END AS verdict
         FROM asked JOIN intent USING (key)
         LEFT JOIN correspondence ON correspondence.subject_id = intent.subject
         ORDER BY key FOR UPDATE OF intent
@@ -44,11 +55,12 @@ _BEGIN = """
     SELECT key, coalesce(verdict, CASE WHEN begun.key IS NULL THEN 'put_off' ELSE 'begun' END) AS verdict,
            CASE WHEN verdict IS NULL AND begun.key IS NULL THEN (
                SELECT mailed[cardinality(mailed) + 1 - $4] + interval '1 hour'
-               FROM recipient WHERE hash = looked.recipient) END AS until
+               FROM recipient WHERE hash = looked.recipient) END AS until,
+           outcome::text
     FROM looked LEFT JOIN begun USING (key)
 """
 _WITHDRAW = "UPDATE intent SET started_at = NULL WHERE key = $1 AND started_at = $2"
-_BEGUN = "SELECT 1 FROM intent WHERE key = $1 AND started_at <> $2"
+_ENDED = "SELECT outcome::text FROM intent WHERE key = $1 AND started_at <> $2"
 _FORGET_RECIPIENTS = """
     DELETE FROM recipient WHERE hash IN (
         SELECT hash FROM recipient WHERE mailed[cardinality(mailed)] < now() - interval '1 hour' LIMIT $1)
@@ -66,7 +78,7 @@ _FORGET_CORRESPONDENCE = """
 _PURGE = 1000
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
-Verdict = Literal["begun", "in_doubt", "stopped", "put_off", "gone"]
+Verdict = Literal["begun", "ended", "stopped", "put_off", "gone"]
 
 
 @dataclass(frozen=True)
@@ -79,23 +91,36 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A mail that this process began, by `stamp`, and how it ended."""
+
+    key: str
+    stamp: datetime
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
 class Answer:
-    """`until` is when the recipient may get mail again, where it is put off."""
+    """`until` is when the recipient may get mail again, where it is put off; `outcome` is how the mail ended,
+    where it was begun before."""
 
     verdict: Verdict
     stamp: datetime
     until: datetime | None = None
+    outcome: Outcome | None = None
 
 
 class Beginnings:
-    """What wants to begin while a statement runs begins with the next. At most `limit` mails begin for one
-    recipient within an hour, counting all processes."""
+    """What wants to begin or has ended while a statement runs is noted with the next. At most `limit` mails
+    begin for one recipient within an hour, counting all processes."""
 
     def __init__(self, engine: AsyncEngine, limit: int) -> None:
         self._engine = engine
         self._limit = limit
         self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._ending: list[tuple[Ended, asyncio.Future[None]]] = []
         self._asking: asyncio.Task[None] | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         # Mails that may be noted as begun, by this stamp, and of which this process knows that they were not.
         self._not_begun: dict[str, datetime] = {}
 
@@ -105,8 +130,7 @@ class Beginnings:
         asked = Asked(key, recipient, self._not_begun.get(key) or datetime.now(UTC))
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, answer))
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), context=without_trace())
+        self._ask_now()
         try:
             found = await asyncio.shield(answer)
         except BaseException:
@@ -115,29 +139,54 @@ class Beginnings:
         self._not_begun.pop(key, None)
         return found
 
+    async def end(self, key: str, stamp: datetime, outcome: Outcome) -> None:
+        """Note how a mail ended that was begun by `stamp`: it is not in doubt. Raises when that could not be
+        noted."""
+        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ending.append((Ended(key, stamp, outcome), noted))
+        self._ask_soon()
+        await asyncio.shield(noted)
+
     async def withdraw(self, key: str, stamp: datetime) -> None:
         """The server has said that it does not have the mail: it may begin again."""
         self._not_begun[key] = stamp
         await fetch(self._engine, _WITHDRAW, key, stamp)
         del self._not_begun[key]
 
-    async def has_begun(self, key: str) -> bool:
-        """Whether somebody began it who never learnt the outcome."""
-        return bool(await fetch(self._engine, _BEGUN, key, self._not_begun.get(key, _NEVER)))
+    async def ended(self, key: str) -> Outcome | None:
+        """How it ended, or that this is in doubt, if somebody has begun it."""
+        rows = await fetch(self._engine, _ENDED, key, self._not_begun.get(key, _NEVER))
+        return _outcome(rows[0]["outcome"]) if rows else None
+
+    def _ask_soon(self) -> None:
+        if self._asking is None and self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(END_LINGER, self._ask_now)
+
+    def _ask_now(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(), context=without_trace())
 
     async def _ask(self) -> None:
-        while self._waiting:
-            batch = self._next_batch()
+        while True:
+            begin, self._ending, end = self._next_batch(), [], self._ending
             try:
-                found = await self._begin([asked for asked, _ in batch])
+                found = await self._note([asked for asked, _ in begin], [ended for ended, _ in end])
             except Exception as error:
-                for _, answer in batch:
-                    answer.set_exception(error)
-                    answer.exception()  # whoever asked may have been cancelled
+                _fail([answer for _, answer in begin], error)
+                _fail([noted for _, noted in end], error)
             else:
-                for asked, answer in batch:
+                for asked, answer in begin:
                     answer.set_result(found.get(asked.key) or Answer("gone", asked.stamp))
+                for _, noted in end:
+                    noted.set_result(None)
+            if not self._waiting:
+                break
         self._asking = None
+        if self._ending:
+            self._ask_soon()
 
     def _next_batch(self) -> list[tuple[Asked, asyncio.Future[Answer]]]:
         """One mail for each recipient: a row changes once in a statement."""
@@ -145,7 +194,7 @@ class Beginnings:
         self._waiting = [one for one in self._waiting if batch.setdefault(one[0].recipient, one) is not one]
         return list(batch.values())
 
-    async def _begin(self, asked: Sequence[Asked]) -> dict[str, Answer]:
+    async def _note(self, asked: Sequence[Asked], ended: Sequence[Ended]) -> dict[str, Answer]:
         rows = await fetch(
             self._engine,
             _BEGIN,
@@ -153,9 +202,27 @@ class Beginnings:
             [one.recipient for one in asked],
             [one.stamp for one in asked],
             self._limit,
+            [one.key for one in ended],
+            [one.stamp for one in ended],
+            [json.dumps({"fate": one.outcome.fate, "why": one.outcome.why}) for one in ended],
         )
         stamps = {one.key: one.stamp for one in asked}
-        return {row["key"]: Answer(row["verdict"], stamps[row["key"]], row["until"]) for row in rows}
+        return {row["key"]: _told(row, stamps[row["key"]]) for row in rows}
+
+
+def _fail(waiting: Sequence[asyncio.Future[Any]], error: Exception) -> None:
+    for one in waiting:
+        one.set_exception(error)
+        one.exception()  # whoever asked may have been cancelled
+
+
+def _told(row: Any, stamp: datetime) -> Answer:
+    outcome = _outcome(row["outcome"]) if row["verdict"] == "ended" else None
+    return Answer(row["verdict"], stamp, row["until"], outcome)
+
+
+def _outcome(noted: str | None) -> Outcome:
+    return IN_DOUBT if noted is None else Outcome(**json.loads(noted))
 
 
 class Retention:

@@ -15,8 +15,8 @@ from chassis.database import Transactions, connect
 from chassis.problems import Unavailable
 from chassis.tx import Intent
 from notification import store
-from notification.domain import Correspondence, KeptMail
-from notification.store import Beginnings, Retention
+from notification.domain import Correspondence, KeptMail, Outcome
+from notification.store import IN_DOUBT, Beginnings, Retention
 
 ADA, BEN = b"ada", b"ben"
 
@@ -40,6 +40,17 @@ async def verdicts(beginnings: Beginnings, keys: Iterable[str], recipient: bytes
     return [answer.verdict for answer in answers]
 
 
+def count_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    statements: list[str] = []
+
+    async def counted(engine: AsyncEngine, sql: str, *values: object) -> object:
+        statements.append(sql)
+        return await direct.fetch(engine, sql, *values)
+
+    monkeypatch.setattr(store, "fetch", counted)
+    return statements
+
+
 async def test_each_gets_its_own_answer_from_one_statement(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,13 +60,7 @@ async def test_each_gets_its_own_answer_from_one_statement(
             tx.add(Correspondence(order_id, cancelled=True))
         tx.add(Correspondence(on[0]))
     keys = await intend(engine, [*off, *on])
-    statements: list[str] = []
-
-    async def counted(engine: AsyncEngine, sql: str, *values: object) -> object:
-        statements.append(sql)
-        return await direct.fetch(engine, sql, *values)
-
-    monkeypatch.setattr(store, "fetch", counted)
+    statements = count_statements(monkeypatch)
     beginnings = Beginnings(engine, 20)
 
     answers = await asyncio.gather(*(beginnings.begin(key, key.encode()) for key in keys))
@@ -76,8 +81,69 @@ async def test_what_was_begun_is_in_doubt_for_whoever_comes_later(engine: AsyncE
     [key] = await intend(engine, [uuid4()])
     assert await verdicts(Beginnings(engine, 20), [key]) == ["begun"]
     after_a_crash = Beginnings(engine, 20)
-    assert await after_a_crash.has_begun(key)
-    assert await verdicts(after_a_crash, [key]) == ["in_doubt"]
+    assert await after_a_crash.ended(key) == IN_DOUBT
+    answer = await after_a_crash.begin(key, ADA)
+    assert (answer.verdict, answer.outcome) == ("ended", IN_DOUBT)
+
+
+@pytest.mark.parametrize("outcome", [Outcome("sent"), Outcome("rejected", "refused with 554 5.7.1")])
+async def test_how_a_mail_ended_is_known_after_a_crash(engine: AsyncEngine, outcome: Outcome) -> None:
+    [key] = await intend(engine, [uuid4()])
+    beginnings = Beginnings(engine, 20)
+    begun = await beginnings.begin(key, ADA)
+    await beginnings.end(key, begun.stamp, outcome)
+    after_a_crash = Beginnings(engine, 20)
+    assert await after_a_crash.ended(key) == outcome
+    answer = await after_a_crash.begin(key, ADA)
+    assert (answer.verdict, answer.outcome) == ("ended", outcome)
+
+
+async def test_how_mails_ended_is_noted_with_the_next_that_begin(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await intend(engine, [uuid4() for _ in range(12)])
+    beginnings = Beginnings(engine, 20)
+    begun = [await beginnings.begin(key, key.encode()) for key in keys[:4]]
+    statements = count_statements(monkeypatch)
+    monkeypatch.setattr(store, "END_LINGER", 60)
+    ending = [
+        asyncio.create_task(beginnings.end(key, one.stamp, Outcome("sent")))
+        for key, one in zip(keys, begun, strict=False)
+    ]
+    await asyncio.sleep(0.05)
+    assert statements == []
+
+    await asyncio.gather(*(beginnings.begin(key, key.encode()) for key in keys[4:]), *ending)
+
+    assert len(statements) == 1
+    assert [await beginnings.ended(key) for key in keys] == [Outcome("sent")] * 4 + [IN_DOUBT] * 8
+
+
+async def test_how_mails_ended_is_noted_though_none_begins(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await intend(engine, [uuid4() for _ in range(4)])
+    beginnings = Beginnings(engine, 20)
+    begun = await asyncio.gather(*(beginnings.begin(key, key.encode()) for key in keys))
+    statements = count_statements(monkeypatch)
+
+    await asyncio.gather(
+        *(beginnings.end(key, one.stamp, Outcome("sent")) for key, one in zip(keys, begun, strict=True))
+    )
+
+    assert len(statements) == 1
+    assert await beginnings.ended(keys[0]) == Outcome("sent")
+
+
+async def test_an_end_that_could_not_be_noted_says_so(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [key] = await intend(engine, [uuid4()])
+    beginnings = Beginnings(engine, 20)
+    begun = await beginnings.begin(key, ADA)
+    monkeypatch.setattr(store, "fetch", _away)
+    with pytest.raises(Unavailable):
+        await beginnings.end(key, begun.stamp, Outcome("sent"))
 
 
 async def test_what_was_withdrawn_begins_again_anywhere(engine: AsyncEngine) -> None:
@@ -85,7 +151,7 @@ async def test_what_was_withdrawn_begins_again_anywhere(engine: AsyncEngine) -> 
     one, other = Beginnings(engine, 20), Beginnings(engine, 20)
     answer = await one.begin(key, ADA)
     await one.withdraw(key, answer.stamp)
-    assert not await other.has_begun(key)
+    assert await other.ended(key) is None
     assert await verdicts(other, [key]) == ["begun"]
 
 
@@ -100,10 +166,10 @@ async def test_what_the_database_could_not_note_is_known_to_its_own_process_alon
         away.setattr(store, "fetch", _away)
         with pytest.raises(Unavailable):
             await one.withdraw(key, answer.stamp)
-    assert not await one.has_begun(key)
-    assert await other.has_begun(key)
+    assert await one.ended(key) is None
+    assert await other.ended(key) == IN_DOUBT
     assert await verdicts(one, [key]) == ["begun"]
-    assert await verdicts(other, [key]) == ["in_doubt"]
+    assert await verdicts(other, [key]) == ["ended"]
 
 
 async def test_a_commit_that_may_have_happened_does_not_put_a_mail_in_doubt(
