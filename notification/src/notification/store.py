@@ -21,6 +21,8 @@ from chassis.telemetry import without_trace
 from notification.domain import Outcome
 
 HOUR = timedelta(hours=1)
+BEGIN_LINGER = 0.005
+"""Seconds that a mail waits for others to begin with it: by then each free connection has one ready."""
 END_LINGER = 0.02
 """Seconds that how a mail ended waits for another to begin, so that both are noted at once."""
 IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's answer was noted")
@@ -111,8 +113,8 @@ class Answer:
 
 
 class Beginnings:
-    """What wants to begin or has ended while a statement runs is noted with the next. At most `limit` mails
-    begin for one recipient within an hour, counting all processes."""
+    """What wants to begin, or has ended, at about the same time is noted by one statement. At most `limit`
+    mails begin for one recipient within an hour, counting all processes."""
 
     def __init__(self, engine: AsyncEngine, limit: int) -> None:
         self._engine = engine
@@ -171,6 +173,7 @@ class Beginnings:
 
     async def _ask(self) -> None:
         while True:
+            await asyncio.sleep(BEGIN_LINGER)
             begin, self._ending, end = self._next_batch(), [], self._ending
             try:
                 found = await self._note([asked for asked, _ in begin], [ended for ended, _ in end])

@@ -119,6 +119,22 @@ async def test_how_mails_ended_is_noted_with_the_next_that_begin(
     assert [await beginnings.ended(key) for key in keys] == [Outcome("sent")] * 4 + [IN_DOUBT] * 8
 
 
+async def test_mails_that_are_ready_at_about_the_same_time_begin_together(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BEGIN_LINGER", 0.2)
+    keys = await intend(engine, [uuid4() for _ in range(2)])
+    beginnings = Beginnings(engine, 20)
+    statements = count_statements(monkeypatch)
+
+    first = asyncio.create_task(beginnings.begin(keys[0], ADA))
+    await asyncio.sleep(0)
+    answers = await beginnings.begin(keys[1], BEN), await first
+
+    assert [one.verdict for one in answers] == ["begun", "begun"]
+    assert len(statements) == 1
+
+
 async def test_how_mails_ended_is_noted_though_none_begins(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
