@@ -15,14 +15,14 @@ from chassis.tx import Intent
 class Remote:
     """Somebody far away who answers with what is next in line."""
 
-    def __init__(self, *answers: str | Exception) -> None:
+    def __init__(self, *answers: str | BaseException) -> None:
         self.answers = list(answers)
         self.asked: list[Intent] = []
 
     async def call(self, intent: Intent) -> str:
         self.asked.append(intent)
         answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -44,11 +44,12 @@ async def test_an_intended_call_is_made_and_its_outcome_settled(world: Any, on_c
 
 async def test_an_unknown_outcome_is_asked_for_again_with_the_same_call(world: Any, on_credit: Any) -> None:
     world.settings = world.settings.model_copy(update={"intent_longest_delay": 0.01})
-    remote = Remote(TimeoutError("no answer"), ConnectionError("gone"), "yes")
+    given_up_by_a_library = asyncio.CancelledError()
+    remote = Remote(TimeoutError("no answer"), ConnectionError("gone"), given_up_by_a_library, "yes")
     await world.start(call=remote.call)
     await world.tell(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
-    assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})] * 3
+    assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})] * 4
     assert await world.times(on_credit.id) == 11
 
 

@@ -21,6 +21,8 @@ from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ConnectionChannelError
 from yarl import URL
 
+from chassis.cancellation import as_broken_connection
+
 log = structlog.get_logger()
 
 # aiormq gives a silent peer three times a beat and a second: 12 s.
@@ -154,7 +156,7 @@ class Publisher:
             if away is None:
                 [outcomes[i]] = await self._send_window(exchange, [messages[i]])
                 if isinstance(outcomes[i], ConnectionChannelError):
-                    # The broker's answer to a frame that the client still sent on the channel before this one.
+                    # The broker's answer to a frame that was still sent on the channel before this one.
                     [outcomes[i]] = await self._send_window(exchange, [messages[i]])
             else:
                 outcomes[i] = away
@@ -169,8 +171,9 @@ class Publisher:
     async def _send_window(self, exchange: str, window: Sequence[Publishing]) -> list[BaseException | None]:
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:
-            async with asyncio.timeout_at(deadline):
-                channel = await self._open_channel()
+            with as_broken_connection():
+                async with asyncio.timeout_at(deadline):
+                    channel = await self._open_channel()
         except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
             await self._start_over()
             return [error] * len(window)
@@ -212,8 +215,9 @@ class Publisher:
         channel, self._channel = self._channel, None
         if channel is not None and not channel.is_closed:
             try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await channel.close()
+                with as_broken_connection():
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await channel.close()
             except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
                 log.warning("channel did not close", error=repr(error))
 

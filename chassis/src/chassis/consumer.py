@@ -22,6 +22,7 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInv
 from chassis import inbox, started
 from chassis.batching import Gathering
 from chassis.broker import Publisher, is_refused
+from chassis.cancellation import as_broken_connection
 from chassis.database import Transactions
 from chassis.delivery import Delivery, publisher, read
 from chassis.envelope import COPIES, Unreadable
@@ -119,9 +120,10 @@ class Consumer:
         if queue is None:
             return
         try:
-            async with asyncio.timeout(grace):
-                await queue.cancel(self._tag)
-                await self._idle.wait()
+            with as_broken_connection():
+                async with asyncio.timeout(grace):
+                    await queue.cancel(self._tag)
+                    await self._idle.wait()
         except (TimeoutError, *CONNECTION_EXCEPTIONS, AMQPException) as error:
             log.warning("stopped with work in hand: the broker redelivers it", error=repr(error))
 
@@ -315,7 +317,8 @@ def _fingerprint(message: AbstractIncomingMessage) -> str:
 
 async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> None:
     try:
-        await message.ack(multiple=multiple)
+        with as_broken_connection():
+            await message.ack(multiple=multiple)
     except (*CONNECTION_EXCEPTIONS, AMQPException) as error:
         log.warning("not acknowledged: the broker redelivers", error=repr(error))
 

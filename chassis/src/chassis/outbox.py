@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chassis.batching import Gathering
 from chassis.broker import Publisher, is_refused
+from chassis.cancellation import as_failure
 from chassis.envelope import Envelope
 from chassis.event import Event
 from chassis.privacy import reason
@@ -204,8 +205,8 @@ class Relay:
     async def run(self) -> None:
         """Until cancelled. A round that fails is logged and its rows are found again by the poll."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._forward())
-            group.create_task(self._recover())
+            group.create_task(as_failure(self._forward()))
+            group.create_task(as_failure(self._recover()))
 
     async def drain(self) -> None:
         """Publish what is still in memory; called when `run` has ended and nothing new can come."""

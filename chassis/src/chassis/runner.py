@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from chassis.batching import Gathering
+from chassis.cancellation import as_broken_connection, as_failure
 from chassis.database import SqlTx, Transactions
 from chassis.intents import Call, Due, Intents, again, keep, lease_left_over, release, take_settled
 from chassis.outage import is_outage
@@ -88,11 +89,11 @@ class IntentRunner:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._recover())
-            group.create_task(self._keep_leases())
-            group.create_task(self._settle())
+            group.create_task(as_failure(self._recover()))
+            group.create_task(as_failure(self._keep_leases()))
+            group.create_task(as_failure(self._settle()))
             for _ in range(self._concurrency):
-                group.create_task(self._make_calls())
+                group.create_task(as_failure(self._make_calls()))
 
     async def finish(self, grace: float) -> None:
         """Begin no more calls, settle those in the air for at most `grace` seconds, and hand back the leases
@@ -163,7 +164,7 @@ class IntentRunner:
             due = held.due
             self._take_in_hand()
             try:
-                with trace_context(due.traceparent, due.intent.subject):
+                with trace_context(due.traceparent, due.intent.subject), as_broken_connection():
                     outcome = await self._call(due.intent)
             except Exception as error:
                 await self._try_again(held, error)

@@ -17,6 +17,7 @@ from aio_pika.abc import AbstractRobustConnection
 
 from chassis import inbox, started
 from chassis.broker import Publisher, connect, login
+from chassis.cancellation import as_failure
 from chassis.consumer import Consumer
 from chassis.database import Transactions
 from chassis.intents import Call
@@ -200,7 +201,7 @@ class Worker:
         return Periodic("forget inbox", 60, forget)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
+        task = asyncio.create_task(as_failure(work), name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
 
