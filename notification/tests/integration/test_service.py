@@ -179,6 +179,20 @@ async def test_a_mail_that_was_begun_before_a_crash_is_in_doubt_and_not_sent(
     assert mail.mailbox == []
 
 
+async def test_a_mail_that_was_noted_as_sent_before_a_crash_is_not_in_doubt(
+    notification: Notification, mail: MailServer
+) -> None:
+    mail.busy = True
+    await notification.hear(paid(contact=sealed()))
+    await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
+    await notification.database.execute(
+        """UPDATE intent SET started_at = now(), outcome = '{"fate": "sent", "why": null}'"""
+    )
+    mail.busy = False
+    await notification.until_fates(receipt="sent")
+    assert mail.mailbox == []
+
+
 async def test_a_slow_mail_server_gets_each_mail_once(notification: Notification, mail: MailServer) -> None:
     mail.takes = 0.2
     events = [paid(order_id=uuid4(), contact=sealed()) for _ in range(15)]
