@@ -71,7 +71,7 @@ async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Sta
     assert dead["reason"].startswith("total.amount: ")
 
     unasked = shop(stack, "dead-letters", "replay", dead["id"], code=1)
-    assert unasked == "shop: there is nobody to ask here: say --yes and --why TEXT\n"
+    assert unasked == "shop: stdin is not a terminal: pass --yes and --why TEXT\n"
     shop(stack, "dead-letters", "replay", dead["id"], *WHY)
     again = await until_dead(stack, order_id, but=dead["id"])
     assert again["died_before"] == 1

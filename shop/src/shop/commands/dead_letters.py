@@ -20,6 +20,7 @@ from rich.text import Text
 
 from order.domain import Order
 from shop.audit import Entry, operator
+from shop.commands.consent import consent
 from shop.commands.progress import counting
 from shop.dead_letters.choosing import chosen, find, queues_of
 from shop.dead_letters.contradictions import contradictions
@@ -166,7 +167,8 @@ class _Place:
     def do(self, deeds: Sequence[Deed], why: str | None, yes: bool) -> None:
         """Preview, ask, act, tell."""
         self.console.print(preview(deeds))
-        why = self._consent(len(deeds), deeds[0].action, why, yes)
+        question = f"{deeds[0].action.capitalize()} {len(deeds)} letter{'s' * (len(deeds) > 1)}?"
+        why = consent(question, why, yes=yes, as_json=self.as_json)
         with counting(Console(stderr=True, quiet=self.as_json)) as progress:
             bar = progress.add_task(deeds[0].action, total=len(deeds))
             gone = self.runner.run(self.desk.act(deeds, why, lambda: progress.advance(bar)))
@@ -174,14 +176,6 @@ class _Place:
 
     def say(self, line: str) -> None:
         self.console.print(safe(line), markup=False, highlight=False)
-
-    def _consent(self, count: int, action: str, why: str | None, yes: bool) -> str:
-        if (self.as_json or not sys.stdin.isatty()) and not (why and yes):
-            raise ShopError("there is nobody to ask here: say --yes and --why TEXT")
-        why = why or typer.prompt("Why")
-        if not yes and not typer.confirm(f"{action.capitalize()} {count} letter{'s' * (count > 1)}?"):
-            raise ShopError("nothing was done")
-        return why
 
     def _tell(self, deeds: Sequence[Deed], gone: Sequence[Letter]) -> None:
         done = [deed.letter.id for deed in deeds if deed.letter not in gone]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from shop.audit import operator
+from shop.commands.consent import consent
 from shop.dead_letters.telling import safe
-from shop.errors import ShopError
 from shop.mails import chosen, document
 from shop.mails import resend as send_again
 from shop.sagas.reading import books, put_off, undeliverable
@@ -62,11 +61,8 @@ def resend(
     found = asyncio.run(chosen(shop_at(), mails, limit))
     console = Console(quiet=as_json)
     _tell(console, found)
-    if (as_json or not sys.stdin.isatty()) and not (why and yes):
-        raise ShopError("stdin is not a terminal: pass --yes and --why TEXT")
-    why = why or typer.prompt("Why")
-    if not yes and not typer.confirm(f"Send {len(found)} mail{'s' * (len(found) > 1)} again?"):
-        raise ShopError("nothing was done")
+    question = f"Send {len(found)} mail{'s' * (len(found) > 1)} again?"
+    why = consent(question, why, yes=yes, as_json=as_json)
     asyncio.run(send_again(shop_at(), found, why, operator(who)))
     if as_json:
         print(json.dumps({"asked_for": [mail.id for mail in found]}, indent=2))
