@@ -3,9 +3,9 @@
 from scenarios.play import Outcome, Play, scenario
 
 
-@scenario(Outcome("cancelled", "expired", cart_left=2))
+@scenario(Outcome("cancelled", "expired", mails=("cancellation",), cart_left=2))
 async def order_expires(play: Play) -> None:
-    """Payment is away past the deadline: the order expires, and payment refuses it once it is back."""
+    """Payment is away past the deadline: the order expires, its money is let go once payment is back."""
     await play.shop.stop("payment")
     try:
         await play.fill_cart(2)
