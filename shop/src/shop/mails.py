@@ -1,25 +1,20 @@
 """Mails that did not go out, as an operator looks at them, and having them sent again."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
 
-import aio_pika
-
 from chassis.outbox import envelope
-from chassis.topology import EVENTS_EXCHANGE
 from contracts import MailReason, MailResendRequested
 from shop.audit import Action, Audit
-from shop.dead_letters.holding import BROKER_ERRORS
 from shop.errors import ShopError
 from shop.place import Place
+from shop.publishing import publish
 from shop.sagas.reading import books, undeliverable
 from shop.sagas.seen import MailSeen
 
-SECONDS = 10
 SHORTEST_PREFIX = 4
 
 
@@ -48,7 +43,7 @@ async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) ->
             about = None if mail.reason == "welcome" else str(mail.subject_id)
             action = Action("resend-mail", why, order_id=about, message_id=said.id, before=document(mail))
             async with audit.record(action):
-                await _publish(place.operator_amqp_url, event.type, said.to_message())
+                await publish(place, said, "request")
 
 
 def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
@@ -62,16 +57,3 @@ def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
     if len(found) > 1:
         raise ShopError(f"{prefix} may be {', '.join(mail.id for mail in found)}: give more of it")
     return found[0]
-
-
-async def _publish(url: str, key: str, message: aio_pika.Message) -> None:
-    try:
-        async with (
-            asyncio.timeout(SECONDS),
-            await aio_pika.connect(url, timeout=SECONDS) as connection,
-            connection.channel(publisher_confirms=True, on_return_raises=True) as channel,
-        ):
-            exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
-            await exchange.publish(message, key, mandatory=True)
-    except BROKER_ERRORS as error:
-        raise ShopError(f"the broker did not take the request ({error!r}): see `shop status`") from error

@@ -1,23 +1,16 @@
 """Nudging a saga: who says what again, and saying so to all of them."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-import aio_pika
-
-from chassis.broker import login
 from chassis.outbox import envelope
-from chassis.topology import EVENTS_EXCHANGE
 from contracts import Event, SagaNudged
 from shop.audit import Action, Audit, operator
-from shop.dead_letters.holding import BROKER_ERRORS
 from shop.errors import ShopError
 from shop.place import Place
+from shop.publishing import publish
 from shop.sagas.seen import Seen
-
-SECONDS = 10
 
 
 def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
@@ -48,19 +41,5 @@ async def nudge(place: Place, order_id: UUID, why: str, before: Mapping[str, obj
     said = envelope(event, "operator", datetime.now(UTC), None, None)
     action = Action("nudge", why, order_id=str(order_id), message_id=said.id, before=before)
     async with Audit.opened(place, operator()) as audit, audit.record(action):
-        try:
-            async with asyncio.timeout(SECONDS):
-                url = place.operator_amqp_url
-                await _publish(url, event.type, said.to_message(login(url)))
-        except BROKER_ERRORS as error:
-            raise ShopError(f"the broker did not take the nudge ({error!r}): see `shop status`") from error
+        await publish(place, said, "nudge")
     return event.nudge_id
-
-
-async def _publish(url: str, key: str, message: aio_pika.Message) -> None:
-    async with (
-        await aio_pika.connect(url, timeout=SECONDS) as connection,
-        connection.channel(publisher_confirms=True, on_return_raises=True) as channel,
-    ):
-        exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
-        await exchange.publish(message, key, mandatory=True)
