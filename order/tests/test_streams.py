@@ -205,3 +205,42 @@ async def test_streams_end_when_the_server_stops(order: Any, shopper: UUID, watc
         async with asyncio.timeout(10):
             assert await anext(told, None) is None
     assert (await order.get(f"/v1/orders/{order_id}/events", shopper)).status_code == 503
+
+
+async def test_an_event_that_happens_twice_to_an_order_is_told_twice_and_once_more_to_nobody(
+    order: Any, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    returns = [await returned(order, order_id) for _ in range(2)]
+    async with watch(order, order_id, shopper) as told:
+        assert [(await anext(told))[2]["id"] for _ in returns] == returns
+        await order.hear(paid(order_id))
+        assert (await anext(told))[0] == "order"
+        _, last, data = await anext(told)
+        assert data["type"] == "order.paid"
+    assert last == ",".join([*returns, "order.paid"])
+    async with watch(order, order_id, shopper, ",".join(returns)) as told:
+        assert await everything(told) == ["order.paid", "order paid"]
+
+
+async def test_what_follows_the_end_makes_no_reader_come_back_with_more(
+    order: Any, paid: Any, shopper: UUID, watch: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(paid(order_id))
+    late = [await returned(order, order_id) for _ in range(2)]
+    async with watch(order, order_id, shopper) as told:
+        ids = [(data.get("id"), last) async for _, last, data in told][:-1]
+    assert ids == [(f"order.paid/{order_id}", "order.paid"), *((id_, "order.paid") for id_ in late)]
+
+
+async def returned(order: Any, order_id: UUID) -> str:
+    """An event of a subject of its own in the order's timeline."""
+    event_id = f"stock.returned/{uuid4()}"
+    await order.database.execute(
+        "INSERT INTO timeline (event_id, order_id, type, said_by, time, data)"
+        " VALUES ($1, $2, 'stock.returned', 'product', clock_timestamp(), '{}')",
+        event_id,
+        order_id,
+    )
+    return event_id

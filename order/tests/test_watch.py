@@ -44,7 +44,8 @@ class Orders:
     def _row(self, n: int, order: UUID, type_: str | None) -> dict[str, Any]:
         row = {"n": n, "status": self.status.get(order, "pending"), "reason": None, "type": type_}
         row["number"] = "K7Q2X-9XMDA"
-        row |= {"event_id": f"{type_}/{order}", "said_by": "x", "time": datetime.now(UTC), "data": "{}"}
+        row |= {"event_id": f"{type_}/{order}", "name": type_, "said_by": "x", "data": "{}"}
+        row["time"] = datetime.now(UTC)
         return {**row, "causation_id": None, "traceparent": None}
 
 

@@ -220,13 +220,13 @@ async def watch_order(
     caller: Caller,
     orders: Read,
     watch: Annotated[Watch, Depends(part("watch"))],
-    last_event_id: Annotated[str, Header(max_length=500)] = "",
+    last_event_id: Annotated[str, Header(max_length=2000)] = "",
 ) -> Response:
     """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each
     state. Ends when the order is paid or cancelled, with the token, and when its caller has opened too many
     others since. A reader that comes back misses nothing."""
     order = _visible(await orders.owner(which), caller)
-    seen = [type_ for type_ in last_event_id.split(",") if type_]
+    seen = [name for name in last_event_id.split(",") if name]
     if ENDED_BY.get(order["status"]) in seen:
         return Response(status_code=204)  # tells an EventSource to come back no more
     return EventStream(watch, watch.open(order["order_id"], seen, caller))

@@ -33,20 +33,22 @@ _STORY = """
     FROM orders LEFT JOIN timeline USING (order_id) WHERE {key} = $1 ORDER BY time, event_id
 """
 
-# `seen` lists types, comma-separated; an order meets each type once, so that names its events.
-_NEWS = """
+# `seen` lists the names of events, comma-separated: a type names the one event of it that is about the order
+# alone, any other event is named by its id.
+_NAME = "CASE event_id WHEN type || '/' || timeline.order_id THEN type ELSE event_id END"
+_NEWS = f"""
     SELECT n, news.* FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
         AS stream (order_id, status, seen, n)
     CROSS JOIN LATERAL (
-        SELECT orders.status, number, reason, event_id, type, said_by, time, causation_id, traceparent,
-            data::text
+        SELECT orders.status, number, reason, event_id, type, {_NAME} AS name, said_by, time, causation_id,
+            traceparent, data::text
         FROM orders LEFT JOIN timeline
-            ON timeline.order_id = stream.order_id AND type <> ALL (string_to_array(stream.seen, ','))
+            ON timeline.order_id = stream.order_id AND {_NAME} <> ALL (string_to_array(stream.seen, ','))
         WHERE orders.order_id = stream.order_id AND (orders.status <> stream.status OR type IS NOT NULL)
         OFFSET 0  -- so that each stream's few rows are found by their keys, whatever the statistics say
     ) AS news
     ORDER BY n, time, event_id
-"""
+"""  # noqa: S608
 
 _EXPIRED = text("""
     SELECT order_id FROM orders WHERE status = 'pending' AND deadline < :now

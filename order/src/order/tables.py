@@ -48,9 +48,9 @@ orders = Table(
 timeline = Table(
     "timeline",
     metadata,
-    Column("event_id", Text, nullable=False),
+    Column("event_id", Text, primary_key=True),
     Column("order_id", Uuid, primary_key=True),
-    Column("type", Text, primary_key=True),  # with the order it says the same as the event's id
+    Column("type", Text, nullable=False),
     Column("said_by", Text, nullable=False),
     Column("time", _moment, nullable=False),
     Column("causation_id", Text),

@@ -34,8 +34,8 @@ _COME_BACK_LATER = b"retry: 15000\n\n"  # milliseconds; a reader that comes back
 
 
 class Stream:
-    """One reader of one order. `seen` names the types of the events that the reader has, in order; `until` is
-    when the caller's token ends, by the loop's clock."""
+    """One reader of one order. `seen` names the events that the reader has, in order, by their type where it
+    happens once to an order; `until` is when the caller's token ends, by the loop's clock."""
 
     def __init__(
         self, order_id: UUID, seen: Sequence[str], patience: float, *, caller: UUID, until: float
@@ -75,9 +75,15 @@ class Stream:
         return {"order_id": self.order_id} | {name: row[name] for name in ("number", "status", "reason")}
 
     def _tell(self, row: Row) -> bytes:
-        self.seen.append(row["type"])
+        self.seen.append(row["name"])
         data = dumps(event_view(row)).decode()
-        return format_sse_event(event="timeline", id=",".join(self.seen), data_str=data)
+        return format_sse_event(event="timeline", id=",".join(self._named()), data_str=data)
+
+    def _named(self) -> Sequence[str]:
+        """What a reader needs to come back with: nothing that follows the end of the order, or it would grow
+        with every return."""
+        ends = [self.seen.index(end) for end in ENDED_BY.values() if end in self.seen]
+        return self.seen[: max(ends) + 1] if ends else self.seen
 
     def _waits_for_the_story(self, status: str, now: float) -> bool:
         """The timeline has a queue of its own, which may be a little behind: a reader wants both."""
