@@ -6,7 +6,6 @@ from uuid import uuid4
 import pytest
 
 from auth.domain import Session, WeakPassword, address, address_tried, check_password, passphrase
-from auth.origin import Origin, client_of, networks
 from auth.refresh import RefreshToken
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,31 +91,3 @@ def test_a_refresh_token_survives_being_written_down_and_hides_its_secret() -> N
 @pytest.mark.parametrize("text", ["", "x", "é" * 64, "A" * 63, "A" * 68, "a+/=" * 16])
 def test_what_was_never_a_refresh_token_is_none(text: str) -> None:
     assert RefreshToken.parse(text) is None
-
-
-def test_an_origin_is_counted_by_address_and_shown_by_network() -> None:
-    assert Origin.at("203.0.113.9") == Origin("203.0.113.9", "203.0.113.0/24")
-    assert Origin.at("2001:db8::1").network == Origin.at("2001:db8::2").network
-    assert Origin.at("::ffff:203.0.113.9") == Origin.at("203.0.113.9")
-    assert Origin.at("nonsense").network == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("forwarded", "client"),
-    [
-        ("203.0.113.9", "203.0.113.9"),
-        ("203.0.113.9, 10.0.0.1", "203.0.113.9"),
-        ("203.0.113.9:4711, 10.0.0.1", "203.0.113.9"),
-        ("[2001:db8::9]:4711, fd00::1, 10.0.0.1", "2001:db8::9"),
-        ("198.51.100.7, 203.0.113.9, 10.0.0.2, 10.0.0.1", "203.0.113.9"),
-        ("198.51.100.7, 203.0.113.9", "203.0.113.9"),
-        ("10.0.0.3, 10.0.0.2, ::ffff:10.0.0.1", "10.0.0.3"),
-        ("203.0.113.9, unknown, 10.0.0.1", "10.0.0.1"),
-        (", 10.0.0.1", "10.0.0.1"),
-        ("nonsense", ""),
-        ("", ""),
-    ],
-)
-def test_a_client_is_who_the_trusted_proxies_say(forwarded: str, client: str) -> None:
-    trusted = networks("10.0.0.0/24, fd00::/8")
-    assert client_of(forwarded.split(","), trusted) == client

@@ -9,11 +9,12 @@ from structlog.testing import capture_logs
 
 from auth import store
 from auth.domain import Account, Session
-from auth.origin import Origin
 from auth.passwords import Passwords
 from auth.store import claim_guest
 from auth.throttle import Throttle
+from chassis.attempts import Attempts
 from chassis.database import Transactions, connect
+from chassis.origin import Origin
 
 from .conftest import StartAuth
 
@@ -48,13 +49,14 @@ async def test_sessions_that_are_over_and_guests_long_merged_are_forgotten(
 
 async def test_a_count_is_forgotten_when_its_window_is_over(migrated: Callable[[str], str]) -> None:
     engine = connect(migrated("auth"), pool_size=2, statement_timeout=10)
-    throttle = Throttle(engine, per_account=1, per_address=100, window=600)
+    attempts = Attempts(engine, window=600)
+    throttle = Throttle(attempts, per_account=1, per_address=100)
     await throttle.count("ada@example.com", Origin.at("203.0.113.9"))
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE attempt SET resets_at = now()"))
     await throttle.count("ada@example.com", Origin.at("198.51.100.7"))
 
-    await throttle.forget()
+    await attempts.forget()
 
     async with engine.begin() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM attempt")) == 2

@@ -50,11 +50,11 @@ def test_kong_has_no_admin_api(services: Any) -> None:
     assert (told["KONG_ADMIN_LISTEN"], told["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
 
 
-def test_kong_and_auth_trust_the_same_proxies_and_by_default_none(services: Any) -> None:
+def test_whoever_counts_clients_trusts_the_same_proxies_as_kong_and_by_default_none(services: Any) -> None:
     told = services["kong"]["environment"]
     assert told["KONG_TRUSTED_IPS"] == "${TRUSTED_PROXIES:-}"
     assert (told["KONG_REAL_IP_HEADER"], told["KONG_REAL_IP_RECURSIVE"]) == ("X-Forwarded-For", "on")
-    for name in ("auth-api", "auth-worker"):
+    for name in ("auth-api", "auth-worker", "order-api", "order-worker"):
         assert services[name]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-}"
 
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from auth.keys import PUBLISHED_SECONDS, Keys
-from auth.origin import FromWhere
 from auth.registration import Registration
 from auth.store import Accounts
 from auth.token_api import NOT_STORED, TokensPart
 from chassis.identity import Principal, require
+from chassis.origin import FromWhere
 from chassis.problems import RESPONSES, Body, NotFound
 from chassis.service import part
 from contracts import MailAddress

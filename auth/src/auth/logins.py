@@ -8,12 +8,12 @@ import structlog
 
 from auth.domain import Account, Session, address_tried, passphrase
 from auth.oauth import InvalidGrant, TooManyAttempts
-from auth.origin import Origin
 from auth.passwords import Passwords
 from auth.refresh import RefreshToken
 from auth.store import Accounts, claim_guest
 from auth.throttle import Throttle
 from chassis.database import SqlTx, Transactions
+from chassis.origin import Origin
 from contracts import GuestMerged
 
 log = structlog.get_logger()

@@ -7,12 +7,13 @@ from fastapi import APIRouter
 
 from auth import api, saga, store, token_api
 from auth.logins import Logins
-from auth.origin import networks
 from auth.passwords import Passwords
 from auth.registration import Registration
 from auth.settings import Settings
 from auth.throttle import Conflicts, Throttle
 from auth.tokens import AccessTokens
+from chassis.attempts import Attempts
+from chassis.origin import networks
 from chassis.periodic import Periodic
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
@@ -22,12 +23,8 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     keys = settings.read_signing_keys()
     accounts = store.Accounts(chassis.engine)
     passwords = Passwords(threads=settings.hashing_threads, queue=settings.hashing_queue)
-    throttle = Throttle(
-        chassis.engine,
-        settings.login_attempts,
-        settings.login_attempts_per_address,
-        settings.login_window_seconds,
-    )
+    attempts = Attempts(chassis.engine, settings.login_window_seconds)
+    throttle = Throttle(attempts, settings.login_attempts, settings.login_attempts_per_address)
     logins = Logins(
         chassis.transactions,
         accounts,
@@ -44,9 +41,8 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         settings.guest_seconds,
     )
     seal = Seal.of(settings.contact_key)
-    conflicts = Conflicts(
-        chassis.engine, settings.registration_conflicts, settings.registration_window_seconds
-    )
+    registrations = Attempts(chassis.engine, settings.registration_window_seconds)
+    conflicts = Conflicts(registrations, settings.registration_conflicts)
     registration = Registration(chassis.transactions, accounts, passwords, seal, conflicts)
     guest_lifetime = timedelta(seconds=settings.guest_seconds)
 
@@ -63,7 +59,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "tokens": tokens,
             "trusted_proxies": networks(settings.trusted_proxies),
         },
-        periodic=[Periodic("forget sessions", 600, forget), Periodic("forget attempts", 60, throttle.forget)],
+        periodic=[Periodic("forget sessions", 600, forget), Periodic("forget attempts", 60, attempts.forget)],
         closing=[passwords.aclose],
     )
 

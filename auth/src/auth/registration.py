@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError
 
 from auth.domain import Account, Role, WeakPassword, check_password, passphrase
-from auth.origin import Origin
 from auth.passwords import Passwords
 from auth.store import Accounts
 from auth.throttle import Conflicts
 from chassis.database import Transactions
+from chassis.origin import Origin
 from chassis.problems import Conflict, TooManyRequests, Unprocessable
 from chassis.sealed import Seal
 from contracts import UserRegistered

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import address
 from auth.keys import KeyFile, Keys, SigningKeys
-from auth.origin import networks
+from chassis.origin import TrustedProxies
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 
@@ -24,11 +24,6 @@ def _parsed(keys: SecretStr) -> SigningKeys:
 def _usable(keys: SecretStr) -> SecretStr:
     _parsed(keys)
     return keys
-
-
-def _listed(proxies: str) -> str:
-    networks(proxies)
-    return proxies
 
 
 LONGEST_TOKEN = 24 * 60 * 60  # seconds; a retired key is kept for as long
@@ -57,7 +52,7 @@ class Settings(ServiceSettings):
     login_window_seconds: Seconds = 15 * 60
     registration_conflicts: Annotated[int, Field(ge=1)] = 20
     registration_window_seconds: Seconds = 15 * 60
-    trusted_proxies: Annotated[str, AfterValidator(_listed)] = ""
+    trusted_proxies: TrustedProxies = ""
 
     hashing_threads: Annotated[int, Field(ge=1)] = 2
     hashing_queue: Annotated[int, Field(ge=1)] = 100

@@ -1,14 +1,16 @@
 """Auth's tables and how accounts and sessions lie in them."""
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import Column, ForeignKey, LargeBinary, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
 from auth.domain import Account, Session
+from chassis.attempts import attempts_table
 from chassis.database import chassis_tables
 
 metadata = MetaData()
 chassis_tables(metadata)
+attempts_table(metadata)
 _moment = TIMESTAMP(timezone=True)
 
 account = Table(
@@ -37,14 +39,6 @@ merged_guest = Table(
     Column("account_id", Uuid, ForeignKey("account.account_id"), nullable=False),
     Column("merged_at", _moment, nullable=False),
 )
-attempt = Table(
-    "attempt",
-    metadata,
-    Column("bucket", LargeBinary, primary_key=True),
-    Column("attempts", Integer, nullable=False),
-    Column("resets_at", _moment, nullable=False),
-)
-
 _mapper = registry(metadata=metadata)
 _mapper.map_imperatively(Account, account)
 _mapper.map_imperatively(Session, session)

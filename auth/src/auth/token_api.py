@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 from auth.domain import SCOPES, Account
 from auth.logins import Logins
 from auth.oauth import OAuthRoute, UnsupportedGrant
-from auth.origin import FromWhere
 from auth.refresh import RefreshToken
 from auth.tokens import AccessTokens
 from chassis.identity import TokenVerifier
+from chassis.origin import FromWhere
 from chassis.problems import NO_NUL, RESPONSES, Unauthenticated, Unavailable
 from chassis.service import part
 

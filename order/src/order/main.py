@@ -5,6 +5,7 @@ from functools import partial
 
 from chassis.idempotency import IdempotencyKeys
 from chassis.neighbour import Neighbour
+from chassis.origin import networks
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from order import api, saga
@@ -42,6 +43,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "transactions": chassis.transactions,
             "return_within": timedelta(days=settings.return_days),
             "watch": watch,
+            "trusted_proxies": networks(settings.trusted_proxies),
         },
         periodic=sweeps(settings, chassis.transactions, keys),
         closing=[

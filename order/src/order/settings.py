@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from chassis.origin import TrustedProxies
 from chassis.retention import KeepDays
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
@@ -35,6 +36,7 @@ class Settings(ServiceSettings):
     product_url: Url
     cart_url: Url
     contact_key: SealKeys
+    trusted_proxies: TrustedProxies = ""
 
     order_deadline: Seconds = 900
     sweep_every: Seconds = 2

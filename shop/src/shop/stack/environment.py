@@ -49,16 +49,19 @@ def _service(stack: Stack, service: str) -> dict[str, str]:
 
 
 def _auth(stack: Stack) -> dict[str, str]:
-    """Auth trusts the proxies that the gateway trusts: they are set once, at the gateway."""
-    at_gateway = stack.settings.get("gateway", {})
-    trusted = {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
     return {
         "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
         "CONTACT_KEY": stack.secret("contact-key"),
         "ADMIN_EMAIL": ADMIN_EMAIL,
         "ADMIN_PASSWORD": stack.secret("admin-password"),
-        **trusted,
+        **_trusted(stack),
     }
+
+
+def _trusted(stack: Stack) -> dict[str, str]:
+    """Who counts clients trusts the proxies that the gateway trusts: they are set once, at the gateway."""
+    at_gateway = stack.settings.get("gateway", {})
+    return {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
 
 
 def _cart(stack: Stack) -> dict[str, str]:
@@ -71,6 +74,7 @@ def _order(stack: Stack) -> dict[str, str]:
         "CART_URL": stack.http("cart"),
         "CONTACT_KEY": stack.secret("contact-key"),
         "ORDER_DEADLINE": "900",
+        **_trusted(stack),
     }
 
 

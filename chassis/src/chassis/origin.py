@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from pydantic import AfterValidator
 
 from chassis.service import part
 
@@ -40,6 +41,16 @@ class Origin:
 def networks(text: str) -> tuple[Network, ...]:
     """Addresses and CIDR blocks, comma-separated. Raises ValueError."""
     return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _listed(proxies: str) -> str:
+    networks(proxies)
+    return proxies
+
+
+TrustedProxies = Annotated[str, AfterValidator(_listed)]
+"""A setting: proxies before the gateway that may say who a client is, addresses and CIDR blocks,
+comma-separated. A service that has it gives `networks` of it as the part `trusted_proxies`."""
 
 
 def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
