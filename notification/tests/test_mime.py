@@ -1,4 +1,4 @@
-"""Headers that cannot be broken out of, and amounts without rounding."""
+"""Headers that cannot be broken out of."""
 
 import email
 import email.policy
@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notification.mime import compose, is_mailbox
-from notification.money import written
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
 
@@ -58,21 +57,3 @@ def test_ordinary_addresses_are_mailboxes(text: str) -> None:
 )
 def test_whatever_could_say_more_than_one_address_is_none(text: str) -> None:
     assert not is_mailbox(text)
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "reads"),
-    [
-        (0, "GBP", "£0.00"),
-        (5, "GBP", "£0.05"),
-        (1999, "EUR", "€19.99"),
-        (123_456_789, "USD", "$1,234,567.89"),
-        (1999, "JPY", "JPY 1,999"),
-        (12_345, "KWD", "KWD 12.345"),
-        (12_345, "CLF", "CLF 1.2345"),
-        (1999, "CHF", "CHF 19.99"),
-        (9_007_199_254_740_993, "GBP", "£90,071,992,547,409.93"),
-    ],
-)
-def test_amounts_read_as_their_currency_is_counted(amount: int, currency: str, reads: str) -> None:
-    assert written(amount, currency) == reads

@@ -267,3 +267,16 @@ def test_an_order_that_is_created_again_otherwise_is_impossible(created: OrderCr
     assert payment.authorize(created) == Next()
     with pytest.raises(Impossible, match="another shopper, total or lines"):
         payment.authorize(created.model_copy(update={"total": Money(amount=30, currency="GBP")}))
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(1500, "IQD"), (5124, "KWD"), (1_000_000, "ISK")])
+def test_what_the_provider_cannot_count_is_declined_and_never_asked_for(
+    created: OrderCreated, amount: int, currency: str
+) -> None:
+    payment = Payment(created.order_id)
+    total = Money(amount=amount, currency=currency)
+
+    follows = payment.authorize(created.model_copy(update={"total": total}))
+
+    assert (types(follows), follows.call) == (["payment.declined"], None)
+    assert payment.state == "declined"

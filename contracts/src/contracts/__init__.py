@@ -3,6 +3,7 @@
 Models grow by optional fields only; anything else is a new version (see `compatibility`).
 """
 
+from contracts.currency import CURRENCIES, Currency, ListedCurrency, with_code, written
 from contracts.event import EVENTS, Event, event_named
 from contracts.mail import MailReason, MailResendRequested
 from contracts.mail_address import MailAddress, mail_address
@@ -28,13 +29,16 @@ from contracts.stock import StockRejected, StockReleased, StockReserved
 from contracts.user import GuestMerged, UserRegistered
 
 __all__ = [
+    "CURRENCIES",
     "EVENTS",
     "SKU_LENGTH",
     "SKU_PATTERN",
     "CancelReason",
+    "Currency",
     "Event",
     "GuestMerged",
     "Line",
+    "ListedCurrency",
     "MailAddress",
     "MailReason",
     "MailResendRequested",
@@ -58,4 +62,6 @@ __all__ = [
     "event_named",
     "is_sku",
     "mail_address",
+    "with_code",
+    "written",
 ]

@@ -9,8 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from chassis.tx import Intent
-from contracts import cleaned
-from notification import money
+from contracts import cleaned, written
 from notification.mime import compose
 
 _SUBJECTS = {
@@ -59,7 +58,7 @@ class Letters:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.filters["money"] = money.written
+        environment.filters["money"] = written
         environment.filters["one_line"] = cleaned
         environment.globals["shop"] = name or self._host
         environment.globals["seller"] = seller or Seller()

@@ -7,6 +7,7 @@ import stripe
 
 from contracts import Money
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+from payment.units import from_provider
 
 Answer = Mapping[str, Any]
 
@@ -49,8 +50,8 @@ def _authorization(intent: Answer) -> Outcome | None:
     return Declined(error.get("decline_code") or error.get("code") or "declined")
 
 
-def _money(intent: Answer, amount: str) -> Money:
-    return Money(amount=intent[amount], currency=intent["currency"].upper())
+def _money(intent: Answer, amount: str) -> Money | None:
+    return from_provider(intent[amount], intent["currency"])
 
 
 def _capture(intent: Answer) -> Outcome | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from chassis.tx import Intent
 from payment.domain import Call, Payment
+from payment.units import to_provider
 
 # Stripe forgets a key after 24 hours; a call that began just before still has to end in time.
 KEY_LIFETIME = timedelta(hours=23)
@@ -33,8 +34,7 @@ def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
 def _authorization(payment: Payment) -> dict[str, Any]:
     assert payment.order is not None, "there is nothing to authorize before the order was heard of"
     return {
-        "amount": payment.order.total.amount,
-        "currency": payment.order.total.currency.lower(),
+        **to_provider(payment.order.total),
         "payment_method": payment.order.payment_method,
         # Nobody is watching any more, so nobody can be sent to a bank's page.
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},

@@ -21,6 +21,7 @@ from contracts import (
     PaymentVoided,
 )
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+from payment.units import chargeable
 
 State = Literal[
     "expected",
@@ -46,6 +47,9 @@ REFUND_AGAIN_AFTER = timedelta(hours=25)
 # The provider holds or has taken another amount than it was asked for: the money goes back, and the order is
 # declined.
 AMOUNT_MISMATCH = "amount_mismatch"
+# The order is in a currency, or of an amount, that the provider cannot count: it was placed before anybody
+# looked at that.
+NOT_CHARGEABLE = "amount_not_chargeable"
 
 
 class Impossible(Exception):
@@ -86,7 +90,12 @@ class Payment:
                 raise Impossible("created again, with another shopper, total or lines")
             return NOTHING
         self.order = order
-        return NOTHING if self.cancelled else self._go("authorizing", "authorize")
+        if self.cancelled:
+            return NOTHING
+        if not chargeable(order.total):
+            self.state = "declined"
+            return Next((self._say_declined(NOT_CHARGEABLE),))
+        return self._go("authorizing", "authorize")
 
     def refuse(self) -> None:
         """No money is ever asked for it, unless that has begun."""
@@ -155,7 +164,7 @@ class Payment:
             case RefundRefused(code):
                 return self._refund_refused(code, now)
 
-    def _authorized(self, payment_id: str, held: Money) -> Next:
+    def _authorized(self, payment_id: str, held: Money | None) -> Next:
         if self.payment_id == payment_id:
             return NOTHING
         if self.state != "authorizing":
@@ -178,7 +187,7 @@ class Payment:
             return Next((self._say_declined(code),), follows.call)
         raise self._impossible("declined")
 
-    def _captured(self, taken: Money) -> Next:
+    def _captured(self, taken: Money | None) -> Next:
         if self.state in ("captured", "refunding", "refunded", "refund_failed"):
             return NOTHING
         if self.state == "voiding":
@@ -253,7 +262,7 @@ class Payment:
             number=order.number,
         )
 
-    def _is_right(self, moved: Money) -> bool:
+    def _is_right(self, moved: Money | None) -> bool:
         order, _ = self._money()
         return moved == order.total
 

@@ -7,10 +7,10 @@ from contracts import Money
 
 @dataclass(frozen=True)
 class Authorized:
-    """So much money is held."""
+    """So much money is held; `None` is an amount that the shop never asks for."""
 
     payment_id: str
-    held: Money
+    held: Money | None
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Declined:
 
 @dataclass(frozen=True)
 class Captured:
-    """So much money is taken; so ends a void that came too late, too."""
+    """So much money is taken, `None` as above; so ends a void that came too late, too."""
 
-    taken: Money
+    taken: Money | None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ intents = Intents(locks=lambda intent: [(Payment, intent.subject)])
 participant = Participant("payment", steps=[steps], intents=intents)
 
 
-@steps.on(OrderCreated)
+@steps.on(OrderCreated, says=[PaymentDeclined])
 async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
     """Hold the money, unless the order is off already."""
     payment = await _payment(event.order_id, tx)

@@ -7,6 +7,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from contracts import with_code
+
 LANES = ("order", "product", "payment")
 PIVOT = "order.paid"
 REFUSALS = {"stock.rejected", "payment.declined"}
@@ -35,7 +37,7 @@ def title(order: Mapping[str, Any]) -> str:
     total, reason = order["total"], order.get("reason")
     how = f"{order['status']} ({reason})" if reason else order["status"]
     which = f"{order['number']} ({order['order_id']})"
-    return f"order {which}: {how}, {total['amount'] / 100:.2f} {total['currency']}"
+    return f"order {which}: {how}, {with_code(total['amount'], total['currency'])}"
 
 
 def mark(kind: str) -> Text:

@@ -1,0 +1,155 @@
+"""The currencies in which the shop sells, and how the provider counts each: one list for all services.
+
+The shop's amounts are minor units by ISO 4217, the provider's are minor units by Stripe, and the two differ.
+The list is closed: what is not on it can be neither priced nor charged. It is written down here, not read
+from a library, for an amount in a database must not change its meaning with an update: Iceland and Uganda
+gave up their hundredths, ISO 4217 followed, and Stripe still counts them. A test holds the list against
+ISO 4217.
+
+Sources: https://docs.stripe.com/currencies (presentment currencies, zero-decimal currencies, three-decimal
+currencies, special cases, minimum and maximum charge amounts; July 2026), for ISK also
+https://support.stripe.com/questions/deprecation-of-fractional-isk-charges-and-refunds, and ISO 4217 list one,
+https://www.six-group.com/en/products-services/financial-information/data-standards.html (January 2026).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+# Eight digits in the provider's units, for every card: https://docs.stripe.com/api/payment_intents/create
+LARGEST_CHARGE = 99_999_999
+
+_TENS = (1, 10, 100, 1000, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """One currency. `decimals` are those of ISO 4217, which the shop's amounts count; `provider_decimals`
+    those that the provider's amounts count.
+
+    An amount is a multiple of `step`. `minimum` is the least that is charged; where the provider names none
+    it is a step, and the provider, which asks for the equivalent of the account's own minimum, may want
+    more. Both are in the shop's minor units.
+    """
+
+    code: str
+    decimals: int
+    provider_decimals: int
+    step: int
+    minimum: int
+
+    @property
+    def maximum(self) -> int:
+        """The most that is charged, in the shop's minor units."""
+        most = LARGEST_CHARGE * _TENS[self.decimals] // _TENS[self.provider_decimals]
+        return most - most % self.step
+
+    def can_be_charged(self, amount: int) -> bool:
+        """Whether the provider can count this amount at all, however little it is."""
+        return amount % self.step == 0 and amount <= self.maximum
+
+    def to_provider(self, amount: int) -> int:
+        """The same amount in the provider's units. Raises ValueError when there is none."""
+        units, rest = divmod(amount * _TENS[self.provider_decimals], _TENS[self.decimals])
+        if rest or amount % self.step:
+            raise ValueError(f"{amount} is no multiple of {self.step} minor units of {self.code}")
+        return units
+
+    def from_provider(self, units: int) -> int:
+        """The same amount in the shop's minor units. Raises ValueError when there is none."""
+        amount, rest = divmod(units * _TENS[self.decimals], _TENS[self.provider_decimals])
+        if rest or amount % self.step:
+            raise ValueError(f"{units} is no whole amount of {self.code}")
+        return amount
+
+
+# HUF and TWD are among them: only payouts of these are in whole units, and the shop makes none.
+_TWO_DECIMALS = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP
+    CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD
+    KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO
+    NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS
+    TOP TRY TTD TWD TZS UAH USD UYU UZS WST XCD YER ZAR ZMW
+"""
+_NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW PYG RWF VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD JOD KWD OMR TND"  # and the last digit has to be 0
+_STILL_HUNDREDTHS = "ISK UGX"  # ISO 4217 has none any more; the provider's amounts have to end in 00
+_NONE_AT_THE_PROVIDER = "MGA"  # two by ISO 4217, though an ariary has five iraimbilanja
+
+# "Minimum and maximum charge amounts", in the shop's minor units.
+_MINIMA = {
+    **dict.fromkeys(["ARS", "AUD", "BRL", "CAD", "CHF", "COP", "EUR", "IDR", "ILS", "INR"], 50),
+    **dict.fromkeys(["JPY", "KRW", "NZD", "PHP", "RUB", "SGD", "USD", "ZAR"], 50),
+    **dict.fromkeys(["AED", "MYR", "PLN", "RON"], 200),
+    **dict.fromkeys(["NOK", "SEK"], 300),
+    **dict.fromkeys(["MXN", "THB"], 1000),
+    "GBP": 30,
+    "DKK": 250,
+    "HKD": 400,
+    "CZK": 1500,
+    "HUF": 17_500,
+}
+
+
+def _listed(
+    codes: str, decimals: int, provider_decimals: int, step: int = 1
+) -> Iterator[tuple[str, Currency]]:
+    for code in codes.split():
+        yield code, Currency(code, decimals, provider_decimals, step, _MINIMA.get(code, step))
+
+
+CURRENCIES: dict[str, Currency] = dict(
+    sorted(
+        [
+            *_listed(_TWO_DECIMALS, 2, 2),
+            *_listed(_NO_DECIMALS, 0, 0),
+            *_listed(_THREE_DECIMALS, 3, 3, step=10),
+            *_listed(_STILL_HUNDREDTHS, 0, 2),
+            *_listed(_NONE_AT_THE_PROVIDER, 2, 0, step=100),
+        ]
+    )
+)
+"""By code, in upper case."""
+
+# Of ISO 4217, and not on the list: rows of releases that had none may be in them.
+_OTHER_DECIMALS = {"UYI": 0, "IQD": 3, "LYD": 3, "CLF": 4, "UYW": 4}
+_SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$"}
+
+
+def written(amount: int, code: str) -> str:
+    """An amount as people read it: `1999, "GBP"` is `£19.99`; where the symbol is not everybody's, the code
+    comes first: `JPY 1,999`. No float on the way."""
+    sign, symbol = "-" if amount < 0 else "", _SYMBOLS.get(code, f"{code} ")
+    return f"{sign}{symbol}{_figures(abs(amount), code)}"
+
+
+def with_code(amount: int, code: str) -> str:
+    """The same for tables and logs, the code last: `1,999.00 GBP`."""
+    return f"{'-' if amount < 0 else ''}{_figures(abs(amount), code)} {code}"
+
+
+def _figures(amount: int, code: str) -> str:
+    known = CURRENCIES.get(code)
+    decimals = known.decimals if known else _OTHER_DECIMALS.get(code, 2)
+    whole, part = divmod(amount, _TENS[decimals])
+    return f"{whole:,}.{part:0{decimals}}" if decimals else f"{whole:,}"
+
+
+def _on_the_list(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("must be a currency that can be charged, by its ISO 4217 code in upper case")
+    return code
+
+
+ListedCurrency = Annotated[
+    str,
+    Field(
+        description="ISO 4217 code of a currency that can be charged.",
+        examples=["GBP"],
+        json_schema_extra={"enum": list(CURRENCIES)},
+    ),
+    AfterValidator(_on_the_list),
+]
+"""A field of a request."""

@@ -1,0 +1,44 @@
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from contracts import CURRENCIES, Money
+from payment import answers
+from payment.outcomes import Authorized, Captured
+from payment.units import chargeable, from_provider, to_provider
+
+
+@st.composite
+def totals(draw: st.DrawFn) -> Money:
+    """Anything that an order may come to."""
+    currency = CURRENCIES[draw(st.sampled_from(list(CURRENCIES)))]
+    most = min(currency.maximum, 99_999_999) // currency.step
+    return Money(amount=draw(st.integers(0, most)) * currency.step, currency=currency.code)
+
+
+def intent(asked: dict[str, Any], **amounts: int) -> dict[str, Any]:
+    return {"id": "pi_1", "status": "requires_capture", "currency": asked["currency"], **amounts}
+
+
+@given(totals())
+def test_what_is_held_as_it_was_asked_for_is_the_orders_total(total: Money) -> None:
+    asked = to_provider(total)
+    held = intent(asked, amount_capturable=asked["amount"])
+    taken = intent(asked, amount_received=asked["amount"]) | {"status": "succeeded"}
+    assert chargeable(total)
+    assert answers.READ["authorize"](held) == Authorized("pi_1", total)
+    assert answers.READ["capture"](taken) == Captured(total)
+
+
+@given(totals(), st.integers(-200, 200).filter(bool))
+def test_a_single_unit_more_or_less_is_not_the_orders_total(total: Money, by: int) -> None:
+    asked = to_provider(total)
+    assume(asked["amount"] + by >= 0)
+    assert from_provider(asked["amount"] + by, asked["currency"]) != total
+
+
+@pytest.mark.parametrize(("units", "currency"), [(199_950, "isk"), (5124, "kwd"), (1999, "iqd"), (1, "xxx")])
+def test_what_the_shop_never_asks_for_is_no_amount_of_its(units: int, currency: str) -> None:
+    assert from_provider(units, currency) is None
