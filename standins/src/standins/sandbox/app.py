@@ -5,7 +5,7 @@ import os
 
 from starlette.types import Receive, Scope, Send
 
-from standins.sandbox import control, forms, operations, queries
+from standins.sandbox import control, forms, operations, page, queries
 from standins.sandbox.book import Book
 from standins.sandbox.counter import Counter, Operation
 from standins.sandbox.courier import Courier
@@ -52,8 +52,11 @@ class Sandbox:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, exchange: Exchange) -> None:
+        if exchange.path.startswith(page.PATH):
+            await page.serve(exchange, self._book, self._counter)
+            return
         if not exchange.path.startswith("/v1/"):
-            await control.serve(exchange, self._book, self._courier)
+            await control.serve(exchange, self._book, self._courier, self._counter)
             return
         exchange.tag(f"req_{os.urandom(7).hex()}")
         try:

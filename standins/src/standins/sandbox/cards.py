@@ -1,4 +1,5 @@
-"""The test cards: Stripe's own that pass or decline, and the sandbox's that break one call of one order.
+"""The test cards: Stripe's own that pass, decline or have the bank ask, and the sandbox's that break one call
+of one order.
 
 `pm_card_sandbox_captureThenTimeout` authorizes like any good card; its capture is done, then not answered.
 The first word is the operation (authorize, capture, cancel, refund), the rest what happens to it (FAULTS);
@@ -7,7 +8,7 @@ The first word is the operation (authorize, capture, cancel, refund), the rest w
 
 import re
 
-from standins.sandbox.errors import error
+from standins.sandbox.errors import INVALID, error
 from standins.sandbox.faults import Fault
 
 BRANDS = (
@@ -54,6 +55,48 @@ DECLINES: dict[str, tuple[str, str, str | None, str]] = {
         None,
         "An error occurred while processing your card. Try again in a little bit.",
     ),
+    # The bank cannot be asked, and does without nothing.
+    "threeDSecureRequiredProcessingError": (
+        "card_declined",
+        "generic_decline",
+        None,
+        "Your card was declined.",
+    ),
+}
+
+# Cards whose bank asks the shopper, each with the decline that follows when she has confirmed:
+# https://docs.stripe.com/testing#regulatory-cards
+ASKING: dict[str, str | None] = {
+    "authenticationRequired": None,
+    "authenticationRequiredOnSetup": None,
+    "authenticationRequiredSetupForOffSession": None,
+    "authenticationRequiredChargeDeclinedInsufficientFunds": "chargeDeclinedInsufficientFunds",
+    "threeDSecure2Required": None,
+    "threeDSecureRequired": None,
+    "threeDSecureRequiredChargeDeclined": "chargeDeclined",
+}
+# Cards whose bank could ask, and does not: the payment goes through without anybody being sent anywhere.
+FRICTIONLESS = (
+    "threeDSecureOptional",
+    "threeDSecureOptionalProcessingError",
+    "amex_threeDSecureNotSupported",
+)
+UNAUTHENTICATED = "authentication_required"  # the bank asks, and nobody is there to answer
+REFUSED = "authentication_failed"  # the shopper, or her bank, has refused
+
+_FAILED: dict[str, dict[str, str]] = {
+    UNAUTHENTICATED: error(
+        "Your card was declined. This transaction requires authentication.",
+        kind="card_error",
+        code="authentication_required",
+    )
+    | {"decline_code": "authentication_required"},
+    REFUSED: error(
+        "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new "
+        "PaymentMethod to attempt to fulfill this PaymentIntent again.",
+        kind=INVALID,
+        code="payment_intent_authentication_failure",
+    ),
 }
 
 FAULTS = {
@@ -66,11 +109,21 @@ FAULTS = {
     "Declined": "decline",
 }
 MAGIC = re.compile(rf"pm_card_sandbox_(authorize|capture|cancel|refund)({'|'.join(FAULTS)})(?:_([1-9]\d?))?")
-GOOD = frozenset(f"pm_card_{name}" for name in BRANDS + REGIONS)
+GOOD = frozenset(f"pm_card_{name}" for name in (*BRANDS, *REGIONS, *FRICTIONLESS))
 
 
 def is_known(card: str) -> bool:
-    return card in GOOD or declines(card) is not None or fault_of(card) is not None
+    return card in GOOD or asks(card) or declines(card) is not None or fault_of(card) is not None
+
+
+def asks(card: str) -> bool:
+    """Whether its bank wants the shopper to confirm."""
+    return card.removeprefix("pm_card_") in ASKING and card.startswith("pm_card_")
+
+
+def declines_once_confirmed(card: str | None) -> str | None:
+    """The name in DECLINES with which the bank declines although the shopper has confirmed."""
+    return ASKING.get((card or "").removeprefix("pm_card_"))
 
 
 def declines(card: str) -> str | None:
@@ -80,6 +133,9 @@ def declines(card: str) -> str | None:
 
 
 def decline_error(name: str, charge: str | None) -> dict[str, str]:
+    """What Stripe says of that decline, or of that failed authentication: of which there is no charge."""
+    if name in _FAILED:
+        return _FAILED[name]
     code, decline_code, param, message = DECLINES[name]
     body = error(message, kind="card_error", code=code, param=param) | {"decline_code": decline_code}
     return body | {"charge": charge} if charge else body

@@ -8,30 +8,35 @@ import orjson
 
 from standins.sandbox import cards
 from standins.sandbox.book import Book
+from standins.sandbox.counter import Counter
 from standins.sandbox.courier import Courier, Delivery
 from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import KINDS, OPERATIONS, Fault
 from standins.sandbox.ledger import ledger
+from standins.sandbox.render import intent_json
 
 PROBLEM = b"application/problem+json"
 DECLINABLE = ("authorize", "capture")
+OUTCOMES = {"succeeded": True, "failed": False}
 
 
-async def serve(exchange: Exchange, book: Book, courier: Courier) -> None:
+async def serve(exchange: Exchange, book: Book, courier: Courier, counter: Counter) -> None:
     try:
-        await exchange.answer(200, await _reply(exchange, book, courier))
+        await exchange.answer(200, await _reply(exchange, book, courier, counter))
     except Refusal as refusal:
         problem = {"type": "about:blank", "status": refusal.status, "detail": str(refusal)}
         await exchange.answer(refusal.status, problem, media=PROBLEM)
 
 
-async def _reply(exchange: Exchange, book: Book, courier: Courier) -> dict[str, Any]:
+async def _reply(exchange: Exchange, book: Book, courier: Courier, counter: Counter) -> dict[str, Any]:
     match exchange.method, exchange.path:
         case "GET", "/healthz":
             return {"status": "ok"}
         case "GET", "/_sandbox/ledger":
             return ledger(book, parse_qs(exchange.query.decode("latin-1")).get("order_id", [None])[0])
+        case "POST", "/_sandbox/authentications":
+            return _authenticate(await _json(exchange), counter)
         case "POST", "/_sandbox/faults":
             book.faults.faults.append(_fault(await _json(exchange)))
             book.save_faults()
@@ -58,6 +63,14 @@ async def _json(exchange: Exchange) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise Refusal("Send a JSON object")
     return given
+
+
+def _authenticate(given: dict[str, Any], counter: Counter) -> dict[str, Any]:
+    """What the shopper would decide at the bank's page."""
+    name, outcome = given.get("payment_intent"), given.get("outcome")
+    if given.keys() != {"payment_intent", "outcome"} or outcome not in OUTCOMES:
+        raise Refusal(f"Send payment_intent and outcome, one of {', '.join(OUTCOMES)}")
+    return intent_json(counter.authenticate(str(name), passed=OUTCOMES[outcome]))
 
 
 def _fault(given: dict[str, Any]) -> Fault:

@@ -2,22 +2,24 @@
 go wrong goes wrong."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from standins.sandbox import cards, forms
+from standins.sandbox import cards, forms, operations
 from standins.sandbox.book import Book
 from standins.sandbox.change import Change, Event
 from standins.sandbox.courier import Courier
 from standins.sandbox.errors import Refusal, error
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import Fault
-from standins.sandbox.operations import Call, Effect, fresh_id
+from standins.sandbox.intents import Intent
+from standins.sandbox.operations import Call, Effect, Here, fresh_id
 from standins.sandbox.render import Json, intent_json, refund_json
 from standins.sandbox.settings import Settings
 
-Operation = Callable[[Book, forms.Form, str, int], Call]
+Operation = Callable[[Book, forms.Form, str, Here], Call]
 REPLAYED = (b"idempotent-replayed", b"true")
 BROKEN = error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")
 
@@ -45,7 +47,7 @@ class Counter:
         form, fingerprint = forms.nest(fields), forms.fingerprint(exchange.path, fields)
         key, now = exchange.idempotency_key, int(self._clock())
         stored = self._book.keys.find(key, fingerprint, now) if key else None
-        call = operation(self._book, form, name, now)
+        call = operation(self._book, form, name, Here(now, exchange.public_url))
         fault = self._fault(call, key, replay=stored is not None)
         if fault and fault.kind == "error_before":
             await exchange.answer(500, {"error": BROKEN})
@@ -60,6 +62,12 @@ class Counter:
         await self._dawdle(fault)
         if not await self._break(exchange, fault):
             await exchange.answer(200, found)
+
+    def authenticate(self, name: str, *, passed: bool) -> Intent:
+        """What the shopper decides at her bank's page. Raises Refusal when she is not asked."""
+        call = operations.authenticate(self._book, name, passed=passed)
+        asked = Asked(call, f"req_{os.urandom(7).hex()}", None, "", int(self._clock()), None)
+        return self._carry_out(asked).intent
 
     def _fault(self, call: Call, key: str | None, *, replay: bool) -> Fault | None:
         tied = cards.fault_of(call.card)

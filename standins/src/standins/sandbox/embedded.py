@@ -29,6 +29,14 @@ class Embedded:
         _, found = await self.control("GET", f"ledger?order_id={order}" if order else "ledger")
         return found
 
+    async def authenticate(self, payment_intent: str, outcome: str) -> Any:
+        """The shopper confirms at her bank (`succeeded`) or refuses (`failed`)."""
+        sent = {"payment_intent": payment_intent, "outcome": outcome}
+        status, reply = await self.control("POST", "authentications", sent)
+        if status != 200:
+            raise ValueError(reply["detail"])
+        return reply
+
     async def fault(self, **fault: Any) -> None:
         status, reply = await self.control("POST", "faults", fault)
         if status != 200:

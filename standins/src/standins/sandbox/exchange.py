@@ -28,6 +28,11 @@ class Exchange:
     def idempotency_key(self) -> str | None:
         return self.headers.get(b"idempotency-key", b"").decode("latin-1") or None
 
+    @property
+    def public_url(self) -> str:
+        """Where the sandbox is reached from outside."""
+        return self._settings.public_url or f"http://{self.headers.get(b'host', b'').decode('latin-1')}"
+
     def tag(self, request: str) -> None:
         """Gives the request the id that its answer carries."""
         self.request = request
@@ -51,7 +56,9 @@ class Exchange:
             raise Refusal("The request body did not arrive in time.", status=408) from problem
 
     async def answer(self, status: int, content: object, *headers: Header, media: bytes = JSON) -> None:
-        body = orjson.dumps(content)
+        await self.send(status, orjson.dumps(content), *headers, media=media)
+
+    async def send(self, status: int, body: bytes, *headers: Header, media: bytes) -> None:
         sent = [(b"content-type", media), (b"content-length", str(len(body)).encode()), *headers]
         if self.request:
             sent.append((b"request-id", self.request.encode()))

@@ -11,7 +11,7 @@ CANCELABLE = (
     "requires_action",
     "processing",
 )
-CONFIRMABLE = ("requires_payment_method", "requires_confirmation")
+CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One payment, at one moment; every move gives a new one. Amounts are minor units of `currency`."""
+    """One payment, at one moment; every move gives a new one. Amounts are minor units of `currency`; `action`
+    is the page at which the shopper confirms, `return_url` where she goes from there."""
 
     id: str
     amount: int
@@ -45,6 +46,8 @@ class Intent:
     decline: str | None = None
     canceled_at: int | None = None
     cancellation_reason: str | None = None
+    action: str | None = None
+    return_url: str | None = None
 
     @property
     def order_id(self) -> str | None:
@@ -54,8 +57,27 @@ class Intent:
     def capturable(self) -> int:
         return self.amount if self.status == "requires_capture" else 0
 
-    def confirm(self, card: str | None, decline: str | None, charge: str) -> "Intent":
+    @property
+    def secret(self) -> str:
+        return f"{self.id}_secret_sandbox"
+
+    def confirm(self, card: str | None, decline: str | None, charge: str | None) -> "Intent":
         """Hold the money (or take it, when the capture is automatic), or note the decline."""
+        return self._decided(self._confirmable(card), decline, charge)
+
+    def ask(self, card: str | None, action: str, return_url: str | None) -> "Intent":
+        """The bank wants the shopper to confirm at that page, and does nothing before she has."""
+        card = self._confirmable(card)
+        asked = replace(self, status="requires_action", card=card, charge=None, decline=None)
+        return replace(asked, action=action, return_url=return_url)
+
+    def authenticate(self, decline: str | None, charge: str | None) -> "Intent":
+        """The shopper has confirmed, or something is declined."""
+        if self.status != "requires_action" or self.card is None:
+            raise unexpected_state(f"Nobody is asked about this PaymentIntent: its status is {self.status}.")
+        return self._decided(self.card, decline, charge)
+
+    def _confirmable(self, card: str | None) -> str:
         if self.status not in CONFIRMABLE:
             raise unexpected_state(
                 f"You cannot confirm this PaymentIntent because it has a status of {self.status}. Only "
@@ -67,6 +89,9 @@ class Intent:
             raise unexpected_state(
                 "You cannot confirm this PaymentIntent because it's missing a payment method."
             )
+        return card
+
+    def _decided(self, card: str, decline: str | None, charge: str | None) -> "Intent":
         if decline:
             return replace(self, status="requires_payment_method", card=None, charge=charge, decline=decline)
         held = replace(self, status="requires_capture", card=card, charge=charge, decline=None)

@@ -33,8 +33,25 @@ CREATE = {
     "metadata",
     "expand",
 }
+ONLY_CONFIRMED = ("return_url", "off_session", "error_on_requires_action")
 CANCEL_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 REFUND_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """When a call came, in seconds since 1970, and where the sandbox's pages are."""
+
+    now: int
+    public_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Where the shopper returns to from her bank, and whether she is `absent`, so that it cannot ask her."""
+
+    return_url: str | None
+    absent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +80,51 @@ def fresh_id(prefix: str) -> str:
     return f"{prefix}_{os.urandom(12).hex()}"
 
 
-def create(_: Book, form: Form, __: str, now: int) -> Call:
+def create(_: Book, form: Form, __: str, here: Here) -> Call:
     _refuse_payment_method_types(form)
     forms.only(form, CREATE)
-    card, draft = _card(form), _draft(form, now)
+    card, draft, terms = _card(form), _draft(form, here.now), _terms(form)
     confirm = forms.flag(form, "confirm")
     if confirm and card is None:
         message = "You cannot confirm this PaymentIntent because it's missing a payment method."
         raise Refusal(message, code="payment_intent_unexpected_state")
     if confirm:
         _refuse_a_redirect(form)
+    elif early := next((name for name in ONLY_CONFIRMED if name in form), None):
+        raise Refusal(f"{early} can only be used with confirm=true.", param=early)
 
     def act(decline: str | None) -> Effect:
         if confirm:
-            return _confirmed(draft, card, decline)
+            return _confirmed(draft, card, decline, terms, here)
         return Effect(replace(draft, status="requires_confirmation", card=card) if card else draft)
 
     return Call("authorize", draft.order_id or "", card, None, act)
 
 
-def confirm(book: Book, form: Form, name: str, _: int) -> Call:
-    forms.only(form, {"payment_method", "return_url", "off_session", "error_on_requires_action", "expand"})
-    intent, card = find_intent(book, name), _card(form)
+def confirm(book: Book, form: Form, name: str, here: Here) -> Call:
+    forms.only(form, {"payment_method", *ONLY_CONFIRMED, "expand"})
+    intent, card, terms = find_intent(book, name), _card(form), _terms(form)
     known = card or intent.card
 
     def act(decline: str | None) -> Effect:
-        return _confirmed(book.intents[name], known, decline)
+        return _confirmed(book.intents[name], known, decline, terms, here)
 
     return Call("authorize", intent.order_id or name, known, name, act)
 
 
-def capture(book: Book, form: Form, name: str, _: int) -> Call:
+def authenticate(book: Book, name: str, *, passed: bool) -> Call:
+    """The shopper confirms at her bank, or refuses."""
+    intent = find_intent(book, name)
+
+    def act(_: str | None) -> Effect:
+        before = book.intents[name]
+        decline = cards.declines_once_confirmed(before.card) if passed else cards.REFUSED
+        return _decided(before.authenticate(decline, fresh_id("ch") if passed else None))
+
+    return Call("authenticate", intent.order_id or name, None, None, act)
+
+
+def capture(book: Book, form: Form, name: str, _: Here) -> Call:
     forms.only(form, {"amount_to_capture", "metadata", "expand"})
     intent, amount, notes = (
         find_intent(book, name),
@@ -111,17 +142,17 @@ def capture(book: Book, form: Form, name: str, _: int) -> Call:
     return Call("capture", name, intent.card, name, act)
 
 
-def cancel(book: Book, form: Form, name: str, now: int) -> Call:
+def cancel(book: Book, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"cancellation_reason", "expand"})
     intent, reason = find_intent(book, name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
 
     def act(_: str | None) -> Effect:
-        return Effect(book.intents[name].cancel(reason, now), event="payment_intent.canceled")
+        return Effect(book.intents[name].cancel(reason, here.now), event="payment_intent.canceled")
 
     return Call("cancel", name, intent.card, name, act)
 
 
-def refund(book: Book, form: Form, _: str, now: int) -> Call:
+def refund(book: Book, form: Form, _: str, here: Here) -> Call:
     forms.only(form, {"payment_intent", "charge", "amount", "reason", "metadata", "expand"})
     name = _refunded_intent(book, form)
     intent, amount = find_intent(book, name, "payment_intent"), forms.amount(form, "amount")
@@ -132,7 +163,7 @@ def refund(book: Book, form: Form, _: str, now: int) -> Call:
         after = before.refund(amount)
         back = after.refunded - before.refunded
         assert before.charge is not None, "what was captured has a charge"
-        record = Refund(fresh_id("re"), name, before.charge, back, before.currency, now, reason, notes)
+        record = Refund(fresh_id("re"), name, before.charge, back, before.currency, here.now, reason, notes)
         return Effect(after, refund=record, event="charge.refunded")
 
     return Call("refund", name, intent.card, name, act)
@@ -145,11 +176,22 @@ def find_intent(book: Book, name: str, param: str = "intent") -> Intent:
     return intent
 
 
-def _confirmed(intent: Intent, card: str | None, decline: str | None) -> Effect:
+def _confirmed(intent: Intent, card: str | None, decline: str | None, terms: Terms, here: Here) -> Effect:
     decline = decline or (cards.declines(card) if card else None)
-    after = intent.confirm(card, decline, fresh_id("ch"))
-    if decline:
-        error = cards.decline_error(decline, after.charge)
+    charge: str | None = fresh_id("ch")
+    if card and not decline and cards.asks(card):
+        if not terms.absent:
+            page = f"{here.public_url}/3d_secure/{intent.id}?client_secret={intent.secret}"
+            asked = intent.ask(card, page, terms.return_url)
+            return Effect(asked, event="payment_intent.requires_action")
+        decline, charge = cards.UNAUTHENTICATED, None
+    return _decided(intent.confirm(card, decline, charge))
+
+
+def _decided(after: Intent) -> Effect:
+    """What the bank's decision comes to."""
+    if after.decline:
+        error = cards.decline_error(after.decline, after.charge)
         return Effect(after, error=error, event="payment_intent.payment_failed")
     held = after.status == "requires_capture"
     event = "payment_intent.amount_capturable_updated" if held else "payment_intent.succeeded"
@@ -180,6 +222,14 @@ def _draft(form: Form, now: int) -> Intent:
         forms.metadata(form),
         forms.text(form, "description"),
     )
+
+
+def _terms(form: Form) -> Terms:
+    return_url = forms.text(form, "return_url")
+    if return_url is not None and not re.match(r"[a-z][a-z0-9+.-]*://\S", return_url):
+        raise Refusal("Not a valid URL", code="url_invalid", param="return_url")
+    absent = forms.flag(form, "off_session") or forms.flag(form, "error_on_requires_action")
+    return Terms(return_url, absent)
 
 
 def _card(form: Form) -> str | None:

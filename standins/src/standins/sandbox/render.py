@@ -12,7 +12,6 @@ NOTHING = dict.fromkeys(
         "application",
         "application_fee_amount",
         "customer",
-        "next_action",
         "on_behalf_of",
         "payment_method_configuration_details",
         "processing",
@@ -46,7 +45,7 @@ def intent_json(intent: Intent, expand: Iterable[str] = ()) -> Json:
         "canceled_at": intent.canceled_at,
         "cancellation_reason": intent.cancellation_reason,
         "capture_method": intent.capture_method,
-        "client_secret": f"{intent.id}_secret_sandbox",
+        "client_secret": intent.secret,
         "confirmation_method": "automatic",
         "created": intent.created,
         "currency": intent.currency,
@@ -55,11 +54,27 @@ def intent_json(intent: Intent, expand: Iterable[str] = ()) -> Json:
         "latest_charge": charge,
         "livemode": False,
         "metadata": intent.metadata,
+        "next_action": next_action(intent),
         "payment_method": payment_method(intent),
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"],
         "status": intent.status,
     }
+
+
+def next_action(intent: Intent) -> Json | None:
+    """Where the shopper confirms; for whoever gave no address to return to, it is for Stripe's own script."""
+    if intent.status != "requires_action":
+        return None
+    if intent.return_url is None:
+        script = {
+            "type": "three_d_secure_redirect",
+            "stripe_js": intent.action,
+            "source": f"src_{intent.id[3:]}",
+        }
+        return {"type": "use_stripe_sdk", "use_stripe_sdk": script}
+    redirect = {"return_url": intent.return_url, "url": intent.action}
+    return {"type": "redirect_to_url", "redirect_to_url": redirect}
 
 
 def payment_method(intent: Intent) -> str | None:

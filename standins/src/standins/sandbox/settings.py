@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EVENTS = (
+    "payment_intent.requires_action",
     "payment_intent.amount_capturable_updated",
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
@@ -20,12 +21,14 @@ class Misconfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Times are in seconds, sizes in bytes."""
+    """Times are in seconds, sizes in bytes. `public_url` is where a shopper's browser reaches the sandbox's
+    pages; as the shop does, unless it is given."""
 
     api_key: str = field(repr=False)
     journal: Path
     host: str = "127.0.0.1"
     port: int = 18007
+    public_url: str | None = None
     webhook_url: str | None = None
     webhook_secret: str = field(default="", repr=False)
     webhook_events: frozenset[str] = frozenset(EVENTS)
@@ -56,6 +59,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         journal=Path(env["SANDBOX_JOURNAL"]),
         host=env.get("HOST", "127.0.0.1"),
         port=int(_number(env, "PORT", 18007)),
+        public_url=env.get("SANDBOX_PUBLIC_URL", "").rstrip("/") or None,
         webhook_url=env.get("SANDBOX_WEBHOOK_URL") or None,
         webhook_secret=webhook_secret,
         webhook_events=events,

@@ -1,0 +1,110 @@
+"""The page of the shopper's bank, to which `next_action` sends her: she confirms the payment or refuses it.
+
+Afterwards she goes back to the shop's `return_url`, with the query that Stripe appends:
+https://docs.stripe.com/payments/3d-secure/authentication-flow#return-url.
+"""
+
+import hmac
+from html import escape
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from standins.sandbox import forms
+from standins.sandbox.book import Book
+from standins.sandbox.counter import Counter
+from standins.sandbox.errors import Refusal
+from standins.sandbox.exchange import Exchange
+from standins.sandbox.intents import Intent
+
+PATH = "/3d_secure/"
+HTML = b"text/html; charset=utf-8"
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+CHOICES = {"complete": True, "fail": False}
+
+
+async def serve(exchange: Exchange, book: Book, counter: Counter) -> None:
+    try:
+        intent = _intent(exchange, book)
+        if exchange.method == "POST":
+            await _decide(exchange, intent, counter)
+        else:
+            await _show(exchange, 200, _question(intent) if _is_asked(intent) else _over(intent))
+    except Refusal as refusal:
+        await _show(exchange, refusal.status, f"<h1>Nothing to confirm</h1><p>{escape(str(refusal))}</p>")
+
+
+async def _decide(exchange: Exchange, intent: Intent, counter: Counter) -> None:
+    """Pressed twice is as once: who comes too late is sent back with what was decided."""
+    choice = dict(forms.read_form(await exchange.body())).get("choice")
+    if choice not in CHOICES:
+        raise Refusal(f"choice must be one of {', '.join(CHOICES)}")
+    decided = counter.authenticate(intent.id, passed=CHOICES[choice]) if _is_asked(intent) else intent
+    if decided.return_url is None:
+        await _show(exchange, 200, _over(decided))
+    else:
+        await exchange.send(303, b"", (b"location", _return(decided).encode()), *HEADERS, media=HTML)
+
+
+def _intent(exchange: Exchange, book: Book) -> Intent:
+    """The payment of this page, for whoever was given its whole address."""
+    intent = book.intents.get(exchange.path.removeprefix(PATH))
+    [given] = parse_qs(exchange.query.decode("latin-1")).get("client_secret", [""])[:1]
+    if intent is None or not hmac.compare_digest(given.encode(), intent.secret.encode()):
+        raise Refusal("There is no such payment.", status=404)
+    if exchange.method not in ("GET", "POST"):
+        raise Refusal("This page is read, and its form is sent.", status=405)
+    return intent
+
+
+def _is_asked(intent: Intent) -> bool:
+    return intent.status == "requires_action"
+
+
+def _return(intent: Intent) -> str:
+    """The shop's address, with what its page needs to go on."""
+    passed = intent.status in ("requires_capture", "succeeded", "processing")
+    more = {
+        "payment_intent": intent.id,
+        "payment_intent_client_secret": intent.secret,
+        "redirect_status": "succeeded" if passed else "failed",
+    }
+    address = urlsplit(intent.return_url or "")
+    return urlunsplit(address._replace(query="&".join(filter(None, [address.query, urlencode(more)]))))
+
+
+def _question(intent: Intent) -> str:
+    amount = f"{intent.amount} {intent.currency.upper()} (minor units)"
+    return f"""
+<h1>Your bank asks: is this payment yours?</h1>
+<p>{escape(amount)}, payment {escape(intent.id)}. This is a test: no money moves.</p>
+<form method="post">
+<button name="choice" value="complete">Confirm the payment</button>
+<button name="choice" value="fail">Refuse the payment</button>
+</form>"""
+
+
+def _over(intent: Intent) -> str:
+    back = f'<p><a href="{escape(_return(intent))}">Back to the shop</a></p>' if intent.return_url else ""
+    return f"<h1>Nothing to confirm</h1><p>This payment does not wait for you: {intent.status}.</p>{back}"
+
+
+async def _show(exchange: Exchange, status: int, content: str) -> None:
+    page = f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Your bank (test)</title>
+<style>
+body {{ font: 1.125rem/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 32rem;
+  margin: 3rem auto; padding: 0 1rem }}
+button {{ font: inherit; padding: .6rem 1rem; margin: .25rem .5rem .25rem 0; border: 2px solid #1b1b1b;
+  border-radius: .4rem; background: #fff; color: inherit; cursor: pointer }}
+button:first-child {{ background: #0b5d2a; border-color: #0b5d2a; color: #fff }}
+button:focus-visible {{ outline: 3px solid #1f5fbf; outline-offset: 2px }}
+</style></head>
+<body><main>{content}</main></body>
+</html>
+"""
+    await exchange.send(status, page.encode(), *HEADERS, media=HTML)
