@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
 from chassis.retention import first_id
-from contracts import StockReserved
+from contracts import GuestMerged, StockReserved
 from order.settings import Settings
-from order.sweeps import ORDERS, TIMELINE
+from order.sweeps import MERGED_GUESTS, ORDERS, TIMELINE
 
 Start = Callable[..., Awaitable[Any]]
 NOW = datetime.now(UTC)
@@ -128,3 +128,19 @@ def test_nothing_is_forgotten_that_a_return_needs(given: dict[str, int], why: st
 def test_zero_keeps_for_ever() -> None:
     forever = {"return_days": 3650, "order_keep_days": 0, "timeline_keep_days": 0}
     assert Settings.model_validate(GIVEN | forever).return_days == 3650
+
+
+async def test_which_account_a_guest_has_become_is_known_for_as_long_as_an_order_of_the_guest(
+    order: Any, paid: Any, shopper: UUID
+) -> None:
+    order_id = await order.placed(shopper)
+    idle, young = uuid4(), uuid4()
+    await order.hear(paid(order_id), *(GuestMerged(guest_id=one, user_id=uuid4()) for one in (shopper, idle)))
+    await order.database.execute("UPDATE merged_guests SET merged_at = $1", LONG_AGO)
+    await order.hear(GuestMerged(guest_id=young, user_id=uuid4()))
+    engine = order.state.transactions.engine
+    assert await MERGED_GUESTS.prune(engine, A_YEAR_AGO) == 1
+    await age(order, order_id)
+    assert await ORDERS.prune(engine, A_YEAR_AGO) == 1
+    assert await MERGED_GUESTS.prune(engine, A_YEAR_AGO) == 1
+    assert await order.database.fetchval("SELECT array_agg(guest_id) FROM merged_guests") == [young]

@@ -1,7 +1,7 @@
 """Orders over HTTP: place one, read one's own, cancel, watch."""
 
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import structlog
@@ -26,6 +26,7 @@ router = APIRouter(tags=["orders"])
 log = structlog.get_logger()
 
 ANYBODYS = "orders:read-all"
+_UNKNOWN = "There is no such order of yours."
 
 Line80 = Annotated[
     str,
@@ -146,9 +147,7 @@ async def list_orders(
         if shopper_id not in (None, caller.id):
             raise Forbidden("These are another's orders.")
         shopper_id = caller.id
-    rows = await orders.page(
-        limit + 1, shopper_id=shopper_id, status=status, ids=id, number=number, before=before
-    )
+    rows = await orders.page(limit + 1, owner=shopper_id, status=status, ids=id, number=number, before=before)
     following = str(rows[limit - 1]["order_id"]) if len(rows) > limit else None
     return views.answer(views.page_view(rows[:limit], following))
 
@@ -179,11 +178,13 @@ async def cancel_order(
 ) -> Response:
     """A pending order ends here; for one that is paid, refund and restocking follow, for
     as many days as the shop takes returns. Twice is as once."""
-    order_id: UUID = _visible(await orders.owner(which), caller)["order_id"]
+    found = _visible(await orders.owner(which), caller)
+    if found["shopper_id"] != caller.id:
+        raise Forbidden("Only the customer whose order it is can cancel it.")
     async with transactions() as tx:
-        order = _visible(await tx.get(Order, order_id), caller)
-        if order.shopper_id != caller.id:
-            raise Forbidden("Only who placed an order may cancel it.")
+        order = await tx.get(Order, order_id := found["order_id"])
+        if order is None:
+            raise NotFound(_UNKNOWN)
         if not order.may_be_cancelled(tx.now, within):
             raise TooLate(f"A paid order can be returned for {within.days} days.")
         tx.publish(*order.withdraw(tx.now))
@@ -232,14 +233,10 @@ async def watch_order(
     return EventStream(watch, watch.open(order["order_id"], seen, caller))
 
 
-Found = TypeVar("Found", Order, Row)
-
-
-def _visible(found: Found | None, caller: Principal) -> Found:
+def _visible(found: Row | None, caller: Principal) -> Row:
     """What was found, unless it is not the caller's to see."""
     if found is not None:
-        owner = found.shopper_id if isinstance(found, Order) else found["shopper_id"]
-        if owner == caller.id or ANYBODYS in caller.scopes:
+        if found["shopper_id"] == caller.id or ANYBODYS in caller.scopes:
             return found
         log.warning("foreign order refused", account=str(caller.id), role=caller.role)
-    raise NotFound("There is no such order of yours.")
+    raise NotFound(_UNKNOWN)

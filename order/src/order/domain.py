@@ -64,10 +64,19 @@ class Address:
 
 
 @dataclass(eq=False)
+class MergedGuest:
+    """A guest who has logged in: what the guest has ordered, before or since, is the account's."""
+
+    guest_id: UUID
+    user_id: UUID
+    merged_at: datetime
+
+
+@dataclass(eq=False)
 class Order:
     """One order. `contact` is the shopper's e-mail address, sealed; `sealed_shipping` is `shipping` as events
     carry it. The database gives a number where none is given. Whether a guest placed it is not known of old
-    orders.
+    orders. `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a guest.
 
     The last fields note what was undone of a cancelled order and whether that was all, and how often and
     until when the saga was nudged because it stood.
@@ -86,6 +95,7 @@ class Order:
     number: str | None = None
     guest: bool | None = None
     sealed_shipping: str | None = None
+    claimed_by: UUID | None = None
     status: Status = "pending"
     payment_id: str | None = None
     paid_at: datetime | None = None
@@ -98,6 +108,10 @@ class Order:
     undone: bool = False
     nudges: int = 0
     nudge_at: datetime | None = None
+
+    def owner(self, merged: MergedGuest | None) -> UUID:
+        """Whose it is, given what has become of who placed it."""
+        return self.claimed_by or (merged.user_id if merged else self.shopper_id)
 
     def created(self) -> OrderCreated:
         """What is said when the order is placed."""

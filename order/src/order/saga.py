@@ -11,6 +11,7 @@ from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Tx
 from contracts import (
+    GuestMerged,
     OrderCancelled,
     OrderCreated,
     OrderPaid,
@@ -24,7 +25,7 @@ from contracts import (
     StockReserved,
 )
 from contracts.order import AboutOrder
-from order.domain import Impossible, Order
+from order.domain import Impossible, MergedGuest, Order
 from order.story import TimelineEntry
 
 steps = Steps("order", locks=lambda event: [(Order, event.order_id)])
@@ -77,6 +78,12 @@ async def say_again(event: SagaNudged, tx: Tx) -> None:
     """Say again that the order was created, or cancelled."""
     order = await _load(tx, event.order_id)
     tx.publish(*order.restate(tx.now))
+
+
+@steps.on(GuestMerged, locks=lambda event: ())
+async def move_guest_orders(event: GuestMerged, tx: Tx) -> None:
+    """What the guest has ordered, before or since, is the account's."""
+    tx.add_once(MergedGuest(event.guest_id, event.user_id, tx.now))
 
 
 async def _load(tx: Tx, order_id: UUID) -> Order:

@@ -12,26 +12,47 @@ from chassis.direct import fetch
 
 Row = Mapping[str, Any]
 
-_COLUMNS = """order_id, number, shopper_id, status, reason, total, currency, lines::text, short::text,
-    shipping::text, created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at, refunded_at"""
+# Whose an order is: whoever claimed it, or the account that its guest has become, or who placed it.
+_OWNER = """coalesce(
+    claimed_by, (SELECT user_id FROM merged_guests WHERE guest_id = orders.shopper_id), orders.shopper_id)"""
+
+_COLUMNS = f"""order_id, number, {_OWNER} AS shopper_id, status, reason, total, currency, lines::text,
+    short::text, shipping::text, created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at,
+    refunded_at"""
 
 # An order is found by its id or by its number: `{key}` is the column.
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE {{key}} = $1"  # noqa: S608
 
 _FILTERS = {
-    "shopper_id": "shopper_id = ${}",
     "status": "status = ${}",
     "ids": "order_id = ANY (${}::uuid[])",
     "number": "number = ${}",
     "before": "order_id < ${}",
 }
 
-_OWNER = "SELECT order_id, shopper_id, status FROM orders WHERE {key} = $1"
+# A page of one owner's orders is made of a page of each whose orders they are, all by an index. Who logs in
+# afresh as ever more guests does not make every list longer for it.
+_MOST_GUESTS = 500
+_OWN = f"""order_id = ANY (ARRAY(
+    SELECT placed.order_id FROM (
+        SELECT {{owner}}::uuid AS placed_by
+        UNION ALL (SELECT guest_id FROM merged_guests WHERE user_id = {{owner}}
+            ORDER BY merged_at DESC LIMIT {_MOST_GUESTS})
+    ) AS shoppers CROSS JOIN LATERAL (
+        SELECT order_id FROM orders WHERE shopper_id = placed_by AND claimed_by IS NULL{{filters}}
+        ORDER BY order_id DESC LIMIT $1
+    ) AS placed
+    UNION ALL (SELECT order_id FROM orders WHERE claimed_by = {{owner}}{{filters}}
+        ORDER BY order_id DESC LIMIT $1)
+)) AND {_OWNER} = {{owner}}"""  # noqa: S608
 
-_STORY = """
-    SELECT order_id, number, shopper_id, event_id, type, said_by, time, causation_id, traceparent, data::text
-    FROM orders LEFT JOIN timeline USING (order_id) WHERE {key} = $1 ORDER BY time, event_id
-"""
+_WHOSE = f"SELECT order_id, {_OWNER} AS shopper_id, status FROM orders WHERE {{key}} = $1"  # noqa: S608
+
+_STORY = f"""
+    SELECT order_id, number, {_OWNER} AS shopper_id, event_id, type, said_by, time, causation_id, traceparent,
+        data::text
+    FROM orders LEFT JOIN timeline USING (order_id) WHERE {{key}} = $1 ORDER BY time, event_id
+"""  # noqa: S608
 
 # `seen` lists the names of events, comma-separated: a type names the one event of it that is about the order
 # alone, any other event is named by its id.
@@ -86,16 +107,21 @@ class Orders:
 
     async def owner(self, order: UUID | str) -> Row | None:
         """The id of the order with this id or number, whose it is, and its status."""
-        return _first(await self._of(_OWNER, order))
+        return _first(await self._of(_WHOSE, order))
 
-    async def page(self, limit: int, **filters: Any) -> Sequence[Row]:
-        """At most `limit` orders, newest first. Filters: `shopper_id`, `status`, `ids`, `number`, `before` an
-        id; one that is `None` is none."""
+    async def page(self, limit: int, *, owner: UUID | None = None, **filters: Any) -> Sequence[Row]:
+        """At most `limit` orders, newest first, one owner's or everybody's. Filters: `status`, `ids`,
+        `number`, `before` an id; one that is `None` is none."""
         given = {name: value for name, value in filters.items() if value is not None}
         conditions = [_FILTERS[name].format(n) for n, name in enumerate(given, 2)]
+        values = [*given.values()]
+        if owner is not None:
+            values.append(owner)
+            among = "".join(f" AND {condition}" for condition in conditions)
+            conditions = [_OWN.format(owner=f"${len(values) + 1}", filters=among)]
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         query = f"SELECT {_COLUMNS} FROM orders {where} ORDER BY order_id DESC LIMIT $1"  # noqa: S608
-        return await fetch(self._engine, query, limit, *given.values())
+        return await fetch(self._engine, query, limit, *values)
 
     async def story(self, order: UUID | str) -> Sequence[Row]:
         """The order's events with its owner in every row; none when there is no such order. An order that

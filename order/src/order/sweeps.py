@@ -26,6 +26,13 @@ ORDERS = Rule(
     also="DELETE FROM timeline USING gone WHERE timeline.order_id = gone.order_id",
 )
 
+# A guest's token, and so what a guest may order, ends within a day.
+MERGED_GUESTS = Rule(
+    "merged_guests",
+    at="merged_at",
+    where="NOT EXISTS (SELECT FROM orders WHERE orders.shopper_id = merged_guests.guest_id)",
+)
+
 
 def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys) -> Sequence[Periodic]:
     """All of it, as often as the settings say."""
@@ -48,6 +55,7 @@ def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),
             (ORDERS, settings.order_keep_days),
+            (MERGED_GUESTS, settings.order_keep_days),
         ),
     ]
 

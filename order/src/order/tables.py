@@ -4,14 +4,16 @@ from sqlalchemy import Boolean, Column, FetchedValue, Integer, MetaData, Table, 
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
+from chassis.attempts import attempts_table
 from chassis.database import Json, chassis_tables
 from chassis.idempotency import idempotency_table
 from contracts import Line, ShortLine
-from order.domain import Address, Order
+from order.domain import Address, MergedGuest, Order
 from order.story import TimelineEntry
 
 metadata = MetaData()
 chassis_tables(metadata)
+attempts_table(metadata)
 idempotency_keys = idempotency_table(metadata)
 _moment = TIMESTAMP(timezone=True)
 
@@ -30,6 +32,7 @@ orders = Table(
     Column("shipping", Json(Address)),
     Column("number", Text, nullable=False, server_default=FetchedValue()),
     Column("guest", Boolean),
+    Column("claimed_by", Uuid),
     Column("sealed_shipping", Text),
     Column("status", Text, nullable=False),
     Column("payment_id", Text),
@@ -43,6 +46,14 @@ orders = Table(
     Column("undone", Boolean, nullable=False),
     Column("nudges", Integer, nullable=False),
     Column("nudge_at", _moment),
+)
+
+merged_guests = Table(
+    "merged_guests",
+    metadata,
+    Column("guest_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("merged_at", _moment, nullable=False),
 )
 
 timeline = Table(
@@ -60,4 +71,5 @@ timeline = Table(
 
 _mapping = registry(metadata=metadata)
 _mapping.map_imperatively(Order, orders)
+_mapping.map_imperatively(MergedGuest, merged_guests)
 _mapping.map_imperatively(TimelineEntry, timeline)

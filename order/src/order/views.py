@@ -40,7 +40,9 @@ class Accepted(BaseModel):
 class OrderView(Accepted):
     """An order. Of a cancelled one, the last three moments say what has been undone."""
 
-    shopper_id: UUID
+    shopper_id: Annotated[
+        UUID, Field(description="Whose it is: who placed it, or the account that it has moved to.")
+    ]
     lines: list[Line]
     shipping: Address | None
     created_at: datetime
