@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.database import SqlTx, Transactions
 from chassis.identity import Principal, require
-from chassis.problems import RESPONSES, Conflict, NotFound
+from chassis.problems import RESPONSES, Conflict, NotFound, Unprocessable
 from chassis.service import part
+from contracts import CURRENCIES
 from product import store
 from product.api import JSON, SkuInPath
 from product.catalogue import Catalogue
@@ -23,6 +24,7 @@ from product.models import (
     StockLevel,
     StockRecord,
 )
+from product.prices import objection
 
 router = APIRouter(prefix="/v1/products", tags=["administration"])
 
@@ -78,8 +80,11 @@ async def change_product(
 ) -> Response:
     """Orders that exist keep the name and price that they were placed at."""
     async with transact() as tx:
-        if not await store.change(tx.session, sku, changes.model_dump(exclude_unset=True)):
+        currency = await store.change(tx.session, sku, changes.model_dump(exclude_unset=True))
+        if currency is None:
             raise _unknown()
+        if "price" in changes.model_fields_set:
+            _can_be_charged(changes.price, currency)
     return Response(await catalogue.one(sku), media_type=JSON)
 
 
@@ -121,6 +126,15 @@ async def _adjusted(tx: SqlTx, sku: str, delta: int) -> Stock:
     except BelowZero:
         raise NotOnHand(f"There are {stock.on_hand}.", on_hand=stock.on_hand) from None
     return stock
+
+
+def _can_be_charged(price: int, currency: str) -> None:
+    """Raises Unprocessable, which takes the change back."""
+    said = objection(price, currency)
+    if currency not in CURRENCIES:
+        said = f"{currency} cannot be charged any more: put the product in another currency"
+    if said:
+        raise Unprocessable("The request is not valid.", errors=[{"pointer": "/price", "detail": said}])
 
 
 def _unknown() -> NotFound:

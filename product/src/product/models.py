@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from chassis.problems import NO_NUL, Body
-from contracts import OneLine, Sku
+from contracts import ListedCurrency, OneLine, Sku
 from contracts.one_line import PATTERN as ONE_LINE
 from product.domain import Status
+from product.prices import objection
 
 Name = Annotated[
     str,
@@ -20,8 +21,15 @@ Description = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]
 Category = Annotated[
     str, Field(min_length=1, max_length=60, pattern=ONE_LINE, examples=["lighting"]), OneLine
 ]
-Price = Annotated[int, Field(ge=0, le=99_999_999, description="Minor units: pence, cents.", examples=[295])]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["GBP"])]
+Price = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=99_999_999,
+        description="Minor units by ISO 4217: pence, cents, yen, fils. 0 is free.",
+        examples=[295],
+    ),
+]
 Pieces = Annotated[int, Field(ge=0, le=1_000_000)]
 Delta = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Pieces in, or out if negative.")]
 Reason = Annotated[
@@ -36,7 +44,7 @@ class ListedProduct(BaseModel):
     name: Name
     category: Category | None
     price: Price
-    currency: Currency
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["GBP"])]
     status: Annotated[Status, Field(description="`retired`: not sold any more.")]
     available: Annotated[int, Field(ge=0, description="Pieces that can be ordered now.")]
 
@@ -61,15 +69,23 @@ class ProductPage(BaseModel):
 
 
 class NewProduct(Body):
-    """A product to be sold."""
+    """A product to be sold. Its price has to be one that the payment provider can charge: of currencies with
+    three decimals the last digit is 0."""
 
     sku: Sku
     name: Name
     description: Description = ""
     category: Category | None = None
+    currency: ListedCurrency = "GBP"
     price: Price
-    currency: Currency = "GBP"
     stock: Annotated[Pieces, Field(description="Opening stock; only ever set on a new product.")] = 0
+
+    @field_validator("price")
+    @classmethod
+    def _can_be_charged(cls, price: int, info: ValidationInfo) -> int:
+        if said := objection(price, info.data.get("currency")):
+            raise ValueError(said)
+        return price
 
 
 class NewProducts(Body):

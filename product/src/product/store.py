@@ -50,10 +50,12 @@ async def put(
     return row.created, row.put - row.created
 
 
-async def change(session: AsyncSession, sku: str, changes: Mapping[str, Any]) -> bool:
-    """Whether there is such a product. A change of its status reaches its stock by foreign key."""
+async def change(session: AsyncSession, sku: str, changes: Mapping[str, Any]) -> str | None:
+    """The currency of the product, if there is such a product. A change of its status reaches its stock by
+    foreign key."""
     query = update(product).where(product.c.sku == sku).values(**changes, updated_at=func.now())
-    return (await session.execute(query.returning(product.c.sku))).first() is not None
+    changed: str | None = (await session.execute(query.returning(product.c.currency))).scalar()
+    return changed
 
 
 async def note_adjustment(session: AsyncSession, sku: str, delta: int, reason: str, admin: UUID) -> None:
