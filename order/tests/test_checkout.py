@@ -183,6 +183,60 @@ async def test_a_product_that_is_out_of_stock_may_be_tried(
     assert (await order.place(shopper)).status_code == 202
 
 
+async def test_a_total_below_what_the_provider_charges_is_refused_before_anything_happens(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    neighbours.sell("SWEET", 10)
+    neighbours.carts[shopper] = {"SWEET": 1}
+    answer = await order.place(shopper, key="once")
+    assert answer.status_code == 422
+    assert answer.json() == {
+        "type": "/problems/total-not-chargeable",
+        "title": "The total cannot be charged",
+        "status": 422,
+        "detail": "The order comes to £0.10. From £0.30 to £999,999.99 can be charged.",
+        "amount": 10,
+        "currency": "GBP",
+        "minimum": 30,
+        "maximum": 99_999_999,
+    }
+    assert await nothing_happened(order)
+    neighbours.carts[shopper] = {"SWEET": 3}
+    assert (await order.place(shopper, key="once")).status_code == 202
+
+
+async def test_a_price_from_before_the_list_of_currencies_is_named(
+    order: Any, neighbours: Any, shopper: UUID
+) -> None:
+    neighbours.sell("LANTERN", 250, currency="IQD")
+    answer = await order.place(shopper)
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "/problems/cart-not-orderable"
+    assert [error["sku"] for error in answer.json()["errors"]] == ["LANTERN"]
+    assert await nothing_happened(order)
+
+
+async def test_a_free_order_needs_no_payment_method(order: Any, neighbours: Any, shopper: UUID) -> None:
+    neighbours.sell("SAMPLE", 0)
+    neighbours.carts[shopper] = {"SAMPLE": 2}
+    for given in (None, "pm_card_visa"):
+        answer = await order.place(shopper, payment_method=given)
+        assert answer.status_code == 202
+        assert answer.json()["total"] == {"amount": 0, "currency": "GBP"}
+    for _, data in await order.said():
+        assert (data["total"]["amount"], data["payment_method"]) == (0, "")
+
+
+async def test_an_order_that_is_not_free_needs_one(order: Any, neighbours: Any, shopper: UUID) -> None:
+    neighbours.sell("SAMPLE", 0)
+    neighbours.carts[shopper]["SAMPLE"] = 1
+    answer = await order.place(shopper, key="once", payment_method=None)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/payment_method"]
+    assert await nothing_happened(order)
+    assert (await order.place(shopper, key="twice")).json()["total"]["amount"] == 699
+
+
 async def test_one_order_has_one_currency(order: Any, neighbours: Any, shopper: UUID) -> None:
     neighbours.sell("LANTERN", 250, currency="EUR")
     answer = await order.place(shopper)

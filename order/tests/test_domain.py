@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import Line, Money, OrderCancelled, OrderPaid, ShortLine
-from order.domain import Impossible, Limits, Offer, Order, Refused, Wanted, orderable, priced
+from order.domain import Impossible, Limits, NotCharged, Offer, Order, Refused, Wanted, orderable, priced
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)
@@ -86,10 +86,70 @@ def test_an_order_has_so_many_lines_at_most() -> None:
 
 def test_a_total_has_bounds() -> None:
     price(Wanted("A", 2), limits=Limits(total=500))
-    with pytest.raises(Refused, match="500"):
+    with pytest.raises(NotCharged, match=r"comes to £7.50. From £0.30 to £5.00"):
         price(Wanted("A", 3), limits=Limits(total=500))
-    with pytest.raises(Refused, match="total"):
-        price(Wanted("F", 1), offers=(Offer("F", "Free sample", 0, "GBP"),))
+
+
+def sold(price: int, currency: str) -> tuple[Offer, ...]:
+    return (Offer("A", "Red lantern", price, currency),)
+
+
+@pytest.mark.parametrize(
+    ("unit_price", "quantity", "currency"),
+    [
+        (29, 1, "GBP"),
+        (24, 2, "USD"),
+        (49, 1, "JPY"),
+        (17_499, 1, "HUF"),
+        (100_000, 10, "ISK"),  # in the provider's units it has nine digits
+        (10_000_000, 10, "GBP"),
+    ],
+)
+def test_what_the_provider_would_not_charge_is_refused(unit_price: int, quantity: int, currency: str) -> None:
+    with pytest.raises(NotCharged) as refused:
+        price(Wanted("A", quantity), offers=sold(unit_price, currency))
+    assert refused.value.total == Money(amount=unit_price * quantity, currency=currency)
+    assert not refused.value.minimum <= unit_price * quantity <= refused.value.maximum
+
+
+@pytest.mark.parametrize(
+    ("unit_price", "quantity", "currency"),
+    [
+        (15, 2, "GBP"),
+        (50, 1, "JPY"),
+        (1, 1, "ISK"),
+        (10, 1, "KWD"),
+        (100, 1, "MGA"),
+        (999_999, 1, "ISK"),
+        (99_999_999, 1, "GBP"),
+    ],
+)
+def test_what_it_would_is_taken_in_each_currency(unit_price: int, quantity: int, currency: str) -> None:
+    _, total = price(Wanted("A", quantity), offers=sold(unit_price, currency))
+    assert total == Money(amount=unit_price * quantity, currency=currency)
+
+
+def test_an_order_may_be_free() -> None:
+    lines, total = price(Wanted("A", 3), offers=sold(0, "GBP"))
+    assert total == Money(amount=0, currency="GBP")
+    assert [line.quantity for line in lines] == [3]
+
+
+@pytest.mark.parametrize(
+    ("unit_price", "currency", "said"),
+    [
+        (100, "IQD", "priced in IQD, in which nothing can be paid"),
+        (0, "XXX", "priced in XXX"),
+        (5124, "KWD", "KWD 5.124, cannot be charged: it is no multiple of KWD 0.010"),
+        (150, "MGA", "MGA 1.50, cannot be charged: it is no multiple of MGA 1.00"),
+    ],
+)
+def test_a_price_that_nobody_can_pay_is_named(unit_price: int, currency: str, said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        price(Wanted("A", 1), offers=sold(unit_price, currency))
+    [error] = refused.value.errors
+    assert error["sku"] == "A"
+    assert said in error["detail"]
 
 
 def test_one_order_has_one_currency() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts import Money, OrderCreated
+from contracts import Money, OrderCreated, OrderPaid, PaymentRefunded
 from payment.domain import Impossible, Next, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
@@ -280,3 +280,64 @@ def test_what_the_provider_cannot_count_is_declined_and_never_asked_for(
 
     assert (types(follows), follows.call) == (["payment.declined"], None)
     assert payment.state == "declined"
+
+
+@pytest.fixture
+def free(created: OrderCreated) -> OrderCreated:
+    return created.model_copy(update={"total": Money(amount=0, currency="GBP"), "payment_method": ""})
+
+
+@pytest.mark.parametrize("stock_first", [False, True])
+def test_a_free_order_is_paid_once_its_stock_is_reserved_without_a_call(
+    free: OrderCreated, stock_first: bool
+) -> None:
+    payment = Payment(free.order_id)
+    if stock_first:
+        first, second = payment.reserve(), payment.authorize(free)
+    else:
+        first, second = payment.authorize(free), payment.reserve()
+
+    assert first == Next()
+    assert (types(second), second.call) == (["order.paid"], None)
+    [paid] = second.say
+    assert isinstance(paid, OrderPaid)
+    assert paid.payment_id == f"free_{free.order_id}"
+    assert payment.restate() == (paid,)
+
+
+def test_a_free_order_without_stock_says_nothing_of_money(free: OrderCreated) -> None:
+    payment = Payment(free.order_id)
+    assert payment.authorize(free) == Next()
+    assert payment.restate() == ()
+    assert payment.cancel() == Next()
+    assert payment.state == "refused"
+    assert payment.reserve() == Next(), "the stock comes too late"
+
+
+def test_a_free_order_that_is_cancelled_gives_nothing_back_and_says_so_once(free: OrderCreated) -> None:
+    payment = Payment(free.order_id)
+    payment.authorize(free)
+    payment.reserve()
+
+    follows = payment.cancel()
+
+    assert follows.call is None
+    [refunded] = follows.say
+    assert isinstance(refunded, PaymentRefunded)
+    assert refunded.total == free.total
+    assert payment.cancel() == Next()
+    assert payment.restate() == (refunded,)
+
+
+def test_a_free_order_that_was_off_before_it_came_is_never_paid(free: OrderCreated) -> None:
+    payment = Payment(free.order_id)
+    payment.cancel()
+    assert payment.authorize(free) == payment.reserve() == Next()
+    assert payment.state == "refused"
+
+
+def test_a_free_order_whose_stock_nobody_reserves_is_declined_past_its_deadline(free: OrderCreated) -> None:
+    payment = Payment(free.order_id)
+    payment.authorize(free)
+    follows = payment.give_up()
+    assert (types(follows), follows.call, payment.state) == (["payment.declined"], None, "declined")

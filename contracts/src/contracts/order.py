@@ -94,7 +94,11 @@ class OrderCreated(OrderSnapshot):
     said_by: ClassVar[str] = "order"
 
     payment_method: Annotated[
-        str, Field(description="The provider's token for how to pay (`pm_card_visa`); never a card number.")
+        str,
+        Field(
+            description="The provider's token for how to pay (`pm_card_visa`); never a card number. Empty"
+            " when there is nothing to pay."
+        ),
     ]
     deadline: Annotated[datetime, Field(description="When a pending order expires, UTC.")]
 
@@ -110,7 +114,12 @@ class OrderPaid(OrderSnapshot):
     type: ClassVar[str] = "order.paid"
     said_by: ClassVar[str] = "payment"
 
-    payment_id: Annotated[str, Field(description="The provider's id of the captured payment.")]
+    payment_id: Annotated[
+        str,
+        Field(
+            description="The provider's id of the captured payment, or `free_…`: there was nothing to pay."
+        ),
+    ]
 
 
 class OrderCancelled(OrderSnapshot):

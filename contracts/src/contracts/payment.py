@@ -7,7 +7,10 @@ from pydantic import Field
 from contracts.money import Money
 from contracts.order import AboutOrder, Contact, OrderNumber
 
-PaymentId = Annotated[str, Field(description="The provider's id of the payment (`pi_…`).")]
+PaymentId = Annotated[
+    str,
+    Field(description="The provider's id of the payment (`pi_…`), or `free_…`: there was nothing to pay."),
+]
 
 
 class PaymentAuthorized(AboutOrder):

@@ -86,14 +86,14 @@ class PlaceOrder(Body):
     """How to pay for the cart, where to write to, and where to ship."""
 
     payment_method: Annotated[
-        str,
+        str | None,
         Field(
             pattern=r"^pm_[0-9_]*[A-Za-z][A-Za-z0-9_]*$",  # digits alone are a card's
             max_length=67,
-            description="The payment provider's token; never a card number.",
+            description="The payment provider's token; never a card number. Needed unless the order is free.",
             examples=["pm_card_visa"],
         ),
-    ]
+    ] = None
     email: Annotated[
         MailAddress | None,
         Field(description="Needed of guests; an account's own address unless given."),

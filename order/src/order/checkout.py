@@ -18,7 +18,7 @@ from contracts import Line, Money
 from order import numbers, views
 from order.budget import Budgets, LineBudget
 from order.clients import Carts, Offers
-from order.domain import Address, Limits, Order, Refused, Wanted, orderable, priced
+from order.domain import Address, Limits, NotCharged, Order, Refused, Wanted, orderable, priced
 from order.ids import new_order_id
 from order.placing import ACCEPTED, NumberTaken, Placing
 
@@ -33,13 +33,22 @@ class NotOrderable(Unprocessable):
     title = "The cart cannot be ordered"
 
 
+class NotChargeable(Unprocessable):
+    """422: the order would come to more, or to less, than can be charged; `amount`, `minimum` and `maximum`
+    are minor units of `currency`."""
+
+    type = "/problems/total-not-chargeable"
+    title = "The total cannot be charged"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who orders with which token, and how it is to be paid, written to and shipped."""
+    """Who orders with which token, and how it is to be paid, written to and shipped. Only a free order needs
+    no payment method."""
 
     shopper_id: UUID
     token: str
-    payment_method: str
+    payment_method: str | None
     email: str
     shipping: Address | None
     guest: bool
@@ -84,7 +93,9 @@ class Checkout:
             budget.check(request.shopper_id, 1)
             wanted = await self._carts.lines(request.token)
             budget.spend(request.shopper_id, len(wanted))
-            order = self._order(request, *await self._price(wanted))
+            lines, total = await self._price(wanted)
+            _can_be_paid(request, total)
+            order = self._order(request, lines, total)
             async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
                 body, headers = await self._commit(order, claim, budget)
         return Response(body, ACCEPTED, headers)
@@ -107,6 +118,9 @@ class Checkout:
             orderable(wanted, self._limits)
             offers = await self._offers.load([one.sku for one in wanted])
             return priced(wanted, offers, self._limits)
+        except NotCharged as refused:
+            amounts = {"minimum": refused.minimum, "maximum": refused.maximum, **refused.total.model_dump()}
+            raise NotChargeable(str(refused), **amounts) from None
         except Refused as refused:
             raise NotOrderable(str(refused), errors=refused.errors) from None
 
@@ -127,7 +141,7 @@ class Checkout:
             lines=lines,
             total=total.amount,
             currency=total.currency,
-            payment_method=request.payment_method,
+            payment_method=(request.payment_method or "") if total.amount else "",
             contact=self._seal.seal(request.email),
             guest=request.guest,
             sealed_shipping=self._sealed(request.shipping),
@@ -135,6 +149,12 @@ class Checkout:
             deadline=now + self._lifetime(request),
             shipping=request.shipping,
         )
+
+
+def _can_be_paid(request: Request, total: Money) -> None:
+    if total.amount and request.payment_method is None:
+        missing = {"pointer": "/payment_method", "detail": "An order that is not free needs one."}
+        raise Unprocessable("The request is not valid.", errors=[missing])
 
 
 def accepted(order: Order) -> tuple[bytes, dict[str, str]]:

@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import CancelReason, Line, Money, OrderCancelled, OrderCreated, OrderPaid, ShortLine, is_sku
+from contracts import (
+    CancelReason,
+    Line,
+    Money,
+    OrderCancelled,
+    OrderCreated,
+    OrderPaid,
+    ShortLine,
+    is_sku,
+    written,
+)
+from order.amounts import charged, objection
 
 Status = Literal["pending", "paid", "cancelled"]
 
@@ -23,6 +34,17 @@ class Refused(Exception):
     def __init__(self, reason: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(reason)
         self.errors = errors
+
+
+class NotCharged(Refused):
+    """The order would come to more, or to less, than can be charged; all in minor units."""
+
+    def __init__(self, total: Money, minimum: int, maximum: int) -> None:
+        amount, least, most = (written(one, total.currency) for one in (total.amount, minimum, maximum))
+        super().__init__(f"The order comes to {amount}. From {least} to {most} can be charged.")
+        self.total = total
+        self.minimum = minimum
+        self.maximum = maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest order that is taken; `total` is in minor units, and no more than Stripe can charge."""
+    """The largest order that is taken; `total` is in minor units, unless the provider takes less."""
 
     lines: int = 1000
     quantity: int = 10_000
@@ -294,10 +316,11 @@ def priced(
     if others:
         raise Refused(f"One order has one currency, the cart has {', '.join([currency, *others])}.")
     lines = tuple(_line(one, offers[one.sku]) for one in wanted)
-    total = sum(line.quantity * line.unit_price for line in lines)
-    if not 0 < total <= limits.total:
-        raise Refused(f"The total must be from 1 to {limits.total} minor units of {currency}, it is {total}.")
-    return lines, Money(amount=total, currency=currency)
+    total = Money(amount=sum(line.quantity * line.unit_price for line in lines), currency=currency)
+    least, most = charged(currency, limits.total)
+    if total.amount and not least <= total.amount <= most:
+        raise NotCharged(total, least, most)
+    return lines, total
 
 
 def _objections(
@@ -308,6 +331,8 @@ def _objections(
             yield {"sku": one.sku, "detail": _UNKNOWN}
         elif not 1 <= one.quantity <= limits.quantity:
             yield {"sku": one.sku, "detail": f"The quantity must be from 1 to {limits.quantity}."}
+        elif said := objection(offers[one.sku].price, offers[one.sku].currency):
+            yield {"sku": one.sku, "detail": said}
 
 
 def _line(wanted: Wanted, offer: Offer) -> Line:

@@ -2,7 +2,8 @@
 
 Money is held when the order was created, taken once its stock is reserved too, and given back when the
 order is off. A payment that has heard of the cancellation never takes money; what a capture under way may
-still have taken goes back.
+still have taken goes back. A free order is paid as soon as its stock is reserved, and the provider never
+hears of it.
 """
 
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ AMOUNT_MISMATCH = "amount_mismatch"
 # The order is in a currency, or of an amount, that the provider cannot count: it was placed before anybody
 # looked at that.
 NOT_CHARGEABLE = "amount_not_chargeable"
+# How the payment of a free order is called: none of the provider's ids begins like that.
+FREE = "free_"
 
 
 class Impossible(Exception):
@@ -92,6 +95,8 @@ class Payment:
         self.order = order
         if self.cancelled:
             return NOTHING
+        if self.is_free:
+            return self._hold_nothing()
         if not chargeable(order.total):
             self.state = "declined"
             return Next((self._say_declined(NOT_CHARGEABLE),))
@@ -105,12 +110,16 @@ class Payment:
     def reserve(self) -> Next:
         """The stock is held: take the money once that is held too."""
         self.stock_reserved = True
-        return self._go("capturing", "capture") if self.state == "authorized" else NOTHING
+        if self.state != "authorized":
+            return NOTHING
+        return self._take_nothing() if self.is_free else self._go("capturing", "capture")
 
     def cancel(self) -> Next:
         """The order is off. While holding the money is under way, its outcome has to be waited for; a capture
         under way is raced by a void, and if it was faster, what it took is refunded."""
         self.cancelled = True
+        if self.is_free:
+            return self._give_nothing_back()
         match self.state:
             case "expected":
                 self.state = "refused"
@@ -124,6 +133,9 @@ class Payment:
         """Nobody has reserved the order's stock, long past its deadline: let the money go, and say so."""
         if self.state != "authorized":
             return NOTHING
+        if self.is_free:
+            self.state = "declined"
+            return Next((self._say_declined("expired"),))
         follows = self._go("voiding", "void")
         return Next((self._say_declined("expired"),), follows.call)
 
@@ -134,7 +146,7 @@ class Payment:
         if self.code is not None and declined:
             said.append(self._say_declined(self.code))
         match self.state:
-            case "authorized" | "capturing":
+            case "authorized" | "capturing" if not self.is_free:
                 said.append(self._say_authorized())
             case "captured":
                 said.append(self._say_paid())
@@ -163,6 +175,28 @@ class Payment:
                 return self._refunded()
             case RefundRefused(code):
                 return self._refund_refused(code, now)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing to pay."""
+        return self.order is not None and self.order.total.amount == 0
+
+    def _hold_nothing(self) -> Next:
+        self.state, self.payment_id = "authorized", f"{FREE}{self.order_id}"
+        return self._take_nothing() if self.stock_reserved else NOTHING
+
+    def _take_nothing(self) -> Next:
+        self.state = "captured"
+        return Next((self._say_paid(),))
+
+    def _give_nothing_back(self) -> Next:
+        """Whoever waits to hear that all is undone hears it, of nothing: so it cannot be lost unnoticed."""
+        if self.state == "captured":
+            self.state = "refunded"
+            return Next((self._say_refunded(),))
+        if self.state == "authorized":
+            self.state = "refused"
+        return NOTHING
 
     def _authorized(self, payment_id: str, held: Money | None) -> Next:
         if self.payment_id == payment_id:

@@ -30,9 +30,9 @@ intents = Intents(locks=lambda intent: [(Payment, intent.subject)])
 participant = Participant("payment", steps=[steps], intents=intents)
 
 
-@steps.on(OrderCreated, says=[PaymentDeclined])
+@steps.on(OrderCreated, says=[PaymentDeclined, OrderPaid])
 async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
-    """Hold the money, unless the order is off already."""
+    """Hold the money, unless the order is off already; of a free order there is none."""
     payment = await _payment(event.order_id, tx)
     if event.is_long_over(tx.now):
         payment.refuse()
@@ -40,16 +40,16 @@ async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
         follow(payment, payment.authorize(event), tx)
 
 
-@steps.on(StockReserved)
+@steps.on(StockReserved, says=[OrderPaid])
 async def capture_payment(event: StockReserved, tx: Tx) -> None:
-    """Take the money once it is held, too, and the order still on."""
+    """Take the money once it is held, too, and the order still on; a free order is paid at once."""
     payment = await _payment(event.order_id, tx)
     follow(payment, payment.reserve(), tx)
 
 
-@steps.on(OrderCancelled, compensates=authorize_payment)
+@steps.on(OrderCancelled, says=[PaymentRefunded], compensates=authorize_payment)
 async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
-    """Refuse, void or refund, whichever is still possible."""
+    """Refuse, void or refund, whichever is still possible; a free order's nothing goes back at once."""
     payment = await _payment(event.order_id, tx)
     follow(payment, payment.cancel(), tx)
 

@@ -1,0 +1,20 @@
+"""Which prices and totals can be charged, by what the provider takes in each currency."""
+
+from contracts import CURRENCIES, written
+
+
+def objection(price: int, currency: str) -> str | None:
+    """What is to be said against a price. Product takes none of these any more; older ones may be there."""
+    known = CURRENCIES.get(currency)
+    if known is None:
+        return f"It is priced in {currency}, in which nothing can be paid."
+    if price % known.step:
+        step = written(known.step, currency)
+        return f"Its price, {written(price, currency)}, cannot be charged: it is no multiple of {step}."
+    return None
+
+
+def charged(currency: str, limit: int) -> tuple[int, int]:
+    """The least and the most that an order in this currency may come to, unless it is free."""
+    known = CURRENCIES[currency]
+    return known.minimum, min(known.maximum, limit)
