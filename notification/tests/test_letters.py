@@ -4,14 +4,16 @@ import email
 import email.policy
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any
+from html import unescape
+from typing import Any, cast, get_args
 from uuid import UUID
 
 import pytest
 
 from chassis.tx import Intent
-from contracts import Line, ShortLine
+from contracts import DeclineReason, Line, ShortLine
 from notification import domain
+from notification.declines import SENTENCES
 from notification.letters import Letters, Seller, Shipping
 
 from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded
@@ -145,10 +147,28 @@ def test_a_repeat_is_the_same_letter_to_the_byte() -> None:
     assert letters.message(RECEIPT, "ada@example.com") == letters.message(RECEIPT, "ada@example.com")
 
 
+@pytest.mark.parametrize("reason", get_args(DeclineReason))
+def test_a_decline_is_explained_and_the_bank_is_blamed_only_where_it_was_the_bank(
+    reason: str,
+) -> None:
+    event = cancelled("payment_declined", decline_reason=reason)
+    message = read(intended("cancellation", domain.cancellation(event, paid=False)))
+    for kind in ("plain", "html"):
+        said = " ".join(unescape(body(message, kind)).split())
+        assert SENTENCES[cast("DeclineReason", reason)] in said
+        assert ("Your bank declined" in said) == (reason in ("bank_declined", "insufficient_funds"))
+
+
+def test_a_cancellation_that_the_release_before_intended_can_still_be_written() -> None:
+    content = dict(domain.cancellation(cancelled("payment_declined"), paid=False))
+    del content["decline_reason"]
+    assert "The payment was declined." in body(read(intended("cancellation", content)), "plain")
+
+
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        ("payment_declined", "Your bank did not approve the payment"),
+        ("payment_declined", "The payment was declined."),
         ("shopper", "as you asked"),
         ("expired", "could not be completed in time"),
         ("out_of_stock", "we do not have all of it any more"),

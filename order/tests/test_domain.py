@@ -282,8 +282,15 @@ def test_money_may_be_back_before_the_decline_is_heard(note: str) -> None:
     assert order.status == "pending"
     with pytest.raises(Impossible):
         order.pay(paid(order), LATER)
-    [said] = order.decline(LATER)
+    [said] = order.decline("card_expired", LATER)
     assert (order.status, said.reason) == ("cancelled", "payment_declined")
+
+
+def test_a_decline_of_what_is_cancelled_already_is_not_why_it_was() -> None:
+    order = new_order()
+    order.withdraw(NOW)
+    assert order.decline("card_expired", LATER) == []
+    assert (order.reason, order.decline_reason) == ("shopper", None)
 
 
 def test_money_is_voided_or_refunded_but_not_both() -> None:
@@ -301,7 +308,7 @@ def test_money_is_voided_or_refunded_but_not_both() -> None:
 NEWS: dict[str, Any] = {
     "pay": lambda order: order.pay(paid(order), LATER),
     "run_short": lambda order: order.run_short(SHORT, LATER),
-    "decline": lambda order: order.decline(LATER),
+    "decline": lambda order: order.decline("card_expired", LATER),
     "expire": lambda order: order.expire(LATER),
     "withdraw": lambda order: order.withdraw(LATER),
     "note_release": lambda order: order.note_release(LATER),

@@ -12,6 +12,7 @@ from contracts import (
     Event,
     Line,
     Money,
+    OrderCancelled,
     OrderPaid,
     PaymentAuthorized,
     PaymentDeclined,
@@ -37,7 +38,7 @@ PAID = OrderPaid(
     order_id=ID, shopper_id=UUID(int=2), contact="sealed", lines=LINES, total=TOTAL, payment_id="pi_1"
 )
 REJECTED = StockRejected(order_id=ID, short=SHORT)
-DECLINED = PaymentDeclined(order_id=ID, code="insufficient_funds")
+DECLINED = PaymentDeclined(order_id=ID, code="insufficient_funds", decline_reason="insufficient_funds")
 RELEASED = StockReleased(order_id=ID, restocked=False)
 VOIDED = PaymentVoided(order_id=ID, payment_id="pi_1")
 REFUNDED = PaymentRefunded(order_id=ID, payment_id="pi_1", contact="sealed", total=TOTAL)
@@ -99,6 +100,14 @@ async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness)
     await pending.hear(DECLINED)
     assert order_in(pending).reason == "payment_declined"
     assert said(pending) == [("order.cancelled", "payment_declined")]
+
+
+async def test_why_a_payment_was_declined_is_kept_and_said(pending: Harness) -> None:
+    await pending.hear(DECLINED)
+    assert order_in(pending).decline_reason == "insufficient_funds"
+    [cancelled] = pending.said
+    assert isinstance(cancelled, OrderCancelled)
+    assert cancelled.decline_reason == "insufficient_funds"
 
 
 async def test_an_order_that_is_short_and_declined_is_cancelled_once_for_what_came_first() -> None:
@@ -198,7 +207,8 @@ def test_the_timeline_says_why_an_order_ended(told: dict[str, TimelineEntry]) ->
     short = [{"sku": "A", "wanted": 2, "available": 1}]
     assert told["order.cancelled"].data == {"reason": "out_of_stock", "was_paid": False, "short": short}
     assert told["stock.rejected"].data == {"short": short}
-    assert told["payment.declined"].data == {"code": "insufficient_funds"}
+    why = "insufficient_funds"
+    assert told["payment.declined"].data == {"code": why, "decline_reason": why}
 
 
 def test_the_timeline_keeps_no_contact(told: dict[str, TimelineEntry]) -> None:

@@ -78,13 +78,15 @@ async def test_a_declined_order_is_cancelled_and_says_why(
     running: Any, channel: AbstractChannel, shopper: UUID, bearer: Any
 ) -> None:
     order_id = await running.placed(shopper)
-    await say(channel, running, PaymentDeclined(order_id=order_id, code="insufficient_funds"))
+    await say(channel, running, PaymentDeclined(order_id=order_id, code="x", decline_reason="card_expired"))
     story = {
         one.get("type", one.get("status")): one for one in await told(running, order_id, bearer(shopper))
     }
-    assert story["payment.declined"]["data"] == {"code": "insufficient_funds"}
+    assert story["payment.declined"]["data"] == {"code": "x", "decline_reason": "card_expired"}
     assert story["order.cancelled"]["causation_id"] == f"payment.declined/{order_id}"
     assert story["cancelled"]["reason"] == "payment_declined"
+    view = (await running.get(f"/v1/orders/{order_id}", shopper)).json()
+    assert view["decline_reason"] == "card_expired"
 
 
 async def test_the_deadline_is_kept_without_anybody_asking(

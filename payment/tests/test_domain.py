@@ -141,9 +141,19 @@ def test_a_declined_card_ends_it(created: OrderCreated) -> None:
     payment.authorize(created)
 
     (said,) = payment.conclude(Declined("insufficient_funds"), NOW).say
-    assert said.model_dump(exclude={"order_id"}) == {"code": "insufficient_funds"}
+    why = "insufficient_funds"
+    assert said.model_dump(exclude={"order_id"}) == {"code": why, "decline_reason": why}
     assert payment.reserve() == payment.cancel() == Next()
     assert payment.state == "declined"
+
+
+def test_a_stolen_card_is_not_called_so(created: OrderCreated) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+
+    (said,) = payment.conclude(Declined("stolen_card"), NOW).say
+    assert "stolen" not in said.model_dump_json()
+    assert (payment.code, payment.restate()) == ("stolen_card", (said,))
 
 
 def test_a_declined_capture_gives_back_what_is_held(created: OrderCreated) -> None:

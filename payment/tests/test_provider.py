@@ -15,7 +15,8 @@ from contracts import Money, OrderCreated
 from payment import calls
 from payment.domain import Call, Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, Voided
-from payment.provider import Provider, Unknown
+from payment.provider import Provider
+from payment.refusals import Unknown
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 

@@ -16,7 +16,8 @@ import stripe
 
 from chassis.tx import Intent
 from payment.outcomes import Outcome
-from payment.provider import Provider, Unknown
+from payment.provider import Provider
+from payment.refusals import Unknown
 from standins.sandbox.cards import decline_error
 from standins.sandbox.errors import Refusal
 from standins.sandbox.intents import Intent as Payment

@@ -40,11 +40,13 @@ class Chassis:
 @dataclass(frozen=True)
 class Parts:
     """What a service is made of: `state` is what its routes ask for by name (see `part`), `call` makes
-    its intended remote calls, `periodic` runs in workers, `closing` is awaited at the end."""
+    its intended remote calls, `troubles` names what keeps them from getting on, `periodic` runs in workers,
+    `closing` is awaited at the end."""
 
     routers: Sequence[APIRouter] = ()
     state: Mapping[str, Any] = field(default_factory=dict)
     call: Call | None = None
+    troubles: Callable[[], Mapping[str, str]] = dict
     periodic: Sequence[Periodic] = ()
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
 
@@ -85,7 +87,7 @@ class Service(Generic[S]):
         verifier = TokenVerifier(settings.jwks_url, settings.token_issuer, settings.token_audience)
         chassis = Chassis(engine, transactions, verifier)
         parts = self.build(settings, chassis)
-        worker = Worker(self.participant, settings, transactions, parts.call, parts.periodic)
+        worker = Worker(self.participant, settings, transactions, parts.call, parts.periodic, parts.troubles)
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -44,12 +44,14 @@ class Worker:
         transactions: Transactions,
         call: Call | None,
         periodic: Sequence[Periodic],
+        troubles: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._participant = participant
         self._settings = settings
         self._transactions = transactions
         self._call = call
         self._periodic = periodic
+        self._troubles = troubles
         self._connections: list[AbstractRobustConnection] = []
         self._consumers: list[Consumer] = []
         self._runner: IntentRunner | None = None
@@ -69,7 +71,7 @@ class Worker:
         found = {f"queue {c.queue}": trouble for c in self._consumers if (trouble := c.trouble(after))}
         if self._relay is not None and (silence := self._relay.failing_for()) > after:
             found["outbox"] = f"stuck: nothing could be published for {silence:.0f} s"
-        return found
+        return {**found, **self._troubles()}
 
     async def start(self) -> None:
         """Connect, check the topology, begin. Raises when the broker or a queue is missing."""

@@ -11,6 +11,7 @@ from contracts.money import Money
 from contracts.one_line import OneLine, cleaned
 from contracts.order import (
     CancelReason,
+    DeclineReason,
     Line,
     OrderCancelled,
     OrderCreated,
@@ -35,6 +36,7 @@ __all__ = [
     "SKU_PATTERN",
     "CancelReason",
     "Currency",
+    "DeclineReason",
     "Event",
     "GuestMerged",
     "Line",

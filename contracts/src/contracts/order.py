@@ -1,7 +1,7 @@
 """What is said of an order: created, paid, cancelled."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,21 @@ from contracts.one_line import Cleaned
 LONG_OVER = timedelta(days=7)
 
 CancelReason = Literal["out_of_stock", "payment_declined", "shopper", "expired"]
+DeclineReason = Literal[
+    "bank_declined",
+    "insufficient_funds",
+    "card_expired",
+    "card_details",
+    "card_not_supported",
+    "not_confirmed",
+    "payment_method_unusable",
+    "amount",
+    "try_again",
+    "not_completed",
+]
+"""Why a payment was declined, in the shop's words. On the wire it is a string, so that more may come: whoever
+does not know one treats it as none."""
+
 Sku = Annotated[str, Field(min_length=1, max_length=32, description="The product's stock code.")]
 Quantity = Annotated[int, Field(ge=1, description="Pieces.")]
 Contact = Annotated[
@@ -21,6 +36,14 @@ Contact = Annotated[
     Field(
         description="The shopper's e-mail address, sealed (Fernet) so that only the service that writes"
         " mail can open it: it never lies readable in a queue, a log or a dead letter."
+    ),
+]
+WhyDeclined = Annotated[
+    str | None,
+    Field(
+        description="Why the payment was declined, in the shop's words: "
+        + ", ".join(f"`{reason}`" for reason in get_args(DeclineReason))
+        + "; more may come. Absent where it was not, and from older releases."
     ),
 ]
 OrderNumber = Annotated[
@@ -133,3 +156,4 @@ class OrderCancelled(OrderSnapshot):
     short: Annotated[
         tuple[ShortLine, ...], Field(description="The lines that were missing, when out of stock.")
     ] = ()
+    decline_reason: WhyDeclined = None

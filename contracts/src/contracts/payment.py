@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from contracts.money import Money
-from contracts.order import AboutOrder, Contact, OrderNumber
+from contracts.order import AboutOrder, Contact, OrderNumber, WhyDeclined
 
 PaymentId = Annotated[
     str,
@@ -29,7 +29,14 @@ class PaymentDeclined(AboutOrder):
     type: ClassVar[str] = "payment.declined"
     said_by: ClassVar[str] = "payment"
 
-    code: Annotated[str, Field(description="The provider's decline code, for example `insufficient_funds`.")]
+    code: Annotated[
+        str,
+        Field(
+            description="The provider's decline code, for example `insufficient_funds`; `generic_decline` for"
+            " a card that is reported as lost, stolen or misused."
+        ),
+    ]
+    decline_reason: WhyDeclined = None
 
 
 class PaymentVoided(AboutOrder):

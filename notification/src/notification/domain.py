@@ -113,6 +113,7 @@ def cancellation(event: OrderCancelled, *, paid: bool) -> Content:
     return {
         "reason": event.reason,
         "short": short,
+        "decline_reason": event.decline_reason,
         "paid": paid,
         "total": event.total.amount,
         "currency": event.total.currency,

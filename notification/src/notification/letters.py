@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from chassis.tx import Intent
 from contracts import cleaned, written
+from notification.declines import why_declined
 from notification.mime import compose
 
 _SUBJECTS = {
@@ -60,6 +61,7 @@ class Letters:
         )
         environment.filters["money"] = written
         environment.filters["one_line"] = cleaned
+        environment.filters["why_declined"] = why_declined
         environment.globals["shop"] = name or self._host
         environment.globals["seller"] = seller or Seller()
         self._templates = {

@@ -124,6 +124,7 @@ class Order:
     cancelled_at: datetime | None = None
     reason: CancelReason | None = None
     short: tuple[ShortLine, ...] = ()
+    decline_reason: str | None = None
     stock_released_at: datetime | None = None
     voided_at: datetime | None = None
     refunded_at: datetime | None = None
@@ -183,9 +184,11 @@ class Order:
         self._was_not_paid("out of stock")
         return self._cancel("out_of_stock", now, short)
 
-    def decline(self, now: datetime) -> list[OrderCancelled]:
+    def decline(self, why: str | None, now: datetime) -> list[OrderCancelled]:
         """The payment was refused for good."""
         self._was_not_paid("payment declined")
+        if self.status == "pending":
+            self.decline_reason = why
         return self._cancel("payment_declined", now)
 
     def note_release(self, now: datetime) -> None:
@@ -260,6 +263,7 @@ class Order:
             reason=reason,
             was_paid=self.paid_at is not None,
             short=self.short,
+            decline_reason=self.decline_reason,
         )
 
     def _is_as_placed(self, paid: OrderPaid) -> None:

@@ -49,7 +49,7 @@ async def cancel_short_order(event: StockRejected, tx: Tx) -> None:
 async def cancel_declined_order(event: PaymentDeclined, tx: Tx) -> None:
     """Cancel: payment declined."""
     order = await _load(tx, event.order_id)
-    tx.publish(*order.decline(tx.now))
+    tx.publish(*order.decline(event.decline_reason, tx.now))
 
 
 @steps.on(StockReleased)

@@ -17,8 +17,8 @@ _OWNER = """coalesce(
     claimed_by, (SELECT user_id FROM merged_guests WHERE guest_id = orders.shopper_id), orders.shopper_id)"""
 
 _COLUMNS = f"""order_id, number, {_OWNER} AS shopper_id, status, reason, total, currency, lines::text,
-    short::text, shipping::text, created_at, deadline, paid_at, cancelled_at, stock_released_at, voided_at,
-    refunded_at"""
+    short::text, decline_reason, shipping::text, created_at, deadline, paid_at, cancelled_at,
+    stock_released_at, voided_at, refunded_at"""
 
 # An order is found by its id or by its number: `{key}` is the column.
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE {{key}} = $1"  # noqa: S608

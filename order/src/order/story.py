@@ -19,10 +19,10 @@ from contracts.order import AboutOrder
 # Never `contact`, and nothing that the order itself shows already and better.
 _TOLD: dict[type[AboutOrder], set[str]] = {
     OrderCreated: {"total", "deadline"},
-    OrderCancelled: {"reason", "was_paid", "short"},
+    OrderCancelled: {"reason", "was_paid", "short", "decline_reason"},
     StockRejected: {"short"},
     StockReleased: {"restocked"},
-    PaymentDeclined: {"code"},
+    PaymentDeclined: {"code", "decline_reason"},
     PaymentRefunded: {"total"},
 }
 
@@ -51,5 +51,5 @@ class TimelineEntry:
             time=envelope.time,
             causation_id=envelope.causation_id,
             traceparent=envelope.traceparent,
-            data=event.model_dump(mode="json", include=told) if told else {},
+            data=event.model_dump(mode="json", include=told, exclude_none=True) if told else {},
         )

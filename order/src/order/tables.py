@@ -40,6 +40,7 @@ orders = Table(
     Column("cancelled_at", _moment),
     Column("reason", Text),
     Column("short", Json(tuple[ShortLine, ...]), nullable=False),
+    Column("decline_reason", Text),
     Column("stock_released_at", _moment),
     Column("voided_at", _moment),
     Column("refunded_at", _moment),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from chassis.telemetry import valid_traceparent
 from contracts import CancelReason, Line, Money, ShortLine
+from contracts.order import WhyDeclined
 from order.domain import Address, Status
 
 Number = Annotated[
@@ -51,6 +52,7 @@ class OrderView(Accepted):
     cancelled_at: datetime | None
     reason: CancelReason | None
     short: list[ShortLine]
+    decline_reason: WhyDeclined
     stock_released_at: datetime | None
     voided_at: datetime | None
     refunded_at: datetime | None

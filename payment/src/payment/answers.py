@@ -3,20 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import stripe
-
 from contracts import Money
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 from payment.units import from_provider
 
 Answer = Mapping[str, Any]
-
-
-def code(refusal: stripe.CardError | stripe.InvalidRequestError) -> str:
-    """The bank's reason where there is one, else Stripe's."""
-    body = refusal.json_body
-    error = body.get("error", {}) if isinstance(body, dict) else {}
-    return str(error.get("decline_code") or error.get("code") or "invalid_request")
 
 
 def held(search: Answer) -> Outcome | None:

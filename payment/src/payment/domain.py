@@ -21,6 +21,7 @@ from contracts import (
     PaymentRefunded,
     PaymentVoided,
 )
+from payment import declines
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 from payment.units import chargeable
 
@@ -265,7 +266,9 @@ class Payment:
 
     def _say_declined(self, code: str) -> PaymentDeclined:
         self.code = code
-        return PaymentDeclined(order_id=self.order_id, code=code)
+        return PaymentDeclined(
+            order_id=self.order_id, code=declines.shown(code), decline_reason=declines.reason(code)
+        )
 
     def _say_paid(self) -> OrderPaid:
         order, payment_id = self._money()

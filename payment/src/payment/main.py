@@ -22,6 +22,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         state={"webhooks": api.Webhooks(hints, secret, settings.webhook_tolerance)},
         periodic=sweeps.periodic(settings, chassis.transactions),
         call=provider.call,
+        troubles=provider.troubles,
         closing=[hints.aclose, provider.aclose],
     )
 

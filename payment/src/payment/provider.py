@@ -11,29 +11,28 @@ from typing import Any, cast
 
 import aiohttp
 import stripe
+import structlog
 
 from chassis.circuit import Circuit
+from chassis.privacy import reason
 from chassis.tx import Intent
-from payment import answers
+from payment import answers, refusals
 from payment.outcomes import Declined, Outcome, Refunded, RefundRefused
+from payment.refusals import Refusal, RequestRefused, Unknown
 
 # How long after a key's end Stripe's search may still miss what was created with it, and then some.
 SEARCH_LAG = timedelta(hours=2)
 
-_Refusal = stripe.CardError | stripe.InvalidRequestError
 _TROUBLE = (
     stripe.APIError,
     stripe.APIConnectionError,
     stripe.RateLimitError,
-    stripe.AuthenticationError,
-    stripe.PermissionError,
+    RequestRefused,
     aiohttp.ClientError,
     TimeoutError,
 )
 
-
-class Unknown(Exception):
-    """The provider has not told yet how the call ended: it is to be made again with the same key."""
+log = structlog.get_logger()
 
 
 class Provider:
@@ -60,16 +59,35 @@ class Provider:
         )
         self._circuit = Circuit("stripe", failures=failures, reset=reset, counts=_TROUBLE)
         self._clock = clock
+        self._failures = failures
+        self._refused: list[str] = []
 
     async def call(self, intent: Intent) -> Outcome:
         """Make the call. Raises whatever left its outcome unknown."""
         return await self._circuit.call(lambda: self._make(intent))
+
+    def troubles(self) -> dict[str, str]:
+        """Whether Stripe refuses whatever is asked of it: no card is to blame, and no shopper can mend it."""
+        if len(self._refused) < self._failures:
+            return {}
+        return {"provider": f"refuses our requests: {self._refused[-1]}"}
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def _make(self, intent: Intent) -> Outcome:
+        try:
+            outcome = await self._ask(intent)
+        except refusals.OURS as error:
+            ours = refusals.ours(error)
+            self._refused = [*self._refused, reason(ours)][-self._failures :]
+            log.error("request refused", intent=intent.key, error=self._refused[-1])
+            raise ours from error
+        self._refused = []
+        return outcome
+
+    async def _ask(self, intent: Intent) -> Outcome:
         expired = self._clock() - datetime.fromisoformat(intent.payload["key_expires"])
         if expired > timedelta(0):
             return await self._without_key(intent, expired)
@@ -79,7 +97,7 @@ class Provider:
         try:
             answer = await self._post(intent)
         except (stripe.CardError, stripe.InvalidRequestError) as refusal:
-            return await self._refused(intent, refusal)
+            return await self._turned_down(intent, refusal)
         except (stripe.APIError, stripe.IdempotencyError) as error:
             if error.http_status == 409:
                 raise Unknown("an earlier request with this key is still under way") from error
@@ -92,17 +110,20 @@ class Provider:
             raise Unknown(f"{answer['object']} is {answer['status']}")
         return outcome
 
-    async def _refused(self, intent: Intent, refusal: _Refusal) -> Outcome:
-        code = answers.code(refusal)
+    async def _turned_down(self, intent: Intent, refusal: Refusal) -> Outcome:
+        """Raises the refusal where it is ours."""
+        code = refusals.code(refusal)
         if intent.kind == "authorize":
-            return Declined(code)
+            if refusals.is_shoppers(refusal):
+                return Declined(code)
+            raise refusal
         if code == "charge_already_refunded":
             return Refunded()
         outcome = await self._look(intent)
         if outcome is not None:
             return outcome
-        if intent.kind == "void":
-            raise Unknown(f"not to be voided: {code}") from refusal
+        if not refusals.is_for_good(intent.kind, refusal):
+            raise refusal
         return Declined(code) if intent.kind == "capture" else RefundRefused(code)
 
     async def _without_key(self, intent: Intent, expired: timedelta) -> Outcome:

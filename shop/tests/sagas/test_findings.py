@@ -239,6 +239,25 @@ def test_a_refused_refund_says_until_when_asking_is_of_no_use() -> None:
     assert found.next == f"shop saga nudge {ID} --why TEXT"
 
 
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        ("AuthenticationError: Invalid API Key provided", "STRIPE_API_KEY"),
+        ("PermissionError: no access", "the provider's dashboard"),
+        ("InvalidRequestError (parameter_unknown, fee): Received unknown parameter", "what we send"),
+    ],
+)
+def test_a_provider_that_refuses_our_requests_is_named_once_with_what_to_mend(error: str, mend: str) -> None:
+    waiting = tuple(
+        CallSeen("payment", "authorize", UUID(int=n), NOW, 2, f"RequestRefused: {error}") for n in range(3)
+    )
+    found = only(Seen(now=NOW, calls=waiting))
+    assert (found.kind, found.order_id) == ("request-refused", None)
+    assert "3 so far" in found.means
+    assert mend in found.means
+    assert error in found.means
+
+
 def test_what_is_not_published_is_found_in_any_service() -> None:
     row = UnsaidSeen("product", "stock.reserved", ID, CREATED, leased_until=CREATED)
     found = only(seen(new_order("paid"), unsaid=(row,)))

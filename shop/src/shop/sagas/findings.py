@@ -9,6 +9,7 @@ from uuid import UUID
 from notification.recipients import PutOff
 from order.domain import Order
 from payment.domain import Payment
+from payment.refusals import RequestRefused
 from shop.sagas.seen import GAVE_BACK, CallSeen, Seen
 
 ERROR_LENGTH = 120
@@ -160,6 +161,18 @@ def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
             yield Finding("outcome-unknown", call.subject, call.since, means, following)
 
 
+def _requests_refused(seen: Seen, _: datetime) -> Iterator[Finding]:
+    """One for all of them: it is one thing that has to be mended, and no order's."""
+    refused = [call for call in seen.calls if (call.error or "").startswith(f"{RequestRefused.__name__}: ")]
+    if refused:
+        why = (refused[-1].error or "").partition(": ")[2]
+        mend = next((what for error, what in _TO_MEND.items() if why.startswith(error)), _FORM)
+        means = f"the provider refuses our requests, {len(refused)} so far, and no card is to blame: {mend}: "
+        means += shorten(why, ERROR_LENGTH, placeholder=" …")
+        since = min(call.since for call in refused)
+        yield Finding("request-refused", None, since, means, "shop status; shop logs payment")
+
+
 def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "notification" and not _is_put_off(call):
@@ -243,6 +256,7 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _not_told,
     _not_noted,
     _unknown_outcomes,
+    _requests_refused,
     _unsent_letters,
     _undeliverable_mails,
     _unwritten_letters,
@@ -251,6 +265,12 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _unheard,
     _broker,
 )
+
+_TO_MEND = {
+    "AuthenticationError": "give payment the right STRIPE_API_KEY",
+    "PermissionError": "let the key do this, or open the account, in the provider's dashboard",
+}
+_FORM = "mend what we send, or the account's settings; the provider's log of requests has it"
 
 _NOT_DELIVERED = {
     "rejected": "was rejected for good",

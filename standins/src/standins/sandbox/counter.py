@@ -11,7 +11,7 @@ from standins.sandbox import cards, forms, operations
 from standins.sandbox.book import Book
 from standins.sandbox.change import Change, Event
 from standins.sandbox.courier import Courier
-from standins.sandbox.errors import Refusal, error
+from standins.sandbox.errors import INVALID, Refusal, error
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import Fault
 from standins.sandbox.intents import Intent
@@ -22,6 +22,16 @@ from standins.sandbox.settings import Settings
 Operation = Callable[[Book, forms.Form, str, Here], Call]
 REPLAYED = (b"idempotent-replayed", b"true")
 BROKEN = error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")
+BEFORE = {
+    "error_before": (500, BROKEN),
+    "wrong_key": (401, error("Invalid API Key provided: sk_test_****", kind=INVALID)),
+    "no_permission": (403, error("The provided key does not have access to this account.", kind=INVALID)),
+    "bad_form": (
+        400,
+        error("Received unknown parameter: fee", kind=INVALID, code="parameter_unknown", param="fee"),
+    ),
+}
+"""What is answered before anything is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,9 @@ class Counter:
         stored = self._book.keys.find(key, fingerprint, now) if key else None
         call = operation(self._book, form, name, Here(now, exchange.public_url))
         fault = self._fault(call, key, replay=stored is not None)
-        if fault and fault.kind == "error_before":
-            await exchange.answer(500, {"error": BROKEN})
+        if fault and fault.kind in BEFORE:
+            status, told = BEFORE[fault.kind]
+            await exchange.answer(status, {"error": told})
             return
         change = stored or await self._first(Asked(call, exchange.request, key, fingerprint, now, fault))
         if not await self._break(exchange, fault):
@@ -139,8 +150,11 @@ class Counter:
                 await exchange.break_off(self._settings.hang)
             case "disconnect_after":
                 await exchange.break_off(0)
-            case "error_after" | "error_before":
+            case "error_after":
                 await exchange.answer(500, {"error": BROKEN})
+            case str(kind) if kind in BEFORE:
+                status, told = BEFORE[kind]
+                await exchange.answer(status, {"error": told})
             case _:
                 return False
         return True

@@ -2,7 +2,8 @@
 
 A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows it, once.
 `error_stored` is as spiteful as Stripe says it may be: the effect is done, but the 500 is what is stored and
-replayed, so only looking the payment up tells. `error_before` leaves no trace, and the key free.
+replayed, so only looking the payment up tells. `error_before` leaves no trace, and the key free; so do the
+refusals that are the shop's own to mend: `wrong_key`, `no_permission`, `bad_form`.
 """
 
 import random
@@ -16,6 +17,9 @@ KINDS = (
     "error_after",
     "error_stored",
     "error_before",
+    "wrong_key",
+    "no_permission",
+    "bad_form",
     "slow",
     "decline",
 )

@@ -1,0 +1,10 @@
+"""Why an order's payment was declined, in the shop's words. Of older orders nobody knows."""
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE orders ADD decline_reason text")

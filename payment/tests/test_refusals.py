@@ -1,0 +1,192 @@
+"""Whose refusal is it: the shopper's card declines, whatever else Stripe refuses is the shop's to mend."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+from uuid import uuid4
+
+import pytest
+import stripe
+
+from chassis.circuit import CircuitOpen
+from contracts import DeclineReason, OrderCreated
+from payment import calls, declines, refusals
+from payment.domain import Payment
+from payment.outcomes import Authorized, Declined, Refunded
+from payment.provider import Provider
+from payment.refusals import RequestRefused
+from standins.sandbox.cards import DECLINES
+from standins.sandbox.embedded import Embedded, embedded
+from standins.sandbox.settings import Settings
+
+KEY = "sk_test_payment"
+NOW = datetime.now(UTC)
+USED = (
+    "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared"
+    " with a connected account without Customer attachment, or was detached from a Customer."
+)
+
+
+def invalid(**error: Any) -> stripe.InvalidRequestError:
+    body = {"error": {"type": "invalid_request_error", **error}}
+    message, param, code = (error.get(name) for name in ("message", "param", "code"))
+    return stripe.InvalidRequestError(message, param, code, json_body=body)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"code": "resource_missing", "param": "payment_method"}, "resource_missing"),
+        ({"code": "payment_method_unactivated"}, "payment_method_unactivated"),
+        ({"code": "token_already_used"}, "token_already_used"),
+        ({"message": USED}, "payment_method_unusable"),
+    ],
+)
+def test_what_is_wrong_with_the_shoppers_token_is_the_shoppers(error: dict[str, Any], code: str) -> None:
+    refusal = invalid(**error)
+    assert refusals.is_shoppers(refusal)
+    assert refusals.code(refusal) == code
+    assert declines.reason(code) == "payment_method_unusable"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "parameter_unknown", "param": "fee"},
+        {"code": "parameter_invalid_integer", "param": "amount"},
+        {"code": "amount_too_small", "param": "amount"},
+        {"code": "resource_missing", "param": "customer"},
+        {"code": "payment_method_types_no_longer_supported", "param": "payment_method_types"},
+        {"message": "Invalid Stripe API version: 1999-01-01"},
+        {"message": "Invalid currency: xxx", "param": "currency"},
+    ],
+)
+def test_a_form_that_stripe_does_not_take_is_ours(error: dict[str, Any]) -> None:
+    refusal = invalid(**error)
+    assert not refusals.is_shoppers(refusal)
+    assert not any(refusals.is_for_good(kind, refusal) for kind in ("capture", "void", "refund"))
+    assert str(error.get("code", "")) in str(refusals.ours(refusal))
+
+
+@pytest.mark.parametrize("card", DECLINES)
+def test_every_decline_of_the_sandbox_has_a_reason(card: str) -> None:
+    code = DECLINES[card][1]
+    assert declines.reason(code) in get_args(DeclineReason)
+    assert (declines.shown(code) == code) == (code not in ("lost_card", "stolen_card", "fraudulent"))
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("do_not_honor", "bank_declined"),
+        ("a_code_of_tomorrow", "bank_declined"),
+        ("insufficient_funds", "insufficient_funds"),
+        ("incorrect_cvc", "card_details"),
+        ("expired_card", "card_expired"),
+        ("authentication_required", "not_confirmed"),
+        ("payment_method_of_tomorrow", "payment_method_unusable"),
+        ("amount_too_small", "amount"),
+        ("processing_error", "try_again"),
+        ("amount_mismatch", "not_completed"),
+    ],
+)
+def test_the_bank_is_blamed_only_for_what_it_declined(code: str, why: str) -> None:
+    assert declines.reason(code) == why
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
+    async with embedded(Settings(api_key=KEY, journal=tmp_path / "journal", port=0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
+    provider = Provider(KEY, base=sandbox.url, timeout=2, failures=3, reset=60)
+    yield provider
+    await provider.aclose()
+
+
+@pytest.fixture
+def order(created: OrderCreated) -> Callable[[], Payment]:
+    def place() -> Payment:
+        one = created.model_copy(update={"order_id": uuid4()})
+        return Payment(one.order_id, order=one)
+
+    return place
+
+
+OURS = ["wrong_key", "no_permission", "bad_form"]
+
+
+@pytest.mark.parametrize("kind", OURS)
+async def test_a_refusal_of_ours_leaves_the_outcome_unknown_and_is_made_good_with_the_same_key(
+    provider: Provider, sandbox: Embedded, order: Callable[[], Payment], kind: str
+) -> None:
+    intent = calls.intent("authorize", order(), NOW)
+    await sandbox.fault(operation="authorize", kind=kind, count=1)
+
+    with pytest.raises(RequestRefused):
+        await provider.call(intent)
+    assert isinstance(await provider.call(intent), Authorized)
+    assert len((await sandbox.ledger())["payments"]) == 1
+
+
+@pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize("call", ["capture", "refund"])
+async def test_money_is_neither_let_go_nor_kept_for_a_refusal_of_ours(
+    provider: Provider, sandbox: Embedded, order: Callable[[], Payment], call: Any, kind: str
+) -> None:
+    payment = order()
+    held = await provider.call(calls.intent("authorize", payment, NOW))
+    assert isinstance(held, Authorized)
+    payment.payment_id = held.payment_id
+    if call == "refund":
+        await provider.call(calls.intent("capture", payment, NOW))
+    await sandbox.fault(operation=call, kind=kind, count=1)
+
+    with pytest.raises(RequestRefused):
+        await provider.call(calls.intent(call, payment, NOW))
+    assert not isinstance(await provider.call(calls.intent(call, payment, NOW)), Declined)
+
+
+async def test_refusals_of_ours_open_the_circuit_and_are_named_until_one_is_taken(
+    sandbox: Embedded, order: Callable[[], Payment]
+) -> None:
+    provider = Provider(KEY, base=sandbox.url, timeout=2, failures=3, reset=0)
+    await sandbox.fault(operation="any", kind="wrong_key", count=3)
+    assert provider.troubles() == {}
+    for _ in range(3):
+        with pytest.raises(RequestRefused):
+            await provider.call(calls.intent("authorize", order(), NOW))
+
+    assert "AuthenticationError" in provider.troubles()["provider"]
+    assert isinstance(await provider.call(calls.intent("authorize", order(), NOW)), Authorized)
+    assert provider.troubles() == {}
+    await provider.aclose()
+
+
+async def test_a_wrong_key_is_not_tried_for_every_order(
+    sandbox: Embedded, order: Callable[[], Payment]
+) -> None:
+    provider = Provider("sk_test_another", base=sandbox.url, timeout=2, failures=3, reset=60)
+    for _ in range(3):
+        with pytest.raises(RequestRefused, match="Invalid API Key"):
+            await provider.call(calls.intent("authorize", order(), NOW))
+
+    with pytest.raises(CircuitOpen):
+        await provider.call(calls.intent("authorize", order(), NOW))
+    await provider.aclose()
+
+
+async def test_what_is_refunded_already_needs_no_refund(
+    provider: Provider, order: Callable[[], Payment]
+) -> None:
+    payment = order()
+    held = await provider.call(calls.intent("authorize", payment, NOW))
+    assert isinstance(held, Authorized)
+    payment.payment_id = held.payment_id
+    await provider.call(calls.intent("capture", payment, NOW))
+    for _ in range(2):
+        assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded()
