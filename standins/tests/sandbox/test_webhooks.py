@@ -77,14 +77,45 @@ async def test_a_sale_and_its_return_are_told(
     await client.v1.payment_intents.capture_async(held.id)
     await receiver.wait_for(2)
     await client.v1.refunds.create_async({"payment_intent": held.id})
-    events = await receiver.wait_for(3)
+    events = await receiver.wait_for(4)
     assert sorted(kinds(events)) == [
         "charge.refunded",
         "payment_intent.amount_capturable_updated",
         "payment_intent.succeeded",
+        "refund.created",
     ]
-    refunded: Any = events[-1].data.object
-    assert (refunded["payment_intent"], refunded["amount_refunded"]) == (held.id, 1999)
+    told: Any = {event.type: event.data.object for event in events}
+    assert (told["charge.refunded"]["object"], told["charge.refunded"]["amount_refunded"]) == ("charge", 1999)
+    assert (told["refund.created"]["object"], told["refund.created"]["payment_intent"]) == ("refund", held.id)
+
+
+async def test_what_comes_later_is_told(
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+) -> None:
+    held = await hold(client)
+    await client.v1.payment_intents.capture_async(held.id)
+    refund = await client.v1.refunds.create_async({"payment_intent": held.id, "amount": 100})
+    await sandbox.control("POST", "refunds", {"refund": refund.id, "status": "failed"})
+    _, dispute = await sandbox.control("POST", "disputes", {"payment_intent": held.id})
+    await sandbox.control("POST", "disputes", {"dispute": dispute["id"], "status": "under_review"})
+    await sandbox.control("POST", "disputes", {"dispute": dispute["id"], "status": "won"})
+    events = await receiver.wait_for(11)
+    assert {kind for kind in kinds(events) if not kind.startswith("payment_intent.")} == {
+        "charge.refunded",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "charge.dispute.created",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_reinstated",
+    }
+    told: Any = {event.type: event.data.object for event in events}
+    failed = told["refund.failed"]
+    assert (failed["status"], failed["failure_reason"]) == ("failed", "declined")
+    closed = told["charge.dispute.closed"]
+    assert (closed["object"], closed["payment_intent"], closed["status"]) == ("dispute", held.id, "won")
 
 
 async def test_a_decline_and_a_cancellation_are_told(

@@ -27,6 +27,8 @@ GETS: dict[tuple[str, ...], queries.Query] = {
     ("payment_intents", ""): queries.intent,
     ("refunds",): queries.refunds,
     ("refunds", ""): queries.refund,
+    ("disputes",): queries.disputes,
+    ("disputes", ""): queries.dispute,
     ("charges", ""): queries.charge,
     ("balance",): queries.balance,
 }
@@ -46,6 +48,7 @@ class Sandbox:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._courier.start()
+        self._counter.resume()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._courier.stop()

@@ -7,7 +7,7 @@ from typing import Any
 from standins.sandbox.change import Change, Event, from_journal
 from standins.sandbox.faults import FaultPlan
 from standins.sandbox.idempotency import Keys
-from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.intents import Dispute, Intent, Refund
 from standins.sandbox.journal import Journal
 
 
@@ -24,7 +24,9 @@ class Book:
         self.intents: dict[str, Intent] = {}
         self.charges: dict[str, str] = {}
         self.refunds: dict[str, Refund] = {}
-        self.refunds_of: defaultdict[str, list[Refund]] = defaultdict(list)
+        self.refunds_of: defaultdict[str, list[str]] = defaultdict(list)
+        self.disputes: dict[str, Dispute] = {}
+        self.disputes_of: defaultdict[str, list[str]] = defaultdict(list)
         self.intents_of: defaultdict[str, list[str]] = defaultdict(list)
         self.balance: defaultdict[str, Balance] = defaultdict(Balance)
         self.keys = Keys()
@@ -64,16 +66,29 @@ class Book:
         self.intents[intent.id] = intent
         balance = self.balance[intent.currency]
         balance.captured += intent.captured - (before.captured if before else 0)
-        balance.refunded += change.refund.amount if change.refund else 0
         if intent.charge:
             self.charges[intent.charge] = intent.id
         if change.refund:
-            self.refunds[change.refund.id] = change.refund
-            self.refunds_of[intent.id].append(change.refund)
+            balance.refunded += self._keep_refund(change.refund)
+        if change.dispute:
+            self._keep_dispute(change.dispute)
         if change.key:
             self.keys.store(change.key, change)
-        if change.event:
-            self._expect(change.event, change)
+        for event in change.events:
+            self._expect(event, change)
+
+    def _keep_refund(self, refund: Refund) -> int:
+        """Returns what it gives back, more than before or less."""
+        before = self.refunds.get(refund.id)
+        if before is None:
+            self.refunds_of[refund.intent].append(refund.id)
+        self.refunds[refund.id] = refund
+        return refund.moved - (before.moved if before else 0)
+
+    def _keep_dispute(self, dispute: Dispute) -> None:
+        if dispute.id not in self.disputes:
+            self.disputes_of[dispute.intent].append(dispute.id)
+        self.disputes[dispute.id] = dispute
 
     def _expect(self, event: Event, change: Change) -> None:
         if len(self.pending) >= self._most_pending:

@@ -109,11 +109,28 @@ FAULTS = {
     "Declined": "decline",
 }
 MAGIC = re.compile(rf"pm_card_sandbox_(authorize|capture|cancel|refund)({'|'.join(FAULTS)})(?:_([1-9]\d?))?")
-GOOD = frozenset(f"pm_card_{name}" for name in (*BRANDS, *REGIONS, *FRICTIONLESS))
+REFUND_FAILS = "pm_card_refundFail"
+REFUND_PENDS = "pm_card_pendingRefund"
+# card: the reason and the first status of the dispute that follows its capture
+DISPUTES = {
+    "pm_card_createDispute": ("fraudulent", "needs_response"),
+    "pm_card_createDisputeProductNotReceived": ("product_not_received", "needs_response"),
+    "pm_card_createDisputeInquiry": ("fraudulent", "warning_needs_response"),
+}
+GOOD = frozenset(f"pm_card_{name}" for name in (*BRANDS, *REGIONS, *FRICTIONLESS)) | {
+    REFUND_FAILS,
+    REFUND_PENDS,
+    *DISPUTES,
+}
 
 
 def is_known(card: str) -> bool:
     return card in GOOD or asks(card) or declines(card) is not None or fault_of(card) is not None
+
+
+def refunds_later(card: str | None) -> bool:
+    """Whether a refund to it is pending at first."""
+    return card == REFUND_PENDS
 
 
 def asks(card: str) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.intents import Dispute, Intent, Refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,14 @@ class Change:
     intent: Intent
     refund: Refund | None = None
     error: dict[str, Any] | None = None
-    event: Event | None = None
+    dispute: Dispute | None = None
+    events: tuple[Event, ...] = ()
 
 
 def from_journal(saved: dict[str, Any]) -> Change:
     saved["intent"] = Intent(**saved["intent"])
     saved["refund"] = Refund(**saved["refund"]) if saved["refund"] else None
-    saved["event"] = Event(**saved["event"]) if saved["event"] else None
+    saved["dispute"] = Dispute(**saved["dispute"]) if saved.get("dispute") else None
+    earlier = [event] if (event := saved.pop("event", None)) else []  # of a release that had one for each
+    saved["events"] = tuple(Event(**event) for event in saved.get("events", earlier))
     return Change(**saved)

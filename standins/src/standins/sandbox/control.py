@@ -1,12 +1,13 @@
 """The sandbox's own side: faults, webhook delivery and the ledger. None of it exists at the real provider."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
-from standins.sandbox import cards
+from standins.sandbox import cards, later
 from standins.sandbox.book import Book
 from standins.sandbox.counter import Counter
 from standins.sandbox.courier import Courier, Delivery
@@ -14,7 +15,8 @@ from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import KINDS, OPERATIONS, Fault
 from standins.sandbox.ledger import ledger
-from standins.sandbox.render import intent_json
+from standins.sandbox.operations import Call
+from standins.sandbox.render import dispute_json, intent_json, refund_json
 
 PROBLEM = b"application/problem+json"
 DECLINABLE = ("authorize", "capture")
@@ -37,6 +39,8 @@ async def _reply(exchange: Exchange, book: Book, courier: Courier, counter: Coun
             return ledger(book, parse_qs(exchange.query.decode("latin-1")).get("order_id", [None])[0])
         case "POST", "/_sandbox/authentications":
             return _authenticate(await _json(exchange), counter)
+        case "POST", "/_sandbox/refunds" | "/_sandbox/disputes" | "/_sandbox/expirations":
+            return _later(exchange.path.rpartition("/")[2], await _json(exchange), book, counter)
         case "POST", "/_sandbox/faults":
             book.faults.faults.append(_fault(await _json(exchange)))
             book.save_faults()
@@ -71,6 +75,47 @@ def _authenticate(given: dict[str, Any], counter: Counter) -> dict[str, Any]:
     if given.keys() != {"payment_intent", "outcome"} or outcome not in OUTCOMES:
         raise Refusal(f"Send payment_intent and outcome, one of {', '.join(OUTCOMES)}")
     return intent_json(counter.authenticate(str(name), passed=OUTCOMES[outcome]))
+
+
+def _later(what: str, given: dict[str, Any], book: Book, counter: Counter) -> dict[str, Any]:
+    """What a bank does long afterwards, at once."""
+    try:
+        call = LATER[what](book, counter.now, **given)
+    except TypeError as problem:
+        raise Refusal(f"{what}: {problem}") from problem
+    change = counter.carry_out(call)
+    if change.dispute:
+        return dispute_json(change.dispute)
+    return refund_json(change.refund) if change.refund and what == "refunds" else intent_json(change.intent)
+
+
+def _refund(book: Book, _: int, refund: str, status: str = "failed", reason: str = "declined") -> Call:
+    return later.turn_refund(book, refund, status, reason)
+
+
+def _dispute(
+    book: Book,
+    now: int,
+    payment_intent: str = "",
+    dispute: str = "",
+    reason: str = "fraudulent",
+    status: str = "needs_response",
+    amount: int | None = None,
+) -> Call:
+    if dispute:
+        return later.turn_dispute(book, dispute, status)
+    return later.open_dispute(book, payment_intent, now, reason, status, amount)
+
+
+def _expiration(book: Book, now: int, payment_intent: str) -> Call:
+    return later.expire(book, payment_intent, now)
+
+
+LATER: dict[str, Callable[..., Call]] = {
+    "refunds": _refund,
+    "disputes": _dispute,
+    "expirations": _expiration,
+}
 
 
 def _fault(given: dict[str, Any]) -> Fault:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from standins.sandbox import cards, forms, operations
+from standins.sandbox import cards, forms, later, operations
 from standins.sandbox.book import Book
 from standins.sandbox.change import Change, Event
 from standins.sandbox.courier import Courier
@@ -55,7 +55,7 @@ class Counter:
     async def serve(self, exchange: Exchange, operation: Operation, name: str) -> None:
         fields = forms.read_form(await exchange.body())
         form, fingerprint = forms.nest(fields), forms.fingerprint(exchange.path, fields)
-        key, now = exchange.idempotency_key, int(self._clock())
+        key, now = exchange.idempotency_key, self.now
         stored = self._book.keys.find(key, fingerprint, now) if key else None
         call = operation(self._book, form, name, Here(now, exchange.public_url))
         fault = self._fault(call, key, replay=stored is not None)
@@ -76,9 +76,15 @@ class Counter:
 
     def authenticate(self, name: str, *, passed: bool) -> Intent:
         """What the shopper decides at her bank's page. Raises Refusal when she is not asked."""
-        call = operations.authenticate(self._book, name, passed=passed)
-        asked = Asked(call, f"req_{os.urandom(7).hex()}", None, "", int(self._clock()), None)
-        return self._carry_out(asked).intent
+        return self.carry_out(operations.authenticate(self._book, name, passed=passed)).intent
+
+    @property
+    def now(self) -> int:
+        return int(self._clock())
+
+    def carry_out(self, call: Call) -> Change:
+        """What a bank does, or a person at the provider: no request of the shop's. Raises Refusal."""
+        return self._carry_out(Asked(call, f"req_{os.urandom(7).hex()}", None, "", self.now, None))
 
     def _fault(self, call: Call, key: str | None, *, replay: bool) -> Fault | None:
         tied = cards.fault_of(call.card)
@@ -116,7 +122,6 @@ class Counter:
             effect, status, told = Effect(self._book.intents[name]), refusal.status, refusal.error
         if fault and fault.kind == "error_stored":
             status, told = 500, BROKEN
-        event = self._event(effect)
         change = Change(
             asked.at,
             asked.call.operation,
@@ -127,17 +132,27 @@ class Counter:
             effect.intent,
             effect.refund,
             told,
-            event,
+            effect.dispute,
+            tuple(Event(fresh_id("evt"), kind) for kind in effect.events if self._courier.wants(kind)),
         )
         self._book.commit(change)
-        if event:
+        for event in change.events:
             self._courier.offer(event, change)
+        self._wait_for(change.intent)
         return change
 
-    def _event(self, effect: Effect) -> Event | None:
-        if effect.event is None or not self._courier.wants(effect.event):
-            return None
-        return Event(fresh_id("evt"), effect.event)
+    def resume(self) -> None:
+        """What was to happen later when the sandbox ended, happens a little later."""
+        for intent in self._book.intents.values():
+            self._wait_for(intent)
+
+    def _wait_for(self, intent: Intent) -> None:
+        if any(later.due(self._book, intent, self.now)):
+            asyncio.get_running_loop().call_later(self._settings.later, self._happen, intent.id)
+
+    def _happen(self, name: str) -> None:
+        for call in list(later.due(self._book, self._book.intents[name], self.now)):
+            self.carry_out(call)
 
     async def _dawdle(self, fault: Fault | None) -> None:
         if fault and fault.kind == "slow":

@@ -113,11 +113,7 @@ class Courier:
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)))
 
     async def _deliver(self, parcel: Parcel) -> bool:
-        change = parcel.change
-        content = event_json(
-            parcel.event.id, parcel.event.kind, change.at, change.intent, change.request, change.key
-        )
-        body = orjson.dumps(content)
+        body = orjson.dumps(event_json(parcel.event, parcel.change))
         headers = {"content-type": "application/json", "stripe-signature": self._sign(body)}
         assert self._settings.webhook_url is not None
         try:

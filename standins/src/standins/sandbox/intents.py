@@ -14,8 +14,15 @@ CANCELABLE = (
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
+EXPIRED_UNCAPTURED = "expired_uncaptured_charge"
+OPEN_DISPUTE = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
+CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
+
+
 @dataclass(frozen=True, slots=True)
 class Refund:
+    """`status` is `succeeded`, `pending` or `failed`, and may change for 30 days."""
+
     id: str
     intent: str
     charge: str
@@ -24,6 +31,34 @@ class Refund:
     created: int
     reason: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    status: str = "succeeded"
+    failure_reason: str | None = None
+
+    @property
+    def moved(self) -> int:
+        """What of the captured money it has given back."""
+        returned = self.status in ("succeeded", "pending") and self.reason != EXPIRED_UNCAPTURED
+        return self.amount if returned else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """The shopper's bank wants the money back. An inquiry (`warning_…`) only asks, and withdraws nothing."""
+
+    id: str
+    intent: str
+    charge: str
+    amount: int
+    currency: str
+    created: int
+    reason: str
+    status: str
+    due_by: int
+
+    @property
+    def withdrawn(self) -> int:
+        """What the bank has of it for now."""
+        return self.amount if self.status in ("needs_response", "under_review", "lost") else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +169,9 @@ class Intent:
             message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
             raise Refusal(message, param="amount", executed=True)
         return replace(self, refunded=self.refunded + (left if amount is None else amount))
+
+    def expire(self, now: int) -> "Intent":
+        """Nobody has captured it for as long as the bank holds money."""
+        if self.status != "requires_capture":
+            raise unexpected_state(f"Nothing is held: the status is {self.status}.")
+        return replace(self, status="canceled", canceled_at=now, cancellation_reason="expired")

@@ -26,6 +26,8 @@ def ledger(book: Book, order_id: str | None) -> dict[str, Any]:
 
 
 def _payment(book: Book, intent: Intent) -> dict[str, Any]:
+    refunds = [book.refunds[one] for one in book.refunds_of.get(intent.id, ())]
+    disputes = [book.disputes[one] for one in book.disputes_of.get(intent.id, ())]
     return {
         "id": intent.id,
         "order_id": intent.order_id,
@@ -38,7 +40,10 @@ def _payment(book: Book, intent: Intent) -> dict[str, Any]:
         "captured": intent.captured,
         "refunded": intent.refunded,
         "charges": 1 if intent.captured else 0,
-        "refunds": len(book.refunds_of.get(intent.id, ())),
+        "refunds": len(refunds),
+        "refunds_failed": sum(one.status == "failed" for one in refunds),
+        "disputes": len(disputes),
+        "withdrawn": sum(one.withdrawn for one in disputes),
         "created": intent.created,
     }
 
@@ -67,7 +72,7 @@ def _orders(intents: list[Intent], *, least: int) -> dict[str, list[str]]:
 
 def _adds_up(book: Book, intent: Intent) -> bool:
     """Nothing came back that was not taken, nothing was taken that was not held."""
-    back = sum(refund.amount for refund in book.refunds_of.get(intent.id, ()))
+    back = sum(book.refunds[one].moved for one in book.refunds_of.get(intent.id, ()))
     return back == intent.refunded <= intent.captured <= intent.amount
 
 

@@ -10,7 +10,7 @@ from standins.sandbox import cards, forms
 from standins.sandbox.book import Book
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
-from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.intents import Dispute, Intent, Refund
 
 # What a bank would find too little to bother with, in minor units: https://docs.stripe.com/currencies
 SMALLEST = {"usd": 50, "eur": 50, "chf": 50, "gbp": 30, "cad": 50, "aud": 50, "nzd": 50, "jpy": 50}
@@ -61,7 +61,8 @@ class Effect:
     intent: Intent
     refund: Refund | None = None
     error: dict[str, Any] | None = None
-    event: str | None = None
+    events: tuple[str, ...] = ()
+    dispute: Dispute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def capture(book: Book, form: Form, name: str, _: Here) -> Call:
         taken = current.capture(amount)
         if decline:
             return Effect(current, error=cards.decline_error(decline, current.charge))
-        return Effect(replace(taken, metadata=current.metadata | notes), event="payment_intent.succeeded")
+        return Effect(replace(taken, metadata=current.metadata | notes), events=("payment_intent.succeeded",))
 
     return Call("capture", name, intent.card, name, act)
 
@@ -147,7 +148,7 @@ def cancel(book: Book, form: Form, name: str, here: Here) -> Call:
     intent, reason = find_intent(book, name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
 
     def act(_: str | None) -> Effect:
-        return Effect(book.intents[name].cancel(reason, here.now), event="payment_intent.canceled")
+        return Effect(book.intents[name].cancel(reason, here.now), events=("payment_intent.canceled",))
 
     return Call("cancel", name, intent.card, name, act)
 
@@ -163,8 +164,18 @@ def refund(book: Book, form: Form, _: str, here: Here) -> Call:
         after = before.refund(amount)
         back = after.refunded - before.refunded
         assert before.charge is not None, "what was captured has a charge"
-        record = Refund(fresh_id("re"), name, before.charge, back, before.currency, here.now, reason, notes)
-        return Effect(after, refund=record, event="charge.refunded")
+        record = Refund(
+            fresh_id("re"),
+            name,
+            before.charge,
+            back,
+            before.currency,
+            here.now,
+            reason,
+            notes,
+            "pending" if cards.refunds_later(before.card) else "succeeded",
+        )
+        return Effect(after, refund=record, events=("charge.refunded", "refund.created"))
 
     return Call("refund", name, intent.card, name, act)
 
@@ -183,7 +194,7 @@ def _confirmed(intent: Intent, card: str | None, decline: str | None, terms: Ter
         if not terms.absent:
             page = f"{here.public_url}/3d_secure/{intent.id}?client_secret={intent.secret}"
             asked = intent.ask(card, page, terms.return_url)
-            return Effect(asked, event="payment_intent.requires_action")
+            return Effect(asked, events=("payment_intent.requires_action",))
         decline, charge = cards.UNAUTHENTICATED, None
     return _decided(intent.confirm(card, decline, charge))
 
@@ -192,10 +203,10 @@ def _decided(after: Intent) -> Effect:
     """What the bank's decision comes to."""
     if after.decline:
         error = cards.decline_error(after.decline, after.charge)
-        return Effect(after, error=error, event="payment_intent.payment_failed")
+        return Effect(after, error=error, events=("payment_intent.payment_failed",))
     held = after.status == "requires_capture"
     event = "payment_intent.amount_capturable_updated" if held else "payment_intent.succeeded"
-    return Effect(after, event=event)
+    return Effect(after, events=(event,))
 
 
 def _draft(form: Form, now: int) -> Intent:

@@ -1,7 +1,8 @@
 """The calls that only look: one object, a page of a list, a search by order, the balance."""
 
+import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
@@ -9,25 +10,35 @@ from standins.sandbox import forms
 from standins.sandbox.book import Book
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
-from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.intents import Dispute, Intent, Refund
 from standins.sandbox.operations import find_intent
-from standins.sandbox.render import Json, charge_json, intent_json, list_json, refund_json, search_json
+from standins.sandbox.render import (
+    Json,
+    charge_json,
+    dispute_json,
+    intent_json,
+    list_json,
+    refund_json,
+    search_json,
+)
 
 PAGE, LARGEST_PAGE = 10, 100
+BOUNDS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 CLAUSE = re.compile(r"(status|currency|metadata\[['\"]order_id['\"]\]):['\"]([^'\"]*)['\"]")
 
-T = TypeVar("T", Intent, Refund)
+T = TypeVar("T", Intent, Refund, Dispute)
 Query = Callable[[Book, Form, str], Json]
 
 
 def intent(book: Book, form: Form, name: str) -> Json:
-    return intent_json(find_intent(book, name), forms.expand(form))
+    return intent_json(find_intent(book, name), forms.expand(form), disputed=name in book.disputes_of)
 
 
 def charge(book: Book, _: Form, name: str) -> Json:
     if name not in book.charges:
         raise missing("charge", name, "charge")
-    return charge_json(book.intents[book.charges[name]])
+    intent = book.charges[name]
+    return charge_json(book.intents[intent], disputed=intent in book.disputes_of)
 
 
 def refund(book: Book, _: Form, name: str) -> Json:
@@ -37,17 +48,25 @@ def refund(book: Book, _: Form, name: str) -> Json:
 
 
 def intents(book: Book, form: Form, _: str) -> Json:
-    forms.only(form, {"limit", "starting_after", "expand"})
+    forms.only(form, {"limit", "starting_after", "created", "expand"})
     shown, more = _page(form, reversed(book.intents.values()))
     return list_json("/v1/payment_intents", [intent_json(found) for found in shown], more=more)
 
 
 def refunds(book: Book, form: Form, _: str) -> Json:
-    forms.only(form, {"limit", "starting_after", "payment_intent", "charge", "expand"})
-    name = forms.text(form, "payment_intent") or book.charges.get(forms.text(form, "charge") or "")
-    found = book.refunds_of.get(name, []) if name else list(book.refunds.values())
-    shown, more = _page(form, reversed(found))
+    shown, more = _page(form, _of_payment(book, form, book.refunds, book.refunds_of))
     return list_json("/v1/refunds", [refund_json(refund) for refund in shown], more=more)
+
+
+def disputes(book: Book, form: Form, _: str) -> Json:
+    shown, more = _page(form, _of_payment(book, form, book.disputes, book.disputes_of))
+    return list_json("/v1/disputes", [dispute_json(dispute) for dispute in shown], more=more)
+
+
+def dispute(book: Book, _: Form, name: str) -> Json:
+    if name not in book.disputes:
+        raise missing("dispute", name, "dispute")
+    return dispute_json(book.disputes[name])
 
 
 def search(book: Book, form: Form, _: str) -> Json:
@@ -84,12 +103,32 @@ def _matches(one: Intent, wanted: dict[str, str]) -> bool:
     return all(getattr(one, name) == value for name, value in wanted.items())
 
 
+def _of_payment(book: Book, form: Form, all_: Mapping[str, T], of: Mapping[str, list[str]]) -> Iterator[T]:
+    """The newest first: of the payment or charge that is asked for, or all."""
+    forms.only(form, {"limit", "starting_after", "payment_intent", "charge", "created", "expand"})
+    charge, name = forms.text(form, "charge"), forms.text(form, "payment_intent")
+    if charge is not None:
+        name = book.charges.get(charge, "")
+    if name is None:
+        return reversed(list(all_.values()))
+    return (all_[one] for one in reversed(of.get(name, [])))
+
+
+def _created(form: Form) -> Callable[[T], bool]:
+    """Whether something was created when it is asked for: `created[gte]` and the like, or one moment."""
+    given = form.get("created", {})
+    limits = given if isinstance(given, dict) else {"gte": given, "lte": given}
+    forms.only(limits, BOUNDS)
+    bounds = [(BOUNDS[name], forms.amount(limits, name) or 0) for name in limits]
+    return lambda one: all(holds(one.created, bound) for holds, bound in bounds)
+
+
 def _page(form: Form, found: Iterable[T], *, after: str = "starting_after") -> tuple[list[T], bool]:
     """One page of what was found, and whether there is more."""
     limit = forms.amount(form, "limit") or PAGE
     if limit > LARGEST_PAGE:
         raise Refusal(f"Invalid limit: at most {LARGEST_PAGE}", param="limit")
-    rest, last = iter(found), forms.text(form, after)
+    rest, last = filter(_created(form), found), forms.text(form, after)
     if last and not any(one.id == last for one in rest):
         raise missing("object", last, after)
     page = list(islice(rest, limit + 1))

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from standins.sandbox.cards import brand, decline_error
-from standins.sandbox.intents import Intent, Refund
+from standins.sandbox.change import Change, Event
+from standins.sandbox.intents import OPEN_DISPUTE, Dispute, Intent, Refund
 
 API_VERSION = "2026-10-28.endive"
 NOTHING = dict.fromkeys(
@@ -30,10 +31,10 @@ NOTHING = dict.fromkeys(
 Json = dict[str, Any]
 
 
-def intent_json(intent: Intent, expand: Iterable[str] = ()) -> Json:
+def intent_json(intent: Intent, expand: Iterable[str] = (), *, disputed: bool = False) -> Json:
     charge: Json | str | None = intent.charge
     if charge and "latest_charge" in expand:
-        charge = charge_json(intent)
+        charge = charge_json(intent, disputed=disputed)
     return NOTHING | {
         "id": intent.id,
         "object": "payment_intent",
@@ -82,7 +83,7 @@ def payment_method(intent: Intent) -> str | None:
     return f"pm_{intent.id[3:]}" if intent.card else None
 
 
-def charge_json(intent: Intent) -> Json:
+def charge_json(intent: Intent, *, disputed: bool) -> Json:
     paid = intent.status in ("requires_capture", "succeeded", "canceled") and intent.card is not None
     failure = decline_error(intent.decline, None) if intent.decline else {}
     return {
@@ -95,7 +96,7 @@ def charge_json(intent: Intent) -> Json:
         "created": intent.created,
         "currency": intent.currency,
         "description": intent.description,
-        "disputed": False,
+        "disputed": disputed,
         "failure_code": failure.get("code"),
         "failure_message": failure.get("message"),
         "livemode": False,
@@ -119,28 +120,70 @@ def refund_json(refund: Refund) -> Json:
         "created": refund.created,
         "currency": refund.currency,
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
+        "failure_balance_transaction": None,
+        "failure_reason": refund.failure_reason,
         "metadata": refund.metadata,
         "payment_intent": refund.intent,
         "reason": refund.reason,
         "receipt_number": None,
         "source_transfer_reversal": None,
-        "status": "succeeded",
+        "status": refund.status,
         "transfer_reversal": None,
     }
 
 
-def event_json(event: str, kind: str, created: int, intent: Intent, request: str, key: str | None) -> Json:
+def dispute_json(dispute: Dispute) -> Json:
     return {
-        "id": event,
+        "id": dispute.id,
+        "object": "dispute",
+        "amount": dispute.amount,
+        "balance_transactions": [],
+        "charge": dispute.charge,
+        "created": dispute.created,
+        "currency": dispute.currency,
+        "enhanced_eligibility_types": [],
+        "evidence": {},
+        "evidence_details": {
+            "due_by": dispute.due_by if dispute.status in OPEN_DISPUTE else None,
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "is_charge_refundable": dispute.status.startswith("warning_"),
+        "livemode": False,
+        "metadata": {},
+        "network_reason_code": None,
+        "payment_intent": dispute.intent,
+        "reason": dispute.reason,
+        "status": dispute.status,
+    }
+
+
+def event_json(event: Event, change: Change) -> Json:
+    return {
+        "id": event.id,
         "object": "event",
         "api_version": API_VERSION,
-        "created": created,
-        "data": {"object": charge_json(intent) if kind.startswith("charge.") else intent_json(intent)},
+        "created": change.at,
+        "data": {"object": _subject(event, change)},
         "livemode": False,
         "pending_webhooks": 1,
-        "request": {"id": request, "idempotency_key": key},
-        "type": kind,
+        "request": {"id": change.request, "idempotency_key": change.key},
+        "type": event.kind,
     }
+
+
+def _subject(event: Event, change: Change) -> Json:
+    if event.kind.startswith("charge.dispute.") and change.dispute:
+        return dispute_json(change.dispute)
+    if event.kind.startswith("refund.") and change.refund:
+        return refund_json(change.refund)
+    disputed = change.dispute is not None
+    return (
+        charge_json(change.intent, disputed=disputed)
+        if event.kind.startswith("charge.")
+        else intent_json(change.intent)
+    )
 
 
 def list_json(url: str, data: list[Json], *, more: bool) -> Json:

@@ -12,6 +12,15 @@ EVENTS = (
     "payment_intent.payment_failed",
     "payment_intent.canceled",
     "charge.refunded",
+    "charge.expired",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_reinstated",
 )
 
 
@@ -22,7 +31,8 @@ class Misconfigured(Exception):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Times are in seconds, sizes in bytes. `public_url` is where a shopper's browser reaches the sandbox's
-    pages; as the shop does, unless it is given."""
+    pages; as the shop does, unless it is given. `later` is how long cards wait whose refund fails, or whose
+    payment is disputed."""
 
     api_key: str = field(repr=False)
     journal: Path
@@ -40,6 +50,7 @@ class Settings:
     body_timeout: float = 10.0
     hang: float = 120.0
     slow: float = 3.0
+    later: float = 2.0
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
@@ -71,6 +82,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         body_timeout=_number(env, "SANDBOX_BODY_TIMEOUT", 10),
         hang=_number(env, "SANDBOX_HANG_SECONDS", 120),
         slow=_number(env, "SANDBOX_SLOW_SECONDS", 3),
+        later=_number(env, "SANDBOX_LATER_SECONDS", 2),
     )
 
 
