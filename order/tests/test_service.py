@@ -39,6 +39,7 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
         ("POST", "/v1/orders/{order}/cancel"),
         ("GET", "/v1/orders/{order}/timeline"),
         ("GET", "/v1/orders/{order}/events"),
+        ("POST", "/v1/orders/{order}/events/ticket"),
     }
     assert {"202", "400", "401", "409", "422", "503"} <= set(operations["POST", "/v1/orders"]["responses"])
     for operation in operations.values():

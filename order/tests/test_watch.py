@@ -1,6 +1,7 @@
 """The poll behind the streams, on its own: one for all, through outages, and patient with the story."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,12 +11,11 @@ from uuid import UUID
 
 import pytest
 
-from chassis.identity import Principal
 from order.places import Places
-from order.watch import Stream, Watch
+from order.watch import Reader, Stream, Watch
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
-ADA = Principal(UUID(int=3), "shopper", None, "token")
+ADA = Reader(UUID(int=3), math.inf)
 
 
 class Orders:

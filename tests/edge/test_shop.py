@@ -17,6 +17,7 @@ OPEN = [
     ("GET", "/v1/products", "product"),
     ("GET", "/v1/products?sku=a&sku=b&q=mug", "product"),
     ("GET", "/v1/products/85123A", "product"),
+    ("GET", "/v1/orders/0190/events?ticket=x", "order"),
     ("POST", "/v1/webhooks/stripe", "payment"),
     ("GET", "/docs", "storefront"),
     ("GET", "/docs/assets/swagger-ui.css", "storefront"),
@@ -40,7 +41,7 @@ GUARDED = [
     ("GET", "/v1/orders/0190", "order"),
     ("POST", "/v1/orders/0190/cancel", "order"),
     ("GET", "/v1/orders/0190/timeline", "order"),
-    ("GET", "/v1/orders/0190/events", "order"),
+    ("POST", "/v1/orders/0190/events/ticket", "order"),
 ]
 CLOSED = [
     ("GET", "/"),
@@ -52,6 +53,7 @@ CLOSED = [
     ("GET", "/docs/openapi/notification.json"),
     ("GET", "/docs/openapi/order.json/x"),
     ("GET", "/v1/orders/0190/events/x"),
+    ("GET", "/v1/orders/0190/events/ticket"),
     ("POST", "/v1/products/85123A"),
     ("GET", "/v1/productsx"),
     ("POST", "/v1/users/me"),

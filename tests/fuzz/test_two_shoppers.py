@@ -125,6 +125,22 @@ async def anothers_order(hostile: Hostile) -> None:
             assert answer.status_code == 404
 
 
+async def anothers_ticket(hostile: Hostile) -> None:
+    """Tickets for its own order, tampered with or not, at the other's stream; and what is no ticket."""
+    must(await hostile.cart({hostile.skus[0]: 1}), 200)
+    own = must(await hostile.order(expires_in=600), 202)["order_id"]
+    issued = await hostile.send("POST", f"/v1/orders/{own}/events/ticket")
+    ticket = must(issued, 201)["ticket"]
+    refused = await hostile.send("POST", f"/v1/orders/{hostile.theirs}/events/ticket")
+    assert refused.status_code == 404
+    for n in range(REQUESTS):
+        at = hostile.dice.randrange(len(ticket))
+        odd = (ticket, ticket[:at], ticket[:at] + "A" + ticket[at:], text(hostile.dice, 80), ticket * 9)
+        path = f"/v1/orders/{hostile.theirs}/events"
+        answer = await hostile.send("GET", path, params={"ticket": odd[n % len(odd)]})
+        assert answer.status_code == 401
+
+
 async def streams(hostile: Hostile) -> None:
     """More streams of its own order than one may have, all kept open."""
     must(await hostile.cart({hostile.skus[0]: 1}), 200)
@@ -180,6 +196,7 @@ ATTACKS: list[Attack] = [
     thousand_lines,
     checkouts_at_once,
     anothers_order,
+    anothers_ticket,
     streams,
     headers,
     searches,

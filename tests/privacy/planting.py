@@ -99,6 +99,11 @@ async def _order_as_a_guest(play: Play, planted: Planted) -> None:
     planted.order_id = await shopper.check_out(shipping=shipping | {"name": planted.values["a name"]})
     await shopper.until(planted.order_id, "paid")
     planted.values |= CARDS
+    events = f"/v1/orders/{planted.order_id}/events"
+    issued = must(await play.http.post(f"{events}/ticket", headers=shopper.headers), 201)
+    ticket = planted.keep("a stream's ticket", issued["ticket"])
+    (await play.http.get(events, params={"ticket": ticket})).raise_for_status()
+    must(await play.http.get(events, params={"ticket": f"{ticket}A"}), 401)
 
 
 async def _go_wrong_at_the_door(play: Play, planted: Planted) -> None:

@@ -64,6 +64,12 @@ def _line(world: World) -> dict[str, Any]:
     return {"sku": world.sku, "quantity": 1}
 
 
+def _watched(world: World, ticket_for: str) -> Wish:
+    path = f"/v1/orders/{ticket_for}/events/ticket"
+    issued = world.ask("order", "POST", path, world.shopper.token)
+    return {"at": {"order": world.order}, "params": {"ticket": issued["ticket"]}}
+
+
 _ORDER = "/v1/orders/{order}"
 _PRODUCT = "/v1/products/{sku}"
 _WISHES: Mapping[str, Callable[[World], Wish]] = {
@@ -95,6 +101,9 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     f"POST {_ORDER}/cancel": lambda world: {"at": {"order": world.cancelled_order}},
     f"GET {_ORDER}/timeline": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER}/events": lambda world: {"at": {"order": world.order}},
+    f"GET {_ORDER}/events by ticket": lambda world: _watched(world, world.order),
+    f"GET {_ORDER}/events by another's ticket": lambda world: _watched(world, world.cancelled_order),
+    f"POST {_ORDER}/events/ticket": lambda world: {"at": {"order": world.order}},
     "POST /v1/webhooks/stripe": _event,
     "POST /v1/webhooks/stripe unsigned": lambda world: _event(world, signed=False),
 }

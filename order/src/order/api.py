@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from chassis.database import Transactions
@@ -20,7 +20,6 @@ from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
 from order.store import Orders, Row
-from order.watch import ENDED_BY, EventStream, Watch
 
 router = APIRouter(tags=["orders"])
 log = structlog.get_logger()
@@ -160,7 +159,7 @@ async def list_orders(
 )
 async def read_order(which: Which, caller: Caller, orders: Read) -> Response:
     """One's own; administrators read any."""
-    return views.answer(views.order_view(_visible(await orders.find(which), caller)))
+    return views.answer(views.order_view(visible(await orders.find(which), caller)))
 
 
 @router.post(
@@ -178,7 +177,7 @@ async def cancel_order(
 ) -> Response:
     """A pending order ends here; for one that is paid, refund and restocking follow, for
     as many days as the shop takes returns. Twice is as once."""
-    found = _visible(await orders.owner(which), caller)
+    found = visible(await orders.owner(which), caller)
     if found["shopper_id"] != caller.id:
         raise Forbidden("Only the customer whose order it is can cancel it.")
     async with transactions() as tx:
@@ -200,40 +199,12 @@ async def cancel_order(
 async def read_timeline(which: Which, caller: Caller, orders: Read) -> Response:
     """What was said of the order, by whom, and what led to it."""
     story = await orders.story(which)
-    order = _visible(story[0] if story else None, caller)
+    order = visible(story[0] if story else None, caller)
     events = [views.event_view(row) for row in story if row["type"] is not None]
     return views.answer({"order_id": order["order_id"], "number": order["number"], "events": events})
 
 
-@router.get(
-    "/v1/orders/{order}/events",
-    status_code=200,  # FastAPI cannot read it off EventStream
-    response_class=EventStream,
-    summary="Watch an order",
-    responses={
-        200: {"content": {"text/event-stream": {"schema": views.STREAMED}}},
-        204: {"description": "The order has ended and its reader has seen it all."},
-        404: RESPONSES[404],
-    },
-)
-async def watch_order(
-    which: Which,
-    caller: Caller,
-    orders: Read,
-    watch: Annotated[Watch, Depends(part("watch"))],
-    last_event_id: Annotated[str, Header(max_length=2000)] = "",
-) -> Response:
-    """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each
-    state. Ends when the order is paid or cancelled, with the token, and when its caller has opened too many
-    others since. A reader that comes back misses nothing."""
-    order = _visible(await orders.owner(which), caller)
-    seen = [name for name in last_event_id.split(",") if name]
-    if ENDED_BY.get(order["status"]) in seen:
-        return Response(status_code=204)  # tells an EventSource to come back no more
-    return EventStream(watch, watch.open(order["order_id"], seen, caller))
-
-
-def _visible(found: Row | None, caller: Principal) -> Row:
+def visible(found: Row | None, caller: Principal) -> Row:
     """What was found, unless it is not the caller's to see."""
     if found is not None:
         if found["shopper_id"] == caller.id or ANYBODYS in caller.scopes:

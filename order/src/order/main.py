@@ -8,7 +8,7 @@ from chassis.neighbour import Neighbour
 from chassis.origin import networks
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
-from order import api, saga
+from order import api, saga, stream_api
 from order.budget import Budgets, LineBudget, Rate
 from order.checkout import Checkout
 from order.clients import Carts, Offers, read_offers
@@ -16,6 +16,7 @@ from order.places import Places
 from order.placing import Placing
 from order.settings import Settings
 from order.store import Orders
+from order.stream_tickets import StreamTickets
 from order.sweeps import sweeps
 from order.tables import idempotency_keys
 from order.watch import Watch, wake_on_commit
@@ -36,13 +37,14 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     orders = Orders(chassis.engine)
     watch = _watch(settings, chassis, orders)
     return Parts(
-        routers=[api.router],
+        routers=[api.router, stream_api.router],
         state={
             "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
             "orders": orders,
             "transactions": chassis.transactions,
             "return_within": timedelta(days=settings.return_days),
             "watch": watch,
+            "stream_tickets": StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds),
             "trusted_proxies": networks(settings.trusted_proxies),
         },
         periodic=sweeps(settings, chassis.transactions, keys),

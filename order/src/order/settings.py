@@ -28,6 +28,8 @@ class Settings(ServiceSettings):
     more than `large_order` lines share `large_lines_per_second` in each process, and guests' such orders
     `guest_large_lines_per_second`.
 
+    A ticket opens an event stream for `ticket_seconds`.
+
     A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
     times at most, and not `nudge_days` after its order was placed or cancelled. Until then every service
     keeps what its steps know of the order: what is said again finds it done.
@@ -68,6 +70,7 @@ class Settings(ServiceSettings):
     max_streams_per_order: Count = 5
     stream_heartbeat: Seconds = 15
     stream_patience: Seconds = 2
+    ticket_seconds: Annotated[float, Field(ge=1, le=300)] = 30
     watch_every: Seconds = 0.2
     watch_gap: Seconds = 0.1
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -18,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from chassis.identity import Principal
 from chassis.problems import Unavailable
 from chassis.telemetry import without_trace
 from order.places import Full, Places
@@ -33,9 +33,17 @@ ENDED_BY = {"paid": "order.paid", "cancelled": "order.cancelled"}
 _COME_BACK_LATER = b"retry: 15000\n\n"  # milliseconds; a reader that comes back at once displaces another
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Who reads a stream, and until when they may, in seconds of the epoch."""
+
+    id: UUID
+    until: float
+
+
 class Stream:
     """One reader of one order. `seen` names the events that the reader has, in order, by their type where it
-    happens once to an order; `until` is when the caller's token ends, by the loop's clock."""
+    happens once to an order; `until` is when the reader's right ends, by the loop's clock."""
 
     def __init__(
         self, order_id: UUID, seen: Sequence[str], patience: float, *, caller: UUID, until: float
@@ -119,13 +127,12 @@ class Watch:
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def open(self, order_id: UUID, seen: Sequence[str], caller: Principal) -> Stream:
-        """A stream, to be read with `read`; it ends with the caller's token. Raises Unavailable when there
-        are too many."""
+    def open(self, order_id: UUID, seen: Sequence[str], reader: Reader) -> Stream:
+        """A stream, to be read with `read`. Raises Unavailable when there are too many."""
         if self._stopping.is_set():
             raise Unavailable("Server is shutting down.", retry_after=5)
-        until = asyncio.get_running_loop().time() + caller.until - time.time()
-        stream = Stream(order_id, seen, self._patience, caller=caller.id, until=until)
+        until = asyncio.get_running_loop().time() + reader.until - time.time()
+        stream = Stream(order_id, seen, self._patience, caller=reader.id, until=until)
         try:
             displaced = self._streams.admit(stream)
         except Full:
@@ -142,7 +149,7 @@ class Watch:
         self._streams.discard(stream)
 
     async def read(self, stream: Stream) -> AsyncIterator[bytes]:
-        """What goes to the reader, until the order has ended, or the caller's token."""
+        """What goes to the reader, until the order has ended, or the reader's right."""
         now = asyncio.get_running_loop().time
         while not (stream.ended and stream.chunks.empty()) and now() < stream.until:
             yield await self._next(stream, min(self._heartbeat, stream.until - now()))

@@ -1,0 +1,69 @@
+"""Tickets for event streams: a browser's `EventSource` cannot send a token, and a token in an address would
+lie in histories and logs for as long as it is good. A ticket is good for one order, and for seconds."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from chassis.problems import Unauthenticated
+from chassis.tickets import BadTicket, Tickets
+from order.watch import Reader
+
+_PURPOSE = "an order's event stream"
+
+
+class BadStreamTicket(Unauthenticated):
+    """401: tampered with, expired, or for another order; which of them is nobody's business."""
+
+    type = "/problems/ticket-not-valid"
+    title = "The ticket is not valid"
+
+    def __init__(self) -> None:
+        super().__init__("It has expired, or is not for this order: get another one.")
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A new ticket, good for `seconds`."""
+
+    ticket: str
+    order_id: UUID
+    seconds: int
+
+    def view(self) -> dict[str, str | int]:
+        """As HTTP shows it."""
+        events = f"/v1/orders/{self.order_id}/events?ticket={self.ticket}"
+        return {"ticket": self.ticket, "expires_in": self.seconds, "events": events}
+
+
+class StreamTickets:
+    """Each is good for `seconds`, but not for longer than what the reader got it with."""
+
+    def __init__(self, tickets: Tickets, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
+        self._tickets = tickets
+        self._seconds = seconds
+        self._clock = clock
+
+    @classmethod
+    def of(cls, keys: SecretStr, *, seconds: float) -> Self:
+        """With a key that is derived from those of the setting (see `SealKeys`)."""
+        return cls(Tickets.of(keys, _PURPOSE), seconds=seconds)
+
+    def issue(self, order_id: UUID, reader: Reader) -> Issued:
+        """A ticket with which this reader may open that order's stream."""
+        now = self._clock()
+        until = min(now + self._seconds, reader.until)
+        content = {"order": str(order_id), "reader": str(reader.id), "until": reader.until}
+        return Issued(self._tickets.issue(content, until), order_id, int(until - now))
+
+    def read(self, ticket: str) -> tuple[UUID, Reader]:
+        """Which order's stream it opens, and for whom. Raises BadStreamTicket."""
+        try:
+            content = self._tickets.read(ticket)
+        except BadTicket:
+            raise BadStreamTicket from None
+        return UUID(content["order"]), Reader(UUID(content["reader"]), content["until"])
