@@ -56,6 +56,7 @@ class Neighbours:
 
     products: dict[str, dict[str, Any]] = field(default_factory=dict)
     carts: dict[UUID, dict[str, int]] = field(default_factory=dict)
+    ids: dict[UUID, list[UUID]] = field(default_factory=dict)  # of carts; none are the previous release's
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,8 +76,12 @@ class Neighbours:
             return Response(status_code=503)
         payload = request.headers["authorization"].split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-        lines = self.carts.get(UUID(claims["sub"]), {}).items()
-        return JSONResponse({"items": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]})
+        owner = UUID(claims["sub"])
+        lines = self.carts.get(owner, {}).items()
+        told: dict[str, Any] = {"items": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]}
+        if owner in self.ids:
+            told["ids"] = [str(one) for one in self.ids[owner]]
+        return JSONResponse(told)
 
     async def product(self, request: Request) -> Response:
         await self._ask("product")

@@ -86,8 +86,8 @@ class World:
         return sku
 
     def try_to_fill_cart(self, token: str) -> int:
-        """With the token of somebody who may be nobody."""
-        items = {"items": [{"sku": self.sku, "quantity": 1}]}
+        """With the token of somebody who may be nobody. Each time it is another cart, and may be ordered."""
+        items = {"items": [{"sku": self.product(), "quantity": 1}]}
         url = f"{self.stack.http('cart')}/v1/cart"
         return self.http.put(url, json=items, headers=bearing(token)).status_code
 

@@ -68,10 +68,10 @@ async def get_cart(caller: Caller, carts: CartsPart, products: ProductsPart) -> 
 
 @router.get("/lines", summary="Read what is in the cart", response_model=BareLines)
 async def get_lines(caller: Caller, carts: CartsPart) -> Response:
-    """Products and quantities alone, which is all that a checkout takes from a cart."""
-    items = await carts.read(caller.id)
+    """Products and quantities alone, and what the cart counts as: all that a checkout takes from a cart."""
+    items, ids = await carts.read_with_ids(caller.id)
     lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(items.items())]
-    return Response(orjson.dumps({"items": lines}), media_type=_JSON)
+    return Response(orjson.dumps({"items": lines, "ids": ids}), media_type=_JSON)
 
 
 @router.put("", summary="Replace the cart", responses={409: RESPONSES[409]})

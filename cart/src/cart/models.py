@@ -1,6 +1,7 @@
 """What cart takes and gives over HTTP."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -58,6 +59,14 @@ class BareLines(BaseModel):
     """What is in the cart, and nothing of what product knows."""
 
     items: Annotated[list[BareLine], Field(description="By sku.")]
+    ids: Annotated[
+        list[UUID],
+        Field(
+            description="What the cart counts as when it is ordered: there is one order of each. The same"
+            " while the cart changes, others once its order was paid and something is left, or all of it was"
+            " replaced. Several where a login has merged carts."
+        ),
+    ]
 
 
 class CartLine(BareLine):

@@ -1,4 +1,7 @@
-"""Carts as shoppers read and write them: one statement each, with no transaction around it."""
+"""Carts as shoppers read and write them: one statement each, with no transaction around it.
+
+What is put in may make another cart of it: the table's trigger gives it other `ids` then.
+"""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -13,7 +16,7 @@ from chassis.direct import fetch
 
 # Of every checkout, and so without SQLAlchemy's layers. `touched_at` is exact to the day only: it is indexed,
 # and if every update changed it, every update would have to change the indexes too.
-_READ = "SELECT items::text FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
+_READ = "SELECT items::text, ids FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
 _REPLACE = """
     INSERT INTO cart AS kept (owner_id, items, guest) VALUES ($1, $2::text::jsonb, $3)
     ON CONFLICT (owner_id) DO UPDATE SET items = excluded.items, guest = excluded.guest,
@@ -46,9 +49,13 @@ class Carts:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, owner: UUID) -> dict[str, int]:
-        rows = await fetch(self._engine, _READ, owner)
-        items: dict[str, int] = orjson.loads(rows[0]["items"]) if rows else {}
+        items, _ = await self.read_with_ids(owner)
         return items
+
+    async def read_with_ids(self, owner: UUID) -> tuple[dict[str, int], list[str]]:
+        """The items, and what the cart counts as when it is ordered."""
+        rows = await fetch(self._engine, _READ, owner)
+        return (orjson.loads(rows[0]["items"]), [str(one) for one in rows[0]["ids"]]) if rows else ({}, [])
 
     async def replace(self, owner: UUID, items: Mapping[str, int], *, guest: bool) -> None:
         """These items and no others. Raises Merged."""

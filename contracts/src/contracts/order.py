@@ -46,6 +46,13 @@ WhyDeclined = Annotated[
         + "; more may come. Absent where it was not, and from older releases."
     ),
 ]
+CartIds = Annotated[
+    tuple[UUID, ...],
+    Field(
+        description="What the cart counted as when it was ordered: cart forgets these once what was bought is"
+        " out of it. Absent from older releases."
+    ),
+]
 OrderNumber = Annotated[
     str | None,
     Field(
@@ -124,6 +131,7 @@ class OrderCreated(OrderSnapshot):
         ),
     ]
     deadline: Annotated[datetime, Field(description="When a pending order expires, UTC.")]
+    cart_ids: CartIds = ()
 
     def is_long_over(self, now: datetime) -> bool:
         """Whether the order ended so long ago that a consumer may have forgotten what it did for it: then a
@@ -143,6 +151,7 @@ class OrderPaid(OrderSnapshot):
             description="The provider's id of the captured payment, or `free_…`: there was nothing to pay."
         ),
     ]
+    cart_ids: CartIds = ()
 
 
 class OrderCancelled(OrderSnapshot):

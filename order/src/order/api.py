@@ -19,6 +19,7 @@ from order import numbers, views
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
+from order.seen import SeenLines, SeenTotal, expected
 from order.store import Orders, Row
 
 router = APIRouter(tags=["orders"])
@@ -82,7 +83,7 @@ class ShipTo(Body):
 
 
 class PlaceOrder(Body):
-    """How to pay for the cart, where to write to, and where to ship."""
+    """How to pay for the cart, where to write to, where to ship, and what the shopper has seen of it."""
 
     payment_method: Annotated[
         str | None,
@@ -102,6 +103,17 @@ class PlaceOrder(Body):
         int | None,
         Field(ge=1, description="Seconds after which the order is off unless paid, if sooner than usual."),
     ] = None
+    expected_total: SeenTotal | None = None
+    expected_lines: SeenLines | None = None
+
+    def payload(self) -> bytes:
+        """All that makes the request what it is. What is left out is left out here, as in a release that does
+        not know it: a repeat to the one or the other is the same request."""
+        newer = type(self).model_fields.keys() - _SINCE_EVER
+        return self.model_dump_json(exclude={name for name in newer if getattr(self, name) is None}).encode()
+
+
+_SINCE_EVER = {"payment_method", "email", "shipping", "expires_in"}
 
 
 @router.post(
@@ -109,7 +121,7 @@ class PlaceOrder(Body):
     status_code=202,
     response_model=views.Accepted,
     summary="Order what is in the cart",
-    responses={status: RESPONSES[status] for status in (409, 422, 429, 503)},
+    responses={409: views.NOT_PLACED, **{status: RESPONSES[status] for status in (422, 429, 503)}},
 )
 async def place_order(
     body: PlaceOrder,
@@ -117,7 +129,8 @@ async def place_order(
     caller: Caller,
     checkout: Annotated[Checkout, Depends(part("checkout"))],
 ) -> Response:
-    """Accepts the checkout; what becomes of it is seen at `links`. Prices are those of this moment."""
+    """Accepts the checkout; what becomes of it is seen at `links`. Prices are those of this moment; whoever
+    says what was expected is not charged more. A cart is ordered once, until that order is cancelled."""
     email = body.email or caller.email
     if email is None:
         missing = {"pointer": "/email", "detail": "A guest's order needs an e-mail address."}
@@ -125,9 +138,16 @@ async def place_order(
     shipping = Address(**body.shipping.model_dump()) if body.shipping else None
     is_guest = caller.role == "guest"
     request = Request(
-        caller.id, caller.token, body.payment_method, email, shipping, is_guest, body.expires_in
+        caller.id,
+        caller.token,
+        body.payment_method,
+        email,
+        shipping,
+        is_guest,
+        body.expires_in,
+        expected(body.expected_total, body.expected_lines),
     )
-    return await checkout.accept(request, key, body.model_dump_json().encode())
+    return await checkout.accept(request, key, body.payload())
 
 
 @router.get("/v1/orders", response_model=views.OrderPage, summary="List one's orders")

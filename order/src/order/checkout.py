@@ -18,12 +18,25 @@ from contracts import Line, Money
 from order import numbers, views
 from order.budget import Budgets, LineBudget
 from order.clients import Carts, Offers
-from order.domain import Address, Limits, NotCharged, Order, Refused, Wanted, orderable, priced
+from order.domain import (
+    ANYTHING,
+    Address,
+    Cart,
+    Expected,
+    Limits,
+    NotCharged,
+    Order,
+    Refused,
+    Wanted,
+    orderable,
+    priced,
+)
 from order.ids import new_order_id
-from order.placing import ACCEPTED, NumberTaken, Placing
+from order.placing import ACCEPTED, PlaceAgain, Placing
+from order.seen import NotAsSeen
 
-# Two orders share a number once in 10^15 pairs: twice in a row is no chance but a fault.
-_NUMBERS = 3
+# Two orders share a number once in 10^15 pairs, and nobody cancels as fast: twice in a row is no chance.
+_ATTEMPTS = 3
 
 
 class NotOrderable(Unprocessable):
@@ -43,8 +56,8 @@ class NotChargeable(Unprocessable):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who orders with which token, and how it is to be paid, written to and shipped. Only a free order needs
-    no payment method."""
+    """Who orders with which token, how it is to be paid, written to and shipped, and what was seen. Only a
+    free order needs no payment method."""
 
     shopper_id: UUID
     token: str
@@ -53,6 +66,7 @@ class Request:
     shipping: Address | None
     guest: bool
     expires_in: int | None = None
+    expected: Expected = ANYTHING
 
 
 class Checkout:
@@ -91,19 +105,17 @@ class Checkout:
                 return claim.stored.replay()
             budget = self._budgets.of(guest=request.guest)
             budget.check(request.shopper_id, 1)
-            wanted = await self._carts.lines(request.token)
-            budget.spend(request.shopper_id, len(wanted))
-            lines, total = await self._price(wanted)
-            _can_be_paid(request, total)
-            order = self._order(request, lines, total)
+            cart = await self._carts.read(request.token)
+            budget.spend(request.shopper_id, len(cart.lines))
+            order = await self._priced(request, cart)
             async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
                 body, headers = await self._commit(order, claim, budget)
         return Response(body, ACCEPTED, headers)
 
     async def _commit(self, order: Order, claim: Claim, budget: LineBudget) -> tuple[bytes, dict[str, str]]:
         """Commit the order under a number that no other has; returns the answer to the checkout."""
-        for _ in range(_NUMBERS - 1):
-            with suppress(NumberTaken):
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(PlaceAgain):
                 return await self._place(order, claim, budget)
         return await self._place(order, claim, budget)
 
@@ -112,6 +124,19 @@ class Checkout:
         body, headers = accepted(order)
         await self._placing.commit(order, claim, body, headers, budget)
         return body, headers
+
+    async def _priced(self, request: Request, cart: Cart) -> Order:
+        """The order of this cart at the prices of this moment. If it was ordered before, that is the reason
+        to give, and not that it is empty since or has become dearer."""
+        try:
+            lines, total = await self._price(cart.lines)
+            if not request.expected.allows(lines, total):
+                raise NotAsSeen.now(lines, total)
+        except (NotOrderable, NotChargeable, NotAsSeen):
+            await self._placing.raise_if_ordered(request.shopper_id, cart.ids)
+            raise
+        _can_be_paid(request, total)
+        return self._order(request, lines, total, cart.ids)
 
     async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
         try:
@@ -133,7 +158,9 @@ class Checkout:
     def _sealed(self, shipping: Address | None) -> str | None:
         return None if shipping is None else self._seal.seal(orjson.dumps(shipping).decode())
 
-    def _order(self, request: Request, lines: tuple[Line, ...], total: Money) -> Order:
+    def _order(
+        self, request: Request, lines: tuple[Line, ...], total: Money, cart_ids: tuple[UUID, ...]
+    ) -> Order:
         now = datetime.now(UTC)
         return Order(
             order_id=new_order_id(),
@@ -148,6 +175,7 @@ class Checkout:
             created_at=now,
             deadline=now + self._lifetime(request),
             shipping=request.shipping,
+            cart_ids=cart_ids or None,
         )
 
 

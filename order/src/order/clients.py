@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from uuid import UUID
 
 from chassis.neighbour import REQUESTS_OWN, Neighbour
 from chassis.problems import Unavailable
 from chassis.telemetry import without_trace
-from order.domain import Offer, Wanted
+from order.domain import Cart, Offer, Wanted
 
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 
@@ -18,10 +19,11 @@ class Carts:
     def __init__(self, cart: Neighbour) -> None:
         self._cart = cart
 
-    async def lines(self, token: str) -> list[Wanted]:
-        """The lines of the caller's cart. Raises Unavailable, and Unauthenticated when cart says so."""
-        answer = await self._cart.get_json("/v1/cart/lines", token=token)
-        return [Wanted(line["sku"], line["quantity"]) for line in answer.json()["items"]]
+    async def read(self, token: str) -> Cart:
+        """The caller's cart. Raises Unavailable, and Unauthenticated when cart says so."""
+        told = (await self._cart.get_json("/v1/cart/lines", token=token)).json()
+        lines = [Wanted(line["sku"], line["quantity"]) for line in told["items"]]
+        return Cart(lines, tuple(UUID(one) for one in told.get("ids", ())))
 
 
 async def read_offers(product: Neighbour, skus: Sequence[str]) -> dict[str, Offer]:

@@ -56,6 +56,34 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Cart:
+    """The shopper's cart as it was read; `ids` are what it counts as when it is ordered, none from a cart of
+    the previous release."""
+
+    lines: Sequence[Wanted]
+    ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the shopper has seen: the total, and the pieces by sku, as far as the page has told."""
+
+    total: Money | None = None
+    lines: Mapping[str, int] | None = None
+
+    def allows(self, lines: Iterable[Line], total: Money) -> bool:
+        """Whether she would agree to this order: the same lines, for no more money."""
+        if self.lines is not None and self.lines != {line.sku: line.quantity for line in lines}:
+            return False
+        if self.total is None:
+            return True
+        return total.currency == self.total.currency and total.amount <= self.total.amount
+
+
+ANYTHING = Expected()
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A product as it is sold at this moment."""
 
@@ -98,7 +126,9 @@ class MergedGuest:
 class Order:
     """One order. `contact` is the shopper's e-mail address, sealed; `sealed_shipping` is `shipping` as events
     carry it. The database gives a number where none is given. Whether a guest placed it is not known of old
-    orders. `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a guest.
+    orders, nor which cart it was: of a cart with one of its `cart_ids` no other order is accepted unless this
+    one is cancelled. `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a
+    guest.
 
     The last fields note what was undone of a cancelled order and whether that was all, and how often and
     until when the saga was nudged because it stood.
@@ -118,6 +148,7 @@ class Order:
     guest: bool | None = None
     sealed_shipping: str | None = None
     claimed_by: UUID | None = None
+    cart_ids: tuple[UUID, ...] | None = None
     status: Status = "pending"
     payment_id: str | None = None
     paid_at: datetime | None = None
@@ -150,6 +181,7 @@ class Order:
             shipping=self.sealed_shipping,
             payment_method=self.payment_method,
             deadline=self.deadline,
+            cart_ids=self.cart_ids or (),
         )
 
     def pay(self, paid: OrderPaid, now: datetime) -> None:

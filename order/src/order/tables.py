@@ -1,7 +1,7 @@
 """The service's tables, and how rows of them become orders and timeline entries."""
 
 from sqlalchemy import Boolean, Column, FetchedValue, Integer, MetaData, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
 from chassis.attempts import attempts_table
@@ -34,6 +34,7 @@ orders = Table(
     Column("guest", Boolean),
     Column("claimed_by", Uuid),
     Column("sealed_shipping", Text),
+    Column("cart_ids", ARRAY(Uuid, as_tuple=True)),
     Column("status", Text, nullable=False),
     Column("payment_id", Text),
     Column("paid_at", _moment),

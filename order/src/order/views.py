@@ -94,6 +94,39 @@ class State(BaseModel):
     reason: CancelReason | None
 
 
+def _problem(title: str, description: str, **members: dict[str, Any]) -> dict[str, Any]:
+    own = {"type": "object", "properties": members, "required": list(members)}
+    return {"title": title, "description": description, "allOf": [{"$ref": _PROBLEM}, own]}
+
+
+_PROBLEM = "#/components/schemas/Problem"
+NOT_PLACED: dict[str, Any] = {
+    "description": "Conflict: `type` says with what.",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "anyOf": [
+                    _problem(
+                        "CartAlreadyOrdered",
+                        "`/problems/cart-already-ordered`: this order is of the cart, pending or paid.",
+                        order_id={"type": "string", "format": "uuid"},
+                        number={"type": "string"},
+                        links={"$ref": "#/components/schemas/Links"},
+                    ),
+                    _problem(
+                        "TotalChanged",
+                        "`/problems/total-changed`: not what was expected, but this.",
+                        total={"$ref": "#/components/schemas/Money"},
+                        lines={"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
+                    ),
+                    {"$ref": _PROBLEM},
+                ]
+            }
+        }
+    },
+}
+"""What a checkout is refused with that contradicts the state of things."""
+
 STREAMED = {
     "type": "object",
     "title": "Server-Sent Event",

@@ -6,12 +6,22 @@ import pytest
 
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
-from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import CartSeen, ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PAID = OrderSeen("paid", "paid", None, 1000, "GBP", {"A": 2}, NOW, frozenset({"order.created", "order.paid"}))
-OFF = OrderSeen(
-    "off", "cancelled", "shopper", 500, "GBP", {"A": 1}, NOW, frozenset({"order.created", "order.cancelled"})
+PAID = replace(
+    OrderSeen("paid", "paid", None, 1000, "GBP", {"A": 2}, NOW, frozenset({"order.created", "order.paid"})),
+    cart_ids=("bought",),
+)
+OFF = replace(
+    PAID,
+    order_id="off",
+    status="cancelled",
+    reason="shopper",
+    total=500,
+    lines={"A": 1},
+    told=frozenset({"order.created", "order.cancelled"}),
+    cart_ids=("kept",),
 )
 CHARGED = ChargeSeen("pi_1", "paid", "succeeded", 1000, 1000, 0, "GBP")
 REFUNDED = ChargeSeen("pi_2", "off", "succeeded", 500, 500, 500, "GBP")
@@ -25,6 +35,7 @@ HEALTHY = Evidence(
     stock=(StockSeen("A", 8, 0, 2, 10),),
     holds={"paid": "sold", "off": "restocked"},
     mails=MAILS,
+    carts=(CartSeen("ada", ("kept", "merged")),),
     queues={"order": 0, "order.dead": 0},
     outboxes={"order": 0},
     intents={"payment": 0},
@@ -59,6 +70,10 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"charges": (CHARGED, replace(REFUNDED, refunded=0))},
         {"charges": (CHARGED, replace(REFUNDED, status="requires_capture", captured=0, refunded=0))},
     ],
+    "a-cart-is-ordered-once": [
+        {"orders": (PAID, OFF, replace(PAID, order_id="again", cart_ids=("other", "bought")))},
+    ],
+    "what-was-bought-has-left-its-cart": [{"carts": (CartSeen("ada", ("other", "bought")),)}],
     "every-charge-has-its-order": [
         {"charges": (CHARGED, REFUNDED, ChargeSeen("pi_9", "stranger", "succeeded", 1, 1, 1, "GBP"))},
         {"books_balance": False},

@@ -1,7 +1,7 @@
 """Each promise of the design as named checks: pure functions from evidence to what is amiss."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import getdoc
 
@@ -91,6 +91,23 @@ def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
                     f"order {order.order_id} is cancelled, "
                     f"{charge.captured - charge.refunded} of payment {charge.payment_id} was kept"
                 )
+
+
+@check(2)
+def a_cart_is_ordered_once(seen: Evidence) -> Iterator[Finding]:
+    """No cart has two orders that are not cancelled."""
+    for cart_id, orders in _by_cart(seen, {"pending", "paid"}).items():
+        if len(orders) > 1:
+            yield f"cart {cart_id} has the orders {', '.join(sorted(orders))}"
+
+
+@check(2)
+def what_was_bought_has_left_its_cart(seen: Evidence) -> Iterator[Finding]:
+    """No cart that holds something still counts as one whose order is paid."""
+    paid = _by_cart(seen, {"paid"})
+    for cart in seen.carts:
+        for order_id in sorted({order_id for cart_id in cart.ids for order_id in paid[cart_id]}):
+            yield f"order {order_id} is paid, and was not taken out of the cart of {cart.owner_id}"
 
 
 @check(2)
@@ -256,6 +273,14 @@ def _by_order(seen: Evidence) -> defaultdict[str, list[ChargeSeen]]:
     for charge in seen.charges:
         charges[charge.order_id or ""].append(charge)
     return charges
+
+
+def _by_cart(seen: Evidence, statuses: Collection[str]) -> defaultdict[str, list[str]]:
+    orders: defaultdict[str, list[str]] = defaultdict(list)
+    for order in seen.orders:
+        for cart_id in order.cart_ids if order.status in statuses else ():
+            orders[cart_id].append(order.order_id)
+    return orders
 
 
 def _wanted(seen: Evidence, status: str, holds: set[str]) -> Counter[str]:

@@ -18,6 +18,15 @@ class OrderSeen:
     deadline: datetime
     told: frozenset[str] = frozenset()  # event types in its timeline
     guest: bool | None = None
+    cart_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CartSeen:
+    """A cart that holds something, and what it counts as when it is ordered."""
+
+    owner_id: str
+    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class Evidence:
     mails: tuple[MailSeen, ...] = ()
     letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # order to reason to fate
     kept: tuple[KeptSeen, ...] = ()
+    carts: tuple[CartSeen, ...] = ()
     put_off: frozenset[tuple[str, str]] = (
         frozenset()
     )  # order and reason of mails that wait for the hour to pass

@@ -15,7 +15,7 @@ from notification.recipients import PutOff
 from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS, told
 from shop.errors import ShopError
-from shop.ledger.evidence import ChargeSeen, Evidence, KeptSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import CartSeen, ChargeSeen, Evidence, KeptSeen, MailSeen, OrderSeen, StockSeen
 from shop.place import Place, management
 from shop.stack import SERVICES
 
@@ -24,9 +24,11 @@ _ORDERS = """
     SELECT order_id::text, status, reason, total, currency, deadline,
            (SELECT json_object_agg(line->>'sku', (line->>'quantity')::int)
               FROM jsonb_array_elements(lines) AS line) AS lines,
-           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest
+           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
+           coalesce(cart_ids::text[], '{}') AS cart_ids
     FROM orders
 """
+_CARTS = "SELECT owner_id::text, ids::text[] FROM cart WHERE merged_into IS NULL AND items <> '{}'"
 _KEPT = """
     SELECT subject_id::text, reason, fate, why, jsonb_array_length(resends)
     FROM kept_mail WHERE fate <> 'withheld'
@@ -72,6 +74,7 @@ async def gather(place: Place) -> Evidence:
             kept = group.create_task(_kept(place))
             put_off = group.create_task(_put_off(place))
             stock = group.create_task(_stock(place))
+            carts = group.create_task(_carts(place))
             charges = group.create_task(_charges(place))
             mails = group.create_task(_mails(place))
             queues = group.create_task(queue_depths(place))
@@ -91,6 +94,7 @@ async def gather(place: Place) -> Evidence:
         letters=letters.result(),
         kept=kept.result(),
         put_off=put_off.result(),
+        carts=carts.result(),
         queues=queues.result(),
         outboxes=outboxes.result(),
         intents=intents.result(),
@@ -124,6 +128,7 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             row["deadline"],
             frozenset(row["told"]),
             row["guest"],
+            tuple(row["cart_ids"]),
         )
         for row in await _rows(place, "order", _ORDERS)
     )
@@ -132,6 +137,10 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
 async def _stock(place: Place) -> tuple[StockSeen, ...]:
     query = "SELECT sku, on_hand, reserved, sold, received FROM stock"
     return tuple(StockSeen(*row) for row in await _rows(place, "product", query))
+
+
+async def _carts(place: Place) -> tuple[CartSeen, ...]:
+    return tuple(CartSeen(owner, tuple(ids)) for owner, ids in await _rows(place, "cart", _CARTS))
 
 
 async def _letters(place: Place) -> dict[str, dict[str, str]]:

@@ -1,0 +1,167 @@
+"""What a cart counts as when it is ordered: the same while it changes, another once bought or replaced."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cart.main import CARTS
+from cart.saga import steps
+from cart.settings import Settings
+from chassis.database import Transactions, connect
+from chassis.direct import fetch
+from contracts import Event, GuestMerged, Line, Money, OrderPaid
+
+Clients = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
+    yield engine
+    await engine.dispose()
+
+
+async def ids(client: httpx.AsyncClient) -> tuple[UUID, ...]:
+    return tuple(UUID(one) for one in (await client.get("/v1/cart/lines")).json()["ids"])
+
+
+async def put(client: httpx.AsyncClient, **pieces: int) -> None:
+    for sku, quantity in pieces.items():
+        answer = await client.put(f"/v1/cart/items/{sku}", json={"quantity": quantity})
+        assert answer.status_code == 200
+
+
+async def replace(client: httpx.AsyncClient, **pieces: int) -> None:
+    items = [{"sku": sku, "quantity": quantity} for sku, quantity in pieces.items()]
+    assert (await client.put("/v1/cart", json={"items": items})).status_code == 200
+
+
+async def hear(engine: AsyncEngine, *events: Event) -> None:
+    for event in events:
+        step = steps.find(event.type, event.version)
+        assert step is not None
+        async with Transactions(engine, "cart", lease=60)() as tx:
+            await step.run(event, tx)
+
+
+def paid(shopper: UUID, cart_ids: tuple[UUID, ...], **pieces: int) -> OrderPaid:
+    return OrderPaid(
+        order_id=uuid4(),
+        shopper_id=shopper,
+        lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=1) for sku, n in pieces.items()),
+        total=Money(amount=1, currency="GBP"),
+        payment_id="pi_1",
+        cart_ids=cart_ids,
+    )
+
+
+async def test_a_cart_stays_the_same_while_its_shopper_changes_it(shopper: httpx.AsyncClient) -> None:
+    await put(shopper, A=1)
+    before = await ids(shopper)
+    assert len(before) == 1
+    await put(shopper, A=3, B=1)
+    await shopper.delete("/v1/cart/items/A")
+    await replace(shopper, B=2, C=1)
+    assert await ids(shopper) == before
+
+
+async def test_what_shares_no_product_with_what_was_there_is_another_cart(shopper: httpx.AsyncClient) -> None:
+    await replace(shopper, A=1, B=1)
+    before = await ids(shopper)
+    await replace(shopper, C=1)
+    assert await ids(shopper) != before
+
+
+@pytest.mark.parametrize("how", ["empties", "takes out"])
+async def test_a_cart_that_was_emptied_is_another_once_it_is_filled(
+    shopper: httpx.AsyncClient, how: str
+) -> None:
+    await put(shopper, A=1)
+    before = await ids(shopper)
+    await shopper.delete("/v1/cart" if how == "empties" else "/v1/cart/items/A")
+    assert await ids(shopper) == before
+    await put(shopper, A=1)
+    assert await ids(shopper) != before
+
+
+async def test_what_is_left_when_an_order_was_taken_out_is_another_cart(
+    clients: Clients, engine: AsyncEngine
+) -> None:
+    owner = uuid4()
+    client = clients(owner)
+    await put(client, A=1)
+    before = await ids(client)
+    await put(client, A=2)
+    await hear(engine, paid(owner, before, A=1))
+    after = await ids(client)
+    assert len(after) == 1
+    assert after != before
+
+
+async def test_a_cart_that_was_bought_is_the_same_until_something_is_put_in(
+    clients: Clients, engine: AsyncEngine
+) -> None:
+    owner = uuid4()
+    client = clients(owner)
+    await put(client, A=1)
+    before = await ids(client)
+    await hear(engine, paid(owner, before, A=1))
+    assert await ids(client) == before
+    await put(client, A=1)
+    assert await ids(client) != before
+
+
+async def test_an_order_of_another_cart_leaves_this_one_what_it_is(
+    clients: Clients, engine: AsyncEngine
+) -> None:
+    owner = uuid4()
+    client = clients(owner)
+    await put(client, A=1)
+    earlier = await ids(client)
+    await replace(client, B=1)
+    before = await ids(client)
+    await hear(engine, paid(owner, earlier, A=1))
+    assert await ids(client) == before
+
+
+async def test_a_login_carries_the_guest_s_cart_along_and_two_carts_are_both(
+    clients: Clients, engine: AsyncEngine
+) -> None:
+    guests, account = [uuid4(), uuid4()], uuid4()
+    for guest in guests:
+        await put(clients(guest), A=1)
+    first, second = [await ids(clients(guest)) for guest in guests]
+    await hear(engine, GuestMerged(guest_id=guests[0], user_id=account))
+    assert await ids(clients(account)) == first
+    assert await ids(clients(guests[0])) == ()
+    await hear(engine, GuestMerged(guest_id=guests[1], user_id=account))
+    assert await ids(clients(account)) == second + first
+    await hear(engine, paid(guests[0], first, A=1))
+    assert await ids(clients(account)) == second
+
+
+async def test_a_cart_that_was_forgotten_is_never_the_same_again(
+    clients: Clients, engine: AsyncEngine
+) -> None:
+    client = clients(uuid4())
+    await put(client, A=1)
+    before = await ids(client)
+    await fetch(engine, "UPDATE cart SET touched_at = now() - interval '2 days'")
+    assert await CARTS.prune(engine, datetime.now(UTC) - timedelta(days=1)) == 1
+    await put(client, A=1)
+    assert await ids(client) != before
+
+
+async def test_what_the_previous_release_writes_has_ids(clients: Clients, engine: AsyncEngine) -> None:
+    owner = uuid4()
+    client = clients(owner)
+    await fetch(engine, "INSERT INTO cart (owner_id, items) VALUES ($1, '{\"A\": 1}')", owner)
+    first = await ids(client)
+    assert len(first) == 1
+    for items, is_same in (('{"A": 2}', True), ("{}", True), ('{"A": 1}', False)):
+        await fetch(engine, "UPDATE cart SET items = $1::text::jsonb", items)
+        assert (await ids(client) == first) == is_same
