@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 
 from chassis.tx import Intent
-from contracts import DeclineReason, Line, ShortLine
+from contracts import DeclineReason, Line, Money, ShortLine
 from notification import domain
 from notification.declines import SENTENCES
 from notification.letters import Letters, Seller, Shipping
 
 from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded
 
+NOTHING = Money(amount=0, currency="GBP")
 WRITTEN = {"contact": "sealed", "written_at": "2026-01-01T12:00:00+00:00"}
 
 
@@ -202,6 +203,32 @@ def test_a_refund_says_how_much() -> None:
     assert message["Subject"] == "Your refund for order K7Q2X-9XMDA"
     assert "£29.99" in body(message, "plain")
     assert "£29.99" in body(message, "html")
+
+
+@pytest.mark.parametrize(
+    "intent",
+    [
+        intended("receipt", domain.receipt(paid(total=NOTHING))),
+        intended("cancellation", domain.cancellation(cancelled(total=NOTHING), paid=True)),
+        intended("cancellation", domain.cancellation(cancelled("expired", total=NOTHING), paid=False)),
+    ],
+    ids=["receipt", "cancelled", "expired"],
+)
+def test_of_a_free_order_nobody_reads_about_money(intent: Intent) -> None:
+    message = read(intent)
+    for kind in ("plain", "html"):
+        text = body(message, kind)
+        assert "There was nothing to pay." in text
+        assert not {"payment", "bank", "charged"} & set(text.replace(".", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "reads"), [(1999, "JPY", "JPY 1,999"), (12_340, "KWD", "KWD 12.340")]
+)
+def test_each_currency_has_its_own_decimals(amount: int, currency: str, reads: str) -> None:
+    message = read(intended("receipt", domain.receipt(paid(total=Money(amount=amount, currency=currency)))))
+    for kind in ("plain", "html"):
+        assert reads in body(message, kind)
 
 
 def test_a_welcome_is_about_no_order() -> None:

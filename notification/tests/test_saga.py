@@ -10,6 +10,7 @@ import pytest
 from chassis.harness import Harness
 from contracts import (
     MailResendRequested,
+    Money,
     OrderCancelled,
     OrderPaid,
     PaymentRefunded,
@@ -64,6 +65,19 @@ async def test_each_event_leads_to_its_letter(notification: Harness) -> None:
     for event, kind in ((cancelled(), "cancellation"), (refunded(), "refund"), (registered(), "welcome")):
         await notification.hear(event)
         assert f"{kind}:{event.subject}" in notification.intended
+
+
+async def test_a_free_order_is_owed_a_receipt_and_no_refund(notification: Harness) -> None:
+    nothing = Money(amount=0, currency="GBP")
+    guests = {"total": nothing, "guest": True}
+    for event in (paid(**guests), cancelled(was_paid=True, **guests), refunded(total=nothing)):
+        await notification.hear(event)
+    assert owed(notification) == ["cancellation", "receipt"]
+
+
+async def test_a_guests_free_order_that_was_never_paid_is_no_mail(notification: Harness) -> None:
+    await notification.hear(cancelled(guest=True, total=Money(amount=0, currency="GBP")))
+    assert owed(notification) == []
 
 
 async def test_a_cancelled_order_gets_no_receipt(notification: Harness) -> None:

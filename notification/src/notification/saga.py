@@ -73,10 +73,11 @@ async def tell_of_cancellation(event: OrderCancelled, tx: Tx) -> None:
 
 @steps.on(PaymentRefunded)
 async def tell_of_refund(event: PaymentRefunded, tx: Tx) -> None:
-    """Tell the shopper that the money is on its way back."""
+    """Tell the shopper that the money is on its way back; of a free order there is none."""
     correspondence = await _correspondence(tx, event.order_id)
     correspondence.cancelled = True  # only a cancelled order is refunded
-    _write("refund", event, refund(event), correspondence, tx)
+    if event.total.amount:
+        _write("refund", event, refund(event), correspondence, tx)
     await _money_was_held(correspondence, tx)
 
 

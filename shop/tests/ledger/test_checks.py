@@ -66,6 +66,9 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"charges": (replace(CHARGED, refunded=1), REFUNDED)},
         {"charges": (replace(CHARGED, currency="EUR"), REFUNDED)},
     ],
+    "the-provider-never-hears-of-a-free-order": [
+        {"orders": (replace(PAID, total=0), OFF), "charges": (replace(CHARGED, captured=0), REFUNDED)},
+    ],
     "a-cancelled-order-costs-nothing": [
         {"charges": (CHARGED, replace(REFUNDED, refunded=0))},
         {"charges": (CHARGED, replace(REFUNDED, status="requires_capture", captured=0, refunded=0))},
@@ -176,3 +179,25 @@ def test_a_guest_whose_money_was_never_held_is_owed_no_mail() -> None:
 
 def test_every_promise_has_its_checks() -> None:
     assert {check.promise for check in CHECKS} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("total", "currency", "units"),
+    [(500, "JPY", 500), (5120, "KWD", 5120), (1999, "ISK", 199_900), (500, "MGA", 5), (1500, "IQD", 1500)],
+)
+def test_a_charge_is_compared_as_the_provider_counts(total: int, currency: str, units: int) -> None:
+    def shop(charged: int) -> Evidence:
+        order = replace(PAID, total=total, currency=currency)
+        charge = replace(CHARGED, authorized=charged, captured=charged, currency=currency)
+        return replace(HEALTHY, orders=(order, OFF), charges=(charge, REFUNDED))
+
+    assert amiss(shop(units)) == set()
+    assert amiss(shop(units + 1)) == {"a-paid-order-is-charged-its-total"}
+
+
+def test_a_free_order_ends_without_the_provider() -> None:
+    told = OFF.told | {"order.paid", "payment.refunded"}
+    orders = replace(PAID, total=0), replace(OFF, total=0, guest=True, told=told)
+    free = replace(HEALTHY, orders=orders, charges=(), mails=MAILS[:2])
+    assert amiss(free) == set()
+    assert amiss(replace(free, mails=MAILS[:1])) == {"every-shopper-is-told"}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import getdoc
 
+from contracts import CURRENCIES
 from notification.domain import UNDELIVERABLE
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
@@ -70,12 +71,29 @@ def nobody_is_charged_twice(seen: Evidence) -> Iterator[Finding]:
 
 @check(2)
 def a_paid_order_is_charged_its_total(seen: Evidence) -> Iterator[Finding]:
-    """For every paid order the provider took exactly its total and gave nothing back."""
+    """For every paid order the provider took exactly its total and gave nothing back; of a free one it took
+    nothing."""
     charges = _by_order(seen)
     for order in _orders(seen, "paid"):
         kept = [(c.captured - c.refunded, c.currency) for c in charges[order.order_id] if c.captured]
-        if kept != [(order.total, order.currency)]:
+        if kept != ([(_in_provider_units(order), order.currency)] if order.total else []):
             yield f"order {order.order_id} is paid: {order.total} {order.currency}, charged {kept}"
+
+
+@check(2)
+def the_provider_never_hears_of_a_free_order(seen: Evidence) -> Iterator[Finding]:
+    """The provider has no payment for an order that costs nothing, not even one that it declined."""
+    free = {order.order_id for order in seen.orders if not order.total}
+    for charge in seen.charges:
+        if charge.order_id in free:
+            yield f"order {charge.order_id} is free, and the provider has payment {charge.payment_id} for it"
+
+
+def _in_provider_units(order: OrderSeen) -> int:
+    """Charges are as the provider counts; an order of before the list of currencies was charged as it was."""
+    currency = CURRENCIES.get(order.currency)
+    chargeable = currency is not None and currency.can_be_charged(order.total)
+    return currency.to_provider(order.total) if currency and chargeable else order.total
 
 
 @check(2)
@@ -132,7 +150,7 @@ def payment_knows_what_order_knows(seen: Evidence) -> Iterator[Finding]:
             yield f"order {order.order_id} is cancelled, payment has it {state}"
 
 
-_HOLDS = {"payment.authorized", "payment.voided"}
+_HOLDS = {"payment.authorized", "payment.voided", "order.paid"}
 _GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
 
 
@@ -159,7 +177,8 @@ def every_shopper_is_told(seen: Evidence) -> Iterator[Finding]:
 
 @check(2)
 def no_guest_is_mailed_for_nothing(seen: Evidence) -> Iterator[Finding]:
-    """Nobody gets a mail about a guest's order that never held money: its address may be anybody's."""
+    """Nobody gets a mail about a guest's order that neither held money nor was paid, as a free one is: its
+    address may be anybody's."""
     charges = _by_order(seen)
     mailed = {mail.order_id for mail in seen.mails}
     for order in _orders(seen, "cancelled"):

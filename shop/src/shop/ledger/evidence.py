@@ -31,7 +31,7 @@ class CartSeen:
 
 @dataclass(frozen=True)
 class ChargeSeen:
-    """A payment as the provider has it, in minor units."""
+    """A payment as the provider has it, in the provider's own units."""
 
     payment_id: str
     order_id: str | None
