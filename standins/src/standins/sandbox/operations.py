@@ -8,13 +8,11 @@ from typing import Any
 
 from standins.sandbox import cards, forms
 from standins.sandbox.book import Book
+from standins.sandbox.currencies import check_charge, check_units
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
 from standins.sandbox.intents import Dispute, Intent, Refund
 
-# What a bank would find too little to bother with, in minor units: https://docs.stripe.com/currencies
-SMALLEST = {"usd": 50, "eur": 50, "chf": 50, "gbp": 30, "cad": 50, "aud": 50, "nzd": 50, "jpy": 50}
-LARGEST = 99_999_999
 CREATE = {
     "amount",
     "currency",
@@ -132,6 +130,7 @@ def capture(book: Book, form: Form, name: str, _: Here) -> Call:
         forms.amount(form, "amount_to_capture"),
         forms.metadata(form),
     )
+    check_units(amount, intent.currency, "amount_to_capture")
 
     def act(decline: str | None) -> Effect:
         current = book.intents[name]
@@ -158,6 +157,7 @@ def refund(book: Book, form: Form, _: str, here: Here) -> Call:
     name = _refunded_intent(book, form)
     intent, amount = find_intent(book, name, "payment_intent"), forms.amount(form, "amount")
     reason, notes = forms.choice(form, "reason", REFUND_REASONS), forms.metadata(form)
+    check_units(amount, intent.currency, "amount")
 
     def act(_: str | None) -> Effect:
         before = book.intents[name]
@@ -215,14 +215,7 @@ def _draft(form: Form, now: int) -> Intent:
     assert amount is not None
     assert currency is not None
     currency = currency.lower()
-    if not re.fullmatch("[a-z]{3}", currency):
-        raise Refusal(f"Invalid currency: {currency}. Use a three-letter ISO code.", param="currency")
-    if amount < SMALLEST.get(currency, 1):
-        message = f"Amount must be at least {SMALLEST[currency]} {currency} (minor units)"
-        raise Refusal(message, code="amount_too_small", param="amount")
-    if amount > LARGEST:
-        message = f"Amount must be no more than {LARGEST} {currency} (minor units)"
-        raise Refusal(message, code="amount_too_large", param="amount")
+    check_charge(amount, currency)
     method = forms.choice(form, "capture_method", ("automatic", "automatic_async", "manual"))
     return Intent(
         fresh_id("pi"),

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from standins.sandbox import forms
 from standins.sandbox.book import Book
 from standins.sandbox.counter import Counter
+from standins.sandbox.currencies import written
 from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.intents import Intent
@@ -76,7 +77,7 @@ def _return(intent: Intent) -> str:
 
 
 def _question(intent: Intent) -> str:
-    amount = f"{intent.amount} {intent.currency.upper()} (minor units)"
+    amount = written(intent.amount, intent.currency).upper()
     return f"""
 <h1>Your bank asks: is this payment yours?</h1>
 <p>{escape(amount)}, payment {escape(intent.id)}. This is a test: no money moves.</p>
