@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from shop.replay.customers import Customers
 from shop.replay.invoices import Book
-from shop.replay.plan import Skip, plan
+from shop.replay.plan import Sale, Skip, plan
 from shop.replay.play import Player, Result
 from shop.tests.replay.door import PRICE, SmallShop
 from shop.tests.replay.sheets import row
@@ -155,3 +155,14 @@ async def test_an_interrupted_replay_leaves_nothing_running(book: Callable[..., 
     await asyncio.wait([playing])
 
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_sale_that_cannot_be_charged_is_skipped(book: Callable[..., Book]) -> None:
+    shop = SmallShop()
+    [invoice] = book(row("1", sku="CHEAP", quantity=2)).invoices
+    async with shop.client() as http:
+        player = Player(Customers(http, "secret"), {"CHEAP": 10}, "one", patience=0.5)
+        results = await player.play_all([Sale(invoice)], 1, lambda _: None)
+
+    assert [(one.outcome, one.detail) for one in results] == [("skipped", "£0.20")]
+    assert not shop.asked

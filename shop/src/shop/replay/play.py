@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 import httpx
 
+from contracts import CURRENCIES, written
 from scenarios.shopper import Shopper, Unexpected, must
 from shop.replay.customers import Customers
 from shop.replay.plan import Return, Sale, Step
 from shop.replay.turns import Played, Turns
 
+CURRENCY = CURRENCIES["GBP"]  # the data set's, and the catalogue's unless it is told otherwise
 Outcome = Literal["paid", "cancelled", "skipped", "failed", "unended"]
 _TROUBLE = (Unexpected, httpx.HTTPError, TimeoutError, ValueError, KeyError)
 
@@ -70,6 +72,9 @@ class Player:
 
     async def _sell(self, sale: Sale) -> dict[str, Any]:
         invoice = sale.invoice
+        if not CURRENCY.minimum <= (total := self._total(sale)) <= CURRENCY.maximum:
+            reason = "comes to more or less than can be charged"
+            return {"outcome": "skipped", "reason": reason, "detail": written(total, CURRENCY.code)}
         if invoice.customer in self._unended:
             earlier = self._unended[invoice.customer]
             return {"outcome": "failed", "reason": "an earlier order has not ended", "detail": earlier}
@@ -94,8 +99,11 @@ class Player:
             self._buyers.add(customer)
         return {"order_id": order_id, **self._judge(sale, order)}
 
+    def _total(self, sale: Sale) -> int:
+        return sum(self._prices[sku] * count for sku, count in sale.invoice.pieces.items())
+
     def _judge(self, sale: Sale, order: dict[str, Any]) -> dict[str, Any]:
-        expected = sum(self._prices[sku] * count for sku, count in sale.invoice.pieces.items())
+        expected = self._total(sale)
         if (came_to := order["total"]["amount"]) != expected:
             detail = f"{came_to} in place of {expected}"
             return {"outcome": "failed", "reason": "the order's total is not its lines'", "detail": detail}
