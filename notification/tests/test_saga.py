@@ -69,7 +69,7 @@ async def test_each_event_leads_to_its_letter(notification: Harness) -> None:
 
 async def test_a_free_order_is_owed_a_receipt_and_no_refund(notification: Harness) -> None:
     nothing = Money(amount=0, currency="GBP")
-    guests = {"total": nothing, "guest": True}
+    guests: dict[str, Any] = {"total": nothing, "guest": True}
     for event in (paid(**guests), cancelled(was_paid=True, **guests), refunded(total=nothing)):
         await notification.hear(event)
     assert owed(notification) == ["cancellation", "receipt"]

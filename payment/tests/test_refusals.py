@@ -50,12 +50,21 @@ def test_what_is_wrong_with_the_shoppers_token_is_the_shoppers(error: dict[str, 
     assert declines.reason(code) == "payment_method_unusable"
 
 
+@pytest.mark.parametrize("code", ["amount_too_small", "amount_too_large"])
+def test_an_amount_that_is_refused_stays_refused(code: str) -> None:
+    """And the circuit does not count it: else who orders for a farthing would stop everybody's payments."""
+    refusal = invalid(code=code, param="amount")
+    assert not refusals.is_shoppers(refusal)
+    assert refusals.is_for_good("authorize", refusal)
+    assert declines.reason(code) == "amount"
+
+
 @pytest.mark.parametrize(
     "error",
     [
         {"code": "parameter_unknown", "param": "fee"},
         {"code": "parameter_invalid_integer", "param": "amount"},
-        {"code": "amount_too_small", "param": "amount"},
+        {"code": "invalid_charge_amount", "param": "amount"},
         {"code": "resource_missing", "param": "customer"},
         {"code": "payment_method_types_no_longer_supported", "param": "payment_method_types"},
         {"message": "Invalid Stripe API version: 1999-01-01"},
@@ -65,7 +74,7 @@ def test_what_is_wrong_with_the_shoppers_token_is_the_shoppers(error: dict[str, 
 def test_a_form_that_stripe_does_not_take_is_ours(error: dict[str, Any]) -> None:
     refusal = invalid(**error)
     assert not refusals.is_shoppers(refusal)
-    assert not any(refusals.is_for_good(kind, refusal) for kind in ("capture", "void", "refund"))
+    assert not any(refusals.is_for_good(kind, refusal) for kind in ("authorize", "capture", "void", "refund"))
     assert str(error.get("code", "")) in str(refusals.ours(refusal))
 
 

@@ -9,6 +9,9 @@ from contracts import DeclineReason
 
 # Ours, for what Stripe refuses in words alone.
 UNUSABLE = "payment_method_unusable"
+# And for what nobody can ask Stripe for: the order was placed in a currency, or at a price, from before there
+# was a list of those that can be charged.
+NOT_CHARGEABLE = "amount_not_chargeable"
 
 _CODES: Mapping[DeclineReason, tuple[str, ...]] = {
     "insufficient_funds": ("insufficient_funds",),
@@ -29,7 +32,7 @@ _CODES: Mapping[DeclineReason, tuple[str, ...]] = {
     "payment_method_unusable": (
         *("resource_missing", "token_already_used", "token_in_use", "testmode_decline", UNUSABLE),
     ),
-    "amount": ("amount_too_small", "amount_too_large"),
+    "amount": ("amount_too_small", "amount_too_large", NOT_CHARGEABLE),
     "try_again": (
         *("processing_error", "issuer_not_available", "try_again_later", "reenter_transaction"),
         *("approve_with_id", "card_decline_rate_limit_exceeded"),

@@ -49,9 +49,6 @@ REFUND_AGAIN_AFTER = timedelta(hours=25)
 # The provider holds or has taken another amount than it was asked for: the money goes back, and the order is
 # declined.
 AMOUNT_MISMATCH = "amount_mismatch"
-# The order is in a currency, or of an amount, that the provider cannot count: it was placed before anybody
-# looked at that.
-NOT_CHARGEABLE = "amount_not_chargeable"
 # How the payment of a free order is called: none of the provider's ids begins like that.
 FREE = "free_"
 
@@ -100,7 +97,7 @@ class Payment:
             return self._hold_nothing()
         if not chargeable(order.total):
             self.state = "declined"
-            return Next((self._say_declined(NOT_CHARGEABLE),))
+            return Next((self._say_declined(declines.NOT_CHARGEABLE),))
         return self._go("authorizing", "authorize")
 
     def refuse(self) -> None:

@@ -114,7 +114,7 @@ class Provider:
         """Raises the refusal where it is ours."""
         code = refusals.code(refusal)
         if intent.kind == "authorize":
-            if refusals.is_shoppers(refusal):
+            if refusals.is_shoppers(refusal) or refusals.is_for_good(intent.kind, refusal):
                 return Declined(code)
             raise refusal
         if code == "charge_already_refunded":

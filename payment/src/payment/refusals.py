@@ -21,8 +21,10 @@ _SHOPPERS_PARAM = "payment_method"
 # A token that was used before, or is of another customer, is refused without a code, in words alone.
 _STRIPES_NAME = "PaymentMethod"
 
-# What a call of that kind is refused for good, or for a day. All else of it is ours.
+# What a call of that kind is refused for good, or for a day. All else of it is ours. A total may be too small
+# though checkout has let it pass: where Stripe names no minimum, it wants the equivalent of the account's.
 _FOR_GOOD = {
+    "authorize": frozenset({"amount_too_small", "amount_too_large"}),
     "capture": frozenset({"charge_expired_for_capture", "capture_charge_authorization_expired"}),
     "refund": frozenset(
         {
