@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import text
 
 from chassis.database import SqlTx, Transactions
+from chassis.intents import OutcomePending
 from chassis.tx import Intent
 
 
@@ -229,3 +230,18 @@ async def test_what_a_process_has_no_room_for_is_left_to_the_poll(world: Any, ma
     assert not handed
     for table in ("outbox", "intent"):
         assert await world.count(f"{table} WHERE leased_until <= now()") == 1
+
+
+async def test_an_outcome_that_is_pending_is_asked_for_again_when_it_says_so(
+    world: Any, on_credit: Any
+) -> None:
+    world.settings = world.settings.model_copy(update={"intent_longest_delay": 3600})
+    pending = [OutcomePending("somebody has to come first", 0.01) for _ in range(8)]
+    remote = Remote(*pending, "yes")
+    with structlog.testing.capture_logs() as lines:
+        await world.start(call=remote.call)
+        await world.tell(on_credit)
+        assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+    assert len(remote.asked) == 9
+    told = [(line["event"], line["log_level"]) for line in lines if line.get("intent")]
+    assert set(told) == {("outcome pending", "info")}

@@ -33,6 +33,8 @@ from order.saga import participant
 from order.settings import Settings
 
 CONTACT_KEY = Fernet.generate_key().decode()
+ACTION_KEY = Fernet.generate_key().decode()
+RETURN_ORIGINS = "https://shop.example,http://localhost:3000"
 SIGNING_KEY = ECKey.generate_key("P-256", auto_kid=True)
 
 
@@ -233,6 +235,8 @@ async def _running(database_url: str, neighbours: str, changed: dict[str, Any]) 
         "product_url": neighbours,
         "cart_url": neighbours,
         "contact_key": CONTACT_KEY,
+        "action_key": ACTION_KEY,
+        "return_origins": RETURN_ORIGINS,
     }
     engine = connect(database_url, pool_size=2, statement_timeout=10)
     database = await asyncpg.connect(database_url.replace("+asyncpg", ""), timeout=10)

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Line, Money, OrderCancelled, OrderPaid, ShortLine
+from contracts import (
+    Line,
+    Money,
+    OrderCancelled,
+    OrderPaid,
+    PaymentActionRequired,
+    ShortLine,
+)
 from order.domain import Impossible, Limits, NotCharged, Offer, Order, Refused, Wanted, orderable, priced
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -44,6 +51,12 @@ def paid(order: Order, **otherwise: Any) -> OrderPaid:
         "payment_id": "pi_1",
     }
     return OrderPaid(**members | otherwise)
+
+
+def asked(order: Order) -> PaymentActionRequired:
+    """What payment says when the shopper's bank asks."""
+    members: dict[str, Any] = {"order_id": order.order_id, "payment_id": "pi_1", "url": "sealed page"}
+    return PaymentActionRequired(**members, expires_at=LATER)
 
 
 def price(*wanted: Wanted, limits: Limits | None = None, offers: tuple[Offer, ...] = (LANTERN, MUG)) -> Any:
@@ -293,6 +306,33 @@ def test_a_decline_of_what_is_cancelled_already_is_not_why_it_was() -> None:
     assert (order.reason, order.decline_reason) == ("shopper", None)
 
 
+def test_who_is_asked_by_her_bank_sees_where_until_the_order_ends() -> None:
+    for end, ended in NEWS.items():
+        order = new_order()
+        order.ask_shopper(asked(order))
+        assert (order.action_url, order.action_expires_at) == ("sealed page", LATER)
+        with suppress(Impossible):
+            ended(order)
+        assert (order.action_url is None) == (order.status != "pending"), end
+
+
+def test_nobody_is_asked_about_an_order_that_has_ended() -> None:
+    for end in ("pay", "decline", "expire", "withdraw"):
+        order = new_order()
+        NEWS[end](order)
+        before = asdict(order)
+        order.ask_shopper(asked(order))
+        assert asdict(order) == before
+
+
+def test_who_has_not_confirmed_in_time_has_let_the_order_expire() -> None:
+    order = new_order()
+    order.ask_shopper(asked(order))
+    [said] = order.decline("not_confirmed", LATER, too_late=True)
+    assert (order.status, said.reason) == ("cancelled", "expired")
+    assert order.decline("not_confirmed", LATER, too_late=True) == []
+
+
 def test_money_is_voided_or_refunded_but_not_both() -> None:
     order, other = new_order(), new_order()
     for one in (order, other):
@@ -308,6 +348,7 @@ def test_money_is_voided_or_refunded_but_not_both() -> None:
 NEWS: dict[str, Any] = {
     "pay": lambda order: order.pay(paid(order), LATER),
     "run_short": lambda order: order.run_short(SHORT, LATER),
+    "ask_shopper": lambda order: order.ask_shopper(asked(order)),
     "decline": lambda order: order.decline("card_expired", LATER),
     "expire": lambda order: order.expire(LATER),
     "withdraw": lambda order: order.withdraw(LATER),

@@ -27,6 +27,7 @@ GIVEN = {
     "product_url": "http://nobody",
     "cart_url": "http://nobody",
     "contact_key": Fernet.generate_key().decode(),
+    "action_key": Fernet.generate_key().decode(),
 }
 
 

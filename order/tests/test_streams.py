@@ -61,7 +61,7 @@ async def test_a_reader_gets_what_was_then_what_comes_until_the_order_ends(
         event, id_, data = await anext(told)
         assert (event, id_, data["type"]) == ("timeline", "stock.reserved", "stock.reserved")
         view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
-        state = {name: view[name] for name in ("order_id", "number", "status", "reason")}
+        state = {name: view[name] for name in ("order_id", "number", "status", "reason", "action")}
         assert await anext(told) == ("order", "", state)
         await order.hear(paid(order_id))
         event, id_, data = await anext(told)

@@ -10,7 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
 
+from chassis.sealed import Seal
+from order.action import Actions
 from order.places import Places
 from order.watch import Reader, Stream, Watch
 
@@ -27,13 +30,13 @@ class Orders:
         self.polls: list[list[UUID]] = []
         self.broken = 0
 
-    async def news(self, ids: Sequence[UUID], statuses: Sequence[str], seen: Sequence[str]) -> list[Any]:
+    async def news(self, ids: Sequence[UUID], standings: Sequence[str], seen: Sequence[str]) -> list[Any]:
         self.polls.append([*ids])
         if self.broken:
             self.broken -= 1
             raise ConnectionError
         rows: list[Any] = []
-        for n, (order, status, known) in enumerate(zip(ids, statuses, seen, strict=True), 1):
+        for n, (order, status, known) in enumerate(zip(ids, standings, seen, strict=True), 1):
             new: list[str | None] = [
                 type_ for type_ in self.story.get(order, []) if type_ not in known.split(",")
             ]
@@ -43,7 +46,7 @@ class Orders:
 
     def _row(self, n: int, order: UUID, type_: str | None) -> dict[str, Any]:
         row = {"n": n, "status": self.status.get(order, "pending"), "reason": None, "type": type_}
-        row["number"] = "K7Q2X-9XMDA"
+        row |= {"number": "K7Q2X-9XMDA", "standing": row["status"], "order_id": order, "action_url": None}
         row |= {"event_id": f"{type_}/{order}", "name": type_, "said_by": "x", "data": "{}"}
         row["time"] = datetime.now(UTC)
         return {**row, "causation_id": None, "traceparent": None}
@@ -59,7 +62,8 @@ def make(orders: Orders) -> Callable[..., Watch]:
     def watch(**changed: Any) -> Watch:
         given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "patience": 0.05} | changed
         places: Places[Stream] = Places(per_order=5, per_caller=10, most=10)
-        return Watch(orders, asyncio.Event(), places=places, **given)  # type: ignore[arg-type]
+        actions = Actions(Seal([Fernet.generate_key().decode()]))
+        return Watch(orders, actions, asyncio.Event(), places=places, **given)  # type: ignore[arg-type]
 
     return watch
 

@@ -1,11 +1,15 @@
-"""An order as payment hears of it."""
+"""An order as payment hears of it, and a look at whatever is asked of the provider."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+import stripe
 
 from contracts import Line, Money, OrderCancelled, OrderCreated, StockReserved
+
+from . import typed
 
 ORDER = UUID("0192f0c1-7f3e-7d3a-8f53-3f5a2f6f2a10")
 SHOPPER = UUID("5b1f7c1e-8f43-4a53-9a15-0c1df6a5b0aa")
@@ -37,3 +41,15 @@ def reserved() -> StockReserved:
 @pytest.fixture(scope="session")
 def cancelled() -> OrderCancelled:
     return OrderCancelled(**_SNAPSHOT, reason="shopper", was_paid=False)
+
+
+@pytest.fixture(autouse=True)
+def every_request_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test has payment ask of the provider is held against the SDK's own parameters."""
+    send: Any = stripe.StripeClient.raw_request_async
+
+    async def check(self: stripe.StripeClient, method: str, path: str, **params: Any) -> Any:
+        typed.validate(method, path, {name: of for name, of in params.items() if name not in typed.OPTIONS})
+        return await send(self, method, path, **params)
+
+    monkeypatch.setattr(stripe.StripeClient, "raw_request_async", check)

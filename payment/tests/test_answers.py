@@ -8,6 +8,8 @@ from contracts import Money
 from payment import answers
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
+PAGE = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://b", "return_url": "https://s"}}
+SDK = {"type": "use_stripe_sdk", "use_stripe_sdk": {"stripe_js": "https://b"}}
 AMOUNTS = {"amount": 800, "amount_capturable": 700, "amount_received": 600, "currency": "gbp"}
 
 
@@ -21,7 +23,26 @@ def _gbp(amount: int) -> Money:
         ("authorize", {"status": "requires_capture"}, Authorized("pi_1", _gbp(700))),
         ("authorize", {"status": "succeeded"}, Authorized("pi_1", _gbp(600))),
         ("authorize", {"status": "processing"}, None),
-        ("authorize", {"status": "requires_action"}, Declined("authentication_required")),
+        (
+            "authorize",
+            {"status": "requires_action", "next_action": None},
+            Declined("authentication_required"),
+        ),
+        ("authorize", {"status": "requires_action", "next_action": SDK}, Declined("authentication_required")),
+        (
+            "authorize",
+            {"status": "requires_action", "next_action": PAGE},
+            answers.Redirect("pi_1", "https://b"),
+        ),
+        ("confirm", {"status": "requires_action", "next_action": PAGE}, None),
+        ("confirm", {"status": "processing"}, None),
+        ("confirm", {"status": "requires_capture"}, Authorized("pi_1", _gbp(700))),
+        ("confirm", {"status": "canceled"}, Declined("canceled")),
+        (
+            "confirm",
+            {"status": "requires_payment_method", "last_payment_error": {"code": "refused"}},
+            Declined("refused"),
+        ),
         ("authorize", {"status": "canceled"}, Declined("canceled")),
         (
             "authorize",
@@ -37,7 +58,10 @@ def _gbp(amount: int) -> Money:
         ("capture", {"status": "canceled"}, Declined("canceled")),
         ("capture", {"status": "requires_capture"}, None),
         ("capture", {"status": "processing"}, None),
-        ("void", {"status": "canceled"}, Voided()),
+        ("void", {"status": "canceled", "latest_charge": None}, Voided(held=False)),
+        ("void", {"status": "canceled", "latest_charge": {"status": "failed"}}, Voided(held=False)),
+        ("void", {"status": "canceled", "latest_charge": {"status": "succeeded"}}, Voided()),
+        ("void", {"status": "canceled", "latest_charge": "ch_1"}, Voided()),
         ("void", {"status": "succeeded"}, Captured(_gbp(600))),
         ("void", {"status": "requires_capture"}, None),
         ("refund", {"status": "succeeded"}, Refunded()),
@@ -59,6 +83,9 @@ def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> No
     }
 
     assert answers.held(search) == Authorized("pi_1", _gbp(700))
+    asked = {"id": "pi_3", "status": "requires_action", "next_action": PAGE}
+    assert answers.held({"data": [*search["data"][:1], asked]}) == answers.Redirect("pi_3", "https://b")
+    assert answers.held({"data": [asked, *search["data"]]}) == Authorized("pi_1", _gbp(700))
     assert answers.held({"data": []}) is None
 
 

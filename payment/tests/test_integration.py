@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 import uvicorn
+from cryptography.fernet import Fernet
 
 from chassis.outbox import envelope
 from chassis.topology import EVENTS_EXCHANGE, definitions
@@ -28,6 +29,7 @@ from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings as SandboxSettings
 
 KEY, SECRET = "sk_test_payment", "whsec_payment"
+ACTION_KEY = Fernet.generate_key().decode()
 
 
 @dataclass
@@ -123,6 +125,7 @@ async def shop(migrated: Callable[[str], str], rabbitmq: Any, tmp_path: Path) ->
             "STRIPE_API_KEY": KEY,
             "STRIPE_API_BASE": sandbox.url,
             "STRIPE_WEBHOOK_SECRET": SECRET,
+            "ACTION_KEY": ACTION_KEY,
             "STRIPE_TIMEOUT": "1",
             "LEASE": "6",
             "OUTBOX_POLL": "0.1",
@@ -144,7 +147,7 @@ def reserved(order: OrderCreated) -> StockReserved:
 
 
 def cancelled(order: OrderCreated) -> OrderCancelled:
-    snapshot = order.model_dump(exclude={"payment_method", "deadline"})
+    snapshot = order.model_dump(exclude={"payment_method", "deadline", "return_url"})
     return OrderCancelled(**snapshot, reason="shopper", was_paid=False)
 
 

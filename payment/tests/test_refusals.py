@@ -199,3 +199,9 @@ async def test_what_is_refunded_already_needs_no_refund(
     await provider.call(calls.intent("capture", payment, NOW))
     for _ in range(2):
         assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded()
+
+
+def test_an_address_to_come_back_to_is_the_shoppers_and_says_nothing_of_her_card() -> None:
+    refusal = invalid(code="url_invalid", param="return_url")
+    assert refusals.is_shoppers(refusal)
+    assert declines.reason(refusals.code(refusal)) == "not_completed"

@@ -169,6 +169,7 @@ async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
         cancelled = one not in ("expected", "authorized", "capturing", "captured")
         for first in (old, young):
             paid: Any = {"order": created, "payment_id": "pi_1", "stock_reserved": True}
+            paid |= {"action_url": "page", "action_expires_at": YESTERDAY}
             await kept(transactions, Payment(UUID(int=first + n), one, cancelled=cancelled, **paid))
     assert await sweeps.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365)) == 5
     async with transactions.engine.connect() as connection:
@@ -182,6 +183,7 @@ async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
         {"state": "captured", "payment_id": "pi_1", "stock_reserved": True, "cancelled": True},
         {"state": "capturing", "payment_id": "pi_1", "stock_reserved": False},
         {"state": "authorized", "payment_id": None},
+        {"state": "action_required", "payment_id": "pi_1", "action_url": "page"},
         {"state": "lost", "payment_id": "pi_1"},
     ],
 )

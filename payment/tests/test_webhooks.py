@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import pytest
 import stripe
+from cryptography.fernet import Fernet
 
 from payment.hints import Hints
 from payment.main import service
@@ -67,6 +68,7 @@ async def payments(migrated: Callable[[str], str]) -> AsyncIterator[Payments]:
         role="api",
         stripe_api_key="sk_test",
         stripe_webhook_secret=SECRET,
+        action_key=Fernet.generate_key().decode(),
         webhook_linger=60,
     )
     app = service.app(settings)

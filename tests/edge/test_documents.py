@@ -39,6 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "token_audience": "shop",
         "signing_keys_file": keys,
         "contact_key": Fernet.generate_key().decode(),
+        "action_key": Fernet.generate_key().decode(),
         "product_url": "http://127.0.0.1:1",
         "cart_url": "http://127.0.0.1:1",
         "stripe_api_key": "sk_test_x",

@@ -54,6 +54,15 @@ class Due:
     traceparent: str | None
 
 
+class OutcomePending(Exception):
+    """Nothing went wrong, and the outcome is still open: somebody else has to do something first. The call is
+    made again within `again_in` seconds."""
+
+    def __init__(self, waits_for: str, again_in: float) -> None:
+        super().__init__(waits_for)
+        self.again_in = again_in
+
+
 Settle = Callable[[Intent, Any, Tx], Awaitable[None]]
 Call = Callable[[Intent], Awaitable[Any]]
 Locks = Callable[[Intent], Iterable[tuple[type, Any]]]

@@ -11,7 +11,17 @@ import structlog
 from chassis.batching import Gathering
 from chassis.cancellation import as_broken_connection, as_failure
 from chassis.database import SqlTx, Transactions
-from chassis.intents import Call, Due, Intents, again, keep, lease_left_over, release, take_settled
+from chassis.intents import (
+    Call,
+    Due,
+    Intents,
+    OutcomePending,
+    again,
+    keep,
+    lease_left_over,
+    release,
+    take_settled,
+)
 from chassis.outage import is_outage
 from chassis.privacy import reason
 from chassis.telemetry import trace_context
@@ -35,9 +45,10 @@ class IntentRunner:
 
     `call` makes one call and returns its outcome; raising means that the outcome is unknown, and the
     same call is made again after a growing, jittered delay of at most `longest_delay` seconds, for as long
-    as it takes: money is never left in doubt. `poll`, `lease` and `linger` are seconds. A lease is short, so
-    that another takes up soon what a killed process had in hand, and is kept alive for as long as a call
-    takes. Where it could not be kept and another holds the intent, the outcome of ours is dropped.
+    as it takes: money is never left in doubt. OutcomePending says itself when it is made again. `poll`,
+    `lease` and `linger` are seconds. A lease is short, so that another takes up soon what a killed process
+    had in hand, and is kept alive for as long as a call takes. Where it could not be kept and another holds
+    the intent, the outcome of ours is dropped.
     """
 
     def __init__(
@@ -235,10 +246,15 @@ class IntentRunner:
     async def _try_again(self, held: _Held, error: Exception) -> None:
         due = held.due
         self._drop(held)
-        delay = min(self._longest_delay, 2.0 ** min(due.attempts, 30)) * random.uniform(0.5, 1)
         why = reason(error)
         with trace_context(due.traceparent, due.intent.subject):
-            log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
+            if isinstance(error, OutcomePending):
+                delay = error.again_in
+                log.info("outcome pending", intent=due.intent.key, attempts=due.attempts + 1, why=why)
+            else:
+                delay = min(self._longest_delay, 2.0 ** min(due.attempts, 30))
+                log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
+            delay *= random.uniform(0.5, 1)
             try:
                 await again(self._engine, due, why, delay, self._holder)
             except Exception:

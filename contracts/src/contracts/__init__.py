@@ -19,6 +19,8 @@ from contracts.order import (
     ShortLine,
 )
 from contracts.payment import (
+    NOT_CONFIRMED,
+    PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     PaymentRefunded,
@@ -32,6 +34,7 @@ from contracts.user import GuestMerged, UserRegistered
 __all__ = [
     "CURRENCIES",
     "EVENTS",
+    "NOT_CONFIRMED",
     "SKU_LENGTH",
     "SKU_PATTERN",
     "CancelReason",
@@ -49,6 +52,7 @@ __all__ = [
     "OrderCancelled",
     "OrderCreated",
     "OrderPaid",
+    "PaymentActionRequired",
     "PaymentAuthorized",
     "PaymentDeclined",
     "PaymentRefunded",

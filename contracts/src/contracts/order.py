@@ -132,6 +132,13 @@ class OrderCreated(OrderSnapshot):
     ]
     deadline: Annotated[datetime, Field(description="When a pending order expires, UTC.")]
     cart_ids: CartIds = ()
+    return_url: Annotated[
+        str | None,
+        Field(
+            description="Where the shopper goes after she has been at her bank's page. Absent when she cannot"
+            " be sent there: a card whose bank asks is then declined."
+        ),
+    ] = None
 
     def is_long_over(self, now: datetime) -> bool:
         """Whether the order ended so long ago that a consumer may have forgotten what it did for it: then a

@@ -1,5 +1,6 @@
 """What payment says of an order's money, besides `order.paid`."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -7,10 +8,32 @@ from pydantic import Field
 from contracts.money import Money
 from contracts.order import AboutOrder, Contact, OrderNumber, WhyDeclined
 
+NOT_CONFIRMED = "not_confirmed"
+"""The code of `payment.declined` when the shopper has not confirmed with her bank in time."""
+
 PaymentId = Annotated[
     str,
     Field(description="The provider's id of the payment (`pi_…`), or `free_…`: there was nothing to pay."),
 ]
+
+
+class PaymentActionRequired(AboutOrder):
+    """The shopper's bank wants her to confirm the payment at its page. Nothing is held before she has."""
+
+    type: ClassVar[str] = "payment.action_required"
+    said_by: ClassVar[str] = "payment"
+
+    payment_id: PaymentId
+    url: Annotated[
+        str,
+        Field(
+            description="The page's address, sealed (Fernet) so that only order can open it, for the shopper:"
+            " whoever has it can act for her. It never lies readable in a queue, a log or a dead letter."
+        ),
+    ]
+    expires_at: Annotated[
+        datetime, Field(description="Until when she may confirm, UTC; then the payment is declined.")
+    ]
 
 
 class PaymentAuthorized(AboutOrder):
@@ -33,7 +56,8 @@ class PaymentDeclined(AboutOrder):
         str,
         Field(
             description="The provider's decline code, for example `insufficient_funds`; `generic_decline` for"
-            " a card that is reported as lost, stolen or misused."
+            " a card that is reported as lost, stolen or misused; `not_confirmed` when the shopper has not"
+            " confirmed with her bank in time."
         ),
     ]
     decline_reason: WhyDeclined = None

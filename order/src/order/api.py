@@ -16,6 +16,7 @@ from chassis.service import part
 from contracts import MailAddress, OneLine
 from contracts.one_line import PATTERN as ONE_LINE
 from order import numbers, views
+from order.action import Actions, origin_of
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
@@ -34,6 +35,7 @@ Line80 = Annotated[
     OneLine,
 ]
 Read = Annotated[Orders, Depends(part("orders"))]
+ToDo = Annotated[Actions, Depends(part("actions"))]
 IdOrNumber = {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": numbers.PATTERN}]}
 Which = Annotated[
     UUID | str,
@@ -105,6 +107,16 @@ class PlaceOrder(Body):
     ] = None
     expected_total: SeenTotal | None = None
     expected_lines: SeenLines | None = None
+    return_url: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=2000,
+            description="Where the shopper goes from her bank's page, if her bank asks: at one of the shop's"
+            " own origins. Without it a card whose bank asks is declined.",
+            examples=["https://shop.example/orders/return"],
+        ),
+    ] = None
 
     def payload(self) -> bytes:
         """All that makes the request what it is. What is left out is left out here, as in a release that does
@@ -128,6 +140,7 @@ async def place_order(
     key: IdempotencyKey,
     caller: Caller,
     checkout: Annotated[Checkout, Depends(part("checkout"))],
+    return_origins: Annotated[frozenset[str], Depends(part("return_origins"))],
 ) -> Response:
     """Accepts the checkout; what becomes of it is seen at `links`. Prices are those of this moment; whoever
     says what was expected is not charged more. A cart is ordered once, until that order is cancelled."""
@@ -135,6 +148,7 @@ async def place_order(
     if email is None:
         missing = {"pointer": "/email", "detail": "A guest's order needs an e-mail address."}
         raise Unprocessable("The request is not valid.", errors=[missing])
+    _returns_to_the_shop(body.return_url, return_origins)
     shipping = Address(**body.shipping.model_dump()) if body.shipping else None
     is_guest = caller.role == "guest"
     request = Request(
@@ -146,6 +160,7 @@ async def place_order(
         is_guest,
         body.expires_in,
         expected(body.expected_total, body.expected_lines),
+        body.return_url,
     )
     return await checkout.accept(request, key, body.payload())
 
@@ -154,6 +169,7 @@ async def place_order(
 async def list_orders(
     caller: Caller,
     orders: Read,
+    actions: ToDo,
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     before: Annotated[UUID | None, Query(description="The page after this order: `next` of a page.")] = None,
@@ -168,7 +184,8 @@ async def list_orders(
         shopper_id = caller.id
     rows = await orders.page(limit + 1, owner=shopper_id, status=status, ids=id, number=number, before=before)
     following = str(rows[limit - 1]["order_id"]) if len(rows) > limit else None
-    return views.answer(views.page_view(rows[:limit], following))
+    shown = [views.order_view(row, actions.of(row, caller.id)) for row in rows[:limit]]
+    return views.answer(views.page_view(shown, following))
 
 
 @router.get(
@@ -177,9 +194,10 @@ async def list_orders(
     summary="Read an order",
     responses={404: RESPONSES[404]},
 )
-async def read_order(which: Which, caller: Caller, orders: Read) -> Response:
-    """One's own; administrators read any."""
-    return views.answer(views.order_view(visible(await orders.find(which), caller)))
+async def read_order(which: Which, caller: Caller, orders: Read, actions: ToDo) -> Response:
+    """One's own; administrators read any, but for what its shopper is to do."""
+    row = visible(await orders.find(which), caller)
+    return views.answer(views.order_view(row, actions.of(row, caller.id)))
 
 
 @router.post(
@@ -192,6 +210,7 @@ async def cancel_order(
     which: Which,
     caller: Caller,
     orders: Read,
+    actions: ToDo,
     transactions: Annotated[Transactions, Depends(part("transactions"))],
     within: Annotated[timedelta, Depends(part("return_within"))],
 ) -> Response:
@@ -207,7 +226,7 @@ async def cancel_order(
         if not order.may_be_cancelled(tx.now, within):
             raise TooLate(f"A paid order can be returned for {within.days} days.")
         tx.publish(*order.withdraw(tx.now))
-    return await read_order(order_id, caller, orders)
+    return await read_order(order_id, caller, orders, actions)
 
 
 @router.get(
@@ -222,6 +241,21 @@ async def read_timeline(which: Which, caller: Caller, orders: Read) -> Response:
     order = visible(story[0] if story else None, caller)
     events = [views.event_view(row) for row in story if row["type"] is not None]
     return views.answer({"order_id": order["order_id"], "number": order["number"], "events": events})
+
+
+def _returns_to_the_shop(return_url: str | None, allowed: frozenset[str]) -> None:
+    """Raises Unprocessable for an address at somebody else's: the shop sends nobody there."""
+    if return_url is None:
+        return
+    try:
+        origin = origin_of(return_url)
+    except ValueError as error:
+        detail = f"The address to come back to {error}."
+    else:
+        if origin in allowed:
+            return
+        detail = f"The shop sends nobody to {origin}: it is none of its own origins."
+    raise Unprocessable("The request is not valid.", errors=[{"pointer": "/return_url", "detail": detail}])
 
 
 def visible(found: Row | None, caller: Principal) -> Row:

@@ -67,6 +67,7 @@ class Request:
     guest: bool
     expires_in: int | None = None
     expected: Expected = ANYTHING
+    return_url: str | None = None
 
 
 class Checkout:
@@ -176,6 +177,7 @@ class Checkout:
             deadline=now + self._lifetime(request),
             shipping=request.shipping,
             cart_ids=cart_ids or None,
+            return_url=request.return_url,
         )
 
 

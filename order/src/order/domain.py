@@ -13,6 +13,7 @@ from contracts import (
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    PaymentActionRequired,
     ShortLine,
     is_sku,
     written,
@@ -128,7 +129,8 @@ class Order:
     carry it. The database gives a number where none is given. Whether a guest placed it is not known of old
     orders, nor which cart it was: of a cart with one of its `cart_ids` no other order is accepted unless this
     one is cancelled. `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a
-    guest.
+    guest. `action_url`, sealed, is the page of the shopper's bank at which she may confirm until
+    `action_expires_at`, while the order is pending; `return_url` is where she goes from there.
 
     The last fields note what was undone of a cancelled order and whether that was all, and how often and
     until when the saga was nudged because it stood.
@@ -162,6 +164,9 @@ class Order:
     undone: bool = False
     nudges: int = 0
     nudge_at: datetime | None = None
+    return_url: str | None = None
+    action_url: str | None = None
+    action_expires_at: datetime | None = None
 
     def owner(self, merged: MergedGuest | None) -> UUID:
         """Whose it is, given what has become of who placed it."""
@@ -182,7 +187,13 @@ class Order:
             payment_method=self.payment_method,
             deadline=self.deadline,
             cart_ids=self.cart_ids or (),
+            return_url=self.return_url,
         )
+
+    def ask_shopper(self, asked: PaymentActionRequired) -> None:
+        """Her bank wants her to confirm. When the order has ended, nobody wants anything."""
+        if self.status == "pending":
+            self.action_url, self.action_expires_at = asked.url, asked.expires_at
 
     def pay(self, paid: OrderPaid, now: datetime) -> None:
         """The money was captured. If the order was cancelled meanwhile, it stays so. What was paid has to be
@@ -196,6 +207,7 @@ class Order:
             self.status = "paid"
             self.payment_id = paid.payment_id
             self.paid_at = now
+            self.action_url = self.action_expires_at = None
         elif self.status == "cancelled":
             self.undone = False
 
@@ -216,12 +228,12 @@ class Order:
         self._was_not_paid("out of stock")
         return self._cancel("out_of_stock", now, short)
 
-    def decline(self, why: str | None, now: datetime) -> list[OrderCancelled]:
-        """The payment was refused for good."""
+    def decline(self, why: str | None, now: datetime, *, too_late: bool = False) -> list[OrderCancelled]:
+        """The payment was refused for good; or the shopper is `too_late` to confirm it with her bank."""
         self._was_not_paid("payment declined")
         if self.status == "pending":
             self.decline_reason = why
-        return self._cancel("payment_declined", now)
+        return self._cancel("expired" if too_late else "payment_declined", now)
 
     def note_release(self, now: datetime) -> None:
         """Its stock is on hand again."""
@@ -279,6 +291,7 @@ class Order:
         self.reason = reason
         self.short = short
         self.nudges, self.nudge_at = 0, None
+        self.action_url = self.action_expires_at = None
         return [self._cancelled(reason)]
 
     def _cancelled(self, reason: CancelReason) -> OrderCancelled:

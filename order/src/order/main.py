@@ -9,6 +9,7 @@ from chassis.origin import networks
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from order import api, saga, stream_api
+from order.action import Actions, origins
 from order.budget import Budgets, LineBudget, Rate
 from order.checkout import Checkout
 from order.clients import Carts, Offers, read_offers
@@ -34,13 +35,15 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     )
     keep = timedelta(hours=settings.idempotency_keep_hours)
     keys = IdempotencyKeys(chassis.engine, idempotency_keys, keep=keep)
-    orders = Orders(chassis.engine)
-    watch = _watch(settings, chassis, orders)
+    orders, actions = Orders(chassis.engine), Actions(Seal.of(settings.action_key))
+    watch = _watch(settings, chassis, orders, actions)
     return Parts(
         routers=[api.router, stream_api.router],
         state={
             "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
             "orders": orders,
+            "actions": actions,
+            "return_origins": origins(settings.return_origins),
             "transactions": chassis.transactions,
             "return_within": timedelta(days=settings.return_days),
             "watch": watch,
@@ -96,9 +99,10 @@ def _budgets(settings: Settings) -> Budgets:
     )
 
 
-def _watch(settings: Settings, chassis: Chassis, orders: Orders) -> Watch:
+def _watch(settings: Settings, chassis: Chassis, orders: Orders, actions: Actions) -> Watch:
     return Watch(
         orders,
+        actions,
         chassis.stopping,
         every=settings.watch_every,
         gap=settings.watch_gap,

@@ -117,6 +117,7 @@ class Placing:
             budget.per_minute,
             len(order.lines),
             order.cart_ids,
+            order.return_url,
         )
         if outcome["placed"]:
             claim.settled = True
@@ -160,8 +161,9 @@ _PLACE = """
         RETURNING true
     ), placed AS (
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
-            deadline, shipping, number, guest, sealed_shipping, cart_ids)
-        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb, $17, $18, $19, $29 FROM settled
+            deadline, shipping, number, guest, sealed_shipping, cart_ids, return_url)
+        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb, $17, $18, $19, $29, $30
+        FROM settled
         RETURNING true
     ), said AS (
         INSERT INTO outbox (message_id, type, version, subject, time, traceparent, data, leased_until)

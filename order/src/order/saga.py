@@ -11,10 +11,12 @@ from chassis.steps import Steps
 from chassis.topology import Participant
 from chassis.tx import Tx
 from contracts import (
+    NOT_CONFIRMED,
     GuestMerged,
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     PaymentRefunded,
@@ -47,9 +49,16 @@ async def cancel_short_order(event: StockRejected, tx: Tx) -> None:
 
 @steps.on(PaymentDeclined, says=[OrderCancelled])
 async def cancel_declined_order(event: PaymentDeclined, tx: Tx) -> None:
-    """Cancel: payment declined."""
+    """Cancel: payment declined, or not confirmed in time."""
     order = await _load(tx, event.order_id)
-    tx.publish(*order.decline(event.decline_reason, tx.now))
+    tx.publish(*order.decline(event.decline_reason, tx.now, too_late=event.code == NOT_CONFIRMED))
+
+
+@steps.on(PaymentActionRequired)
+async def ask_shopper(event: PaymentActionRequired, tx: Tx) -> None:
+    """Show the shopper where she confirms with her bank, unless the order has ended."""
+    order = await _load(tx, event.order_id)
+    order.ask_shopper(event)
 
 
 @steps.on(StockReleased)
@@ -106,6 +115,7 @@ for saga_event in (
     OrderCreated,
     StockReserved,
     StockRejected,
+    PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     OrderPaid,

@@ -8,6 +8,7 @@ from chassis.origin import TrustedProxies
 from chassis.retention import KeepDays
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
+from order.action import ReturnOrigins
 from order.domain import Limits
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
@@ -18,7 +19,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(ServiceSettings):
-    """`contact_key` may list several keys, comma-separated: the first seals, the others still open.
+    """`contact_key` may list several keys, comma-separated: the first seals, the others still open. So may
+    `action_key`, which opens the address of the page at which a shopper confirms with her bank; from there
+    she may come back to `return_origins`.
 
     A paid order may be cancelled, that is returned, for `return_days`. An order is kept for
     `order_keep_days` after it was placed, its timeline for `timeline_keep_days`; both at least
@@ -38,6 +41,8 @@ class Settings(ServiceSettings):
     product_url: Url
     cart_url: Url
     contact_key: SealKeys
+    action_key: SealKeys
+    return_origins: ReturnOrigins = ""
     trusted_proxies: TrustedProxies = ""
 
     order_deadline: Seconds = 900

@@ -18,7 +18,7 @@ _OWNER = """coalesce(
 
 _COLUMNS = f"""order_id, number, {_OWNER} AS shopper_id, status, reason, total, currency, lines::text,
     short::text, decline_reason, shipping::text, created_at, deadline, paid_at, cancelled_at,
-    stock_released_at, voided_at, refunded_at"""
+    stock_released_at, voided_at, refunded_at, action_url, action_expires_at"""
 
 # An order is found by its id or by its number: `{key}` is the column.
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE {{key}} = $1"  # noqa: S608
@@ -57,15 +57,17 @@ _STORY = f"""
 # `seen` lists the names of events, comma-separated: a type names the one event of it that is about the order
 # alone, any other event is named by its id.
 _NAME = "CASE event_id WHEN type || '/' || timeline.order_id THEN type ELSE event_id END"
+_STANDING = "CASE WHEN action_url IS NULL THEN orders.status ELSE 'asked' END"
 _NEWS = f"""
     SELECT n, news.* FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
-        AS stream (order_id, status, seen, n)
+        AS stream (order_id, standing, seen, n)
     CROSS JOIN LATERAL (
-        SELECT orders.status, number, reason, event_id, type, {_NAME} AS name, said_by, time, causation_id,
-            traceparent, data::text
+        SELECT {_STANDING} AS standing, orders.status, number, reason, orders.order_id,
+            {_OWNER} AS shopper_id, action_url, action_expires_at, event_id, type, {_NAME} AS name, said_by,
+            time, causation_id, traceparent, data::text
         FROM orders LEFT JOIN timeline
             ON timeline.order_id = stream.order_id AND {_NAME} <> ALL (string_to_array(stream.seen, ','))
-        WHERE orders.order_id = stream.order_id AND (orders.status <> stream.status OR type IS NOT NULL)
+        WHERE orders.order_id = stream.order_id AND ({_STANDING} <> stream.standing OR type IS NOT NULL)
         OFFSET 0  -- so that each stream's few rows are found by their keys, whatever the statistics say
     ) AS news
     ORDER BY n, time, event_id
@@ -81,6 +83,7 @@ _SLOW = text("""
     SELECT order_id FROM orders
     WHERE status = 'pending' AND created_at < :before
         AND coalesce(nudge_at, created_at) < :now
+        AND coalesce(action_expires_at, created_at) < :now  -- who is asked by her bank has time to answer
     ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
@@ -128,9 +131,10 @@ class Orders:
         has no events yet is one row with nothing in it but the owner."""
         return await self._of(_STORY, order)
 
-    async def news(self, ids: Sequence[UUID], statuses: Sequence[str], seen: Sequence[str]) -> Sequence[Row]:
-        """What is new to each of these streams, `n` telling which (from 1), in order of time."""
-        return await fetch(self._engine, _NEWS, ids, statuses, seen)
+    async def news(self, ids: Sequence[UUID], standings: Sequence[str], seen: Sequence[str]) -> Sequence[Row]:
+        """What is new to each of these streams, `n` telling which (from 1), in order of time. An order's
+        `standing` is its status, or `asked` while its shopper is to confirm with her bank."""
+        return await fetch(self._engine, _NEWS, ids, standings, seen)
 
     async def _of(self, query: str, order: UUID | str) -> Sequence[Row]:
         key = "number" if isinstance(order, str) else "order_id"

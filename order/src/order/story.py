@@ -9,6 +9,7 @@ from chassis.envelope import Envelope
 from contracts import (
     OrderCancelled,
     OrderCreated,
+    PaymentActionRequired,
     PaymentDeclined,
     PaymentRefunded,
     StockRejected,
@@ -16,11 +17,12 @@ from contracts import (
 )
 from contracts.order import AboutOrder
 
-# Never `contact`, and nothing that the order itself shows already and better.
+# Never `contact` or the bank's page, and nothing that the order itself shows already and better.
 _TOLD: dict[type[AboutOrder], set[str]] = {
     OrderCreated: {"total", "deadline"},
     OrderCancelled: {"reason", "was_paid", "short", "decline_reason"},
     StockRejected: {"short"},
+    PaymentActionRequired: {"expires_at"},
     StockReleased: {"restocked"},
     PaymentDeclined: {"code", "decline_reason"},
     PaymentRefunded: {"total"},

@@ -48,6 +48,9 @@ orders = Table(
     Column("undone", Boolean, nullable=False),
     Column("nudges", Integer, nullable=False),
     Column("nudge_at", _moment),
+    Column("return_url", Text),
+    Column("action_url", Text),
+    Column("action_expires_at", _moment),
 )
 
 merged_guests = Table(

@@ -38,9 +38,23 @@ class Accepted(BaseModel):
     links: Links
 
 
+class Action(BaseModel):
+    """The shopper's bank wants her to confirm the payment at `url`: send her there before `expires_at`."""
+
+    url: str
+    expires_at: datetime
+
+
+ToDo = Annotated[
+    Action | None,
+    Field(description="What a pending order waits for; shown to its shopper only, and while she may still."),
+]
+
+
 class OrderView(Accepted):
     """An order. Of a cancelled one, the last three moments say what has been undone."""
 
+    action: ToDo
     shopper_id: Annotated[
         UUID, Field(description="Whose it is: who placed it, or the account that it has moved to.")
     ]
@@ -92,6 +106,7 @@ class State(BaseModel):
     number: Number
     status: Status
     reason: CancelReason | None
+    action: ToDo
 
 
 def _problem(title: str, description: str, **members: dict[str, Any]) -> dict[str, Any]:
@@ -156,9 +171,11 @@ def links(order_id: UUID) -> dict[str, str]:
     return {"self": path, "timeline": f"{path}/timeline", "events": f"{path}/events"}
 
 
-def order_view(row: Mapping[str, Any]) -> dict[str, Any]:
+def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """See `OrderView`."""
     view: dict[str, Any] = dict(row)
+    del view["action_url"], view["action_expires_at"]
+    view["action"] = action
     for column in ("lines", "short", "shipping"):
         view[column] = view[column] and orjson.Fragment(view[column])
     view["total"] = {"amount": row["total"], "currency": view.pop("currency")}
@@ -166,9 +183,9 @@ def order_view(row: Mapping[str, Any]) -> dict[str, Any]:
     return view
 
 
-def page_view(rows: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:
-    """See `OrderPage`."""
-    return {"items": [order_view(row) for row in rows], "next": following}
+def page_view(orders: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:
+    """See `OrderPage`; `orders` are views."""
+    return {"items": orders, "next": following}
 
 
 def event_view(row: Mapping[str, Any]) -> dict[str, Any]:

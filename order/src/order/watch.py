@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from chassis.problems import Unavailable
 from chassis.telemetry import without_trace
+from order.action import Actions
 from order.places import Full, Places
 from order.store import Orders, Row
 from order.views import dumps, event_view
@@ -46,24 +47,32 @@ class Stream:
     happens once to an order; `until` is when the reader's right ends, by the loop's clock."""
 
     def __init__(
-        self, order_id: UUID, seen: Sequence[str], patience: float, *, caller: UUID, until: float
+        self,
+        order_id: UUID,
+        seen: Sequence[str],
+        patience: float,
+        actions: Actions,
+        *,
+        caller: UUID,
+        until: float,
     ) -> None:
         self.order_id = order_id
         self.caller = caller
         self.until = until
-        self.status = ""
+        self.standing = ""
         self.seen = [*seen]
         self.ended = False
         self.chunks: asyncio.Queue[bytes] = asyncio.Queue()
         self._patience = patience
+        self._actions = actions
         self._late: float | None = None
 
     def hear(self, rows: Sequence[Row], now: float) -> None:
         """Pass on what is new: events, then the state that they have led to."""
         told = [self._tell(row) for row in rows if row["type"] is not None]
-        status = rows[0]["status"]
-        if status != self.status and not self._waits_for_the_story(status, now):
-            self.status = status
+        status, standing = rows[0]["status"], rows[0]["standing"]
+        if standing != self.standing and not self._waits_for_the_story(status, now):
+            self.standing = standing
             self.ended = status in ENDED_BY
             told.append(format_sse_event(event="order", data_str=dumps(self._state(rows[0])).decode()))
         if told:
@@ -80,7 +89,8 @@ class Stream:
         self.chunks.put_nowait(_COME_BACK_LATER)
 
     def _state(self, row: Row) -> dict[str, Any]:
-        return {"order_id": self.order_id} | {name: row[name] for name in ("number", "status", "reason")}
+        state = {name: row[name] for name in ("order_id", "number", "status", "reason")}
+        return state | {"action": self._actions.of(row, self.caller)}
 
     def _tell(self, row: Row) -> bytes:
         self.seen.append(row["name"])
@@ -109,6 +119,7 @@ class Watch:
     def __init__(
         self,
         orders: Orders,
+        actions: Actions,
         stopping: asyncio.Event,
         *,
         every: float,
@@ -118,6 +129,7 @@ class Watch:
         places: Places[Stream],
     ) -> None:
         self._orders = orders
+        self._actions = actions
         self._stopping = stopping
         self._every = every
         self._gap = gap
@@ -132,7 +144,7 @@ class Watch:
         if self._stopping.is_set():
             raise Unavailable("Server is shutting down.", retry_after=5)
         until = asyncio.get_running_loop().time() + reader.until - time.time()
-        stream = Stream(order_id, seen, self._patience, caller=reader.id, until=until)
+        stream = Stream(order_id, seen, self._patience, self._actions, caller=reader.id, until=until)
         try:
             displaced = self._streams.admit(stream)
         except Full:
@@ -191,7 +203,7 @@ class Watch:
         try:
             rows = await self._orders.news(
                 [stream.order_id for stream in streams],
-                [stream.status for stream in streams],
+                [stream.standing for stream in streams],
                 [",".join(stream.seen) for stream in streams],
             )
         except Exception:

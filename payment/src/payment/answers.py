@@ -1,6 +1,7 @@
 """Reading Stripe's objects: what their statuses mean for the call that was made."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from contracts import Money
@@ -10,10 +11,22 @@ from payment.units import from_provider
 Answer = Mapping[str, Any]
 
 
-def held(search: Answer) -> Outcome | None:
-    """The outcome of an authorization from all payments of its order: money that is held counts first."""
+@dataclass(frozen=True)
+class Redirect:
+    """The shopper is to be sent to her bank's page at `url`."""
+
+    payment_id: str
+    url: str
+
+
+Read = Outcome | Redirect | None
+
+
+def held(search: Answer) -> Read:
+    """The outcome of an authorization from all payments of its order: money that is held counts first, then
+    what may still come to that."""
     outcomes = [_authorization(found) for found in search["data"]]
-    outcomes.sort(key=lambda outcome: not isinstance(outcome, Authorized))
+    outcomes.sort(key=lambda one: 0 if isinstance(one, Authorized) else 1 if isinstance(one, Redirect) else 2)
     return outcomes[0] if outcomes else None
 
 
@@ -25,7 +38,7 @@ def refunded(refunds: Answer, order_id: str) -> Outcome | None:
     return None if None in own else next(iter(own), None)
 
 
-def _authorization(intent: Answer) -> Outcome | None:
+def _authorization(intent: Answer) -> Read:
     match intent["status"]:
         case "succeeded":
             return Authorized(intent["id"], _money(intent, "amount_received"))
@@ -35,14 +48,23 @@ def _authorization(intent: Answer) -> Outcome | None:
             return None
         case "canceled":
             return Declined("canceled")
-        case "requires_action":  # and nobody is there to act: the shopper has left with a 202
-            return Declined("authentication_required")
+        case "requires_action":
+            redirect = (intent.get("next_action") or {}).get("redirect_to_url")
+            if (
+                redirect is None
+            ):  # nobody can act: the shopper has left with a 202, and cannot be sent anywhere
+                return Declined("authentication_required")
+            return Redirect(intent["id"], redirect["url"])
     error = intent.get("last_payment_error") or {}
     return Declined(error.get("decline_code") or error.get("code") or "declined")
 
 
 def _money(intent: Answer, amount: str) -> Money | None:
     return from_provider(intent[amount], intent["currency"])
+
+
+def _confirmation(intent: Answer) -> Read:
+    return None if intent["status"] == "requires_action" else _authorization(intent)
 
 
 def _capture(intent: Answer) -> Outcome | None:
@@ -57,10 +79,16 @@ def _capture(intent: Answer) -> Outcome | None:
 def _void(intent: Answer) -> Outcome | None:
     match intent["status"]:
         case "canceled":
-            return Voided()
+            return Voided(held=_was_held(intent.get("latest_charge")))
         case "succeeded":
             return Captured(_money(intent, "amount_received"))
     return None
+
+
+def _was_held(charge: Answer | str | None) -> bool:
+    """Without a charge there was no authorization. One of which only the id is shown stands for money that
+    was held: the release before did not ask for more."""
+    return charge is not None and (isinstance(charge, str) or charge["status"] == "succeeded")
 
 
 def _refund(refund: Answer) -> Outcome | None:
@@ -72,8 +100,9 @@ def _refund(refund: Answer) -> Outcome | None:
     return None
 
 
-READ: Mapping[str, Callable[[Answer], Outcome | None]] = {
+READ: Mapping[str, Callable[[Answer], Read]] = {
     "authorize": _authorization,
+    "confirm": _confirmation,
     "capture": _capture,
     "void": _void,
     "refund": _refund,

@@ -15,6 +15,9 @@ def intent(call: Call, payment: Payment, now: datetime) -> Intent:
     """The intent to make that call. Its payload is the path, the form and until when its key is good."""
     path, form = _request(call, payment)
     payload = {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
+    if call == "confirm":
+        assert payment.action_expires_at is not None, "who is asked to confirm has a time to do so"
+        payload |= {"asked_at": now.isoformat(), "expires_at": payment.action_expires_at.isoformat()}
     return Intent(call, payment.order_id, payload)
 
 
@@ -22,10 +25,12 @@ def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
     match call:
         case "authorize":
             return "/v1/payment_intents", _authorization(payment)
+        case "confirm":  # nothing is asked for: it is the shopper who confirms, and that is looked up
+            return f"/v1/payment_intents/{payment.payment_id}", {}
         case "capture":
             return f"/v1/payment_intents/{payment.payment_id}/capture", {}
         case "void":
-            return f"/v1/payment_intents/{payment.payment_id}/cancel", {}
+            return f"/v1/payment_intents/{payment.payment_id}/cancel", {"expand": ["latest_charge"]}
         case "refund":
             # Without an amount it is all that is left, whatever somebody has refunded by hand.
             return "/v1/refunds", {"payment_intent": payment.payment_id, "metadata": _metadata(payment)}
@@ -36,12 +41,21 @@ def _authorization(payment: Payment) -> dict[str, Any]:
     return {
         **to_provider(payment.order.total),
         "payment_method": payment.order.payment_method,
-        # Nobody is watching any more, so nobody can be sent to a bank's page.
-        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        **_redirects(payment.order.return_url),
         "capture_method": "manual",
         "confirm": True,
         "metadata": _metadata(payment),
     }
+
+
+def _redirects(return_url: str | None) -> dict[str, Any]:
+    """The shopper can be sent to her bank's page if there is an address to come back to. Otherwise a card
+    whose bank asks is declined, and no payment is left to wait for somebody who never comes."""
+    if return_url is None:
+        never = {"enabled": True, "allow_redirects": "never"}
+        return {"automatic_payment_methods": never, "error_on_requires_action": True}
+    always = {"enabled": True, "allow_redirects": "always"}
+    return {"automatic_payment_methods": always, "return_url": return_url}
 
 
 def _metadata(payment: Payment) -> dict[str, str]:

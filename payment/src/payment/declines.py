@@ -5,7 +5,7 @@ The codes are Stripe's: https://docs.stripe.com/declines/codes and https://docs.
 
 from collections.abc import Mapping
 
-from contracts import DeclineReason
+from contracts import NOT_CONFIRMED, DeclineReason
 
 # Ours, for what Stripe refuses in words alone.
 UNUSABLE = "payment_method_unusable"
@@ -28,6 +28,7 @@ _CODES: Mapping[DeclineReason, tuple[str, ...]] = {
     "not_confirmed": (
         *("authentication_required", "authentication_not_handled", "mobile_device_authentication_required"),
         *("payment_intent_authentication_failure", "payment_method_customer_decline"),
+        NOT_CONFIRMED,
     ),
     "payment_method_unusable": (
         *("resource_missing", "token_already_used", "token_in_use", "testmode_decline", UNUSABLE),
@@ -39,7 +40,7 @@ _CODES: Mapping[DeclineReason, tuple[str, ...]] = {
         *("payment_method_not_available", "payment_method_provider_timeout"),
     ),
     "not_completed": (
-        *("amount_mismatch", "canceled", "declined", "expired", "no_answer"),
+        *("amount_mismatch", "canceled", "declined", "expired", "no_answer", "url_invalid"),
         *("charge_expired_for_capture", "capture_charge_authorization_expired"),
     ),
     "bank_declined": ("payment_method_provider_decline",),

@@ -3,7 +3,8 @@
 Money is held when the order was created, taken once its stock is reserved too, and given back when the
 order is off. A payment that has heard of the cancellation never takes money; what a capture under way may
 still have taken goes back. A free order is paid as soon as its stock is reserved, and the provider never
-hears of it.
+hears of it. Where the shopper's bank asks, nothing is held before she has confirmed, and she has minutes for
+that.
 """
 
 from dataclasses import dataclass
@@ -16,18 +17,29 @@ from contracts import (
     Money,
     OrderCreated,
     OrderPaid,
+    PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
 )
 from payment import declines
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+from payment.outcomes import (
+    ActionRequired,
+    Authorized,
+    Captured,
+    Declined,
+    Outcome,
+    Refunded,
+    RefundRefused,
+    Voided,
+)
 from payment.units import chargeable
 
 State = Literal[
     "expected",
     "authorizing",
+    "action_required",
     "authorized",
     "capturing",
     "captured",
@@ -39,7 +51,7 @@ State = Literal[
     "declined",
     "refused",
 ]
-Call = Literal["authorize", "capture", "void", "refund"]
+Call = Literal["authorize", "confirm", "capture", "void", "refund"]
 
 _GIVING_BACK = ("voiding", "voided", "refunding", "refunded", "refund_failed")
 
@@ -71,7 +83,8 @@ NOTHING = Next()
 @dataclass(eq=False)
 class Payment:
     """`code` is why the provider refused; `refunds_refused` and `refund_at` bound how often and tell when
-    a refused refund is asked for again."""
+    a refused refund is asked for again. `action_url`, sealed, and `action_expires_at` are where the shopper
+    confirms with her bank, and until when."""
 
     order_id: UUID
     state: State = "expected"
@@ -82,6 +95,8 @@ class Payment:
     code: str | None = None
     refunds_refused: int = 0
     refund_at: datetime | None = None
+    action_url: str | None = None
+    action_expires_at: datetime | None = None
 
     def authorize(self, order: OrderCreated) -> Next:
         """The order was created: hold its money, unless it is off already. Raises `Impossible` when it was
@@ -114,14 +129,15 @@ class Payment:
 
     def cancel(self) -> Next:
         """The order is off. While holding the money is under way, its outcome has to be waited for; a capture
-        under way is raced by a void, and if it was faster, what it took is refunded."""
+        under way is raced by a void, and if it was faster, what it took is refunded. The shopper at her
+        bank's page is raced as well: what she confirms meanwhile is voided, too."""
         self.cancelled = True
         if self.is_free:
             return self._give_nothing_back()
         match self.state:
             case "expected":
                 self.state = "refused"
-            case "authorized" | "capturing":
+            case "action_required" | "authorized" | "capturing":
                 return self._go("voiding", "void")
             case "captured":
                 return self._go("refunding", "refund")
@@ -144,6 +160,8 @@ class Payment:
         if self.code is not None and declined:
             said.append(self._say_declined(self.code))
         match self.state:
+            case "action_required":
+                said.append(self._say_action_required())
             case "authorized" | "capturing" if not self.is_free:
                 said.append(self._say_authorized())
             case "captured":
@@ -163,12 +181,14 @@ class Payment:
         match outcome:
             case Authorized(payment_id, held):
                 return self._authorized(payment_id, held)
+            case ActionRequired():
+                return self._action_required(outcome)
             case Declined(code):
                 return self._declined(code)
             case Captured(taken):
                 return self._captured(taken)
-            case Voided():
-                return self._voided()
+            case Voided(held):
+                return self._voided(held=held)
             case Refunded():
                 return self._refunded()
             case RefundRefused(code):
@@ -197,16 +217,29 @@ class Payment:
         return NOTHING
 
     def _authorized(self, payment_id: str, held: Money | None) -> Next:
-        if self.payment_id == payment_id:
+        if self.payment_id == payment_id and self.state != "action_required":
             return NOTHING
-        if self.state != "authorizing":
+        if self.state not in ("authorizing", "action_required"):
             raise self._impossible("authorized")
-        self.state, self.payment_id = "authorized", payment_id
+        self.state, self.payment_id, self.action_url = "authorized", payment_id, None
         if not self._is_right(held):
             return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("voiding", "void").call)
         authorized = self._say_authorized()
         follows = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
         return Next((authorized,), follows.call)
+
+    def _action_required(self, asked: ActionRequired) -> Next:
+        if self.payment_id == asked.payment_id:
+            return NOTHING
+        if self.state != "authorizing":
+            raise self._impossible("action required")
+        self.payment_id = asked.payment_id
+        if self.cancelled:
+            return self._go("voiding", "void")
+        order, _ = self._money()
+        self.action_url, self.action_expires_at = asked.url, min(asked.expires_at, order.deadline)
+        self.state = "action_required"
+        return Next((self._say_action_required(),), "confirm")
 
     def _declined(self, code: str) -> Next:
         if self.state in _GIVING_BACK or self.state == "declined":
@@ -214,8 +247,8 @@ class Payment:
         if self.state == "authorizing":
             self.state = "declined"
             return Next((self._say_declined(code),))
-        if self.state == "capturing":
-            follows = self._go("voiding", "void")
+        if self.state in ("action_required", "capturing"):
+            follows = self._go("voiding", "void")  # or the shopper might still confirm, with another card
             return Next((self._say_declined(code),), follows.call)
         raise self._impossible("declined")
 
@@ -231,13 +264,14 @@ class Payment:
         self.state = "captured"
         return Next((self._say_paid(),))
 
-    def _voided(self) -> Next:
-        if self.state == "voided":
+    def _voided(self, *, held: bool) -> Next:
+        """What was never held is not given back: nobody hears of that."""
+        if self.state in ("voided", "declined"):
             return NOTHING
         if self.state != "voiding":
             raise self._impossible("voided")
-        self.state = "voided"
-        return Next((self._say_voided(),))
+        self.state = "voided" if held else "declined"
+        return Next((self._say_voided(),)) if held else NOTHING
 
     def _refunded(self) -> Next:
         if self.state == "refunded":
@@ -256,6 +290,17 @@ class Payment:
         self.refunds_refused += 1
         self.refund_at = now + REFUND_AGAIN_AFTER
         return NOTHING
+
+    def _say_action_required(self) -> PaymentActionRequired:
+        _, payment_id = self._money()
+        assert self.action_url is not None, "who is asked to confirm is told where"
+        assert self.action_expires_at is not None, "and until when"
+        return PaymentActionRequired(
+            order_id=self.order_id,
+            payment_id=payment_id,
+            url=self.action_url,
+            expires_at=self.action_expires_at,
+        )
 
     def _say_authorized(self) -> PaymentAuthorized:
         order, payment_id = self._money()
@@ -307,7 +352,7 @@ class Payment:
         return self.order, self.payment_id
 
     def _go(self, state: State, call: Call) -> Next:
-        self.state = state
+        self.state, self.action_url = state, None
         return Next(call=call)
 
     def _impossible(self, outcome: str) -> Impossible:

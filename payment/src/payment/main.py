@@ -1,5 +1,8 @@
 """Payment: holds, takes and gives back an order's money, and says what became of it."""
 
+from datetime import timedelta
+
+from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from payment import api, saga, sweeps
 from payment.hints import Hints
@@ -14,6 +17,8 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         timeout=settings.stripe_timeout,
         failures=settings.breaker_failures,
         reset=settings.breaker_reset,
+        seal=Seal.of(settings.action_key).seal,
+        action_time=timedelta(minutes=settings.action_minutes),
     )
     hints = Hints(chassis.transactions, settings.webhook_linger)
     secret = settings.stripe_webhook_secret.get_secret_value()

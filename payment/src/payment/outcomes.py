@@ -1,6 +1,7 @@
 """How a provider call ended, in the shop's words. An outcome that is not known is none: it is waited for."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from contracts import Money
 
@@ -11,6 +12,15 @@ class Authorized:
 
     payment_id: str
     held: Money | None
+
+
+@dataclass(frozen=True)
+class ActionRequired:
+    """Nothing is held before the shopper has confirmed at her bank's page, whose address is `url`, sealed."""
+
+    payment_id: str
+    url: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,9 @@ class Captured:
 
 @dataclass(frozen=True)
 class Voided:
-    """Nothing is held any more, and nothing was taken."""
+    """Nothing is held any more, and nothing was taken. `held`: whether money ever was."""
+
+    held: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,4 +56,4 @@ class RefundRefused:
     code: str
 
 
-Outcome = Authorized | Declined | Captured | Voided | Refunded | RefundRefused
+Outcome = Authorized | ActionRequired | Declined | Captured | Voided | Refunded | RefundRefused

@@ -2,7 +2,8 @@
 
 Every call carries its intent's key, so a repeat changes nothing at Stripe and is answered as the first one
 was. A repeated answer may be old news, and a server error may be repeated for as long as the key lives;
-so what an answer leaves open is looked up.
+so what an answer leaves open is looked up. Whether the shopper has confirmed with her bank is only ever
+looked up: it is she who does it.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +15,21 @@ import stripe
 import structlog
 
 from chassis.circuit import Circuit
+from chassis.intents import OutcomePending
 from chassis.privacy import reason
 from chassis.tx import Intent
+from contracts import NOT_CONFIRMED
 from payment import answers, refusals
-from payment.outcomes import Declined, Outcome, Refunded, RefundRefused
+from payment.answers import Read, Redirect
+from payment.outcomes import ActionRequired, Declined, Outcome, Refunded, RefundRefused
 from payment.refusals import Refusal, RequestRefused, Unknown
 
 # How long after a key's end Stripe's search may still miss what was created with it, and then some.
 SEARCH_LAG = timedelta(hours=2)
+
+# In seconds: whether the shopper has confirmed is asked again after a share of the time that she has taken so
+# far, so that who took a minute waits for a few seconds more. A webhook is faster.
+SOONEST, LATEST, SHARE = 1.0, 15.0, 1 / 8
 
 _TROUBLE = (
     stripe.APIError,
@@ -37,7 +45,8 @@ log = structlog.get_logger()
 
 class Provider:
     """Stripe, or the server at `base` that speaks like it. `timeout` is seconds for one request, of which
-    a call makes three at most. After `failures` calls in a row that met trouble, none for `reset` seconds."""
+    a call makes three at most. After `failures` calls in a row that met trouble, none for `reset` seconds.
+    A shopper whose bank asks has `action_time` to confirm; `seal` is for the address of the bank's page."""
 
     def __init__(
         self,
@@ -47,6 +56,8 @@ class Provider:
         timeout: float = 10,
         failures: int = 5,
         reset: float = 5,
+        seal: Callable[[str], str] = lambda text: text,
+        action_time: timedelta = timedelta(minutes=10),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         stripe.enable_telemetry = False  # a tenth of a call's CPU, and nothing that the shop gains from
@@ -58,13 +69,22 @@ class Provider:
             http_client=self._http,
         )
         self._circuit = Circuit("stripe", failures=failures, reset=reset, counts=_TROUBLE)
+        self._seal = seal
+        self._action_time = action_time
         self._clock = clock
         self._failures = failures
         self._refused: list[str] = []
 
     async def call(self, intent: Intent) -> Outcome:
-        """Make the call. Raises whatever left its outcome unknown."""
-        return await self._circuit.call(lambda: self._make(intent))
+        """Make the call. Raises whatever left its outcome unknown, OutcomePending while the shopper may still
+        confirm."""
+        outcome = await self._circuit.call(lambda: self._make(intent))
+        if isinstance(outcome, OutcomePending):
+            raise outcome
+        if isinstance(outcome, Redirect):
+            expires_at = self._clock() + self._action_time
+            return ActionRequired(outcome.payment_id, self._seal(outcome.url), expires_at)
+        return outcome
 
     def troubles(self) -> dict[str, str]:
         """Whether Stripe refuses whatever is asked of it: no card is to blame, and no shopper can mend it."""
@@ -76,7 +96,7 @@ class Provider:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
-    async def _make(self, intent: Intent) -> Outcome:
+    async def _make(self, intent: Intent) -> Outcome | Redirect | OutcomePending:
         try:
             outcome = await self._ask(intent)
         except refusals.OURS as error:
@@ -87,13 +107,29 @@ class Provider:
         self._refused = []
         return outcome
 
-    async def _ask(self, intent: Intent) -> Outcome:
+    async def _ask(self, intent: Intent) -> Outcome | Redirect | OutcomePending:
+        if intent.kind == "confirm":
+            return await self._confirmation(intent)
         expired = self._clock() - datetime.fromisoformat(intent.payload["key_expires"])
         if expired > timedelta(0):
             return await self._without_key(intent, expired)
         return await self._with_key(intent)
 
-    async def _with_key(self, intent: Intent) -> Outcome:
+    async def _confirmation(self, intent: Intent) -> Outcome | Redirect | OutcomePending:
+        """Whether the shopper has confirmed, and if not, whether she still may."""
+        found = await self._get(intent.payload["path"])
+        outcome = answers.READ["confirm"](found)
+        if outcome is not None:
+            return outcome
+        now, expires_at = self._clock(), datetime.fromisoformat(intent.payload["expires_at"])
+        if now >= expires_at and found["status"] == "requires_action":
+            return Declined(NOT_CONFIRMED)
+        taken = now - datetime.fromisoformat(intent.payload["asked_at"])
+        again_in = min(max(SOONEST, SHARE * taken.total_seconds()), LATEST)
+        left = max(SOONEST, (expires_at - now).total_seconds())
+        return OutcomePending(f"the shopper may confirm until {expires_at:%H:%M:%S} UTC", min(again_in, left))
+
+    async def _with_key(self, intent: Intent) -> Outcome | Redirect:
         try:
             answer = await self._post(intent)
         except (stripe.CardError, stripe.InvalidRequestError) as refusal:
@@ -101,16 +137,16 @@ class Provider:
         except (stripe.APIError, stripe.IdempotencyError) as error:
             if error.http_status == 409:
                 raise Unknown("an earlier request with this key is still under way") from error
-            outcome = await self._look(intent)
-            if outcome is None:
+            behind = await self._look(intent)
+            if behind is None:
                 raise
-            return outcome
+            return behind
         outcome = answers.READ[intent.kind](answer) or await self._look(intent)
         if outcome is None:
             raise Unknown(f"{answer['object']} is {answer['status']}")
         return outcome
 
-    async def _turned_down(self, intent: Intent, refusal: Refusal) -> Outcome:
+    async def _turned_down(self, intent: Intent, refusal: Refusal) -> Outcome | Redirect:
         """Raises the refusal where it is ours."""
         code = refusals.code(refusal)
         if intent.kind == "authorize":
@@ -126,7 +162,7 @@ class Provider:
             raise refusal
         return Declined(code) if intent.kind == "capture" else RefundRefused(code)
 
-    async def _without_key(self, intent: Intent, expired: timedelta) -> Outcome:
+    async def _without_key(self, intent: Intent, expired: timedelta) -> Outcome | Redirect:
         """Too late to repeat blindly. What acts on a payment is refused by Stripe when it was done before, so
         it may be tried again; a second authorization would be one more, so it never is."""
         outcome = await self._look(intent)
@@ -138,7 +174,7 @@ class Provider:
             raise Unknown("not found yet, and too late to ask again")
         return Declined("no_answer")
 
-    async def _look(self, intent: Intent) -> Outcome | None:
+    async def _look(self, intent: Intent) -> Read:
         """How things stand at Stripe; `None` when that decides nothing."""
         form = intent.payload["form"]
         if intent.kind == "authorize":
@@ -148,7 +184,7 @@ class Provider:
             refunds = await self._get("/v1/refunds", payment_intent=form["payment_intent"])
             return answers.refunded(refunds, str(intent.subject))
         try:
-            found = await self._get(intent.payload["path"].rpartition("/")[0])
+            found = await self._get(intent.payload["path"].rpartition("/")[0], expand=["latest_charge"])
         except stripe.InvalidRequestError:
             return None
         return answers.READ[intent.kind](found)
@@ -160,6 +196,6 @@ class Provider:
         )
         return cast("Mapping[str, Any]", response.data)
 
-    async def _get(self, path: str, **query: str) -> Mapping[str, Any]:
+    async def _get(self, path: str, **query: Any) -> Mapping[str, Any]:
         response = await self._stripe.raw_request_async("get", path, **query)
         return cast("Mapping[str, Any]", response.data)

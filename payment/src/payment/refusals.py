@@ -16,7 +16,7 @@ Refusal = stripe.CardError | stripe.InvalidRequestError
 _SHOPPERS = frozenset({"token_already_used", "token_in_use", "payment_intent_incompatible_payment_method"})
 _SHOPPERS_PREFIX = "payment_method_"
 _OUR_CODES = frozenset({"payment_method_types_no_longer_supported", "payment_method_configuration_failures"})
-_SHOPPERS_PARAM = "payment_method"
+_SHOPPERS_PARAMS = ("payment_method", "return_url")
 
 # A token that was used before, or is of another customer, is refused without a code, in words alone.
 _STRIPES_NAME = "PaymentMethod"
@@ -73,7 +73,7 @@ def is_shoppers(refusal: Refusal) -> bool:
         return False
     if code in _SHOPPERS or code.startswith(_SHOPPERS_PREFIX):
         return True
-    return error.get("param") == _SHOPPERS_PARAM or _names_a_token(refusal)
+    return error.get("param") in _SHOPPERS_PARAMS or _names_a_token(refusal)
 
 
 def is_for_good(kind: str, refusal: Refusal) -> bool:

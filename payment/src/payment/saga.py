@@ -12,6 +12,7 @@ from contracts import (
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     PaymentRefunded,
@@ -54,7 +55,17 @@ async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
     follow(payment, payment.cancel(), tx)
 
 
-@steps.on(SagaNudged, says=[PaymentAuthorized, PaymentDeclined, OrderPaid, PaymentVoided, PaymentRefunded])
+@steps.on(
+    SagaNudged,
+    says=[
+        PaymentActionRequired,
+        PaymentAuthorized,
+        PaymentDeclined,
+        OrderPaid,
+        PaymentVoided,
+        PaymentRefunded,
+    ],
+)
 async def say_again(event: SagaNudged, tx: Tx) -> None:
     """Say again how the money stands; ask the provider what is not known, or for a refund that it refused."""
     payment = await tx.get(Payment, event.order_id)
@@ -65,8 +76,13 @@ async def say_again(event: SagaNudged, tx: Tx) -> None:
             follow(payment, payment.refund_again(), tx)
 
 
-@intents.settled("authorize", says=[PaymentAuthorized, PaymentDeclined])
+@intents.settled("authorize", says=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
 async def note_authorization(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    await _conclude(intent, outcome, tx)
+
+
+@intents.settled("confirm", says=[PaymentAuthorized, PaymentDeclined])
+async def note_confirmation(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
 
 

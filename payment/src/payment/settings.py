@@ -5,12 +5,14 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from chassis.retention import KeepDays
+from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """`stripe_api_base` is another address than Stripe's own: the sandbox's. Money that is held is given up
-    `give_up_after` the order's deadline.
+    `give_up_after` the order's deadline. A shopper whose bank asks has `action_minutes` to confirm, or until
+    the order's deadline if that comes first; `action_key` seals the address of the bank's page for order.
 
     A payment that has ended is kept for `payment_keep_days` after its order was placed, 0 is for ever: longer
     than order's `return_days`, and by so much that a refund can be refused and fail in between.
@@ -19,6 +21,9 @@ class Settings(ServiceSettings):
     stripe_api_key: SecretStr
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] | None = None
     stripe_webhook_secret: Annotated[SecretStr, Field(min_length=8)]
+
+    action_key: SealKeys
+    action_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 10
 
     # A call takes three requests at most.
     stripe_timeout: Annotated[float, Field(gt=0, le=10)] = 10

@@ -26,6 +26,8 @@ payment = Table(
     Column("code", Text),
     Column("refunds_refused", Integer, nullable=False),
     Column("refund_at", TIMESTAMP(timezone=True)),
+    Column("action_url", Text),
+    Column("action_expires_at", TIMESTAMP(timezone=True)),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
 )
 

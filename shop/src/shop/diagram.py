@@ -11,6 +11,7 @@ from contracts import with_code
 
 LANES = ("order", "product", "payment")
 PIVOT = "order.paid"
+ASKED = "payment.action_required"
 REFUSALS = {"stock.rejected", "payment.declined"}
 UNDONE = {"stock.released", "payment.voided", "payment.refunded"}
 
@@ -44,6 +45,8 @@ def mark(kind: str) -> Text:
     """An event's type, marked by what it means for the saga."""
     if kind == PIVOT:
         return Text(f"◆ {kind}", "bold green")
+    if kind == ASKED:
+        return Text(f"? {kind}", "cyan")
     if kind in UNDONE:
         return Text(f"↶ {kind}", "yellow")
     if kind in REFUSALS or kind == "order.cancelled":

@@ -11,8 +11,8 @@ from shop.stack.stack import Stack
 
 OWN = {
     "auth": {"contact-key", "admin-password"},
-    "order": {"contact-key"},
-    "payment": {"stripe-api-key", "stripe-webhook-secret"},
+    "order": {"contact-key", "action-key"},
+    "payment": {"stripe-api-key", "stripe-webhook-secret", "action-key"},
     "product": set(),
     "cart": set(),
     "notification": {"contact-key"},

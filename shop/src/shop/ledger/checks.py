@@ -98,12 +98,15 @@ def _in_provider_units(order: OrderSeen) -> int:
 
 @check(2)
 def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
-    """For every cancelled order nothing is held at the provider, and all that was taken went back."""
+    """For every cancelled order nothing is held at the provider or may still be, and all that was taken went
+    back."""
     charges = _by_order(seen)
     for order in _orders(seen, "cancelled"):
         for charge in charges[order.order_id]:
             if charge.status == "requires_capture":
                 yield f"order {order.order_id} is cancelled, payment {charge.payment_id} still holds money"
+            if charge.status == "requires_action":
+                yield f"order {order.order_id} is cancelled, payment {charge.payment_id} may be confirmed"
             if charge.captured != charge.refunded:
                 yield (
                     f"order {order.order_id} is cancelled, "

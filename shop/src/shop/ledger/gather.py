@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 
+from chassis.intents import OutcomePending
 from notification.recipients import PutOff
 from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS, told
@@ -35,8 +36,11 @@ _KEPT = """
 """
 # A mail that waits because its recipient has had enough for an hour is on its way, and may be for long.
 _PUT_OFF = f"SELECT subject::text, kind FROM intent WHERE error LIKE '{PutOff.__name__}: %'"  # noqa: S608
+# Likewise an order whose shopper has time to confirm with her bank, and payment, which looks whether she has.
+_PENDING = f"SELECT count(*) FROM intent WHERE error LIKE '{OutcomePending.__name__}: %'"  # noqa: S608
 _BUSY = {
-    "order": "SELECT count(*) FROM orders WHERE status = 'pending'",
+    "order": """SELECT count(*) FROM orders
+        WHERE status = 'pending' AND coalesce(action_expires_at, '-infinity') < now()""",
     "payment": """SELECT count(*) FROM payment
         WHERE state IN ('authorizing', 'capturing', 'voiding', 'refunding')""",
 }
@@ -157,12 +161,13 @@ async def _put_off(place: Place) -> frozenset[tuple[str, str]]:
 
 
 async def _calls(place: Place) -> dict[str, int]:
-    """Without mails that are put off."""
-    waiting = len(await _put_off(place))
-    return {
-        service: count - (waiting if service == "notification" else 0)
-        for service, count in (await _counts(place, "intent")).items()
+    """Without mails that are put off, and without what waits for a shopper to confirm."""
+    waiting = {
+        "notification": len(await _put_off(place)),
+        "payment": (await _rows(place, "payment", _PENDING))[0][0],
     }
+    counts = await _counts(place, "intent")
+    return {service: count - waiting.get(service, 0) for service, count in counts.items()}
 
 
 async def _charges(place: Place) -> tuple[tuple[ChargeSeen, ...], bool]:

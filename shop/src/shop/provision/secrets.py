@@ -17,8 +17,8 @@ _REDIS = "redis"
 _PROVIDER = ("stripe-api-key", "stripe-webhook-secret")
 _MORE: dict[str, tuple[str, ...]] = {
     "auth": ("contact-key", SIGNING_KEYS, "admin-password"),
-    "order": ("contact-key",),
-    "payment": _PROVIDER,
+    "order": ("contact-key", "action-key"),
+    "payment": (*_PROVIDER, "action-key"),
     "notification": ("contact-key",),
 }
 # Images of others read them as users whose ids only they know.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from textwrap import shorten
 from uuid import UUID
 
+from chassis.intents import OutcomePending
 from notification.recipients import PutOff
 from order.domain import Order
 from payment.domain import Payment
@@ -70,6 +71,8 @@ def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
     for order in seen.orders.values():
         if order.status != "pending" or order.created_at >= before or order.deadline < before:
             continue
+        if order.action_expires_at is not None and order.action_expires_at >= before:
+            continue  # its shopper has time to confirm with her bank
         payment = seen.payments.get(order.order_id)
         if order.order_id in asked:
             continue  # it waits for the provider, which is told of elsewhere
@@ -155,7 +158,7 @@ def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
 
 def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
-        if call.since < before and call.service == "payment":
+        if call.since < before and call.service == "payment" and not _is_pending(call):
             means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"
             following = f"shop logs payment; {_nudge(call.subject)}"  # which has the provider asked at once
             yield Finding("outcome-unknown", call.subject, call.since, means, following)
@@ -280,6 +283,7 @@ _NOT_DELIVERED = {
 
 _HAS_MONEY = {
     "authorizing": "being held",
+    "action_required": "to be confirmed by the shopper",
     "authorized": "held",
     "capturing": "being taken",
     "captured": "taken",
@@ -307,6 +311,9 @@ def _money_awaited(payment: Payment | None) -> list[str]:
     match payment.state:
         case "authorizing" | "capturing":
             return [f"the provider: the money is {_HAS_MONEY[payment.state]}"]
+        case "action_required":
+            assert payment.action_expires_at is not None, "the database sees to that"
+            return [f"the shopper to confirm with the bank until {payment.action_expires_at:%H:%M:%S} UTC"]
         case "authorized":
             return ["payment to hear stock.reserved and take the money"]
         case "captured":
@@ -314,6 +321,11 @@ def _money_awaited(payment: Payment | None) -> list[str]:
         case "declined":
             return ["order to hear payment.declined"]
     return []
+
+
+def _is_pending(call: CallSeen) -> bool:
+    """It was answered, and the answer is that somebody else has to do something first."""
+    return (call.error or "").startswith(f"{OutcomePending.__name__}: ")
 
 
 def _is_put_off(call: CallSeen) -> bool:

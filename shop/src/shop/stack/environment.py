@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from shop.provision.databases import owner_of
+from shop.stack.gateway import CORS_ORIGINS
 from shop.stack.secrets import SIGNING_KEYS
 from shop.stack.stack import ADMIN_EMAIL, HOST, SERVICES, Stack, own_port
 
@@ -11,9 +12,12 @@ AUDIENCE = "saga-shop"
 MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
 TRUSTED_PROXIES = "TRUSTED_PROXIES"  # a setting of `gateway`: the proxies in front of it, as CIDR blocks
+DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:8000", "http://localhost:18000")
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 # What the provider does on its own or later than it answers; the rest payment knows from the answer.
-WEBHOOK_EVENTS = "payment_intent.payment_failed,payment_intent.canceled,charge.refunded"
+WEBHOOK_EVENTS = (
+    "payment_intent.requires_action,payment_intent.payment_failed,payment_intent.canceled,charge.refunded"
+)
 
 
 def of(stack: Stack, program: str) -> dict[str, str]:
@@ -64,6 +68,12 @@ def _trusted(stack: Stack) -> dict[str, str]:
     return {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
 
 
+def _origins(stack: Stack) -> str:
+    """Where pages of the shop are: the origins whose pages may read answers, set once, at the gateway."""
+    given = stack.settings.get("gateway", {}).get(CORS_ORIGINS)
+    return given or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url])
+
+
 def _cart(stack: Stack) -> dict[str, str]:
     return {"PRODUCT_URL": stack.http("product")}
 
@@ -73,6 +83,8 @@ def _order(stack: Stack) -> dict[str, str]:
         "PRODUCT_URL": stack.http("product"),
         "CART_URL": stack.http("cart"),
         "CONTACT_KEY": stack.secret("contact-key"),
+        "ACTION_KEY": stack.secret("action-key"),
+        "RETURN_ORIGINS": _origins(stack),
         "ORDER_DEADLINE": "900",
         **_trusted(stack),
     }
@@ -83,6 +95,7 @@ def _payment(stack: Stack) -> dict[str, str]:
         "STRIPE_API_KEY": stack.secret("stripe-api-key"),
         "STRIPE_API_BASE": stack.sandbox_url,
         "STRIPE_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+        "ACTION_KEY": stack.secret("action-key"),
     }
 
 

@@ -1,0 +1,236 @@
+"""A shopper whose bank asks: where she may come back to, and who is shown the link to its page."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography.fernet import Fernet
+
+from chassis.sealed import Seal
+from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
+from order.action import origin_of, origins
+from order.settings import Settings
+from order.store import lock_slow
+
+from .conftest import ACTION_KEY
+
+PAGE = "https://bank.example/3ds?client_secret=shh"
+RETURN = "https://shop.example/orders/return?from=bank#top"
+Start = Callable[..., Awaitable[Any]]
+ADMIN = {"role": "admin"}
+TOTAL = Money(amount=699, currency="GBP")
+
+
+def asked(order_id: UUID, minutes: float = 10, key: str = ACTION_KEY) -> PaymentActionRequired:
+    return PaymentActionRequired(
+        order_id=order_id,
+        payment_id="pi_1",
+        url=Seal([key]).seal(PAGE),
+        expires_at=datetime.now(UTC) + timedelta(minutes=minutes),
+    )
+
+
+async def action(order: Any, order_id: UUID, shopper: UUID, **caller: Any) -> Any:
+    return (await order.get(f"/v1/orders/{order_id}", shopper, **caller)).json()["action"]
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://shop.example", "https://shop.example"),
+        ("https://Shop.Example:443/a?b=c@d#e", "https://shop.example"),
+        ("https://shop.example:8443?x", "https://shop.example:8443"),
+        ("http://localhost:3000/", "http://localhost:3000"),
+        ("https://shop.example@evil.example/", None),
+        ("https://user:pw@shop.example/", None),
+        ("https://evil.example\\@shop.example/", None),
+        ("https://shop.example\\.evil.example/", None),
+        ("https:/shop.example", None),
+        ("//shop.example/", None),
+        ("/orders/return", None),
+        ("javascript://shop.example/%0aalert(1)", None),
+        ("https://shop.example/\r\nSet-Cookie: a=b", None),
+        ("https://shop.example/ü", None),
+        ("https://shop.example/%zz", None),
+        ('https://shop.example/"><script>', None),
+        ("https://shop.example/%C3%BC?a=[b]", None),
+        ("https://shop.example/%C3%BC?a=%5Bb%5D", "https://shop.example"),
+        ("https://şhop.example/", None),
+        (" https://shop.example", None),
+        ("https://[::1]/", None),
+        ("", None),
+    ],
+)
+def test_an_origin_is_told_as_browsers_tell_it_or_not_at_all(url: str, origin: str | None) -> None:
+    if origin is not None:
+        assert origin_of(url) == origin
+        return
+    with pytest.raises(ValueError, match="absolute URL"):
+        origin_of(url)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["https://shop.example/path", "http://shop.example", "shop.example", "*", "https://a, http://b"],
+)
+def test_where_shoppers_come_back_to_is_an_origin_that_nobody_listens_in_on(setting: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        origins(setting)
+    given: dict[str, Any] = {"return_origins": setting}
+    with pytest.raises(ValueError, match="must be"):
+        Settings(**given)
+
+
+def test_several_origins_may_be_given_or_none() -> None:
+    assert origins(" https://shop.example:443 ,http://127.0.0.1:3000,") == {
+        "https://shop.example",
+        "http://127.0.0.1:3000",
+    }
+    assert origins("") == frozenset()
+
+
+async def test_where_the_shopper_comes_back_to_is_told_to_payment(order: Any, shopper: UUID) -> None:
+    assert (await order.place(shopper, return_url=RETURN)).status_code == 202
+    [(type_, data)] = await order.said()
+    assert (type_, data["return_url"]) == ("order.created", RETURN)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/orders",
+        "https://shop.example.evil.example/",
+        "https://shop.example@evil.example/",
+        "http://shop.example/",
+        "https://shop.example:8443/",
+        "javascript:alert(1)",
+        "",
+        f"https://shop.example/{'x' * 2000}",
+        7,
+    ],
+)
+async def test_nobody_is_sent_anywhere_but_back_to_the_shop(order: Any, shopper: UUID, url: Any) -> None:
+    answer = await order.place(shopper, key="the-same", return_url=url)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/return_url"]
+    assert await order.count("orders") == 0
+    assert (await order.place(shopper, key="the-same", return_url=RETURN)).status_code == 202
+
+
+async def test_a_shop_that_names_no_origin_takes_no_address(start: Start, shopper: UUID) -> None:
+    order = await start(return_origins="")
+    assert (await order.place(shopper, return_url=RETURN)).status_code == 422
+    assert (await order.place(shopper)).status_code == 202
+
+
+async def test_the_shopper_sees_where_she_confirms_and_until_when(order: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper)
+    assert await action(order, order_id, shopper) is None
+    event = asked(order_id)
+    await order.hear(event)
+    to_do = {"url": PAGE, "expires_at": event.expires_at}
+    for shown in (
+        await action(order, order_id, shopper),
+        (await order.get("/v1/orders", shopper)).json()["items"][0]["action"],
+    ):
+        assert shown | {"expires_at": datetime.fromisoformat(shown["expires_at"])} == to_do
+
+
+async def test_nobody_but_the_shopper_sees_it(order: Any, shopper: UUID) -> None:
+    order_id, other = await order.placed(shopper), uuid4()
+    await order.hear(asked(order_id))
+    assert await action(order, order_id, other, **ADMIN) is None
+    listed = await order.get("/v1/orders", other, **ADMIN)
+    assert listed.json()["items"][0]["action"] is None
+    timeline = await order.get(f"/v1/orders/{order_id}/timeline", shopper)
+    [event] = timeline.json()["events"]
+    assert (event["type"], event["data"].keys()) == ("payment.action_required", {"expires_at"})
+    for answer in (listed, timeline):
+        assert "bank.example" not in answer.text
+
+
+async def test_it_lies_sealed_until_it_is_shown_and_is_gone_when_the_order_ends(
+    order: Any, shopper: UUID, paid: Any
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(asked(order_id))
+    rows = "SELECT orders::text FROM orders"
+    assert "bank.example" not in await order.database.fetchval(rows)
+    await order.hear(paid(order_id))
+    assert await action(order, order_id, shopper) is None
+    row = await order.database.fetchrow("SELECT action_url, action_expires_at FROM orders")
+    assert [*row.values()] == [None, None]
+
+
+async def test_what_comes_too_late_is_no_longer_shown(order: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(asked(order_id, minutes=-1))
+    assert await action(order, order_id, shopper) is None
+
+
+async def test_what_is_sealed_with_another_key_is_not_shown_and_hides_nothing_else(
+    order: Any, shopper: UUID
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(asked(order_id, key=Fernet.generate_key().decode()))
+    view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
+    assert (view["status"], view["action"]) == ("pending", None)
+
+
+async def test_who_lets_the_time_pass_has_an_order_that_expired(order: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(asked(order_id), PaymentDeclined(order_id=order_id, code=NOT_CONFIRMED))
+    view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
+    assert (view["status"], view["reason"], view["action"]) == ("cancelled", "expired", None)
+
+
+@pytest.mark.parametrize("reader", ["shopper", "admin"])
+async def test_a_stream_tells_the_shopper_what_to_do_and_an_administrator_that_she_is_asked(
+    order: Any, shopper: UUID, bearer: Any, reader: str
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(asked(order_id), PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=TOTAL))
+    headers = bearer(shopper) if reader == "shopper" else bearer(uuid4(), **ADMIN)
+    lines: list[str] = []
+    async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=headers) as answer:
+        async for line in answer.aiter_lines():
+            lines.append(line)
+            if '"status"' in line:
+                break
+    state = json.loads(lines[-1].removeprefix("data: "))
+    assert "event: timeline" in lines
+    assert (state["status"], (state["action"] or {}).get("url")) == (
+        "pending",
+        PAGE if reader == "shopper" else None,
+    )
+
+
+async def test_an_open_stream_tells_it_when_it_comes(order: Any, shopper: UUID, bearer: Any) -> None:
+    order_id = await order.placed(shopper)
+    told: list[Any] = []
+    async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=bearer(shopper)) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data: ") and '"status"' in line:
+                told.append(json.loads(line.removeprefix("data: "))["action"])
+                if len(told) == 1:
+                    await order.hear(asked(order_id))
+                else:
+                    break
+    assert (told[0], told[1]["url"]) == (None, PAGE)
+
+
+async def test_an_order_that_waits_for_its_shopper_is_not_nudged_before_her_time_is_up(
+    order: Any, shopper: UUID
+) -> None:
+    order_id = await order.placed(shopper)
+    await order.hear(asked(order_id))
+
+    async def due(minutes: float) -> list[UUID]:
+        async with order.state.transactions() as tx:
+            later = tx.now + timedelta(minutes=minutes)
+            return [*await lock_slow(tx.session, later, timedelta(minutes=3), 10)]
+
+    assert (await due(9), await due(11)) == ([], [order_id])

@@ -1,0 +1,102 @@
+"""Every request to the provider is what the official SDK says that it may be."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import pytest
+import stripe
+from pydantic import ValidationError
+
+from chassis.intents import OutcomePending
+from contracts import OrderCreated
+from payment import calls
+from payment.domain import Call, Payment
+from payment.provider import Provider
+from payment.refusals import Unknown
+
+from . import typed
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CREATE = "/v1/payment_intents"
+GOOD: dict[str, Any] = {"amount": 2000, "currency": "gbp"}
+
+
+class Clerk:
+    """Answers nothing of use, and lets nothing pass that the SDK does not know."""
+
+    def __init__(self, status: str) -> None:
+        self._status = status
+        self.asked: list[tuple[str, str]] = []
+
+    async def raw_request_async(
+        self, method: str, path: str, *, idempotency_key: str = "", **form: Any
+    ) -> SimpleNamespace:
+        typed.validate(method, path, form)
+        self.asked.append((method, path))
+        if path.endswith("/search") or (method, path) == ("get", "/v1/refunds"):
+            return SimpleNamespace(data={"data": []})
+        answer = {"id": "pi_1", "object": "it", "status": self._status, "amount": 2000, "currency": "gbp"}
+        amounts = {"amount_capturable": 2000, "amount_received": 2000, "latest_charge": None}
+        return SimpleNamespace(data=answer | amounts)
+
+
+def payments(created: OrderCreated) -> Iterator[Payment]:
+    """With all that an order may say, and with the least."""
+    for return_url in (None, "https://shop.example/back?order=1"):
+        order = created.model_copy(update={"return_url": return_url})
+        yield Payment(order.order_id, order=order, payment_id="pi_1", action_expires_at=NOW)
+
+
+@pytest.mark.parametrize("hours", [0, 23.5, 26])
+@pytest.mark.parametrize("status", ["processing", "requires_capture", "canceled"])
+@pytest.mark.parametrize("call", get_args(Call))
+async def test_whatever_is_asked_of_the_provider_is_well_formed(
+    created: OrderCreated, call: Call, status: str, hours: float
+) -> None:
+    for payment in payments(created):
+        provider = Provider("sk_test", clock=lambda: NOW + timedelta(hours=hours))
+        clerk = Clerk(status)
+        provider._stripe = clerk  # type: ignore[assignment]
+        with suppress(Unknown, OutcomePending):
+            await provider.call(calls.intent(call, payment, NOW))
+        assert clerk.asked
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ammount": 1},
+        {"amount": "2000"},
+        {"api_key": "sk_test"},
+        {"confirm": "true"},
+        {"capture_method": "by hand"},
+        {"metadata": {"order_id": 1}},
+        {"automatic_payment_methods": {"allow_redirects": "never"}},
+        {"automatic_payment_methods": {"enabled": True, "allow_redirects": "sometimes"}},
+        {"automatic_payment_methods": {"enabled": True, "redirects": "never"}},
+    ],
+)
+def test_a_request_that_is_not_is_found(wrong: dict[str, Any]) -> None:
+    typed.validate("post", CREATE, GOOD)
+    with pytest.raises(ValidationError):
+        typed.validate("post", CREATE, GOOD | wrong)
+
+
+def test_an_amount_or_a_currency_that_is_missing_is_found() -> None:
+    for name in GOOD:
+        with pytest.raises(ValidationError):
+            typed.validate("post", CREATE, {key: value for key, value in GOOD.items() if key != name})
+
+
+def test_a_request_that_nobody_has_looked_at_is_found() -> None:
+    with pytest.raises(AssertionError, match="add its type"):
+        typed.validate("post", "/v1/customers", {})
+
+
+def test_the_sandbox_speaks_the_version_that_the_sdk_asks_for() -> None:
+    from standins.sandbox.render import API_VERSION
+
+    assert stripe.api_version == API_VERSION
