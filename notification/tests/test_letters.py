@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from html import unescape
@@ -9,10 +10,14 @@ from typing import Any, cast, get_args
 from uuid import UUID
 
 import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
+from chassis.tickets import TicketExpired, Tickets
 from chassis.tx import Intent
-from contracts import DeclineReason, Line, Money, ShortLine
+from contracts import CLAIM_PURPOSE, DeclineReason, Line, Money, ShortLine
 from notification import domain
+from notification.claim_links import ClaimLinks
 from notification.declines import SENTENCES
 from notification.letters import Letters, Seller, Shipping
 
@@ -70,6 +75,46 @@ ADDRESS = {
     "postcode": "YO1 7HH",
     "country": "GB",
 }
+
+
+KEY = SecretStr(Fernet.generate_key().decode())
+CLAIM_LINKS = ClaimLinks.of("https://shop.example.com/claim#{token}", 30, KEY)
+GUESTS_RECEIPT = intended("receipt", domain.receipt(paid(guest=True)))
+
+
+def test_a_guests_receipt_has_a_link_to_claim_the_order_with() -> None:
+    message = read(GUESTS_RECEIPT, claim_links=CLAIM_LINKS)
+    for kind in ("plain", "html"):
+        [token] = re.findall(r"https://shop.example.com/claim#([\w-]+)", body(message, kind))
+        written_at = datetime.fromisoformat(WRITTEN["written_at"]).timestamp()
+        for seconds, is_good in ((30 * 86_400 - 1, True), (30 * 86_400, False)):
+            tickets = Tickets([KEY.get_secret_value()], CLAIM_PURPOSE, clock=lambda: written_at + seconds)  # noqa: B023
+            if is_good:
+                assert tickets.read(token) == {"order_id": str(ORDER)}
+            else:
+                with pytest.raises(TicketExpired):
+                    tickets.read(token)
+        assert "works once, for 30 days" in body(message, kind)
+
+
+def test_a_receipt_that_is_sent_again_has_the_same_link() -> None:
+    first, again = (read(GUESTS_RECEIPT, claim_links=CLAIM_LINKS).as_bytes() for _ in range(2))
+    assert first == again
+
+
+def test_an_accounts_receipt_has_no_link_to_claim_it_with() -> None:
+    for guest in (False, None):
+        message = read(intended("receipt", domain.receipt(paid(guest=guest))), claim_links=CLAIM_LINKS)
+        assert "claim" not in body(message, "plain") + body(message, "html")
+
+
+def test_without_a_setting_nobody_is_sent_where_nothing_can_be_claimed() -> None:
+    assert "account" not in body(read(GUESTS_RECEIPT), "plain")
+
+
+def test_a_receipt_that_the_previous_release_intended_has_no_link() -> None:
+    content = {name: value for name, value in domain.receipt(paid(guest=True)).items() if name != "guest"}
+    assert "claim" not in body(read(intended("receipt", content), claim_links=CLAIM_LINKS), "plain")
 
 
 def test_a_receipt_has_number_date_address_seller_and_link() -> None:

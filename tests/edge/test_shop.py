@@ -18,6 +18,7 @@ OPEN = [
     ("GET", "/v1/products?sku=a&sku=b&q=mug", "product"),
     ("GET", "/v1/products/85123A", "product"),
     ("GET", "/v1/orders/0190/events?ticket=x", "order"),
+    ("POST", "/v1/orders/lookup", "order"),
     ("POST", "/v1/webhooks/stripe", "payment"),
     ("GET", "/docs", "storefront"),
     ("GET", "/docs/assets/swagger-ui.css", "storefront"),
@@ -40,6 +41,7 @@ GUARDED = [
     ("GET", "/v1/orders?limit=5", "order"),
     ("GET", "/v1/orders/0190", "order"),
     ("POST", "/v1/orders/0190/cancel", "order"),
+    ("POST", "/v1/orders/claims", "order"),
     ("GET", "/v1/orders/0190/timeline", "order"),
     ("POST", "/v1/orders/0190/events/ticket", "order"),
 ]

@@ -64,6 +64,10 @@ def _line(world: World) -> dict[str, Any]:
     return {"sku": world.sku, "quantity": 1}
 
 
+def _look_up(world: World, number: str) -> Wish:
+    return {"json": {"number": number, "email": world.shopper.email}}
+
+
 def _watched(world: World, ticket_for: str) -> Wish:
     path = f"/v1/orders/{ticket_for}/events/ticket"
     issued = world.ask("order", "POST", path, world.shopper.token)
@@ -104,6 +108,10 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     f"GET {_ORDER}/events by ticket": lambda world: _watched(world, world.order),
     f"GET {_ORDER}/events by another's ticket": lambda world: _watched(world, world.cancelled_order),
     f"POST {_ORDER}/events/ticket": lambda world: {"at": {"order": world.order}},
+    "POST /v1/orders/claims": lambda world: {"json": {"token": world.claim_token}},
+    "POST /v1/orders/claims tampered": lambda world: {"json": {"token": f"{world.claim_token[:-2]}AA"}},
+    "POST /v1/orders/lookup": lambda world: _look_up(world, world.guests_order["number"]),
+    "POST /v1/orders/lookup of nobody": lambda world: _look_up(world, uuid4().hex[:10]),
     "POST /v1/webhooks/stripe": _event,
     "POST /v1/webhooks/stripe unsigned": lambda world: _event(world, signed=False),
 }

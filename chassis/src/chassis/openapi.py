@@ -50,7 +50,7 @@ def _response(status: int) -> dict[str, Any]:
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: _response(status) for status in (400, 401, 402, 403, 404, 409, 413, 422, 429, 503)
+    status: _response(status) for status in (400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503)
 }
 """Problem answers for a route: `responses={409: RESPONSES[409]}`. Those that follow from a route's
 parameters, body and security (400, 401, 403, 413, 422, 503) are added to the document by themselves."""

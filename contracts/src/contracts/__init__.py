@@ -3,6 +3,7 @@
 Models grow by optional fields only; anything else is a new version (see `compatibility`).
 """
 
+from contracts.claim import CLAIM_PURPOSE, OrderClaim
 from contracts.currency import CURRENCIES, Currency, ListedCurrency, with_code, written
 from contracts.event import EVENTS, Event, event_named
 from contracts.mail import MailReason, MailResendRequested
@@ -32,6 +33,7 @@ from contracts.stock import StockRejected, StockReleased, StockReserved
 from contracts.user import GuestMerged, UserRegistered
 
 __all__ = [
+    "CLAIM_PURPOSE",
     "CURRENCIES",
     "EVENTS",
     "NOT_CONFIRMED",
@@ -50,6 +52,7 @@ __all__ = [
     "Money",
     "OneLine",
     "OrderCancelled",
+    "OrderClaim",
     "OrderCreated",
     "OrderPaid",
     "PaymentActionRequired",

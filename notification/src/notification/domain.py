@@ -101,6 +101,7 @@ def receipt(event: OrderPaid) -> Content:
         "number": event.number,
         "placed_at": event.placed_at.isoformat() if event.placed_at else None,
         "shipping": event.shipping,
+        "guest": event.guest,
     }
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from chassis.tx import Intent
 from contracts import cleaned, written
+from notification.claim_links import ClaimLinks
 from notification.declines import why_declined
 from notification.mime import compose
 
@@ -43,14 +44,22 @@ class Seller:
 
 class Letters:
     """Writes letters in the name of `sender`, for example `Saga Shop <shop@example.com>`. `order_link` is
-    where a shopper finds an order, with `{number}` in it."""
+    where a shopper finds an order, with `{number}` in it; `claim_links` lead to where a guest's is
+    claimed."""
 
-    def __init__(self, sender: str, seller: Seller | None = None, order_link: str | None = None) -> None:
+    def __init__(
+        self,
+        sender: str,
+        seller: Seller | None = None,
+        order_link: str | None = None,
+        claim_links: ClaimLinks | None = None,
+    ) -> None:
         name, address = parseaddr(sender)
         self.envelope_sender = address
         self._from = formataddr((name, address))
         self._host = address.rpartition("@")[2]
         self._order_link = order_link
+        self._claim_links = claim_links
         environment = Environment(
             loader=PackageLoader("notification"),
             autoescape=select_autoescape(["html"]),
@@ -82,9 +91,17 @@ class Letters:
             "placed_on": _day(placed_at) if placed_at else None,
             "shipping": [shipping[part] for part in _SHIPPING if shipping.get(part)] if shipping else [],
             "link": self._order_link.format(number=number) if self._order_link else None,
+            **self._claim(intent),
         }
         text, html = self._templates[intent.kind]
         return Rendered(subject, text.render(context), html.render(context))
+
+    def _claim(self, intent: Intent) -> Mapping[str, Any]:
+        if self._claim_links is None or not intent.payload.get("guest"):
+            return {"claim_link": None, "claim_days": None}
+        written_at = datetime.fromisoformat(intent.payload["written_at"])
+        link = self._claim_links.to(intent.subject, written_at)
+        return {"claim_link": link, "claim_days": self._claim_links.days}
 
     def message(self, intent: Intent, recipient: str, shipping: Shipping = None) -> bytes:
         """The same for SMTP. A repeat is the same message to the byte, with the same Message-ID."""

@@ -6,6 +6,7 @@ from chassis.periodic import Periodic
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from notification import saga
+from notification.claim_links import ClaimLinks
 from notification.letters import Letters
 from notification.post import Post
 from notification.recipients import Recipients
@@ -15,7 +16,7 @@ from notification.store import Beginnings, Retention
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
-    letters = Letters(settings.mail_from, settings.seller(), settings.order_link)
+    letters = Letters(settings.mail_from, settings.seller(), settings.order_link, _claim_links(settings))
     password = settings.smtp_password
     server = Server(
         settings.smtp_host,
@@ -48,6 +49,12 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         periodic=[Periodic("forget mails", 600, retention.forget)],
         closing=[postman.aclose],
     )
+
+
+def _claim_links(settings: Settings) -> ClaimLinks | None:
+    if settings.claim_link is None:
+        return None
+    return ClaimLinks.of(settings.claim_link, settings.claim_link_days, settings.contact_key)
 
 
 service = Service(saga.participant, Settings, build, description=__doc__)

@@ -17,16 +17,23 @@ def _sender(text: str) -> str:
     return text
 
 
-def _link(text: str) -> str:
-    try:
-        complete = text.format(number="7") != text and text.startswith(("http://", "https://"))
-    except (LookupError, ValueError):
-        complete = False
-    if not complete:
-        raise ValueError(
-            "must be a URL with {number} in it, for example `https://example.com/orders/{number}`"
-        )
-    return text
+def _with(name: str, example: str) -> AfterValidator:
+    """A URL with that placeholder in it, and no other."""
+
+    def check(text: str) -> str:
+        try:
+            complete = text.format(**{name: "7"}) != text and text.startswith(("http://", "https://"))
+        except (LookupError, ValueError):
+            complete = False
+        if not complete:
+            raise ValueError(f"must be a URL with {{{name}}} in it, for example `{example}`")
+        return text
+
+    return AfterValidator(check)
+
+
+OrderLink = Annotated[str, _with("number", "https://example.com/orders/{number}")]
+ClaimLink = Annotated[str, _with("token", "https://example.com/claim#{token}")]
 
 
 Days = Annotated[int, Field(ge=0)]
@@ -34,6 +41,9 @@ Days = Annotated[int, Field(ge=0)]
 
 class Settings(ServiceSettings):
     """`contact_key` may list several keys, comma-separated: any of them opens.
+
+    The receipt of a guest's order has a `claim_link`, good for `claim_link_days`; what stands behind its `#`
+    no server is told.
 
     `smtp_timeout` spans connecting and all that comes before a mail, `smtp_data_timeout` the mail itself
     until the server's answer: as long as RFC 5321 asks, since a mail without an answer is not sent again by
@@ -47,7 +57,9 @@ class Settings(ServiceSettings):
     seller_name: str | None = None
     seller_address: str | None = None
     seller_vat_id: str | None = None
-    order_link: Annotated[str, AfterValidator(_link)] | None = None
+    order_link: OrderLink | None = None
+    claim_link: ClaimLink | None = None
+    claim_link_days: Annotated[int, Field(ge=1, le=365)] = 30
     smtp_host: str
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_tls: Literal["none", "starttls", "implicit"] = "none"

@@ -53,7 +53,7 @@ def _number(text: str) -> str:
 
 
 Number = Annotated[
-    str, PlainValidator(_number), WithJsonSchema({"type": "string", "pattern": numbers.PATTERN})
+    str, AfterValidator(_number), WithJsonSchema({"type": "string", "pattern": numbers.PATTERN})
 ]
 
 

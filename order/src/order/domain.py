@@ -172,6 +172,13 @@ class Order:
         """Whose it is, given what has become of who placed it."""
         return self.claimed_by or (merged.user_id if merged else self.shopper_id)
 
+    def claim(self, account: UUID, merged: MergedGuest | None) -> bool:
+        """The account has a right to it, unless it belongs to an account. Tells whether it is that account's
+        now."""
+        if self.guest and self.owner(merged) == self.shopper_id:
+            self.claimed_by = account
+        return self.owner(merged) == account
+
     def created(self) -> OrderCreated:
         """What is said when the order is placed."""
         return OrderCreated(

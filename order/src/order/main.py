@@ -3,16 +3,20 @@
 from datetime import timedelta
 from functools import partial
 
+from chassis.attempts import Attempts
 from chassis.idempotency import IdempotencyKeys
 from chassis.neighbour import Neighbour
 from chassis.origin import networks
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
-from order import api, saga, stream_api
+from order import api, claims, lookup, saga, stream_api
 from order.action import Actions, origins
+from order.addresses import Addresses
 from order.budget import Budgets, LineBudget, Rate
 from order.checkout import Checkout
+from order.claims import Claims
 from order.clients import Carts, Offers, read_offers
+from order.lookup import Lookups
 from order.places import Places
 from order.placing import Placing
 from order.settings import Settings
@@ -36,9 +40,11 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     keep = timedelta(hours=settings.idempotency_keep_hours)
     keys = IdempotencyKeys(chassis.engine, idempotency_keys, keep=keep)
     orders, actions = Orders(chassis.engine), Actions(Seal.of(settings.action_key))
+    tickets = StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds)
+    attempts = Attempts(chassis.engine, settings.lookup_window_seconds)
     watch = _watch(settings, chassis, orders, actions)
     return Parts(
-        routers=[api.router, stream_api.router],
+        routers=[api.router, claims.router, lookup.router, stream_api.router],
         state={
             "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
             "orders": orders,
@@ -47,10 +53,12 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "transactions": chassis.transactions,
             "return_within": timedelta(days=settings.return_days),
             "watch": watch,
-            "stream_tickets": StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds),
+            "claims": Claims.of(settings.contact_key, chassis.transactions),
+            "lookups": _lookups(settings, orders, attempts, tickets),
+            "stream_tickets": tickets,
             "trusted_proxies": networks(settings.trusted_proxies),
         },
-        periodic=sweeps(settings, chassis.transactions, keys),
+        periodic=sweeps(settings, chassis.transactions, keys, attempts),
         closing=[
             wake_on_commit(chassis.engine, watch.wake),
             watch.aclose,
@@ -82,6 +90,18 @@ def _checkout(
         _budgets(settings),
         limits=settings.limits,
         patience=timedelta(seconds=settings.order_deadline),
+    )
+
+
+def _lookups(settings: Settings, orders: Orders, attempts: Attempts, tickets: StreamTickets) -> Lookups:
+    return Lookups(
+        orders,
+        Addresses(Seal.of(settings.contact_key)),
+        tickets,
+        attempts,
+        per_number=settings.lookups_per_number,
+        per_network=settings.lookups_per_network,
+        stream_seconds=settings.lookup_stream_seconds,
     )
 
 

@@ -31,7 +31,8 @@ class Settings(ServiceSettings):
     more than `large_order` lines share `large_lines_per_second` in each process, and guests' such orders
     `guest_large_lines_per_second`.
 
-    A ticket opens an event stream for `ticket_seconds`.
+    A ticket opens an event stream for `ticket_seconds`. Lookups by number and address may fail so often in a
+    window; the stream that one leads to ends after `lookup_stream_seconds`.
 
     A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
     times at most, and not `nudge_days` after its order was placed or cancelled. Until then every service
@@ -76,6 +77,11 @@ class Settings(ServiceSettings):
     stream_heartbeat: Seconds = 15
     stream_patience: Seconds = 2
     ticket_seconds: Annotated[float, Field(ge=1, le=300)] = 30
+
+    lookups_per_number: Count = 10
+    lookups_per_network: Count = 60
+    lookup_window_seconds: Seconds = 15 * 60
+    lookup_stream_seconds: Seconds = 15 * 60
     watch_every: Seconds = 0.2
     watch_gap: Seconds = 0.1
 

@@ -112,6 +112,11 @@ class Orders:
         """The id of the order with this id or number, whose it is, and its status."""
         return _first(await self._of(_WHOSE, order))
 
+    async def contact(self, number: str) -> str | None:
+        """The sealed address with which the order with this number was placed."""
+        found = _first(await fetch(self._engine, "SELECT contact FROM orders WHERE number = $1", number))
+        return None if found is None else str(found["contact"])
+
     async def page(self, limit: int, *, owner: UUID | None = None, **filters: Any) -> Sequence[Row]:
         """At most `limit` orders, newest first, one owner's or everybody's. Filters: `status`, `ids`,
         `number`, `before` an id; one that is `None` is none."""

@@ -58,7 +58,8 @@ async def issue_ticket(which: Which, caller: Caller, orders: Read, tickets: Issu
     told everything from the beginning."""
     order = visible(await orders.owner(which), caller)
     issued = tickets.issue(order["order_id"], Reader(caller.id, caller.until))
-    return views.answer(issued.view(), 201)
+    view = {"ticket": issued.ticket, "expires_in": issued.seconds, "events": issued.href}
+    return views.answer(view, 201)
 
 
 @router.get(

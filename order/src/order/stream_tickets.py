@@ -34,10 +34,10 @@ class Issued:
     order_id: UUID
     seconds: int
 
-    def view(self) -> dict[str, str | int]:
-        """As HTTP shows it."""
-        events = f"/v1/orders/{self.order_id}/events?ticket={self.ticket}"
-        return {"ticket": self.ticket, "expires_in": self.seconds, "events": events}
+    @property
+    def href(self) -> str:
+        """What it opens, with it."""
+        return f"/v1/orders/{self.order_id}/events?ticket={self.ticket}"
 
 
 class StreamTickets:

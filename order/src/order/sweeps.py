@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chassis.attempts import Attempts
 from chassis.database import Transactions
 from chassis.idempotency import IdempotencyKeys
 from chassis.periodic import Periodic
@@ -34,7 +35,9 @@ MERGED_GUESTS = Rule(
 )
 
 
-def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys) -> Sequence[Periodic]:
+def sweeps(
+    settings: Settings, transactions: Transactions, keys: IdempotencyKeys, attempts: Attempts
+) -> Sequence[Periodic]:
     """All of it, as often as the settings say."""
 
     async def expire() -> None:
@@ -51,6 +54,7 @@ def sweeps(settings: Settings, transactions: Transactions, keys: IdempotencyKeys
         Periodic("expire orders", settings.sweep_every, expire),
         Periodic("reconcile", settings.reconcile_every, reconcile),
         Periodic("forget idempotency keys", settings.purge_every, forget),
+        Periodic("forget attempts", settings.purge_every, attempts.forget),
         retention(
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),

@@ -107,6 +107,7 @@ def _notification(stack: Stack) -> dict[str, str]:
         "MAIL_FROM": MAIL_FROM,
         "SELLER_NAME": "Saga Shop",
         "SELLER_ADDRESS": "1 Example Street|London",
+        "CLAIM_LINK": "https://shop.example.com/claim#{token}",
     }
 
 

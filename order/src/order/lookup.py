@@ -1,0 +1,123 @@
+"""An order is looked up by number and e-mail address, without an account and without a token.
+
+Whoever asks learns nothing from a refusal: a number that nobody has and an address that is not the order's
+are the same answer after the same work, and count the same, before anybody has looked.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, Field
+
+from chassis.attempts import Attempts, bucket
+from chassis.origin import FromWhere, Origin
+from chassis.problems import RESPONSES, Body, NotFound, TooManyRequests
+from chassis.service import part
+from contracts import CancelReason, Line, MailAddress, Money, ShortLine
+from contracts.order import WhyDeclined
+from order import api, views
+from order.addresses import Addresses
+from order.domain import Status
+from order.store import Orders, Row
+from order.stream_tickets import StreamTickets
+from order.watch import Reader
+
+router = APIRouter(tags=["orders"])
+log = structlog.get_logger()
+
+
+class TooManyLookups(TooManyRequests):
+    """429: too many failed, for this number or from this network; nothing was looked up."""
+
+    type = "/problems/too-many-attempts"
+
+
+class LookUp(Body):
+    """What stands in the mail that confirmed the order, and where that was sent to."""
+
+    number: api.Number
+    email: MailAddress
+
+
+class Watched(BaseModel):
+    """Where to watch the order, for a page's `EventSource`; it has to be opened soon."""
+
+    href: str
+    expires_in: Annotated[int, Field(description="Seconds within which it can be opened.")]
+
+
+class LookedUp(BaseModel):
+    """What an order's number and address show of it: no names, and not where it ships to."""
+
+    number: views.Number
+    status: Status
+    total: Money
+    lines: list[Line]
+    created_at: datetime
+    deadline: datetime
+    paid_at: datetime | None
+    cancelled_at: datetime | None
+    reason: CancelReason | None
+    short: list[ShortLine]
+    decline_reason: WhyDeclined
+    refunded_at: datetime | None
+    events: Watched
+
+
+_SHOWN = LookedUp.model_fields.keys() - {"events"}
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """At most so many failures in a window, `per_number` for a number and `per_network` from a network. A
+    stream that a lookup leads to lasts `stream_seconds`."""
+
+    orders: Orders
+    addresses: Addresses
+    tickets: StreamTickets
+    attempts: Attempts
+    per_number: int
+    per_network: int
+    stream_seconds: float
+
+    async def find(self, number: str, email: str, origin: Origin) -> Row | None:
+        """The order with this number, if it was placed with this address. Raises TooManyLookups."""
+        of_number, of_network = bucket(f"number {number}"), bucket(f"network {origin.network}")
+        limits = {of_number: self.per_number, of_network: self.per_network}
+        if wait := await self.attempts.count(limits):
+            log.warning("lookup throttled", network=origin.shown)
+            raise TooManyLookups("Too many lookups have failed: wait and try again.", retry_after=wait)
+        if not self.addresses.is_contact(email, await self.orders.contact(number)):
+            log.info("lookup refused", network=origin.shown)
+            return None
+        await self.attempts.forgive(clear=of_number, give_back=of_network)
+        return await self.orders.find(number)
+
+    def view(self, row: Row) -> dict[str, Any]:
+        """See `LookedUp`."""
+        whole = views.order_view(row)
+        reader = Reader(row["order_id"], time.time() + self.stream_seconds)
+        issued = self.tickets.issue(row["order_id"], reader)
+        events = {"href": issued.href, "expires_in": issued.seconds}
+        return {name: whole[name] for name in _SHOWN} | {"events": events}
+
+
+@router.post(
+    "/v1/orders/lookup",
+    response_model=LookedUp,
+    summary="Look an order up without an account",
+    responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
+)
+async def look_up(
+    body: LookUp, origin: FromWhere, lookups: Annotated[Lookups, Depends(part("lookups"))]
+) -> Response:
+    """By its number and the e-mail address that it was placed with. An unknown number and a wrong address are
+    answered alike, and both are limited."""
+    found = await lookups.find(body.number, body.email, origin)
+    if found is None:
+        raise NotFound("There is no order with this number and this address.")
+    return views.answer(lookups.view(found))
