@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,10 @@ from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from chassis.sealed import Seal
-from contracts import PaymentDeclined
+from contracts import PaymentActionRequired, PaymentDeclined
 from order import numbers
 
-from .conftest import CONTACT_KEY
+from .conftest import ACTION_KEY, CONTACT_KEY
 
 Start = Callable[..., Awaitable[Any]]
 GUEST: dict[str, Any] = {"role": "guest", "email": None}
@@ -70,6 +71,22 @@ async def test_they_lead_to_the_orders_stream_and_to_no_other(order: Any, paid: 
         assert '"status":"paid"' in (await answer.aread()).decode()
     elsewhere = href.replace(accepted["order_id"], other["order_id"])
     assert (await order.http.get(elsewhere)).status_code == 401
+
+
+async def test_they_show_what_the_bank_asks_and_so_does_the_stream(order: Any, shopper: UUID) -> None:
+    accepted = await placed(order, shopper)
+    page, soon = Seal([ACTION_KEY]).seal("https://bank.example/3ds"), datetime.now(UTC) + timedelta(minutes=5)
+    order_id = UUID(accepted["order_id"])
+    await order.hear(PaymentActionRequired(order_id=order_id, payment_id="pi", url=page, expires_at=soon))
+    view = (await look_up(order, accepted["number"])).json()
+    assert view["action"]["url"] == "https://bank.example/3ds"
+    async with asyncio.timeout(10), order.http.stream("GET", view["events"]["href"]) as answer:
+        said = ""
+        async for chunk in answer.aiter_text():
+            said += chunk
+            if "event: order" in said:
+                break
+    assert '"url":"https://bank.example/3ds"' in said
 
 
 async def test_an_unknown_number_and_a_wrong_address_are_answered_alike(order: Any, shopper: UUID) -> None:

@@ -20,7 +20,7 @@ from chassis.tx import Tx
 from contracts import CLAIM_PURPOSE, OrderClaim
 from order import views
 from order.addresses import Addresses
-from order.api import Read
+from order.api import Read, ToDo
 from order.domain import MergedGuest, Order
 
 router = APIRouter(tags=["orders"])
@@ -111,7 +111,11 @@ class Claims:
     responses={status: RESPONSES[status] for status in (403, 409, 410, 422)},
 )
 async def claim_order(
-    body: ClaimOrder, caller: Caller, orders: Read, claims: Annotated[Claims, Depends(part("claims"))]
+    body: ClaimOrder,
+    caller: Caller,
+    orders: Read,
+    actions: ToDo,
+    claims: Annotated[Claims, Depends(part("claims"))],
 ) -> Response:
     """The receipt of a guest's order has a link with this token. It is good once, for some weeks, for an
     account whose address is the one that the receipt was sent to; for the same account again it changes
@@ -122,4 +126,4 @@ async def claim_order(
     found = await orders.find(claim.order_id)
     if found is None:
         raise BadLink
-    return views.answer(views.order_view(found))
+    return views.answer(views.order_view(found, actions.of(found, caller.id)))

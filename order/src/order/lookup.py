@@ -20,6 +20,7 @@ from chassis.service import part
 from contracts import CancelReason, Line, MailAddress, Money, ShortLine
 from contracts.order import WhyDeclined
 from order import api, views
+from order.action import Actions
 from order.addresses import Addresses
 from order.domain import Status
 from order.store import Orders, Row
@@ -65,6 +66,7 @@ class LookedUp(BaseModel):
     short: list[ShortLine]
     decline_reason: WhyDeclined
     refunded_at: datetime | None
+    action: views.ToDo
     events: Watched
 
 
@@ -77,6 +79,7 @@ class Lookups:
     stream that a lookup leads to lasts `stream_seconds`."""
 
     orders: Orders
+    actions: Actions
     addresses: Addresses
     tickets: StreamTickets
     attempts: Attempts
@@ -99,9 +102,10 @@ class Lookups:
 
     def view(self, row: Row) -> dict[str, Any]:
         """See `LookedUp`."""
-        whole = views.order_view(row)
-        reader = Reader(row["order_id"], time.time() + self.stream_seconds)
-        issued = self.tickets.issue(row["order_id"], reader)
+        order_id, shopper = row["order_id"], row["shopper_id"]
+        whole = views.order_view(row, self.actions.of(row, shopper))
+        reader = Reader(order_id, time.time() + self.stream_seconds, shopper)
+        issued = self.tickets.issue(order_id, reader)
         events = {"href": issued.href, "expires_in": issued.seconds}
         return {name: whole[name] for name in _SHOWN} | {"events": events}
 

@@ -54,7 +54,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
             "return_within": timedelta(days=settings.return_days),
             "watch": watch,
             "claims": Claims.of(settings.contact_key, chassis.transactions),
-            "lookups": _lookups(settings, orders, attempts, tickets),
+            "lookups": _lookups(settings, orders, actions, attempts, tickets),
             "stream_tickets": tickets,
             "trusted_proxies": networks(settings.trusted_proxies),
         },
@@ -93,9 +93,12 @@ def _checkout(
     )
 
 
-def _lookups(settings: Settings, orders: Orders, attempts: Attempts, tickets: StreamTickets) -> Lookups:
+def _lookups(
+    settings: Settings, orders: Orders, actions: Actions, attempts: Attempts, tickets: StreamTickets
+) -> Lookups:
     return Lookups(
         orders,
+        actions,
         Addresses(Seal.of(settings.contact_key)),
         tickets,
         attempts,

@@ -58,6 +58,8 @@ class StreamTickets:
         now = self._clock()
         until = min(now + self._seconds, reader.until)
         content = {"order": str(order_id), "reader": str(reader.id), "until": reader.until}
+        if reader.shopper is not None:
+            content["shopper"] = str(reader.shopper)
         return Issued(self._tickets.issue(content, until), order_id, int(until - now))
 
     def read(self, ticket: str) -> tuple[UUID, Reader]:
@@ -66,4 +68,5 @@ class StreamTickets:
             content = self._tickets.read(ticket)
         except BadTicket:
             raise BadStreamTicket from None
-        return UUID(content["order"]), Reader(UUID(content["reader"]), content["until"])
+        shopper = UUID(content["shopper"]) if "shopper" in content else None
+        return UUID(content["order"]), Reader(UUID(content["reader"]), content["until"], shopper)

@@ -36,10 +36,12 @@ _COME_BACK_LATER = b"retry: 15000\n\n"  # milliseconds; a reader that comes back
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads a stream, and until when they may, in seconds of the epoch."""
+    """Who reads a stream, and until when they may, in seconds of the epoch. A reader without a token is shown
+    what `shopper` would be, and takes none of that shopper's places."""
 
     id: UUID
     until: float
+    shopper: UUID | None = None
 
 
 class Stream:
@@ -53,11 +55,11 @@ class Stream:
         patience: float,
         actions: Actions,
         *,
-        caller: UUID,
+        reader: Reader,
         until: float,
     ) -> None:
         self.order_id = order_id
-        self.caller = caller
+        self.caller = reader.id
         self.until = until
         self.standing = ""
         self.seen = [*seen]
@@ -65,6 +67,7 @@ class Stream:
         self.chunks: asyncio.Queue[bytes] = asyncio.Queue()
         self._patience = patience
         self._actions = actions
+        self._shopper = reader.shopper or reader.id
         self._late: float | None = None
 
     def hear(self, rows: Sequence[Row], now: float) -> None:
@@ -90,7 +93,7 @@ class Stream:
 
     def _state(self, row: Row) -> dict[str, Any]:
         state = {name: row[name] for name in ("order_id", "number", "status", "reason")}
-        return state | {"action": self._actions.of(row, self.caller)}
+        return state | {"action": self._actions.of(row, self._shopper)}
 
     def _tell(self, row: Row) -> bytes:
         self.seen.append(row["name"])
@@ -144,7 +147,7 @@ class Watch:
         if self._stopping.is_set():
             raise Unavailable("Server is shutting down.", retry_after=5)
         until = asyncio.get_running_loop().time() + reader.until - time.time()
-        stream = Stream(order_id, seen, self._patience, self._actions, caller=reader.id, until=until)
+        stream = Stream(order_id, seen, self._patience, self._actions, reader=reader, until=until)
         try:
             displaced = self._streams.admit(stream)
         except Full:
