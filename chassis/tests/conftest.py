@@ -87,6 +87,9 @@ def selling() -> Participant:
 
     @intents.settled("charge", says=[ThingPaid])
     async def note(intent: Intent, outcome: str, tx: Tx) -> None:
+        if outcome == "anew":
+            tx.intend(Intent("charge", intent.subject, {"price": 8}))
+            return
         sale = await tx.get(Sale, intent.subject)
         assert sale is not None
         sale.times += 10

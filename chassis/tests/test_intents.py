@@ -54,6 +54,15 @@ async def test_an_unknown_outcome_is_asked_for_again_with_the_same_call(world: A
     assert await world.times(on_credit.id) == 11
 
 
+async def test_an_outcome_may_lead_to_the_same_call_anew_at_once(world: Any, on_credit: Any) -> None:
+    world.settings = world.settings.model_copy(update={"lease": 3600})
+    remote = Remote("anew", "yes")
+    await world.start(call=remote.call)
+    await world.tell(on_credit)
+    assert await world.sold() == [f"thing.paid/{on_credit.id}"]
+    assert [intent.payload["price"] for intent in remote.asked] == [7, 8]
+
+
 async def test_a_call_that_a_dead_process_intended_is_made_by_another(world: Any, on_credit: Any) -> None:
     async with world.transactions(lease=0)() as tx:
         await step(world)(on_credit, tx)

@@ -34,10 +34,11 @@ _MOST_HELD = 500
 @dataclass(eq=False)
 class _Held:
     """An intent in hand: waiting for its call, in the air, or with an outcome that is not yet settled.
-    `until` is when its lease ends, on the loop's clock."""
+    `until` is when its lease ends, on the loop's clock; `settling` while its outcome is being committed."""
 
     due: Due
     until: float
+    settling: bool = False
 
 
 class IntentRunner:
@@ -91,7 +92,10 @@ class IntentRunner:
         """Take up what this process has just committed, or found, and leased."""
         until = asyncio.get_running_loop().time() + self._lease
         for one in due:
-            if (held := self._held.get(one.intent.key)) is not None:
+            held = self._held.get(one.intent.key)
+            if (
+                held is not None and not held.settling
+            ):  # else that call is to be made anew
                 held.until = until  # still in hand: its lease had run out, and nobody else took it
                 continue
             held = self._held[one.intent.key] = _Held(one, until)
@@ -207,7 +211,7 @@ class IntentRunner:
         delay = 0.1
         while True:
             try:
-                await self._commit([(held.due, outcome) for held, outcome in outcomes])
+                await self._commit(outcomes)
             except Exception as error:
                 if not is_outage(error):
                     await self._settle_failed(outcomes, error)
@@ -227,17 +231,27 @@ class IntentRunner:
         for outcome in outcomes:
             await self._settle_batch([outcome])
 
-    async def _commit(self, outcomes: list[tuple[Due, Any]]) -> None:
-        async with self._transactions() as tx:
-            fresh = await take_settled(tx.session, [due for due, _ in outcomes], self._holder)
-            await self._lock(tx, [due for due, _ in outcomes])
-            for due, outcome in outcomes:
-                if due.intent.key in fresh:
-                    tx.cause = due.causation_id
-                    with trace_context(due.traceparent, due.intent.subject):
-                        await self._intents[due.intent.kind].run(due.intent, outcome, tx)
-                else:
-                    log.warning("outcome dropped: the lease was lost", intent=due.intent.key)
+    async def _commit(self, outcomes: list[tuple[_Held, Any]]) -> None:
+        settling = [held for held, _ in outcomes]
+        _mark(settling, now=True)
+        try:
+            async with self._transactions() as tx:
+                due = [held.due for held in settling]
+                fresh = await take_settled(tx.session, due, self._holder)
+                await self._lock(tx, due)
+                for held, outcome in outcomes:
+                    await self._settle_one(held.due, outcome, tx, fresh)
+        except BaseException:
+            _mark(settling, now=False)
+            raise
+
+    async def _settle_one(self, due: Due, outcome: Any, tx: SqlTx, fresh: set[str]) -> None:
+        if due.intent.key in fresh:
+            tx.cause = due.causation_id
+            with trace_context(due.traceparent, due.intent.subject):
+                await self._intents[due.intent.kind].run(due.intent, outcome, tx)
+        else:
+            log.warning("outcome dropped: the lease was lost", intent=due.intent.key)
 
     async def _lock(self, tx: SqlTx, due: list[Due]) -> None:
         if self._intents.locks is not None:
@@ -259,3 +273,8 @@ class IntentRunner:
                 await again(self._engine, due, why, delay, self._holder)
             except Exception:
                 log.exception("lease runs out instead", intent=due.intent.key)
+
+
+def _mark(settling: list[_Held], *, now: bool) -> None:
+    for held in settling:
+        held.settling = now
