@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from chassis.event import event_id
 from chassis.harness import Harness
 from contracts import (
     Event,
@@ -16,6 +17,7 @@ from contracts import (
     OrderPaid,
     PaymentAuthorized,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     SagaNudged,
@@ -102,6 +104,28 @@ async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness)
     assert said(pending) == [("order.cancelled", "payment_declined")]
 
 
+def disputed(status: str, minutes: int) -> PaymentDisputed:
+    return PaymentDisputed(
+        order_id=ID,
+        dispute_id=UUID(int=7),
+        payment_id="pi_1",
+        amount=TOTAL,
+        reason="fraudulent",
+        status=status,
+        noted_at=NOW + timedelta(minutes=minutes),
+    )
+
+
+@pytest.mark.parametrize("heard", [*permutations([("needs_response", 1), ("under_review", 2), ("lost", 3)])])
+async def test_an_order_shows_how_a_dispute_stands_in_whatever_order_it_hears_of_it(
+    pending: Harness, heard: tuple[tuple[str, int], ...]
+) -> None:
+    await pending.hear(*(disputed(*one) for one in heard))
+    (dispute,) = order_in(pending).disputes
+    assert (dispute.status, dispute.amount) == ("lost", TOTAL.amount)
+    assert (order_in(pending).status, said(pending)) == ("pending", [])
+
+
 async def test_why_a_payment_was_declined_is_kept_and_said(pending: Harness) -> None:
     await pending.hear(DECLINED)
     assert order_in(pending).decline_reason == "insufficient_funds"
@@ -186,6 +210,7 @@ def every_event() -> list[Event]:
         RELEASED,
         VOIDED,
         REFUNDED,
+        disputed("lost", 3),
     ]
 
 
@@ -199,7 +224,7 @@ async def told() -> dict[str, TimelineEntry]:
 
 def test_the_timeline_hears_every_event_of_the_saga(told: dict[str, TimelineEntry]) -> None:
     assert set(told) == {event.type for event in every_event()}
-    assert {entry.event_id for entry in told.values()} == {f"{type_}/{ID}" for type_ in told}
+    assert {entry.event_id for entry in told.values()} == {event_id(event) for event in every_event()}
     assert all(entry.order_id == ID and entry.time == NOW for entry in told.values())
 
 

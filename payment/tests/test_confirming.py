@@ -140,7 +140,9 @@ async def test_a_failed_challenge_and_a_decline_after_it_are_declines(
     code: str,
 ) -> None:
     payment = order(f"pm_card_{card}")
-    payment.conclude(await provider.call(calls.intent("authorize", payment, clock())), clock())
+    asked = await provider.call(calls.intent("authorize", payment, clock()))
+    assert isinstance(asked, ActionRequired)
+    payment.conclude(asked, clock())
     await sandbox.authenticate(str(payment.payment_id), outcome)
     assert await provider.call(calls.intent("confirm", payment, clock())) == Declined(code)
     assert await provider.call(calls.intent("void", payment, clock())) == Voided(held=False)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts import Money, OrderCreated, OrderPaid, PaymentRefunded
+from contracts import Money, OrderCreated, OrderPaid, PaymentDeclined, PaymentRefunded
 from payment.domain import Impossible, Next, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
@@ -145,6 +145,37 @@ def test_a_declined_card_ends_it(created: OrderCreated) -> None:
     assert said.model_dump(exclude={"order_id"}) == {"code": why, "decline_reason": why}
     assert payment.reserve() == payment.cancel() == Next()
     assert payment.state == "declined"
+
+
+def test_a_hold_that_lapses_by_itself_declines_and_is_made_sure_of(created: OrderCreated) -> None:
+    payment = Payment(created.order_id)
+    payment.authorize(created)
+    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+
+    follows = payment.lapse()
+    (declined,) = follows.say
+    assert isinstance(declined, PaymentDeclined)
+    assert (declined.code, declined.decline_reason) == ("canceled", "not_completed")
+    assert follows.call == "void"
+    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+    assert payment.lapse() == Next()
+
+
+def test_what_is_being_taken_or_was_is_not_lost_because_a_hold_is_said_to_be_gone(
+    created: OrderCreated,
+) -> None:
+    payment = paid(created)
+    assert payment.lapse() == Next()
+    assert payment.state == "captured"
+
+
+def test_news_that_comes_while_a_look_is_under_way_has_it_looked_up_again(created: OrderCreated) -> None:
+    payment = paid(created)
+
+    assert (payment.hear().call, payment.news) == ("look", 1)
+    assert (payment.hear().call, payment.news) == ("look", 2)
+    assert payment.looked_up(1).call == "look"
+    assert (payment.looked_up(2), payment.news) == (Next(), 0)
 
 
 def test_a_stolen_card_is_not_called_so(created: OrderCreated) -> None:

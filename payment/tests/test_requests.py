@@ -36,10 +36,15 @@ class Clerk:
     ) -> SimpleNamespace:
         typed.validate(method, path, form)
         self.asked.append((method, path))
-        if path.endswith("/search") or (method, path) == ("get", "/v1/refunds"):
-            return SimpleNamespace(data={"data": []})
+        if path.endswith("/search") or (method, path) in (("get", "/v1/refunds"), ("get", "/v1/disputes")):
+            return SimpleNamespace(data={"data": [], "has_more": False})
         answer = {"id": "pi_1", "object": "it", "status": self._status, "amount": 2000, "currency": "gbp"}
-        amounts = {"amount_capturable": 2000, "amount_received": 2000, "latest_charge": None}
+        amounts: dict[str, Any] = {
+            "amount_capturable": 2000,
+            "amount_received": 2000,
+            "latest_charge": None,
+            "metadata": {},
+        }
         return SimpleNamespace(data=answer | amounts)
 
 

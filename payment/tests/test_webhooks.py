@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,12 +15,21 @@ import pytest
 import stripe
 from cryptography.fernet import Fernet
 
+from contracts import Line, Money, OrderCreated
 from payment.hints import Hints
 from payment.main import service
 from payment.settings import Settings
 from payment.webhooks import Hint
 
 SECRET = "whsec_payment"
+ORDER = OrderCreated(
+    order_id=uuid4(),
+    shopper_id=uuid4(),
+    lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=2000),),
+    total=Money(amount=2000, currency="GBP"),
+    payment_method="pm_card_visa",
+    deadline=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 @dataclass
@@ -43,6 +53,28 @@ class Payments:
     async def is_due(self, order_id: UUID) -> bool:
         query = "SELECT leased_until <= now() FROM intent WHERE subject = $1"
         return bool(await self.database.fetchval(query, order_id))
+
+    async def paid(self, payment_id: str | None, state: str = "captured") -> UUID:
+        """A payment in that state. Returns its order."""
+        order_id = uuid4()
+        await self.database.execute(
+            "INSERT INTO payment (order_id, state, order_created, stock_reserved, cancelled, payment_id,"
+            " refunds_refused) VALUES ($1, $2, $3, true, $4, $5, 0)",
+            order_id,
+            state,
+            ORDER.model_copy(update={"order_id": order_id}).model_dump_json(),
+            state == "voiding",
+            payment_id,
+        )
+        return order_id
+
+    async def looks(self) -> list[tuple[UUID, int]]:
+        """The looks that are intended: of which order, and how much of its news they are to see."""
+        found = await self.database.fetch("SELECT subject, payload FROM intent WHERE kind = 'look'")
+        return [(row["subject"], json.loads(row["payload"])["news"]) for row in found]
+
+    async def news(self, order_id: UUID) -> int:
+        return int(await self.database.fetchval("SELECT news FROM payment WHERE order_id = $1", order_id))
 
     async def remembered(self) -> int:
         return int(await self.database.fetchval("SELECT count(*) FROM webhook"))
@@ -116,9 +148,70 @@ async def test_a_call_under_way_for_the_first_time_is_left_alone(payments: Payme
     assert not await payments.is_due(order)
 
 
+def news(payment_id: str, kind: str = "charge.dispute.created", number: int = 1) -> dict[str, Any]:
+    """What the provider says of something that carries nothing of ours but its payment."""
+    about = {"id": "dp_1", "object": "dispute", "charge": "ch_1", "payment_intent": payment_id}
+    return {"id": f"evt_{number}", "object": "event", "type": kind, "data": {"object": about}}
+
+
+@pytest.mark.parametrize(
+    "kind", ["charge.refunded", "refund.failed", "refund.created", "charge.dispute.closed"]
+)
+async def test_news_is_a_look_that_is_committed_before_it_is_answered_for(
+    payments: Payments, kind: str
+) -> None:
+    order = await payments.paid("pi_1")
+
+    assert (await payments.send(news("pi_1", kind))).status_code == 200
+    assert await payments.looks() == [(order, 1)]
+
+
+async def test_news_is_remembered_once_for_each_event_and_looked_up_once_for_all_of_them(
+    payments: Payments,
+) -> None:
+    order = await payments.paid("pi_1")
+    for number in (1, 1, 2):
+        await payments.send(news("pi_1", number=number))
+
+    assert await payments.looks() == [(order, 1)]
+    assert await payments.news(order) == 2, "so it is looked up once more when that has ended"
+
+
+async def test_that_our_own_void_has_worked_is_no_news(payments: Payments) -> None:
+    await payments.paid("pi_1", "voiding")
+
+    await payments.send(event(None, "payment_intent.canceled"))
+    assert await payments.looks() == []
+
+
+async def test_a_hold_that_somebody_cancels_is_looked_up(payments: Payments) -> None:
+    order = await payments.paid("pi_1", "authorized")
+
+    await payments.send(event(None, "payment_intent.canceled"))
+    assert await payments.looks() == [(order, 1)]
+
+
+async def test_news_of_another_payment_of_an_order_is_not_news_of_its_own(payments: Payments) -> None:
+    order = await payments.paid("pi_2")
+
+    await payments.send(event(order, "payment_intent.canceled"))
+    assert await payments.looks() == []
+
+
+async def test_news_while_money_is_being_held_has_that_outcome_asked_for(payments: Payments) -> None:
+    order = await payments.paid(None, "authorizing")
+    await payments.open_intent(order)
+
+    await payments.send(event(order, "payment_intent.canceled"))
+    assert await payments.is_due(order)
+
+
 @pytest.mark.parametrize(
     "hint",
     [
+        news("pi_forgotten"),
+        news("pi_forgotten", "charge.refunded"),
+        {**news(""), "data": {"object": {"id": "re_1", "object": "refund", "payment_intent": None}}},
         event(uuid4()),
         event(None),
         event("no-uuid"),
@@ -152,7 +245,13 @@ async def test_an_unsigned_event_is_refused(payments: Payments, headers: dict[st
 
 @pytest.mark.parametrize(
     "nonsense",
-    [[], {}, {"type": 1}, {"id": "evt_1", "type": "charge.x", "data": []}, event(uuid4()) | {"data": {}}],
+    [
+        [],
+        {},
+        {"type": 1},
+        {"id": "evt_1", "type": "charge.refunded", "data": []},
+        event(uuid4()) | {"data": {}},
+    ],
 )
 async def test_what_is_signed_and_no_event_is_refused(payments: Payments, nonsense: Any) -> None:
     assert (await payments.send(nonsense)).status_code == 400
@@ -162,7 +261,7 @@ async def test_the_webhook_is_documented(payments: Payments) -> None:
     document = (await payments.http.get("/openapi.json")).json()
     operation = document["paths"]["/v1/webhooks/stripe"]["post"]
 
-    assert set(operation["responses"]) == {"200", "400", "413"}
+    assert set(operation["responses"]) == {"200", "400", "413", "503"}
     assert operation["parameters"][0]["name"] == "Stripe-Signature"
 
 
@@ -171,7 +270,7 @@ async def test_hints_are_acted_on_by_themselves(payments: Payments) -> None:
     await payments.open_intent(order)
     hints = Hints(payments.hints._transactions, linger=0.01)
 
-    hints.take(Hint("evt_1", order))
+    await hints.heed(Hint("evt_1", "payment_intent.succeeded", order))
     async with asyncio.timeout(10):
         while not await payments.is_due(order):
             await asyncio.sleep(0.01)

@@ -22,7 +22,9 @@ TYPES: Mapping[tuple[str, str], type] = {
     ("post", "/v1/refunds"): params.RefundCreateParams,
     ("get", "/v1/payment_intents/search"): params.PaymentIntentSearchParams,
     ("get", f"/v1/payment_intents/{_ID}"): params.PaymentIntentRetrieveParams,
+    ("get", "/v1/payment_intents"): params.PaymentIntentListParams,
     ("get", "/v1/refunds"): params.RefundListParams,
+    ("get", "/v1/disputes"): params.DisputeListParams,
 }
 """Every request that payment makes. One that is not here has to be added with its parameters' type."""
 

@@ -34,6 +34,9 @@ _MEMBERS: dict[str, Any] = {
     "was_paid": False,
     "code": "card_declined",
     "restocked": False,
+    "amount": _TOTAL,
+    "status": "needs_response",
+    "noted_at": "2026-11-21T12:00:00Z",
 }
 _OF_THEIR_OWN: dict[str, dict[str, Any]] = {"mail.resend_requested": {"reason": "receipt"}}
 

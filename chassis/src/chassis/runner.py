@@ -93,9 +93,7 @@ class IntentRunner:
         until = asyncio.get_running_loop().time() + self._lease
         for one in due:
             held = self._held.get(one.intent.key)
-            if (
-                held is not None and not held.settling
-            ):  # else that call is to be made anew
+            if held is not None and not held.settling:  # else that call is to be made anew
                 held.until = until  # still in hand: its lease had run out, and nobody else took it
                 continue
             held = self._held[one.intent.key] = _Held(one, until)

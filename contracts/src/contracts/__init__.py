@@ -24,6 +24,7 @@ from contracts.payment import (
     PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "PaymentActionRequired",
     "PaymentAuthorized",
     "PaymentDeclined",
+    "PaymentDisputed",
     "PaymentRefunded",
     "PaymentVoided",
     "SagaNudged",

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, ClassVar
+from uuid import UUID, uuid5
 
 from pydantic import Field
 
@@ -82,3 +83,36 @@ class PaymentRefunded(AboutOrder):
     contact: Contact = None
     total: Annotated[Money, Field(description="The amount refunded: all of it.")]
     number: OrderNumber = None
+
+
+class PaymentDisputed(AboutOrder):
+    """The shopper's bank asks for the money, has taken it, or has decided: one event for each status of a
+    dispute, so each has a subject of its own.
+    """
+
+    type: ClassVar[str] = "payment.disputed"
+    said_by: ClassVar[str] = "payment"
+
+    dispute_id: Annotated[UUID, Field(description="The dispute; made of the provider's id of it.")]
+    payment_id: PaymentId
+    amount: Annotated[Money, Field(description="What is disputed.")]
+    reason: Annotated[str, Field(description="The bank's reason, for example `fraudulent`.")]
+    status: Annotated[
+        str,
+        Field(
+            description="The provider's: `needs_response`, `under_review`, `won` or `lost`; `warning_…` while"
+            " the bank only asks and has taken nothing."
+        ),
+    ]
+    due_by: Annotated[datetime | None, Field(description="Until when the shop may answer, UTC.")] = None
+    noted_at: Annotated[
+        datetime, Field(description="When payment heard of this status, UTC: the last counts.")
+    ]
+
+    @property
+    def subject(self) -> UUID:
+        return uuid5(self.dispute_id, self.status)
+
+    @property
+    def about(self) -> UUID:
+        return self.order_id

@@ -14,11 +14,14 @@ from contracts import (
     OrderCreated,
     OrderPaid,
     PaymentActionRequired,
+    PaymentDisputed,
     ShortLine,
     is_sku,
     written,
 )
+from order import disputes
 from order.amounts import charged, objection
+from order.disputes import Dispute
 
 Status = Literal["pending", "paid", "cancelled"]
 
@@ -161,6 +164,7 @@ class Order:
     stock_released_at: datetime | None = None
     voided_at: datetime | None = None
     refunded_at: datetime | None = None
+    disputes: tuple[Dispute, ...] = ()
     undone: bool = False
     nudges: int = 0
     nudge_at: datetime | None = None
@@ -260,6 +264,10 @@ class Order:
         if self.voided_at:
             raise Impossible("payment refunded, although voided")
         self.refunded_at = self.refunded_at or now
+
+    def note_dispute(self, disputed: PaymentDisputed) -> None:
+        """The shopper's bank asks for the money: that changes nothing here, but staff are to see it."""
+        self.disputes = disputes.noted(self.disputes, disputed)
 
     def restate(self, now: datetime) -> list[OrderCreated | OrderCancelled]:
         """What was said of the order and still holds, for neighbours who have lost it."""

@@ -19,6 +19,7 @@ from contracts import (
     PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     SagaNudged,
@@ -82,6 +83,13 @@ async def note_refund(event: PaymentRefunded, tx: Tx) -> None:
     order.note_refund(tx.now)
 
 
+@steps.on(PaymentDisputed)
+async def note_dispute(event: PaymentDisputed, tx: Tx) -> None:
+    """Note that the shopper's bank asks for the money, or how it has decided."""
+    order = await _load(tx, event.order_id)
+    order.note_dispute(event)
+
+
 @steps.on(SagaNudged, says=[OrderCreated, OrderCancelled])
 async def say_again(event: SagaNudged, tx: Tx) -> None:
     """Say again that the order was created, or cancelled."""
@@ -123,6 +131,7 @@ for saga_event in (
     StockReleased,
     PaymentVoided,
     PaymentRefunded,
+    PaymentDisputed,
 ):
     timeline.on(saga_event)(keep_in_timeline)
 

@@ -18,7 +18,7 @@ _OWNER = """coalesce(
 
 _COLUMNS = f"""order_id, number, {_OWNER} AS shopper_id, status, reason, total, currency, lines::text,
     short::text, decline_reason, shipping::text, created_at, deadline, paid_at, cancelled_at,
-    stock_released_at, voided_at, refunded_at, action_url, action_expires_at"""
+    stock_released_at, voided_at, refunded_at, disputes::text, action_url, action_expires_at"""
 
 # An order is found by its id or by its number: `{key}` is the column.
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE {{key}} = $1"  # noqa: S608

@@ -11,6 +11,7 @@ from contracts import (
     OrderCreated,
     PaymentActionRequired,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     StockRejected,
     StockReleased,
@@ -26,6 +27,7 @@ _TOLD: dict[type[AboutOrder], set[str]] = {
     StockReleased: {"restocked"},
     PaymentDeclined: {"code", "decline_reason"},
     PaymentRefunded: {"total"},
+    PaymentDisputed: {"dispute_id", "amount", "reason", "status", "due_by"},
 }
 
 

@@ -8,6 +8,7 @@ from chassis.attempts import attempts_table
 from chassis.database import Json, chassis_tables
 from chassis.idempotency import idempotency_table
 from contracts import Line, ShortLine
+from order.disputes import Dispute
 from order.domain import Address, MergedGuest, Order
 from order.story import TimelineEntry
 
@@ -45,6 +46,7 @@ orders = Table(
     Column("stock_released_at", _moment),
     Column("voided_at", _moment),
     Column("refunded_at", _moment),
+    Column("disputes", Json(tuple[Dispute, ...]), nullable=False),
     Column("undone", Boolean, nullable=False),
     Column("nudges", Integer, nullable=False),
     Column("nudge_at", _moment),

@@ -51,6 +51,16 @@ ToDo = Annotated[
 ]
 
 
+class DisputeView(BaseModel):
+    """The shopper's bank asks for the money of the order; `status` and `reason` are the provider's words."""
+
+    dispute_id: UUID
+    amount: Money
+    reason: str
+    status: str
+    due_by: Annotated[datetime | None, Field(description="Until when the shop may answer.")]
+
+
 class OrderView(Accepted):
     """An order. Of a cancelled one, the last three moments say what has been undone."""
 
@@ -70,6 +80,7 @@ class OrderView(Accepted):
     stock_released_at: datetime | None
     voided_at: datetime | None
     refunded_at: datetime | None
+    disputes: list[DisputeView]
 
 
 class OrderPage(BaseModel):
@@ -179,8 +190,15 @@ def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) 
     for column in ("lines", "short", "shipping"):
         view[column] = view[column] and orjson.Fragment(view[column])
     view["total"] = {"amount": row["total"], "currency": view.pop("currency")}
+    currency = view["total"]["currency"]
+    view["disputes"] = [_dispute_view(one, currency) for one in orjson.loads(row["disputes"])]
     view["links"] = links(row["order_id"])
     return view
+
+
+def _dispute_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    shown = {name: one[name] for name in ("dispute_id", "reason", "status", "due_by")}
+    return {**shown, "amount": {"amount": one["amount"], "currency": currency}}
 
 
 def page_view(orders: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:

@@ -33,10 +33,17 @@ class Webhooks:
 @router.post(
     "/stripe",
     summary="Hear from the payment provider",
-    description="A signed Stripe event, at least once and in any order. It is only a hint: a call for that "
-    "order whose outcome is unknown is made again now, and anything else is ignored.",
+    description="A signed Stripe event, at least once and in any order. It is only a hint about a payment: "
+    "a call for it whose outcome is unknown is made again now, and what somebody else may have done (a "
+    "refund, a dispute, a cancellation) is looked up. Other types, and payments that are not known here, are "
+    "answered with 200 and ignored.",
     response_class=Response,
-    responses={200: {"description": "Heard"}, 400: RESPONSES[400], 413: RESPONSES[413]},
+    responses={
+        200: {"description": "Heard, and remembered where it matters"},
+        400: RESPONSES[400],
+        413: RESPONSES[413],
+        503: RESPONSES[503],
+    },
     openapi_extra={
         "parameters": [
             {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
@@ -51,5 +58,5 @@ async def hear_provider(request: Request, hooks: Annotated[Webhooks, Depends(par
     except webhooks.Forged as error:
         raise BadSignature(str(error)) from error
     if hint is not None:
-        hooks.hints.take(hint)
+        await hooks.hints.heed(hint)
     return Response()

@@ -14,7 +14,9 @@ KEY_LIFETIME = timedelta(hours=23)
 def intent(call: Call, payment: Payment, now: datetime) -> Intent:
     """The intent to make that call. Its payload is the path, the form and until when its key is good."""
     path, form = _request(call, payment)
-    payload = {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
+    payload: dict[str, Any] = {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
+    if call == "look":
+        payload["news"] = payment.news
     if call == "confirm":
         assert payment.action_expires_at is not None, "who is asked to confirm has a time to do so"
         payload |= {"asked_at": now.isoformat(), "expires_at": payment.action_expires_at.isoformat()}
@@ -31,6 +33,8 @@ def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
             return f"/v1/payment_intents/{payment.payment_id}/capture", {}
         case "void":
             return f"/v1/payment_intents/{payment.payment_id}/cancel", {"expand": ["latest_charge"]}
+        case "look":  # nothing is asked for: what there is, is read
+            return f"/v1/payment_intents/{payment.payment_id}", {}
         case "refund":
             # Without an amount it is all that is left, whatever somebody has refunded by hand.
             return "/v1/refunds", {"payment_intent": payment.payment_id, "metadata": _metadata(payment)}

@@ -51,7 +51,7 @@ State = Literal[
     "declined",
     "refused",
 ]
-Call = Literal["authorize", "confirm", "capture", "void", "refund"]
+Call = Literal["authorize", "confirm", "capture", "void", "refund", "look"]
 
 _GIVING_BACK = ("voiding", "voided", "refunding", "refunded", "refund_failed")
 
@@ -84,7 +84,8 @@ NOTHING = Next()
 class Payment:
     """`code` is why the provider refused; `refunds_refused` and `refund_at` bound how often and tell when
     a refused refund is asked for again. `action_url`, sealed, and `action_expires_at` are where the shopper
-    confirms with her bank, and until when."""
+    confirms with her bank, and until when. `news` counts what the provider has said of it that was not looked
+    up yet."""
 
     order_id: UUID
     state: State = "expected"
@@ -97,6 +98,7 @@ class Payment:
     refund_at: datetime | None = None
     action_url: str | None = None
     action_expires_at: datetime | None = None
+    news: int = 0
 
     def authorize(self, order: OrderCreated) -> Next:
         """The order was created: hold its money, unless it is off already. Raises `Impossible` when it was
@@ -152,6 +154,29 @@ class Payment:
             return Next((self._say_declined("expired"),))
         follows = self._go("voiding", "void")
         return Next((self._say_declined("expired"),), follows.call)
+
+    def hear(self, *, cancelled: bool = False) -> Next:
+        """The provider has news of it, or says that it was `cancelled` there: have it looked up, and again
+        if more is heard meanwhile. That a void of ours has worked is none."""
+        expected = cancelled and self.state in ("voiding", "voided", "declined", "refused")
+        if self.payment_id is None or self.is_free or expected:
+            return NOTHING
+        self.news += 1
+        return Next(call="look")
+
+    def looked_up(self, heard: int) -> Next:
+        """It was looked up after so much was heard."""
+        if self.news > heard:
+            return Next(call="look")
+        self.news = 0
+        return NOTHING
+
+    def lapse(self) -> Next:
+        """What was held is held no more, and nobody here let it go. While it is being taken or let go, that
+        call tells."""
+        if self.state != "authorized":
+            return NOTHING
+        return Next((self._say_declined("canceled"),), self._go("voiding", "void").call)
 
     def restate(self) -> tuple[Event, ...]:
         """What was said of the money and still holds, for neighbours who have lost it."""

@@ -1,4 +1,5 @@
-"""What is done about the provider's hints: calls whose outcome is unknown are made again sooner."""
+"""What is done about the provider's hints: a call whose outcome is unknown is made again sooner, and what
+somebody else may have touched is looked up."""
 
 import asyncio
 from contextlib import suppress
@@ -10,16 +11,19 @@ from chassis.database import Transactions
 from chassis.intents import ask_sooner
 from chassis.telemetry import without_trace
 from payment import store
-from payment.webhooks import Hint
+from payment.domain import Payment
+from payment.saga import follow
+from payment.webhooks import CANCELLED, Hint
 
 log = structlog.get_logger()
 
 
 class Hints:
-    """Gathers hints for `linger` seconds and looks for what they are about in one query.
+    """Gathers echoes of our own calls for `linger` seconds and looks for what they are about in one query.
 
-    In nearly every checkout the answer was faster than the hint, and the query finds nothing. A hint that
-    is lost in a crash costs nothing but time: the call is made again anyhow.
+    In nearly every checkout the answer was faster than the hint, and the query finds nothing. An echo that
+    is lost in a crash costs nothing but time: the call is made again anyhow. News is committed before it is
+    answered for; where it never arrives, the reconciliation with the provider's lists finds what it is about.
     """
 
     def __init__(self, transactions: Transactions, linger: float) -> None:
@@ -28,11 +32,12 @@ class Hints:
         self._taken: dict[str, UUID] = {}
         self._acting: asyncio.Task[None] | None = None
 
-    def take(self, hint: Hint) -> None:
-        """Act on it soon."""
-        self._taken[hint.event_id] = hint.order_id
-        if self._acting is None:
-            self._acting = asyncio.create_task(self._act_soon(), context=without_trace())
+    async def heed(self, hint: Hint) -> None:
+        """Act on it, soon; news is remembered now. Raises what the database raises."""
+        if hint.is_news:
+            await self._remember(hint)
+        elif hint.order_id is not None:
+            self._take(hint.event_id, hint.order_id)
 
     async def act(self) -> None:
         """Act on what was taken so far."""
@@ -50,6 +55,24 @@ class Hints:
             self._acting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._acting
+
+    async def _remember(self, hint: Hint) -> None:
+        order_id = await store.order_of(self._transactions.engine, hint.payment_id, hint.order_id)
+        if order_id is None:
+            log.info("news of a payment that is not known here", payment_id=hint.payment_id, kind=hint.type)
+            return
+        async with self._transactions() as tx:
+            if not await store.remember_webhook(tx.session, hint.event_id):
+                return
+            payment = await tx.get(Payment, order_id)
+            if payment is not None:
+                tx.hasten(order_id)
+                follow(payment, payment.hear(cancelled=hint.type == CANCELLED), tx)
+
+    def _take(self, event_id: str, order_id: UUID) -> None:
+        self._taken[event_id] = order_id
+        if self._acting is None:
+            self._acting = asyncio.create_task(self._act_soon(), context=without_trace())
 
     async def _act_soon(self) -> None:
         while self._taken:

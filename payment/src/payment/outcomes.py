@@ -57,3 +57,4 @@ class RefundRefused:
 
 
 Outcome = Authorized | ActionRequired | Declined | Captured | Voided | Refunded | RefundRefused
+"""How a call that does something ended. What a look finds is `payment.found.Found`."""

@@ -19,8 +19,9 @@ from chassis.intents import OutcomePending
 from chassis.privacy import reason
 from chassis.tx import Intent
 from contracts import NOT_CONFIRMED
-from payment import answers, refusals
+from payment import answers, lookups, refusals
 from payment.answers import Read, Redirect
+from payment.found import Found
 from payment.outcomes import ActionRequired, Declined, Outcome, Refunded, RefundRefused
 from payment.refusals import Refusal, RequestRefused, Unknown
 
@@ -75,9 +76,9 @@ class Provider:
         self._failures = failures
         self._refused: list[str] = []
 
-    async def call(self, intent: Intent) -> Outcome:
-        """Make the call. Raises whatever left its outcome unknown, OutcomePending while the shopper may still
-        confirm."""
+    async def call(self, intent: Intent) -> Outcome | Found:
+        """Make the call, or look. Raises whatever left its outcome unknown, OutcomePending while the shopper
+        may still confirm."""
         outcome = await self._circuit.call(lambda: self._make(intent))
         if isinstance(outcome, OutcomePending):
             raise outcome
@@ -96,7 +97,7 @@ class Provider:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
-    async def _make(self, intent: Intent) -> Outcome | Redirect | OutcomePending:
+    async def _make(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found:
         try:
             outcome = await self._ask(intent)
         except refusals.OURS as error:
@@ -107,9 +108,11 @@ class Provider:
         self._refused = []
         return outcome
 
-    async def _ask(self, intent: Intent) -> Outcome | Redirect | OutcomePending:
+    async def _ask(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found:
         if intent.kind == "confirm":
             return await self._confirmation(intent)
+        if intent.kind == "look":
+            return await lookups.payment(self._get, intent.payload["path"].rpartition("/")[2])
         expired = self._clock() - datetime.fromisoformat(intent.payload["key_expires"])
         if expired > timedelta(0):
             return await self._without_key(intent, expired)

@@ -15,13 +15,16 @@ from contracts import (
     PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     SagaNudged,
     StockReserved,
 )
-from payment import calls
+from payment import calls, disputes
+from payment.disputes import Dispute
 from payment.domain import Next, Payment
+from payment.found import Found, FoundDispute
 from payment.outcomes import Outcome, RefundRefused
 
 log = structlog.get_logger()
@@ -101,6 +104,34 @@ async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
     if isinstance(outcome, RefundRefused):
         log.error("refund refused", code=outcome.code)
+
+
+@intents.settled("look", says=[PaymentDeclined, PaymentDisputed])
+async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
+    payment = await tx.get(Payment, intent.subject)
+    if payment is None:
+        log.warning("news of a payment that is forgotten", payment_id=found.payment_id)
+        return
+    follow(payment, payment.looked_up(intent.payload["news"]), tx)
+    if found.status == "canceled":
+        follow(payment, payment.lapse(), tx)
+    for dispute in found.disputes:
+        await _note_dispute(payment, dispute, tx)
+
+
+async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
+    known = await tx.get(Dispute, disputes.known_as(found.id))
+    if not disputes.is_news(known, found):
+        return
+    if known is None:
+        if found.amount is None:
+            log.error("disputed in another currency", dispute=found.id)
+            return
+        known = disputes.opened(payment, found, found.amount, tx.now)
+        tx.add(known)
+    disputes.turned(known, found, tx.now)
+    log.warning("payment disputed", dispute=found.id, status=found.status, reason=found.reason)
+    tx.publish(disputes.disputed(payment, known))
 
 
 async def _conclude(intent: Intent, outcome: Outcome, tx: Tx) -> None:

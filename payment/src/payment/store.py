@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, any_, bindparam, func, select, text
+from sqlalchemy import RowMapping, Text, any_, bindparam, func, or_, select, text
 from sqlalchemy import types as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -31,6 +31,16 @@ async def undecided(engine: AsyncEngine, orders: Iterable[UUID]) -> set[UUID]:
     keys = [f"{call}:{order_id}" for order_id in orders for call in _CALLS]
     async with engine.connect() as connection:
         return set((await connection.execute(_UNDECIDED, {"keys": keys})).scalars())
+
+
+async def order_of(engine: AsyncEngine, payment_id: str | None, order_id: UUID | None) -> UUID | None:
+    """Whose payment that is. One that the provider has for an order beside the one that is known is nobody's;
+    one of an order whose money is only just being asked for may be its."""
+    about = or_(payment.c.payment_id == payment_id, payment.c.order_id == order_id)
+    for row in await _rows(engine, select(payment.c.order_id, payment.c.payment_id).where(about)):
+        if payment_id is None or row["payment_id"] in (payment_id, None):
+            return UUID(str(row["order_id"]))
+    return None
 
 
 async def remember_webhook(session: AsyncSession, event_id: str) -> bool:

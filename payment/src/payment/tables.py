@@ -6,6 +6,7 @@ from sqlalchemy.orm import registry
 
 from chassis.database import Json, chassis_tables
 from contracts import OrderCreated
+from payment.disputes import Dispute
 from payment.domain import Payment
 
 # To the letter what the index `payment_open` says, or PostgreSQL does not use it.
@@ -28,6 +29,7 @@ payment = Table(
     Column("refund_at", TIMESTAMP(timezone=True)),
     Column("action_url", Text),
     Column("action_expires_at", TIMESTAMP(timezone=True)),
+    Column("news", Integer, nullable=False),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
 )
 
@@ -38,4 +40,20 @@ webhook = Table(
     Column("seen_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
 )
 
-registry(metadata=metadata).map_imperatively(Payment, payment, exclude_properties=["created_at"])
+dispute = Table(
+    "dispute",
+    metadata,
+    Column("dispute_id", Uuid, primary_key=True),
+    Column("order_id", Uuid, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("amount", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("due_by", TIMESTAMP(timezone=True)),
+    Column("noted_at", TIMESTAMP(timezone=True), nullable=False),
+)
+
+_mappers = registry(metadata=metadata)
+_mappers.map_imperatively(Payment, payment, exclude_properties=["created_at"])
+_mappers.map_imperatively(Dispute, dispute)

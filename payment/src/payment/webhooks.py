@@ -1,4 +1,4 @@
-"""Reading what the provider sends unasked: whether it is genuine, and which order it hints at."""
+"""Reading what the provider sends unasked: whether it is genuine, and which payment it is a hint about."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,39 @@ from uuid import UUID
 import orjson
 import stripe
 
-_ABOUT_PAYMENTS = ("payment_intent.", "charge.", "refund.")
+# What our own calls come to: their answers tell it, and mostly sooner.
+_ECHOES = frozenset(
+    {
+        "charge.captured",
+        "charge.failed",
+        "charge.pending",
+        "charge.succeeded",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.created",
+        "payment_intent.payment_failed",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+        "payment_intent.succeeded",
+    }
+)
+# What somebody else may have done, or what turned out otherwise long afterwards.
+_NEWS = frozenset(
+    {
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
+        "charge.expired",
+        "charge.refund.updated",
+        "charge.refunded",
+        "payment_intent.canceled",
+        "refund.created",
+        "refund.failed",
+        "refund.updated",
+    }
+)
+CANCELLED = "payment_intent.canceled"
 
 
 class Forged(Exception):
@@ -16,10 +48,14 @@ class Forged(Exception):
 
 @dataclass(frozen=True)
 class Hint:
-    """Something happened to an order's payment."""
+    """Something happened to a payment. `order_id` is what the shop has written on it; many objects carry
+    nothing of that, and most of them `payment_id`. `is_news` unless it only repeats our own call's answer."""
 
     event_id: str
-    order_id: UUID
+    type: str
+    order_id: UUID | None
+    payment_id: str | None = None
+    is_news: bool = False
 
 
 def read(body: bytes, signature: str | None, secret: str, tolerance: int) -> Hint | None:
@@ -36,10 +72,20 @@ def read(body: bytes, signature: str | None, secret: str, tolerance: int) -> Hin
 
 
 def _hint(event: Any) -> Hint | None:
-    if not event["type"].startswith(_ABOUT_PAYMENTS):
+    kind, event_id = event["type"] + "", str(event["id"])
+    if kind not in _ECHOES | _NEWS:
         return None
-    order_id = (event["data"]["object"].get("metadata") or {}).get("order_id", "")
+    about = event["data"]["object"]
+    order_id = _uuid((about.get("metadata") or {}).get("order_id", ""))
+    payment = about["id"] if about.get("object") == "payment_intent" else about.get("payment_intent")
+    payment_id = payment["id"] if isinstance(payment, dict) else payment
+    if order_id is None and payment_id is None:
+        return None
+    return Hint(event_id, kind, order_id, payment_id, kind in _NEWS)
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        return Hint(str(event["id"]), UUID(order_id))
+        return UUID(text)
     except ValueError:
         return None

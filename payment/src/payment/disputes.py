@@ -1,0 +1,71 @@
+"""Disputes: the shopper's bank asks for the money back. The shop can only answer, at the provider; what it
+must do here is know."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from contracts import Money, PaymentDisputed
+from payment.domain import Payment
+from payment.found import FoundDispute
+
+_DISPUTES = UUID("4a3c00cb-c265-47dc-a10d-f4b8c4ed1875")
+
+
+@dataclass(eq=False)
+class Dispute:
+    """`provider_id` is how the provider calls it; `noted_at` is when its status was heard of."""
+
+    dispute_id: UUID
+    order_id: UUID
+    provider_id: str
+    amount: int
+    currency: str
+    reason: str
+    status: str
+    due_by: datetime | None
+    noted_at: datetime
+
+
+def known_as(provider_id: str) -> UUID:
+    """The shop's id of that dispute."""
+    return uuid5(_DISPUTES, provider_id)
+
+
+def is_news(known: Dispute | None, found: FoundDispute) -> bool:
+    """Whether its status is not known yet."""
+    return known is None or known.status != found.status
+
+
+def opened(payment: Payment, found: FoundDispute, amount: Money, now: datetime) -> Dispute:
+    """One that was not known."""
+    return Dispute(
+        known_as(found.id),
+        payment.order_id,
+        found.id,
+        amount.amount,
+        amount.currency,
+        found.reason,
+        found.status,
+        found.due_by,
+        now,
+    )
+
+
+def turned(known: Dispute, found: FoundDispute, now: datetime) -> None:
+    """It has another status."""
+    known.status, known.due_by, known.noted_at = found.status, found.due_by, now
+
+
+def disputed(payment: Payment, known: Dispute) -> PaymentDisputed:
+    """What is published of it as it stands."""
+    return PaymentDisputed(
+        order_id=payment.order_id,
+        dispute_id=known.dispute_id,
+        payment_id=payment.payment_id or "",
+        amount=Money(amount=known.amount, currency=known.currency),
+        reason=known.reason,
+        status=known.status,
+        due_by=known.due_by,
+        noted_at=known.noted_at,
+    )

@@ -1,0 +1,161 @@
+"""What the provider says later: it is looked up, compared, and what others need is published, once."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chassis.harness import Harness
+from chassis.tx import Intent
+from contracts import Money, OrderCreated, PaymentDisputed, StockReserved
+from payment import calls
+from payment.disputes import Dispute
+from payment.domain import Payment
+from payment.found import Found, FoundDispute
+from payment.outcomes import Authorized, Captured
+from payment.provider import Provider
+from payment.saga import intents, steps
+from standins.sandbox.embedded import Embedded, embedded
+from standins.sandbox.settings import Settings
+
+KEY = "sk_test_payment"
+NOW = datetime.now(UTC)
+TOTAL = Money(amount=2000, currency="GBP")
+NOTHING = Money(amount=0, currency="GBP")
+
+
+@pytest.fixture
+async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
+    """Payment, with one order paid."""
+    saga = Harness(steps, intents=intents)
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
+    saga.said.clear()
+    return saga
+
+
+async def hear(saga: Harness, order: OrderCreated) -> None:
+    """News of its payment has arrived."""
+
+    async def heed(tx: Any) -> None:
+        payment = await tx.get(Payment, order.order_id)
+        follows = payment.hear()
+        tx.intend(calls.intent(follows.call, payment, tx.now))
+
+    await saga.run(heed)
+
+
+def found(**more: Any) -> Found:
+    return Found(**{"payment_id": "pi_1", "status": "succeeded", "held": NOTHING, "taken": TOTAL, **more})
+
+
+def dispute(status: str = "needs_response") -> FoundDispute:
+    return FoundDispute("dp_1", "pi_1", TOTAL, "fraudulent", status, NOW)
+
+
+async def test_a_dispute_is_told_once_for_each_status(saga: Harness, created: OrderCreated) -> None:
+    for status in ("needs_response", "needs_response", "lost"):
+        await hear(saga, created)
+        await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
+
+    told = [event for event in saga.said if isinstance(event, PaymentDisputed)]
+    assert [(event.status, event.amount, event.reason) for event in told] == [
+        ("needs_response", TOTAL, "fraudulent"),
+        ("lost", TOTAL, "fraudulent"),
+    ]
+    assert len({event.subject for event in told}) == 2
+    (row,) = [row for row in saga.rows.values() if isinstance(row, Dispute)]
+    assert (row.provider_id, row.status, row.order_id) == ("dp_1", "lost", created.order_id)
+
+
+async def test_what_is_heard_while_a_look_is_under_way_is_looked_up_afterwards(
+    saga: Harness, created: OrderCreated
+) -> None:
+    await hear(saga, created)
+    await hear(saga, created)
+    await saga.settle("look", created.order_id, found())
+    assert [intent.payload["news"] for intent in saga.intended.values()] == [2]
+
+    await saga.settle("look", created.order_id, found(disputes=(dispute(),)))
+    assert not saga.intended
+    assert [event.type for event in saga.said] == ["payment.disputed"]
+
+
+async def test_a_look_at_a_payment_that_was_forgotten_meanwhile_is_no_error(
+    saga: Harness, created: OrderCreated
+) -> None:
+    await hear(saga, created)
+    saga.rows.clear()
+
+    await saga.settle("look", created.order_id, found(disputes=(dispute(),)))
+    assert not saga.said
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
+    async with embedded(Settings(api_key=KEY, journal=tmp_path / "journal", port=0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
+    provider = Provider(KEY, base=sandbox.url, timeout=2)
+    yield provider
+    await provider.aclose()
+
+
+@pytest.fixture
+async def payment(provider: Provider, created: OrderCreated) -> Payment:
+    """One that was taken."""
+    order = created.model_copy(update={"order_id": uuid4()})
+    payment = Payment(order.order_id, order=order)
+    held = await provider.call(calls.intent("authorize", payment, NOW))
+    assert isinstance(held, Authorized)
+    payment.payment_id = held.payment_id
+    await provider.call(calls.intent("capture", payment, NOW))
+    return payment
+
+
+def look(payment: Payment) -> Intent:
+    return calls.intent("look", payment, NOW)
+
+
+async def test_a_look_finds_what_was_done_at_the_provider(
+    provider: Provider, sandbox: Embedded, payment: Payment
+) -> None:
+    await sandbox.control("POST", "disputes", {"payment_intent": payment.payment_id})
+    await provider._stripe.raw_request_async(
+        "post", "/v1/refunds", payment_intent=payment.payment_id, amount=300
+    )
+
+    seen = await provider.call(look(payment))
+    assert isinstance(seen, Found)
+    assert (seen.status, seen.taken, seen.order_id) == ("succeeded", TOTAL, str(payment.order_id))
+    (refund,) = seen.refunds
+    assert (refund.amount, refund.status, refund.order_id) == (
+        Money(amount=300, currency="GBP"),
+        "succeeded",
+        None,
+    )
+    (dispute,) = seen.disputes
+    assert (dispute.reason, dispute.status, dispute.amount) == ("fraudulent", "needs_response", TOTAL)
+    assert dispute.due_by is not None
+
+
+async def test_what_is_let_go_unused_is_no_refund_though_the_provider_books_it_as_one(
+    provider: Provider, sandbox: Embedded, created: OrderCreated
+) -> None:
+    order = created.model_copy(update={"order_id": uuid4()})
+    payment = Payment(order.order_id, order=order)
+    held = await provider.call(calls.intent("authorize", payment, NOW))
+    assert isinstance(held, Authorized)
+    payment.payment_id = held.payment_id
+    await sandbox.control("POST", "expirations", {"payment_intent": payment.payment_id})
+
+    seen = await provider.call(look(payment))
+    assert isinstance(seen, Found)
+    assert (seen.status, seen.taken, seen.refunds) == ("canceled", NOTHING, ())
