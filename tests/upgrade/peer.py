@@ -84,11 +84,11 @@ def _read(message: Any, steps: Any) -> Any:
     return old(nobody, nobody, nobody, steps, service="peer", batch=1, linger=0)._decode(message).event
 
 
-def _before(queue: str, event: AboutOrder) -> list[Any]:
+def _before(queue: str, event: Any) -> list[Any]:
     """What the service must have committed before anybody could say this."""
     if queue == "product" and event.type == "order.paid":
         return [Hold(event.order_id, "reserved")]
-    if queue != "order":
+    if queue != "order" or not isinstance(event, AboutOrder):
         return []
     snapshot = event if isinstance(event, OrderSnapshot) else None
     undone = event.type in ("stock.released", "payment.voided", "payment.refunded")
