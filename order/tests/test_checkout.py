@@ -194,7 +194,7 @@ async def test_a_total_below_what_the_provider_charges_is_refused_before_anythin
         "type": "/problems/total-not-chargeable",
         "title": "The total cannot be charged",
         "status": 422,
-        "detail": "The order comes to £0.10. From £0.30 to £999,999.99 can be charged.",
+        "detail": "The order comes to £0.10; the least that can be charged is £0.30.",
         "amount": 10,
         "currency": "GBP",
         "minimum": 30,

@@ -99,7 +99,7 @@ def test_an_order_has_so_many_lines_at_most() -> None:
 
 def test_a_total_has_bounds() -> None:
     price(Wanted("A", 2), limits=Limits(total=500))
-    with pytest.raises(NotCharged, match=r"comes to £7.50. From £0.30 to £5.00"):
+    with pytest.raises(NotCharged, match=r"comes to £7.50; the most that can be charged is £5.00"):
         price(Wanted("A", 3), limits=Limits(total=500))
 
 

@@ -45,7 +45,10 @@ class NotCharged(Refused):
 
     def __init__(self, total: Money, minimum: int, maximum: int) -> None:
         amount, least, most = (written(one, total.currency) for one in (total.amount, minimum, maximum))
-        super().__init__(f"The order comes to {amount}. From {least} to {most} can be charged.")
+        bound = f"the least that can be charged is {least}"
+        if total.amount > maximum:
+            bound = f"the most that can be charged is {most}"
+        super().__init__(f"The order comes to {amount}; {bound}.")
         self.total = total
         self.minimum = minimum
         self.maximum = maximum

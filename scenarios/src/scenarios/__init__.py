@@ -2,8 +2,10 @@
 
 from scenarios import (
     cancelled,
+    currencies,
     declined,
     expires,
+    free,
     out_of_stock,
     paid,
     poison,
@@ -22,8 +24,10 @@ __all__ = [
     "Scenario",
     "Shop",
     "cancelled",
+    "currencies",
     "declined",
     "expires",
+    "free",
     "out_of_stock",
     "paid",
     "poison",

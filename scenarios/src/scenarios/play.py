@@ -36,7 +36,7 @@ class Shop:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an order, as its shopper and the outside world see it. Money in minor units."""
+    """What came of an order, as its shopper and the outside world see it. Money in the provider's units."""
 
     status: str | None
     reason: str | None = None
@@ -49,10 +49,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Scenario:
+    """`price` is that of a piece, in minor units of `currency`."""
+
     name: str
     story: str
     expected: Outcome
     script: Callable[["Play"], Awaitable[None]]
+    price: int = PRICE
+    currency: str = "GBP"
 
 
 Script = Callable[["Play"], Awaitable[None]]
@@ -61,9 +65,9 @@ SCENARIOS: dict[str, Scenario] = {}
 EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to mend
 
 
-def scenario(expected: Outcome) -> Register:
+def scenario(expected: Outcome, *, price: int = PRICE, currency: str = "GBP") -> Register:
     """Register a script; its docstring is the story, its name the scenario's."""
-    return _registered(expected, SCENARIOS)
+    return _registered(expected, SCENARIOS, price, currency)
 
 
 def exercise(expected: Outcome) -> Register:
@@ -71,10 +75,12 @@ def exercise(expected: Outcome) -> Register:
     return _registered(expected, EXERCISES)
 
 
-def _registered(expected: Outcome, into: dict[str, Scenario]) -> Register:
+def _registered(
+    expected: Outcome, into: dict[str, Scenario], price: int = PRICE, currency: str = "GBP"
+) -> Register:
     def register(script: Script) -> Scenario:
         name = script.__name__.replace("_", "-")
-        found = Scenario(name, (script.__doc__ or "").strip(), expected, script)
+        found = Scenario(name, (script.__doc__ or "").strip(), expected, script, price, currency)
         into[name] = found
         return found
 
@@ -97,7 +103,7 @@ class Play:
     async def fill_cart(self, quantity: int = 2) -> None:
         await self.shopper.fill_cart({self.sku: quantity})
 
-    async def check_out(self, payment_method: str = "pm_card_visa", **more: Any) -> str:
+    async def check_out(self, payment_method: str | None = "pm_card_visa", **more: Any) -> str:
         """Place the order that the outcome is about."""
         placed = must(await self.shopper.try_check_out(payment_method, **more), 202)
         self.order_id, self.number = str(placed["order_id"]), placed["number"]
@@ -138,10 +144,15 @@ class Play:
             cart_left=sum((await self.shopper.cart()).values()),
         )
 
-    async def _ledger(self) -> dict[str, int]:
+    async def payments(self) -> list[dict[str, Any]]:
+        """What the provider has for the order."""
         url = f"{self.shop.sandbox_url}/_sandbox/ledger"
         found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
-        payments = found["payments"]
+        payments: list[dict[str, Any]] = found["payments"]
+        return payments
+
+    async def _ledger(self) -> dict[str, int]:
+        payments = await self.payments()
         return {name: sum(i[name] for i in payments) for name in ("captured", "refunded")}
 
     async def _mails(self) -> tuple[str, ...]:
@@ -179,7 +190,7 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
     play: Play | None = None
     outcome, error = None, None
     try:
-        async with stage(shop) as play:
+        async with stage(shop, scenario.price, scenario.currency) as play:
             await scenario.script(play)
             outcome = await _settled(play, scenario.expected)
     except Exception as failure:
@@ -189,19 +200,19 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
 
 
 @asynccontextmanager
-async def stage(shop: Shop) -> AsyncIterator[Play]:
-    """A fresh product with five pieces at 5.00, and a guest with an empty cart."""
+async def stage(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncIterator[Play]:
+    """A fresh product with five pieces at that price, and a guest with an empty cart."""
     async with httpx.AsyncClient(base_url=shop.gateway_url, timeout=30) as http:
         sku = f"SCENE-{uuid4().hex[:10].upper()}"
-        await _stock_product(http, shop, sku)
+        await _stock_product(http, shop, {"sku": sku, "price": price, "currency": currency})
         async with OperatorsBroker.connected(shop.amqp_url) as broker:
             yield Play(shop, http, broker, await Shopper.guest(http), sku)
 
 
-async def _stock_product(http: httpx.AsyncClient, shop: Shop, sku: str) -> None:
+async def _stock_product(http: httpx.AsyncClient, shop: Shop, product: dict[str, Any]) -> None:
     form = {"username": shop.admin_email, "password": shop.admin_password}
     token = must(await http.post("/v1/token", data=form), 200)["access_token"]
-    product = {"sku": sku, "name": "Scene prop", "price": PRICE, "stock": STOCK}
+    product = {"name": "Scene prop", "stock": STOCK, **product}
     admin = {"Authorization": f"Bearer {token}"}
     must(await http.post("/v1/products", json=product, headers=admin), 201)
 

@@ -51,7 +51,7 @@ class Shopper:
         await _asked(lines, lambda cart: not cart["items"], seconds)
 
     async def try_check_out(
-        self, payment_method: str = "pm_card_visa", *, key: str | None = None, **more: Any
+        self, payment_method: str | None = "pm_card_visa", *, key: str | None = None, **more: Any
     ) -> httpx.Response:
         """Place the order; the answer as it comes. `more` goes into the request's body."""
         return await self.http.post(
