@@ -20,7 +20,7 @@ from payment.outcomes import Outcome
 from payment.provider import Provider
 from payment.refusals import Unknown
 from standins.sandbox.cards import decline_error
-from standins.sandbox.errors import Refusal
+from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.intents import Intent as Payment
 from standins.sandbox.intents import Refund
 from standins.sandbox.render import Json, intent_json, list_json, refund_json, search_json
@@ -200,7 +200,10 @@ class Desk:
         return 200, refund_json(refund)
 
     def _payment(self, name: str) -> Payment:
-        return next(one for one in self.books.payments if one.id == name)
+        found = next((one for one in self.books.payments if one.id == name), None)
+        if found is None:
+            raise missing("payment_intent", name, "intent")
+        return found
 
     def _keep(self, payment: Payment) -> None:
         others = [one for one in self.books.payments if one.id != payment.id]

@@ -40,7 +40,7 @@ class Shop:
     """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
     shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
     see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with
-    which `order.created` reaches payment, as after an operator's slip."""
+    which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
@@ -52,6 +52,7 @@ class Shop:
     losses: int = 0
     adjusts: bool = False
     edited: int | None = None
+    price: int = 500
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Core(World):
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.orders = [_order(n, lines, shop.guest) for n, lines in enumerate(shop.orders)]
+        self.orders = [_order(n, lines, shop.guest, shop.price) for n, lines in enumerate(shop.orders)]
         self.skus = list(shop.stock)
         self.bank = Bank(shop.manners)
         events: Numbers[Event] = Numbers()
@@ -199,14 +200,14 @@ class Core(World):
                 automaton.commands[name] = Command(say_again, step.says, after=after)
 
 
-def _order(n: int, lines: Mapping[str, int], guest: bool) -> Order:
+def _order(n: int, lines: Mapping[str, int], guest: bool, price: int) -> Order:
     return Order(
         order_id=UUID(int=n + 1),
         shopper_id=UUID(int=n + 101),
-        lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=500) for sku, n in lines.items()),
-        total=500 * sum(lines.values()),
+        lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=price) for sku, n in lines.items()),
+        total=price * sum(lines.values()),
         currency="GBP",
-        payment_method="pm_card_visa",
+        payment_method="pm_card_visa" if price else "",
         contact=CONTACT,
         guest=guest,
         created_at=NOW,

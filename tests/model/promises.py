@@ -61,7 +61,21 @@ def a_cancelled_order_stays_cancelled(seen: Seen) -> bool:
 
 @rule
 def stock_is_sold_only_for_money(seen: Seen) -> bool:
-    return seen.hold is None or seen.hold.state not in ("sold", "restocked") or seen.taken > 0
+    """Of a free order payment's own word counts."""
+    is_said = not seen.order.total and seen.payment.state in ("captured", "refunding", "refunded")
+    is_sold = seen.hold is not None and seen.hold.state in ("sold", "restocked")
+    return not is_sold or seen.taken > 0 or is_said
+
+
+@rule
+def a_free_order_is_none_of_the_providers(seen: Seen) -> bool:
+    return seen.order.total > 0 or not (seen.books.payments or seen.books.answers)
+
+
+@rule
+def a_free_order_is_paid_only_for_stock_that_was_held(seen: Seen) -> bool:
+    is_paid = not seen.order.total and seen.payment.state == "captured"
+    return not is_paid or (seen.hold is not None and seen.hold.state not in ("rejected", "refused"))
 
 
 @rule

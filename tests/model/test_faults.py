@@ -32,7 +32,7 @@ from tests.model import neighbours
 from tests.model.asides import Begins
 from tests.model.bank import NOW
 from tests.model.core import Shop
-from tests.model.shops import ONE_ORDER, PATIENT, search
+from tests.model.shops import FREE, ONE_ORDER, PATIENT, search
 from tests.model.world import World
 
 Patch = pytest.MonkeyPatch
@@ -175,6 +175,41 @@ def payment_takes_whatever_amount_the_provider_names(patch: Patch) -> None:
 @fault("a paid order is charged", EDITED)
 def order_takes_whatever_was_paid_for_its_total(patch: Patch) -> None:
     patch.setattr(order.domain.Order, "_is_as_placed", lambda self, paid: None)
+
+
+@fault("a free order is none of the providers", FREE)
+def a_free_order_asks_the_provider(patch: Patch) -> None:
+    def hold(self: Payment) -> Next:
+        return self._go("authorizing", "authorize")
+
+    patch.setattr(Payment, "_hold_nothing", hold)
+
+
+@fault("a free order is none of the providers", FREE)
+def a_free_order_is_refunded_by_the_provider(patch: Patch) -> None:
+    def give_back(self: Payment) -> Next:
+        if self.state == "captured":
+            return self._go("refunding", "refund")
+        self.state = "refused" if self.state in ("expected", "authorized") else self.state
+        return NOTHING
+
+    patch.setattr(Payment, "_give_nothing_back", give_back)
+
+
+@fault("a free order is paid only for stock that was held", replace(FREE, stock={"A": 0}))
+def a_free_order_is_paid_at_once(patch: Patch) -> None:
+    hold = Payment._hold_nothing
+
+    def take(self: Payment) -> Next:
+        self.stock_reserved = True
+        return hold(self)
+
+    patch.setattr(Payment, "_hold_nothing", take)
+
+
+@fault("payment-knows-what-order-knows", FREE)
+def a_free_order_that_is_cancelled_stays_paid(patch: Patch) -> None:
+    patch.setattr(Payment, "_give_nothing_back", lambda self: NOTHING)
 
 
 @fault("leaves the cart")
