@@ -60,6 +60,28 @@ def test_the_previous_release_hears_what_is_said_today(release: Release) -> None
     assert release.does("hear", spoken) == []
 
 
+def test_the_previous_release_hears_of_a_free_order(release: Release) -> None:
+    """What an order comes to has always been 0 or more, and a payment's id and method are any text."""
+    nothing = {"amount": 0, "currency": "GBP"}
+    about = {"order_id": ORDER, "total": nothing, "contact": "sealed", "number": "K7Q2X-9XMDA"}
+    line = {"sku": "SAMPLE", "name": "Sample", "quantity": 1, "unit_price": 0}
+    order = about | {"shopper_id": ORDER, "lines": [line]}
+    free = {"payment_id": f"free_{ORDER}"}
+    spoken = peer.speak(
+        [
+            {
+                "type": "order.created",
+                "data": order | {"payment_method": "", "deadline": "2026-01-01T12:00:00Z"},
+            },
+            {"type": "order.paid", "data": order | free},
+            {"type": "order.cancelled", "data": order | {"reason": "shopper", "was_paid": True}},
+            {"type": "payment.refunded", "data": about | free},
+        ]
+    )
+    assert len(spoken) == 4
+    assert release.does("hear", spoken) == []
+
+
 def test_today_hears_what_the_previous_release_says(release: Release) -> None:
     spoken = release.does("speak", documents(release.schemas, committed(ROOT / SCHEMAS)))
     assert len(spoken) > 10 * EACH

@@ -16,6 +16,7 @@ from shop.stack import Stack
 
 PRODUCTS = 40
 SCARCE = 4  # of which there is not enough
+FREE = 4  # that cost nothing: whoever takes nothing else is never asked for money
 STOCK = 1_000_000
 SCARCE_STOCK = 150
 TIMEOUT_SECONDS = 12
@@ -80,12 +81,12 @@ class Shoppers:
         self.given_up = 0  # guests that never got as far as a checkout
 
     async def stock(self) -> None:
-        """Products for the load, a few of them scarce."""
+        """Products for the load, a few of them scarce, a few of them free."""
         items = [
             {
                 "sku": sku,
                 "name": f"Weathered {sku}",
-                "price": 100 + 7 * number,
+                "price": 100 + 7 * number if number < PRODUCTS - FREE else 0,
                 "stock": SCARCE_STOCK if number < SCARCE else STOCK,
             }
             for number, sku in enumerate(_SKUS)
