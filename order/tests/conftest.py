@@ -38,13 +38,20 @@ RETURN_ORIGINS = "https://shop.example,http://localhost:3000"
 SIGNING_KEY = ECKey.generate_key("P-256", auto_kid=True)
 
 
+SCOPES = {
+    "admin": "orders:read-all orders:fulfil orders:refund",
+    "reader": "orders:read-all",
+    "warehouse": "orders:fulfil",
+}
+
+
 def token(
     shopper: UUID, role: str = "shopper", email: str | None = "ada@example.com", lifetime: int = 600
 ) -> str:
     """An access token as auth issues them."""
     claims: dict[str, Any] = {"iss": "saga-shop", "aud": "saga-shop", "sub": str(shopper), "role": role}
     claims |= {"exp": int(time.time()) + lifetime, "jti": uuid4().hex} | ({"email": email} if email else {})
-    claims |= {"scope": "orders:read-all"} if role == "admin" else {}
+    claims |= {"scope": SCOPES[role]} if role in SCOPES else {}
     return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": SIGNING_KEY.kid}, claims, SIGNING_KEY)
 
 

@@ -184,13 +184,15 @@ CALLERS: dict[str, dict[str, Any]] = {
     "guest owner": {"role": "guest", "email": None},
     "other shopper": {"role": "shopper"},
     "other guest": {"role": "guest", "email": None},
+    "reader": {"role": "reader"},
     "admin": {"role": "admin"},
 }
 MAY = {
-    ("GET", ""): {"owner": 200, "guest owner": 200, "admin": 200},
-    ("GET", "/timeline"): {"owner": 200, "guest owner": 200, "admin": 200},
-    ("GET", "/events"): {"owner": 200, "guest owner": 200, "admin": 200},
-    ("POST", "/cancel"): {"owner": 200, "guest owner": 200, "admin": 403},
+    ("GET", ""): {"owner": 200, "guest owner": 200, "reader": 200, "admin": 200},
+    ("GET", "/timeline"): {"owner": 200, "guest owner": 200, "reader": 200, "admin": 200},
+    ("GET", "/events"): {"owner": 200, "guest owner": 200, "reader": 200, "admin": 200},
+    ("POST", "/cancel"): {"owner": 200, "guest owner": 200, "reader": 403, "admin": 422},
+    ("GET", "/returns"): {"owner": 200, "guest owner": 200, "reader": 200, "admin": 200},
 }
 
 

@@ -76,7 +76,7 @@ async def test_an_order_stays_until_it_has_ended_and_all_of_it_was_undone(
     assert await order.database.fetchval("SELECT array_agg(status) FROM orders") == ["pending"]
 
 
-async def test_a_paid_order_may_be_returned_for_as_long_as_the_shop_says(
+async def test_a_paid_order_may_be_cancelled_for_as_long_as_the_shop_says(
     start: Start, paid: Any, shopper: UUID
 ) -> None:
     order = await start(return_days=14)
@@ -88,11 +88,11 @@ async def test_a_paid_order_may_be_returned_for_as_long_as_the_shop_says(
     assert (await order.cancel(early, shopper)).status_code == 200
     refused = await order.cancel(late, shopper)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-late-to-return")
-    assert refused.json()["detail"] == "A paid order can be returned for 14 days."
+    assert refused.json()["detail"] == "A paid order can be cancelled for 14 days."
     assert (await order.get(f"/v1/orders/{late}", shopper)).json()["status"] == "paid"
 
 
-async def test_a_return_that_was_taken_is_repeated_at_any_time(
+async def test_a_cancel_that_was_taken_is_repeated_at_any_time(
     start: Start, paid: Any, shopper: UUID
 ) -> None:
     order = await start(return_days=14)

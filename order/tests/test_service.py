@@ -42,6 +42,14 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
         ("POST", "/v1/orders/{order}/events/ticket"),
         ("POST", "/v1/orders/claims"),
         ("POST", "/v1/orders/lookup"),
+        ("POST", "/v1/orders/{order}/fulfil"),
+        ("GET", "/v1/orders/{order}/returns"),
+        ("POST", "/v1/orders/{order}/returns"),
+        ("POST", "/v1/orders/{order}/returns/{return_id}/receive"),
+        ("POST", "/v1/orders/{order}/returns/{return_id}/reject"),
+        ("POST", "/v1/orders/{order}/returns/{return_id}/withdraw"),
+        ("POST", "/v1/orders/{order}/refunds"),
+        ("GET", "/v1/orders/{order}/audit"),
     }
     assert {"202", "400", "401", "409", "422", "503"} <= set(operations["POST", "/v1/orders"]["responses"])
     for (_, path), operation in operations.items():
@@ -52,8 +60,14 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
     assert set(watching["200"]["content"]) == {"text/event-stream"}
 
 
-def test_order_says_when_an_order_begins_is_off_or_stands_and_nothing_else() -> None:
-    assert participant.keys_said() == ["order.cancelled", "order.created", "saga.nudged"]
+def test_order_publishes_what_becomes_of_an_order_and_nothing_else() -> None:
+    assert participant.keys_said() == [
+        "order.cancelled",
+        "order.created",
+        "order.fulfilled",
+        "order.returned",
+        "saga.nudged",
+    ]
     assert [steps.queue for steps in participant.steps] == ["order", "order.timeline"]
 
 

@@ -133,6 +133,7 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
         "contact": "sealed",
         "total": {"amount": 2000, "currency": "GBP"},
         "number": created.number,
+        "before": None,
     }
 
 

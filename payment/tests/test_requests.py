@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 import stripe
@@ -15,6 +16,7 @@ from contracts import OrderCreated
 from payment import calls
 from payment.domain import Call, Payment
 from payment.provider import Provider
+from payment.refunds import Refund
 from payment.refusals import Unknown
 
 from . import typed
@@ -68,6 +70,18 @@ async def test_whatever_is_asked_of_the_provider_is_well_formed(
         with suppress(Unknown, OutcomePending):
             await provider.call(calls.intent(call, payment, NOW))
         assert clerk.asked
+
+
+@pytest.mark.parametrize("hours", [0, 23.5])
+async def test_a_refund_of_a_part_is_well_formed(created: OrderCreated, hours: float) -> None:
+    payment = Payment(created.order_id, order=created, payment_id="pi_1")
+    provider = Provider("sk_test", clock=lambda: NOW + timedelta(hours=hours))
+    clerk = Clerk("pending")
+    provider._stripe = clerk  # type: ignore[assignment]
+    with suppress(Unknown):
+        await provider.call(calls.part(Refund(UUID(int=1), created.order_id, 500, "return"), payment, NOW))
+    assert ("post", "/v1/refunds") in clerk.asked
+    assert ("get", "/v1/refunds") in clerk.asked
 
 
 @pytest.mark.parametrize(

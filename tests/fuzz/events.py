@@ -35,6 +35,7 @@ _MEMBERS: dict[str, Any] = {
     "code": "card_declined",
     "restocked": False,
     "amount": _TOTAL,
+    "by": "return",
     "status": "needs_response",
     "noted_at": "2026-11-21T12:00:00Z",
 }

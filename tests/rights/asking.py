@@ -74,7 +74,18 @@ def _watched(world: World, ticket_for: str) -> Wish:
     return {"at": {"order": world.order}, "params": {"ticket": issued["ticket"]}}
 
 
+def _return(world: World) -> Wish:
+    at = {"order": world.fulfilled_order}
+    return {"at": at, "json": {"lines": [_line(world)]}, "headers": {"Idempotency-Key": uuid4().hex}}
+
+
+def _refund(world: World) -> Wish:
+    body = {"reason": "it came late", "amount": 1}
+    return {"at": {"order": world.fulfilled_order}, "json": body, "headers": {"Idempotency-Key": uuid4().hex}}
+
+
 _ORDER = "/v1/orders/{order}"
+_RETURN = f"{_ORDER}/returns/{{return_id}}"
 _PRODUCT = "/v1/products/{sku}"
 _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/users": _new_account,
@@ -103,6 +114,18 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     f"GET {_ORDER} by its number": lambda world: {"at": {"order": world.order_number}},
     f"GET {_ORDER} of nobody": lambda _: {"at": {"order": str(uuid4())}},
     f"POST {_ORDER}/cancel": lambda world: {"at": {"order": world.cancelled_order}},
+    f"POST {_ORDER}/cancel for a reason": lambda world: {
+        "at": {"order": world.cancelled_order},
+        "json": {"reason": "sold out"},
+    },
+    f"POST {_ORDER}/fulfil": lambda world: {"at": {"order": world.fulfilled_order}},
+    f"GET {_ORDER}/returns": lambda world: {"at": {"order": world.order}},
+    f"POST {_ORDER}/returns": _return,
+    f"POST {_RETURN}/receive": lambda world: {"at": world.new_return()},
+    f"POST {_RETURN}/reject": lambda world: {"at": world.new_return(), "json": {"reason": "not sent"}},
+    f"POST {_RETURN}/withdraw": lambda world: {"at": world.new_return()},
+    f"POST {_ORDER}/refunds": _refund,
+    f"GET {_ORDER}/audit": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER}/timeline": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER}/events": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER}/events by ticket": lambda world: _watched(world, world.order),

@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 from shop.stack.environment import AUDIENCE, ISSUER
 from tests.forging import signed
 
-EVERYTHING = "account:read catalogue:write orders:read-all"
+EVERYTHING = "account:read catalogue:write orders:read-all orders:fulfil orders:refund"
 WRONG = ("unscoped", "expired", "audience", "issuer", "none", "confused", "type", "kid", "forged")
 
 

@@ -87,21 +87,30 @@ class World:
         self.ask("product", "POST", "/v1/products", self.admin, json=new)
         return sku
 
-    def try_to_fill_cart(self, token: str) -> int:
+    def try_to_fill_cart(self, token: str, sku: str | None = None, pieces: int = 1) -> int:
         """With the token of somebody who may be nobody. Each time it is another cart, and may be ordered."""
-        items = {"items": [{"sku": self.product(), "quantity": 1}]}
+        items = {"items": [{"sku": sku or self.product(), "quantity": pieces}]}
         url = f"{self.stack.http('cart')}/v1/cart"
         return self.http.put(url, json=items, headers=bearing(token)).status_code
 
     @cached_property
     def order(self) -> str:
         """The shopper's, and paid: what is read of it does not change any more."""
-        order_id = self._placed()
-        deadline = time.monotonic() + _PAID_SECONDS
-        while self.ask("order", "GET", f"/v1/orders/{order_id}", self.shopper.token)["status"] != "paid":
-            assert time.monotonic() < deadline, "the order is not paid"
-            time.sleep(0.1)
+        return self._paid()
+
+    @cached_property
+    def fulfilled_order(self) -> str:
+        """The shopper's, of many pieces: some of it goes back each time that somebody may ask for it."""
+        order_id = self._paid(self.sku, 100)
+        self.ask("order", "POST", f"/v1/orders/{order_id}/fulfil", self.admin)
         return order_id
+
+    def new_return(self) -> dict[str, str]:
+        """A piece of that order that is to come back."""
+        order_id, wanted = self.fulfilled_order, {"lines": [{"sku": self.sku, "quantity": 1}]}
+        key, path = {"Idempotency-Key": uuid4().hex}, f"/v1/orders/{order_id}/returns"
+        one = self.ask("order", "POST", path, self.shopper.token, headers=key, json=wanted)
+        return {"order": order_id, "return_id": one["return_id"]}
 
     @cached_property
     def order_number(self) -> str:
@@ -126,11 +135,19 @@ class World:
         tickets = Tickets([self.stack.secret("contact-key")], CLAIM_PURPOSE)
         return tickets.issue({"order_id": self.guests_order["order_id"]}, time.time() + 3600)
 
+    def _paid(self, sku: str | None = None, pieces: int = 1) -> str:
+        order_id = str(self._check_out(self.shopper.token, sku, pieces)["order_id"])
+        deadline = time.monotonic() + _PAID_SECONDS
+        while self.ask("order", "GET", f"/v1/orders/{order_id}", self.shopper.token)["status"] != "paid":
+            assert time.monotonic() < deadline, "the order is not paid"
+            time.sleep(0.1)
+        return order_id
+
     def _placed(self) -> str:
         return str(self._check_out(self.shopper.token)["order_id"])
 
-    def _check_out(self, token: str, **more: Any) -> Any:
-        assert self.try_to_fill_cart(token) == 200
+    def _check_out(self, token: str, sku: str | None = None, pieces: int = 1, **more: Any) -> Any:
+        assert self.try_to_fill_cart(token, sku, pieces) == 200
         key = {"Idempotency-Key": uuid4().hex}
         wanted = {"payment_method": "pm_card_visa", **more}
         return self.ask("order", "POST", "/v1/orders", token, headers=key, json=wanted)

@@ -10,7 +10,11 @@ from uuid import UUID
 from contracts import mail_address
 
 Role = Literal["shopper", "admin"]
-SCOPES = {"guest": "", "shopper": "account:read", "admin": "account:read catalogue:write orders:read-all"}
+SCOPES = {
+    "guest": "",
+    "shopper": "account:read",
+    "admin": "account:read catalogue:write orders:read-all orders:fulfil orders:refund",
+}
 """What a role may do beyond what is its own; a cart and orders of one's own need none."""
 Renewal = Literal["renewed", "over", "reused"]
 

@@ -16,7 +16,9 @@ from contracts.order import (
     Line,
     OrderCancelled,
     OrderCreated,
+    OrderFulfilled,
     OrderPaid,
+    OrderReturned,
     ShortLine,
 )
 from contracts.payment import (
@@ -26,11 +28,12 @@ from contracts.payment import (
     PaymentDeclined,
     PaymentDisputed,
     PaymentRefunded,
+    PaymentRefundedInPart,
     PaymentVoided,
 )
 from contracts.saga import SagaNudged
 from contracts.sku import SKU_LENGTH, SKU_PATTERN, Sku, is_sku
-from contracts.stock import StockRejected, StockReleased, StockReserved
+from contracts.stock import StockRejected, StockReleased, StockReserved, StockReturned
 from contracts.user import GuestMerged, UserRegistered
 
 __all__ = [
@@ -55,12 +58,15 @@ __all__ = [
     "OrderCancelled",
     "OrderClaim",
     "OrderCreated",
+    "OrderFulfilled",
     "OrderPaid",
+    "OrderReturned",
     "PaymentActionRequired",
     "PaymentAuthorized",
     "PaymentDeclined",
     "PaymentDisputed",
     "PaymentRefunded",
+    "PaymentRefundedInPart",
     "PaymentVoided",
     "SagaNudged",
     "ShortLine",
@@ -68,6 +74,7 @@ __all__ = [
     "StockRejected",
     "StockReleased",
     "StockReserved",
+    "StockReturned",
     "UserRegistered",
     "cleaned",
     "event_named",

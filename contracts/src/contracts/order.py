@@ -1,4 +1,4 @@
-"""What is said of an order: created, paid, cancelled."""
+"""What is said of an order: created, paid, cancelled, fulfilled, returned."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal, get_args
@@ -173,3 +173,50 @@ class OrderCancelled(OrderSnapshot):
         tuple[ShortLine, ...], Field(description="The lines that were missing, when out of stock.")
     ] = ()
     decline_reason: WhyDeclined = None
+    cancelled_by: Annotated[
+        str | None,
+        Field(
+            description="`staff` when staff cancelled it; the reason is `shopper` then, too.",
+            examples=["staff"],
+        ),
+    ] = None
+
+
+class OrderFulfilled(AboutOrder):
+    """The order has left for its shopper: from here on it is returned, not cancelled."""
+
+    type: ClassVar[str] = "order.fulfilled"
+    said_by: ClassVar[str] = "order"
+
+    number: OrderNumber = None
+
+
+class OrderReturned(AboutOrder):
+    """Something of a paid order goes back: goods that were received, money that staff give back, or both.
+
+    It happens to an order as often as something of it goes back, so it has a subject of its own.
+    """
+
+    type: ClassVar[str] = "order.returned"
+    said_by: ClassVar[str] = "order"
+
+    return_id: Annotated[UUID, Field(description="This return or refund; also the CloudEvents subject.")]
+    shopper_id: Annotated[UUID, Field(description="The account or guest who ordered.")]
+    contact: Contact = None
+    number: OrderNumber = None
+    lines: Annotated[
+        tuple[Line, ...], Field(description="What goes back on the shelf; none when only money goes back.")
+    ] = ()
+    amount: Annotated[Money, Field(description="What is refunded; 0 when all of it went back before.")]
+    by: Annotated[
+        str,
+        Field(description="`return`: goods came back; `staff`: staff give money back.", examples=["return"]),
+    ] = "return"
+
+    @property
+    def subject(self) -> UUID:
+        return self.return_id
+
+    @property
+    def about(self) -> UUID:
+        return self.order_id

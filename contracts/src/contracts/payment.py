@@ -74,15 +74,55 @@ class PaymentVoided(AboutOrder):
 
 
 class PaymentRefunded(AboutOrder):
-    """All that was captured went back to the shopper."""
+    """All that was captured went back to the shopper, here the last of it."""
 
     type: ClassVar[str] = "payment.refunded"
     said_by: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     contact: Contact = None
-    total: Annotated[Money, Field(description="The amount refunded: all of it.")]
+    total: Annotated[Money, Field(description="The amount refunded: all that had not gone back in parts.")]
     number: OrderNumber = None
+    before: Annotated[
+        Money | None, Field(description="What had gone back in parts before; absent when that is nothing.")
+    ] = None
+
+
+class PaymentRefundedInPart(AboutOrder):
+    """A part of what was captured went back to the shopper. An order may have several such refunds, so each
+    has a subject of its own.
+    """
+
+    type: ClassVar[str] = "payment.refunded_in_part"
+    said_by: ClassVar[str] = "payment"
+
+    refund_id: Annotated[
+        UUID,
+        Field(
+            description="The refund: the id of the return that it is for, or one made of the provider's id."
+            " Also the CloudEvents subject."
+        ),
+    ]
+    payment_id: PaymentId
+    amount: Annotated[Money, Field(description="The amount refunded this time.")]
+    by: Annotated[
+        str,
+        Field(
+            description="`return`: for goods that came back; `staff`: given back by staff; `provider`: made"
+            " at the payment provider by somebody.",
+            examples=["return"],
+        ),
+    ]
+    contact: Contact = None
+    number: OrderNumber = None
+
+    @property
+    def subject(self) -> UUID:
+        return self.refund_id
+
+    @property
+    def about(self) -> UUID:
+        return self.order_id
 
 
 class PaymentDisputed(AboutOrder):

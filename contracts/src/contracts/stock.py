@@ -1,6 +1,7 @@
 """What product says of an order's stock."""
 
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 from pydantic import Field
 
@@ -32,3 +33,20 @@ class StockReleased(AboutOrder):
     restocked: Annotated[
         bool, Field(description="True when it had been sold already, false when only reserved.")
     ]
+
+
+class StockReturned(AboutOrder):
+    """The goods of a return are on hand again. An order may have several: each has a subject of its own."""
+
+    type: ClassVar[str] = "stock.returned"
+    said_by: ClassVar[str] = "product"
+
+    return_id: Annotated[UUID, Field(description="The return; also the CloudEvents subject.")]
+
+    @property
+    def subject(self) -> UUID:
+        return self.return_id
+
+    @property
+    def about(self) -> UUID:
+        return self.order_id

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from contracts import OrderCancelled, OrderPaid, PaymentRefunded
+from contracts import OrderCancelled, OrderPaid, PaymentRefunded, PaymentRefundedInPart
 
 Reason = Literal["receipt", "cancellation", "refund", "welcome"]
 Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_up", "in_doubt", "withheld"]
@@ -26,7 +26,8 @@ class Outcome:
 
 @dataclass(eq=False)
 class Correspondence:
-    """The letters about one order or account: each is written once, and what became of it is known.
+    """The letters about one order, account, or refund of a part of an order: each is written once, and what
+    became of it is known.
 
     `cancelled` outlives everything: whatever comes later, there is no receipt for a cancelled order.
     `held` is whether money for the order is known to have been held.
@@ -119,8 +120,25 @@ def cancellation(event: OrderCancelled, *, paid: bool) -> Content:
         "total": event.total.amount,
         "currency": event.total.currency,
         "number": event.number,
+        "by": event.cancelled_by,
     }
 
 
 def refund(event: PaymentRefunded) -> Content:
-    return {"total": event.total.amount, "currency": event.total.currency, "number": event.number}
+    return {
+        "total": event.total.amount,
+        "currency": event.total.currency,
+        "number": event.number,
+        "rest": event.before is not None,
+    }
+
+
+def refund_in_part(event: PaymentRefundedInPart) -> Content:
+    """A mail about a refund of its own, so it names the order besides."""
+    return {
+        "total": event.amount.amount,
+        "currency": event.amount.currency,
+        "number": event.number,
+        "part": event.by,
+        "order_id": str(event.order_id),
+    }

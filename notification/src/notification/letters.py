@@ -20,6 +20,8 @@ _SUBJECTS = {
     "refund": "Your refund for order {number}",
     "welcome": "Your account is ready",
 }
+# What mails that were intended by earlier releases do not say.
+_ABSENT = {"by": None, "rest": False, "part": None}
 _SHIPPING = ("name", "street", "city", "postcode", "country")
 
 Shipping = Mapping[str, str] | None
@@ -80,10 +82,11 @@ class Letters:
 
     def render(self, intent: Intent, shipping: Shipping = None) -> Rendered:
         """The letter that is intended; nothing in it depends on when it is rendered."""
-        number = intent.payload.get("number") or str(intent.subject)
+        number = intent.payload.get("number") or intent.payload.get("order_id") or str(intent.subject)
         subject = _SUBJECTS[intent.kind].format(number=number)
         placed_at = intent.payload.get("placed_at")
         context: Mapping[str, Any] = {
+            **_ABSENT,
             **intent.payload,
             "subject": subject,
             "number": number,
@@ -111,13 +114,19 @@ class Letters:
             "To": recipient,
             "Subject": letter.subject,
             "Date": format_datetime(datetime.fromisoformat(intent.payload["written_at"])),
-            "Message-ID": f"<{intent.kind}.{intent.subject}@{self._host}>",
+            "Message-ID": f"<{intent.kind}.{_about(intent)}@{self._host}>",
             "Auto-Submitted": "auto-generated",
             "X-Reason": intent.kind,
         }
         if intent.kind != "welcome":
-            headers["X-Order-Id"] = str(intent.subject)
+            headers["X-Order-Id"] = intent.payload.get("order_id") or str(intent.subject)
         return compose(headers, letter.text, letter.html)
+
+
+def _about(intent: Intent) -> str:
+    """The order, and the refund where an order may have several."""
+    order_id = intent.payload.get("order_id")
+    return f"{order_id}.{intent.subject}" if order_id else str(intent.subject)
 
 
 def _day(moment: str) -> str:

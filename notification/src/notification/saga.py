@@ -12,6 +12,7 @@ from contracts import (
     OrderCancelled,
     OrderPaid,
     PaymentRefunded,
+    PaymentRefundedInPart,
     PaymentVoided,
     UserRegistered,
 )
@@ -25,6 +26,7 @@ from notification.domain import (
     cancellation,
     receipt,
     refund,
+    refund_in_part,
 )
 
 steps = Steps("notification", locks=lambda event: [(Correspondence, event.about)])
@@ -75,10 +77,17 @@ async def tell_of_cancellation(event: OrderCancelled, tx: Tx) -> None:
 async def tell_of_refund(event: PaymentRefunded, tx: Tx) -> None:
     """Tell the shopper that the money is on its way back; of a free order there is none."""
     correspondence = await _correspondence(tx, event.order_id)
-    correspondence.cancelled = True  # only a cancelled order is refunded
-    if event.total.amount:
+    correspondence.cancelled = True  # only a cancelled order is refunded as a whole
+    if event.total.amount:  # the shopper knows of the parts
         _write("refund", event, refund(event), correspondence, tx)
     await _money_was_held(correspondence, tx)
+
+
+@steps.on(PaymentRefundedInPart, locks=lambda event: [(Correspondence, event.refund_id)])
+async def tell_of_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
+    """Tell the shopper that a part of the money is on its way back, once for each such refund."""
+    correspondence = await _correspondence(tx, event.refund_id)
+    _write("refund", event, refund_in_part(event), correspondence, tx)
 
 
 @steps.on(UserRegistered)

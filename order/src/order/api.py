@@ -6,12 +6,13 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Body as BodyOf
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
-from chassis.database import Transactions
+from chassis.database import SqlTx, Transactions
 from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
-from chassis.problems import RESPONSES, Body, Conflict, Forbidden, NotFound, Unprocessable
+from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
 from chassis.service import part
 from contracts import MailAddress, OneLine
 from contracts.one_line import PATTERN as ONE_LINE
@@ -20,22 +21,32 @@ from order.action import Actions, origin_of
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
+from order.ids import new_order_id
+from order.refusals import TooLate, told
 from order.seen import SeenLines, SeenTotal, expected
+from order.staff import StaffAction
 from order.store import Orders, Row
 
 router = APIRouter(tags=["orders"])
 log = structlog.get_logger()
 
 ANYBODYS = "orders:read-all"
-_UNKNOWN = "There is no such order of yours."
+REFUND = "orders:refund"
+UNKNOWN = "There is no such order of yours."
 
 Line80 = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE),
     OneLine,
 ]
+Why = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=ONE_LINE),
+    OneLine,
+]
 Read = Annotated[Orders, Depends(part("orders"))]
 ToDo = Annotated[Actions, Depends(part("actions"))]
+Transact = Annotated[Transactions, Depends(part("transactions"))]
 IdOrNumber = {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": numbers.PATTERN}]}
 Which = Annotated[
     UUID | str,
@@ -61,13 +72,6 @@ def _assigned(code: str) -> str:
     if code not in COUNTRIES:
         raise ValueError("must be an ISO 3166-1 alpha-2 code, in upper case")
     return code
-
-
-class TooLate(Conflict):
-    """409: the order was paid longer ago than orders may be returned."""
-
-    type = "/problems/too-late-to-return"
-    title = "Too late to return the order"
 
 
 class ShipTo(Body):
@@ -126,6 +130,19 @@ class PlaceOrder(Body):
 
 
 _SINCE_EVER = {"payment_method", "email", "shipping", "expires_in"}
+
+
+class NoBody(Body):
+    """Nothing, or an empty object: what would be ignored is refused."""
+
+
+Nothing = Annotated[NoBody | None, BodyOf()]
+
+
+class CancelOrder(Body):
+    """Empty, unless staff cancel it."""
+
+    reason: Annotated[Why | None, Field(description="Why staff cancel the order; needed of them.")] = None
 
 
 @router.post(
@@ -203,30 +220,32 @@ async def read_order(which: Which, caller: Caller, orders: Read, actions: ToDo) 
 @router.post(
     "/v1/orders/{order}/cancel",
     response_model=views.OrderView,
-    summary="Cancel an order, or return it",
-    responses={403: RESPONSES[403], 404: RESPONSES[404], 409: RESPONSES[409]},
+    summary="Cancel an order",
+    responses={status: RESPONSES[status] for status in (403, 404, 409, 422)},
 )
 async def cancel_order(
     which: Which,
     caller: Caller,
     orders: Read,
-    actions: ToDo,
-    transactions: Annotated[Transactions, Depends(part("transactions"))],
+    transactions: Transact,
     within: Annotated[timedelta, Depends(part("return_within"))],
+    body: Annotated[CancelOrder | None, BodyOf()] = None,
 ) -> Response:
-    """A pending order ends here; for one that is paid, refund and restocking follow, for
-    as many days as the shop takes returns. Twice is as once."""
-    found = visible(await orders.owner(which), caller)
-    if found["shopper_id"] != caller.id:
-        raise Forbidden("Only the customer whose order it is can cancel it.")
+    """A pending order ends here; for one that is paid, refund and restocking follow, for as many days as the
+    shop takes returns. Once it was fulfilled it can only be returned. Staff cancel anybody's, with a reason.
+    Idempotent: a second cancel has no effect."""
+    found = visible(await orders.owner(which), caller, REFUND)
+    why = _why(found, caller, body)
     async with transactions() as tx:
-        order = await tx.get(Order, order_id := found["order_id"])
-        if order is None:
-            raise NotFound(_UNKNOWN)
-        if not order.may_be_cancelled(tx.now, within):
-            raise TooLate(f"A paid order can be returned for {within.days} days.")
-        tx.publish(*order.withdraw(tx.now))
-    return await read_order(order_id, caller, orders, actions)
+        order = await load(tx, found)
+        if why is None and not order.may_be_cancelled(tx.now, within):
+            raise TooLate(f"A paid order can be cancelled for {within.days} days.")
+        with told():
+            said = order.withdraw(tx.now, by=None if why is None else "staff")
+        tx.publish(*said)
+        if said and why is not None:
+            tx.add(StaffAction(new_order_id(), order.order_id, "cancel", caller.id, tx.now, why, {}))
+    return views.answer(views.order_view(visible(await orders.find(order.order_id), caller, REFUND)))
 
 
 @router.get(
@@ -258,10 +277,35 @@ def _returns_to_the_shop(return_url: str | None, allowed: frozenset[str]) -> Non
     raise Unprocessable("The request is not valid.", errors=[{"pointer": "/return_url", "detail": detail}])
 
 
-def visible(found: Row | None, caller: Principal) -> Row:
-    """What was found, unless it is not the caller's to see."""
+def visible(found: Row | None, caller: Principal, scope: str = ANYBODYS) -> Row:
+    """What was found, unless it is not the caller's to see; `scope` opens it, as reading everybody's does."""
     if found is not None:
-        if found["shopper_id"] == caller.id or ANYBODYS in caller.scopes:
+        if found["shopper_id"] == caller.id or caller.scopes & {ANYBODYS, scope}:
             return found
         log.warning("foreign order refused", account=str(caller.id), role=caller.role)
-    raise NotFound(_UNKNOWN)
+    raise NotFound(UNKNOWN)
+
+
+async def load(tx: SqlTx, found: Row) -> Order:
+    """The order itself, locked until the commit."""
+    order = await tx.get(Order, found["order_id"])
+    if order is None:
+        raise NotFound(UNKNOWN)
+    return order
+
+
+def _why(found: Row, caller: Principal, body: CancelOrder | None) -> str | None:
+    """Why staff cancel it; `None` when its customer does."""
+    why, is_owner = body.reason if body else None, found["shopper_id"] == caller.id
+    if REFUND not in caller.scopes:
+        if not is_owner:
+            raise Forbidden("Only the customer whose order it is can cancel it.")
+        if why is not None:
+            raise _invalid("/reason", "Only staff give a reason.")
+    elif why is None and not is_owner:
+        raise _invalid("/reason", "Staff need a reason to cancel an order.")
+    return why
+
+
+def _invalid(pointer: str, detail: str) -> Unprocessable:
+    return Unprocessable("The request is not valid.", errors=[{"pointer": pointer, "detail": detail}])

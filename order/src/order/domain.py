@@ -1,7 +1,7 @@
 """An order's rules: how it is placed, and how it ends, paid or cancelled, in whatever order news come in."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -12,16 +12,20 @@ from contracts import (
     Money,
     OrderCancelled,
     OrderCreated,
+    OrderFulfilled,
     OrderPaid,
+    OrderReturned,
     PaymentActionRequired,
     PaymentDisputed,
+    PaymentRefundedInPart,
     ShortLine,
     is_sku,
     written,
 )
-from order import disputes
+from order import disputes, returns
 from order.amounts import charged, objection
 from order.disputes import Dispute
+from order.returns import Pieces, Return
 
 Status = Literal["pending", "paid", "cancelled"]
 
@@ -138,8 +142,9 @@ class Order:
     guest. `action_url`, sealed, is the page of the shopper's bank at which she may confirm until
     `action_expires_at`, while the order is pending; `return_url` is where she goes from there.
 
-    The last fields note what was undone of a cancelled order and whether that was all, and how often and
-    until when the saga was nudged because it stood.
+    `cancelled_by` is `staff` when they did it. `returns` is all that goes back of it, and `returning_since`
+    since when something of that has still to be done. The last fields note what was undone of a cancelled
+    order and whether that was all, and how often and until when the saga was nudged because it stood.
     """
 
     order_id: UUID
@@ -161,6 +166,10 @@ class Order:
     payment_id: str | None = None
     paid_at: datetime | None = None
     cancelled_at: datetime | None = None
+    cancelled_by: str | None = None
+    fulfilled_at: datetime | None = None
+    returns: tuple[Return, ...] = ()
+    returning_since: datetime | None = None
     reason: CancelReason | None = None
     short: tuple[ShortLine, ...] = ()
     decline_reason: str | None = None
@@ -233,9 +242,118 @@ class Order:
         """The deadline has passed; only an order that is still pending minds."""
         return self._cancel("expired", now) if self.status == "pending" else []
 
-    def withdraw(self, now: datetime) -> list[OrderCancelled]:
-        """The shopper wants it no more: before it is paid, or afterwards as a return."""
+    def withdraw(self, now: datetime, by: str | None = None) -> list[OrderCancelled]:
+        """The shopper wants it no more, or staff cancel it. Raises Fulfilled once its goods have left."""
+        if self.status == "paid" and self.fulfilled_at:
+            raise returns.Fulfilled("The order has left for its shopper: request a return instead.")
+        if self.status == "paid" and any(one.counts and one.lines for one in self.returns):
+            raise returns.Fulfilled("Some of the order was taken back already: request a return of the rest.")
+        if self.status != "cancelled":
+            self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)
+
+    def fulfil(self, now: datetime) -> list[OrderFulfilled]:
+        """Its goods have left. Raises NotPaid, and TooMuch when all of its money was given back."""
+        if self.status != "paid":
+            raise returns.NotPaid(f"The order is {self.status}: only a paid order is fulfilled.")
+        if self.fulfilled_at:
+            return []
+        if self.total and not self.left:
+            raise returns.TooMuch("All that was paid for the order was given back.")
+        self.fulfilled_at = now
+        return [self._fulfilled()]
+
+    @property
+    def left(self) -> int:
+        """What can still be given back of its total."""
+        return max(0, self.total - returns.given(self.returns))
+
+    @property
+    def refunded(self) -> int:
+        """What was given back so far."""
+        if self.refunded_at:
+            return self.total
+        return sum(one.amount for one in self.returns if one.refunded_at)
+
+    def request_return(
+        self, return_id: UUID, wanted: Sequence[Pieces], now: datetime, within: timedelta | None
+    ) -> Return:
+        """Goods are to come back; `within` so long after it was fulfilled, unless staff ask. Raises
+        NotReturnable."""
+        if self.status == "cancelled":
+            raise returns.NotPaid("The order is cancelled: what was paid for it goes back by itself.")
+        if self.status == "pending" or self.fulfilled_at is None:
+            raise returns.NotFulfilled("The order has not left for its shopper: cancel it instead.")
+        if within is not None and now >= self.fulfilled_at + within:
+            raise returns.PeriodOver(f"An order can be returned for {within.days} days.")
+        lines = returns.taken(self.lines, self.returns, wanted)
+        amount = min(returns.worth(lines), self.left)
+        one = Return(return_id, "return", "requested", lines, amount, now)
+        self.returns = (*self.returns, one)
+        return one
+
+    def give_back(
+        self, return_id: UUID, now: datetime, *, wanted: Sequence[Pieces], amount: int | None, restock: bool
+    ) -> list[OrderReturned]:
+        """Staff give money back: for these pieces, or so much, or without either all that is left. Raises
+        NotReturnable."""
+        if self.status != "paid":
+            raise returns.NotPaid(f"The order is {self.status}: there is nothing to refund.")
+        lines = returns.taken(self.lines, self.returns, wanted)
+        if amount is None:
+            amount = min(returns.worth(lines), self.left) if lines else self.left
+        if not 0 < amount <= self.left:
+            raise returns.TooMuch(f"{self.left} minor units of {self.currency} are left to refund.")
+        one = Return(return_id, "staff", "granted", lines, amount, now, restock, received_at=now)
+        self.returns = (*self.returns, one)
+        return [self._due(one)]
+
+    def receive_return(self, return_id: UUID, now: datetime) -> list[OrderReturned]:
+        """The goods are here: they are restocked, and their price refunded. Raises Unknown, Closed."""
+        before = self.find_return(return_id)
+        # Somebody may have given money back at the provider meanwhile.
+        others = returns.given(one for one in self.returns if one is not before)
+        amount = max(0, min(before.amount, self.total - others))
+        after = returns.receive(before, amount, now)
+        if after is before:
+            return []
+        self.returns = returns.changed(self.returns, after)
+        return [self._due(after)]
+
+    def close_return(
+        self, return_id: UUID, state: Literal["rejected", "withdrawn"], reason: str | None = None
+    ) -> bool:
+        """Nothing comes of it. Tells whether that is new. Raises Unknown, Closed."""
+        before = self.find_return(return_id)
+        after = returns.close(before, state, reason)
+        self.returns = returns.changed(self.returns, after)
+        return after is not before
+
+    def find_return(self, return_id: UUID) -> Return:
+        """Raises Unknown."""
+        one = returns.find(self.returns, return_id)
+        if one is None:
+            raise returns.Unknown
+        return one
+
+    def note_restock(self, return_id: UUID, now: datetime) -> None:
+        """The goods of that return are on hand again."""
+        one = self._known(return_id, "stock returned")
+        self._note(replace(one, restocked_at=one.restocked_at or now))
+
+    def note_refund_in_part(self, refund: PaymentRefundedInPart, now: datetime) -> None:
+        """A part of its money went back. Of what was refunded at the provider this is the first news."""
+        if refund.amount.currency != self.currency:
+            raise Impossible("refunded in another currency")
+        if refund.by == "provider" and returns.find(self.returns, refund.refund_id) is None:
+            made = Return(
+                refund.refund_id, "provider", "granted", (), refund.amount.amount, now, received_at=now
+            )
+            self.returns = (*self.returns, made)
+        one = self._known(refund.refund_id, "refunded in part")
+        if one.amount != refund.amount.amount:
+            raise Impossible(f"refunded {refund.amount.amount}, and not {one.amount}")
+        self._note(replace(one, refunded_at=one.refunded_at or now))
 
     def run_short(self, short: tuple[ShortLine, ...], now: datetime) -> list[OrderCancelled]:
         """Stock could not be reserved."""
@@ -272,14 +390,23 @@ class Order:
         """The shopper's bank asks for the money: that changes nothing here, but staff are to see it."""
         self.disputes = disputes.noted(self.disputes, disputed)
 
-    def restate(self, now: datetime) -> list[OrderCreated | OrderCancelled]:
+    def restate(self, now: datetime) -> list[OrderCreated | OrderFulfilled | OrderReturned | OrderCancelled]:
         """What was said of the order and still holds, for neighbours who have lost it."""
         if self.status == "pending" and now < self.deadline:
             return [self.created()]
+        if self.status == "paid":
+            said = [self._fulfilled()] if self.fulfilled_at else []
+            return [
+                *said,
+                *(self._returned(one) for one in self.returns if one.is_due and one.by != "provider"),
+            ]
         return [self._cancelled(self.reason)] if self.reason else []
 
     def owes(self, told: Collection[str]) -> list[str]:
-        """What has still to be undone of a cancelled order, given which events were told of it."""
+        """What has still to be undone of a cancelled order, given which events were told of it; what the
+        returns of a paid one wait for."""
+        if self.status == "paid":
+            return sorted({type_ for one in self.returns for type_ in self._awaited(one)})
         if self.status != "cancelled":
             return []
         owed = []
@@ -298,6 +425,45 @@ class Order:
         self.nudges += again
         self.nudge_at = now + pause * 2**self.nudges
         return again
+
+    def _awaited(self, one: Return) -> list[str]:
+        """Nobody has still to be refunded once all of the money went back, whatever it was for."""
+        everything = self.refunded >= self.total
+        return [type_ for type_ in one.awaits() if type_ == "stock.returned" or not everything]
+
+    def _due(self, one: Return) -> OrderReturned:
+        self.nudges, self.nudge_at = 0, None
+        self._look_after_returns()
+        return self._returned(one)
+
+    def _note(self, one: Return) -> None:
+        self.returns = returns.changed(self.returns, one)
+        self._look_after_returns()
+
+    def _look_after_returns(self) -> None:
+        waiting = [one.received_at for one in self.returns if one.received_at and self._awaited(one)]
+        self.returning_since = min(waiting, default=None) if self.status == "paid" else None
+
+    def _known(self, return_id: UUID, news: str) -> Return:
+        one = returns.find(self.returns, return_id)
+        if one is None or not one.is_due:
+            raise Impossible(f"{news}, although nothing was to go back by {return_id}")
+        return one
+
+    def _fulfilled(self) -> OrderFulfilled:
+        return OrderFulfilled(order_id=self.order_id, number=self.number)
+
+    def _returned(self, one: Return) -> OrderReturned:
+        return OrderReturned(
+            order_id=self.order_id,
+            return_id=one.return_id,
+            shopper_id=self.shopper_id,
+            contact=self.contact,
+            number=self.number,
+            lines=one.restocks,
+            amount=Money(amount=one.amount, currency=self.currency),
+            by=one.by,
+        )
 
     def _cancel(
         self, reason: CancelReason, now: datetime, short: tuple[ShortLine, ...] = ()
@@ -327,6 +493,7 @@ class Order:
             was_paid=self.paid_at is not None,
             short=self.short,
             decline_reason=self.decline_reason,
+            cancelled_by=self.cancelled_by,
         )
 
     def _is_as_placed(self, paid: OrderPaid) -> None:

@@ -9,7 +9,7 @@ from chassis.neighbour import Neighbour
 from chassis.origin import networks
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
-from order import api, claims, lookup, saga, stream_api
+from order import api, claims, lookup, returns_api, saga, stream_api
 from order.action import Actions, origins
 from order.addresses import Addresses
 from order.budget import Budgets, LineBudget, Rate
@@ -44,13 +44,14 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     attempts = Attempts(chassis.engine, settings.lookup_window_seconds)
     watch = _watch(settings, chassis, orders, actions)
     return Parts(
-        routers=[api.router, claims.router, lookup.router, stream_api.router],
+        routers=[api.router, claims.router, lookup.router, returns_api.router, stream_api.router],
         state={
             "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
             "orders": orders,
             "actions": actions,
             "return_origins": origins(settings.return_origins),
             "transactions": chassis.transactions,
+            "keys": keys,
             "return_within": timedelta(days=settings.return_days),
             "watch": watch,
             "claims": Claims.of(settings.contact_key, chassis.transactions),

@@ -14,7 +14,7 @@ from chassis.tx import Tx
 from contracts import SagaNudged
 from order.domain import Order
 from order.settings import Settings
-from order.store import lock_slow, lock_to_undo
+from order.store import lock_returning, lock_slow, lock_to_undo
 
 log = structlog.get_logger()
 
@@ -46,6 +46,18 @@ async def nudge_to_undo(transactions: Transactions, settings: Settings) -> None:
         log.error(
             "cancelled orders stand", orders=len(standing), oldest=str(standing[0].order_id), waits_for=owed
         )
+
+
+async def nudge_returning(transactions: Transactions, settings: Settings) -> None:
+    """Paid orders of which something goes back that nobody has restocked or refunded yet."""
+    pause, keep = timedelta(seconds=settings.nudge_after), timedelta(days=settings.nudge_days)
+    async with transactions() as tx:
+        due = await lock_returning(tx.session, tx.now, pause, keep, settings.sweep_batch)
+        orders = list((await tx.get_many(Order, due)).values())
+        _nudge(tx, orders, pause, settings.nudge_limit)
+    if orders:
+        oldest, awaited = str(orders[0].order_id), orders[0].owes(())
+        log.error("returns stuck", orders=len(orders), oldest=oldest, waits_for=awaited)
 
 
 def _nudge(tx: Tx, standing: Sequence[Order], pause: timedelta, limit: int) -> None:

@@ -15,17 +15,21 @@ from contracts import (
     GuestMerged,
     OrderCancelled,
     OrderCreated,
+    OrderFulfilled,
     OrderPaid,
+    OrderReturned,
     PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     PaymentDisputed,
     PaymentRefunded,
+    PaymentRefundedInPart,
     PaymentVoided,
     SagaNudged,
     StockRejected,
     StockReleased,
     StockReserved,
+    StockReturned,
 )
 from contracts.order import AboutOrder
 from order.domain import Impossible, MergedGuest, Order
@@ -90,9 +94,23 @@ async def note_dispute(event: PaymentDisputed, tx: Tx) -> None:
     order.note_dispute(event)
 
 
-@steps.on(SagaNudged, says=[OrderCreated, OrderCancelled])
+@steps.on(StockReturned)
+async def note_restock(event: StockReturned, tx: Tx) -> None:
+    """Note that the goods of a return are on hand again."""
+    order = await _load(tx, event.order_id)
+    order.note_restock(event.return_id, tx.now)
+
+
+@steps.on(PaymentRefundedInPart)
+async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
+    """Note what went back, and for which return."""
+    order = await _load(tx, event.order_id)
+    order.note_refund_in_part(event, tx.now)
+
+
+@steps.on(SagaNudged, says=[OrderCreated, OrderFulfilled, OrderReturned, OrderCancelled])
 async def say_again(event: SagaNudged, tx: Tx) -> None:
-    """Say again that the order was created, or cancelled."""
+    """Say again that the order was created, fulfilled, returned or cancelled."""
     order = await _load(tx, event.order_id)
     tx.publish(*order.restate(tx.now))
 
@@ -132,7 +150,15 @@ for saga_event in (
     PaymentVoided,
     PaymentRefunded,
     PaymentDisputed,
+    OrderFulfilled,
+    OrderReturned,
+    StockReturned,
+    PaymentRefundedInPart,
 ):
     timeline.on(saga_event)(keep_in_timeline)
 
-participant = Participant("order", steps=[steps, timeline], says=[OrderCreated, OrderCancelled, SagaNudged])
+participant = Participant(
+    "order",
+    steps=[steps, timeline],
+    says=[OrderCreated, OrderCancelled, OrderFulfilled, OrderReturned, SagaNudged],
+)

@@ -17,8 +17,9 @@ _OWNER = """coalesce(
     claimed_by, (SELECT user_id FROM merged_guests WHERE guest_id = orders.shopper_id), orders.shopper_id)"""
 
 _COLUMNS = f"""order_id, number, {_OWNER} AS shopper_id, status, reason, total, currency, lines::text,
-    short::text, decline_reason, shipping::text, created_at, deadline, paid_at, cancelled_at,
-    stock_released_at, voided_at, refunded_at, disputes::text, action_url, action_expires_at"""
+    short::text, decline_reason, shipping::text, created_at, deadline, paid_at, fulfilled_at, cancelled_at,
+    cancelled_by, stock_released_at, voided_at, refunded_at, returns::text, disputes::text, action_url,
+    action_expires_at"""
 
 # An order is found by its id or by its number: `{key}` is the column.
 _FIND = f"SELECT {_COLUMNS} FROM orders WHERE {{key}} = $1"  # noqa: S608
@@ -97,6 +98,19 @@ _TO_UNDO = text("""
     ORDER BY cancelled_at LIMIT :limit FOR UPDATE OF orders SKIP LOCKED
 """)
 
+# Not yet noted are a restock or a refund of a return.
+_RETURNING = text("""
+    SELECT order_id FROM orders
+    WHERE returning_since BETWEEN :after AND :before
+        AND coalesce(nudge_at, returning_since) < :now
+    ORDER BY returning_since LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_STAFF_ACTIONS = """
+    SELECT action, done_by, done_at, why, about::text FROM staff_action
+    WHERE order_id = $1 ORDER BY done_at, action_id
+"""
+
 
 class Orders:
     """Reads for HTTP, outside any transaction; rows are as `views` shows them."""
@@ -136,6 +150,10 @@ class Orders:
         has no events yet is one row with nothing in it but the owner."""
         return await self._of(_STORY, order)
 
+    async def staff_actions(self, order_id: UUID) -> Sequence[Row]:
+        """What staff have done to the order, first things first."""
+        return await fetch(self._engine, _STAFF_ACTIONS, order_id)
+
     async def news(self, ids: Sequence[UUID], standings: Sequence[str], seen: Sequence[str]) -> Sequence[Row]:
         """What is new to each of these streams, `n` telling which (from 1), in order of time. An order's
         `standing` is its status, or `asked` while its shopper is to confirm with her bank."""
@@ -164,6 +182,15 @@ async def lock_to_undo(
     the types of the events in their timelines. Locked until the commit."""
     parameters = {"now": now, "before": now - pause, "after": now - keep, "limit": limit}
     return {row.order_id: row.told for row in await session.execute(_TO_UNDO, parameters)}
+
+
+async def lock_returning(
+    session: AsyncSession, now: datetime, pause: timedelta, keep: timedelta, limit: int
+) -> Sequence[UUID]:
+    """Orders whose returns have waited for something for longer than `pause`, though not than `keep`. Locked
+    until the commit."""
+    parameters = {"now": now, "before": now - pause, "after": now - keep, "limit": limit}
+    return (await session.execute(_RETURNING, parameters)).scalars().all()
 
 
 def _first(rows: Sequence[Row]) -> Row | None:

@@ -9,25 +9,31 @@ from chassis.envelope import Envelope
 from contracts import (
     OrderCancelled,
     OrderCreated,
+    OrderReturned,
     PaymentActionRequired,
     PaymentDeclined,
     PaymentDisputed,
     PaymentRefunded,
+    PaymentRefundedInPart,
     StockRejected,
     StockReleased,
+    StockReturned,
 )
 from contracts.order import AboutOrder
 
 # Never `contact` or the bank's page, and nothing that the order itself shows already and better.
 _TOLD: dict[type[AboutOrder], set[str]] = {
     OrderCreated: {"total", "deadline"},
-    OrderCancelled: {"reason", "was_paid", "short", "decline_reason"},
+    OrderCancelled: {"reason", "was_paid", "short", "decline_reason", "cancelled_by"},
     StockRejected: {"short"},
     PaymentActionRequired: {"expires_at"},
     StockReleased: {"restocked"},
     PaymentDeclined: {"code", "decline_reason"},
     PaymentRefunded: {"total"},
     PaymentDisputed: {"dispute_id", "amount", "reason", "status", "due_by"},
+    OrderReturned: {"return_id", "lines", "amount", "by"},
+    StockReturned: {"return_id"},
+    PaymentRefundedInPart: {"refund_id", "amount", "by"},
 }
 
 

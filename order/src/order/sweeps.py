@@ -8,7 +8,7 @@ from chassis.idempotency import IdempotencyKeys
 from chassis.periodic import Periodic
 from chassis.retention import Rule, retention
 from order.domain import Order
-from order.reconcile import nudge_slow, nudge_to_undo
+from order.reconcile import nudge_returning, nudge_slow, nudge_to_undo
 from order.settings import Settings
 from order.store import lock_expired
 
@@ -23,7 +23,7 @@ TIMELINE = Rule(
 ORDERS = Rule(
     "orders",
     key="order_id",
-    where="status = 'paid' OR undone",
+    where="(status = 'paid' OR undone) AND returning_since IS NULL",
     also="DELETE FROM timeline USING gone WHERE timeline.order_id = gone.order_id",
 )
 
@@ -46,6 +46,7 @@ def sweeps(
     async def reconcile() -> None:
         await nudge_slow(transactions, settings)
         await nudge_to_undo(transactions, settings)
+        await nudge_returning(transactions, settings)
 
     async def forget() -> None:
         await forget_keys(keys)

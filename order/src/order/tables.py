@@ -10,6 +10,8 @@ from chassis.idempotency import idempotency_table
 from contracts import Line, ShortLine
 from order.disputes import Dispute
 from order.domain import Address, MergedGuest, Order
+from order.returns import Return
+from order.staff import StaffAction
 from order.story import TimelineEntry
 
 metadata = MetaData()
@@ -40,6 +42,10 @@ orders = Table(
     Column("payment_id", Text),
     Column("paid_at", _moment),
     Column("cancelled_at", _moment),
+    Column("cancelled_by", Text),
+    Column("fulfilled_at", _moment),
+    Column("returns", Json(tuple[Return, ...]), nullable=False),
+    Column("returning_since", _moment),
     Column("reason", Text),
     Column("short", Json(tuple[ShortLine, ...]), nullable=False),
     Column("decline_reason", Text),
@@ -76,7 +82,20 @@ timeline = Table(
     Column("data", JSONB, nullable=False),
 )
 
+staff_action = Table(
+    "staff_action",
+    metadata,
+    Column("action_id", Uuid, primary_key=True),
+    Column("order_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("done_by", Uuid, nullable=False),
+    Column("done_at", _moment, nullable=False),
+    Column("why", Text),
+    Column("about", JSONB, nullable=False),
+)
+
 _mapping = registry(metadata=metadata)
 _mapping.map_imperatively(Order, orders)
 _mapping.map_imperatively(MergedGuest, merged_guests)
 _mapping.map_imperatively(TimelineEntry, timeline)
+_mapping.map_imperatively(StaffAction, staff_action)

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import orjson
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from chassis.telemetry import valid_traceparent
 from contracts import CancelReason, Line, Money, ShortLine
 from contracts.order import WhyDeclined
 from order.domain import Address, Status
+from order.returns import Return, ReturnState
 
 Number = Annotated[
     str,
@@ -61,8 +62,48 @@ class DisputeView(BaseModel):
     due_by: Annotated[datetime | None, Field(description="Until when the shop may answer.")]
 
 
+class ReturnView(BaseModel):
+    """Something that goes back of an order: goods, money, or both. `by` is who began it: `return` when goods
+    come back, `staff` when staff give money back, `provider` when that was done at the payment provider."""
+
+    return_id: UUID
+    by: str
+    state: ReturnState
+    lines: list[Line]
+    restock: Annotated[bool, Field(description="Whether the lines go back on the shelf.")]
+    amount: Annotated[Money, Field(description="What is refunded.")]
+    requested_at: datetime
+    received_at: Annotated[datetime | None, Field(description="When the goods came, or staff decided.")]
+    restocked_at: datetime | None
+    refunded_at: datetime | None
+    reason: Annotated[str | None, Field(description="Why it was rejected.")]
+
+
+class Returns(BaseModel):
+    """All that goes back of an order, or was to, the oldest first."""
+
+    items: list[ReturnView]
+
+
+class StaffActionView(BaseModel):
+    """What somebody of the staff did to an order."""
+
+    action: str
+    done_by: Annotated[UUID, Field(description="The account.")]
+    done_at: datetime
+    why: str | None
+    about: Annotated[dict[str, Any], Field(description="What of the order it concerned.")]
+
+
+class OrderAudit(BaseModel):
+    """First things first."""
+
+    items: list[StaffActionView]
+
+
 class OrderView(Accepted):
-    """An order. Of a cancelled one, the last three moments say what has been undone."""
+    """An order. Of a cancelled one, `stock_released_at`, `voided_at` and `refunded_at` say what has been
+    undone."""
 
     action: ToDo
     shopper_id: Annotated[
@@ -73,7 +114,9 @@ class OrderView(Accepted):
     created_at: datetime
     deadline: datetime
     paid_at: datetime | None
+    fulfilled_at: Annotated[datetime | None, Field(description="When it left for its shopper.")]
     cancelled_at: datetime | None
+    cancelled_by: Annotated[str | None, Field(description="`staff` when they did it.")]
     reason: CancelReason | None
     short: list[ShortLine]
     decline_reason: WhyDeclined
@@ -81,6 +124,8 @@ class OrderView(Accepted):
     voided_at: datetime | None
     refunded_at: datetime | None
     disputes: list[DisputeView]
+    refunded: Annotated[Money, Field(description="What was given back of the total so far.")]
+    returns: list[ReturnView]
 
 
 class OrderPage(BaseModel):
@@ -189,11 +234,30 @@ def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) 
     view["action"] = action
     for column in ("lines", "short", "shipping"):
         view[column] = view[column] and orjson.Fragment(view[column])
-    view["total"] = {"amount": row["total"], "currency": view.pop("currency")}
-    currency = view["total"]["currency"]
+    currency = view.pop("currency")
+    returns = orjson.loads(row["returns"])
+    refunded = row["total"] if row["refunded_at"] else sum(r["amount"] for r in returns if r["refunded_at"])
+    view["total"] = {"amount": row["total"], "currency": currency}
+    view["refunded"] = {"amount": refunded, "currency": currency}
+    view["returns"] = [_return_view(one, currency) for one in returns]
     view["disputes"] = [_dispute_view(one, currency) for one in orjson.loads(row["disputes"])]
     view["links"] = links(row["order_id"])
     return view
+
+
+def returns_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """See `Returns`."""
+    return {"items": [_return_view(one, row["currency"]) for one in orjson.loads(row["returns"])]}
+
+
+def return_view(one: Return, currency: str) -> dict[str, Any]:
+    """See `ReturnView`."""
+    return _return_view(_returns.dump_python(one, mode="json"), currency)
+
+
+def audit_view(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """See `OrderAudit`."""
+    return {"items": [{**row, "about": orjson.Fragment(row["about"])} for row in rows]}
 
 
 def _dispute_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:
@@ -217,3 +281,10 @@ def event_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "traceparent": valid_traceparent(row["traceparent"]),
         "data": orjson.Fragment(row["data"]),
     }
+
+
+_returns = TypeAdapter(Return)
+
+
+def _return_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    return {**one, "amount": {"amount": one["amount"], "currency": currency}}

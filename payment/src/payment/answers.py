@@ -1,11 +1,20 @@
 """Reading Stripe's objects: what their statuses mean for the call that was made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts import Money
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+from payment.outcomes import (
+    Authorized,
+    Captured,
+    Declined,
+    Outcome,
+    PartRefunded,
+    Refunded,
+    RefundRefused,
+    Voided,
+)
 from payment.units import from_provider
 
 Answer = Mapping[str, Any]
@@ -30,12 +39,26 @@ def held(search: Answer) -> Read:
     return outcomes[0] if outcomes else None
 
 
-def refunded(refunds: Answer, order_id: str) -> Outcome | None:
-    """The outcome of a refund from all refunds of its payment. Those made by hand are none of the shop's."""
-    own = [_refund(found) for found in refunds["data"] if found["metadata"].get("order_id") == order_id]
+def refunded(refunds: Iterable[Answer], order_id: str) -> Outcome | None:
+    """The outcome of a refund of all that is left, from all refunds of its payment. Those of parts have an id
+    of their own, and those made by hand are none of the shop's."""
+    notes = {"order_id": order_id, "refund_id": None}
+    own = [_refund(found) for found in refunds if _has(found, notes)]
     if Refunded() in own:
         return Refunded()
     return None if None in own else next(iter(own), None)
+
+
+def of_part(refunds: Iterable[Answer], refund_id: str) -> Answer | None:
+    """The refund of that part, from all refunds of its payment: one that was made, rather than one that
+    failed."""
+    own = [found for found in refunds if _has(found, {"refund_id": refund_id})]
+    own.sort(key=lambda found: isinstance(refund_part(found), RefundRefused))
+    return next(iter(own), None)
+
+
+def _has(refund: Answer, notes: Mapping[str, str | None]) -> bool:
+    return all((refund["metadata"] or {}).get(name) == value for name, value in notes.items())
 
 
 def _authorization(intent: Answer) -> Read:
@@ -100,11 +123,18 @@ def _refund(refund: Answer) -> Outcome | None:
     return None
 
 
+def refund_part(refund: Answer) -> Outcome | None:
+    """The outcome of a part, from its refund."""
+    outcome = _refund(refund)
+    return PartRefunded(_money(refund, "amount")) if outcome == Refunded() else outcome
+
+
 READ: Mapping[str, Callable[[Answer], Read]] = {
     "authorize": _authorization,
     "confirm": _confirmation,
     "capture": _capture,
     "void": _void,
     "refund": _refund,
+    "refund_part": refund_part,
 }
 """For each kind of call, what its answer (or the object as it is now) says; `None`: not decided yet."""

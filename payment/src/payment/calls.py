@@ -4,23 +4,44 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.tx import Intent
+from contracts import Money
 from payment.domain import Call, Payment
+from payment.refunds import Refund
 from payment.units import to_provider
 
 # Stripe forgets a key after 24 hours; a call that began just before still has to end in time.
 KEY_LIFETIME = timedelta(hours=23)
 
+PART = "refund_part"
+
 
 def intent(call: Call, payment: Payment, now: datetime) -> Intent:
     """The intent to make that call. Its payload is the path, the form and until when its key is good."""
     path, form = _request(call, payment)
-    payload: dict[str, Any] = {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
+    payload = _payload(path, form, now)
     if call == "look":
         payload["news"] = payment.news
     if call == "confirm":
         assert payment.action_expires_at is not None, "who is asked to confirm has a time to do so"
         payload |= {"asked_at": now.isoformat(), "expires_at": payment.action_expires_at.isoformat()}
     return Intent(call, payment.order_id, payload)
+
+
+def part(refund: Refund, payment: Payment, now: datetime) -> Intent:
+    """The intent to give a part of the money back. Its payload names the order, too."""
+    assert payment.order is not None, "only what was taken is refunded"
+    money = Money(amount=refund.amount, currency=payment.order.total.currency)
+    form = {
+        "payment_intent": payment.payment_id,
+        "amount": to_provider(money)["amount"],
+        "metadata": {**_metadata(payment), "refund_id": str(refund.refund_id)},
+    }
+    payload = _payload("/v1/refunds", form, now)
+    return Intent(PART, refund.refund_id, {**payload, "order_id": str(payment.order_id)})
+
+
+def _payload(path: str, form: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
 
 
 def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ hears of it. Where the shopper's bank asks, nothing is held before she has confi
 that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -30,6 +30,7 @@ from payment.outcomes import (
     Captured,
     Declined,
     Outcome,
+    PartRefunded,
     Refunded,
     RefundRefused,
     Voided,
@@ -85,7 +86,8 @@ class Payment:
     """`code` is why the provider refused; `refunds_refused` and `refund_at` bound how often and tell when
     a refused refund is asked for again. `action_url`, sealed, and `action_expires_at` are where the shopper
     confirms with her bank, and until when. `news` counts what the provider has said of it that was not looked
-    up yet."""
+    up yet. `refunds` are the parts that were asked for, by id, and how much of the money each has taken away
+    or is about to (see `payment.refunds`)."""
 
     order_id: UUID
     state: State = "expected"
@@ -99,6 +101,26 @@ class Payment:
     action_url: str | None = None
     action_expires_at: datetime | None = None
     news: int = 0
+    refunds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def was_captured(self) -> bool:
+        return self.state in ("captured", "refunding", "refunded", "refund_failed")
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether all of it goes back, or has."""
+        return self.state in _GIVING_BACK
+
+    @property
+    def left(self) -> int:
+        """What was not given back in parts."""
+        order, _ = self._money()
+        return max(0, order.total.amount - sum(self.refunds.values()))
+
+    def count(self, refund_id: UUID, amount: int) -> None:
+        """That part takes so much of the money away."""
+        self.refunds = {**self.refunds, str(refund_id): amount}
 
     def authorize(self, order: OrderCreated) -> Next:
         """The order was created: hold its money, unless it is off already. Raises `Impossible` when it was
@@ -129,10 +151,11 @@ class Payment:
             return NOTHING
         return self._take_nothing() if self.is_free else self._go("capturing", "capture")
 
-    def cancel(self) -> Next:
+    def cancel(self, *, waits: bool = False) -> Next:
         """The order is off. While holding the money is under way, its outcome has to be waited for; a capture
         under way is raced by a void, and if it was faster, what it took is refunded. The shopper at her
-        bank's page is raced as well: what she confirms meanwhile is voided, too."""
+        bank's page is raced as well: what she confirms meanwhile is voided, too. Parts that have gone back
+        are not refunded again: it `waits` for those whose outcome is unknown."""
         self.cancelled = True
         if self.is_free:
             return self._give_nothing_back()
@@ -142,8 +165,16 @@ class Payment:
             case "action_required" | "authorized" | "capturing":
                 return self._go("voiding", "void")
             case "captured":
-                return self._go("refunding", "refund")
+                self.state = "refunding"
+                return NOTHING if waits else self.refund_rest()
         return NOTHING
+
+    def refund_rest(self) -> Next:
+        """Give back what is left after the parts that have gone."""
+        if self.refunds and not self.left:
+            self.state = "refunded"
+            return Next((self._say_refunded(),))
+        return self._go("refunding", "refund")
 
     def give_up(self) -> Next:
         """Nobody has reserved the order's stock, long past its deadline: let the money go, and say so."""
@@ -218,6 +249,8 @@ class Payment:
                 return self._refunded()
             case RefundRefused(code):
                 return self._refund_refused(code, now)
+            case PartRefunded():
+                raise self._impossible("refunded in part")
 
     @property
     def is_free(self) -> bool:
@@ -359,12 +392,14 @@ class Payment:
 
     def _say_refunded(self) -> PaymentRefunded:
         order, payment_id = self._money()
+        before = sum(self.refunds.values())
         return PaymentRefunded(
             order_id=self.order_id,
             payment_id=payment_id,
             contact=order.contact,
-            total=order.total,
+            total=Money(amount=self.left, currency=order.total.currency),
             number=order.number,
+            before=Money(amount=before, currency=order.total.currency) if before else None,
         )
 
     def _is_right(self, moved: Money | None) -> bool:

@@ -50,11 +50,18 @@ class Refunded:
 
 
 @dataclass(frozen=True)
+class PartRefunded:
+    """So much of it is given back, `None` as above."""
+
+    amount: Money | None
+
+
+@dataclass(frozen=True)
 class RefundRefused:
     """The provider will not give it back, for now."""
 
     code: str
 
 
-Outcome = Authorized | ActionRequired | Declined | Captured | Voided | Refunded | RefundRefused
+Outcome = Authorized | ActionRequired | Declined | Captured | Voided | Refunded | PartRefunded | RefundRefused
 """How a call that does something ended. What a look finds is `payment.found.Found`."""

@@ -6,7 +6,7 @@ so what an answer leaves open is looked up. Whether the shopper has confirmed wi
 looked up: it is she who does it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -151,12 +151,12 @@ class Provider:
 
     async def _turned_down(self, intent: Intent, refusal: Refusal) -> Outcome | Redirect:
         """Raises the refusal where it is ours."""
-        code = refusals.code(refusal)
+        code = refusals.code_of(intent.kind, refusal)
         if intent.kind == "authorize":
             if refusals.is_shoppers(refusal) or refusals.is_for_good(intent.kind, refusal):
                 return Declined(code)
             raise refusal
-        if code == "charge_already_refunded":
+        if code == "charge_already_refunded" and intent.kind == "refund":
             return Refunded()
         outcome = await self._look(intent)
         if outcome is not None:
@@ -167,7 +167,8 @@ class Provider:
 
     async def _without_key(self, intent: Intent, expired: timedelta) -> Outcome | Redirect:
         """Too late to repeat blindly. What acts on a payment is refused by Stripe when it was done before, so
-        it may be tried again; a second authorization would be one more, so it never is."""
+        it may be tried again; so may a part of a refund that is not in the payment's list. A second
+        authorization would be one more, so it never is."""
         outcome = await self._look(intent)
         if outcome is not None:
             return outcome
@@ -184,13 +185,35 @@ class Provider:
             query = f"metadata['order_id']:'{intent.subject}'"
             return answers.held(await self._get("/v1/payment_intents/search", query=query))
         if intent.kind == "refund":
-            refunds = await self._get("/v1/refunds", payment_intent=form["payment_intent"])
-            return answers.refunded(refunds, str(intent.subject))
+            return answers.refunded(await self._refunds(form["payment_intent"]), str(intent.subject))
+        if intent.kind == "refund_part":
+            return self._part(await self._refunds(form["payment_intent"]), intent)
         try:
             found = await self._get(intent.payload["path"].rpartition("/")[0], expand=["latest_charge"])
         except stripe.InvalidRequestError:
             return None
         return answers.READ[intent.kind](found)
+
+    def _part(self, refunds: Sequence[Mapping[str, Any]], intent: Intent) -> Outcome | None:
+        """`None` when it was never made: then, and only then, it may be asked for anew."""
+        found = answers.of_part(refunds, str(intent.subject))
+        if found is None:
+            return None
+        outcome = answers.refund_part(found)
+        if outcome is None:
+            raise Unknown(f"the refund is {found['status']}")
+        return outcome
+
+    async def _refunds(self, payment_id: str) -> Sequence[Mapping[str, Any]]:
+        """All refunds of a payment. The list is of this moment, unlike a search."""
+        found: list[Mapping[str, Any]] = []
+        after: dict[str, str] = {}
+        while True:
+            page = await self._get("/v1/refunds", payment_intent=payment_id, limit=100, **after)
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+            after = {"starting_after": found[-1]["id"]}
 
     async def _post(self, intent: Intent) -> Mapping[str, Any]:
         # The raw request spares the SDK building objects of what is read once: two thirds of a call's CPU.

@@ -23,18 +23,22 @@ _STRIPES_NAME = "PaymentMethod"
 
 # What a call of that kind is refused for good, or for a day. All else of it is ours. A total may be too small
 # though checkout has let it pass: where Stripe names no minimum, it wants the equivalent of the account's.
+_REFUND = frozenset(
+    {
+        "balance_insufficient",
+        "charge_disputed",
+        "charge_not_refundable",
+        "insufficient_funds",
+        "refund_disputed_payment",
+    }
+)
+# More than is left of the payment; the provider has a code for it, and does not always give it.
+TOO_MUCH = "amount_too_large"
 _FOR_GOOD = {
     "authorize": frozenset({"amount_too_small", "amount_too_large"}),
     "capture": frozenset({"charge_expired_for_capture", "capture_charge_authorization_expired"}),
-    "refund": frozenset(
-        {
-            "balance_insufficient",
-            "charge_disputed",
-            "charge_not_refundable",
-            "insufficient_funds",
-            "refund_disputed_payment",
-        }
-    ),
+    "refund": _REFUND,
+    "refund_part": _REFUND | {"charge_already_refunded", TOO_MUCH},
 }
 
 
@@ -63,6 +67,14 @@ def code(refusal: Refusal) -> str:
     return str(error.get("decline_code") or error.get("code") or fallback)
 
 
+def code_of(kind: str, refusal: Refusal) -> str:
+    """The same, for a call of that kind."""
+    error = _error(refusal)
+    if kind == "refund_part" and not error.get("code") and error.get("param") == "amount":
+        return TOO_MUCH
+    return code(refusal)
+
+
 def is_shoppers(refusal: Refusal) -> bool:
     """Whether another card, or another shopper, would have been taken."""
     error = _error(refusal)
@@ -80,7 +92,7 @@ def is_for_good(kind: str, refusal: Refusal) -> bool:
     """Whether that call is refused for what it is about, and not for how it was asked."""
     if isinstance(refusal, stripe.CardError):
         return is_shoppers(refusal)
-    return _error(refusal).get("code") in _FOR_GOOD.get(kind, ())
+    return code_of(kind, refusal) in _FOR_GOOD.get(kind, ())
 
 
 def ours(error: stripe.StripeError) -> RequestRefused:

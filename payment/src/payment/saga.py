@@ -1,5 +1,7 @@
 """What payment does on hearing of an order, and what it says once the provider has answered."""
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -12,25 +14,35 @@ from contracts import (
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    OrderReturned,
     PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
     PaymentDisputed,
     PaymentRefunded,
+    PaymentRefundedInPart,
     PaymentVoided,
     SagaNudged,
     StockReserved,
 )
-from payment import calls, disputes
+from payment import calls, disputes, refunds
 from payment.disputes import Dispute
-from payment.domain import Next, Payment
+from payment.domain import Impossible, Next, Payment
 from payment.found import Found, FoundDispute
-from payment.outcomes import Outcome, RefundRefused
+from payment.outcomes import Outcome, PartRefunded, RefundRefused
+from payment.refunds import Refund
 
 log = structlog.get_logger()
 
+
+def _rows(intent: Intent) -> Iterable[tuple[type, Any]]:
+    if intent.kind != calls.PART:
+        return [(Payment, intent.subject)]
+    return [(Payment, UUID(intent.payload["order_id"])), (Refund, intent.subject)]
+
+
 steps = Steps("payment", locks=lambda event: [(Payment, event.order_id)])
-intents = Intents(locks=lambda intent: [(Payment, intent.subject)])
+intents = Intents(locks=_rows)
 participant = Participant("payment", steps=[steps], intents=intents)
 
 
@@ -55,7 +67,21 @@ async def capture_payment(event: StockReserved, tx: Tx) -> None:
 async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
     """Refuse, void or refund, whichever is still possible; a free order's nothing goes back at once."""
     payment = await _payment(event.order_id, tx)
-    follow(payment, payment.cancel(), tx)
+    follow(payment, refunds.cancel(payment, await _refunds(payment, tx)), tx)
+
+
+@steps.on(OrderReturned, locks=lambda event: [(Payment, event.order_id), (Refund, event.return_id)])
+async def refund_part(event: OrderReturned, tx: Tx) -> None:
+    """Give a part of the money back, once, unless all of it goes back anyhow."""
+    if await tx.get(Refund, event.return_id) is not None:
+        return
+    payment = await tx.get(Payment, event.order_id)
+    if payment is None:  # retried, then dead-lettered: an operator must see it
+        raise Impossible(f"something goes back of order {event.order_id}, which is not known here")
+    refund = refunds.begin(payment, event, tx.now)
+    tx.add(refund)
+    if refund.state == "refunding":
+        tx.intend(calls.part(refund, payment, tx.now))
 
 
 @steps.on(
@@ -67,6 +93,7 @@ async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
         OrderPaid,
         PaymentVoided,
         PaymentRefunded,
+        PaymentRefundedInPart,
     ],
 )
 async def say_again(event: SagaNudged, tx: Tx) -> None:
@@ -77,6 +104,12 @@ async def say_again(event: SagaNudged, tx: Tx) -> None:
         tx.publish(*payment.restate())
         if payment.refund_at is not None and payment.refund_at <= tx.now:
             follow(payment, payment.refund_again(), tx)
+        for refund in await _refunds(payment, tx):
+            tx.hasten(refund.refund_id)
+            if refund.state == "refunded":
+                tx.publish(refunds.refunded_in_part(payment, refund))
+            elif refund.refund_at is not None and refund.refund_at <= tx.now:
+                ask_again(payment, refund, tx)
 
 
 @intents.settled("authorize", says=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
@@ -104,6 +137,17 @@ async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
     if isinstance(outcome, RefundRefused):
         log.error("refund refused", code=outcome.code)
+
+
+@intents.settled(calls.PART, says=[PaymentRefundedInPart, PaymentRefunded])
+async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused, tx: Tx) -> None:
+    payment = await _payment(UUID(intent.payload["order_id"]), tx)
+    refund = await tx.get(Refund, intent.subject)
+    assert refund is not None, "it was committed with its intent"
+    all_refunds = await _refunds(payment, tx)
+    follow(payment, refunds.conclude(payment, refund, outcome, all_refunds, tx.now), tx)
+    if refund.state == "refund_failed":
+        log.error("refund refused", code=refund.code, refund_id=str(refund.refund_id))
 
 
 @intents.settled("look", says=[PaymentDeclined, PaymentDisputed])
@@ -145,6 +189,19 @@ async def _payment(order_id: UUID, tx: Tx) -> Payment:
         payment = Payment(order_id)
         tx.add(payment)
     return payment
+
+
+async def _refunds(payment: Payment, tx: Tx) -> list[Refund]:
+    """The parts that were asked for; for nearly all payments that is none, and nothing is read."""
+    if not payment.refunds:
+        return []
+    return list((await tx.get_many(Refund, [UUID(one) for one in payment.refunds])).values())
+
+
+def ask_again(payment: Payment, refund: Refund, tx: Tx) -> None:
+    """Ask once more for a part that was refused."""
+    if refunds.again(payment, refund, tx.now):
+        tx.intend(calls.part(refund, payment, tx.now))
 
 
 def follow(payment: Payment, follows: Next, tx: Tx) -> None:

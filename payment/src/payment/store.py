@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from payment.domain import Call
-from payment.tables import IS_OPEN, intent, payment, webhook
+from payment.tables import IS_OPEN, REFUND_IS_OPEN, intent, payment, refund, webhook
 
 _CALLS = get_args(Call)
 _KEYS = any_(bindparam("keys", type_=sql.ARRAY(Text)))
@@ -24,6 +24,7 @@ _EXPIRED = text(f"""
     ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608  the index's own words
 _OPEN = select(payment).where(IS_OPEN).order_by(payment.c.created_at)
+_OPEN_PARTS = select(refund).where(REFUND_IS_OPEN).order_by(refund.c.created_at)
 
 
 async def undecided(engine: AsyncEngine, orders: Iterable[UUID]) -> set[UUID]:
@@ -62,6 +63,21 @@ async def refundable(engine: AsyncEngine, attempts: int, limit: int = 100) -> Se
         payment.c.refund_at < func.now(),
     )
     return [row["order_id"] for row in await _rows(engine, due.limit(limit))]
+
+
+async def overdue_parts(engine: AsyncEngine, age: timedelta, limit: int = 100) -> Sequence[RowMapping]:
+    """Likewise for refunds of parts."""
+    return await _rows(engine, _OPEN_PARTS.where(refund.c.created_at < func.now() - age).limit(limit))
+
+
+async def refundable_parts(
+    engine: AsyncEngine, attempts: int, limit: int = 100
+) -> Sequence[tuple[UUID, UUID]]:
+    """Likewise for parts: which refund, of which order."""
+    due = _OPEN_PARTS.where(
+        refund.c.state == "refund_failed", refund.c.refused < attempts, refund.c.refund_at < func.now()
+    )
+    return [(row["refund_id"], row["order_id"]) for row in await _rows(engine, due.limit(limit))]
 
 
 async def lock_expired(session: AsyncSession, now: datetime, grace: timedelta, limit: int) -> Sequence[UUID]:

@@ -10,14 +10,21 @@ from chassis.periodic import Periodic
 from chassis.retention import Rule, retention
 from payment import store
 from payment.domain import Payment
-from payment.saga import follow
+from payment.refunds import Refund
+from payment.saga import ask_again, follow
 from payment.settings import Settings
-from payment.tables import IS_OPEN
+from payment.tables import IS_OPEN, REFUND_IS_OPEN
 
 log = structlog.get_logger()
 
 WEBHOOKS = Rule("webhook", at="seen_at")  # older ones are not delivered again
-PAYMENTS = Rule("payment", key="order_id", where=f"NOT ({IS_OPEN})")
+PAYMENTS = Rule(
+    "payment",
+    key="order_id",
+    where=f"""NOT ({IS_OPEN}) AND NOT EXISTS (
+        SELECT FROM refund WHERE refund.order_id = payment.order_id AND refund.{REFUND_IS_OPEN})""",
+    also="DELETE FROM refund USING gone WHERE refund.order_id = gone.order_id",
+)
 
 
 def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
@@ -52,6 +59,11 @@ async def refund_again(transactions: Transactions, attempts: int) -> None:
             payment = await tx.get(Payment, order_id)
             if payment is not None:
                 follow(payment, payment.refund_again(), tx)
+    for refund_id, order_id in await store.refundable_parts(transactions.engine, attempts):
+        async with transactions() as tx:
+            payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
+            if payment is not None and refund is not None:
+                ask_again(payment, refund, tx)
 
 
 async def give_up_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
@@ -73,3 +85,11 @@ async def report_overdue(transactions: Transactions, age: timedelta) -> None:
     """Log every payment that is still open after `age`: the row says where it stands, its intent why."""
     for one in await store.overdue(transactions.engine, age):
         log.error("payment overdue", order_id=str(one["order_id"]), state=one["state"], code=one["code"])
+    for one in await store.overdue_parts(transactions.engine, age):
+        log.error(
+            "refund overdue",
+            order_id=str(one["order_id"]),
+            refund_id=str(one["refund_id"]),
+            state=one["state"],
+            code=one["code"],
+        )

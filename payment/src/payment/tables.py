@@ -8,8 +8,10 @@ from chassis.database import Json, chassis_tables
 from contracts import OrderCreated
 from payment.disputes import Dispute
 from payment.domain import Payment
+from payment.refunds import Refund
 
 # To the letter what the index `payment_open` says, or PostgreSQL does not use it.
+REFUND_IS_OPEN = text("state IN ('refunding', 'refund_failed')")  # likewise `refund_open`
 IS_OPEN = text("state NOT IN ('captured', 'voided', 'refunded', 'declined', 'refused')")
 
 metadata = MetaData()
@@ -30,6 +32,21 @@ payment = Table(
     Column("action_url", Text),
     Column("action_expires_at", TIMESTAMP(timezone=True)),
     Column("news", Integer, nullable=False),
+    Column("refunds", Json(dict[str, int]), nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+)
+
+refund = Table(
+    "refund",
+    metadata,
+    Column("refund_id", Uuid, primary_key=True),
+    Column("order_id", Uuid, nullable=False),
+    Column("amount", Integer, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("code", Text),
+    Column("refused", Integer, nullable=False),
+    Column("refund_at", TIMESTAMP(timezone=True)),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
 )
 
@@ -56,4 +73,5 @@ dispute = Table(
 
 _mappers = registry(metadata=metadata)
 _mappers.map_imperatively(Payment, payment, exclude_properties=["created_at"])
+_mappers.map_imperatively(Refund, refund, exclude_properties=["created_at"])
 _mappers.map_imperatively(Dispute, dispute)

@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import Line, OrderCreated, ShortLine, StockRejected, StockReleased, StockReserved
+from contracts import (
+    Line,
+    OrderCreated,
+    OrderReturned,
+    ShortLine,
+    StockRejected,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+)
 
 Status = Literal["active", "retired"]
 HoldState = Literal["reserved", "rejected", "sold", "released", "restocked", "refused"]
@@ -71,8 +80,9 @@ class Hold:
     """What is held for one order, and what became of it.
 
     `refused` is the tombstone of an order whose cancellation was heard of first: nothing was ever held.
-    `deadline` is the order's, `short` why it was rejected; `nudges` and `nudge_at` tell how often and until
-    when the saga was nudged because the hold stood.
+    `deadline` is the order's, `short` why it was rejected; `returned` is what came back of it, by the id of
+    the return; `nudges` and `nudge_at` tell how often and until when the saga was nudged because the hold
+    stood.
     """
 
     order_id: UUID
@@ -80,8 +90,14 @@ class Hold:
     lines: dict[str, int] = field(default_factory=dict)
     short: tuple[ShortLine, ...] = ()
     deadline: datetime | None = None
+    returned: dict[str, dict[str, int]] = field(default_factory=dict)
     nudges: int = 0
     nudge_at: datetime | None = None
+
+    @classmethod
+    def forgotten(cls, order_id: UUID) -> "Hold":
+        """Of an order whose goods come back so late that what was held for it is not known any more."""
+        return cls(order_id, "sold")
 
     @classmethod
     def place(cls, order: OrderCreated, stocks: Stocks) -> tuple["Hold", StockReserved | StockRejected]:
@@ -113,15 +129,31 @@ class Hold:
             self.state = "released"
         elif self.state == "sold":
             for sku, pieces in self.lines.items():
-                stocks[sku].restock(pieces)
+                stocks[sku].restock(pieces - self._came_back(sku))
             self.state = "restocked"
         else:
             return None
         return self._released()
 
-    def restate(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased]:
+    def take_back(self, returned: OrderReturned, stocks: Stocks) -> StockReturned | None:
+        """Restock what comes back, once; `None` when that is nothing new. Raises NeverReserved."""
+        pieces = _pieces(returned.lines)
+        if not pieces or str(returned.return_id) in self.returned:
+            return None
+        self.sell(stocks)  # what comes back was paid for, whether that is known here or not
+        if self.state != "sold":
+            raise NeverReserved(f"order {self.order_id} comes back, and its stock is {self.state}")
+        for sku, count in pieces.items():
+            stocks[sku].restock(count)
+        self.returned = {**self.returned, str(returned.return_id): pieces}
+        return self._returned(returned.return_id)
+
+    def restate(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased | StockReturned]:
         """What was said of the hold and still holds, for neighbours who have lost it. Past the deadline
         nobody shall take money for it any more."""
+        return [*self._restated(now), *(self._returned(UUID(one)) for one in self.returned)]
+
+    def _restated(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased]:
         match self.state:
             case "reserved" if self.deadline and now < self.deadline:
                 return [StockReserved(order_id=self.order_id)]
@@ -138,6 +170,12 @@ class Hold:
         self.nudges += again
         self.nudge_at = now + pause * 2**self.nudges
         return again
+
+    def _came_back(self, sku: str) -> int:
+        return sum(pieces.get(sku, 0) for pieces in self.returned.values())
+
+    def _returned(self, return_id: UUID) -> StockReturned:
+        return StockReturned(order_id=self.order_id, return_id=return_id)
 
     def _released(self) -> StockReleased:
         return StockReleased(order_id=self.order_id, restocked=self.state == "restocked")

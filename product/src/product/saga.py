@@ -10,16 +10,18 @@ from contracts import (
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    OrderReturned,
     SagaNudged,
     StockRejected,
     StockReleased,
     StockReserved,
+    StockReturned,
 )
 from contracts.order import OrderSnapshot
 from product.domain import Hold, NeverReserved, Stock
 
 
-def _rows(event: OrderSnapshot) -> Iterable[tuple[type, Any]]:
+def _rows(event: OrderSnapshot | OrderReturned) -> Iterable[tuple[type, Any]]:
     yield Hold, event.order_id
     for line in event.lines:
         yield Stock, line.sku
@@ -64,13 +66,32 @@ async def release_stock(event: OrderCancelled, tx: Tx) -> None:
         tx.publish(said)
 
 
+@steps.on(OrderReturned, says=[StockReturned])
+async def restock_returned(event: OrderReturned, tx: Tx) -> None:
+    """Put what comes back on the shelf, once; money that goes back without goods is nothing to product."""
+    if not event.lines:
+        return
+    hold = await tx.get(Hold, event.order_id)
+    if hold is None:
+        hold = Hold.forgotten(event.order_id)
+        tx.add(hold)
+    said = hold.take_back(event, await tx.get_many(Stock, _skus(hold, event)))
+    if said is not None:
+        tx.publish(said)
+
+
 @steps.on(
     SagaNudged,
-    says=[StockReserved, StockRejected, StockReleased],
+    says=[StockReserved, StockRejected, StockReleased, StockReturned],
     locks=lambda event: [(Hold, event.order_id)],
 )
 async def say_again(event: SagaNudged, tx: Tx) -> None:
-    """Say again that the stock is reserved, short, or released."""
+    """Say again that the stock is reserved, short, released, or returned."""
     hold = await tx.get(Hold, event.order_id)
     if hold is not None:
         tx.publish(*hold.restate(tx.now))
+
+
+def _skus(hold: Hold, event: OrderReturned) -> Iterable[str]:
+    """What is sold only now, too, when the return was heard of before the payment."""
+    return sorted({*hold.lines, *(line.sku for line in event.lines)})

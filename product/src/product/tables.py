@@ -68,6 +68,7 @@ hold = Table(
     Column("lines", Json(dict[str, int]), nullable=False),
     Column("short", Json(tuple[ShortLine, ...]), nullable=False),
     Column("deadline", TIMESTAMP(timezone=True)),
+    Column("returned", Json(dict[str, dict[str, int]]), nullable=False),
     Column("nudges", Integer, nullable=False),
     Column("nudge_at", TIMESTAMP(timezone=True)),
 )

@@ -1,6 +1,7 @@
 """What a mail catcher has caught, read as Mailpit's API has it; our own mailbox speaks as much of it.
 
-Whose mail it is and why it was written stands in its Message-ID, `<reason.order@host>`.
+Whose mail it is and why it was written stands in its Message-ID, `<reason.order@host>`; an order may have
+several refunds of parts, `<refund.order.refund@host>`.
 """
 
 import re
@@ -12,7 +13,9 @@ import httpx
 from scenarios.shopper import must
 
 PAGE = 1000
-_OURS = re.compile(r"^<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})@")
+_OURS = re.compile(
+    r"^<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})(\.[0-9a-f-]{36})?@"
+)
 
 
 @dataclass(frozen=True)

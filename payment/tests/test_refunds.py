@@ -1,0 +1,226 @@
+"""Parts of an order's money on their way back: each once, and never more in all than was taken."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chassis.harness import Harness
+from contracts import (
+    Money,
+    OrderCancelled,
+    OrderCreated,
+    OrderReturned,
+    PaymentRefundedInPart,
+    SagaNudged,
+    StockReserved,
+)
+from payment.domain import REFUND_AGAIN_AFTER, Impossible, Payment
+from payment.outcomes import Authorized, Captured, PartRefunded, Refunded, RefundRefused
+from payment.refunds import MORE_THAN_IS_LEFT, Refund
+from payment.saga import intents, steps
+
+from .conftest import ORDER, SHOPPER
+
+FIRST, SECOND = UUID(int=1), UUID(int=2)
+TOTAL = Money(amount=2000, currency="GBP")
+
+
+def gbp(amount: int) -> Money:
+    return Money(amount=amount, currency="GBP")
+
+
+def returned(amount: int, return_id: UUID = FIRST, by: str = "return") -> OrderReturned:
+    return OrderReturned(
+        order_id=ORDER, return_id=return_id, shopper_id=SHOPPER, amount=gbp(amount), by=by, contact="sealed"
+    )
+
+
+@pytest.fixture
+async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
+    """Of an order that was paid."""
+    saga = Harness(steps, intents=intents)
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", ORDER, Captured(TOTAL))
+    saga.said.clear()
+    return saga
+
+
+def refund(saga: Harness, refund_id: UUID = FIRST) -> Refund:
+    found = saga.row(Refund, refund_id)
+    assert found is not None
+    return found
+
+
+def payment(saga: Harness) -> Payment:
+    found = saga.row(Payment, ORDER)
+    assert found is not None
+    return found
+
+
+def said(saga: Harness) -> list[tuple[str, int]]:
+    return [(event.type, (getattr(event, "amount", None) or event.total).amount) for event in saga.said]  # type: ignore[attr-defined]
+
+
+async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -> None:
+    await saga.hear(returned(500))
+    saga.forget(returned(500))
+    await saga.hear(returned(500))
+    [intent] = saga.intended.values()
+    assert intent.key == f"refund_part:{FIRST}"
+    assert intent.payload["form"] == {
+        "payment_intent": "pi_1",
+        "amount": 500,
+        "metadata": {"order_id": str(ORDER), "refund_id": str(FIRST)},
+    }
+    await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
+    [event] = saga.said
+    assert isinstance(event, PaymentRefundedInPart)
+    assert event.model_dump(exclude={"number"}) == {
+        "order_id": ORDER,
+        "refund_id": FIRST,
+        "payment_id": "pi_1",
+        "amount": {"amount": 500, "currency": "GBP"},
+        "by": "return",
+        "contact": "sealed",
+    }
+    assert (refund(saga).state, payment(saga).left, payment(saga).state) == ("refunded", 1500, "captured")
+    saga.forget(returned(500))
+    await saga.hear(returned(500))
+    assert not saga.intended
+
+
+async def test_goods_that_cost_nothing_any_more_need_no_call(saga: Harness) -> None:
+    await saga.hear(returned(0))
+    assert not saga.intended
+    assert refund(saga).state == "covered"
+
+
+async def test_what_is_more_than_is_left_is_not_even_asked_for_and_is_seen(saga: Harness) -> None:
+    await saga.hear(returned(1500), returned(501, SECOND))
+    assert list(saga.intended) == [f"refund_part:{FIRST}"]
+    assert (refund(saga, SECOND).state, refund(saga, SECOND).code) == ("refund_failed", MORE_THAN_IS_LEFT)
+
+
+async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harness) -> None:
+    await saga.hear(returned(1500))
+    await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
+    assert (refund(saga).state, refund(saga).refused, refund(saga).code) == (
+        "refund_failed",
+        1,
+        "balance_insufficient",
+    )
+    assert payment(saga).left == 2000
+    await saga.hear(returned(600, SECOND))
+    saga.now += REFUND_AGAIN_AFTER
+    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=8)))
+    assert list(saga.intended) == [f"refund_part:{SECOND}"]
+    await saga.settle("refund_part", SECOND, RefundRefused("balance_insufficient"))
+    saga.now += REFUND_AGAIN_AFTER
+    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    assert sorted(saga.intended) == [f"refund_part:{FIRST}"]
+
+
+async def test_what_was_refunded_is_said_again(saga: Harness) -> None:
+    await saga.hear(returned(500))
+    await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
+    before = saga.said[-1]
+    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    assert saga.said[-1] == before
+    assert [event.type for event in saga.said[1:]] == ["order.paid", "payment.refunded_in_part"]
+
+
+async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(returned(500), cancelled)
+    assert list(saga.intended) == [f"refund_part:{FIRST}"]
+    assert payment(saga).state == "refunding"
+    await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
+    assert list(saga.intended) == [f"refund:{ORDER}"]
+    await saga.settle("refund", ORDER, Refunded())
+    assert said(saga) == [("payment.refunded_in_part", 500), ("payment.refunded", 1500)]
+    assert saga.said[-1].before == gbp(500)  # type: ignore[attr-defined]
+
+
+async def test_a_cancelled_order_gets_all_when_its_part_was_refused(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(returned(500), cancelled)
+    await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
+    assert refund(saga).state == "covered"
+    await saga.settle("refund", ORDER, Refunded())
+    assert said(saga) == [("payment.refunded", 2000)]
+
+
+async def test_nothing_is_left_of_a_cancelled_order_that_was_refunded_in_parts(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(returned(2000))
+    await saga.settle("refund_part", FIRST, PartRefunded(gbp(2000)))
+    await saga.hear(cancelled)
+    assert not saga.intended
+    assert said(saga) == [("payment.refunded_in_part", 2000), ("payment.refunded", 0)]
+
+
+async def test_a_part_that_is_heard_of_after_the_cancellation_is_covered(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled, returned(500))
+    assert list(saga.intended) == [f"refund:{ORDER}"]
+    assert refund(saga).state == "covered"
+
+
+async def test_a_refused_part_is_covered_by_a_cancellation(saga: Harness, cancelled: OrderCancelled) -> None:
+    await saga.hear(returned(500))
+    await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
+    await saga.hear(cancelled)
+    assert refund(saga).state == "covered"
+    assert list(saga.intended) == [f"refund:{ORDER}"]
+
+
+async def test_a_part_for_which_the_provider_has_nothing_left_is_covered(saga: Harness) -> None:
+    await saga.hear(returned(500))
+    await saga.settle("refund_part", FIRST, RefundRefused("charge_already_refunded"))
+    assert (refund(saga).state, refund(saga).code) == ("covered", "charge_already_refunded")
+
+
+@pytest.mark.parametrize("amount", [gbp(499), None])
+async def test_another_amount_than_was_asked_for_is_seen_and_not_asked_for_again(
+    saga: Harness, amount: Money | None
+) -> None:
+    await saga.hear(returned(500))
+    await saga.settle("refund_part", FIRST, PartRefunded(amount))
+    assert (refund(saga).state, refund(saga).code) == ("refund_failed", "amount_mismatch")
+    assert refund(saga).refund_at is None
+    assert not saga.said
+    saga.now += timedelta(days=9)
+    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    assert not saga.intended
+
+
+async def test_nothing_goes_back_of_what_was_never_taken(created: OrderCreated) -> None:
+    saga = Harness(steps, intents=intents)
+    with pytest.raises(Impossible):
+        await saga.hear(returned(500))
+    await saga.hear(created)
+    with pytest.raises(Impossible, match="while authorizing"):
+        await saga.hear(returned(500))
+    assert saga.row(Refund, FIRST) is None
+
+
+async def test_a_refund_that_has_ended_does_not_end_otherwise(saga: Harness) -> None:
+    await saga.hear(returned(500))
+    [intent] = saga.intended.values()
+    await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
+
+    async def settle(outcome: Any) -> None:
+        saga.intended[intent.key] = intent
+        await saga.settle("refund_part", FIRST, outcome)
+
+    await settle(PartRefunded(gbp(500)))
+    assert len(saga.said) == 1
+    with pytest.raises(Impossible):
+        await settle(RefundRefused("late"))
