@@ -19,7 +19,7 @@ from chassis.event import Event
 from chassis.harness import Harness
 from chassis.steps import Steps
 from chassis.tx import Intent
-from contracts import GuestMerged, OrderPaid, event_named
+from contracts import OrderPaid, event_named
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.letters import Letters
 from notification.post import Post
@@ -30,12 +30,11 @@ from order.domain import Order
 from order.story import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
 from tests.model.bank import NOW
-from tests.model.core import KEYS, SEAL
+from tests.model.core import ACCOUNT, KEYS, SEAL, merged
 from tests.model.explore import Check, Violation, explore, fine
 from tests.model.neighbours import believed
 from tests.model.world import State, World
 
-ACCOUNT = UUID(int=1001)
 LETTERS = Letters("Saga Shop <shop@example.com>")
 MOST_LETTERS = 8  # more than anybody is owed
 IN_CART = dict.fromkeys("ABC", 5)
@@ -192,7 +191,7 @@ class Asides:
 
     def told(self, said: Sequence[Event]) -> list[Told]:
         """Every way in which it may end aside when that was said of the order. Raises Broken."""
-        self._explore(self._cart, [*said, self._merged()], at_the_end=self._cart_is_right(said))
+        self._explore(self._cart, [*said, merged(self._order)], at_the_end=self._cart_is_right(said))
         stories = {
             frozenset(row.type for row in self._rows(state) if row.order_id == self._order.order_id)
             for state in self._explore(self._timeline, said, always=self._timeline_is_right)
@@ -250,9 +249,6 @@ class Asides:
     def _kept(self, state: int) -> tuple[KeptMail, ...]:
         rows = self._notification[state].harness.rows
         return tuple(row for (kind, _), row in rows.items() if kind is KeptMail)
-
-    def _merged(self) -> GuestMerged:
-        return GuestMerged(guest_id=self._order.shopper_id, user_id=ACCOUNT)
 
     def _automaton(self, name: str, steps: Steps, *rows: Any) -> Automaton:
         begun = Harness(steps, intents=notification.saga.intents, now=NOW)

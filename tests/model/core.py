@@ -18,8 +18,8 @@ from chassis.harness import Harness
 from chassis.sealed import Seal
 from chassis.steps import Steps
 from chassis.tx import Tx
-from contracts import Line, Money, OrderCancelled, PaymentDeclined, SagaNudged
-from order.domain import Order
+from contracts import GuestMerged, Line, Money, OrderCancelled, PaymentDeclined, SagaNudged
+from order.domain import MergedGuest, Order
 from payment.domain import REFUND_AGAIN_AFTER, Payment
 from payment.saga import follow
 from product.domain import BelowZero, Hold, Stock
@@ -32,7 +32,8 @@ KEYS = SecretStr(Fernet.generate_key().decode())
 SEAL = Seal.of(KEYS)
 CONTACT = SEAL.seal("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
-WHIMS = frozenset({"cancel"})
+WHIMS = frozenset({"cancel", "claim"})
+ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Shop:
     """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
     shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
     see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with
-    which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece."""
+    which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With `merges`
+    each guest becomes an account at any moment, and another account may claim the order."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
@@ -53,6 +55,7 @@ class Shop:
     adjusts: bool = False
     edited: int | None = None
     price: int = 500
+    merges: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,14 @@ class Seen:
     """One order as each of the three and the provider have it."""
 
     order: Order
+    merged: MergedGuest | None
     payment: Payment
     hold: Hold | None
     books: Books
+
+    @property
+    def owner(self) -> UUID:
+        return self.order.owner(self.merged)
 
     @property
     def held(self) -> int:
@@ -100,6 +108,7 @@ class Core(World):
             stocked,
         ]
         begin = [events.of(one.created()) for one in self.orders]
+        begin += [events.of(merged(one)) for one in self.orders if shop.merges]
         ids = [one.order_id for one in self.orders]
         for automaton, steps in zip(
             automata,
@@ -129,6 +138,7 @@ class Core(World):
         order_id, paying = self.orders[n].order_id, len(self.orders) + n
         return Seen(
             self.row(state, n, Order, order_id),
+            self.row(state, n, MergedGuest, self.orders[n].shopper_id),
             self.row(state, paying, Payment, order_id) or Payment(order_id),
             self.row(state, self.product_at, Hold, order_id),
             self.bank[state[self.books[paying]]].of(str(order_id)),
@@ -159,11 +169,20 @@ class Core(World):
         async def cancel(tx: Tx) -> None:
             tx.publish(*(await _load(tx, Order, one.order_id)).withdraw(tx.now))
 
-        automaton = Automaton("order", _begin(order.saga.steps, one), events, _hears(order.saga.steps, one))
+        async def claim(tx: Tx) -> None:
+            row, guest = await _load(tx, Order, one.order_id), await tx.get(MergedGuest, one.shopper_id)
+            before, claimed = row.owner(guest), row.claim(CLAIMER, guest)
+            assert row.owner(guest) == before or before == one.shopper_id, "an order changes hands once"
+            assert claimed == (row.owner(guest) == CLAIMER), "who claims an order is told whose it is"
+
+        hears = _hears(order.saga.steps, one.order_id, one.shopper_id)
+        automaton = Automaton("order", _begin(order.saga.steps, one), events, hears)
         automaton.about = one.order_id
         automaton.commands["expire"] = Command(expire, [OrderCancelled], after=DEADLINE)
         if self.shop.cancels:
             automaton.commands["cancel"] = Command(cancel, [OrderCancelled])
+        if self.shop.merges:
+            automaton.commands["claim"] = Command(claim)
         self._nudging(automaton, order.saga.steps, one)
         return automaton
 
@@ -177,7 +196,7 @@ class Core(World):
                 follow(found, found.give_up(), tx)
 
         begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
-        automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one))
+        automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one.order_id))
         automaton.outside, automaton.about = self.bank, one.order_id
         again = Command(refund_again, after=REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}")
         automaton.commands["refund again"] = again
@@ -229,11 +248,16 @@ def _begin(steps: Steps, *rows: Any) -> Harness:
     return begun
 
 
-def _hears(steps: Steps, one: Order | None = None) -> Any:
+def _hears(steps: Steps, *about: UUID) -> Any:
     def hears(event: Event) -> bool:
-        return event.type in steps.heard() and (one is None or event.about == one.order_id)
+        return event.type in steps.heard() and (not about or event.about in about)
 
     return hears
+
+
+def merged(one: Order) -> GuestMerged:
+    """Its guest logs in."""
+    return GuestMerged(guest_id=one.shopper_id, user_id=ACCOUNT)
 
 
 async def _load(tx: Tx, kind: type[Any], key: Any) -> Any:

@@ -9,7 +9,7 @@ from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
 from tests.model.asides import Asides, Told
 from tests.model.bank import NOW
-from tests.model.core import Core, Seen
+from tests.model.core import ACCOUNT, Core, Seen
 from tests.model.world import State
 
 Look = Callable[[State], Iterator[str]]
@@ -115,6 +115,8 @@ class Promises:
     def at_the_end(self, state: State) -> str | None:
         """What is broken if this is how it stays, in whatever way it ends aside. Raises Broken."""
         orders = range(len(self._core.orders))
+        if self._core.shop.merges and not all(self._is_an_accounts(state, n) for n in orders):
+            return "an order belongs to the account that its guest became, or to who claimed it"
         aside = [self._aside(n, self._core.said_of(state, n)) for n in orders]
         # No check compares one order's letters with another's: each way is looked at with any of the others'.
         for turn in range(max(map(len, aside))):
@@ -123,6 +125,10 @@ class Promises:
                 if broken := next(_findings(check.name, evidence), None):
                     return broken
         return None
+
+    def _is_an_accounts(self, state: State, n: int) -> bool:
+        seen = self._core.seen(state, n)
+        return seen.owner == (seen.order.claimed_by or ACCOUNT)
 
     def _same_again(self, state: State) -> Iterator[str]:
         ids = [event_id(event) for event in self._core.said(state)]

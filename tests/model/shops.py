@@ -29,10 +29,11 @@ ONE_ORDER = (
     Shop("one order, its amount is edited on its way to payment", manners=_HONEST, edited=30),
 )
 FREE = Shop("one free order, a message is lost for good", manners=_HONEST, losses=1, price=0)
+MERGED = Shop("one order, its guest logs in, another account claims it", manners=_HONEST, merges=True)
 # What may happen to patient shoppers may happen to fickle ones, too: it is for tests, which have less time.
 PATIENT = Shop("two orders for the last piece", orders=({"A": 1}, {"A": 1}), cancels=False)
 FICKLE = Shop("two orders for the last piece, shoppers cancel", orders=({"A": 1}, {"A": 1}))
-SHOPS = (*ONE_ORDER, FREE, FICKLE)
+SHOPS = (*ONE_ORDER, FREE, MERGED, FICKLE)
 
 
 @dataclass

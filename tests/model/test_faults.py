@@ -25,6 +25,7 @@ from chassis.tx import Tx
 from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid
 from notification.domain import Correspondence, Outcome
 from notification.store import Answer
+from order.domain import MergedGuest, Order
 from payment.domain import NOTHING, Next, Payment
 from payment.outcomes import Voided
 from product.domain import Hold, Stock
@@ -32,7 +33,7 @@ from tests.model import neighbours
 from tests.model.asides import Begins
 from tests.model.bank import NOW
 from tests.model.core import Shop
-from tests.model.shops import FREE, ONE_ORDER, PATIENT, search
+from tests.model.shops import FREE, MERGED, ONE_ORDER, PATIENT, search
 from tests.model.world import World
 
 Patch = pytest.MonkeyPatch
@@ -386,6 +387,42 @@ def a_letter_counts_as_sent_before_it_is(patch: Patch) -> None:
         return False
 
     patch.setattr(Correspondence, "begin", never)
+
+
+@fault("no step fails", MERGED)
+def order_moves_the_shopper_with_the_order(patch: Patch) -> None:
+    async def move(event: GuestMerged, tx: MemoryTx) -> None:
+        for kind, key in list(tx._committed):
+            if kind is Order and (one := await tx.get(Order, key)) and one.shopper_id == event.guest_id:
+                one.shopper_id = event.user_id
+        await order.saga.move_guest_orders(event, tx)
+
+    replace_step(patch, order.saga.steps, GuestMerged, move)
+
+
+@fault("no step fails: AssertionError", MERGED)
+def order_adds_a_guest_whom_it_knows(patch: Patch) -> None:
+    async def add(event: GuestMerged, tx: Tx) -> None:
+        tx.add(MergedGuest(event.guest_id, event.user_id, tx.now))
+
+    replace_step(patch, order.saga.steps, GuestMerged, add)
+
+
+@fault("belongs to the account that its guest became", MERGED)
+def order_forgets_whom_a_guest_has_become(patch: Patch) -> None:
+    async def forget(event: GuestMerged, tx: Tx) -> None:
+        """It has handled the event."""
+
+    replace_step(patch, order.saga.steps, GuestMerged, forget)
+
+
+@fault("an order changes hands once", MERGED)
+def a_claim_takes_an_order_from_an_account(patch: Patch) -> None:
+    def claim(self: Order, account: Any, merged: Any) -> bool:
+        self.claimed_by = account
+        return True
+
+    patch.setattr(Order, "claim", claim)
 
 
 @dataclass(frozen=True, slots=True)
