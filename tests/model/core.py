@@ -41,8 +41,8 @@ class Shop:
     """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
     shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
     see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with
-    which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With `merges`
-    each guest becomes an account at any moment, and another account may claim the order."""
+    which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With
+    `merges` each guest becomes an account at any moment, and another account may claim the order."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)

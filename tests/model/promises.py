@@ -158,6 +158,8 @@ class Promises:
             payments={one: seen.payment.state for one, seen in zip(ids, every, strict=True)},
             charges=tuple(charge for seen in every for charge in _charges(seen)),
             stock=self._stock(state),
+            logged_in={str(one.shopper_id): str(ACCOUNT) for one in core.orders if core.shop.merges},
+            moved={str(seen.merged.guest_id): str(seen.merged.user_id) for seen in every if seen.merged},
             holds={one: seen.hold.state for one, seen in zip(ids, every, strict=True) if seen.hold},
             mails=tuple(
                 MailSeen(one, letter.reason)

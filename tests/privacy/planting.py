@@ -9,6 +9,7 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
 from scenarios.broker import Tap, copy_of
+from scenarios.guests import claim_token
 from scenarios.play import Play
 from scenarios.play import stage as on_stage
 from scenarios.shopper import Shopper, must
@@ -66,6 +67,7 @@ async def plant(stack: Stack) -> Planted:
         play.http.event_hooks["response"] = [listen]
         await _have_an_account(play.http, planted)
         await _order_as_a_guest(play, planted)
+        await _watch_claim_and_look_up(play, planted)
         await _go_wrong_at_the_door(play, planted)
         await _spoil(play, tap, planted)
         planted.said += tap.heard
@@ -89,7 +91,7 @@ async def _have_an_account(http: httpx.AsyncClient, planted: Planted) -> None:
 
 
 async def _order_as_a_guest(play: Play, planted: Planted) -> None:
-    shopper = await Shopper.guest(play.http)
+    shopper = play.shopper = await Shopper.guest(play.http)
     planted.keep("a guest's token", shopper.token)
     shopper.email = planted.values["an order's e-mail"]
     await shopper.fill_cart({play.sku: 1})
@@ -99,6 +101,18 @@ async def _order_as_a_guest(play: Play, planted: Planted) -> None:
     planted.order_id = await shopper.check_out(shipping=shipping | {"name": planted.values["a name"]})
     await shopper.until(planted.order_id, "paid")
     planted.values |= CARDS
+
+
+async def _watch_claim_and_look_up(play: Play, planted: Planted) -> None:
+    shopper = play.shopper
+    play.order_id = planted.order_id
+    await play.until_mailed("receipt")
+    token = planted.keep("a claim's token", await claim_token(play, planted.order_id))
+    must(await shopper.claim(token), 403)
+    must(await shopper.claim(f"{token}A"), 403)
+    number = (await shopper.order(planted.order_id))["number"]
+    must(await shopper.look_up(number), 200)
+    must(await play.http.post("/v1/orders/lookup", json={"number": "0" * 10, "email": shopper.email}), 404)
     events = f"/v1/orders/{planted.order_id}/events"
     issued = must(await play.http.post(f"{events}/ticket", headers=shopper.headers), 201)
     ticket = planted.keep("a stream's ticket", issued["ticket"])

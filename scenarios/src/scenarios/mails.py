@@ -5,7 +5,8 @@ several refunds of parts, `<refund.order.refund@host>`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ class Mail:
     message_id: str | None
     reason: str | None
     order_id: str | None
+    id: str = field(default="", compare=False)
 
 
 async def mails(http: httpx.AsyncClient, mailbox_url: str, order_id: str | None = None) -> list[Mail]:
@@ -43,9 +45,19 @@ async def mails(http: httpx.AsyncClient, mailbox_url: str, order_id: str | None 
             return [mail for mail in caught.values() if order_id in (None, mail.order_id)]
 
 
+async def text_of(http: httpx.AsyncClient, mailbox_url: str, mail: Mail) -> str:
+    """What a reader of plain text reads. Raises Unexpected when it is refused."""
+    answer = await http.get(f"{mailbox_url}/api/v1/message/{mail.id}/raw")
+    if answer.is_error:
+        must(answer, 200)
+    part = message_from_bytes(answer.content, policy=policy.default).get_body(("plain",))
+    return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
+
+
 def _mail(listed: dict[str, Any]) -> Mail:
     message_id: str | None = listed["MessageID"]
     ours = _OURS.match(message_id or "")
     if ours is None:
-        return Mail(message_id, None, None)
-    return Mail(message_id, ours["reason"], None if ours["reason"] == "welcome" else ours["subject"])
+        return Mail(message_id, None, None, listed["ID"])
+    subject = None if ours["reason"] == "welcome" else ours["subject"]
+    return Mail(message_id, ours["reason"], subject, listed["ID"])

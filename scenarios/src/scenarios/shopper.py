@@ -29,6 +29,22 @@ class Shopper:
         answer = must(await http.post("/v1/guests"), 201, 200)
         return cls(http, answer["access_token"], f"guest-{uuid4().hex[:8]}@example.com")
 
+    @classmethod
+    async def with_new_account(
+        cls, http: httpx.AsyncClient, email: str, guest_token: str | None = None
+    ) -> "Shopper":
+        """Somebody who registers and logs in, and has been that guest until now."""
+        account = {"email": email, "password": uuid4().hex}
+        must(await http.post("/v1/users", json=account), 201)
+        form = {"username": email, "password": account["password"]}
+        guest = {"guest_token": guest_token} if guest_token else {}
+        answer = must(await http.post("/v1/token", data=form | guest), 200)
+        return cls(http, answer["access_token"], email)
+
+    async def with_account(self) -> "Shopper":
+        """This guest, logged in to a new account."""
+        return await self.with_new_account(self.http, self.email, self.token)
+
     @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
@@ -74,6 +90,20 @@ class Shopper:
         answer = must(await self.http.get("/v1/orders", headers=self.headers), 200)
         found: list[dict[str, Any]] = answer["items"]
         return found
+
+    async def until_listed(self, order_id: str, seconds: float = 30) -> None:
+        """Wait until the order is among this shopper's own. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while order_id not in [one["order_id"] for one in await self.orders()]:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def look_up(self, number: str) -> httpx.Response:
+        """By number and address, without a token."""
+        return await self.http.post("/v1/orders/lookup", json={"number": number, "email": self.email})
+
+    async def claim(self, token: str) -> httpx.Response:
+        """With the token of a receipt's link."""
+        return await self.http.post("/v1/orders/claims", json={"token": token}, headers=self.headers)
 
     async def timeline(self, order_id: str) -> list[dict[str, Any]]:
         answer = must(await self.http.get(f"/v1/orders/{order_id}/timeline", headers=self.headers), 200)

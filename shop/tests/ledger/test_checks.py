@@ -36,6 +36,8 @@ HEALTHY = Evidence(
     holds={"paid": "sold", "off": "restocked"},
     mails=MAILS,
     carts=(CartSeen("ada", ("kept", "merged")),),
+    logged_in={"guest": "ada"},
+    moved={"guest": "ada", "long ago": "bob"},
     queues={"order": 0, "order.dead": 0},
     outboxes={"order": 0},
     intents={"payment": 0},
@@ -110,6 +112,7 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
     ],
     "everything-said-is-published": [{"outboxes": {"order": 1}}],
     "everything-published-is-handled": [{"queues": {"order.dead": 1}}, {"queues": {"order": 1}}],
+    "whoever-logged-in-has-the-guests-orders": [{"moved": {}}, {"moved": {"guest": "bob"}}],
     "every-call-has-its-outcome": [{"intents": {"payment": 1}}],
     "no-service-reaches-anothers-tables": [{"trespassers": ("cart -> order",)}],
 }

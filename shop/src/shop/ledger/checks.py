@@ -272,6 +272,14 @@ def everything_published_is_handled(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(4)
+def whoever_logged_in_has_the_guests_orders(seen: Evidence) -> Iterator[Finding]:
+    """Order takes each guest of whom auth knows a login for that account."""
+    for guest_id, account_id in seen.logged_in.items():
+        if (moved := seen.moved.get(guest_id)) != account_id:
+            yield f"guest {guest_id} is account {account_id} to auth, and {moved or 'nobody'} to order"
+
+
+@check(4)
 def every_call_has_its_outcome(seen: Evidence) -> Iterator[Finding]:
     """No intended remote call is without an outcome."""
     for service, count in seen.intents.items():

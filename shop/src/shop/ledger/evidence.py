@@ -84,6 +84,8 @@ class Evidence:
     letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # order to reason to fate
     kept: tuple[KeptSeen, ...] = ()
     carts: tuple[CartSeen, ...] = ()
+    logged_in: Mapping[str, str] = field(default_factory=dict)  # guest to account, as auth has it
+    moved: Mapping[str, str] = field(default_factory=dict)  # and as order has it
     put_off: frozenset[tuple[str, str]] = (
         frozenset()
     )  # order and reason of mails that wait for the hour to pass

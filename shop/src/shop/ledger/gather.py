@@ -30,6 +30,8 @@ _ORDERS = """
     FROM orders
 """
 _CARTS = "SELECT owner_id::text, ids::text[] FROM cart WHERE merged_into IS NULL AND items <> '{}'"
+_LOGGED_IN = "SELECT guest_id::text, account_id::text FROM merged_guest"
+_MOVED = "SELECT guest_id::text, user_id::text FROM merged_guests"
 _KEPT = """
     SELECT subject_id::text, reason, fate, why, jsonb_array_length(resends)
     FROM kept_mail WHERE fate <> 'withheld'
@@ -79,6 +81,8 @@ async def gather(place: Place) -> Evidence:
             put_off = group.create_task(_put_off(place))
             stock = group.create_task(_stock(place))
             carts = group.create_task(_carts(place))
+            logged_in = group.create_task(_pairs(place, "auth", _LOGGED_IN))
+            moved = group.create_task(_pairs(place, "order", _MOVED))
             charges = group.create_task(_charges(place))
             mails = group.create_task(_mails(place))
             queues = group.create_task(queue_depths(place))
@@ -99,6 +103,8 @@ async def gather(place: Place) -> Evidence:
         kept=kept.result(),
         put_off=put_off.result(),
         carts=carts.result(),
+        logged_in=logged_in.result(),
+        moved=moved.result(),
         queues=queues.result(),
         outboxes=outboxes.result(),
         intents=intents.result(),

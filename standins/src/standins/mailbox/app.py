@@ -102,6 +102,7 @@ def build(
             Route(one, pages.message),
             Route(f"{one}/html", pages.html),
             Route(f"{one}/raw", pages.raw),
+            Route("/api/v1/message/{number:int}/raw", pages.raw),  # where Mailpit has it
             Route("/_mailbox/faults", pages.faults, methods=["GET", "POST", "DELETE"]),
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
