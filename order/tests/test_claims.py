@@ -30,7 +30,7 @@ def link(order_id: UUID, lasts: float = HOUR, key: str = CONTACT_KEY, purpose: s
 def claim(order: Any, bearer: Any) -> Callable[..., Awaitable[Any]]:
     async def send(token: str, account: UUID, **caller: Any) -> Any:
         headers = bearer(account, **caller)
-        return await order.http.post("/v1/orders/claims", json={"token": token}, headers=headers)
+        return await order.http.post("/v1/order-claims", json={"token": token}, headers=headers)
 
     return send
 

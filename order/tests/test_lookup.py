@@ -31,7 +31,7 @@ async def placed(order: Any, guest: UUID) -> dict[str, Any]:
 
 async def look_up(order: Any, number: str, email: str = EMAIL, client: str = "203.0.113.9") -> Any:
     body = {"number": number, "email": email}
-    return await order.http.post("/v1/orders/lookup", json=body, headers={"X-Forwarded-For": client})
+    return await order.http.post("/v1/order-lookups", json=body, headers={"X-Forwarded-For": client})
 
 
 async def test_number_and_address_show_how_an_order_stands(order: Any, shopper: UUID) -> None:
@@ -188,7 +188,7 @@ async def test_neither_log_nor_count_shows_what_was_tried(order: Any, shopper: U
     [{}, {"number": "x", "email": EMAIL}, {"number": "K7Q2X-9XMDA", "email": "x"}, {"number": 1, "email": 2}],
 )
 async def test_what_is_no_number_or_address_is_refused_before_it_counts(order: Any, body: Any) -> None:
-    assert (await order.http.post("/v1/orders/lookup", json=body)).status_code == 422
+    assert (await order.http.post("/v1/order-lookups", json=body)).status_code == 422
     assert await order.count("attempt") == 0
 
 

@@ -40,8 +40,8 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
         ("GET", "/v1/orders/{order}/timeline"),
         ("GET", "/v1/orders/{order}/events"),
         ("POST", "/v1/orders/{order}/events/ticket"),
-        ("POST", "/v1/orders/claims"),
-        ("POST", "/v1/orders/lookup"),
+        ("POST", "/v1/order-claims"),
+        ("POST", "/v1/order-lookups"),
         ("POST", "/v1/orders/{order}/fulfil"),
         ("GET", "/v1/orders/{order}/returns"),
         ("POST", "/v1/orders/{order}/returns"),
@@ -54,7 +54,7 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
     assert {"202", "400", "401", "409", "422", "503"} <= set(operations["POST", "/v1/orders"]["responses"])
     for (_, path), operation in operations.items():
         assert operation["summary"]
-        is_open = path == "/v1/orders/lookup"
+        is_open = path == "/v1/order-lookups"
         assert ({"503"} if is_open else {"401", "503"}) <= set(operation["responses"])
     watching = operations["GET", "/v1/orders/{order}/events"]["responses"]
     assert set(watching["200"]["content"]) == {"text/event-stream"}

@@ -112,7 +112,7 @@ async def _watch_claim_and_look_up(play: Play, planted: Planted) -> None:
     must(await shopper.claim(f"{token}A"), 403)
     number = (await shopper.order(planted.order_id))["number"]
     must(await shopper.look_up(number), 200)
-    must(await play.http.post("/v1/orders/lookup", json={"number": "0" * 10, "email": shopper.email}), 404)
+    must(await play.http.post("/v1/order-lookups", json={"number": "0" * 10, "email": shopper.email}), 404)
     events = f"/v1/orders/{planted.order_id}/events"
     issued = must(await play.http.post(f"{events}/ticket", headers=shopper.headers), 201)
     ticket = planted.keep("a stream's ticket", issued["ticket"])

@@ -105,7 +105,7 @@ class Claims:
 
 
 @router.post(
-    "/v1/orders/claims",
+    "/v1/order-claims",
     response_model=views.OrderView,
     summary="Claim an order that was placed as a guest",
     responses={status: RESPONSES[status] for status in (403, 409, 410, 422)},

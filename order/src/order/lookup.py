@@ -111,7 +111,7 @@ class Lookups:
 
 
 @router.post(
-    "/v1/orders/lookup",
+    "/v1/order-lookups",
     response_model=LookedUp,
     summary="Look an order up without an account",
     responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},

@@ -99,11 +99,11 @@ class Shopper:
 
     async def look_up(self, number: str) -> httpx.Response:
         """By number and address, without a token."""
-        return await self.http.post("/v1/orders/lookup", json={"number": number, "email": self.email})
+        return await self.http.post("/v1/order-lookups", json={"number": number, "email": self.email})
 
     async def claim(self, token: str) -> httpx.Response:
         """With the token of a receipt's link."""
-        return await self.http.post("/v1/orders/claims", json={"token": token}, headers=self.headers)
+        return await self.http.post("/v1/order-claims", json={"token": token}, headers=self.headers)
 
     async def timeline(self, order_id: str) -> list[dict[str, Any]]:
         answer = must(await self.http.get(f"/v1/orders/{order_id}/timeline", headers=self.headers), 200)
