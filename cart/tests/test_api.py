@@ -23,7 +23,7 @@ async def lines(client: httpx.AsyncClient) -> dict[str, int]:
 
 
 async def test_a_new_cart_is_empty(shopper: httpx.AsyncClient) -> None:
-    assert (await shopper.get("/v1/cart/lines")).json() == {"items": [], "ids": []}
+    assert (await shopper.get("/v1/cart/lines")).json() == {"items": [], "ids": [], "bought": []}
     assert (await shopper.get("/v1/cart")).json() == {
         "items": [],
         "total": 0,

@@ -48,14 +48,13 @@ async def hear(engine: AsyncEngine, *events: Event) -> None:
             await step.run(event, tx)
 
 
-def paid(shopper: UUID, cart_ids: tuple[UUID, ...], **pieces: int) -> OrderPaid:
+def paid(shopper: UUID, **pieces: int) -> OrderPaid:
     return OrderPaid(
         order_id=uuid4(),
         shopper_id=shopper,
         lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=1) for sku, n in pieces.items()),
         total=Money(amount=1, currency="GBP"),
         payment_id="pi_1",
-        cart_ids=cart_ids,
     )
 
 
@@ -88,18 +87,18 @@ async def test_a_cart_that_was_emptied_is_another_once_it_is_filled(
     assert await ids(shopper) != before
 
 
-async def test_what_is_left_when_an_order_was_taken_out_is_another_cart(
+async def test_what_is_left_when_an_order_was_taken_out_can_be_ordered_and_is_still_the_same_cart(
     clients: Clients, engine: AsyncEngine
 ) -> None:
     owner = uuid4()
     client = clients(owner)
-    await put(client, A=1)
-    before = await ids(client)
     await put(client, A=2)
-    await hear(engine, paid(owner, before, A=1))
-    after = await ids(client)
-    assert len(after) == 1
-    assert after != before
+    before = await ids(client)
+    order = paid(owner, A=1)
+    await hear(engine, order, order)
+    other, *still = await ids(client)
+    assert (other in before, tuple(still)) == (False, before)
+    assert (await client.get("/v1/cart/lines")).json()["bought"] == [str(order.order_id)]
 
 
 async def test_a_cart_that_was_bought_is_the_same_until_something_is_put_in(
@@ -107,25 +106,14 @@ async def test_a_cart_that_was_bought_is_the_same_until_something_is_put_in(
 ) -> None:
     owner = uuid4()
     client = clients(owner)
-    await put(client, A=1)
+    await put(client, A=2)
+    await hear(engine, paid(owner, A=1))
     before = await ids(client)
-    await hear(engine, paid(owner, before, A=1))
+    await hear(engine, paid(owner, A=1))
     assert await ids(client) == before
     await put(client, A=1)
-    assert await ids(client) != before
-
-
-async def test_an_order_of_another_cart_leaves_this_one_what_it_is(
-    clients: Clients, engine: AsyncEngine
-) -> None:
-    owner = uuid4()
-    client = clients(owner)
-    await put(client, A=1)
-    earlier = await ids(client)
-    await replace(client, B=1)
-    before = await ids(client)
-    await hear(engine, paid(owner, earlier, A=1))
-    assert await ids(client) == before
+    assert set(await ids(client)).isdisjoint(before)
+    assert (await client.get("/v1/cart/lines")).json()["bought"] == []
 
 
 async def test_a_login_carries_the_guest_s_cart_along_and_two_carts_are_both(
@@ -140,8 +128,19 @@ async def test_a_login_carries_the_guest_s_cart_along_and_two_carts_are_both(
     assert await ids(clients(guests[0])) == ()
     await hear(engine, GuestMerged(guest_id=guests[1], user_id=account))
     assert await ids(clients(account)) == second + first
-    await hear(engine, paid(guests[0], first, A=1))
-    assert await ids(clients(account)) == second
+
+
+async def test_what_was_bought_of_a_guest_s_cart_is_known_of_the_account_s(
+    clients: Clients, engine: AsyncEngine
+) -> None:
+    guest, account = uuid4(), uuid4()
+    await put(clients(guest), A=2)
+    await hear(engine, early := paid(guest, A=1), GuestMerged(guest_id=guest, user_id=account))
+    await put(clients(account), B=1)
+    await hear(engine, late := paid(guest, A=1))
+    bought = (await clients(account).get("/v1/cart/lines")).json()["bought"]
+    assert bought == [str(late.order_id), str(early.order_id)]
+    assert len(await ids(clients(account))) == 3
 
 
 async def test_a_cart_that_was_forgotten_is_never_the_same_again(

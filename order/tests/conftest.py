@@ -66,6 +66,7 @@ class Neighbours:
     products: dict[str, dict[str, Any]] = field(default_factory=dict)
     carts: dict[UUID, dict[str, int]] = field(default_factory=dict)
     ids: dict[UUID, list[UUID]] = field(default_factory=dict)  # of carts; none are the previous release's
+    bought: dict[UUID, list[UUID]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,6 +91,7 @@ class Neighbours:
         told: dict[str, Any] = {"items": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]}
         if owner in self.ids:
             told["ids"] = [str(one) for one in self.ids[owner]]
+            told["bought"] = [str(one) for one in self.bought.get(owner, ())]
         return JSONResponse(told)
 
     async def product(self, request: Request) -> Response:

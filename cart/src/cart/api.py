@@ -58,7 +58,7 @@ class CartMoved(Conflict):
 @router.get("", summary="Read the cart", response_model=ShownCart)
 async def get_cart(caller: Caller, carts: CartsPart, products: ProductsPart) -> Response:
     """With names, prices and availability as product tells them now, or without them while it does not."""
-    items = await carts.read(caller.id)
+    items = (await carts.read(caller.id)).items
     try:
         document = shown(items, await products.read(list(items)))
     except Unavailable as error:
@@ -69,9 +69,10 @@ async def get_cart(caller: Caller, carts: CartsPart, products: ProductsPart) -> 
 @router.get("/lines", summary="Read what is in the cart", response_model=BareLines)
 async def get_lines(caller: Caller, carts: CartsPart) -> Response:
     """Products and quantities alone, and what the cart counts as: all that a checkout takes from a cart."""
-    items, ids = await carts.read_with_ids(caller.id)
-    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(items.items())]
-    return Response(orjson.dumps({"items": lines, "ids": ids}), media_type=_JSON)
+    cart = await carts.read(caller.id)
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(cart.items.items())]
+    told = {"items": lines, "ids": cart.ids, "bought": cart.bought}
+    return Response(orjson.dumps(told, default=str), media_type=_JSON)
 
 
 @router.put("", summary="Replace the cart", responses={409: RESPONSES[409]})

@@ -1,13 +1,16 @@
 """What a shopper means to buy: quantities by product, and what an order or a login does to them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
 
 MOST_LINES = 1000
 MOST_PIECES = 10_000
-MOST_IDS = 100  # of logins in a row with something in the guest's cart; what is beyond is forgotten
+# Of a cart that was merged or bought in part more often than that within the time of an order, the oldest are
+# forgotten.
+MOST_IDS = 8
+MOST_BOUGHT = 64
 
 
 class Full(Exception):
@@ -30,8 +33,9 @@ class TakenOut:
 class Cart:
     """One shopper's or guest's cart, `items` by sku.
 
-    `ids` are what it counts as when it is ordered: order accepts one order of each. A cart keeps them while
-    it changes. It has others once its order was taken out and something is left, or once something is put in
+    `ids` are what it counts as when it is ordered: order accepts one order of each, besides those that were
+    `bought` and are out of it. A cart keeps its ids while it changes, and gets one more when an order was
+    taken out and something is left. It is another cart, with an id of its own, once something is put in
     that shares no sku with what was there (the table's trigger sees to that, whoever writes).
 
     Once merged into an account's it takes nothing any more and keeps what it handed over, so that an
@@ -42,6 +46,7 @@ class Cart:
     items: dict[str, int] = field(default_factory=dict)
     merged_into: UUID | None = None
     ids: tuple[UUID, ...] = ()
+    bought: tuple[UUID, ...] = ()
 
     def remove(self, bought: Mapping[str, int]) -> dict[str, int]:
         """Take out what was bought, as far as it is here. Returns what was taken out."""
@@ -50,13 +55,13 @@ class Cart:
         self.items = {sku: pieces for sku, pieces in left.items() if pieces}
         return taken
 
-    def release(self, ordered: Collection[UUID], order_id: UUID) -> None:
-        """An order of the cart with these ids was taken out: what is left is another cart. Nothing left is
-        still the cart that was ordered, so that who submits it again hears of that order. An order whose ids
-        nobody knows may have been of any of these."""
+    def note_bought(self, order_id: UUID) -> None:
+        """An order was taken out of it: what is left can be ordered, and is still the cart that other orders
+        are of. Nothing left is the cart that was ordered: whoever submits it again hears of that order."""
         if self.items:
-            left = tuple(one for one in self.ids if ordered and one not in ordered)
-            self.ids = left or (uuid5(order_id, " ".join(map(str, (self.owner_id, *self.ids)))),)
+            other = uuid5(order_id, " ".join(map(str, (self.owner_id, *self.ids[:1]))))
+            self.ids = (other, *self.ids)[:MOST_IDS]
+            self.bought = (order_id, *self.bought)[:MOST_BOUGHT]
 
     def take_over(self, guest: "Cart") -> None:
         """Add a guest's items to these, as many as fit, and leave nothing to take over again. What comes of
@@ -67,5 +72,6 @@ class Cart:
                 items[sku] = min(items.get(sku, 0) + pieces, MOST_PIECES)
         if items != self.items:
             self.ids = (guest.ids + self.ids if self.items else guest.ids)[:MOST_IDS]
+            self.bought = (guest.bought + self.bought)[:MOST_BOUGHT]
         self.items = items
         guest.merged_into = self.owner_id

@@ -62,11 +62,11 @@ class BareLines(BaseModel):
     ids: Annotated[
         list[UUID],
         Field(
-            description="What the cart counts as when it is ordered: there is one order of each. The same"
-            " while the cart changes, others once its order was paid and something is left, or all of it was"
-            " replaced. Several where a login has merged carts."
+            description="What the cart counts as when it is ordered: there is one order of each, besides"
+            " `bought`. They stay while the cart changes; others take their place once all of it is replaced."
         ),
     ]
+    bought: Annotated[list[UUID], Field(description="Orders that were paid and are taken out of it.")]
 
 
 class CartLine(BareLine):

@@ -21,10 +21,10 @@ async def remove_bought(event: OrderPaid, tx: Tx) -> None:
     if cart is None:
         return
     taken = cart.remove({line.sku: line.quantity for line in event.lines})
-    cart.release(event.cart_ids, event.order_id)
+    cart.note_bought(event.order_id)
     if cart.merged_into is not None and (account := await tx.get(Cart, cart.merged_into)) is not None:
         account.remove(taken)
-        account.release(event.cart_ids, event.order_id)
+        account.note_bought(event.order_id)
 
 
 @steps.on(GuestMerged, locks=lambda event: [(Cart, event.guest_id), (Cart, event.user_id)])

@@ -10,13 +10,13 @@ import orjson
 from sqlalchemy import Text, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cart.domain import MOST_LINES, Full, Merged
+from cart.domain import MOST_LINES, Cart, Full, Merged
 from cart.tables import cart
 from chassis.direct import fetch
 
 # Of every checkout, and so without SQLAlchemy's layers. `touched_at` is exact to the day only: it is indexed,
 # and if every update changed it, every update would have to change the indexes too.
-_READ = "SELECT items::text, ids FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
+_READ = "SELECT items::text, ids, bought FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
 _REPLACE = """
     INSERT INTO cart AS kept (owner_id, items, guest) VALUES ($1, $2::text::jsonb, $3)
     ON CONFLICT (owner_id) DO UPDATE SET items = excluded.items, guest = excluded.guest,
@@ -48,14 +48,13 @@ class Carts:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def read(self, owner: UUID) -> dict[str, int]:
-        items, _ = await self.read_with_ids(owner)
-        return items
-
-    async def read_with_ids(self, owner: UUID) -> tuple[dict[str, int], list[str]]:
-        """The items, and what the cart counts as when it is ordered."""
+    async def read(self, owner: UUID) -> Cart:
+        """As its owner sees it: what was merged into another is empty."""
         rows = await fetch(self._engine, _READ, owner)
-        return (orjson.loads(rows[0]["items"]), [str(one) for one in rows[0]["ids"]]) if rows else ({}, [])
+        if not rows:
+            return Cart(owner)
+        items, ids, bought = rows[0]
+        return Cart(owner, orjson.loads(items), ids=tuple(ids), bought=tuple(bought))
 
     async def replace(self, owner: UUID, items: Mapping[str, int], *, guest: bool) -> None:
         """These items and no others. Raises Merged."""

@@ -1,6 +1,6 @@
 """Cart's tables: one row a shopper, and one an order that was taken out of a cart."""
 
-from sqlalchemy import Boolean, Column, FetchedValue, Index, MetaData, Table, Uuid, false, func
+from sqlalchemy import Boolean, Column, FetchedValue, Index, MetaData, Table, Uuid, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -17,6 +17,7 @@ cart = Table(
     Column("items", Json(dict[str, int]), nullable=False),
     Column("merged_into", Uuid),
     Column("ids", ARRAY(Uuid, as_tuple=True), nullable=False, server_default=FetchedValue()),
+    Column("bought", ARRAY(Uuid, as_tuple=True), nullable=False, server_default=text("'{}'")),
     Column("guest", Boolean, nullable=False, server_default=false()),
     Column("touched_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
     Index("cart_touched", "guest", "touched_at"),

@@ -46,13 +46,6 @@ WhyDeclined = Annotated[
         + "; more may come. Absent where it was not, and from older releases."
     ),
 ]
-CartIds = Annotated[
-    tuple[UUID, ...],
-    Field(
-        description="What the cart counted as when it was ordered: cart forgets these once what was bought is"
-        " out of it. Absent from older releases."
-    ),
-]
 OrderNumber = Annotated[
     str | None,
     Field(
@@ -131,7 +124,6 @@ class OrderCreated(OrderSnapshot):
         ),
     ]
     deadline: Annotated[datetime, Field(description="When a pending order expires, UTC.")]
-    cart_ids: CartIds = ()
     return_url: Annotated[
         str | None,
         Field(
@@ -158,7 +150,6 @@ class OrderPaid(OrderSnapshot):
             description="The provider's id of the captured payment, or `free_…`: there was nothing to pay."
         ),
     ]
-    cart_ids: CartIds = ()
 
 
 class OrderCancelled(OrderSnapshot):

@@ -110,20 +110,24 @@ class Checkout:
             budget.spend(request.shopper_id, len(cart.lines))
             order = await self._priced(request, cart)
             async with self._turns.setdefault(request.shopper_id, asyncio.Lock()):
-                body, headers = await self._commit(order, claim, budget)
+                body, headers = await self._commit(order, cart, claim, budget)
         return Response(body, ACCEPTED, headers)
 
-    async def _commit(self, order: Order, claim: Claim, budget: LineBudget) -> tuple[bytes, dict[str, str]]:
+    async def _commit(
+        self, order: Order, cart: Cart, claim: Claim, budget: LineBudget
+    ) -> tuple[bytes, dict[str, str]]:
         """Commit the order under a number that no other has; returns the answer to the checkout."""
         for _ in range(_ATTEMPTS - 1):
             with suppress(PlaceAgain):
-                return await self._place(order, claim, budget)
-        return await self._place(order, claim, budget)
+                return await self._place(order, cart, claim, budget)
+        return await self._place(order, cart, claim, budget)
 
-    async def _place(self, order: Order, claim: Claim, budget: LineBudget) -> tuple[bytes, dict[str, str]]:
+    async def _place(
+        self, order: Order, cart: Cart, claim: Claim, budget: LineBudget
+    ) -> tuple[bytes, dict[str, str]]:
         order.number = numbers.new()
         body, headers = accepted(order)
-        await self._placing.commit(order, claim, body, headers, budget)
+        await self._placing.commit(order, cart, claim, body, headers, budget)
         return body, headers
 
     async def _priced(self, request: Request, cart: Cart) -> Order:
@@ -134,10 +138,10 @@ class Checkout:
             if not request.expected.allows(lines, total):
                 raise NotAsSeen.now(lines, total)
         except (NotOrderable, NotChargeable, NotAsSeen):
-            await self._placing.raise_if_ordered(request.shopper_id, cart.ids)
+            await self._placing.raise_if_ordered(cart)
             raise
         _can_be_paid(request, total)
-        return self._order(request, lines, total, cart.ids)
+        return self._order(request, cart, lines, total)
 
     async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
         try:
@@ -159,9 +163,7 @@ class Checkout:
     def _sealed(self, shipping: Address | None) -> str | None:
         return None if shipping is None else self._seal.seal(orjson.dumps(shipping).decode())
 
-    def _order(
-        self, request: Request, lines: tuple[Line, ...], total: Money, cart_ids: tuple[UUID, ...]
-    ) -> Order:
+    def _order(self, request: Request, cart: Cart, lines: tuple[Line, ...], total: Money) -> Order:
         now = datetime.now(UTC)
         return Order(
             order_id=new_order_id(),
@@ -176,7 +178,7 @@ class Checkout:
             created_at=now,
             deadline=now + self._lifetime(request),
             shipping=request.shipping,
-            cart_ids=cart_ids or None,
+            cart_id=cart.ids[0] if cart.ids else None,
             return_url=request.return_url,
         )
 

@@ -23,7 +23,8 @@ class Carts:
         """The caller's cart. Raises Unavailable, and Unauthenticated when cart says so."""
         told = (await self._cart.get_json("/v1/cart/lines", token=token)).json()
         lines = [Wanted(line["sku"], line["quantity"]) for line in told["items"]]
-        return Cart(lines, tuple(UUID(one) for one in told.get("ids", ())))
+        ids, bought = (tuple(UUID(one) for one in told.get(name, ())) for name in ("ids", "bought"))
+        return Cart(lines, ids, bought)
 
 
 async def read_offers(product: Neighbour, skus: Sequence[str]) -> dict[str, Offer]:

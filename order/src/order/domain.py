@@ -69,10 +69,11 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Cart:
     """The shopper's cart as it was read; `ids` are what it counts as when it is ordered, none from a cart of
-    the previous release."""
+    the previous release, and `bought` the orders of these that have been taken out of it."""
 
     lines: Sequence[Wanted]
     ids: tuple[UUID, ...] = ()
+    bought: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,9 @@ class MergedGuest:
 class Order:
     """One order. `contact` is the shopper's e-mail address, sealed; `sealed_shipping` is `shipping` as events
     carry it. The database gives a number where none is given. Whether a guest placed it is not known of old
-    orders, nor which cart it was: of a cart with one of its `cart_ids` no other order is accepted unless this
-    one is cancelled. `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a
-    guest. `action_url`, sealed, is the page of the shopper's bank at which she may confirm until
+    orders, nor which cart it was: there is one order with each `cart_id`, besides cancelled ones.
+    `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a guest.
+    `action_url`, sealed, is the page of the shopper's bank at which she may confirm until
     `action_expires_at`, while the order is pending; `return_url` is where she goes from there.
 
     `cancelled_by` is `staff` when they did it. `returns` is all that goes back of it, and `returning_since`
@@ -161,7 +162,7 @@ class Order:
     guest: bool | None = None
     sealed_shipping: str | None = None
     claimed_by: UUID | None = None
-    cart_ids: tuple[UUID, ...] | None = None
+    cart_id: UUID | None = None
     status: Status = "pending"
     payment_id: str | None = None
     paid_at: datetime | None = None
@@ -209,7 +210,6 @@ class Order:
             shipping=self.sealed_shipping,
             payment_method=self.payment_method,
             deadline=self.deadline,
-            cart_ids=self.cart_ids or (),
             return_url=self.return_url,
         )
 

@@ -4,9 +4,8 @@ Written as a transaction of four statements it costs five times the CPU, most of
 is where the shop spends most.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from collections.abc import Mapping
+from datetime import timedelta
 
 import asyncpg
 import orjson
@@ -21,7 +20,7 @@ from chassis.telemetry import current_traceparent
 from contracts import Line
 from order import views
 from order.budget import WINDOW, LineBudget
-from order.domain import Order
+from order.domain import Cart, Order
 from order.ids import first_order_id
 
 ACCEPTED = 202
@@ -56,21 +55,26 @@ class Placing:
         self._max_open = max_open
 
     async def commit(
-        self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str], budget: LineBudget
+        self,
+        order: Order,
+        cart: Cart,
+        claim: Claim,
+        body: bytes,
+        headers: Mapping[str, str],
+        budget: LineBudget,
     ) -> None:
         """Raises CartOrdered, TooManyOpen, TooManyLines, ClaimLost, PlaceAgain."""
         try:
-            await self._commit(order, claim, body, headers, budget)
+            await self._commit(order, cart, claim, body, headers, budget)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name not in ("orders_number", "orders_cart"):
                 raise
-            await self.raise_if_ordered(order.shopper_id, order.cart_ids or ())
+            await self.raise_if_ordered(cart)
             raise PlaceAgain from error
 
-    async def raise_if_ordered(self, shopper: UUID, cart_ids: Sequence[UUID]) -> None:
-        """Raises CartOrdered, which says by which order, if a cart with one of these ids has been ordered."""
-        recent = first_order_id(datetime.now(UTC) - timedelta(seconds=WINDOW))
-        for found in await fetch(self._transactions.engine, _ORDERED, shopper, cart_ids, recent):
+    async def raise_if_ordered(self, cart: Cart) -> None:
+        """Raises CartOrdered, which says by which order, if there is one of this cart."""
+        for found in await fetch(self._transactions.engine, _ORDERED, cart.ids, cart.bought):
             raise CartOrdered(
                 f"Order {found['number']} is of this cart. There is no other of it unless that is cancelled;"
                 " what it has bought leaves the cart once it is paid.",
@@ -80,7 +84,13 @@ class Placing:
             )
 
     async def _commit(
-        self, order: Order, claim: Claim, body: bytes, headers: Mapping[str, str], budget: LineBudget
+        self,
+        order: Order,
+        cart: Cart,
+        claim: Claim,
+        body: bytes,
+        headers: Mapping[str, str],
+        budget: LineBudget,
     ) -> None:
         since = order.created_at - timedelta(seconds=WINDOW)
         said = outbox.envelope(order.created(), "order", order.created_at, None, current_traceparent())
@@ -116,8 +126,9 @@ class Placing:
             first_order_id(since),
             budget.per_minute,
             len(order.lines),
-            order.cart_ids,
+            cart.ids,
             order.return_url,
+            cart.bought,
         )
         if outcome["placed"]:
             claim.settled = True
@@ -125,7 +136,7 @@ class Placing:
                 self._transactions.on_outbox([said])
             return
         if outcome["ordered_before"]:
-            await self.raise_if_ordered(order.shopper_id, order.cart_ids or ())
+            await self.raise_if_ordered(cart)
             raise PlaceAgain
         if outcome["pending"] >= self._max_open:
             raise TooManyOpen(f"At most {self._max_open} orders may wait for payment at once.")
@@ -135,23 +146,33 @@ class Placing:
         raise ClaimLost("This request took too long.", headers={"Retry-After": "1"})
 
 
-# The index on the first id finds the order of a cart whoever's it is, and refuses a second one that is placed
-# at the same moment. A cart has others where a login has merged carts: an order of one of those is the
-# shopper's own, and pending or of the last minute: cart forgets what is paid, and no checkout takes longer.
-_PLACE = """
+# The cart's first id is the order's own: its index refuses a second one that is placed at the same moment.
+# Others, which carts have that were merged or bought in part, are compared only. Each look-up is by an index,
+# whatever the statistics say.
+_OF_CART = """
+    SELECT order_id, number FROM unnest({ids}::uuid[]) AS cart (id) CROSS JOIN LATERAL (
+        SELECT order_id, number FROM orders
+        WHERE orders.cart_id = cart.id AND status <> 'cancelled' AND order_id <> ALL ({bought}::uuid[])
+        UNION ALL
+        SELECT order_id, number FROM further_carts CROSS JOIN LATERAL (
+            SELECT number FROM orders
+            WHERE orders.order_id = further_carts.order_id AND status <> 'cancelled'
+            OFFSET 0
+        ) AS placed
+        WHERE further_carts.cart_id = cart.id AND order_id <> ALL ({bought}::uuid[])
+        LIMIT 1
+    ) AS found
+"""
+_ORDERED = _OF_CART.format(ids="$1", bought="$2")
+
+_PLACE = f"""
     WITH before AS (
-        SELECT pending, ordered, oldest, unpaid.is_same OR recent.is_same OR EXISTS (
-            SELECT FROM unnest($29::uuid[]) AS cart (id) CROSS JOIN LATERAL (
-                SELECT FROM orders
-                WHERE cart_ids[1] = cart.id AND cart_ids IS NOT NULL AND status <> 'cancelled'
-                OFFSET 0  -- so that it is found by the index, whatever the statistics say
-            ) AS found
+        SELECT pending, ordered, oldest, EXISTS (
+            {_OF_CART.format(ids="$29", bought="$31")}
         ) AS ordered_before FROM (
-            SELECT count(*) AS pending, coalesce(bool_or(cart_ids && $29), false) AS is_same
-            FROM orders WHERE shopper_id = $1 AND status = 'pending'
+            SELECT count(*) AS pending FROM orders WHERE shopper_id = $1 AND status = 'pending'
         ) AS unpaid, (
-            SELECT coalesce(sum(jsonb_array_length(lines)), 0) AS ordered, min(created_at) AS oldest,
-                coalesce(bool_or(status <> 'cancelled' AND cart_ids && $29), false) AS is_same
+            SELECT coalesce(sum(jsonb_array_length(lines)), 0) AS ordered, min(created_at) AS oldest
             FROM orders WHERE shopper_id = $1 AND order_id > $26
         ) AS recent
     ), settled AS (
@@ -161,28 +182,17 @@ _PLACE = """
         RETURNING true
     ), placed AS (
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
-            deadline, shipping, number, guest, sealed_shipping, cart_ids, return_url)
-        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb, $17, $18, $19, $29, $30
+            deadline, shipping, number, guest, sealed_shipping, cart_id, return_url)
+        SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb, $17, $18, $19,
+            ($29::uuid[])[1], $30
         FROM settled
         RETURNING true
+    ), others AS (
+        INSERT INTO further_carts (order_id, cart_id) SELECT $8, unnest(($29::uuid[])[2:]) FROM placed
     ), said AS (
         INSERT INTO outbox (message_id, type, version, subject, time, traceparent, data, leased_until)
         SELECT $20, $21, $22, $8, $14, $23, $24, now() + $25::float8 * interval '1 second' FROM placed
         RETURNING true
     )
     SELECT pending, ordered, oldest, ordered_before, EXISTS (SELECT FROM said) AS placed FROM before
-"""
-
-_ORDERED = """
-    SELECT order_id, number FROM unnest($2::uuid[]) AS cart (id) CROSS JOIN LATERAL (
-        SELECT order_id, number FROM orders
-        WHERE cart_ids[1] = cart.id AND cart_ids IS NOT NULL AND status <> 'cancelled'
-        OFFSET 0
-    ) AS found
-    UNION ALL
-    SELECT order_id, number FROM orders WHERE shopper_id = $1 AND status = 'pending' AND cart_ids && $2
-    UNION ALL
-    SELECT order_id, number FROM orders
-    WHERE shopper_id = $1 AND order_id > $3 AND status = 'paid' AND cart_ids && $2
-    LIMIT 1
-"""
+"""  # noqa: S608

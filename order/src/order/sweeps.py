@@ -26,6 +26,7 @@ ORDERS = Rule(
     where="(status = 'paid' OR undone) AND returning_since IS NULL",
     also="DELETE FROM timeline USING gone WHERE timeline.order_id = gone.order_id",
 )
+FURTHER_CARTS = Rule("further_carts", key="order_id")
 
 # A guest's token, and so what a guest may order, ends within a day.
 MERGED_GUESTS = Rule(
@@ -60,6 +61,7 @@ def sweeps(
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),
             (ORDERS, settings.order_keep_days),
+            (FURTHER_CARTS, settings.order_keep_days),
             (MERGED_GUESTS, settings.order_keep_days),
         ),
     ]

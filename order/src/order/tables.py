@@ -1,7 +1,7 @@
 """The service's tables, and how rows of them become orders and timeline entries."""
 
-from sqlalchemy import Boolean, Column, FetchedValue, Integer, MetaData, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy import Boolean, Column, FetchedValue, Index, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
 from chassis.attempts import attempts_table
@@ -37,7 +37,7 @@ orders = Table(
     Column("guest", Boolean),
     Column("claimed_by", Uuid),
     Column("sealed_shipping", Text),
-    Column("cart_ids", ARRAY(Uuid, as_tuple=True)),
+    Column("cart_id", Uuid),
     Column("status", Text, nullable=False),
     Column("payment_id", Text),
     Column("paid_at", _moment),
@@ -67,6 +67,15 @@ merged_guests = Table(
     Column("guest_id", Uuid, primary_key=True),
     Column("user_id", Uuid, nullable=False),
     Column("merged_at", _moment, nullable=False),
+)
+
+# A cart that was merged or bought in part counts as several.
+further_carts = Table(
+    "further_carts",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("cart_id", Uuid, primary_key=True),
+    Index("further_carts_cart", "cart_id"),
 )
 
 timeline = Table(

@@ -383,7 +383,6 @@ class Payment:
             guest=order.guest,
             shipping=order.shipping,
             payment_id=payment_id,
-            cart_ids=order.cart_ids,
         )
 
     def _say_voided(self) -> PaymentVoided:

@@ -76,7 +76,13 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"charges": (CHARGED, replace(REFUNDED, status="requires_capture", captured=0, refunded=0))},
     ],
     "a-cart-is-ordered-once": [
-        {"orders": (PAID, OFF, replace(PAID, order_id="again", cart_ids=("other", "bought")))},
+        {"orders": (PAID, OFF, replace(PAID, order_id="again"))},
+        {
+            "orders": (
+                replace(PAID, status="pending"),
+                replace(PAID, status="pending", order_id="again", cart_ids=("other", "bought")),
+            )
+        },
     ],
     "what-was-bought-has-left-its-cart": [{"carts": (CartSeen("ada", ("other", "bought")),)}],
     "every-charge-has-its-order": [
@@ -178,6 +184,13 @@ def test_a_guest_whose_money_was_never_held_is_owed_no_mail() -> None:
         )
         assert "every-shopper-is-told" in amiss(was_held)
         assert "no-guest-is-mailed-for-nothing" not in amiss(replace(was_held, mails=MAILS))
+
+
+def test_what_is_left_of_a_cart_may_be_ordered_once_an_order_was_taken_out() -> None:
+    left = CartSeen("ada", ("left", "bought"), ("paid",))
+    again = replace(PAID, status="pending", order_id="again", cart_ids=("left", "bought"))
+    found = amiss(replace(HEALTHY, carts=(left,), orders=(PAID, OFF, again)))
+    assert not found & {"a-cart-is-ordered-once", "what-was-bought-has-left-its-cart"}
 
 
 def test_every_promise_has_its_checks() -> None:

@@ -1,7 +1,7 @@
 """Each promise of the design as named checks: pure functions from evidence to what is amiss."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import getdoc
 
@@ -116,19 +116,31 @@ def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
 
 @check(2)
 def a_cart_is_ordered_once(seen: Evidence) -> Iterator[Finding]:
-    """No cart has two orders that are not cancelled."""
-    for cart_id, orders in _by_cart(seen, {"pending", "paid"}).items():
-        if len(orders) > 1:
-            yield f"cart {cart_id} has the orders {', '.join(sorted(orders))}"
+    """No cart has two orders that are not cancelled, nor two pending ones of what it was merged from."""
+    kept = [order for order in seen.orders if order.status != "cancelled"]
+    pending = _orders(seen, "pending")
+    yield from _shared([(order.order_id, order.cart_ids[:1]) for order in kept])
+    yield from _shared([(order.order_id, order.cart_ids) for order in pending])
+
+
+def _shared(orders: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
+    by_cart: defaultdict[str, list[str]] = defaultdict(list)
+    for order_id, cart_ids in orders:
+        for cart_id in cart_ids:
+            by_cart[cart_id].append(order_id)
+    for cart_id, order_ids in by_cart.items():
+        if len(order_ids) > 1:
+            yield f"cart {cart_id} has the orders {', '.join(sorted(order_ids))}"
 
 
 @check(2)
 def what_was_bought_has_left_its_cart(seen: Evidence) -> Iterator[Finding]:
-    """No cart that holds something still counts as one whose order is paid."""
-    paid = _by_cart(seen, {"paid"})
-    for cart in seen.carts:
-        for order_id in sorted({order_id for cart_id in cart.ids for order_id in paid[cart_id]}):
-            yield f"order {order_id} is paid, and was not taken out of the cart of {cart.owner_id}"
+    """No cart that holds something is one whose order is paid, unless that was taken out of it."""
+    carts = {cart_id: cart for cart in seen.carts for cart_id in cart.ids}
+    for order in _orders(seen, "paid"):
+        for cart in {carts[cart_id] for cart_id in order.cart_ids if cart_id in carts}:
+            if order.order_id not in cart.bought:
+                yield f"order {order.order_id} is paid and still in the cart of {cart.owner_id}"
 
 
 @check(2)
@@ -303,14 +315,6 @@ def _by_order(seen: Evidence) -> defaultdict[str, list[ChargeSeen]]:
     for charge in seen.charges:
         charges[charge.order_id or ""].append(charge)
     return charges
-
-
-def _by_cart(seen: Evidence, statuses: Collection[str]) -> defaultdict[str, list[str]]:
-    orders: defaultdict[str, list[str]] = defaultdict(list)
-    for order in seen.orders:
-        for cart_id in order.cart_ids if order.status in statuses else ():
-            orders[cart_id].append(order.order_id)
-    return orders
 
 
 def _wanted(seen: Evidence, status: str, holds: set[str]) -> Counter[str]:

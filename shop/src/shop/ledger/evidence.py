@@ -18,15 +18,16 @@ class OrderSeen:
     deadline: datetime
     told: frozenset[str] = frozenset()  # event types in its timeline
     guest: bool | None = None
-    cart_ids: tuple[str, ...] = ()
+    cart_ids: tuple[str, ...] = ()  # what its cart counted as
 
 
 @dataclass(frozen=True)
 class CartSeen:
-    """A cart that holds something, and what it counts as when it is ordered."""
+    """A cart that holds something, what it counts as when it is ordered, and which orders are out of it."""
 
     owner_id: str
     ids: tuple[str, ...]
+    bought: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

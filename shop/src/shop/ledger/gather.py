@@ -26,10 +26,14 @@ _ORDERS = """
            (SELECT json_object_agg(line->>'sku', (line->>'quantity')::int)
               FROM jsonb_array_elements(lines) AS line) AS lines,
            ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
-           coalesce(cart_ids::text[], '{}') AS cart_ids
+           array_remove(cart_id::text || ARRAY(
+               SELECT cart_id::text FROM further_carts WHERE further_carts.order_id = orders.order_id
+           ), NULL) AS cart_ids
     FROM orders
 """
-_CARTS = "SELECT owner_id::text, ids::text[] FROM cart WHERE merged_into IS NULL AND items <> '{}'"
+_CARTS = """
+    SELECT owner_id::text, ids::text[], bought::text[] FROM cart WHERE merged_into IS NULL AND items <> '{}'
+"""
 _LOGGED_IN = "SELECT guest_id::text, account_id::text FROM merged_guest"
 _MOVED = "SELECT guest_id::text, user_id::text FROM merged_guests"
 _KEPT = """
@@ -150,7 +154,8 @@ async def _stock(place: Place) -> tuple[StockSeen, ...]:
 
 
 async def _carts(place: Place) -> tuple[CartSeen, ...]:
-    return tuple(CartSeen(owner, tuple(ids)) for owner, ids in await _rows(place, "cart", _CARTS))
+    rows = await _rows(place, "cart", _CARTS)
+    return tuple(CartSeen(owner, tuple(ids), tuple(bought)) for owner, ids, bought in rows)
 
 
 async def _letters(place: Place) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Which cart an order is of, so that there is one order of it: no two have the same first id."""
+"""Which cart an order is of, so that there is one order of it. A cart may count as several."""
 
 from alembic import op
 
@@ -6,9 +6,14 @@ revision = "0009"
 down_revision = "0008"
 
 _STATEMENTS = (
-    "ALTER TABLE orders ADD cart_ids uuid[]",
-    """CREATE UNIQUE INDEX orders_cart ON orders ((cart_ids[1]))
-        WHERE cart_ids IS NOT NULL AND status <> 'cancelled'""",
+    "ALTER TABLE orders ADD cart_id uuid",
+    """CREATE UNIQUE INDEX orders_cart ON orders (cart_id)
+        WHERE cart_id IS NOT NULL AND status <> 'cancelled'""",
+    """CREATE TABLE further_carts (
+        order_id uuid NOT NULL,
+        cart_id uuid NOT NULL,
+        PRIMARY KEY (order_id, cart_id))""",
+    "CREATE INDEX further_carts_cart ON further_carts (cart_id)",
 )
 
 
