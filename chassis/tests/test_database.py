@@ -1,11 +1,14 @@
 """Adding what may be there already."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import event
 
-from .conftest import Sale, World
+from chassis.tx import Cause
+
+from .conftest import Sale, ThingSold, World
 
 
 async def test_a_row_that_is_there_is_not_added_again_and_fails_nobody(world: World) -> None:
@@ -32,3 +35,24 @@ async def test_the_rows_of_a_batch_are_added_by_one_statement(world: World) -> N
             tx.add_once(Sale(UUID(int=number), number))
     assert statements == [("INSERT", True)]
     assert await world.count("sale") == 50
+
+
+async def test_rows_that_another_transaction_is_at_are_passed_over_and_not_waited_for(world: World) -> None:
+    transactions, locked, free = world.transactions(), uuid4(), uuid4()
+    async with transactions() as tx:
+        tx.add(Sale(locked, 1))
+        tx.add(Sale(free, 2))
+    async with transactions() as other:
+        assert await other.get(Sale, locked)
+        async with transactions() as tx, asyncio.timeout(5):
+            found = await tx.get_free(Sale, [locked, free, uuid4()])
+            assert found.keys() == {free}
+    async with transactions() as tx:
+        assert (await tx.get_free(Sale, [locked, free])).keys() == {locked, free}
+
+
+async def test_an_event_names_another_cause_than_the_message_at_hand_if_it_is_told(world: World) -> None:
+    cause = Cause("order.created/1", None)
+    async with world.transactions()() as tx:
+        tx.publish(ThingSold(id=uuid4()), cause=cause)
+        assert [envelope.causation_id for envelope in tx.outbox] == ["order.created/1"]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from chassis.identity import Principal
 from chassis.problems import Unauthenticated
-from contracts import Line, Money, OrderCancelled, OrderCreated, OrderPaid
+from contracts import Line, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
 from product.main import service
 from product.settings import Settings
 
@@ -22,12 +23,10 @@ class Order:
     def __init__(self, **pieces: int) -> None:
         self.id = uuid4()
         self._deadline = datetime.now(UTC) + timedelta(minutes=15)
-        self._snapshot = {
+        self._snapshot: dict[str, Any] = {
             "order_id": self.id,
             "shopper_id": uuid4(),
-            "lines": tuple(
-                Line(sku=sku, name=sku, quantity=quantity, unit_price=100) for sku, quantity in pieces.items()
-            ),
+            "lines": _lines(pieces),
             "total": Money(amount=100, currency="GBP"),
         }
 
@@ -39,6 +38,21 @@ class Order:
 
     def cancelled(self) -> OrderCancelled:
         return OrderCancelled(**self._snapshot, reason="shopper", was_paid=False)
+
+    def returned(self, **pieces: int) -> OrderReturned:
+        return OrderReturned(
+            order_id=self.id,
+            return_id=uuid4(),
+            shopper_id=self._snapshot["shopper_id"],
+            lines=_lines(pieces),
+            amount=Money(amount=1, currency="GBP"),
+        )
+
+
+def _lines(pieces: dict[str, int]) -> tuple[Line, ...]:
+    return tuple(
+        Line(sku=sku, name=sku, quantity=quantity, unit_price=100) for sku, quantity in pieces.items()
+    )
 
 
 @pytest.fixture

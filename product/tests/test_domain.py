@@ -11,7 +11,8 @@ from contracts import Line, Money, OrderCreated, StockRejected, StockReleased, S
 from product.domain import BelowZero, Hold, NeverReserved, Stock
 
 ORDER = UUID(int=7)
-DEADLINE = datetime(2026, 1, 1, 0, 15, tzinfo=UTC)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DEADLINE = NOW + timedelta(minutes=15)
 
 
 def line(sku: str, quantity: int) -> Line:
@@ -24,7 +25,7 @@ def stocked(**pieces: int) -> dict[str, Stock]:
 
 def place(
     order_id: UUID, lines: list[Line], stocks: dict[str, Stock]
-) -> tuple[Hold, StockReserved | StockRejected]:
+) -> tuple[Hold, StockReserved | StockRejected | None]:
     created = OrderCreated(
         order_id=order_id,
         shopper_id=UUID(int=8),
@@ -33,7 +34,7 @@ def place(
         payment_method="pm_card_visa",
         deadline=DEADLINE,
     )
-    return Hold.place(created, stocks)
+    return Hold.place(created, stocks, NOW)
 
 
 def test_all_lines_are_reserved() -> None:
@@ -141,13 +142,16 @@ def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, in
         hold = holds.get(which)
         if deed == "place" and hold is None:
             holds[which], _ = place(uuid4(), [line("lamp", abs(n) + 1)], stocks)
-        elif deed == "sell" and hold is not None and hold.state != "rejected":
+        elif deed == "sell" and hold is not None and hold.state not in ("rejected", "waiting"):
             hold.sell(stocks)
         elif deed == "release" and hold is not None:
             hold.release(stocks)
         elif deed == "adjust" and stock.on_hand + n >= 0:
             stock.adjust(n)
             adjusted += n
+        for one in holds.values():
+            if one.order_id in stock.due():
+                one.look_again(stocks, NOW)
         assert min(stock.on_hand, stock.reserved, stock.sold) >= 0
         assert stock.on_hand + stock.reserved + stock.sold == stock.received == adjusted
         held = dict.fromkeys(("reserved", "sold"), 0)
@@ -155,6 +159,9 @@ def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, in
             if one.state in held:
                 held[one.state] += one.lines["lamp"]
         assert held == {"reserved": stock.reserved, "sold": stock.sold}
+        waiting = {one.order_id: one.lines["lamp"] for one in holds.values() if one.state == "waiting"}
+        assert stock.waiting == waiting
+        assert all(stock.on_hand < n <= stock.on_hand + stock.reserved for n in waiting.values())
 
 
 def test_only_what_still_holds_is_said_again() -> None:

@@ -43,9 +43,16 @@ async def test_an_order_that_cannot_be_filled_gets_nothing(harness: Harness, ord
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
-async def test_the_last_piece_goes_to_one_order(harness: Harness, order: Any) -> None:
-    await harness.hear(order(vase=1).created(), order(vase=1).created())
-    assert [type(said) for said in harness.said] == [StockReserved, StockRejected]
+async def test_the_last_piece_goes_to_one_order_and_the_other_hears_so_once_it_is_sold(
+    harness: Harness, order: Any
+) -> None:
+    one, other = order(vase=1), order(vase=1)
+    await harness.hear(one.created(), other.created())
+    assert harness.said == [StockReserved(order_id=one.id)]
+    await harness.hear(one.paid())
+    [_, said] = harness.said
+    assert isinstance(said, StockRejected)
+    assert (said.order_id, said.short[0].available) == (other.id, 0)
 
 
 async def test_an_order_that_may_be_forgotten_here_reserves_nothing_again(order: Any) -> None:

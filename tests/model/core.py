@@ -13,12 +13,22 @@ from pydantic import SecretStr
 import order.saga
 import payment.saga
 import product.saga
+import product.waiting
 from chassis.event import Event
 from chassis.harness import Harness
 from chassis.sealed import Seal
 from chassis.steps import Steps
 from chassis.tx import Tx
-from contracts import GuestMerged, Line, Money, OrderCancelled, PaymentDeclined, SagaNudged
+from contracts import (
+    GuestMerged,
+    Line,
+    Money,
+    OrderCancelled,
+    PaymentDeclined,
+    SagaNudged,
+    StockRejected,
+    StockReserved,
+)
 from order.domain import MergedGuest, Order
 from payment.domain import REFUND_AGAIN_AFTER, Payment
 from payment.saga import follow
@@ -26,6 +36,7 @@ from product.domain import BelowZero, Hold, Stock
 from tests.model.automaton import Automaton, Command, Numbers
 from tests.model.bank import NOW, Bank, Books, Manners
 from tests.model.neighbours import believed
+from tests.model.others import CANCELLED, Others
 from tests.model.world import State, World
 
 KEYS = SecretStr(Fernet.generate_key().decode())
@@ -34,6 +45,7 @@ CONTACT = SEAL.seal("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
 WHIMS = frozenset({"cancel", "claim"})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
+_SERVING: list[type[Event]] = [StockReserved, StockRejected]
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,9 @@ class Shop:
     shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
     see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with
     which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With
-    `merges` each guest becomes an account at any moment, and another account may claim the order."""
+    `merges` each guest becomes an account at any moment, and another account may claim the order. `others`
+    have reserved pieces (see `Others`); who waits for them may be `impatient`, and give up at any moment. No
+    more than `most` pieces of a product are ever received, if that is given."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
@@ -56,6 +70,9 @@ class Shop:
     edited: int | None = None
     price: int = 500
     merges: bool = False
+    others: Sequence[Mapping[str, int]] = ()
+    impatient: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +112,17 @@ class Core(World):
         self.skus = list(shop.stock)
         self.bank = Bank(shop.manners)
         events: Numbers[Event] = Numbers()
-        stock = [Stock(sku, on_hand=pieces, received=pieces) for sku, pieces in shop.stock.items()]
-        stocked = Automaton("product", _begin(product.saga.steps, *stock), events, _hears(product.saga.steps))
+        self.others = Others(shop.others)
+        begun = _begin(product.saga.steps, *self.others.reserve(shop.stock), *self.others.holds())
+        stocked = Automaton("product", begun, events, _hears(product.saga.steps))
         for one in self.orders:
             self._nudging(stocked, product.saga.steps, one)
-        adjustable = self.skus if shop.adjusts else []
-        adjustments = {f"{sku} {d:+}": Command(_adjusting(sku, d)) for sku in adjustable for d in (1, -1)}
-        stocked.commands.update(adjustments)
+            if shop.impatient:
+                name = f"order {self.orders.index(one) + 1} has waited long enough"
+                stocked.commands[name] = Command(_giving_up(one.order_id), _SERVING)
+        whims = self._adjustments()
+        stocked.commands |= {**whims, **dict(self.others.commands())}
+        whims |= {name: command for name, command in self.others.commands() if name.startswith(CANCELLED)}
         automata = [
             *(self._ordering(one, events) for one in self.orders),
             *(self._paying(one, events) for one in self.orders),
@@ -121,7 +142,7 @@ class Core(World):
             events,
             automata,
             begin,
-            whims=WHIMS | adjustments.keys(),
+            whims=WHIMS | whims.keys(),
             copies=shop.copies,
             losses=shop.losses,
             edits=self._edited(events),
@@ -149,8 +170,17 @@ class Core(World):
         return tuple(event for event in self.said(state) if event.about == self.orders[n].order_id)
 
     def stock_seen(self, state: State) -> list[Stock]:
-        """The stock of each product."""
-        return [self.row(state, self.product_at, Stock, sku) for sku in self.skus]
+        """The stock of each product, without what others have."""
+        place = self.place(state, self.product_at)
+        return [self.others.without(self.row(state, self.product_at, Stock, sku), place) for sku in self.skus]
+
+    def _adjustments(self) -> dict[str, Command]:
+        adjustable = self.skus if self.shop.adjusts else []
+        return {
+            f"{sku} {delta:+}": Command(_adjusting(sku, delta, self.shop.most), _SERVING)
+            for sku in adjustable
+            for delta in (1, -1)
+        }
 
     def _edited(self, events: Numbers[Event]) -> dict[tuple[int, int], int]:
         if self.shop.edited is None:
@@ -234,12 +264,24 @@ def _order(n: int, lines: Mapping[str, int], guest: bool, price: int) -> Order:
     )
 
 
-def _adjusting(sku: str, delta: int) -> Callable[[Tx], Awaitable[None]]:
+def _adjusting(sku: str, delta: int, most: int | None) -> Callable[[Tx], Awaitable[None]]:
     async def adjust(tx: Tx) -> None:
+        stock = await _load(tx, Stock, sku)
+        if most is not None and stock.received + delta > most:
+            return
         with suppress(BelowZero):  # the administrator is told
-            (await _load(tx, Stock, sku)).adjust(delta)
+            stock.adjust(delta)
+        await product.waiting.serve_waiting([stock], tx)
 
     return adjust
+
+
+def _giving_up(order_id: UUID) -> Callable[[Tx], Awaitable[None]]:
+    async def give_up(tx: Tx) -> None:
+        if (hold := await tx.get(Hold, order_id)) is not None:
+            await product.waiting.end_waiting([hold], tx)
+
+    return give_up
 
 
 def _begin(steps: Steps, *rows: Any) -> Harness:

@@ -5,9 +5,11 @@ from datetime import timedelta
 from functools import partial
 
 from chassis.event import Event, event_id
+from product.domain import Hold, Stock
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
 from tests.model.asides import Asides, Told
+from tests.model.automaton import Place
 from tests.model.bank import NOW
 from tests.model.core import ACCOUNT, Core, Seen
 from tests.model.world import State
@@ -137,6 +139,7 @@ class Promises:
 
     def _stock_is_right(self, state: State) -> Iterator[str]:
         yield from _findings("stock-adds-up", Evidence(NOW, stock=self._stock(state)))
+        yield from waits_rightly(self._core.place(state, self._core.product_at))
 
     def _order_is_right(self, state: State, n: int) -> Iterator[str]:
         seen = self._core.seen(state, n)
@@ -182,6 +185,24 @@ class Promises:
             StockSeen(one.sku, one.on_hand, one.reserved, one.sold, one.received)
             for one in self._core.stock_seen(state)
         )
+
+
+def waits_rightly(place: Place) -> Iterator[str]:
+    """What is amiss with what is held and waited for, as product has it."""
+    holds = [row for (kind, _), row in place.harness.rows.items() if kind is Hold]
+    stocks = {key: row for (kind, key), row in place.harness.rows.items() if kind is Stock}
+    for sku, stock in stocks.items():
+        if stock.reserved != sum(one.lines.get(sku, 0) for one in holds if one.state == "reserved"):
+            yield f"what is reserved is what orders hold: {sku}"
+        waiting = (one for one in holds if one.state == "waiting")
+        if stock.waiting != {one.order_id: one.lines[sku] for one in waiting if sku in one.lines}:
+            yield f"who waits is in line: {sku}"
+    for hold in (one for one in holds if one.state == "waiting"):
+        wanted = [(stocks[sku], pieces) for sku, pieces in hold.lines.items()]
+        if all(pieces <= stock.available for stock, pieces in wanted):
+            yield "nobody waits for what is there"
+        if any(pieces > stock.obtainable for stock, pieces in wanted):
+            yield "nobody waits for what is sold"
 
 
 def _order(seen: Seen, told: Told) -> OrderSeen:

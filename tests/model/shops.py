@@ -33,7 +33,25 @@ MERGED = Shop("one order, its guest logs in, another account claims it", manners
 # What may happen to patient shoppers may happen to fickle ones, too: it is for tests, which have less time.
 PATIENT = Shop("two orders for the last piece", orders=({"A": 1}, {"A": 1}), cancels=False)
 FICKLE = Shop("two orders for the last piece, shoppers cancel", orders=({"A": 1}, {"A": 1}))
-SHOPS = (*ONE_ORDER, FREE, MERGED, FICKLE)
+WAITING = (
+    Shop("one order waits for another's piece", others=({"A": 1},), manners=_FORGETFUL, impatient=True),
+    Shop(
+        "one order waits for two products",
+        orders=({"A": 1, "B": 1},),
+        stock={"A": 1, "B": 1},
+        others=({"A": 1}, {"B": 1}),
+        manners=_HONEST,
+    ),
+    Shop(
+        "one order waits, stock comes in and is written off",
+        orders=({"A": 2},),
+        stock={"A": 2},
+        others=({"A": 1},),
+        adjusts=True,
+        most=3,
+    ),
+)
+SHOPS = (*ONE_ORDER, FREE, MERGED, *WAITING, FICKLE)
 
 
 @dataclass

@@ -33,11 +33,12 @@ from tests.model import neighbours
 from tests.model.asides import Begins
 from tests.model.bank import NOW
 from tests.model.core import Shop
-from tests.model.shops import FREE, MERGED, ONE_ORDER, PATIENT, search
+from tests.model.shops import FREE, MERGED, ONE_ORDER, PATIENT, WAITING, search
 from tests.model.world import World
 
 Patch = pytest.MonkeyPatch
 DECIDES, FORGETS, BREAKS, SILENT, SHORT, LOSES, MISTAKEN, EDITED = ONE_ORDER
+WAITS, WAITS_FOR_TWO, WAITS_ADJUSTED = WAITING
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,11 @@ def the_timeline_adds_what_it_has(patch: Patch) -> None:
 @fault("no step fails: AssertionError")
 def product_reserves_for_whom_it_has_reserved(patch: Patch) -> None:
     async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
-        hold, said = Hold.place(event, await tx.get_many(Stock, [line.sku for line in event.lines]))
+        stocks = await tx.get_many(Stock, [line.sku for line in event.lines])
+        hold, said = Hold.place(event, stocks, tx.now)
         tx.add(hold)
-        tx.publish(said)
+        if said is not None:
+            tx.publish(said)
 
     replace_step(patch, product.saga.steps, OrderCreated, reserve_stock)
 
@@ -239,7 +242,7 @@ def payment_captures_before_stock_is_reserved(patch: Patch) -> None:
     patch.setattr(Payment, "_authorized", capture_at_once)
 
 
-@fault("stock-adds-up")
+@fault("what is reserved is what orders hold")
 def product_forgets_that_it_has_released(patch: Patch) -> None:
     release = Hold.release
 
@@ -264,6 +267,57 @@ def product_sells_what_it_has_released(patch: Patch) -> None:
 @fault("stock-adds-up", PATIENT)
 def product_reserves_what_is_not_there(patch: Patch) -> None:
     patch.setattr(product.domain, "_short", lambda wanted, stocks: ())
+
+
+@fault("nobody waits for what is there", WAITS)
+def product_releases_and_serves_nobody(patch: Patch) -> None:
+    async def serve_nobody(stocks: Any, tx: Tx) -> None:
+        """What was released lies there."""
+
+    patch.setattr(product.saga, "serve_waiting", serve_nobody)
+
+
+@fault("nobody waits for what is sold", WAITS)
+def product_tells_nobody_who_waits_that_all_is_sold(patch: Patch) -> None:
+    def due(self: Stock) -> list[Any]:
+        return [one for one, pieces in self.waiting.items() if pieces <= self.available]
+
+    patch.setattr(Stock, "due", due)
+
+
+@fault("sold-is-what-was-paid", WAITS)
+def product_gives_a_cancelled_order_what_it_waited_for(patch: Patch) -> None:
+    patch.setattr(Hold, "_refuse", lambda self, stocks: None)
+
+
+@fault("who waits is in line", WAITS)
+def product_keeps_in_line_who_was_served(patch: Patch) -> None:
+    patch.setattr(Stock, "leave", lambda self, order_id: None)
+
+
+@fault("what is reserved is what orders hold", WAITS)
+def product_gives_up_for_whom_it_has_served(patch: Patch) -> None:
+    look_again = Hold.look_again
+
+    def whoever(self: Hold, stocks: Any, now: Any, *, patient: bool = True) -> Any:
+        self.state = "waiting"
+        return look_again(self, stocks, now, patient=patient)
+
+    patch.setattr(Hold, "look_again", whoever)
+
+
+@fault("what is reserved is what orders hold", WAITS_FOR_TWO)
+def product_hoards_the_lines_that_it_can_get(patch: Patch) -> None:
+    place = Hold.place
+
+    def hoard(order: OrderCreated, stocks: Any, now: Any) -> Any:
+        hold, said = place(order, stocks, now)
+        if hold.state == "waiting":
+            for sku, pieces in hold.lines.items():
+                stocks[sku].reserve(min(pieces, stocks[sku].on_hand))
+        return hold, said
+
+    patch.setattr(Hold, "place", hoard)
 
 
 @fault("no-guest-is-mailed-for-nothing")

@@ -18,7 +18,7 @@ from chassis import inbox, intents, outbox, started
 from chassis.envelope import Envelope
 from chassis.event import Event
 from chassis.telemetry import current_traceparent
-from chassis.tx import Intent, key_field, key_of
+from chassis.tx import Cause, Intent, key_field, key_of
 
 Row = TypeVar("Row")
 
@@ -118,12 +118,23 @@ class SqlTx:
         if missing:
             for key in missing:
                 self._loaded[row_type, key] = None
-            column = inspect(row_type).primary_key[0]
-            query = select(row_type).where(column == _any(column, missing)).order_by(column)
-            for row in await self.session.scalars(query.with_for_update()):
-                self._loaded[row_type, getattr(row, key_field(row_type))] = row
+            await self._load(row_type, missing)
         found = ((key, self._loaded[row_type, key]) for key in wanted)
         return {key: row for key, row in found if row is not None}
+
+    async def get_free(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        wanted = list(dict.fromkeys(keys))
+        missing = [key for key in wanted if self._loaded.get((row_type, key)) is None]
+        if missing:
+            await self._load(row_type, missing, skip_locked=True)
+        found = ((key, self._loaded.get((row_type, key))) for key in wanted)
+        return {key: row for key, row in found if row is not None}
+
+    async def _load(self, row_type: type[Any], keys: list[Any], *, skip_locked: bool = False) -> None:
+        column = inspect(row_type).primary_key[0]
+        query = select(row_type).where(column == _any(column, keys)).order_by(column)
+        for row in await self.session.scalars(query.with_for_update(skip_locked=skip_locked)):
+            self._loaded[row_type, getattr(row, key_field(row_type))] = row
 
     def add(self, row: Any) -> None:
         self._loaded[type(row), key_of(row)] = row
@@ -141,11 +152,10 @@ class SqlTx:
             rows.sort(key=insertion.key)  # whoever else adds these waits for them in the same sequence
             await (await self.session.connection()).execute(insertion.statement, rows)
 
-    def publish(self, *events: Event) -> None:
-        for event in events:
-            self.outbox.append(
-                outbox.envelope(event, self._source, self.now, self.cause, current_traceparent())
-            )
+    def publish(self, *events: Event, cause: Cause | None = None) -> None:
+        id_ = self.cause if cause is None else cause.id
+        trace = current_traceparent() if cause is None else cause.traceparent
+        self.outbox += [outbox.envelope(event, self._source, self.now, id_, trace) for event in events]
 
     def intend(self, *intended: Intent) -> None:
         for intent in intended:

@@ -14,7 +14,7 @@ from chassis.intents import Intents
 from chassis.outbox import envelope
 from chassis.steps import Steps
 from chassis.topology import EVENTS_EXCHANGE
-from chassis.tx import Intent, Tx, key_of
+from chassis.tx import Cause, Intent, Tx, key_of
 
 Row = TypeVar("Row")
 
@@ -59,6 +59,9 @@ class MemoryTx:
                 found[key] = self.rows[slot]
         return found
 
+    async def get_free(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        return await self.get_many(row_type, keys)
+
     def add(self, row: Any) -> None:
         slot = (type(row), key_of(row))
         assert slot not in self._committed, f"{slot} exists"
@@ -69,7 +72,7 @@ class MemoryTx:
         if slot not in self._committed:
             self.rows.setdefault(slot, row)
 
-    def publish(self, *events: Event) -> None:
+    def publish(self, *events: Event, cause: Cause | None = None) -> None:
         self.said.extend(events)
 
     def intend(self, *intents: Intent) -> None:

@@ -29,6 +29,14 @@ class Intent:
         return f"{self.kind}:{self.subject}"
 
 
+@dataclass(frozen=True)
+class Cause:
+    """What led to an event: the id of a message, and the trace that it came with."""
+
+    id: str
+    traceparent: str | None
+
+
 class Tx(Protocol):
     """One transaction as a step sees it. It commits when the step, or the batch of steps, is through."""
 
@@ -46,14 +54,19 @@ class Tx(Protocol):
     async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
         """The rows that exist of those keys, locked key by key until the commit."""
 
+    async def get_free(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        """Those of the rows that no other transaction has locked, locked until the commit. It never waits, so
+        it may be called whatever is locked already."""
+
     def add(self, row: Any) -> None:
         """Insert at commit. A row with that key that another transaction committed first fails this one."""
 
     def add_once(self, row: Any) -> None:
         """Insert at commit unless a row with that key is there, whoever committed it. It cannot be loaded."""
 
-    def publish(self, *events: Event) -> None:
-        """Say at commit what happened: it goes to the outbox with the state that it tells of."""
+    def publish(self, *events: Event, cause: Cause | None = None) -> None:
+        """Say at commit what happened: it goes to the outbox with the state that it tells of. What led to it
+        is the message at hand, unless another is given."""
 
     def intend(self, *intents: Intent) -> None:
         """Commit the intent to call somebody remote; the call is made after the commit."""

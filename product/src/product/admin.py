@@ -25,6 +25,7 @@ from product.models import (
     StockRecord,
 )
 from product.prices import objection
+from product.waiting import serve_waiting
 
 router = APIRouter(prefix="/v1/products", tags=["administration"])
 
@@ -90,18 +91,21 @@ async def change_product(
 
 @router.delete("/{sku}", status_code=204, summary="Retire a product", responses={404: RESPONSES[404]})
 async def retire_product(sku: SkuInPath, _: Admin, transact: Transact) -> Response:
-    """It is not sold any more; orders that hold pieces of it go on. PATCH its status to bring it back."""
+    """It is not sold any more; orders that hold pieces of it go on, and orders that wait for some are out of
+    stock. PATCH its status to bring it back."""
     async with transact() as tx:
         if not await store.change(tx.session, sku, {"status": "retired"}):
             raise _unknown()
+        await serve_waiting((await tx.get_many(Stock, [sku])).values(), tx)
     return Response(status_code=204)
 
 
 @router.post("/{sku}/stock", summary="Adjust the stock", responses={404: RESPONSES[404], 409: RESPONSES[409]})
 async def adjust_stock(sku: SkuInPath, new: NewAdjustment, admin: Admin, transact: Transact) -> StockLevel:
-    """Only what is on hand can be written off."""
+    """Only what is on hand can be written off. What comes in goes to orders that wait for it first."""
     async with transact() as tx:
         stock = await _adjusted(tx, sku, new.delta)
+        await serve_waiting([stock], tx)
         await store.note_adjustment(tx.session, sku, new.delta, new.reason, admin.id)
     return StockLevel.model_validate(stock, from_attributes=True)
 

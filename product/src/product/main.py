@@ -5,17 +5,20 @@ from chassis.retention import Rule, retention
 from chassis.service import Chassis, Parts, Service
 from product import admin, api, saga
 from product.catalogue import Catalogue
-from product.reconcile import nudge_standing
+from product.reconcile import look_after_waiting, nudge_standing
 from product.settings import Settings
 from product.spelling import Vocabulary
 from product.turns import Turns
 
-HOLDS = Rule("hold", key="order_id", where="state <> 'reserved'")
+HOLDS = Rule("hold", key="order_id", where="state NOT IN ('reserved', 'waiting')")
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
     async def reconcile() -> None:
         await nudge_standing(chassis.transactions, settings)
+
+    async def waiting() -> None:
+        await look_after_waiting(chassis.transactions, settings)
 
     return Parts(
         routers=[api.lists, admin.router, api.router],
@@ -28,6 +31,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         },
         periodic=[
             Periodic("reconcile", settings.reconcile_every, reconcile),
+            Periodic("waiting", settings.waiting_every, waiting),
             retention(chassis.engine, (HOLDS, settings.hold_keep_days)),
         ],
     )

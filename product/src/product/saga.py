@@ -1,4 +1,5 @@
-"""What product does on hearing of an order: reserve, sell, and put back."""
+"""What product does on hearing of an order: reserve, sell, and put back. Whenever something can be had again,
+or never more, those who wait for it are looked at in the same transaction."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,6 +20,7 @@ from contracts import (
 )
 from contracts.order import OrderSnapshot
 from product.domain import Hold, NeverReserved, Stock
+from product.waiting import serve_waiting
 
 
 def _rows(event: OrderSnapshot | OrderReturned) -> Iterable[tuple[type, Any]]:
@@ -33,51 +35,60 @@ participant = Participant("product", steps=[steps], says=[SagaNudged])
 
 @steps.on(OrderCreated, says=[StockReserved, StockRejected])
 async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
-    """Reserve every line of the order, or none if one is short; an order cancelled before gets nothing."""
+    """Reserve all lines or none, and wait where others hold what is missing; none if cancelled before."""
     if await tx.get(Hold, event.order_id) is not None:
         return
     if event.is_long_over(tx.now):
         tx.add(Hold(event.order_id, "refused"))
         return
     stocks = await tx.get_many(Stock, [line.sku for line in event.lines])
-    hold, said = Hold.place(event, stocks)
+    hold, said = Hold.place(event, stocks, tx.now)
     tx.add(hold)
-    tx.publish(said)
+    if said is not None:
+        tx.publish(said)
+    elif tx.envelope is not None:
+        hold.traceparent = tx.envelope.traceparent
 
 
-@steps.on(OrderPaid)
+@steps.on(OrderPaid, says=[StockReserved, StockRejected])
 async def sell_stock(event: OrderPaid, tx: Tx) -> None:
-    """What was reserved is sold; what was released meanwhile is not."""
+    """What was reserved is sold; what was released meanwhile is not. Reject who waits for it in vain."""
     hold = await tx.get(Hold, event.order_id)
     if hold is None:  # retried, then dead-lettered: an operator must see it, and stock stays as it is
         raise NeverReserved(f"order {event.order_id} is not known here")
-    hold.sell(await tx.get_many(Stock, hold.lines))
+    stocks = await tx.get_many(Stock, hold.lines)
+    hold.sell(stocks)
+    await serve_waiting(stocks.values(), tx)
 
 
-@steps.on(OrderCancelled, says=[StockReleased], compensates=reserve_stock)
+@steps.on(OrderCancelled, says=[StockReleased, StockReserved, StockRejected], compensates=reserve_stock)
 async def release_stock(event: OrderCancelled, tx: Tx) -> None:
-    """Put back what is reserved or sold; before anything was, leave a tombstone that refuses to reserve."""
+    """Put back what is reserved or sold, for who waits for it; before anything was, refuse to reserve."""
     hold = await tx.get(Hold, event.order_id)
     if hold is None:
         tx.add(Hold(event.order_id, "refused"))
         return
-    said = hold.release(await tx.get_many(Stock, hold.lines))
+    stocks = await tx.get_many(Stock, hold.lines)
+    said = hold.release(stocks)
     if said is not None:
         tx.publish(said)
+        await serve_waiting(stocks.values(), tx)
 
 
-@steps.on(OrderReturned, says=[StockReturned])
+@steps.on(OrderReturned, says=[StockReturned, StockReserved, StockRejected])
 async def restock_returned(event: OrderReturned, tx: Tx) -> None:
-    """Put what comes back on the shelf, once; money that goes back without goods is nothing to product."""
+    """Put what comes back on the shelf, once, for who waits for it; without goods there is nothing to do."""
     if not event.lines:
         return
     hold = await tx.get(Hold, event.order_id)
     if hold is None:
         hold = Hold.forgotten(event.order_id)
         tx.add(hold)
-    said = hold.take_back(event, await tx.get_many(Stock, _skus(hold, event)))
+    stocks = await tx.get_many(Stock, _skus(hold, event))
+    said = hold.take_back(event, stocks)
     if said is not None:
         tx.publish(said)
+        await serve_waiting(stocks.values(), tx)
 
 
 @steps.on(

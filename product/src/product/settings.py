@@ -6,6 +6,7 @@ from pydantic import Field
 
 from chassis.retention import KeepDays
 from chassis.settings import Seconds, ServiceSettings
+from product.domain import LONGEST_WAIT
 
 
 class Settings(ServiceSettings):
@@ -15,6 +16,9 @@ class Settings(ServiceSettings):
 
     A hold that stands `nudge_after` past its order's deadline has its saga nudged, then again after twice
     that time and so on, `nudge_limit` times at most.
+
+    An order that wants pieces which other orders hold waits for them, for `wait_for_stock` at most. That is
+    looked after every `waiting_every`.
 
     What became of a hold is kept for `hold_keep_days` after its order was placed, 0 is for ever: longer than
     order's `return_days`, since a returned order is restocked by its hold.
@@ -28,6 +32,8 @@ class Settings(ServiceSettings):
     lists_patience: Seconds = 2
 
     hold_keep_days: KeepDays = 180
+    wait_for_stock: Annotated[float, Field(ge=0, le=LONGEST_WAIT.total_seconds())] = 60
+    waiting_every: Seconds = 1
     reconcile_every: Seconds = 60
     reconcile_batch: Annotated[int, Field(ge=1)] = 100
     nudge_after: Seconds = 300

@@ -1,8 +1,12 @@
 """Product's tables. The CHECKs of its migrations hold what the domain promises."""
 
+from typing import Any
+from uuid import UUID
+
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     ForeignKeyConstraint,
     Identity,
     Integer,
@@ -12,12 +16,31 @@ from sqlalchemy import (
     Uuid,
     func,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP, TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, TSVECTOR
 from sqlalchemy.orm import registry
 
 from chassis.database import Json, chassis_tables
 from contracts import ShortLine
 from product.domain import Hold, Stock
+
+
+class Waiting(Json):
+    """Pieces by order. Mostly nobody waits: that is NULL in the database."""
+
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(dict[UUID, int])
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(JSONB(none_as_null=True))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return super().process_bind_param(value or None, dialect)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return super().process_result_value(value, dialect) or {}
+
 
 metadata = MetaData()
 chassis_tables(metadata)
@@ -46,6 +69,7 @@ stock = Table(
     Column("sold", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
+    Column("waiting", Waiting()),
     ForeignKeyConstraint(["sku", "status"], ["product.sku", "product.status"], onupdate="CASCADE"),
 )
 
@@ -71,6 +95,8 @@ hold = Table(
     Column("returned", Json(dict[str, dict[str, int]]), nullable=False),
     Column("nudges", Integer, nullable=False),
     Column("nudge_at", TIMESTAMP(timezone=True)),
+    Column("waiting_since", TIMESTAMP(timezone=True)),
+    Column("traceparent", Text),
 )
 
 _mappers = registry(metadata=metadata)

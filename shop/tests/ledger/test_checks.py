@@ -23,6 +23,7 @@ OFF = replace(
     told=frozenset({"order.created", "order.cancelled"}),
     cart_ids=("kept",),
 )
+WAITS = replace(PAID, order_id="waits", status="pending", cart_ids=())
 CHARGED = ChargeSeen("pi_1", "paid", "succeeded", 1000, 1000, 0, "GBP")
 REFUNDED = ChargeSeen("pi_2", "off", "succeeded", 500, 500, 500, "GBP")
 MAILS = (MailSeen("paid", "receipt"), MailSeen("off", "cancellation"), MailSeen("off", "refund"))
@@ -116,6 +117,13 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"holds": {"paid": "sold", "off": "sold"}},
         {"holds": {"paid": "sold"}},
     ],
+    "nobody-waits-for-what-is-there": [
+        {"orders": (PAID, OFF, WAITS), "holds": {**HEALTHY.holds, "waits": "waiting"}},
+        {
+            "orders": (PAID, OFF, replace(WAITS, lines={"A": 9})),
+            "holds": {**HEALTHY.holds, "waits": "waiting"},
+        },
+    ],
     "everything-said-is-published": [{"outboxes": {"order": 1}}],
     "everything-published-is-handled": [{"queues": {"order.dead": 1}}, {"queues": {"order": 1}}],
     "whoever-logged-in-has-the-guests-orders": [{"moved": {}}, {"moved": {"guest": "bob"}}],
@@ -133,6 +141,15 @@ def test_every_check_can_fail(name: str, change: dict[str, Any]) -> None:
 
 def test_every_check_is_shown_to_fail() -> None:
     assert {check.name for check in CHECKS} == BROKEN.keys()
+
+
+def test_an_order_may_wait_for_what_others_hold() -> None:
+    held = (StockSeen("A", 1, 7, 2, 10),)
+    waits = replace(WAITS, deadline=HEALTHY.now)
+    seen = replace(
+        HEALTHY, orders=(PAID, OFF, waits), holds={**HEALTHY.holds, "waits": "waiting"}, stock=held
+    )
+    assert "nobody-waits-for-what-is-there" not in amiss(seen)
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,27 @@ def test_a_slow_order_tells_what_it_waits_for() -> None:
     )
 
 
+def test_an_order_that_waits_for_stock_says_so_and_is_not_stuck() -> None:
+    hold = Hold(ID, "waiting", {"A": 2}, waiting_since=CREATED)
+    look = seen(holds={ID: hold}, payments={ID: payment()})
+    assert waits_for(look, look.orders[ID]) == ["stock that other orders hold"]
+    assert kinds(look) == []
+
+
+def test_an_order_that_waits_for_stock_and_has_no_money_held_is_stuck() -> None:
+    hold = Hold(ID, "waiting", {"A": 2}, waiting_since=CREATED)
+    found = only(seen(holds={ID: hold}))
+    assert found.means == (
+        "waits for stock that other orders hold; payment to hear order.created and hold the money"
+    )
+
+
+def test_an_order_that_waits_for_stock_for_longer_than_any_setting_allows_is_stuck() -> None:
+    hold = Hold(ID, "waiting", {"A": 2}, waiting_since=CREATED)
+    look = seen(holds={ID: hold}, payments={ID: payment()}, now=CREATED + timedelta(minutes=11))
+    assert only(look).means == "waits for stock that other orders hold"
+
+
 @pytest.mark.parametrize(
     ("order", "more", "kind", "says"),
     [
@@ -362,7 +383,7 @@ def is_a_command(line: str) -> bool:
 
 def test_a_preview_tells_what_each_service_says_again() -> None:
     created: OrderCreated = new_order().created()
-    hold, _ = Hold.place(created, {})
+    hold, _ = Hold.place(created, {}, CREATED)
     look = seen(holds={ID: hold}, payments={ID: payment("captured")})
     assert preview(look, ID) == {
         "order": ["order.created"],

@@ -264,6 +264,20 @@ def holds_follow_their_orders(seen: Evidence) -> Iterator[Finding]:
             yield f"order {order.order_id} is cancelled, its stock is {state}"
 
 
+@check(3)
+def nobody_waits_for_what_is_there(seen: Evidence) -> Iterator[Finding]:
+    """Whoever waits for stock wants pieces that others hold, none that are on hand and none that are sold."""
+    stock = {one.sku: one for one in seen.stock}
+    for order in _orders(seen, "pending"):
+        if seen.holds.get(order.order_id) != "waiting":
+            continue
+        wanted = [(stock[sku], pieces) for sku, pieces in order.lines.items()]
+        if all(pieces <= one.on_hand for one, pieces in wanted):
+            yield f"order {order.order_id} waits for stock, and all that it wants is on hand"
+        if any(pieces > one.on_hand + one.reserved for one, pieces in wanted):
+            yield f"order {order.order_id} waits for stock, and what it wants is sold"
+
+
 _PUT_BACK = {"released", "restocked", "refused", "rejected"}
 
 

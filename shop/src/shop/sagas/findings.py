@@ -11,9 +11,12 @@ from notification.recipients import PutOff
 from order.domain import Order
 from payment.domain import Payment
 from payment.refusals import RequestRefused
+from product.domain import LONGEST_WAIT
 from shop.sagas.seen import GAVE_BACK, CallSeen, Seen
 
 ERROR_LENGTH = 120
+STOCK_OF_OTHERS = "stock that other orders hold"
+_CAPTURE_AWAITED = "payment to hear stock.reserved and take the money"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def about(findings: list[Finding], order_id: UUID) -> list[Finding]:
 def waits_for(seen: Seen, order: Order) -> list[str]:
     """What the order's saga has not come to yet, however recently it began."""
     if order.status == "pending":
-        return [*_stock_awaited(seen, order), *_money_awaited(seen.payments.get(order.order_id))]
+        stock, money = _stock_awaited(seen, order), _money_awaited(seen.payments.get(order.order_id))
+        return stock if stock == [STOCK_OF_OTHERS] and money == [_CAPTURE_AWAITED] else [*stock, *money]
     awaited = [f"order to hear {type_}" for type_ in seen.owes(order)]
     hold = seen.holds.get(order.order_id)
     if order.status == "paid" and (hold is None or hold.state != "sold"):
@@ -73,6 +77,8 @@ def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
             continue
         if order.action_expires_at is not None and order.action_expires_at >= before:
             continue  # its shopper has time to confirm with her bank
+        if waits_for(seen, order) == [STOCK_OF_OTHERS] and not _has_waited_too_long(seen, order):
+            continue
         payment = seen.payments.get(order.order_id)
         if order.order_id in asked:
             continue  # it waits for the provider, which is told of elsewhere
@@ -302,7 +308,15 @@ def _stock_awaited(seen: Seen, order: Order) -> list[str]:
     hold = seen.holds.get(order.order_id)
     if hold is None:
         return ["product to hear order.created and reserve the stock"]
+    if hold.state == "waiting":
+        return [STOCK_OF_OTHERS]
     return ["order to hear stock.rejected"] if hold.state == "rejected" else []
+
+
+def _has_waited_too_long(seen: Seen, order: Order) -> bool:
+    """So that product should have ended it, whatever it is told."""
+    since = seen.holds[order.order_id].waiting_since
+    return since is not None and since + LONGEST_WAIT < seen.now
 
 
 def _money_awaited(payment: Payment | None) -> list[str]:
@@ -315,7 +329,7 @@ def _money_awaited(payment: Payment | None) -> list[str]:
             assert payment.action_expires_at is not None, "the database sees to that"
             return [f"the shopper to confirm with the bank until {payment.action_expires_at:%H:%M:%S} UTC"]
         case "authorized":
-            return ["payment to hear stock.reserved and take the money"]
+            return [_CAPTURE_AWAITED]
         case "captured":
             return ["order to hear order.paid"]
         case "declined":

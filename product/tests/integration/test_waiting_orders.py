@@ -1,0 +1,162 @@
+"""Orders that wait, on a real PostgreSQL: releases and cancellations at once serve each once and lock nobody
+out; who was passed over is served a moment later, and nobody waits for long."""
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import text
+
+from chassis.database import Transactions, connect
+from product.domain import Hold, Stock
+from product.reconcile import look_after_waiting
+from product.settings import Settings
+
+from .conftest import handle, handle_all, levels, states, stock_up
+
+Workers = list[Transactions]
+
+
+async def said_of(workers: Workers, order_id: UUID) -> list[str]:
+    async with workers[0].engine.connect() as connection:
+        query = "SELECT type FROM outbox WHERE subject = :order_id ORDER BY position"
+        return list((await connection.execute(text(query), {"order_id": order_id})).scalars())
+
+
+async def counted(workers: Workers) -> dict[str, int]:
+    async with workers[0].engine.connect() as connection:
+        query = "SELECT type, count(*) FROM outbox GROUP BY type"
+        return {row[0]: row[1] for row in await connection.execute(text(query))}
+
+
+async def waited_for(workers: Workers) -> dict[str, dict[UUID, int]]:
+    async with workers[0]() as tx:
+        skus = (await tx.session.execute(text("SELECT sku FROM stock"))).scalars().all()
+        return {sku: dict(one.waiting) for sku, one in (await tx.get_many(Stock, skus)).items()}
+
+
+async def test_what_is_released_goes_to_who_waits_in_the_same_transaction(
+    workers: Workers, order: Any
+) -> None:
+    await stock_up(workers, lamp=1)
+    one, other = order(lamp=1), order(lamp=1)
+    await handle(workers[0], [one.created()])
+    await handle(workers[0], [other.created()])
+    assert await said_of(workers, other.id) == []
+    await handle(workers[1], [one.cancelled()])
+    assert await said_of(workers, one.id) == ["stock.reserved", "stock.released"]
+    assert await said_of(workers, other.id) == ["stock.reserved"]
+    assert await levels(workers) == {"lamp": (0, 1, 0)}
+
+
+async def test_what_was_waited_for_belongs_to_the_waiting_orders_own_trace(
+    workers: Workers, order: Any
+) -> None:
+    await stock_up(workers, lamp=1)
+    one, other = order(lamp=1), order(lamp=1)
+    await handle_all(workers, [one.created(), other.created()], size=1)
+    winner, loser = (one, other) if await said_of(workers, one.id) else (other, one)
+    await handle(workers[0], [winner.cancelled()])
+    async with workers[0].engine.connect() as connection:
+        query = "SELECT causation_id FROM outbox WHERE subject = :order_id"
+        cause = (await connection.execute(text(query), {"order_id": loser.id})).scalar_one()
+    assert cause == f"order.created/{loser.id}"
+
+
+async def test_releases_cancellations_and_sales_at_once_lock_nobody_out_and_lose_nobody(
+    workers: Workers, order: Any, settings: Settings
+) -> None:
+    """Orders of one, two and three products for 12 pieces each: whoever gets them is paid or cancelled."""
+    dice = random.Random(7)
+    await stock_up(workers, a=12, b=12, c=12)
+    orders = [order(**dict.fromkeys(dice.sample("abc", dice.randint(1, 3)), 1)) for _ in range(60)]
+    await handle_all(workers, [one.created() for one in orders], size=5)
+    paid = 0
+    for _ in range(20):
+        async with workers[0].engine.connect() as connection:
+            query = "SELECT order_id FROM hold WHERE state = 'reserved'"
+            reserved = set((await connection.execute(text(query))).scalars())
+        if not reserved:
+            break
+        ends = [
+            one.paid() if dice.random() < 0.2 else one.cancelled() for one in orders if one.id in reserved
+        ]
+        paid += sum(event.type == "order.paid" for event in ends)
+        await asyncio.gather(handle_all(workers, ends, size=3), look_after_waiting(workers[1], settings))
+        await look_after_waiting(workers[0], settings)
+    ended = await states(workers)
+    assert ended.get("waiting", 0) == 0
+    assert ended["sold"] == paid
+    counts = await counted(workers)
+    assert counts["stock.reserved"] == ended["sold"] + ended["released"]
+    assert counts.get("stock.rejected", 0) == ended.get("rejected", 0)
+    assert await waited_for(workers) == {"a": {}, "b": {}, "c": {}}
+    for on_hand, held, sold in (await levels(workers)).values():
+        assert (on_hand + sold, held) == (12, 0)
+
+
+async def test_a_release_passes_over_who_is_locked_and_the_next_round_serves_it(
+    workers: Workers, order: Any, settings: Settings
+) -> None:
+    await stock_up(workers, lamp=1)
+    one, other = order(lamp=1), order(lamp=1)
+    await handle(workers[0], [one.created()])
+    await handle(workers[0], [other.created()])
+    async with workers[1]() as tx:
+        assert await tx.get(Hold, other.id)
+        async with asyncio.timeout(5):
+            await handle(workers[0], [one.cancelled()])
+    assert await said_of(workers, other.id) == []
+    await look_after_waiting(workers[0], settings)
+    assert await said_of(workers, other.id) == ["stock.reserved"]
+
+
+async def test_nobody_waits_for_longer_than_the_setting_says(
+    workers: Workers, order: Any, settings: Settings
+) -> None:
+    await stock_up(workers, lamp=1)
+    one, other = order(lamp=1), order(lamp=1)
+    await handle(workers[0], [one.created()])
+    await handle(workers[0], [other.created()])
+    await look_after_waiting(workers[0], settings)
+    assert await said_of(workers, other.id) == []
+    async with workers[0].engine.begin() as connection:
+        waited = timedelta(seconds=settings.wait_for_stock)
+        await connection.execute(
+            text("UPDATE hold SET waiting_since = waiting_since - CAST(:waited AS interval)"),
+            {"waited": waited},
+        )
+    few = settings.model_copy(update={"reconcile_batch": 1})
+    await asyncio.gather(*(look_after_waiting(worker, few) for worker in workers))
+    assert await said_of(workers, other.id) == ["stock.rejected"]
+    assert await waited_for(workers) == {"lamp": {}}
+
+
+async def test_looking_after_who_waits_reads_no_other_hold_and_no_other_stock(workers: Workers) -> None:
+    async with workers[0].engine.connect() as connection:
+        await connection.execute(text("SET enable_seqscan = off"))
+        for index, query in (
+            ("hold_waiting", "SELECT 1 FROM hold WHERE state = 'waiting' AND waiting_since < now()"),
+            ("stock_waited_for", "SELECT sku FROM stock WHERE waiting IS NOT NULL ORDER BY sku"),
+        ):
+            assert index in str((await connection.execute(text(f"EXPLAIN {query}"))).all())
+
+
+async def test_staff_who_adjust_or_retire_end_the_waiting(
+    admin: httpx.AsyncClient, create: Any, settings: Settings, order: Any
+) -> None:
+    engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
+    workers = [Transactions(engine, "product", lease=0)]
+    one, *others = sorted((order(lamp=1) for _ in range(3)), key=lambda each: each.id)
+    await create("lamp", stock=1)
+    for each in (one, *others):
+        await handle(workers[0], [each.created()])
+    answer = await admin.post("/v1/products/lamp/stock", json={"delta": 1, "reason": "found one"})
+    assert (answer.json()["on_hand"], answer.json()["reserved"]) == (0, 2)
+    assert await said_of(workers, others[0].id) == ["stock.reserved"]
+    assert (await admin.delete("/v1/products/lamp")).status_code == 204
+    assert await said_of(workers, others[1].id) == ["stock.rejected"]
+    await engine.dispose()

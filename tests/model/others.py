@@ -1,0 +1,94 @@
+"""Orders of other shoppers, of which only the hold is in the model: they have what somebody waits for.
+
+Each is paid sooner or later, and may be cancelled before or after, as its shopper or its bank likes. So one
+order that waits is explored against everything that may end its waiting, at the cost of one order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import product.saga
+from chassis.event import Event
+from chassis.tx import Tx
+from contracts import Line, Money, OrderCancelled, OrderPaid
+from product.domain import Hold, Stock
+from tests.model.automaton import Command, Place
+from tests.model.bank import NOW
+
+FIRST = 901
+CANCELLED = "the order of somebody else is cancelled"
+PAID = "the order of somebody else is paid"
+
+
+class Others:
+    """`wanted` has the pieces of each by sku; all of them are reserved at the start."""
+
+    def __init__(self, wanted: Sequence[Mapping[str, int]]) -> None:
+        self._wanted = {UUID(int=FIRST + n): dict(lines) for n, lines in enumerate(wanted)}
+
+    def holds(self) -> Iterator[Hold]:
+        for order_id, lines in self._wanted.items():
+            yield Hold(order_id, "reserved", lines, deadline=NOW)
+
+    def reserve(self, stock: Mapping[str, int]) -> Iterator[Stock]:
+        """The stock of each product when that many were received."""
+        for sku, received in stock.items():
+            held = sum(lines.get(sku, 0) for lines in self._wanted.values())
+            yield Stock(sku, on_hand=received - held, reserved=held, received=received)
+
+    def commands(self) -> Iterator[tuple[str, Command]]:
+        """How they end. The names tell them apart where there are several."""
+        for n, (order_id, lines) in enumerate(self._wanted.items()):
+            which = f" ({n + 1})" if len(self._wanted) > 1 else ""
+            yield CANCELLED + which, _heard(_cancelled(order_id, lines))
+            yield PAID + which, _heard(_paid(order_id, lines))
+
+    def without(self, stock: Stock, place: Place) -> Stock:
+        """The stock as if there were no others."""
+        for order_id, lines in self._wanted.items():
+            hold, pieces = place.harness.row(Hold, order_id), lines.get(stock.sku, 0)
+            assert hold is not None
+            held, sold = pieces * (hold.state == "reserved"), pieces * (hold.state == "sold")
+            stock = replace(
+                stock,
+                reserved=stock.reserved - held,
+                sold=stock.sold - sold,
+                received=stock.received - held - sold,
+            )
+        return stock
+
+
+def _heard(event: Event) -> Command:
+    step = product.saga.steps.find(event.type, event.version)
+    assert step is not None
+    run = step.run
+
+    async def hear(tx: Tx) -> None:
+        await run(event, tx)
+
+    return Command(hear, step.says)
+
+
+def _cancelled(order_id: UUID, lines: Mapping[str, int]) -> OrderCancelled:
+    return OrderCancelled(
+        order_id=order_id,
+        shopper_id=order_id,
+        lines=_lines(lines),
+        total=_TOTAL,
+        reason="shopper",
+        was_paid=False,
+    )
+
+
+def _paid(order_id: UUID, lines: Mapping[str, int]) -> OrderPaid:
+    return OrderPaid(
+        order_id=order_id, shopper_id=order_id, lines=_lines(lines), total=_TOTAL, payment_id="pi_other"
+    )
+
+
+def _lines(wanted: Mapping[str, int]) -> tuple[Line, ...]:
+    return tuple(Line(sku=sku, name=sku, quantity=n, unit_price=500) for sku, n in wanted.items())
+
+
+_TOTAL = Money(amount=500, currency="GBP")
