@@ -360,7 +360,11 @@ def a_refused_capture_keeps_the_hold(patch: Patch) -> None:
 @fault("a-cancelled-order-costs-nothing")
 def a_captured_order_is_not_refunded(patch: Patch) -> None:
     cancel = Payment.cancel
-    patch.setattr(Payment, "cancel", lambda self: NOTHING if self.state == "captured" else cancel(self))
+
+    def keep_it(self: Payment, **more: Any) -> Next:
+        return NOTHING if self.state == "captured" else cancel(self, **more)
+
+    patch.setattr(Payment, "cancel", keep_it)
 
 
 @fault("every-ended-order-was-said-to-end")
