@@ -16,6 +16,7 @@ from contracts import OrderCreated
 from payment import calls
 from payment.domain import Call, Payment
 from payment.provider import Provider
+from payment.reconciliation import LISTS, page
 from payment.refunds import Refund
 from payment.refusals import Unknown
 
@@ -23,6 +24,7 @@ from . import typed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CREATE = "/v1/payment_intents"
+LISTED = [("get", f"/v1/{name}") for name in LISTS]
 GOOD: dict[str, Any] = {"amount": 2000, "currency": "gbp"}
 
 
@@ -38,7 +40,7 @@ class Clerk:
     ) -> SimpleNamespace:
         typed.validate(method, path, form)
         self.asked.append((method, path))
-        if path.endswith("/search") or (method, path) in (("get", "/v1/refunds"), ("get", "/v1/disputes")):
+        if path.endswith("/search") or (method, path) in LISTED:
             return SimpleNamespace(data={"data": [], "has_more": False})
         answer = {"id": "pi_1", "object": "it", "status": self._status, "amount": 2000, "currency": "gbp"}
         amounts: dict[str, Any] = {
@@ -46,8 +48,19 @@ class Clerk:
             "amount_received": 2000,
             "latest_charge": None,
             "metadata": {},
+            "created": 1_700_000_000,
         }
         return SimpleNamespace(data=answer | amounts)
+
+
+async def test_a_page_of_each_list_is_asked_for_as_the_sdk_says() -> None:
+    provider = Provider("sk_test")
+    clerk = Clerk("succeeded")
+    provider._stripe = clerk  # type: ignore[assignment]
+    for name in LISTS:
+        for after in (None, "re_1"):
+            await provider.call(page(name, 1_700_000_000, after))
+    assert {path for _, path in clerk.asked} == {f"/v1/{name}" for name in LISTS}
 
 
 def payments(created: OrderCreated) -> Iterator[Payment]:

@@ -15,7 +15,7 @@ from typing import Any
 import stripe
 
 from chassis.tx import Intent
-from payment.found import Found
+from payment.found import Found, Page
 from payment.outcomes import Outcome
 from payment.provider import Provider
 from payment.refusals import Unknown
@@ -107,7 +107,7 @@ class Bank:
             self._clock = NOW + timedelta(hours=late)
             desk = Desk(books, verdict, fate)
             self._provider._stripe = desk  # type: ignore[assignment]
-            outcome: Outcome | Found | None
+            outcome: Outcome | Found | Page | None
             try:
                 outcome = at_once(self._provider.call(intent))
             except (stripe.StripeError, Unknown):

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from chassis.tx import Intent
 from contracts import Money
@@ -17,10 +18,10 @@ PART = "refund_part"
 
 def intent(call: Call, payment: Payment, now: datetime) -> Intent:
     """The intent to make that call. Its payload is the path, the form and until when its key is good."""
+    if call == "look":
+        return look(payment.order_id, str(payment.payment_id), payment.news)
     path, form = _request(call, payment)
     payload = _payload(path, form, now)
-    if call == "look":
-        payload["news"] = payment.news
     if call == "confirm":
         assert payment.action_expires_at is not None, "who is asked to confirm has a time to do so"
         payload |= {"asked_at": now.isoformat(), "expires_at": payment.action_expires_at.isoformat()}
@@ -44,6 +45,11 @@ def _payload(path: str, form: dict[str, Any], now: datetime) -> dict[str, Any]:
     return {"path": path, "form": form, "key_expires": (now + KEY_LIFETIME).isoformat()}
 
 
+def look(order_id: UUID, payment_id: str, news: int = 0) -> Intent:
+    """The intent to look a payment up, after so much was heard of it."""
+    return Intent("look", order_id, {"payment_id": payment_id, "news": news})
+
+
 def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
     match call:
         case "authorize":
@@ -54,8 +60,8 @@ def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
             return f"/v1/payment_intents/{payment.payment_id}/capture", {}
         case "void":
             return f"/v1/payment_intents/{payment.payment_id}/cancel", {"expand": ["latest_charge"]}
-        case "look":  # nothing is asked for: what there is, is read
-            return f"/v1/payment_intents/{payment.payment_id}", {}
+        case "look":
+            raise AssertionError("nothing is asked for: what there is, is read")
         case "refund":
             # Without an amount it is all that is left, whatever somebody has refunded by hand.
             return "/v1/refunds", {"payment_intent": payment.payment_id, "metadata": _metadata(payment)}

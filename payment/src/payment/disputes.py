@@ -12,6 +12,10 @@ from payment.found import FoundDispute
 _DISPUTES = UUID("4a3c00cb-c265-47dc-a10d-f4b8c4ed1875")
 
 
+ENDED = ("won", "lost", "warning_closed", "prevented")
+"""Statuses after which nothing is to be done about a dispute."""
+
+
 @dataclass(eq=False)
 class Dispute:
     """`provider_id` is how the provider calls it; `noted_at` is when its status was heard of."""

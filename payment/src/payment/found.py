@@ -34,7 +34,8 @@ class FoundDispute:
 
 @dataclass(frozen=True)
 class Found:
-    """`held` and `taken` are what the provider holds and has taken."""
+    """`held` and `taken` are what the provider holds and has taken, `left` is what it has not given back of
+    that, in its own units."""
 
     payment_id: str
     status: str
@@ -43,3 +44,15 @@ class Found:
     order_id: str | None = None
     refunds: tuple[FoundRefund, ...] = ()
     disputes: tuple[FoundDispute, ...] = ()
+    left: int = 0
+    currency: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of one of the provider's lists, the newest first; `after` is its last if there is more."""
+
+    name: str
+    items: tuple[Found | FoundRefund | FoundDispute, ...]
+    after: str | None

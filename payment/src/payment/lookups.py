@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts import Money
-from payment.found import Found, FoundDispute, FoundRefund
+from payment.found import Found, FoundDispute, FoundRefund, Page
 from payment.units import from_provider
 
 Json = Mapping[str, Any]
@@ -24,6 +24,18 @@ async def payment(get: Get, payment_id: str) -> Found:
     refunds = await everything(get, "/v1/refunds", payment_intent=payment_id)
     disputes = await everything(get, "/v1/disputes", payment_intent=payment_id)
     return found(intent, refunds, disputes)
+
+
+async def page(get: Get, name: str, since: int, after: str | None) -> Page:
+    """What was created since that moment, in seconds since 1970, of payments, refunds or disputes."""
+    query: dict[str, Any] = {"created": {"gte": since}, "limit": PAGE}
+    if after is not None:
+        query["starting_after"] = after
+    if name == "payment_intents":
+        query["expand"] = ["data.latest_charge"]
+    listed = await get(f"/v1/{name}", **query)
+    items = tuple(_READ[name](one) for one in listed["data"])
+    return Page(name, items, listed["data"][-1]["id"] if listed["has_more"] else None)
 
 
 async def everything(get: Get, path: str, **query: str) -> Sequence[Json]:
@@ -49,7 +61,17 @@ def found(intent: Json, refunds: Sequence[Json] = (), disputes: Sequence[Json] =
         (intent["metadata"] or {}).get("order_id"),
         tuple(refund(one) for one in refunds),
         tuple(dispute(one) for one in disputes),
+        _left(intent),
+        intent["currency"].upper(),
+        datetime.fromtimestamp(intent["created"], UTC),
     )
+
+
+def _left(intent: Json) -> int:
+    charge = intent.get("latest_charge")
+    back = charge["amount_refunded"] if isinstance(charge, Mapping) else 0
+    taken: int = intent["amount_received"]
+    return int(intent["amount_capturable"]) + max(0, taken - back if taken else 0)
 
 
 def refund(one: Json) -> FoundRefund:
@@ -86,3 +108,10 @@ def _id(reference: Any) -> str:
 
 def _money(one: Json, name: str) -> Money | None:
     return from_provider(one[name], one["currency"])
+
+
+_READ: Mapping[str, Callable[[Json], Found | FoundRefund | FoundDispute]] = {
+    "payment_intents": found,
+    "refunds": refund,
+    "disputes": dispute,
+}

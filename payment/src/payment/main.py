@@ -5,6 +5,7 @@ from datetime import timedelta
 from chassis.sealed import Seal
 from chassis.service import Chassis, Parts, Service
 from payment import api, saga, sweeps
+from payment.comparing import Comparing
 from payment.hints import Hints
 from payment.provider import Provider
 from payment.settings import Settings
@@ -26,7 +27,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         routers=[api.router],
         state={"webhooks": api.Webhooks(hints, secret, settings.webhook_tolerance)},
         periodic=sweeps.periodic(settings, chassis.transactions),
-        call=provider.call,
+        call=Comparing(provider.call, chassis.engine).call,
         troubles=provider.troubles,
         closing=[hints.aclose, provider.aclose],
     )

@@ -19,9 +19,9 @@ from chassis.intents import OutcomePending
 from chassis.privacy import reason
 from chassis.tx import Intent
 from contracts import NOT_CONFIRMED
-from payment import answers, lookups, refusals
+from payment import answers, lookups, reconciliation, refusals
 from payment.answers import Read, Redirect
-from payment.found import Found
+from payment.found import Found, Page
 from payment.outcomes import ActionRequired, Declined, Outcome, Refunded, RefundRefused
 from payment.refusals import Refusal, RequestRefused, Unknown
 
@@ -76,8 +76,8 @@ class Provider:
         self._failures = failures
         self._refused: list[str] = []
 
-    async def call(self, intent: Intent) -> Outcome | Found:
-        """Make the call, or look. Raises whatever left its outcome unknown, OutcomePending while the shopper
+    async def call(self, intent: Intent) -> Outcome | Found | Page:
+        """Make the call, or read. Raises whatever left its outcome unknown, OutcomePending while the shopper
         may still confirm."""
         outcome = await self._circuit.call(lambda: self._make(intent))
         if isinstance(outcome, OutcomePending):
@@ -97,7 +97,7 @@ class Provider:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
-    async def _make(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found:
+    async def _make(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found | Page:
         try:
             outcome = await self._ask(intent)
         except refusals.OURS as error:
@@ -108,11 +108,14 @@ class Provider:
         self._refused = []
         return outcome
 
-    async def _ask(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found:
+    async def _ask(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found | Page:
         if intent.kind == "confirm":
             return await self._confirmation(intent)
         if intent.kind == "look":
-            return await lookups.payment(self._get, intent.payload["path"].rpartition("/")[2])
+            return await lookups.payment(self._get, intent.payload["payment_id"])
+        if intent.kind == reconciliation.KIND:
+            wanted = intent.payload
+            return await lookups.page(self._get, wanted["list"], wanted["since"], wanted["after"])
         expired = self._clock() - datetime.fromisoformat(intent.payload["key_expires"])
         if expired > timedelta(0):
             return await self._without_key(intent, expired)

@@ -25,20 +25,23 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment import calls, disputes, refunds
+from payment import calls, disputes, reconciliation, refunds
 from payment.disputes import Dispute
 from payment.domain import Impossible, Next, Payment
 from payment.found import Found, FoundDispute
 from payment.outcomes import Outcome, PartRefunded, RefundRefused
+from payment.reconciliation import Compared, Reconciliation, Stray
 from payment.refunds import Refund
 
 log = structlog.get_logger()
 
 
 def _rows(intent: Intent) -> Iterable[tuple[type, Any]]:
-    if intent.kind != calls.PART:
-        return [(Payment, intent.subject)]
-    return [(Payment, UUID(intent.payload["order_id"])), (Refund, intent.subject)]
+    if intent.kind == reconciliation.KIND:
+        return []
+    if intent.kind == calls.PART:
+        return [(Payment, UUID(intent.payload["order_id"])), (Refund, intent.subject)]
+    return [(Payment, intent.subject)]
 
 
 steps = Steps("payment", locks=lambda event: [(Payment, event.order_id)])
@@ -161,6 +164,21 @@ async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
         follow(payment, payment.lapse(), tx)
     for dispute in found.disputes:
         await _note_dispute(payment, dispute, tx)
+
+
+@intents.settled(reconciliation.KIND)
+async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
+    for order_id, payment_id in sorted(compared.looks.items()):
+        tx.intend(calls.look(order_id, payment_id))
+    for stray in compared.strays:
+        log.warning("money of no order here", payment_id=stray.payment_id, order_id=stray.order_id)
+        tx.add_once(stray)
+    for stray in (await tx.get_many(Stray, compared.settled)).values():
+        stray.settled_at = tx.now
+    if compared.after is not None:
+        tx.intend(reconciliation.page(compared.name, intent.payload["since"], compared.after))
+    elif (reading := await tx.get(Reconciliation, compared.name)) is not None:
+        reading.ended_at = reading.began_at
 
 
 async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:

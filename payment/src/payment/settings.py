@@ -12,7 +12,8 @@ from chassis.settings import Seconds, ServiceSettings
 class Settings(ServiceSettings):
     """`stripe_api_base` is another address than Stripe's own: the sandbox's. Money that is held is given up
     `give_up_after` the order's deadline. A shopper whose bank asks has `action_minutes` to confirm, or until
-    the order's deadline if that comes first; `action_key` seals the address of the bank's page for order.
+    the order's deadline if that comes first; `action_key` seals the address of the bank's page for order. The
+    provider's own lists are read, and compared with what is known here, about `reconcile_provider_every`.
 
     A payment that has ended is kept for `payment_keep_days` after its order was placed, 0 is for ever: longer
     than order's `return_days`, and by so much that a refund can be refused and fail in between.
@@ -39,4 +40,5 @@ class Settings(ServiceSettings):
     overdue_after: Seconds = 3600
     give_up_after: Seconds = 300
     payment_keep_days: KeepDays = 730
+    reconcile_provider_every: Seconds = 86_400
     refund_attempts: Annotated[int, Field(ge=1)] = 5

@@ -5,13 +5,23 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, any_, bindparam, func, or_, select, text
+from sqlalchemy import RowMapping, Text, Uuid, any_, bindparam, func, literal, or_, select, text
 from sqlalchemy import types as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from payment.domain import Call
-from payment.tables import IS_OPEN, REFUND_IS_OPEN, intent, payment, refund, webhook
+from payment.tables import (
+    IS_OPEN,
+    REFUND_IS_OPEN,
+    dispute,
+    intent,
+    payment,
+    reconciliation,
+    refund,
+    stray,
+    webhook,
+)
 
 _CALLS = get_args(Call)
 _KEYS = any_(bindparam("keys", type_=sql.ARRAY(Text)))
@@ -42,6 +52,23 @@ async def order_of(engine: AsyncEngine, payment_id: str | None, order_id: UUID |
         if payment_id is None or row["payment_id"] in (payment_id, None):
             return UUID(str(row["order_id"]))
     return None
+
+
+async def payments_of(
+    engine: AsyncEngine, payment_ids: Sequence[str], order_ids: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """What is known of the payments with these ids of the provider's, and of these orders."""
+    about = or_(
+        payment.c.payment_id == _any_of(payment_ids, Text()),
+        payment.c.order_id == _any_of(order_ids, Uuid()),
+    )
+    return await _rows(engine, select(payment.c.order_id, payment.c.payment_id, payment.c.state).where(about))
+
+
+async def dispute_statuses(engine: AsyncEngine, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """How those of the disputes that are known stand."""
+    known = select(dispute.c.dispute_id, dispute.c.status).where(dispute.c.dispute_id == _any_of(ids, Uuid()))
+    return {row["dispute_id"]: row["status"] for row in await _rows(engine, known)}
 
 
 async def remember_webhook(session: AsyncSession, event_id: str) -> bool:
@@ -84,6 +111,34 @@ async def lock_expired(session: AsyncSession, now: datetime, grace: timedelta, l
     """The oldest orders whose money is held though their deadline is past by `grace`, locked until the
     commit; those that somebody else is at are skipped."""
     return (await session.execute(_EXPIRED, {"before": now - grace, "limit": limit})).scalars().all()
+
+
+async def open_strays(engine: AsyncEngine, payment_ids: Sequence[str]) -> set[str]:
+    """Those of the payments that were last seen to be of no order of ours."""
+    known = select(stray.c.payment_id).where(
+        stray.c.payment_id == _any_of(payment_ids, Text()), stray.c.settled_at.is_(None)
+    )
+    return {row["payment_id"] for row in await _rows(engine, known)}
+
+
+async def begin_reading(
+    session: AsyncSession, name: str, now: datetime, every: timedelta
+) -> tuple[datetime | None, datetime | None] | None:
+    """Note that a list is read from its beginning, unless it was begun less than `every` ago: then `None`.
+    Returns when it was last read to its end, and when the oldest stray was created that is still one."""
+    begun = insert(reconciliation).values(name=name, began_at=now)
+    begun = begun.on_conflict_do_update(
+        index_elements=["name"], set_={"began_at": now}, where=reconciliation.c.began_at < now - every
+    )
+    row = (await session.execute(begun.returning(reconciliation.c.ended_at))).first()
+    if row is None:
+        return None
+    oldest = select(func.min(stray.c.created_at)).where(stray.c.settled_at.is_(None))
+    return row.ended_at, (await session.execute(oldest)).scalar()
+
+
+def _any_of(values: Sequence[Any], of: Any) -> Any:
+    return any_(literal(list(values), sql.ARRAY(of)))
 
 
 async def _rows(engine: AsyncEngine, query: Any) -> Sequence[RowMapping]:

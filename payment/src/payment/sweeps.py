@@ -8,7 +8,8 @@ import structlog
 from chassis.database import Transactions
 from chassis.periodic import Periodic
 from chassis.retention import Rule, retention
-from payment import store
+from payment import reconciliation, store
+from payment.disputes import ENDED
 from payment.domain import Payment
 from payment.refunds import Refund
 from payment.saga import ask_again, follow
@@ -18,6 +19,8 @@ from payment.tables import IS_OPEN, REFUND_IS_OPEN
 log = structlog.get_logger()
 
 WEBHOOKS = Rule("webhook", at="seen_at")  # older ones are not delivered again
+DISPUTES = Rule("dispute", at="noted_at", where=f"status IN {ENDED}")
+STRAYS = Rule("stray", at="settled_at")
 PAYMENTS = Rule(
     "payment",
     key="order_id",
@@ -40,7 +43,11 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
     async def report() -> None:
         await report_overdue(transactions, timedelta(seconds=settings.overdue_after))
 
+    async def reconcile() -> None:
+        await begin_reconciling(transactions, timedelta(seconds=settings.reconcile_provider_every))
+
     return [
+        Periodic("reconcile", min(settings.reconcile_provider_every, settings.sweep_every), reconcile),
         Periodic("refund again", settings.sweep_every, refund),
         Periodic("give up expired", settings.sweep_every, expire),
         Periodic("report overdue", settings.sweep_every, report),
@@ -48,6 +55,8 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
             transactions.engine,
             (WEBHOOKS, settings.webhook_keep_days),
             (PAYMENTS, settings.payment_keep_days),
+            (DISPUTES, settings.payment_keep_days),
+            (STRAYS, settings.payment_keep_days),
         ),
     ]
 
@@ -79,6 +88,15 @@ async def _give_up_some(transactions: Transactions, grace: timedelta, batch: int
             log.error("money given up", order_id=str(payment.order_id))
             follow(payment, payment.give_up(), tx)
     return len(due)
+
+
+async def begin_reconciling(transactions: Transactions, every: timedelta) -> None:
+    """Begin to read the provider's lists, each about every so long, whoever of the replicas does."""
+    for name in reconciliation.LISTS:
+        async with transactions() as tx:
+            begun = await store.begin_reading(tx.session, name, tx.now, every)
+            if begun is not None:
+                tx.intend(reconciliation.first_page(name, tx.now, *begun))
 
 
 async def report_overdue(transactions: Transactions, age: timedelta) -> None:

@@ -1,6 +1,6 @@
 """Payment's tables, and its aggregate mapped onto them."""
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, Uuid, func, text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -8,6 +8,7 @@ from chassis.database import Json, chassis_tables
 from contracts import OrderCreated
 from payment.disputes import Dispute
 from payment.domain import Payment
+from payment.reconciliation import Reconciliation, Stray
 from payment.refunds import Refund
 
 # To the letter what the index `payment_open` says, or PostgreSQL does not use it.
@@ -71,7 +72,29 @@ dispute = Table(
     Column("noted_at", TIMESTAMP(timezone=True), nullable=False),
 )
 
+stray = Table(
+    "stray",
+    metadata,
+    Column("payment_id", Text, primary_key=True),
+    Column("order_id", Text),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("seen_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("settled_at", TIMESTAMP(timezone=True)),
+)
+
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("began_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("ended_at", TIMESTAMP(timezone=True)),
+)
+
 _mappers = registry(metadata=metadata)
 _mappers.map_imperatively(Payment, payment, exclude_properties=["created_at"])
 _mappers.map_imperatively(Refund, refund, exclude_properties=["created_at"])
 _mappers.map_imperatively(Dispute, dispute)
+_mappers.map_imperatively(Stray, stray)
+_mappers.map_imperatively(Reconciliation, reconciliation)

@@ -159,6 +159,10 @@ async def test_lists_are_paged_and_cut_by_when_things_were_created(
     rest = await client.v1.payment_intents.list_async({"limit": 5, "starting_after": made[-2]})
     assert ([one.id for one in rest.data], rest.has_more) == (made[-3::-1], False)
 
+    wider = await client.v1.payment_intents.list_async({"limit": 1, "expand": ["data.latest_charge"]})
+    charge: Any = wider.data[0].latest_charge
+    assert (charge.object, charge.amount_refunded) == ("charge", 0)
+
     since: Any = newest.data[0].created
     assert len((await client.v1.payment_intents.list_async({"created": {"gte": since - 60}})).data) == 5
     assert (await client.v1.payment_intents.list_async({"created": {"gt": since + 60}})).data == []

@@ -50,7 +50,9 @@ def refund(book: Book, _: Form, name: str) -> Json:
 def intents(book: Book, form: Form, _: str) -> Json:
     forms.only(form, {"limit", "starting_after", "created", "expand"})
     shown, more = _page(form, reversed(book.intents.values()))
-    return list_json("/v1/payment_intents", [intent_json(found) for found in shown], more=more)
+    wanted = [one.removeprefix("data.") for one in forms.expand(form) if one.startswith("data.")]
+    listed = [intent_json(one, wanted, disputed=one.id in book.disputes_of) for one in shown]
+    return list_json("/v1/payment_intents", listed, more=more)
 
 
 def refunds(book: Book, form: Form, _: str) -> Json:
