@@ -39,6 +39,7 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
     [
         (lambda place: place.gateway_url, "SHOP_URL"),
         (lambda place: place.sandbox_url, "SHOP_SANDBOX_URL"),
+        (lambda place: place.provider_key, "SHOP_STRIPE_API_KEY"),
         (lambda place: place.mailbox_url, "SHOP_MAILBOX_URL"),
         (lambda place: place.management_url, "SHOP_MANAGEMENT_URL"),
         (lambda place: place.operator_amqp_url, "SHOP_AMQP_URL"),
@@ -153,6 +154,8 @@ def test_a_shop_that_does_not_answer_is_told_in_one_line(command: str) -> None:
             "URL": f"http://{nowhere}",
             "SANDBOX_URL": f"http://{nowhere}",
             "MAILBOX_URL": f"http://{nowhere}",
+            "STRIPE_API_BASE": f"http://{nowhere}",
+            "STRIPE_API_KEY": "x",
             "MANAGEMENT_URL": f"http://{nowhere}",
             "AMQP_URL": f"amqp://operator:x@{nowhere}/",
             "DATABASE_URL": f"postgresql://operator:x@{nowhere}/postgres",

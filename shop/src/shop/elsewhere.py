@@ -15,6 +15,7 @@ from shop.running import last_line, run
 
 PREFIX = "SHOP_"
 ORDER_SECONDS = 180
+STRIPE = "https://api.stripe.com"
 
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
@@ -23,7 +24,8 @@ DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql://"), password_in("data
 
 
 class Told(Environment):
-    """Each command needs some of it. Users are the operator's.
+    """Each command needs some of it. Users are the operator's; a restricted key is enough, which may read
+    payments, refunds and disputes.
 
     `stop` and `start` are commands in which `{service}` stands for a service's name; `start` ends when the
     service answers.
@@ -33,6 +35,8 @@ class Told(Environment):
 
     url: HttpUrl | None = None
     sandbox_url: HttpUrl | None = None
+    stripe_api_base: HttpUrl | None = None
+    stripe_api_key: SecretStr | None = None
     mailbox_url: HttpUrl | None = None
     management_url: HttpUrl | None = None
     amqp_password: SecretStr | None = None  # before the URL that it is put into
@@ -65,6 +69,14 @@ class Elsewhere:
     @property
     def sandbox_url(self) -> str:
         return self._need("sandbox_url")
+
+    @property
+    def provider_url(self) -> str:
+        return self.told.stripe_api_base or STRIPE
+
+    @property
+    def provider_key(self) -> str:
+        return self._need("stripe_api_key")
 
     @property
     def mailbox_url(self) -> str:

@@ -16,6 +16,14 @@ class Place(Protocol):
     def sandbox_url(self) -> str: ...
 
     @property
+    def provider_url(self) -> str:
+        """Of the payment provider's API: Stripe's, or the sandbox's."""
+
+    @property
+    def provider_key(self) -> str:
+        """One with which the provider's lists can be read."""
+
+    @property
     def mailbox_url(self) -> str:
         """Of the mailbox, or of Mailpit."""
 

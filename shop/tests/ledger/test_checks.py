@@ -6,7 +6,7 @@ import pytest
 
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
-from shop.ledger.evidence import CartSeen, ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import CartSeen, ChargeSeen, DisputeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAID = replace(
@@ -86,6 +86,13 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "what-was-bought-has-left-its-cart": [{"carts": (CartSeen("ada", ("other", "bought")),)}],
+    "every-dispute-is-known": [
+        {"charges": (replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", 1000),)), REFUNDED)},
+        {
+            "charges": (replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", 1000),)), REFUNDED),
+            "disputes": {"dp_1": "needs_response"},
+        },
+    ],
     "every-charge-has-its-order": [
         {"charges": (CHARGED, REFUNDED, ChargeSeen("pi_9", "stranger", "succeeded", 1, 1, 1, "GBP"))},
         {"books_balance": False},

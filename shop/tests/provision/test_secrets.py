@@ -30,7 +30,7 @@ _READERS = {
     "kong": {"kong.yml"},
     "sandbox": _PROVIDER,
     "monitor": {"rabbitmq-password"},
-    "operator": {"postgres-password", "rabbitmq-password", "admin-password"},
+    "operator": {"postgres-password", "rabbitmq-password", "admin-password", "stripe-api-key"},
 }
 _OTHERS_IMAGES = {"postgres", "rabbitmq", "redis", "kong"}
 

@@ -34,6 +34,7 @@ def env(
     changed = {
         "url": url,
         "sandbox_url": sandbox_url,
+        "stripe_api_base": sandbox_url,
         "mailbox_url": mailbox_url,
         "management_url": management_url,
         "amqp_url": amqp_url,
@@ -50,6 +51,8 @@ def _known(stack: Stack) -> dict[str, str]:
     return {
         "url": stack.gateway_url,
         "sandbox_url": stack.sandbox_url,
+        "stripe_api_base": stack.provider_url,
+        "stripe_api_key": stack.provider_key,
         "mailbox_url": stack.mailbox_url,
         "management_url": stack.management_url,
         "amqp_url": stack.operator_amqp_url,

@@ -155,6 +155,19 @@ def every_charge_has_its_order(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(2)
+def every_dispute_is_known(seen: Evidence) -> Iterator[Finding]:
+    """Payment knows of every dispute at the provider, and how it stands."""
+    for charge in seen.charges:
+        for dispute in charge.disputes:
+            known = seen.disputes.get(dispute.id)
+            if known != dispute.status:
+                yield (
+                    f"order {charge.order_id} is disputed ({dispute.id}): {dispute.status}, payment has it "
+                    f"{known or 'nowhere'}"
+                )
+
+
+@check(2)
 def payment_knows_what_order_knows(seen: Evidence) -> Iterator[Finding]:
     """Payment has captured what order calls paid, and given back or never taken what it calls cancelled."""
     for order in seen.orders:

@@ -31,6 +31,27 @@ class CartSeen:
 
 
 @dataclass(frozen=True)
+class RefundSeen:
+    """A refund as the provider has it, in its own units. `order_id` and `refund_id` are what the shop has
+    written on it: without them somebody has made it at the provider."""
+
+    id: str
+    amount: int
+    status: str
+    order_id: str | None = None
+    refund_id: str | None = None
+
+
+@dataclass(frozen=True)
+class DisputeSeen:
+    """A dispute as the provider has it, or as payment does."""
+
+    id: str
+    status: str
+    amount: int
+
+
+@dataclass(frozen=True)
 class ChargeSeen:
     """A payment as the provider has it, in the provider's own units."""
 
@@ -41,6 +62,8 @@ class ChargeSeen:
     captured: int
     refunded: int
     currency: str
+    refunds: tuple[RefundSeen, ...] = ()
+    disputes: tuple[DisputeSeen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +100,7 @@ class Evidence:
     now: datetime
     orders: tuple[OrderSeen, ...] = ()
     payments: Mapping[str, str] = field(default_factory=dict)  # order to payment's state
+    disputes: Mapping[str, str] = field(default_factory=dict)  # the provider's id of a dispute to its status
     charges: tuple[ChargeSeen, ...] = ()
     books_balance: bool = True
     stock: tuple[StockSeen, ...] = ()

@@ -62,7 +62,7 @@ def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]
         "operator": {
             "postgres-password": vault.read(role_secret(OPERATOR)),
             "rabbitmq-password": vault.read(f"rabbitmq-{OPERATOR}"),
-            **_same(vault, ("admin-password",)),
+            **_same(vault, ("admin-password", "stripe-api-key")),
         },
     }
 

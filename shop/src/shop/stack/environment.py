@@ -15,8 +15,12 @@ TRUSTED_PROXIES = "TRUSTED_PROXIES"  # a setting of `gateway`: the proxies in fr
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:8000", "http://localhost:18000")
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 # What the provider does on its own or later than it answers; the rest payment knows from the answer.
-WEBHOOK_EVENTS = (
-    "payment_intent.requires_action,payment_intent.payment_failed,payment_intent.canceled,charge.refunded"
+WEBHOOK_EVENTS = ",".join(
+    (
+        *("payment_intent.requires_action", "payment_intent.payment_failed", "payment_intent.canceled"),
+        *("refund.created", "refund.updated", "refund.failed"),
+        *("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"),
+    )
 )
 
 

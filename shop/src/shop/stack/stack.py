@@ -146,6 +146,14 @@ class Stack:
         return self.http("sandbox")
 
     @property
+    def provider_url(self) -> str:
+        return self.sandbox_url
+
+    @property
+    def provider_key(self) -> str:
+        return self.secret("stripe-api-key")
+
+    @property
     def mailbox_url(self) -> str:
         return self.http("mailbox")
 

@@ -1,0 +1,98 @@
+"""The payment provider as a witness: its own lists, read with its own API, of the sandbox as of Stripe.
+
+A restricted key that may read payments, refunds and disputes is enough.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import stripe
+
+from shop.door import TIMEOUT_SECONDS
+from shop.errors import ShopError
+from shop.ledger.evidence import ChargeSeen, DisputeSeen, RefundSeen
+from shop.place import Place
+
+PAGE = 100
+GIVES_BACK = ("succeeded", "pending")
+
+Json = Mapping[str, Any]
+
+
+async def charges(place: Place, since: datetime | None) -> tuple[tuple[ChargeSeen, ...], bool]:
+    """All payments that were created since then, and whether the provider's books balance: what it says that
+    it has given back of each is what its refunds come to. Raises ShopError when it refuses, or is away."""
+    created = {"created": {"gte": int(since.timestamp())}} if since else {}
+    async with _client(place) as client:
+        intents = await _all(client, "payment_intents", expand=["data.latest_charge"], **created)
+        refunds = _by_payment(await _all(client, "refunds", **created))
+        disputes = _by_payment(await _all(client, "disputes", **created))
+    seen = [_charge(one, refunds[one["id"]], disputes[one["id"]]) for one in intents]
+    return tuple(seen), all(map(_balances, intents, seen))
+
+
+@asynccontextmanager
+async def _client(place: Place) -> AsyncIterator[stripe.StripeClient]:
+    http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
+    try:
+        yield stripe.StripeClient(
+            place.provider_key,
+            base_addresses={"api": place.provider_url},
+            max_network_retries=2,
+            http_client=http,
+        )
+    except stripe.StripeError as error:
+        raise ShopError(
+            f"the payment provider at {place.provider_url}: {' '.join(str(error).split())}"
+        ) from error
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]
+
+
+async def _all(client: stripe.StripeClient, name: str, **query: Any) -> list[Json]:
+    found: list[Json] = []
+    after: dict[str, str] = {}
+    while True:
+        answer: Any = await client.raw_request_async("get", f"/v1/{name}", limit=PAGE, **query, **after)
+        found += answer.data["data"]
+        if not answer.data["has_more"]:
+            return found
+        after = {"starting_after": found[-1]["id"]}
+
+
+def _by_payment(objects: Iterable[Json]) -> defaultdict[str, list[Json]]:
+    found: defaultdict[str, list[Json]] = defaultdict(list)
+    for one in objects:
+        found[one["payment_intent"] or ""].append(one)
+    return found
+
+
+def _charge(intent: Json, refunds: Iterable[Json], disputes: Iterable[Json]) -> ChargeSeen:
+    # What is let go unused is booked as a refund, too: of money that was never taken.
+    taken = [one for one in refunds if intent["amount_received"]]
+    return ChargeSeen(
+        intent["id"],
+        intent["metadata"].get("order_id"),
+        intent["status"],
+        intent["amount"] if intent["status"] in ("requires_capture", "succeeded") else 0,
+        intent["amount_received"],
+        sum(one["amount"] for one in taken if one["status"] in GIVES_BACK),
+        intent["currency"].upper(),
+        tuple(_refund(one) for one in taken),
+        tuple(DisputeSeen(one["id"], one["status"], one["amount"]) for one in disputes),
+    )
+
+
+def _refund(one: Json) -> RefundSeen:
+    notes = one["metadata"] or {}
+    return RefundSeen(one["id"], one["amount"], one["status"], notes.get("order_id"), notes.get("refund_id"))
+
+
+def _balances(intent: Json, seen: ChargeSeen) -> bool:
+    charge = intent["latest_charge"]
+    said = charge["amount_refunded"] if charge and seen.captured else seen.refunded
+    return bool(said == seen.refunded <= seen.captured <= intent["amount"])
