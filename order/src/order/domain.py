@@ -406,7 +406,7 @@ class Order:
         """What has still to be undone of a cancelled order, given which events were told of it; what the
         returns of a paid one wait for."""
         if self.status == "paid":
-            return sorted({type_ for one in self.returns for type_ in self._awaited(one)})
+            return sorted({type_ for one in self.returns for type_ in self.awaited(one)})
         if self.status != "cancelled":
             return []
         owed = []
@@ -426,11 +426,6 @@ class Order:
         self.nudge_at = now + pause * 2**self.nudges
         return again
 
-    def _awaited(self, one: Return) -> list[str]:
-        """Nobody has still to be refunded once all of the money went back, whatever it was for."""
-        everything = self.refunded >= self.total
-        return [type_ for type_ in one.awaits() if type_ == "stock.returned" or not everything]
-
     def _due(self, one: Return) -> OrderReturned:
         self.nudges, self.nudge_at = 0, None
         self._look_after_returns()
@@ -441,7 +436,7 @@ class Order:
         self._look_after_returns()
 
     def _look_after_returns(self) -> None:
-        waiting = [one.received_at for one in self.returns if one.received_at and self._awaited(one)]
+        waiting = [one.received_at for one in self.returns if one.received_at and self.awaited(one)]
         self.returning_since = min(waiting, default=None) if self.status == "paid" else None
 
     def _known(self, return_id: UUID, news: str) -> Return:
@@ -464,6 +459,12 @@ class Order:
             amount=Money(amount=one.amount, currency=self.currency),
             by=one.by,
         )
+
+    def awaited(self, one: Return) -> list[str]:
+        """The events that this return waits for: nobody has still to be refunded once all of the money went
+        back, whatever it was for."""
+        everything = self.refunded >= self.total
+        return [type_ for type_ in one.awaits() if type_ == "stock.returned" or not everything]
 
     def _cancel(
         self, reason: CancelReason, now: datetime, short: tuple[ShortLine, ...] = ()

@@ -15,17 +15,19 @@ from scenarios.shopper import must
 
 PAGE = 1000
 _OURS = re.compile(
-    r"^<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})(\.[0-9a-f-]{36})?@"
+    r"^<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})(?:\.(?P<refund>[0-9a-f-]{36}))?@"
 )
 
 
 @dataclass(frozen=True)
 class Mail:
-    """`order_id` is None for what concerns no order, `reason` too for what the shop has not written."""
+    """`order_id` is None for what concerns no order, `reason` too for what the shop has not written;
+    `refund_id` is of a refund of a part."""
 
     message_id: str | None
     reason: str | None
     order_id: str | None
+    refund_id: str | None = None
     id: str = field(default="", compare=False)
 
 
@@ -58,6 +60,6 @@ def _mail(listed: dict[str, Any]) -> Mail:
     message_id: str | None = listed["MessageID"]
     ours = _OURS.match(message_id or "")
     if ours is None:
-        return Mail(message_id, None, None, listed["ID"])
+        return Mail(message_id, None, None, id=listed["ID"])
     subject = None if ours["reason"] == "welcome" else ours["subject"]
-    return Mail(message_id, ours["reason"], subject, listed["ID"])
+    return Mail(message_id, ours["reason"], subject, ours["refund"], listed["ID"])

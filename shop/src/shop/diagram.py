@@ -13,7 +13,13 @@ LANES = ("order", "product", "payment")
 PIVOT = "order.paid"
 ASKED = "payment.action_required"
 REFUSALS = {"stock.rejected", "payment.declined"}
-UNDONE = {"stock.released", "payment.voided", "payment.refunded"}
+UNDONE = {
+    "stock.released",
+    "payment.voided",
+    "payment.refunded",
+    "stock.returned",
+    "payment.refunded_in_part",
+}
 
 Event = Mapping[str, Any]
 
@@ -37,8 +43,11 @@ def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
 def title(order: Mapping[str, Any]) -> str:
     total, reason = order["total"], order.get("reason")
     how = f"{order['status']} ({reason})" if reason else order["status"]
+    how += ", fulfilled" if order.get("fulfilled_at") else ""
     which = f"{order['number']} ({order['order_id']})"
-    return f"order {which}: {how}, {with_code(total['amount'], total['currency'])}"
+    back = order.get("refunded") or {"amount": 0}
+    less = f", {with_code(back['amount'], total['currency'])} refunded" if back["amount"] else ""
+    return f"order {which}: {how}, {with_code(total['amount'], total['currency'])}{less}"
 
 
 def mark(kind: str) -> Text:

@@ -20,7 +20,9 @@ SHORTEST_PREFIX = 4
 
 def document(mail: MailSeen) -> dict[str, Any]:
     """The mail as JSON prints it."""
-    return asdict(mail) | {"subject_id": str(mail.subject_id), "at": mail.at.isoformat()}
+    order_id = None if mail.order_id is None else str(mail.order_id)
+    plain = {"subject_id": str(mail.subject_id), "at": mail.at.isoformat(), "order_id": order_id}
+    return asdict(mail) | plain
 
 
 async def chosen(place: Place, ids: Sequence[str], limit: int) -> list[MailSeen]:
@@ -40,7 +42,7 @@ async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) ->
                 resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
             )
             said = envelope(event, "operator", datetime.now(UTC), None, None)
-            about = None if mail.reason == "welcome" else str(mail.subject_id)
+            about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
             action = Action("resend-mail", why, order_id=about, message_id=said.id, before=document(mail))
             async with audit.record(action):
                 await publish(place, said, "request")
@@ -49,11 +51,15 @@ async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) ->
 def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
     if len(prefix) < SHORTEST_PREFIX:
         raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} characters of the mail's id")
-    found = [mail for mail in mails if prefix in (mail.id, str(mail.subject_id))] or [
-        mail for mail in mails if mail.id.startswith(prefix) or str(mail.subject_id).startswith(prefix)
+    found = [mail for mail in mails if prefix in _names(mail)] or [
+        mail for mail in mails if any(name.startswith(prefix) for name in _names(mail))
     ]
     if not found:
         raise ShopError(f"there is no undeliverable mail {prefix}: `shop mails list` shows them")
     if len(found) > 1:
         raise ShopError(f"{prefix} may be {', '.join(mail.id for mail in found)}: give more of it")
     return found[0]
+
+
+def _names(mail: MailSeen) -> tuple[str, ...]:
+    return mail.id, str(mail.subject_id), str(mail.order_id or "")

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shop.chaos.healing import to_nudge
-from shop.sagas.findings import Finding
+from shop.sagas.finding import Finding
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 

@@ -6,7 +6,16 @@ import pytest
 
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
-from shop.ledger.evidence import CartSeen, ChargeSeen, DisputeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import (
+    CartSeen,
+    ChargeSeen,
+    DisputeSeen,
+    KeptSeen,
+    MailSeen,
+    OrderSeen,
+    ReturnSeen,
+    StockSeen,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAID = replace(
@@ -45,12 +54,50 @@ HEALTHY = Evidence(
 )
 
 
+BACK = ReturnSeen("back", 500, {"A": 1})
+RETURNED: dict[str, Any] = {
+    "orders": (replace(PAID, returns=(BACK, ReturnSeen("asked", 500, {"A": 1}, False, False, False))), OFF),
+    "charges": (replace(CHARGED, refunded=500), REFUNDED),
+    "stock": (StockSeen("A", 9, 0, 1, 10),),
+    "refunds": {"back": "refunded"},
+    "restocked": {"back": {"A": 1}},
+    "mails": (*MAILS, MailSeen("paid", "refund", refund_id="back")),
+}
+
+
+def returned(one: ReturnSeen) -> dict[str, Any]:
+    """A piece came back, and this is what order has of it."""
+    return {**RETURNED, "orders": (replace(PAID, returns=(one,)), OFF)}
+
+
 def amiss(seen: Evidence) -> set[str]:
     return {check.name for check in CHECKS if list(check.look(seen))}
 
 
 def test_nothing_is_amiss_with_a_healthy_shop() -> None:
     assert amiss(HEALTHY) == set()
+
+
+def test_nothing_is_amiss_when_a_piece_came_back() -> None:
+    assert amiss(replace(HEALTHY, **RETURNED)) == set()
+
+
+def test_a_refund_is_not_owed_once_all_of_the_money_went_back() -> None:
+    elsewhere = ReturnSeen("elsewhere", 1000)
+    orders = replace(PAID, returns=(replace(BACK, refunded=False), elsewhere)), OFF
+    charges = replace(CHARGED, refunded=1000), REFUNDED
+    refunds = {"back": "covered", "elsewhere": "refunded"}
+    mails = *MAILS, MailSeen("paid", "refund", refund_id="elsewhere")
+    changed = {**RETURNED, "orders": orders, "charges": charges, "refunds": refunds, "mails": mails}
+    assert amiss(replace(HEALTHY, **changed)) == set()
+
+
+def test_an_order_that_is_cancelled_after_a_part_went_back_is_mailed_about_both() -> None:
+    part = replace(OFF, returns=(ReturnSeen("part", 100),))
+    seen = replace(HEALTHY, orders=(PAID, part), refunds={"part": "refunded"})
+    assert amiss(seen) == {"every-shopper-is-told"}
+    mails = *MAILS, MailSeen("off", "refund", refund_id="part")
+    assert amiss(replace(seen, mails=mails)) == set()
 
 
 BROKEN: dict[str, list[dict[str, Any]]] = {
@@ -68,9 +115,22 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"charges": (replace(CHARGED, captured=999), REFUNDED)},
         {"charges": (replace(CHARGED, refunded=1), REFUNDED)},
         {"charges": (replace(CHARGED, currency="EUR"), REFUNDED)},
+        {**RETURNED, "charges": (CHARGED, REFUNDED)},
+        {**RETURNED, "charges": (replace(CHARGED, refunded=1000), REFUNDED)},
     ],
     "the-provider-never-hears-of-a-free-order": [
         {"orders": (replace(PAID, total=0), OFF), "charges": (replace(CHARGED, captured=0), REFUNDED)},
+    ],
+    "every-return-is-refunded": [
+        {**returned(replace(BACK, refunded=False)), "charges": (CHARGED, REFUNDED), "mails": MAILS},
+        {**RETURNED, "refunds": {"back": "refund_failed"}},
+        {**RETURNED, "refunds": {}},
+    ],
+    "every-return-is-restocked-once": [
+        {**RETURNED, "restocked": {}},
+        {**RETURNED, "restocked": {"back": {"A": 2}}},
+        {**RETURNED, "restocked": {"back": {"A": 1}, "asked": {"A": 1}}},
+        returned(replace(BACK, restocked=False)),
     ],
     "a-cancelled-order-costs-nothing": [
         {"charges": (CHARGED, replace(REFUNDED, refunded=0))},
@@ -102,7 +162,10 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"payments": {"paid": "captured", "off": "captured"}},
         {"payments": {"paid": "captured"}},
     ],
-    "every-letter-is-sent-once": [{"mails": (*MAILS, MAILS[0])}],
+    "every-letter-is-sent-once": [
+        {"mails": (*MAILS, MAILS[0])},
+        {**RETURNED, "mails": (*RETURNED["mails"], RETURNED["mails"][-1])},
+    ],
     "no-guest-is-mailed-for-nothing": [
         {
             "orders": (PAID, replace(OFF, guest=True)),
@@ -110,7 +173,13 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
             "charges": (CHARGED, replace(REFUNDED, authorized=0, captured=0, refunded=0)),
         }
     ],
-    "every-shopper-is-told": [{"mails": MAILS[1:]}, {"mails": MAILS[:1]}, {"mails": MAILS[:2]}],
+    "every-shopper-is-told": [
+        {"mails": MAILS[1:]},
+        {"mails": MAILS[:1]},
+        {"mails": MAILS[:2]},
+        {**RETURNED, "mails": MAILS},
+        {**RETURNED, "mails": (*MAILS, MailSeen("paid", "refund", refund_id="asked"))},
+    ],
     "stock-adds-up": [
         {"stock": (StockSeen("A", 8, 0, 2, 11),)},
         {"stock": (StockSeen("A", 9, -1, 2, 10),)},
@@ -118,6 +187,7 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
     "sold-is-what-was-paid": [
         {"stock": (StockSeen("A", 7, 0, 3, 10),)},
         {"stock": (StockSeen("A", 7, 1, 2, 10),)},
+        {**RETURNED, "stock": (StockSeen("A", 8, 0, 2, 10),)},
     ],
     "holds-follow-their-orders": [
         {"holds": {"paid": "reserved", "off": "restocked"}},

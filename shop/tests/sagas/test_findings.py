@@ -21,7 +21,8 @@ from shop.broker.issue import BrokerIssue
 from shop.cli import app
 from shop.dead_letters.letter import Letter
 from shop.errors import ShopError
-from shop.sagas.findings import Finding, about, stuck, waits_for
+from shop.sagas.finding import Finding
+from shop.sagas.findings import about, stuck, waits_for
 from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.seen import CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import Stack

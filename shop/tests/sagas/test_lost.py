@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from chassis.database import connect
-from shop.sagas.reading import RECENT, Books, lost_by_somebody
+from shop.sagas.reading import RECENT, Books, lost_by_somebody, undeliverable
+from shop.sagas.reading import _calls as calls_of
+from shop.sagas.reading import _unsaid as unsaid_of
+from shop.stack import SERVICES
 
 NOW = datetime.now(UTC)
 MANY = 300
@@ -31,7 +34,7 @@ ORDERS: list[Placed] = [
 
 @pytest.fixture
 async def found(migrated: Callable[[str], str], as_operator: Callable[[str], str]) -> AsyncIterator[Books]:
-    names = ("order", "product", "notification", "payment")
+    names = SERVICES
     engines = {
         name: connect(as_operator(migrated(name)), pool_size=2, statement_timeout=15) for name in names
     }
@@ -174,3 +177,51 @@ async def test_what_services_may_have_forgotten_is_not_called_lost(found: Books)
     old = order_id(minutes_ago=RECENT.total_seconds() / 60 + 1)
     await place(found, [(old, "paid")], but_mail=[old], but_timeline=[old])
     assert await lost_by_somebody(found, limit=10) == []
+
+
+@pytest.mark.parametrize("mailed", [False, True])
+async def test_a_refund_of_a_part_that_notification_knows_nothing_of_is_found(
+    found: Books, mailed: bool
+) -> None:
+    await place(found)
+    refund_id = order_id(5)
+    async with found.engines["payment"].begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO refund (refund_id, order_id, amount, by, state)
+                VALUES (:id, :of, 1, 'return', 'refunded')"""),
+            {"id": refund_id, "of": OLDEST},
+        )
+    if mailed:
+        async with found.engines["notification"].begin() as connection:
+            await connection.execute(
+                text("""INSERT INTO correspondence VALUES (:id, false, '{"refund": "sent"}')"""),
+                {"id": refund_id},
+            )
+    assert await lost_by_somebody(found, limit=10) == ([] if mailed else [OLDEST])
+
+
+async def test_what_lies_about_a_part_of_an_order_is_found_by_the_order(found: Books) -> None:
+    refund_id, of = order_id(5), {"order_id": str(OLDEST)}
+    async with found.engines["payment"].begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO intent (key, kind, subject, payload, leased_until)
+                VALUES ('refund_part:1', 'refund_part', :id, CAST(:of AS jsonb), now())"""),
+            {"id": refund_id, "of": json.dumps(of)},
+        )
+        await connection.execute(
+            text("""INSERT INTO outbox (message_id, type, version, subject, time, data, leased_until)
+                VALUES ('x/1', 'payment.refunded_in_part', 1, :id, now(), :of, now())"""),
+            {"id": refund_id, "of": json.dumps(of)},
+        )
+    async with found.engines["notification"].begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO kept_mail (key, reason, subject_id, payload, fate, at)
+                VALUES ('refund:1', 'refund', :id, CAST(:of AS jsonb), 'rejected', now())"""),
+            {"id": refund_id, "of": json.dumps(of)},
+        )
+    calls, published = await calls_of(found, 10, OLDEST), await unsaid_of(found, 10, OLDEST)
+    mails = await undeliverable(found, 10, OLDEST)
+    assert [one.order_id for one in calls] == [OLDEST]
+    assert [one.order_id for one in published] == [OLDEST]
+    assert [one.order_id for one in mails] == [OLDEST]
+    assert await calls_of(found, 10, order_id(1)) == ()

@@ -7,7 +7,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from shop.ledger.gather import is_busy
-from shop.sagas.findings import Finding, stuck
+from shop.sagas.finding import Finding
+from shop.sagas.findings import stuck
 from shop.sagas.nudging import nudge, preview
 from shop.sagas.reading import books, see
 from shop.sagas.seen import Seen

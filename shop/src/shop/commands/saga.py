@@ -21,10 +21,12 @@ from order import numbers
 from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.place import Place
-from shop.sagas.findings import Finding, about, stuck, waits_for
+from shop.sagas.finding import Finding
+from shop.sagas.findings import about, stuck, waits_for
 from shop.sagas.nudging import nudge as say_nudged
 from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.reading import books, page, saga, see
+from shop.sagas.returns import to_receive
 from shop.sagas.seen import Seen
 from shop.which import shop_at
 
@@ -62,6 +64,11 @@ class Look:
     findings: list[Finding]
     waits_for: list[str]
     seen: Seen
+
+    @property
+    def to_receive(self) -> list[str]:
+        """What only people can do: no nudge helps."""
+        return to_receive(self.seen.orders[UUID(self.order["order_id"])])
 
     @property
     def stands(self) -> bool:
@@ -212,7 +219,7 @@ def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
 
 
 def _tell_standing(console: Console, look: Look) -> None:
-    for one in look.waits_for:
+    for one in (*look.waits_for, *look.to_receive):
         console.print(f"waits for {one}")
     if look.findings:
         console.print()
@@ -232,6 +239,7 @@ def _look_document(look: Look) -> dict[str, Any]:
         "order": look.order,
         "events": look.events,
         "waits_for": look.waits_for,
+        "to_receive": look.to_receive,
         "stuck": [_document(finding) for finding in look.findings],
     }
 

@@ -71,8 +71,8 @@ def nobody_is_charged_twice(seen: Evidence) -> Iterator[Finding]:
 
 @check(2)
 def a_paid_order_is_charged_its_total(seen: Evidence) -> Iterator[Finding]:
-    """For every paid order the provider took exactly its total and gave nothing back; of a free one it took
-    nothing."""
+    """For every paid order the provider keeps exactly its total less what went back in parts; of a free one
+    it took nothing."""
     charges = _by_order(seen)
     for order in _orders(seen, "paid"):
         kept = [(c.captured - c.refunded, c.currency) for c in charges[order.order_id] if c.captured]
@@ -91,9 +91,9 @@ def the_provider_never_hears_of_a_free_order(seen: Evidence) -> Iterator[Finding
 
 def _in_provider_units(order: OrderSeen) -> int:
     """Charges are as the provider counts; an order of before the list of currencies was charged as it was."""
-    currency = CURRENCIES.get(order.currency)
-    chargeable = currency is not None and currency.can_be_charged(order.total)
-    return currency.to_provider(order.total) if currency and chargeable else order.total
+    currency, kept = CURRENCIES.get(order.currency), order.total - order.refunded
+    chargeable = currency is not None and currency.can_be_charged(kept)
+    return currency.to_provider(kept) if currency and chargeable else kept
 
 
 @check(2)
@@ -183,24 +183,39 @@ _GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
 
 
 @check(2)
+def every_return_is_refunded(seen: Evidence) -> Iterator[Finding]:
+    """What goes back of a paid order is refunded, unless all of its money went back otherwise, and payment
+    has it as order has. That it is so once shows in what the provider keeps."""
+    for order in _orders(seen, "paid"):
+        for one in order.returns:
+            state = seen.refunds.get(one.return_id, "nothing")
+            what = f"order {order.order_id}: return {one.return_id}"
+            if one.is_due and one.amount and not one.refunded and order.refunded < order.total:
+                yield f"{what} is not refunded, payment has it {state}"
+            if one.refunded and state != "refunded":
+                yield f"{what} is refunded, payment has it {state}"
+
+
+@check(2)
 def every_letter_is_sent_once(seen: Evidence) -> Iterator[Finding]:
-    """No order has two receipts, cancellations or refund mails, unless an operator had one sent again."""
+    """No order has two receipts, cancellations or mails about one refund, unless an operator had one sent
+    again."""
     asked = {(kept.subject_id, kept.reason): kept.resends for kept in seen.kept}
-    counted = Counter((mail.order_id, mail.reason) for mail in seen.mails if mail.order_id and mail.reason)
-    for (order_id, reason), count in counted.items():
-        if count > 1 + asked.get((order_id or "", reason or ""), 0):
-            yield f"order {order_id} was sent its {reason} {count} times"
+    counted = Counter((mail.subject, mail.reason) for mail in seen.mails if mail.subject and mail.reason)
+    for (subject, reason), count in counted.items():
+        if count > 1 + asked.get((subject or "", reason or ""), 0):
+            yield f"{subject} was sent its {reason} {count} times"
 
 
 @check(2)
 def every_shopper_is_told(seen: Evidence) -> Iterator[Finding]:
-    """A paid order has its receipt, a cancelled one its cancellation, a refunded one its refund mail, or the
-    mail is listed as undeliverable."""
+    """A paid order has its receipt, a cancelled one its cancellation, each refund its mail, or the mail is
+    listed as undeliverable."""
     charges, known = _by_order(seen), set(_accounted_for(seen))
     for order in seen.orders:
-        for reason in _owed(order, charges[order.order_id]):
-            if (order.order_id, reason) not in known:
-                yield f"order {order.order_id} is {order.status}, its {reason} was never sent"
+        for subject, reason in _owed(order, charges[order.order_id]):
+            if (subject, reason) not in known:
+                yield f"order {order.order_id} is {order.status}, the {reason} for {subject} was never sent"
 
 
 @check(2)
@@ -221,13 +236,15 @@ def undeliverable(seen: Evidence) -> Iterator[Finding]:
             yield f"{kept.reason}:{kept.subject_id} is {kept.fate.replace('_', ' ')}: {kept.why}"
 
 
-def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[str]:
+def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[tuple[str, str]]:
+    """The subject and the reason of each mail."""
     if order.status == "paid":
-        yield "receipt"
+        yield order.order_id, "receipt"
     if order.status == "cancelled" and (not order.guest or _held_money(order, charges)):
-        yield "cancellation"
-    if any(charge.refunded for charge in charges):
-        yield "refund"
+        yield order.order_id, "cancellation"
+    if order.status != "paid" and order.refunded < order.total and any(charge.refunded for charge in charges):
+        yield order.order_id, "refund"
+    yield from ((one.return_id, "refund") for one in order.returns if one.refunded and one.amount)
 
 
 def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:
@@ -238,7 +255,7 @@ def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:
 def _accounted_for(seen: Evidence) -> Iterator[tuple[str | None, str | None]]:
     """Mails that arrived, that wait for the hour to pass, that are listed as undeliverable, or that had no
     address to go to."""
-    yield from ((mail.order_id, mail.reason) for mail in seen.mails)
+    yield from ((mail.subject, mail.reason) for mail in seen.mails)
     yield from seen.put_off
     yield from ((kept.subject_id, kept.reason) for kept in seen.kept if kept.fate in UNDELIVERABLE)
     for order_id, letters in seen.letters.items():
@@ -257,7 +274,8 @@ def stock_adds_up(seen: Evidence) -> Iterator[Finding]:
 
 @check(3)
 def sold_is_what_was_paid(seen: Evidence) -> Iterator[Finding]:
-    """What product has sold is what paid orders bought, what it has reserved is what pending ones hold."""
+    """What product has sold is what paid orders bought less what came back, what it has reserved is what
+    pending ones hold."""
     sold, reserved = _wanted(seen, "paid", {"sold"}), _wanted(seen, "pending", {"reserved"})
     for s in seen.stock:
         if s.sold != sold[s.sku]:
@@ -289,6 +307,19 @@ def nobody_waits_for_what_is_there(seen: Evidence) -> Iterator[Finding]:
             yield f"order {order.order_id} waits for stock, and all that it wants is on hand"
         if any(pieces > one.on_hand + one.reserved for one, pieces in wanted):
             yield f"order {order.order_id} waits for stock, and what it wants is sold"
+
+
+@check(3)
+def every_return_is_restocked_once(seen: Evidence) -> Iterator[Finding]:
+    """The goods of a return are on hand again once it was received, and nothing else is."""
+    due = {one.return_id: one for order in seen.orders for one in order.returns if one.is_due}
+    for return_id, one in due.items():
+        if dict(one.lines) != (back := dict(seen.restocked.get(return_id, {}))):
+            yield f"return {return_id}: {dict(one.lines)} came back, {back} was restocked"
+        elif one.lines and not one.restocked:
+            yield f"return {return_id} was restocked, and order does not know it"
+    for return_id in seen.restocked.keys() - due.keys():
+        yield f"return {return_id} was restocked, and nothing came back"
 
 
 _PUT_BACK = {"released", "restocked", "refused", "rejected"}
@@ -350,4 +381,6 @@ def _wanted(seen: Evidence, status: str, holds: set[str]) -> Counter[str]:
     for order in _orders(seen, status):
         if status == "paid" or seen.holds.get(order.order_id) in holds:
             pieces.update(order.lines)
+            for one in order.returns:
+                pieces.subtract(one.lines if one.restocked else {})
     return pieces

@@ -6,6 +6,19 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
+class ReturnSeen:
+    """Something that goes back of an order, as order has it; `lines` is what is restocked, sku to pieces. Not
+    `is_due`: it is only requested, or came to nothing."""
+
+    return_id: str
+    amount: int
+    lines: Mapping[str, int] = field(default_factory=dict)
+    is_due: bool = True
+    restocked: bool = True
+    refunded: bool = True
+
+
+@dataclass(frozen=True)
 class OrderSeen:
     """An order as order has it; `lines` is sku to quantity, `total` in minor units."""
 
@@ -19,6 +32,12 @@ class OrderSeen:
     told: frozenset[str] = frozenset()  # event types in its timeline
     guest: bool | None = None
     cart_ids: tuple[str, ...] = ()  # what its cart counted as
+    returns: tuple[ReturnSeen, ...] = ()
+
+    @property
+    def refunded(self) -> int:
+        """What went back of it in parts."""
+        return sum(one.amount for one in self.returns if one.refunded)
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,12 @@ class MailSeen:
     order_id: str | None
     reason: str | None
     message_id: str | None = None
+    refund_id: str | None = None  # of a mail about a part of an order's money
+
+    @property
+    def subject(self) -> str | None:
+        """What it is about: an order, or one refund of it."""
+        return self.refund_id or self.order_id
 
 
 @dataclass(frozen=True)
@@ -105,6 +130,8 @@ class Evidence:
     books_balance: bool = True
     stock: tuple[StockSeen, ...] = ()
     holds: Mapping[str, str] = field(default_factory=dict)  # order to the state of its hold
+    refunds: Mapping[str, str] = field(default_factory=dict)  # refund of a part to its state in payment
+    restocked: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # return to sku to pieces
     mails: tuple[MailSeen, ...] = ()
     letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # order to reason to fate
     kept: tuple[KeptSeen, ...] = ()

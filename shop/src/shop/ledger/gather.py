@@ -17,7 +17,16 @@ from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS
 from shop.errors import ShopError
 from shop.ledger import provider
-from shop.ledger.evidence import CartSeen, ChargeSeen, Evidence, KeptSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import (
+    CartSeen,
+    ChargeSeen,
+    Evidence,
+    KeptSeen,
+    MailSeen,
+    OrderSeen,
+    ReturnSeen,
+    StockSeen,
+)
 from shop.place import Place, management
 from shop.stack import SERVICES
 
@@ -29,7 +38,7 @@ _ORDERS = """
            ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
            array_remove(cart_id::text || ARRAY(
                SELECT cart_id::text FROM further_carts WHERE further_carts.order_id = orders.order_id
-           ), NULL) AS cart_ids
+           ), NULL) AS cart_ids, returns
     FROM orders
 """
 _CARTS = """
@@ -48,8 +57,9 @@ _PENDING = f"SELECT count(*) FROM intent WHERE error LIKE '{OutcomePending.__nam
 _BUSY = {
     "order": """SELECT count(*) FROM orders
         WHERE status = 'pending' AND coalesce(action_expires_at, '-infinity') < now()""",
-    "payment": """SELECT count(*) FROM payment
-        WHERE state IN ('authorizing', 'capturing', 'voiding', 'refunding')""",
+    "payment": """SELECT (SELECT count(*) FROM payment
+            WHERE state IN ('authorizing', 'capturing', 'voiding', 'refunding'))
+        + (SELECT count(*) FROM refund WHERE state = 'refunding')""",
 }
 
 
@@ -83,7 +93,9 @@ async def gather(place: Place) -> Evidence:
             payments = group.create_task(
                 _pairs(place, "payment", "SELECT order_id::text, state FROM payment")
             )
+            refunds = group.create_task(_pairs(place, "payment", "SELECT refund_id::text, state FROM refund"))
             holds = group.create_task(_pairs(place, "product", "SELECT order_id::text, state FROM hold"))
+            restocked = group.create_task(_restocked(place))
             letters = group.create_task(_letters(place))
             kept = group.create_task(_kept(place))
             put_off = group.create_task(_put_off(place))
@@ -107,6 +119,8 @@ async def gather(place: Place) -> Evidence:
         books_balance=balance,
         stock=stock.result(),
         holds=holds.result(),
+        refunds=refunds.result(),
+        restocked=restocked.result(),
         mails=mails.result(),
         letters=letters.result(),
         kept=kept.result(),
@@ -148,9 +162,27 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             frozenset(row["told"]),
             row["guest"],
             tuple(row["cart_ids"]),
+            tuple(_return(one) for one in json.loads(row["returns"])),
         )
         for row in await _rows(place, "order", _ORDERS)
     )
+
+
+def _return(one: dict[str, Any]) -> ReturnSeen:
+    return ReturnSeen(
+        one["return_id"],
+        one["amount"],
+        {line["sku"]: line["quantity"] for line in one["lines"]} if one["restock"] else {},
+        one["state"] in ("received", "granted"),
+        one["restocked_at"] is not None,
+        one["refunded_at"] is not None,
+    )
+
+
+async def _restocked(place: Place) -> dict[str, dict[str, int]]:
+    query = "SELECT order_id::text, returned FROM hold WHERE returned <> '{}'"
+    found = await _pairs(place, "product", query)
+    return {return_id: lines for held in found.values() for return_id, lines in json.loads(held).items()}
 
 
 async def _stock(place: Place) -> tuple[StockSeen, ...]:
@@ -195,7 +227,7 @@ async def _charges(place: Place) -> tuple[tuple[ChargeSeen, ...], bool]:
 async def _mails(place: Place) -> tuple[MailSeen, ...]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
         caught = await mails(http, place.mailbox_url)
-    return tuple(MailSeen(mail.order_id, mail.reason, mail.message_id) for mail in caught)
+    return tuple(MailSeen(mail.order_id, mail.reason, mail.message_id, mail.refund_id) for mail in caught)
 
 
 async def _counts(place: Place, table: str) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What stands, each named with what it means and what to do next: pure functions of what was seen."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from textwrap import shorten
 from uuid import UUID
@@ -12,24 +12,14 @@ from order.domain import Order
 from payment.domain import Payment
 from payment.refusals import RequestRefused
 from product.domain import LONGEST_WAIT
+from shop.sagas import returns
+from shop.sagas.finding import Finding
+from shop.sagas.finding import nudge as _nudge
 from shop.sagas.seen import GAVE_BACK, CallSeen, Seen
 
 ERROR_LENGTH = 120
 STOCK_OF_OTHERS = "stock that other orders hold"
 _CAPTURE_AWAITED = "payment to hear stock.reserved and take the money"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`kind` is for scripts; `next` is a command, or several, to be pasted as they stand; `number` is the
-    order's, if that is known."""
-
-    kind: str
-    order_id: UUID | None
-    since: datetime | None
-    means: str
-    next: str
-    number: str | None = None
 
 
 def stuck(seen: Seen, patience: timedelta) -> list[Finding]:
@@ -54,7 +44,10 @@ def waits_for(seen: Seen, order: Order) -> list[str]:
     if order.status == "pending":
         stock, money = _stock_awaited(seen, order), _money_awaited(seen.payments.get(order.order_id))
         return stock if stock == [STOCK_OF_OTHERS] and money == [_CAPTURE_AWAITED] else [*stock, *money]
-    awaited = [f"order to hear {type_}" for type_ in seen.owes(order)]
+    if order.status == "paid":
+        awaited = [*returns.awaited(seen, order)]
+    else:
+        awaited = [f"order to hear {type_}" for type_ in seen.owes(order)]
     hold = seen.holds.get(order.order_id)
     if order.status == "paid" and (hold is None or hold.state != "sold"):
         awaited.append("product to hear order.paid and sell the stock")
@@ -71,7 +64,7 @@ def _past_deadline(seen: Seen, before: datetime) -> Iterator[Finding]:
 
 
 def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
-    asked = {call.subject for call in seen.calls if call.service == "payment" and call.since < before}
+    asked = {call.order_id for call in seen.calls if call.service == "payment" and call.since < before}
     for order in seen.orders.values():
         if order.status != "pending" or order.created_at >= before or order.deadline < before:
             continue
@@ -166,8 +159,8 @@ def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "payment" and not _is_pending(call):
             means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"
-            following = f"shop logs payment; {_nudge(call.subject)}"  # which has the provider asked at once
-            yield Finding("outcome-unknown", call.subject, call.since, means, following)
+            following = f"shop logs payment; {_nudge(call.order_id)}"  # which has the provider asked at once
+            yield Finding("outcome-unknown", call.order_id, call.since, means, following)
 
 
 def _requests_refused(seen: Seen, _: datetime) -> Iterator[Finding]:
@@ -186,13 +179,13 @@ def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "notification" and not _is_put_off(call):
             means = f"the {call.kind} has not been sent{_tried(call)}"
-            yield Finding("letter-not-sent", call.subject, call.since, means, _look_at("notification"))
+            yield Finding("letter-not-sent", call.order_id, call.since, means, _look_at("notification"))
 
 
 def _undeliverable_mails(seen: Seen, _: datetime) -> Iterator[Finding]:
     for mail in seen.undeliverable:
         means = f"the {mail.reason} {_NOT_DELIVERED[mail.fate]}: {mail.why or 'nobody knows why'}"
-        order_id = None if mail.reason == "welcome" else mail.subject_id
+        order_id = None if mail.reason == "welcome" else mail.order_id or mail.subject_id
         following = f"shop mails resend {mail.id} --why TEXT"
         yield Finding(f"mail-{mail.fate.replace('_', '-')}", order_id, mail.at, means, following)
 
@@ -230,7 +223,7 @@ def _unsaid(seen: Seen, before: datetime) -> Iterator[Finding]:
     for row in seen.unsaid:
         if row.since < before:
             leased = row.leased_until > seen.now
-            order_id = None if row.type == "saga.nudged" else row.subject
+            order_id = None if row.type == "saga.nudged" else row.order_id or row.subject
             if row.attempts:
                 again = f"tried again at {row.leased_until:%H:%M:%S} UTC" if leased else "tried again now"
                 means = f"the broker has refused {row.service}'s {row.type} {row.attempts}×, {again}: "
@@ -259,6 +252,8 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _past_deadline,
     _pending,
     _refund_failed,
+    returns.refund_failed,
+    returns.stuck,
     _money_of_cancelled,
     _stock_of_ended,
     _stock_not_sold,
@@ -269,6 +264,7 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _unsent_letters,
     _undeliverable_mails,
     _unwritten_letters,
+    returns.unwritten_mails,
     _dead_letters,
     _unsaid,
     _unheard,
@@ -351,10 +347,6 @@ def _tried(call: CallSeen) -> str:
     if not call.attempts:
         return ": it has not been tried"
     return f" after {call.attempts} attempts: {shorten(call.error or '', ERROR_LENGTH, placeholder=' …')}"
-
-
-def _nudge(order_id: UUID) -> str:
-    return f"shop saga nudge {order_id} --why TEXT"
 
 
 def _look_at(service: str) -> str:

@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 
 from chassis.outbox import envelope
 from contracts import Event, SagaNudged
+from payment.domain import Payment
+from payment.refunds import refunded_in_part
 from shop.audit import Action, Audit, operator
 from shop.errors import ShopError
 from shop.place import Place
@@ -19,9 +21,14 @@ def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
     said: dict[str, Sequence[Event]] = {
         "order": order.restate(seen.now),
         "product": hold.restate(seen.now) if hold else [],
-        "payment": payment.restate() if payment else [],
+        "payment": [*payment.restate(), *_in_part(seen, payment)] if payment else [],
     }
     return {service: [event.type for event in events] for service, events in said.items()}
+
+
+def _in_part(seen: Seen, payment: Payment) -> list[Event]:
+    mine = [one for one in seen.refunds.values() if one.order_id == payment.order_id]
+    return [refunded_in_part(payment, one) for one in mine if one.state == "refunded"]
 
 
 def refuse_forgotten(place: Place, seen: Seen, order_id: UUID) -> None:

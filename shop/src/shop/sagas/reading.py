@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chassis.database import connect
 from chassis.problems import Problem
+from chassis.tx import key_of
 from notification.domain import UNDELIVERABLE, Correspondence
 from notification.recipients import PutOff
 from notification.tables import correspondence as correspondence_table
@@ -24,8 +25,10 @@ from order.domain import Order
 from order.store import Orders
 from order.tables import orders as orders_table
 from payment.domain import Payment
-from payment.tables import IS_OPEN
+from payment.refunds import Refund
+from payment.tables import IS_OPEN, REFUND_IS_OPEN
 from payment.tables import payment as payment_table
+from payment.tables import refund as refund_table
 from product.domain import Hold
 from product.tables import hold as hold_table
 from shop.audit import operator
@@ -51,15 +54,20 @@ _KEYS: dict[type, Column[UUID]] = {
     Payment: payment_table.c.order_id,
     Hold: hold_table.c.order_id,
     Correspondence: correspondence_table.c.subject_id,
+    Refund: refund_table.c.order_id,
 }
 
 _SUSPECT = {
     "order": """
         (SELECT order_id FROM orders WHERE status = 'pending' ORDER BY created_at LIMIT :limit) UNION ALL
         (SELECT order_id FROM orders WHERE status = 'cancelled' AND NOT undone
-         ORDER BY cancelled_at LIMIT :limit)""",
+         ORDER BY cancelled_at LIMIT :limit) UNION ALL
+        (SELECT order_id FROM orders WHERE returning_since IS NOT NULL
+         ORDER BY returning_since LIMIT :limit)""",
     "product": "SELECT order_id FROM hold WHERE state = 'reserved' ORDER BY deadline LIMIT :limit",
-    "payment": f"SELECT order_id FROM payment WHERE {IS_OPEN} ORDER BY created_at LIMIT :limit",  # noqa: S608
+    "payment": f"""
+        (SELECT order_id FROM payment WHERE {IS_OPEN} ORDER BY created_at LIMIT :limit) UNION ALL
+        (SELECT order_id FROM refund WHERE {REFUND_IS_OPEN} ORDER BY created_at LIMIT :limit)""",  # noqa: S608
 }
 # Which of the orders that ended lately somebody lost: each service is asked for all of them at once.
 _ENDED = """
@@ -86,22 +94,35 @@ _GIVEN_BACK = """
     SELECT order_id AS id FROM payment
     WHERE order_id = ANY(CAST(:ids AS uuid[])) AND state = ANY(CAST(:states AS text[]))
     ORDER BY order_id LIMIT :limit"""
+_REFUNDED = """
+    SELECT refund_id, order_id AS id FROM refund WHERE state = 'refunded' AND created_at > :since
+    ORDER BY created_at DESC LIMIT :recent"""
+_UNWRITTEN = """
+    SELECT id FROM unnest(CAST(:ids AS uuid[])) AS refunded (id)
+    WHERE NOT EXISTS (SELECT FROM correspondence WHERE subject_id = id) ORDER BY id LIMIT :limit"""
 _TOLD = """
     SELECT order_id, array_agg(type) AS told FROM timeline WHERE order_id = ANY(CAST(:ids AS uuid[]))
     GROUP BY order_id"""
+# What is about a refund of a part names its order in the payload, or in the event.
 _CALLS = """
-    SELECT kind, subject, created_at, attempts, error FROM intent
-    WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY created_at LIMIT :limit"""
+    SELECT kind, subject, created_at, attempts, error, CAST(payload->>'order_id' AS uuid) AS about FROM intent
+    WHERE CAST(:only AS uuid) IS NULL OR :only IN (subject, CAST(payload->>'order_id' AS uuid))
+    ORDER BY created_at LIMIT :limit"""
 _UNDELIVERABLE = """
-    SELECT reason, subject_id, fate, why, at, jsonb_array_length(resends) AS resends FROM kept_mail
-    WHERE fate = ANY(CAST(:fates AS text[])) AND (CAST(:only AS uuid) IS NULL OR subject_id = :only)
+    SELECT reason, subject_id, fate, why, at, jsonb_array_length(resends) AS resends,
+        CAST(payload->>'order_id' AS uuid) AS order_id FROM kept_mail
+    WHERE fate = ANY(CAST(:fates AS text[]))
+        AND (CAST(:only AS uuid) IS NULL OR :only IN (subject_id, CAST(payload->>'order_id' AS uuid)))
     ORDER BY at LIMIT :limit"""
 _PUT_OFF = f"""
-    SELECT kind AS reason, subject AS subject_id, 'put_off', error, created_at, 0
+    SELECT kind AS reason, subject AS subject_id, 'put_off', error, created_at, 0,
+        CAST(payload->>'order_id' AS uuid) AS order_id
     FROM intent WHERE error LIKE '{PutOff.__name__}: %' ORDER BY created_at LIMIT :limit"""  # noqa: S608  ours
 _UNSAID = """
-    SELECT type, subject, time, leased_until, attempts, error FROM outbox
-    WHERE CAST(:only AS uuid) IS NULL OR subject = :only ORDER BY position LIMIT :limit"""
+    SELECT type, subject, time, leased_until, attempts, error,
+        CAST(data::jsonb->>'order_id' AS uuid) AS order_id FROM outbox
+    WHERE CAST(:only AS uuid) IS NULL OR subject = :only OR strpos(data, CAST(:only AS text)) > 0
+    ORDER BY position LIMIT :limit"""
 
 
 @dataclass(frozen=True)
@@ -116,13 +137,13 @@ class Books:
             return (await connection.execute(text(query), parameters)).all()
 
     async def load(self, database: str, row_type: type[Row], ids: Collection[UUID]) -> dict[UUID, Row]:
-        """The services' own objects, for their own rules to be asked."""
+        """The services' own objects about these, by their own keys, for their own rules to be asked."""
         column = _KEYS[row_type]
         wanted = any_(bindparam(None, list(ids), type_=sql.ARRAY(column.type)))
         async with AsyncSession(self.engines[database], expire_on_commit=False) as session:
             await session.execute(text("SET TRANSACTION READ ONLY"))
             found = (await session.scalars(select(row_type).where(column == wanted))).all()
-        return {getattr(row, column.name): row for row in found}
+        return {key_of(row): row for row in found}
 
 
 @asynccontextmanager
@@ -144,12 +165,13 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
     """At most `limit` of each kind, the oldest; of one order if `only` is given. Raises ShopError when
     somebody does not answer."""
     ids, complete = ({only}, True) if only else await _suspects(found, limit)
-    orders, payments, holds, letters = await asyncio.gather(
+    orders, payments, refunds, holds = await asyncio.gather(
         found.load("order", Order, ids),
         found.load("payment", Payment, ids),
+        found.load("payment", Refund, ids),
         found.load("product", Hold, ids),
-        found.load("notification", Correspondence, ids),
     )
+    letters = await found.load("notification", Correspondence, {*ids, *refunds})
     told, calls, mails, unsaid, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
         _calls(found, limit, only),
@@ -163,6 +185,7 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         orders=orders,
         told={row.order_id: frozenset(row.told) for row in told},
         payments=payments,
+        refunds=refunds,
         holds=holds,
         calls=calls,
         undeliverable=mails,
@@ -227,9 +250,17 @@ async def lost_by_somebody(found: Books, limit: int) -> list[UUID]:
     answers = await asyncio.gather(
         *(found.rows(database, query, limit=limit, **told) for database, query in _LOST.items()),
         _withheld_though_given_back(found, limit, told["ids"]),
+        _refunded_without_a_mail(found, limit),
     )
     untold = sorted(row.order_id for row in ended if not row.told)[:limit]
     return [*untold, *(row.id for rows in answers for row in rows)]
+
+
+async def _refunded_without_a_mail(found: Books, limit: int) -> Sequence[Any]:
+    refunded = await found.rows("payment", _REFUNDED, since=datetime.now(UTC) - RECENT, recent=RECENT_ORDERS)
+    ids = [row.refund_id for row in refunded]
+    unwritten = {row.id for row in await found.rows("notification", _UNWRITTEN, ids=ids, limit=limit)}
+    return [row for row in refunded if row.refund_id in unwritten]
 
 
 async def _withheld_though_given_back(found: Books, limit: int, ids: Sequence[UUID]) -> Sequence[Any]:
@@ -245,7 +276,7 @@ def _first_id(moment: datetime) -> UUID:
 async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen, ...]:
     answers = [(service, await found.rows(service, _CALLS, limit=limit, only=only)) for service in _CALLING]
     return tuple(
-        CallSeen(service, row.kind, row.subject, row.created_at, row.attempts, row.error)
+        CallSeen(service, row.kind, row.subject, row.created_at, row.attempts, row.error, row.about)
         for service, rows in answers
         for row in rows
     )
@@ -253,11 +284,7 @@ async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen,
 
 async def _unsaid(found: Books, limit: int, only: UUID | None) -> tuple[UnsaidSeen, ...]:
     answers = [(service, await found.rows(service, _UNSAID, limit=limit, only=only)) for service in SERVICES]
-    return tuple(
-        UnsaidSeen(service, row.type, row.subject, row.time, row.leased_until, row.attempts, row.error)
-        for service, rows in answers
-        for row in rows
-    )
+    return tuple(UnsaidSeen(service, *row) for service, rows in answers for row in rows)
 
 
 async def _broker(place: Place, only: UUID | None) -> tuple[tuple[QueueSeen, ...], tuple[BrokerIssue, ...]]:

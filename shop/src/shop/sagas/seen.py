@@ -8,6 +8,7 @@ from uuid import UUID
 from notification.domain import Correspondence
 from order.domain import Order
 from payment.domain import Payment
+from payment.refunds import Refund
 from product.domain import Hold
 from shop.broker.issue import BrokerIssue
 from shop.dead_letters.letter import Letter
@@ -26,6 +27,11 @@ class CallSeen:
     since: datetime
     attempts: int
     error: str | None
+    about: UUID | None = None  # the order, where the subject is a refund of it
+
+    @property
+    def order_id(self) -> UUID:
+        return self.about or self.subject
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class MailSeen:
     why: str | None
     at: datetime
     resends: int
+    order_id: UUID | None = None  # where the subject is a refund of it
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class UnsaidSeen:
     leased_until: datetime
     attempts: int = 0
     error: str | None = None
+    order_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ class QueueSeen:
 
 @dataclass(frozen=True)
 class Seen:
-    """Orders by id with what the other services have of them; `told` is each order's timeline, by types.
+    """Orders by id with what the other services have of them; `refunds` are those of parts, by their own id;
+    `told` is each order's timeline, by types.
 
     Not `complete`: there was more than it was asked to look at.
     """
@@ -73,6 +82,7 @@ class Seen:
     orders: Mapping[UUID, Order] = field(default_factory=dict)
     told: Mapping[UUID, frozenset[str]] = field(default_factory=dict)
     payments: Mapping[UUID, Payment] = field(default_factory=dict)
+    refunds: Mapping[UUID, Refund] = field(default_factory=dict)
     holds: Mapping[UUID, Hold] = field(default_factory=dict)
     letters_to: Mapping[UUID, Correspondence] = field(default_factory=dict)
     calls: tuple[CallSeen, ...] = ()

@@ -1,0 +1,110 @@
+"""What goes back of a paid order and is not there yet: who has not handled it, what the provider refuses."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from contracts import with_code
+from order.domain import Order
+from order.returns import Return
+from payment.domain import AMOUNT_MISMATCH
+from payment.refunds import MORE_THAN_IS_LEFT, Refund
+from shop.sagas.finding import Finding, nudge
+from shop.sagas.seen import Seen
+
+
+def awaited(seen: Seen, order: Order) -> Iterator[str]:
+    """What the returns of a paid order have not come to yet."""
+    for one in order.returns:
+        yield from _of(seen, order, one)
+
+
+def to_receive(order: Order) -> list[str]:
+    """What only somebody of the staff can do: no event will."""
+    return [
+        f"the goods of return {one.return_id}, requested {one.requested_at:%d %b %H:%M} UTC, to be received"
+        for one in order.returns
+        if order.status == "paid" and one.state == "requested"
+    ]
+
+
+def stuck(seen: Seen, before: datetime) -> Iterator[Finding]:
+    """Returns of which something has not been done, though nobody refuses to."""
+    for order in seen.orders.values():
+        since = order.returning_since
+        if since is not None and since < before:
+            waits = [
+                what for one in order.returns if not _is_refused(seen, one) for what in _of(seen, order, one)
+            ]
+            means = "something goes back of it: waits for " + "; ".join(waits)
+            if waits:
+                yield Finding("return-stuck", order.order_id, since, means, nudge(order.order_id))
+
+
+def refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
+    """Refunds of parts that the provider refuses."""
+    for refund in seen.refunds.values():
+        if refund.state == "refund_failed":
+            means = f"{_refused(seen, refund)}; {_mend(refund)}"
+            since = seen.orders[refund.order_id].returning_since if refund.order_id in seen.orders else None
+            yield Finding("refund-failed", refund.order_id, since, means, nudge(refund.order_id))
+
+
+def unwritten_mails(seen: Seen, before: datetime) -> Iterator[Finding]:
+    """Refunds that nobody has mailed about."""
+    for order in seen.orders.values():
+        for one in order.returns:
+            written = seen.letters_to.get(one.return_id)
+            if one.refunded_at is None or one.refunded_at >= before or not one.amount:
+                continue
+            if written is None or "refund" not in written.letters:
+                means = "refunded in part, and notification has not heard so: no refund mail is written"
+                yield Finding(
+                    "letter-not-written", order.order_id, one.refunded_at, means, nudge(order.order_id)
+                )
+
+
+def _is_refused(seen: Seen, one: Return) -> bool:
+    refund = seen.refunds.get(one.return_id)
+    return refund is not None and refund.state == "refund_failed"
+
+
+def _of(seen: Seen, order: Order, one: Return) -> Iterator[str]:
+    hold, refund = seen.holds.get(order.order_id), seen.refunds.get(one.return_id)
+    for type_ in order.awaited(one):
+        if type_ == "stock.returned":
+            is_back = hold is not None and str(one.return_id) in hold.returned
+            yield _who(is_back, type_, "product", "restock", one)
+        elif refund is None or refund.state == "refunded":
+            yield _who(refund is not None, type_, "payment", "refund", one)
+        elif refund.state == "refunding":
+            yield f"the provider to refund return {one.return_id}"
+        elif refund.state == "refund_failed":
+            yield f"the provider, which refuses to refund return {one.return_id}: {refund.code}"
+        else:
+            yield f"order to hear that all of the money went back, and return {one.return_id} with it"
+
+
+def _who(done: bool, type_: str, service: str, what: str, one: Return) -> str:
+    if done:
+        return f"order to hear {type_} of return {one.return_id}"
+    return f"{service} to hear order.returned and {what} return {one.return_id}"
+
+
+def _refused(seen: Seen, refund: Refund) -> str:
+    order = seen.orders.get(refund.order_id)
+    money = with_code(refund.amount, order.currency) if order else f"{refund.amount}"
+    what = f"{money} (return {refund.refund_id})"
+    if refund.code == MORE_THAN_IS_LEFT:
+        return f"other refunds have left less than {what}"
+    if refund.code == AMOUNT_MISMATCH:
+        return f"the provider refunded another amount than {what}"
+    means = f"the provider refuses to refund {what}, {refund.refused}×: {refund.code}"
+    if refund.refund_at is not None and refund.refund_at > seen.now:
+        means += f"; it repeats its answer until {refund.refund_at:%d %b %H:%M} UTC"
+    return means
+
+
+def _mend(refund: Refund) -> str:
+    if refund.code == AMOUNT_MISMATCH:
+        return "compare both in the provider's dashboard"
+    return f"refund it there with the metadata refund_id={refund.refund_id}, then nudge the saga"
