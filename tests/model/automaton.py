@@ -82,6 +82,9 @@ class Outside(Protocol):
     def calls(self, books: int, intent: Intent, place: Place) -> tuple[Called, ...]:
         """All that may come of making this call now."""
 
+    def moves(self, books: int) -> tuple[tuple[str, int], ...]:
+        """What may happen there by itself, by name, and the books afterwards."""
+
     def forget(self, books: int, key: str) -> int:
         """The books when the answer to that call is remembered no more."""
 

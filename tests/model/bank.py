@@ -14,12 +14,13 @@ from typing import Any
 
 import stripe
 
+from chassis.intents import OutcomePending
 from chassis.tx import Intent
 from payment.found import Found, Page
 from payment.outcomes import Outcome
 from payment.provider import Provider
 from payment.refusals import Unknown
-from standins.sandbox.cards import decline_error
+from standins.sandbox.cards import REFUSED, decline_error
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.intents import Intent as Payment
 from standins.sandbox.intents import Refund
@@ -36,6 +37,7 @@ class Manners:
 
     `declines`: calls that it may refuse. `refusals`: how many refunds it may turn down. `loses`: it acts and
     times out. `breaks`: it acts and answers 500 for as long as it remembers the key, and its search may lag.
+    `asks`: it may want the shopper to confirm, who does or does not, at any moment before she is too late.
     `misstates`: calls for which it may move less than it was asked for, and say so. `stalls`: any call may
     stay without an outcome until the key is forgotten.
     """
@@ -46,6 +48,7 @@ class Manners:
     breaks: bool = False
     stalls: bool = False
     misstates: frozenset[str] = frozenset()
+    asks: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,15 @@ class Bank:
             self._calls[asked] = tuple(dict.fromkeys(self._work_out(self[books], intent)))
         return self._calls[asked]
 
+    def moves(self, books: int) -> tuple[tuple[str, int], ...]:
+        """What the shopper may do at her bank's page."""
+        return tuple(
+            (what, self._number(_with(self[books], payment.authenticate(decline, charge))))
+            for payment in self[books].payments
+            if payment.status == "requires_action"
+            for what, decline, charge in (("confirm", None, f"ch_{payment.id}"), ("refuse", REFUSED, None))
+        )
+
     def forget(self, books: int, key: str) -> int:
         """The books a day later: the answer to that call is remembered no more, and it may be made anew."""
         return self._number(_without(self[books], key, aged=False))
@@ -99,8 +111,9 @@ class Bank:
     def _work_out(self, books: Books, intent: Intent) -> Iterator[Called]:
         verdicts = ["yes", "no"] if self._may_refuse(books, intent.kind) else ["yes"]
         verdicts += ["less"] * (intent.kind in self._manners.misstates)
+        verdicts += ["ask"] * (self._manners.asks and intent.kind == "authorize")
         fates = ["answered"] + ["lost"] * self._manners.loses + ["broken", "blind"] * self._manners.breaks
-        hours = [23.5, 26] if intent.key in books.aged else [0]
+        hours = [23.5, 26] if intent.key in books.aged else [0, 1] if intent.kind == "confirm" else [0]
         for verdict, fate, late in product(verdicts, fates, hours):
             if fate == "blind" and late > 24:
                 continue  # whatever the search has missed, it has caught up by now
@@ -110,7 +123,7 @@ class Bank:
             outcome: Outcome | Found | Page | None
             try:
                 outcome = at_once(self._provider.call(intent))
-            except (stripe.StripeError, Unknown):
+            except (stripe.StripeError, Unknown, OutcomePending):
                 outcome = None
             yield Called(self._number(desk.books), outcome)
 
@@ -119,6 +132,11 @@ class Bank:
 
     def _number(self, books: Books) -> int:
         return self._books.of(books, repr(books))
+
+
+def _with(books: Books, payment: Payment) -> Books:
+    others = [one for one in books.payments if one.id != payment.id]
+    return replace(books, payments=(*others, payment))
 
 
 def _without(books: Books, key: str, *, aged: bool) -> Books:
@@ -140,7 +158,7 @@ class Desk:
         self, method: str, path: str, *, idempotency_key: str = "", **form: Any
     ) -> SimpleNamespace:
         if method == "get":
-            return SimpleNamespace(data=self._read(path))
+            return SimpleNamespace(data=self._read(path, form))
         stored = self.books.answers.get(idempotency_key)
         if stored is None:
             stored = self._act(path, form)
@@ -152,13 +170,13 @@ class Desk:
             raise stripe.APIConnectionError("the answer was lost")  # type: ignore[no-untyped-call]
         return SimpleNamespace(data=_told(*stored))
 
-    def _read(self, path: str) -> Json:
+    def _read(self, path: str, form: Json) -> Json:
         if path.endswith("/search"):
             found = [] if self._fate == "blind" else [intent_json(one) for one in self.books.payments]
             return search_json(path, found, more=False)
         if path == "/v1/refunds":
             return list_json(path, [refund_json(one) for one in self.books.refunds], more=False)
-        return intent_json(self._payment(path.split("/")[3]))
+        return intent_json(self._payment(path.split("/")[3]), form.get("expand", ()))
 
     def _act(self, path: str, form: Json) -> tuple[int, Json]:
         try:
@@ -175,13 +193,17 @@ class Desk:
         except Refusal as refusal:
             return refusal.status, {"error": refusal.error}
         self._keep(after)
-        return 200, intent_json(after)
+        return 200, intent_json(after, form.get("expand", ()))
 
     def _hold(self, form: Json) -> tuple[int, Json]:
         decline = DECLINED if self._verdict == "no" else None
         name = f"pi_{len(self.books.payments) + 1}"
         amount = form["amount"] - (self._verdict == "less")
         draft = Payment(name, amount, form["currency"], "manual", 0, form["metadata"])
+        if self._verdict == "ask":
+            asked = draft.ask(form["payment_method"], f"https://bank.example/{name}", form["return_url"])
+            self._keep(asked)
+            return 200, intent_json(asked)
         after = draft.confirm(form["payment_method"], decline, f"ch_{name}")
         self._keep(after)
         return (402, {"error": decline_error(decline, None)}) if decline else (200, intent_json(after))
@@ -206,8 +228,7 @@ class Desk:
         return found
 
     def _keep(self, payment: Payment) -> None:
-        others = [one for one in self.books.payments if one.id != payment.id]
-        self.books = replace(self.books, payments=(*others, payment))
+        self.books = _with(self.books, payment)
 
 
 def _told(status: int, body: Json) -> Json:

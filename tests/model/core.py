@@ -43,7 +43,7 @@ KEYS = SecretStr(Fernet.generate_key().decode())
 SEAL = Seal.of(KEYS)
 CONTACT = SEAL.seal("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
-WHIMS = frozenset({"cancel", "claim"})
+WHIMS = frozenset({"cancel", "claim", "confirm", "refuse"})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
 _SERVING: list[type[Event]] = [StockReserved, StockRejected]
 
@@ -108,7 +108,10 @@ class Core(World):
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.orders = [_order(n, lines, shop.guest, shop.price) for n, lines in enumerate(shop.orders)]
+        return_url = "https://shop.example" if shop.manners.asks else None
+        self.orders = [
+            _order(n, lines, shop.guest, shop.price, return_url) for n, lines in enumerate(shop.orders)
+        ]
         self.skus = list(shop.stock)
         self.bank = Bank(shop.manners)
         events: Numbers[Event] = Numbers()
@@ -249,7 +252,7 @@ class Core(World):
                 automaton.commands[name] = Command(say_again, step.says, after=after)
 
 
-def _order(n: int, lines: Mapping[str, int], guest: bool, price: int) -> Order:
+def _order(n: int, lines: Mapping[str, int], guest: bool, price: int, return_url: str | None) -> Order:
     return Order(
         order_id=UUID(int=n + 1),
         shopper_id=UUID(int=n + 101),
@@ -261,6 +264,7 @@ def _order(n: int, lines: Mapping[str, int], guest: bool, price: int) -> Order:
         guest=guest,
         created_at=NOW,
         deadline=NOW + DEADLINE,
+        return_url=return_url,
     )
 
 

@@ -27,6 +27,8 @@ _HAPPENS = {
     "settle": "{who} notes {what}",
     "a day passes": "a day passes without an outcome of {what}",
     "cancel": "the shopper cancels {what}",
+    "confirm": "the shopper confirms {what} with her bank",
+    "refuse": "the shopper refuses {what} at her bank's page",
     "expire": "the deadline passes {what}",
 }
 

@@ -52,6 +52,13 @@ def nothing_is_kept_or_held_once_declined_or_given_back(seen: Seen) -> bool:
 
 
 @rule
+def only_what_was_held_is_voided(seen: Seen) -> bool:
+    """A guest whose money was never held is not to be written to, and that is how notification would hear."""
+    held = any(one.charge and one.decline is None for one in seen.books.payments)
+    return held or seen.payment.state != "voided"
+
+
+@rule
 def a_paid_order_is_charged(seen: Seen) -> bool:
     return seen.order.status != "paid" or (seen.taken, seen.given_back) == (seen.order.total, 0)
 
@@ -226,7 +233,7 @@ def _charges(seen: Seen) -> tuple[ChargeSeen, ...]:
             one.id,
             one.order_id,
             one.status,
-            one.amount if one.decline is None else 0,
+            one.amount if one.charge and one.decline is None else 0,
             one.captured,
             one.refunded,
             one.currency.upper(),

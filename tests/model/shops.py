@@ -16,6 +16,7 @@ _HONEST = Manners(declines=_DECLINES)
 _FORGETFUL = Manners(declines=_DECLINES, refusals=1, loses=True)
 _BROKEN = Manners(declines=_DECLINES, refusals=1, loses=True, breaks=True)
 _MISTAKEN = Manners(declines=_DECLINES, loses=True, misstates=_DECLINES)
+_ASKING = Manners(declines=_DECLINES, loses=True, asks=True)
 _SILENT = Manners(declines=_DECLINES, refusals=1, loses=True, stalls=True)
 
 ONE_ORDER = (
@@ -27,6 +28,11 @@ ONE_ORDER = (
     Shop("one order, a message is lost for good", manners=_HONEST, losses=1),
     Shop("one order, other amounts than were asked for", manners=_MISTAKEN),
     Shop("one order, its amount is edited on its way to payment", manners=_HONEST, edited=30),
+)
+# With answers that are errors as well it is millions of states: that is left to the machine of many orders.
+ASKED = Shop("one order, its shopper's bank asks", manners=_ASKING)
+ASKED_AND_LOST = Shop(
+    "one order, its shopper's bank asks, a message is lost for good", manners=Manners(asks=True), losses=1
 )
 FREE = Shop("one free order, a message is lost for good", manners=_HONEST, losses=1, price=0)
 MERGED = Shop("one order, its guest logs in, another account claims it", manners=_HONEST, merges=True)
@@ -51,7 +57,15 @@ WAITING = (
         most=3,
     ),
 )
-SHOPS = (*ONE_ORDER, FREE, MERGED, *WAITING, FICKLE)
+SHOPS = (
+    *ONE_ORDER,
+    FREE,
+    MERGED,
+    ASKED,
+    ASKED_AND_LOST,
+    *WAITING,
+    FICKLE,
+)
 
 
 @dataclass

@@ -33,7 +33,7 @@ from tests.model import neighbours
 from tests.model.asides import Begins
 from tests.model.bank import NOW
 from tests.model.core import Shop
-from tests.model.shops import FREE, MERGED, ONE_ORDER, PATIENT, WAITING, search
+from tests.model.shops import ASKED, FREE, MERGED, ONE_ORDER, PATIENT, WAITING, search
 from tests.model.world import World
 
 Patch = pytest.MonkeyPatch
@@ -481,6 +481,59 @@ def a_claim_takes_an_order_from_an_account(patch: Patch) -> None:
         return True
 
     patch.setattr(Order, "claim", claim)
+
+
+@fault("every-shopper-is-told", ASKED)
+def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
+    def hold(self: Payment, asked: Any) -> Next:
+        assert self.order is not None
+        return self._authorized(asked.payment_id, self.order.total)
+
+    patch.setattr(Payment, "_action_required", hold)
+
+
+@fault("nothing is kept or held once declined or given back", ASKED)
+def a_cancelled_order_leaves_the_question_open(patch: Patch) -> None:
+    cancel = Payment.cancel
+
+    def forget(self: Payment) -> Next:
+        if self.state == "action_required":
+            self.cancelled, self.state = True, "declined"
+        return cancel(self)
+
+    patch.setattr(Payment, "cancel", forget)
+
+
+@fault("nothing is kept or held once declined or given back", ASKED)
+def a_shopper_who_is_too_late_can_still_confirm(patch: Patch) -> None:
+    declined = Payment._declined
+
+    def keep_open(self: Payment, code: str) -> Next:
+        if self.state == "action_required":
+            self.state = "declined"
+            return Next((self._say_declined(code),))
+        return declined(self, code)
+
+    patch.setattr(Payment, "_declined", keep_open)
+
+
+@fault("a cancelled order stays cancelled", ASKED)
+def a_late_question_opens_an_order_again(patch: Patch) -> None:
+    def ask(self: Any, asked: Any) -> None:
+        self.status, self.action_url, self.action_expires_at = "pending", asked.url, asked.expires_at
+
+    patch.setattr(order.domain.Order, "ask_shopper", ask)
+
+
+@fault("only what was held is voided", ASKED)
+def what_was_never_held_is_said_to_be_voided(patch: Patch) -> None:
+    voided = Payment._voided
+    patch.setattr(Payment, "_voided", lambda self, *, held: voided(self, held=True))
+
+
+@fault("every-shopper-is-told", ASKED)
+def what_she_confirmed_too_late_goes_back_without_a_word(patch: Patch) -> None:
+    patch.setattr(payment.answers, "_was_held", lambda charge: False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ SHOP = Shop(
     "many orders",
     orders=({"A": 1}, {"A": 2, "B": 1}, {"B": 1}, {"A": 1, "B": 2, "C": 1}, {"C": 3}, {"A": 1}),
     stock={"A": 3, "B": 2, "C": 3},
-    manners=Manners(declines=frozenset({"authorize", "capture"}), refusals=1, loses=True),
+    manners=Manners(
+        declines=frozenset({"authorize", "capture"}), refusals=1, loses=True, breaks=True, asks=True
+    ),
     adjusts=True,
 )
 BOUNDED = settings(

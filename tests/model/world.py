@@ -93,6 +93,7 @@ class World:
         yield from self._lies(state)
         yield from self._publishing(state)
         yield from self._calls(state)
+        yield from self._outside(state)
         yield from self._settling(state)
         yield from self._commands(state)
 
@@ -181,6 +182,13 @@ class World:
                 after[self._air] |= answer
                 if tuple(after) != state:
                     yield move, tuple(after)
+
+    def _outside(self, state: State) -> Iterator[tuple[Move, State]]:
+        for who in self._callers:
+            at, outside = self.books[who], self.automata[who].outside
+            assert outside is not None
+            for what, books in outside.moves(state[at]):
+                yield Move(what, who), _with(state, at, books)
 
     def _callable(self, who: int, place: int, books: int) -> list[tuple[Move, int, int]]:
         """What may come of the calls to be made: the books afterwards, and the answer as a bit."""

@@ -135,6 +135,7 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
     "a-cancelled-order-costs-nothing": [
         {"charges": (CHARGED, replace(REFUNDED, refunded=0))},
         {"charges": (CHARGED, replace(REFUNDED, status="requires_capture", captured=0, refunded=0))},
+        {"charges": (CHARGED, replace(REFUNDED, status="requires_action", captured=0, refunded=0))},
     ],
     "a-cart-is-ordered-once": [
         {"orders": (PAID, OFF, replace(PAID, order_id="again"))},

@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 import typer
 
-from contracts import Line, Money, OrderCreated, OrderPaid
+from contracts import Line, Money, OrderCreated, OrderPaid, PaymentActionRequired
 from notification.domain import Correspondence
 from order.domain import Order
 from payment.domain import Payment
-from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
+from payment.outcomes import ActionRequired, Authorized, Captured, Refunded, RefundRefused
 from product.domain import Hold
 from shop.broker.definitions import differs
 from shop.broker.issue import BrokerIssue
@@ -134,6 +134,27 @@ def test_a_withheld_mail_is_found_when_money_was_held(heard: tuple[str, ...], fo
 def test_a_mail_that_waits_for_its_recipients_next_hour_is_not_stuck() -> None:
     waiting = CallSeen("notification", "receipt", ID, CREATED, attempts=9, error="PutOff: until 12:30:00 UTC")
     assert kinds(Seen(now=NOW, calls=(waiting,))) == []
+
+
+def test_who_has_time_to_confirm_with_her_bank_is_waited_for_and_not_stuck() -> None:
+    one, paying = new_order(), Payment(ID)
+    paying.authorize(one.created())
+    until = NOW + timedelta(minutes=3)
+    [said] = paying.conclude(ActionRequired("pi_1", "sealed", until), CREATED).say
+    error = "OutcomePending: the shopper may confirm until 12:13:00 UTC"
+    call = CallSeen("payment", "confirm", ID, CREATED, attempts=40, error=error)
+    look = seen(one, payments={ID: paying}, holds=holding("reserved"), calls=(call,))
+    assert waits_for(look, one) == [
+        "order to hear payment.action_required and show the shopper the bank's page"
+    ]
+    assert isinstance(said, PaymentActionRequired)
+    one.ask_shopper(said)
+    assert kinds(look) == []
+    assert waits_for(look, one) == ["the shopper to confirm with the bank until 12:13:00 UTC"]
+    lost = replace(call, error="APIConnectionError: gone")
+    assert kinds(replace(look, calls=(lost,))) == ["outcome-unknown"]
+    late = replace(look, now=until + 2 * PATIENCE)
+    assert kinds(replace(late, calls=())) == ["slow"]
 
 
 def test_an_order_that_went_well_is_not_stuck() -> None:

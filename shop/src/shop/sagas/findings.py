@@ -42,7 +42,8 @@ def about(findings: list[Finding], order_id: UUID) -> list[Finding]:
 def waits_for(seen: Seen, order: Order) -> list[str]:
     """What the order's saga has not come to yet, however recently it began."""
     if order.status == "pending":
-        stock, money = _stock_awaited(seen, order), _money_awaited(seen.payments.get(order.order_id))
+        stock = _stock_awaited(seen, order)
+        money = _money_awaited(order, seen.payments.get(order.order_id))
         return stock if stock == [STOCK_OF_OTHERS] and money == [_CAPTURE_AWAITED] else [*stock, *money]
     if order.status == "paid":
         awaited = [*returns.awaited(seen, order)]
@@ -315,7 +316,7 @@ def _has_waited_too_long(seen: Seen, order: Order) -> bool:
     return since is not None and since + LONGEST_WAIT < seen.now
 
 
-def _money_awaited(payment: Payment | None) -> list[str]:
+def _money_awaited(order: Order, payment: Payment | None) -> list[str]:
     if payment is None or payment.state == "expected":
         return ["payment to hear order.created and hold the money"]
     match payment.state:
@@ -323,6 +324,8 @@ def _money_awaited(payment: Payment | None) -> list[str]:
             return [f"the provider: the money is {_HAS_MONEY[payment.state]}"]
         case "action_required":
             assert payment.action_expires_at is not None, "the database sees to that"
+            if order.action_url is None:
+                return ["order to hear payment.action_required and show the shopper the bank's page"]
             return [f"the shopper to confirm with the bank until {payment.action_expires_at:%H:%M:%S} UTC"]
         case "authorized":
             return [_CAPTURE_AWAITED]
