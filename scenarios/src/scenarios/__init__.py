@@ -1,6 +1,7 @@
 """Checkout sagas to replay, each a short script that says what must come out."""
 
 from scenarios import (
+    bank,
     cancelled,
     currencies,
     declined,
@@ -24,6 +25,7 @@ __all__ = [
     "Report",
     "Scenario",
     "Shop",
+    "bank",
     "cancelled",
     "currencies",
     "declined",

@@ -126,6 +126,21 @@ class Play:
             while reason not in await self._mails():
                 await asyncio.sleep(POLL_SECONDS)
 
+    async def at_the_bank(self, page: str, choice: str) -> str:
+        """Press a button of the bank's page, `complete` or `fail`; the address to which that leads. The page
+        is the sandbox's, wherever it is from here."""
+        here = httpx.URL(self.shop.sandbox_url)
+        url = httpx.URL(page).copy_with(scheme=here.scheme, host=here.host, port=here.port)
+        pressed = await self.http.post(url, data={"choice": choice})
+        must(pressed, 303)
+        return str(pressed.headers["location"])
+
+    async def until_given_up(self) -> None:
+        """Wait until the provider takes no money for the order any more."""
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while any(payment["status"] != "canceled" for payment in await self.payments()):
+                await asyncio.sleep(POLL_SECONDS)
+
     def claim(self, what: str, holds: bool) -> None:
         """Something that must hold besides the outcome."""
         self.claims.append((what, holds))
