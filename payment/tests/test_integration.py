@@ -175,6 +175,24 @@ async def test_a_declined_card_is_told(shop: Shop, order: Callable[..., OrderCre
     assert (await shop.entry(placed.order_id))["captured"] == 0
 
 
+@pytest.mark.parametrize("webhooks", [{}, {"copies": 3, "reorder": 4}, {"delay": 600}])
+async def test_a_shopper_whose_bank_asks_pays_once_she_has_confirmed_whatever_becomes_of_webhooks(
+    shop: Shop, order: Callable[..., OrderCreated], webhooks: dict[str, int]
+) -> None:
+    await shop.sandbox.control("POST", "webhooks", webhooks)
+    placed = order("pm_card_authenticationRequired").model_copy(update={"return_url": "https://shop.example"})
+    async with shop.open():
+        await shop.tell(placed, reserved(placed))
+        assert await shop.hears("payment.action_required") == ["payment.action_required"]
+        asked = await shop.entry(placed.order_id)
+        assert (asked["status"], asked["authorized"]) == ("requires_action", 0)
+        await shop.sandbox.authenticate(asked["id"], "succeeded")
+
+        assert await shop.hears("order.paid") == ["payment.authorized", "order.paid"]
+    entry = await shop.entry(placed.order_id)
+    assert (entry["captured"], entry["charges"]) == (2000, 1)
+
+
 async def test_repeats_of_everything_change_nothing(shop: Shop, order: Callable[..., OrderCreated]) -> None:
     await shop.sandbox.control("POST", "webhooks", {"copies": 3, "reorder": 4})
     orders = [order() for _ in range(10)]
