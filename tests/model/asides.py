@@ -47,6 +47,7 @@ class Letter:
     message_id: str
     reason: str
     cancelled: bool
+    refund_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ class Mailbox:
             clock=lambda: NOW,
         )
         outcome = at_once(post.deliver(intent))
-        new = [Letter(one, intent.kind, _is_cancelled(place, intent.subject)) for one in carrier.taken]
+        refund_id = str(intent.subject) if "order_id" in intent.payload else None
+        off = _is_cancelled(place, intent.subject)
+        new = [Letter(one, intent.kind, off, refund_id) for one in carrier.taken]
         arrived = tuple(sorted([*mails.arrived, *new], key=repr))[:MOST_LETTERS]
         after = self._books.of(replace(begins.mails, arrived=arrived))
         lost = {after, *(self._books.of(one) for one in carrier.unanswered(mails, arrived))} - {books}
@@ -195,6 +198,15 @@ class Asides:
     def told(self, said: Sequence[Event]) -> list[Told]:
         """Every way in which it may end aside when that was said of the order. Raises Broken."""
         self._explore(self._cart, [*said, merged(self._order)], at_the_end=self._cart_is_right(said))
+        parts = [event for event in said if event.subject != event.about]
+        ways = self._told([event for event in said if event not in parts])
+        for part in parts:
+            ways = _together(ways, self._told([part]))
+        return ways
+
+    def _told(self, said: Sequence[Event]) -> list[Told]:
+        """The same for events that share rows aside: one about a part of the order has rows of its own, there
+        and in the timeline, and so is explored by itself."""
         stories = {
             frozenset(row.type for row in self._rows(state) if row.order_id == self._order.order_id)
             for state in self._explore(self._timeline, said, always=self._timeline_is_right)
@@ -259,3 +271,16 @@ class Asides:
         automaton = Automaton(name, begun, self._events, lambda event: event.type in steps.heard())
         automaton.lies = believed(steps, [self._order.order_id, self._order.shopper_id])
         return automaton
+
+
+def _together(some: Sequence[Told], others: Sequence[Told]) -> list[Told]:
+    """Each way beside one of the others', each at least once: no check compares their mails."""
+    return [
+        Told(
+            (one := some[n % len(some)]).timeline | (other := others[n % len(others)]).timeline,
+            one.arrived + other.arrived,
+            one.fates,
+            one.kept + other.kept,
+        )
+        for n in range(max(len(some), len(others)))
+    ]

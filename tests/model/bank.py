@@ -128,7 +128,8 @@ class Bank:
             yield Called(self._number(desk.books), outcome)
 
     def _may_refuse(self, books: Books, kind: str) -> bool:
-        return kind in self._manners.declines or (kind == "refund" and books.refused < self._manners.refusals)
+        is_refund = kind in ("refund", "refund_part")
+        return kind in self._manners.declines or (is_refund and books.refused < self._manners.refusals)
 
     def _number(self, books: Books) -> int:
         return self._books.of(books, repr(books))
@@ -213,7 +214,7 @@ class Desk:
             self.books = replace(self.books, refused=self.books.refused + 1)
             return 400, {"error": {"message": "not now", "code": "balance_insufficient"}}
         before = self._payment(form["payment_intent"])
-        after = before.refund(None)
+        after = before.refund(form.get("amount"))
         self._keep(after)
         back = after.refunded - before.refunded
         name = f"re_{len(self.books.refunds) + 1}"

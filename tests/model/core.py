@@ -30,9 +30,12 @@ from contracts import (
     StockReserved,
 )
 from order.domain import MergedGuest, Order
+from order.returns import NotReturnable
 from payment.domain import REFUND_AGAIN_AFTER, Payment
+from payment.refunds import Refund
 from payment.saga import follow
 from product.domain import BelowZero, Hold, Stock
+from tests.model import returning
 from tests.model.automaton import Automaton, Command, Numbers
 from tests.model.bank import NOW, Bank, Books, Manners
 from tests.model.neighbours import believed
@@ -43,7 +46,7 @@ KEYS = SecretStr(Fernet.generate_key().decode())
 SEAL = Seal.of(KEYS)
 CONTACT = SEAL.seal("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
-WHIMS = frozenset({"cancel", "claim", "confirm", "refuse"})
+WHIMS = frozenset({"cancel", "claim", "confirm", "refuse", *returning.WHIMS})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
 _SERVING: list[type[Event]] = [StockReserved, StockRejected]
 
@@ -56,7 +59,8 @@ class Shop:
     which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With
     `merges` each guest becomes an account at any moment, and another account may claim the order. `others`
     have reserved pieces (see `Others`); who waits for them may be `impatient`, and give up at any moment. No
-    more than `most` pieces of a product are ever received, if that is given."""
+    more than `most` pieces of a product are ever received, if that is given. With `returns` the order may be
+    fulfilled, returned and refunded in part (see `returning`)."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
@@ -73,6 +77,7 @@ class Shop:
     others: Sequence[Mapping[str, int]] = ()
     impatient: bool = False
     most: int | None = None
+    returns: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Seen:
     payment: Payment
     hold: Hold | None
     books: Books
+    refunds: tuple[Refund, ...] = ()
 
     @property
     def owner(self) -> UUID:
@@ -166,7 +172,11 @@ class Core(World):
             self.row(state, paying, Payment, order_id) or Payment(order_id),
             self.row(state, self.product_at, Hold, order_id),
             self.bank[state[self.books[paying]]].of(str(order_id)),
+            tuple(row for kind, row in self._rows_of(state, paying) if kind is Refund),
         )
+
+    def _rows_of(self, state: State, who: int) -> list[tuple[type, Any]]:
+        return [(kind, row) for (kind, _), row in self.place(state, who).harness.rows.items()]
 
     def said_of(self, state: State, n: int) -> tuple[Event, ...]:
         """What was said of the n-th order so far."""
@@ -200,7 +210,8 @@ class Core(World):
             tx.publish(*(await _load(tx, Order, one.order_id)).expire(tx.now))
 
         async def cancel(tx: Tx) -> None:
-            tx.publish(*(await _load(tx, Order, one.order_id)).withdraw(tx.now))
+            with suppress(NotReturnable):  # the shopper is told
+                tx.publish(*(await _load(tx, Order, one.order_id)).withdraw(tx.now))
 
         async def claim(tx: Tx) -> None:
             row, guest = await _load(tx, Order, one.order_id), await tx.get(MergedGuest, one.shopper_id)
@@ -216,6 +227,8 @@ class Core(World):
             automaton.commands["cancel"] = Command(cancel, [OrderCancelled])
         if self.shop.merges:
             automaton.commands["claim"] = Command(claim)
+        if self.shop.returns:
+            automaton.commands |= dict(returning.commands(one))
         self._nudging(automaton, order.saga.steps, one)
         return automaton
 
@@ -234,6 +247,8 @@ class Core(World):
         again = Command(refund_again, after=REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}")
         automaton.commands["refund again"] = again
         automaton.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)
+        if self.shop.returns:
+            automaton.commands |= dict(returning.asking_again(one.order_id))
         self._nudging(automaton, payment.saga.steps, one)
         return automaton
 

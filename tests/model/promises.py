@@ -8,6 +8,7 @@ from chassis.event import Event, event_id
 from product.domain import Hold, Stock
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
+from tests.model import returning
 from tests.model.asides import Asides, Told
 from tests.model.automaton import Place
 from tests.model.bank import NOW
@@ -60,7 +61,19 @@ def only_what_was_held_is_voided(seen: Seen) -> bool:
 
 @rule
 def a_paid_order_is_charged(seen: Seen) -> bool:
-    return seen.order.status != "paid" or (seen.taken, seen.given_back) == (seen.order.total, 0)
+    """And keeps its money but for what is to go back of it."""
+    is_kept = seen.taken == seen.order.total and seen.given_back <= returning.due(seen.order)
+    return seen.order.status != "paid" or is_kept
+
+
+@rule
+def an_order_that_has_left_is_not_cancelled(seen: Seen) -> bool:
+    return seen.order.fulfilled_at is None or seen.order.status == "paid"
+
+
+@rule
+def only_what_came_back_is_restocked(seen: Seen) -> bool:
+    return returning.is_restocked_rightly(seen.order, seen.hold)
 
 
 @rule
@@ -89,7 +102,8 @@ def a_free_order_is_paid_only_for_stock_that_was_held(seen: Seen) -> bool:
 
 @rule
 def money_goes_back_only_for_a_cancelled_order(seen: Seen) -> bool:
-    return not seen.given_back or seen.order.status == "cancelled" or seen.payment.code is not None
+    is_off = seen.order.status == "cancelled" or seen.payment.code is not None
+    return is_off or seen.given_back <= returning.due(seen.order)
 
 
 class Promises:
@@ -171,15 +185,19 @@ class Promises:
             logged_in={str(one.shopper_id): str(ACCOUNT) for one in core.orders if core.shop.merges},
             moved={str(seen.merged.guest_id): str(seen.merged.user_id) for seen in every if seen.merged},
             holds={one: seen.hold.state for one, seen in zip(ids, every, strict=True) if seen.hold},
+            refunds={str(one.refund_id): one.state for seen in every for one in seen.refunds},
+            restocked={
+                one: lines for seen in every if seen.hold for one, lines in seen.hold.returned.items()
+            },
             mails=tuple(
-                MailSeen(one, letter.reason)
+                MailSeen(one, letter.reason, refund_id=letter.refund_id)
                 for one, told in zip(ids, aside, strict=True)
                 for letter in told.arrived
             ),
             letters={one: told.fates for one, told in zip(ids, aside, strict=True)},
             kept=tuple(
-                KeptSeen(one, kept.reason, kept.fate, kept.why)
-                for one, told in zip(ids, aside, strict=True)
+                KeptSeen(str(kept.subject_id), kept.reason, kept.fate, kept.why)
+                for told in aside
                 for kept in told.kept
             ),
             queues={core.automata[who].name: 1 for who, _ in core.waiting(state)},
@@ -224,6 +242,7 @@ def _order(seen: Seen, told: Told) -> OrderSeen:
         order.deadline,
         told.timeline,
         order.guest,
+        returns=returning.seen(order),
     )
 
 

@@ -36,6 +36,22 @@ ASKED_AND_LOST = Shop(
 )
 FREE = Shop("one free order, a message is lost for good", manners=_HONEST, losses=1, price=0)
 MERGED = Shop("one order, its guest logs in, another account claims it", manners=_HONEST, merges=True)
+RETURNS = (
+    Shop(
+        "one order is fulfilled, returned and refunded in part",
+        orders=({"A": 2},),
+        stock={"A": 2},
+        manners=Manners(refusals=1, loses=True),
+        returns=True,
+    ),
+    Shop(
+        "one order is returned, a message is lost for good",
+        orders=({"A": 2},),
+        stock={"A": 2},
+        losses=1,
+        returns=True,
+    ),
+)
 # What may happen to patient shoppers may happen to fickle ones, too: it is for tests, which have less time.
 PATIENT = Shop("two orders for the last piece", orders=({"A": 1}, {"A": 1}), cancels=False)
 FICKLE = Shop("two orders for the last piece, shoppers cancel", orders=({"A": 1}, {"A": 1}))
@@ -63,6 +79,7 @@ SHOPS = (
     MERGED,
     ASKED,
     ASKED_AND_LOST,
+    *RETURNS,
     *WAITING,
     FICKLE,
 )

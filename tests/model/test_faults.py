@@ -11,8 +11,11 @@ import chassis.delivery
 import notification.saga
 import order.domain
 import payment.answers
+import payment.calls
 import payment.domain
 import payment.provider
+import payment.refunds
+import payment.saga
 import product.domain
 import product.saga
 import tests.model.asides
@@ -22,7 +25,7 @@ from chassis.envelope import Envelope
 from chassis.harness import Harness, MemoryTx
 from chassis.steps import Steps
 from chassis.tx import Tx
-from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid
+from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
 from notification.domain import Correspondence, Outcome
 from notification.store import Answer
 from order.domain import MergedGuest, Order
@@ -33,11 +36,12 @@ from tests.model import neighbours
 from tests.model.asides import Begins
 from tests.model.bank import NOW
 from tests.model.core import Shop
-from tests.model.shops import ASKED, FREE, MERGED, ONE_ORDER, PATIENT, WAITING, search
+from tests.model.shops import ASKED, FREE, MERGED, ONE_ORDER, PATIENT, RETURNS, WAITING, search
 from tests.model.world import World
 
 Patch = pytest.MonkeyPatch
 DECIDES, FORGETS, BREAKS, SILENT, SHORT, LOSES, MISTAKEN, EDITED = ONE_ORDER
+RETURNED, LOST_RETURN = RETURNS
 WAITS, WAITS_FOR_TWO, WAITS_ADJUSTED = WAITING
 
 
@@ -496,10 +500,10 @@ def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
 def a_cancelled_order_leaves_the_question_open(patch: Patch) -> None:
     cancel = Payment.cancel
 
-    def forget(self: Payment) -> Next:
+    def forget(self: Payment, **more: Any) -> Next:
         if self.state == "action_required":
             self.cancelled, self.state = True, "declined"
-        return cancel(self)
+        return cancel(self, **more)
 
     patch.setattr(Payment, "cancel", forget)
 
@@ -534,6 +538,75 @@ def what_was_never_held_is_said_to_be_voided(patch: Patch) -> None:
 @fault("every-shopper-is-told", ASKED)
 def what_she_confirmed_too_late_goes_back_without_a_word(patch: Patch) -> None:
     patch.setattr(payment.answers, "_was_held", lambda charge: False)
+
+
+@fault("an order that has left is not cancelled", RETURNED)
+def an_order_that_has_left_is_cancelled(patch: Patch) -> None:
+    patch.setattr(order.domain.Order, "withdraw", lambda self, now: self._cancel("shopper", now))
+
+
+@fault("stock-adds-up", RETURNED)
+def goods_are_restocked_as_often_as_they_are_told_of(patch: Patch) -> None:
+    take_back = Hold.take_back
+
+    def forget(self: Hold, returned: Any, stocks: Any) -> Any:
+        self.returned = {}
+        return take_back(self, returned, stocks)
+
+    patch.setattr(Hold, "take_back", forget)
+
+
+@fault("no step fails: AssertionError", RETURNED)
+def payment_refunds_for_whom_it_has_refunded(patch: Patch) -> None:
+    async def refund_part(event: OrderReturned, tx: Any) -> None:
+        found = await tx.get(Payment, event.order_id)
+        tx.add(refund := payment.refunds.begin(found, event, tx.now))
+        tx.intend(payment.calls.part(refund, found, tx.now))
+
+    replace_step(patch, payment.saga.steps, OrderReturned, refund_part)
+
+
+@fault("a paid order is charged", RETURNED)
+def a_part_that_is_not_looked_for_is_refunded_under_a_new_key(patch: Patch) -> None:
+    post = payment.provider.Provider._post
+
+    async def ask(self: Any, intent: Any) -> Any:
+        if intent.kind == payment.calls.PART and intent.key in self._stripe.books.answers:
+            form = intent.payload["form"]
+            answer = await self._stripe.raw_request_async(
+                "post", "/v1/refunds", idempotency_key="new", **form
+            )
+            return answer.data
+        return await post(self, intent)
+
+    patch.setattr(payment.provider.Provider, "_post", ask)
+
+
+@fault("every-return-is-refunded", RETURNED)
+def a_refused_part_is_never_asked_for_again(patch: Patch) -> None:
+    patch.setattr(payment.refunds, "again", lambda *_: False)
+
+
+@fault("what is said again is the same", LOST_RETURN)
+def a_cancellation_does_not_wait_for_what_is_being_refunded(patch: Patch) -> None:
+    patch.setattr(payment.refunds, "_are_open", lambda refunds: False)
+
+
+@fault("every-return-is-refunded", LOST_RETURN)
+def order_publishes_a_return_once_only(patch: Patch) -> None:
+    patch.setattr(order.domain.Order, "restate", _but(order.domain.Order.restate, "order.returned"))
+
+
+@fault("sold-is-what-was-paid", LOST_RETURN)
+def product_publishes_a_restock_once_only(patch: Patch) -> None:
+    patch.setattr(Hold, "restate", _but(Hold.restate, "stock.returned"))
+
+
+def _but(restate: Any, type_: str) -> Any:
+    def without(self: Any, now: Any) -> Any:
+        return [event for event in restate(self, now) if event.type != type_]
+
+    return without
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""What may go back of a paid order: a piece that is returned, and money that staff give back."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from uuid import UUID
+
+from chassis.tx import Tx
+from contracts import OrderFulfilled, OrderReturned
+from order.domain import Order
+from order.returns import NotReturnable, Pieces, Return
+from payment.domain import REFUND_AGAIN_AFTER, Payment
+from payment.refunds import Refund
+from payment.saga import ask_again
+from product.domain import Hold
+from shop.ledger.evidence import ReturnSeen
+from tests.model.automaton import Command
+from tests.model.bank import NOW
+
+PIECE, MONEY = UUID(int=2001), UUID(int=2002)
+GIVEN = 300
+WHIMS = ("fulfil", "request a return", "receive the return", "give money back")
+
+Act = Callable[[Order], list[OrderFulfilled] | list[OrderReturned] | Return]
+
+
+def commands(one: Order) -> Iterator[tuple[str, Command]]:
+    """What shopper and staff may do to the order, at any moment and again and again."""
+    pieces = [Pieces(one.lines[0].sku, 1)]
+    acts: tuple[tuple[Act, UUID | None], ...] = (
+        (lambda order: order.fulfil(NOW), None),
+        (lambda order: order.request_return(PIECE, pieces, NOW, None), PIECE),
+        (lambda order: order.receive_return(PIECE, NOW), None),
+        (lambda order: order.give_back(MONEY, NOW, wanted=[], amount=GIVEN, restock=False), MONEY),
+    )
+    for name, (act, begins) in zip(WHIMS, acts, strict=True):
+        yield name, Command(_doing(one.order_id, act, begins), [OrderFulfilled, OrderReturned])
+
+
+def _doing(order_id: UUID, act: Act, begins: UUID | None) -> Callable[[Tx], Awaitable[None]]:
+    async def do(tx: Tx) -> None:
+        order = await tx.get(Order, order_id)
+        assert order is not None
+        if any(one.return_id == begins for one in order.returns):
+            return  # the same key: the answer is replayed
+        with suppress(NotReturnable):  # whoever asked is told
+            said = act(order)
+            if isinstance(said, list):
+                tx.publish(*said)
+
+    return do
+
+
+def asking_again(order_id: UUID) -> Iterator[tuple[str, Command]]:
+    """A refused part is asked for again after a day, by when the provider has forgotten its answer."""
+    for refund_id in (PIECE, MONEY):
+
+        async def again(tx: Tx, refund_id: UUID = refund_id) -> None:
+            payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
+            if payment is not None and refund is not None:
+                ask_again(payment, refund, tx)
+
+        key = f"refund_part:{refund_id}"
+        yield f"refund {refund_id.int} again", Command(again, after=REFUND_AGAIN_AFTER, forgets=key)
+
+
+def due(order: Order) -> int:
+    """What may be given back of it while it is paid."""
+    return sum(one.amount for one in order.returns if one.is_due)
+
+
+def seen(order: Order) -> tuple[ReturnSeen, ...]:
+    return tuple(
+        ReturnSeen(
+            str(one.return_id),
+            one.amount,
+            {line.sku: line.quantity for line in one.restocks},
+            one.is_due,
+            one.restocked_at is not None,
+            one.refunded_at is not None,
+        )
+        for one in order.returns
+    )
+
+
+def is_restocked_rightly(order: Order, hold: Hold | None) -> bool:
+    back = set(hold.returned) if hold is not None else set()
+    return back <= {str(one.return_id) for one in order.returns if one.is_due}
