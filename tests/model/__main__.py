@@ -15,6 +15,7 @@ from rich.table import Table
 from tests.model import history
 from tests.model.core import Shop
 from tests.model.shops import SHOPS, Result, search
+from tests.model.tabs import Tabs
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     return int(any(result.violation for result in results))
 
 
-def _watched(shop: Shop, *, quiet: bool) -> Result:
+def _watched(shop: Shop | Tabs, *, quiet: bool) -> Result:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
         task = progress.add_task(shop.name)

@@ -2,13 +2,18 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.model.asides import Broken
 from tests.model.bank import Manners
 from tests.model.core import Core, Shop
 from tests.model.explore import Note, Violation, explore
 from tests.model.promises import Promises
+from tests.model.tab_promises import TabPromises
+from tests.model.tab_shops import TABS
+from tests.model.tabs import Tabs, TabsWorld
 from tests.model.world import State, World
 
 _DECLINES = frozenset({"authorize", "capture"})
@@ -81,6 +86,7 @@ SHOPS = (
     ASKED_AND_LOST,
     *RETURNS,
     *WAITING,
+    *TABS,
     FICKLE,
 )
 
@@ -98,23 +104,30 @@ class Result:
     violation: tuple[World, Violation] | None = None
 
 
-def search(shop: Shop, note: Note | None = None) -> Result:
+def search(shop: Shop | Tabs, note: Note | None = None) -> Result:
     """Explore a shop to the end, or to the first broken promise."""
     began = time.monotonic()
-    core = Core(shop)
-    promises = Promises(core)
+    world, promises, end = _opened(shop)
     result = Result(shop.name)
     try:
-        explored = explore(core, promises.always, promises.at_the_end, note)
+        explored = explore(world, promises.always, promises.at_the_end, note)
     except Broken as broken:
         result.violation = broken.world, broken.violation
     else:
         result.states, result.transitions = len(explored.states), explored.transitions
         result.final = len(explored.final)
-        result.ends = Counter(_end(core, state) for state in explored.final)
-        result.violation = (core, explored.violation) if explored.violation else None
+        result.ends = Counter(end(state) for state in explored.final)
+        result.violation = (world, explored.violation) if explored.violation else None
     result.seconds = time.monotonic() - began
     return result
+
+
+def _opened(shop: Shop | Tabs) -> tuple[World, Promises | TabPromises, Callable[[State], str]]:
+    if isinstance(shop, Tabs):
+        tabs = TabsWorld(shop)
+        return tabs, (looked_at := TabPromises(tabs)), looked_at.end
+    core = Core(shop)
+    return core, Promises(core), partial(_end, core)
 
 
 def _end(core: Core, state: State) -> str:

@@ -14,6 +14,7 @@ from tests.model.explore import Violation, explore
 from tests.model.neighbours import believed, lies
 from tests.model.promises import Promises
 from tests.model.shops import FICKLE, ONE_ORDER, PATIENT, SHOPS, Result, search
+from tests.model.tabs import Tabs
 from tests.model.world import State, World
 
 
@@ -29,7 +30,7 @@ def drawn(violation: tuple[World, Violation] | None) -> str:
 @pytest.mark.parametrize(
     "shop", [*(shop for shop in SHOPS if shop is not FICKLE), PATIENT], ids=lambda shop: shop.name
 )
-def test_no_promise_is_broken(shop: Shop) -> None:
+def test_no_promise_is_broken(shop: Shop | Tabs) -> None:
     result: Result = search(shop)
     assert result.violation is None, drawn(result.violation)
     assert result.final > 0

@@ -42,9 +42,12 @@ class CartOrdered(Conflict):
     title = "The cart has been ordered"
 
 
-class PlaceAgain(Exception):
-    """The order could not be placed as it was, and another attempt may be well: its number is another's, or
-    the order of its cart was cancelled just now."""
+class PlaceAgain(Conflict):
+    """409, if another attempt does not help either: the order's number is another's, or the order of its cart
+    was cancelled just now."""
+
+    type = "/problems/place-again"
+    title = "The order could not be placed at this moment"
 
 
 class Placing:
@@ -70,7 +73,7 @@ class Placing:
             if error.constraint_name not in ("orders_number", "orders_cart"):
                 raise
             await self.raise_if_ordered(cart)
-            raise PlaceAgain from error
+            raise _again() from error
 
     async def raise_if_ordered(self, cart: Cart) -> None:
         """Raises CartOrdered, which says by which order, if there is one of this cart."""
@@ -137,13 +140,17 @@ class Placing:
             return
         if outcome["ordered_before"]:
             await self.raise_if_ordered(cart)
-            raise PlaceAgain
+            raise _again()
         if outcome["pending"] >= self._max_open:
             raise TooManyOpen(f"At most {self._max_open} orders may wait for payment at once.")
         if outcome["ordered"] + len(order.lines) > budget.per_minute:
             wait = (outcome["oldest"] - since).total_seconds()
             raise budget.refusal(order.shopper_id, outcome["ordered"], wait)
         raise ClaimLost("This request took too long.", headers={"Retry-After": "1"})
+
+
+def _again() -> PlaceAgain:
+    return PlaceAgain("Orders of this cart come and go at this moment.", headers={"Retry-After": "1"})
 
 
 # The cart's first id is the order's own: its index refuses a second one that is placed at the same moment.
