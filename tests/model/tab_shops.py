@@ -4,8 +4,8 @@ from tests.model.tabs import ACCOUNT, GUEST, Change, Tabs
 
 _PUTS = {"puts B into": Change(GUEST, {"B": 1})}
 _TWO_CARTS = {GUEST: {"A": 1}, ACCOUNT: {"B": 1}}
-# Three tabs, a change and all that may happen to each order come to a million states and more: so `cancels` and
-# `declines` leave some of it out, which other shops have.
+# Three tabs, a change and all that may happen to each order come to a million states and more: so `cancels`
+# and `declines` leave some of it out, which other shops have.
 RESUBMITTED = Tabs("one cart, submitted three times", (GUEST,) * 3, {GUEST: {"A": 1}})
 CHANGED = Tabs(
     "one cart, submitted twice, changed and emptied",

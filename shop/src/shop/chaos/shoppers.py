@@ -23,6 +23,7 @@ TIMEOUT_SECONDS = 12
 PAUSE = (0.2, 1.2)
 PATIENCE = Patience(tries=6, first=0.3, longest=5)
 LAST_PATIENCE = Patience(tries=30, first=0.3, longest=5)
+ORDERED = "/problems/cart-already-ordered"
 NOT_YET = {409, 429, 500, 502, 503, 504}
 TROUBLE = (httpx.HTTPError, Unexpected, TimeoutError, ValueError, KeyError)
 
@@ -137,8 +138,11 @@ class Shoppers:
         return Checkout(f"chaos-{uuid4().hex}", shopper.token, shopper.email, method, hurry)
 
     async def _check_out(self, checkout: Checkout, dice: random.Random) -> None:
-        times = 2 if dice.random() < 0.1 else 1  # a button that is pressed twice
-        await asyncio.gather(*(self._place(checkout) for _ in range(times)))
+        submits = [checkout] * (2 if dice.random() < 0.1 else 1)  # a button that is pressed twice
+        if dice.random() < 0.1:
+            submits.append(checkout.tab(f"{checkout.key}-tab"))
+            self.checkouts.append(submits[-1])
+        await asyncio.gather(*(self._place(submit) for submit in submits))
         if checkout.order_ids and dice.random() < 0.1:
             await asyncio.sleep(dice.uniform(0, 2))
             await self._cancel(checkout)
@@ -151,6 +155,8 @@ class Shoppers:
             return  # not answered: to be resolved
         if answer.status_code == 202:
             checkout.accept(str(answer.json()["order_id"]), time.monotonic())
+        elif answer.status_code == 409 and answer.json()["type"] == ORDERED:
+            checkout.ordered_before = answer.json()["order_id"]
         elif answer.status_code not in NOT_YET:
             checkout.refused = f"{answer.status_code} {answer.text[:200]}"
 

@@ -1,6 +1,6 @@
 """What shoppers were told, kept by the load itself, and what of it the shop must be able to show."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ class Checkout:
     more: dict[str, int] = field(default_factory=dict)
     order_ids: set[str] = field(default_factory=set)
     refused: str | None = None  # a definite no
+    ordered_before: str | None = None  # the order that another tab has placed of the same cart
     accepted_at: float | None = None
     ended_at: float | None = None
     status: str = "pending"
@@ -27,12 +28,16 @@ class Checkout:
 
     @property
     def is_answered(self) -> bool:
-        return bool(self.order_ids) or self.refused is not None
+        return bool(self.order_ids) or self.refused is not None or self.ordered_before is not None
 
     @property
     def is_quick(self) -> bool:
         """Not one of those cards that take their time by themselves."""
         return self.method == "pm_card_visa"
+
+    def tab(self, key: str) -> "Checkout":
+        """The same cart, submitted in another tab."""
+        return Checkout(key, self.token, self.email, self.method, self.more)
 
     def accept(self, order_id: str, now: float) -> None:
         self.order_ids.add(order_id)
@@ -47,10 +52,12 @@ def lost(checkouts: list[Checkout], seen: Evidence) -> Iterator[Finding]:
             yield f"the checkout {checkout.key} was never answered"
         for order_id in checkout.order_ids - known:
             yield f"order {order_id} was accepted, the shop does not know it"
+        if checkout.ordered_before is not None and checkout.ordered_before not in known:
+            yield f"order {checkout.ordered_before} was told of, the shop does not know it"
 
 
 def doubled(checkouts: list[Checkout], seen: Evidence) -> Iterator[Finding]:
-    """Two orders of one checkout; an order that no shopper was ever told of."""
+    """Two orders of one checkout, or of one cart in two tabs; an order that no shopper was ever told of."""
     told: Counter[str] = Counter()
     for checkout in checkouts:
         told.update(checkout.order_ids)
@@ -61,6 +68,19 @@ def doubled(checkouts: list[Checkout], seen: Evidence) -> Iterator[Finding]:
             yield f"order {order.order_id} belongs to no checkout that was answered"
         elif told[order.order_id] > 1:
             yield f"order {order.order_id} was the answer to {told[order.order_id]} checkouts"
+    yield from _bought_in_two_tabs(checkouts, seen)
+
+
+def _bought_in_two_tabs(checkouts: list[Checkout], seen: Evidence) -> Iterator[Finding]:
+    """Each shopper has filled one cart, once."""
+    kept = {order.order_id for order in seen.orders if order.status != "cancelled"}
+    tabs: defaultdict[str, list[Checkout]] = defaultdict(list)
+    for checkout in checkouts:
+        tabs[checkout.token].append(checkout)
+    for of_one in tabs.values():
+        bought = [checkout.key for checkout in of_one if checkout.order_ids & kept]
+        if len(bought) > 1:
+            yield f"the checkouts {', '.join(bought)} of one cart all became orders"
 
 
 def stuck(seen: Evidence) -> Iterator[Finding]:

@@ -1,0 +1,59 @@
+"""One cart in two tabs, and a price that rose after the page was shown."""
+
+import asyncio
+from typing import Any
+
+from scenarios.play import PRICE, Outcome, Play, scenario
+
+DEARER = 2 * PRICE
+
+
+@scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
+async def two_tabs(play: Play) -> None:
+    """Two tabs submit one cart, again after the order was cancelled and once it is paid: one order each time."""
+    await play.shop.stop("payment")
+    try:
+        await play.fill_cart(2)
+        cancelled = await _submit_twice(play)
+        await play.shopper.cancel(cancelled)
+        play.order_id = await _submit_twice(play)
+        play.claim("a cancelled order's cart can be ordered again", play.order_id != cancelled)
+    finally:
+        await play.shop.start("payment")
+    await play.until("paid")
+    await play.shopper.until_cart_is_empty()
+    late = await play.shopper.try_check_out()
+    play.claim("a tab minutes later hears of the paid order", _told_of(late.json()) == play.order_id)
+
+
+async def _submit_twice(play: Play) -> str:
+    """Submit the cart in two tabs at once; returns the order that comes of it."""
+    answers = await asyncio.gather(*(play.shopper.try_check_out() for _ in range(2)))
+    statuses = sorted(answer.status_code for answer in answers)
+    play.claim("one tab is accepted, the other is refused", statuses == [202, 409])
+    accepted, refused = sorted((answer.json() for answer in answers), key=lambda body: "type" in body)
+    order_id = str(accepted["order_id"])
+    play.claim("the other tab hears of the order", _told_of(refused) == order_id)
+    return order_id
+
+
+def _told_of(problem: dict[str, Any]) -> str | None:
+    """Whose link a refusal has."""
+    is_right = problem.get("type") == "/problems/cart-already-ordered"
+    return problem["links"]["self"].removeprefix("/v1/orders/") if is_right else None
+
+
+@scenario(Outcome("paid", captured=2000, mails=("receipt",), taken=2))
+async def price_raised(play: Play) -> None:
+    """The price doubles after the page was shown: nobody is charged more than was seen, until it is agreed to."""
+    await play.fill_cart(2)
+    seen = {"amount": 2 * PRICE, "currency": "GBP"}
+    lines = [{"sku": play.sku, "quantity": 2}]
+    await play.reprice(DEARER)
+    refused = await play.shopper.try_check_out(key="agreed", expected_total=seen, expected_lines=lines)
+    now = refused.json()
+    play.claim("it is refused", (refused.status_code, now["type"]) == (409, "/problems/total-changed"))
+    play.claim("it says what it comes to now", now["total"] == {"amount": 2 * DEARER, "currency": "GBP"})
+    play.claim("and for what", [line["unit_price"] for line in now["lines"]] == [DEARER])
+    await play.check_out(key="agreed", expected_total=now["total"], expected_lines=lines)
+    await play.until("paid")
