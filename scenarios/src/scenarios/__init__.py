@@ -15,6 +15,7 @@ from scenarios import (
     provider,
     repeated,
     spoilt,
+    two_tabs,
 )
 from scenarios.play import EXERCISES, SCENARIOS, Outcome, Report, Scenario, Shop, run
 
@@ -40,4 +41,5 @@ __all__ = [
     "repeated",
     "run",
     "spoilt",
+    "two_tabs",
 ]

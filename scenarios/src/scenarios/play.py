@@ -103,6 +103,11 @@ class Play:
     async def fill_cart(self, quantity: int = 2) -> None:
         await self.shopper.fill_cart({self.sku: quantity})
 
+    async def reprice(self, price: int) -> None:
+        """The product costs this from now on."""
+        admin = await _admin(self.http, self.shop)
+        must(await self.http.patch(f"/v1/products/{self.sku}", json={"price": price}, headers=admin), 200)
+
     async def check_out(self, payment_method: str | None = "pm_card_visa", **more: Any) -> str:
         """Place the order that the outcome is about."""
         placed = must(await self.shopper.try_check_out(payment_method, **more), 202)
@@ -225,11 +230,14 @@ async def stage(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncI
 
 
 async def _stock_product(http: httpx.AsyncClient, shop: Shop, product: dict[str, Any]) -> None:
+    product = {"name": "Scene prop", "stock": STOCK, **product}
+    must(await http.post("/v1/products", json=product, headers=await _admin(http, shop)), 201)
+
+
+async def _admin(http: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     form = {"username": shop.admin_email, "password": shop.admin_password}
     token = must(await http.post("/v1/token", data=form), 200)["access_token"]
-    product = {"name": "Scene prop", "stock": STOCK, **product}
-    admin = {"Authorization": f"Bearer {token}"}
-    must(await http.post("/v1/products", json=product, headers=admin), 201)
+    return {"Authorization": f"Bearer {token}"}
 
 
 async def _settled(play: Play, expected: Outcome) -> Outcome:

@@ -10,7 +10,7 @@ DEARER = 2 * PRICE
 
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
 async def two_tabs(play: Play) -> None:
-    """Two tabs submit one cart, again after the order was cancelled and once it is paid: one order each time."""
+    """Two tabs submit one cart, again after a cancellation and once it is paid: one order each time."""
     await play.shop.stop("payment")
     try:
         await play.fill_cart(2)
@@ -45,7 +45,7 @@ def _told_of(problem: dict[str, Any]) -> str | None:
 
 @scenario(Outcome("paid", captured=2000, mails=("receipt",), taken=2))
 async def price_raised(play: Play) -> None:
-    """The price doubles after the page was shown: nobody is charged more than was seen, until it is agreed to."""
+    """The price doubles after the page was shown: nobody is charged more than was seen and agreed to."""
     await play.fill_cart(2)
     seen = {"amount": 2 * PRICE, "currency": "GBP"}
     lines = [{"sku": play.sku, "quantity": 2}]
