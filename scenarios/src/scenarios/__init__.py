@@ -14,6 +14,7 @@ from scenarios import (
     product_down,
     provider,
     repeated,
+    returned,
     spoilt,
     two_tabs,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "product_down",
     "provider",
     "repeated",
+    "returned",
     "run",
     "spoilt",
     "two_tabs",

@@ -105,7 +105,7 @@ class Play:
 
     async def reprice(self, price: int) -> None:
         """The product costs this from now on."""
-        admin = await _admin(self.http, self.shop)
+        admin = await logged_in(self.http, self.shop)
         must(await self.http.patch(f"/v1/products/{self.sku}", json={"price": price}, headers=admin), 200)
 
     async def check_out(self, payment_method: str | None = "pm_card_visa", **more: Any) -> str:
@@ -231,10 +231,11 @@ async def stage(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncI
 
 async def _stock_product(http: httpx.AsyncClient, shop: Shop, product: dict[str, Any]) -> None:
     product = {"name": "Scene prop", "stock": STOCK, **product}
-    must(await http.post("/v1/products", json=product, headers=await _admin(http, shop)), 201)
+    must(await http.post("/v1/products", json=product, headers=await logged_in(http, shop)), 201)
 
 
-async def _admin(http: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
+async def logged_in(http: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
+    """The headers of the shop's administrator."""
     form = {"username": shop.admin_email, "password": shop.admin_password}
     token = must(await http.post("/v1/token", data=form), 200)["access_token"]
     return {"Authorization": f"Bearer {token}"}
