@@ -10,6 +10,7 @@ from contracts import (
     OrderCancelled,
     OrderPaid,
     PaymentRefunded,
+    PaymentRefundFailed,
     PaymentVoided,
     ShortLine,
     UserRegistered,
@@ -46,6 +47,22 @@ def cancelled(reason: str = "shopper", **changed: Any) -> OrderCancelled:
 
 def out_of_stock() -> OrderCancelled:
     return cancelled("out_of_stock", short=(ShortLine(sku="MUG", wanted=2, available=1),))
+
+
+def refund_failed(**changed: Any) -> PaymentRefundFailed:
+    amount = Money(amount=2999, currency="GBP")
+    return PaymentRefundFailed(
+        **{
+            "order_id": ORDER,
+            "refund_id": UUID(int=8),
+            "payment_id": "pi_1",
+            "amount": amount,
+            "code": "expired_or_canceled_card",
+            "contact": "sealed",
+            "number": "K7Q2X-9XMDA",
+        }
+        | changed
+    )
 
 
 def refunded(**changed: Any) -> PaymentRefunded:

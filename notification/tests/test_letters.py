@@ -21,7 +21,7 @@ from notification.claim_links import ClaimLinks
 from notification.declines import SENTENCES
 from notification.letters import Letters, Seller, Shipping
 
-from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded
+from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refund_failed, refunded
 
 NOTHING = Money(amount=0, currency="GBP")
 WRITTEN = {"contact": "sealed", "written_at": "2026-01-01T12:00:00+00:00"}
@@ -241,6 +241,16 @@ def test_whoever_has_paid_reads_that_the_money_comes_back() -> None:
         assert "goes back to you in full" in body(message, kind)
         assert "£29.99" in body(message, kind)
         assert "Nothing was charged" not in body(message, kind)
+
+
+def test_a_refund_that_came_back_says_that_the_shop_gets_in_touch() -> None:
+    message = read(intended("refund", domain.refund_failed(refund_failed()), UUID(int=9)))
+    assert message["Subject"] == "Your refund for order K7Q2X-9XMDA did not arrive"
+    assert message["X-Order-Id"] == str(ORDER)
+    for kind in ("plain", "html"):
+        assert "£29.99" in body(message, kind)
+        assert "We will get in touch" in body(message, kind)
+        assert "five to ten days" not in body(message, kind)
 
 
 def test_a_refund_says_how_much() -> None:

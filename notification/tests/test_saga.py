@@ -19,7 +19,7 @@ from contracts import (
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.saga import intents, steps
 
-from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refunded, registered, voided
+from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refund_failed, refunded, registered, voided
 
 SENT = Outcome("sent")
 REJECTED = Outcome("rejected", "refused with 550 5.1.1")
@@ -84,6 +84,16 @@ async def test_a_cancelled_order_gets_no_receipt(notification: Harness) -> None:
     await notification.hear(cancelled(), paid())
     assert owed(notification) == ["cancellation"]
     assert letters(notification)["receipt"] == "stopped"
+
+
+async def test_a_refund_that_came_back_is_told_once_beside_the_one_that_was_made(
+    notification: Harness,
+) -> None:
+    for _ in range(2):
+        await notification.hear(paid(), refund_failed(), refunded())
+        notification.inbox.clear()
+    kinds = [intent.kind for intent in notification.intended.values()]
+    assert sorted(kinds) == ["receipt", "refund", "refund"]
 
 
 async def test_a_refunded_order_gets_no_receipt_either(notification: Harness) -> None:

@@ -338,9 +338,9 @@ def test_money_is_voided_or_refunded_but_not_both() -> None:
     for one in (order, other):
         one.withdraw(NOW)
     order.note_void(NOW)
-    other.note_refund(NOW)
+    other.note_refund(500, NOW)
     with pytest.raises(Impossible):
-        order.note_refund(LATER)
+        order.note_refund(500, LATER)
     with pytest.raises(Impossible):
         other.note_void(LATER)
 
@@ -354,7 +354,7 @@ NEWS: dict[str, Any] = {
     "withdraw": lambda order: order.withdraw(LATER),
     "note_release": lambda order: order.note_release(LATER),
     "note_void": lambda order: order.note_void(LATER),
-    "note_refund": lambda order: order.note_refund(LATER),
+    "note_refund": lambda order: order.note_refund(500, LATER),
 }
 stories = st.lists(st.sampled_from(sorted(NEWS)), max_size=12)
 
@@ -453,7 +453,7 @@ def test_what_was_done_for_a_cancelled_order_has_to_be_undone(told: list[str], o
     if "payment.voided" in owed:
         order.note_void(LATER)
     if "payment.refunded" in owed:
-        order.note_refund(LATER)
+        order.note_refund(500, LATER)
     assert order.owes(told) == []
 
 

@@ -19,6 +19,8 @@ from contracts import (
     PaymentDeclined,
     PaymentDisputed,
     PaymentRefunded,
+    PaymentRefundedInPart,
+    PaymentRefundFailed,
     PaymentVoided,
     SagaNudged,
     ShortLine,
@@ -102,6 +104,58 @@ async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness)
     await pending.hear(DECLINED)
     assert order_in(pending).reason == "payment_declined"
     assert said(pending) == [("order.cancelled", "payment_declined")]
+
+
+def in_part(amount: int, refund_id: UUID, by: str) -> PaymentRefundedInPart:
+    money = Money(amount=amount, currency="GBP")
+    return PaymentRefundedInPart(order_id=ID, refund_id=refund_id, payment_id="pi_1", amount=money, by=by)
+
+
+FAILED = PaymentRefundFailed(
+    order_id=ID,
+    refund_id=UUID(int=8),
+    payment_id="pi_1",
+    amount=Money(amount=300, currency="GBP"),
+    code="expired_or_canceled_card",
+)
+
+
+@pytest.mark.parametrize("heard", [*permutations([in_part(300, UUID(int=8), "provider"), FAILED])])
+async def test_what_was_refunded_elsewhere_and_came_back_is_not_the_shoppers(
+    pending: Harness, heard: tuple[Event, ...]
+) -> None:
+    await pending.hear(PAID, *heard)
+    pending.inbox.clear()
+    await pending.hear(*heard)
+    order = order_in(pending)
+    assert (order.status, order.refunded) == ("paid", 0)
+    (failed,) = order.late_refunds
+    assert (failed.amount, failed.code) == (300, "expired_or_canceled_card")
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        *permutations(
+            [
+                REFUNDED,
+                FAILED.model_copy(update={"amount": TOTAL}),
+                in_part(500, UUID(int=9), "again"),
+            ]
+        )
+    ],
+)
+async def test_all_that_came_back_and_went_back_again_is_the_shoppers(
+    withdrawn: Harness, heard: tuple[Event, ...]
+) -> None:
+    await withdrawn.hear(*heard)
+    order = order_in(withdrawn)
+    assert (order.refunded, order.refunded_at is not None) == (500, True)
+
+
+async def test_what_came_back_of_a_cancelled_order_is_not_the_shoppers(withdrawn: Harness) -> None:
+    await withdrawn.hear(REFUNDED, FAILED.model_copy(update={"amount": TOTAL}))
+    assert order_in(withdrawn).refunded == 0
 
 
 def disputed(status: str, minutes: int) -> PaymentDisputed:
@@ -211,6 +265,7 @@ def every_event() -> list[Event]:
         VOIDED,
         REFUNDED,
         disputed("lost", 3),
+        FAILED,
     ]
 
 

@@ -64,7 +64,7 @@ def _gbp(amount: int) -> Money:
         ("void", {"status": "canceled", "latest_charge": "ch_1"}, Voided()),
         ("void", {"status": "succeeded"}, Captured(_gbp(600))),
         ("void", {"status": "requires_capture"}, None),
-        ("refund", {"status": "succeeded"}, Refunded()),
+        ("refund", {"status": "succeeded", "amount": 500}, Refunded(_gbp(500))),
         ("refund", {"status": "pending"}, None),
         ("refund", {"status": "requires_action"}, None),
         ("refund", {"status": "failed", "failure_reason": "declined"}, RefundRefused("declined")),
@@ -95,13 +95,13 @@ def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> No
         ([], None),
         (["failed"], RefundRefused("failed")),
         (["pending", "failed"], None),
-        (["failed", "succeeded"], Refunded()),
+        (["failed", "succeeded"], Refunded(_gbp(800))),
     ],
 )
 def test_a_refund_has_failed_only_when_no_other_is_under_way(
     statuses: list[str], outcome: Outcome | None
 ) -> None:
-    own = [{"status": status, "metadata": {"order_id": "o"}} for status in statuses]
+    own = [{"status": status, "metadata": {"order_id": "o"}, **AMOUNTS} for status in statuses]
     by_hand = {"status": "succeeded", "metadata": {}}
 
     part = {"status": "pending", "metadata": {"order_id": "o", "refund_id": "r"}}

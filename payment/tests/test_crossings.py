@@ -62,7 +62,7 @@ class Bank:
             assert self.taken
             self.returned = True
             self.moves["refund"] += 1
-        return Refunded()
+        return Refunded(TOTAL)
 
 
 @dataclass

@@ -107,7 +107,7 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_called_paid(
 
     assert payment.conclude(Captured(TOTAL), NOW) == Next(call="refund"), teller
     assert payment.conclude(Captured(TOTAL), NOW) == Next(), "the other one tells the same"
-    assert types(payment.conclude(Refunded(), NOW)) == ["payment.refunded"]
+    assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
     assert payment.conclude(Captured(TOTAL), NOW) == Next()
 
 
@@ -126,7 +126,7 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
     payment = paid(created)
 
     assert payment.cancel().call == "refund"
-    (said,) = payment.conclude(Refunded(), NOW).say
+    (said,) = payment.conclude(Refunded(TOTAL), NOW).say
     assert said.model_dump() == {
         "order_id": created.order_id,
         "payment_id": "pi_1",
@@ -208,11 +208,11 @@ def test_a_refused_refund_is_kept_and_asked_for_again_a_day_later(created: Order
     assert (payment.state, payment.code) == ("refund_failed", "charge_disputed")
     assert payment.refund_at == NOW + timedelta(hours=25)
     assert payment.refund_again().call == "refund"
-    assert types(payment.conclude(Refunded(), NOW)) == ["payment.refunded"]
+    assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
 
 
 @pytest.mark.parametrize(
-    "outcome", [Captured(TOTAL), Voided(), Refunded(), RefundRefused("x"), Authorized("pi_2", TOTAL)]
+    "outcome", [Captured(TOTAL), Voided(), Refunded(TOTAL), RefundRefused("x"), Authorized("pi_2", TOTAL)]
 )
 def test_an_outcome_that_cannot_be_is_not_believed(created: OrderCreated, outcome: Outcome) -> None:
     payment = Payment(created.order_id)
@@ -265,7 +265,7 @@ def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     payment.conclude(RefundRefused("charge_disputed"), NOW)
     assert again(payment) == [], "what the provider said of a refund declined nobody's payment"
     payment.refund_again()
-    payment.conclude(Refunded(), NOW)
+    payment.conclude(Refunded(TOTAL), NOW)
     assert again(payment) == ["payment.refunded"]
 
 
@@ -299,7 +299,7 @@ def test_another_amount_than_was_held_is_given_back(created: OrderCreated, taken
     assert [event.type for event in payment.restate()] == ["payment.declined"]
     payment.conclude(RefundRefused("balance_insufficient"), NOW)
     assert payment.refund_again().call == "refund"
-    payment.conclude(Refunded(), NOW)
+    payment.conclude(Refunded(TOTAL), NOW)
     assert [event.type for event in payment.restate()] == ["payment.declined", "payment.refunded"]
 
 

@@ -140,7 +140,7 @@ async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
     assert payment(saga).state == "refunding"
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
     assert list(saga.intended) == [f"refund:{ORDER}"]
-    await saga.settle("refund", ORDER, Refunded())
+    await saga.settle("refund", ORDER, Refunded(gbp(1500)))
     assert said(saga) == [("payment.refunded_in_part", 500), ("payment.refunded", 1500)]
     assert saga.said[-1].before == gbp(500)  # type: ignore[attr-defined]
 
@@ -151,7 +151,7 @@ async def test_a_cancelled_order_gets_all_when_its_part_was_refused(
     await saga.hear(returned(500), cancelled)
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     assert refund(saga).state == "covered"
-    await saga.settle("refund", ORDER, Refunded())
+    await saga.settle("refund", ORDER, Refunded(gbp(2000)))
     assert said(saga) == [("payment.refunded", 2000)]
 
 

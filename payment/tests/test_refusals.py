@@ -10,7 +10,7 @@ import pytest
 import stripe
 
 from chassis.circuit import CircuitOpen
-from contracts import DeclineReason, OrderCreated
+from contracts import DeclineReason, Money, OrderCreated
 from payment import calls, declines, refusals
 from payment.domain import Payment
 from payment.outcomes import Authorized, Declined, Refunded
@@ -22,6 +22,7 @@ from standins.sandbox.settings import Settings
 
 KEY = "sk_test_payment"
 NOW = datetime.now(UTC)
+TOTAL = Money(amount=2000, currency="GBP")
 USED = (
     "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared"
     " with a connected account without Customer attachment, or was detached from a Customer."
@@ -198,7 +199,7 @@ async def test_what_is_refunded_already_needs_no_refund(
     payment.payment_id = held.payment_id
     await provider.call(calls.intent("capture", payment, NOW))
     for _ in range(2):
-        assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded()
+        assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded(TOTAL)
 
 
 def test_an_address_to_come_back_to_is_the_shoppers_and_says_nothing_of_her_card() -> None:

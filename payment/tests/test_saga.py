@@ -74,7 +74,7 @@ async def test_what_was_taken_for_a_cancelled_order_is_given_back(
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
     await saga.hear(cancelled)
-    await saga.settle("refund", created.order_id, Refunded())
+    await saga.settle("refund", created.order_id, Refunded(TOTAL))
 
     assert said(saga) == ["payment.authorized", "order.paid", "payment.refunded"]
 

@@ -67,7 +67,7 @@ async def test_the_money_goes_there_and_back(
     assert held.held == total
     payment.payment_id = held.payment_id
     assert await provider.call(calls.intent("capture", payment, NOW)) == Captured(total)
-    assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded()
+    assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded(total)
     [seen] = (await sandbox.ledger())["payments"]
     assert [seen[name] for name in ("authorized", "captured", "refunded")] == [units] * 3
     assert seen["currency"] == currency.lower()

@@ -256,7 +256,7 @@ def _follow(payment: Payment, follows: Next, tx: Tx) -> None:
         outcomes: Mapping[str, Outcome] = {
             "capture": Captured(payment.order.total),
             "void": Voided(),
-            "refund": Refunded(),
+            "refund": Refunded(payment.order.total),
         }
         _follow(payment, payment.conclude(outcomes[follows.call], tx.now), tx)
 

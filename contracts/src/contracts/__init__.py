@@ -29,6 +29,7 @@ from contracts.payment import (
     PaymentDisputed,
     PaymentRefunded,
     PaymentRefundedInPart,
+    PaymentRefundFailed,
     PaymentVoided,
 )
 from contracts.saga import SagaNudged
@@ -65,6 +66,7 @@ __all__ = [
     "PaymentAuthorized",
     "PaymentDeclined",
     "PaymentDisputed",
+    "PaymentRefundFailed",
     "PaymentRefunded",
     "PaymentRefundedInPart",
     "PaymentVoided",

@@ -109,10 +109,36 @@ class PaymentRefundedInPart(AboutOrder):
         str,
         Field(
             description="`return`: for goods that came back; `staff`: given back by staff; `provider`: made"
-            " at the payment provider by somebody.",
+            " at the payment provider by somebody; `again`: one that had failed, made again.",
             examples=["return"],
         ),
     ]
+    contact: Contact = None
+    number: OrderNumber = None
+
+    @property
+    def subject(self) -> UUID:
+        return self.refund_id
+
+    @property
+    def about(self) -> UUID:
+        return self.order_id
+
+
+class PaymentRefundFailed(AboutOrder):
+    """A refund that had been made came back, as may happen for a month: the shop has the money, and the
+    shopper does not. Each such refund has a subject of its own.
+    """
+
+    type: ClassVar[str] = "payment.refund_failed"
+    said_by: ClassVar[str] = "payment"
+
+    refund_id: Annotated[
+        UUID, Field(description="The refund that failed; of all of the money, one made of the provider's id.")
+    ]
+    payment_id: PaymentId
+    amount: Annotated[Money, Field(description="What came back to the shop.")]
+    code: Annotated[str, Field(description="The provider's reason, for example `expired_or_canceled_card`.")]
     contact: Contact = None
     number: OrderNumber = None
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from contracts import OrderCancelled, OrderPaid, PaymentRefunded, PaymentRefundedInPart
+from contracts import OrderCancelled, OrderPaid, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
 
 Reason = Literal["receipt", "cancellation", "refund", "welcome"]
 Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_up", "in_doubt", "withheld"]
@@ -130,6 +130,17 @@ def refund(event: PaymentRefunded) -> Content:
         "currency": event.total.currency,
         "number": event.number,
         "rest": event.before is not None,
+    }
+
+
+def refund_failed(event: PaymentRefundFailed) -> Content:
+    """A mail of its own, of the reason that tells of refunds."""
+    return {
+        "total": event.amount.amount,
+        "currency": event.amount.currency,
+        "number": event.number,
+        "failed": True,
+        "order_id": str(event.order_id),
     }
 
 

@@ -21,7 +21,8 @@ _SUBJECTS = {
     "welcome": "Your account is ready",
 }
 # What mails that were intended by earlier releases do not say.
-_ABSENT = {"by": None, "rest": False, "part": None}
+_ABSENT = {"by": None, "rest": False, "part": None, "failed": False}
+_FAILED = "Your refund for order {number} did not arrive"
 _SHIPPING = ("name", "street", "city", "postcode", "country")
 
 Shipping = Mapping[str, str] | None
@@ -83,7 +84,8 @@ class Letters:
     def render(self, intent: Intent, shipping: Shipping = None) -> Rendered:
         """The letter that is intended; nothing in it depends on when it is rendered."""
         number = intent.payload.get("number") or intent.payload.get("order_id") or str(intent.subject)
-        subject = _SUBJECTS[intent.kind].format(number=number)
+        pattern = _FAILED if intent.payload.get("failed") else _SUBJECTS[intent.kind]
+        subject = pattern.format(number=number)
         placed_at = intent.payload.get("placed_at")
         context: Mapping[str, Any] = {
             **_ABSENT,

@@ -18,13 +18,15 @@ from contracts import (
     PaymentActionRequired,
     PaymentDisputed,
     PaymentRefundedInPart,
+    PaymentRefundFailed,
     ShortLine,
     is_sku,
     written,
 )
-from order import disputes, returns
+from order import disputes, late, returns
 from order.amounts import charged, objection
 from order.disputes import Dispute
+from order.late import LateRefund
 from order.returns import Pieces, Return
 
 Status = Literal["pending", "paid", "cancelled"]
@@ -177,6 +179,8 @@ class Order:
     stock_released_at: datetime | None = None
     voided_at: datetime | None = None
     refunded_at: datetime | None = None
+    refunded_rest: int | None = None
+    late_refunds: tuple[LateRefund, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     undone: bool = False
     nudges: int = 0
@@ -271,9 +275,8 @@ class Order:
     @property
     def refunded(self) -> int:
         """What was given back so far."""
-        if self.refunded_at:
-            return self.total
-        return sum(one.amount for one in self.returns if one.refunded_at)
+        parts = sum(one.amount for one in self.returns if one.refunded_at)
+        return late.refunded(self.total, self.refunded_at, self.refunded_rest, parts, self.late_refunds)
 
     def request_return(
         self, return_id: UUID, wanted: Sequence[Pieces], now: datetime, within: timedelta | None
@@ -345,6 +348,9 @@ class Order:
         """A part of its money went back. Of what was refunded at the provider this is the first news."""
         if refund.amount.currency != self.currency:
             raise Impossible("refunded in another currency")
+        if refund.by == late.AGAIN:
+            self._note_late(LateRefund(refund.refund_id, refund.amount.amount, None, now))
+            return
         if refund.by == "provider" and returns.find(self.returns, refund.refund_id) is None:
             made = Return(
                 refund.refund_id, "provider", "granted", (), refund.amount.amount, now, received_at=now
@@ -379,12 +385,22 @@ class Order:
             raise Impossible("payment voided, although refunded")
         self.voided_at = self.voided_at or now
 
-    def note_refund(self, now: datetime) -> None:
+    def note_refund(self, rest: int, now: datetime) -> None:
         """Its money went back."""
         self._is_not_paid("payment refunded")
         if self.voided_at:
             raise Impossible("payment refunded, although voided")
-        self.refunded_at = self.refunded_at or now
+        if self.refunded_at is None:
+            self.refunded_at, self.refunded_rest = now, rest
+
+    def note_failed_refund(self, failed: PaymentRefundFailed, now: datetime) -> None:
+        """Something that had gone back came back: the shopper does not have it."""
+        if failed.amount.currency != self.currency:
+            raise Impossible("a refund failed in another currency")
+        self._note_late(LateRefund(failed.refund_id, failed.amount.amount, failed.code, now))
+
+    def _note_late(self, one: LateRefund) -> None:
+        self.late_refunds = late.noted(self.late_refunds, one)
 
     def note_dispute(self, disputed: PaymentDisputed) -> None:
         """The shopper's bank asks for the money: that changes nothing here, but staff are to see it."""

@@ -24,6 +24,7 @@ from contracts import (
     PaymentDisputed,
     PaymentRefunded,
     PaymentRefundedInPart,
+    PaymentRefundFailed,
     PaymentVoided,
     SagaNudged,
     StockRejected,
@@ -84,7 +85,14 @@ async def note_void(event: PaymentVoided, tx: Tx) -> None:
 async def note_refund(event: PaymentRefunded, tx: Tx) -> None:
     """Note that the money went back."""
     order = await _load(tx, event.order_id)
-    order.note_refund(tx.now)
+    order.note_refund(event.total.amount, tx.now)
+
+
+@steps.on(PaymentRefundFailed)
+async def note_failed_refund(event: PaymentRefundFailed, tx: Tx) -> None:
+    """Note that a refund came back: the shopper does not have that money."""
+    order = await _load(tx, event.order_id)
+    order.note_failed_refund(event, tx.now)
 
 
 @steps.on(PaymentDisputed)
@@ -150,6 +158,7 @@ for saga_event in (
     PaymentVoided,
     PaymentRefunded,
     PaymentDisputed,
+    PaymentRefundFailed,
     OrderFulfilled,
     OrderReturned,
     StockReturned,

@@ -18,7 +18,8 @@ _OWNER = """coalesce(
 
 _COLUMNS = f"""order_id, number, {_OWNER} AS shopper_id, status, reason, total, currency, lines::text,
     short::text, decline_reason, shipping::text, created_at, deadline, paid_at, fulfilled_at, cancelled_at,
-    cancelled_by, stock_released_at, voided_at, refunded_at, returns::text, disputes::text, action_url,
+    cancelled_by, stock_released_at, voided_at, refunded_at, returns::text, refunded_rest,
+    late_refunds::text, disputes::text, action_url,
     action_expires_at"""
 
 # An order is found by its id or by its number: `{key}` is the column.

@@ -10,6 +10,7 @@ from chassis.idempotency import idempotency_table
 from contracts import Line, ShortLine
 from order.disputes import Dispute
 from order.domain import Address, MergedGuest, Order
+from order.late import LateRefund
 from order.returns import Return
 from order.staff import StaffAction
 from order.story import TimelineEntry
@@ -52,6 +53,8 @@ orders = Table(
     Column("stock_released_at", _moment),
     Column("voided_at", _moment),
     Column("refunded_at", _moment),
+    Column("refunded_rest", Integer),
+    Column("late_refunds", Json(tuple[LateRefund, ...]), nullable=False),
     Column("disputes", Json(tuple[Dispute, ...]), nullable=False),
     Column("undone", Boolean, nullable=False),
     Column("nudges", Integer, nullable=False),

@@ -13,6 +13,8 @@ from chassis.telemetry import valid_traceparent
 from contracts import CancelReason, Line, Money, ShortLine
 from contracts.order import WhyDeclined
 from order.domain import Address, Status
+from order.late import LateRefund, of_json
+from order.late import refunded as money_back
 from order.returns import Return, ReturnState
 
 Number = Annotated[
@@ -50,6 +52,16 @@ ToDo = Annotated[
     Action | None,
     Field(description="What a pending order waits for; shown to its shopper only, and while she may still."),
 ]
+
+
+class FailedRefund(BaseModel):
+    """A refund that was made, and came back: the shopper is told that the shop gets in touch. `code` is the
+    provider's reason."""
+
+    refund_id: UUID
+    amount: Money
+    code: str
+    failed_at: datetime
 
 
 class DisputeView(BaseModel):
@@ -124,7 +136,10 @@ class OrderView(Accepted):
     voided_at: datetime | None
     refunded_at: datetime | None
     disputes: list[DisputeView]
-    refunded: Annotated[Money, Field(description="What was given back of the total so far.")]
+    refunded: Annotated[
+        Money, Field(description="What was given back of the total so far, less what came back to the shop.")
+    ]
+    failed_refunds: list[FailedRefund]
     returns: list[ReturnView]
 
 
@@ -236,10 +251,13 @@ def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) 
         view[column] = view[column] and orjson.Fragment(view[column])
     currency = view.pop("currency")
     returns = orjson.loads(row["returns"])
-    refunded = row["total"] if row["refunded_at"] else sum(r["amount"] for r in returns if r["refunded_at"])
+    late = [of_json(one) for one in orjson.loads(view.pop("late_refunds"))]
+    parts = sum(one["amount"] for one in returns if one["refunded_at"])
+    refunded = money_back(row["total"], row["refunded_at"], view.pop("refunded_rest"), parts, late)
     view["total"] = {"amount": row["total"], "currency": currency}
     view["refunded"] = {"amount": refunded, "currency": currency}
     view["returns"] = [_return_view(one, currency) for one in returns]
+    view["failed_refunds"] = [_failed_view(one, currency) for one in late if one.code]
     view["disputes"] = [_dispute_view(one, currency) for one in orjson.loads(row["disputes"])]
     view["links"] = links(row["order_id"])
     return view
@@ -258,6 +276,11 @@ def return_view(one: Return, currency: str) -> dict[str, Any]:
 def audit_view(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """See `OrderAudit`."""
     return {"items": [{**row, "about": orjson.Fragment(row["about"])} for row in rows]}
+
+
+def _failed_view(one: LateRefund, currency: str) -> dict[str, Any]:
+    amount = {"amount": one.amount, "currency": currency}
+    return {"refund_id": one.refund_id, "amount": amount, "code": one.code, "failed_at": one.at}
 
 
 def _dispute_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:

@@ -44,9 +44,8 @@ def refunded(refunds: Iterable[Answer], order_id: str) -> Outcome | None:
     of their own, and those made by hand are none of the shop's."""
     notes = {"order_id": order_id, "refund_id": None}
     own = [_refund(found) for found in refunds if _has(found, notes)]
-    if Refunded() in own:
-        return Refunded()
-    return None if None in own else next(iter(own), None)
+    own.sort(key=lambda outcome: 0 if isinstance(outcome, Refunded) else 1 if outcome is None else 2)
+    return next(iter(own), None)
 
 
 def of_part(refunds: Iterable[Answer], refund_id: str) -> Answer | None:
@@ -117,7 +116,7 @@ def _was_held(charge: Answer | str | None) -> bool:
 def _refund(refund: Answer) -> Outcome | None:
     match refund["status"]:
         case "succeeded":
-            return Refunded()
+            return Refunded(_money(refund, "amount"))
         case "failed" | "canceled":
             return RefundRefused(refund.get("failure_reason") or refund["status"])
     return None
@@ -126,7 +125,7 @@ def _refund(refund: Answer) -> Outcome | None:
 def refund_part(refund: Answer) -> Outcome | None:
     """The outcome of a part, from its refund."""
     outcome = _refund(refund)
-    return PartRefunded(_money(refund, "amount")) if outcome == Refunded() else outcome
+    return PartRefunded(outcome.amount) if isinstance(outcome, Refunded) else outcome
 
 
 READ: Mapping[str, Callable[[Answer], Read]] = {

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.tx import Intent
-from payment import disputes, store
+from payment import bounces, disputes, store
 from payment.found import Found, FoundDispute, FoundRefund, Page
 from payment.reconciliation import Compared, Stray
 
@@ -38,7 +38,7 @@ class Comparing:
             return await self._payments(page)
         if page.name == "disputes":
             return await self._disputes(page)
-        return Compared(page.name, {}, after=page.after)
+        return await self._refunds(page)
 
     async def _payments(self, page: Page) -> Compared:
         found = [one for one in page.items if isinstance(one, Found)]
@@ -58,13 +58,26 @@ class Comparing:
         settled = await store.open_strays(self._engine, sorted(others))
         return Compared(page.name, looks, tuple(strays), tuple(settled), page.after)
 
+    async def _refunds(self, page: Page) -> Compared:
+        found = [one for one in page.items if isinstance(one, FoundRefund)]
+        known = await store.payments_of(self._engine, sorted({one.payment_id for one in found}), [])
+        payments = {row["payment_id"]: row for row in known}
+        states = await store.refund_states(self._engine, [bounces.known_as(one) for one in found])
+        looks = {
+            payments[one.payment_id]["order_id"]: one.payment_id
+            for one in found
+            if one.payment_id in payments
+            and bounces.may_differ(payments[one.payment_id]["state"], states.get(bounces.known_as(one)), one)
+        }
+        return Compared(page.name, looks, after=page.after)
+
     async def _disputes(self, page: Page) -> Compared:
         found = [one for one in page.items if isinstance(one, FoundDispute)]
         known = await store.dispute_statuses(self._engine, [disputes.known_as(one.id) for one in found])
         news = [one for one in found if known.get(disputes.known_as(one.id)) != one.status]
         return Compared(page.name, await self._whose(news), after=page.after)
 
-    async def _whose(self, news: Iterable[FoundRefund | FoundDispute]) -> dict[UUID, str]:
+    async def _whose(self, news: Iterable[FoundDispute]) -> dict[UUID, str]:
         payments = {one.payment_id for one in news}
         known = await store.payments_of(self._engine, sorted(payments), [])
         for unknown in payments - {row["payment_id"] for row in known}:

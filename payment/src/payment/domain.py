@@ -87,7 +87,7 @@ class Payment:
     a refused refund is asked for again. `action_url`, sealed, and `action_expires_at` are where the shopper
     confirms with her bank, and until when. `news` counts what the provider has said of it that was not looked
     up yet. `refunds` are the parts that were asked for, by id, and how much of the money each has taken away
-    or is about to (see `payment.refunds`)."""
+    or is about to (see `payment.refunds`), `disputes` the ids of its disputes."""
 
     order_id: UUID
     state: State = "expected"
@@ -101,6 +101,7 @@ class Payment:
     action_url: str | None = None
     action_expires_at: datetime | None = None
     news: int = 0
+    disputes: tuple[str, ...] = ()
     refunds: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -172,8 +173,7 @@ class Payment:
     def refund_rest(self) -> Next:
         """Give back what is left after the parts that have gone."""
         if self.refunds and not self.left:
-            self.state = "refunded"
-            return Next((self._say_refunded(),))
+            return self.is_refunded()
         return self._go("refunding", "refund")
 
     def give_up(self) -> Next:
@@ -245,8 +245,8 @@ class Payment:
                 return self._captured(taken)
             case Voided(held):
                 return self._voided(held=held)
-            case Refunded():
-                return self._refunded()
+            case Refunded(amount):
+                return self._refunded(amount)
             case RefundRefused(code):
                 return self._refund_refused(code, now)
             case PartRefunded():
@@ -331,13 +331,32 @@ class Payment:
         self.state = "voided" if held else "declined"
         return Next((self._say_voided(),)) if held else NOTHING
 
-    def _refunded(self) -> Next:
+    def _refunded(self, amount: Money | None) -> Next:
+        """With another amount than is left, others have given some of it back: that is looked up first."""
         if self.state == "refunded":
             return NOTHING
         if self.state != "refunding":
             raise self._impossible("refunded")
-        self.state = "refunded"
+        return self.is_refunded() if amount is not None and amount.amount == self.left else self.hear()
+
+    def is_refunded(self) -> Next:
+        """All of the money has gone back."""
+        self.state, self.refund_at = "refunded", None
         return Next((self._say_refunded(),))
+
+    def is_short(self, now: datetime) -> Next:
+        """Less has gone back than was asked for: the rest is asked for when the provider has forgotten."""
+        return self._refund_refused(AMOUNT_MISMATCH, now)
+
+    def bounce(self) -> None:
+        """Something that had gone back came back. What goes back as a whole has not, then."""
+        if self.state == "refunded":
+            self.state = "refund_failed"
+
+    def mend(self) -> None:
+        """What had come back went back again, or otherwise. A refund that was refused is another matter."""
+        if self.state == "refund_failed" and self.refund_at is None:
+            self.state = "refunded"
 
     def _refund_refused(self, code: str, now: datetime) -> Next:
         if self.state != "refunding":

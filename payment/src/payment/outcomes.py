@@ -46,7 +46,10 @@ class Voided:
 
 @dataclass(frozen=True)
 class Refunded:
-    """All that was taken is given back."""
+    """All that was left is given back: so much. `None` where others had given back all of it before, or it is
+    as above: then it is to be looked up."""
+
+    amount: Money | None
 
 
 @dataclass(frozen=True)

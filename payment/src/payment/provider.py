@@ -159,9 +159,9 @@ class Provider:
             if refusals.is_shoppers(refusal) or refusals.is_for_good(intent.kind, refusal):
                 return Declined(code)
             raise refusal
-        if code == "charge_already_refunded" and intent.kind == "refund":
-            return Refunded()
         outcome = await self._look(intent)
+        if outcome is None and code == "charge_already_refunded" and intent.kind == "refund":
+            return Refunded(None)
         if outcome is not None:
             return outcome
         if not refusals.is_for_good(intent.kind, refusal):

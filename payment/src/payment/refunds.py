@@ -14,7 +14,7 @@ from contracts import Money, OrderReturned, PaymentRefundedInPart
 from payment.domain import AMOUNT_MISMATCH, NOTHING, REFUND_AGAIN_AFTER, Impossible, Next, Payment
 from payment.outcomes import PartRefunded, RefundRefused
 
-RefundState = Literal["refunding", "refunded", "refund_failed", "covered"]
+RefundState = Literal["refunding", "refunded", "refund_failed", "bounced", "covered"]
 
 # The provider was not asked: other refunds have left less than this one.
 MORE_THAN_IS_LEFT = "more_than_is_left"
@@ -24,9 +24,10 @@ ALL_REFUNDED = "charge_already_refunded"
 
 @dataclass(eq=False)
 class Refund:
-    """`by` is whose decision it was: `return`, `staff`, or `provider` for one that was made there. `covered`
-    is one that is needed no more, since all of the money went back otherwise. `code` is why it was refused,
-    `refused` how often, `refund_at` when it is asked for again.
+    """`by` is whose decision it was: `return`, `staff`, `provider` for one that was made there, `again` for
+    one that makes another, `again_of`, once more. `bounced` is one that came back after it had gone back,
+    `covered` one that is needed no more, since its money went back otherwise. `code` is why it was refused or
+    came back, `refused` how often, `refund_at` when it is asked for again.
     """
 
     refund_id: UUID
@@ -37,6 +38,7 @@ class Refund:
     code: str | None = None
     refused: int = 0
     refund_at: datetime | None = None
+    again_of: UUID | None = None
 
 
 def begin(payment: Payment, returned: OrderReturned, now: datetime) -> Refund:
@@ -62,7 +64,7 @@ def again(payment: Payment, refund: Refund, now: datetime) -> bool:
 def cancel(payment: Payment, refunds: Collection[Refund]) -> Next:
     """The order is off: all of its money goes back, once it is known which parts of it have."""
     for refund in refunds:
-        if refund.state == "refund_failed":
+        if refund.state in ("refund_failed", "bounced"):
             _cover(payment, refund)
     return payment.cancel(waits=_are_open(refunds))
 
@@ -86,6 +88,10 @@ def conclude(
         case PartRefunded(amount):
             _fail(payment, refund, AMOUNT_MISMATCH, gone=amount.amount if amount else refund.amount)
             follows = NOTHING
+        case RefundRefused(code) if refund.again_of and code != ALL_REFUNDED and payment.state != "refunding":
+            refund.state, refund.code = "bounced", code
+            payment.count(refund.refund_id, 0)
+            follows = NOTHING
         case RefundRefused(code) if payment.is_given_back or code == ALL_REFUNDED:
             _cover(payment, refund, code)
             follows = NOTHING
@@ -93,6 +99,8 @@ def conclude(
             _fail(payment, refund, code)
             refund.refund_at = now + REFUND_AGAIN_AFTER
             follows = NOTHING
+    if not any(one.state in ("refunding", "bounced") for one in refunds):
+        payment.mend()
     if payment.state != "refunding" or _are_open(refunds):
         return follows
     rest = payment.refund_rest()

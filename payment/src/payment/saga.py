@@ -21,11 +21,12 @@ from contracts import (
     PaymentDisputed,
     PaymentRefunded,
     PaymentRefundedInPart,
+    PaymentRefundFailed,
     PaymentVoided,
     SagaNudged,
     StockReserved,
 )
-from payment import calls, disputes, reconciliation, refunds
+from payment import bounces, calls, disputes, reconciliation, refunds
 from payment.disputes import Dispute
 from payment.domain import Impossible, Next, Payment
 from payment.found import Found, FoundDispute
@@ -97,6 +98,8 @@ async def refund_part(event: OrderReturned, tx: Tx) -> None:
         PaymentVoided,
         PaymentRefunded,
         PaymentRefundedInPart,
+        PaymentRefundFailed,
+        PaymentDisputed,
     ],
 )
 async def say_again(event: SagaNudged, tx: Tx) -> None:
@@ -111,8 +114,13 @@ async def say_again(event: SagaNudged, tx: Tx) -> None:
             tx.hasten(refund.refund_id)
             if refund.state == "refunded":
                 tx.publish(refunds.refunded_in_part(payment, refund))
+            elif refund.state == "bounced":
+                tx.publish(bounces.failed(payment, refund))
+                _make_again(payment, refund, tx)
             elif refund.refund_at is not None and refund.refund_at <= tx.now:
                 ask_again(payment, refund, tx)
+        for dispute in (await tx.get_many(Dispute, [UUID(one) for one in payment.disputes])).values():
+            tx.publish(disputes.disputed(payment, dispute))
 
 
 @intents.settled("authorize", says=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
@@ -153,7 +161,16 @@ async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused
         log.error("refund refused", code=refund.code, refund_id=str(refund.refund_id))
 
 
-@intents.settled("look", says=[PaymentDeclined, PaymentDisputed])
+@intents.settled(
+    "look",
+    says=[
+        PaymentDeclined,
+        PaymentDisputed,
+        PaymentRefunded,
+        PaymentRefundedInPart,
+        PaymentRefundFailed,
+    ],
+)
 async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
     payment = await tx.get(Payment, intent.subject)
     if payment is None:
@@ -162,6 +179,8 @@ async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
     follow(payment, payment.looked_up(intent.payload["news"]), tx)
     if found.status == "canceled":
         follow(payment, payment.lapse(), tx)
+    if found.refunds and payment.was_captured:
+        await _note_refunds(payment, found, tx)
     for dispute in found.disputes:
         await _note_dispute(payment, dispute, tx)
 
@@ -181,6 +200,17 @@ async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
         reading.ended_at = reading.began_at
 
 
+async def _note_refunds(payment: Payment, found: Found, tx: Tx) -> None:
+    ids = {bounces.known_as(one) for one in found.refunds} | {UUID(one) for one in payment.refunds}
+    noted = bounces.compare(payment, found, await tx.get_many(Refund, sorted(ids)), tx.now)
+    for refund in noted.new:
+        tx.add(refund)
+    for event in noted.events:
+        log.warning("refunds at the provider differ", kind=event.type, refund_id=str(event.subject))
+    tx.publish(*noted.events)
+    follow(payment, noted.follows, tx)
+
+
 async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
     known = await tx.get(Dispute, disputes.known_as(found.id))
     if not disputes.is_news(known, found):
@@ -190,6 +220,7 @@ async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
             log.error("disputed in another currency", dispute=found.id)
             return
         known = disputes.opened(payment, found, found.amount, tx.now)
+        payment.disputes = (*payment.disputes, str(known.dispute_id))
         tx.add(known)
     disputes.turned(known, found, tx.now)
     log.warning("payment disputed", dispute=found.id, status=found.status, reason=found.reason)
@@ -220,6 +251,13 @@ def ask_again(payment: Payment, refund: Refund, tx: Tx) -> None:
     """Ask once more for a part that was refused."""
     if refunds.again(payment, refund, tx.now):
         tx.intend(calls.part(refund, payment, tx.now))
+
+
+def _make_again(payment: Payment, refund: Refund, tx: Tx) -> None:
+    repeat = bounces.again(payment, refund)
+    if repeat is not None:
+        tx.add(repeat)
+        tx.intend(calls.part(repeat, payment, tx.now))
 
 
 def follow(payment: Payment, follows: Next, tx: Tx) -> None:

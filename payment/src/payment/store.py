@@ -113,6 +113,12 @@ async def lock_expired(session: AsyncSession, now: datetime, grace: timedelta, l
     return (await session.execute(_EXPIRED, {"before": now - grace, "limit": limit})).scalars().all()
 
 
+async def refund_states(engine: AsyncEngine, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Likewise of refunds."""
+    known = select(refund.c.refund_id, refund.c.state).where(refund.c.refund_id == _any_of(ids, Uuid()))
+    return {row["refund_id"]: row["state"] for row in await _rows(engine, known)}
+
+
 async def open_strays(engine: AsyncEngine, payment_ids: Sequence[str]) -> set[str]:
     """Those of the payments that were last seen to be of no order of ours."""
     known = select(stray.c.payment_id).where(

@@ -25,7 +25,8 @@ PAYMENTS = Rule(
     "payment",
     key="order_id",
     where=f"""NOT ({IS_OPEN}) AND NOT EXISTS (
-        SELECT FROM refund WHERE refund.order_id = payment.order_id AND refund.{REFUND_IS_OPEN})""",
+        SELECT FROM refund WHERE refund.order_id = payment.order_id
+            AND (refund.{REFUND_IS_OPEN} OR refund.state = 'bounced'))""",
     also="DELETE FROM refund USING gone WHERE refund.order_id = gone.order_id",
 )
 

@@ -34,6 +34,7 @@ payment = Table(
     Column("action_expires_at", TIMESTAMP(timezone=True)),
     Column("news", Integer, nullable=False),
     Column("refunds", Json(dict[str, int]), nullable=False),
+    Column("disputes", Json(tuple[str, ...]), nullable=False),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
 )
 
@@ -48,6 +49,7 @@ refund = Table(
     Column("code", Text),
     Column("refused", Integer, nullable=False),
     Column("refund_at", TIMESTAMP(timezone=True)),
+    Column("again_of", Uuid),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
 )
 

@@ -49,7 +49,8 @@ class Forged(Exception):
 @dataclass(frozen=True)
 class Hint:
     """Something happened to a payment. `order_id` is what the shop has written on it; many objects carry
-    nothing of that, and most of them `payment_id`. `is_news` unless it only repeats our own call's answer."""
+    nothing of that, and most of them `payment_id`. `is_news` unless it only repeats our own call's answer, as
+    that a refund of the shop's was made."""
 
     event_id: str
     type: str
@@ -81,7 +82,8 @@ def _hint(event: Any) -> Hint | None:
     payment_id = payment["id"] if isinstance(payment, dict) else payment
     if order_id is None and payment_id is None:
         return None
-    return Hint(event_id, kind, order_id, payment_id, kind in _NEWS)
+    is_news = kind in _NEWS and not (kind == "refund.created" and order_id is not None)
+    return Hint(event_id, kind, order_id, payment_id, is_news)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -71,7 +71,7 @@ def payment(*heard: str) -> Payment:
             case "refused":
                 one.conclude(RefundRefused("charge_disputed"), CREATED)
             case "refunded":
-                one.conclude(Refunded(), CREATED)
+                one.conclude(Refunded(TOTAL), CREATED)
     return one
 
 

@@ -1,0 +1,168 @@
+"""What became of refunds later: those that somebody has made at the provider, and those that came back long
+after they had gone back."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from contracts import Event, Money, PaymentRefundFailed
+from payment.domain import NOTHING, Next, Payment
+from payment.found import Found, FoundRefund
+from payment.refunds import Refund, refunded_in_part
+
+GIVEN = ("succeeded",)
+FAILED = ("failed", "canceled")
+# What has come back so often is for people to settle.
+MOST_AGAIN = 5
+
+_REFUNDS = UUID("5d0c0f0e-7a53-4cb0-8c1c-3d5f6a1e2b47")
+
+
+@dataclass
+class Noted:
+    """What is new: refunds that were not known, what is published, and what the payment does."""
+
+    new: list[Refund] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    follows: Next = NOTHING
+
+
+def known_as(found: FoundRefund) -> UUID:
+    """The shop's id of it: its own, or for what has none one that is made of the provider's."""
+    try:
+        return UUID(found.refund_id or "")
+    except ValueError:
+        return uuid5(_REFUNDS, found.id)
+
+
+def is_whole(payment: Payment, found: FoundRefund) -> bool:
+    """Whether the shop has made it, of all that was left."""
+    return found.order_id == str(payment.order_id) and found.refund_id is None
+
+
+def compare(payment: Payment, found: Found, known: Mapping[UUID, Refund], now: datetime) -> Noted:
+    """What the provider's refunds of the payment say that is not known; `known` are all that are."""
+    noted = Noted()
+    rows = dict(known)
+    found = replace(found, refunds=tuple(one for one in found.refunds if _is_counted(payment, one)))
+    for one in reversed(found.refunds):  # the oldest first
+        if not is_whole(payment, one):
+            _note(payment, one, rows, noted)
+    whole = [one for one in found.refunds if is_whole(payment, one)]
+    if payment.state == "refunding":
+        noted.follows = _conclude(payment, found, whole, rows.values(), now)
+    elif payment.state == "refunded" and whole and all(one.status in FAILED for one in whole):
+        _bounce_whole(payment, whole[0], rows, noted)
+    elif payment.state == "refund_failed" and _has_all_gone(found):
+        noted.follows = _settle(payment, rows.values())
+    return noted
+
+
+def failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
+    """What is published of a refund that came back."""
+    assert payment.order is not None, "only what was taken is refunded"
+    return PaymentRefundFailed(
+        order_id=payment.order_id,
+        refund_id=refund.refund_id,
+        payment_id=payment.payment_id or "",
+        amount=Money(amount=refund.amount, currency=payment.order.total.currency),
+        code=refund.code or "unknown",
+        contact=payment.order.contact,
+        number=payment.order.number,
+    )
+
+
+def again(payment: Payment, refund: Refund) -> Refund | None:
+    """One that came back is made once more, under an id of its own: the provider knows the old one as failed.
+    `None` when that was tried often enough, or its money goes back otherwise."""
+    if refund.state != "bounced" or refund.refused >= MOST_AGAIN or payment.state == "refunding":
+        return None
+    refund.state = "covered"
+    repeat = Refund(
+        uuid5(refund.refund_id, "again"),
+        payment.order_id,
+        refund.amount,
+        "again",
+        refused=refund.refused + 1,
+        again_of=refund.refund_id,
+    )
+    # Of what goes back as a whole, what is left was counted before.
+    payment.count(repeat.refund_id, 0 if payment.is_given_back else repeat.amount)
+    return repeat
+
+
+def _is_counted(payment: Payment, one: FoundRefund) -> bool:
+    """Whether it is in the order's currency: of what is not, no sum can be made."""
+    assert payment.order is not None, "only what was taken is refunded"
+    return one.amount is not None and one.amount.currency == payment.order.total.currency
+
+
+def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], noted: Noted) -> None:
+    row = rows.get(known_as(one))
+    if row is None and one.order_id is None and one.status in GIVEN and one.amount is not None:
+        row = Refund(known_as(one), payment.order_id, one.amount.amount, "provider", "refunded")
+        rows[row.refund_id] = row
+        payment.count(row.refund_id, row.amount)
+        noted.new.append(row)
+        noted.events.append(refunded_in_part(payment, row))
+    elif row is not None and row.state == "refunded" and one.status in FAILED:
+        row.state, row.code, row.refund_at = "bounced", one.code or one.status, None
+        payment.count(row.refund_id, 0)
+        payment.bounce()
+        noted.events.append(failed(payment, row))
+
+
+def _bounce_whole(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], noted: Noted) -> None:
+    if known_as(one) in rows or one.amount is None:
+        return
+    why = one.code or one.status
+    row = Refund(known_as(one), payment.order_id, one.amount.amount, "order", "bounced", why)
+    payment.count(row.refund_id, 0)
+    payment.bounce()
+    noted.new.append(row)
+    noted.events.append(failed(payment, row))
+
+
+def _conclude(
+    payment: Payment, found: Found, whole: Collection[FoundRefund], rows: Collection[Refund], now: datetime
+) -> Next:
+    """What is left was asked for, and may have gone back in other parts than was thought."""
+    if any(row.state == "refunding" for row in rows):
+        return NOTHING
+    given = [one.amount.amount for one in whole if one.status in GIVEN and one.amount is not None]
+    if (given and sum(given) == payment.left) or _has_all_gone(found):
+        return payment.is_refunded()
+    return payment.is_short(now) if given else NOTHING
+
+
+def _settle(payment: Payment, rows: Collection[Refund]) -> Next:
+    """Somebody has given back at the provider what had come back, or what was refused."""
+    for row in rows:
+        if row.state == "bounced":
+            row.state = "covered"
+    if payment.refund_at is not None:
+        return payment.is_refunded()
+    payment.mend()
+    return NOTHING
+
+
+def _has_all_gone(found: Found) -> bool:
+    return found.taken is not None and sum(_given(found)) >= found.taken.amount
+
+
+def _given(found: Found) -> Iterator[int]:
+    for one in found.refunds:
+        if one.status in GIVEN and one.amount is not None:
+            yield one.amount.amount
+
+
+def may_differ(state: str, refund_state: str | None, found: FoundRefund) -> bool:
+    """Whether a look at the payment in `state` may tell something of that refund, whose own state here is
+    `refund_state`: a cheap question, for many at once."""
+    if state not in ("captured", "refunding", "refunded", "refund_failed"):
+        return False  # what is let go unused is booked as a refund, too
+    if found.status in FAILED:
+        whole = found.order_id is not None and found.refund_id is None
+        return refund_state == "refunded" or (whole and state == "refunded" and refund_state is None)
+    return found.status in GIVEN and found.order_id is None and refund_state is None

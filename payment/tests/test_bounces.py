@@ -1,0 +1,319 @@
+"""Refunds that somebody has made at the provider, and refunds that come back after they had gone back."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chassis.harness import Harness
+from contracts import (
+    Money,
+    OrderCancelled,
+    OrderCreated,
+    OrderReturned,
+    PaymentRefundedInPart,
+    PaymentRefundFailed,
+    SagaNudged,
+    StockReserved,
+)
+from payment import bounces, calls
+from payment.bounces import MOST_AGAIN
+from payment.domain import Payment
+from payment.found import Found, FoundRefund
+from payment.outcomes import Authorized, Captured, PartRefunded, Refunded, RefundRefused
+from payment.refunds import Refund
+from payment.saga import intents, steps
+
+from .conftest import ORDER, SHOPPER
+
+PART = UUID(int=1)
+TOTAL = Money(amount=2000, currency="GBP")
+
+
+def gbp(amount: int) -> Money:
+    return Money(amount=amount, currency="GBP")
+
+
+@pytest.fixture
+async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
+    """Of an order that was paid."""
+    saga = Harness(steps, intents=intents)
+    await saga.hear(created, reserved)
+    await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", ORDER, Captured(TOTAL))
+    saga.said.clear()
+    return saga
+
+
+@pytest.fixture
+async def refunded(saga: Harness, cancelled: OrderCancelled) -> Harness:
+    """Of one that was cancelled, and all of it refunded."""
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(TOTAL))
+    saga.said.clear()
+    return saga
+
+
+def elsewhere(name: str, amount: int, status: str = "succeeded", currency: str = "GBP") -> FoundRefund:
+    money = Money(amount=amount, currency=currency)
+    return FoundRefund(
+        name, "pi_1", money, status, "expired_or_canceled_card" if status == "failed" else None
+    )
+
+
+def ours(name: str, amount: int, status: str = "succeeded", part: UUID | None = None) -> FoundRefund:
+    return FoundRefund(
+        name,
+        "pi_1",
+        gbp(amount),
+        status,
+        "expired_or_canceled_card" if status == "failed" else None,
+        str(ORDER),
+        str(part) if part else None,
+    )
+
+
+async def look(saga: Harness, *refunds: FoundRefund) -> None:
+    """News has come, and that is what there is. The newest first, as the provider lists them."""
+
+    async def heed(tx: Any) -> None:
+        payment = await tx.get(Payment, ORDER)
+        payment.news += 1
+        tx.intend(calls.look(ORDER, "pi_1", payment.news))
+
+    await saga.run(heed)
+    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), refunds[::-1]))
+
+
+def payment(saga: Harness) -> Payment:
+    found = saga.row(Payment, ORDER)
+    assert found is not None
+    return found
+
+
+def rows(saga: Harness) -> dict[str, Refund]:
+    """The refunds, by whose doing they are."""
+    return {row.by: row for row in saga.rows.values() if isinstance(row, Refund)}
+
+
+def told(saga: Harness) -> list[tuple[str, str | None]]:
+    """Each event, and by whom or why."""
+    return [(event.type, getattr(event, "by", None) or getattr(event, "code", None)) for event in saga.said]
+
+
+async def returned(saga: Harness, amount: int = 500) -> None:
+    await saga.hear(
+        OrderReturned(
+            order_id=ORDER, return_id=PART, shopper_id=SHOPPER, amount=gbp(amount), contact="sealed"
+        )
+    )
+    await saga.settle(calls.PART, PART, PartRefunded(gbp(amount)))
+
+
+async def test_what_is_refunded_elsewhere_is_told_once_and_is_less_to_give_back(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    for _ in range(2):
+        await look(saga, elsewhere("re_1", 300))
+
+    (event,) = saga.said
+    assert isinstance(event, PaymentRefundedInPart)
+    assert (event.by, event.amount, event.contact) == ("provider", gbp(300), "sealed")
+    assert payment(saga).left == 1700
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(gbp(1700)))
+    assert [one.type for one in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+
+
+async def test_our_own_refunds_are_no_news(saga: Harness) -> None:
+    await returned(saga)
+    await look(saga, ours("re_1", 500, part=PART))
+    assert [event.type for event in saga.said] == ["payment.refunded_in_part"]
+
+
+@pytest.mark.parametrize("status", ["pending", "requires_action", "failed", "canceled"])
+async def test_a_refund_elsewhere_counts_once_it_has_succeeded(saga: Harness, status: str) -> None:
+    await look(saga, elsewhere("re_1", 300, status))
+    assert saga.said == []
+    assert payment(saga).left == 2000
+
+
+async def test_all_that_was_refunded_elsewhere_leaves_nothing_to_refund(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await look(saga, elsewhere("re_1", 2000))
+    await saga.hear(cancelled)
+    assert payment(saga).state == "refunded"
+    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+    assert not saga.intended
+
+
+async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_told(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    """Somebody had refunded a part at the provider, and no webhook had told of it."""
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(gbp(1700)))
+    assert saga.said == []
+    assert list(saga.intended) == [f"look:{ORDER}"]
+
+    found = (ours("re_2", 1700), elsewhere("re_1", 300))
+    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
+    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+    assert saga.said[1].total == gbp(1700)  # type: ignore[attr-defined]
+    assert payment(saga).state == "refunded"
+
+
+async def test_a_refund_that_was_less_than_asked_for_is_not_taken_for_all(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(gbp(1999)))
+    found = (ours("re_1", 1999),)
+    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
+
+    assert saga.said == []
+    one = payment(saga)
+    assert (one.state, one.code) == ("refund_failed", "amount_mismatch")
+    assert one.refund_at is not None
+
+
+async def test_a_refund_in_another_currency_is_none_of_the_orders(saga: Harness) -> None:
+    await look(saga, elsewhere("re_1", 300, currency="EUR"))
+    assert saga.said == []
+
+
+async def test_what_others_have_given_back_altogether_is_looked_up(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(None))
+    await saga.settle(
+        "look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000),))
+    )
+    assert payment(saga).state == "refunded"
+    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+
+
+async def test_a_part_that_comes_back_is_told_once_and_left_again(saga: Harness) -> None:
+    await returned(saga)
+    saga.said.clear()
+    for _ in range(2):
+        await look(saga, ours("re_1", 500, "failed", PART))
+
+    (event,) = saga.said
+    assert isinstance(event, PaymentRefundFailed)
+    assert (event.refund_id, event.amount, event.code) == (PART, gbp(500), "expired_or_canceled_card")
+    assert (payment(saga).left, payment(saga).state) == (2000, "captured")
+    assert rows(saga)["return"].state == "bounced"
+
+
+async def test_all_of_it_that_comes_back_is_told_once(refunded: Harness) -> None:
+    for _ in range(2):
+        await look(refunded, ours("re_1", 2000, "failed"))
+
+    (event,) = refunded.said
+    assert isinstance(event, PaymentRefundFailed)
+    assert (event.amount, event.number) == (TOTAL, "K7Q2X-9XMDA")
+    one = payment(refunded)
+    assert (one.state, one.refund_at) == ("refund_failed", None), "nobody asks again by itself"
+
+
+async def test_a_refund_elsewhere_that_comes_back_is_told(saga: Harness) -> None:
+    await look(saga, elsewhere("re_1", 300))
+    await look(saga, elsewhere("re_1", 300, "failed"))
+    assert told(saga) == [
+        ("payment.refunded_in_part", "provider"),
+        ("payment.refund_failed", "expired_or_canceled_card"),
+    ]
+    assert payment(saga).left == 2000
+
+
+async def nudge(saga: Harness, number: int) -> None:
+    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=number)))
+
+
+async def test_an_operator_has_it_made_again_under_an_id_of_its_own(refunded: Harness) -> None:
+    await look(refunded, ours("re_1", 2000, "failed"))
+    await nudge(refunded, 1)
+    (again,) = [key for key in refunded.intended if key.startswith("refund_part:")]
+    intent = refunded.intended[again]
+    assert intent.payload["form"]["amount"] == 2000
+    assert intent.payload["form"]["metadata"]["refund_id"] == str(intent.subject)
+
+    refunded.said.clear()
+    await refunded.settle(calls.PART, intent.subject, PartRefunded(TOTAL))
+    assert told(refunded) == [("payment.refunded_in_part", "again")]
+    assert payment(refunded).state == "refunded"
+    assert {row.state for row in rows(refunded).values()} == {"covered", "refunded"}
+
+
+async def test_a_part_is_made_again_and_is_less_to_give_back_once_more(saga: Harness) -> None:
+    await returned(saga)
+    await look(saga, ours("re_1", 500, "failed", PART))
+    await nudge(saga, 1)
+    assert payment(saga).left == 1500
+
+    again = rows(saga)["again"]
+    await saga.settle(calls.PART, again.refund_id, RefundRefused("charge_disputed"))
+    assert (rows(saga)["again"].state, payment(saga).left) == ("bounced", 2000)
+
+
+async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harness) -> None:
+    await look(refunded, ours("re_1", 2000, "failed"))
+    for number in range(MOST_AGAIN + 2):
+        await nudge(refunded, number)
+        for key in [one for one in refunded.intended if one.startswith("refund_part:")]:
+            await refunded.settle(calls.PART, UUID(key.partition(":")[2]), RefundRefused("charge_disputed"))
+
+    assert len([row for row in refunded.rows.values() if isinstance(row, Refund)]) == MOST_AGAIN + 1
+    assert payment(refunded).state == "refund_failed"
+
+
+async def test_who_gives_it_back_at_the_provider_settles_it(refunded: Harness) -> None:
+    await look(refunded, ours("re_1", 2000, "failed"))
+    await look(refunded, ours("re_1", 2000, "failed"), elsewhere("re_2", 2000))
+    assert payment(refunded).state == "refunded"
+    assert told(refunded)[-1] == ("payment.refunded_in_part", "provider")
+    assert "bounced" not in {row.state for row in rows(refunded).values()}
+
+
+async def test_a_refused_refund_that_somebody_makes_at_the_provider_is_done(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
+    await look(saga, elsewhere("re_1", 2000))
+    assert payment(saga).state == "refunded"
+    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+
+
+async def test_an_order_that_is_cancelled_gets_back_what_had_come_back(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await returned(saga)
+    await look(saga, ours("re_1", 500, "failed", PART))
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(TOTAL))
+    assert payment(saga).state == "refunded"
+    assert saga.said[-1].total == TOTAL  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "found", "differs"),
+    [
+        ("captured", None, elsewhere("re_1", 1), True),
+        ("captured", "refunded", elsewhere("re_1", 1), False),
+        ("captured", "refunded", elsewhere("re_1", 1, "failed"), True),
+        ("captured", "bounced", elsewhere("re_1", 1, "failed"), False),
+        ("voided", None, elsewhere("re_1", 1), False),
+        ("refunded", None, ours("re_1", 1), False),
+        ("refunded", None, ours("re_1", 1, "failed"), True),
+        ("refund_failed", None, ours("re_1", 1, "failed"), False),
+        ("captured", "refunded", ours("re_1", 1, "failed", PART), True),
+    ],
+)
+def test_only_what_may_be_news_is_looked_up(
+    state: str, known: str | None, found: FoundRefund, differs: bool
+) -> None:
+    assert bounces.may_differ(state, known, found) is differs
