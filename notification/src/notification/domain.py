@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts import OrderCancelled, OrderPaid, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
 
@@ -131,6 +131,11 @@ def refund(event: PaymentRefunded) -> Content:
         "number": event.number,
         "rest": event.before is not None,
     }
+
+
+def of_failure(refund_id: UUID) -> UUID:
+    """What the mail is about that says that a refund came back: another one says that it was made."""
+    return uuid5(refund_id, "failed")
 
 
 def refund_failed(event: PaymentRefundFailed) -> Content:

@@ -1,7 +1,7 @@
 """What notification does on hearing an event: it owes the shopper a letter, and intends to send it."""
 
 from typing import Protocol, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from chassis.intents import Intents
 from chassis.steps import Steps
@@ -25,6 +25,7 @@ from notification.domain import (
     Outcome,
     Reason,
     cancellation,
+    of_failure,
     receipt,
     refund,
     refund_failed,
@@ -92,15 +93,10 @@ async def tell_of_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
     _write("refund", event, refund_in_part(event), correspondence, tx)
 
 
-def _of_failure(refund_id: UUID) -> UUID:
-    """What the mail is about that says that the refund came back: another one says that it was made."""
-    return uuid5(refund_id, "failed")
-
-
-@steps.on(PaymentRefundFailed, locks=lambda event: [(Correspondence, _of_failure(event.refund_id))])
+@steps.on(PaymentRefundFailed, locks=lambda event: [(Correspondence, of_failure(event.refund_id))])
 async def tell_of_failed_refund(event: PaymentRefundFailed, tx: Tx) -> None:
     """Tell the shopper that the money came back, and that the shop gets in touch, once for each refund."""
-    about = _of_failure(event.refund_id)
+    about = of_failure(event.refund_id)
     correspondence = await _correspondence(tx, about)
     if correspondence.begin("refund", event.contact):
         tx.intend(Intent("refund", about, _payload(event, refund_failed(event), tx)))

@@ -4,6 +4,7 @@ after they had gone back."""
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event, Money, PaymentRefundFailed
@@ -28,7 +29,17 @@ class Noted:
     follows: Next = NOTHING
 
 
-def known_as(found: FoundRefund) -> UUID:
+class Called(Protocol):
+    """A refund by the provider's id, and by the shop's if that is written on it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def refund_id(self) -> str | None: ...
+
+
+def known_as(found: Called) -> UUID:
     """The shop's id of it: its own, or for what has none one that is made of the provider's."""
     try:
         return UUID(found.refund_id or "")

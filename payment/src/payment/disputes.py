@@ -14,6 +14,8 @@ _DISPUTES = UUID("4a3c00cb-c265-47dc-a10d-f4b8c4ed1875")
 
 ENDED = ("won", "lost", "warning_closed", "prevented")
 """Statuses after which nothing is to be done about a dispute."""
+NEED_ANSWER = ("needs_response", "warning_needs_response")
+"""Statuses in which the bank waits for what the shop has to say."""
 
 
 @dataclass(eq=False)

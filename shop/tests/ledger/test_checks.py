@@ -1,9 +1,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from notification.domain import of_failure
+from payment.bounces import known_as
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
 from shop.ledger.evidence import (
@@ -11,8 +14,10 @@ from shop.ledger.evidence import (
     ChargeSeen,
     DisputeSeen,
     KeptSeen,
+    LateSeen,
     MailSeen,
     OrderSeen,
+    RefundSeen,
     ReturnSeen,
     StockSeen,
 )
@@ -147,6 +152,13 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         },
     ],
     "what-was-bought-has-left-its-cart": [{"carts": (CartSeen("ada", ("other", "bought")),)}],
+    "every-refund-is-known": [
+        {"charges": (replace(CHARGED, refunds=(RefundSeen("re_1", 100, "succeeded"),)), REFUNDED)},
+        {
+            "charges": (replace(CHARGED, refunds=(RefundSeen("re_1", 100, "failed"),)), REFUNDED),
+            "refunds": {str(known_as(RefundSeen("re_1", 100, "failed"))): "refunded"},
+        },
+    ],
     "every-dispute-is-known": [
         {"charges": (replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", 1000),)), REFUNDED)},
         {
@@ -312,3 +324,43 @@ def test_a_free_order_ends_without_the_provider() -> None:
     free = replace(HEALTHY, orders=orders, charges=(), mails=MAILS[:2])
     assert amiss(free) == set()
     assert amiss(replace(free, mails=MAILS[:1])) == {"every-shopper-is-told"}
+
+
+CAME_BACK = str(UUID(int=7))
+
+
+def test_what_came_back_is_kept_and_owed_and_no_check_fails_for_it() -> None:
+    """The operator is told of it (`shop saga list`); that it is with the shop is right."""
+    came_back = LateSeen(CAME_BACK, 500)
+    assert (
+        amiss(
+            replace(
+                HEALTHY,
+                orders=(PAID, replace(OFF, late=(came_back,))),
+                payments={"paid": "captured", "off": "refund_failed"},
+                charges=(CHARGED, replace(REFUNDED, refunded=0)),
+                refunds={CAME_BACK: "bounced"},
+                mails=(*MAILS, MailSeen("off", "refund", refund_id=str(of_failure(UUID(CAME_BACK))))),
+            )
+        )
+        == set()
+    )
+
+
+def test_what_came_back_is_told_to_its_shopper() -> None:
+    came_back = replace(OFF, late=(LateSeen(CAME_BACK, 500),))
+    seen = replace(HEALTHY, orders=(PAID, came_back), charges=(CHARGED, replace(REFUNDED, refunded=0)))
+    assert "every-shopper-is-told" in amiss(seen)
+
+
+def test_what_went_back_again_is_the_shoppers() -> None:
+    again = replace(OFF, late=(LateSeen(CAME_BACK, 500), LateSeen("again", 500, failed=False)))
+    mails = (
+        *MAILS,
+        MailSeen("off", "refund", refund_id=str(of_failure(UUID(CAME_BACK)))),
+        MailSeen("off", "refund", refund_id="again"),
+    )
+    assert amiss(replace(HEALTHY, orders=(PAID, again), mails=mails)) == set()
+    assert amiss(
+        replace(HEALTHY, orders=(PAID, again), mails=mails, charges=(CHARGED, replace(REFUNDED, refunded=0)))
+    ) == {"a-cancelled-order-costs-nothing"}

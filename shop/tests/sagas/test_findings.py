@@ -13,8 +13,10 @@ import typer
 from contracts import Line, Money, OrderCreated, OrderPaid, PaymentActionRequired
 from notification.domain import Correspondence
 from order.domain import Order
+from payment.disputes import Dispute
 from payment.domain import Payment
 from payment.outcomes import ActionRequired, Authorized, Captured, Refunded, RefundRefused
+from payment.reconciliation import Stray
 from product.domain import Hold
 from shop.broker.definitions import differs
 from shop.broker.issue import BrokerIssue
@@ -24,7 +26,7 @@ from shop.errors import ShopError
 from shop.sagas.finding import Finding
 from shop.sagas.findings import about, stuck, waits_for
 from shop.sagas.nudging import preview, refuse_forgotten
-from shop.sagas.seen import CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
+from shop.sagas.seen import BouncedSeen, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import Stack
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -280,6 +282,45 @@ def test_a_refused_refund_says_until_when_asking_is_of_no_use() -> None:
         " settle it with the provider, then nudge the saga",
     )
     assert found.next == f"shop saga nudge {ID} --why TEXT"
+
+
+def test_a_refund_that_came_back_is_named_with_what_may_be_done() -> None:
+    one = BouncedSeen(UUID(int=5), ID, 300, "expired_or_canceled_card", 1, CREATED)
+    found = only(
+        seen(new_order("paid"), payments={ID: payment("captured")}, holds=holding("sold"), bounced=(one,))
+    )
+    assert (found.kind, found.order_id) == ("refund-came-back", ID)
+    assert "£3.00 came back (expired_or_canceled_card)" in found.means
+    assert "(1 of 5 times)" in found.means
+    assert found.next == f"shop saga nudge {ID} --why TEXT"
+
+    often = replace(one, refused=5)
+    found = only(
+        seen(new_order("paid"), payments={ID: payment("captured")}, holds=holding("sold"), bounced=(often,))
+    )
+    assert "often enough" in found.means
+
+
+def test_a_dispute_is_named_with_until_when_to_answer_it() -> None:
+    one = Dispute(UUID(int=6), ID, "dp_1", 500, "GBP", "fraudulent", "needs_response", NOW, CREATED)
+    found = only(Seen(now=NOW, disputes=(one,)))
+    assert (found.kind, found.order_id) == ("disputed", ID)
+    assert "£5.00 (fraudulent): answer dp_1" in found.means
+    assert f"by {NOW:%d %b %H:%M} UTC" in found.means
+
+
+def test_money_of_no_order_is_named() -> None:
+    one = Stray("pi_9", None, 2000, "GBP", CREATED, NOW)
+    found = only(Seen(now=NOW, strays=(one,)))
+    assert (found.kind, found.order_id) == ("stray-payment", None)
+    assert "2000 GBP (in its own units) by pi_9" in found.means
+
+
+def test_lists_that_cannot_be_read_are_no_orders() -> None:
+    waiting = CallSeen("payment", "list", UUID(int=9), CREATED, 3, "APIError: it broke")
+    found = only(Seen(now=NOW, calls=(waiting,)))
+    assert (found.kind, found.order_id) == ("list-unread", None)
+    assert "after 3 attempts: APIError" in found.means
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import getdoc
+from uuid import UUID
 
 from contracts import CURRENCIES
-from notification.domain import UNDELIVERABLE
+from notification.domain import UNDELIVERABLE, of_failure
+from payment.bounces import known_as
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
 Finding = str
@@ -71,8 +73,8 @@ def nobody_is_charged_twice(seen: Evidence) -> Iterator[Finding]:
 
 @check(2)
 def a_paid_order_is_charged_its_total(seen: Evidence) -> Iterator[Finding]:
-    """For every paid order the provider keeps exactly its total less what went back in parts; of a free one
-    it took nothing."""
+    """For every paid order the provider keeps exactly its total less what went back in parts, and did not
+    come back; of a free one it took nothing."""
     charges = _by_order(seen)
     for order in _orders(seen, "paid"):
         kept = [(c.captured - c.refunded, c.currency) for c in charges[order.order_id] if c.captured]
@@ -91,15 +93,19 @@ def the_provider_never_hears_of_a_free_order(seen: Evidence) -> Iterator[Finding
 
 def _in_provider_units(order: OrderSeen) -> int:
     """Charges are as the provider counts; an order of before the list of currencies was charged as it was."""
-    currency, kept = CURRENCIES.get(order.currency), order.total - order.refunded
-    chargeable = currency is not None and currency.can_be_charged(kept)
-    return currency.to_provider(kept) if currency and chargeable else kept
+    return _units(order, order.total - order.refunded + order.owed)
+
+
+def _units(order: OrderSeen, amount: int) -> int:
+    currency = CURRENCIES.get(order.currency)
+    chargeable = currency is not None and currency.can_be_charged(amount)
+    return currency.to_provider(amount) if currency and chargeable else amount
 
 
 @check(2)
 def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
     """For every cancelled order nothing is held at the provider or may still be, and all that was taken went
-    back."""
+    back, unless it came back from there."""
     charges = _by_order(seen)
     for order in _orders(seen, "cancelled"):
         for charge in charges[order.order_id]:
@@ -107,7 +113,7 @@ def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
                 yield f"order {order.order_id} is cancelled, payment {charge.payment_id} still holds money"
             if charge.status == "requires_action":
                 yield f"order {order.order_id} is cancelled, payment {charge.payment_id} may be confirmed"
-            if charge.captured != charge.refunded:
+            if charge.captured and charge.captured - charge.refunded != _units(order, order.owed):
                 yield (
                     f"order {order.order_id} is cancelled, "
                     f"{charge.captured - charge.refunded} of payment {charge.payment_id} was kept"
@@ -154,6 +160,23 @@ def every_charge_has_its_order(seen: Evidence) -> Iterator[Finding]:
         yield "the provider's books do not balance"
 
 
+_CAME_BACK = {"bounced", "covered"}
+
+
+@check(2)
+def every_refund_is_known(seen: Evidence) -> Iterator[Finding]:
+    """Payment knows of every refund that somebody has made at the provider, and of every one that failed
+    after it had been made."""
+    for charge in seen.charges:
+        for refund in charge.refunds if charge.order_id else ():
+            state = seen.refunds.get(str(known_as(refund)))
+            what = f"order {charge.order_id}: refund {refund.id}"
+            if refund.status == "succeeded" and refund.order_id is None and state is None:
+                yield f"{what} was made at the provider, and payment does not know of it"
+            if refund.status == "failed" and state == "refunded":
+                yield f"{what} failed, and payment has it refunded"
+
+
 @check(2)
 def every_dispute_is_known(seen: Evidence) -> Iterator[Finding]:
     """Payment knows of every dispute at the provider, and how it stands."""
@@ -174,7 +197,8 @@ def payment_knows_what_order_knows(seen: Evidence) -> Iterator[Finding]:
         state = seen.payments.get(order.order_id, "nothing")
         if order.status == "paid" and state != "captured":
             yield f"order {order.order_id} is paid, payment has it {state}"
-        if order.status == "cancelled" and state not in _GIVEN_BACK:
+        given_back = _GIVEN_BACK | ({"refund_failed"} if order.owed else set())
+        if order.status == "cancelled" and state not in given_back:
             yield f"order {order.order_id} is cancelled, payment has it {state}"
 
 
@@ -187,12 +211,13 @@ def every_return_is_refunded(seen: Evidence) -> Iterator[Finding]:
     """What goes back of a paid order is refunded, unless all of its money went back otherwise, and payment
     has it as order has. That it is so once shows in what the provider keeps."""
     for order in _orders(seen, "paid"):
+        late = {one.refund_id for one in order.late if one.failed}
         for one in order.returns:
             state = seen.refunds.get(one.return_id, "nothing")
             what = f"order {order.order_id}: return {one.return_id}"
             if one.is_due and one.amount and not one.refunded and order.refunded < order.total:
                 yield f"{what} is not refunded, payment has it {state}"
-            if one.refunded and state != "refunded":
+            if one.refunded and state not in (_CAME_BACK if one.return_id in late else {"refunded"}):
                 yield f"{what} is refunded, payment has it {state}"
 
 
@@ -245,6 +270,8 @@ def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[tuple[str
     if order.status != "paid" and order.refunded < order.total and any(charge.refunded for charge in charges):
         yield order.order_id, "refund"
     yield from ((one.return_id, "refund") for one in order.returns if one.refunded and one.amount)
+    for late in order.late:
+        yield str(of_failure(UUID(late.refund_id))) if late.failed else late.refund_id, "refund"
 
 
 def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:

@@ -19,6 +19,15 @@ class ReturnSeen:
 
 
 @dataclass(frozen=True)
+class LateSeen:
+    """A refund that came back to the shop, or if not `failed`, one that was made again."""
+
+    refund_id: str
+    amount: int
+    failed: bool = True
+
+
+@dataclass(frozen=True)
 class OrderSeen:
     """An order as order has it; `lines` is sku to quantity, `total` in minor units."""
 
@@ -33,11 +42,17 @@ class OrderSeen:
     guest: bool | None = None
     cart_ids: tuple[str, ...] = ()  # what its cart counted as
     returns: tuple[ReturnSeen, ...] = ()
+    late: tuple[LateSeen, ...] = ()
 
     @property
     def refunded(self) -> int:
         """What went back of it in parts."""
         return sum(one.amount for one in self.returns if one.refunded)
+
+    @property
+    def owed(self) -> int:
+        """What had gone back and is with the shop again: the operator is told."""
+        return max(0, sum(one.amount if one.failed else -one.amount for one in self.late))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from shop.ledger.evidence import (
     ChargeSeen,
     Evidence,
     KeptSeen,
+    LateSeen,
     MailSeen,
     OrderSeen,
     ReturnSeen,
@@ -38,7 +39,7 @@ _ORDERS = """
            ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
            array_remove(cart_id::text || ARRAY(
                SELECT cart_id::text FROM further_carts WHERE further_carts.order_id = orders.order_id
-           ), NULL) AS cart_ids, returns
+           ), NULL) AS cart_ids, returns, late_refunds
     FROM orders
 """
 _CARTS = """
@@ -171,6 +172,10 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             row["guest"],
             tuple(row["cart_ids"]),
             tuple(_return(one) for one in json.loads(row["returns"])),
+            tuple(
+                LateSeen(one["refund_id"], one["amount"], one["code"] is not None)
+                for one in json.loads(row["late_refunds"])
+            ),
         )
         for row in await _rows(place, "order", _ORDERS)
     )

@@ -9,10 +9,10 @@ from uuid import UUID
 from chassis.intents import OutcomePending
 from notification.recipients import PutOff
 from order.domain import Order
+from payment import reconciliation
 from payment.domain import Payment
-from payment.refusals import RequestRefused
 from product.domain import LONGEST_WAIT
-from shop.sagas import returns
+from shop.sagas import provider, returns
 from shop.sagas.finding import Finding
 from shop.sagas.finding import nudge as _nudge
 from shop.sagas.seen import GAVE_BACK, CallSeen, Seen
@@ -85,10 +85,10 @@ def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
 
 def _refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
     for payment in seen.payments.values():
-        if payment.state != "refund_failed":
-            continue
+        if payment.state != "refund_failed" or payment.refund_at is None:
+            continue  # without a moment to ask again it was made, and came back: told of elsewhere
         means = f"the provider refuses the refund ({payment.refunds_refused}×): {payment.code}"
-        if payment.refund_at is not None and payment.refund_at > seen.now:
+        if payment.refund_at > seen.now:
             means += f"; it repeats its answer until {payment.refund_at:%d %b %H:%M} UTC"
         order = seen.orders.get(payment.order_id)
         since = order.cancelled_at if order else None
@@ -159,21 +159,12 @@ def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
 def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "payment" and not _is_pending(call):
+            if call.kind == reconciliation.KIND:
+                yield from provider.list_unread(call, _tried(call))
+                continue
             means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"
             following = f"shop logs payment; {_nudge(call.order_id)}"  # which has the provider asked at once
             yield Finding("outcome-unknown", call.order_id, call.since, means, following)
-
-
-def _requests_refused(seen: Seen, _: datetime) -> Iterator[Finding]:
-    """One for all of them: it is one thing that has to be mended, and no order's."""
-    refused = [call for call in seen.calls if (call.error or "").startswith(f"{RequestRefused.__name__}: ")]
-    if refused:
-        why = (refused[-1].error or "").partition(": ")[2]
-        mend = next((what for error, what in _TO_MEND.items() if why.startswith(error)), _FORM)
-        means = f"the provider refuses our requests, {len(refused)} so far, and no card is to blame: {mend}: "
-        means += shorten(why, ERROR_LENGTH, placeholder=" …")
-        since = min(call.since for call in refused)
-        yield Finding("request-refused", None, since, means, "shop status; shop logs payment")
 
 
 def _unsent_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -253,6 +244,9 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _past_deadline,
     _pending,
     _refund_failed,
+    provider.refunds_came_back,
+    provider.disputed,
+    provider.stray_payments,
     returns.refund_failed,
     returns.stuck,
     _money_of_cancelled,
@@ -261,7 +255,7 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _not_told,
     _not_noted,
     _unknown_outcomes,
-    _requests_refused,
+    provider.requests_refused,
     _unsent_letters,
     _undeliverable_mails,
     _unwritten_letters,
@@ -271,12 +265,6 @@ _LOOKS: tuple[Callable[[Seen, datetime], Iterator[Finding]], ...] = (
     _unheard,
     _broker,
 )
-
-_TO_MEND = {
-    "AuthenticationError": "give payment the right STRIPE_API_KEY",
-    "PermissionError": "let the key do this, or open the account, in the provider's dashboard",
-}
-_FORM = "mend what we send, or the account's settings; the provider's log of requests has it"
 
 _NOT_DELIVERED = {
     "rejected": "was rejected for good",

@@ -24,7 +24,9 @@ from order import views
 from order.domain import Order
 from order.store import Orders
 from order.tables import orders as orders_table
+from payment.disputes import NEED_ANSWER, Dispute
 from payment.domain import Payment
+from payment.reconciliation import Stray
 from payment.refunds import Refund
 from payment.tables import IS_OPEN, REFUND_IS_OPEN
 from payment.tables import payment as payment_table
@@ -38,7 +40,7 @@ from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
 from shop.place import Place
-from shop.sagas.seen import GAVE_BACK, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
+from shop.sagas.seen import GAVE_BACK, BouncedSeen, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
 from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
@@ -118,6 +120,18 @@ _PUT_OFF = f"""
     SELECT kind AS reason, subject AS subject_id, 'put_off', error, created_at, 0,
         CAST(payload->>'order_id' AS uuid) AS order_id
     FROM intent WHERE error LIKE '{PutOff.__name__}: %' ORDER BY created_at LIMIT :limit"""  # noqa: S608  ours
+_BOUNCED = """
+    SELECT refund_id, order_id, amount, code, refused, created_at FROM refund
+    WHERE state = 'bounced' AND (CAST(:only AS uuid) IS NULL OR order_id = :only)
+    ORDER BY created_at LIMIT :limit"""
+_DISPUTES = """
+    SELECT dispute_id, order_id, provider_id, amount, currency, reason, status, due_by, noted_at FROM dispute
+    WHERE status = ANY(CAST(:open AS text[])) AND (CAST(:only AS uuid) IS NULL OR order_id = :only)
+    ORDER BY due_by LIMIT :limit"""
+_STRAYS = """
+    SELECT payment_id, order_id, amount, currency, created_at, seen_at FROM stray
+    WHERE settled_at IS NULL AND (CAST(:only AS text) IS NULL OR order_id = :only)
+    ORDER BY created_at LIMIT :limit"""
 _UNSAID = """
     SELECT type, subject, time, leased_until, attempts, error,
         CAST(data::jsonb->>'order_id' AS uuid) AS order_id FROM outbox
@@ -172,6 +186,7 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         found.load("product", Hold, ids),
     )
     letters = await found.load("notification", Correspondence, {*ids, *refunds})
+    bounced, disputes, strays = await _later(found, limit, only)
     told, calls, mails, unsaid, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
         _calls(found, limit, only),
@@ -180,6 +195,7 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         _broker(place, only),
         look(place, operator()),
     )
+    listed = (calls, mails, unsaid, bounced, disputes, strays)
     return Seen(
         now=datetime.now(UTC),
         orders=orders,
@@ -189,12 +205,15 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         holds=holds,
         calls=calls,
         undeliverable=mails,
+        bounced=bounced,
+        disputes=disputes,
+        strays=strays,
         unsaid=unsaid,
         queues=queues,
         letters_to=letters,
         dead=dead.letters,
         broker=issues,
-        complete=complete and max(len(calls), len(mails), len(unsaid)) < limit and not dead.beyond,
+        complete=complete and max(map(len, listed)) < limit and not dead.beyond,
     )
 
 
@@ -285,6 +304,22 @@ async def _calls(found: Books, limit: int, only: UUID | None) -> tuple[CallSeen,
 async def _unsaid(found: Books, limit: int, only: UUID | None) -> tuple[UnsaidSeen, ...]:
     answers = [(service, await found.rows(service, _UNSAID, limit=limit, only=only)) for service in SERVICES]
     return tuple(UnsaidSeen(service, *row) for service, rows in answers for row in rows)
+
+
+async def _later(
+    found: Books, limit: int, only: UUID | None
+) -> tuple[tuple[BouncedSeen, ...], tuple[Dispute, ...], tuple[Stray, ...]]:
+    """What the provider has told of later, and somebody has to see to."""
+    bounced, disputes, strays = await asyncio.gather(
+        found.rows("payment", _BOUNCED, limit=limit, only=only),
+        found.rows("payment", _DISPUTES, limit=limit, only=only, open=list(NEED_ANSWER)),
+        found.rows("payment", _STRAYS, limit=limit, only=only and str(only)),
+    )
+    return (
+        tuple(BouncedSeen(*row) for row in bounced),
+        tuple(Dispute(*row) for row in disputes),
+        tuple(Stray(*row) for row in strays),
+    )
 
 
 async def _broker(place: Place, only: UUID | None) -> tuple[tuple[QueueSeen, ...], tuple[BrokerIssue, ...]]:

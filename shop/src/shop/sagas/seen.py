@@ -7,7 +7,9 @@ from uuid import UUID
 
 from notification.domain import Correspondence
 from order.domain import Order
+from payment.disputes import Dispute
 from payment.domain import Payment
+from payment.reconciliation import Stray
 from payment.refunds import Refund
 from product.domain import Hold
 from shop.broker.issue import BrokerIssue
@@ -71,6 +73,18 @@ class QueueSeen:
 
 
 @dataclass(frozen=True)
+class BouncedSeen:
+    """A refund that came back; `refused` is how often it was made again."""
+
+    refund_id: UUID
+    order_id: UUID
+    amount: int
+    code: str | None
+    refused: int
+    since: datetime
+
+
+@dataclass(frozen=True)
 class Seen:
     """Orders by id with what the other services have of them; `refunds` are those of parts, by their own id;
     `told` is each order's timeline, by types.
@@ -87,6 +101,9 @@ class Seen:
     letters_to: Mapping[UUID, Correspondence] = field(default_factory=dict)
     calls: tuple[CallSeen, ...] = ()
     undeliverable: tuple[MailSeen, ...] = ()
+    bounced: tuple[BouncedSeen, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    strays: tuple[Stray, ...] = ()
     unsaid: tuple[UnsaidSeen, ...] = ()
     queues: tuple[QueueSeen, ...] = ()
     dead: tuple[Letter, ...] = ()
