@@ -58,6 +58,21 @@ async def test_a_refund_that_fails_later_leaves_the_money_where_it_was_and_may_b
     assert (await client.v1.refunds.create_async({"payment_intent": payment.id})).amount == payment.amount
 
 
+async def test_money_is_given_back_by_hand_and_its_newest_refund_fails(
+    client: stripe.StripeClient, sandbox: Embedded, paid: Any
+) -> None:
+    payment = await paid()
+    asked = {"payment_intent": payment.id, "amount": 300}
+    status, made = await sandbox.control("POST", "refunds", asked)
+    assert (status, made["amount"], made["metadata"]) == (200, 300, {})
+    assert (await entry(sandbox))["refunded"] == 300
+
+    asked = {"payment_intent": payment.id, "status": "failed"}
+    _, failed = await sandbox.control("POST", "refunds", asked)
+    assert (failed["id"], failed["status"]) == (made["id"], "failed")
+    assert (await entry(sandbox))["refunded"] == 0
+
+
 async def test_a_pending_refund_succeeds_later(client: stripe.StripeClient, paid: Any) -> None:
     payment = await paid("pm_card_pendingRefund")
     refund = await client.v1.refunds.create_async({"payment_intent": payment.id})

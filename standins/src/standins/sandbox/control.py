@@ -89,8 +89,20 @@ def _later(what: str, given: dict[str, Any], book: Book, counter: Counter) -> di
     return refund_json(change.refund) if change.refund and what == "refunds" else intent_json(change.intent)
 
 
-def _refund(book: Book, _: int, refund: str, status: str = "failed", reason: str = "declined") -> Call:
-    return later.turn_refund(book, refund, status, reason)
+def _refund(
+    book: Book,
+    now: int,
+    refund: str = "",
+    payment_intent: str = "",
+    status: str = "",
+    reason: str = "declined",
+    amount: int | None = None,
+) -> Call:
+    """A refund by its id, or the newest of a payment, turns; without a status one is made by hand."""
+    if payment_intent and not status:
+        return later.refund_by_hand(book, payment_intent, now, amount)
+    name = refund or later.newest_refund(book, payment_intent)
+    return later.turn_refund(book, name, status or "failed", reason)
 
 
 def _dispute(

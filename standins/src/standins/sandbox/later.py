@@ -46,6 +46,28 @@ def turn_refund(book: Book, name: str, status: str, reason: str = FAILURE_REASON
     return Call("refund turns", name, None, None, act)
 
 
+def refund_by_hand(book: Book, name: str, now: int, amount: int | None) -> Call:
+    """Somebody gives money back in the provider's dashboard: nothing of the shop's is written on it."""
+    find_intent(book, name, "payment_intent")
+
+    def act(_: str | None) -> Effect:
+        before = book.intents[name]
+        after = before.refund(amount)
+        assert before.charge is not None, "what was captured has a charge"
+        back = after.refunded - before.refunded
+        made = Refund(fresh_id("re"), name, before.charge, back, before.currency, now)
+        return Effect(after, made, events=("charge.refunded", "refund.created"))
+
+    return Call("refund by hand", name, None, None, act)
+
+
+def newest_refund(book: Book, name: str) -> str:
+    """The last refund of that payment."""
+    if not (refunds := book.refunds_of.get(name)):
+        raise missing("refund", name, "payment_intent")
+    return refunds[-1]
+
+
 def open_dispute(
     book: Book, name: str, now: int, reason: str, status: str, amount: int | None = None
 ) -> Call:
