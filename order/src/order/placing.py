@@ -79,8 +79,8 @@ class Placing:
         """Raises CartOrdered, which says by which order, if there is one of this cart."""
         for found in await fetch(self._transactions.engine, _ORDERED, cart.ids, cart.bought):
             raise CartOrdered(
-                f"Order {found['number']} is of this cart. There is no other of it unless that is cancelled;"
-                " what it has bought leaves the cart once it is paid.",
+                f"Order {found['number']} was placed from this cart. It can be ordered again if that order is"
+                " cancelled.",
                 order_id=found["order_id"],
                 number=found["number"],
                 links=views.links(found["order_id"]),
