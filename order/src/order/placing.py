@@ -150,7 +150,9 @@ class Placing:
 
 
 def _again() -> PlaceAgain:
-    return PlaceAgain("Orders of this cart come and go at this moment.", headers={"Retry-After": "1"})
+    return PlaceAgain(
+        "Other orders of this cart are placed and cancelled at this moment.", headers={"Retry-After": "1"}
+    )
 
 
 # The cart's first id is the order's own: its index refuses a second one that is placed at the same moment.
