@@ -23,14 +23,18 @@ DEFINITIONS: dict[str, Any] = json.loads(
 )
 SAYS: dict[str, set[str]] = {
     "auth": {"guest.merged", "user.registered"},
-    "product": {"stock.reserved", "stock.rejected", "stock.released", "saga.nudged"},
+    "product": {"stock.reserved", "stock.rejected", "stock.released", "stock.returned", "saga.nudged"},
     "cart": set(),
-    "order": {"order.created", "order.cancelled", "saga.nudged"},
+    "order": {"order.created", "order.cancelled", "order.fulfilled", "order.returned", "saga.nudged"},
     "payment": {
+        "payment.action_required",
         "payment.authorized",
         "payment.declined",
         "payment.voided",
         "payment.refunded",
+        "payment.refunded_in_part",
+        "payment.refund_failed",
+        "payment.disputed",
         "order.paid",
     },
     "notification": set(),

@@ -32,7 +32,7 @@ from order.domain import (
     priced,
 )
 from order.ids import new_order_id
-from order.placing import ACCEPTED, PlaceAgain, Placing
+from order.placing import ACCEPTED, NumberTaken, PlaceAgain, Placing
 from order.seen import NotAsSeen
 
 # Two orders share a number once in 10^15 pairs, and nobody cancels as fast: twice in a row is no chance.
@@ -118,7 +118,7 @@ class Checkout:
     ) -> tuple[bytes, dict[str, str]]:
         """Commit the order under a number that no other has; returns the answer to the checkout."""
         for _ in range(_ATTEMPTS - 1):
-            with suppress(PlaceAgain):
+            with suppress(NumberTaken, PlaceAgain):
                 return await self._place(order, cart, claim, budget)
         return await self._place(order, cart, claim, budget)
 

@@ -42,9 +42,12 @@ class CartOrdered(Conflict):
     title = "The cart has been ordered"
 
 
+class NumberTaken(Exception):
+    """Another order has this number already: make another one."""
+
+
 class PlaceAgain(Conflict):
-    """409, if another attempt does not help either: the order's number is another's, or the order of its cart
-    was cancelled just now."""
+    """409, if another attempt does not help either: the order of its cart was cancelled just now."""
 
     type = "/problems/place-again"
     title = "The order could not be placed at this moment"
@@ -66,11 +69,13 @@ class Placing:
         headers: Mapping[str, str],
         budget: LineBudget,
     ) -> None:
-        """Raises CartOrdered, TooManyOpen, TooManyLines, ClaimLost, PlaceAgain."""
+        """Raises CartOrdered, TooManyOpen, TooManyLines, ClaimLost, NumberTaken, PlaceAgain."""
         try:
             await self._commit(order, cart, claim, body, headers, budget)
         except asyncpg.UniqueViolationError as error:
-            if error.constraint_name not in ("orders_number", "orders_cart"):
+            if error.constraint_name == "orders_number":
+                raise NumberTaken(order.number) from error
+            if error.constraint_name != "orders_cart":
                 raise
             await self.raise_if_ordered(cart)
             raise _again() from error

@@ -186,6 +186,8 @@ class Hold:
         pieces = _pieces(returned.lines)
         if not pieces or str(returned.return_id) in self.returned:
             return None
+        if unknown := sorted(pieces.keys() - stocks.keys()):
+            raise NeverReserved(f"order {self.order_id} returns what was never here: {', '.join(unknown)}")
         self.sell(stocks)  # what comes back was paid for, whether that is known here or not
         if self.state != "sold":
             raise NeverReserved(f"order {self.order_id} comes back, and its stock is {self.state}")
