@@ -280,6 +280,25 @@ def test_an_operator_may_send_a_mail_again_that_had_arrived_after_all() -> None:
     assert amiss(replace(twice, kept=(KeptSeen("paid", "receipt", "sent", resends=1),))) == set()
 
 
+@pytest.mark.parametrize(
+    ("returns", "given_back", "is_right"),
+    [
+        ((), 0, True),
+        ((), 500, False),
+        ((ReturnSeen("by hand", 500),), 500, True),
+        ((ReturnSeen("by hand", 500),), 0, False),
+    ],
+)
+def test_what_came_back_is_kept_until_somebody_gives_it_back_by_hand(
+    returns: tuple[ReturnSeen, ...], given_back: int, is_right: bool
+) -> None:
+    bounced = replace(OFF, late=(LateSeen("re_1", 500),), rest=500, returns=returns)
+    charge = replace(REFUNDED, refunded=given_back)
+    [check] = [check for check in CHECKS if check.name == "a-cancelled-order-costs-nothing"]
+    found = list(check.look(replace(HEALTHY, orders=(PAID, bounced), charges=(CHARGED, charge))))
+    assert (found == []) is is_right
+
+
 def test_a_guest_whose_money_was_never_held_is_owed_no_mail() -> None:
     guest = replace(HEALTHY, orders=(PAID, replace(OFF, guest=True)), mails=MAILS[:1])
     declined = replace(REFUNDED, authorized=0, captured=0, refunded=0, status="requires_payment_method")

@@ -124,6 +124,7 @@ async def test_a_topology_that_the_broker_refuses_is_told_and_the_next_run_finis
         "order.created",
         "order.paid",
         "order.cancelled",
+        "order.returned",
         "saga.nudged",
     }
 

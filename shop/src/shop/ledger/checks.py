@@ -113,7 +113,7 @@ def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
                 yield f"order {order.order_id} is cancelled, payment {charge.payment_id} still holds money"
             if charge.status == "requires_action":
                 yield f"order {order.order_id} is cancelled, payment {charge.payment_id} may be confirmed"
-            if charge.captured and charge.captured - charge.refunded != _units(order, order.owed):
+            if charge.captured and charge.captured - charge.refunded != _units(order, order.kept):
                 yield (
                     f"order {order.order_id} is cancelled, "
                     f"{charge.captured - charge.refunded} of payment {charge.payment_id} was kept"

@@ -43,6 +43,7 @@ class OrderSeen:
     cart_ids: tuple[str, ...] = ()  # what its cart counted as
     returns: tuple[ReturnSeen, ...] = ()
     late: tuple[LateSeen, ...] = ()
+    rest: int | None = None  # what went back when it was cancelled, besides the parts; `None`: not known
 
     @property
     def refunded(self) -> int:
@@ -53,6 +54,13 @@ class OrderSeen:
     def owed(self) -> int:
         """What had gone back and is with the shop again: the operator is told."""
         return max(0, sum(one.amount if one.failed else -one.amount for one in self.late))
+
+    @property
+    def kept(self) -> int:
+        """What the shop has of it once it is cancelled: what came back, unless it was given back by hand."""
+        parts = 0 if self.rest is None else self.refunded
+        rest = self.total if self.rest is None else self.rest
+        return max(0, self.total - parts - rest + self.owed)
 
 
 @dataclass(frozen=True)

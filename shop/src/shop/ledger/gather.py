@@ -39,7 +39,7 @@ _ORDERS = """
            ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
            array_remove(cart_id::text || ARRAY(
                SELECT cart_id::text FROM further_carts WHERE further_carts.order_id = orders.order_id
-           ), NULL) AS cart_ids, returns, late_refunds
+           ), NULL) AS cart_ids, returns, late_refunds, refunded_rest
     FROM orders
 """
 _CARTS = """
@@ -176,6 +176,7 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
                 LateSeen(one["refund_id"], one["amount"], one["code"] is not None)
                 for one in json.loads(row["late_refunds"])
             ),
+            row["refunded_rest"],
         )
         for row in await _rows(place, "order", _ORDERS)
     )
