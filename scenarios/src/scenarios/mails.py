@@ -22,7 +22,7 @@ _OURS = re.compile(
 @dataclass(frozen=True)
 class Mail:
     """`order_id` is None for what concerns no order, `reason` too for what the shop has not written;
-    `refund_id` is of a refund of a part."""
+    `refund_id` is of a refund of a part, `id` empty where the catcher lists mails and does not show them."""
 
     message_id: str | None
     reason: str | None
@@ -60,6 +60,6 @@ def _mail(listed: dict[str, Any]) -> Mail:
     message_id: str | None = listed["MessageID"]
     ours = _OURS.match(message_id or "")
     if ours is None:
-        return Mail(message_id, None, None, id=listed["ID"])
+        return Mail(message_id, None, None, id=listed.get("ID", ""))
     subject = None if ours["reason"] == "welcome" else ours["subject"]
-    return Mail(message_id, ours["reason"], subject, ours["refund"], listed["ID"])
+    return Mail(message_id, ours["reason"], subject, ours["refund"], listed.get("ID", ""))
