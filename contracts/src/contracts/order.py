@@ -78,12 +78,16 @@ class ShortLine(BaseModel):
 
 
 class AboutOrder(Event):
-    """An event whose subject is an order."""
+    """An event about an order, which is its subject unless the event may happen to an order many times."""
 
     order_id: Annotated[UUID, Field(description="The order; also the CloudEvents subject.")]
 
     @property
     def subject(self) -> UUID:
+        return self.order_id
+
+    @property
+    def about(self) -> UUID:
         return self.order_id
 
 
@@ -207,7 +211,3 @@ class OrderReturned(AboutOrder):
     @property
     def subject(self) -> UUID:
         return self.return_id
-
-    @property
-    def about(self) -> UUID:
-        return self.order_id

@@ -120,10 +120,6 @@ class PaymentRefundedInPart(AboutOrder):
     def subject(self) -> UUID:
         return self.refund_id
 
-    @property
-    def about(self) -> UUID:
-        return self.order_id
-
 
 class PaymentRefundFailed(AboutOrder):
     """A refund that had been made came back, as may happen for a month: the shop has the money, and the
@@ -145,10 +141,6 @@ class PaymentRefundFailed(AboutOrder):
     @property
     def subject(self) -> UUID:
         return self.refund_id
-
-    @property
-    def about(self) -> UUID:
-        return self.order_id
 
 
 class PaymentDisputed(AboutOrder):
@@ -178,7 +170,3 @@ class PaymentDisputed(AboutOrder):
     @property
     def subject(self) -> UUID:
         return uuid5(self.dispute_id, self.status)
-
-    @property
-    def about(self) -> UUID:
-        return self.order_id

@@ -23,7 +23,3 @@ class SagaNudged(AboutOrder):
     @property
     def subject(self) -> UUID:
         return self.nudge_id
-
-    @property
-    def about(self) -> UUID:
-        return self.order_id

@@ -46,7 +46,3 @@ class StockReturned(AboutOrder):
     @property
     def subject(self) -> UUID:
         return self.return_id
-
-    @property
-    def about(self) -> UUID:
-        return self.order_id

@@ -72,9 +72,7 @@ def _authorization(intent: Answer) -> Read:
             return Declined("canceled")
         case "requires_action":
             redirect = (intent.get("next_action") or {}).get("redirect_to_url")
-            if (
-                redirect is None
-            ):  # nobody can act: the shopper has left with a 202, and cannot be sent anywhere
+            if redirect is None:  # the shopper has left with a 202, and there is no page to send her to
                 return Declined("authentication_required")
             return Redirect(intent["id"], redirect["url"])
     error = intent.get("last_payment_error") or {}

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
-from contracts import Event, Money, PaymentRefundFailed
+from contracts import Event, PaymentRefundFailed
 from payment.domain import NOTHING, Next, Payment
 from payment.found import Found, FoundRefund
-from payment.refunds import Refund, refunded_in_part
+from payment.refunds import Refund, money, refunded_in_part
 
 GIVEN = ("succeeded",)
 FAILED = ("failed", "canceled")
@@ -77,7 +77,7 @@ def failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
         order_id=payment.order_id,
         refund_id=refund.refund_id,
         payment_id=payment.payment_id or "",
-        amount=Money(amount=refund.amount, currency=payment.order.total.currency),
+        amount=money(payment, refund),
         code=refund.code or "unknown",
         contact=payment.order.contact,
         number=payment.order.number,

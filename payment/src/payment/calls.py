@@ -5,9 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from chassis.tx import Intent
-from contracts import Money
 from payment.domain import Call, Payment
-from payment.refunds import Refund
+from payment.refunds import Refund, money
 from payment.units import to_provider
 
 # Stripe forgets a key after 24 hours; a call that began just before still has to end in time.
@@ -30,11 +29,9 @@ def intent(call: Call, payment: Payment, now: datetime) -> Intent:
 
 def part(refund: Refund, payment: Payment, now: datetime) -> Intent:
     """The intent to give a part of the money back. Its payload names the order, too."""
-    assert payment.order is not None, "only what was taken is refunded"
-    money = Money(amount=refund.amount, currency=payment.order.total.currency)
     form = {
         "payment_intent": payment.payment_id,
-        "amount": to_provider(money)["amount"],
+        "amount": to_provider(money(payment, refund))["amount"],
         "metadata": {**_metadata(payment), "refund_id": str(refund.refund_id)},
     }
     payload = _payload("/v1/refunds", form, now)

@@ -82,7 +82,7 @@ def conclude(
     if refund.state != "refunding":
         raise Impossible(f"refund ended while {refund.state}")
     match outcome:
-        case PartRefunded(amount) if amount == _money(payment, refund):
+        case PartRefunded(amount) if amount == money(payment, refund):
             refund.state, refund.code, refund.refund_at = "refunded", None, None
             follows = Next((refunded_in_part(payment, refund),))
         case PartRefunded(amount):
@@ -107,13 +107,19 @@ def conclude(
     return Next((*follows.say, *rest.say), rest.call)
 
 
+def money(payment: Payment, refund: Refund) -> Money:
+    """What it gives back, in the order's currency."""
+    assert payment.order is not None, "only what was taken is refunded"
+    return Money(amount=refund.amount, currency=payment.order.total.currency)
+
+
 def refunded_in_part(payment: Payment, refund: Refund) -> PaymentRefundedInPart:
     assert payment.order is not None, "only what was taken is refunded"
     return PaymentRefundedInPart(
         order_id=payment.order_id,
         refund_id=refund.refund_id,
         payment_id=payment.payment_id or "",
-        amount=_money(payment, refund),
+        amount=money(payment, refund),
         by=refund.by,
         contact=payment.order.contact,
         number=payment.order.number,
@@ -145,8 +151,3 @@ def _cover(payment: Payment, refund: Refund, code: str | None = None) -> None:
 
 def _are_open(refunds: Collection[Refund]) -> bool:
     return any(refund.state == "refunding" for refund in refunds)
-
-
-def _money(payment: Payment, refund: Refund) -> Money:
-    assert payment.order is not None
-    return Money(amount=refund.amount, currency=payment.order.total.currency)

@@ -222,7 +222,8 @@ async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
         known = disputes.opened(payment, found, found.amount, tx.now)
         payment.disputes = (*payment.disputes, str(known.dispute_id))
         tx.add(known)
-    disputes.turned(known, found, tx.now)
+    else:
+        disputes.turned(known, found, tx.now)
     log.warning("payment disputed", dispute=found.id, status=found.status, reason=found.reason)
     tx.publish(disputes.disputed(payment, known))
 
