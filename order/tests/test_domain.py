@@ -18,7 +18,8 @@ from contracts import (
     PaymentActionRequired,
     ShortLine,
 )
-from order.domain import Impossible, Limits, NotCharged, Offer, Order, Refused, Wanted, orderable, priced
+from order.domain import Impossible, Order
+from order.pricing import Limits, NotCharged, Offer, Refused, Wanted, orderable, priced
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)

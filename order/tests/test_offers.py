@@ -8,7 +8,7 @@ import pytest
 from chassis.neighbour import NeighbourRefused
 from chassis.problems import Unavailable
 from order.clients import Offers
-from order.domain import Offer
+from order.pricing import Offer
 
 
 class Product:

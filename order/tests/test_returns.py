@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from contracts import Line, Money, OrderCancelled, OrderPaid, OrderReturned, PaymentRefundedInPart
+from order import returning
 from order.domain import Impossible, Order
 from order.returns import Closed, Fulfilled, NotFulfilled, NotPaid, PeriodOver, Pieces, TooMuch, Unknown
 
@@ -51,12 +52,12 @@ def fulfilled(paid: Order) -> Order:
 
 def request(order: Order, return_id: UUID = FIRST, within: timedelta | None = PERIOD, **wanted: int) -> Any:
     pieces = [Pieces(sku, quantity) for sku, quantity in wanted.items()]
-    return order.request_return(return_id, pieces, NOW, within)
+    return returning.request(order, return_id, pieces, NOW, within)
 
 
 def give_back(order: Order, return_id: UUID = FIRST, amount: int | None = None, **wanted: int) -> Any:
     pieces = [Pieces(sku, quantity) for sku, quantity in wanted.items()]
-    return order.give_back(return_id, NOW, wanted=pieces, amount=amount, restock=False)
+    return returning.give_back(order, return_id, NOW, wanted=pieces, amount=amount, restock=False)
 
 
 def refunded(amount: int, refund_id: UUID = FIRST, by: str = "return") -> PaymentRefundedInPart:
@@ -122,52 +123,52 @@ def test_never_more_goes_back_than_was_bought_less_what_did_or_is_to(fulfilled: 
 
 def test_lines_that_are_named_twice_are_added_up(fulfilled: Order) -> None:
     with pytest.raises(TooMuch):
-        fulfilled.request_return(FIRST, [Pieces("A", 2), Pieces("A", 1)], NOW, PERIOD)
+        returning.request(fulfilled, FIRST, [Pieces("A", 2), Pieces("A", 1)], NOW, PERIOD)
 
 
 @pytest.mark.parametrize("state", ["rejected", "withdrawn"])
 def test_what_is_not_returned_after_all_can_be_returned_again(fulfilled: Order, state: Any) -> None:
     request(fulfilled, FIRST, A=2)
-    assert fulfilled.close_return(FIRST, state, "why")
-    assert not fulfilled.close_return(FIRST, state, "why")
+    assert returning.close(fulfilled, FIRST, state, "why")
+    assert not returning.close(fulfilled, FIRST, state, "why")
     request(fulfilled, SECOND, A=2)
     with pytest.raises(Closed):
-        fulfilled.receive_return(FIRST, NOW)
+        returning.receive(fulfilled, FIRST, NOW)
 
 
 def test_shoppers_have_a_period_and_staff_have_none(fulfilled: Order) -> None:
     late = NOW + PERIOD
     with pytest.raises(PeriodOver, match="for 30 days"):
-        fulfilled.request_return(FIRST, [Pieces("A", 1)], late, PERIOD)
-    fulfilled.request_return(FIRST, [Pieces("A", 1)], late - timedelta(seconds=1), PERIOD)
-    fulfilled.request_return(SECOND, [Pieces("A", 1)], late, None)
+        returning.request(fulfilled, FIRST, [Pieces("A", 1)], late, PERIOD)
+    returning.request(fulfilled, FIRST, [Pieces("A", 1)], late - timedelta(seconds=1), PERIOD)
+    returning.request(fulfilled, SECOND, [Pieces("A", 1)], late, None)
 
 
 def test_receiving_says_once_what_is_restocked_and_refunded(fulfilled: Order) -> None:
     request(fulfilled, A=1)
-    [said] = fulfilled.receive_return(FIRST, NOW)
+    [said] = returning.receive(fulfilled, FIRST, NOW)
     assert isinstance(said, OrderReturned)
     assert (said.subject, said.about, said.by) == (FIRST, fulfilled.order_id, "return")
     assert [(line.sku, line.quantity) for line in said.lines] == [("A", 1)]
     assert said.amount == Money(amount=250, currency="GBP")
-    assert fulfilled.receive_return(FIRST, NOW + PERIOD) == []
+    assert returning.receive(fulfilled, FIRST, NOW + PERIOD) == []
     with pytest.raises(Closed):
-        fulfilled.close_return(FIRST, "withdrawn")
+        returning.close(fulfilled, FIRST, "withdrawn")
     with pytest.raises(Unknown):
-        fulfilled.receive_return(SECOND, NOW)
+        returning.receive(fulfilled, SECOND, NOW)
 
 
 @pytest.mark.parametrize("refund_first", [True, False])
 def test_a_return_is_done_once_it_is_restocked_and_refunded(fulfilled: Order, refund_first: bool) -> None:
     request(fulfilled, A=1)
-    fulfilled.receive_return(FIRST, NOW)
+    returning.receive(fulfilled, FIRST, NOW)
     assert fulfilled.owes(()) == ["payment.refunded_in_part", "stock.returned"]
     assert fulfilled.returning_since == NOW
     for refund in (refund_first, not refund_first) * 2:
         if refund:
-            fulfilled.note_refund_in_part(refunded(250), NOW)
+            returning.note_refund(fulfilled, refunded(250), NOW)
         else:
-            fulfilled.note_restock(FIRST, NOW)
+            returning.note_restock(fulfilled, FIRST, NOW)
     assert fulfilled.owes(()) == []
     assert fulfilled.returning_since is None
     assert (fulfilled.refunded, fulfilled.left) == (250, 449)
@@ -188,7 +189,7 @@ def test_staff_give_money_back_by_amount_by_lines_or_all_that_is_left(paid: Orde
 
 
 def test_staff_restock_lines_if_they_say_so(paid: Order) -> None:
-    [said] = paid.give_back(FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True)
+    [said] = returning.give_back(paid, FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True)
     assert [line.sku for line in said.lines] == ["B"]
     assert paid.owes(()) == ["payment.refunded_in_part", "stock.returned"]
 
@@ -199,25 +200,25 @@ def test_no_more_is_ever_promised_than_was_paid(fulfilled: Order) -> None:
     assert one.amount == 99
     with pytest.raises(TooMuch, match="0 minor units"):
         give_back(fulfilled, THIRD, amount=1)
-    [said] = fulfilled.receive_return(SECOND, NOW)
+    [said] = returning.receive(fulfilled, SECOND, NOW)
     assert said.amount.amount == 99
 
 
 def test_what_was_refunded_at_the_provider_meanwhile_is_not_refunded_again(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=2)
-    fulfilled.note_refund_in_part(refunded(600, SECOND, "provider"), NOW)
-    fulfilled.note_refund_in_part(refunded(600, SECOND, "provider"), NOW)
-    [said] = fulfilled.receive_return(FIRST, NOW)
+    returning.note_refund(fulfilled, refunded(600, SECOND, "provider"), NOW)
+    returning.note_refund(fulfilled, refunded(600, SECOND, "provider"), NOW)
+    [said] = returning.receive(fulfilled, FIRST, NOW)
     assert said.amount.amount == 99
     assert [one.by for one in fulfilled.returns] == ["return", "provider"]
 
 
 def test_nobody_waits_for_a_refund_once_all_of_the_money_went_back(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=1)
-    fulfilled.receive_return(FIRST, NOW)
-    fulfilled.note_refund_in_part(refunded(699, SECOND, "provider"), NOW)
+    returning.receive(fulfilled, FIRST, NOW)
+    returning.note_refund(fulfilled, refunded(699, SECOND, "provider"), NOW)
     assert fulfilled.owes(()) == ["stock.returned"]
-    fulfilled.note_restock(FIRST, NOW)
+    returning.note_restock(fulfilled, FIRST, NOW)
     assert fulfilled.returning_since is None
 
 
@@ -237,9 +238,9 @@ def test_an_order_of_which_lines_went_back_is_not_cancelled(paid: Order) -> None
 
 def test_what_was_said_of_a_paid_order_is_said_again(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=1)
-    [said] = fulfilled.receive_return(FIRST, NOW)
+    [said] = returning.receive(fulfilled, FIRST, NOW)
     request(fulfilled, SECOND, B=1)
-    fulfilled.note_refund_in_part(refunded(1, THIRD, "provider"), NOW)
+    returning.note_refund(fulfilled, refunded(1, THIRD, "provider"), NOW)
     assert fulfilled.restate(NOW)[1:] == [said]
     assert [event.type for event in fulfilled.restate(NOW)] == ["order.fulfilled", "order.returned"]
 
@@ -247,19 +248,21 @@ def test_what_was_said_of_a_paid_order_is_said_again(fulfilled: Order) -> None:
 @pytest.mark.parametrize(
     "news",
     [
-        lambda order: order.note_restock(SECOND, NOW),
-        lambda order: order.note_restock(FIRST, NOW),
-        lambda order: order.note_refund_in_part(refunded(250, SECOND), NOW),
-        lambda order: order.note_refund_in_part(refunded(249, THIRD), NOW),
-        lambda order: order.note_refund_in_part(
-            refunded(1, by="provider").model_copy(update={"amount": Money(amount=1, currency="EUR")}), NOW
+        lambda order: returning.note_restock(order, SECOND, NOW),
+        lambda order: returning.note_restock(order, FIRST, NOW),
+        lambda order: returning.note_refund(order, refunded(250, SECOND), NOW),
+        lambda order: returning.note_refund(order, refunded(249, THIRD), NOW),
+        lambda order: returning.note_refund(
+            order,
+            refunded(1, by="provider").model_copy(update={"amount": Money(amount=1, currency="EUR")}),
+            NOW,
         ),
     ],
 )
 def test_news_of_what_never_went_back_are_impossible(fulfilled: Order, news: Any) -> None:
     request(fulfilled, FIRST, A=1)
     request(fulfilled, THIRD, A=1)
-    fulfilled.receive_return(THIRD, NOW)
+    returning.receive(fulfilled, THIRD, NOW)
     with pytest.raises(Impossible):
         news(fulfilled)
 
@@ -267,5 +270,5 @@ def test_news_of_what_never_went_back_are_impossible(fulfilled: Order, news: Any
 def test_a_return_after_a_pause_is_nudged_anew(fulfilled: Order) -> None:
     fulfilled.nudges, fulfilled.nudge_at = 5, NOW
     request(fulfilled, A=1)
-    fulfilled.receive_return(FIRST, NOW)
+    returning.receive(fulfilled, FIRST, NOW)
     assert fulfilled.stand(NOW, PERIOD, limit=1)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chassis.tx import Tx
 from contracts import OrderFulfilled, OrderReturned
+from order import returning
 from order.domain import Order
 from order.returns import NotReturnable, Pieces, Return
 from payment.domain import REFUND_AGAIN_AFTER, Payment
@@ -28,9 +29,9 @@ def commands(one: Order) -> Iterator[tuple[str, Command]]:
     pieces = [Pieces(one.lines[0].sku, 1)]
     acts: tuple[tuple[Act, UUID | None], ...] = (
         (lambda order: order.fulfil(NOW), None),
-        (lambda order: order.request_return(PIECE, pieces, NOW, None), PIECE),
-        (lambda order: order.receive_return(PIECE, NOW), None),
-        (lambda order: order.give_back(MONEY, NOW, wanted=[], amount=GIVEN, restock=False), MONEY),
+        (lambda order: returning.request(order, PIECE, pieces, NOW, None), PIECE),
+        (lambda order: returning.receive(order, PIECE, NOW), None),
+        (lambda order: returning.give_back(order, MONEY, NOW, wanted=[], amount=GIVEN, restock=False), MONEY),
     )
     for name, (act, begins) in zip(WHIMS, acts, strict=True):
         yield name, Command(_doing(one.order_id, act, begins), [OrderFulfilled, OrderReturned])

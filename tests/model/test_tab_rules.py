@@ -18,7 +18,7 @@ from chassis.database import Transactions, connect
 from chassis.direct import fetch
 from chassis.idempotency import IdempotencyKeys
 from contracts import GuestMerged, Line, Money, OrderPaid
-from order import domain, numbers
+from order import numbers, pricing
 from order.budget import LineBudget, Rate
 from order.domain import Order
 from order.ids import new_order_id
@@ -144,7 +144,7 @@ class Submits:
         taken_out = [one for one in self.orders if one.status == "paid" and self._dice.random() < 0.3]
         if taken_out:
             ids = (uuid4(), *ids)
-        cart = domain.Cart([], ids, tuple(one.order_id for one in taken_out))
+        cart = pricing.Cart([], ids, tuple(one.order_id for one in taken_out))
         expected = not ordered_before(self.orders, self.claims, cart.ids, cart.bought)
         placed = self._order(ids[0])
         stands = await self._place(placed, cart)
@@ -155,7 +155,7 @@ class Submits:
             self.claims.append(Claim(placed.order_id, ids))
         return expected
 
-    async def _place(self, placed: Order, cart: domain.Cart) -> str | None:
+    async def _place(self, placed: Order, cart: pricing.Cart) -> str | None:
         """Returns the order that stands against it."""
         key = uuid4().hex
         try:

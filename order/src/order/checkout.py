@@ -18,21 +18,10 @@ from contracts import Line, Money
 from order import numbers, views
 from order.budget import Budgets, LineBudget
 from order.clients import Carts, Offers
-from order.domain import (
-    ANYTHING,
-    Address,
-    Cart,
-    Expected,
-    Limits,
-    NotCharged,
-    Order,
-    Refused,
-    Wanted,
-    orderable,
-    priced,
-)
+from order.domain import Address, Order
 from order.ids import new_order_id
 from order.placing import ACCEPTED, NumberTaken, PlaceAgain, Placing
+from order.pricing import ANYTHING, Cart, Expected, Limits, NotCharged, Refused, Wanted, orderable, priced
 from order.seen import NotAsSeen
 
 # Two orders share a number once in 10^15 pairs, and nobody cancels as fast: twice in a row is no chance.

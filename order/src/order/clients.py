@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis.neighbour import REQUESTS_OWN, Neighbour
 from chassis.problems import Unavailable
 from chassis.telemetry import without_trace
-from order.domain import Cart, Offer, Wanted
+from order.pricing import Cart, Offer, Wanted
 
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 

@@ -1,7 +1,7 @@
 """An order's rules: how it is placed, and how it ends, paid or cancelled, in whatever order news come in."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -17,103 +17,19 @@ from contracts import (
     OrderReturned,
     PaymentActionRequired,
     PaymentDisputed,
-    PaymentRefundedInPart,
     PaymentRefundFailed,
     ShortLine,
-    is_sku,
-    written,
 )
 from order import disputes, late, returns
-from order.amounts import charged, objection
 from order.disputes import Dispute
 from order.late import LateRefund
-from order.returns import Pieces, Return
+from order.returns import Return
 
 Status = Literal["pending", "paid", "cancelled"]
-
-_UNKNOWN = "There is no such product, or it is sold no more."
 
 
 class Impossible(Exception):
     """Two things are said of an order that cannot both be true: somebody has to look into it."""
-
-
-class Refused(Exception):
-    """No order comes of this cart; `errors` names each line, or the one reason, that stands against it."""
-
-    def __init__(self, reason: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
-        super().__init__(reason)
-        self.errors = errors
-
-
-class NotCharged(Refused):
-    """The order would come to more, or to less, than can be charged; all in minor units."""
-
-    def __init__(self, total: Money, minimum: int, maximum: int) -> None:
-        amount, least, most = (written(one, total.currency) for one in (total.amount, minimum, maximum))
-        bound = f"the least that can be charged is {least}"
-        if total.amount > maximum:
-            bound = f"the most that can be charged is {most}"
-        super().__init__(f"The order comes to {amount}; {bound}.")
-        self.total = total
-        self.minimum = minimum
-        self.maximum = maximum
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A line of the shopper's cart."""
-
-    sku: str
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cart:
-    """The shopper's cart as it was read; `ids` are what it counts as when it is ordered, none from a cart of
-    the previous release, and `bought` the orders of these that have been taken out of it."""
-
-    lines: Sequence[Wanted]
-    ids: tuple[UUID, ...] = ()
-    bought: tuple[UUID, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the shopper has seen: the total, and the pieces by sku, as far as the page has told."""
-
-    total: Money | None = None
-    lines: Mapping[str, int] | None = None
-
-    def allows(self, lines: Iterable[Line], total: Money) -> bool:
-        """Whether she would agree to this order: the same lines, for no more money."""
-        if self.lines is not None and self.lines != {line.sku: line.quantity for line in lines}:
-            return False
-        if self.total is None:
-            return True
-        return total.currency == self.total.currency and total.amount <= self.total.amount
-
-
-ANYTHING = Expected()
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A product as it is sold at this moment."""
-
-    sku: str
-    name: str
-    price: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest order that is taken; `total` is in minor units, unless the provider takes less."""
-
-    lines: int = 1000
-    quantity: int = 10_000
-    total: int = 99_999_999
 
 
 @dataclass(frozen=True)
@@ -278,89 +194,6 @@ class Order:
         parts = sum(one.amount for one in self.returns if one.refunded_at)
         return late.refunded(self.total, self.refunded_at, self.refunded_rest, parts, self.late_refunds)
 
-    def request_return(
-        self, return_id: UUID, wanted: Sequence[Pieces], now: datetime, within: timedelta | None
-    ) -> Return:
-        """Goods are to come back; `within` so long after it was fulfilled, unless staff ask. Raises
-        NotReturnable."""
-        if self.status == "cancelled":
-            raise returns.NotPaid("The order is cancelled: what was paid for it goes back by itself.")
-        if self.status == "pending" or self.fulfilled_at is None:
-            raise returns.NotFulfilled("The order has not left for its shopper: cancel it instead.")
-        if within is not None and now >= self.fulfilled_at + within:
-            raise returns.PeriodOver(f"An order can be returned for {within.days} days.")
-        lines = returns.taken(self.lines, self.returns, wanted)
-        amount = min(returns.worth(lines), self.left)
-        one = Return(return_id, "return", "requested", lines, amount, now)
-        self.returns = (*self.returns, one)
-        return one
-
-    def give_back(
-        self, return_id: UUID, now: datetime, *, wanted: Sequence[Pieces], amount: int | None, restock: bool
-    ) -> list[OrderReturned]:
-        """Staff give money back: for these pieces, or so much, or without either all that is left. Raises
-        NotReturnable."""
-        if self.status != "paid":
-            raise returns.NotPaid(f"The order is {self.status}: there is nothing to refund.")
-        lines = returns.taken(self.lines, self.returns, wanted)
-        if amount is None:
-            amount = min(returns.worth(lines), self.left) if lines else self.left
-        if not 0 < amount <= self.left:
-            raise returns.TooMuch(f"{self.left} minor units of {self.currency} are left to refund.")
-        one = Return(return_id, "staff", "granted", lines, amount, now, restock, received_at=now)
-        self.returns = (*self.returns, one)
-        return [self._due(one)]
-
-    def receive_return(self, return_id: UUID, now: datetime) -> list[OrderReturned]:
-        """The goods are here: they are restocked, and their price refunded. Raises Unknown, Closed."""
-        before = self.find_return(return_id)
-        # Somebody may have given money back at the provider meanwhile.
-        others = returns.given(one for one in self.returns if one is not before)
-        amount = max(0, min(before.amount, self.total - others))
-        after = returns.receive(before, amount, now)
-        if after is before:
-            return []
-        self.returns = returns.changed(self.returns, after)
-        return [self._due(after)]
-
-    def close_return(
-        self, return_id: UUID, state: Literal["rejected", "withdrawn"], reason: str | None = None
-    ) -> bool:
-        """Nothing comes of it. Tells whether that is new. Raises Unknown, Closed."""
-        before = self.find_return(return_id)
-        after = returns.close(before, state, reason)
-        self.returns = returns.changed(self.returns, after)
-        return after is not before
-
-    def find_return(self, return_id: UUID) -> Return:
-        """Raises Unknown."""
-        one = returns.find(self.returns, return_id)
-        if one is None:
-            raise returns.Unknown
-        return one
-
-    def note_restock(self, return_id: UUID, now: datetime) -> None:
-        """The goods of that return are on hand again."""
-        one = self._known(return_id, "stock returned")
-        self._note(replace(one, restocked_at=one.restocked_at or now))
-
-    def note_refund_in_part(self, refund: PaymentRefundedInPart, now: datetime) -> None:
-        """A part of its money went back. Of what was refunded at the provider this is the first news."""
-        if refund.amount.currency != self.currency:
-            raise Impossible("refunded in another currency")
-        if refund.by == late.AGAIN:
-            self._note_late(LateRefund(refund.refund_id, refund.amount.amount, None, now))
-            return
-        if refund.by == "provider" and returns.find(self.returns, refund.refund_id) is None:
-            made = Return(
-                refund.refund_id, "provider", "granted", (), refund.amount.amount, now, received_at=now
-            )
-            self.returns = (*self.returns, made)
-        one = self._known(refund.refund_id, "refunded in part")
-        if one.amount != refund.amount.amount:
-            raise Impossible(f"refunded {refund.amount.amount}, and not {one.amount}")
-        self._note(replace(one, refunded_at=one.refunded_at or now))
-
     def run_short(self, short: tuple[ShortLine, ...], now: datetime) -> list[OrderCancelled]:
         """Stock could not be reserved."""
         self._was_not_paid("out of stock")
@@ -397,9 +230,9 @@ class Order:
         """Something that had gone back came back: the shopper does not have it."""
         if failed.amount.currency != self.currency:
             raise Impossible("a refund failed in another currency")
-        self._note_late(LateRefund(failed.refund_id, failed.amount.amount, failed.code, now))
+        self.note_late(LateRefund(failed.refund_id, failed.amount.amount, failed.code, now))
 
-    def _note_late(self, one: LateRefund) -> None:
+    def note_late(self, one: LateRefund) -> None:
         self.late_refunds = late.noted(self.late_refunds, one)
 
     def note_dispute(self, disputed: PaymentDisputed) -> None:
@@ -414,7 +247,7 @@ class Order:
             said = [self._fulfilled()] if self.fulfilled_at else []
             return [
                 *said,
-                *(self._returned(one) for one in self.returns if one.is_due and one.by != "provider"),
+                *(self.returned(one) for one in self.returns if one.is_due and one.by != "provider"),
             ]
         return [self._cancelled(self.reason)] if self.reason else []
 
@@ -442,29 +275,10 @@ class Order:
         self.nudge_at = now + pause * 2**self.nudges
         return again
 
-    def _due(self, one: Return) -> OrderReturned:
-        self.nudges, self.nudge_at = 0, None
-        self._look_after_returns()
-        return self._returned(one)
-
-    def _note(self, one: Return) -> None:
-        self.returns = returns.changed(self.returns, one)
-        self._look_after_returns()
-
-    def _look_after_returns(self) -> None:
-        waiting = [one.received_at for one in self.returns if one.received_at and self.awaited(one)]
-        self.returning_since = min(waiting, default=None) if self.status == "paid" else None
-
-    def _known(self, return_id: UUID, news: str) -> Return:
-        one = returns.find(self.returns, return_id)
-        if one is None or not one.is_due:
-            raise Impossible(f"{news}, although nothing was to go back by {return_id}")
-        return one
-
     def _fulfilled(self) -> OrderFulfilled:
         return OrderFulfilled(order_id=self.order_id, number=self.number)
 
-    def _returned(self, one: Return) -> OrderReturned:
+    def returned(self, one: Return) -> OrderReturned:
         return OrderReturned(
             order_id=self.order_id,
             return_id=one.return_id,
@@ -545,46 +359,3 @@ class Order:
 
 def _sold(lines: Iterable[Line]) -> list[tuple[str, int, int]]:
     return [(line.sku, line.quantity, line.unit_price) for line in lines]
-
-
-def orderable(wanted: Sequence[Wanted], limits: Limits) -> None:
-    """Whatever can be said against a cart before anybody is asked what is in it. Raises `Refused`."""
-    if not wanted:
-        raise Refused("The cart is empty.")
-    if len(wanted) > limits.lines:
-        raise Refused(f"An order has {limits.lines} lines at most, the cart has {len(wanted)}.")
-    if errors := [{"sku": one.sku, "detail": _UNKNOWN} for one in wanted if not is_sku(one.sku)]:
-        raise Refused("Some of the products cannot be ordered.", errors)
-
-
-def priced(
-    wanted: Sequence[Wanted], offers: Mapping[str, Offer], limits: Limits
-) -> tuple[tuple[Line, ...], Money]:
-    """The lines of an order and what they come to, at the prices of this moment. Raises `Refused`."""
-    if errors := list(_objections(wanted, offers, limits)):
-        raise Refused("Some of the products cannot be ordered.", errors)
-    [currency, *others] = sorted({offers[one.sku].currency for one in wanted})
-    if others:
-        raise Refused(f"One order has one currency, the cart has {', '.join([currency, *others])}.")
-    lines = tuple(_line(one, offers[one.sku]) for one in wanted)
-    total = Money(amount=sum(line.quantity * line.unit_price for line in lines), currency=currency)
-    least, most = charged(currency, limits.total)
-    if total.amount and not least <= total.amount <= most:
-        raise NotCharged(total, least, most)
-    return lines, total
-
-
-def _objections(
-    wanted: Iterable[Wanted], offers: Mapping[str, Offer], limits: Limits
-) -> Iterator[dict[str, str]]:
-    for one in wanted:
-        if one.sku not in offers:
-            yield {"sku": one.sku, "detail": _UNKNOWN}
-        elif not 1 <= one.quantity <= limits.quantity:
-            yield {"sku": one.sku, "detail": f"The quantity must be from 1 to {limits.quantity}."}
-        elif said := objection(offers[one.sku].price, offers[one.sku].currency):
-            yield {"sku": one.sku, "detail": said}
-
-
-def _line(wanted: Wanted, offer: Offer) -> Line:
-    return Line(sku=offer.sku, name=offer.name, quantity=wanted.quantity, unit_price=offer.price)

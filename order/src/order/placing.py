@@ -20,8 +20,9 @@ from chassis.telemetry import current_traceparent
 from contracts import Line
 from order import views
 from order.budget import WINDOW, LineBudget
-from order.domain import Cart, Order
+from order.domain import Order
 from order.ids import first_order_id
+from order.pricing import Cart
 
 ACCEPTED = 202
 

@@ -13,7 +13,7 @@ from chassis.identity import Caller, Principal, require
 from chassis.problems import RESPONSES, Body, Forbidden, Unprocessable
 from chassis.service import part
 from contracts import CURRENCIES, Sku
-from order import views
+from order import returning, views
 from order.api import ANYBODYS, REFUND, Nothing, Read, Transact, Which, Why, load, visible
 from order.domain import Order
 from order.ids import new_order_id
@@ -136,8 +136,8 @@ async def request_return(
         async with transactions() as tx:
             order = await load(tx, found)
             with told():
-                one = order.request_return(
-                    new_order_id(), _pieces(body.lines), tx.now, None if is_staff else period
+                one = returning.request(
+                    order, new_order_id(), _pieces(body.lines), tx.now, None if is_staff else period
                 )
             if is_staff:
                 _account(tx, caller, order, "request return", one)
@@ -160,8 +160,8 @@ async def receive_return(
     async with transactions() as tx:
         order = await load(tx, found)
         with told():
-            said = order.receive_return(return_id, tx.now)
-        one = order.find_return(return_id)
+            said = returning.receive(order, return_id, tx.now)
+        one = returning.find(order, return_id)
         if said:
             tx.publish(*said)
             _account(tx, staff, order, "receive return", one)
@@ -187,8 +187,8 @@ async def reject_return(
     async with transactions() as tx:
         order = await load(tx, found)
         with told():
-            changed = order.close_return(return_id, "rejected", body.reason)
-        one = order.find_return(return_id)
+            changed = returning.close(order, return_id, "rejected", body.reason)
+        one = returning.find(order, return_id)
         if changed:
             _account(tx, staff, order, "reject return", one, body.reason)
     return views.answer(views.return_view(one, order.currency))
@@ -209,8 +209,8 @@ async def withdraw_return(
     async with transactions() as tx:
         order = await load(tx, found)
         with told():
-            changed = order.close_return(return_id, "withdrawn")
-        one = order.find_return(return_id)
+            changed = returning.close(order, return_id, "withdrawn")
+        one = returning.find(order, return_id)
         if changed and is_staff:
             _account(tx, caller, order, "withdraw return", one)
     return views.answer(views.return_view(one, order.currency))
@@ -243,7 +243,8 @@ async def refund_order(
             _refuse_uncountable(body.amount, order.currency)
             return_id = new_order_id()
             with told():
-                said = order.give_back(
+                said = returning.give_back(
+                    order,
                     return_id,
                     tx.now,
                     wanted=_pieces(body.lines or []),
@@ -251,7 +252,7 @@ async def refund_order(
                     restock=body.restock,
                 )
             tx.publish(*said)
-            one = order.find_return(return_id)
+            one = returning.find(order, return_id)
             _account(tx, staff, order, "refund", one, body.reason)
             answer = views.answer(views.return_view(one, order.currency), 201)
             await claim.settle(tx.session, 201, bytes(answer.body), {"Content-Type": answer.media_type or ""})

@@ -33,6 +33,7 @@ from contracts import (
     StockReturned,
 )
 from contracts.order import AboutOrder
+from order import returning
 from order.domain import Impossible, MergedGuest, Order
 from order.story import TimelineEntry
 
@@ -106,14 +107,14 @@ async def note_dispute(event: PaymentDisputed, tx: Tx) -> None:
 async def note_restock(event: StockReturned, tx: Tx) -> None:
     """Note that the goods of a return are on hand again."""
     order = await _load(tx, event.order_id)
-    order.note_restock(event.return_id, tx.now)
+    returning.note_restock(order, event.return_id, tx.now)
 
 
 @steps.on(PaymentRefundedInPart)
 async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
     """Note what went back, and for which return."""
     order = await _load(tx, event.order_id)
-    order.note_refund_in_part(event, tx.now)
+    returning.note_refund(order, event, tx.now)
 
 
 @steps.on(SagaNudged, says=[OrderCreated, OrderFulfilled, OrderReturned, OrderCancelled])

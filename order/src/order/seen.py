@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from chassis.problems import Body, Conflict
 from contracts import Line, Money, Sku
 from contracts.money import CurrencyCode
-from order.domain import Expected
+from order.pricing import Expected
 
 
 class NotAsSeen(Conflict):

@@ -9,7 +9,7 @@ from chassis.retention import KeepDays
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
-from order.domain import Limits
+from order.pricing import Limits
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
 # A refund may be refused for days, and may fail as late as 30 days after it was made.

@@ -16,14 +16,11 @@ from contracts import (
     Event,
     Money,
     OrderCreated,
-    OrderPaid,
     PaymentActionRequired,
-    PaymentAuthorized,
     PaymentDeclined,
     PaymentRefunded,
-    PaymentVoided,
 )
-from payment import declines
+from payment import declines, events
 from payment.outcomes import (
     ActionRequired,
     Authorized,
@@ -219,11 +216,11 @@ class Payment:
             case "action_required":
                 said.append(self._say_action_required())
             case "authorized" | "capturing" if not self.is_free:
-                said.append(self._say_authorized())
+                said.append(events.authorized(*self._money()))
             case "captured":
-                said.append(self._say_paid())
+                said.append(events.paid(*self._money()))
             case "voided":
-                said.append(self._say_voided())
+                said.append(events.voided(*self._money()))
             case "refunded":
                 said.append(self._say_refunded())
         return tuple(said)
@@ -263,7 +260,7 @@ class Payment:
 
     def _take_nothing(self) -> Next:
         self.state = "captured"
-        return Next((self._say_paid(),))
+        return Next((events.paid(*self._money()),))
 
     def _give_nothing_back(self) -> Next:
         """Whoever waits to hear that all is undone hears it, of nothing: so it cannot be lost unnoticed."""
@@ -282,7 +279,7 @@ class Payment:
         self.state, self.payment_id, self.action_url = "authorized", payment_id, None
         if not self._is_right(held):
             return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("voiding", "void").call)
-        authorized = self._say_authorized()
+        authorized = events.authorized(*self._money())
         follows = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
         return Next((authorized,), follows.call)
 
@@ -320,7 +317,7 @@ class Payment:
         if not self._is_right(taken):
             return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("refunding", "refund").call)
         self.state = "captured"
-        return Next((self._say_paid(),))
+        return Next((events.paid(*self._money()),))
 
     def _voided(self, *, held: bool) -> Next:
         """What was never held is not given back: nobody hears of that."""
@@ -329,7 +326,7 @@ class Payment:
         if self.state != "voiding":
             raise self._impossible("voided")
         self.state = "voided" if held else "declined"
-        return Next((self._say_voided(),)) if held else NOTHING
+        return Next((events.voided(*self._money()),)) if held else NOTHING
 
     def _refunded(self, amount: Money | None) -> Next:
         """With another amount than is left, others have given some of it back: that is looked up first."""
@@ -372,53 +369,14 @@ class Payment:
         _, payment_id = self._money()
         assert self.action_url is not None, "who is asked to confirm is told where"
         assert self.action_expires_at is not None, "and until when"
-        return PaymentActionRequired(
-            order_id=self.order_id,
-            payment_id=payment_id,
-            url=self.action_url,
-            expires_at=self.action_expires_at,
-        )
-
-    def _say_authorized(self) -> PaymentAuthorized:
-        order, payment_id = self._money()
-        return PaymentAuthorized(order_id=self.order_id, payment_id=payment_id, total=order.total)
+        return events.action_required(self.order_id, payment_id, self.action_url, self.action_expires_at)
 
     def _say_declined(self, code: str) -> PaymentDeclined:
         self.code = code
-        return PaymentDeclined(
-            order_id=self.order_id, code=declines.shown(code), decline_reason=declines.reason(code)
-        )
-
-    def _say_paid(self) -> OrderPaid:
-        order, payment_id = self._money()
-        return OrderPaid(
-            order_id=self.order_id,
-            shopper_id=order.shopper_id,
-            contact=order.contact,
-            lines=order.lines,
-            total=order.total,
-            number=order.number,
-            placed_at=order.placed_at,
-            guest=order.guest,
-            shipping=order.shipping,
-            payment_id=payment_id,
-        )
-
-    def _say_voided(self) -> PaymentVoided:
-        _, payment_id = self._money()
-        return PaymentVoided(order_id=self.order_id, payment_id=payment_id)
+        return events.declined(self.order_id, code)
 
     def _say_refunded(self) -> PaymentRefunded:
-        order, payment_id = self._money()
-        before = sum(self.refunds.values())
-        return PaymentRefunded(
-            order_id=self.order_id,
-            payment_id=payment_id,
-            contact=order.contact,
-            total=Money(amount=self.left, currency=order.total.currency),
-            number=order.number,
-            before=Money(amount=before, currency=order.total.currency) if before else None,
-        )
+        return events.refunded(*self._money(), before=sum(self.refunds.values()))
 
     def _is_right(self, moved: Money | None) -> bool:
         order, _ = self._money()

@@ -9,6 +9,7 @@ import pytest
 
 from contracts import Line, Money, OrderPaid, PaymentRefundedInPart
 from notification.domain import Correspondence
+from order import returning
 from order.domain import Order
 from order.returns import Pieces
 from payment.domain import Payment
@@ -49,13 +50,13 @@ def order() -> Order:
         OrderPaid(order_id=ID, shopper_id=one.shopper_id, lines=LINES, total=TOTAL, payment_id="pi"), CREATED
     )
     one.fulfil(CREATED)
-    one.request_return(BACK, [Pieces("A", 1)], CREATED, None)
+    returning.request(one, BACK, [Pieces("A", 1)], CREATED, None)
     return one
 
 
 @pytest.fixture
 def received(order: Order) -> Order:
-    order.receive_return(BACK, CREATED)
+    returning.receive(order, BACK, CREATED)
     return order
 
 
@@ -151,9 +152,10 @@ def test_a_return_that_is_done_stands_no_more(received: Order) -> None:
 
 
 def done(order: Order) -> None:
-    order.note_restock(BACK, CREATED)
+    returning.note_restock(order, BACK, CREATED)
     amount = Money(amount=250, currency="GBP")
-    order.note_refund_in_part(
+    returning.note_refund(
+        order,
         PaymentRefundedInPart(order_id=ID, refund_id=BACK, payment_id="pi_1", amount=amount, by="return"),
         CREATED,
     )
@@ -177,7 +179,7 @@ def test_a_refund_that_nobody_was_mailed_about_is_found(received: Order) -> None
     ],
 )
 def test_a_refused_refund_is_named_with_what_to_do(received: Order, failed: Refund, means: str) -> None:
-    received.note_restock(BACK, CREATED)
+    returning.note_restock(received, BACK, CREATED)
     finding = only(seen(received, failed, back=True))
     assert finding.kind == "refund-failed"
     assert means in finding.means
@@ -187,7 +189,7 @@ def test_a_refused_refund_is_named_with_what_to_do(received: Order, failed: Refu
 
 def test_a_refused_refund_does_not_hide_goods_that_are_not_restocked(received: Order) -> None:
     failed = refund("refund_failed", code="x")
-    received.give_back(OTHER, CREATED, wanted=[], amount=100, restock=False)
+    returning.give_back(received, OTHER, CREATED, wanted=[], amount=100, restock=False)
     found = stuck(seen(received, failed), PATIENCE)
     assert sorted(finding.kind for finding in found) == ["refund-failed", "return-stuck"]
 
