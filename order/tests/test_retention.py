@@ -9,10 +9,11 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
+from chassis.attempts import Attempts
 from chassis.retention import first_id
 from contracts import GuestMerged, StockReserved
 from order.settings import Settings
-from order.sweeps import MERGED_GUESTS, ORDERS, TIMELINE
+from order.sweeps import MERGED_GUESTS, ORDERS, STAFF_ACTIONS, TIMELINE, sweeps
 
 Start = Callable[..., Awaitable[Any]]
 NOW = datetime.now(UTC)
@@ -34,7 +35,7 @@ GIVEN = {
 async def age(order: Any, order_id: UUID) -> UUID:
     """Let the order have been placed long ago; its new id."""
     old = UUID(int=first_id(LONG_AGO).int + order_id.int % 2**48)
-    for table in ("orders", "timeline"):
+    for table in ("orders", "timeline", "staff_action"):
         await order.database.execute(f"UPDATE {table} SET order_id = $2 WHERE order_id = $1", order_id, old)
     return old
 
@@ -111,6 +112,27 @@ async def test_a_pending_order_may_be_cancelled_where_nothing_is_taken_back(
     await order.hear(paid(bought))
     assert (await order.cancel(pending, shopper)).status_code == 200
     assert (await order.cancel(bought, shopper)).status_code == 409
+
+
+async def test_what_staff_did_to_an_order_is_known_for_as_long_as_the_order(
+    order: Any, paid: Any, shopper: UUID, bearer: Any
+) -> None:
+    young, old, returning = [await order.placed(shopper) for _ in range(3)]
+    staff = bearer(uuid4(), role="warehouse")
+    await order.hear(*(paid(one) for one in (young, old, returning)))
+    for one in (young, old, returning):
+        assert (await order.http.post(f"/v1/orders/{one}/fulfil", headers=staff)).is_success
+    await age(order, old)
+    returning = await age(order, returning)
+    await order.database.execute("UPDATE orders SET returning_since = now() WHERE order_id = $1", returning)
+    transactions = order.state.transactions
+    assert await STAFF_ACTIONS.prune(transactions.engine, A_YEAR_AGO) == 0, "the orders are still there"
+    settings = Settings.model_validate(GIVEN | {"order_keep_days": 365})
+    periodic = sweeps(settings, transactions, order.state.keys, Attempts(order.engine, 60))
+    [retention] = [one for one in periodic if one.name == "retention"]
+    await retention.work()
+    kept = await order.database.fetch("SELECT order_id FROM staff_action")
+    assert {row["order_id"] for row in kept} == {young, returning}
 
 
 @pytest.mark.parametrize(

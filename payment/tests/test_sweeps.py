@@ -14,6 +14,7 @@ from chassis.retention import first_id
 from contracts import OrderCreated
 from payment import store, sweeps
 from payment.domain import Payment, State
+from payment.refunds import Refund, RefundState
 from payment.sweeps import give_up_expired, refund_again
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -175,6 +176,34 @@ async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
     async with transactions.engine.connect() as connection:
         found = await connection.execute(text("SELECT state FROM payment ORDER BY order_id"))
     assert [*found.scalars()] == [*open_, *ended, *open_]
+
+
+@pytest.mark.parametrize(
+    ("state_of_one", "goes"),
+    [
+        ("refunding", False),
+        ("refund_failed", False),
+        ("bounced", False),
+        ("refunded", True),
+        ("covered", True),
+    ],
+)
+async def test_refunds_go_with_their_payment_unless_one_is_open_or_came_back(
+    transactions: Transactions, created: OrderCreated, state_of_one: RefundState, goes: bool
+) -> None:
+    old, young = (first_id(datetime.now(UTC) - timedelta(days=days)) for days in (400, 300))
+    parts = (UUID(int=1), UUID(int=2)), (UUID(int=3), UUID(int=4))
+    for order_id, ids in zip((old, young), parts, strict=True):
+        paid = Payment(order_id, "captured", created, stock_reserved=True, payment_id="pi_1")
+        await kept(transactions, paid)
+        async with transactions() as tx:
+            for refund_id, its_state in zip(ids, ("refunded", state_of_one), strict=True):
+                tx.add(Refund(refund_id, order_id, 100, "return", its_state))
+    pruned = await sweeps.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365))
+    async with transactions.engine.connect() as connection:
+        found = await connection.execute(text("SELECT refund_id FROM refund ORDER BY refund_id"))
+        left = [*found.scalars()]
+    assert (pruned, left) == ((1, [*parts[1]]) if goes else (0, [*parts[0], *parts[1]]))
 
 
 @pytest.mark.parametrize(

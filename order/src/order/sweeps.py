@@ -28,6 +28,13 @@ ORDERS = Rule(
 )
 FURTHER_CARTS = Rule("further_carts", key="order_id")
 
+# What staff did to an order is known for as long as the order itself.
+STAFF_ACTIONS = Rule(
+    "staff_action",
+    key="order_id",
+    where="NOT EXISTS (SELECT FROM orders WHERE orders.order_id = staff_action.order_id)",
+)
+
 # A guest's token, and so what a guest may order, ends within a day.
 MERGED_GUESTS = Rule(
     "merged_guests",
@@ -62,6 +69,7 @@ def sweeps(
             (TIMELINE, settings.timeline_keep_days),
             (ORDERS, settings.order_keep_days),
             (FURTHER_CARTS, settings.order_keep_days),
+            (STAFF_ACTIONS, settings.order_keep_days),
             (MERGED_GUESTS, settings.order_keep_days),
         ),
     ]
