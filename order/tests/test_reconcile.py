@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -13,11 +13,13 @@ from contracts import (
     Money,
     PaymentAuthorized,
     PaymentRefunded,
+    PaymentRefundedInPart,
     PaymentVoided,
     StockReleased,
     StockReserved,
+    StockReturned,
 )
-from order.reconcile import nudge_slow, nudge_to_undo
+from order.reconcile import nudge_returning, nudge_slow, nudge_to_undo
 from order.settings import Settings
 
 Start = Callable[..., Awaitable[Any]]
@@ -31,7 +33,7 @@ def settings() -> Settings:
 
 async def age(order: Any, seconds: float) -> None:
     """Let time pass for all orders."""
-    columns = ("created_at", "deadline", "cancelled_at", "nudge_at")
+    columns = ("created_at", "deadline", "cancelled_at", "returning_since", "nudge_at")
     changes = ", ".join(f"{one} = {one} - $1::interval" for one in columns)
     await order.database.execute(f"UPDATE orders SET {changes}", timedelta(seconds=seconds))
 
@@ -46,6 +48,31 @@ async def cancelled(order: Any, shopper: UUID, *heard: Callable[[UUID], Event]) 
     await order.hear(*(event(order_id) for event in heard))
     assert (await order.cancel(order_id, shopper)).is_success
     return order_id
+
+
+async def received(order: Any, shopper: UUID, paid: Any, bearer: Any) -> tuple[UUID, UUID]:
+    """An order one piece of which came back just now, and the return's id."""
+    order_id: UUID = await order.placed(shopper)
+    await order.hear(paid(order_id))
+    path, staff = f"/v1/orders/{order_id}", bearer(uuid4(), role="warehouse")
+    assert (await order.http.post(f"{path}/fulfil", headers=staff)).is_success
+    lines = {"lines": [{"sku": "LANTERN", "quantity": 1}]}
+    keyed = bearer(shopper) | {"Idempotency-Key": uuid4().hex}
+    requested = await order.http.post(f"{path}/returns", headers=keyed, json=lines)
+    return_id = UUID(requested.json()["return_id"])
+    assert (await order.http.post(f"{path}/returns/{return_id}/receive", headers=staff)).is_success
+    return order_id, return_id
+
+
+def restocked(order_id: UUID, return_id: UUID) -> Event:
+    return StockReturned(order_id=order_id, return_id=return_id)
+
+
+def refunded(order_id: UUID, return_id: UUID) -> Event:
+    amount = Money(amount=250, currency="GBP")
+    return PaymentRefundedInPart(
+        order_id=order_id, refund_id=return_id, payment_id="pi_1", amount=amount, by="return"
+    )
 
 
 def reserved(order_id: UUID) -> Event:
@@ -130,6 +157,64 @@ async def test_what_services_may_have_forgotten_is_left_alone_and_what_inboxes_h
     await age(order, 71 * 86400)
     await nudge_to_undo(order.state.transactions, settings)
     assert await nudged(order) == [one]
+
+
+@pytest.mark.parametrize(("first", "last"), [(restocked, refunded), (refunded, restocked)])
+async def test_a_return_is_nudged_until_it_is_both_restocked_and_refunded(
+    order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any, first: Any, last: Any
+) -> None:
+    one, return_id = await received(order, shopper, paid, bearer)
+    await nudge_returning(order.state.transactions, settings)
+    assert await nudged(order) == [], "it has only just come back"
+    await order.hear(first(one, return_id))
+    await age(order, 181)
+    await nudge_returning(order.state.transactions, settings)
+    assert await nudged(order) == [one]
+    await order.hear(last(one, return_id))
+    await age(order, 361)
+    await nudge_returning(order.state.transactions, settings)
+    assert await nudged(order) == [one]
+
+
+async def test_a_return_that_was_only_requested_is_not_nudged(
+    order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any
+) -> None:
+    one, return_id = await received(order, shopper, paid, bearer)
+    await order.hear(restocked(one, return_id), refunded(one, return_id))
+    lines = {"lines": [{"sku": "MUG", "quantity": 1}]}
+    keyed = bearer(shopper) | {"Idempotency-Key": uuid4().hex}
+    assert (await order.http.post(f"/v1/orders/{one}/returns", headers=keyed, json=lines)).is_success
+    await age(order, 181)
+    await nudge_returning(order.state.transactions, settings)
+    assert await nudged(order) == []
+
+
+async def test_a_return_is_nudged_after_ever_longer_pauses_and_so_often_at_most(
+    order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any
+) -> None:
+    one, _ = await received(order, shopper, paid, bearer)
+    few = settings.model_copy(update={"nudge_limit": 3})
+    pauses = (180, 360, 720)
+    for n, pause in enumerate(pauses):
+        await age(order, pause - 5)
+        await nudge_returning(order.state.transactions, few)
+        assert len(await nudged(order)) == n, f"{pause} seconds have not passed"
+        await age(order, 10)
+        await nudge_returning(order.state.transactions, few)
+        assert await nudged(order) == [one] * (n + 1)
+    for _ in range(2):
+        await age(order, 86400)
+        await nudge_returning(order.state.transactions, few)
+    assert len(await nudged(order)) == few.nudge_limit
+
+
+async def test_a_return_that_services_may_have_forgotten_is_left_alone(
+    order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any
+) -> None:
+    await received(order, shopper, paid, bearer)
+    await age(order, 91 * 86400)
+    await nudge_returning(order.state.transactions, settings)
+    assert await nudged(order) == []
 
 
 async def test_replicas_that_sweep_together_nudge_each_order_once(
