@@ -118,8 +118,9 @@ class Running:
     state: Any
 
     async def place(self, shopper: UUID, key: str | None = None, **more: Any) -> httpx.Response:
-        """Check out as an account."""
+        """Check out as an account; `sent` are further headers."""
         headers = bearer(shopper, **more.pop("caller", {})) | {"Idempotency-Key": key or uuid4().hex}
+        headers |= more.pop("sent", {})
         return await self.http.post(
             "/v1/orders", json={"payment_method": "pm_card_visa", **more}, headers=headers
         )

@@ -22,7 +22,7 @@ from order import numbers, pricing
 from order.budget import LineBudget, Rate
 from order.domain import Order
 from order.ids import new_order_id
-from order.placing import CartOrdered, Placing
+from order.placing import Caps, CartOrdered, Placing
 from order.tables import idempotency_keys
 from tests.model.tabs import Claim, ordered_before, put_in
 
@@ -120,6 +120,9 @@ async def test_what_is_put_into_a_cart_makes_another_of_it_as_the_model_says(
         assert any(len(one.ids) > 1 for one in shopping.carts)
 
 
+NO_CAPS = Caps(10**6, 10**6, 10**6, 10**6, timedelta(minutes=1))
+
+
 class Submits:
     """Orders of carts that count as whatever there is; `orders` and `claims` are as the model has them."""
 
@@ -127,7 +130,7 @@ class Submits:
         self._engine = engine
         self._dice = dice
         self._keys = IdempotencyKeys(engine, idempotency_keys)
-        self._placing = Placing(Transactions(engine, "order", lease=0), max_open=10**6)
+        self._placing = Placing(Transactions(engine, "order", lease=0), NO_CAPS)
         self._budget = LineBudget(per_minute=10**6, large=10**6, rate=Rate(1, 1))
         self._carts = [uuid4() for _ in range(6)]
         self._shoppers = [uuid4() for _ in range(2)]

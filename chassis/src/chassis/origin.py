@@ -13,6 +13,7 @@ from chassis.service import part
 
 _IPV6_CUSTOMER = 64
 _IPV4_SHOWN = 24
+_UNKNOWN = "unknown"
 _WITH_PORT = re.compile(r"(?:\[([^]]+)\]|([0-9.]+)):[0-9]+")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -26,12 +27,16 @@ class Origin:
     network: str
     shown: str
 
+    @property
+    def is_known(self) -> bool:
+        return self.network != _UNKNOWN
+
     @classmethod
     def at(cls, text: str) -> "Origin":
         """`shown` is coarse enough to be logged."""
         ip = _address(text)
         if ip is None:
-            return cls("unknown", "unknown")
+            return cls(_UNKNOWN, _UNKNOWN)
         if isinstance(ip, ipaddress.IPv6Address):
             customer = str(ipaddress.ip_network((ip, _IPV6_CUSTOMER), strict=False))
             return cls(customer, customer)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, W
 from chassis.database import SqlTx, Transactions
 from chassis.idempotency import IdempotencyKey
 from chassis.identity import Caller, Principal
+from chassis.origin import FromWhere
 from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
 from chassis.service import part
 from contracts import MailAddress, OneLine
@@ -22,6 +23,7 @@ from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
 from order.ids import new_order_id
+from order.networks import Networks
 from order.refusals import TooLate, told
 from order.seen import SeenLines, SeenTotal, expected
 from order.staff import StaffAction
@@ -156,6 +158,8 @@ async def place_order(
     body: PlaceOrder,
     key: IdempotencyKey,
     caller: Caller,
+    origin: FromWhere,
+    networks: Annotated[Networks, Depends(part("networks"))],
     checkout: Annotated[Checkout, Depends(part("checkout"))],
     return_origins: Annotated[frozenset[str], Depends(part("return_origins"))],
 ) -> Response:
@@ -178,6 +182,7 @@ async def place_order(
         body.expires_in,
         expected(body.expected_total, body.expected_lines),
         body.return_url,
+        networks.hash(origin),
     )
     return await checkout.accept(request, key, body.payload())
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -57,10 +57,12 @@ class Request:
     expires_in: int | None = None
     expected: Expected = ANYTHING
     return_url: str | None = None
+    network: bytes | None = None
 
 
 class Checkout:
-    """Accepts checkouts; `patience` is how long an order may stay pending.
+    """Accepts checkouts; `patience` is how long an order may stay pending, and `guest_pieces` how many of one
+    product a guest may order.
 
     A shopper's orders are committed one after the other, so that the limit on open ones holds: with N
     processes it can be exceeded by N - 1.
@@ -76,6 +78,7 @@ class Checkout:
         budgets: Budgets,
         *,
         limits: Limits,
+        guest_pieces: int,
         patience: timedelta,
     ) -> None:
         self._carts = carts
@@ -85,6 +88,7 @@ class Checkout:
         self._seal = seal
         self._budgets = budgets
         self._limits = limits
+        self._guest_limits = replace(limits, quantity=min(limits.quantity, guest_pieces))
         self._patience = patience
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
@@ -123,7 +127,8 @@ class Checkout:
         """The order of this cart at the prices of this moment. If it was ordered before, that is the reason
         to give, and not that it is empty since or has become dearer."""
         try:
-            lines, total = await self._price(cart.lines)
+            limits = self._guest_limits if request.guest else self._limits
+            lines, total = await self._price(cart.lines, limits)
             if not request.expected.allows(lines, total):
                 raise NotAsSeen.now(lines, total)
         except (NotOrderable, NotChargeable, NotAsSeen):
@@ -132,11 +137,11 @@ class Checkout:
         _can_be_paid(request, total)
         return self._order(request, cart, lines, total)
 
-    async def _price(self, wanted: Sequence[Wanted]) -> tuple[tuple[Line, ...], Money]:
+    async def _price(self, wanted: Sequence[Wanted], limits: Limits) -> tuple[tuple[Line, ...], Money]:
         try:
-            orderable(wanted, self._limits)
+            orderable(wanted, limits)
             offers = await self._offers.load([one.sku for one in wanted])
-            return priced(wanted, offers, self._limits)
+            return priced(wanted, offers, limits)
         except NotCharged as refused:
             amounts = {"minimum": refused.minimum, "maximum": refused.maximum, **refused.total.model_dump()}
             raise NotChargeable(str(refused), **amounts) from None
@@ -169,6 +174,7 @@ class Checkout:
             shipping=request.shipping,
             cart_id=cart.ids[0] if cart.ids else None,
             return_url=request.return_url,
+            network=request.network,
         )
 
 

@@ -59,7 +59,9 @@ class Order:
     orders, nor which cart it was: there is one order with each `cart_id`, besides cancelled ones.
     `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a guest.
     `action_url`, sealed, is the page of the shopper's bank at which she may confirm until
-    `action_expires_at`, while the order is pending; `return_url` is where she goes from there.
+    `action_expires_at`, while the order is pending; `return_url` is where she goes from there. `declined_at`
+    is when her payment was declined, or she was too late to confirm it; `network`, hashed, is where she
+    ordered from, forgotten as soon as it is known that it was not declined.
 
     `cancelled_by` is `staff` when they did it. `returns` is all that goes back of it, and `returning_since`
     since when something of that has still to be done. The last fields note what was undone of a cancelled
@@ -104,6 +106,8 @@ class Order:
     return_url: str | None = None
     action_url: str | None = None
     action_expires_at: datetime | None = None
+    declined_at: datetime | None = None
+    network: bytes | None = None
 
     def owner(self, merged: MergedGuest | None) -> UUID:
         """Whose it is, given what has become of who placed it."""
@@ -150,7 +154,7 @@ class Order:
             self.status = "paid"
             self.payment_id = paid.payment_id
             self.paid_at = now
-            self.action_url = self.action_expires_at = None
+            self.action_url = self.action_expires_at = self.network = None
         elif self.status == "cancelled":
             self.undone = False
 
@@ -160,7 +164,11 @@ class Order:
 
     def expire(self, now: datetime) -> list[OrderCancelled]:
         """The deadline has passed; only an order that is still pending minds."""
-        return self._cancel("expired", now) if self.status == "pending" else []
+        if self.status != "pending":
+            return []
+        if self.action_url is not None:
+            self.declined_at = now
+        return self._cancel("expired", now)
 
     def withdraw(self, now: datetime, by: str | None = None) -> list[OrderCancelled]:
         """The shopper wants it no more, or staff cancel it. Raises Fulfilled once its goods have left."""
@@ -203,7 +211,7 @@ class Order:
         """The payment was refused for good; or the shopper is `too_late` to confirm it with her bank."""
         self._was_not_paid("payment declined")
         if self.status == "pending":
-            self.decline_reason = why
+            self.decline_reason, self.declined_at = why, now
         return self._cancel("expired" if too_late else "payment_declined", now)
 
     def note_release(self, now: datetime) -> None:
@@ -307,6 +315,8 @@ class Order:
         self.short = short
         self.nudges, self.nudge_at = 0, None
         self.action_url = self.action_expires_at = None
+        if self.declined_at is None:
+            self.network = None
         return [self._cancelled(reason)]
 
     def _cancelled(self, reason: CancelReason) -> OrderCancelled:

@@ -17,6 +17,7 @@ from order.checkout import Checkout
 from order.claims import Claims
 from order.clients import Carts, Offers, read_offers
 from order.lookup import Lookups
+from order.networks import Networks
 from order.places import Places
 from order.placing import Placing
 from order.settings import Settings
@@ -48,6 +49,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         state={
             "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
             "orders": orders,
+            "networks": Networks(settings.contact_key),
             "actions": actions,
             "return_origins": origins(settings.return_origins),
             "transactions": chassis.transactions,
@@ -85,11 +87,12 @@ def _checkout(
     return Checkout(
         carts,
         offers,
-        Placing(chassis.transactions, max_open=settings.max_open_orders),
+        Placing(chassis.transactions, settings.caps),
         keys,
         Seal.of(settings.contact_key),
         _budgets(settings),
         limits=settings.limits,
+        guest_pieces=settings.guest_open_pieces,
         patience=timedelta(seconds=settings.order_deadline),
     )
 

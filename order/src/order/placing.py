@@ -5,7 +5,8 @@ is where the shop spends most.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import asyncpg
 import orjson
@@ -15,7 +16,7 @@ from chassis import outbox
 from chassis.database import Transactions
 from chassis.direct import fetch
 from chassis.idempotency import Claim, ClaimLost
-from chassis.problems import Conflict
+from chassis.problems import Conflict, TooManyRequests
 from chassis.telemetry import current_traceparent
 from contracts import Line
 from order import views
@@ -36,6 +37,20 @@ class TooManyOpen(Conflict):
     title = "Too many open orders"
 
 
+class TooManyPieces(Conflict):
+    """409: a guest holds back as many pieces of a product as one may with orders that are not paid."""
+
+    type = "/problems/too-many-open-pieces"
+    title = "Too many pieces in open orders"
+
+
+class TooManyDeclined(TooManyRequests):
+    """429: too many payments of the shopper, or from her network, were declined."""
+
+    type = "/problems/too-many-declined"
+    title = "Too many declined payments"
+
+
 class CartOrdered(Conflict):
     """409: there is an order of this cart, pending or paid."""
 
@@ -54,12 +69,27 @@ class PlaceAgain(Conflict):
     title = "The order could not be placed at this moment"
 
 
+@dataclass(frozen=True)
+class Caps:
+    """How much of the shop's stock may be held back without being paid for.
+
+    A shopper has so many open orders, a guest so many pieces of one product in them. Within `window` so many
+    payments may be declined, one shopper's and one network's.
+    """
+
+    open_orders: int
+    guest_pieces: int
+    shopper_declined: int
+    network_declined: int
+    window: timedelta
+
+
 class Placing:
     """Commits new orders."""
 
-    def __init__(self, transactions: Transactions, *, max_open: int) -> None:
+    def __init__(self, transactions: Transactions, caps: Caps) -> None:
         self._transactions = transactions
-        self._max_open = max_open
+        self._caps = caps
 
     async def commit(
         self,
@@ -70,7 +100,8 @@ class Placing:
         headers: Mapping[str, str],
         budget: LineBudget,
     ) -> None:
-        """Raises CartOrdered, TooManyOpen, TooManyLines, ClaimLost, NumberTaken, PlaceAgain."""
+        """Raises CartOrdered, TooManyOpen, TooManyPieces, TooManyDeclined, TooManyLines, ClaimLost,
+        NumberTaken, PlaceAgain."""
         try:
             await self._commit(order, cart, claim, body, headers, budget)
         except asyncpg.UniqueViolationError as error:
@@ -103,7 +134,7 @@ class Placing:
     ) -> None:
         since = order.created_at - timedelta(seconds=WINDOW)
         said = outbox.envelope(order.created(), "order", order.created_at, None, current_traceparent())
-        row, lease = claim.row, self._transactions.outbox_lease()
+        row, lease, caps = claim.row, self._transactions.outbox_lease(), self._caps
         [outcome] = await fetch(
             self._transactions.engine,
             _PLACE,
@@ -113,7 +144,7 @@ class Placing:
             ACCEPTED,
             body,
             orjson.dumps(headers).decode(),
-            self._max_open,
+            caps.open_orders,
             order.order_id,
             _lines.dump_json(order.lines).decode(),
             order.total,
@@ -138,6 +169,11 @@ class Placing:
             cart.ids,
             order.return_url,
             cart.bought,
+            order.network,
+            order.created_at - caps.window,
+            caps.shopper_declined - 1,
+            caps.network_declined - 1,
+            caps.guest_pieces,
         )
         if outcome["placed"]:
             claim.settled = True
@@ -147,12 +183,30 @@ class Placing:
         if outcome["ordered_before"]:
             await self.raise_if_ordered(cart)
             raise _again()
-        if outcome["pending"] >= self._max_open:
-            raise TooManyOpen(f"At most {self._max_open} orders may wait for payment at once.")
+        self._raise_if_capped(order, outcome["pending"], outcome["too_many_of"], outcome["declined"])
         if outcome["ordered"] + len(order.lines) > budget.per_minute:
             wait = (outcome["oldest"] - since).total_seconds()
             raise budget.refusal(order.shopper_id, outcome["ordered"], wait)
         raise ClaimLost("This request took too long.", headers={"Retry-After": "1"})
+
+    def _raise_if_capped(
+        self, order: Order, pending: int, too_many_of: str | None, declined: datetime | None
+    ) -> None:
+        """`too_many_of` is a product of which too many pieces would be open, `declined` when the oldest of
+        those payments was that count."""
+        if pending >= self._caps.open_orders:
+            raise TooManyOpen(f"At most {self._caps.open_orders} orders may wait for payment at once.")
+        if too_many_of is not None:
+            raise TooManyPieces(
+                f"Without an account at most {self._caps.guest_pieces} pieces of one product may wait for"
+                " payment at once.",
+                sku=too_many_of,
+            )
+        if declined is not None:
+            raise TooManyDeclined(
+                "Too many payments were declined, of yours or from your network: wait and try again.",
+                retry_after=(declined + self._caps.window - order.created_at).total_seconds(),
+            )
 
 
 def _again() -> PlaceAgain:
@@ -180,11 +234,30 @@ _OF_CART = """
 """
 _ORDERED = _OF_CART.format(ids="$1", bought="$2")
 
+# The time of the last but so many: with it there are too many.
+_DECLINED = """(
+    SELECT declined_at FROM orders WHERE {column} = {value} AND declined_at > $33
+    ORDER BY declined_at DESC OFFSET {most} LIMIT 1
+)"""
+_TOO_MANY_OF = """
+    SELECT wanted.sku FROM jsonb_to_recordset($9::jsonb) AS wanted (sku text, quantity bigint)
+    JOIN (
+        SELECT line.sku, sum(line.quantity) AS pieces
+        FROM orders CROSS JOIN jsonb_to_recordset(lines) AS line (sku text, quantity bigint)
+        WHERE shopper_id = $1 AND status = 'pending' GROUP BY line.sku
+    ) AS open USING (sku)
+    WHERE wanted.quantity + open.pieces > $36::bigint LIMIT 1
+"""
+
 _PLACE = f"""
     WITH before AS (
         SELECT pending, ordered, oldest, EXISTS (
             {_OF_CART.format(ids="$29", bought="$31")}
-        ) AS ordered_before FROM (
+        ) AS ordered_before, CASE WHEN $18::boolean AND pending > 0 THEN ({_TOO_MANY_OF}) END AS too_many_of,
+        greatest(
+            {_DECLINED.format(column="shopper_id", value="$1", most="$34::int")},
+            {_DECLINED.format(column="network", value="$32::bytea", most="$35::int")}
+        ) AS declined FROM (
             SELECT count(*) AS pending FROM orders WHERE shopper_id = $1 AND status = 'pending'
         ) AS unpaid, (
             SELECT coalesce(sum(jsonb_array_length(lines)), 0) AS ordered, min(created_at) AS oldest
@@ -194,12 +267,13 @@ _PLACE = f"""
         UPDATE idempotency_keys SET status = $4, body = $5, headers = $6::jsonb FROM before
         WHERE owner = $1 AND key = $2 AND claim = $3 AND idempotency_keys.status IS NULL
             AND NOT ordered_before AND pending < $7 AND ordered + $28::int <= $27::int
+            AND too_many_of IS NULL AND declined IS NULL
         RETURNING true
     ), placed AS (
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
-            deadline, shipping, number, guest, sealed_shipping, cart_id, return_url)
+            deadline, shipping, number, guest, sealed_shipping, cart_id, return_url, network)
         SELECT $8, $1, $9::jsonb, $10, $11, $12, $13, $14, $15, $16::jsonb, $17, $18, $19,
-            ($29::uuid[])[1], $30
+            ($29::uuid[])[1], $30, $32
         FROM settled
         RETURNING true
     ), others AS (
@@ -209,5 +283,7 @@ _PLACE = f"""
         SELECT $20, $21, $22, $8, $14, $23, $24, now() + $25::float8 * interval '1 second' FROM placed
         RETURNING true
     )
-    SELECT pending, ordered, oldest, ordered_before, EXISTS (SELECT FROM said) AS placed FROM before
+    SELECT pending, ordered, oldest, ordered_before, too_many_of, declined,
+        EXISTS (SELECT FROM said) AS placed
+    FROM before
 """  # noqa: S608

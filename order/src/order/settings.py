@@ -1,5 +1,6 @@
 """What order is told besides what every service is."""
 
+from datetime import timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -9,6 +10,7 @@ from chassis.retention import KeepDays
 from chassis.sealed import SealKeys
 from chassis.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
+from order.placing import Caps
 from order.pricing import Limits
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
@@ -30,6 +32,10 @@ class Settings(ServiceSettings):
     A shopper may order `lines_per_minute` lines within a minute, a guest `guest_lines_per_minute`. Orders of
     more than `large_order` lines share `large_lines_per_second` in each process, and guests' such orders
     `guest_large_lines_per_second`.
+
+    A guest may have `guest_open_pieces` of one product in orders that are not paid. Within
+    `decline_window_seconds` a shopper's payments may be declined `declines_per_shopper` times, and those of
+    one network `declines_per_network` times.
 
     A ticket opens an event stream for `ticket_seconds`. Lookups by number and address may fail so often in a
     window; the stream that one leads to ends after `lookup_stream_seconds`.
@@ -58,6 +64,10 @@ class Settings(ServiceSettings):
     max_quantity: Count = 10_000
     max_total: Annotated[int, Field(ge=1, le=99_999_999)] = 99_999_999
     max_open_orders: Count = 20
+    guest_open_pieces: Count = 200
+    declines_per_shopper: Count = 10
+    declines_per_network: Count = 300
+    decline_window_seconds: Seconds = 10 * 60
     lines_per_minute: Count = 3000
     guest_lines_per_minute: Count = 1000
     large_order: Count = 50
@@ -110,3 +120,18 @@ class Settings(ServiceSettings):
     def limits(self) -> Limits:
         """The largest order that is taken."""
         return Limits(self.max_lines, self.max_quantity, self.max_total)
+
+    @property
+    def caps(self) -> Caps:
+        """How much stock may be held back."""
+        return Caps(
+            self.max_open_orders,
+            self.guest_open_pieces,
+            self.declines_per_shopper,
+            self.declines_per_network,
+            self.decline_window,
+        )
+
+    @property
+    def decline_window(self) -> timedelta:
+        return timedelta(seconds=self.decline_window_seconds)

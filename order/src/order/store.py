@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from chassis.direct import fetch
@@ -107,6 +107,14 @@ _RETURNING = text("""
     ORDER BY returning_since LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
+_FORGET_NETWORKS = text("""
+    UPDATE orders SET network = NULL FROM (
+        SELECT order_id FROM orders WHERE network IS NOT NULL AND declined_at < :before
+        LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) AS old
+    WHERE orders.order_id = old.order_id
+""")
+
 _STAFF_ACTIONS = """
     SELECT action, done_by, done_at, why, about::text FROM staff_action
     WHERE order_id = $1 ORDER BY done_at, action_id
@@ -196,3 +204,10 @@ async def lock_returning(
 
 def _first(rows: Sequence[Row]) -> Row | None:
     return rows[0] if rows else None
+
+
+async def forget_networks(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Of orders that were declined before then, at most so many, forget where they were placed from. Returns
+    how many there were."""
+    result = await session.execute(_FORGET_NETWORKS, {"before": before, "limit": limit})
+    return cast("CursorResult[Any]", result).rowcount

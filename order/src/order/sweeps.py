@@ -1,6 +1,7 @@
 """What comes round: orders that nobody pays expire, sagas that stand are nudged, old keys are forgotten."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from chassis.attempts import Attempts
 from chassis.database import Transactions
@@ -10,7 +11,7 @@ from chassis.retention import Rule, retention
 from order.domain import Order
 from order.reconcile import nudge_returning, nudge_slow, nudge_to_undo
 from order.settings import Settings
-from order.store import lock_expired
+from order.store import forget_networks, lock_expired
 
 # What is still to be undone of an order is told from its timeline.
 TIMELINE = Rule(
@@ -59,11 +60,15 @@ def sweeps(
     async def forget() -> None:
         await forget_keys(keys)
 
+    async def forget_declined() -> None:
+        await forget_declined_networks(transactions, settings.decline_window, settings.sweep_batch)
+
     return [
         Periodic("expire orders", settings.sweep_every, expire),
         Periodic("reconcile", settings.reconcile_every, reconcile),
         Periodic("forget idempotency keys", settings.purge_every, forget),
         Periodic("forget attempts", settings.purge_every, attempts.forget),
+        Periodic("forget networks", settings.purge_every, forget_declined),
         retention(
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),
@@ -85,6 +90,14 @@ async def forget_keys(keys: IdempotencyKeys) -> None:
     """Forget all that are too old to be repeated."""
     while await keys.purge():
         pass
+
+
+async def forget_declined_networks(transactions: Transactions, window: timedelta, batch: int) -> None:
+    """Where an order was placed from is kept for as long as its declined payment counts."""
+    forgotten = batch
+    while forgotten == batch:
+        async with transactions() as tx:
+            forgotten = await forget_networks(tx.session, tx.now - window, batch)
 
 
 async def _expire_some(transactions: Transactions, batch: int) -> int:

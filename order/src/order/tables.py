@@ -1,6 +1,17 @@
 """The service's tables, and how rows of them become orders and timeline entries."""
 
-from sqlalchemy import Boolean, Column, FetchedValue, Index, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    Boolean,
+    Column,
+    FetchedValue,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -50,6 +61,8 @@ orders = Table(
     Column("reason", Text),
     Column("short", Json(tuple[ShortLine, ...]), nullable=False),
     Column("decline_reason", Text),
+    Column("declined_at", _moment),
+    Column("network", LargeBinary),
     Column("stock_released_at", _moment),
     Column("voided_at", _moment),
     Column("refunded_at", _moment),

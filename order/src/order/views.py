@@ -205,6 +205,11 @@ NOT_PLACED: dict[str, Any] = {
                         total={"$ref": "#/components/schemas/Money"},
                         lines={"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
                     ),
+                    _problem(
+                        "TooManyOpenPieces",
+                        "`/problems/too-many-open-pieces`: without an account, of this product.",
+                        sku={"type": "string"},
+                    ),
                     {"$ref": _PROBLEM},
                 ]
             }

@@ -121,9 +121,7 @@ class Play:
     async def until_said(self, event_type: str) -> None:
         """Wait until the order's timeline has the event."""
         assert self.order_id is not None
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while event_type not in [e["type"] for e in await self.shopper.timeline(self.order_id)]:
-                await asyncio.sleep(POLL_SECONDS)
+        await self.shopper.until_in_timeline(self.order_id, event_type, SETTLE_SECONDS)
 
     async def until_mailed(self, reason: str) -> None:
         """Wait until the order's shopper has that mail."""

@@ -110,6 +110,12 @@ class Shopper:
         events: list[dict[str, Any]] = answer["events"]
         return events
 
+    async def until_in_timeline(self, order_id: str, event_type: str, seconds: float = 30) -> None:
+        """Wait until the order's timeline has the event. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while event_type not in [event["type"] for event in await self.timeline(order_id)]:
+                await asyncio.sleep(POLL_SECONDS)
+
     async def until(self, order_id: str, status: str, seconds: float = 30) -> None:
         """Wait for a status. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
