@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -26,6 +26,7 @@ class Planted:
 
     values: dict[str, str]
     order_id: str = ""
+    confirmed_id: str = ""
     refusals: list[httpx.Response] = field(default_factory=list)
     said: list[AbstractIncomingMessage] = field(default_factory=list)
     letters: list[AbstractIncomingMessage] = field(default_factory=list)
@@ -54,6 +55,8 @@ async def plant(stack: Stack) -> Planted:
             "a name": f"Ada of {mark}",
             "a street": f"1 Lane, {mark}",
             "nonsense": f"nonsense {mark}",
+            "a return URL": f"http://localhost:3000/back/{mark}",
+            "a foreign return URL": f"https://elsewhere.example/back/{mark}",
         }
     )
     async with on_stage(stage(stack)) as play:
@@ -68,6 +71,7 @@ async def plant(stack: Stack) -> Planted:
         await _have_an_account(play.http, planted)
         await _order_as_a_guest(play, planted)
         await _watch_claim_and_look_up(play, planted)
+        await _confirm_with_the_bank(play, planted)
         await _go_wrong_at_the_door(play, planted)
         await _spoil(play, tap, planted)
         planted.said += tap.heard
@@ -122,6 +126,19 @@ async def _watch_claim_and_look_up(play: Play, planted: Planted) -> None:
     must(await play.http.get(events, params={"ticket": f"{ticket}A"}), 401)
 
 
+async def _confirm_with_the_bank(play: Play, planted: Planted) -> None:
+    shopper, card = play.shopper, "pm_card_authenticationRequired"
+    await shopper.fill_cart({play.sku: 1})
+    must(await shopper.try_check_out(card, return_url=planted.values["a foreign return URL"]), 422)
+    planted.confirmed_id = await shopper.check_out(card, return_url=planted.values["a return URL"])
+    asked = await shopper.once(planted.confirmed_id, lambda order: order["action"])
+    page = planted.keep("a bank's page", asked["action"]["url"])
+    [secret] = parse_qs(urlsplit(page).query)["client_secret"]
+    planted.keep("a client secret", secret)
+    await play.at_the_bank(page, "complete")
+    await shopper.until(planted.confirmed_id, "paid")
+
+
 async def _go_wrong_at_the_door(play: Play, planted: Planted) -> None:
     token = planted.values["a guest's token"]
     form = {"username": planted.values["an account's e-mail"], "password": planted.values["a password"]}
@@ -138,12 +155,23 @@ async def _go_wrong_at_the_door(play: Play, planted: Planted) -> None:
 
 
 async def _spoil(play: Play, tap: Tap, planted: Planted) -> None:
-    """A copy of the order's event in which a number has become a text: payment cannot read it."""
-    created = next(m for m in tap.heard if m.message_id == f"order.created/{planted.order_id}")
-    order: dict[str, Any] = json.loads(created.body)
-    order["total"]["amount"] = planted.values["nonsense"]
-    for queue, body in (("payment", json.dumps(order).encode()), ("product", b"{" + created.body)):
-        copy = copy_of(created)
+    """Copies of events in which a number or a moment has become a text, or which are no JSON: nobody can read
+    them."""
+    created, asked = (
+        next(message for message in tap.heard if message.message_id == wanted)
+        for wanted in (
+            f"order.created/{planted.order_id}",
+            f"payment.action_required/{planted.confirmed_id}",
+        )
+    )
+    order, action = json.loads(created.body), json.loads(asked.body)
+    order["total"]["amount"] = action["expires_at"] = planted.values["nonsense"]
+    for queue, message, body in (
+        ("payment", created, json.dumps(order).encode()),
+        ("product", created, b"{" + created.body),
+        ("order", asked, json.dumps(action).encode()),
+    ):
+        copy = copy_of(message)
         copy.message_id, copy.body = f"planted/{uuid4()}", body
         await play.broker.channel.default_exchange.publish(copy, queue)
         planted.letters.append(await play.broker.remove(f"{queue}.dead", copy.message_id))
