@@ -205,6 +205,18 @@ async def test_events_come_late_on_request(
     assert loop.time() - begin >= 0.5
 
 
+async def test_events_are_lost_on_request(
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+) -> None:
+    await sandbox.control("POST", "webhooks", {"copies": 0})
+    await hold(client, order="lost")
+    await settled(sandbox)
+    await sandbox.control("POST", "webhooks", {})
+    held = await hold(client, order="told")
+    told: list[Any] = [event.data.object for event in await receiver.wait_for(1)]
+    assert [one["id"] for one in told] == [held.id]
+
+
 async def test_what_was_not_told_before_a_restart_is_told_after_it(
     settings: Settings, receiver: Receiver, connect: Any, hold: Any
 ) -> None:
@@ -238,7 +250,7 @@ async def test_the_oldest_event_is_lost_when_nobody_listens_for_long(
     assert (await sandbox.ledger())["webhooks"] == {"pending": 2, "lost": 1}
 
 
-@pytest.mark.parametrize("content", [{"copies": 0}, {"delay": "long"}, {"colour": 1}, {"reorder": True}])
+@pytest.mark.parametrize("content", [{"copies": -1}, {"delay": "long"}, {"colour": 1}, {"reorder": True}])
 async def test_a_delivery_that_makes_no_sense_is_refused(sandbox: Embedded, content: object) -> None:
     status, problem = await sandbox.control("POST", "webhooks", content)
     assert (status, problem["status"]) == (400, 400)

@@ -137,8 +137,8 @@ class Faults:
 
     async def _spoil_provider(self, fault: Fault) -> None:
         sandbox = f"{self._stack.sandbox_url}/_sandbox"
-        if fault.kind == "provider-repeats-webhooks":
-            await self._tell("POST", f"{sandbox}/webhooks", {"copies": 3, "reorder": 20, "delay": 0.5})
+        if fault.kind in _WEBHOOKS:
+            await self._tell("POST", f"{sandbox}/webhooks", _WEBHOOKS[fault.kind])
             await asyncio.sleep(fault.seconds)
             await self._tell("POST", f"{sandbox}/webhooks", {})
             return
@@ -266,6 +266,10 @@ _PROVIDER: dict[str, tuple[dict[str, Any], ...]] = {
         {"operation": "capture", "kind": "timeout_after", "probability": 0.2},
         {"operation": "authorize", "kind": "timeout_after", "probability": 0.1},
     ),
+}
+_WEBHOOKS: dict[str, dict[str, Any]] = {
+    "provider-repeats-webhooks": {"copies": 3, "reorder": 20, "delay": 0.5},
+    "provider-loses-webhooks": {"copies": 0},
 }
 _MAIL: dict[str, dict[str, Any]] = {
     "mail-refused": {"kind": "defer", "count": MANY},

@@ -23,6 +23,7 @@ _HARMLESS = {
     "messages-twice",
     "provider-declines",
     "provider-repeats-webhooks",
+    "provider-loses-webhooks",
 }
 LEADER = "leader"  # whichever node of the broker leads most queues at that moment
 
@@ -83,6 +84,7 @@ def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
         "provider-fails": Kind(("sandbox",), (3, 8), is_gentle=True),
         "provider-charges-and-is-silent": Kind(("sandbox",), (3, 8), is_gentle=True),
         "provider-repeats-webhooks": Kind(("sandbox",), (5, 15), is_gentle=True),
+        "provider-loses-webhooks": Kind(("sandbox",), (5, 15), is_gentle=True),
         "messages-twice": Kind(("events",), (3, 8), is_gentle=True),
         "messages-reordered": Kind(SERVICES[1:], (2, 5)),
         "mail-refused": Kind(("mailbox",), (2, 6), is_gentle=True),

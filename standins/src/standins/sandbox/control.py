@@ -159,7 +159,7 @@ def _delivery(given: dict[str, Any]) -> Delivery:
         raise Refusal(
             f"Webhook delivery has {', '.join(Delivery.__dataclass_fields__)}: {problem}"
         ) from problem
-    _within("copies", delivery.copies, int, 1, 10)
+    _within("copies", delivery.copies, int, 0, 10)
     _within("reorder", delivery.reorder, int, 0, 1000)
     _within("delay", delivery.delay, (int, float), 0, 600)
     _within("seed", delivery.seed, int, 0, 2**63)

@@ -29,7 +29,8 @@ SETTLE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How events travel: `copies` of each, shuffled among `reorder` at a time, `delay` seconds late."""
+    """How events travel: `copies` of each, shuffled among `reorder` at a time, `delay` seconds late. Without
+    copies they are lost for good."""
 
     copies: int = 1
     reorder: int = 0
@@ -64,6 +65,9 @@ class Courier:
         return self._settings.webhook_url is not None and kind in self._settings.webhook_events
 
     def offer(self, event: Event, change: Change) -> None:
+        if not self.delivery.copies:
+            self._note(event)
+            return
         self._held += [Parcel(event, change, copy) for copy in range(self.delivery.copies)]
         if len(self._held) >= self.delivery.reorder:
             self._release()
@@ -106,7 +110,7 @@ class Courier:
             if parcel.copy == 0 and parcel.event.id not in self._book.pending:
                 continue
             if await self._deliver(parcel):
-                self._note(parcel)
+                self._note(parcel.event)
             else:
                 self._again(parcel)
             if self._failures:
@@ -135,14 +139,14 @@ class Courier:
         parcel.attempts += 1
         if parcel.attempts >= self._settings.webhook_attempts:
             log.warning("webhook given up after %d attempts: %s", parcel.attempts, parcel.event.id)
-            self._note(parcel)
+            self._note(parcel.event)
             return
         backoff = min(LONGEST_BACKOFF, 2.0 ** (parcel.attempts - 1)) * random.uniform(0.5, 1)
         asyncio.get_running_loop().call_later(backoff, self._queue.put_nowait, parcel)
 
-    def _note(self, parcel: Parcel) -> None:
+    def _note(self, event: Event) -> None:
         """Journals deliveries a handful at a time; one lost in a crash is only sent twice."""
-        self._done.append(parcel.event.id)
+        self._done.append(event.id)
         if len(self._done) == 1:
             asyncio.get_running_loop().call_later(SETTLE, self._settle)
 
