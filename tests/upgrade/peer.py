@@ -1,14 +1,17 @@
-"""One side of the wire. Run by either release's code: it speaks what it is told to, or says what it could not
-hear. JSON on standard input and output, so that both sides can be different code."""
+"""One side of the wire. Run by either release's code: it speaks what it is told to, says what it could not
+hear, or consumes from a broker. JSON on standard input and output: both sides can be different code."""
 
 import asyncio
 import json
 import sys
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import contracts
+from chassis.broker import Publisher, connect
+from chassis.consumer import Consumer
 from chassis.harness import Harness
 from chassis.outbox import envelope
 from contracts import Line, event_named
@@ -23,8 +26,6 @@ _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 try:
     from chassis.delivery import read
 except ModuleNotFoundError:  # the previous release: it believes what a message says of itself
-    from chassis import consumer
-
     VOUCHED = False
 else:
     VOUCHED = True
@@ -80,8 +81,53 @@ def _read(message: Any, steps: Any) -> Any:
     if VOUCHED:
         return read(message, steps).event
     nobody: Any = None
-    old: Any = consumer.Consumer
+    old: Any = Consumer
     return old(nobody, nobody, nobody, steps, service="peer", batch=1, linger=0)._decode(message).event
+
+
+def bound(_: None) -> dict[str, list[str]]:
+    """The types that each queue has steps for."""
+    return {steps.queue: steps.heard() for participant in PARTICIPANTS for steps in participant.steps}
+
+
+class Counting(Publisher):
+    """Counts what the broker has confirmed."""
+
+    confirmed = 0
+
+    async def send(self, exchange: str, messages: Any) -> Any:
+        outcomes = await super().send(exchange, messages)
+        self.confirmed += outcomes.count(None)
+        return outcomes
+
+
+def consume(given: Wire) -> None:
+    """Consume from every queue until so many messages were moved. There is no database: nothing that a step
+    is for may lie there."""
+    asyncio.run(asyncio.wait_for(_consume(given["amqp_url"], given["moves"]), 40))
+
+
+async def _consume(amqp_url: str, moves: int) -> None:
+    nobody, consumer = cast("Any", None), cast("Any", Consumer)
+    patient: dict[str, Any] = {"patience": 10} if VOUCHED else {}
+    sized: dict[str, Any] = {"batch_bytes": 1_000_000} if VOUCHED else {}
+    connection = await connect(amqp_url, "peer", timeout=10, **patient)
+    publisher = Counting(connection, window=10, timeout=10)
+    consumers = [
+        consumer(connection, publisher, nobody, steps, service="peer", batch=10, linger=0, **sized)
+        for participant in PARTICIPANTS
+        for steps in participant.steps
+    ]
+    for one in consumers:
+        await one.start()
+    tasks = [asyncio.create_task(one.run()) for one in consumers]
+    while publisher.confirmed < moves:
+        await asyncio.sleep(0.05)
+    for one in consumers:
+        await one.stop(10)
+    for task in tasks:
+        task.cancel()
+    await connection.close()
 
 
 def _before(queue: str, event: Any) -> list[Any]:
@@ -110,5 +156,8 @@ def _before(queue: str, event: Any) -> list[Any]:
 
 
 if __name__ == "__main__":
-    does: Any = {"speak": speak, "hear": hear}[sys.argv[1]]
-    json.dump({"by": contracts.__file__, "answer": does(json.load(sys.stdin))}, sys.stdout)
+    given = json.load(sys.stdin)
+    does: Any = {"speak": speak, "hear": hear, "bound": bound, "consume": consume}[sys.argv[1]]
+    with redirect_stdout(sys.stderr):  # where logs belong
+        answer = does(given)
+    json.dump({"by": contracts.__file__, "answer": answer}, sys.stdout)

@@ -1,5 +1,6 @@
 """The code of the previous release, taken out of git."""
 
+import json
 import os
 import secrets
 import shutil
@@ -11,10 +12,14 @@ from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contracts.schema import committed
+
 ROOT = Path(__file__).parents[2]
+SCHEMAS = "contracts/schemas"
 _MIGRATIONS = "*/src/*/migrations/versions/*.py"
 
 
@@ -70,3 +75,19 @@ def python(
         text=True,
         timeout=seconds,
     )
+
+
+class Release:
+    """The previous release: its schemas, and its code in a process of its own."""
+
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+        self.schemas = committed(tree / SCHEMAS)
+
+    def does(self, what: str, given: Any) -> Any:
+        script = str(ROOT / "tests/upgrade/peer.py")
+        run = python(self.tree, [script, what], given=json.dumps(given), seconds=60)
+        assert run.returncode == 0, run.stderr[-3000:]
+        said = json.loads(run.stdout)
+        assert Path(said["by"]).is_relative_to(self.tree), "that was not the release's code"
+        return said["answer"]

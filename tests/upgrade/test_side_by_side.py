@@ -1,44 +1,17 @@
 """Old and new side by side: the previous release hears what is said today, and today hears what it says."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from contracts.schema import committed
 from tests.upgrade import peer
 from tests.upgrade.documents import examples
-from tests.upgrade.released import ROOT, python, unpacked
+from tests.upgrade.released import ROOT, SCHEMAS, Release
 
-SCHEMAS = "contracts/schemas"
 EACH = 40
-SECONDS = 60
 ORDER = "6f6b5b1e-0000-4000-8000-000000000001"
-
-
-class Release:
-    """The previous release: its schemas, and its code in a process of its own."""
-
-    def __init__(self, tree: Path) -> None:
-        self.tree = tree
-        self.schemas = committed(tree / SCHEMAS)
-
-    def does(self, what: str, given: Any) -> Any:
-        script = str(ROOT / "tests/upgrade/peer.py")
-        run = python(self.tree, [script, what], given=json.dumps(given), seconds=SECONDS)
-        assert run.returncode == 0, run.stderr[-3000:]
-        said = json.loads(run.stdout)
-        assert Path(said["by"]).is_relative_to(self.tree), "that was not the release's code"
-        return said["answer"]
-
-
-@pytest.fixture(scope="module")
-def release() -> Iterator[Release]:
-    with unpacked() as tree:
-        yield Release(tree)
 
 
 def documents(schemas: dict[str, Any], known: dict[str, Any]) -> list[dict[str, Any]]:
