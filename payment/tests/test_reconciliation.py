@@ -18,6 +18,7 @@ from payment.domain import Payment, State
 from payment.provider import Provider
 from payment.reconciliation import LISTS, Compared, first_page, page
 from payment.saga import note_page
+from payment.store import Known
 from payment.sweeps import begin_reconciling
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
@@ -70,7 +71,7 @@ class Desk:
 
     def __init__(self, transactions: Transactions, provider: Provider, created: OrderCreated) -> None:
         self._transactions = transactions
-        self._comparing = Comparing(provider.call, transactions.engine)
+        self._comparing = Comparing(provider.call, Known(transactions.engine))
         self._provider = provider
         self._created = created
         self.calls = 0

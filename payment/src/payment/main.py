@@ -9,6 +9,7 @@ from payment.comparing import Comparing
 from payment.hints import Hints
 from payment.provider import Provider
 from payment.settings import Settings
+from payment.store import Known
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
@@ -27,7 +28,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         routers=[api.router],
         state={"webhooks": api.Webhooks(hints, secret, settings.webhook_tolerance)},
         periodic=sweeps.periodic(settings, chassis.transactions),
-        call=Comparing(provider.call, chassis.engine).call,
+        call=Comparing(provider.call, Known(chassis.engine)).call,
         troubles=provider.troubles,
         closing=[hints.aclose, provider.aclose],
     )

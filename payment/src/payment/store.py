@@ -54,21 +54,38 @@ async def order_of(engine: AsyncEngine, payment_id: str | None, order_id: UUID |
     return None
 
 
-async def payments_of(
-    engine: AsyncEngine, payment_ids: Sequence[str], order_ids: Sequence[UUID]
-) -> Sequence[RowMapping]:
-    """What is known of the payments with these ids of the provider's, and of these orders."""
-    about = or_(
-        payment.c.payment_id == _any_of(payment_ids, Text()),
-        payment.c.order_id == _any_of(order_ids, Uuid()),
-    )
-    return await _rows(engine, select(payment.c.order_id, payment.c.payment_id, payment.c.state).where(about))
+class Known:
+    """What is known of the things on a page of the provider's lists."""
 
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
 
-async def dispute_statuses(engine: AsyncEngine, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """How those of the disputes that are known stand."""
-    known = select(dispute.c.dispute_id, dispute.c.status).where(dispute.c.dispute_id == _any_of(ids, Uuid()))
-    return {row["dispute_id"]: row["status"] for row in await _rows(engine, known)}
+    async def payments(self, payment_ids: Sequence[str], order_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+        """The payments with these ids of the provider's, and of these orders."""
+        about = or_(
+            payment.c.payment_id == _any_of(payment_ids, Text()),
+            payment.c.order_id == _any_of(order_ids, Uuid()),
+        )
+        query = select(payment.c.order_id, payment.c.payment_id, payment.c.state).where(about)
+        return await _rows(self._engine, query)
+
+    async def refund_states(self, ids: Sequence[UUID]) -> dict[UUID, str]:
+        """How those of the refunds that are known stand."""
+        known = select(refund.c.refund_id, refund.c.state).where(refund.c.refund_id == _any_of(ids, Uuid()))
+        return {row["refund_id"]: row["state"] for row in await _rows(self._engine, known)}
+
+    async def dispute_statuses(self, ids: Sequence[UUID]) -> dict[UUID, str]:
+        """Likewise of disputes."""
+        ours = dispute.c.dispute_id == _any_of(ids, Uuid())
+        known = select(dispute.c.dispute_id, dispute.c.status).where(ours)
+        return {row["dispute_id"]: row["status"] for row in await _rows(self._engine, known)}
+
+    async def open_strays(self, payment_ids: Sequence[str]) -> set[str]:
+        """Those of the payments that were last seen to be of no order of ours."""
+        known = select(stray.c.payment_id).where(
+            stray.c.payment_id == _any_of(payment_ids, Text()), stray.c.settled_at.is_(None)
+        )
+        return {row["payment_id"] for row in await _rows(self._engine, known)}
 
 
 async def remember_webhook(session: AsyncSession, event_id: str) -> bool:
@@ -111,20 +128,6 @@ async def lock_expired(session: AsyncSession, now: datetime, grace: timedelta, l
     """The oldest orders whose money is held though their deadline is past by `grace`, locked until the
     commit; those that somebody else is at are skipped."""
     return (await session.execute(_EXPIRED, {"before": now - grace, "limit": limit})).scalars().all()
-
-
-async def refund_states(engine: AsyncEngine, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Likewise of refunds."""
-    known = select(refund.c.refund_id, refund.c.state).where(refund.c.refund_id == _any_of(ids, Uuid()))
-    return {row["refund_id"]: row["state"] for row in await _rows(engine, known)}
-
-
-async def open_strays(engine: AsyncEngine, payment_ids: Sequence[str]) -> set[str]:
-    """Those of the payments that were last seen to be of no order of ours."""
-    known = select(stray.c.payment_id).where(
-        stray.c.payment_id == _any_of(payment_ids, Text()), stray.c.settled_at.is_(None)
-    )
-    return {row["payment_id"] for row in await _rows(engine, known)}
 
 
 async def begin_reading(
