@@ -6,7 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from contracts import Line, Money, OrderCancelled, OrderPaid, OrderReturned, PaymentRefundedInPart
+from contracts import (
+    Line,
+    Money,
+    OrderCancelled,
+    OrderPaid,
+    OrderReturned,
+    PaymentDisputed,
+    PaymentRefundedInPart,
+)
 from order import returning
 from order.domain import Impossible, Order
 from order.returns import Closed, Fulfilled, NotFulfilled, NotPaid, PeriodOver, Pieces, TooMuch, Unknown
@@ -272,3 +280,21 @@ def test_a_return_after_a_pause_is_nudged_anew(fulfilled: Order) -> None:
     request(fulfilled, A=1)
     returning.receive(fulfilled, FIRST, NOW)
     assert fulfilled.stand(NOW, PERIOD, limit=1)
+
+
+@pytest.mark.parametrize(("status", "since"), [("needs_response", NOW), ("won", NOW), ("lost", None)])
+def test_nothing_is_refunded_of_what_the_shoppers_bank_has_taken_for_good(
+    paid: Order, status: str, since: datetime | None
+) -> None:
+    give_back(paid, amount=100)
+    disputed = PaymentDisputed(
+        order_id=paid.order_id,
+        dispute_id=UUID(int=7),
+        payment_id="pi_1",
+        amount=Money(amount=699, currency="GBP"),
+        reason="fraudulent",
+        status=status,
+        noted_at=NOW,
+    )
+    returning.note_dispute(paid, disputed)
+    assert paid.returning_since == since

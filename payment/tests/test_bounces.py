@@ -270,6 +270,32 @@ async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harne
     assert payment(refunded).state == "refund_failed"
 
 
+async def test_a_look_while_the_rest_is_refunded_leaves_it_to_the_answer(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    """A part came back meanwhile: less has gone back in all, and what is missing is asked for a day later."""
+    await returned(saga)
+    await saga.hear(cancelled)
+    found = (ours("re_1", 500, "failed", PART), ours("re_2", 1500))
+    await look(saga, *found)
+    assert payment(saga).state == "refunding"
+
+    await saga.settle("refund", ORDER, Refunded(gbp(1500)))
+    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
+    one = payment(saga)
+    assert (one.state, one.left) == ("refund_failed", 2000)
+    assert one.refund_at is not None
+
+
+async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_back(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled)
+    await look(saga, elsewhere("re_1", 2000))
+    await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
+    assert (payment(saga).state, payment(saga).refund_at) == ("refunded", None)
+
+
 async def test_who_gives_it_back_at_the_provider_settles_it(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
     await look(refunded, ours("re_1", 2000, "failed"), elsewhere("re_2", 2000))

@@ -204,8 +204,8 @@ def test_a_refused_refund_is_kept_and_asked_for_again_a_day_later(created: Order
     payment = paid(created)
     payment.cancel()
 
-    assert payment.conclude(RefundRefused("charge_disputed"), NOW) == Next()
-    assert (payment.state, payment.code) == ("refund_failed", "charge_disputed")
+    assert payment.conclude(RefundRefused("balance_insufficient"), NOW) == Next()
+    assert (payment.state, payment.code) == ("refund_failed", "balance_insufficient")
     assert payment.refund_at == NOW + timedelta(hours=25)
     assert payment.refund_again().call == "refund"
     assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]

@@ -1,7 +1,7 @@
 """What the provider says later: it is looked up, compared, and what others need is published, once."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,12 +10,21 @@ import pytest
 
 from chassis.harness import Harness
 from chassis.tx import Intent
-from contracts import Money, OrderCreated, PaymentDisputed, StockReserved
+from contracts import (
+    Money,
+    OrderCancelled,
+    OrderCreated,
+    OrderReturned,
+    PaymentDisputed,
+    PaymentRefunded,
+    SagaNudged,
+    StockReserved,
+)
 from payment import calls
 from payment.disputes import Dispute
 from payment.domain import Payment
 from payment.found import Found, FoundDispute
-from payment.outcomes import Authorized, Captured
+from payment.outcomes import Authorized, Captured, RefundRefused
 from payment.provider import Provider
 from payment.saga import intents, steps
 from standins.sandbox.embedded import Embedded, embedded
@@ -70,6 +79,78 @@ async def test_a_dispute_is_told_once_for_each_status(saga: Harness, created: Or
     assert len({event.subject for event in told}) == 2
     (row,) = [row for row in saga.rows.values() if isinstance(row, Dispute)]
     assert (row.provider_id, row.status, row.order_id) == ("dp_1", "lost", created.order_id)
+
+
+async def test_a_later_status_is_the_later_one_whatever_the_clock_says(
+    saga: Harness, created: OrderCreated
+) -> None:
+    """Another copy of the service notes it, and its clock is behind."""
+    for status in ("needs_response", "won"):
+        await hear(saga, created)
+        await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
+        saga.now -= timedelta(seconds=1)
+
+    first, second = (event.noted_at for event in saga.said if isinstance(event, PaymentDisputed))
+    assert first < second
+
+
+@pytest.fixture
+async def refused(saga: Harness, created: OrderCreated, cancelled: OrderCancelled) -> Harness:
+    """The order was cancelled, and the provider refunds nothing of what is disputed."""
+    await saga.hear(cancelled)
+    await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
+    return saga
+
+
+async def nudge(saga: Harness, created: OrderCreated) -> None:
+    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=uuid4()))
+
+
+async def test_a_refund_that_is_refused_for_a_dispute_has_that_looked_up(
+    refused: Harness, created: OrderCreated
+) -> None:
+    assert list(refused.intended) == [f"look:{created.order_id}"]
+    await refused.settle("look", created.order_id, found(disputes=(dispute(),)))
+    assert [event.type for event in refused.said] == ["payment.disputed"]
+    await nudge(refused, created)
+    assert not refused.intended, "it would be refused again"
+
+
+async def test_when_the_dispute_is_won_the_refund_is_due_however_often_it_was_refused(
+    refused: Harness, created: OrderCreated
+) -> None:
+    row = refused.row(Payment, created.order_id)
+    assert row is not None
+    row.refunds_refused = 5
+    await refused.settle("look", created.order_id, found(disputes=(dispute("won"),)))
+    row = refused.row(Payment, created.order_id)
+    assert row is not None
+    assert (row.refunds_refused, row.refund_at) == (0, refused.now)
+    await nudge(refused, created)
+    assert list(refused.intended) == [f"refund:{created.order_id}"]
+
+
+async def test_what_was_lost_to_the_shoppers_bank_is_not_refunded(
+    refused: Harness, created: OrderCreated
+) -> None:
+    await refused.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
+    await nudge(refused, created)
+    (told,) = [event for event in refused.said if isinstance(event, PaymentRefunded)]
+    assert (told.total.amount, told.before) == (0, TOTAL)
+    assert not refused.intended
+
+
+async def test_nothing_goes_back_of_an_order_whose_money_was_lost_before_it_was_cancelled(
+    saga: Harness, created: OrderCreated, cancelled: OrderCancelled
+) -> None:
+    await hear(saga, created)
+    await saga.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
+    part = OrderReturned(
+        order_id=created.order_id, return_id=uuid4(), shopper_id=uuid4(), amount=TOTAL, by="staff"
+    )
+    await saga.hear(part, cancelled)
+    assert not saga.intended
+    assert [event.type for event in saga.said] == ["payment.disputed", "payment.refunded"]
 
 
 async def test_what_is_heard_while_a_look_is_under_way_is_looked_up_afterwards(

@@ -165,7 +165,7 @@ async def test_a_nudge_asks_again_for_a_refund_that_was_refused_a_day_ago(
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
     await saga.hear(cancelled)
-    await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
+    await saga.settle("refund", created.order_id, RefundRefused("balance_insufficient"))
 
     await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
     assert not saga.intended, "the provider would only repeat its answer"

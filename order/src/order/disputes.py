@@ -1,6 +1,6 @@
 """Disputes as an order knows them: what the shopper's bank asks back, and how that stands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,3 +29,8 @@ def noted(disputes: Sequence[Dispute], event: PaymentDisputed) -> tuple[Dispute,
     known = by_id.get(new.dispute_id, new)
     by_id[new.dispute_id] = max(known, new, key=lambda one: one.noted_at)
     return tuple(by_id.values())
+
+
+def lost(disputes: Iterable[Dispute]) -> int:
+    """What the shopper has from her bank for good."""
+    return sum(one.amount for one in disputes if one.status == "lost")

@@ -16,7 +16,6 @@ from contracts import (
     OrderPaid,
     OrderReturned,
     PaymentActionRequired,
-    PaymentDisputed,
     PaymentRefundFailed,
     ShortLine,
 )
@@ -243,10 +242,6 @@ class Order:
     def note_late(self, one: LateRefund) -> None:
         self.late_refunds = late.noted(self.late_refunds, one)
 
-    def note_dispute(self, disputed: PaymentDisputed) -> None:
-        """The shopper's bank asks for the money: that changes nothing here, but staff are to see it."""
-        self.disputes = disputes.noted(self.disputes, disputed)
-
     def restate(self, now: datetime) -> list[OrderCreated | OrderFulfilled | OrderReturned | OrderCancelled]:
         """What was said of the order and still holds, for neighbours who have lost it."""
         if self.status == "pending" and now < self.deadline:
@@ -300,8 +295,8 @@ class Order:
 
     def awaited(self, one: Return) -> list[str]:
         """The events that this return waits for: nobody has still to be refunded once all of the money went
-        back, whatever it was for."""
-        everything = self.refunded >= self.total
+        back, whatever it was for, or was lost to the shopper's bank."""
+        everything = self.refunded + disputes.lost(self.disputes) >= self.total
         return [type_ for type_ in one.awaits() if type_ == "stock.returned" or not everything]
 
     def _cancel(

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import OrderReturned, PaymentRefundedInPart
-from order import late, returns
+from contracts import OrderReturned, PaymentDisputed, PaymentRefundedInPart
+from order import disputes, late, returns
 from order.domain import Impossible, Order
 from order.late import LateRefund
 from order.returns import Pieces, Return
@@ -105,6 +105,13 @@ def note_refund(order: Order, refund: PaymentRefundedInPart, now: datetime) -> N
     if one.amount != refund.amount.amount:
         raise Impossible(f"refunded {refund.amount.amount}, and not {one.amount}")
     _note(order, replace(one, refunded_at=one.refunded_at or now))
+
+
+def note_dispute(order: Order, disputed: PaymentDisputed) -> None:
+    """The shopper's bank asks for the money: that changes nothing here, but staff are to see it. What she has
+    from there in the end is not refunded."""
+    order.disputes = disputes.noted(order.disputes, disputed)
+    _look_after(order)
 
 
 def _due(order: Order, one: Return) -> OrderReturned:

@@ -100,7 +100,7 @@ async def note_failed_refund(event: PaymentRefundFailed, tx: Tx) -> None:
 async def note_dispute(event: PaymentDisputed, tx: Tx) -> None:
     """Note that the shopper's bank asks for the money, or how it has decided."""
     order = await _load(tx, event.order_id)
-    order.note_dispute(event)
+    returning.note_dispute(order, event)
 
 
 @steps.on(StockReturned)

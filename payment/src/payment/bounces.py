@@ -144,7 +144,8 @@ def _conclude(
     given = [one.amount.amount for one in whole if one.status in GIVEN and one.amount is not None]
     if (given and sum(given) == payment.left) or _has_all_gone(found):
         return payment.is_refunded()
-    return payment.is_short(now) if given else NOTHING
+    is_answered = payment.refund_at is not None  # or the call under way tells more
+    return payment.is_short(now) if given and is_answered else NOTHING
 
 
 def _settle(payment: Payment, rows: Collection[Refund]) -> Next:

@@ -2,7 +2,7 @@
 must do here is know."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from contracts import Money, PaymentDisputed
@@ -10,10 +10,12 @@ from payment.domain import Payment
 from payment.found import FoundDispute
 
 _DISPUTES = UUID("4a3c00cb-c265-47dc-a10d-f4b8c4ed1875")
+_TICK = timedelta(microseconds=1)
 
 
 ENDED = ("won", "lost", "warning_closed", "prevented")
 """Statuses after which nothing is to be done about a dispute."""
+LOST = "lost"
 NEED_ANSWER = ("needs_response", "warning_needs_response")
 """Statuses in which the bank waits for what the shop has to say."""
 
@@ -59,8 +61,10 @@ def opened(payment: Payment, found: FoundDispute, amount: Money, now: datetime) 
 
 
 def turned(known: Dispute, found: FoundDispute, now: datetime) -> None:
-    """It has another status."""
-    known.status, known.due_by, known.noted_at = found.status, found.due_by, now
+    """It has another status. That was noted later than the one before, whatever the clock of this copy of the
+    service says: whoever hears both takes the later one."""
+    known.status, known.due_by = found.status, found.due_by
+    known.noted_at = max(now, known.noted_at + _TICK)
 
 
 def disputed(payment: Payment, known: Dispute) -> PaymentDisputed:

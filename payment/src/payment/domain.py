@@ -59,6 +59,8 @@ REFUND_AGAIN_AFTER = timedelta(hours=25)
 # The provider holds or has taken another amount than it was asked for: the money goes back, and the order is
 # declined.
 AMOUNT_MISMATCH = "amount_mismatch"
+# Nothing is refunded of what the shopper's bank has taken; how its dispute stands is to be looked up.
+DISPUTED = ("charge_disputed", "refund_disputed_payment")
 # How the payment of a free order is called: none of the provider's ids begins like that.
 FREE = "free_"
 
@@ -227,7 +229,25 @@ class Payment:
 
     def refund_again(self) -> Next:
         """A refused refund, after a while: a card may be valid again, a balance filled."""
-        return self._go("refunding", "refund") if self.state == "refund_failed" else NOTHING
+        if self.state != "refund_failed":
+            return NOTHING
+        self.refund_at = None
+        return self.refund_rest()
+
+    def refund_soon(self, now: datetime) -> None:
+        """What stood against a refund is over: if it was refused it is due, however often it was."""
+        self.refunds_refused = 0
+        if self.refund_at is not None:
+            self.refund_at = now
+
+    def lose(self, dispute_id: UUID, amount: int) -> bool:
+        """The shopper's bank has taken so much for good, and nobody can refund that. What went back before
+        stays as it was told. Tells whether that is new."""
+        is_kept = self.state == "captured" or (self.state == "refund_failed" and self.refund_at is not None)
+        if not is_kept or str(dispute_id) in self.refunds:
+            return False
+        self.count(dispute_id, min(amount, self.left))
+        return True
 
     def conclude(self, outcome: Outcome, now: datetime) -> Next:
         """A call has ended. Raises `Impossible` when it cannot have ended like that."""
@@ -243,7 +263,7 @@ class Payment:
             case Voided(held):
                 return self._voided(held=held)
             case Refunded(amount):
-                return self._refunded(amount)
+                return self._refunded(amount, now)
             case RefundRefused(code):
                 return self._refund_refused(code, now)
             case PartRefunded():
@@ -328,13 +348,17 @@ class Payment:
         self.state = "voided" if held else "declined"
         return Next((events.voided(*self._money()),)) if held else NOTHING
 
-    def _refunded(self, amount: Money | None) -> Next:
-        """With another amount than is left, others have given some of it back: that is looked up first."""
+    def _refunded(self, amount: Money | None, now: datetime) -> Next:
+        """With another amount than is left, others have given some back, or something came back: that is
+        looked up first, and what is missing then is asked for later."""
         if self.state == "refunded":
             return NOTHING
         if self.state != "refunding":
             raise self._impossible("refunded")
-        return self.is_refunded() if amount is not None and amount.amount == self.left else self.hear()
+        if amount is not None and amount.amount == self.left:
+            return self.is_refunded()
+        self.refund_at = now + REFUND_AGAIN_AFTER
+        return self.hear()
 
     def is_refunded(self) -> Next:
         """All of the money has gone back."""
@@ -356,6 +380,9 @@ class Payment:
             self.state = "refunded"
 
     def _refund_refused(self, code: str, now: datetime) -> Next:
+        """A look may have been faster: others have given back all of it."""
+        if self.state == "refunded":
+            return NOTHING
         if self.state != "refunding":
             raise self._impossible("refund refused")
         self.state = "refund_failed"
@@ -363,7 +390,7 @@ class Payment:
             self.code = code
         self.refunds_refused += 1
         self.refund_at = now + REFUND_AGAIN_AFTER
-        return NOTHING
+        return self.hear() if code in DISPUTED else NOTHING
 
     def _say_action_required(self) -> PaymentActionRequired:
         _, payment_id = self._money()

@@ -11,7 +11,15 @@ from typing import Literal
 from uuid import UUID
 
 from contracts import Money, OrderReturned, PaymentRefundedInPart
-from payment.domain import AMOUNT_MISMATCH, NOTHING, REFUND_AGAIN_AFTER, Impossible, Next, Payment
+from payment.domain import (
+    AMOUNT_MISMATCH,
+    DISPUTED,
+    NOTHING,
+    REFUND_AGAIN_AFTER,
+    Impossible,
+    Next,
+    Payment,
+)
 from payment.outcomes import PartRefunded, RefundRefused
 
 RefundState = Literal["refunding", "refunded", "refund_failed", "bounced", "covered"]
@@ -61,6 +69,17 @@ def again(payment: Payment, refund: Refund, now: datetime) -> bool:
     return refund.state == "refunding"
 
 
+def ask_soon(payment: Payment, refunds: Collection[Refund], now: datetime) -> None:
+    """A dispute has ended: all that was refused, perhaps because of it, is due. What is refused from now on
+    counts anew."""
+    payment.refund_soon(now)
+    for refund in refunds:
+        if refund.state in ("refunding", "refund_failed"):
+            refund.refused = 0
+        if refund.refund_at is not None:
+            refund.refund_at = now
+
+
 def cancel(payment: Payment, refunds: Collection[Refund]) -> Next:
     """The order is off: all of its money goes back, once it is known which parts of it have."""
     for refund in refunds:
@@ -98,7 +117,7 @@ def conclude(
         case RefundRefused(code):
             _fail(payment, refund, code)
             refund.refund_at = now + REFUND_AGAIN_AFTER
-            follows = NOTHING
+            follows = payment.hear() if code in DISPUTED else NOTHING
     if not any(one.state in ("refunding", "bounced") for one in refunds):
         payment.mend()
     if payment.state != "refunding" or _are_open(refunds):
@@ -127,7 +146,7 @@ def refunded_in_part(payment: Payment, refund: Refund) -> PaymentRefundedInPart:
 
 
 def _ask(payment: Payment, refund: Refund, now: datetime) -> None:
-    if payment.is_given_back:
+    if payment.is_given_back or not payment.left:
         _cover(payment, refund)
     elif refund.amount > payment.left:
         _fail(payment, refund, MORE_THAN_IS_LEFT)

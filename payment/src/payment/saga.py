@@ -213,8 +213,7 @@ async def _note_refunds(payment: Payment, found: Found, tx: Tx) -> None:
 
 async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
     known = await tx.get(Dispute, disputes.known_as(found.id))
-    if not disputes.is_news(known, found):
-        return
+    is_news = disputes.is_news(known, found)
     if known is None:
         if found.amount is None:
             log.error("disputed in another currency", dispute=found.id)
@@ -222,10 +221,14 @@ async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
         known = disputes.opened(payment, found, found.amount, tx.now)
         payment.disputes = (*payment.disputes, str(known.dispute_id))
         tx.add(known)
-    else:
+    elif is_news:
         disputes.turned(known, found, tx.now)
-    log.warning("payment disputed", dispute=found.id, status=found.status, reason=found.reason)
-    tx.publish(disputes.disputed(payment, known))
+    is_lost = known.status == disputes.LOST and payment.lose(known.dispute_id, known.amount)
+    if is_lost or (is_news and known.status in disputes.ENDED):
+        refunds.ask_soon(payment, await _refunds(payment, tx), tx.now)
+    if is_news:
+        log.warning("payment disputed", dispute=found.id, status=found.status, reason=found.reason)
+        tx.publish(disputes.disputed(payment, known))
 
 
 async def _conclude(intent: Intent, outcome: Outcome, tx: Tx) -> None:

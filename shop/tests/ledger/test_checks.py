@@ -97,6 +97,12 @@ def test_a_refund_is_not_owed_once_all_of_the_money_went_back() -> None:
     assert amiss(replace(HEALTHY, **changed)) == set()
 
 
+def test_a_return_whose_money_was_lost_to_the_shoppers_bank_is_not_refunded() -> None:
+    lost = replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", CHARGED.captured),))
+    changed = {**returned(replace(BACK, refunded=False)), "charges": (lost, REFUNDED), "mails": MAILS}
+    assert amiss(replace(HEALTHY, **changed, disputes={"dp_1": "lost"})) == set()
+
+
 def test_an_order_that_is_cancelled_after_a_part_went_back_is_mailed_about_both() -> None:
     part = replace(OFF, returns=(ReturnSeen("part", 100),))
     seen = replace(HEALTHY, orders=(PAID, part), refunds={"part": "refunded"})

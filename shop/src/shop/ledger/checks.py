@@ -208,14 +208,17 @@ _GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
 
 @check(2)
 def every_return_is_refunded(seen: Evidence) -> Iterator[Finding]:
-    """What goes back of a paid order is refunded, unless all of its money went back otherwise, and payment
-    has it as order has. That it is so once shows in what the provider keeps."""
+    """What goes back of a paid order is refunded, unless all of its money went back otherwise or was lost to
+    the shopper's bank, and payment has it as order has. That it is so once shows in what is kept."""
+    charges = _by_order(seen)
     for order in _orders(seen, "paid"):
+        lost = sum(charge.lost for charge in charges[order.order_id])
+        is_kept = _units(order, order.total - order.refunded) > lost
         late = {one.refund_id for one in order.late if one.failed}
         for one in order.returns:
             state = seen.refunds.get(one.return_id, "nothing")
             what = f"order {order.order_id}: return {one.return_id}"
-            if one.is_due and one.amount and not one.refunded and order.refunded < order.total:
+            if one.is_due and one.amount and not one.refunded and is_kept:
                 yield f"{what} is not refunded, payment has it {state}"
             if one.refunded and state not in (_CAME_BACK if one.return_id in late else {"refunded"}):
                 yield f"{what} is refunded, payment has it {state}"

@@ -107,6 +107,11 @@ class ChargeSeen:
     refunds: tuple[RefundSeen, ...] = ()
     disputes: tuple[DisputeSeen, ...] = ()
 
+    @property
+    def lost(self) -> int:
+        """What the shopper's bank has taken for good."""
+        return sum(one.amount for one in self.disputes if one.status == "lost")
+
 
 @dataclass(frozen=True)
 class StockSeen:
