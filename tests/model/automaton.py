@@ -45,12 +45,14 @@ class Turn(NamedTuple):
 @dataclass(frozen=True)
 class Command:
     """What a service does unasked by an event: `work` as a request or a sweep does it, `after` so long. By
-    then the world outside has forgotten the answer to the call with the key `forgets`."""
+    then the world outside has forgotten the answer to the call with the key `forgets`. `when` tells from its
+    state and the books of the world outside whether it may be done."""
 
     work: Callable[[Tx], Awaitable[None]]
     says: Sequence[type[Event]] = ()
     after: timedelta = timedelta(0)
     forgets: str | None = None
+    when: Callable[[int, int], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Outside(Protocol):
 
 class Automaton:
     """Its transitions depend on its own committed state and the message alone, so each is worked out once,
-    by the real step on a fork of the harness."""
+    by the real step on a fork of the harness. What `simplify` changes of a state makes no difference to any
+    step, and makes fewer states."""
 
     def __init__(
         self, name: str, harness: Harness, events: Numbers[Event], hears: Callable[[Event], bool]
@@ -109,6 +112,7 @@ class Automaton:
         self._repeats: dict[int, tuple[int, ...]] = {}
         self.outside: Outside | None = None
         self.about: UUID | None = None
+        self.simplify: Callable[[Harness], None] = lambda harness: None
         self.start = self._number(harness.fork(), frozenset())
 
     def __getitem__(self, state: int) -> Place:
@@ -165,6 +169,7 @@ class Automaton:
                 await harness.run(command.work, says=command.says)
 
     def _number(self, harness: Harness, heard: frozenset[int]) -> int:
+        self.simplify(harness)
         committed = _committed(harness)
         return self._places.of(Place(harness, committed, heard), (committed, heard))
 

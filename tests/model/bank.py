@@ -5,7 +5,7 @@ place of Stripe's SDK, so that answers, refusals, replays and lookups are read b
 in earnest. What it decides and which answers are lost is left open: `calls` names all that can happen.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -16,6 +16,8 @@ import stripe
 
 from chassis.intents import OutcomePending
 from chassis.tx import Intent
+from payment import reconciliation
+from payment.comparing import Comparing
 from payment.found import Found, Page
 from payment.outcomes import Outcome
 from payment.provider import Provider
@@ -23,9 +25,10 @@ from payment.refusals import Unknown
 from standins.sandbox.cards import REFUSED, decline_error
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.intents import Intent as Payment
-from standins.sandbox.intents import Refund
-from standins.sandbox.render import Json, intent_json, list_json, refund_json, search_json
+from standins.sandbox.render import Json, dispute_json, intent_json, list_json, refund_json, search_json
 from tests.model.automaton import Called, Numbers, Place, at_once
+from tests.model.books import Books, kept
+from tests.model.later import LISTS, Later, Rows, moves, refund
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DECLINED = "chargeDeclinedInsufficientFunds"
@@ -39,7 +42,7 @@ class Manners:
     times out. `breaks`: it acts and answers 500 for as long as it remembers the key, and its search may lag.
     `asks`: it may want the shopper to confirm, who does or does not, at any moment before she is too late.
     `misstates`: calls for which it may move less than it was asked for, and say so. `stalls`: any call may
-    stay without an outcome until the key is forgotten.
+    stay without an outcome until the key is forgotten. `later` is what others may do at it.
     """
 
     declines: frozenset[str] = frozenset()
@@ -49,21 +52,7 @@ class Manners:
     stalls: bool = False
     misstates: frozenset[str] = frozenset()
     asks: bool = False
-
-
-@dataclass(frozen=True)
-class Books:
-    """What the provider knows of one order: `answers` by key, `aged` the keys that it has forgotten."""
-
-    payments: tuple[Payment, ...] = ()
-    refunds: tuple[Refund, ...] = ()
-    answers: Mapping[str, tuple[int, Json]] = field(default_factory=dict)
-    aged: tuple[str, ...] = ()
-    refused: int = 0
-
-    def of(self, order_id: str) -> "Books":
-        """Without the payments of orders that somebody has made up."""
-        return replace(self, payments=tuple(one for one in self.payments if one.order_id == order_id))
+    later: Later = field(default_factory=Later)
 
 
 class Bank:
@@ -88,13 +77,21 @@ class Bank:
         return self._calls[asked]
 
     def moves(self, books: int) -> tuple[tuple[str, int], ...]:
-        """What the shopper may do at her bank's page."""
-        return tuple(
-            (what, self._number(_with(self[books], payment.authenticate(decline, charge))))
+        """What the shopper may do at her bank's page, and others later."""
+        later = ((what, self._number(after)) for what, after in moves(self[books], self._manners.later))
+        return *later, *(
+            (what, self._number(kept(self[books], payment.authenticate(decline, charge))))
             for payment in self[books].payments
             if payment.status == "requires_action"
             for what, decline, charge in (("confirm", None, f"ch_{payment.id}"), ("refuse", REFUSED, None))
         )
+
+    def differs(self, books: int, place: Place) -> bool:
+        """Whether the provider's lists show something that payment, there, does not know."""
+        self._provider._stripe = Desk(self[books], "yes", "answered")  # type: ignore[assignment]
+        comparing = Comparing(self._provider.call, Rows(place))
+        pages = (at_once(comparing.call(reconciliation.page(name, 0))) for name in LISTS)
+        return any(page.looks for page in pages)
 
     def forget(self, books: int, key: str) -> int:
         """The books a day later: the answer to that call is remembered no more, and it may be made anew."""
@@ -135,11 +132,6 @@ class Bank:
         return self._books.of(books, repr(books))
 
 
-def _with(books: Books, payment: Payment) -> Books:
-    others = [one for one in books.payments if one.id != payment.id]
-    return replace(books, payments=(*others, payment))
-
-
 def _without(books: Books, key: str, *, aged: bool) -> Books:
     answers = {one: answer for one, answer in books.answers.items() if one != key}
     others = {one for one in books.aged if one != key}
@@ -176,9 +168,9 @@ class Desk:
             found = [] if self._fate == "blind" else [intent_json(one) for one in self.books.payments]
             return search_json(path, found, more=False)
         if path == "/v1/refunds":
-            return list_json(path, [refund_json(one) for one in self.books.refunds], more=False)
-        if path == "/v1/disputes":  # nobody disputes anything here
-            return list_json(path, [], more=False)
+            return list_json(path, [refund_json(one) for one in self.books.refunds[::-1]], more=False)
+        if path == "/v1/disputes":
+            return list_json(path, [dispute_json(one) for one in self.books.disputes], more=False)
         return intent_json(self._payment(path.split("/")[3]), form.get("expand", ()))
 
     def _act(self, path: str, form: Json) -> tuple[int, Json]:
@@ -216,13 +208,8 @@ class Desk:
             self.books = replace(self.books, refused=self.books.refused + 1)
             return 400, {"error": {"message": "not now", "code": "balance_insufficient"}}
         before = self._payment(form["payment_intent"])
-        after = before.refund(form.get("amount"))
-        self._keep(after)
-        back = after.refunded - before.refunded
-        name = f"re_{len(self.books.refunds) + 1}"
-        refund = Refund(name, before.id, str(before.charge), back, before.currency, 0, None, form["metadata"])
-        self.books = replace(self.books, refunds=(*self.books.refunds, refund))
-        return 200, refund_json(refund)
+        self.books, made = refund(self.books, before, form.get("amount"), form["metadata"])
+        return 200, refund_json(made)
 
     def _payment(self, name: str) -> Payment:
         found = next((one for one in self.books.payments if one.id == name), None)
@@ -231,7 +218,7 @@ class Desk:
         return found
 
     def _keep(self, payment: Payment) -> None:
-        self.books = _with(self.books, payment)
+        self.books = kept(self.books, payment)
 
 
 def _told(status: int, body: Json) -> Json:

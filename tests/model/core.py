@@ -1,9 +1,10 @@
 """The core of the saga: order, product, payment and the provider, who decide how an order ends."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -25,19 +26,22 @@ from contracts import (
     Money,
     OrderCancelled,
     PaymentDeclined,
+    PaymentRefunded,
     SagaNudged,
     StockRejected,
     StockReserved,
 )
 from order.domain import MergedGuest, Order
 from order.returns import NotReturnable
+from payment.disputes import Dispute
 from payment.domain import REFUND_AGAIN_AFTER, Payment
 from payment.refunds import Refund
 from payment.saga import follow
 from product.domain import BelowZero, Hold, Stock
-from tests.model import returning
+from tests.model import later, returning
 from tests.model.automaton import Automaton, Command, Numbers
-from tests.model.bank import NOW, Bank, Books, Manners
+from tests.model.bank import NOW, Bank, Manners
+from tests.model.books import Books
 from tests.model.neighbours import believed
 from tests.model.others import CANCELLED, Others
 from tests.model.world import State, World
@@ -46,7 +50,7 @@ KEYS = SecretStr(Fernet.generate_key().decode())
 SEAL = Seal.of(KEYS)
 CONTACT = SEAL.seal("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
-WHIMS = frozenset({"cancel", "claim", "confirm", "refuse", *returning.WHIMS})
+WHIMS = frozenset({"cancel", "claim", "confirm", "refuse", *returning.WHIMS, *later.WHIMS})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
 _SERVING: list[type[Event]] = [StockReserved, StockRejected]
 
@@ -59,8 +63,8 @@ class Shop:
     which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With
     `merges` each guest becomes an account at any moment, and another account may claim the order. `others`
     have reserved pieces (see `Others`); who waits for them may be `impatient`, and give up at any moment. No
-    more than `most` pieces of a product are ever received, if that is given. With `returns` the order may be
-    fulfilled, returned and refunded in part (see `returning`)."""
+    more than `most` pieces of a product are ever received, if that is given. `returns` is what of
+    `returning.WHIMS` may be done to it: fulfil it, return a piece, refund it in part."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
@@ -77,7 +81,7 @@ class Shop:
     others: Sequence[Mapping[str, int]] = ()
     impatient: bool = False
     most: int | None = None
-    returns: bool = False
+    returns: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Seen:
     hold: Hold | None
     books: Books
     refunds: tuple[Refund, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
 
     @property
     def owner(self) -> UUID:
@@ -173,6 +178,7 @@ class Core(World):
             self.row(state, self.product_at, Hold, order_id),
             self.bank[state[self.books[paying]]].of(str(order_id)),
             tuple(row for kind, row in self._rows_of(state, paying) if kind is Refund),
+            tuple(row for kind, row in self._rows_of(state, paying) if kind is Dispute),
         )
 
     def _rows_of(self, state: State, who: int) -> list[tuple[type, Any]]:
@@ -228,13 +234,14 @@ class Core(World):
         if self.shop.merges:
             automaton.commands["claim"] = Command(claim)
         if self.shop.returns:
-            automaton.commands |= dict(returning.commands(one))
+            automaton.commands |= dict(returning.commands(one, self.shop.returns))
         self._nudging(automaton, order.saga.steps, one)
         return automaton
 
     def _paying(self, one: Order, events: Numbers[Event]) -> Automaton:
         async def refund_again(tx: Tx) -> None:
-            if (found := await tx.get(Payment, one.order_id)) is not None:
+            found = await tx.get(Payment, one.order_id)
+            if found is not None and found.refund_at and found.refunds_refused < returning.MOST_REFUSALS:
                 follow(found, found.refund_again(), tx)
 
         async def give_up(tx: Tx) -> None:
@@ -244,13 +251,27 @@ class Core(World):
         begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
         automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one.order_id))
         automaton.outside, automaton.about = self.bank, one.order_id
-        again = Command(refund_again, after=REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}")
-        automaton.commands["refund again"] = again
+        automaton.commands["refund again"] = Command(
+            refund_again, [PaymentRefunded], REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}"
+        )
         automaton.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)
         if self.shop.returns:
             automaton.commands |= dict(returning.asking_again(one.order_id))
+        automaton.simplify = partial(later.recount, order_id=one.order_id)
+        if self.shop.manners.later:
+            automaton.commands |= dict(later.commands(one.order_id, self._has_news, self._differs(automaton)))
         self._nudging(automaton, payment.saga.steps, one)
         return automaton
+
+    def _has_news(self, _: int, books: int) -> bool:
+        return later.has_news(self.bank[books])
+
+    def _differs(self, automaton: Automaton) -> Callable[[int, int], bool]:
+        @cache
+        def differs(state: int, books: int) -> bool:
+            return self.bank.differs(books, automaton[state])
+
+        return differs
 
     def _nudging(self, automaton: Automaton, steps: Steps, one: Order) -> None:
         """Nudged before the deadline and after it, as often as it takes."""

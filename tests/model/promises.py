@@ -8,7 +8,7 @@ from chassis.event import Event, event_id
 from product.domain import Hold, Stock
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
-from tests.model import returning
+from tests.model import later_promises, returning
 from tests.model.asides import Asides, Told
 from tests.model.automaton import Place
 from tests.model.bank import NOW
@@ -49,7 +49,8 @@ def nothing_is_asked_of_the_provider_once_refused(seen: Seen) -> bool:
 @rule
 def nothing_is_kept_or_held_once_declined_or_given_back(seen: Seen) -> bool:
     ended = seen.payment.state in ("declined", "voided", "refunded")
-    return not ended or not (seen.held or seen.taken > seen.given_back)
+    kept = seen.taken - seen.given_back - later_promises.unnoticed(seen) - later_promises.lost(seen)
+    return not ended or not (seen.held or kept > 0)
 
 
 @rule
@@ -61,8 +62,9 @@ def only_what_was_held_is_voided(seen: Seen) -> bool:
 
 @rule
 def a_paid_order_is_charged(seen: Seen) -> bool:
-    """And keeps its money but for what is to go back of it."""
-    is_kept = seen.taken == seen.order.total and seen.given_back <= returning.due(seen.order)
+    """And keeps its money but for what is to go back of it, and what others give back."""
+    may_go = returning.due(seen.order) + later_promises.given_elsewhere(seen)
+    is_kept = seen.taken == seen.order.total and seen.given_back <= may_go
     return seen.order.status != "paid" or is_kept
 
 
@@ -103,7 +105,7 @@ def a_free_order_is_paid_only_for_stock_that_was_held(seen: Seen) -> bool:
 @rule
 def money_goes_back_only_for_a_cancelled_order(seen: Seen) -> bool:
     is_off = seen.order.status == "cancelled" or seen.payment.code is not None
-    return is_off or seen.given_back <= returning.due(seen.order)
+    return is_off or seen.given_back <= returning.due(seen.order) + later_promises.given_elsewhere(seen)
 
 
 class Promises:
@@ -124,10 +126,10 @@ class Promises:
             (("said", state[core.said_at]), self._same_again),
             (("stock", state[core.product_at]), self._stock_is_right),
         ]
-        looked_at += [
-            ((n, core.concerns(state, n)), partial(self._order_is_right, n=n))
-            for n in range(len(core.orders))
-        ]
+        for n in range(len(core.orders)):
+            looked_at.append(((n, core.concerns(state, n)), partial(self._order_is_right, n=n)))
+            told = state[core.said_at], core.concerns(state, n)[-1]
+            looked_at.append((("told", n, told), partial(self._is_told_truly, n=n)))
         for part, look in looked_at:
             if part not in self._looked:
                 self._looked[part] = next(look(state), None)
@@ -140,6 +142,9 @@ class Promises:
         orders = range(len(self._core.orders))
         if self._core.shop.merges and not all(self._is_an_accounts(state, n) for n in orders):
             return "an order belongs to the account that its guest became, or to who claimed it"
+        for n in orders:
+            if broken := next(later_promises.is_known(self._core.seen(state, n)), None):
+                return broken
         aside = [self._aside(n, self._core.said_of(state, n)) for n in orders]
         # No check compares one order's letters with another's: each way is looked at with any of the others'.
         for turn in range(max(map(len, aside))):
@@ -167,6 +172,9 @@ class Promises:
         yield from (holds.__name__.replace("_", " ") for holds in RULES if not holds(seen))
         yield from _findings("nobody-is-charged-twice", Evidence(NOW, charges=_charges(seen)))
 
+    def _is_told_truly(self, state: State, n: int) -> Iterator[str]:
+        yield from later_promises.is_true(self._core.seen(state, n).books, self._core.said_of(state, n))
+
     def _aside(self, n: int, said: tuple[Event, ...]) -> list[Told]:
         if said not in self._told:
             self._told[said] = self._asides[n].told(said)
@@ -179,6 +187,7 @@ class Promises:
         return Evidence(
             now=NOW + timedelta(days=1),
             orders=tuple(_order(seen, told) for seen, told in zip(every, aside, strict=True)),
+            disputes={row.provider_id: row.status for seen in every for row in seen.disputes},
             payments={one: seen.payment.state for one, seen in zip(ids, every, strict=True)},
             charges=tuple(charge for seen in every for charge in _charges(seen)),
             stock=self._stock(state),
@@ -243,6 +252,8 @@ def _order(seen: Seen, told: Told) -> OrderSeen:
         told.timeline,
         order.guest,
         returns=returning.seen(order),
+        late=later_promises.late(seen),
+        rest=order.refunded_rest if later_promises.is_taken_as_asked(seen) else None,
     )
 
 
@@ -256,6 +267,8 @@ def _charges(seen: Seen) -> tuple[ChargeSeen, ...]:
             one.captured,
             one.refunded,
             one.currency.upper(),
+            later_promises.refunds(seen.books),
+            later_promises.disputed(seen.books),
         )
         for one in seen.books.payments
     )

@@ -1,6 +1,6 @@
 """What may go back of a paid order: a piece that is returned, and money that staff give back."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from uuid import UUID
 
@@ -19,13 +19,15 @@ from tests.model.bank import NOW
 
 PIECE, MONEY = UUID(int=2001), UUID(int=2002)
 GIVEN = 300
+MOST_REFUSALS = 2  # and then it is for people
 WHIMS = ("fulfil", "request a return", "receive the return", "give money back")
+BY_STAFF = WHIMS[3:]
 
 Act = Callable[[Order], list[OrderFulfilled] | list[OrderReturned] | Return]
 
 
-def commands(one: Order) -> Iterator[tuple[str, Command]]:
-    """What shopper and staff may do to the order, at any moment and again and again."""
+def commands(one: Order, only: Collection[str]) -> Iterator[tuple[str, Command]]:
+    """What of this shopper and staff may do to the order, at any moment and again and again."""
     pieces = [Pieces(one.lines[0].sku, 1)]
     acts: tuple[tuple[Act, UUID | None], ...] = (
         (lambda order: order.fulfil(NOW), None),
@@ -34,7 +36,8 @@ def commands(one: Order) -> Iterator[tuple[str, Command]]:
         (lambda order: returning.give_back(order, MONEY, NOW, wanted=[], amount=GIVEN, restock=False), MONEY),
     )
     for name, (act, begins) in zip(WHIMS, acts, strict=True):
-        yield name, Command(_doing(one.order_id, act, begins), [OrderFulfilled, OrderReturned])
+        if name in only:
+            yield name, Command(_doing(one.order_id, act, begins), [OrderFulfilled, OrderReturned])
 
 
 def _doing(order_id: UUID, act: Act, begins: UUID | None) -> Callable[[Tx], Awaitable[None]]:
@@ -57,7 +60,7 @@ def asking_again(order_id: UUID) -> Iterator[tuple[str, Command]]:
 
         async def again(tx: Tx, refund_id: UUID = refund_id) -> None:
             payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
-            if payment is not None and refund is not None:
+            if payment is not None and refund is not None and refund.refused < MOST_REFUSALS:
                 ask_again(payment, refund, tx)
 
         key = f"refund_part:{refund_id}"

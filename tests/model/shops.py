@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from tests.model import returning
 from tests.model.asides import Broken
 from tests.model.bank import Manners
 from tests.model.core import Core, Shop
 from tests.model.explore import Note, Violation, explore
+from tests.model.later import Later
 from tests.model.promises import Promises
 from tests.model.tab_promises import TabPromises
 from tests.model.tab_shops import TABS
@@ -47,14 +49,37 @@ RETURNS = (
         orders=({"A": 2},),
         stock={"A": 2},
         manners=Manners(refusals=1, loses=True),
-        returns=True,
+        returns=returning.WHIMS,
     ),
     Shop(
         "one order is returned, a message is lost for good",
         orders=({"A": 2},),
         stock={"A": 2},
         losses=1,
-        returns=True,
+        returns=returning.WHIMS,
+    ),
+)
+LATER = (
+    Shop("one order is disputed, and cancelled", manners=Manners(later=Later(disputes=True))),
+    Shop(
+        "one order is disputed, and refunded in part",
+        cancels=False,
+        manners=Manners(later=Later(disputes=True)),
+        returns=returning.BY_STAFF,
+    ),
+    Shop(
+        "one order is refunded elsewhere",
+        manners=Manners(loses=True, refusals=1, later=Later(refunds=(200, None))),
+    ),
+    Shop(
+        "one order is returned, and refunded elsewhere",
+        orders=({"A": 2},),
+        stock={"A": 2},
+        manners=Manners(later=Later(refunds=(200,))),
+        returns=returning.WHIMS,
+    ),
+    Shop(
+        "one order, a refund comes back", manners=Manners(later=Later(bounces=1)), returns=returning.BY_STAFF
     ),
 )
 # What may happen to patient shoppers may happen to fickle ones, too: it is for tests, which have less time.
@@ -85,6 +110,7 @@ SHOPS = (
     ASKED,
     ASKED_AND_LOST,
     *RETURNS,
+    *LATER,
     *WAITING,
     *TABS,
     FICKLE,

@@ -591,7 +591,7 @@ def a_refused_part_is_never_asked_for_again(patch: Patch) -> None:
 def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Patch) -> None:
     """Either would do: what went back is compared, so a part that was overlooked is found."""
 
-    def refunded(self: Payment, amount: Money | None) -> Next:
+    def refunded(self: Payment, amount: Money | None, now: Any) -> Next:
         return NOTHING if self.state == "refunded" else self.is_refunded()
 
     patch.setattr(payment.refunds, "_are_open", lambda refunds: False)

@@ -26,6 +26,9 @@ UNFAIR = frozenset(
 )
 """Accidents, which may happen or not. All else happens sooner or later, except what is somebody's whim."""
 
+# Calls that change nothing outside: of several answers one is settled, so no more than one is in the air.
+READS = ("look:",)
+
 
 class Move(NamedTuple):
     """One thing that happens: its kind, the automaton concerned, and the event, call or command."""
@@ -177,11 +180,17 @@ class World:
         for who in self._callers:
             at = self.books[who]
             for move, books, answer in self._callable(who, state[who], state[at]):
+                if move.what[0].startswith(READS) and self._is_answered(state, who, move.what[0]):
+                    continue
                 after = list(state)
                 after[at] = books
                 after[self._air] |= answer
                 if tuple(after) != state:
                     yield move, tuple(after)
+
+    def _is_answered(self, state: State, who: int, key: str) -> bool:
+        """Whether an answer is in the air. Where another is settled instead, this one need not be given."""
+        return any(self._answers[number][:2] == (who, key) for number in _bits(state[self._air]))
 
     def _outside(self, state: State) -> Iterator[tuple[Move, State]]:
         for who in self._callers:
@@ -219,6 +228,8 @@ class World:
     def _commands(self, state: State) -> Iterator[tuple[Move, State]]:
         for who, automaton in enumerate(self.automata):
             for name, command in automaton.commands.items():
+                if command.when is not None and not command.when(state[who], state[self.books[who]]):
+                    continue
                 turn = automaton.turn(state[who], ("do", name))
                 after = self._after(state, who, turn)
                 if after != state and command.forgets and automaton.outside:
