@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.harness import Harness
 from chassis.tx import Intent
@@ -24,7 +25,7 @@ from payment import calls
 from payment.disputes import Dispute
 from payment.domain import Payment
 from payment.found import Found, FoundDispute
-from payment.outcomes import Authorized, Captured, RefundRefused
+from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
 from payment.provider import Provider
 from payment.saga import intents, steps
 from standins.sandbox.embedded import Embedded, embedded
@@ -174,6 +175,28 @@ async def test_a_look_at_a_payment_that_was_forgotten_meanwhile_is_no_error(
 
     await saga.settle("look", created.order_id, found(disputes=(dispute(),)))
     assert not saga.said
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_money_that_somebody_took_is_paid_with_or_goes_back_once_the_order_ends(
+    is_on: bool, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
+) -> None:
+    saga = Harness(steps, intents=intents)
+    await saga.hear(created)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await hear(saga, created)
+    saga.said.clear()
+
+    with capture_logs() as logs:
+        await saga.settle("look", created.order_id, found())
+    assert [one["event"] for one in logs] == ["money taken by somebody at the provider"]
+    assert (saga.said, [*saga.intended]) == ([], []), "the order has not ended"
+
+    await saga.hear(reserved if is_on else cancelled)
+    await saga.settle("capture" if is_on else "void", created.order_id, Captured(TOTAL))
+    if not is_on:
+        await saga.settle("refund", created.order_id, Refunded(TOTAL))
+    assert [event.type for event in saga.said] == ["order.paid" if is_on else "payment.refunded"]
 
 
 @pytest.fixture

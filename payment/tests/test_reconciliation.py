@@ -161,6 +161,15 @@ async def test_a_hold_that_has_lapsed_is_looked_up(desk: Desk, sandbox: Embedded
     assert look.subject == order
 
 
+async def test_a_hold_that_somebody_has_taken_is_looked_up(desk: Desk) -> None:
+    taken, held = uuid4(), uuid4()
+    await desk.know(await desk.charge(taken), taken, "authorized")
+    await desk.know(await desk.charge(held, capture=False), held, "authorized")
+
+    (look,) = await desk.reconcile()
+    assert look.subject == taken
+
+
 async def test_money_of_no_order_is_named_until_it_is_gone(desk: Desk, provider: Provider) -> None:
     payment = await desk.charge()
     assert await desk.reconcile() == []

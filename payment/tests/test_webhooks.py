@@ -191,6 +191,23 @@ async def test_a_hold_that_somebody_cancels_is_looked_up(payments: Payments) -> 
     assert await payments.looks() == [(order, 1)]
 
 
+async def test_a_hold_that_somebody_takes_is_looked_up_once(payments: Payments) -> None:
+    order = await payments.paid("pi_1", "authorized")
+
+    for _ in range(2):
+        assert (await payments.send(event(order))).status_code == 200
+    assert await payments.looks() == [(order, 1)]
+    assert await payments.news(order) == 1
+
+
+@pytest.mark.parametrize("state", ["capturing", "captured", "voiding"])
+async def test_that_our_own_capture_has_worked_is_no_news(payments: Payments, state: str) -> None:
+    order = await payments.paid("pi_1", state)
+
+    await payments.send(event(order))
+    assert await payments.looks() == []
+
+
 async def test_news_of_another_payment_of_an_order_is_not_news_of_its_own(payments: Payments) -> None:
     order = await payments.paid("pi_2")
 

@@ -61,7 +61,7 @@ class Comparing:
         strays: list[Stray] = []
         for one in found:
             row = by_payment.get(one.payment_id)
-            if row is not None and _has_lapsed(row, one):
+            if row is not None and _was_moved(row, one):
                 looks[row["order_id"]] = one.payment_id
             elif one.left and _is_nobodys(row, by_order.get(_order(one))):
                 strays.append(_stray(one))
@@ -96,8 +96,10 @@ class Comparing:
         return {row["order_id"]: row["payment_id"] for row in known}
 
 
-def _has_lapsed(row: Row, found: Found) -> bool:
-    """Whether the provider has let go what is taken for held here."""
+def _was_moved(row: Row, found: Found) -> bool:
+    """Whether the provider has let go what is taken for held here, or somebody there has taken it."""
+    if found.status == "succeeded":
+        return bool(row["state"] == "authorized")
     return found.status == "canceled" and row["state"] in ("action_required", "authorized", "capturing")
 
 

@@ -2,6 +2,7 @@
 somebody else may have touched is looked up."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from uuid import UUID
 
@@ -13,15 +14,15 @@ from chassis.telemetry import without_trace
 from payment import store
 from payment.domain import Payment
 from payment.saga import follow
-from payment.webhooks import CANCELLED, Hint
+from payment.webhooks import CANCELLED, TAKEN, Hint
 
 log = structlog.get_logger()
 
 
 class Hints:
-    """Gathers echoes of our own calls for `linger` seconds and looks for what they are about in one query.
+    """Gathers echoes of our own calls for `linger` seconds and looks for what they are about in two queries.
 
-    In nearly every checkout the answer was faster than the hint, and the query finds nothing. An echo that
+    In nearly every checkout the answer was faster than the hint, and the queries find nothing. An echo that
     is lost in a crash costs nothing but time: the call is made again anyhow. News is committed before it is
     answered for; where it never arrives, the reconciliation with the provider's lists finds what it is about.
     """
@@ -29,7 +30,7 @@ class Hints:
     def __init__(self, transactions: Transactions, linger: float) -> None:
         self._transactions = transactions
         self._linger = linger
-        self._taken: dict[str, UUID] = {}
+        self._taken: dict[str, Hint] = {}
         self._acting: asyncio.Task[None] | None = None
 
     async def heed(self, hint: Hint) -> None:
@@ -37,17 +38,22 @@ class Hints:
         if hint.is_news:
             await self._remember(hint)
         elif hint.order_id is not None:
-            self._take(hint.event_id, hint.order_id)
+            self._take(hint)
 
     async def act(self) -> None:
         """Act on what was taken so far."""
         taken, self._taken = self._taken, {}
-        undecided = await store.undecided(self._transactions.engine, taken.values())
-        for event_id, order_id in taken.items():
-            if order_id in undecided:
+        engine = self._transactions.engine
+        undecided = await store.undecided(engine, _orders(taken.values()))
+        # Before we take money, it is no longer called held: somebody else has taken this.
+        held = await store.held(engine, _orders(hint for hint in taken.values() if hint.type == TAKEN))
+        for hint in taken.values():
+            if hint.order_id in undecided:
                 async with self._transactions() as tx:
-                    if await store.remember_webhook(tx.session, event_id):
-                        await ask_sooner(tx.session, order_id)
+                    if await store.remember_webhook(tx.session, hint.event_id):
+                        await ask_sooner(tx.session, hint.order_id)
+            elif hint.order_id in held:
+                await self._remember(hint)
 
     async def aclose(self) -> None:
         """Forget what was not acted on yet."""
@@ -69,8 +75,8 @@ class Hints:
                 tx.hasten(order_id)
                 follow(payment, payment.hear(cancelled=hint.type == CANCELLED), tx)
 
-    def _take(self, event_id: str, order_id: UUID) -> None:
-        self._taken[event_id] = order_id
+    def _take(self, hint: Hint) -> None:
+        self._taken[hint.event_id] = hint
         if self._acting is None:
             self._acting = asyncio.create_task(self._act_soon(), context=without_trace())
 
@@ -82,3 +88,7 @@ class Hints:
             except Exception:
                 log.exception("hints lost")
         self._acting = None
+
+
+def _orders(hints: Iterable[Hint]) -> list[UUID]:
+    return [hint.order_id for hint in hints if hint.order_id is not None]

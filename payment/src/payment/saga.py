@@ -179,6 +179,9 @@ async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
     follow(payment, payment.looked_up(intent.payload["news"]), tx)
     if found.status == "canceled":
         follow(payment, payment.lapse(), tx)
+    elif found.status == "succeeded" and payment.state == "authorized":
+        # Once its stock is reserved our capture finds it taken; if the order is off, our void does.
+        log.warning("money taken by somebody at the provider", payment_id=found.payment_id)
     if found.refunds and payment.was_captured:
         await _note_refunds(payment, found, tx)
     for dispute in found.disputes:

@@ -44,6 +44,16 @@ async def undecided(engine: AsyncEngine, orders: Iterable[UUID]) -> set[UUID]:
         return set((await connection.execute(_UNDECIDED, {"keys": keys})).scalars())
 
 
+async def held(engine: AsyncEngine, orders: Sequence[UUID]) -> set[UUID]:
+    """Those of the orders whose money is held, and is not being taken or let go."""
+    if not orders:
+        return set()
+    about = select(payment.c.order_id).where(
+        payment.c.order_id == _any_of(orders, Uuid()), payment.c.state == "authorized"
+    )
+    return {row["order_id"] for row in await _rows(engine, about)}
+
+
 async def order_of(engine: AsyncEngine, payment_id: str | None, order_id: UUID | None) -> UUID | None:
     """Whose payment that is. One that the provider has for an order beside the one that is known is nobody's;
     one of an order whose money is only just being asked for may be its."""

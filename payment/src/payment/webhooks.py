@@ -40,6 +40,7 @@ _NEWS = frozenset(
     }
 )
 CANCELLED = "payment_intent.canceled"
+TAKEN = "payment_intent.succeeded"
 
 
 class Forged(Exception):
