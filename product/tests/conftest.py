@@ -18,7 +18,7 @@ ADMIN = UUID(int=1)
 
 
 class Order:
-    """An order of so many pieces by sku, as its events tell of it."""
+    """Builds the events of one order; its lines are given as pieces by sku."""
 
     def __init__(self, **pieces: int) -> None:
         self.id = uuid4()
@@ -60,8 +60,8 @@ def order() -> type[Order]:
     return Order
 
 
-class Roles:
-    """Takes a role for its token."""
+class RoleVerifier:
+    """A token verifier: the token is the role."""
 
     async def verify(self, token: str) -> Principal:
         if token not in ("admin", "shopper", "guest"):
@@ -87,7 +87,7 @@ def settings(migrated: Callable[[str], str]) -> Settings:
 async def anybody(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a token."""
     app = service.app(settings)
-    app.state.verifier = Roles()
+    app.state.verifier = RoleVerifier()
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

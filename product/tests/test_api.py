@@ -56,7 +56,7 @@ async def test_a_changed_product_keeps_the_rest(admin: httpx.AsyncClient, create
     assert changed["updated_at"] > changed["created_at"]
 
 
-async def test_a_name_cannot_be_taken_away(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_name_cannot_be_removed(admin: httpx.AsyncClient, create: Any) -> None:
     await create("A")
     assert (await admin.patch("/v1/products/A", json={"name": None})).status_code == 422
 
@@ -81,7 +81,7 @@ async def test_a_retired_product_is_shown_but_not_for_sale(admin: httpx.AsyncCli
     assert (await admin.get("/v1/products/A")).json()["available"] == 5
 
 
-async def test_a_read_that_changed_nothing_is_not_sent_again(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_an_unchanged_product_is_answered_with_304(admin: httpx.AsyncClient, create: Any) -> None:
     await create("A", stock=1)
     etag = (await admin.get("/v1/products/A")).headers["etag"]
     for sent in (etag, f"W/{etag}", f'"other", {etag}'):
@@ -91,7 +91,7 @@ async def test_a_read_that_changed_nothing_is_not_sent_again(admin: httpx.AsyncC
     assert (await admin.get("/v1/products/A", headers={"if-none-match": etag})).status_code == 200
 
 
-async def test_a_bulk_read_leaves_out_what_it_does_not_know(anybody: httpx.AsyncClient, create: Any) -> None:
+async def test_a_bulk_read_leaves_out_unknown_products(anybody: httpx.AsyncClient, create: Any) -> None:
     await create("A", stock=3)
     await create("B", price=250)
     answer = await anybody.get("/v1/products?sku=B&sku=none&sku=A&sku=A")
@@ -122,7 +122,7 @@ async def test_a_bulk_read_takes_a_thousand_skus_and_no_more(anybody: httpx.Asyn
         "page=2",
     ],
 )
-async def test_an_odd_question_is_refused(anybody: httpx.AsyncClient, query: str) -> None:
+async def test_an_invalid_query_is_rejected(anybody: httpx.AsyncClient, query: str) -> None:
     assert (await anybody.get(f"/v1/products?{query}")).status_code == 422
 
 
@@ -143,7 +143,7 @@ async def test_names_and_categories_are_one_line(
         assert refused.json()["errors"][0]["pointer"].endswith(f"/{field}")
 
 
-async def test_names_that_were_taken_before_are_shown_as_one_line(
+async def test_names_from_older_releases_are_shown_as_one_line(
     admin: httpx.AsyncClient, create: Any, settings: Settings
 ) -> None:
     await create("A", category="lighting")
@@ -158,7 +158,7 @@ async def test_names_that_were_taken_before_are_shown_as_one_line(
 
 @pytest.mark.parametrize("field", ["name", "description", "category"])
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
-async def test_text_that_cannot_be_kept_is_refused(
+async def test_text_that_postgresql_cannot_store_is_rejected(
     admin: httpx.AsyncClient, create: Any, field: str, text: str
 ) -> None:
     await create("A")
@@ -180,14 +180,14 @@ async def test_an_adjustment_is_recorded(admin: httpx.AsyncClient, create: Any) 
     assert record["received"] == sum(a["delta"] for a in record["adjustments"])
 
 
-async def test_nothing_is_written_off_that_is_not_on_hand(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_only_pieces_on_hand_can_be_written_off(admin: httpx.AsyncClient, create: Any) -> None:
     await create("A", stock=1)
     answer = await admin.post("/v1/products/A/stock", json={"delta": -2, "reason": "broken"})
     assert (answer.status_code, answer.json()["on_hand"]) == (409, 1)
     assert len((await admin.get("/v1/products/A/stock")).json()["adjustments"]) == 1
 
 
-async def test_loading_twice_is_loading_once(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_bulk_load_is_idempotent(admin: httpx.AsyncClient, create: Any) -> None:
     await create("B", stock=1)
     items = [{"sku": sku, "name": f"Product {sku}", "price": 100, "stock": 7} for sku in "CAB"]
     first = await admin.post("/v1/products/bulk", json={"items": items})
@@ -209,7 +209,7 @@ async def test_a_thousand_products_are_loaded_in_one_call(admin: httpx.AsyncClie
     assert (await admin.post("/v1/products/bulk", json={"items": items})).json()["created"] == 1000
 
 
-async def test_a_load_names_each_product_once(admin: httpx.AsyncClient) -> None:
+async def test_a_bulk_load_with_a_duplicate_sku_is_rejected(admin: httpx.AsyncClient) -> None:
     items = [{"sku": "A", "name": "A", "price": 1}] * 2
     assert (await admin.post("/v1/products/bulk", json={"items": items})).status_code == 422
 

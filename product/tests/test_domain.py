@@ -1,4 +1,4 @@
-"""No piece is oversold, and none is lost, whatever is done in whatever order."""
+"""Stock is never oversold or lost, in whatever sequence events arrive."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -39,8 +39,8 @@ def place(
 
 def test_all_lines_are_reserved() -> None:
     stocks = stocked(lamp=3, vase=1)
-    hold, said = place(ORDER, [line("lamp", 2), line("vase", 1)], stocks)
-    assert said == StockReserved(order_id=ORDER)
+    hold, event = place(ORDER, [line("lamp", 2), line("vase", 1)], stocks)
+    assert event == StockReserved(order_id=ORDER)
     assert hold.lines == {"lamp": 2, "vase": 1}
     assert (stocks["lamp"].on_hand, stocks["lamp"].reserved) == (1, 2)
     assert (stocks["vase"].on_hand, stocks["vase"].reserved) == (0, 1)
@@ -48,23 +48,23 @@ def test_all_lines_are_reserved() -> None:
 
 def test_one_short_line_reserves_none_and_is_named() -> None:
     stocks = stocked(lamp=3, vase=1)
-    hold, said = place(ORDER, [line("lamp", 2), line("vase", 2)], stocks)
-    assert isinstance(said, StockRejected)
-    assert [(s.sku, s.wanted, s.available) for s in said.short] == [("vase", 2, 1)]
+    hold, event = place(ORDER, [line("lamp", 2), line("vase", 2)], stocks)
+    assert isinstance(event, StockRejected)
+    assert [(s.sku, s.wanted, s.available) for s in event.short] == [("vase", 2, 1)]
     assert hold.state == "rejected"
     assert stocks["lamp"].on_hand == 3
 
 
-def test_unknown_and_retired_products_are_short_of_everything() -> None:
+def test_unknown_and_retired_products_are_out_of_stock() -> None:
     stocks = {"old": Stock("old", on_hand=5, received=5, status="retired")}
-    _, said = place(ORDER, [line("old", 1), line("none", 1)], stocks)
-    assert isinstance(said, StockRejected)
-    assert [(s.sku, s.available) for s in said.short] == [("old", 0), ("none", 0)]
+    _, event = place(ORDER, [line("old", 1), line("none", 1)], stocks)
+    assert isinstance(event, StockRejected)
+    assert [(s.sku, s.available) for s in event.short] == [("old", 0), ("none", 0)]
 
 
 def test_two_lines_of_one_product_need_their_sum() -> None:
-    _, said = place(ORDER, [line("lamp", 2), line("lamp", 2)], stocked(lamp=3))
-    assert isinstance(said, StockRejected)
+    _, event = place(ORDER, [line("lamp", 2), line("lamp", 2)], stocked(lamp=3))
+    assert isinstance(event, StockRejected)
 
 
 def test_what_was_reserved_is_sold() -> None:
@@ -113,13 +113,13 @@ def test_a_released_hold_sells_nothing() -> None:
     assert (stocks["lamp"].on_hand, stocks["lamp"].sold) == (3, 0)
 
 
-def test_paying_for_a_rejected_order_is_impossible() -> None:
+def test_selling_a_rejected_order_raises() -> None:
     hold, _ = place(ORDER, [line("lamp", 2)], {})
     with pytest.raises(NeverReserved):
         hold.sell({})
 
 
-def test_no_more_is_written_off_than_is_on_hand() -> None:
+def test_only_pieces_on_hand_can_be_written_off() -> None:
     stocks = stocked(lamp=3)
     place(ORDER, [line("lamp", 2)], stocks)
     with pytest.raises(BelowZero):
@@ -135,23 +135,23 @@ def test_no_more_is_written_off_than_is_on_hand() -> None:
         max_size=40,
     )
 )
-def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, int]]) -> None:
+def test_no_sequence_of_events_oversells_or_leaks(actions: list[tuple[str, int, int]]) -> None:
     stock = Stock("lamp", on_hand=5, received=5)
     stocks, holds, adjusted = {"lamp": stock}, dict[int, Hold](), 5
-    for deed, which, n in deeds:
-        hold = holds.get(which)
-        if deed == "place" and hold is None:
-            holds[which], _ = place(uuid4(), [line("lamp", abs(n) + 1)], stocks)
-        elif deed == "sell" and hold is not None and hold.state not in ("rejected", "waiting"):
+    for action, number, n in actions:
+        hold = holds.get(number)
+        if action == "place" and hold is None:
+            holds[number], _ = place(uuid4(), [line("lamp", abs(n) + 1)], stocks)
+        elif action == "sell" and hold is not None and hold.state not in ("rejected", "waiting"):
             hold.sell(stocks)
-        elif deed == "release" and hold is not None:
+        elif action == "release" and hold is not None:
             hold.release(stocks)
-        elif deed == "adjust" and stock.on_hand + n >= 0:
+        elif action == "adjust" and stock.on_hand + n >= 0:
             stock.adjust(n)
             adjusted += n
         for one in holds.values():
-            if one.order_id in stock.due():
-                one.look_again(stocks, NOW)
+            if one.order_id in stock.orders_to_recheck():
+                one.recheck(stocks, NOW)
         assert min(stock.on_hand, stock.reserved, stock.sold) >= 0
         assert stock.on_hand + stock.reserved + stock.sold == stock.received == adjusted
         held = dict.fromkeys(("reserved", "sold"), 0)
@@ -164,27 +164,27 @@ def test_no_sequence_of_events_oversells_or_leaks(deeds: list[tuple[str, int, in
         assert all(stock.on_hand < n <= stock.on_hand + stock.reserved for n in waiting.values())
 
 
-def test_only_what_still_holds_is_said_again() -> None:
+def test_only_events_that_are_still_true_are_republished() -> None:
     stocks = stocked(lamp=3)
     before, after = DEADLINE - timedelta(seconds=1), DEADLINE
-    hold, said = place(ORDER, [line("lamp", 2)], stocks)
-    assert hold.restate(before) == [said]
-    assert hold.restate(after) == [], "nobody shall take money for it any more"
+    hold, event = place(ORDER, [line("lamp", 2)], stocks)
+    assert hold.events_to_republish(before) == [event]
+    assert hold.events_to_republish(after) == [], "payment must not capture money for it any more"
     released = hold.release(stocks)
-    assert hold.restate(before) == [released]
+    assert hold.events_to_republish(before) == [released]
 
     sold, _ = place(ORDER, [line("lamp", 2)], stocks)
     sold.sell(stocks)
-    assert sold.restate(before) == []
+    assert sold.events_to_republish(before) == []
     restocked = sold.release(stocks)
-    assert sold.restate(after) == [restocked]
+    assert sold.events_to_republish(after) == [restocked]
 
     rejected, short = place(ORDER, [line("lamp", 4)], stocks)
-    assert rejected.restate(after) == [short]
-    assert Hold(ORDER, "refused").restate(before) == []
+    assert rejected.events_to_republish(after) == [short]
+    assert Hold(ORDER, "refused").events_to_republish(before) == []
 
 
-def test_a_hold_that_stands_is_nudged_so_often_and_ever_more_seldom() -> None:
+def test_nudges_of_a_stuck_hold_are_limited_and_double_their_pause() -> None:
     hold, now, minute = Hold(ORDER, "reserved"), DEADLINE, timedelta(minutes=1)
-    assert [hold.stand(now, minute, 2) for _ in range(4)] == [True, True, False, False]
+    assert [hold.count_nudge(now, minute, 2) for _ in range(4)] == [True, True, False, False]
     assert hold.nudge_at == now + 4 * minute

@@ -45,9 +45,7 @@ async def test_every_product_is_on_one_page(anybody: httpx.AsyncClient, query: s
 
 
 @pytest.mark.usefixtures("shelves")
-async def test_a_product_that_arrives_meanwhile_repeats_nothing(
-    anybody: httpx.AsyncClient, create: Any
-) -> None:
+async def test_a_product_added_between_pages_repeats_no_row(anybody: httpx.AsyncClient, create: Any) -> None:
     first = (await anybody.get("/v1/products?limit=2")).json()
     await create("0", name="A first one")
     assert await walk(anybody, first["next"]) == ["C", "D", "E"]
@@ -55,7 +53,7 @@ async def test_a_product_that_arrives_meanwhile_repeats_nothing(
 
 @pytest.mark.usefixtures("shelves")
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "e30", "WyJuYW1lIiwxLCJBIl0", "WyJwcmljZSIsMSwiQSJd"])
-async def test_a_cursor_from_elsewhere_is_refused(anybody: httpx.AsyncClient, cursor: str) -> None:
+async def test_an_invalid_cursor_is_rejected(anybody: httpx.AsyncClient, cursor: str) -> None:
     answer = await anybody.get(f"/v1/products?cursor={cursor}")
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-cursor")
 
@@ -114,16 +112,18 @@ async def test_a_misspelt_search_finds_what_was_meant_and_says_so(
 
 
 @pytest.mark.usefixtures("gifts")
-async def test_the_pages_of_a_corrected_search_go_on(anybody: httpx.AsyncClient) -> None:
+async def test_a_corrected_search_has_further_pages(anybody: httpx.AsyncClient) -> None:
     assert sorted(await walk(anybody, "/v1/products?q=lantren&limit=1")) == ["71053", "71054"]
 
 
 @pytest.mark.usefixtures("gifts")
-async def test_a_retired_product_lends_no_words(anybody: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_searches_are_not_corrected_to_words_of_retired_products(
+    anybody: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
     await admin.delete("/v1/products/22752")
     page = (await anybody.get("/v1/products?q=babuska")).json()
     assert (page["items"], page["corrected"]) == ([], {})
 
 
-async def test_only_a_search_has_relevance(anybody: httpx.AsyncClient) -> None:
+async def test_sorting_by_relevance_needs_a_search(anybody: httpx.AsyncClient) -> None:
     assert (await anybody.get("/v1/products?sort=relevance")).status_code == 422

@@ -8,7 +8,7 @@ import pytest
 from chassis.database import connect
 from chassis.direct import fetch
 from contracts import CURRENCIES
-from product.prices import objection
+from product.prices import price_problem
 
 REFUSED = [
     (1999, "XYZ", "currency"),
@@ -24,7 +24,7 @@ def item(sku: str, price: int, currency: str) -> dict[str, Any]:
     return {"sku": sku, "name": f"Product {sku}", "price": price, "currency": currency, "stock": 1}
 
 
-async def known(admin: httpx.AsyncClient) -> dict[str, tuple[int, str]]:
+async def listed_prices(admin: httpx.AsyncClient) -> dict[str, tuple[int, str]]:
     listed = (await admin.get("/v1/products")).json()["items"]
     return {one["sku"]: (one["price"], one["currency"]) for one in listed}
 
@@ -33,24 +33,24 @@ async def known(admin: httpx.AsyncClient) -> dict[str, tuple[int, str]]:
     ("price", "currency"),
     [(1999, "GBP"), (1, "GBP"), (0, "GBP"), (500, "JPY"), (5120, "KWD"), (500, "MGA"), (999_999, "ISK")],
 )
-async def test_a_price_that_can_be_charged_is_taken(
+async def test_a_price_that_can_be_charged_is_accepted(
     admin: httpx.AsyncClient, price: int, currency: str
 ) -> None:
     assert (await admin.post("/v1/products", json=item("A", price, currency))).status_code == 201
-    assert await known(admin) == {"A": (price, currency)}
+    assert await listed_prices(admin) == {"A": (price, currency)}
 
 
 @pytest.mark.parametrize(("price", "currency", "field"), REFUSED)
-async def test_one_that_cannot_is_refused_and_pointed_at(
+async def test_a_price_that_cannot_be_charged_is_rejected_with_a_pointer(
     admin: httpx.AsyncClient, price: int, currency: str, field: str
 ) -> None:
     answer = await admin.post("/v1/products", json=item("A", price, currency))
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
-    assert await known(admin) == {}
+    assert await listed_prices(admin) == {}
 
 
-async def test_in_bulk_each_line_is_pointed_at_and_none_is_put(admin: httpx.AsyncClient) -> None:
+async def test_a_bulk_load_with_bad_prices_names_each_and_changes_nothing(admin: httpx.AsyncClient) -> None:
     given = [(1999, "GBP", ""), *REFUSED, (500, "JPY", "")]
     items = [item(f"P{n}", price, currency) for n, (price, currency, _) in enumerate(given)]
 
@@ -59,10 +59,10 @@ async def test_in_bulk_each_line_is_pointed_at_and_none_is_put(admin: httpx.Asyn
     assert answer.status_code == 422
     pointers = [f"/items/{n}/{field}" for n, (_, _, field) in enumerate(given) if field]
     assert [error["pointer"] for error in answer.json()["errors"]] == pointers
-    assert await known(admin) == {}
+    assert await listed_prices(admin) == {}
 
 
-async def test_a_price_changes_within_what_its_currency_can_be_charged_in(admin: httpx.AsyncClient) -> None:
+async def test_a_price_can_only_change_to_one_that_its_currency_can_charge(admin: httpx.AsyncClient) -> None:
     await admin.post("/v1/products", json=item("A", 5120, "KWD"))
 
     refused = await admin.patch("/v1/products/A", json={"price": 5124, "name": "Half changed"})
@@ -73,7 +73,7 @@ async def test_a_price_changes_within_what_its_currency_can_be_charged_in(admin:
     assert (await admin.patch("/v1/products/A", json={"price": 5130})).json()["price"] == 5130
 
 
-async def test_a_product_from_before_the_list_is_shown_and_brought_over(
+async def test_a_product_in_a_delisted_currency_is_shown_and_can_be_replaced(
     admin: httpx.AsyncClient, settings: Any
 ) -> None:
     engine = connect(settings.database_url, pool_size=1, statement_timeout=10)
@@ -81,15 +81,18 @@ async def test_a_product_from_before_the_list_is_shown_and_brought_over(
     await fetch(engine, "UPDATE product SET currency = 'IQD' WHERE sku = 'A' RETURNING sku")
     await engine.dispose()
 
-    assert await known(admin) == {"A": (1500, "IQD")}
+    assert await listed_prices(admin) == {"A": (1500, "IQD")}
     assert (await admin.patch("/v1/products/A", json={"name": "Still there"})).status_code == 200
     refused = await admin.patch("/v1/products/A", json={"price": 2000})
     assert "IQD cannot be charged" in refused.json()["errors"][0]["detail"]
     await admin.post("/v1/products/bulk", json={"items": [item("A", 2000, "USD")]})
-    assert await known(admin) == {"A": (2000, "USD")}
+    assert await listed_prices(admin) == {"A": (2000, "USD")}
 
 
-def test_whatever_is_said_against_a_price_helps_to_mend_it() -> None:
-    assert objection(5124, "KWD") == "must be a multiple of 10: KWD is charged in steps of KWD 0.010"
-    assert objection(1_000_000, "ISK") == "must not be more than 999999: that is all that is charged in ISK"
-    assert [objection(0, code) for code in CURRENCIES] == [None] * len(CURRENCIES)
+def test_the_error_says_which_prices_are_possible() -> None:
+    assert price_problem(5124, "KWD") == "must be a multiple of 10: KWD is charged in steps of KWD 0.010"
+    assert (
+        price_problem(1_000_000, "ISK")
+        == "must not be more than 999999: the maximum that can be charged in ISK"
+    )
+    assert [price_problem(0, code) for code in CURRENCIES] == [None] * len(CURRENCIES)

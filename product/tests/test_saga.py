@@ -1,4 +1,4 @@
-"""Every step: the happy way, the refusal, the repeat, and each order of arrival."""
+"""Every step: the happy path, the refusal, the repeat, and each sequence of arrival."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -37,25 +37,25 @@ async def test_a_created_order_gets_its_stock_reserved(harness: Harness, order: 
 async def test_an_order_that_cannot_be_filled_gets_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2, vase=2)
     await harness.hear(one.created())
-    [said] = harness.said
-    assert isinstance(said, StockRejected)
-    assert [(s.sku, s.wanted, s.available) for s in said.short] == [("vase", 2, 1)]
+    [event] = harness.said
+    assert isinstance(event, StockRejected)
+    assert [(s.sku, s.wanted, s.available) for s in event.short] == [("vase", 2, 1)]
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
-async def test_the_last_piece_goes_to_one_order_and_the_other_hears_so_once_it_is_sold(
+async def test_the_last_piece_goes_to_one_order_and_the_other_is_rejected_once_it_is_sold(
     harness: Harness, order: Any
 ) -> None:
     one, other = order(vase=1), order(vase=1)
     await harness.hear(one.created(), other.created())
     assert harness.said == [StockReserved(order_id=one.id)]
     await harness.hear(one.paid())
-    [_, said] = harness.said
-    assert isinstance(said, StockRejected)
-    assert (said.order_id, said.short[0].available) == (other.id, 0)
+    [_, event] = harness.said
+    assert isinstance(event, StockRejected)
+    assert (event.order_id, event.short[0].available) == (other.id, 0)
 
 
-async def test_an_order_that_may_be_forgotten_here_reserves_nothing_again(order: Any) -> None:
+async def test_an_order_past_retention_reserves_nothing_again(order: Any) -> None:
     one = order(lamp=2).created()
     harness = Harness(steps, now=one.deadline + LONG_OVER + timedelta(seconds=1))
     harness.put(Stock("lamp", on_hand=3, received=3))
@@ -87,27 +87,23 @@ async def test_an_order_cancelled_after_payment_is_restocked(harness: Harness, o
 async def test_cancelling_a_rejected_order_releases_nothing(harness: Harness, order: Any) -> None:
     one = order(vase=2)
     await harness.hear(one.created(), one.cancelled())
-    assert [type(said) for said in harness.said] == [StockRejected]
+    assert [type(event) for event in harness.said] == [StockRejected]
 
 
-async def test_an_order_heard_of_after_its_cancellation_is_refused_silently(
-    harness: Harness, order: Any
-) -> None:
+async def test_an_order_created_after_its_cancellation_reserves_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     await harness.hear(one.cancelled(), one.created())
     assert harness.said == []
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
-async def test_a_payment_that_crossed_the_cancellation_sells_nothing(harness: Harness, order: Any) -> None:
+async def test_a_payment_after_the_cancellation_sells_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     await harness.hear(one.created(), one.cancelled(), one.paid())
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
-async def test_a_payment_before_the_order_is_not_believed_until_the_order_is_known(
-    harness: Harness, order: Any
-) -> None:
+async def test_a_payment_before_its_order_fails_until_the_order_arrives(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     with pytest.raises(NeverReserved):
         await harness.hear(one.paid())
@@ -117,7 +113,7 @@ async def test_a_payment_before_the_order_is_not_believed_until_the_order_is_kno
     assert pieces(harness, "lamp") == (1, 0, 2)
 
 
-async def test_a_payment_for_a_rejected_order_reaches_an_operator(harness: Harness, order: Any) -> None:
+async def test_a_payment_for_a_rejected_order_fails(harness: Harness, order: Any) -> None:
     one = order(vase=2)
     await harness.hear(one.created())
     with pytest.raises(NeverReserved):
@@ -150,13 +146,13 @@ async def test_a_cancelled_order_ends_with_all_stock_on_hand_in_any_order(
     assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((3, 0, 0), (1, 0, 0))
 
 
-async def test_a_nudge_has_the_hold_said_again_and_changes_nothing(order: Any) -> None:
+async def test_a_nudge_republishes_the_state_of_the_hold_and_changes_nothing(order: Any) -> None:
     one, other = order(lamp=2), order(lamp=4)
     harness = Harness(steps, now=one.created().deadline - timedelta(minutes=1))
     harness.put(Stock("lamp", on_hand=3, received=3))
     await harness.hear(one.created(), other.created())
-    said, before = list(harness.said), pieces(harness, "lamp")
+    published, before = list(harness.said), pieces(harness, "lamp")
     for order_id in (one.id, other.id, uuid4()):
         await harness.hear(SagaNudged(order_id=order_id, nudge_id=uuid4()))
-    assert harness.said == said * 2
+    assert harness.said == published * 2
     assert pieces(harness, "lamp") == before

@@ -22,11 +22,11 @@ WORDS = {"lantern": 3, "lanterns": 1, "white": 5, "red": 4, "heart": 9, "hart": 
         ("84029", {}),
     ],
 )
-def test_only_words_that_are_nearly_right_are_corrected(q: str, corrected: dict[str, str]) -> None:
+def test_only_near_misses_are_corrected(q: str, corrected: dict[str, str]) -> None:
     assert correct(WORDS, q) == corrected
 
 
-def test_of_equally_near_words_the_commoner_is_meant() -> None:
+def test_of_equally_near_words_the_commoner_is_chosen() -> None:
     assert correct({"lamps": 1, "lampe": 2}, "lampx") == {"lampx": "lampe"}
 
 
@@ -34,7 +34,7 @@ def test_an_empty_catalogue_corrects_nothing() -> None:
     assert correct({}, "lantren") == {}
 
 
-def test_signs_stay_where_they_were() -> None:
+def test_quotes_and_operators_stay() -> None:
     assert respell('"Whte lantern" -red or HARTT', {"whte": "white", "hartt": "hart"}) == (
         '"white lantern" -red or hart'
     )

@@ -1,5 +1,5 @@
-"""A shortage that others' reservations cause is not final: who waits gets what comes free, first come first
-served, and nobody waits in vain."""
+"""A shortage that reservations cause is not final: waiting orders get pieces that are released, first come
+first served, and are rejected once they can never be filled."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,7 @@ from product.domain import Hold, NeverReserved, Stock
 from product.saga import steps
 from product.waiting import end_waiting, serve_waiting
 
-SAYS: list[Any] = [StockReserved, StockRejected]
+PUBLISHES: list[Any] = [StockReserved, StockRejected]
 
 
 @pytest.fixture
@@ -45,17 +45,19 @@ def stock(harness: Harness, sku: str) -> Stock:
     return found
 
 
-def said(harness: Harness) -> list[tuple[type, UUID]]:
+def published(harness: Harness) -> list[tuple[type, UUID]]:
     return [(type(event), event.about) for event in harness.said]
 
 
-async def test_who_finds_all_reserved_waits_and_gets_what_is_released(harness: Harness, order: Any) -> None:
+async def test_an_order_for_reserved_pieces_waits_and_gets_them_when_released(
+    harness: Harness, order: Any
+) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.hear(one.created(), other.created())
     assert state(harness, other.id) == "waiting"
-    assert said(harness) == [(StockReserved, one.id)]
+    assert published(harness) == [(StockReserved, one.id)]
     await harness.hear(one.cancelled())
-    assert said(harness)[2:] == [(StockReserved, other.id)]
+    assert published(harness)[2:] == [(StockReserved, other.id)]
     lamp = stock(harness, "lamp")
     assert (lamp.on_hand, lamp.reserved, lamp.waiting) == (1, 2, {})
 
@@ -68,14 +70,18 @@ async def test_first_come_is_first_served_whatever_the_sequence_of_the_messages(
     assert (state(harness, first.id), state(harness, second.id)) == ("reserved", "waiting")
 
 
-async def test_a_large_order_that_waits_holds_up_no_small_one_behind_it(harness: Harness, order: Any) -> None:
+async def test_a_large_waiting_order_does_not_block_a_small_one_behind_it(
+    harness: Harness, order: Any
+) -> None:
     large, small, holder, other = placed(order, {"lamp": 3}, {"lamp": 1}, {"lamp": 1}, {"lamp": 2})
     await harness.hear(holder.created(), other.created(), large.created(), small.created())
     await harness.hear(holder.cancelled())
     assert (state(harness, large.id), state(harness, small.id)) == ("waiting", "reserved")
 
 
-async def test_an_order_holds_nothing_until_all_its_lines_can_be_had(harness: Harness, order: Any) -> None:
+async def test_a_waiting_order_reserves_nothing_until_all_its_lines_are_available(
+    harness: Harness, order: Any
+) -> None:
     one, other, both = placed(order, {"lamp": 3}, {"vase": 1}, {"lamp": 1, "vase": 1})
     await harness.hear(one.created(), other.created(), both.created(), one.cancelled())
     assert state(harness, both.id) == "waiting"
@@ -85,36 +91,36 @@ async def test_an_order_holds_nothing_until_all_its_lines_can_be_had(harness: Ha
     assert (stock(harness, "lamp").reserved, stock(harness, "vase").reserved) == (1, 1)
 
 
-async def test_who_wants_more_than_could_ever_come_free_is_rejected_at_once(
+async def test_an_order_for_more_than_can_ever_be_released_is_rejected_at_once(
     harness: Harness, order: Any
 ) -> None:
     one, other = order(lamp=3), order(lamp=4)
     await harness.hear(one.created(), other.created())
-    assert said(harness)[1:] == [(StockRejected, other.id)]
+    assert published(harness)[1:] == [(StockRejected, other.id)]
 
 
-async def test_who_waits_for_what_is_then_sold_is_rejected_then(harness: Harness, order: Any) -> None:
+async def test_a_waiting_order_is_rejected_when_its_pieces_are_sold(harness: Harness, order: Any) -> None:
     sold, held, few, many = placed(order, {"lamp": 2}, {"lamp": 1}, {"lamp": 1}, {"lamp": 2})
     await harness.hear(sold.created(), held.created(), few.created(), many.created(), sold.paid())
-    assert said(harness)[2:] == [(StockRejected, many.id)]
-    assert state(harness, few.id) == "waiting", "one lamp may still come free"
+    assert published(harness)[2:] == [(StockRejected, many.id)]
+    assert state(harness, few.id) == "waiting", "one lamp may still be released"
 
 
-async def test_a_restocked_order_serves_who_waits(harness: Harness, order: Any) -> None:
+async def test_restocking_a_cancelled_order_serves_waiting_orders(harness: Harness, order: Any) -> None:
     returned, held, other = placed(order, {"lamp": 2}, {"lamp": 1}, {"lamp": 1})
     await harness.hear(returned.created(), held.created(), returned.paid(), other.created())
     await harness.hear(returned.cancelled())
     assert state(harness, other.id) == "reserved"
 
 
-async def test_what_a_customer_sends_back_serves_who_waits(harness: Harness, order: Any) -> None:
+async def test_a_return_serves_waiting_orders(harness: Harness, order: Any) -> None:
     returned, held, other = placed(order, {"lamp": 2}, {"lamp": 1}, {"lamp": 1})
     await harness.hear(returned.created(), held.created(), returned.paid(), other.created())
     await harness.hear(returned.returned(lamp=1))
     assert state(harness, other.id) == "reserved"
 
 
-async def test_a_cancelled_order_waits_no_more_and_gets_nothing(harness: Harness, order: Any) -> None:
+async def test_a_cancelled_order_stops_waiting_and_gets_nothing(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.hear(one.created(), other.created(), other.cancelled(), one.cancelled())
     assert state(harness, other.id) == "refused"
@@ -122,7 +128,9 @@ async def test_a_cancelled_order_waits_no_more_and_gets_nothing(harness: Harness
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").waiting) == (3, {})
 
 
-async def test_repeats_that_the_inbox_has_forgotten_serve_nobody_twice(harness: Harness, order: Any) -> None:
+async def test_repeats_that_the_inbox_has_forgotten_serve_no_order_twice(
+    harness: Harness, order: Any
+) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     for event in (one.created(), other.created(), one.cancelled(), other.paid(), other.cancelled()):
         await harness.hear(event)
@@ -133,14 +141,14 @@ async def test_repeats_that_the_inbox_has_forgotten_serve_nobody_twice(harness: 
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").sold) == (3, 0)
 
 
-async def test_nobody_sells_what_an_order_waits_for(harness: Harness, order: Any) -> None:
+async def test_selling_a_waiting_order_raises(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.hear(one.created(), other.created())
     with pytest.raises(NeverReserved):
         await harness.hear(other.paid())
 
 
-async def test_a_nudge_says_nothing_of_an_order_that_waits(harness: Harness, order: Any) -> None:
+async def test_a_nudge_publishes_nothing_for_a_waiting_order(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.hear(one.created(), other.created())
     before = list(harness.said)
@@ -148,26 +156,26 @@ async def test_a_nudge_says_nothing_of_an_order_that_waits(harness: Harness, ord
     assert harness.said == before
 
 
-async def test_nobody_gets_stock_past_the_deadline(harness: Harness, order: Any) -> None:
+async def test_a_waiting_order_gets_no_stock_past_its_deadline(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.hear(one.created(), other.created())
     harness.now = other.created().deadline
     await harness.hear(one.cancelled())
     assert state(harness, other.id) == "refused"
-    assert (StockReserved, other.id) not in said(harness)
+    assert (StockReserved, other.id) not in published(harness)
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").waiting) == (3, {})
 
 
-async def test_who_has_waited_long_enough_is_rejected_and_told_what_was_short(
+async def test_an_order_that_has_waited_for_the_longest_time_is_rejected_with_what_is_short(
     harness: Harness, order: Any
 ) -> None:
     one, other = placed(order, {"lamp": 2}, {"lamp": 2})
     await harness.hear(one.created(), other.created())
 
-    async def give_up(tx: Any) -> None:
+    async def end(tx: Any) -> None:
         await end_waiting([await tx.get(Hold, other.id)], tx)
 
-    await harness.run(give_up, says=SAYS)
+    await harness.run(end, says=PUBLISHES)
     rejected = harness.said[-1]
     assert isinstance(rejected, StockRejected)
     assert [(s.sku, s.wanted, s.available) for s in rejected.short] == [("lamp", 2, 1)]
@@ -176,20 +184,20 @@ async def test_who_has_waited_long_enough_is_rejected_and_told_what_was_short(
     assert state(harness, other.id) == "rejected"
 
 
-async def test_a_last_look_before_giving_up_finds_what_has_come_free(harness: Harness, order: Any) -> None:
+async def test_an_order_is_rechecked_before_it_is_rejected(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.hear(one.created(), other.created())
     harness.put(Stock("lamp", on_hand=2, reserved=3, received=5, waiting={other.id: 2}))
 
-    async def give_up(tx: Any) -> None:
+    async def end(tx: Any) -> None:
         await end_waiting([await tx.get(Hold, other.id)], tx)
 
-    await harness.run(give_up, says=SAYS)
-    assert said(harness)[-1] == (StockReserved, other.id)
+    await harness.run(end, says=PUBLISHES)
+    assert published(harness)[-1] == (StockReserved, other.id)
 
 
 @pytest.mark.parametrize(("change", "outcome"), [(("adjust", 2), "reserved"), (("adjust", -1), "rejected")])
-async def test_an_adjustment_serves_who_waits_or_ends_the_waiting(
+async def test_an_adjustment_serves_or_rejects_waiting_orders(
     harness: Harness, order: Any, change: tuple[str, int], outcome: str
 ) -> None:
     one, other = placed(order, {"lamp": 2}, {"lamp": 3})
@@ -200,11 +208,11 @@ async def test_an_adjustment_serves_who_waits_or_ends_the_waiting(
         lamp.adjust(change[1])
         await serve_waiting([lamp], tx)
 
-    await harness.run(adjust, says=SAYS)
+    await harness.run(adjust, says=PUBLISHES)
     assert state(harness, other.id) == outcome
 
 
-async def test_nobody_waits_for_what_is_sold_no_more(harness: Harness, order: Any) -> None:
+async def test_no_order_waits_for_a_retired_product(harness: Harness, order: Any) -> None:
     one, other, later = placed(order, {"lamp": 3}, {"lamp": 3}, {"lamp": 1})
     await harness.hear(one.created(), other.created())
 
@@ -213,13 +221,13 @@ async def test_nobody_waits_for_what_is_sold_no_more(harness: Harness, order: An
         lamp.status = "retired"
         await serve_waiting([lamp], tx)
 
-    await harness.run(retire, says=SAYS)
+    await harness.run(retire, says=PUBLISHES)
     assert state(harness, other.id) == "rejected"
     await harness.hear(later.created())
     assert state(harness, later.id) == "rejected"
 
 
-async def test_where_too_many_wait_already_one_is_rejected_at_once(
+async def test_an_order_is_rejected_when_too_many_wait_already(
     harness: Harness, order: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain, "MOST_WAITING", 1)
@@ -228,7 +236,7 @@ async def test_where_too_many_wait_already_one_is_rejected_at_once(
     assert (state(harness, first.id), state(harness, second.id)) == ("waiting", "rejected")
 
 
-async def test_a_release_looks_at_so_many_and_leaves_the_others_to_the_next_round(
+async def test_a_release_serves_a_limited_number_and_leaves_the_others_to_the_job(
     harness: Harness, order: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting.serve_waiting, "__defaults__", (1,))
@@ -239,5 +247,5 @@ async def test_a_release_looks_at_so_many_and_leaves_the_others_to_the_next_roun
     async def again(tx: Any) -> None:
         await serve_waiting([await tx.get(Stock, "lamp")], tx)
 
-    await harness.run(again, says=SAYS)
+    await harness.run(again, says=PUBLISHES)
     assert state(harness, second.id) == "reserved"

@@ -301,13 +301,13 @@ def product_keeps_in_line_who_was_served(patch: Patch) -> None:
 
 @fault("what is reserved is what orders hold", WAITS)
 def product_gives_up_for_whom_it_has_served(patch: Patch) -> None:
-    look_again = Hold.look_again
+    recheck = Hold.recheck
 
-    def whoever(self: Hold, stocks: Any, now: Any, *, patient: bool = True) -> Any:
+    def whoever(self: Hold, stocks: Any, now: Any, *, may_wait: bool = True) -> Any:
         self.state = "waiting"
-        return look_again(self, stocks, now, patient=patient)
+        return recheck(self, stocks, now, may_wait=may_wait)
 
-    patch.setattr(Hold, "look_again", whoever)
+    patch.setattr(Hold, "recheck", whoever)
 
 
 @fault("what is reserved is what orders hold", WAITS_FOR_TWO)
@@ -547,13 +547,13 @@ def an_order_that_has_left_is_cancelled(patch: Patch) -> None:
 
 @fault("stock-adds-up", RETURNED)
 def goods_are_restocked_as_often_as_they_are_told_of(patch: Patch) -> None:
-    take_back = Hold.take_back
+    restock_return = Hold.restock_return
 
     def forget(self: Hold, returned: Any, stocks: Any) -> Any:
         self.returned = {}
-        return take_back(self, returned, stocks)
+        return restock_return(self, returned, stocks)
 
-    patch.setattr(Hold, "take_back", forget)
+    patch.setattr(Hold, "restock_return", forget)
 
 
 @fault("no step fails: AssertionError", RETURNED)
@@ -605,7 +605,7 @@ def order_publishes_a_return_once_only(patch: Patch) -> None:
 
 @fault("sold-is-what-was-paid", LOST_RETURN)
 def product_publishes_a_restock_once_only(patch: Patch) -> None:
-    patch.setattr(Hold, "restate", _but(Hold.restate, "stock.returned"))
+    patch.setattr(Hold, "events_to_republish", _but(Hold.events_to_republish, "stock.returned"))
 
 
 def _but(restate: Any, type_: str) -> Any:

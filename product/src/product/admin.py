@@ -1,4 +1,4 @@
-"""What administrators change: products, and the stock that comes in or is written off."""
+"""The administrators' endpoints: create, change and retire products, and adjust their stock."""
 
 from typing import Annotated
 
@@ -11,20 +11,21 @@ from chassis.problems import RESPONSES, Conflict, NotFound, Unprocessable
 from chassis.service import part
 from contracts import CURRENCIES
 from product import store
-from product.api import JSON, SkuInPath
+from product.api import JSON
 from product.catalogue import Catalogue
 from product.domain import BelowZero, Stock
-from product.models import (
+from product.prices import price_problem
+from product.schemas import (
     LoadedProducts,
     NewAdjustment,
     NewProduct,
     NewProducts,
     Product,
     ProductChanges,
+    SkuInPath,
     StockLevel,
     StockRecord,
 )
-from product.prices import objection
 from product.waiting import serve_waiting
 
 router = APIRouter(prefix="/v1/products", tags=["administration"])
@@ -35,14 +36,14 @@ Reads = Annotated[Catalogue, Depends(part("catalogue"))]
 
 
 class Exists(Conflict):
-    """409: there is a product with that sku."""
+    """409: a product with that sku exists."""
 
     type = "/problems/product-exists"
     title = "The product exists"
 
 
 class NotOnHand(Conflict):
-    """409: what is to be written off is not on hand."""
+    """409: more pieces would be written off than are on hand."""
 
     type = "/problems/not-on-hand"
     title = "Not that many on hand"
@@ -56,7 +57,7 @@ class NotOnHand(Conflict):
     responses={409: RESPONSES[409]},
 )
 async def create_product(new: NewProduct, admin: Admin, transact: Transact, catalogue: Reads) -> Response:
-    """With its opening stock."""
+    """The opening stock is recorded as its first adjustment."""
     async with transact() as tx:
         created, _ = await store.put(tx.session, [new.model_dump()], admin.id, overwrite=False)
     if not created:
@@ -67,8 +68,8 @@ async def create_product(new: NewProduct, admin: Admin, transact: Transact, cata
 
 @router.post("/bulk", summary="Create or change up to 1,000 products")
 async def put_products(new: NewProducts, admin: Admin, transact: Transact) -> LoadedProducts:
-    """May be repeated: products that exist get what is given here but keep their stock and status; those
-    that are not given stay as they are."""
+    """Idempotent. Existing products are changed, but keep their stock and status; products that are not
+    listed stay as they are."""
     items = [item.model_dump() for item in new.items]
     async with transact() as tx:
         created, changed = await store.put(tx.session, items, admin.id, overwrite=True)
@@ -79,20 +80,20 @@ async def put_products(new: NewProducts, admin: Admin, transact: Transact) -> Lo
 async def change_product(
     sku: SkuInPath, changes: ProductChanges, _: Admin, transact: Transact, catalogue: Reads
 ) -> Response:
-    """Orders that exist keep the name and price that they were placed at."""
+    """Existing orders keep the name and price at which they were placed."""
     async with transact() as tx:
         currency = await store.change(tx.session, sku, changes.model_dump(exclude_unset=True))
         if currency is None:
             raise _unknown()
         if "price" in changes.model_fields_set:
-            _can_be_charged(changes.price, currency)
+            _check_price(changes.price, currency)
     return Response(await catalogue.one(sku), media_type=JSON)
 
 
 @router.delete("/{sku}", status_code=204, summary="Retire a product", responses={404: RESPONSES[404]})
 async def retire_product(sku: SkuInPath, _: Admin, transact: Transact) -> Response:
-    """It is not sold any more; orders that hold pieces of it go on, and orders that wait for some are out of
-    stock. PATCH its status to bring it back."""
+    """It is not sold any more. Orders that have reserved pieces continue; orders that wait for pieces are
+    rejected as out of stock. To sell it again, PATCH its status."""
     async with transact() as tx:
         if not await store.change(tx.session, sku, {"status": "retired"}):
             raise _unknown()
@@ -102,7 +103,7 @@ async def retire_product(sku: SkuInPath, _: Admin, transact: Transact) -> Respon
 
 @router.post("/{sku}/stock", summary="Adjust the stock", responses={404: RESPONSES[404], 409: RESPONSES[409]})
 async def adjust_stock(sku: SkuInPath, new: NewAdjustment, admin: Admin, transact: Transact) -> StockLevel:
-    """Only what is on hand can be written off. What comes in goes to orders that wait for it first."""
+    """Only pieces that are on hand can be written off. New pieces go to waiting orders first."""
     async with transact() as tx:
         stock = await _adjusted(tx, sku, new.delta)
         await serve_waiting([stock], tx)
@@ -114,7 +115,7 @@ async def adjust_stock(sku: SkuInPath, new: NewAdjustment, admin: Admin, transac
 async def get_stock(
     sku: SkuInPath, _: Admin, engine: Annotated[AsyncEngine, Depends(part("engine"))]
 ) -> StockRecord:
-    """Where a product's pieces are, and who adjusted them by hand."""
+    """How many pieces are on hand, reserved and sold, and the latest adjustments."""
     record = await store.stock_record(engine, sku)
     if record is None:
         raise _unknown()
@@ -128,18 +129,18 @@ async def _adjusted(tx: SqlTx, sku: str, delta: int) -> Stock:
     try:
         stock.adjust(delta)
     except BelowZero:
-        raise NotOnHand(f"There are {stock.on_hand}.", on_hand=stock.on_hand) from None
+        raise NotOnHand(f"Only {stock.on_hand} on hand.", on_hand=stock.on_hand) from None
     return stock
 
 
-def _can_be_charged(price: int, currency: str) -> None:
-    """Raises Unprocessable, which takes the change back."""
-    said = objection(price, currency)
+def _check_price(price: int, currency: str) -> None:
+    """Raises Unprocessable, which rolls the change back."""
+    problem = price_problem(price, currency)
     if currency not in CURRENCIES:
-        said = f"{currency} cannot be charged any more: put the product in another currency"
-    if said:
-        raise Unprocessable("The request is not valid.", errors=[{"pointer": "/price", "detail": said}])
+        problem = f"{currency} cannot be charged any more: replace the product with one in another currency"
+    if problem:
+        raise Unprocessable("The request is not valid.", errors=[{"pointer": "/price", "detail": problem}])
 
 
 def _unknown() -> NotFound:
-    return NotFound("There is no such product.")
+    return NotFound("Product not found.")

@@ -1,4 +1,4 @@
-"""The catalogue for everybody: lists, searches, bulk reads and single products; no token is needed."""
+"""The catalogue's public endpoints: lists, searches, bulk reads and single products; no token is needed."""
 
 import hashlib
 from collections.abc import Callable, Coroutine
@@ -6,87 +6,47 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.identity import require
-from chassis.problems import NO_NUL, RESPONSES, NotFound, Unprocessable
+from chassis.problems import RESPONSES, NotFound, Unprocessable
 from chassis.service import part
-from contracts import Sku, is_sku
-from product.catalogue import Catalogue, Sought
-from product.domain import Status
-from product.models import Category, Price, Product, ProductPage
-from product.paging import Sort
-from product.search import search
+from contracts import is_sku
+from product.catalogue import Catalogue, Criteria
+from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath
+from product.search import SearchLimit, search
 from product.spelling import Vocabulary, respell
-from product.turns import Turns
 
-_MOST_AT_ONCE = 1000
 JSON = "application/json"
 _admin = require("catalogue:write")
 
-SkuInPath = Annotated[Sku, Path()]
-Words = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=200,
-        pattern=NO_NUL,
-        description="Words to find, as one types them into a search engine: quotes, `or` and `-` work.",
-        examples=["red lantern"],
-    ),
-]
 
-
-class Listing(BaseModel):
-    """What a list may be asked for."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sku: Annotated[
-        list[Sku],
-        Field(
-            max_length=_MOST_AT_ONCE,
-            description="Just these products, retired ones included; unknown ones are absent. Goes alone.",
-        ),
-    ] = []
-    q: Words | None = None
-    sort: Annotated[Sort | None, Field(description="By name unless given; a search by relevance.")] = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(max_length=1000, description="As in the `next` of a page.")] = None
-    category: Category | None = None
-    price_min: Price | None = None
-    price_max: Price | None = None
-    in_stock: bool | None = None
-    status: Annotated[Status | None, Field(description="`retired` is for administrators.")] = None
-
-
-class BulkFirst(APIRoute):
-    """Answers `?sku=` before FastAPI looks at all that a list may be asked for: it is read in every
-    checkout."""
+class BulkReadRoute(APIRoute):
+    """Handles `?sku=`, which every checkout reads, without FastAPI's validation of all the list's
+    parameters."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def answer(request: Request) -> Response:
+        async def bulk_or_list(request: Request) -> Response:
             if b"sku=" in request.scope["query_string"]:
                 return await _bulk(request)
             return await handle(request)
 
-        return answer
+        return bulk_or_list
 
 
 router = APIRouter(prefix="/v1/products", tags=["catalogue"])
-lists = APIRouter(prefix="/v1/products", tags=["catalogue"], route_class=BulkFirst)
+lists = APIRouter(prefix="/v1/products", tags=["catalogue"], route_class=BulkReadRoute)
 
 
 async def _bulk(request: Request) -> Response:
-    asked = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    skus = [value for name, value in asked if name == "sku" and is_sku(value)]
-    if len(skus) < len(asked) or len(skus) > _MOST_AT_ONCE:
+    parameters = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    skus = [value for name, value in parameters if name == "sku" and is_sku(value)]
+    if len(skus) < len(parameters) or len(skus) > MOST_SKUS:
         raise Unprocessable(
-            f"`sku` is a stock code, cannot be combined with other filters, at most {_MOST_AT_ONCE} values."
+            f"`sku` is a stock code, cannot be combined with other filters, at most {MOST_SKUS} values."
         )
     catalogue: Catalogue = request.app.state.catalogue
     return Response(await catalogue.bulk(skus), media_type=JSON)
@@ -100,25 +60,25 @@ async def _bulk(request: Request) -> Response:
 )
 async def list_products(
     request: Request,
-    listing: Annotated[Listing, Query()],
+    parameters: Annotated[ListParameters, Query()],
     catalogue: Annotated[Catalogue, Depends(part("catalogue"))],
     vocabulary: Annotated[Vocabulary, Depends(part("vocabulary"))],
-    turns: Annotated[Turns, Depends(part("turns"))],
+    limit: Annotated[SearchLimit, Depends(part("search_limit"))],
 ) -> Response:
-    """Pages of what is for sale. A search that finds nothing is tried again with its misspelt words
-    corrected, and `corrected` says so."""
-    if listing.status == "retired":
+    """Pages of the products for sale. A search that finds nothing is repeated with its misspelt words
+    corrected; `corrected` lists them."""
+    if parameters.status == "retired":
         await _admin(request)
-    asked = listing.model_dump(exclude_none=True, exclude={"sku"})
-    sought = Sought(**{"sort": "relevance" if listing.q else "name", **asked})
-    async with turns.turn():
-        found, corrected = await search(catalogue, vocabulary, sought)
+    given = parameters.model_dump(exclude_none=True, exclude={"sku"})
+    criteria = Criteria(**{"sort": "relevance" if parameters.q else "name", **given})
+    async with limit.slot():
+        page, corrected = await search(catalogue, vocabulary, criteria)
     if corrected:
-        asked["q"] = respell(asked["q"], corrected)
+        given["q"] = respell(given["q"], corrected)
     following = None
-    if found.cursor is not None:
-        following = f"{request.url.path}?{urlencode({**asked, 'cursor': found.cursor})}"
-    content = orjson.dumps({"items": found.items, "next": following, "corrected": corrected})
+    if page.cursor is not None:
+        following = f"{request.url.path}?{urlencode({**given, 'cursor': page.cursor})}"
+    content = orjson.dumps({"items": page.items, "next": following, "corrected": corrected})
     return Response(content, media_type=JSON)
 
 
@@ -127,7 +87,7 @@ async def list_products(
     summary="Read a product",
     response_model=Product,
     responses={
-        304: {"description": "Not changed since the ETag that was sent."},
+        304: {"description": "Not modified since the ETag that was sent."},
         404: RESPONSES[404],
         503: RESPONSES[503],
     },
@@ -140,7 +100,7 @@ async def get_product(
     """One product, retired ones included."""
     content = await catalogue.one(sku)
     if content is None:
-        raise NotFound("There is no such product.")
+        raise NotFound("Product not found.")
     etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if etag in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:

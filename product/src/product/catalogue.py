@@ -1,4 +1,4 @@
-"""What everybody may read of the catalogue: one statement each, straight from rows to JSON."""
+"""The catalogue's public reads: one SQL statement each, from rows straight to JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chassis.direct import fetch
 from contracts import cleaned
 from product.domain import Status
-from product.paging import ASKED, ORDERS, Sort, decode, encode
+from product.paging import SORT_ORDERS, TSQUERY, Sort, decode, encode
 from product.tables import product, stock
 
 _available = case((stock.c.status == literal_column("'active'"), stock.c.on_hand), else_=literal_column("0"))
@@ -24,8 +24,8 @@ _listed = select(
     product.c.status,
     _available.label("available"),
 ).join_from(product, stock, stock.c.sku == product.c.sku)
-# The subquery hides from the planner how many skus there are: it would plan each call anew, which costs
-# five times what the read does.
+# The subquery hides the number of skus from the planner. Otherwise it would plan each call anew, which costs
+# five times as much as the read.
 _BULK = """
     SELECT p.sku, p.name, p.category, p.price, p.currency, p.status,
            CASE WHEN s.status = 'active' THEN s.on_hand ELSE 0 END AS available
@@ -37,8 +37,8 @@ _one = _listed.add_columns(product.c.description, product.c.created_at, product.
 
 
 @dataclass(frozen=True)
-class Sought:
-    """What of the catalogue is asked for; prices in minor units."""
+class Criteria:
+    """What a list or search asks for; prices in minor units."""
 
     sort: Sort
     limit: int
@@ -52,21 +52,21 @@ class Sought:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A page of rows, and the cursor behind it unless it is the last."""
+class Page:
+    """A page of rows, and the cursor of the next one unless it is the last."""
 
     items: list[dict[str, Any]]
     cursor: str | None
 
 
 class Catalogue:
-    """Reads that take no locks and no transaction."""
+    """Reads without locks and without a transaction."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def bulk(self, skus: Sequence[str]) -> bytes:
-        """The products that exist of those, retired ones included, as a JSON page."""
+        """Those of the products that exist, retired ones included, as a JSON page."""
         rows = await fetch(self._engine, _BULK, skus)
         return orjson.dumps({"items": [_one_line(dict(row)) for row in rows], "next": None, "corrected": {}})
 
@@ -75,16 +75,16 @@ class Catalogue:
         rows = await self._rows(_one, {"sku": sku})
         return orjson.dumps(_one_line(rows[0])) if rows else None
 
-    async def page(self, sought: Sought) -> Found:
+    async def page(self, criteria: Criteria) -> Page:
         """One page. Raises BadCursor."""
-        order = ORDERS[sought.sort]
-        after = decode(sought.cursor, sought.sort) if sought.cursor is not None else None
-        query = _filtered(_listed.add_columns(order.column.label("seen")), sought)
-        rows = await self._rows(order.page(query, after).limit(sought.limit + 1), {"q": sought.q})
-        items = [_one_line(row) for row in rows[: sought.limit]]
-        seen = [item.pop("seen") for item in items]
-        more = len(rows) > sought.limit
-        return Found(items, encode(sought.sort, seen[-1], items[-1]["sku"]) if more else None)
+        order = SORT_ORDERS[criteria.sort]
+        after = decode(criteria.cursor, criteria.sort) if criteria.cursor is not None else None
+        query = _filtered(_listed.add_columns(order.column.label("sort_value")), criteria)
+        rows = await self._rows(order.page(query, after).limit(criteria.limit + 1), {"q": criteria.q})
+        items = [_one_line(row) for row in rows[: criteria.limit]]
+        values = [item.pop("sort_value") for item in items]
+        more = len(rows) > criteria.limit
+        return Page(items, encode(criteria.sort, values[-1], items[-1]["sku"]) if more else None)
 
     async def _rows(self, statement: Any, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         async with self._engine.connect() as connection:
@@ -94,22 +94,22 @@ class Catalogue:
 
 
 def _one_line(row: dict[str, Any]) -> dict[str, Any]:
-    """Rows of older releases may hold names that are refused today."""
+    """Older releases accepted names that are not one line: clean them."""
     row["name"] = cleaned(row["name"])
     row["category"] = row["category"] and cleaned(row["category"])
     return row
 
 
-def _filtered(query: Select[Any], sought: Sought) -> Select[Any]:
-    if sought.q is not None:
-        query = query.where(product.c.search.op("@@")(ASKED))
-    if sought.category is not None:
-        query = query.where(product.c.category == sought.category)
-    if sought.price_min is not None:
-        query = query.where(product.c.price >= sought.price_min)
-    if sought.price_max is not None:
-        query = query.where(product.c.price <= sought.price_max)
-    if sought.in_stock is not None:
-        query = query.where((_available > 0) == sought.in_stock)
-    # The status is spelt out, so that the partial indexes serve.
-    return query.where(product.c.status == literal_column(f"'{sought.status}'"))
+def _filtered(query: Select[Any], criteria: Criteria) -> Select[Any]:
+    if criteria.q is not None:
+        query = query.where(product.c.search.op("@@")(TSQUERY))
+    if criteria.category is not None:
+        query = query.where(product.c.category == criteria.category)
+    if criteria.price_min is not None:
+        query = query.where(product.c.price >= criteria.price_min)
+    if criteria.price_max is not None:
+        query = query.where(product.c.price <= criteria.price_max)
+    if criteria.in_stock is not None:
+        query = query.where((_available > 0) == criteria.in_stock)
+    # The status is a literal, so that the partial indexes can be used.
+    return query.where(product.c.status == literal_column(f"'{criteria.status}'"))

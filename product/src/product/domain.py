@@ -1,4 +1,4 @@
-"""Stock and what is held of it for orders: never oversold, and no piece is ever lost."""
+"""Stock, and the holds that orders have on it: nothing is oversold, and no piece is lost."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ from contracts import (
 Status = Literal["active", "retired"]
 HoldState = Literal["waiting", "reserved", "rejected", "sold", "released", "restocked", "refused"]
 
-LONGEST_WAIT = timedelta(minutes=10)  # what a setting may ask for at most
-MOST_WAITING = 500  # orders for one product; whoever comes after them is rejected at once
+LONGEST_WAIT = timedelta(minutes=10)  # the upper limit of the setting `wait_for_stock`
+MOST_WAITING = 500  # orders that may wait for one product; further ones are rejected at once
 
 
 class BelowZero(Exception):
@@ -29,16 +29,15 @@ class BelowZero(Exception):
 
 
 class NeverReserved(Exception):
-    """An order was paid for that nothing was reserved for: payment captures only what is reserved."""
+    """An order was paid or returned without a reservation: payment captures only orders that have one."""
 
 
 @dataclass(eq=False)
 class Stock:
     """The pieces of one product. `on_hand + reserved + sold == received`, always, and none is negative.
 
-    `received` is the sum of all adjustments; `status` is the product's own; `waiting` has the orders that
-    wait for pieces, and for how many.
-    """
+    `received` is the sum of all adjustments; `status` is the product's; `waiting` maps each order that waits
+    for pieces to how many it needs."""
 
     sku: str
     on_hand: int = 0
@@ -55,20 +54,21 @@ class Stock:
 
     @property
     def obtainable(self) -> int:
-        """Pieces that can be ordered now, or could be if every order that holds some were cancelled."""
+        """Pieces that can be ordered now, or could be if every order that has reserved some were
+        cancelled."""
         return self.on_hand + self.reserved if self.status == "active" else 0
 
-    def join(self, order_id: UUID, pieces: int) -> None:
-        """The order waits for so many."""
+    def add_waiting(self, order_id: UUID, pieces: int) -> None:
+        """From now on the order waits for that many pieces."""
         self.waiting = {**self.waiting, order_id: pieces}
 
-    def leave(self, order_id: UUID) -> None:
-        """The order waits no more."""
+    def remove_waiting(self, order_id: UUID) -> None:
+        """The order does not wait any more."""
         if order_id in self.waiting:
             self.waiting = {one: pieces for one, pieces in self.waiting.items() if one != order_id}
 
-    def due(self) -> list[UUID]:
-        """The orders whose waiting may be over: there is enough for them, or there will never be."""
+    def orders_to_recheck(self) -> list[UUID]:
+        """The orders that need not wait for this product any more: it has enough pieces, or never will."""
         return [
             order_id
             for order_id, pieces in self.waiting.items()
@@ -76,7 +76,7 @@ class Stock:
         ]
 
     def adjust(self, delta: int) -> None:
-        """Pieces came in, or were written off. Raises BelowZero."""
+        """Add pieces that came in, or write some off. Raises BelowZero."""
         if self.on_hand + delta < 0:
             raise BelowZero
         self.on_hand += delta
@@ -104,16 +104,16 @@ Stocks = Mapping[str, Stock]
 
 @dataclass(eq=False)
 class Hold:
-    """What is held for one order, and what became of it.
+    """The stock that is reserved for one order, and how that ended.
 
-    A `waiting` order holds nothing. It wants pieces that other orders hold, gets all its lines as soon as all
-    of them can be had, and is rejected once one of them cannot be had any more.
+    An order that is `waiting` has nothing reserved. It needs pieces that other orders have reserved, gets all
+    its lines as soon as all of them are available, and is rejected once one of them cannot be filled any
+    more.
 
-    `refused` is the tombstone of an order that was cancelled, or past its deadline, before anything was held.
-    `deadline` is the order's, `short` why it was rejected; `returned` is what came back of it, by the id of
-    the return; `traceparent` is of the message that made it wait; `nudges` and `nudge_at` tell how often and
-    until when the saga was nudged because the hold stood.
-    """
+    `refused` is the tombstone of an order that was cancelled, or past its deadline, before anything was
+    reserved. `deadline` is the order's, `short` says why it was rejected; `returned` has the pieces of each
+    return, by its id; `traceparent` is that of the message that made it wait; `nudges` is how often the saga
+    was nudged because the hold was stuck, `nudge_at` when it is due again."""
 
     order_id: UUID
     state: HoldState
@@ -127,38 +127,38 @@ class Hold:
     traceparent: str | None = None
 
     @classmethod
-    def forgotten(cls, order_id: UUID) -> "Hold":
-        """Of an order whose goods come back so late that what was held for it is not known any more."""
+    def of_pruned_order(cls, order_id: UUID) -> "Hold":
+        """For an order that is returned so late that retention has deleted its hold."""
         return cls(order_id, "sold")
 
     @classmethod
     def place(
         cls, order: OrderCreated, stocks: Stocks, now: datetime
     ) -> tuple["Hold", StockReserved | StockRejected | None]:
-        """Reserve all lines, or none of them if one is short. If others hold what is missing, wait for it,
-        and say nothing yet."""
+        """Reserve all lines, or none if one is short. If other orders have reserved what is missing, wait for
+        it and return no event yet."""
         hold = cls(order.order_id, "waiting", _pieces(order.lines), deadline=order.deadline)
-        said = hold._look(stocks, patient=hold._has_room(stocks))
-        if said is None:
+        outcome = hold._decide(stocks, may_wait=hold._may_join(stocks))
+        if outcome is None:
             hold.waiting_since = now
             for sku, pieces in hold.lines.items():
-                stocks[sku].join(hold.order_id, pieces)
-        return hold, said
+                stocks[sku].add_waiting(hold.order_id, pieces)
+        return hold, outcome
 
-    def look_again(
-        self, stocks: Stocks, now: datetime, *, patient: bool = True
+    def recheck(
+        self, stocks: Stocks, now: datetime, *, may_wait: bool = True
     ) -> StockReserved | StockRejected | None:
-        """If it waits: take what it wants if all of that is there, else wait on. It gives up if some of it
-        will never be there, or if it is `patient` no longer; past its deadline it is over anyway."""
+        """Reserve a waiting order's lines if all are available now; reject it if one never will be, or if it
+        may not wait any longer; refuse it past its deadline. Otherwise it goes on waiting."""
         if self.state != "waiting":
             return None
         if self.deadline is not None and self.deadline <= now:
             self._refuse(stocks)
             return None
-        return self._look(stocks, patient=patient)
+        return self._decide(stocks, may_wait=may_wait)
 
     def sell(self, stocks: Stocks) -> None:
-        """What was reserved is sold; what was released meanwhile is not. Raises NeverReserved."""
+        """Sell what is still reserved; a released hold sells nothing. Raises NeverReserved."""
         if self.state in ("rejected", "waiting"):
             raise NeverReserved(f"order {self.order_id} was out of stock")
         if self.state == "reserved":
@@ -167,41 +167,45 @@ class Hold:
             self.state = "sold"
 
     def release(self, stocks: Stocks) -> StockReleased | None:
-        """Put back what is held or sold, and wait no more; `None` when nothing was."""
+        """Put reserved or sold pieces back, or stop waiting; `None` when there is nothing to put back."""
         if self.state == "reserved":
             for sku, pieces in self.lines.items():
                 stocks[sku].release(pieces)
             self.state = "released"
         elif self.state == "sold":
             for sku, pieces in self.lines.items():
-                stocks[sku].restock(pieces - self._came_back(sku))
+                stocks[sku].restock(pieces - self._returned_pieces(sku))
             self.state = "restocked"
         else:
             self._refuse(stocks)
             return None
         return self._released()
 
-    def take_back(self, returned: OrderReturned, stocks: Stocks) -> StockReturned | None:
-        """Restock what comes back, once; `None` when that is nothing new. Raises NeverReserved."""
+    def restock_return(self, returned: OrderReturned, stocks: Stocks) -> StockReturned | None:
+        """Restock the pieces of a return, once; `None` if that was done before. Raises NeverReserved."""
         pieces = _pieces(returned.lines)
         if not pieces or str(returned.return_id) in self.returned:
             return None
         if unknown := sorted(pieces.keys() - stocks.keys()):
-            raise NeverReserved(f"order {self.order_id} returns what was never here: {', '.join(unknown)}")
-        self.sell(stocks)  # what comes back was paid for, whether that is known here or not
+            raise NeverReserved(
+                f"order {self.order_id} returns products that do not exist: {', '.join(unknown)}"
+            )
+        self.sell(stocks)  # a returned order was paid, even if `order.paid` has not arrived yet
         if self.state != "sold":
-            raise NeverReserved(f"order {self.order_id} comes back, and its stock is {self.state}")
+            raise NeverReserved(f"order {self.order_id} is returned, but its hold is {self.state}")
         for sku, count in pieces.items():
             stocks[sku].restock(count)
         self.returned = {**self.returned, str(returned.return_id): pieces}
         return self._returned(returned.return_id)
 
-    def restate(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased | StockReturned]:
-        """What was said of the hold and still holds, for neighbours who have lost it. Past the deadline
-        nobody shall take money for it any more."""
-        return [*self._restated(now), *(self._returned(UUID(one)) for one in self.returned)]
+    def events_to_republish(
+        self, now: datetime
+    ) -> list[StockReserved | StockRejected | StockReleased | StockReturned]:
+        """The events about this hold that are still true, for services that have lost them. Past the deadline
+        `stock.reserved` is not repeated, so that payment captures no money for it."""
+        return [*self._current(now), *(self._returned(UUID(one)) for one in self.returned)]
 
-    def _restated(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased]:
+    def _current(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased]:
         match self.state:
             case "reserved" if self.deadline and now < self.deadline:
                 return [StockReserved(order_id=self.order_id)]
@@ -211,45 +215,46 @@ class Hold:
                 return [self._released()]
         return []
 
-    def stand(self, now: datetime, pause: timedelta, limit: int) -> bool:
-        """It stands, and is looked at again after twice the pause. Tells whether to nudge: `limit` times at
-        most."""
-        again = self.nudges < limit
-        self.nudges += again
+    def count_nudge(self, now: datetime, pause: timedelta, limit: int) -> bool:
+        """Whether to nudge the saga of this stuck hold now: `limit` times at most, each after twice the pause
+        of the time before."""
+        nudge = self.nudges < limit
+        if nudge:
+            self.nudges += 1
         self.nudge_at = now + pause * 2**self.nudges
-        return again
+        return nudge
 
-    def _came_back(self, sku: str) -> int:
+    def _returned_pieces(self, sku: str) -> int:
         return sum(pieces.get(sku, 0) for pieces in self.returned.values())
 
     def _returned(self, return_id: UUID) -> StockReturned:
         return StockReturned(order_id=self.order_id, return_id=return_id)
 
-    def _look(self, stocks: Stocks, *, patient: bool) -> StockReserved | StockRejected | None:
+    def _decide(self, stocks: Stocks, *, may_wait: bool) -> StockReserved | StockRejected | None:
         short = tuple(_short(self.lines, stocks))
         if not short:
-            self._leave(stocks)
+            self._stop_waiting(stocks)
             for sku, pieces in self.lines.items():
                 stocks[sku].reserve(pieces)
             self.state = "reserved"
             return StockReserved(order_id=self.order_id)
-        if patient and all(one.wanted <= _obtainable(one.sku, stocks) for one in short):
+        if may_wait and all(one.wanted <= _obtainable(one.sku, stocks) for one in short):
             return None
-        self._leave(stocks)
+        self._stop_waiting(stocks)
         self.state, self.short = "rejected", short
         return StockRejected(order_id=self.order_id, short=short)
 
-    def _has_room(self, stocks: Stocks) -> bool:
+    def _may_join(self, stocks: Stocks) -> bool:
         return all(len(stocks[sku].waiting) < MOST_WAITING for sku in self.lines.keys() & stocks.keys())
 
     def _refuse(self, stocks: Stocks) -> None:
         if self.state == "waiting":
-            self._leave(stocks)
+            self._stop_waiting(stocks)
             self.state = "refused"
 
-    def _leave(self, stocks: Stocks) -> None:
+    def _stop_waiting(self, stocks: Stocks) -> None:
         for sku in self.lines.keys() & stocks.keys():
-            stocks[sku].leave(self.order_id)
+            stocks[sku].remove_waiting(self.order_id)
 
     def _released(self) -> StockReleased:
         return StockReleased(order_id=self.order_id, restocked=self.state == "restocked")

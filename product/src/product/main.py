@@ -5,26 +5,26 @@ from chassis.retention import Rule, retention
 from chassis.service import Chassis, Parts, Service
 from product import admin, api, saga
 from product.catalogue import Catalogue
-from product.reconcile import look_after_waiting, nudge_standing
+from product.jobs import check_waiting_orders, nudge_stuck_holds
+from product.search import SearchLimit
 from product.settings import Settings
 from product.spelling import Vocabulary
-from product.turns import Turns
 
 HOLDS = Rule("hold", key="order_id", where="state NOT IN ('reserved', 'waiting')")
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:
     async def reconcile() -> None:
-        await nudge_standing(chassis.transactions, settings)
+        await nudge_stuck_holds(chassis.transactions, settings)
 
     async def waiting() -> None:
-        await look_after_waiting(chassis.transactions, settings)
+        await check_waiting_orders(chassis.transactions, settings)
 
     return Parts(
         routers=[api.lists, admin.router, api.router],
         state={
             "catalogue": Catalogue(chassis.engine),
-            "turns": Turns(settings.lists_at_once, settings.lists_patience),
+            "search_limit": SearchLimit(settings.lists_at_once, settings.lists_patience),
             "vocabulary": Vocabulary(chassis.engine, age=settings.vocabulary_age),
             "transactions": chassis.transactions,
             "engine": chassis.engine,

@@ -1,4 +1,5 @@
-"""Keyset pages: a cursor names the last row that was seen, so that no page skips or repeats what moves."""
+"""Keyset pagination: a cursor names the last row of a page, so that no page skips or repeats rows when others
+are added."""
 
 import base64
 from collections.abc import Callable
@@ -17,44 +18,44 @@ Sort = Literal["name", "price", "-price", "newest", "relevance"]
 
 
 class BadCursor(Unprocessable):
-    """422: a cursor that was not made here, or for another order of the list."""
+    """422: the cursor is malformed, or was issued for another sort order."""
 
     type = "/problems/bad-cursor"
     title = "Bad cursor"
 
 
 @dataclass(frozen=True)
-class Order:
-    """A sort: by `column` and then by sku, both in the same direction; `read` takes the column's value
-    from a cursor and raises `TypeError` or `ValueError` if it is none."""
+class SortOrder:
+    """Sorts by `column` and then by sku, both in the same direction. `read` checks and converts the column's
+    value from a cursor; it raises `TypeError` or `ValueError`."""
 
     column: ColumnElement[Any]
     read: Callable[[Any], Any]
     descending: bool = False
 
     def page(self, query: Select[Any], after: tuple[Any, str] | None) -> Select[Any]:
-        """The query in this order, from behind the row that a cursor names."""
+        """The query in this order, starting after the row that a cursor names."""
         key = (self.column, product.c.sku)
         if after is not None:
-            here, seen = tuple_(*key), tuple_(*after, types=[self.column.type, Text()])
-            query = query.where(here < seen if self.descending else here > seen)
+            row, last = tuple_(*key), tuple_(*after, types=[self.column.type, Text()])
+            query = query.where(row < last if self.descending else row > last)
         return query.order_by(*(part.desc() if self.descending else part for part in key))
 
 
-def encode(sort: Sort, seen: Any, sku: str) -> str:
-    """A cursor behind the row that has `seen` in the sort's column."""
-    return base64.urlsafe_b64encode(orjson.dumps([sort, seen, sku])).decode().rstrip("=")
+def encode(sort: Sort, value: Any, sku: str) -> str:
+    """A cursor after the row that has `value` in the sort's column."""
+    return base64.urlsafe_b64encode(orjson.dumps([sort, value, sku])).decode().rstrip("=")
 
 
 def decode(cursor: str, sort: Sort) -> tuple[Any, str]:
-    """The sort column's value and the sku of the row that was last seen. Raises BadCursor."""
+    """The sort column's value and the sku of the last row of the page before. Raises BadCursor."""
     try:
-        made_for, seen, sku = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if made_for != sort:
+        issued_for, value, sku = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if issued_for != sort:
             raise ValueError
-        return ORDERS[sort].read(seen), _text(sku)
+        return SORT_ORDERS[sort].read(value), _text(sku)
     except (ValueError, TypeError) as error:
-        raise BadCursor("Follow the `next` of a page, or begin without a cursor.") from error
+        raise BadCursor("Use the `next` of a page, or start without a cursor.") from error
 
 
 def _text(value: Any) -> str:
@@ -76,11 +77,13 @@ def _moment(value: Any) -> datetime:
     return moment
 
 
-ASKED = func.websearch_to_tsquery("english", bindparam("q", type_=Text()))
-ORDERS: dict[Sort, Order] = {
-    "name": Order(product.c.name, _text),
-    "price": Order(product.c.price, _bigint),
-    "-price": Order(product.c.price, _bigint, descending=True),
-    "newest": Order(product.c.created_at, _moment, descending=True),
-    "relevance": Order(cast(func.ts_rank_cd(product.c.search, ASKED), Double()), float, descending=True),
+TSQUERY = func.websearch_to_tsquery("english", bindparam("q", type_=Text()))
+SORT_ORDERS: dict[Sort, SortOrder] = {
+    "name": SortOrder(product.c.name, _text),
+    "price": SortOrder(product.c.price, _bigint),
+    "-price": SortOrder(product.c.price, _bigint, descending=True),
+    "newest": SortOrder(product.c.created_at, _moment, descending=True),
+    "relevance": SortOrder(
+        cast(func.ts_rank_cd(product.c.search, TSQUERY), Double()), float, descending=True
+    ),
 }

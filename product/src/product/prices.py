@@ -1,10 +1,11 @@
-"""Which prices a product may have: such as the payment provider can charge, or nothing at all."""
+"""Which prices a product may have: those that the payment provider can charge, or 0."""
 
 from contracts import CURRENCIES, written
 
 
-def objection(price: int, code: str | None) -> str | None:
-    """What is to be said against a price in a currency; nothing where the currency itself is at fault."""
+def price_problem(price: int, code: str | None) -> str | None:
+    """Why a price cannot be charged in a currency, or None; an unknown currency is reported by its own
+    field."""
     currency = CURRENCIES.get(code or "")
     if currency is None or currency.can_be_charged(price):
         return None
@@ -12,4 +13,4 @@ def objection(price: int, code: str | None) -> str | None:
         return f"must be a multiple of {currency.step}: {currency.code} is charged in steps of " + written(
             currency.step, currency.code
         )
-    return f"must not be more than {currency.maximum}: that is all that is charged in {currency.code}"
+    return f"must not be more than {currency.maximum}: the maximum that can be charged in {currency.code}"

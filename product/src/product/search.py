@@ -1,22 +1,48 @@
-"""Searches that forgive: what finds nothing as written is tried again with its words corrected."""
+"""Searches with spelling correction, and a limit on how many run at once."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from chassis.problems import Unprocessable
-from product.catalogue import Catalogue, Found, Sought
+from chassis.problems import Unavailable, Unprocessable
+from product.catalogue import Catalogue, Criteria, Page
 from product.spelling import Vocabulary, correct, respell
 
 
+class SearchLimit:
+    """Runs at most `at_once` lists and searches at a time, so that a checkout's reads always find a
+    connection. The others wait for up to `timeout` seconds."""
+
+    def __init__(self, at_once: int, timeout: float) -> None:
+        self._slots = asyncio.Semaphore(at_once)
+        self._timeout = timeout
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a free slot and occupy it. Raises Unavailable when none becomes free in time."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many searches at once.", retry_after=1) from None
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+
 async def search(
-    catalogue: Catalogue, vocabulary: Vocabulary, sought: Sought
-) -> tuple[Found, dict[str, str]]:
-    """What is found, and the words that had to be corrected for it. Raises BadCursor, Unprocessable."""
-    if sought.sort == "relevance" and sought.q is None:
-        raise Unprocessable("Only a search can be sorted by relevance.")
-    found = await catalogue.page(sought)
-    if found.items or sought.q is None or sought.cursor is not None:
-        return found, {}
-    corrected = correct(await vocabulary.words(), sought.q)
+    catalogue: Catalogue, vocabulary: Vocabulary, criteria: Criteria
+) -> tuple[Page, dict[str, str]]:
+    """The page, and the misspelt words with their corrections if only a corrected search finds anything.
+    Raises BadCursor, Unprocessable."""
+    if criteria.sort == "relevance" and criteria.q is None:
+        raise Unprocessable("`sort=relevance` needs a search: give `q`.")
+    page = await catalogue.page(criteria)
+    if page.items or criteria.q is None or criteria.cursor is not None:
+        return page, {}
+    corrected = correct(await vocabulary.words(), criteria.q)
     if corrected:
-        found = await catalogue.page(replace(sought, q=respell(sought.q, corrected)))
-    return found, corrected if found.items else {}
+        page = await catalogue.page(replace(criteria, q=respell(criteria.q, corrected)))
+    return page, corrected if page.items else {}

@@ -1,4 +1,4 @@
-"""What product is told on top of what every service is."""
+"""Product's own settings, beside those of every service."""
 
 from typing import Annotated
 
@@ -10,20 +10,21 @@ from product.domain import LONGEST_WAIT
 
 
 class Settings(ServiceSettings):
-    """`vocabulary_age`: how old the words may be that misspelt searches are held against. At most
-    `lists_at_once` lists and searches are read at once, fewer than `pool_size`, so that what checkouts read
-    finds a connection; the others wait for `lists_patience`.
+    """`vocabulary_age`: after how many seconds the words that misspelt searches are compared with are read
+    again. At most `lists_at_once` lists and searches run at a time, fewer than `pool_size`, so that a
+    checkout's reads always find a connection; the others wait for up to `lists_patience` seconds.
 
-    A hold that stands `nudge_after` past its order's deadline has its saga nudged, then again after twice
-    that time and so on, `nudge_limit` times at most.
+    Stock that is still reserved `nudge_after` seconds past its order's deadline has its saga nudged, then
+    again after twice that time and so on, `nudge_limit` times at most. The job runs every `reconcile_every`
+    seconds, with at most `reconcile_batch` holds at a time.
 
-    An order that wants pieces which other orders hold waits for them, for `wait_for_stock` at most. That is
-    looked after every `waiting_every`.
+    An order that needs pieces which other orders have reserved waits for them, for `wait_for_stock` seconds
+    at most. The job that serves and rejects such orders runs every `waiting_every` seconds.
 
-    What became of a hold is kept for `hold_keep_days` after its order was placed, 0 is for ever: longer than
-    order's `return_days`, since a returned order is restocked by its hold.
+    A hold that has ended is kept for `hold_keep_days` after its order was placed, 0 means for ever. That must
+    be longer than order's `return_days`, since a return is restocked by means of its hold.
 
-    The body limit is higher than elsewhere for loaders, which put up to 1,000 products at once.
+    The body limit is higher than that of other services, for bulk loads of up to 1,000 products.
     """
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024

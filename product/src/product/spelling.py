@@ -1,4 +1,4 @@
-"""Forgives misspelt searches: a word that finds nothing is held against the words of the catalogue itself."""
+"""Corrects misspelt searches: a word that the catalogue does not have is compared with those that it has."""
 
 import asyncio
 import re
@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 4
-_FAR = 2  # letters wrong in a long word; in one of fewer than `_LONG` letters a single one is forgiven
 _LONG = 6
-_MOST = 5  # words that are corrected in one search: each is held against the whole vocabulary
+_MAX_DISTANCE = 2  # wrong letters in a word of at least `_LONG` letters; 1 in a shorter one
+_MOST = 5  # words that are corrected in one search: each is compared with the whole vocabulary
 
-# The commonest words of what is for sale, as they are written: the search column itself knows stems only.
+# The commonest words of active products, unstemmed: the search column has only stems.
 _WORDS = text("""
     SELECT word, ndoc FROM ts_stat($$
         SELECT to_tsvector('simple', name || ' ' || coalesce(category, '') || ' ' || description)
@@ -26,8 +26,8 @@ _WORDS = text("""
 
 
 def correct(words: Mapping[str, int], q: str) -> dict[str, str]:
-    """For words of a search that the catalogue does not have, the nearest that it has; `words` says how
-    many products have each."""
+    """Maps each word of the search that the catalogue does not have to the nearest that it has. `words` maps
+    the catalogue's words to how many products have them."""
     wrong = {word.lower() for word in _WORD.findall(q)} - words.keys()
     tried = sorted(word for word in wrong if len(word) >= _SHORTEST)[:_MOST]
     nearest = {word: _nearest(words, word) for word in tried}
@@ -35,13 +35,13 @@ def correct(words: Mapping[str, int], q: str) -> dict[str, str]:
 
 
 def respell(q: str, corrected: Mapping[str, str]) -> str:
-    """The search with its words replaced, and its quotes and signs left as they are."""
+    """The search with its words replaced; quotes and operators stay as they are."""
     return _WORD.sub(lambda match: corrected.get(match[0].lower(), match[0]), q)
 
 
 def _nearest(words: Mapping[str, int], word: str) -> str | None:
-    far = _FAR if len(word) >= _LONG else 1
-    near = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=far, limit=None)
+    distance = _MAX_DISTANCE if len(word) >= _LONG else 1
+    near = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=distance, limit=None)
     return min(near, key=lambda found: (found[1], -words[found[0]], found[0]))[0] if near else None
 
 
@@ -68,7 +68,7 @@ class Vocabulary:
         self._one_at_a_time = asyncio.Lock()
 
     async def words(self) -> Mapping[str, int]:
-        """Each word, and how many products have it."""
+        """Maps each word to how many products have it."""
         async with self._one_at_a_time:
             if self._clock() - self._read_at > self._age:
                 async with self._engine.connect() as connection:

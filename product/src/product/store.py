@@ -1,6 +1,7 @@
-"""What administrators write, and what they read of it."""
+"""Product's SQL beside the catalogue's reads: what administrators write and read, and what jobs lock."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,8 @@ from product.tables import adjustment, product, stock
 
 _OPENING = "opening stock"
 
-# In sku order, as reservations lock, so that neither waits for the other in a circle. Whoever inserts
-# the stock row has created the product: of two loaders at once only one opens its stock.
+# In sku order, as reservations lock, so that the two cannot deadlock. The transaction that inserts the stock
+# row has created the product: of two concurrent loads only one sets its opening stock.
 _PUT = text("""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS item(
@@ -40,6 +41,20 @@ _PUT = text("""
 """)
 
 
+_STUCK_HOLDS = text("""
+    SELECT order_id FROM hold
+    WHERE state = 'reserved' AND deadline < :before
+        AND coalesce(nudge_at, deadline) < :now
+    ORDER BY deadline LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_LONGEST_WAITS = text("""
+    SELECT order_id FROM hold WHERE state = 'waiting' AND waiting_since < :before
+    ORDER BY waiting_since LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_WAITED_FOR = text("SELECT sku FROM stock WHERE waiting IS NOT NULL ORDER BY sku")
+
+
 async def put(
     session: AsyncSession, items: Sequence[Mapping[str, Any]], admin: UUID, *, overwrite: bool
 ) -> tuple[int, int]:
@@ -51,21 +66,21 @@ async def put(
 
 
 async def change(session: AsyncSession, sku: str, changes: Mapping[str, Any]) -> str | None:
-    """The currency of the product, if there is such a product. A change of its status reaches its stock by
-    foreign key."""
+    """Returns the currency of the product, or None if there is no such product. The foreign key copies a
+    changed status to its stock."""
     query = update(product).where(product.c.sku == sku).values(**changes, updated_at=func.now())
     changed: str | None = (await session.execute(query.returning(product.c.currency))).scalar()
     return changed
 
 
 async def note_adjustment(session: AsyncSession, sku: str, delta: int, reason: str, admin: UUID) -> None:
-    """Who adjusted, by how much, and why."""
+    """Record who adjusted the stock, by how much, and why."""
     values = {"sku": sku, "delta": delta, "reason": reason, "adjusted_by": admin}
     await session.execute(insert(adjustment).values(values))
 
 
 async def stock_record(engine: AsyncEngine, sku: str) -> dict[str, Any] | None:
-    """The stock of a product and its latest adjustments."""
+    """The stock of a product and its 100 latest adjustments."""
     latest = select(adjustment).where(adjustment.c.sku == sku).order_by(adjustment.c.id.desc()).limit(100)
     async with engine.connect() as connection:
         level = (await connection.execute(select(stock).where(stock.c.sku == sku))).mappings().first()
@@ -73,3 +88,23 @@ async def stock_record(engine: AsyncEngine, sku: str) -> dict[str, Any] | None:
             return None
         adjustments = (await connection.execute(latest)).mappings().all()
     return {**level, "adjustments": adjustments}
+
+
+async def lock_stuck_holds(
+    session: AsyncSession, now: datetime, pause: timedelta, limit: int
+) -> Sequence[UUID]:
+    """Orders whose stock is still reserved `pause` after their deadline and that are due for a nudge; the
+    oldest deadline first. Skips holds that another transaction has locked."""
+    parameters = {"now": now, "before": now - pause, "limit": limit}
+    return (await session.execute(_STUCK_HOLDS, parameters)).scalars().all()
+
+
+async def lock_longest_waits(session: AsyncSession, before: datetime, limit: int) -> Sequence[UUID]:
+    """Orders that have waited for stock since before then, the longest first. Skips locked ones."""
+    return (await session.execute(_LONGEST_WAITS, {"before": before, "limit": limit})).scalars().all()
+
+
+async def skus_waited_for(engine: AsyncEngine) -> Sequence[str]:
+    """The products that orders wait for."""
+    async with engine.connect() as connection:
+        return (await connection.execute(_WAITED_FOR)).scalars().all()

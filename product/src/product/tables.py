@@ -1,4 +1,4 @@
-"""Product's tables. The CHECKs of its migrations hold what the domain promises."""
+"""Product's tables. The CHECKs of its migrations enforce the domain's invariants."""
 
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from product.domain import Hold, Stock
 
 
 class Waiting(Json):
-    """Pieces by order. Mostly nobody waits: that is NULL in the database."""
+    """Maps orders to pieces. When no order waits, which is the rule, the column is NULL."""
 
     cache_ok = True
 

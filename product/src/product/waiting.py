@@ -1,8 +1,7 @@
-"""Orders that wait for pieces that other orders hold: first come, first served, as far as there is enough.
+"""Orders that wait for pieces which other orders have reserved: first come, first served.
 
-Who came first is told by the order's id, which grows with the time of the checkout. An order that wants more
-than there is holds up nobody behind it.
-"""
+The sequence is that of the orders' ids, which grow with the time of the checkout. An order that needs more
+pieces than are available does not block the orders behind it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,37 +9,38 @@ from chassis.tx import Cause, Tx
 from contracts import OrderCreated
 from product.domain import Hold, Stock
 
-AT_ONCE = 20  # are looked at when something has changed; the others a moment later
+BATCH = 20  # orders that are served with the change itself; `jobs.check_waiting_orders` serves the others
 
 
-async def serve_waiting(stocks: Iterable[Stock], tx: Tx, most: int = AT_ONCE) -> None:
-    """Look at those who wait for these products, which have just changed: whoever can be had all that is
-    wanted for gets it, and who waits in vain is told.
+async def serve_waiting(stocks: Iterable[Stock], tx: Tx, limit: int = BATCH) -> None:
+    """Recheck the orders that wait for these products, whose stock has just changed: reserve those that can
+    be filled now, reject those that never can.
 
-    The rows that it locks are locked out of sequence, so it must wait for none of them: what another
-    transaction is at is looked at later (see `reconcile.serve_passed_over`).
-    """
-    due = sorted({order_id for stock in stocks for order_id in stock.due()})[:most]
-    if not due:
+    It takes row locks out of sequence, so it must not wait for any: rows that another transaction has locked
+    are skipped, and served by `jobs.check_waiting_orders`."""
+    order_ids = sorted({order_id for stock in stocks for order_id in stock.orders_to_recheck()})[:limit]
+    if not order_ids:
         return
-    holds = await tx.get_free(Hold, due)
-    wanted = await tx.get_free(Stock, {sku for hold in holds.values() for sku in hold.lines})
-    for order_id in due:
+    holds = await tx.get_free(Hold, order_ids)
+    stocks_by_sku = await tx.get_free(Stock, {sku for hold in holds.values() for sku in hold.lines})
+    for order_id in order_ids:
         hold = holds.get(order_id)
-        if hold is not None and hold.lines.keys() <= wanted.keys():
-            _look_again(hold, wanted, tx)
+        if hold is not None and hold.lines.keys() <= stocks_by_sku.keys():
+            _recheck(hold, stocks_by_sku, tx)
 
 
 async def end_waiting(holds: Iterable[Hold], tx: Tx) -> None:
-    """They have waited long enough: a last look, then they give up."""
+    """Recheck orders that have waited for the longest time allowed, and reject those that cannot be filled
+    now."""
     waiting = list(holds)
     stocks = await tx.get_many(Stock, {sku for hold in waiting for sku in hold.lines})
     for hold in waiting:
-        _look_again(hold, stocks, tx, patient=False)
+        _recheck(hold, stocks, tx, may_wait=False)
 
 
-def _look_again(hold: Hold, stocks: Mapping[str, Stock], tx: Tx, *, patient: bool = True) -> None:
-    """What comes of it was caused by the order itself: what let it happen is about another's."""
-    said = hold.look_again(stocks, tx.now, patient=patient)
-    if said is not None:
-        tx.publish(said, cause=Cause(f"{OrderCreated.type}/{hold.order_id}", hold.traceparent))
+def _recheck(hold: Hold, stocks: Mapping[str, Stock], tx: Tx, *, may_wait: bool = True) -> None:
+    """The cause of the outcome is the waiting order's own `order.created`, not the event about another order
+    that freed the stock."""
+    outcome = hold.recheck(stocks, tx.now, may_wait=may_wait)
+    if outcome is not None:
+        tx.publish(outcome, cause=Cause(f"{OrderCreated.type}/{hold.order_id}", hold.traceparent))

@@ -1,4 +1,4 @@
-"""Many orders at once on a real PostgreSQL: what the row locks and the CHECKs promise, they keep."""
+"""Many concurrent orders on a real PostgreSQL: row locks and CHECKs prevent overselling."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ async def test_a_hundred_orders_for_one_piece_sell_it_once(
     assert await states(workers) == {"reserved": 1, "waiting": 99}
 
 
-async def test_batches_that_want_the_same_products_in_other_orders_do_not_block_each_other(
+async def test_batches_that_lock_the_same_products_in_different_sequences_do_not_deadlock(
     workers: list[database.Transactions], order: Any
 ) -> None:
     await stock_up(workers, a=60, b=60, c=60)
@@ -32,7 +32,7 @@ async def test_batches_that_want_the_same_products_in_other_orders_do_not_block_
     assert (await states(workers)).keys() <= {"released", "refused"}
 
 
-async def test_creation_and_cancellation_at_once_leave_nothing_reserved(
+async def test_concurrent_creation_and_cancellation_leave_nothing_reserved(
     workers: list[database.Transactions], order: Any
 ) -> None:
     await stock_up(workers, lamp=50)
@@ -41,7 +41,7 @@ async def test_creation_and_cancellation_at_once_leave_nothing_reserved(
     assert await levels(workers) == {"lamp": (50, 0, 0)}
 
 
-async def test_the_database_itself_refuses_a_piece_too_many(workers: list[database.Transactions]) -> None:
+async def test_the_database_rejects_overselling(workers: list[database.Transactions]) -> None:
     await stock_up(workers, lamp=1)
     for broken in ("on_hand = -1, reserved = 2", "reserved = 1", "received = 2"):
         with pytest.raises(IntegrityError):

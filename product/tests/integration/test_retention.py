@@ -1,4 +1,4 @@
-"""What became of a hold is kept for a while; a hold that stands is kept until it has ended."""
+"""Holds that have ended are kept for a while; open ones are kept until they end."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ async def transactions(settings: Settings) -> AsyncIterator[Transactions]:
     await engine.dispose()
 
 
-async def test_holds_that_have_ended_are_pruned_and_those_that_stand_stay(transactions: Transactions) -> None:
+async def test_ended_holds_are_pruned_and_open_ones_stay(transactions: Transactions) -> None:
     states = get_args(HoldState)
     async with transactions() as tx:
         for days in (400, 300):

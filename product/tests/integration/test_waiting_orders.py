@@ -1,5 +1,5 @@
-"""Orders that wait, on a real PostgreSQL: releases and cancellations at once serve each once and lock nobody
-out; who was passed over is served a moment later, and nobody waits for long."""
+"""Waiting orders on a real PostgreSQL: concurrent releases and cancellations serve each order once without
+deadlocks, the job serves those that were skipped, and no order waits for long."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from chassis.database import Transactions, connect
 from product.domain import Hold, Stock
-from product.reconcile import look_after_waiting
+from product.jobs import check_waiting_orders
 from product.settings import Settings
 
 from .conftest import handle, handle_all, levels, states, stock_up
@@ -20,7 +20,7 @@ from .conftest import handle, handle_all, levels, states, stock_up
 Workers = list[Transactions]
 
 
-async def said_of(workers: Workers, order_id: UUID) -> list[str]:
+async def published_about(workers: Workers, order_id: UUID) -> list[str]:
     async with workers[0].engine.connect() as connection:
         query = "SELECT type FROM outbox WHERE subject = :order_id ORDER BY position"
         return list((await connection.execute(text(query), {"order_id": order_id})).scalars())
@@ -38,27 +38,25 @@ async def waited_for(workers: Workers) -> dict[str, dict[UUID, int]]:
         return {sku: dict(one.waiting) for sku, one in (await tx.get_many(Stock, skus)).items()}
 
 
-async def test_what_is_released_goes_to_who_waits_in_the_same_transaction(
+async def test_released_pieces_go_to_a_waiting_order_in_the_same_transaction(
     workers: Workers, order: Any
 ) -> None:
     await stock_up(workers, lamp=1)
     one, other = order(lamp=1), order(lamp=1)
     await handle(workers[0], [one.created()])
     await handle(workers[0], [other.created()])
-    assert await said_of(workers, other.id) == []
+    assert await published_about(workers, other.id) == []
     await handle(workers[1], [one.cancelled()])
-    assert await said_of(workers, one.id) == ["stock.reserved", "stock.released"]
-    assert await said_of(workers, other.id) == ["stock.reserved"]
+    assert await published_about(workers, one.id) == ["stock.reserved", "stock.released"]
+    assert await published_about(workers, other.id) == ["stock.reserved"]
     assert await levels(workers) == {"lamp": (0, 1, 0)}
 
 
-async def test_what_was_waited_for_belongs_to_the_waiting_orders_own_trace(
-    workers: Workers, order: Any
-) -> None:
+async def test_a_late_reservation_has_the_waiting_orders_own_cause(workers: Workers, order: Any) -> None:
     await stock_up(workers, lamp=1)
     one, other = order(lamp=1), order(lamp=1)
     await handle_all(workers, [one.created(), other.created()], size=1)
-    winner, loser = (one, other) if await said_of(workers, one.id) else (other, one)
+    winner, loser = (one, other) if await published_about(workers, one.id) else (other, one)
     await handle(workers[0], [winner.cancelled()])
     async with workers[0].engine.connect() as connection:
         query = "SELECT causation_id FROM outbox WHERE subject = :order_id"
@@ -66,10 +64,11 @@ async def test_what_was_waited_for_belongs_to_the_waiting_orders_own_trace(
     assert cause == f"order.created/{loser.id}"
 
 
-async def test_releases_cancellations_and_sales_at_once_lock_nobody_out_and_lose_nobody(
+async def test_concurrent_releases_cancellations_and_sales_do_not_deadlock_and_lose_no_order(
     workers: Workers, order: Any, settings: Settings
 ) -> None:
-    """Orders of one, two and three products for 12 pieces each: whoever gets them is paid or cancelled."""
+    """Orders of one, two and three products for 12 pieces each: each order that gets them is paid or
+    cancelled."""
     dice = random.Random(7)
     await stock_up(workers, a=12, b=12, c=12)
     orders = [order(**dict.fromkeys(dice.sample("abc", dice.randint(1, 3)), 1)) for _ in range(60)]
@@ -85,8 +84,8 @@ async def test_releases_cancellations_and_sales_at_once_lock_nobody_out_and_lose
             one.paid() if dice.random() < 0.2 else one.cancelled() for one in orders if one.id in reserved
         ]
         paid += sum(event.type == "order.paid" for event in ends)
-        await asyncio.gather(handle_all(workers, ends, size=3), look_after_waiting(workers[1], settings))
-        await look_after_waiting(workers[0], settings)
+        await asyncio.gather(handle_all(workers, ends, size=3), check_waiting_orders(workers[1], settings))
+        await check_waiting_orders(workers[0], settings)
     ended = await states(workers)
     assert ended.get("waiting", 0) == 0
     assert ended["sold"] == paid
@@ -98,7 +97,7 @@ async def test_releases_cancellations_and_sales_at_once_lock_nobody_out_and_lose
         assert (on_hand + sold, held) == (12, 0)
 
 
-async def test_a_release_passes_over_who_is_locked_and_the_next_round_serves_it(
+async def test_a_release_skips_a_locked_order_and_the_job_serves_it(
     workers: Workers, order: Any, settings: Settings
 ) -> None:
     await stock_up(workers, lamp=1)
@@ -109,20 +108,20 @@ async def test_a_release_passes_over_who_is_locked_and_the_next_round_serves_it(
         assert await tx.get(Hold, other.id)
         async with asyncio.timeout(5):
             await handle(workers[0], [one.cancelled()])
-    assert await said_of(workers, other.id) == []
-    await look_after_waiting(workers[0], settings)
-    assert await said_of(workers, other.id) == ["stock.reserved"]
+    assert await published_about(workers, other.id) == []
+    await check_waiting_orders(workers[0], settings)
+    assert await published_about(workers, other.id) == ["stock.reserved"]
 
 
-async def test_nobody_waits_for_longer_than_the_setting_says(
+async def test_no_order_waits_for_longer_than_the_setting(
     workers: Workers, order: Any, settings: Settings
 ) -> None:
     await stock_up(workers, lamp=1)
     one, other = order(lamp=1), order(lamp=1)
     await handle(workers[0], [one.created()])
     await handle(workers[0], [other.created()])
-    await look_after_waiting(workers[0], settings)
-    assert await said_of(workers, other.id) == []
+    await check_waiting_orders(workers[0], settings)
+    assert await published_about(workers, other.id) == []
     async with workers[0].engine.begin() as connection:
         waited = timedelta(seconds=settings.wait_for_stock)
         await connection.execute(
@@ -130,12 +129,12 @@ async def test_nobody_waits_for_longer_than_the_setting_says(
             {"waited": waited},
         )
     few = settings.model_copy(update={"reconcile_batch": 1})
-    await asyncio.gather(*(look_after_waiting(worker, few) for worker in workers))
-    assert await said_of(workers, other.id) == ["stock.rejected"]
+    await asyncio.gather(*(check_waiting_orders(worker, few) for worker in workers))
+    assert await published_about(workers, other.id) == ["stock.rejected"]
     assert await waited_for(workers) == {"lamp": {}}
 
 
-async def test_looking_after_who_waits_reads_no_other_hold_and_no_other_stock(workers: Workers) -> None:
+async def test_the_job_reads_only_waiting_holds_and_their_stock(workers: Workers) -> None:
     async with workers[0].engine.connect() as connection:
         await connection.execute(text("SET enable_seqscan = off"))
         for index, query in (
@@ -145,7 +144,7 @@ async def test_looking_after_who_waits_reads_no_other_hold_and_no_other_stock(wo
             assert index in str((await connection.execute(text(f"EXPLAIN {query}"))).all())
 
 
-async def test_staff_who_adjust_or_retire_end_the_waiting(
+async def test_adjusting_or_retiring_a_product_serves_or_rejects_waiting_orders(
     admin: httpx.AsyncClient, create: Any, settings: Settings, order: Any
 ) -> None:
     engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
@@ -156,7 +155,7 @@ async def test_staff_who_adjust_or_retire_end_the_waiting(
         await handle(workers[0], [each.created()])
     answer = await admin.post("/v1/products/lamp/stock", json={"delta": 1, "reason": "found one"})
     assert (answer.json()["on_hand"], answer.json()["reserved"]) == (0, 2)
-    assert await said_of(workers, others[0].id) == ["stock.reserved"]
+    assert await published_about(workers, others[0].id) == ["stock.reserved"]
     assert (await admin.delete("/v1/products/lamp")).status_code == 204
-    assert await said_of(workers, others[1].id) == ["stock.rejected"]
+    assert await published_about(workers, others[1].id) == ["stock.rejected"]
     await engine.dispose()

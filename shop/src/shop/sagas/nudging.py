@@ -20,7 +20,7 @@ def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
     order, hold, payment = seen.orders[order_id], seen.holds.get(order_id), seen.payments.get(order_id)
     said: dict[str, Sequence[Event]] = {
         "order": order.restate(seen.now),
-        "product": hold.restate(seen.now) if hold else [],
+        "product": hold.events_to_republish(seen.now) if hold else [],
         "payment": [*payment.restate(), *_in_part(seen, payment)] if payment else [],
     }
     return {service: [event.type for event in events] for service, events in said.items()}

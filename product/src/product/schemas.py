@@ -1,16 +1,18 @@
-"""What product takes and gives over HTTP."""
+"""The HTTP models of product."""
 
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from chassis.problems import NO_NUL, Body
 from contracts import ListedCurrency, OneLine, Sku
 from contracts.one_line import PATTERN as ONE_LINE
 from product.domain import Status
-from product.prices import objection
+from product.paging import Sort
+from product.prices import price_problem
 
 Name = Annotated[
     str,
@@ -35,10 +37,46 @@ Delta = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Pieces in
 Reason = Annotated[
     str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["delivery 4711", "broken"])
 ]
+SkuInPath = Annotated[Sku, Path()]
+SearchWords = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=NO_NUL,
+        description="Words to find, as in a search engine: quotes, `or` and `-` work.",
+        examples=["red lantern"],
+    ),
+]
+MOST_SKUS = 1000
+
+
+class ListParameters(BaseModel):
+    """The query parameters of the list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Annotated[
+        list[Sku],
+        Field(
+            max_length=MOST_SKUS,
+            description="Only these products, retired ones included; unknown ones are left out. "
+            "Cannot be combined with other filters.",
+        ),
+    ] = []
+    q: SearchWords | None = None
+    sort: Annotated[Sort | None, Field(description="Default: by name, a search by relevance.")] = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str | None, Field(max_length=1000, description="From the `next` of a page.")] = None
+    category: Category | None = None
+    price_min: Price | None = None
+    price_max: Price | None = None
+    in_stock: bool | None = None
+    status: Annotated[Status | None, Field(description="`retired` is for administrators.")] = None
 
 
 class ListedProduct(BaseModel):
-    """A product as lists show it."""
+    """A product in a list."""
 
     sku: Sku
     name: Name
@@ -50,7 +88,7 @@ class ListedProduct(BaseModel):
 
 
 class Product(ListedProduct):
-    """A product with all that there is to know of it."""
+    """A product with all its details."""
 
     description: Description
     created_at: datetime
@@ -58,19 +96,19 @@ class Product(ListedProduct):
 
 
 class ProductPage(BaseModel):
-    """Some products, and where the next ones are."""
+    """A page of products."""
 
     items: list[ListedProduct]
     next: Annotated[str | None, Field(description="The next page's path and query; null on the last one.")]
     corrected: Annotated[
         dict[str, str],
-        Field(description="Words of the search that nothing was found for, and what was sought instead."),
+        Field(description="Misspelt words of the search, and what each was replaced with."),
     ]
 
 
 class NewProduct(Body):
-    """A product to be sold. Its price has to be one that the payment provider can charge: of currencies with
-    three decimals the last digit is 0."""
+    """A new product. The payment provider must be able to charge its price: in currencies with three decimals
+    the last digit is 0."""
 
     sku: Sku
     name: Name
@@ -78,45 +116,45 @@ class NewProduct(Body):
     category: Category | None = None
     currency: ListedCurrency = "GBP"
     price: Price
-    stock: Annotated[Pieces, Field(description="Opening stock; only ever set on a new product.")] = 0
+    stock: Annotated[Pieces, Field(description="Opening stock; only used when the product is created.")] = 0
 
     @field_validator("price")
     @classmethod
     def _can_be_charged(cls, price: int, info: ValidationInfo) -> int:
-        if said := objection(price, info.data.get("currency")):
-            raise ValueError(said)
+        if problem := price_problem(price, info.data.get("currency")):
+            raise ValueError(problem)
         return price
 
 
 class NewProducts(Body):
-    """Products to be put in one go."""
+    """Products to create or change in one request."""
 
     items: Annotated[list[NewProduct], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
     def _each_once(self) -> "NewProducts":
         if len({item.sku for item in self.items}) < len(self.items):
-            raise ValueError("a sku occurs twice")
+            raise ValueError("each sku may occur only once")
         return self
 
 
 class LoadedProducts(BaseModel):
-    """What became of products that were put in one go."""
+    """How many products a bulk request created, changed and left unchanged."""
 
     created: int
     changed: int
     unchanged: int
 
 
-def _left_alone(schema: dict[str, Any]) -> None:
+def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
-_UNSET: Any = Field(default=None, json_schema_extra=_left_alone)
+_UNSET: Any = Field(default=None, json_schema_extra=_without_default)
 
 
 class ProductChanges(Body):
-    """What is given is changed, the rest is left alone. A category of null takes it away."""
+    """Only the given fields are changed. `null` as the category removes it."""
 
     name: Name = _UNSET
     description: Description = _UNSET
@@ -126,15 +164,15 @@ class ProductChanges(Body):
 
 
 class NewAdjustment(Body):
-    """Pieces that came in or went out other than by an order."""
+    """A change of the stock that no order causes."""
 
     delta: Delta
     reason: Reason
 
     @model_validator(mode="after")
-    def _not_nothing(self) -> "NewAdjustment":
+    def _not_zero(self) -> "NewAdjustment":
         if self.delta == 0:
-            raise ValueError("a delta of 0 adjusts nothing")
+            raise ValueError("delta must not be 0")
         return self
 
 
@@ -143,13 +181,13 @@ class StockLevel(BaseModel):
 
     sku: Sku
     on_hand: Annotated[int, Field(description="Neither reserved nor sold.")]
-    reserved: Annotated[int, Field(description="Held for orders that are not paid yet.")]
+    reserved: Annotated[int, Field(description="Reserved for orders that are not paid yet.")]
     sold: int
     received: Annotated[int, Field(description="The sum of all adjustments.")]
 
 
 class Adjustment(BaseModel):
-    """An adjustment that was made."""
+    """A recorded adjustment of the stock."""
 
     delta: Delta
     reason: Reason
@@ -158,6 +196,6 @@ class Adjustment(BaseModel):
 
 
 class StockRecord(StockLevel):
-    """A product's pieces and the latest of what was adjusted by hand."""
+    """A product's pieces and its latest adjustments."""
 
     adjustments: Annotated[list[Adjustment], Field(description="Newest first, at most 100.")]

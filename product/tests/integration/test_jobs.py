@@ -1,4 +1,5 @@
-"""Holds that stand past their order's deadline have the saga nudged: bounded, ever more seldom, once."""
+"""Holds that are stuck past their order's deadline have the saga nudged: a limited number of times, once
+each."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from sqlalchemy import text
 
 from chassis.database import Transactions, connect
 from product.domain import Hold
-from product.reconcile import nudge_standing
+from product.jobs import nudge_stuck_holds
 from product.settings import Settings
 
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
@@ -42,34 +43,34 @@ async def let_pass(transactions: Transactions) -> None:
         await connection.execute(text("UPDATE hold SET nudge_at = now() - interval '1 second'"))
 
 
-async def test_only_stock_that_is_held_long_past_its_deadline_is_asked_about(
+async def test_only_stock_reserved_long_past_its_deadline_is_nudged(
     transactions: Transactions, settings: Settings
 ) -> None:
-    standing = await hold(transactions)
+    stuck = await hold(transactions)
     await hold(transactions, deadline=datetime.now(UTC) - timedelta(seconds=settings.nudge_after / 2))
     await hold(transactions, "sold")
-    await nudge_standing(transactions, settings)
-    await nudge_standing(transactions, settings)
-    assert await nudged(transactions) == [str(standing)]
+    await nudge_stuck_holds(transactions, settings)
+    await nudge_stuck_holds(transactions, settings)
+    assert await nudged(transactions) == [str(stuck)]
 
 
-async def test_nudges_are_bounded(transactions: Transactions, settings: Settings) -> None:
-    standing = await hold(transactions)
+async def test_nudges_are_limited(transactions: Transactions, settings: Settings) -> None:
+    stuck = await hold(transactions)
     for _ in range(settings.nudge_limit + 2):
-        await nudge_standing(transactions, settings)
+        await nudge_stuck_holds(transactions, settings)
         await let_pass(transactions)
-    assert await nudged(transactions) == [str(standing)] * settings.nudge_limit
+    assert await nudged(transactions) == [str(stuck)] * settings.nudge_limit
 
 
-async def test_replicas_that_sweep_together_nudge_each_order_once(
+async def test_replicas_that_run_the_job_together_nudge_each_order_once(
     transactions: Transactions, settings: Settings
 ) -> None:
-    standing = [await hold(transactions) for _ in range(5)]
+    stuck = [await hold(transactions) for _ in range(5)]
     few = settings.model_copy(update={"reconcile_batch": 2})
-    await asyncio.gather(*(nudge_standing(transactions, few) for _ in range(3)))
+    await asyncio.gather(*(nudge_stuck_holds(transactions, few) for _ in range(3)))
     for _ in range(3):
-        await nudge_standing(transactions, few)
-    assert await nudged(transactions) == sorted(map(str, standing))
+        await nudge_stuck_holds(transactions, few)
+    assert await nudged(transactions) == sorted(map(str, stuck))
 
 
 async def test_a_hold_that_an_older_release_writes_has_a_deadline(
@@ -84,7 +85,7 @@ async def test_a_hold_that_an_older_release_writes_has_a_deadline(
     assert timedelta(minutes=14) < deadline - datetime.now(UTC) < timedelta(minutes=16)
 
 
-async def test_a_sweep_reads_reserved_holds_only(migrated: Callable[[str], str]) -> None:
+async def test_the_job_reads_only_reserved_holds(migrated: Callable[[str], str]) -> None:
     engine = connect(migrated("product"), pool_size=1, statement_timeout=20)
     async with engine.begin() as connection:
         await connection.execute(
