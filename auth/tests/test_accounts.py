@@ -3,7 +3,7 @@
 from argon2 import PasswordHasher
 
 from auth.passwords import Passwords
-from chassis.sealed import Seal
+from chassis.messaging.sealed import Seal
 
 from .conftest import CONTACT_KEY, Auth, StartAuth
 

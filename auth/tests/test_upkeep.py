@@ -12,9 +12,9 @@ from auth.domain import Account, Session
 from auth.passwords import Passwords
 from auth.store import claim_guest
 from auth.throttle import Throttle
-from chassis.attempts import Attempts
-from chassis.database import Transactions, connect
-from chassis.origin import Origin
+from chassis.http.origin import Origin
+from chassis.storage.attempts import Attempts
+from chassis.storage.database import Transactions, connect
 
 from .conftest import StartAuth
 

@@ -10,9 +10,9 @@ import pytest
 from cart.main import service
 from cart.products import Products
 from cart.settings import Settings
-from chassis.identity import Principal
-from chassis.neighbour import Answer, NeighbourRefused
-from chassis.problems import Unavailable
+from chassis.http.identity import Principal
+from chassis.http.problems import Unavailable
+from chassis.outbound.neighbour import Answer, NeighbourRefused
 
 
 class Shelf:

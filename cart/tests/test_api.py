@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from cart.saga import move_guest_items
 from cart.settings import Settings
-from chassis import database
+from chassis.storage import database
 from contracts import GuestMerged
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cart.main import CARTS
 from cart.saga import steps
 from cart.settings import Settings
-from chassis.database import Transactions, connect
-from chassis.direct import fetch
+from chassis.storage.database import Transactions, connect
+from chassis.storage.direct import fetch
 from contracts import Event, GuestMerged, Line, Money, OrderPaid
 
 Clients = Callable[..., httpx.AsyncClient]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cart.products import Products
-from chassis.problems import Unavailable
+from chassis.http.problems import Unavailable
 
 
 class Clock:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cart.main import CARTS, GUEST_CARTS
 from cart.settings import Settings
 from cart.store import Carts
-from chassis.database import connect
-from chassis.direct import fetch
+from chassis.storage.database import connect
+from chassis.storage.direct import fetch
 
 GUEST, ACCOUNT = UUID(int=1), UUID(int=2)
 NOW = datetime.now(UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from cart.domain import Cart
 from cart.saga import steps
-from chassis.harness import Harness
+from chassis.testing import Harness
 from contracts import Event, GuestMerged, Line, Money, OrderPaid
 
 GUEST, ACCOUNT = UUID(int=1), UUID(int=2)

@@ -16,15 +16,15 @@ from sqlalchemy import Column, Integer, MetaData, Table, Uuid, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import registry
 
-from chassis.database import Transactions, chassis_tables, connect
-from chassis.envelope import Envelope
-from chassis.intents import Call, Intents
-from chassis.outbox import envelope
-from chassis.settings import ServiceSettings
-from chassis.steps import Steps
-from chassis.topology import EVENTS_EXCHANGE, Participant, definitions
-from chassis.tx import Intent, Tx
-from chassis.worker import Worker
+from chassis.messaging.envelope import Envelope
+from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.worker import Worker
+from chassis.saga.intents import Call, Intents
+from chassis.saga.steps import Steps
+from chassis.saga.topology import EVENTS_EXCHANGE, Participant, definitions
+from chassis.saga.tx import Intent, Tx
+from chassis.storage.database import Transactions, chassis_tables, connect
+from chassis.storage.outbox import envelope
 
 from .issuer import Issuer
 

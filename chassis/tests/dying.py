@@ -8,12 +8,12 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from chassis.database import Transactions, connect
-from chassis.environment import load
-from chassis.settings import ServiceSettings
-from chassis.steps import Steps
-from chassis.topology import Participant
-from chassis.worker import Worker
+from chassis.runtime.environment import load
+from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.worker import Worker
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant
+from chassis.storage.database import Transactions, connect
 
 steps = Steps("seller")
 

@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from chassis.identity import TokenVerifier
+from chassis.http.identity import TokenVerifier
 
 ADA = UUID("a0a0a0a0-0000-4000-8000-000000000001")
 NOW = 1_800_000_000.0

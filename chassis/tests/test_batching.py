@@ -1,6 +1,6 @@
 import asyncio
 
-from chassis.batching import Gathering
+from chassis.messaging.batching import Gathering
 
 
 async def test_after_a_lull_the_first_is_not_kept_waiting() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aio_pika
 import pytest
 
-from chassis.broker import Publisher, connect
+from chassis.messaging.broker import Publisher, connect
 
 
 @dataclass

@@ -6,8 +6,8 @@ from typing import Any
 import aio_pika
 import pytest
 
-from chassis.broker import Publisher, is_refused
-from chassis.cancellation import as_broken_connection, as_failure
+from chassis.messaging.broker import Publisher, is_refused
+from chassis.messaging.cancellation import as_broken_connection, as_failure
 
 
 class Breaking:

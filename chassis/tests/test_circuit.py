@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from chassis.circuit import Circuit, CircuitOpen
+from chassis.outbound.circuit import Circuit, CircuitOpen
 
 
 class Down(Exception):

@@ -9,12 +9,12 @@ import aio_pika
 import pytest
 import structlog
 
-from chassis import broker
-from chassis.database import SqlTx, Transactions
-from chassis.outbox import envelope
-from chassis.steps import Steps
-from chassis.topology import EVENTS_EXCHANGE, Participant
-from chassis.tx import Tx
+from chassis.messaging import broker
+from chassis.saga.steps import Steps
+from chassis.saga.topology import EVENTS_EXCHANGE, Participant
+from chassis.saga.tx import Tx
+from chassis.storage.database import SqlTx, Transactions
+from chassis.storage.outbox import envelope
 
 
 async def test_what_is_heard_is_done_and_said(world: Any, made: Any) -> None:

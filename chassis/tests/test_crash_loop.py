@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from chassis.consumer import MOST_ENDS, SUSPECT_AFTER
+from chassis.runtime.consumer import MOST_ENDS, SUSPECT_AFTER
 
 from .conftest import ThingMade
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import event
 
-from chassis.tx import Cause
+from chassis.saga.tx import Cause
 
 from .conftest import Sale, ThingSold, World
 

@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from chassis.delivery import publisher, read
-from chassis.envelope import Unreadable
-from chassis.harness import Harness, Published, published
-from chassis.steps import Steps
-from chassis.tx import Tx
+from chassis.messaging.envelope import Unreadable
+from chassis.saga.delivery import publisher, read
+from chassis.saga.steps import Steps
+from chassis.saga.tx import Tx
+from chassis.testing import Harness, Published, published
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ID = UUID("6f6b5b1e-0000-4000-8000-000000000001")

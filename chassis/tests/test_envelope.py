@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from aio_pika import DeliveryMode, Message
 
-from chassis.envelope import Envelope, Unreadable
+from chassis.messaging.envelope import Envelope, Unreadable
 
 ENVELOPE = Envelope(
     type="thing.made",

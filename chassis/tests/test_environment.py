@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from chassis.environment import Environment, load, with_password
-from chassis.settings import DatabaseSettings, ServiceSettings
+from chassis.runtime.environment import Environment, load, with_password
+from chassis.runtime.settings import DatabaseSettings, ServiceSettings
 
 GIVEN = {
     "DATABASE_URL": "postgresql+asyncpg://order@postgres/order",

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from chassis import inbox
-from chassis.intents import lease_left_over
+from chassis.saga.intents import lease_left_over
+from chassis.storage import inbox
 
 from .test_outbox import relay_of
 

@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel
 
-from chassis.harness import Harness, Undeclared
-from chassis.intents import Intents
-from chassis.steps import Steps
-from chassis.tx import Intent, Tx
+from chassis.saga.intents import Intents
+from chassis.saga.steps import Steps
+from chassis.saga.tx import Intent, Tx
+from chassis.testing import Harness, Undeclared
 
 
 class ThingMade(BaseModel):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import MetaData, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from chassis.idempotency import (
+from chassis.http.idempotency import (
     ClaimLost,
     IdempotencyKey,
     IdempotencyKeys,
@@ -23,7 +23,7 @@ from chassis.idempotency import (
     idempotency_table,
     parse_key,
 )
-from chassis.problems import Unavailable, Unprocessable, install
+from chassis.http.problems import Unavailable, Unprocessable, install
 
 TABLE = idempotency_table(MetaData())
 

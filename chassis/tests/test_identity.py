@@ -9,8 +9,8 @@ import pytest
 from fastapi import Depends, FastAPI
 from structlog.testing import capture_logs
 
-from chassis.identity import Caller, Principal, require
-from chassis.problems import install
+from chassis.http.identity import Caller, Principal, require
+from chassis.http.problems import install
 
 from .issuer import ADA, Issuer
 

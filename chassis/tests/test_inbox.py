@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chassis import inbox
+from chassis.storage import inbox
 
 
 async def test_what_is_claimed_is_claimed_once(world: Any) -> None:

@@ -8,9 +8,9 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from chassis.database import SqlTx, Transactions
-from chassis.intents import OutcomePending
-from chassis.tx import Intent
+from chassis.saga.intents import OutcomePending
+from chassis.saga.tx import Intent
+from chassis.storage.database import SqlTx, Transactions
 
 
 class Remote:

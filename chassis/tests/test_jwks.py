@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.problems import Unauthenticated, Unavailable
+from chassis.http.problems import Unauthenticated, Unavailable
 
 from .issuer import ADA, NOW, Issuer, new_key
 

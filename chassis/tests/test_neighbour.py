@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chassis.neighbour import Neighbour, NeighbourCrashed, NeighbourRefused
-from chassis.problems import Unauthenticated, Unavailable
-from chassis.telemetry import trace_context
+from chassis.http.problems import Unauthenticated, Unavailable
+from chassis.outbound.neighbour import Neighbour, NeighbourCrashed, NeighbourRefused
+from chassis.telemetry.logs import trace_context
 
 
 class Archive:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.origin import Origin, client_of, networks
+from chassis.http.origin import Origin, client_of, networks
 
 
 def test_an_origin_is_counted_by_address_and_shown_by_network() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from chassis.database import connect
-from chassis.direct import fetch
-from chassis.outage import is_outage
+from chassis.storage.database import connect
+from chassis.storage.direct import fetch
+from chassis.storage.outage import is_outage
 
 _FATAL = "SFATAL\0C57P03\0Mthe database system is not yet accepting connections\0\0"
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.outbox import Relay
+from chassis.storage.outbox import Relay
 
 from .conftest import enveloped
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, EmailStr, ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from chassis.database import connect
-from chassis.privacy import reason, redacted, story
+from chassis.storage.database import connect
+from chassis.telemetry.privacy import reason, redacted, story
 
 JWT = ".".join(("eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJhZGEifQ", "c2lnbmF0dXJl"))
 KEY = "_".join(("sk", "test", "0123456789abcdef"))
@@ -105,7 +105,7 @@ def test_the_story_tells_what_led_to_an_error_and_where() -> None:
 
 _LOGGING = """
 import asyncio, logging, structlog
-from chassis.telemetry import configure_logging
+from chassis.telemetry.logs import configure_logging
 configure_logging("order", "debug")
 log = structlog.get_logger()
 try:
@@ -136,7 +136,7 @@ def test_every_line_is_json_without_anything_private() -> None:
 _LIBRARIES = """
 import logging
 import aio_pika, aiohttp, alembic, httpx, sqlalchemy, uvicorn
-from chassis.telemetry import configure_logging
+from chassis.telemetry.logs import configure_logging
 configure_logging("order", "debug")
 loggers = map(logging.getLogger, logging.root.manager.loggerDict)
 print([logger.name for logger in loggers if logger.isEnabledFor(logging.INFO)])

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Form, Header, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import InterfaceError
 
-from chassis.problems import (
+from chassis.http.problems import (
     RESPONSES,
     Body,
     Conflict,

@@ -10,8 +10,8 @@ import aio_pika
 import pytest
 from sqlalchemy import text
 
-from chassis.broker import Publisher, connect, is_refused
-from chassis.outbox import Relay
+from chassis.messaging.broker import Publisher, connect, is_refused
+from chassis.storage.outbox import Relay
 
 from .conftest import ThingMade, ThingSold, enveloped, selling
 
@@ -150,7 +150,7 @@ def test_an_outage_is_nobodys_fault() -> None:
 
 async def test_a_row_waits_longer_each_time_but_never_longer_than_the_longest(world: Any) -> None:
     """The statement that sets the delay, asked itself."""
-    from chassis import outbox
+    from chassis.storage import outbox
 
     async with world.transactions(lease=0)() as tx:
         tx.publish(ThingMade(id=uuid4()))

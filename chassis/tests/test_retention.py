@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.direct import fetch
-from chassis.retention import Rule, first_id, retention
+from chassis.runtime.retention import Rule, first_id, retention
+from chassis.storage.direct import fetch
 
 NOW = datetime.now(UTC)
 BY_KEY = Rule("thing", key="id")

@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.sealed import BadKey, NotSealed, Seal
+from chassis.messaging.sealed import BadKey, NotSealed, Seal
 
 
 def new_key() -> str:

@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from chassis.database import connect
-from chassis.environment import load
-from chassis.outage import is_out_of_time, is_outage
-from chassis.settings import ServiceSettings
+from chassis.runtime.environment import load
+from chassis.runtime.settings import ServiceSettings
+from chassis.storage.database import connect
+from chassis.storage.outage import is_out_of_time, is_outage
 
 from .conftest import ThingMade
 

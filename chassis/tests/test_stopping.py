@@ -12,8 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from chassis import worker as worker_
-from chassis.health import health_routes
+from chassis.runtime import worker as worker_
+from chassis.runtime.health import health_routes
 from shop.chaos.gate import Gate, to_port
 
 from .conftest import ThingMade

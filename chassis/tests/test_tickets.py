@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from chassis.tickets import LONGEST, BadTicket, TicketExpired, Tickets
+from chassis.http.tickets import LONGEST, BadTicket, TicketExpired, Tickets
 
 KEY, OTHER = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 NOW = 1_800_000_000.0

@@ -12,9 +12,9 @@ from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 from structlog.testing import capture_logs
 
-from chassis.identity import Principal
-from chassis.problems import Unauthenticated
-from chassis.refusals import Refusals
+from chassis.http.identity import Principal
+from chassis.http.problems import Unauthenticated
+from chassis.http.refusals import Refusals
 
 from .issuer import ADA, ALGORITHM, NOW, Issuer, new_key, part, signature
 

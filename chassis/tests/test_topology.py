@@ -4,10 +4,10 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from chassis.intents import Intents
-from chassis.steps import Steps
-from chassis.topology import Participant, definitions
-from chassis.tx import Tx
+from chassis.saga.intents import Intents
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant, definitions
+from chassis.saga.tx import Tx
 
 
 class Fact(BaseModel):

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import InterfaceError
 from structlog.testing import LogCapture
 
-from chassis.consumer import Consumer
-from chassis.delivery import Delivery, read
-from chassis.envelope import Envelope
-from chassis.event import event_id
-from chassis.harness import published
-from chassis.telemetry import current_traceparent, trace_context, valid_traceparent, without_trace
-from chassis.tracing import Trace
+from chassis.http.tracing import Trace
+from chassis.messaging.envelope import Envelope
+from chassis.runtime.consumer import Consumer
+from chassis.saga.delivery import Delivery, read
+from chassis.saga.event import event_id
+from chassis.telemetry.logs import current_traceparent, trace_context, valid_traceparent, without_trace
+from chassis.testing import published
 
 from .conftest import ThingMade, World, selling
 from .test_envelope import ENVELOPE

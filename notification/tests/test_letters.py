@@ -13,8 +13,8 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from chassis.tickets import TicketExpired, Tickets
-from chassis.tx import Intent
+from chassis.http.tickets import TicketExpired, Tickets
+from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, DeclineReason, Line, Money, ShortLine
 from notification import domain
 from notification.claim_links import ClaimLinks

@@ -7,9 +7,9 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from chassis.problems import Unavailable
-from chassis.sealed import NotSealed, Seal
-from chassis.tx import Intent
+from chassis.http.problems import Unavailable
+from chassis.messaging.sealed import NotSealed, Seal
+from chassis.saga.tx import Intent
 from notification import domain
 from notification.domain import Outcome
 from notification.letters import Letters

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.harness import Harness
+from chassis.testing import Harness
 from contracts import (
     MailResendRequested,
     Money,

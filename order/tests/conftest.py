@@ -24,9 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chassis import outbox
-from chassis.database import Transactions, connect
-from chassis.sealed import Seal
+from chassis.messaging.sealed import Seal
+from chassis.storage import outbox
+from chassis.storage.database import Transactions, connect
 from contracts import Event, Line, Money, OrderPaid
 from order.main import service
 from order.saga import participant

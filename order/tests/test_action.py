@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.sealed import Seal
+from chassis.messaging.sealed import Seal
 from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
 from order.action import origin_of, origins
 from order.settings import Settings

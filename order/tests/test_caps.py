@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from chassis.database import Transactions
-from chassis.origin import Origin
+from chassis.http.origin import Origin
+from chassis.storage.database import Transactions
 from contracts import NOT_CONFIRMED, Event, PaymentActionRequired, PaymentDeclined
 from order.networks import Networks
 from order.sweeps import expire_orders, forget_declined_networks

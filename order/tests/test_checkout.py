@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from chassis.database import connect
-from chassis.sealed import Seal
+from chassis.messaging.sealed import Seal
+from chassis.storage.database import connect
 from order import numbers
 
 Start = Callable[..., Awaitable[Any]]

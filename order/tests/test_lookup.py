@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
-from chassis.sealed import Seal
+from chassis.messaging.sealed import Seal
 from contracts import PaymentActionRequired, PaymentDeclined
 from order import numbers
 

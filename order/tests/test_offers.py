@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from chassis.neighbour import NeighbourRefused
-from chassis.problems import Unavailable
+from chassis.http.problems import Unavailable
+from chassis.outbound.neighbour import NeighbourRefused
 from order.clients import Offers
 from order.pricing import Offer
 

@@ -9,8 +9,8 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from chassis.attempts import Attempts
-from chassis.retention import first_id
+from chassis.runtime.retention import first_id
+from chassis.storage.attempts import Attempts
 from contracts import GuestMerged, StockReserved
 from order.settings import Settings
 from order.sweeps import MERGED_GUESTS, ORDERS, STAFF_ACTIONS, TIMELINE, sweeps

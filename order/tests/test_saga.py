@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from chassis.event import event_id
-from chassis.harness import Harness
+from chassis.saga.event import event_id
+from chassis.testing import Harness
 from contracts import (
     Event,
     Line,

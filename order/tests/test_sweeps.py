@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.idempotency import IdempotencyKeys
+from chassis.http.idempotency import IdempotencyKeys
 from order.sweeps import expire_orders, forget_keys
 from order.tables import idempotency_keys
 

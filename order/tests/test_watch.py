@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.sealed import Seal
+from chassis.messaging.sealed import Seal
 from order.action import Actions
 from order.places import Places
 from order.watch import Reader, Stream, Watch

@@ -10,8 +10,8 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from chassis.outbox import envelope
-from chassis.topology import EVENTS_EXCHANGE, definitions
+from chassis.saga.topology import EVENTS_EXCHANGE, definitions
+from chassis.storage.outbox import envelope
 from contracts import Event, PaymentDeclined
 from order.saga import participant
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chassis.harness import Harness
+from chassis.testing import Harness
 from contracts import (
     NOT_CONFIRMED,
     Money,

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.intents import OutcomePending
+from chassis.saga.intents import OutcomePending
 from contracts import NOT_CONFIRMED, Money, OrderCreated
 from payment import calls
 from payment.domain import Payment

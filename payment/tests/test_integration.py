@@ -19,8 +19,8 @@ import pytest
 import uvicorn
 from cryptography.fernet import Fernet
 
-from chassis.outbox import envelope
-from chassis.topology import EVENTS_EXCHANGE, definitions
+from chassis.saga.topology import EVENTS_EXCHANGE, definitions
+from chassis.storage.outbox import envelope
 from contracts import Event, OrderCancelled, OrderCreated, StockReserved
 from payment.main import service
 from payment.saga import participant

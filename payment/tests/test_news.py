@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.harness import Harness
-from chassis.tx import Intent
+from chassis.saga.tx import Intent
+from chassis.testing import Harness
 from contracts import (
     Money,
     OrderCancelled,

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 import stripe
 
-from chassis.circuit import CircuitOpen
-from chassis.tx import Intent
+from chassis.outbound.circuit import CircuitOpen
+from chassis.saga.tx import Intent
 from contracts import Money, OrderCreated
 from payment import calls
 from payment.domain import Call, Payment

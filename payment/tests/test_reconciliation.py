@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from chassis.database import Transactions, connect
-from chassis.tx import Intent
+from chassis.saga.tx import Intent
+from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
 from payment import reconciliation
 from payment.comparing import Comparing

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.harness import Harness
+from chassis.testing import Harness
 from contracts import (
     Money,
     OrderCancelled,

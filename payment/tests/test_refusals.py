@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import stripe
 
-from chassis.circuit import CircuitOpen
+from chassis.outbound.circuit import CircuitOpen
 from contracts import DeclineReason, Money, OrderCreated
 from payment import calls, declines, refusals
 from payment.domain import Payment

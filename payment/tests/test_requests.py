@@ -11,7 +11,7 @@ import pytest
 import stripe
 from pydantic import ValidationError
 
-from chassis.intents import OutcomePending
+from chassis.saga.intents import OutcomePending
 from contracts import OrderCreated
 from payment import calls
 from payment.domain import Call, Payment

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from chassis.database import Transactions, connect
-from chassis.retention import first_id
+from chassis.runtime.retention import first_id
+from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
 from payment import store, sweeps
 from payment.domain import Payment, State

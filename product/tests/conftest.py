@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from chassis.identity import Principal
-from chassis.problems import Unauthenticated
+from chassis.http.identity import Principal
+from chassis.http.problems import Unauthenticated
 from contracts import Line, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
 from product.main import service
 from product.settings import Settings

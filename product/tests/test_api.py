@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.database import connect
-from chassis.direct import fetch
+from chassis.storage.database import connect
+from chassis.storage.direct import fetch
 from product.settings import Settings
 
 

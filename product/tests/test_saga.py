@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.harness import Harness
+from chassis.testing import Harness
 from contracts import SagaNudged, StockRejected, StockReleased, StockReserved
 from contracts.order import LONG_OVER
 from product.domain import Hold, NeverReserved, Stock

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.problems import Unavailable
+from chassis.http.problems import Unavailable
 from product.search import SearchLimit
 
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.harness import Harness
+from chassis.testing import Harness
 from contracts import SagaNudged, StockRejected, StockReserved
 from product import domain, waiting
 from product.domain import Hold, NeverReserved, Stock

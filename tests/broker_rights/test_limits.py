@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from aiormq.exceptions import AMQPError, ConnectionNotAllowed
 
-from chassis.topology import LIMITS, Participant, definitions
+from chassis.saga.topology import LIMITS, Participant, definitions
 from shop.testing.broker import Broker
 from tests.broker_rights.trying import signed_in
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis.settings import ServiceSettings
+from chassis.runtime.settings import ServiceSettings
 from shop.stack import SERVICES
 
 ENDED = "service_completed_successfully"

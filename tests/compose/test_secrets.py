@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.environment import load
-from chassis.settings import DatabaseSettings
+from chassis.runtime.environment import load
+from chassis.runtime.settings import DatabaseSettings
 from shop.broker.looking import declared
 from shop.elsewhere import Elsewhere, Told
 from shop.place import operator_of

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import aio_pika
 from pamqp.header import ContentHeader
 
-from chassis.envelope import Envelope
-from chassis.outbox import envelope
-from chassis.steps import Steps
+from chassis.messaging.envelope import Envelope
+from chassis.saga.steps import Steps
+from chassis.storage.outbox import envelope
 from contracts import EVENTS, Event
 from shop.participants import PARTICIPANTS
 

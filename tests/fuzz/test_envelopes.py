@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from chassis.consumer import Consumer
-from chassis.delivery import Delivery as Read
+from chassis.runtime.consumer import Consumer
+from chassis.saga.delivery import Delivery as Read
 from tests.fuzz.events import NO_TEXT, QUEUES, Delivery, delivered, encoded, enveloped, good, heard_by
 from tests.fuzz.odd import TOLERATED, UNREADABLE
 

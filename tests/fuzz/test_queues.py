@@ -14,11 +14,11 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from chassis.broker import login
-from chassis.database import Transactions, connect
-from chassis.settings import ServiceSettings
-from chassis.topology import EVENTS_EXCHANGE, LADDER, Participant, definitions
-from chassis.worker import Worker
+from chassis.messaging.broker import login
+from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.worker import Worker
+from chassis.saga.topology import EVENTS_EXCHANGE, LADDER, Participant, definitions
+from chassis.storage.database import Transactions, connect
 from contracts import Event, OrderPaid
 from order.domain import Order
 from shop.participants import PARTICIPANTS

@@ -15,10 +15,10 @@ import cart.saga
 import notification.saga
 import order.saga
 from cart.domain import Cart
-from chassis.event import Event
-from chassis.harness import Harness
-from chassis.steps import Steps
-from chassis.tx import Intent
+from chassis.saga.event import Event
+from chassis.saga.steps import Steps
+from chassis.saga.tx import Intent
+from chassis.testing import Harness
 from contracts import OrderPaid, event_named
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.letters import Letters

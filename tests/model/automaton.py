@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from chassis.event import Event
-from chassis.harness import Harness, Published
-from chassis.tx import Intent, Tx
+from chassis.saga.event import Event
+from chassis.saga.tx import Intent, Tx
+from chassis.testing import Harness, Published
 
 T = TypeVar("T")
 # ("hear", event), ("again", event), ("crash", event), ("lie", number), ("settle", (key, outcome)),

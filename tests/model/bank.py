@@ -14,8 +14,8 @@ from typing import Any
 
 import stripe
 
-from chassis.intents import OutcomePending
-from chassis.tx import Intent
+from chassis.saga.intents import OutcomePending
+from chassis.saga.tx import Intent
 from payment import reconciliation
 from payment.comparing import Comparing
 from payment.found import Found, Page

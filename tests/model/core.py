@@ -15,11 +15,11 @@ import order.saga
 import payment.saga
 import product.saga
 import product.waiting
-from chassis.event import Event
-from chassis.harness import Harness
-from chassis.sealed import Seal
-from chassis.steps import Steps
-from chassis.tx import Tx
+from chassis.messaging.sealed import Seal
+from chassis.saga.event import Event
+from chassis.saga.steps import Steps
+from chassis.saga.tx import Tx
+from chassis.testing import Harness
 from contracts import (
     GuestMerged,
     Line,

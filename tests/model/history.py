@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from chassis.event import Event
-from chassis.harness import Published
+from chassis.saga.event import Event
+from chassis.testing import Published
 from shop.diagram import LANES, mark
 from tests.model.explore import Violation
 from tests.model.world import Move, World

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from chassis.harness import Harness
-from chassis.tx import Tx
+from chassis.saga.tx import Tx
+from chassis.testing import Harness
 from payment import reconciliation
 from payment.comparing import Row
 from payment.disputes import Dispute as KnownDispute

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from chassis.event import Event
+from chassis.saga.event import Event
 from contracts import PaymentDisputed, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
 from payment import disputes
 from payment.bounces import known_as

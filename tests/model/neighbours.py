@@ -10,10 +10,10 @@ from dataclasses import replace
 from itertools import product
 from uuid import UUID
 
-from chassis.delivery import Delivery, read
-from chassis.envelope import Unreadable
-from chassis.harness import Published, published
-from chassis.steps import Steps
+from chassis.messaging.envelope import Unreadable
+from chassis.saga.delivery import Delivery, read
+from chassis.saga.steps import Steps
+from chassis.testing import Published, published
 from contracts import Event
 from shop.participants import PARTICIPANTS
 from tests.fuzz.events import good

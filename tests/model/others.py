@@ -9,8 +9,8 @@ from dataclasses import replace
 from uuid import UUID
 
 import product.saga
-from chassis.event import Event
-from chassis.tx import Tx
+from chassis.saga.event import Event
+from chassis.saga.tx import Tx
 from contracts import Line, Money, OrderCancelled, OrderPaid
 from product.domain import Hold, Stock
 from tests.model.automaton import Command, Place

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from uuid import UUID
 
-from chassis.tx import Tx
+from chassis.saga.tx import Tx
 from contracts import OrderFulfilled, OrderReturned
 from order import returning
 from order.domain import Order

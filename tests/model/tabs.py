@@ -17,10 +17,10 @@ from uuid import UUID, uuid5
 import cart.saga
 import order.saga
 from cart.domain import Cart
-from chassis.event import Event
-from chassis.harness import Harness
-from chassis.steps import Steps
-from chassis.tx import Tx
+from chassis.saga.event import Event
+from chassis.saga.steps import Steps
+from chassis.saga.tx import Tx
+from chassis.testing import Harness
 from contracts import (
     GuestMerged,
     Line,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import cart.saga
-import chassis.delivery
+import chassis.saga.delivery
 import notification.saga
 import order.domain
 import payment.answers
@@ -21,10 +21,10 @@ import product.saga
 import tests.model.asides
 import tests.model.core
 from cart.domain import Cart, TakenOut
-from chassis.envelope import Envelope
-from chassis.harness import Harness, MemoryTx
-from chassis.steps import Steps
-from chassis.tx import Tx
+from chassis.messaging.envelope import Envelope
+from chassis.saga.steps import Steps
+from chassis.saga.tx import Tx
+from chassis.testing import Harness, MemoryTx
 from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
 from notification.domain import Correspondence, Outcome
 from notification.store import Answer
@@ -172,7 +172,7 @@ def payment_knows_an_event_by_the_id_that_it_says(patch: Patch) -> None:
 
 @fault("the timeline names who said it")
 def an_event_comes_from_where_it_says(patch: Patch) -> None:
-    patch.setattr(chassis.delivery, "_published", lambda envelope, message, steps: envelope)
+    patch.setattr(chassis.saga.delivery, "_published", lambda envelope, message, steps: envelope)
 
 
 @fault("a paid order is charged", MISTAKEN)

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from cart.domain import Cart
 from cart.saga import steps
 from cart.store import Carts
-from chassis.database import Transactions, connect
-from chassis.direct import fetch
-from chassis.idempotency import IdempotencyKeys
+from chassis.http.idempotency import IdempotencyKeys
+from chassis.storage.database import Transactions, connect
+from chassis.storage.direct import fetch
 from contracts import GuestMerged, Line, Money, OrderPaid
 from order import numbers, pricing
 from order.budget import LineBudget, Rate

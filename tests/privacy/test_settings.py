@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.settings import ServiceSettings
+from chassis.runtime.settings import ServiceSettings
 from shop.stack import SERVICES, Stack
 
 from .finding import found

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
-from chassis.service import Service
+from chassis.runtime.service import Service
 from shop.stack import SERVICES, Stack
 from tests.rights.asking import answer, operation
 from tests.rights.tokens import WRONG

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 
-from chassis.tickets import Tickets
+from chassis.http.tickets import Tickets
 from contracts import CLAIM_PURPOSE
 from shop.stack import Stack
 from shop.stack.secrets import SIGNING_KEYS

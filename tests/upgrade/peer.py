@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import contracts
-from chassis.broker import Publisher, connect
-from chassis.consumer import Consumer
-from chassis.harness import Harness
-from chassis.outbox import envelope
+from chassis.messaging.broker import Publisher, connect
+from chassis.runtime.consumer import Consumer
+from chassis.storage.outbox import envelope
+from chassis.testing import Harness
 from contracts import Line, event_named
 from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order
@@ -24,7 +24,7 @@ Wire = dict[str, Any]
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 try:
-    from chassis.delivery import read
+    from chassis.saga.delivery import read
 except ModuleNotFoundError:  # the previous release: it believes what a message says of itself
     VOUCHED = False
 else:

@@ -8,8 +8,8 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from chassis.delivery import read
-from chassis.topology import EVENTS_EXCHANGE, definitions
+from chassis.saga.delivery import read
+from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from contracts.schema import committed
 from shop.audit import Audit
 from shop.dead_letters.desk import Deed, Desk

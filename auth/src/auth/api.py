@@ -12,10 +12,10 @@ from auth.keys import PUBLISHED_SECONDS, Keys
 from auth.registration import Registration
 from auth.store import Accounts
 from auth.token_api import NOT_STORED, TokensPart
-from chassis.identity import Principal, require
-from chassis.origin import FromWhere
-from chassis.problems import RESPONSES, Body, NotFound
-from chassis.service import part
+from chassis.http.identity import Principal, require
+from chassis.http.origin import FromWhere
+from chassis.http.problems import RESPONSES, Body, NotFound
+from chassis.runtime.service import part
 from contracts import MailAddress
 
 router = APIRouter(tags=["accounts"])

@@ -12,8 +12,8 @@ from auth.passwords import Passwords
 from auth.refresh import RefreshToken
 from auth.store import Accounts, claim_guest
 from auth.throttle import Throttle
-from chassis.database import SqlTx, Transactions
-from chassis.origin import Origin
+from chassis.http.origin import Origin
+from chassis.storage.database import SqlTx, Transactions
 from contracts import GuestMerged
 
 log = structlog.get_logger()

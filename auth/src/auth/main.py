@@ -12,11 +12,11 @@ from auth.registration import Registration
 from auth.settings import Settings
 from auth.throttle import Conflicts, Throttle
 from auth.tokens import AccessTokens
-from chassis.attempts import Attempts
-from chassis.origin import networks
-from chassis.periodic import Periodic
-from chassis.sealed import Seal
-from chassis.service import Chassis, Parts, Service
+from chassis.http.origin import networks
+from chassis.messaging.sealed import Seal
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.service import Chassis, Parts, Service
+from chassis.storage.attempts import Attempts
 
 
 def build(settings: Settings, chassis: Chassis) -> Parts:

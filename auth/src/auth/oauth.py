@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from chassis.problems import Problem
+from chassis.http.problems import Problem
 
 
 class OAuthError(Problem):

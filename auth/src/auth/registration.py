@@ -14,10 +14,10 @@ from auth.domain import Account, Role, WeakPassword, check_password, passphrase
 from auth.passwords import Passwords
 from auth.store import Accounts
 from auth.throttle import Conflicts
-from chassis.database import Transactions
-from chassis.origin import Origin
-from chassis.problems import Conflict, TooManyRequests, Unprocessable
-from chassis.sealed import Seal
+from chassis.http.origin import Origin
+from chassis.http.problems import Conflict, TooManyRequests, Unprocessable
+from chassis.messaging.sealed import Seal
+from chassis.storage.database import Transactions
 from contracts import UserRegistered
 
 log = structlog.get_logger()

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import address
 from auth.keys import KeyFile, Keys, SigningKeys
-from chassis.origin import TrustedProxies
-from chassis.sealed import SealKeys
-from chassis.settings import Seconds, ServiceSettings
+from chassis.http.origin import TrustedProxies
+from chassis.messaging.sealed import SealKeys
+from chassis.runtime.settings import Seconds, ServiceSettings
 
 
 def _readable(path: Path) -> Path:

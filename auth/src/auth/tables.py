@@ -5,8 +5,8 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
 from auth.domain import Account, Session
-from chassis.attempts import attempts_table
-from chassis.database import chassis_tables
+from chassis.storage.attempts import attempts_table
+from chassis.storage.database import chassis_tables
 
 metadata = MetaData()
 chassis_tables(metadata)

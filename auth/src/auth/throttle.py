@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from chassis.attempts import Attempts, bucket
-from chassis.origin import Origin
+from chassis.http.origin import Origin
+from chassis.storage.attempts import Attempts, bucket
 
 
 @dataclass(frozen=True)

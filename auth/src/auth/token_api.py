@@ -12,10 +12,10 @@ from auth.logins import Logins
 from auth.oauth import OAuthRoute, UnsupportedGrant
 from auth.refresh import RefreshToken
 from auth.tokens import AccessTokens
-from chassis.identity import TokenVerifier
-from chassis.origin import FromWhere
-from chassis.problems import NO_NUL, RESPONSES, Unauthenticated, Unavailable
-from chassis.service import part
+from chassis.http.identity import TokenVerifier
+from chassis.http.origin import FromWhere
+from chassis.http.problems import NO_NUL, RESPONSES, Unauthenticated, Unavailable
+from chassis.runtime.service import part
 
 router = APIRouter(tags=["tokens"], route_class=OAuthRoute)
 

@@ -12,9 +12,9 @@ from cart.models import BareLines, Put, ShownCart, WantedLines, WantedQuantity
 from cart.products import Products
 from cart.shown import shown, shown_without_prices
 from cart.store import Carts
-from chassis.identity import Caller, Principal
-from chassis.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
-from chassis.service import part
+from chassis.http.identity import Caller, Principal
+from chassis.http.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
+from chassis.runtime.service import part
 from contracts import Sku
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"])

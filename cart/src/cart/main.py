@@ -4,9 +4,9 @@ from cart import api, saga
 from cart.products import Products
 from cart.settings import Settings
 from cart.store import Carts
-from chassis.neighbour import Neighbour
-from chassis.retention import Rule, retention
-from chassis.service import Chassis, Parts, Service
+from chassis.outbound.neighbour import Neighbour
+from chassis.runtime.retention import Rule, retention
+from chassis.runtime.service import Chassis, Parts, Service
 
 GUEST_CARTS = Rule("cart", at="touched_at", where="guest")
 CARTS = Rule("cart", at="touched_at", where="NOT guest")

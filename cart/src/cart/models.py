@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from cart.domain import MOST_LINES, MOST_PIECES
-from chassis.problems import Body
+from chassis.http.problems import Body
 from contracts import Sku
 
 Quantity = Annotated[int, Field(ge=1, le=MOST_PIECES, description="Pieces.")]

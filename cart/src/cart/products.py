@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from chassis.neighbour import Neighbour
+from chassis.outbound.neighbour import Neighbour
 from contracts import is_sku
 
 _REMEMBERED = 50_000

@@ -1,9 +1,9 @@
 """What cart does when something was bought, and when a guest turns out to have an account."""
 
 from cart.domain import Cart, TakenOut
-from chassis.steps import Steps
-from chassis.topology import Participant
-from chassis.tx import Tx
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant
+from chassis.saga.tx import Tx
 from contracts import GuestMerged, OrderPaid
 
 steps = Steps("cart")

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.orm import registry
 
 from cart.domain import Cart, TakenOut
-from chassis.database import Json, chassis_tables
+from chassis.storage.database import Json, chassis_tables
 
 metadata = MetaData()
 chassis_tables(metadata)

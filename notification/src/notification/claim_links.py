@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from chassis.tickets import Tickets
+from chassis.http.tickets import Tickets
 from contracts import CLAIM_PURPOSE, OrderClaim
 
 

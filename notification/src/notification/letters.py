@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from chassis.tx import Intent
+from chassis.saga.tx import Intent
 from contracts import cleaned, written
 from notification.claim_links import ClaimLinks
 from notification.declines import why_declined

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from chassis.periodic import Periodic
-from chassis.sealed import Seal
-from chassis.service import Chassis, Parts, Service
+from chassis.messaging.sealed import Seal
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.service import Chassis, Parts, Service
 from notification import saga
 from notification.claim_links import ClaimLinks
 from notification.letters import Letters

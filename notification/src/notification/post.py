@@ -15,9 +15,9 @@ from typing import Protocol
 
 import structlog
 
-from chassis.problems import Unavailable
-from chassis.sealed import Seal
-from chassis.tx import Intent
+from chassis.http.problems import Unavailable
+from chassis.messaging.sealed import Seal
+from chassis.saga.tx import Intent
 from notification.domain import Outcome
 from notification.letters import Letters
 from notification.mime import is_mailbox

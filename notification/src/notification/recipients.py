@@ -4,7 +4,7 @@ from collections import OrderedDict
 from datetime import datetime
 from hashlib import blake2b
 
-from chassis.sealed import SealKeys
+from chassis.messaging.sealed import SealKeys
 
 _REMEMBERED = 10_000
 _PERSON = b"mail recipients"

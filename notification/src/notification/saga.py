@@ -3,10 +3,10 @@
 from typing import Protocol, cast
 from uuid import UUID
 
-from chassis.intents import Intents
-from chassis.steps import Steps
-from chassis.topology import Participant
-from chassis.tx import Intent, Tx
+from chassis.saga.intents import Intents
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant
+from chassis.saga.tx import Intent, Tx
 from contracts import (
     MailResendRequested,
     OrderCancelled,

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from chassis.sealed import SealKeys
-from chassis.settings import Seconds, ServiceSettings
+from chassis.messaging.sealed import SealKeys
+from chassis.runtime.settings import Seconds, ServiceSettings
 from notification.letters import Seller
 from notification.mime import is_mailbox
 

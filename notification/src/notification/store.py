@@ -16,8 +16,8 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import notification.tables  # noqa: F401  it maps the rows that the saga's steps load
-from chassis.direct import fetch
-from chassis.telemetry import without_trace
+from chassis.storage.direct import fetch
+from chassis.telemetry.logs import without_trace
 from notification.domain import Outcome
 
 HOUR = timedelta(hours=1)

@@ -5,7 +5,7 @@ from sqlalchemy import Boolean, Column, DateTime, LargeBinary, MetaData, Table, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 
-from chassis.database import Json, chassis_tables
+from chassis.storage.database import Json, chassis_tables
 from notification.domain import Correspondence, KeptMail
 
 metadata = MetaData()

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import direct
-from chassis.database import Transactions, connect
-from chassis.problems import Unavailable
-from chassis.tx import Intent
+from chassis.http.problems import Unavailable
+from chassis.saga.tx import Intent
+from chassis.storage import direct
+from chassis.storage.database import Transactions, connect
 from notification import store
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.store import IN_DOUBT, Beginnings, Retention

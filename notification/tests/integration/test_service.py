@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.outbox import envelope
-from chassis.sealed import Seal
-from chassis.topology import EVENTS_EXCHANGE, definitions
+from chassis.messaging.sealed import Seal
+from chassis.saga.topology import EVENTS_EXCHANGE, definitions
+from chassis.storage.outbox import envelope
 from contracts import Event, MailResendRequested
 from notification.main import service
 from notification.settings import Settings

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from pydantic import AfterValidator
 
-from chassis.sealed import NotSealed, Seal
+from chassis.messaging.sealed import NotSealed, Seal
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ import hmac
 
 import structlog
 
-from chassis.sealed import NotSealed, Seal
+from chassis.messaging.sealed import NotSealed, Seal
 
 log = structlog.get_logger()
 

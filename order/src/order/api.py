@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi import Body as BodyOf
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
-from chassis.database import SqlTx, Transactions
-from chassis.idempotency import IdempotencyKey
-from chassis.identity import Caller, Principal
-from chassis.origin import FromWhere
-from chassis.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
-from chassis.service import part
+from chassis.http.idempotency import IdempotencyKey
+from chassis.http.identity import Caller, Principal
+from chassis.http.origin import FromWhere
+from chassis.http.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
+from chassis.runtime.service import part
+from chassis.storage.database import SqlTx, Transactions
 from contracts import MailAddress, OneLine
 from contracts.one_line import PATTERN as ONE_LINE
 from order import numbers, views

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from chassis.problems import TooManyRequests
+from chassis.http.problems import TooManyRequests
 
 WINDOW = 60  # seconds
 _MOST_REMEMBERED = 10_000

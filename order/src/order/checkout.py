@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 import orjson
 from fastapi import Response
 
-from chassis.idempotency import Claim, IdempotencyKeys
-from chassis.problems import Unprocessable
-from chassis.sealed import Seal
+from chassis.http.idempotency import Claim, IdempotencyKeys
+from chassis.http.problems import Unprocessable
+from chassis.messaging.sealed import Seal
 from contracts import Line, Money
 from order import numbers, views
 from order.budget import Budgets, LineBudget

@@ -10,13 +10,13 @@ import structlog
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field, SecretStr
 
-from chassis.database import Transactions
-from chassis.identity import Caller, Principal
-from chassis.problems import RESPONSES, Body, Conflict, Forbidden, Problem, Unprocessable
-from chassis.sealed import Seal
-from chassis.service import part
-from chassis.tickets import LONGEST, BadTicket, TicketExpired, Tickets
-from chassis.tx import Tx
+from chassis.http.identity import Caller, Principal
+from chassis.http.problems import RESPONSES, Body, Conflict, Forbidden, Problem, Unprocessable
+from chassis.http.tickets import LONGEST, BadTicket, TicketExpired, Tickets
+from chassis.messaging.sealed import Seal
+from chassis.runtime.service import part
+from chassis.saga.tx import Tx
+from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim
 from order import views
 from order.addresses import Addresses

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from chassis.neighbour import REQUESTS_OWN, Neighbour
-from chassis.problems import Unavailable
-from chassis.telemetry import without_trace
+from chassis.http.problems import Unavailable
+from chassis.outbound.neighbour import REQUESTS_OWN, Neighbour
+from chassis.telemetry.logs import without_trace
 from order.pricing import Cart, Offer, Wanted
 
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]

@@ -13,10 +13,10 @@ import structlog
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from chassis.attempts import Attempts, bucket
-from chassis.origin import FromWhere, Origin
-from chassis.problems import RESPONSES, Body, NotFound, TooManyRequests
-from chassis.service import part
+from chassis.http.origin import FromWhere, Origin
+from chassis.http.problems import RESPONSES, Body, NotFound, TooManyRequests
+from chassis.runtime.service import part
+from chassis.storage.attempts import Attempts, bucket
 from contracts import CancelReason, Line, MailAddress, Money, ShortLine
 from contracts.order import WhyDeclined
 from order import api, views

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from functools import partial
 
-from chassis.attempts import Attempts
-from chassis.idempotency import IdempotencyKeys
-from chassis.neighbour import Neighbour
-from chassis.origin import networks
-from chassis.sealed import Seal
-from chassis.service import Chassis, Parts, Service
+from chassis.http.idempotency import IdempotencyKeys
+from chassis.http.origin import networks
+from chassis.messaging.sealed import Seal
+from chassis.outbound.neighbour import Neighbour
+from chassis.runtime.service import Chassis, Parts, Service
+from chassis.storage.attempts import Attempts
 from order import api, claims, lookup, returns_api, saga, stream_api
 from order.action import Actions, origins
 from order.addresses import Addresses

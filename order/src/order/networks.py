@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 from pydantic import SecretStr
 
-from chassis.origin import Origin
+from chassis.http.origin import Origin
 
 _PERSON = b"order networks"
 

@@ -12,12 +12,12 @@ import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
-from chassis import outbox
-from chassis.database import Transactions
-from chassis.direct import fetch
-from chassis.idempotency import Claim, ClaimLost
-from chassis.problems import Conflict, TooManyRequests
-from chassis.telemetry import current_traceparent
+from chassis.http.idempotency import Claim, ClaimLost
+from chassis.http.problems import Conflict, TooManyRequests
+from chassis.storage import outbox
+from chassis.storage.database import Transactions
+from chassis.storage.direct import fetch
+from chassis.telemetry.logs import current_traceparent
 from contracts import Line
 from order import views
 from order.budget import WINDOW, LineBudget

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import structlog
 
-from chassis.database import Transactions
-from chassis.tx import Tx
+from chassis.saga.tx import Tx
+from chassis.storage.database import Transactions
 from contracts import SagaNudged
 from order.domain import Order
 from order.settings import Settings

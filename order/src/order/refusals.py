@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chassis.problems import Conflict, NotFound
+from chassis.http.problems import Conflict, NotFound
 from order import returns
 
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field, model_validator
 
-from chassis.database import SqlTx
-from chassis.idempotency import IdempotencyKey, IdempotencyKeys
-from chassis.identity import Caller, Principal, require
-from chassis.problems import RESPONSES, Body, Forbidden, Unprocessable
-from chassis.service import part
+from chassis.http.idempotency import IdempotencyKey, IdempotencyKeys
+from chassis.http.identity import Caller, Principal, require
+from chassis.http.problems import RESPONSES, Body, Forbidden, Unprocessable
+from chassis.runtime.service import part
+from chassis.storage.database import SqlTx
 from contracts import CURRENCIES, Sku
 from order import returning, views
 from order.api import ANYBODYS, REFUND, Nothing, Read, Transact, Which, Why, load, visible

@@ -7,9 +7,9 @@ be none: whoever has done something for the order undoes it on hearing that.
 
 from uuid import UUID
 
-from chassis.steps import Steps
-from chassis.topology import Participant
-from chassis.tx import Tx
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant
+from chassis.saga.tx import Tx
 from contracts import (
     NOT_CONFIRMED,
     GuestMerged,

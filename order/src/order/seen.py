@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from chassis.problems import Body, Conflict
+from chassis.http.problems import Body, Conflict
 from contracts import Line, Money, Sku
 from contracts.money import CurrencyCode
 from order.pricing import Expected

@@ -5,10 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from chassis.origin import TrustedProxies
-from chassis.retention import KeepDays
-from chassis.sealed import SealKeys
-from chassis.settings import Seconds, ServiceSettings
+from chassis.http.origin import TrustedProxies
+from chassis.messaging.sealed import SealKeys
+from chassis.runtime.retention import KeepDays
+from chassis.runtime.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
 from order.placing import Caps
 from order.pricing import Limits

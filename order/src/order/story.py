@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from chassis.envelope import Envelope
+from chassis.messaging.envelope import Envelope
 from contracts import (
     OrderCancelled,
     OrderCreated,

@@ -7,9 +7,9 @@ from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, Field
 
-from chassis.identity import Caller, principal
-from chassis.problems import RESPONSES
-from chassis.service import part
+from chassis.http.identity import Caller, principal
+from chassis.http.problems import RESPONSES
+from chassis.runtime.service import part
 from order import views
 from order.api import Read, Which, visible
 from order.stream_tickets import BadStreamTicket, StreamTickets

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from chassis.problems import Unauthenticated
-from chassis.tickets import BadTicket, Tickets
+from chassis.http.problems import Unauthenticated
+from chassis.http.tickets import BadTicket, Tickets
 from order.watch import Reader
 
 _PURPOSE = "an order's event stream"

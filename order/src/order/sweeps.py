@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from chassis.attempts import Attempts
-from chassis.database import Transactions
-from chassis.idempotency import IdempotencyKeys
-from chassis.periodic import Periodic
-from chassis.retention import Rule, retention
+from chassis.http.idempotency import IdempotencyKeys
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.retention import Rule, retention
+from chassis.storage.attempts import Attempts
+from chassis.storage.database import Transactions
 from order.domain import Order
 from order.reconcile import nudge_returning, nudge_slow, nudge_to_undo
 from order.settings import Settings

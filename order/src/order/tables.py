@@ -15,9 +15,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import registry
 
-from chassis.attempts import attempts_table
-from chassis.database import Json, chassis_tables
-from chassis.idempotency import idempotency_table
+from chassis.http.idempotency import idempotency_table
+from chassis.storage.attempts import attempts_table
+from chassis.storage.database import Json, chassis_tables
 from contracts import Line, ShortLine
 from order.disputes import Dispute
 from order.domain import Address, MergedGuest, Order

@@ -9,7 +9,7 @@ import orjson
 from fastapi import Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from chassis.telemetry import valid_traceparent
+from chassis.telemetry.logs import valid_traceparent
 from contracts import CancelReason, Line, Money, ShortLine
 from contracts.order import WhyDeclined
 from order.domain import Address, Status

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from chassis.problems import Unavailable
-from chassis.telemetry import without_trace
+from chassis.http.problems import Unavailable
+from chassis.telemetry.logs import without_trace
 from order.action import Actions
 from order.places import Full, Places
 from order.store import Orders, Row

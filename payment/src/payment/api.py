@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from chassis.problems import RESPONSES, Problem
-from chassis.service import part
+from chassis.http.problems import RESPONSES, Problem
+from chassis.runtime.service import part
 from payment import webhooks
 from payment.hints import Hints
 

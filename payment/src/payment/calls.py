@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from chassis.tx import Intent
+from chassis.saga.tx import Intent
 from payment.domain import Call, Payment
 from payment.refunds import Refund, money
 from payment.units import to_provider

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from chassis.tx import Intent
+from chassis.saga.tx import Intent
 from payment import bounces, disputes
 from payment.found import Found, FoundDispute, FoundRefund, Page
 from payment.reconciliation import Compared, Stray

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import structlog
 
-from chassis.database import Transactions
-from chassis.intents import ask_sooner
-from chassis.telemetry import without_trace
+from chassis.saga.intents import ask_sooner
+from chassis.storage.database import Transactions
+from chassis.telemetry.logs import without_trace
 from payment import store
 from payment.domain import Payment
 from payment.saga import follow

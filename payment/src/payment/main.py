@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from chassis.sealed import Seal
-from chassis.service import Chassis, Parts, Service
+from chassis.messaging.sealed import Seal
+from chassis.runtime.service import Chassis, Parts, Service
 from payment import api, saga, sweeps
 from payment.comparing import Comparing
 from payment.hints import Hints

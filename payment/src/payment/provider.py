@@ -14,10 +14,10 @@ import aiohttp
 import stripe
 import structlog
 
-from chassis.circuit import Circuit
-from chassis.intents import OutcomePending
-from chassis.privacy import reason
-from chassis.tx import Intent
+from chassis.outbound.circuit import Circuit
+from chassis.saga.intents import OutcomePending
+from chassis.saga.tx import Intent
+from chassis.telemetry.privacy import reason
 from contracts import NOT_CONFIRMED
 from payment import answers, lookups, reconciliation, refusals
 from payment.answers import Read, Redirect

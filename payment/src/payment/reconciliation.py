@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from chassis.tx import Intent
+from chassis.saga.tx import Intent
 
 KIND = "list"
 # How far each list is read back, from what may still become of the things on it: money is held for a week, a

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import structlog
 
-from chassis.intents import Intents
-from chassis.steps import Steps
-from chassis.topology import Participant
-from chassis.tx import Intent, Tx
+from chassis.saga.intents import Intents
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant
+from chassis.saga.tx import Intent, Tx
 from contracts import (
     OrderCancelled,
     OrderCreated,

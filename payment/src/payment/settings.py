@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from chassis.retention import KeepDays
-from chassis.sealed import SealKeys
-from chassis.settings import Seconds, ServiceSettings
+from chassis.messaging.sealed import SealKeys
+from chassis.runtime.retention import KeepDays
+from chassis.runtime.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):

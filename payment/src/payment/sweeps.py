@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import structlog
 
-from chassis.database import Transactions
-from chassis.periodic import Periodic
-from chassis.retention import Rule, retention
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.retention import Rule, retention
+from chassis.storage.database import Transactions
 from payment import reconciliation, store
 from payment.disputes import ENDED
 from payment.domain import Payment

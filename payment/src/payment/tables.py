@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Te
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
-from chassis.database import Json, chassis_tables
+from chassis.storage.database import Json, chassis_tables
 from contracts import OrderCreated
 from payment.disputes import Dispute
 from payment.domain import Payment

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.database import SqlTx, Transactions
-from chassis.identity import Principal, require
-from chassis.problems import RESPONSES, Conflict, NotFound, Unprocessable
-from chassis.service import part
+from chassis.http.identity import Principal, require
+from chassis.http.problems import RESPONSES, Conflict, NotFound, Unprocessable
+from chassis.runtime.service import part
+from chassis.storage.database import SqlTx, Transactions
 from contracts import CURRENCIES
 from product import store
 from product.api import JSON

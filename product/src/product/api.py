@@ -9,9 +9,9 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from chassis.identity import require
-from chassis.problems import RESPONSES, NotFound, Unprocessable
-from chassis.service import part
+from chassis.http.identity import require
+from chassis.http.problems import RESPONSES, NotFound, Unprocessable
+from chassis.runtime.service import part
 from contracts import is_sku
 from product.catalogue import Catalogue, Criteria
 from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath

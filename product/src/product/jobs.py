@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import structlog
 
-from chassis.database import Transactions
+from chassis.storage.database import Transactions
 from contracts import SagaNudged
 from product import store
 from product.domain import MOST_WAITING, Hold, Stock

@@ -1,8 +1,8 @@
 """Product: the catalogue and its stock."""
 
-from chassis.periodic import Periodic
-from chassis.retention import Rule, retention
-from chassis.service import Chassis, Parts, Service
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.retention import Rule, retention
+from chassis.runtime.service import Chassis, Parts, Service
 from product import admin, api, saga
 from product.catalogue import Catalogue
 from product.jobs import check_waiting_orders, nudge_stuck_holds

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, func, tuple_
 from sqlalchemy.types import Double
 
-from chassis.problems import Unprocessable
+from chassis.http.problems import Unprocessable
 from product.tables import product
 
 Sort = Literal["name", "price", "-price", "newest", "relevance"]

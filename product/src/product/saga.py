@@ -4,9 +4,9 @@ are gone for good, the orders that wait for them are served or rejected in the s
 from collections.abc import Iterable
 from typing import Any
 
-from chassis.steps import Steps
-from chassis.topology import Participant
-from chassis.tx import Tx
+from chassis.saga.steps import Steps
+from chassis.saga.topology import Participant
+from chassis.saga.tx import Tx
 from contracts import (
     OrderCancelled,
     OrderCreated,

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from chassis.problems import NO_NUL, Body
+from chassis.http.problems import NO_NUL, Body
 from contracts import ListedCurrency, OneLine, Sku
 from contracts.one_line import PATTERN as ONE_LINE
 from product.domain import Status

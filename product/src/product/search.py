@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from chassis.problems import Unavailable, Unprocessable
+from chassis.http.problems import Unavailable, Unprocessable
 from product.catalogue import Catalogue, Criteria, Page
 from product.spelling import Vocabulary, correct, respell
 

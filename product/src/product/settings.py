@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.retention import KeepDays
-from chassis.settings import Seconds, ServiceSettings
+from chassis.runtime.retention import KeepDays
+from chassis.runtime.settings import Seconds, ServiceSettings
 from product.domain import LONGEST_WAIT
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, TSVECTOR
 from sqlalchemy.orm import registry
 
-from chassis.database import Json, chassis_tables
+from chassis.storage.database import Json, chassis_tables
 from contracts import ShortLine
 from product.domain import Hold, Stock
 

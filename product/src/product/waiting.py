@@ -5,7 +5,7 @@ pieces than are available does not block the orders behind it."""
 
 from collections.abc import Iterable, Mapping
 
-from chassis.tx import Cause, Tx
+from chassis.saga.tx import Cause, Tx
 from contracts import OrderCreated
 from product.domain import Hold, Stock
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from chassis import database
+from chassis.storage import database
 from contracts import Event
 from product.saga import steps
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from chassis.database import Transactions, connect
+from chassis.storage.database import Transactions, connect
 from product.domain import Hold
 from product.jobs import nudge_stuck_holds
 from product.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from chassis import database
+from chassis.storage import database
 
 from .conftest import handle_all, levels, states, stock_up
 

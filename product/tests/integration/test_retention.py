@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from chassis.database import Transactions, connect
-from chassis.retention import first_id
+from chassis.runtime.retention import first_id
+from chassis.storage.database import Transactions, connect
 from product.domain import Hold, HoldState
 from product.main import HOLDS
 from product.settings import Settings

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
-from chassis.database import Transactions, connect
+from chassis.storage.database import Transactions, connect
 from product.domain import Hold, Stock
 from product.jobs import check_waiting_orders
 from product.settings import Settings

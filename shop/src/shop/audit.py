@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from chassis.privacy import reason
+from chassis.telemetry.privacy import reason
 from shop.errors import ShopError
 from shop.place import Place
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from chassis.steps import Step, Steps
-from chassis.topology import Participant, definitions
+from chassis.saga.steps import Step, Steps
+from chassis.saga.topology import Participant, definitions
 from contracts import (
     EVENTS,
     Event,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from chassis.outbox import envelope
+from chassis.storage.outbox import envelope
 from contracts import MailReason, MailResendRequested
 from shop.audit import Action, Audit
 from shop.errors import ShopError

@@ -2,7 +2,7 @@
 
 from auth.saga import participant as auth
 from cart.saga import participant as cart
-from chassis.topology import Participant
+from chassis.saga.topology import Participant
 from notification.saga import participant as notification
 from order.saga import participant as order
 from payment.saga import participant as payment

@@ -4,9 +4,9 @@ import asyncio
 
 import aio_pika
 
-from chassis.broker import login
-from chassis.envelope import Envelope
-from chassis.topology import EVENTS_EXCHANGE
+from chassis.messaging.broker import login
+from chassis.messaging.envelope import Envelope
+from chassis.saga.topology import EVENTS_EXCHANGE
 from shop.dead_letters.holding import BROKER_ERRORS
 from shop.errors import ShopError
 from shop.place import Place

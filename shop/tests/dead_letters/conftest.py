@@ -7,7 +7,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from chassis.topology import definitions
+from chassis.saga.topology import definitions
 from shop.audit import Audit
 from shop.dead_letters.desk import Desk
 from shop.dead_letters.letter import Letter

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.envelope import Envelope
+from chassis.messaging.envelope import Envelope
 from contracts import OrderPaid
 from shop.dead_letters.editing import changed, with_body
 from shop.errors import ShopError

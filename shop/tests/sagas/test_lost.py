@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from chassis.database import connect
+from chassis.storage.database import connect
 from shop.sagas.reading import RECENT, Books, lost_by_somebody, undeliverable
 from shop.sagas.reading import _calls as calls_of
 from shop.sagas.reading import _unsaid as unsaid_of

@@ -9,9 +9,9 @@ from typing import Any
 import aio_pika
 import pytest
 
-from chassis.broker import Publisher, connect
-from chassis.serve import open_sockets
-from chassis.settings import ServiceSettings
+from chassis.messaging.broker import Publisher, connect
+from chassis.runtime.serve import open_sockets
+from chassis.runtime.settings import ServiceSettings
 from shop.errors import ShopError
 from shop.stack import OPERATOR, Stack, ports, rabbitmq
 from shop.stack.cluster import check_members

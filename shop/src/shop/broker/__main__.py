@@ -11,8 +11,8 @@ import uvicorn
 from pydantic import Field
 from starlette.applications import Starlette
 
-from chassis.environment import Environment, load
-from chassis.telemetry import configure_logging
+from chassis.runtime.environment import Environment, load
+from chassis.telemetry.logs import configure_logging
 from shop.broker.looking import declared, look_closely
 from shop.broker.monitor import Monitor, app
 from shop.elsewhere import Elsewhere, told

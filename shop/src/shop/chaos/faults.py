@@ -10,7 +10,7 @@ from typing import Any
 import aio_pika
 import httpx
 
-from chassis.topology import EVENTS_EXCHANGE
+from chassis.saga.topology import EVENTS_EXCHANGE
 from scenarios.broker import OperatorsBroker
 from shop.broker.looking import declared
 from shop.broker.restoring import apply, prepare

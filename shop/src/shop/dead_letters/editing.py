@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chassis.envelope import Envelope, Unreadable
+from chassis.messaging.envelope import Envelope, Unreadable
 from contracts import EVENTS, Event
 from shop.dead_letters.letter import STEPS, Letter
 from shop.errors import ShopError

@@ -10,7 +10,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
 
-from chassis.topology import DEAD
+from chassis.saga.topology import DEAD
 from shop.dead_letters.letter import Letter
 from shop.errors import ShopError
 

@@ -14,9 +14,9 @@ from uuid import UUID
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage
 
-from chassis.envelope import COPIES
-from chassis.steps import Step
-from chassis.topology import EVENTS_EXCHANGE
+from chassis.messaging.envelope import COPIES
+from chassis.saga.steps import Step
+from chassis.saga.topology import EVENTS_EXCHANGE
 from shop.participants import PARTICIPANTS
 
 # What a service writes on a message that it buries; without it the retries start anew.

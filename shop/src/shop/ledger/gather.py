@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from chassis.intents import OutcomePending
+from chassis.saga.intents import OutcomePending
 from notification.recipients import PutOff
 from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS

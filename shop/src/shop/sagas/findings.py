@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from textwrap import shorten
 from uuid import UUID
 
-from chassis.intents import OutcomePending
+from chassis.saga.intents import OutcomePending
 from notification.recipients import PutOff
 from order.domain import Order
 from payment import reconciliation

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from chassis.outbox import envelope
+from chassis.storage.outbox import envelope
 from contracts import Event, SagaNudged
 from payment.domain import Payment
 from payment.refunds import refunded_in_part

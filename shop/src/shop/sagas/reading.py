@@ -14,9 +14,9 @@ from sqlalchemy import types as sql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from chassis.database import connect
-from chassis.problems import Problem
-from chassis.tx import key_of
+from chassis.http.problems import Problem
+from chassis.saga.tx import key_of
+from chassis.storage.database import connect
 from notification.domain import UNDELIVERABLE, Correspondence
 from notification.recipients import PutOff
 from notification.tables import correspondence as correspondence_table

@@ -6,7 +6,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import asyncpg
 
-from chassis.migrate import migrate
+from chassis.runtime.migrate import migrate
 from shop.provision.databases import hand_over, owner_of
 from shop.stack import OPERATOR, Stack
 from shop.testing.session import run

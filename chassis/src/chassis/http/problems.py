@@ -1,0 +1,274 @@
+"""Every refusal over HTTP is an RFC 9457 problem, so that a caller needs to read errors in one way only."""
+
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.http.openapi import RESPONSES, complete, phrase
+from chassis.storage.outage import is_out_of_time, is_outage
+
+__all__ = [
+    "NO_NUL",
+    "RESPONSES",
+    "Body",
+    "Conflict",
+    "Forbidden",
+    "LimitBody",
+    "NotFound",
+    "Problem",
+    "TooManyRequests",
+    "Unauthenticated",
+    "Unavailable",
+    "Unprocessable",
+    "install",
+]
+
+MEDIA_TYPE = "application/problem+json"
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+log = structlog.get_logger(__name__)
+
+
+class Body(BaseModel):
+    """What request bodies inherit: a field nobody knows is a typo, so it is refused, and `"5"` or `true` is
+    no number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of text for PostgreSQL, which keeps any character but this one."""
+
+
+class Problem(Exception):
+    """A refusal that becomes the response. Source: RFC 9457.
+
+    Name one by its class: `class Full(Conflict): type = "/problems/full"; title = "No room left"`.
+    Extensions become members of the document beside `type`, `title`, `status` and `detail`.
+    """
+
+    status: int = 500
+    title: str = "Internal Server Error"
+    type: str = "about:blank"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        title: str | None = None,
+        type: str | None = None,  # noqa: A002 - the member's name in RFC 9457
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        self.detail = detail
+        self.status = status or self.status
+        self.title = title or self.title
+        self.type = type or self.type
+        super().__init__(detail or self.title)
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+    def response(self) -> Response:
+        """The answer that says it."""
+        return answer(self.status, self.title, self.detail, self.type, self.headers, self.extensions)
+
+
+class NotFound(Problem):
+    """404: it does not exist, or is not this caller's to see."""
+
+    status = 404
+    title = "Not Found"
+
+
+class Conflict(Problem):
+    """409: the request contradicts the state of things."""
+
+    status = 409
+    title = "Conflict"
+
+
+class Unprocessable(Problem):
+    """422: well-formed, and yet it cannot be done."""
+
+    status = 422
+    title = "Unprocessable Content"
+
+
+class Unauthenticated(Problem):
+    """401 with the challenge of RFC 6750; `error` is left out when no credentials came at all."""
+
+    status = 401
+    title = "Unauthorized"
+
+    def __init__(self, detail: str | None = None, *, error: str | None = None, **extensions: Any) -> None:
+        challenge = "Bearer" if error is None else f'Bearer error="{error}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge}, **extensions)
+
+
+class Forbidden(Problem):
+    """403: known, and not allowed."""
+
+    status = 403
+    title = "Forbidden"
+
+
+class TooManyRequests(Problem):
+    """429: try again after `retry_after` seconds."""
+
+    status = 429
+    title = "Too Many Requests"
+
+    def __init__(self, detail: str | None = None, *, retry_after: float = 1, **extensions: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(retry_after)))}, **extensions)
+
+
+class Unavailable(Problem):
+    """503: try again after `retry_after` seconds."""
+
+    status = 503
+    title = "Service Unavailable"
+
+    def __init__(self, detail: str | None = None, *, retry_after: float = 1, **extensions: Any) -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, round(retry_after)))}, **extensions)
+
+
+def answer(
+    status: int,
+    title: str,
+    detail: str | None = None,
+    kind: str = "about:blank",
+    headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, Any] | None = None,
+) -> Response:
+    """A problem document as a response."""
+    document = {"type": kind, "title": title, "status": status, "detail": detail, **(extensions or {})}
+    if detail is None:
+        del document["detail"]
+    content = orjson.dumps(document, default=str)
+    return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem, and say so in its OpenAPI document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_middleware(_AnswerCrash)
+    complete(app)
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    is_default = error.detail == HTTPStatus(error.status_code).phrase
+    detail = None if is_default else str(error.detail)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+    return answer(error.status_code, phrase(error.status_code), detail, headers=headers)
+
+
+def _methods(request: Request) -> str:
+    """All that this path serves: the router names only those of the first route that it has tried."""
+    routes: Sequence[BaseRoute] = request.app.routes
+    scopes = ({**request.scope, "method": method} for method in _METHODS)
+    return ", ".join(s["method"] for s in scopes if any(r.matches(s)[0] is Match.FULL for r in routes))
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = error.errors()
+    if errors[0]["type"] == "json_invalid":
+        where = errors[0]["loc"][-1]
+        return answer(400, "Bad Request", f"The body is not JSON: {errors[0]['ctx']['error']} at {where}.")
+    status = 400 if any(one["loc"][0] == "header" for one in errors) else 422
+    places = {"errors": [_place(one) for one in errors]}
+    return answer(status, phrase(status), "The request is not valid.", extensions=places)
+
+
+def _place(error: Mapping[str, Any]) -> dict[str, str]:
+    source, *path = error["loc"]
+    detail = error["msg"]
+    if source != "body":
+        return {"in": source, "name": ".".join(map(str, path)), "detail": detail}
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return {"pointer": pointer, "detail": detail}
+
+
+class _AnswerCrash:
+    """Whatever nobody expected: logged once with its traceback, answered without a word of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:
+            if started:
+                raise  # the answer is half sent: only the server can break it off
+            log.exception("request failed", method=scope["method"], path=scope["path"])
+            passing = is_outage(error) or is_out_of_time(error)
+            problem = Unavailable("The database does not answer.") if passing else Problem()
+            await problem.response()(scope, receive, send)
+
+
+class LimitBody:
+    """Refuse a request whose body is larger than `max_bytes` with 413, chunked ones as they come in."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+            if declared is None:
+                receive = self._counted(receive)
+            elif int(declared) > self.max_bytes:  # the server itself reads no further than was declared
+                await self._refuse(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(413, phrase(413), self._detail())(scope, receive, send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.max_bytes:
+                raise HTTPException(413, self._detail())
+            return message
+
+        return counted
+
+    def _detail(self) -> str:
+        return f"A request body may have {self.max_bytes} bytes at most."

@@ -1,0 +1,165 @@
+"""CloudEvents 1.0 in AMQP binary mode: attributes as headers, data as the body.
+
+Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/amqp-protocol-binding.md
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractMessage
+
+from chassis.telemetry.logs import valid_traceparent
+
+T = TypeVar("T")
+
+# By these headers a sender has the broker make copies for others: whoever passes a message on drops them.
+COPIES = frozenset({"CC", "BCC"})
+_PREFIX = "cloudEvents:"
+_SHORT = 255  # bytes
+_ID = re.compile(r"[a-z_.]{1,100}/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)  # what AMQP can hold
+
+
+class Unreadable(Exception):
+    """A message that no retry can make readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event on its way.
+
+    Its id is made of what it is: `<type>/<subject>`. Nobody can give an event the id of another one.
+    `source` is who published it; `causation_id` is the id of the message that led to this one; `attempts`
+    counts the deliveries that failed in a step; `first_seen` is when the first of them did.
+    """
+
+    type: str
+    version: int
+    source: str
+    subject: UUID
+    time: datetime
+    data: bytes
+    causation_id: str | None = None
+    traceparent: str | None = None
+    attempts: int = 0
+    first_seen: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The CloudEvents id: stable over retries, restarts and repeats."""
+        return f"{self.type}/{self.subject}"
+
+    def to_message(self, login: str | None = None, **extra_headers: Any) -> Message:
+        """A persistent AMQP message, its attributes mirrored where the management UI shows them.
+
+        `login` is the broker's user who publishes it: the broker refuses any other (406), so whoever reads
+        it knows the source. Copies that pass another's event on have none.
+        """
+        source = login or self.source
+        headers: dict[str, Any] = {
+            "cloudEvents:specversion": "1.0",
+            "cloudEvents:id": self.id,
+            "cloudEvents:type": self.type,
+            "cloudEvents:source": f"/{source}",
+            "cloudEvents:subject": str(self.subject),
+            "cloudEvents:time": self.time.isoformat(),
+            "cloudEvents:dataschema": f"urn:event:{self.type}:{self.version}",
+        }
+        if self.causation_id is not None:
+            headers["cloudEvents:causationid"] = self.causation_id
+        if self.traceparent is not None:
+            headers["cloudEvents:traceparent"] = self.traceparent
+        if self.attempts:
+            headers["attempts"] = self.attempts
+            headers["first-seen"] = self.first_seen
+        return Message(
+            self.data,
+            headers={**headers, **extra_headers},
+            content_type="application/json",
+            delivery_mode=DeliveryMode.PERSISTENT,
+            message_id=self.id,
+            type=self.type,
+            timestamp=self.time,
+            user_id=login,
+            app_id=source,
+        )
+
+    @classmethod
+    def from_message(cls, message: AbstractMessage) -> "Envelope":
+        """See `read`."""
+        return cls.read(message.headers, message.body)
+
+    @classmethod
+    def read(cls, headers: Mapping[str, Any], body: bytes) -> "Envelope":
+        """Raises `Unreadable` when an attribute is missing or makes no sense.
+
+        What comes out can be written again with `to_message`, whatever came in. An error names the
+        attribute and never its value.
+        """
+        if _attribute(headers, "specversion", str) != "1.0":
+            raise Unreadable("not a CloudEvent of version 1.0")
+        envelope = cls(
+            type=_attribute(headers, "type", str),
+            version=_attribute(headers, "dataschema", _version),
+            source=_attribute(headers, "source", _short).removeprefix("/"),
+            subject=_attribute(headers, "subject", UUID),
+            time=_attribute(headers, "time", _moment),
+            data=body,
+            causation_id=_cause(headers.get("cloudEvents:causationid")),
+            traceparent=valid_traceparent(headers.get("cloudEvents:traceparent")),
+            attempts=_count(headers.get("attempts", 0)),
+            first_seen=_optional(headers, "first-seen"),
+        )
+        if _attribute(headers, "id", _short) != envelope.id:
+            raise Unreadable("the id is not its type and subject")
+        return envelope
+
+
+def _attribute(headers: Mapping[str, Any], name: str, read: Callable[[str], T]) -> T:
+    value = headers.get(_PREFIX + name)
+    if not isinstance(value, str):
+        raise Unreadable(f"not a CloudEvent: {name} is missing or no text")
+    try:
+        return read(value)
+    except ValueError:
+        raise Unreadable(f"not a CloudEvent: {name} makes no sense") from None
+
+
+def _short(text: str) -> str:
+    """AMQP's own properties, which mirror some attributes, hold no more."""
+    if not 0 < len(text.encode()) <= _SHORT:
+        raise ValueError
+    return text
+
+
+def _version(dataschema: str) -> int:
+    return int(dataschema.rpartition(":")[2])
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not _EPOCH <= moment <= _FAR:
+        raise ValueError
+    return moment
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1_000_000:
+        raise Unreadable("attempts is no count")
+    return value
+
+
+def _cause(value: Any) -> str | None:
+    """Another event's id, or nothing: it is shown to people."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _optional(headers: Mapping[str, Any], name: str) -> str | None:
+    """Left out where it is odd: an event is not refused for what only explains it."""
+    value = headers.get(name)
+    return value if isinstance(value, str) and len(value) <= _SHORT else None

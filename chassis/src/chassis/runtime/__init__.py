@@ -1,0 +1,1 @@
+"""A running service: its API, its worker, its settings."""

@@ -1,0 +1,78 @@
+"""`serve auth.main [--role api|worker|all]`: run one service."""
+
+import argparse
+import asyncio
+import gc
+import importlib
+import socket
+import sys
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from chassis.runtime.environment import load
+from chassis.runtime.service import Service
+from chassis.runtime.settings import ServiceSettings
+from chassis.telemetry.logs import configure_logging
+
+_BACKLOG = 2048  # as uvicorn has it
+
+
+class Server(uvicorn.Server):
+    """Tells the application that shutdown has begun, so that open streams end and one deadline counts for
+    requests and messages."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        app = self.config.app
+        if isinstance(app, FastAPI):
+            app.state.stopping.set()
+            app.state.worker.begin_to_stop()
+        super().handle_exit(sig, frame)
+
+
+def _spare_the_collector() -> None:
+    """What was imported stays: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def open_sockets(settings: ServiceSettings) -> list[socket.socket] | None:
+    """The port that copies share, among which the kernel deals connections out, and the one of our own."""
+    if settings.own_port is None:
+        return None
+    shared = socket.create_server((settings.host, settings.port), reuse_port=True, backlog=_BACKLOG)
+    return [shared, socket.create_server((settings.host, settings.own_port), backlog=_BACKLOG)]
+
+
+def main() -> None:
+    """Exits with 0 after a graceful stop, 78 on bad settings, 1 when it could not start or a task died."""
+    parser = argparse.ArgumentParser(prog="serve", description=__doc__)
+    parser.add_argument("module", help="where the service is declared, for example auth.main")
+    parser.add_argument("--role", choices=["all", "api", "worker"])
+    arguments = parser.parse_args()
+    service: Service[Any] = importlib.import_module(arguments.module).service
+    settings = load(service.settings)
+    if arguments.role:
+        settings = settings.model_copy(update={"role": arguments.role})
+    configure_logging(service.name, settings.log_level)
+    app = service.app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.shutdown_grace),
+        timeout_keep_alive=65,
+    )
+    server = Server(config)
+    _spare_the_collector()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(sockets=open_sockets(settings)))
+    sys.exit(0 if server.started and not app.state.worker.failed else 1)

@@ -1,0 +1,135 @@
+"""A service, declared: what it is called, is told, hears and says; the rest is the same everywhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis.http import problems
+from chassis.http.identity import TokenVerifier
+from chassis.http.tracing import Trace
+from chassis.runtime.health import health_routes
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.worker import Worker
+from chassis.saga.intents import Call
+from chassis.saga.topology import Participant
+from chassis.storage import database
+
+log = structlog.get_logger()
+
+S = TypeVar("S", bound=ServiceSettings)
+
+CLOSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Chassis:
+    """What a service builds upon. `stopping` is set when shutdown begins, for streams to end on."""
+
+    engine: AsyncEngine
+    transactions: database.Transactions
+    verifier: TokenVerifier
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a service is made of: `state` is what its routes ask for by name (see `part`), `call` makes
+    its intended remote calls, `troubles` names what keeps them from getting on, `periodic` runs in workers,
+    `closing` is awaited at the end."""
+
+    routers: Sequence[APIRouter] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+    call: Call | None = None
+    troubles: Callable[[], Mapping[str, str]] = dict
+    periodic: Sequence[Periodic] = ()
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
+
+
+def part(name: str) -> Callable[[Request], Any]:
+    """A FastAPI dependency: the part that `build` gave under that name."""
+
+    async def get(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return get
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """A service's declaration; `app` makes it run."""
+
+    participant: Participant
+    settings: type[S]
+    build: Callable[[S, Chassis], Parts]
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.participant.name
+
+    def app(self, settings: S) -> FastAPI:
+        """The ASGI application: HTTP in `api`, consumers and relay in `worker`, both in `all`."""
+        engine = database.connect(
+            settings.database_url,
+            pool_size=settings.pool_size,
+            timeout=settings.database_timeout,
+            statement_timeout=settings.statement_timeout,
+            lock_timeout=settings.lock_timeout,
+        )
+        relays_itself = settings.role != "api"
+        transactions = database.Transactions(engine, self.name, lease=settings.lease if relays_itself else 0)
+        verifier = TokenVerifier(settings.jwks_url, settings.token_issuer, settings.token_audience)
+        chassis = Chassis(engine, transactions, verifier)
+        parts = self.build(settings, chassis)
+        worker = Worker(self.participant, settings, transactions, parts.call, parts.periodic, parts.troubles)
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            if relays_itself:
+                await worker.start()
+            yield
+            chassis.stopping.set()
+            await worker.stop()
+            await _close([*parts.closing, verifier.aclose, engine.dispose])
+
+        app = FastAPI(
+            title=self.name,
+            description=self.description,
+            version="1",
+            lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,  # the address to go to would be made of the Host header
+            servers=[{"url": "/"}],
+        )
+        app.state.verifier = verifier
+        app.state.stopping = chassis.stopping
+        app.state.worker = worker
+        for name, value in parts.state.items():
+            setattr(app.state, name, value)
+        app.include_router(health_routes(engine, worker if relays_itself else None))
+        if settings.role != "worker":
+            for router in parts.routers:
+                app.include_router(router)
+        problems.install(app)
+        app.add_middleware(problems.LimitBody, max_bytes=settings.max_body_bytes)
+        app.add_middleware(Trace)
+        return app
+
+
+async def _close(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """One after the other; whoever does not answer takes nobody else's turn, and not more than a moment."""
+    deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
+    for close in closing:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await close()
+        except Exception:
+            log.exception("did not close")

@@ -1,0 +1,223 @@
+"""The part of a service that listens: consumers, relay, intended calls, periodic sweeps.
+
+It starts with what it needs in place or not at all, dies loudly when one of its tasks dies, and stops in a
+sequence that loses nothing: take nothing new, finish what is in hand, publish what was said, close.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractRobustConnection
+
+from chassis.messaging.broker import Publisher, connect, login
+from chassis.messaging.cancellation import as_failure
+from chassis.runtime.consumer import Consumer
+from chassis.runtime.periodic import Periodic
+from chassis.runtime.runner import IntentRunner
+from chassis.runtime.settings import ServiceSettings
+from chassis.saga.intents import Call
+from chassis.saga.topology import EVENTS_EXCHANGE, Participant
+from chassis.storage import inbox, started
+from chassis.storage.database import Transactions
+from chassis.storage.outbox import Relay
+
+log = structlog.get_logger()
+
+# Each part of stopping has at least so long, though the grace period is used up.
+LEAST_GRACE_SECONDS = 1.0
+FORGOTTEN_AT_ONCE = 5_000
+
+
+class Worker:
+    """Runs a participant. `failed` tells afterwards whether a task ended that must not."""
+
+    def __init__(
+        self,
+        participant: Participant,
+        settings: ServiceSettings,
+        transactions: Transactions,
+        call: Call | None,
+        periodic: Sequence[Periodic],
+        troubles: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._participant = participant
+        self._settings = settings
+        self._transactions = transactions
+        self._call = call
+        self._periodic = periodic
+        self._troubles = troubles
+        self._connections: list[AbstractRobustConnection] = []
+        self._consumers: list[Consumer] = []
+        self._runner: IntentRunner | None = None
+        self._relay: Relay | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stop_by: float | None = None
+        self.failed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether both connections to the broker are up."""
+        return bool(self._connections) and all(c.connected.is_set() for c in self._connections)
+
+    def troubles(self) -> dict[str, str]:
+        """What does not get on though the broker is there, each by its name."""
+        after = self._settings.stuck_after
+        found = {f"queue {c.queue}": trouble for c in self._consumers if (trouble := c.trouble(after))}
+        if self._relay is not None and (silence := self._relay.failing_for()) > after:
+            found["outbox"] = f"stuck: nothing could be published for {silence:.0f} s"
+        return {**found, **self._troubles()}
+
+    async def start(self) -> None:
+        """Connect, check the topology, begin. Raises when the broker or a queue is missing."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        publisher = await self._connect()
+        if self._participant.intents is not None and self._call is not None:
+            self._runner = self._intent_runner(self._call)
+            self._transactions.on_intents = self._runner.wake
+            self._transactions.intents_have_room = self._runner.has_room
+            self._spawn(self._runner.run(), "intents")
+        if self._participant.keys_said():
+            self._relay = self._outbox_relay(publisher)
+            self._transactions.on_outbox = self._relay.wake
+            self._transactions.outbox_has_room = self._relay.has_room
+            self._spawn(self._relay.run(), "relay")
+        for consumer in self._consumers:
+            await consumer.start()
+            self._spawn(consumer.run(), "consumer")
+        for periodic in (*self._periodic, self._forget_inbox()):
+            self._spawn(periodic.run(), periodic.name)
+
+    def begin_to_stop(self) -> None:
+        """The grace period begins now, whoever else needs some of it; without this, with `stop`."""
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._settings.shutdown_grace
+
+    async def stop(self) -> None:
+        """Within the grace period and a few seconds, whatever does not answer; what did not finish is
+        redelivered or found by a poll."""
+        self.begin_to_stop()
+        assert self._stop_by is not None
+        grace = max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)
+        stopping = [consumer.stop(grace) for consumer in self._consumers]
+        if self._runner is not None:
+            stopping.append(self._runner.finish(grace))
+        await asyncio.gather(*stopping)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LEAST_GRACE_SECONDS)
+        if self._relay is not None:
+            await self._say_the_rest(self._relay)
+        await asyncio.gather(*(_close(connection) for connection in self._connections))
+
+    async def _say_the_rest(self, relay: Relay) -> None:
+        assert self._stop_by is not None
+        try:
+            async with asyncio.timeout(max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)):
+                await relay.drain()
+        except Exception:
+            log.exception("stopped with rows left: a poll finds them")
+
+    async def _connect(self) -> Publisher:
+        settings, name = self._settings, self._participant.name
+        publishing = await self._connected("publishes")
+        publisher = Publisher(publishing, window=settings.publish_window, timeout=settings.broker_timeout)
+        await publisher.check(EVENTS_EXCHANGE)
+        if self._participant.steps:
+            consuming = await self._connected("consumes")
+            self._consumers = [
+                Consumer(
+                    consuming,
+                    publisher,
+                    self._transactions,
+                    steps,
+                    service=name,
+                    batch=settings.consume_batch,
+                    batch_bytes=settings.consume_batch_bytes,
+                    linger=settings.consume_linger,
+                )
+                for steps in self._participant.steps
+            ]
+        return publisher
+
+    async def _connected(self, purpose: str) -> AbstractRobustConnection:
+        settings = self._settings
+        connection = await connect(
+            settings.amqp_url,
+            f"{self._participant.name} {purpose}",
+            timeout=settings.broker_timeout,
+            patience=settings.broker_patience,
+        )
+        self._connections.append(connection)
+        return connection
+
+    def _intent_runner(self, call: Call) -> IntentRunner:
+        assert self._participant.intents is not None
+        return IntentRunner(
+            self._transactions,
+            self._participant.intents,
+            call,
+            poll=self._settings.outbox_poll,
+            lease=self._settings.lease,
+            linger=self._settings.settle_linger,
+            batch=self._settings.consume_batch,
+            concurrency=self._settings.intent_concurrency,
+            longest_delay=self._settings.intent_longest_delay,
+        )
+
+    def _outbox_relay(self, publisher: Publisher) -> Relay:
+        return Relay(
+            self._transactions.engine,
+            publisher,
+            login(self._settings.amqp_url),
+            exchange=EVENTS_EXCHANGE,
+            poll=self._settings.outbox_poll,
+            lease=self._settings.lease,
+            timeout=self._settings.broker_timeout,
+            linger=self._settings.publish_linger,
+            batch=self._settings.publish_window,
+            longest_delay=self._settings.refused_longest_delay,
+        )
+
+    def _forget_inbox(self) -> Periodic:
+        keep = timedelta(days=self._settings.inbox_keep_days)
+
+        async def forget() -> None:
+            gone = FORGOTTEN_AT_ONCE
+            while gone == FORGOTTEN_AT_ONCE:
+                gone = await inbox.forget(self._transactions.engine, keep, limit=FORGOTTEN_AT_ONCE)
+            await started.forget(self._transactions.engine, keep)
+
+        return Periodic("forget inbox", 60, forget)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(as_failure(work), name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        self.failed = True
+        log.critical("a task ended, stopping", task=task.get_name(), exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _close(connection: AbstractRobustConnection) -> None:
+    try:
+        async with asyncio.timeout(LEAST_GRACE_SECONDS):
+            await connection.close()
+    except Exception as error:
+        log.warning("connection did not close", error=repr(error))

@@ -1,0 +1,1 @@
+"""Events, steps and calls: what a service declares of a saga."""

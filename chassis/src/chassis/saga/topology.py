@@ -1,0 +1,181 @@
+"""The broker's topology, drawn from the registered steps: what `definitions.json` must say.
+
+Services declare nothing; the broker imports this at boot. Source of each rule: RabbitMQ documentation
+on definitions, quorum queues, at-least-once dead-lettering and topic authorisation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.saga.event import Event
+from chassis.saga.intents import Intents
+from chassis.saga.steps import Steps
+
+EVENTS_EXCHANGE = "events"
+LADDER = ("1s", "10s", "60s")
+DEAD = "dead"
+# So high that the broker never buries on its own: when a process ends again and again, all that it had
+# prefetched counts as delivered, though nobody tried it; the consumer finds the guilty one. Every look at a
+# dead letter is a delivery, too. Without a limit 4.x takes 20; "no limit" would be -1, which 3.10 refuses.
+DELIVERY_LIMIT = 1_000_000_000
+# What is more is refused, and waits in the outboxes of those who say it; a dead letter for which there is no
+# room goes round by the longest delay.
+ROOM = {"max-length": 1_000_000, "max-length-bytes": 2 * 1024**3}
+ROOM_FOR_DEAD = {"max-length": 100_000, "max-length-bytes": 512 * 1024**2}
+# Of all copies of a service together, each of which needs two connections: none takes all that there are.
+LIMITS = {"max-connections": 100, "max-channels": 500}
+_MILLISECONDS = {"1s": 1_000, "10s": 10_000, "60s": 60_000}
+_AT_LEAST_ONCE = {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A service as the broker sees it: the queues it reads and the events it says."""
+
+    name: str
+    steps: Sequence[Steps] = ()
+    intents: Intents | None = None
+    says: Sequence[type[Event]] = ()
+
+    def keys_said(self) -> list[str]:
+        """Every routing key that the service may publish with."""
+        by_steps = [event for steps in self.steps for step in steps for event in step.says]
+        by_intents = [event for settlement in self.intents or () for event in settlement.says]
+        return sorted({event.type for event in (*self.says, *by_steps, *by_intents)})
+
+
+def retry_exchange(queue: str) -> str:
+    return f"{queue}.retry"
+
+
+def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dict[str, Any]:
+    """A definitions document without passwords: whoever runs the broker puts in its own."""
+    queues = [steps.queue for participant in participants for steps in participant.steps]
+    return {
+        "vhosts": [{"name": vhost}],
+        "users": [_user(p) for p in participants],
+        "permissions": [_permission(p, vhost) for p in participants],
+        "topic_permissions": [_topic_permission(p, vhost) for p in participants],
+        "exchanges": [
+            _exchange(EVENTS_EXCHANGE, "topic", vhost),
+            *(_exchange(retry_exchange(queue), "direct", vhost) for queue in queues),
+        ],
+        "queues": [_queue(name, vhost) for queue in queues for name in _family(queue)],
+        "bindings": [
+            binding
+            for participant in participants
+            for steps in participant.steps
+            for binding in _bindings(steps, vhost)
+        ],
+        "policies": [policy for queue in queues for policy in _policies(queue, vhost)],
+    }
+
+
+def _family(queue: str) -> list[str]:
+    return [queue, *(f"{queue}.retry.{delay}" for delay in LADDER), f"{queue}.{DEAD}"]
+
+
+def _queue(name: str, vhost: str) -> dict[str, Any]:
+    arguments = {"x-queue-type": "quorum"}
+    return {"name": name, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": arguments}
+
+
+def _exchange(name: str, kind: str, vhost: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "vhost": vhost,
+        "type": kind,
+        "durable": True,
+        "auto_delete": False,
+        "internal": False,
+        "arguments": {},
+    }
+
+
+def _bindings(steps: Steps, vhost: str) -> list[dict[str, Any]]:
+    retry = retry_exchange(steps.queue)
+    return [
+        *(_binding(EVENTS_EXCHANGE, steps.queue, key, vhost) for key in steps.heard()),
+        *(_binding(retry, f"{steps.queue}.retry.{delay}", delay, vhost) for delay in LADDER),
+        _binding(retry, f"{steps.queue}.{DEAD}", DEAD, vhost),
+    ]
+
+
+def _binding(source: str, queue: str, key: str, vhost: str) -> dict[str, Any]:
+    return {
+        "source": source,
+        "vhost": vhost,
+        "destination": queue,
+        "destination_type": "queue",
+        "routing_key": key,
+        "arguments": {},
+    }
+
+
+def _policies(queue: str, vhost: str) -> list[dict[str, Any]]:
+    back = {"dead-letter-exchange": "", "dead-letter-routing-key": queue}
+    bury = {"dead-letter-exchange": retry_exchange(queue), "dead-letter-routing-key": DEAD}
+    return [
+        _policy(queue, {**bury, "delivery-limit": DELIVERY_LIMIT, **ROOM, **_AT_LEAST_ONCE}, vhost),
+        *(
+            _policy(
+                f"{queue}.retry.{delay}",
+                {**back, "message-ttl": _MILLISECONDS[delay], **ROOM, **_AT_LEAST_ONCE},
+                vhost,
+            )
+            for delay in LADDER
+        ),
+        _policy(
+            f"{queue}.{DEAD}",
+            {"delivery-limit": DELIVERY_LIMIT, **ROOM_FOR_DEAD, "overflow": "reject-publish"},
+            vhost,
+        ),
+    ]
+
+
+def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any]:
+    return {
+        "vhost": vhost,
+        "name": queue,
+        "pattern": f"^{_escape(queue)}$",
+        "apply-to": "queues",  # `quorum_queues` is unknown to 3.10 and 3.11
+        "definition": definition,
+        "priority": 1,
+    }
+
+
+def _user(participant: Participant) -> dict[str, Any]:
+    return {"name": participant.name, "password_hash": "", "tags": [], "limits": LIMITS}
+
+
+def _permission(participant: Participant, vhost: str) -> dict[str, Any]:
+    queues = [steps.queue for steps in participant.steps]
+    # Who says nothing stays out altogether: the pattern of no keys would let an empty one pass.
+    events = [EVENTS_EXCHANGE] if participant.keys_said() else []
+    writable = [*events, *(retry_exchange(queue) for queue in queues)]
+    return {
+        "user": participant.name,
+        "vhost": vhost,
+        "configure": "^$",
+        "write": _one_of(writable),
+        "read": _one_of(queues),
+    }
+
+
+def _topic_permission(participant: Participant, vhost: str) -> dict[str, Any]:
+    return {
+        "user": participant.name,
+        "vhost": vhost,
+        "exchange": EVENTS_EXCHANGE,
+        "write": _one_of(participant.keys_said()),
+        "read": "^$",
+    }
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return f"^({'|'.join(_escape(name) for name in names)})$" if names else "^$"
+
+
+def _escape(name: str) -> str:
+    return name.replace(".", "\\.")

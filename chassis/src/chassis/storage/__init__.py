@@ -1,0 +1,1 @@
+"""The service's database: inbox, outbox, and statements past the ORM."""

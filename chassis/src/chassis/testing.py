@@ -1,0 +1,186 @@
+"""The chassis in memory: real steps over dictionaries, for tests that need no server."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+from chassis.messaging.envelope import Envelope
+from chassis.saga.delivery import Delivery, Incoming, read
+from chassis.saga.event import Event, event_id
+from chassis.saga.intents import Intents
+from chassis.saga.steps import Steps
+from chassis.saga.topology import EVENTS_EXCHANGE
+from chassis.saga.tx import Cause, Intent, Tx, key_of
+from chassis.storage.outbox import envelope
+
+Row = TypeVar("Row")
+
+
+class Undeclared(AssertionError):
+    """A step said what it does not declare, so that topology and saga table would be wrong."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A message as it arrives by the exchange of events; `user_id` is whom the broker has checked."""
+
+    body: bytes
+    headers: Mapping[str, Any]
+    routing_key: str
+    user_id: str | None
+    exchange: str = EVENTS_EXCHANGE
+
+
+class MemoryTx:
+    """`Tx` over copies of a harness's rows; nothing is kept until the harness commits it."""
+
+    def __init__(self, rows: dict[tuple[type, Any], Any], now: datetime, envelope: Envelope | None) -> None:
+        self._committed = rows
+        self.rows: dict[tuple[type, Any], Any] = {}
+        self.now = now
+        self.envelope = envelope
+        self.said: list[Event] = []
+        self.intended: list[Intent] = []
+
+    async def get(self, row_type: type[Row], key: Any) -> Row | None:
+        found = await self.get_many(row_type, [key])
+        return found.get(key)
+
+    async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        found: dict[Any, Row] = {}
+        for key in keys:
+            slot = (row_type, key)
+            if slot not in self.rows and slot in self._committed:
+                self.rows[slot] = _copy(self._committed[slot])
+            if slot in self.rows:
+                found[key] = self.rows[slot]
+        return found
+
+    async def get_free(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
+        return await self.get_many(row_type, keys)
+
+    def add(self, row: Any) -> None:
+        slot = (type(row), key_of(row))
+        assert slot not in self._committed, f"{slot} exists"
+        self.rows[slot] = row
+
+    def add_once(self, row: Any) -> None:
+        slot = (type(row), key_of(row))
+        if slot not in self._committed:
+            self.rows.setdefault(slot, row)
+
+    def publish(self, *events: Event, cause: Cause | None = None) -> None:
+        self.said.extend(events)
+
+    def intend(self, *intents: Intent) -> None:
+        self.intended.extend(intents)
+
+    def hasten(self, subject: UUID) -> None:
+        """Calls in memory have no delays."""
+
+
+class Harness:
+    """One service's steps with an inbox, rows, and what they said and intended, first things first."""
+
+    def __init__(self, *steps: Steps, intents: Intents | None = None, now: datetime | None = None) -> None:
+        self._steps: Sequence[Steps] = steps
+        self._intents = intents
+        self.now = now or datetime(2026, 1, 1, tzinfo=UTC)
+        self.rows: dict[tuple[type, Any], Any] = {}
+        self.inbox: set[tuple[str, str]] = set()
+        self.said: list[Event] = []
+        self.intended: dict[str, Intent] = {}
+
+    def put(self, *rows: Any) -> None:
+        """Begin with these rows."""
+        for row in rows:
+            self.rows[type(row), key_of(row)] = row
+
+    def row(self, row_type: type[Row], key: Any) -> Row | None:
+        """The committed row with that key."""
+        found: Row | None = self.rows.get((row_type, key))
+        return found
+
+    def fork(self) -> Self:
+        """Another harness that goes on from what is committed here, and has said nothing yet."""
+        other = type(self)(*self._steps, intents=self._intents, now=self.now)
+        other.rows, other.inbox, other.intended = dict(self.rows), set(self.inbox), dict(self.intended)
+        return other
+
+    async def hear(self, *events: Event) -> None:
+        """Deliver events, each its own transaction; an event heard before is a repeat."""
+        for event in events:
+            await self.receive(published(event, self.now))
+
+    async def receive(self, *messages: Incoming) -> None:
+        """Deliver messages as they come. Raises Unreadable for one that is a dead letter at once."""
+        for message in messages:
+            for steps in self._steps:
+                await self._deliver(message, steps, crash=False)
+
+    def forget(self, event: Event) -> None:
+        """The inboxes have forgotten the event: the next time that it comes it is news to them."""
+        self.inbox -= {(steps.queue, event_id(event)) for steps in self._steps}
+
+    async def crash_on(self, event: Event) -> None:
+        """Deliver an event to a process that dies when its steps are through, just before they commit."""
+        for steps in self._steps:
+            await self._deliver(published(event, self.now), steps, crash=True)
+
+    async def run(self, work: Callable[[Tx], Awaitable[None]], *, says: Sequence[type[Event]] = ()) -> None:
+        """Do what is not led to by an event, such as a request or a sweep, in a transaction of its own."""
+        tx = MemoryTx(self.rows, self.now, None)
+        await work(tx)
+        self._commit(tx, work.__name__, says)
+
+    async def settle(self, kind: str, subject: UUID, outcome: Any) -> None:
+        """Let an intended call end with `outcome`. Raises `KeyError` when it was not intended."""
+        assert self._intents is not None
+        intent = self.intended[f"{kind}:{subject}"]
+        settlement = self._intents[kind]
+        tx = MemoryTx(self.rows, self.now, None)
+        await settlement.run(intent, outcome, tx)
+        del self.intended[intent.key]
+        self._commit(tx, kind, settlement.says)
+
+    async def _deliver(self, message: Incoming, steps: Steps, *, crash: bool) -> None:
+        if message.routing_key not in steps.heard():
+            return
+        delivery = self._read(message, steps)
+        claim = (steps.queue, delivery.envelope.id)
+        if not self._is_fresh(claim):
+            return
+        tx = MemoryTx(self.rows, self.now, delivery.envelope)
+        await delivery.step.run(delivery.event, tx)
+        if not crash:
+            self._commit(tx, delivery.step.name, delivery.step.says)
+            self.inbox.add(claim)
+
+    def _read(self, message: Incoming, steps: Steps) -> Delivery:
+        return read(message, steps)
+
+    def _is_fresh(self, claim: tuple[str, str]) -> bool:
+        return claim not in self.inbox
+
+    def _commit(self, tx: MemoryTx, name: str, says: Sequence[type[Event]]) -> None:
+        for event in tx.said:
+            if type(event) not in says:
+                raise Undeclared(f"{name} says {event.type} and does not declare it")
+        self.rows.update(tx.rows)
+        self.said.extend(tx.said)
+        for intent in tx.intended:
+            self.intended.setdefault(intent.key, intent)
+
+
+def published(event: Event, now: datetime) -> Published:
+    """The message that the event's publisher sends."""
+    message = envelope(event, event.said_by, now, None, None).to_message(event.said_by)
+    return Published(message.body, message.headers, event.type, event.said_by)
+
+
+def _copy(row: Any) -> Any:
+    """A dataclass of its own, without what an ORM may have hung on the original."""
+    return type(row)(**{f.name: deepcopy(getattr(row, f.name)) for f in fields(row)})
