@@ -10,8 +10,9 @@ import pytest
 from cart.main import service
 from cart.products import Products
 from cart.settings import Settings
-from chassis.http.identity import Principal
+from chassis.http.identity import Principal, TokenVerifier
 from chassis.http.problems import Unavailable
+from chassis.http.provided import registry
 from chassis.outbound.neighbour import Answer, NeighbourRefused
 
 
@@ -81,8 +82,8 @@ def settings(migrated: Callable[[str], str]) -> Settings:
 async def clients(settings: Settings, shelf: Shelf) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """`clients(owner, "guest")`: a client with that owner's token."""
     app = service.app(settings)
-    app.state.verifier = Anybody()
-    app.state.products = Products(shelf, known_for=30)  # type: ignore[arg-type]
+    registry(app).provide(Anybody(), TokenVerifier)
+    registry(app).provide(Products(shelf, known_for=30))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app)
 
     def client(owner: UUID, role: str = "shopper") -> httpx.AsyncClient:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from chassis.http.identity import Caller, Principal, require
 from chassis.http.problems import install
+from chassis.http.provided import Registry
 
 from .issuer import ADA, Issuer
 
@@ -18,7 +19,7 @@ from .issuer import ADA, Issuer
 @pytest.fixture
 async def client(issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    app.state.verifier = issuer.verifier()
+    app.state.registry = Registry([issuer.verifier()])
     install(app)
 
     @app.get("/me")

@@ -24,7 +24,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from chassis.http.idempotency import IdempotencyKeys
+from chassis.http.provided import Registry, registry
 from chassis.messaging.sealed import Seal
+from chassis.runtime.service import Chassis
 from chassis.storage import outbox
 from chassis.storage.database import Transactions, connect
 from contracts import Event, Line, Money, OrderPaid
@@ -115,7 +118,20 @@ class Running:
     http: httpx.AsyncClient
     database: Any
     engine: AsyncEngine
-    state: Any
+    registry: Registry
+
+    @property
+    def transactions(self) -> Transactions:
+        """The service's own, as its routes have them."""
+        return self.registry[Transactions]
+
+    @property
+    def keys(self) -> IdempotencyKeys:
+        return self.registry[IdempotencyKeys]
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        return self.registry[Chassis].stopping
 
     async def place(self, shopper: UUID, key: str | None = None, **more: Any) -> httpx.Response:
         """Check out as an account; `sent` are further headers."""
@@ -139,7 +155,7 @@ class Running:
 
     async def hear(self, *events: Event, here: bool = False) -> None:
         """As the worker would, in another process or in the one that answers."""
-        transactions = self.state.transactions if here else Transactions(self.engine, "order", lease=0)
+        transactions = self.transactions if here else Transactions(self.engine, "order", lease=0)
         for event in events:
             for steps in participant.steps:
                 if step := steps.find(event.type, event.version):
@@ -255,7 +271,7 @@ async def _running(database_url: str, neighbours: str, changed: dict[str, Any]) 
         serving(app) as url,
         httpx.AsyncClient(base_url=url, timeout=20) as http,
     ):
-        yield Running(http, database, engine, app.state)
+        yield Running(http, database, engine, registry(app))
     await database.close()
     await engine.dispose()
 
@@ -273,7 +289,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        if hasattr(app.state, "stopping"):
-            app.state.stopping.set()
+        if hasattr(app.state, "registry"):
+            registry(app)[Chassis].stopping.set()
         server.should_exit = True
         await running

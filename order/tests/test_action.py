@@ -85,10 +85,9 @@ def test_where_shoppers_come_back_to_is_an_origin_that_nobody_listens_in_on(sett
 
 
 def test_several_origins_may_be_given_or_none() -> None:
-    assert origins(" https://shop.example:443 ,http://127.0.0.1:3000,") == {
-        "https://shop.example",
-        "http://127.0.0.1:3000",
-    }
+    assert origins(" https://shop.example:443 ,http://127.0.0.1:3000,") == frozenset(
+        {"https://shop.example", "http://127.0.0.1:3000"}
+    )
     assert origins("") == frozenset()
 
 
@@ -229,7 +228,7 @@ async def test_an_order_that_waits_for_its_shopper_is_not_nudged_before_her_time
     await order.hear(asked(order_id))
 
     async def due(minutes: float) -> list[UUID]:
-        async with order.state.transactions() as tx:
+        async with order.transactions() as tx:
             later = tx.now + timedelta(minutes=minutes)
             return [*await lock_slow(tx.session, later, timedelta(minutes=3), 10)]
 

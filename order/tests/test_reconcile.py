@@ -90,10 +90,10 @@ async def test_a_pending_order_is_nudged_before_it_is_given_up(
     await age(order, 181)
     await order.placed(shopper)
     for _ in range(2):
-        await nudge_slow(order.state.transactions, settings)
+        await nudge_slow(order.transactions, settings)
     assert await nudged(order) == [slow]
     await age(order, 361)
-    await nudge_slow(order.state.transactions, settings)
+    await nudge_slow(order.transactions, settings)
     assert len(await nudged(order)) == 3, "again after twice the time, and the other one"
 
 
@@ -101,15 +101,15 @@ async def test_a_cancelled_order_is_nudged_until_everything_is_undone(
     order: Any, shopper: UUID, settings: Settings
 ) -> None:
     one = await cancelled(order, shopper, reserved, authorized)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [], "it has only just been cancelled"
     await age(order, 181)
     await order.hear(StockReleased(order_id=one, restocked=False))
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
     await order.hear(PaymentVoided(order_id=one, payment_id="pi_1"))
     await age(order, 361)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
     assert await order.database.fetchval("SELECT undone FROM orders")
 
@@ -119,7 +119,7 @@ async def test_a_cancelled_order_for_which_nothing_was_done_is_looked_at_once(
 ) -> None:
     await cancelled(order, shopper)
     await age(order, 181)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == []
     assert await order.database.fetchval("SELECT undone FROM orders")
 
@@ -129,13 +129,13 @@ async def test_money_that_was_taken_for_an_order_that_seemed_undone_is_looked_af
 ) -> None:
     one = await cancelled(order, shopper)
     await age(order, 181)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     await order.hear(paid(one))
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
     await order.hear(PaymentRefunded(order_id=one, payment_id="pi_1", total=AMOUNT))
     await age(order, 361)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await order.database.fetchval("SELECT undone FROM orders")
 
 
@@ -143,7 +143,7 @@ async def test_nudges_are_bounded(order: Any, shopper: UUID, settings: Settings)
     one = await cancelled(order, shopper, reserved)
     for _ in range(settings.nudge_limit + 2):
         await age(order, settings.nudge_after * 2**settings.nudge_limit + 1)
-        await nudge_to_undo(order.state.transactions, settings)
+        await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one] * settings.nudge_limit
 
 
@@ -152,10 +152,10 @@ async def test_what_services_may_have_forgotten_is_left_alone_and_what_inboxes_h
 ) -> None:
     one = await cancelled(order, shopper, reserved)
     await age(order, 20 * 86400)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
     await age(order, 71 * 86400)
-    await nudge_to_undo(order.state.transactions, settings)
+    await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
 
 
@@ -164,15 +164,15 @@ async def test_a_return_is_nudged_until_it_is_both_restocked_and_refunded(
     order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any, first: Any, last: Any
 ) -> None:
     one, return_id = await received(order, shopper, paid, bearer)
-    await nudge_returning(order.state.transactions, settings)
+    await nudge_returning(order.transactions, settings)
     assert await nudged(order) == [], "it has only just come back"
     await order.hear(first(one, return_id))
     await age(order, 181)
-    await nudge_returning(order.state.transactions, settings)
+    await nudge_returning(order.transactions, settings)
     assert await nudged(order) == [one]
     await order.hear(last(one, return_id))
     await age(order, 361)
-    await nudge_returning(order.state.transactions, settings)
+    await nudge_returning(order.transactions, settings)
     assert await nudged(order) == [one]
 
 
@@ -185,7 +185,7 @@ async def test_a_return_that_was_only_requested_is_not_nudged(
     keyed = bearer(shopper) | {"Idempotency-Key": uuid4().hex}
     assert (await order.http.post(f"/v1/orders/{one}/returns", headers=keyed, json=lines)).is_success
     await age(order, 181)
-    await nudge_returning(order.state.transactions, settings)
+    await nudge_returning(order.transactions, settings)
     assert await nudged(order) == []
 
 
@@ -197,14 +197,14 @@ async def test_a_return_is_nudged_after_ever_longer_pauses_and_so_often_at_most(
     pauses = (180, 360, 720)
     for n, pause in enumerate(pauses):
         await age(order, pause - 5)
-        await nudge_returning(order.state.transactions, few)
+        await nudge_returning(order.transactions, few)
         assert len(await nudged(order)) == n, f"{pause} seconds have not passed"
         await age(order, 10)
-        await nudge_returning(order.state.transactions, few)
+        await nudge_returning(order.transactions, few)
         assert await nudged(order) == [one] * (n + 1)
     for _ in range(2):
         await age(order, 86400)
-        await nudge_returning(order.state.transactions, few)
+        await nudge_returning(order.transactions, few)
     assert len(await nudged(order)) == few.nudge_limit
 
 
@@ -213,7 +213,7 @@ async def test_a_return_that_services_may_have_forgotten_is_left_alone(
 ) -> None:
     await received(order, shopper, paid, bearer)
     await age(order, 91 * 86400)
-    await nudge_returning(order.state.transactions, settings)
+    await nudge_returning(order.transactions, settings)
     assert await nudged(order) == []
 
 
@@ -224,9 +224,9 @@ async def test_replicas_that_sweep_together_nudge_each_order_once(
     orders = [await order.placed(shopper) for _ in range(7)]
     await age(order, 181)
     few = settings.model_copy(update={"sweep_batch": 3})
-    await asyncio.gather(*(nudge_slow(one.state.transactions, few) for one in replicas))
+    await asyncio.gather(*(nudge_slow(one.transactions, few) for one in replicas))
     for _ in range(3):
-        await nudge_slow(order.state.transactions, few)
+        await nudge_slow(order.transactions, few)
     assert sorted(await nudged(order)) == sorted(orders)
 
 

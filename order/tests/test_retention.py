@@ -41,7 +41,7 @@ async def age(order: Any, order_id: UUID) -> UUID:
 
 
 async def prune(order: Any) -> tuple[int, int]:
-    engine = order.state.transactions.engine
+    engine = order.transactions.engine
     return await TIMELINE.prune(engine, A_YEAR_AGO), await ORDERS.prune(engine, A_YEAR_AGO)
 
 
@@ -49,7 +49,7 @@ async def test_an_order_that_has_ended_goes_with_its_timeline(order: Any, paid: 
     young, old = await order.placed(shopper), await order.placed(shopper)
     await order.hear(paid(young), paid(old))
     await age(order, old)
-    assert await ORDERS.prune(order.state.transactions.engine, A_YEAR_AGO) == 1
+    assert await ORDERS.prune(order.transactions.engine, A_YEAR_AGO) == 1
     assert await order.database.fetchval("SELECT order_id FROM orders") == young
     assert await order.database.fetchval("SELECT array_agg(order_id) FROM timeline") == [young]
 
@@ -58,7 +58,7 @@ async def test_a_timeline_may_go_before_its_order(order: Any, paid: Any, shopper
     order_id = await order.placed(shopper)
     await order.hear(paid(order_id))
     old = await age(order, order_id)
-    assert await TIMELINE.prune(order.state.transactions.engine, A_YEAR_AGO) == 1
+    assert await TIMELINE.prune(order.transactions.engine, A_YEAR_AGO) == 1
     assert (await order.get(f"/v1/orders/{old}", shopper)).json()["status"] == "paid"
     assert (await order.get(f"/v1/orders/{old}/timeline", shopper)).json()["events"] == []
 
@@ -125,10 +125,10 @@ async def test_what_staff_did_to_an_order_is_known_for_as_long_as_the_order(
     await age(order, old)
     returning = await age(order, returning)
     await order.database.execute("UPDATE orders SET returning_since = now() WHERE order_id = $1", returning)
-    transactions = order.state.transactions
+    transactions = order.transactions
     assert await STAFF_ACTIONS.prune(transactions.engine, A_YEAR_AGO) == 0, "the orders are still there"
     settings = Settings.model_validate(GIVEN | {"order_keep_days": 365})
-    periodic = sweeps(settings, transactions, order.state.keys, Attempts(order.engine, 60))
+    periodic = sweeps(settings, transactions, order.keys, Attempts(order.engine, 60))
     [retention] = [one for one in periodic if one.name == "retention"]
     await retention.work()
     kept = await order.database.fetch("SELECT order_id FROM staff_action")
@@ -161,7 +161,7 @@ async def test_which_account_a_guest_has_become_is_known_for_as_long_as_an_order
     await order.hear(paid(order_id), *(GuestMerged(guest_id=one, user_id=uuid4()) for one in (shopper, idle)))
     await order.database.execute("UPDATE merged_guests SET merged_at = $1", LONG_AGO)
     await order.hear(GuestMerged(guest_id=young, user_id=uuid4()))
-    engine = order.state.transactions.engine
+    engine = order.transactions.engine
     assert await MERGED_GUESTS.prune(engine, A_YEAR_AGO) == 1
     await age(order, order_id)
     assert await ORDERS.prune(engine, A_YEAR_AGO) == 1

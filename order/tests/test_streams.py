@@ -201,7 +201,7 @@ async def test_streams_end_when_the_server_stops(order: Any, shopper: UUID, watc
     order_id = await order.placed(shopper)
     async with watch(order, order_id, shopper) as told:
         await anext(told)
-        order.state.stopping.set()
+        order.stopping.set()
         async with asyncio.timeout(10):
             assert await anext(told, None) is None
     assert (await order.get(f"/v1/orders/{order_id}/events", shopper)).status_code == 503

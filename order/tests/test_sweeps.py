@@ -36,7 +36,7 @@ async def test_orders_past_their_deadline_are_cancelled_and_others_left(
     order: Any, pending: list[UUID]
 ) -> None:
     await let_pass(order, pending[:3])
-    await expire_orders(order.state.transactions, 100)
+    await expire_orders(order.transactions, 100)
     assert await cancelled(order) == sorted(map(str, pending[:3]))
     rows = await order.database.fetch("SELECT order_id, status, reason FROM orders")
     assert {row["order_id"]: (row["status"], row["reason"]) for row in rows} == {
@@ -46,7 +46,7 @@ async def test_orders_past_their_deadline_are_cancelled_and_others_left(
 
 async def test_a_sweep_goes_on_until_nothing_is_due(order: Any, pending: list[UUID]) -> None:
     await let_pass(order, pending)
-    await expire_orders(order.state.transactions, 2)
+    await expire_orders(order.transactions, 2)
     assert await cancelled(order) == sorted(map(str, pending))
 
 
@@ -55,8 +55,8 @@ async def test_replicas_that_sweep_together_cancel_each_order_once(
 ) -> None:
     replicas = [order, await start(), await start()]
     await let_pass(order, pending)
-    await asyncio.gather(*(expire_orders(one.state.transactions, 2) for one in replicas))
-    await expire_orders(order.state.transactions, 2)  # rows that one skipped while another held them
+    await asyncio.gather(*(expire_orders(one.transactions, 2) for one in replicas))
+    await expire_orders(order.transactions, 2)  # rows that one skipped while another held them
     assert await cancelled(order) == sorted(map(str, pending))
 
 
@@ -67,16 +67,16 @@ async def test_a_sweep_does_not_wait_for_an_order_that_a_step_is_at(
     async with order.database.transaction():
         await order.database.execute("SELECT 1 FROM orders WHERE order_id = $1 FOR UPDATE", pending[0])
         async with asyncio.timeout(10):
-            await expire_orders(order.state.transactions, 100)
+            await expire_orders(order.transactions, 100)
     await order.hear(paid(pending[0]))
-    await expire_orders(order.state.transactions, 100)
+    await expire_orders(order.transactions, 100)
     assert await cancelled(order) == sorted(map(str, pending[1:]))
 
 
 async def test_a_paid_order_does_not_expire(order: Any, pending: list[UUID], paid: Any) -> None:
     await order.hear(paid(pending[0]))
     await let_pass(order, pending[:1])
-    await expire_orders(order.state.transactions, 100)
+    await expire_orders(order.transactions, 100)
     assert await cancelled(order) == []
 
 
@@ -84,7 +84,7 @@ async def test_a_payment_that_comes_after_the_deadline_is_left_to_be_refunded(
     order: Any, shopper: UUID, pending: list[UUID], paid: Any
 ) -> None:
     await let_pass(order, pending[:1])
-    await expire_orders(order.state.transactions, 100)
+    await expire_orders(order.transactions, 100)
     await order.hear(paid(pending[0]))
     view = (await order.get(f"/v1/orders/{pending[0]}", shopper)).json()
     assert (view["status"], view["reason"]) == ("cancelled", "expired")

@@ -15,7 +15,9 @@ import pytest
 import stripe
 from cryptography.fernet import Fernet
 
+from chassis.http.provided import registry
 from contracts import Line, Money, OrderCreated
+from payment.api import Webhooks
 from payment.hints import Hints
 from payment.main import service
 from payment.settings import Settings
@@ -108,7 +110,7 @@ async def payments(migrated: Callable[[str], str]) -> AsyncIterator[Payments]:
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://payment") as http:
-            yield Payments(http, app.state.webhooks.hints, database)
+            yield Payments(http, registry(app)[Webhooks].hints, database)
     await database.close()
 
 

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from chassis.http.identity import Principal
+from chassis.http.identity import Principal, TokenVerifier
 from chassis.http.problems import Unauthenticated
+from chassis.http.provided import registry
 from contracts import Line, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
 from product.main import service
 from product.settings import Settings
@@ -87,7 +88,7 @@ def settings(migrated: Callable[[str], str]) -> Settings:
 async def anybody(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a token."""
     app = service.app(settings)
-    app.state.verifier = RoleVerifier()
+    registry(app).provide(RoleVerifier(), TokenVerifier)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

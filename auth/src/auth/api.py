@@ -15,7 +15,7 @@ from auth.token_api import NOT_STORED, TokensPart
 from chassis.http.identity import Principal, require
 from chassis.http.origin import FromWhere
 from chassis.http.problems import RESPONSES, Body, NotFound
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from contracts import MailAddress
 
 router = APIRouter(tags=["accounts"])
@@ -69,7 +69,7 @@ class Guest(BaseModel):
 async def register(
     new: NewAccount,
     origin: FromWhere,
-    registration: Annotated[Registration, Depends(part("registration"))],
+    registration: Provided[Registration],
 ) -> User:
     """409 says that the address is taken. An account is good at once, so whoever registers learns it in any
     case, by logging in; how often somebody may learn it is limited, and then 429 says nothing."""
@@ -85,7 +85,7 @@ async def register(
 @router.get("/v1/users/me", summary="Who am I", responses={404: RESPONSES[404]})
 async def me(
     caller: Annotated[Principal, Depends(require("account:read"))],
-    accounts: Annotated[Accounts, Depends(part("accounts"))],
+    accounts: Provided[Accounts],
 ) -> User:
     """The account that the access token is for; guests have none."""
     account = await accounts.by_id(caller.id)
@@ -124,7 +124,7 @@ class JwkSet(Response):
     response_class=JwkSet,
     responses={200: {"content": {JwkSet.media_type: {"schema": {"type": "object"}}}}},
 )
-async def published_keys(keys: Annotated[Keys, Depends(part("keys"))]) -> JwkSet:
+async def published_keys(keys: Provided[Keys]) -> JwkSet:
     """The JWK set (RFC 7517) that access tokens are verified with."""
     headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
     return JwkSet(keys.current.published, headers=headers)

@@ -6,8 +6,9 @@ front; drop the old one when the last token that it signed has expired. A change
 
 import json
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import orjson
 import structlog
@@ -26,7 +27,16 @@ class BadSigningKeys(ValueError):
     """The file holds no usable key set; the text says what to put right."""
 
 
-class SigningKeys:
+class Keys(ABC):
+    """The keys that are signed with."""
+
+    @property
+    @abstractmethod
+    def current(self) -> "SigningKeys":
+        """Those of this moment."""
+
+
+class SigningKeys(Keys):
     """Signs with the first of `keys`. `published` is the public JWK set as JSON."""
 
     def __init__(self, keys: list[ECKey]) -> None:
@@ -75,7 +85,7 @@ class SigningKeys:
         return jwt.encode(self._header, claims, self._signer, algorithms=[ALGORITHM])
 
 
-class KeyFile:
+class KeyFile(Keys):
     """The keys of a file as they are now. A file that has become unusable leaves those that were read."""
 
     def __init__(self, path: Path) -> None:
@@ -99,9 +109,6 @@ class KeyFile:
             log.error("signing keys unusable, the former ones stay", error=str(error))
         else:
             log.warning("signing keys changed", kids=self._keys.kids)
-
-
-Keys: TypeAlias = SigningKeys | KeyFile
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -12,14 +12,14 @@ from auth.registration import Registration
 from auth.settings import Settings
 from auth.throttle import Conflicts, Throttle
 from auth.tokens import AccessTokens
-from chassis.http.origin import networks
+from chassis.http.origin import Proxies
 from chassis.messaging.sealed import Seal
 from chassis.runtime.periodic import Periodic
-from chassis.runtime.service import Chassis, Parts, Service
+from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 
 
-def build(settings: Settings, chassis: Chassis) -> Parts:
+def build(settings: Settings, chassis: Chassis) -> Components:
     keys = settings.read_signing_keys()
     accounts = store.Accounts(chassis.engine)
     passwords = Passwords(threads=settings.hashing_threads, queue=settings.hashing_queue)
@@ -49,16 +49,16 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     async def forget() -> None:
         await store.forget(chassis.engine, datetime.now(UTC), guest_lifetime)
 
-    return Parts(
+    return Components(
         routers=[_starting_with_admin(settings, registration), api.router, token_api.router],
-        state={
-            "accounts": accounts,
-            "keys": keys,
-            "logins": logins,
-            "registration": registration,
-            "tokens": tokens,
-            "trusted_proxies": networks(settings.trusted_proxies),
-        },
+        provide=[
+            accounts,
+            keys,
+            logins,
+            registration,
+            tokens,
+            Proxies.of(settings.trusted_proxies),
+        ],
         periodic=[Periodic("forget sessions", 600, forget), Periodic("forget attempts", 60, attempts.forget)],
         closing=[passwords.aclose],
     )

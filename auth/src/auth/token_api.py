@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, Field
 
 from auth.domain import SCOPES, Account
@@ -15,13 +15,13 @@ from auth.tokens import AccessTokens
 from chassis.http.identity import TokenVerifier
 from chassis.http.origin import FromWhere
 from chassis.http.problems import NO_NUL, RESPONSES, Unauthenticated, Unavailable
-from chassis.runtime.service import part
+from chassis.http.provided import Provided, registry
 
 router = APIRouter(tags=["tokens"], route_class=OAuthRoute)
 
 NOT_STORED = {"Cache-Control": "no-store"}
-LoginsPart = Annotated[Logins, Depends(part("logins"))]
-TokensPart = Annotated[AccessTokens, Depends(part("tokens"))]
+LoginsPart = Provided[Logins]
+TokensPart = Provided[AccessTokens]
 
 
 class PasswordGrant(BaseModel):
@@ -112,9 +112,8 @@ async def _guest(request: Request, field: str | None) -> UUID | None:
     token = field or (bearer.strip() if scheme.lower() == "bearer" else None)
     if not token:
         return None
-    verifier: TokenVerifier = request.app.state.verifier
     try:
-        caller = await verifier.verify(token)
+        caller = await registry(request.app)[TokenVerifier].verify(token)
     except (Unauthenticated, Unavailable):
         return None
     return caller.id if caller.role == "guest" else None

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 
 from cart.domain import MOST_LINES, Full, Merged
 from cart.models import BareLines, Put, ShownCart, WantedLines, WantedQuantity
@@ -14,14 +14,14 @@ from cart.shown import shown, shown_without_prices
 from cart.store import Carts
 from chassis.http.identity import Caller, Principal
 from chassis.http.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from contracts import Sku
 
 router = APIRouter(prefix="/v1/cart", tags=["cart"])
 
 _JSON = "application/json"
-CartsPart = Annotated[Carts, Depends(part("carts"))]
-ProductsPart = Annotated[Products, Depends(part("products"))]
+CartsPart = Provided[Carts]
+ProductsPart = Provided[Products]
 SkuInPath = Annotated[Sku, Path()]
 # What an earlier release took into carts was any text: its owner must be able to take it out again.
 OldSkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]

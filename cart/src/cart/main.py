@@ -6,26 +6,26 @@ from cart.settings import Settings
 from cart.store import Carts
 from chassis.outbound.neighbour import Neighbour
 from chassis.runtime.retention import Rule, retention
-from chassis.runtime.service import Chassis, Parts, Service
+from chassis.runtime.service import Chassis, Components, Service
 
 GUEST_CARTS = Rule("cart", at="touched_at", where="guest")
 CARTS = Rule("cart", at="touched_at", where="NOT guest")
 TAKEN_OUT = Rule("taken_out", key="order_id")
 
 
-def build(settings: Settings, chassis: Chassis) -> Parts:
+def build(settings: Settings, chassis: Chassis) -> Components:
     product = Neighbour(
         "product",
         settings.product_url,
         timeout=settings.product_timeout,
         total=settings.product_patience,
     )
-    return Parts(
+    return Components(
         routers=[api.router],
-        state={
-            "carts": Carts(chassis.engine),
-            "products": Products(product, known_for=settings.known_for),
-        },
+        provide=[
+            Carts(chassis.engine),
+            Products(product, known_for=settings.known_for),
+        ],
         periodic=[
             retention(
                 chassis.engine,

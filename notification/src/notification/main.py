@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from chassis.messaging.sealed import Seal
 from chassis.runtime.periodic import Periodic
-from chassis.runtime.service import Chassis, Parts, Service
+from chassis.runtime.service import Chassis, Components, Service
 from notification import saga
 from notification.claim_links import ClaimLinks
 from notification.letters import Letters
@@ -15,7 +15,7 @@ from notification.smtp import Postman, Server
 from notification.store import Beginnings, Retention
 
 
-def build(settings: Settings, chassis: Chassis) -> Parts:
+def build(settings: Settings, chassis: Chassis) -> Components:
     letters = Letters(settings.mail_from, settings.seller(), settings.order_link, _claim_links(settings))
     password = settings.smtp_password
     server = Server(
@@ -44,7 +44,7 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
         kept_mail_days=settings.kept_mail_keep_days,
         correspondence_days=settings.correspondence_keep_days,
     )
-    return Parts(
+    return Components(
         call=post.deliver,
         periodic=[Periodic("forget mails", 600, retention.forget)],
         closing=[postman.aclose],

@@ -30,7 +30,11 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host.lower()}{at}"
 
 
-def origins(text: str) -> frozenset[str]:
+class AllowedOrigins(frozenset[str]):
+    """Where the bank's page may send a shopper back to."""
+
+
+def origins(text: str) -> AllowedOrigins:
     """Origins, comma-separated. Raises ValueError for what is none, or neither https nor on this machine."""
     listed = [one.strip() for one in text.split(",") if one.strip()]
     for one in listed:
@@ -39,7 +43,7 @@ def origins(text: str) -> frozenset[str]:
             raise ValueError(f"must be an origin, without a path: {one}")
         if found[1] != "https" and found[2] not in _LOCAL:
             raise ValueError(f"must be https, or http on localhost: {one}")
-    return frozenset(origin_of(one) for one in listed)
+    return AllowedOrigins(origin_of(one) for one in listed)
 
 
 def _listed(text: str) -> str:

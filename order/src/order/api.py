@@ -1,11 +1,10 @@
 """Orders over HTTP: place one, read one's own, cancel, watch."""
 
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi import Body as BodyOf
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
@@ -13,18 +12,19 @@ from chassis.http.idempotency import IdempotencyKey
 from chassis.http.identity import Caller, Principal
 from chassis.http.origin import FromWhere
 from chassis.http.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from chassis.storage.database import SqlTx, Transactions
 from contracts import MailAddress, OneLine
 from contracts.one_line import PATTERN as ONE_LINE
 from order import numbers, views
-from order.action import Actions, origin_of
+from order.action import Actions, AllowedOrigins, origin_of
 from order.checkout import Checkout, Request
 from order.countries import COUNTRIES
 from order.domain import Address, Order, Status
 from order.ids import new_order_id
 from order.networks import Networks
 from order.refusals import TooLate, told
+from order.returns import ReturnPeriod
 from order.seen import SeenLines, SeenTotal, expected
 from order.staff import StaffAction
 from order.store import Orders, Row
@@ -46,9 +46,9 @@ Why = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=ONE_LINE),
     OneLine,
 ]
-Read = Annotated[Orders, Depends(part("orders"))]
-ToDo = Annotated[Actions, Depends(part("actions"))]
-Transact = Annotated[Transactions, Depends(part("transactions"))]
+Read = Provided[Orders]
+ToDo = Provided[Actions]
+Transact = Provided[Transactions]
 IdOrNumber = {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": numbers.PATTERN}]}
 Which = Annotated[
     UUID | str,
@@ -159,9 +159,9 @@ async def place_order(
     key: IdempotencyKey,
     caller: Caller,
     origin: FromWhere,
-    networks: Annotated[Networks, Depends(part("networks"))],
-    checkout: Annotated[Checkout, Depends(part("checkout"))],
-    return_origins: Annotated[frozenset[str], Depends(part("return_origins"))],
+    networks: Provided[Networks],
+    checkout: Provided[Checkout],
+    return_origins: Provided[AllowedOrigins],
 ) -> Response:
     """Accepts the checkout; what becomes of it is seen at `links`. Prices are those of this moment; whoever
     says what was expected is not charged more. A cart is ordered once, until that order is cancelled."""
@@ -233,7 +233,7 @@ async def cancel_order(
     caller: Caller,
     orders: Read,
     transactions: Transact,
-    within: Annotated[timedelta, Depends(part("return_within"))],
+    within: Provided[ReturnPeriod],
     body: Annotated[CancelOrder | None, BodyOf()] = None,
 ) -> Response:
     """A pending order ends here; for one that is paid, refund and restocking follow, for as many days as the

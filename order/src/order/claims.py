@@ -7,14 +7,14 @@ whoever has it reads that mailbox. With an account of the same address that is t
 from typing import Annotated, Self
 
 import structlog
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import Field, SecretStr
 
 from chassis.http.identity import Caller, Principal
 from chassis.http.problems import RESPONSES, Body, Conflict, Forbidden, Problem, Unprocessable
+from chassis.http.provided import Provided
 from chassis.http.tickets import LONGEST, BadTicket, TicketExpired, Tickets
 from chassis.messaging.sealed import Seal
-from chassis.runtime.service import part
 from chassis.saga.tx import Tx
 from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim
@@ -115,7 +115,7 @@ async def claim_order(
     caller: Caller,
     orders: Read,
     actions: ToDo,
-    claims: Annotated[Claims, Depends(part("claims"))],
+    claims: Provided[Claims],
 ) -> Response:
     """The receipt of a guest's order has a link with this token. It is good once, for some weeks, for an
     account whose address is the one that the receipt was sent to; for the same account again it changes

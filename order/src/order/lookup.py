@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from chassis.http.origin import FromWhere, Origin
 from chassis.http.problems import RESPONSES, Body, NotFound, TooManyRequests
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from chassis.storage.attempts import Attempts, bucket
 from contracts import CancelReason, Line, MailAddress, Money, ShortLine
 from contracts.order import WhyDeclined
@@ -116,9 +116,7 @@ class Lookups:
     summary="Look an order up without an account",
     responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
 )
-async def look_up(
-    body: LookUp, origin: FromWhere, lookups: Annotated[Lookups, Depends(part("lookups"))]
-) -> Response:
+async def look_up(body: LookUp, origin: FromWhere, lookups: Provided[Lookups]) -> Response:
     """By its number and the e-mail address that it was placed with. An unknown number and a wrong address are
     answered alike, and both are limited."""
     found = await lookups.find(body.number, body.email, origin)

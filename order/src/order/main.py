@@ -4,10 +4,10 @@ from datetime import timedelta
 from functools import partial
 
 from chassis.http.idempotency import IdempotencyKeys
-from chassis.http.origin import networks
+from chassis.http.origin import Proxies
 from chassis.messaging.sealed import Seal
 from chassis.outbound.neighbour import Neighbour
-from chassis.runtime.service import Chassis, Parts, Service
+from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 from order import api, claims, lookup, returns_api, saga, stream_api
 from order.action import Actions, origins
@@ -20,6 +20,7 @@ from order.lookup import Lookups
 from order.networks import Networks
 from order.places import Places
 from order.placing import Placing
+from order.returns import ReturnPeriod
 from order.settings import Settings
 from order.store import Orders
 from order.stream_tickets import StreamTickets
@@ -28,7 +29,7 @@ from order.tables import idempotency_keys
 from order.watch import Watch, wake_on_commit
 
 
-def build(settings: Settings, chassis: Chassis) -> Parts:
+def build(settings: Settings, chassis: Chassis) -> Components:
     """Put the parts together."""
     cart, product = _neighbour(settings, "cart"), _neighbour(settings, "product")
     read = partial(read_offers, product)
@@ -44,23 +45,23 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     tickets = StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds)
     attempts = Attempts(chassis.engine, settings.lookup_window_seconds)
     watch = _watch(settings, chassis, orders, actions)
-    return Parts(
+    return Components(
         routers=[api.router, claims.router, lookup.router, returns_api.router, stream_api.router],
-        state={
-            "checkout": _checkout(settings, chassis, Carts(cart), offers, keys),
-            "orders": orders,
-            "networks": Networks(settings.contact_key),
-            "actions": actions,
-            "return_origins": origins(settings.return_origins),
-            "transactions": chassis.transactions,
-            "keys": keys,
-            "return_within": timedelta(days=settings.return_days),
-            "watch": watch,
-            "claims": Claims.of(settings.contact_key, chassis.transactions),
-            "lookups": _lookups(settings, orders, actions, attempts, tickets),
-            "stream_tickets": tickets,
-            "trusted_proxies": networks(settings.trusted_proxies),
-        },
+        provide=[
+            _checkout(settings, chassis, Carts(cart), offers, keys),
+            orders,
+            Networks(settings.contact_key),
+            actions,
+            origins(settings.return_origins),
+            chassis.transactions,
+            keys,
+            ReturnPeriod(days=settings.return_days),
+            watch,
+            Claims.of(settings.contact_key, chassis.transactions),
+            _lookups(settings, orders, actions, attempts, tickets),
+            tickets,
+            Proxies.of(settings.trusted_proxies),
+        ],
         periodic=sweeps(settings, chassis.transactions, keys, attempts),
         closing=[
             wake_on_commit(chassis.engine, watch.wake),

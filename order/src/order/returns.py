@@ -3,13 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 from contracts import Line
 
 ReturnState = Literal["requested", "received", "granted", "rejected", "withdrawn"]
+
+
+class ReturnPeriod(timedelta):
+    """How long after it was paid an order may be cancelled, and after it was fulfilled returned."""
 
 
 class NotReturnable(Exception):

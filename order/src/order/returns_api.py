@@ -1,6 +1,5 @@
 """What becomes of a paid order, over HTTP: it is fulfilled and returned, and staff refund it."""
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from pydantic import Field, model_validator
 from chassis.http.idempotency import IdempotencyKey, IdempotencyKeys
 from chassis.http.identity import Caller, Principal, require
 from chassis.http.problems import RESPONSES, Body, Forbidden, Unprocessable
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from chassis.storage.database import SqlTx
 from contracts import CURRENCIES, Sku
 from order import returning, views
@@ -18,7 +17,7 @@ from order.api import ANYBODYS, REFUND, Nothing, Read, Transact, Which, Why, loa
 from order.domain import Order
 from order.ids import new_order_id
 from order.refusals import told
-from order.returns import Pieces, Return
+from order.returns import Pieces, Return, ReturnPeriod
 from order.staff import StaffAction
 from order.store import Row
 
@@ -26,8 +25,7 @@ router = APIRouter(tags=["returns"])
 
 FULFIL = "orders:fulfil"
 
-Keys = Annotated[IdempotencyKeys, Depends(part("keys"))]
-Period = Annotated[timedelta, Depends(part("return_within"))]
+Keys = Provided[IdempotencyKeys]
 Warehouse = Annotated[Principal, Depends(require(FULFIL))]
 Refunder = Annotated[Principal, Depends(require(REFUND))]
 Reader = Annotated[Principal, Depends(require(ANYBODYS))]
@@ -124,7 +122,7 @@ async def request_return(
     orders: Read,
     transactions: Transact,
     keys: Keys,
-    period: Period,
+    period: Provided[ReturnPeriod],
 ) -> Response:
     """Of an order that was fulfilled, within the shop's period; staff may request it at any time. The money
     comes back once the goods are here. Never more than was bought less what went back or is requested to."""

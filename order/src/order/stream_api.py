@@ -2,21 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response, Security
+from fastapi import APIRouter, Header, Request, Response, Security
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, Field
 
 from chassis.http.identity import Caller, principal
 from chassis.http.problems import RESPONSES
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from order import views
 from order.api import Read, Which, visible
 from order.stream_tickets import BadStreamTicket, StreamTickets
 from order.watch import ENDED_BY, EventStream, Reader, Watch
 
 router = APIRouter(tags=["orders"])
-Issue = Annotated[StreamTickets, Depends(part("stream_tickets"))]
+Issue = Provided[StreamTickets]
 
 
 class _Ticket(SecurityBase):
@@ -79,7 +79,7 @@ async def watch_order(
     ticket: Annotated[str | None, Security(_Ticket())],
     orders: Read,
     tickets: Issue,
-    watch: Annotated[Watch, Depends(part("watch"))],
+    watch: Provided[Watch],
     last_event_id: Annotated[str, Header(max_length=2000)] = "",
 ) -> Response:
     """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each

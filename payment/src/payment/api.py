@@ -1,12 +1,11 @@
 """The provider's webhook: the only way into payment but events."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from chassis.http.problems import RESPONSES, Problem
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from payment import webhooks
 from payment.hints import Hints
 
@@ -51,7 +50,7 @@ class Webhooks:
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
     },
 )
-async def hear_provider(request: Request, hooks: Annotated[Webhooks, Depends(part("webhooks"))]) -> Response:
+async def hear_provider(request: Request, hooks: Provided[Webhooks]) -> Response:
     signature = request.headers.get("stripe-signature")
     try:
         hint = webhooks.read(await request.body(), signature, hooks.secret, hooks.tolerance)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from chassis.messaging.sealed import Seal
-from chassis.runtime.service import Chassis, Parts, Service
+from chassis.runtime.service import Chassis, Components, Service
 from payment import api, saga, sweeps
 from payment.comparing import Comparing
 from payment.hints import Hints
@@ -12,7 +12,7 @@ from payment.settings import Settings
 from payment.store import Known
 
 
-def build(settings: Settings, chassis: Chassis) -> Parts:
+def build(settings: Settings, chassis: Chassis) -> Components:
     provider = Provider(
         settings.stripe_api_key.get_secret_value(),
         base=settings.stripe_api_base,
@@ -24,9 +24,9 @@ def build(settings: Settings, chassis: Chassis) -> Parts:
     )
     hints = Hints(chassis.transactions, settings.webhook_linger)
     secret = settings.stripe_webhook_secret.get_secret_value()
-    return Parts(
+    return Components(
         routers=[api.router],
-        state={"webhooks": api.Webhooks(hints, secret, settings.webhook_tolerance)},
+        provide=[api.Webhooks(hints, secret, settings.webhook_tolerance)],
         periodic=sweeps.periodic(settings, chassis.transactions),
         call=Comparing(provider.call, Known(chassis.engine)).call,
         troubles=provider.troubles,

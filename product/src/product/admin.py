@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.http.identity import Principal, require
 from chassis.http.problems import RESPONSES, Conflict, NotFound, Unprocessable
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 from chassis.storage.database import SqlTx, Transactions
 from contracts import CURRENCIES
 from product import store
@@ -31,8 +31,8 @@ from product.waiting import serve_waiting
 router = APIRouter(prefix="/v1/products", tags=["administration"])
 
 Admin = Annotated[Principal, Depends(require("catalogue:write"))]
-Transact = Annotated[Transactions, Depends(part("transactions"))]
-Reads = Annotated[Catalogue, Depends(part("catalogue"))]
+Transact = Provided[Transactions]
+Reads = Provided[Catalogue]
 
 
 class Exists(Conflict):
@@ -112,9 +112,7 @@ async def adjust_stock(sku: SkuInPath, new: NewAdjustment, admin: Admin, transac
 
 
 @router.get("/{sku}/stock", summary="Read the stock", responses={404: RESPONSES[404]})
-async def get_stock(
-    sku: SkuInPath, _: Admin, engine: Annotated[AsyncEngine, Depends(part("engine"))]
-) -> StockRecord:
+async def get_stock(sku: SkuInPath, _: Admin, engine: Provided[AsyncEngine]) -> StockRecord:
     """How many pieces are on hand, reserved and sold, and the latest adjustments."""
     record = await store.stock_record(engine, sku)
     if record is None:

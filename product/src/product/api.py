@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from chassis.http.identity import require
 from chassis.http.problems import RESPONSES, NotFound, Unprocessable
-from chassis.runtime.service import part
+from chassis.http.provided import Provided, registry
 from contracts import is_sku
 from product.catalogue import Catalogue, Criteria
 from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath
@@ -48,7 +48,7 @@ async def _bulk(request: Request) -> Response:
         raise Unprocessable(
             f"`sku` is a stock code, cannot be combined with other filters, at most {MOST_SKUS} values."
         )
-    catalogue: Catalogue = request.app.state.catalogue
+    catalogue = registry(request.app)[Catalogue]
     return Response(await catalogue.bulk(skus), media_type=JSON)
 
 
@@ -61,9 +61,9 @@ async def _bulk(request: Request) -> Response:
 async def list_products(
     request: Request,
     parameters: Annotated[ListParameters, Query()],
-    catalogue: Annotated[Catalogue, Depends(part("catalogue"))],
-    vocabulary: Annotated[Vocabulary, Depends(part("vocabulary"))],
-    limit: Annotated[SearchLimit, Depends(part("search_limit"))],
+    catalogue: Provided[Catalogue],
+    vocabulary: Provided[Vocabulary],
+    limit: Provided[SearchLimit],
 ) -> Response:
     """Pages of the products for sale. A search that finds nothing is repeated with its misspelt words
     corrected; `corrected` lists them."""
@@ -94,7 +94,7 @@ async def list_products(
 )
 async def get_product(
     sku: SkuInPath,
-    catalogue: Annotated[Catalogue, Depends(part("catalogue"))],
+    catalogue: Provided[Catalogue],
     if_none_match: Annotated[str, Header(max_length=1000)] = "",
 ) -> Response:
     """One product, retired ones included."""

@@ -2,7 +2,7 @@
 
 from chassis.runtime.periodic import Periodic
 from chassis.runtime.retention import Rule, retention
-from chassis.runtime.service import Chassis, Parts, Service
+from chassis.runtime.service import Chassis, Components, Service
 from product import admin, api, saga
 from product.catalogue import Catalogue
 from product.jobs import check_waiting_orders, nudge_stuck_holds
@@ -13,22 +13,22 @@ from product.spelling import Vocabulary
 HOLDS = Rule("hold", key="order_id", where="state NOT IN ('reserved', 'waiting')")
 
 
-def build(settings: Settings, chassis: Chassis) -> Parts:
+def build(settings: Settings, chassis: Chassis) -> Components:
     async def reconcile() -> None:
         await nudge_stuck_holds(chassis.transactions, settings)
 
     async def waiting() -> None:
         await check_waiting_orders(chassis.transactions, settings)
 
-    return Parts(
+    return Components(
         routers=[api.lists, admin.router, api.router],
-        state={
-            "catalogue": Catalogue(chassis.engine),
-            "search_limit": SearchLimit(settings.lists_at_once, settings.lists_patience),
-            "vocabulary": Vocabulary(chassis.engine, age=settings.vocabulary_age),
-            "transactions": chassis.transactions,
-            "engine": chassis.engine,
-        },
+        provide=[
+            Catalogue(chassis.engine),
+            SearchLimit(settings.lists_at_once, settings.lists_patience),
+            Vocabulary(chassis.engine, age=settings.vocabulary_age),
+            chassis.transactions,
+            chassis.engine,
+        ],
         periodic=[
             Periodic("reconcile", settings.reconcile_every, reconcile),
             Periodic("waiting", settings.waiting_every, waiting),

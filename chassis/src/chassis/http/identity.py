@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from chassis.http.claims import BadToken, claims_of, header_of
 from chassis.http.jwks import PublishedKeys
 from chassis.http.problems import Forbidden, Unauthenticated
+from chassis.http.provided import registry
 from chassis.http.refusals import Refusals
 
 log = structlog.get_logger()
@@ -164,8 +165,7 @@ class _Authenticated(SecurityBase):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("An access token is needed.")
-        verifier: TokenVerifier = request.app.state.verifier
-        caller = await verifier.verify(token.strip())
+        caller = await registry(request.app)[TokenVerifier].verify(token.strip())
         if self._scope is not None and self._scope not in caller.scopes:
             log.warning("scope refused", account=str(caller.id), role=caller.role, needed=self._scope)
             raise OutOfScope(self._scope)
@@ -173,7 +173,8 @@ class _Authenticated(SecurityBase):
 
 
 principal = _Authenticated()
-"""`await principal(request)`: the caller, by `app.state.verifier`. Raises Unauthenticated, Unavailable."""
+"""`await principal(request)`: the caller, as the service's `TokenVerifier` says. Raises Unauthenticated,
+Unavailable."""
 
 Caller = Annotated[Principal, Depends(principal)]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic import AfterValidator
 
-from chassis.runtime.service import part
+from chassis.http.provided import Provided
 
 _IPV6_CUSTOMER = 64
 _IPV4_SHOWN = 24
@@ -55,7 +55,19 @@ def _listed(proxies: str) -> str:
 
 TrustedProxies = Annotated[str, AfterValidator(_listed)]
 """A setting: proxies before the gateway that may say who a client is, addresses and CIDR blocks,
-comma-separated. A service that has it gives `networks` of it as the part `trusted_proxies`."""
+comma-separated. A service that has it provides the `Proxies` of it."""
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """The networks of proxies that may say who a client is."""
+
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> "Proxies":
+        """As the setting names them. Raises ValueError."""
+        return cls(networks(text))
 
 
 def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -72,14 +84,12 @@ def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     return client
 
 
-async def origin(
-    request: Request, trusted: Annotated[Sequence[Network], Depends(part("trusted_proxies"))]
-) -> Origin:
+async def origin(request: Request, trusted: Provided[Proxies]) -> Origin:
     """The client, as the gateway and the trusted proxies before it tell; without a gateway, the socket's."""
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     client: Any = request.client
     entries = forwarded.split(",") if forwarded else [client.host if client else ""]
-    return Origin.at(client_of(entries, trusted))
+    return Origin.at(client_of(entries, trusted.networks))
 
 
 def _address(text: str) -> Address | None:

@@ -13,9 +13,11 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from chassis.http.provided import registry
 from chassis.runtime.environment import load
-from chassis.runtime.service import Service
+from chassis.runtime.service import Chassis, Service
 from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.worker import Worker
 from chassis.telemetry.logs import configure_logging
 
 _BACKLOG = 2048  # as uvicorn has it
@@ -28,8 +30,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app = self.config.app
         if isinstance(app, FastAPI):
-            app.state.stopping.set()
-            app.state.worker.begin_to_stop()
+            registry(app)[Chassis].stopping.set()
+            registry(app)[Worker].begin_to_stop()
         super().handle_exit(sig, frame)
 
 
@@ -75,4 +77,4 @@ def main() -> None:
     _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=open_sockets(settings)))
-    sys.exit(0 if server.started and not app.state.worker.failed else 1)
+    sys.exit(0 if server.started and not registry(app)[Worker].failed else 1)

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.http import problems
 from chassis.http.identity import TokenVerifier
+from chassis.http.provided import Registry
 from chassis.http.tracing import Trace
 from chassis.runtime.health import health_routes
 from chassis.runtime.periodic import Periodic
@@ -39,26 +40,17 @@ class Chassis:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a service is made of: `state` is what its routes ask for by name (see `part`), `call` makes
+class Components:
+    """What a service is made of: `provide` has what its routes ask for by type (see `Provided`), `call` makes
     its intended remote calls, `troubles` names what keeps them from getting on, `periodic` runs in workers,
     `closing` is awaited at the end."""
 
     routers: Sequence[APIRouter] = ()
-    state: Mapping[str, Any] = field(default_factory=dict)
+    provide: Sequence[object] = ()
     call: Call | None = None
     troubles: Callable[[], Mapping[str, str]] = dict
     periodic: Sequence[Periodic] = ()
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
-
-
-def part(name: str) -> Callable[[Request], Any]:
-    """A FastAPI dependency: the part that `build` gave under that name."""
-
-    async def get(request: Request) -> Any:
-        return getattr(request.app.state, name)
-
-    return get
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ class Service(Generic[S]):
 
     participant: Participant
     settings: type[S]
-    build: Callable[[S, Chassis], Parts]
+    build: Callable[[S, Chassis], Components]
     description: str = ""
 
     @property
@@ -87,8 +79,15 @@ class Service(Generic[S]):
         transactions = database.Transactions(engine, self.name, lease=settings.lease if relays_itself else 0)
         verifier = TokenVerifier(settings.jwks_url, settings.token_issuer, settings.token_audience)
         chassis = Chassis(engine, transactions, verifier)
-        parts = self.build(settings, chassis)
-        worker = Worker(self.participant, settings, transactions, parts.call, parts.periodic, parts.troubles)
+        components = self.build(settings, chassis)
+        worker = Worker(
+            self.participant,
+            settings,
+            transactions,
+            components.call,
+            components.periodic,
+            components.troubles,
+        )
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -97,7 +96,7 @@ class Service(Generic[S]):
             yield
             chassis.stopping.set()
             await worker.stop()
-            await _close([*parts.closing, verifier.aclose, engine.dispose])
+            await _close([*components.closing, verifier.aclose, engine.dispose])
 
         app = FastAPI(
             title=self.name,
@@ -109,14 +108,12 @@ class Service(Generic[S]):
             redirect_slashes=False,  # the address to go to would be made of the Host header
             servers=[{"url": "/"}],
         )
-        app.state.verifier = verifier
-        app.state.stopping = chassis.stopping
-        app.state.worker = worker
-        for name, value in parts.state.items():
-            setattr(app.state, name, value)
+        registry = Registry([verifier, chassis, worker, *components.provide])
+        registry.check(components.routers)
+        app.state.registry = registry
         app.include_router(health_routes(engine, worker if relays_itself else None))
         if settings.role != "worker":
-            for router in parts.routers:
+            for router in components.routers:
                 app.include_router(router)
         problems.install(app)
         app.add_middleware(problems.LimitBody, max_bytes=settings.max_body_bytes)
