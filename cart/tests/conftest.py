@@ -10,8 +10,8 @@ import pytest
 from cart.main import service
 from cart.products import Products
 from cart.settings import Settings
+from chassis.errors import Unavailable
 from chassis.http.identity import Principal, TokenVerifier
-from chassis.http.problems import Unavailable
 from chassis.http.provided import registry
 from chassis.outbound.neighbour import Answer, NeighbourRefused
 

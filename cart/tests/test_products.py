@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cart.products import Products
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 
 
 class Clock:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import MetaData, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from chassis.errors import Unavailable
 from chassis.http.idempotency import (
     ClaimLost,
     IdempotencyKey,
@@ -23,7 +24,7 @@ from chassis.http.idempotency import (
     idempotency_table,
     parse_key,
 )
-from chassis.http.problems import Unavailable, Unprocessable, install
+from chassis.http.problems import Unprocessable, install
 
 TABLE = idempotency_table(MetaData())
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Form, Header, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import InterfaceError
 
+from chassis.errors import TokenRejected, Unavailable
 from chassis.http.problems import (
     RESPONSES,
     Body,
@@ -20,7 +21,6 @@ from chassis.http.problems import (
     NotFound,
     Problem,
     Unauthenticated,
-    Unavailable,
     Unprocessable,
     install,
 )
@@ -40,7 +40,7 @@ class Booking(Body):
     seats: list[Seat]
 
 
-REFUSALS: dict[str, Problem] = {
+REFUSALS: dict[str, Exception] = {
     "full": Full("Room 7 has no seat left.", room=7),
     "not-found": NotFound(),
     "forbidden": Forbidden(),
@@ -48,6 +48,7 @@ REFUSALS: dict[str, Problem] = {
     "anonymous": Unauthenticated("Who is it?"),
     "stale-token": Unauthenticated("The token has expired.", error="invalid_token"),
     "down": Unavailable("rooms does not answer.", retry_after=2.6),
+    "token-rejected": TokenRejected("The token is not accepted any more."),
     "teapot": Problem("Short and stout.", status=418, title="I'm a teapot", headers={"x-spout": "yes"}),
 }
 
@@ -157,8 +158,10 @@ async def test_a_missing_token_is_challenged_without_an_error_code(client: httpx
 
 
 async def test_a_bad_token_is_challenged_with_its_error_code(client: httpx.AsyncClient) -> None:
-    response = await client.get("/refuse/stale-token")
-    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    for refused in ("stale-token", "token-rejected"):
+        response = await client.get(f"/refuse/{refused}")
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 async def test_an_unavailable_neighbour_tells_when_to_come_back(client: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.messaging.sealed import NotSealed, Seal
 from chassis.saga.tx import Intent
 from notification import domain

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.outbound.neighbour import NeighbourRefused
 from order.clients import Offers
 from order.pricing import Offer

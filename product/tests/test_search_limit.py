@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from product.search import SearchLimit
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 
 T = TypeVar("T")
 

@@ -12,9 +12,10 @@ from auth.logins import Logins
 from auth.oauth import OAuthRoute, UnsupportedGrant
 from auth.refresh import RefreshToken
 from auth.tokens import AccessTokens
+from chassis.errors import Unavailable
 from chassis.http.identity import TokenVerifier
 from chassis.http.origin import FromWhere
-from chassis.http.problems import NO_NUL, RESPONSES, Unauthenticated, Unavailable
+from chassis.http.problems import NO_NUL, RESPONSES, Unauthenticated
 from chassis.http.provided import Provided, registry
 
 router = APIRouter(tags=["tokens"], route_class=OAuthRoute)

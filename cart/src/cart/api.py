@@ -12,8 +12,9 @@ from cart.models import BareLines, Put, ShownCart, WantedLines, WantedQuantity
 from cart.products import Products
 from cart.shown import shown, shown_without_prices
 from cart.store import Carts
+from chassis.errors import Unavailable
 from chassis.http.identity import Caller, Principal
-from chassis.http.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unavailable, Unprocessable
+from chassis.http.problems import NO_NUL, RESPONSES, Conflict, NotFound, Unprocessable
 from chassis.http.provided import Provided
 from contracts import Sku
 

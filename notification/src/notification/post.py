@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.messaging.sealed import Seal
 from chassis.saga.tx import Intent
 from notification.domain import Outcome

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.saga.tx import Intent
 from chassis.storage import direct
 from chassis.storage.database import Transactions, connect

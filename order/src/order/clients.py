@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.outbound.neighbour import REQUESTS_OWN, Neighbour
 from chassis.telemetry.logs import without_trace
 from order.pricing import Cart, Offer, Wanted
@@ -20,7 +20,7 @@ class Carts:
         self._cart = cart
 
     async def read(self, token: str) -> Cart:
-        """The caller's cart. Raises Unavailable, and Unauthenticated when cart says so."""
+        """The caller's cart. Raises Unavailable, and TokenRejected when cart says so."""
         told = (await self._cart.get_json("/v1/cart/lines", token=token)).json()
         lines = [Wanted(line["sku"], line["quantity"]) for line in told["items"]]
         ids, bought = (tuple(UUID(one) for one in told.get(name, ())) for name in ("ids", "bought"))

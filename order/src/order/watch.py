@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 from starlette.types import Receive, Scope, Send
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.telemetry.logs import without_trace
 from order.action import Actions
 from order.places import Full, Places

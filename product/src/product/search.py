@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from chassis.http.problems import Unavailable, Unprocessable
+from chassis.errors import Unavailable
+from chassis.http.problems import Unprocessable
 from product.catalogue import Catalogue, Criteria, Page
 from product.spelling import Vocabulary, correct, respell
 

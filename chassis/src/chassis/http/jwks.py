@@ -10,7 +10,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, import_key
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 from chassis.telemetry.logs import without_trace
 
 log = structlog.get_logger(__name__)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.errors import TokenRejected, Unavailable
 from chassis.http.openapi import RESPONSES, complete, phrase
 from chassis.storage.outage import is_out_of_time, is_outage
 
@@ -30,7 +31,6 @@ __all__ = [
     "Problem",
     "TooManyRequests",
     "Unauthenticated",
-    "Unavailable",
     "Unprocessable",
     "install",
 ]
@@ -135,16 +135,6 @@ class TooManyRequests(Problem):
         super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(retry_after)))}, **extensions)
 
 
-class Unavailable(Problem):
-    """503: try again after `retry_after` seconds."""
-
-    status = 503
-    title = "Service Unavailable"
-
-    def __init__(self, detail: str | None = None, *, retry_after: float = 1, **extensions: Any) -> None:
-        super().__init__(detail, headers={"Retry-After": str(max(1, round(retry_after)))}, **extensions)
-
-
 def answer(
     status: int,
     title: str,
@@ -164,6 +154,8 @@ def answer(
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem, and say so in its OpenAPI document."""
     app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(Unavailable, _on_unavailable)
+    app.add_exception_handler(TokenRejected, _on_rejected_token)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_middleware(_AnswerCrash)
@@ -173,6 +165,21 @@ def install(app: FastAPI) -> None:
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return error.response()
+
+
+async def _on_unavailable(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Unavailable)
+    return unavailable(error)
+
+
+def unavailable(error: Unavailable) -> Response:
+    """503, and when to try again."""
+    headers = {"Retry-After": str(max(1, round(error.retry_after)))}
+    return answer(503, phrase(503), error.detail, headers=headers)
+
+
+async def _on_rejected_token(_: Request, error: Exception) -> Response:
+    return Unauthenticated(str(error), error="invalid_token").response()
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -233,8 +240,8 @@ class _AnswerCrash:
                 raise  # the answer is half sent: only the server can break it off
             log.exception("request failed", method=scope["method"], path=scope["path"])
             passing = is_outage(error) or is_out_of_time(error)
-            problem = Unavailable("The database does not answer.") if passing else Problem()
-            await problem.response()(scope, receive, send)
+            away = unavailable(Unavailable("The database does not answer."))
+            await (away if passing else Problem().response())(scope, receive, send)
 
 
 class LimitBody:

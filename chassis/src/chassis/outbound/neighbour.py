@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import stamina
 
-from chassis.http.problems import Unauthenticated, Unavailable
+from chassis.errors import TokenRejected, Unavailable
 from chassis.outbound.circuit import Circuit, CircuitOpen
 from chassis.telemetry.logs import current_traceparent
 
@@ -45,7 +45,7 @@ class NeighbourRefused(Exception):
 
 
 class NeighbourCrashed(Unavailable):
-    """503: the neighbour is there and broke over this request."""
+    """The neighbour is there and broke over this request."""
 
 
 REQUESTS_OWN = (NeighbourRefused, NeighbourCrashed)
@@ -94,7 +94,7 @@ class Neighbour:
         """Read `path` on behalf of `token`.
 
         Raises Unavailable when the neighbour can't be had, NeighbourCrashed when it breaks over this request,
-        Unauthenticated when it does not accept the token, and NeighbourRefused for whatever else it refuses.
+        TokenRejected when it does not accept the token, and NeighbourRefused for whatever else it refuses.
         """
         headers: dict[str, str] = {}
         if token is not None:
@@ -109,7 +109,7 @@ class Neighbour:
         except _FAILURES as error:
             raise self._unavailable(1) from error
         if answer.status_code == 401 and token is not None:
-            raise Unauthenticated("The token is not accepted any more.", error="invalid_token")
+            raise TokenRejected("The token is not accepted any more.")
         if answer.status_code >= 500:
             raise NeighbourCrashed(f"{self.name} does not answer as expected.")
         if not 200 <= answer.status_code < 300:

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.http.problems import Unavailable
+from chassis.errors import Unavailable
 
 _LOST = (
     asyncpg.InterfaceError,
