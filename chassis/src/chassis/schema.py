@@ -1,4 +1,7 @@
-"""The chassis' tables as migrations create them, frozen: a change is a new function for a new revision."""
+"""The chassis' tables as migrations create them, frozen: a change is a new function for a new revision.
+
+Released migrations import this module, so it stays where it is.
+"""
 
 from alembic import op
 

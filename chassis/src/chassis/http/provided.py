@@ -1,4 +1,4 @@
-"""What a service is made of, given to its routes by type: `checkout: Provided[Checkout]`."""
+"""What a service is made of, given to its routes by type: `rooms: Provided[Rooms]`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 else:
 
     class Provided:
-        """`Provided[Checkout]`: a route's parameter that is given the service's `Checkout`."""
+        """`Provided[Rooms]`: a route's parameter that is given the service's `Rooms`."""
 
         def __class_getitem__(cls, wanted: type) -> Any:
             return Annotated[wanted, Depends(_Component(wanted))]
