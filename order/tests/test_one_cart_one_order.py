@@ -1,7 +1,6 @@
 """A cart is ordered once: whoever submits it again hears of that order, until it is cancelled."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,8 +8,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from chassis.storage.composed import compose
 from contracts import OrderPaid
-from order.placing import _PLACE
+from order.placing import _BEFORE
 
 Start = Callable[..., Awaitable[Any]]
 FIRST, OTHER, THIRD = (UUID(int=n) for n in (1, 2, 3))
@@ -166,9 +166,9 @@ async def test_no_checkout_searches_through_all_orders_however_little_is_known_o
     order: Any,
 ) -> None:
     await order.database.execute("SET plan_cache_mode = force_generic_plan")
-    await order.database.execute(f"PREPARE checkout AS {_PLACE}")
-    parameters = max(int(n) for n in re.findall(r"\$(\d+)", _PLACE))
-    rows = await order.database.fetch(f"EXPLAIN EXECUTE checkout ({', '.join(['NULL'] * parameters)})")
+    sql, parameters = compose((("before", _BEFORE),), "before.* FROM before", ())
+    await order.database.execute(f"PREPARE checkout AS {sql}")
+    rows = await order.database.fetch(f"EXPLAIN EXECUTE checkout ({', '.join(['NULL'] * len(parameters))})")
     plan = "\n".join(row[0] for row in rows)
 
     for index in ("orders_cart", "orders_declined_shopper", "orders_declined_network"):

@@ -15,12 +15,13 @@ from uuid import UUID, uuid4
 import orjson
 from fastapi import Header, Response
 from pydantic import AfterValidator
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, TextClause, Uuid
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.sql import text
 
 from chassis.http.problems import Conflict, Unprocessable
+from chassis.storage.composed import Part
 from chassis.storage.direct import fetch
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
@@ -105,12 +106,12 @@ class StoredResponse:
 class Claim:
     """The right to carry a request out or, where `stored` is set, what came of it before.
 
-    Whoever settles it with a statement of its own finds the key's row by `row` and sets `settled`.
+    `settled` tells whether the response was kept.
     """
 
     stored: StoredResponse | None
-    row: Mapping[str, Any]
-    _settle: TextClause
+    _row: Mapping[str, Any]
+    _table: str
     settled: bool = False
 
     async def settle(
@@ -121,10 +122,29 @@ class Claim:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Keep the response, in the caller's own transaction. Raises ClaimLost if a repeat took over."""
+        statement = text(_SETTLE.format(table=self._table))
+        kept = await session.execute(statement, self._values(status, body, headers))
+        if kept.first() is None:
+            raise self.lost()
+        self.settled = True
+
+    def settling(
+        self, status: int, body: bytes, headers: Mapping[str, str], *, given: str, when: str
+    ) -> Part:
+        """Of a composed statement: keep the response, where `when` holds of the part `given`. Without a row
+        of it, either `when` did not hold or the claim is `lost`."""
+        sql = _SETTLE_WHEN.format(table=self._table, given=given, when=when)
+        return Part("settled", sql, self._values(status, body, headers), self._note_settled)
+
+    def lost(self) -> ClaimLost:
+        """What to raise when a repeat took over."""
+        return ClaimLost("This request took too long.", headers={"Retry-After": "1"})
+
+    def _values(self, status: int, body: bytes, headers: Mapping[str, str] | None) -> dict[str, Any]:
         answer = {"status": status, "body": body, "headers": orjson.dumps(headers or {}).decode()}
-        settled = await session.execute(self._settle, {**self.row, **answer})
-        if settled.first() is None:
-            raise ClaimLost("This request took too long.", headers={"Retry-After": "1"})
+        return {**self._row, **answer}
+
+    def _note_settled(self) -> None:
         self.settled = True
 
 
@@ -143,7 +163,6 @@ class IdempotencyKeys:
         self._table = table.name
         self._keep = keep
         self._lock = lock
-        self._settle = text(_SETTLE.format(table=table.name))
 
     @asynccontextmanager
     async def claim(self, owner: UUID, key: str, payload: bytes) -> AsyncIterator[Claim]:
@@ -154,7 +173,7 @@ class IdempotencyKeys:
         """
         row = {"owner": owner, "key": key, "claim": uuid4()}
         stored = await self._take(row, hashlib.sha256(payload).digest())
-        claim = Claim(stored, row, self._settle)
+        claim = Claim(stored, row, self._table)
         finished = False
         try:
             yield claim
@@ -211,4 +230,8 @@ _PURGE = """
 _SETTLE = """
     UPDATE {table} SET status = :status, body = :body, headers = CAST(:headers AS jsonb)
     WHERE owner = :owner AND key = :key AND claim = :claim AND status IS NULL
+    RETURNING true"""
+_SETTLE_WHEN = """
+    UPDATE {table} AS kept SET status = :status, body = :body, headers = :headers::jsonb FROM {given}
+    WHERE owner = :owner AND key = :key AND claim = :claim AND kept.status IS NULL AND {when}
     RETURNING true"""

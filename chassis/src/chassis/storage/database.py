@@ -1,6 +1,6 @@
 """The service's database: its engine, the chassis' own tables, and transactions that publish."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -18,7 +18,8 @@ from chassis.messaging.envelope import Envelope
 from chassis.saga import intents
 from chassis.saga.event import Event
 from chassis.saga.tx import Cause, Intent, key_field, key_of
-from chassis.storage import inbox, outbox, started
+from chassis.storage import composed, inbox, outbox, started
+from chassis.storage.composed import Part
 from chassis.telemetry.logs import current_traceparent
 
 Row = TypeVar("Row")
@@ -204,6 +205,21 @@ class Transactions:
     def intent_lease(self) -> float:
         """Likewise for calls."""
         return self._lease if self.intents_have_room() else 0
+
+    async def run(self, *parts: Part, select: str) -> Mapping[str, Any]:
+        """Commit a statement that is composed of these parts, in one round trip; see `composed.run`."""
+        return await composed.run(self.engine, parts, select)
+
+    def publishing(self, event: Event, time: datetime, *, given: str) -> Part:
+        """Of a composed statement: publish the event if the part `given` has a row."""
+        lease = self.outbox_lease()
+        envelope = outbox.envelope(event, self._source, time, None, current_traceparent())
+
+        def send() -> None:
+            if lease:
+                self.on_outbox([envelope])
+
+        return outbox.part(envelope, lease, given, send)
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[SqlTx]:

@@ -8,6 +8,7 @@ holds back nobody but itself: it is tried again after a growing delay of its own
 
 import asyncio
 import random
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ from chassis.messaging.broker import Publisher, is_refused
 from chassis.messaging.cancellation import as_failure
 from chassis.messaging.envelope import Envelope
 from chassis.saga.event import Event
+from chassis.storage.composed import Part
 from chassis.telemetry.logs import valid_traceparent
 from chassis.telemetry.privacy import reason
 
@@ -106,6 +108,29 @@ async def write(session: AsyncSession, said: list[Envelope], lease: float) -> li
     }
     fresh = set((await session.execute(_WRITE, {**parameters, "lease": lease})).scalars())
     return [e for e in {e.id: e for e in said}.values() if e.id in fresh]
+
+
+_PUBLISH = """
+    INSERT INTO outbox (message_id, type, version, subject, time, traceparent, data, leased_until)
+    SELECT :id, :type, :version, :subject, :time, :traceparent, :data,
+        now() + :lease::float8 * interval '1 second'
+    FROM {given} RETURNING true
+"""
+
+
+def part(envelope: Envelope, lease: float, given: str, done: Callable[[], None]) -> Part:
+    """Of a composed statement: insert the row, leased for so many seconds, if the part `given` has a row."""
+    values = {
+        "id": envelope.id,
+        "type": envelope.type,
+        "version": envelope.version,
+        "subject": envelope.subject,
+        "time": envelope.time,
+        "traceparent": envelope.traceparent,
+        "data": envelope.data.decode(),
+        "lease": lease,
+    }
+    return Part("published", _PUBLISH.format(given=given), values, done)
 
 
 # The limit stands in the statement itself: the one plan for all limits would read the whole table.
