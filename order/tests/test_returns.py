@@ -14,6 +14,7 @@ from contracts import (
     OrderReturned,
     PaymentDisputed,
     PaymentRefundedInPart,
+    PaymentRefundFailed,
 )
 from order import returning
 from order.domain import Impossible, Order
@@ -298,3 +299,41 @@ def test_nothing_is_refunded_of_what_the_shoppers_bank_has_taken_for_good(
     )
     returning.note_dispute(paid, disputed)
     assert paid.returning_since == since
+
+
+def came_back(order: Order) -> None:
+    """What went back by the first refund is with the shop again."""
+    money = Money(amount=250, currency="GBP")
+    failed = PaymentRefundFailed(
+        order_id=order.order_id, refund_id=FIRST, payment_id="pi_1", amount=money, code="lost_card"
+    )
+    returning.note_refund(order, refunded(250), NOW)
+    order.note_failed_refund(failed, NOW)
+
+
+def test_that_a_refund_was_settled_otherwise_is_said_once_and_said_again_when_nudged(paid: Order) -> None:
+    give_back(paid, FIRST, amount=250)
+    came_back(paid)
+    assert paid.refunded == 0
+    [said] = returning.settle(paid, FIRST, NOW)
+    assert (said.subject, said.amount, paid.refunded) == (FIRST, Money(amount=250, currency="GBP"), 250)
+    assert returning.settle(paid, FIRST, NOW) == []
+    assert said in paid.restate(NOW)
+    with pytest.raises(Fulfilled, match="staff refund the rest"):
+        paid.withdraw(NOW)
+
+
+def test_what_goes_back_of_a_cancelled_order_may_be_settled_otherwise(paid: Order) -> None:
+    paid.withdraw(NOW)
+    paid.note_refund(699, NOW)
+    failed = PaymentRefundFailed(
+        order_id=paid.order_id,
+        refund_id=SECOND,
+        payment_id="pi_1",
+        amount=Money(amount=699, currency="GBP"),
+        code="lost_card",
+    )
+    paid.note_failed_refund(failed, NOW)
+    returning.settle(paid, SECOND, NOW)
+    assert [event.type for event in paid.restate(NOW)] == ["order.cancelled", "order.refund_settled"]
+    assert paid.refunded == 699

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from contracts import Money, PaymentRefundedInPart, StockReturned
+from contracts import Money, PaymentRefundedInPart, PaymentRefundFailed, StockReturned
 
 LANTERN = {"lines": [{"sku": "LANTERN", "quantity": 1}]}
 STAFF = UUID(int=77)
@@ -287,3 +287,66 @@ async def test_a_body_that_would_be_ignored_is_refused(
         answer = await post(paid_order, path, who, role=role, json=body)
         assert answer.status_code == 422, path
     assert (await order.get(f"/v1/orders/{paid_order}", shopper)).json()["status"] == "paid"
+
+
+async def came_back(order: Any, order_id: UUID, refund_id: UUID) -> None:
+    """What went back by that refund is with the shop again."""
+    money = Money(amount=250, currency="GBP")
+    about: dict[str, Any] = {"order_id": order_id, "refund_id": refund_id, "payment_id": "pi_1"}
+    await order.hear(
+        PaymentRefundedInPart(**about, amount=money, by="staff"),
+        PaymentRefundFailed(**about, amount=money, code="expired_or_canceled_card"),
+    )
+
+
+@pytest.fixture
+async def bounced(order: Any, paid_order: UUID, post: Any) -> UUID:
+    """A refund of the paid order that came back."""
+    body = {"reason": "scratched", "amount": 250}
+    refund = await post(paid_order, "refunds", STAFF, key="k", role="admin", json=body)
+    refund_id = UUID(refund.json()["return_id"])
+    await came_back(order, paid_order, refund_id)
+    return refund_id
+
+
+async def test_staff_settle_otherwise_what_came_back(
+    order: Any, paid_order: UUID, bounced: UUID, shopper: UUID, post: Any
+) -> None:
+    settle, why = f"refunds/{bounced}/settle", {"reason": "By bank transfer"}
+    assert (await order.get(f"/v1/orders/{paid_order}", shopper)).json()["refunded"]["amount"] == 0
+    for _ in range(2):
+        answer = await post(paid_order, settle, STAFF, role="admin", json=why)
+        assert (answer.status_code, answer.json()["refunded"]) == (200, {"amount": 250, "currency": "GBP"})
+    [event] = await published(order, "order.refund_settled")
+    assert (event["refund_id"], event["amount"]["amount"]) == (str(bounced), 250)
+    actions = (await order.get(f"/v1/orders/{paid_order}/audit", STAFF, role="reader")).json()["items"]
+    assert [one["action"] for one in actions] == ["refund", "settle refund"]
+    assert (actions[1]["why"], actions[1]["about"]["refund_id"]) == ("By bank transfer", str(bounced))
+
+
+async def test_the_rest_of_an_order_is_refunded_and_not_cancelled_after_that(
+    order: Any, paid_order: UUID, bounced: UUID, shopper: UUID, post: Any
+) -> None:
+    await post(paid_order, f"refunds/{bounced}/settle", STAFF, role="admin", json={"reason": "In cash"})
+    problem = refused(await order.cancel(paid_order, shopper), 409, "order-fulfilled")
+    assert "staff refund the rest" in problem["detail"]
+
+
+async def test_only_what_came_back_and_was_not_made_again_is_settled_otherwise(
+    order: Any, paid_order: UUID, bounced: UUID, post: Any
+) -> None:
+    why = {"reason": "By bank transfer"}
+    unknown = await post(paid_order, f"refunds/{uuid4()}/settle", STAFF, role="admin", json=why)
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "No such refund came back.")
+    again = PaymentRefundedInPart(
+        order_id=paid_order,
+        refund_id=uuid4(),
+        payment_id="pi_1",
+        amount=Money(amount=250, currency="GBP"),
+        by="again",
+    )
+    await order.hear(again)
+    settle = f"refunds/{bounced}/settle"
+    refused(await post(paid_order, settle, STAFF, role="admin", json=why), 409, "return-closed")
+    assert (await post(paid_order, settle, STAFF, role="warehouse", json=why)).status_code == 403
+    assert await published(order, "order.refund_settled") == []

@@ -49,6 +49,7 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
         ("POST", "/v1/orders/{order}/returns/{return_id}/reject"),
         ("POST", "/v1/orders/{order}/returns/{return_id}/withdraw"),
         ("POST", "/v1/orders/{order}/refunds"),
+        ("POST", "/v1/orders/{order}/refunds/{refund_id}/settle"),
         ("GET", "/v1/orders/{order}/audit"),
     }
     assert {"202", "400", "401", "409", "422", "503"} <= set(operations["POST", "/v1/orders"]["responses"])
@@ -65,6 +66,7 @@ def test_order_publishes_what_becomes_of_an_order_and_nothing_else() -> None:
         "order.cancelled",
         "order.created",
         "order.fulfilled",
+        "order.refund_settled",
         "order.returned",
         "saga.nudged",
     ]

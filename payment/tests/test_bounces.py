@@ -4,12 +4,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.testing import Harness
 from contracts import (
     Money,
     OrderCancelled,
     OrderCreated,
+    OrderRefundSettled,
     OrderReturned,
     PaymentRefundedInPart,
     PaymentRefundFailed,
@@ -18,7 +20,7 @@ from contracts import (
 )
 from payment import bounces, calls
 from payment.bounces import MOST_AGAIN
-from payment.domain import Payment
+from payment.domain import Impossible, Payment
 from payment.found import Found, FoundRefund
 from payment.outcomes import Authorized, Captured, PartRefunded, Refunded, RefundRefused
 from payment.refunds import Refund
@@ -257,6 +259,57 @@ async def test_a_part_is_made_again_and_is_less_to_give_back_once_more(saga: Har
     again = rows(saga)["again"]
     await saga.settle(calls.PART, again.refund_id, RefundRefused("charge_disputed"))
     assert (rows(saga)["again"].state, payment(saga).left) == ("bounced", 2000)
+
+
+def settled(refund_id: UUID, amount: int = 2000) -> OrderRefundSettled:
+    return OrderRefundSettled(order_id=ORDER, refund_id=refund_id, amount=gbp(amount))
+
+
+async def test_all_of_it_that_was_settled_otherwise_is_not_made_again(refunded: Harness) -> None:
+    await look(refunded, ours("re_1", 2000, "failed"))
+    await refunded.hear(settled(rows(refunded)["order"].refund_id))
+    assert (payment(refunded).state, rows(refunded)["order"].state) == ("refunded", "covered")
+    refunded.said.clear()
+
+    await nudge(refunded, 1)
+    assert refunded.intended == {}
+    assert told(refunded) == [("payment.refunded", None)]
+
+
+async def test_a_part_that_was_settled_otherwise_is_less_to_give_back(saga: Harness) -> None:
+    await returned(saga)
+    await look(saga, ours("re_1", 500, "failed", PART))
+    assert payment(saga).left == 2000
+    await saga.hear(settled(PART, 500))
+    assert (payment(saga).state, payment(saga).left) == ("captured", 1500)
+
+
+async def test_what_came_back_once_more_is_settled_with_what_it_made_again(saga: Harness) -> None:
+    await returned(saga)
+    await look(saga, ours("re_1", 500, "failed", PART))
+    await nudge(saga, 1)
+    with pytest.raises(Impossible, match="being made again"):
+        await saga.hear(settled(PART, 500))
+
+    await saga.settle(calls.PART, rows(saga)["again"].refund_id, RefundRefused("expired_or_canceled_card"))
+    await saga.hear(settled(PART, 500))
+    assert (rows(saga)["again"].state, payment(saga).left) == ("covered", 1500)
+
+
+async def test_what_was_made_again_and_settled_as_well_is_logged(saga: Harness) -> None:
+    await returned(saga)
+    await look(saga, ours("re_1", 500, "failed", PART))
+    await nudge(saga, 1)
+    await saga.settle(calls.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
+    with capture_logs() as logs:
+        await saga.hear(settled(PART, 500))
+    assert [one["event"] for one in logs] == ["refund settled, though it was made again"]
+    assert payment(saga).left == 1500
+
+
+async def test_what_is_not_known_to_have_come_back_is_not_settled(saga: Harness) -> None:
+    with pytest.raises(Impossible):
+        await saga.hear(settled(UUID(int=5)))
 
 
 async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harness) -> None:

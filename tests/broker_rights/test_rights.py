@@ -25,7 +25,14 @@ SAYS: dict[str, set[str]] = {
     "auth": {"guest.merged", "user.registered"},
     "product": {"stock.reserved", "stock.rejected", "stock.released", "stock.returned", "saga.nudged"},
     "cart": set(),
-    "order": {"order.created", "order.cancelled", "order.fulfilled", "order.returned", "saga.nudged"},
+    "order": {
+        "order.created",
+        "order.cancelled",
+        "order.fulfilled",
+        "order.returned",
+        "order.refund_settled",
+        "saga.nudged",
+    },
     "payment": {
         "payment.action_required",
         "payment.authorized",

@@ -44,6 +44,7 @@ GUARDED = [
     ("POST", "/v1/order-claims", "order"),
     ("POST", "/v1/orders/0190/fulfil", "order"),
     ("POST", "/v1/orders/0190/refunds", "order"),
+    ("POST", "/v1/orders/0190/refunds/0190/settle", "order"),
     ("GET", "/v1/orders/0190/audit", "order"),
     ("GET", "/v1/orders/0190/returns", "order"),
     ("POST", "/v1/orders/0190/returns", "order"),

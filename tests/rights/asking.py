@@ -125,6 +125,10 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     f"POST {_RETURN}/reject": lambda world: {"at": world.new_return(), "json": {"reason": "not sent"}},
     f"POST {_RETURN}/withdraw": lambda world: {"at": world.new_return()},
     f"POST {_ORDER}/refunds": _refund,
+    f"POST {_ORDER}/refunds/{{refund_id}}/settle": lambda world: {
+        "at": {"order": world.fulfilled_order, "refund_id": str(uuid4())},
+        "json": {"reason": "by bank transfer"},
+    },
     f"GET {_ORDER}/audit": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER}/timeline": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER}/events": lambda world: {"at": {"order": world.order}},

@@ -18,6 +18,7 @@ from contracts.order import (
     OrderCreated,
     OrderFulfilled,
     OrderPaid,
+    OrderRefundSettled,
     OrderReturned,
     ShortLine,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "OrderCreated",
     "OrderFulfilled",
     "OrderPaid",
+    "OrderRefundSettled",
     "OrderReturned",
     "PaymentActionRequired",
     "PaymentAuthorized",

@@ -211,3 +211,17 @@ class OrderReturned(AboutOrder):
     @property
     def subject(self) -> UUID:
         return self.return_id
+
+
+class OrderRefundSettled(AboutOrder):
+    """A refund had come back, and staff gave its money to the shopper otherwise: it is not made again."""
+
+    type: ClassVar[str] = "order.refund_settled"
+    said_by: ClassVar[str] = "order"
+
+    refund_id: Annotated[UUID, Field(description="The refund that came back; also the CloudEvents subject.")]
+    amount: Annotated[Money, Field(description="What the shopper has otherwise.")]
+
+    @property
+    def subject(self) -> UUID:
+        return self.refund_id

@@ -8,12 +8,14 @@ from uuid import UUID
 
 from contracts import (
     CancelReason,
+    Event,
     Line,
     Money,
     OrderCancelled,
     OrderCreated,
     OrderFulfilled,
     OrderPaid,
+    OrderRefundSettled,
     OrderReturned,
     PaymentActionRequired,
     PaymentRefundFailed,
@@ -175,6 +177,8 @@ class Order:
             raise returns.Fulfilled("The order has left for its shopper: request a return instead.")
         if self.status == "paid" and any(one.counts and one.lines for one in self.returns):
             raise returns.Fulfilled("Some of the order was taken back already: request a return of the rest.")
+        if self.status == "paid" and late.settled(self.late_refunds):
+            raise returns.Fulfilled("A refund of the order was settled otherwise: staff refund the rest.")
         if self.status != "cancelled":
             self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)
@@ -242,17 +246,16 @@ class Order:
     def note_late(self, one: LateRefund) -> None:
         self.late_refunds = late.noted(self.late_refunds, one)
 
-    def restate(self, now: datetime) -> list[OrderCreated | OrderFulfilled | OrderReturned | OrderCancelled]:
+    def restate(self, now: datetime) -> list[Event]:
         """What was said of the order and still holds, for neighbours who have lost it."""
         if self.status == "pending" and now < self.deadline:
             return [self.created()]
+        settled = (self.settled(one) for one in late.settled(self.late_refunds))
         if self.status == "paid":
             said = [self._fulfilled()] if self.fulfilled_at else []
-            return [
-                *said,
-                *(self.returned(one) for one in self.returns if one.is_due and one.by != "provider"),
-            ]
-        return [self._cancelled(self.reason)] if self.reason else []
+            due = (self.returned(one) for one in self.returns if one.is_due and one.by != "provider")
+            return [*said, *due, *settled]
+        return [self._cancelled(self.reason), *settled] if self.reason else []
 
     def owes(self, told: Collection[str]) -> list[str]:
         """What has still to be undone of a cancelled order, given which events were told of it; what the
@@ -280,6 +283,13 @@ class Order:
 
     def _fulfilled(self) -> OrderFulfilled:
         return OrderFulfilled(order_id=self.order_id, number=self.number)
+
+    def settled(self, came_back: LateRefund) -> OrderRefundSettled:
+        return OrderRefundSettled(
+            order_id=self.order_id,
+            refund_id=came_back.refund_id,
+            amount=Money(amount=came_back.amount, currency=self.currency),
+        )
 
     def returned(self, one: Return) -> OrderReturned:
         return OrderReturned(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 AGAIN = "again"
 """Whose doing a refund is that makes one again that had come back."""
@@ -36,6 +36,23 @@ def refunded(total: int, refunded_at: Any, rest: int | None, parts: int, late: I
     if refunded_at:
         parts += total - parts if rest is None else rest
     return min(total, max(0, parts + sum(one.sign * one.amount for one in late)))
+
+
+def settled_as(refund_id: UUID) -> UUID:
+    """As what it is noted that the shopper has otherwise what came back by that refund."""
+    return uuid5(refund_id, "settled")
+
+
+def settled(late: Iterable[LateRefund]) -> list[LateRefund]:
+    """What came back and was settled otherwise."""
+    known = [*late]
+    ids = {one.refund_id for one in known}
+    return [one for one in known if one.code and settled_as(one.refund_id) in ids]
+
+
+def owed(late: Iterable[LateRefund]) -> int:
+    """What came back and has not gone to the shopper again."""
+    return -sum(one.sign * one.amount for one in late)
 
 
 def of_json(one: Mapping[str, Any]) -> LateRefund:

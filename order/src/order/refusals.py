@@ -63,8 +63,8 @@ def told() -> Iterator[None]:
     """Raises the problem for what the domain refuses."""
     try:
         yield
-    except returns.Unknown:
-        raise NotFound("Return not found.") from None
+    except returns.Unknown as unknown:
+        raise NotFound(str(unknown)) from None
     except returns.TooMuch as refused:
         raise TooMuch(str(refused), errors=refused.errors) from None
     except returns.NotReturnable as refused:

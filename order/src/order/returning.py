@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import OrderReturned, PaymentDisputed, PaymentRefundedInPart
+from contracts import OrderRefundSettled, OrderReturned, PaymentDisputed, PaymentRefundedInPart
 from order import disputes, late, returns
 from order.domain import Impossible, Order
 from order.late import LateRefund
@@ -81,7 +81,7 @@ def find(order: Order, return_id: UUID) -> Return:
     """Raises Unknown."""
     one = returns.find(order.returns, return_id)
     if one is None:
-        raise returns.Unknown
+        raise returns.Unknown("Return not found.")
     return one
 
 
@@ -105,6 +105,20 @@ def note_refund(order: Order, refund: PaymentRefundedInPart, now: datetime) -> N
     if one.amount != refund.amount.amount:
         raise Impossible(f"refunded {refund.amount.amount}, and not {one.amount}")
     _note(order, replace(one, refunded_at=one.refunded_at or now))
+
+
+def settle(order: Order, refund_id: UUID, now: datetime) -> list[OrderRefundSettled]:
+    """Staff have given the shopper otherwise what came back by that refund. Raises Unknown, and Closed when
+    it has gone to her again."""
+    came_back = next((one for one in order.late_refunds if one.code and one.refund_id == refund_id), None)
+    if came_back is None:
+        raise returns.Unknown("No such refund came back.")
+    if came_back in late.settled(order.late_refunds):
+        return []
+    if late.owed(order.late_refunds) < came_back.amount:
+        raise returns.Closed("This refund was made again.")
+    order.note_late(LateRefund(late.settled_as(refund_id), came_back.amount, None, now))
+    return [order.settled(came_back)]
 
 
 def note_dispute(order: Order, disputed: PaymentDisputed) -> None:

@@ -49,7 +49,7 @@ class TooMuch(NotReturnable):
 
 
 class Unknown(NotReturnable):
-    """The order has no such return."""
+    """The order has no such return, or none of its refunds that came back is this."""
 
 
 @dataclass(frozen=True, slots=True)

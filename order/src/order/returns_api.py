@@ -53,6 +53,12 @@ class RejectReturn(Body):
     reason: Why
 
 
+class SettleRefund(Body):
+    """How the shopper was given her money otherwise."""
+
+    reason: Why
+
+
 class RefundOrder(Body):
     """What is given back: one of `whole`, `lines` and `amount`, and why."""
 
@@ -255,6 +261,33 @@ async def refund_order(
             answer = views.answer(views.return_view(one, order.currency), 201)
             await claim.settle(tx.session, 201, bytes(answer.body), {"Content-Type": answer.media_type or ""})
     return answer
+
+
+@router.post(
+    "/v1/orders/{order}/refunds/{refund_id}/settle",
+    response_model=views.OrderView,
+    summary="Note that a refund that came back was settled otherwise",
+    responses={status: RESPONSES[status] for status in (404, 409)},
+)
+async def settle_refund(
+    which: Which, refund_id: UUID, body: SettleRefund, staff: Refunder, orders: Read, transactions: Transact
+) -> Response:
+    """For staff, who have given the shopper her money another way, by bank transfer for example. It is not
+    made again, and `shop saga list` names it no more. Idempotent."""
+    found = visible(await orders.owner(which), staff, REFUND)
+    async with transactions() as tx:
+        order = await load(tx, found)
+        with told():
+            said = returning.settle(order, refund_id, tx.now)
+        if said:
+            tx.publish(*said)
+            about = {"refund_id": str(refund_id), "amount": said[0].amount.amount}
+            tx.add(
+                StaffAction(
+                    new_order_id(), order.order_id, "settle refund", staff.id, tx.now, body.reason, about
+                )
+            )
+    return views.answer(views.order_view(visible(await orders.find(order.order_id), staff, REFUND)))
 
 
 @router.get(

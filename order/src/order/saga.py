@@ -17,6 +17,7 @@ from contracts import (
     OrderCreated,
     OrderFulfilled,
     OrderPaid,
+    OrderRefundSettled,
     OrderReturned,
     PaymentActionRequired,
     PaymentAuthorized,
@@ -117,9 +118,9 @@ async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
     returning.note_refund(order, event, tx.now)
 
 
-@steps.on(SagaNudged, says=[OrderCreated, OrderFulfilled, OrderReturned, OrderCancelled])
+@steps.on(SagaNudged, says=[OrderCreated, OrderFulfilled, OrderReturned, OrderRefundSettled, OrderCancelled])
 async def say_again(event: SagaNudged, tx: Tx) -> None:
-    """Say again that the order was created, fulfilled, returned or cancelled."""
+    """Say again that the order was created, fulfilled, returned or cancelled, a refund of it settled."""
     order = await _load(tx, event.order_id)
     tx.publish(*order.restate(tx.now))
 
@@ -164,11 +165,12 @@ for saga_event in (
     OrderReturned,
     StockReturned,
     PaymentRefundedInPart,
+    OrderRefundSettled,
 ):
     timeline.on(saga_event)(keep_in_timeline)
 
 participant = Participant(
     "order",
     steps=[steps, timeline],
-    says=[OrderCreated, OrderCancelled, OrderFulfilled, OrderReturned, SagaNudged],
+    says=[OrderCreated, OrderCancelled, OrderFulfilled, OrderReturned, OrderRefundSettled, SagaNudged],
 )

@@ -9,6 +9,7 @@ from chassis.messaging.envelope import Envelope
 from contracts import (
     OrderCancelled,
     OrderCreated,
+    OrderRefundSettled,
     OrderReturned,
     PaymentActionRequired,
     PaymentDeclined,
@@ -32,6 +33,7 @@ _TOLD: dict[type[AboutOrder], set[str]] = {
     PaymentDeclined: {"code", "decline_reason"},
     PaymentRefunded: {"total"},
     PaymentRefundFailed: {"refund_id", "amount", "code"},
+    OrderRefundSettled: {"refund_id", "amount"},
     PaymentDisputed: {"dispute_id", "amount", "reason", "status", "due_by"},
     OrderReturned: {"return_id", "lines", "amount", "by"},
     StockReturned: {"return_id"},

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event, PaymentRefundFailed
-from payment.domain import NOTHING, Next, Payment
+from payment.domain import NOTHING, Impossible, Next, Payment
 from payment.found import Found, FoundRefund
 from payment.refunds import Refund, money, refunded_in_part
 
@@ -101,6 +101,28 @@ def again(payment: Payment, refund: Refund) -> Refund | None:
     # Of what goes back as a whole, what is left was counted before.
     payment.count(repeat.refund_id, 0 if payment.is_given_back else repeat.amount)
     return repeat
+
+
+def settle(payment: Payment, refund_id: UUID, known: Mapping[UUID, Refund]) -> bool:
+    """The shop has given back otherwise what came back by that refund, and by those that made it again: it is
+    not made again. Tells whether it had not gone back meanwhile. Raises `Impossible` for a refund that is not
+    known, or of which the outcome is not."""
+    refund = known.get(refund_id)
+    if refund is None:
+        raise Impossible(f"refund {refund_id} was settled, which is not known here")
+    gone = False
+    repeats = {one.again_of: one for one in known.values() if one.again_of}
+    while refund is not None:
+        if refund.state == "refunding":
+            raise Impossible(f"refund {refund_id} was settled, and is being made again")
+        gone = gone or refund.state == "refunded"
+        if refund.state == "bounced":
+            refund.state = "covered"
+            payment.count(refund.refund_id, 0 if payment.is_given_back else refund.amount)
+        refund = repeats.get(refund.refund_id)
+    if not any(one.state in ("refunding", "bounced") for one in known.values()):
+        payment.mend()
+    return not gone
 
 
 def _is_counted(payment: Payment, one: FoundRefund) -> bool:

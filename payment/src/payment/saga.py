@@ -14,6 +14,7 @@ from contracts import (
     OrderCancelled,
     OrderCreated,
     OrderPaid,
+    OrderRefundSettled,
     OrderReturned,
     PaymentActionRequired,
     PaymentAuthorized,
@@ -86,6 +87,17 @@ async def refund_part(event: OrderReturned, tx: Tx) -> None:
     tx.add(refund)
     if refund.state == "refunding":
         tx.intend(calls.part(refund, payment, tx.now))
+
+
+@steps.on(OrderRefundSettled)
+async def settle_refund(event: OrderRefundSettled, tx: Tx) -> None:
+    """Make a refund that came back not again: the shopper has its money otherwise."""
+    payment = await tx.get(Payment, event.order_id)
+    if payment is None:
+        raise Impossible(f"a refund of order {event.order_id} was settled, which is not known here")
+    known = {one.refund_id: one for one in await _refunds(payment, tx)}
+    if not bounces.settle(payment, event.refund_id, known):
+        log.error("refund settled, though it was made again", refund_id=str(event.refund_id))
 
 
 @steps.on(

@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 
 from notification.domain import of_failure
+from order.late import settled_as
 from payment.bounces import known_as
-from shop.ledger import CHECKS, Evidence
+from shop.ledger import CHECKS, Evidence, gather
 from shop.ledger.checks import undeliverable
 from shop.ledger.evidence import (
     CartSeen,
@@ -389,3 +390,11 @@ def test_what_went_back_again_is_the_shoppers() -> None:
     assert amiss(
         replace(HEALTHY, orders=(PAID, again), mails=mails, charges=(CHARGED, replace(REFUNDED, refunded=0)))
     ) == {"a-cancelled-order-costs-nothing"}
+
+
+def test_what_was_settled_otherwise_is_still_with_the_provider_and_nobody_is_mailed() -> None:
+    came_back: dict[str, Any] = {"refund_id": CAME_BACK, "amount": 500, "code": "lost_card"}
+    settled = {"refund_id": str(settled_as(UUID(CAME_BACK))), "amount": 500, "code": None}
+    again = {"refund_id": str(UUID(int=3)), "amount": 500, "code": None}
+    assert gather._late([came_back, settled]) == (LateSeen(CAME_BACK, 500),)
+    assert len(gather._late([came_back, again])) == 2

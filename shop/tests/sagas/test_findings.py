@@ -292,6 +292,7 @@ def test_a_refund_that_came_back_is_named_with_what_may_be_done() -> None:
     assert (found.kind, found.order_id) == ("refund-came-back", ID)
     assert "£3.00 came back (expired_or_canceled_card)" in found.means
     assert "(1 of 5 times)" in found.means
+    assert f"POST /v1/orders/{ID}/refunds/{UUID(int=5)}/settle" in found.means
     assert found.next == f"shop saga nudge {ID} --why TEXT"
 
     often = replace(one, refused=5)

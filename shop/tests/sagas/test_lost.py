@@ -11,6 +11,7 @@ from sqlalchemy import text
 from chassis.storage.database import connect
 from shop.sagas.reading import RECENT, Books, lost_by_somebody, undeliverable
 from shop.sagas.reading import _calls as calls_of
+from shop.sagas.reading import _later as later
 from shop.sagas.reading import _unsaid as unsaid_of
 from shop.stack import SERVICES
 
@@ -225,3 +226,25 @@ async def test_what_lies_about_a_part_of_an_order_is_found_by_the_order(found: B
     assert [one.order_id for one in published] == [OLDEST]
     assert [one.order_id for one in mails] == [OLDEST]
     assert await calls_of(found, 10, order_id(1)) == ()
+
+
+async def test_a_refund_that_came_back_again_and_again_is_named_by_its_first_id(found: Books) -> None:
+    first, second, third, other = (UUID(int=n) for n in (1, 2, 3, 4))
+    async with found.engines["payment"].begin() as connection:
+        for refund_id, again_of, state in (
+            (first, None, "covered"),
+            (second, first, "covered"),
+            (third, second, "bounced"),
+            (other, None, "bounced"),
+        ):
+            await connection.execute(
+                text(
+                    "INSERT INTO refund (refund_id, order_id, amount, by, state, refused, again_of)"
+                    " VALUES (:id, :order, 500, 'again', :state, 0, :again_of)"
+                ),
+                {"id": refund_id, "order": OLDEST, "state": state, "again_of": again_of},
+            )
+    for only in (None, OLDEST):
+        bounced, _, _ = await later(found, 10, only)
+        assert {one.refund_id for one in bounced} == {first, other}
+    assert (await later(found, 10, order_id(1)))[0] == ()

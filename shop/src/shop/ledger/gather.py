@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
 
 from chassis.saga.intents import OutcomePending
 from notification.recipients import PutOff
+from order.late import settled_as
 from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS
 from shop.errors import ShopError
@@ -172,13 +174,20 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             row["guest"],
             tuple(row["cart_ids"]),
             tuple(_return(one) for one in json.loads(row["returns"])),
-            tuple(
-                LateSeen(one["refund_id"], one["amount"], one["code"] is not None)
-                for one in json.loads(row["late_refunds"])
-            ),
+            _late(json.loads(row["late_refunds"])),
             row["refunded_rest"],
         )
         for row in await _rows(place, "order", _ORDERS)
+    )
+
+
+def _late(known: list[dict[str, Any]]) -> tuple[LateSeen, ...]:
+    """Without what was settled otherwise: the provider has that money, and nobody is mailed."""
+    settled = {str(settled_as(UUID(one["refund_id"]))) for one in known if one["code"] is not None}
+    return tuple(
+        LateSeen(one["refund_id"], one["amount"], one["code"] is not None)
+        for one in known
+        if one["refund_id"] not in settled
     )
 
 

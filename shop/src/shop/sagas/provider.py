@@ -24,12 +24,14 @@ def refunds_came_back(seen: Seen, _: datetime) -> Iterator[Finding]:
     for one in seen.bounced:
         order = seen.orders.get(one.order_id)
         amount = written(one.amount, order.currency) if order else f"{one.amount} minor units"
+        settle = f"POST /v1/orders/{one.order_id}/refunds/{one.refund_id}/settle says that it is settled"
         means = f"a refund of {amount} came back ({one.code or 'unknown'}), the shopper does not have it: "
         if one.refused < MOST_AGAIN:
             means += f"find another way with her, or have it made again ({one.refused} of {MOST_AGAIN} times)"
+            means += f"; {settle}"
             yield Finding("refund-came-back", one.order_id, one.since, means, nudge(one.order_id))
         else:
-            means += "it was made again often enough, find another way with her"
+            means += f"it was made again often enough, find another way with her; {settle}"
             following = f"shop saga show {one.order_id}"
             yield Finding("refund-came-back", one.order_id, one.since, means, following)
 

@@ -120,10 +120,16 @@ _PUT_OFF = f"""
     SELECT kind AS reason, subject AS subject_id, 'put_off', error, created_at, 0,
         CAST(payload->>'order_id' AS uuid) AS order_id
     FROM intent WHERE error LIKE '{PutOff.__name__}: %' ORDER BY created_at LIMIT :limit"""  # noqa: S608  ours
+# Each by the id of the refund that came back first, as order knows it.
 _BOUNCED = """
-    SELECT refund_id, order_id, amount, code, refused, created_at FROM refund
-    WHERE state = 'bounced' AND (CAST(:only AS uuid) IS NULL OR order_id = :only)
-    ORDER BY created_at LIMIT :limit"""
+    WITH RECURSIVE made (refund_id, first_id, again_of) AS (
+        SELECT refund_id, refund_id, again_of FROM refund
+        WHERE state = 'bounced' AND (CAST(:only AS uuid) IS NULL OR order_id = :only)
+        UNION ALL
+        SELECT made.refund_id, refund.refund_id, refund.again_of
+        FROM made JOIN refund ON refund.refund_id = made.again_of)
+    SELECT first_id, order_id, amount, code, refused, created_at FROM made JOIN refund USING (refund_id)
+    WHERE made.again_of IS NULL ORDER BY created_at LIMIT :limit"""
 _DISPUTES = """
     SELECT dispute_id, order_id, provider_id, amount, currency, reason, status, due_by, noted_at FROM dispute
     WHERE status = ANY(CAST(:open AS text[])) AND (CAST(:only AS uuid) IS NULL OR order_id = :only)

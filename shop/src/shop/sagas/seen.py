@@ -74,7 +74,7 @@ class QueueSeen:
 
 @dataclass(frozen=True)
 class BouncedSeen:
-    """A refund that came back; `refused` is how often it was made again."""
+    """A refund that came back, by its first id; `refused` is how often it was made again."""
 
     refund_id: UUID
     order_id: UUID
