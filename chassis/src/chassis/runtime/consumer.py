@@ -10,27 +10,24 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
-from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
 
 from chassis.messaging.batching import Gathering
-from chassis.messaging.broker import Publisher, is_refused
+from chassis.messaging.broker import Publisher
 from chassis.messaging.cancellation import as_broken_connection
-from chassis.messaging.envelope import COPIES, Unreadable
-from chassis.saga.delivery import Delivery, publisher, read
+from chassis.messaging.envelope import Unreadable
+from chassis.runtime.retry import Retry, shortened
+from chassis.saga.delivery import Delivery, read
 from chassis.saga.steps import Steps
-from chassis.saga.topology import DEAD, LADDER, retry_exchange
 from chassis.storage import inbox, started
 from chassis.storage.database import Transactions
 from chassis.storage.outage import is_outage
 from chassis.telemetry.logs import trace_context
-from chassis.telemetry.privacy import reason, redacted
+from chassis.telemetry.privacy import redacted
 
 log = structlog.get_logger()
 
@@ -40,8 +37,6 @@ T = TypeVar("T")
 # the same. Past so many ends of the process while it was handled alone, there is no doubt.
 SUSPECT_AFTER = 3
 MOST_ENDS = 3
-_REASON_LENGTH = 300
-_MOST_HEADER_BYTES = 64 * 1024  # all of them travel in one frame of 128 KiB
 
 
 class Consumer:
@@ -64,10 +59,9 @@ class Consumer:
         linger: float,
     ) -> None:
         self._connection = connection
-        self._publisher = publisher
         self._transactions = transactions
         self._steps = steps
-        self._service = service
+        self._retry = Retry(publisher, steps, service)
         self._batch = batch
         self._batch_bytes = batch_bytes
         self._linger = linger
@@ -148,7 +142,7 @@ class Consumer:
         times = await self._outlasting(lambda: started.begin(engine, queue, print_))
         if times > MOST_ENDS:
             why = f"the process ended {MOST_ENDS} times while handling it"
-            await self._bury(message, why, step="unknown")
+            await self._retry.dead_letter(message, why, step="unknown")
         else:
             await self._read_and_handle([message])
         await self._outlasting(lambda: started.end(engine, queue, print_))
@@ -158,7 +152,7 @@ class Consumer:
     async def _read_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
         readable, poison = self._read(messages)
         for message, why in poison:
-            await self._bury(message, why, step="decode")
+            await self._retry.dead_letter(message, why, step="decode")
         if readable:
             await self._handle(readable)
 
@@ -171,7 +165,7 @@ class Consumer:
             try:
                 readable.append(read(message, self._steps))
             except Unreadable as error:
-                poison.append((message, _shortened(redacted(f"{error}"))))
+                poison.append((message, shortened(redacted(f"{error}"))))
         return readable, poison
 
     async def _handle(self, batch: list[Delivery]) -> None:
@@ -195,7 +189,7 @@ class Consumer:
 
     async def _handle_failed(self, batch: list[Delivery], error: Exception) -> None:
         if len(batch) == 1:
-            await self._retry_later(batch[0], error)
+            await self._retry.later(batch[0], error)
             return
         for delivery in batch:
             await self._handle([delivery])
@@ -213,79 +207,6 @@ class Consumer:
                 tx.hear(delivery.envelope)
                 with trace_context(delivery.envelope.traceparent, delivery.event.about):
                     await delivery.step.run(delivery.event, tx)
-
-    async def _retry_later(self, delivery: Delivery, error: Exception) -> None:
-        envelope = delivery.envelope
-        failed = replace(
-            envelope,
-            attempts=envelope.attempts + 1,
-            first_seen=envelope.first_seen or datetime.now(UTC).isoformat(),
-        )
-        key = LADDER[envelope.attempts] if envelope.attempts < len(LADDER) else DEAD
-        step = delivery.step.name
-        with trace_context(envelope.traceparent, delivery.event.about):
-            log.warning(
-                "step failed",
-                message_id=envelope.id,
-                step=step,
-                next=key,
-                attempts=failed.attempts,
-                exc_info=error,
-            )
-            await self._move(failed.to_message(**self._stamp(step, _reason(error))), key)
-
-    async def _bury(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
-        log.error("dead-lettered at once", message_id=message.message_id, reason=reason)
-        kept = {k: v for k, v in message.headers.items() if not k.startswith("x-") and k not in COPIES}
-        headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
-        if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
-            headers, reason = {}, f"{reason}; its headers were too large to keep"
-        if (who := publisher(message, self._steps)) is not None:
-            headers["cloudEvents:source"] = f"/{who}"  # whoever replays it takes that for true
-        headers |= {
-            "first-seen": datetime.now(UTC).isoformat(),
-            "attempts": 1,
-            **self._stamp(step, reason),
-        }
-        copy = Message(
-            message.body,
-            headers=headers,
-            content_type=message.content_type,
-            delivery_mode=DeliveryMode.PERSISTENT,
-            message_id=message.message_id,
-            type=message.type,
-            timestamp=message.timestamp,
-            app_id=message.app_id,
-        )
-        await self._move(copy, DEAD)
-
-    def _stamp(self, step: str, error: str) -> dict[str, str]:
-        return {"failed-service": self._service, "failed-step": step, "error": error}
-
-    async def _move(self, message: Message, key: str) -> None:
-        """Until the broker has confirmed the copy; the original is acknowledged only after that. Where there
-        is no room for a dead letter it goes round by the longest delay, and holds up nobody."""
-        delay = 0.1
-        while True:
-            [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
-            if refused is None:
-                return
-            if key == DEAD and is_refused(refused):
-                log.error(
-                    "no room for a dead letter, it goes round",
-                    message_id=message.message_id,
-                    error=reason(refused),
-                )
-                key = LADDER[-1]
-                continue
-            log.error(
-                "could not move message, trying again",
-                message_id=message.message_id,
-                key=key,
-                error=reason(refused),
-            )
-            await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 2.0)
 
     def _progress(self) -> None:
         self._progress_at = asyncio.get_running_loop().time()
@@ -323,24 +244,9 @@ async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> N
         log.warning("not acknowledged: the broker redelivers", error=repr(error))
 
 
-def _is_writable(value: Any) -> bool:
-    """AMQP's library reads more kinds of values than it writes: text that is no UTF-8, for one."""
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    return value is None or isinstance(value, str)
-
-
 def _can_be_acknowledged(message: AbstractIncomingMessage) -> bool:
     """Not once the channel that it came by is gone: the broker delivers it again."""
     try:
         return not message.channel.is_closed
     except ChannelInvalidStateError:
         return False
-
-
-def _reason(error: Exception) -> str:
-    return _shortened(reason(error))
-
-
-def _shortened(text: str) -> str:
-    return text.split("\n")[0][:_REASON_LENGTH].encode(errors="replace").decode()
