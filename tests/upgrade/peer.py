@@ -1,5 +1,5 @@
-"""One side of the wire. Run by either release's code: it speaks what it is told to, says what it could not
-hear, or consumes from a broker. JSON on standard input and output: both sides can be different code."""
+"""One side of the wire: it publishes what it is given, says what it could not consume, or consumes from a
+broker. JSON on standard input and output. `released_peer` is the same for the previous release's code."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from typing import Any, cast
 import contracts
 from chassis.messaging.broker import Publisher, connect
 from chassis.runtime.consumer import Consumer
+from chassis.saga.delivery import read
 from chassis.storage.outbox import envelope
 from chassis.testing import Harness
 from contracts import Line, event_named
@@ -23,13 +24,6 @@ from shop.participants import PARTICIPANTS
 Wire = dict[str, Any]
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
-try:
-    from chassis.saga.delivery import read
-except ModuleNotFoundError:  # the previous release: it believes what a message says of itself
-    VOUCHED = False
-else:
-    VOUCHED = True
-
 
 def speak(documents: list[Wire]) -> list[Wire]:
     """What a producer publishes that says these: `type` and `data` of each."""
@@ -39,8 +33,7 @@ def speak(documents: list[Wire]) -> list[Wire]:
 def _spoken(document: Wire) -> Wire:
     model = event_named(document["type"])
     event = model.model_validate_json(json.dumps(document["data"]))
-    login: Any = {"login": model.said_by} if VOUCHED else {}
-    message = envelope(event, model.said_by, _NOW, "cause/1", None).to_message(**login)
+    message = envelope(event, model.said_by, _NOW, "cause/1", None).to_message(login=model.said_by)
     return {
         "type": document["type"],
         "headers": message.headers,
@@ -69,20 +62,12 @@ async def _heard(message: Wire) -> list[str]:
                 continue
             harness = Harness(steps, intents=participant.intents)
             try:
-                event: Any = _read(delivered, steps)
+                event: Any = read(delivered, steps).event
                 harness.put(*_before(steps.queue, event))
                 await harness.hear(event)
             except Exception as error:
                 failures.append(f"{steps.queue} on {message['type']}: {error!r} {message['body']}")
     return failures
-
-
-def _read(message: Any, steps: Any) -> Any:
-    if VOUCHED:
-        return read(message, steps).event
-    nobody: Any = None
-    old: Any = Consumer
-    return old(nobody, nobody, nobody, steps, service="peer", batch=1, linger=0)._decode(message).event
 
 
 def bound(_: None) -> dict[str, list[str]]:
@@ -109,12 +94,12 @@ def consume(given: Wire) -> None:
 
 async def _consume(amqp_url: str, moves: int) -> None:
     nobody, consumer = cast("Any", None), cast("Any", Consumer)
-    patient: dict[str, Any] = {"patience": 10} if VOUCHED else {}
-    sized: dict[str, Any] = {"batch_bytes": 1_000_000} if VOUCHED else {}
-    connection = await connect(amqp_url, "peer", timeout=10, **patient)
+    connection = await connect(amqp_url, "peer", timeout=10, patience=10)
     publisher = Counting(connection, window=10, timeout=10)
     consumers = [
-        consumer(connection, publisher, nobody, steps, service="peer", batch=10, linger=0, **sized)
+        consumer(
+            connection, publisher, nobody, steps, service="peer", batch=10, batch_bytes=1_000_000, linger=0
+        )
         for participant in PARTICIPANTS
         for steps in participant.steps
     ]
