@@ -1,4 +1,4 @@
-"""`peer` as the previous release's code runs it, whose names these are. A new release brings its own `peer`."""
+"""`peer` for the previous release, whose names these are. A new release brings its own `peer` along."""
 
 import asyncio
 import json
