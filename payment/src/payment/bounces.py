@@ -8,9 +8,9 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event, PaymentRefundFailed
-from payment.domain import NOTHING, Impossible, Next, Payment
+from payment.domain import AMOUNT_MISMATCH, NOTHING, Impossible, Next, Payment
 from payment.found import Found, FoundRefund
-from payment.refunds import Refund, money, refunded_in_part
+from payment.refunds import Refund, mend, money, refunded_in_part
 
 GIVEN = ("succeeded",)
 FAILED = ("failed", "canceled")
@@ -121,7 +121,7 @@ def settle(payment: Payment, refund_id: UUID, known: Mapping[UUID, Refund]) -> b
             payment.count(refund.refund_id, 0 if payment.is_given_back else refund.amount)
         refund = repeats.get(refund.refund_id)
     if not any(one.state in ("refunding", "bounced") for one in known.values()):
-        payment.mend()
+        mend(payment)
     return not gone
 
 
@@ -142,8 +142,14 @@ def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], noted: N
     elif row is not None and row.state == "refunded" and one.status in FAILED:
         row.state, row.code, row.refund_at = "bounced", one.code or one.status, None
         payment.count(row.refund_id, 0)
-        payment.bounce()
+        _bounce(payment)
         noted.events.append(failed(payment, row))
+
+
+def _bounce(payment: Payment) -> None:
+    """What goes back as a whole has not, then."""
+    if payment.state == "refunded":
+        payment.state = "refund_failed"
 
 
 def _bounce_whole(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], noted: Noted) -> None:
@@ -152,7 +158,7 @@ def _bounce_whole(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], 
     why = one.code or one.status
     row = Refund(known_as(one), payment.order_id, one.amount.amount, "order", "bounced", why)
     payment.count(row.refund_id, 0)
-    payment.bounce()
+    _bounce(payment)
     noted.new.append(row)
     noted.events.append(failed(payment, row))
 
@@ -167,7 +173,7 @@ def _conclude(
     if (given and sum(given) == payment.left) or _has_all_gone(found):
         return payment.is_refunded()
     is_answered = payment.refund_at is not None  # or the call under way tells more
-    return payment.is_short(now) if given and is_answered else NOTHING
+    return payment.refuse_refund(AMOUNT_MISMATCH, now) if given and is_answered else NOTHING
 
 
 def _settle(payment: Payment, rows: Collection[Refund]) -> Next:
@@ -177,7 +183,7 @@ def _settle(payment: Payment, rows: Collection[Refund]) -> Next:
             row.state = "covered"
     if payment.refund_at is not None:
         return payment.is_refunded()
-    payment.mend()
+    mend(payment)
     return NOTHING
 
 

@@ -40,6 +40,16 @@ def known_as(provider_id: str) -> UUID:
     return uuid5(_DISPUTES, provider_id)
 
 
+def lose(payment: Payment, dispute: Dispute) -> bool:
+    """The shopper's bank has taken so much for good, and nobody can refund that. What went back before stays
+    as it was told. Tells whether that is new."""
+    was_refused = payment.state == "refund_failed" and payment.refund_at is not None
+    if str(dispute.dispute_id) in payment.refunds or not (payment.state == "captured" or was_refused):
+        return False
+    payment.count(dispute.dispute_id, min(dispute.amount, payment.left))
+    return True
+
+
 def is_news(known: Dispute | None, found: FoundDispute) -> bool:
     """Whether its status is not known yet."""
     return known is None or known.status != found.status

@@ -234,21 +234,6 @@ class Payment:
         self.refund_at = None
         return self.refund_rest()
 
-    def refund_soon(self, now: datetime) -> None:
-        """What stood against a refund is over: if it was refused it is due, however often it was."""
-        self.refunds_refused = 0
-        if self.refund_at is not None:
-            self.refund_at = now
-
-    def lose(self, dispute_id: UUID, amount: int) -> bool:
-        """The shopper's bank has taken so much for good, and nobody can refund that. What went back before
-        stays as it was told. Tells whether that is new."""
-        is_kept = self.state == "captured" or (self.state == "refund_failed" and self.refund_at is not None)
-        if not is_kept or str(dispute_id) in self.refunds:
-            return False
-        self.count(dispute_id, min(amount, self.left))
-        return True
-
     def conclude(self, outcome: Outcome, now: datetime) -> Next:
         """A call has ended. Raises `Impossible` when it cannot have ended like that."""
         match outcome:
@@ -265,7 +250,7 @@ class Payment:
             case Refunded(amount):
                 return self._refunded(amount, now)
             case RefundRefused(code):
-                return self._refund_refused(code, now)
+                return self.refuse_refund(code, now)
             case PartRefunded():
                 raise self._impossible("refunded in part")
 
@@ -365,22 +350,9 @@ class Payment:
         self.state, self.refund_at = "refunded", None
         return Next((self._say_refunded(),))
 
-    def is_short(self, now: datetime) -> Next:
-        """Less has gone back than was asked for: the rest is asked for when the provider has forgotten."""
-        return self._refund_refused(AMOUNT_MISMATCH, now)
-
-    def bounce(self) -> None:
-        """Something that had gone back came back. What goes back as a whole has not, then."""
-        if self.state == "refunded":
-            self.state = "refund_failed"
-
-    def mend(self) -> None:
-        """What had come back went back again, or otherwise. A refund that was refused is another matter."""
-        if self.state == "refund_failed" and self.refund_at is None:
-            self.state = "refunded"
-
-    def _refund_refused(self, code: str, now: datetime) -> Next:
-        """A look may have been faster: others have given back all of it."""
+    def refuse_refund(self, code: str, now: datetime) -> Next:
+        """It is asked for again when the provider has forgotten. A look may have been faster: others have
+        given back all of it."""
         if self.state == "refunded":
             return NOTHING
         if self.state != "refunding":

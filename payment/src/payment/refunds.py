@@ -72,7 +72,9 @@ def again(payment: Payment, refund: Refund, now: datetime) -> bool:
 def ask_soon(payment: Payment, refunds: Collection[Refund], now: datetime) -> None:
     """A dispute has ended: all that was refused, perhaps because of it, is due. What is refused from now on
     counts anew."""
-    payment.refund_soon(now)
+    payment.refunds_refused = 0
+    if payment.refund_at is not None:
+        payment.refund_at = now
     for refund in refunds:
         if refund.state in ("refunding", "refund_failed"):
             refund.refused = 0
@@ -119,11 +121,17 @@ def conclude(
             refund.refund_at = now + REFUND_AGAIN_AFTER
             follows = payment.hear() if code in DISPUTED else NOTHING
     if not any(one.state in ("refunding", "bounced") for one in refunds):
-        payment.mend()
+        mend(payment)
     if payment.state != "refunding" or _are_open(refunds):
         return follows
     rest = payment.refund_rest()
     return Next((*follows.say, *rest.say), rest.call)
+
+
+def mend(payment: Payment) -> None:
+    """What had come back went back again, or otherwise. A refund that was refused is another matter."""
+    if payment.state == "refund_failed" and payment.refund_at is None:
+        payment.state = "refunded"
 
 
 def money(payment: Payment, refund: Refund) -> Money:

@@ -238,7 +238,7 @@ async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
         tx.add(known)
     elif is_news:
         disputes.turned(known, found, tx.now)
-    is_lost = known.status == disputes.LOST and payment.lose(known.dispute_id, known.amount)
+    is_lost = known.status == disputes.LOST and disputes.lose(payment, known)
     if is_lost or (is_news and known.status in disputes.ENDED):
         refunds.ask_soon(payment, await _refunds(payment, tx), tx.now)
     if is_news:
