@@ -22,7 +22,7 @@ from payment import bounces, calls
 from payment.bounces import MOST_AGAIN
 from payment.domain import Impossible, Payment
 from payment.found import Found, FoundRefund
-from payment.outcomes import Authorized, Captured, PartRefunded, Refunded, RefundRefused
+from payment.outcomes import Authorized, Captured, Outcome, PartRefunded, Refunded, RefundRefused
 from payment.refunds import Refund
 from payment.saga import intents, steps
 
@@ -176,7 +176,9 @@ async def test_a_refund_that_was_less_than_asked_for_is_not_taken_for_all(
 
     assert saga.said == []
     one = payment(saga)
-    assert (one.state, one.code) == ("refund_failed", "amount_mismatch")
+    assert (one.state, one.code) == ("refund_failed", "refunded_short")
+    await nudge(saga, 1)
+    assert saga.said == [], "the order was paid, and not declined"
     assert one.refund_at is not None
 
 
@@ -340,6 +342,43 @@ async def test_a_look_while_the_rest_is_refunded_leaves_it_to_the_answer(
     assert one.refund_at is not None
 
 
+async def test_what_comes_back_is_not_made_again_while_the_rest_is_due(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await returned(saga)
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
+    await look(saga, ours("re_1", 500, "failed", PART))
+    assert payment(saga).left == 2000, "it goes back with the rest"
+    await nudge(saga, 1)
+    assert not saga.intended
+
+
+async def test_what_was_told_of_all_of_the_money_stays_the_same_when_a_part_comes_back(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await returned(saga)
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(gbp(1500)))
+    (told,) = [event for event in saga.said if event.type == "payment.refunded"]
+    await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
+    await nudge(saga, 1)
+    await saga.settle(calls.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
+    await nudge(saga, 2)
+    assert [event for event in saga.said if event.type == "payment.refunded"] == [told, told]
+
+
+async def test_what_others_had_given_back_and_what_came_back_before_a_look_is_asked_for_later(
+    saga: Harness, cancelled: OrderCancelled
+) -> None:
+    await saga.hear(cancelled)
+    await saga.settle("refund", ORDER, Refunded(None))
+    found = Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000, "failed"),))
+    await saga.settle("look", ORDER, found)
+    assert payment(saga).state == "refund_failed"
+    assert payment(saga).refund_at is not None
+
+
 async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_back(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
@@ -347,6 +386,17 @@ async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_ba
     await look(saga, elsewhere("re_1", 2000))
     await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
     assert (payment(saga).state, payment(saga).refund_at) == ("refunded", None)
+
+
+@pytest.mark.parametrize("outcome", [Refunded(None), RefundRefused("balance_insufficient")])
+async def test_an_answer_comes_too_late_when_looks_have_found_it_given_back_and_come_back(
+    saga: Harness, cancelled: OrderCancelled, outcome: Outcome
+) -> None:
+    await saga.hear(cancelled)
+    for status in ("succeeded", "failed"):
+        await look(saga, elsewhere("re_1", 2000, status))
+    await saga.settle("refund", ORDER, outcome)
+    assert (payment(saga).state, payment(saga).refund_at) == ("refund_failed", None)
 
 
 async def test_who_gives_it_back_at_the_provider_settles_it(refunded: Harness) -> None:

@@ -260,6 +260,8 @@ class Core(World):
         automaton.simplify = partial(later.recount, order_id=one.order_id)
         if self.shop.manners.later:
             automaton.commands |= dict(later.commands(one.order_id, self._has_news, self._differs(automaton)))
+        if self.shop.manners.later.bounces:
+            automaton.commands[later.NUDGED] = _nudge(payment.saga.steps, one, 2 * DEADLINE)
         self._nudging(automaton, payment.saga.steps, one)
         return automaton
 
@@ -275,17 +277,22 @@ class Core(World):
 
     def _nudging(self, automaton: Automaton, steps: Steps, one: Order) -> None:
         """Nudged before the deadline and after it, as often as it takes."""
-        nudge = SagaNudged(order_id=one.order_id, nudge_id=UUID(int=0))
-        step = steps.find(nudge.type, nudge.version)
-        assert step is not None
-
-        async def say_again(tx: Tx) -> None:
-            await step.run(nudge, tx)
-
         if self.shop.losses:
             for when, after in ("early", timedelta(0)), ("late", 2 * DEADLINE):
                 name = f"nudged {when} about order {self.orders.index(one) + 1}"
-                automaton.commands[name] = Command(say_again, step.says, after=after)
+                automaton.commands[name] = _nudge(steps, one, after)
+
+
+def _nudge(steps: Steps, one: Order, after: timedelta) -> Command:
+    nudge = SagaNudged(order_id=one.order_id, nudge_id=UUID(int=0))
+    step = steps.find(nudge.type, nudge.version)
+    assert step is not None
+    run = step.run
+
+    async def say_again(tx: Tx) -> None:
+        await run(nudge, tx)
+
+    return Command(say_again, step.says, after=after)
 
 
 def _order(n: int, lines: Mapping[str, int], guest: bool, price: int, return_url: str | None) -> Order:

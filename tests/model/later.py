@@ -28,8 +28,8 @@ from tests.model.books import Books, kept
 
 REFUNDED, BOUNCED, DISPUTED = "somebody refunds at the provider", "a refund comes back", "the bank disputes"
 WON, LOST = "the shop wins the dispute", "the shop loses the dispute"
-HINTED = "a webhook comes"
-WHIMS = (REFUNDED, BOUNCED, DISPUTED, HINTED)
+HINTED, NUDGED = "a webhook comes", "an operator nudges"
+WHIMS = (REFUNDED, BOUNCED, DISPUTED, HINTED, NUDGED)
 LISTS = ("refunds", "disputes")
 When = Callable[[int, int], bool]
 
@@ -37,7 +37,7 @@ When = Callable[[int, int], bool]
 @dataclass(frozen=True)
 class Later:
     """What may happen: `refunds` are amounts that somebody gives back at the provider one after the other,
-    `None` is all that is left; as many refunds as `bounces` come back; with `disputes` the shopper's bank
+    `None` is all that is left; as many of the shop's own as `bounces` come back; with `disputes` the shopper's bank
     disputes the payment once."""
 
     refunds: tuple[int | None, ...] = ()
@@ -53,7 +53,8 @@ def moves(books: Books, later: Later) -> Iterator[tuple[str, Books]]:
     for charge in (one for one in books.payments if one.captured):
         yield from _refunded(books, charge, later.refunds)
         if len([one for one in books.refunds if one.status == "failed"]) < later.bounces:
-            yield from ((BOUNCED, _bounced(books, charge, one)) for one in books.refunds if one.moved)
+            own = (one for one in books.refunds if one.moved and one.metadata)
+            yield from ((BOUNCED, _bounced(books, charge, one)) for one in own)
         if later.disputes:
             yield from _disputed(books, charge)
 

@@ -51,8 +51,8 @@ def is_taken_as_asked(seen: Seen) -> bool:
 
 
 def given_elsewhere(seen: Seen) -> int:
-    """What others have given back at the provider."""
-    return sum(one.moved for one in elsewhere(seen.books))
+    """What others have given back at the provider; if it came back, it may be given once more."""
+    return sum(one.amount for one in elsewhere(seen.books))
 
 
 def unnoticed(seen: Seen) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event, PaymentRefundFailed
-from payment.domain import AMOUNT_MISMATCH, NOTHING, Impossible, Next, Payment
+from payment.domain import NOTHING, REFUNDED_SHORT, Impossible, Next, Payment
 from payment.found import Found, FoundRefund
 from payment.refunds import Refund, mend, money, refunded_in_part
 
@@ -87,7 +87,8 @@ def failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
 def again(payment: Payment, refund: Refund) -> Refund | None:
     """One that came back is made once more, under an id of its own: the provider knows the old one as failed.
     `None` when that was tried often enough, or its money goes back otherwise."""
-    if refund.state != "bounced" or refund.refused >= MOST_AGAIN or payment.state == "refunding":
+    goes_back_otherwise = payment.state == "refunding" or payment.refund_at is not None
+    if refund.state != "bounced" or refund.refused >= MOST_AGAIN or goes_back_otherwise:
         return None
     refund.state = "covered"
     repeat = Refund(
@@ -171,17 +172,17 @@ def _conclude(
         return NOTHING
     given = [one.amount.amount for one in whole if one.status in GIVEN and one.amount is not None]
     if (given and sum(given) == payment.left) or _has_all_gone(found):
-        return payment.is_refunded()
+        return _settle(payment, rows)
     is_answered = payment.refund_at is not None  # or the call under way tells more
-    return payment.refuse_refund(AMOUNT_MISMATCH, now) if given and is_answered else NOTHING
+    return payment.refuse_refund(REFUNDED_SHORT, now) if is_answered else NOTHING
 
 
 def _settle(payment: Payment, rows: Collection[Refund]) -> Next:
-    """Somebody has given back at the provider what had come back, or what was refused."""
+    """All of it has gone back: whoever has made that at the provider, what had come back has, too."""
     for row in rows:
         if row.state == "bounced":
             row.state = "covered"
-    if payment.refund_at is not None:
+    if payment.state == "refunding" or payment.refund_at is not None:
         return payment.is_refunded()
     mend(payment)
     return NOTHING

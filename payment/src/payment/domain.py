@@ -59,6 +59,8 @@ REFUND_AGAIN_AFTER = timedelta(hours=25)
 # The provider holds or has taken another amount than it was asked for: the money goes back, and the order is
 # declined.
 AMOUNT_MISMATCH = "amount_mismatch"
+# Less has gone back than was left of the money: the order was paid, and is not declined for that.
+REFUNDED_SHORT = "refunded_short"
 # Nothing is refunded of what the shopper's bank has taken; how its dispute stands is to be looked up.
 DISPUTED = ("charge_disputed", "refund_disputed_payment")
 # How the payment of a free order is called: none of the provider's ids begins like that.
@@ -119,8 +121,14 @@ class Payment:
         return max(0, order.total.amount - sum(self.refunds.values()))
 
     def count(self, refund_id: UUID, amount: int) -> None:
-        """That part takes so much of the money away."""
-        self.refunds = {**self.refunds, str(refund_id): amount}
+        """That part takes so much of the money away. Once all of it was told to be back, what becomes of a
+        part changes nothing of what was told."""
+        before = self.refunds.get(str(refund_id), 0)
+        self.refunds = {**self.refunds, str(refund_id): before if self._was_told else amount}
+
+    @property
+    def _was_told(self) -> bool:
+        return self.state == "refunded" or (self.state == "refund_failed" and self.refund_at is None)
 
     def authorize(self, order: OrderCreated) -> Next:
         """The order was created: hold its money, unless it is off already. Raises `Impossible` when it was
@@ -173,6 +181,7 @@ class Payment:
         """Give back what is left after the parts that have gone."""
         if self.refunds and not self.left:
             return self.is_refunded()
+        self.refund_at = None
         return self._go("refunding", "refund")
 
     def give_up(self) -> Next:
@@ -229,10 +238,7 @@ class Payment:
 
     def refund_again(self) -> Next:
         """A refused refund, after a while: a card may be valid again, a balance filled."""
-        if self.state != "refund_failed":
-            return NOTHING
-        self.refund_at = None
-        return self.refund_rest()
+        return self.refund_rest() if self.state == "refund_failed" else NOTHING
 
     def conclude(self, outcome: Outcome, now: datetime) -> Next:
         """A call has ended. Raises `Impossible` when it cannot have ended like that."""
@@ -338,6 +344,8 @@ class Payment:
         looked up first, and what is missing then is asked for later."""
         if self.state == "refunded":
             return NOTHING
+        if self.state == "refund_failed":  # a look was faster, and what it has found came back since
+            return self.hear()
         if self.state != "refunding":
             raise self._impossible("refunded")
         if amount is not None and amount.amount == self.left:
@@ -352,8 +360,8 @@ class Payment:
 
     def refuse_refund(self, code: str, now: datetime) -> Next:
         """It is asked for again when the provider has forgotten. A look may have been faster: others have
-        given back all of it."""
-        if self.state == "refunded":
+        given back all of it, whatever came back since."""
+        if self.state in ("refunded", "refund_failed"):
             return NOTHING
         if self.state != "refunding":
             raise self._impossible("refund refused")
