@@ -1,4 +1,4 @@
-"""Auth as its callers meet it: the real service on a port of its own, with a real database."""
+"""The real service on a port of its own, with a real database."""
 
 import asyncio
 import json
@@ -43,8 +43,8 @@ class Auth:
     async def refresh(self, token: str) -> httpx.Response:
         return await self.http.post("/v1/token/refresh", data={"refresh_token": token})
 
-    async def said(self) -> list[tuple[str, Any]]:
-        """What lies in the outbox, in order."""
+    async def published(self) -> list[tuple[str, Any]]:
+        """The events in the outbox, in order."""
         rows = await self.database.fetch("SELECT type, data FROM outbox ORDER BY position")
         return [(row["type"], json.loads(row["data"])) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Registering, and who one is afterwards."""
+"""Registration and accounts."""
 
 from argon2 import PasswordHasher
 
@@ -8,36 +8,36 @@ from chassis.messaging.sealed import Seal
 from .conftest import CONTACT_KEY, Auth, StartAuth
 
 
-async def test_registering_opens_an_account_and_says_so_with_the_address_sealed(auth: Auth) -> None:
+async def test_registering_creates_an_account_and_publishes_it_with_an_encrypted_address(auth: Auth) -> None:
     user = await auth.register("Ada@Example.com")
 
     assert user["email"] == "ada@example.com"
     assert user["role"] == "shopper"
-    [(said, event)] = await auth.said()
-    assert said == "user.registered"
+    [(type_, event)] = await auth.published()
+    assert type_ == "user.registered"
     assert event["user_id"] == user["id"]
     assert "ada" not in event["contact"]
     assert Seal([CONTACT_KEY]).open(event["contact"]) == "ada@example.com"
 
 
-async def test_the_password_is_kept_as_argon2id_only(auth: Auth) -> None:
+async def test_the_password_is_stored_as_argon2id_only(auth: Auth) -> None:
     await auth.register(password="correct horse")
 
     kept = await auth.database.fetchval("SELECT password_hash FROM account")
     assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_an_address_opens_one_account_whatever_its_case(auth: Auth) -> None:
+async def test_an_address_has_one_account_whatever_its_case(auth: Auth) -> None:
     await auth.register("ada@example.com")
 
     again = await auth.http.post("/v1/users", json={"email": "ADA@example.COM", "password": "other horse"})
 
     assert again.status_code == 409
     assert again.json()["type"] == "/problems/email-taken"
-    assert len(await auth.said()) == 1
+    assert len(await auth.published()) == 1
 
 
-async def test_bad_registrations_are_refused_field_by_field(auth: Auth) -> None:
+async def test_an_invalid_registration_is_rejected_with_a_pointer(auth: Auth) -> None:
     for body, pointer in (
         ({"email": "nobody", "password": "correct horse"}, "/email"),
         ({"email": "ada@example.com", "password": "short"}, "/password"),
@@ -57,14 +57,14 @@ async def test_a_password_is_unicode(auth: Auth) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/password"
 
 
-async def test_the_address_is_no_password(auth: Auth) -> None:
+async def test_the_address_is_rejected_as_a_password(auth: Auth) -> None:
     body = {"email": "adalovelace@example.com", "password": "AdaLovelace"}
     answer = await auth.http.post("/v1/users", json=body)
     assert answer.status_code == 422
     assert answer.json()["type"] == "/problems/password-is-address"
 
 
-async def test_an_access_token_tells_who_i_am(auth: Auth) -> None:
+async def test_an_access_token_identifies_its_account(auth: Auth) -> None:
     user = await auth.register()
     token = (await auth.log_in()).json()["access_token"]
 
@@ -73,14 +73,14 @@ async def test_an_access_token_tells_who_i_am(auth: Auth) -> None:
     assert me.json() == user
 
 
-async def test_nobody_and_guests_have_no_account(auth: Auth) -> None:
+async def test_guests_have_no_account(auth: Auth) -> None:
     assert (await auth.http.get("/v1/users/me")).status_code == 401
     guest = (await auth.http.post("/v1/guests")).json()["access_token"]
     answer = await auth.http.get("/v1/users/me", headers={"Authorization": f"Bearer {guest}"})
     assert answer.status_code == 403
 
 
-async def test_the_first_admin_is_made_once(start_auth: StartAuth) -> None:
+async def test_the_first_admin_is_created_once(start_auth: StartAuth) -> None:
     named = {"admin_email": "Root@example.com", "admin_password": "a long secret"}
     auth = await start_auth(**named)
     again = await start_auth(**named | {"admin_password": "another secret"})
@@ -90,7 +90,7 @@ async def test_the_first_admin_is_made_once(start_auth: StartAuth) -> None:
         token = (await replica.log_in("root@example.com", "a long secret")).json()["access_token"]
         me = await replica.http.get("/v1/users/me", headers={"Authorization": f"Bearer {token}"})
         assert me.json()["role"] == "admin"
-    assert await auth.said() == []
+    assert await auth.published() == []
 
 
 async def test_a_shopper_with_the_admins_address_is_not_promoted(start_auth: StartAuth) -> None:
@@ -102,7 +102,7 @@ async def test_a_shopper_with_the_admins_address_is_not_promoted(start_auth: Sta
     assert await auth.database.fetchval("SELECT role FROM account") == "shopper"
 
 
-async def test_a_hash_of_older_parameters_is_renewed_at_login(auth: Auth) -> None:
+async def test_a_hash_with_older_parameters_is_renewed_at_login(auth: Auth) -> None:
     await auth.register(password="correct horse")
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse")
     await auth.database.execute("UPDATE account SET password_hash = $1", weak)

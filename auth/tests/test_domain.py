@@ -1,12 +1,12 @@
-"""Sessions and addresses, by their rules alone."""
+"""The rules of sessions, addresses and passwords."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from auth.domain import Session, WeakPassword, address, address_tried, check_password, passphrase
-from auth.refresh import RefreshToken
+from auth.domain import Session, WeakPassword, address, check_password, login_address, normalised_password
+from auth.tokens import RefreshToken
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -26,19 +26,19 @@ def test_each_refresh_takes_the_latest_token_and_gives_the_next() -> None:
     assert renew(it, b"second", b"third") == "renewed"
 
 
-def test_a_token_used_before_ends_the_session_for_everybody() -> None:
+def test_using_a_token_again_ends_the_session() -> None:
     it = session()
     renew(it, b"first", b"second")
     assert renew(it, b"first", b"thief's") == "reused"
     assert renew(it, b"second", b"third") == "over"
 
 
-def test_a_session_that_nobody_used_for_long_is_over() -> None:
+def test_an_idle_session_expires() -> None:
     it = session()
     assert renew(it, b"first", b"second", NOW + DAY) == "over"
 
 
-def test_no_amount_of_refreshing_outlives_the_longest_session() -> None:
+def test_refreshing_does_not_extend_a_session_beyond_its_maximum() -> None:
     it = session()
     for day, (latest, following) in enumerate([(b"first", b"b"), (b"b", b"c"), (b"c", b"d")]):
         renew(it, latest, following, NOW + 0.9 * (day + 1) * DAY)
@@ -65,10 +65,10 @@ def test_an_address_has_one_form(typed: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["ada", "ada@", "a\r\nb@example.com", "ä@example.com", "<a@example.com>"])
-def test_what_not_every_mail_server_takes_is_no_address(typed: str) -> None:
+def test_an_address_that_mail_servers_may_reject_is_invalid(typed: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         address(typed)
-    assert address_tried(typed) == typed
+    assert login_address(typed) == typed
 
 
 def test_a_password_may_not_be_the_address_or_its_name() -> None:
@@ -79,15 +79,15 @@ def test_a_password_may_not_be_the_address_or_its_name() -> None:
 
 
 def test_a_password_is_the_same_from_any_keyboard() -> None:
-    assert passphrase("e\u0301clair") == passphrase("\u00e9clair")
+    assert normalised_password("e\u0301clair") == normalised_password("\u00e9clair")
 
 
-def test_a_refresh_token_survives_being_written_down_and_hides_its_secret() -> None:
-    token = RefreshToken.fresh(uuid4())
+def test_a_refresh_token_can_be_parsed_and_its_repr_hides_the_secret() -> None:
+    token = RefreshToken.new(uuid4())
     assert RefreshToken.parse(str(token)) == token
     assert repr(token.secret) not in repr(token)
 
 
 @pytest.mark.parametrize("text", ["", "x", "é" * 64, "A" * 63, "A" * 68, "a+/=" * 16])
-def test_what_was_never_a_refresh_token_is_none(text: str) -> None:
+def test_text_that_is_not_a_refresh_token_is_none(text: str) -> None:
     assert RefreshToken.parse(text) is None

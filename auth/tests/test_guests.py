@@ -1,4 +1,4 @@
-"""Guests, and what becomes of them when they log in."""
+"""Guests, and their merging at login."""
 
 import asyncio
 from typing import Any
@@ -13,14 +13,14 @@ async def guest(auth: Auth) -> Any:
 
 
 async def merges(auth: Auth) -> list[Any]:
-    return [event for said, event in await auth.said() if said == "guest.merged"]
+    return [event for type_, event in await auth.published() if type_ == "guest.merged"]
 
 
-async def test_guests_are_each_somebody_and_leave_nothing_behind(auth: Auth) -> None:
+async def test_guests_have_distinct_ids_and_publish_nothing(auth: Auth) -> None:
     one, other = await guest(auth), await guest(auth)
     assert one["guest_id"] != other["guest_id"]
     assert one["expires_in"] == 86_400
-    assert await auth.said() == []
+    assert await auth.published() == []
 
 
 async def test_a_guest_who_logs_in_is_merged(auth: Auth) -> None:
@@ -31,14 +31,14 @@ async def test_a_guest_who_logs_in_is_merged(auth: Auth) -> None:
     assert await merges(auth) == [{"guest_id": visitor["guest_id"], "user_id": user["id"]}]
 
 
-async def test_the_guest_may_be_the_bearer(auth: Auth) -> None:
+async def test_the_guest_token_may_be_the_bearer_token(auth: Auth) -> None:
     await auth.register()
     visitor = await guest(auth)
     await auth.log_in(headers={"Authorization": f"Bearer {visitor['access_token']}"})
     assert [event["guest_id"] for event in await merges(auth)] == [visitor["guest_id"]]
 
 
-async def test_a_guest_is_merged_once_whoever_logs_in(auth: Auth) -> None:
+async def test_a_guest_is_merged_once_into_one_account(auth: Auth) -> None:
     first = await auth.register("first@example.com")
     await auth.register("second@example.com")
     token = {"guest_token": (await guest(auth))["access_token"]}
@@ -62,13 +62,13 @@ async def test_two_logins_at_once_merge_the_guest_once(auth: Auth) -> None:
     assert len(await merges(auth)) == 1
 
 
-async def test_a_failed_login_merges_nobody(auth: Auth) -> None:
+async def test_a_failed_login_merges_no_guest(auth: Auth) -> None:
     await auth.register()
     await auth.log_in(password="wrong horse", data={"guest_token": (await guest(auth))["access_token"]})
     assert await merges(auth) == []
 
 
-async def test_only_a_valid_guest_token_is_merged_and_no_other_stops_a_login(start_auth: StartAuth) -> None:
+async def test_an_invalid_guest_token_is_ignored_at_login(start_auth: StartAuth) -> None:
     auth, brief = await start_auth(), await start_auth(guest_seconds=0.1, token_issuer="another-shop")
     await auth.register()
     shopper = (await auth.log_in()).json()["access_token"]

@@ -35,7 +35,7 @@ async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> No
     }
 
 
-async def test_a_login_is_refused_alike_whether_the_address_or_the_password_is_wrong(auth: Auth) -> None:
+async def test_a_wrong_address_and_a_wrong_password_get_the_same_response(auth: Auth) -> None:
     await auth.register()
 
     wrong = [await auth.log_in(password="wrong horse"), await auth.log_in("nobody@example.com")]
@@ -47,7 +47,7 @@ async def test_a_login_is_refused_alike_whether_the_address_or_the_password_is_w
     assert wrong[0].content == wrong[1].content
 
 
-async def test_a_form_that_oauth_does_not_allow_is_refused_in_its_words(auth: Auth) -> None:
+async def test_an_invalid_form_gets_an_oauth_error(auth: Auth) -> None:
     for form, error in (
         ({"grant_type": "password", "username": "ada@example.com"}, "invalid_request"),
         ({"grant_type": "client_credentials", "username": "a", "password": "b"}, "unsupported_grant_type"),
@@ -61,7 +61,7 @@ async def test_a_form_that_oauth_does_not_allow_is_refused_in_its_words(auth: Au
         assert "secret one" not in answer.text
 
 
-async def test_what_swagger_sends_besides_is_ignored(auth: Auth) -> None:
+async def test_extra_fields_that_swagger_sends_are_ignored(auth: Auth) -> None:
     await auth.register()
     more = {"scope": "", "client_id": "", "client_secret": ""}
     answer = await auth.log_in(data=more, headers={"Authorization": "Basic Og=="})
@@ -96,7 +96,7 @@ async def test_a_theft_ends_one_session_and_no_other(auth: Auth) -> None:
     assert (await auth.refresh(other)).status_code == 200
 
 
-async def test_of_many_refreshes_at_once_one_succeeds_and_the_session_ends(auth: Auth) -> None:
+async def test_of_concurrent_refreshes_one_succeeds_and_the_session_ends(auth: Auth) -> None:
     await auth.register()
     token = (await auth.log_in()).json()["refresh_token"]
 
@@ -117,7 +117,7 @@ async def test_logging_out_ends_the_session_with_any_of_its_tokens(auth: Auth) -
     assert (await auth.http.post("/v1/logout", data={"refresh_token": "never one"})).status_code == 204
 
 
-async def test_a_session_nobody_used_for_too_long_is_over(start_auth: StartAuth) -> None:
+async def test_an_idle_session_expires(start_auth: StartAuth) -> None:
     auth = await start_auth(session_idle_seconds=0.001)
     await auth.register()
     token = (await auth.log_in()).json()["refresh_token"]

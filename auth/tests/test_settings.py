@@ -1,4 +1,4 @@
-"""What auth refuses to start with."""
+"""Settings that auth refuses to start with."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How often a password may be tried, and how little is learnt of who has an account."""
+"""Limits on login attempts, and on finding out who has an account."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ from .conftest import Auth, StartAuth
 FROM_ELSEWHERE = {"X-Forwarded-For": "198.51.100.7"}
 
 
-async def test_too_many_failures_are_told_to_wait(start_auth: StartAuth) -> None:
+async def test_too_many_failures_get_429_with_retry_after(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts=2, login_window_seconds=600)
     await auth.register()
     for _ in range(2):
@@ -25,20 +25,20 @@ async def test_too_many_failures_are_told_to_wait(start_auth: StartAuth) -> None
     assert 590 <= int(answer.headers["retry-after"]) <= 601
 
 
-async def test_an_address_that_nobody_has_is_throttled_alike(start_auth: StartAuth) -> None:
+async def test_an_unknown_address_is_throttled_in_the_same_way(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts=1)
     answers = [await auth.log_in("nobody@example.com") for _ in range(2)]
     assert [a.status_code for a in answers] == [400, 429]
 
 
-async def test_trying_many_at_once_gains_nothing(start_auth: StartAuth) -> None:
+async def test_concurrent_attempts_are_counted(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts=3)
     await auth.register()
     answers = await asyncio.gather(*(auth.log_in(password="wrong horse") for _ in range(10)))
     assert sorted(a.status_code for a in answers) == [400] * 3 + [429] * 7
 
 
-async def test_nobody_is_locked_out_by_failures_from_elsewhere(start_auth: StartAuth) -> None:
+async def test_failures_from_another_network_lock_no_one_out(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts=1)
     await auth.register()
     for _ in range(3):
@@ -46,7 +46,7 @@ async def test_nobody_is_locked_out_by_failures_from_elsewhere(start_auth: Start
     assert (await auth.log_in()).status_code == 200
 
 
-async def test_whom_a_client_claims_to_forward_for_is_not_believed(start_auth: StartAuth) -> None:
+async def test_a_clients_own_forwarded_header_is_not_trusted(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts=2)
     await auth.register()
     answers = [
@@ -56,7 +56,7 @@ async def test_whom_a_client_claims_to_forward_for_is_not_believed(start_auth: S
     assert [a.status_code for a in answers] == [400, 400, 429]
 
 
-async def test_behind_a_trusted_proxy_each_client_counts_for_itself(start_auth: StartAuth) -> None:
+async def test_behind_a_trusted_proxy_each_client_is_counted_separately(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts=1, trusted_proxies="198.51.100.0/24")
     await auth.register()
 
@@ -69,7 +69,7 @@ async def test_behind_a_trusted_proxy_each_client_counts_for_itself(start_auth: 
     assert await guess("203.0.113.99, 203.0.113.1, 198.51.100.8") == 429
 
 
-async def test_behind_nobody_trusted_a_visitor_locks_out_itself_alone(start_auth: StartAuth) -> None:
+async def test_behind_an_unlisted_proxy_a_visitor_locks_out_only_itself(start_auth: StartAuth) -> None:
     auth = await start_auth(registration_conflicts=1, trusted_proxies="10.0.0.1")
     await auth.register()
     taken = {"email": "ada@example.com", "password": "correct horse"}
@@ -95,7 +95,7 @@ async def test_successful_logins_are_never_throttled(start_auth: StartAuth) -> N
     assert {(await auth.log_in()).status_code for _ in range(5)} == {200}
 
 
-async def test_a_success_does_not_wash_off_failures_on_other_accounts(start_auth: StartAuth) -> None:
+async def test_a_success_does_not_reset_failures_on_other_accounts(start_auth: StartAuth) -> None:
     auth = await start_auth(login_attempts_per_address=3)
     await auth.register()
     for n in range(3):
@@ -113,14 +113,14 @@ async def test_the_window_passes(start_auth: StartAuth) -> None:
     assert (await auth.log_in()).status_code == 200
 
 
-async def test_the_count_shows_no_address(start_auth: StartAuth) -> None:
+async def test_the_counts_store_no_address(start_auth: StartAuth) -> None:
     auth: Auth = await start_auth()
     await auth.log_in("ada@example.com", "wrong horse")
     rows = await auth.database.fetch("SELECT bucket FROM attempt")
     assert [len(row["bucket"]) for row in rows] == [32, 32]
 
 
-async def test_more_logins_than_can_wait_are_turned_away(start_auth: StartAuth) -> None:
+async def test_logins_beyond_the_queue_get_503(start_auth: StartAuth) -> None:
     auth = await start_auth(hashing_threads=1, hashing_queue=1)
     answers = await asyncio.gather(*(auth.log_in(f"user{n}@example.com") for n in range(12)))
     refused = [a for a in answers if a.status_code == 503]
@@ -134,7 +134,7 @@ async def taken(auth: Auth, email: str = "ada@example.com", **more: Any) -> int:
     return answer.status_code
 
 
-async def test_asking_who_has_an_account_is_soon_told_nothing(start_auth: StartAuth) -> None:
+async def test_probing_for_accounts_soon_gets_429(start_auth: StartAuth) -> None:
     auth = await start_auth(registration_conflicts=2, registration_window_seconds=600)
     await auth.register()
     assert [await taken(auth) for _ in range(2)] == [409, 409]
@@ -149,14 +149,14 @@ async def test_asking_who_has_an_account_is_soon_told_nothing(start_auth: StartA
     assert 590 <= int(answers[0].headers["retry-after"]) <= 601
 
 
-async def test_copies_of_the_service_count_together_who_asks(start_auth: StartAuth) -> None:
-    copies = [await start_auth(registration_conflicts=2) for _ in range(2)]
-    await copies[0].register()
-    assert [await taken(copy) for copy in copies] == [409, 409]
-    assert [await taken(copy) for copy in copies] == [429, 429]
+async def test_replicas_share_the_limit_on_probing(start_auth: StartAuth) -> None:
+    replicas = [await start_auth(registration_conflicts=2) for _ in range(2)]
+    await replicas[0].register()
+    assert [await taken(replica) for replica in replicas] == [409, 409]
+    assert [await taken(replica) for replica in replicas] == [429, 429]
 
 
-async def test_who_asks_elsewhere_keeps_nobody_from_registering(start_auth: StartAuth) -> None:
+async def test_probing_from_another_network_blocks_no_registration(start_auth: StartAuth) -> None:
     auth = await start_auth(registration_conflicts=1)
     await auth.register()
     assert await taken(auth, headers=FROM_ELSEWHERE) == 409
@@ -169,7 +169,7 @@ async def test_registering_is_not_throttled_by_itself(start_auth: StartAuth) -> 
     assert {await taken(auth, f"user{n}@example.com") for n in range(4)} == {201}
 
 
-async def test_asking_may_go_on_when_the_window_has_passed(start_auth: StartAuth) -> None:
+async def test_the_limit_on_probing_ends_with_its_window(start_auth: StartAuth) -> None:
     auth = await start_auth(registration_conflicts=1)
     await auth.register()
     await taken(auth)
@@ -179,7 +179,7 @@ async def test_asking_may_go_on_when_the_window_has_passed(start_auth: StartAuth
 
 @pytest.fixture
 def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often a password was hashed or compared: what an answer costs, without a clock."""
+    """Counts hashes and verifications of passwords: the cost of a response, without a clock."""
     counted: Counter[str] = Counter()
     for name in ("hash", "verify"):
         original = getattr(PasswordHasher, name)
@@ -192,7 +192,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
-async def test_a_login_costs_the_same_whoever_has_an_account(auth: Auth, hashes: Counter[str]) -> None:
+async def test_a_login_costs_the_same_with_and_without_an_account(auth: Auth, hashes: Counter[str]) -> None:
     await auth.register()
     for email in ("ada@example.com", "nobody@example.com", "no address"):
         hashes.clear()

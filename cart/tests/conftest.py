@@ -1,4 +1,4 @@
-"""The service's API over a database of the test's own, beside a product that can be taken away."""
+"""The service's API over a database of the test's own, with a fake product service."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -16,8 +16,8 @@ from chassis.http.provided import registry
 from chassis.outbound.neighbour import Answer, NeighbourRefused
 
 
-class Shelf:
-    """Answers as product does, from a dict; `reads` are the skus of each call."""
+class FakeProduct:
+    """Responds as the product service does, from a dict; `reads` has the skus of each call."""
 
     name = "product"
 
@@ -27,7 +27,7 @@ class Shelf:
         self.refuses = False
         self.reads: list[Sequence[str]] = []
 
-    def put(self, sku: str, **told: Any) -> None:
+    def put(self, sku: str, **changed: Any) -> None:
         self.products[sku] = {
             "sku": sku,
             "name": f"Product {sku}",
@@ -36,7 +36,7 @@ class Shelf:
             "currency": "GBP",
             "status": "active",
             "available": 5,
-            **told,
+            **changed,
         }
 
     async def get_json(self, path: str, *, params: Any, token: str | None = None) -> Answer:
@@ -49,8 +49,8 @@ class Shelf:
         return Answer(200, httpx.Response(200, json={"items": items}).content)
 
 
-class Anybody:
-    """Takes an owner's id and role for a token."""
+class OwnerVerifier:
+    """A token verifier: the token is the owner's id and role."""
 
     async def verify(self, token: str) -> Principal:
         owner, _, role = token.partition(".")
@@ -58,11 +58,11 @@ class Anybody:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    shelf = Shelf()
+def product_service() -> FakeProduct:
+    product_service = FakeProduct()
     for sku in "ABC":
-        shelf.put(sku)
-    return shelf
+        product_service.put(sku)
+    return product_service
 
 
 @pytest.fixture
@@ -79,11 +79,13 @@ def settings(migrated: Callable[[str], str]) -> Settings:
 
 
 @pytest.fixture
-async def clients(settings: Settings, shelf: Shelf) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+async def clients(
+    settings: Settings, product_service: FakeProduct
+) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """`clients(owner, "guest")`: a client with that owner's token."""
     app = service.app(settings)
-    registry(app).provide(Anybody(), TokenVerifier)
-    registry(app).provide(Products(shelf, known_for=30))  # type: ignore[arg-type]
+    registry(app).provide(OwnerVerifier(), TokenVerifier)
+    registry(app).provide(Products(product_service, known_for=30))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app)
 
     def client(owner: UUID, role: str = "shopper") -> httpx.AsyncClient:

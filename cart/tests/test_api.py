@@ -33,16 +33,16 @@ async def test_a_new_cart_is_empty(shopper: httpx.AsyncClient) -> None:
     }
 
 
-async def test_nobody_has_a_cart_without_a_token(shopper: httpx.AsyncClient) -> None:
+async def test_a_cart_needs_a_token(shopper: httpx.AsyncClient) -> None:
     for path in ("/v1/cart", "/v1/cart/lines"):
         assert (await shopper.get(path, headers={"authorization": ""})).status_code == 401
 
 
-async def test_the_cart_shows_prices_and_their_sum(shopper: httpx.AsyncClient, shelf: Any) -> None:
-    shelf.put("A", price=295, available=9)
+async def test_the_cart_shows_prices_and_their_sum(shopper: httpx.AsyncClient, product_service: Any) -> None:
+    product_service.put("A", price=295, available=9)
     await shopper.put("/v1/cart/items/B", json={"quantity": 1})
     await shopper.put("/v1/cart/items/A", json={"quantity": 3})
-    shelf.reads.clear()
+    product_service.reads.clear()
     cart = (await shopper.get("/v1/cart")).json()
     assert cart["items"][0] == {
         "sku": "A",
@@ -55,7 +55,7 @@ async def test_the_cart_shows_prices_and_their_sum(shopper: httpx.AsyncClient, s
         "status": "active",
     }
     assert (cart["total"], cart["currency"], cart["degraded"]) == (985, "GBP", False)
-    assert shelf.reads == [["A", "B"]]
+    assert product_service.reads == [["A", "B"]]
 
 
 async def test_a_put_replaces_the_quantity(shopper: httpx.AsyncClient) -> None:
@@ -65,26 +65,26 @@ async def test_a_put_replaces_the_quantity(shopper: httpx.AsyncClient) -> None:
     assert await lines(shopper) == {"A": 2}
 
 
-async def test_carts_are_their_owners_own(clients: Callable[[UUID], httpx.AsyncClient]) -> None:
+async def test_a_cart_is_visible_to_its_owner_only(clients: Callable[[UUID], httpx.AsyncClient]) -> None:
     one, other = clients(uuid4()), clients(uuid4())
     await one.put("/v1/cart/items/A", json={"quantity": 1})
     assert await lines(other) == {}
 
 
-async def test_removing_takes_out_one_product_and_may_be_repeated(shopper: httpx.AsyncClient) -> None:
+async def test_removing_a_product_is_idempotent(shopper: httpx.AsyncClient) -> None:
     await shopper.put("/v1/cart", json={"items": [{"sku": s, "quantity": 1} for s in "AB"]})
     for _ in range(2):
         assert (await shopper.delete("/v1/cart/items/A")).status_code == 204
     assert await lines(shopper) == {"B": 1}
 
 
-async def test_emptying_leaves_nothing(shopper: httpx.AsyncClient) -> None:
+async def test_emptying_removes_all_lines(shopper: httpx.AsyncClient) -> None:
     await shopper.put("/v1/cart/items/A", json={"quantity": 1})
     assert (await shopper.delete("/v1/cart")).status_code == 204
     assert await lines(shopper) == {}
 
 
-async def test_replacing_puts_all_lines_at_once(shopper: httpx.AsyncClient) -> None:
+async def test_replacing_replaces_all_lines(shopper: httpx.AsyncClient) -> None:
     await shopper.put("/v1/cart/items/A", json={"quantity": 1})
     put = await shopper.put("/v1/cart", json={"items": [{"sku": "B", "quantity": 4}]})
     assert put.json()["lines"] == 1
@@ -92,19 +92,19 @@ async def test_replacing_puts_all_lines_at_once(shopper: httpx.AsyncClient) -> N
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10_001, 1.5, "x", None])
-async def test_a_quantity_is_a_sensible_number(shopper: httpx.AsyncClient, quantity: object) -> None:
+async def test_an_invalid_quantity_is_rejected(shopper: httpx.AsyncClient, quantity: object) -> None:
     answer = await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
     assert answer.status_code == 422
     assert await lines(shopper) == {}
 
 
-async def test_an_unknown_product_is_not_put(shopper: httpx.AsyncClient) -> None:
+async def test_an_unknown_product_is_rejected(shopper: httpx.AsyncClient) -> None:
     answer = await shopper.put("/v1/cart/items/none", json={"quantity": 1})
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-for-sale")
 
 
-async def test_a_retired_product_is_not_put(shopper: httpx.AsyncClient, shelf: Any) -> None:
-    shelf.put("old", status="retired")
+async def test_a_retired_product_is_rejected(shopper: httpx.AsyncClient, product_service: Any) -> None:
+    product_service.put("old", status="retired")
     assert (await shopper.put("/v1/cart/items/old", json={"quantity": 1})).status_code == 404
 
 
@@ -117,24 +117,24 @@ async def test_a_replacement_with_unknown_products_names_them_and_changes_nothin
     assert await lines(shopper) == {"A": 1}
 
 
-async def test_a_sku_occurs_once_in_a_replacement(shopper: httpx.AsyncClient) -> None:
+async def test_a_duplicate_sku_is_rejected(shopper: httpx.AsyncClient) -> None:
     answer = await shopper.put("/v1/cart", json={"items": [{"sku": "A", "quantity": 1}] * 2})
     assert answer.status_code == 422
 
 
-async def test_a_product_that_was_seen_just_now_is_not_asked_for_again(
-    shopper: httpx.AsyncClient, shelf: Any
+async def test_a_product_that_was_just_checked_is_not_read_again(
+    shopper: httpx.AsyncClient, product_service: Any
 ) -> None:
     for quantity in (1, 2, 3):
         await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
-    assert shelf.reads == [["A"]]
+    assert product_service.reads == [["A"]]
 
 
 async def test_while_product_is_down_the_cart_is_shown_without_prices(
-    shopper: httpx.AsyncClient, shelf: Any
+    shopper: httpx.AsyncClient, product_service: Any
 ) -> None:
     await shopper.put("/v1/cart/items/A", json={"quantity": 2})
-    shelf.down = True
+    product_service.down = True
     answer = await shopper.get("/v1/cart")
     assert answer.status_code == 200
     cart = answer.json()
@@ -142,62 +142,64 @@ async def test_while_product_is_down_the_cart_is_shown_without_prices(
     assert [(line["sku"], line["quantity"], line["price"]) for line in cart["items"]] == [("A", 2, None)]
 
 
-async def test_while_product_is_down_anything_is_put_and_the_answer_says_so(
-    shopper: httpx.AsyncClient, shelf: Any
+async def test_while_product_is_down_any_sku_is_accepted_and_the_response_is_degraded(
+    shopper: httpx.AsyncClient, product_service: Any
 ) -> None:
-    shelf.down = True
+    product_service.down = True
     answer = await shopper.put("/v1/cart/items/none", json={"quantity": 1})
     assert answer.json() == {"lines": 1, "degraded": True, "reason": "product does not answer."}
-    shelf.down = False
+    product_service.down = False
     [line] = (await shopper.get("/v1/cart")).json()["items"]
     assert (line["status"], line["price"], line["available"]) == ("unknown", None, 0)
 
 
 @pytest.mark.parametrize("sku", ["", "x" * 33, "A B", "-A", "\U0001f600", "A\0", "é"])
-async def test_what_is_no_sku_gets_into_no_cart_even_while_product_is_down(
-    shopper: httpx.AsyncClient, shelf: Any, sku: str
+async def test_an_invalid_sku_is_rejected_even_while_product_is_down(
+    shopper: httpx.AsyncClient, product_service: Any, sku: str
 ) -> None:
-    shelf.down = True
+    product_service.down = True
     replaced = await shopper.put("/v1/cart", json={"items": [{"sku": sku, "quantity": 1}]})
     assert replaced.status_code == 422
     if sku:
         assert (await shopper.put(f"/v1/cart/items/{quote(sku)}", json={"quantity": 1})).status_code == 422
     assert await lines(shopper) == {}
-    assert shelf.reads == []
+    assert product_service.reads == []
 
 
-async def test_what_an_old_cart_holds_and_is_no_sku_is_shown_as_unknown_and_can_be_taken_out(
-    shopper: httpx.AsyncClient, settings: Settings, shelf: Any
+async def test_an_invalid_sku_in_an_old_cart_is_shown_as_unknown_and_can_be_removed(
+    shopper: httpx.AsyncClient, settings: Settings, product_service: Any
 ) -> None:
     await shopper.put("/v1/cart/items/A", json={"quantity": 2})
     engine = database.connect(settings.database_url, pool_size=1, statement_timeout=15)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE cart SET items = items || jsonb_build_object('\U0001f600', 1)"))
     await engine.dispose()
-    shelf.reads.clear()
+    product_service.reads.clear()
     shown = (await shopper.get("/v1/cart")).json()["items"]
     assert [(line["sku"], line["status"]) for line in shown] == [("A", "active"), ("\U0001f600", "unknown")]
-    assert shelf.reads == [["A"]]
+    assert product_service.reads == [["A"]]
     emoji = quote("\U0001f600")
     assert (await shopper.delete(f"/v1/cart/items/{emoji}")).status_code == 204
     assert await lines(shopper) == {"A": 2}
 
 
-async def test_a_refusal_of_product_is_no_absence_and_nothing_unchecked_is_kept(
-    shopper: httpx.AsyncClient, shelf: Any
+async def test_an_error_of_product_is_not_an_outage_and_nothing_unchecked_is_stored(
+    shopper: httpx.AsyncClient, product_service: Any
 ) -> None:
-    shelf.refuses = True
+    product_service.refuses = True
     with capture_logs() as logs:
         assert (await shopper.put("/v1/cart/items/A", json={"quantity": 2})).status_code == 500
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["request failed"]
-    shelf.refuses = False
+    product_service.refuses = False
     assert await lines(shopper) == {}
 
 
-async def test_a_thousand_lines_fit_and_one_more_does_not(shopper: httpx.AsyncClient, shelf: Any) -> None:
+async def test_a_thousand_lines_fit_and_one_more_does_not(
+    shopper: httpx.AsyncClient, product_service: Any
+) -> None:
     skus = [f"{n:032}" for n in range(1000)]
     for sku in skus:
-        shelf.put(sku)
+        product_service.put(sku)
     everything = {"items": [{"sku": sku, "quantity": 10_000} for sku in skus]}
     assert (await shopper.put("/v1/cart", json=everything)).status_code == 200
     assert len(await lines(shopper)) == 1000

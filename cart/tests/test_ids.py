@@ -1,4 +1,4 @@
-"""What a cart counts as when it is ordered: the same while it changes, another once bought or replaced."""
+"""The ids of a cart: they stay while it changes, and are new once it is bought or replaced."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ async def replace(client: httpx.AsyncClient, **pieces: int) -> None:
     assert (await client.put("/v1/cart", json={"items": items})).status_code == 200
 
 
-async def hear(engine: AsyncEngine, *events: Event) -> None:
+async def handle(engine: AsyncEngine, *events: Event) -> None:
     for event in events:
         step = steps.find(event.type, event.version)
         assert step is not None
@@ -68,7 +68,9 @@ async def test_a_cart_stays_the_same_while_its_shopper_changes_it(shopper: httpx
     assert await ids(shopper) == before
 
 
-async def test_what_shares_no_product_with_what_was_there_is_another_cart(shopper: httpx.AsyncClient) -> None:
+async def test_new_content_that_shares_no_product_with_the_old_is_another_cart(
+    shopper: httpx.AsyncClient,
+) -> None:
     await replace(shopper, A=1, B=1)
     before = await ids(shopper)
     await replace(shopper, C=1)
@@ -87,7 +89,7 @@ async def test_a_cart_that_was_emptied_is_another_once_it_is_filled(
     assert await ids(shopper) != before
 
 
-async def test_what_is_left_when_an_order_was_taken_out_can_be_ordered_and_is_still_the_same_cart(
+async def test_what_is_left_after_an_order_gets_a_new_id_beside_the_old_ones(
     clients: Clients, engine: AsyncEngine
 ) -> None:
     owner = uuid4()
@@ -95,57 +97,51 @@ async def test_what_is_left_when_an_order_was_taken_out_can_be_ordered_and_is_st
     await put(client, A=2)
     before = await ids(client)
     order = paid(owner, A=1)
-    await hear(engine, order, order)
+    await handle(engine, order, order)
     other, *still = await ids(client)
     assert (other in before, tuple(still)) == (False, before)
     assert (await client.get("/v1/cart/lines")).json()["bought"] == [str(order.order_id)]
 
 
-async def test_a_cart_that_was_bought_is_the_same_until_something_is_put_in(
+async def test_a_bought_cart_keeps_its_ids_until_something_is_put_in(
     clients: Clients, engine: AsyncEngine
 ) -> None:
     owner = uuid4()
     client = clients(owner)
     await put(client, A=2)
-    await hear(engine, paid(owner, A=1))
+    await handle(engine, paid(owner, A=1))
     before = await ids(client)
-    await hear(engine, paid(owner, A=1))
+    await handle(engine, paid(owner, A=1))
     assert await ids(client) == before
     await put(client, A=1)
     assert set(await ids(client)).isdisjoint(before)
     assert (await client.get("/v1/cart/lines")).json()["bought"] == []
 
 
-async def test_a_login_carries_the_guest_s_cart_along_and_two_carts_are_both(
-    clients: Clients, engine: AsyncEngine
-) -> None:
+async def test_a_merged_cart_has_the_ids_of_both(clients: Clients, engine: AsyncEngine) -> None:
     guests, account = [uuid4(), uuid4()], uuid4()
     for guest in guests:
         await put(clients(guest), A=1)
     first, second = [await ids(clients(guest)) for guest in guests]
-    await hear(engine, GuestMerged(guest_id=guests[0], user_id=account))
+    await handle(engine, GuestMerged(guest_id=guests[0], user_id=account))
     assert await ids(clients(account)) == first
     assert await ids(clients(guests[0])) == ()
-    await hear(engine, GuestMerged(guest_id=guests[1], user_id=account))
+    await handle(engine, GuestMerged(guest_id=guests[1], user_id=account))
     assert await ids(clients(account)) == second + first
 
 
-async def test_what_was_bought_of_a_guest_s_cart_is_known_of_the_account_s(
-    clients: Clients, engine: AsyncEngine
-) -> None:
+async def test_a_merged_cart_has_the_orders_of_both(clients: Clients, engine: AsyncEngine) -> None:
     guest, account = uuid4(), uuid4()
     await put(clients(guest), A=2)
-    await hear(engine, early := paid(guest, A=1), GuestMerged(guest_id=guest, user_id=account))
+    await handle(engine, early := paid(guest, A=1), GuestMerged(guest_id=guest, user_id=account))
     await put(clients(account), B=1)
-    await hear(engine, late := paid(guest, A=1))
+    await handle(engine, late := paid(guest, A=1))
     bought = (await clients(account).get("/v1/cart/lines")).json()["bought"]
     assert bought == [str(late.order_id), str(early.order_id)]
     assert len(await ids(clients(account))) == 3
 
 
-async def test_a_cart_that_was_forgotten_is_never_the_same_again(
-    clients: Clients, engine: AsyncEngine
-) -> None:
+async def test_a_cart_gets_a_new_id_after_retention_deleted_it(clients: Clients, engine: AsyncEngine) -> None:
     client = clients(uuid4())
     await put(client, A=1)
     before = await ids(client)
@@ -155,7 +151,7 @@ async def test_a_cart_that_was_forgotten_is_never_the_same_again(
     assert await ids(client) != before
 
 
-async def test_what_the_previous_release_writes_has_ids(clients: Clients, engine: AsyncEngine) -> None:
+async def test_carts_that_the_previous_release_writes_get_ids(clients: Clients, engine: AsyncEngine) -> None:
     owner = uuid4()
     client = clients(owner)
     await fetch(engine, "INSERT INTO cart (owner_id, items) VALUES ($1, '{\"A\": 1}')", owner)

@@ -1,4 +1,4 @@
-"""What cart remembers of product, and for how long."""
+"""Which products cart takes to be for sale, and for how long."""
 
 from typing import Any
 
@@ -15,33 +15,33 @@ class Clock:
         return self.now
 
 
-async def test_a_product_is_asked_for_again_when_long_not_seen(shelf: Any) -> None:
+async def test_a_product_is_read_again_after_a_while(product_service: Any) -> None:
     clock = Clock()
-    products = Products(shelf, known_for=30, clock=clock)
+    products = Products(product_service, known_for=30, clock=clock)
     for clock.now in (0, 29, 31):
         assert await products.not_for_sale(["A"]) == []
-    assert shelf.reads == [["A"], ["A"]]
+    assert product_service.reads == [["A"], ["A"]]
 
 
-async def test_only_what_is_not_known_is_asked_for(shelf: Any) -> None:
-    products = Products(shelf, known_for=30, clock=Clock())
+async def test_only_unknown_products_are_read(product_service: Any) -> None:
+    products = Products(product_service, known_for=30, clock=Clock())
     await products.not_for_sale(["A"])
     assert await products.not_for_sale(["A", "B", "none"]) == ["none"]
-    assert shelf.reads == [["A"], ["B", "none"]]
+    assert product_service.reads == [["A"], ["B", "none"]]
 
 
-async def test_a_refusal_is_not_remembered(shelf: Any) -> None:
-    products = Products(shelf, known_for=30, clock=Clock())
-    shelf.put("A", status="retired")
+async def test_a_retired_product_is_read_again_each_time(product_service: Any) -> None:
+    products = Products(product_service, known_for=30, clock=Clock())
+    product_service.put("A", status="retired")
     assert await products.not_for_sale(["A"]) == ["A"]
-    shelf.put("A")
+    product_service.put("A")
     assert await products.not_for_sale(["A"]) == []
 
 
-async def test_what_was_seen_needs_no_product(shelf: Any) -> None:
-    products = Products(shelf, known_for=30, clock=Clock())
+async def test_a_known_product_needs_no_read(product_service: Any) -> None:
+    products = Products(product_service, known_for=30, clock=Clock())
     await products.not_for_sale(["A"])
-    shelf.down = True
+    product_service.down = True
     assert await products.not_for_sale(["A"]) == []
     with pytest.raises(Unavailable):
         await products.not_for_sale(["B"])

@@ -1,4 +1,4 @@
-"""Carts that nobody has filled for long go, guests' sooner than accounts'."""
+"""Carts that were not changed for long are deleted, guests' sooner than accounts'."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ async def fill(engine: AsyncEngine, days_ago: int) -> None:
     await fetch(engine, "UPDATE cart SET touched_at = $1", NOW - timedelta(days=days_ago))
 
 
-async def test_each_goes_by_its_own_rule(engine: AsyncEngine) -> None:
+async def test_guests_and_accounts_have_separate_rules(engine: AsyncEngine) -> None:
     await fill(engine, days_ago=40)
     assert await CARTS.prune(engine, NOW - timedelta(days=365)) == 0
     assert await GUEST_CARTS.prune(engine, NOW - timedelta(days=30)) == 1
@@ -46,7 +46,7 @@ async def test_each_goes_by_its_own_rule(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("how", ["put", "replace"])
-async def test_filling_a_cart_keeps_it(engine: AsyncEngine, how: str) -> None:
+async def test_a_change_keeps_a_cart(engine: AsyncEngine, how: str) -> None:
     await fill(engine, days_ago=40)
     carts = Carts(engine)
     if how == "put":
@@ -56,7 +56,7 @@ async def test_filling_a_cart_keeps_it(engine: AsyncEngine, how: str) -> None:
     assert await GUEST_CARTS.prune(engine, NOW - timedelta(days=30)) == 0
 
 
-async def test_a_busy_cart_changes_no_index(engine: AsyncEngine) -> None:
+async def test_frequent_changes_touch_no_index(engine: AsyncEngine) -> None:
     carts = Carts(engine)
     for quantity in range(1, 4):
         await carts.put(GUEST, "MUG", quantity, guest=True)
@@ -65,10 +65,10 @@ async def test_a_busy_cart_changes_no_index(engine: AsyncEngine) -> None:
     assert await fetch(engine, "SELECT touched_at FROM cart") == [before]
 
 
-async def test_what_a_guest_fills_is_known_as_a_guests(
-    engine: AsyncEngine, clients: Callable[..., httpx.AsyncClient], shelf: Any
+async def test_a_guests_cart_is_marked(
+    engine: AsyncEngine, clients: Callable[..., httpx.AsyncClient], product_service: Any
 ) -> None:
-    shelf.put("MUG")
+    product_service.put("MUG")
     guest, account = uuid4(), uuid4()
     for owner, role in ((guest, "guest"), (account, "shopper")):
         client = clients(owner, role)

@@ -1,4 +1,4 @@
-"""Every step: the happy way, the repeat, and each order of arrival."""
+"""Every step: the happy path, the repeat, and each sequence of arrival."""
 
 from itertools import permutations
 from uuid import UUID
@@ -34,19 +34,19 @@ def harness() -> Harness:
     return Harness(steps)
 
 
-async def test_what_was_bought_leaves_the_cart(harness: Harness) -> None:
+async def test_bought_pieces_are_removed(harness: Harness) -> None:
     harness.put(Cart(ACCOUNT, {"lamp": 3, "vase": 1}))
     await harness.hear(paid(ACCOUNT, lamp=2, vase=1))
     assert items(harness, ACCOUNT) == {"lamp": 1}
 
 
-async def test_a_payment_told_twice_empties_once(harness: Harness) -> None:
+async def test_a_redelivered_payment_removes_pieces_once(harness: Harness) -> None:
     harness.put(Cart(ACCOUNT, {"lamp": 3}))
     await harness.hear(paid(ACCOUNT, lamp=1), paid(ACCOUNT, lamp=1))
     assert items(harness, ACCOUNT) == {"lamp": 2}
 
 
-async def test_who_never_had_a_cart_has_nothing_taken_out(harness: Harness) -> None:
+async def test_without_a_cart_nothing_is_removed(harness: Harness) -> None:
     await harness.hear(paid(ACCOUNT, lamp=1))
     assert items(harness, ACCOUNT) is None
 
@@ -63,12 +63,12 @@ async def test_an_account_without_a_cart_gets_the_guest_s(harness: Harness) -> N
     assert items(harness, ACCOUNT) == {"lamp": 2}
 
 
-async def test_a_guest_without_a_cart_brings_nothing(harness: Harness) -> None:
+async def test_a_guest_without_a_cart_adds_nothing(harness: Harness) -> None:
     await harness.hear(MERGED)
     assert items(harness, ACCOUNT) is None
 
 
-async def test_a_payment_told_again_after_the_inbox_forgot_takes_nothing(harness: Harness) -> None:
+async def test_a_payment_that_the_inbox_has_forgotten_removes_nothing_again(harness: Harness) -> None:
     harness.put(Cart(ACCOUNT, {"lamp": 3}))
     await harness.hear(paid(ACCOUNT, lamp=1))
     harness.forget(paid(ACCOUNT, lamp=1))
@@ -76,7 +76,7 @@ async def test_a_payment_told_again_after_the_inbox_forgot_takes_nothing(harness
     assert items(harness, ACCOUNT) == {"lamp": 2}
 
 
-async def test_a_cart_that_came_later_is_left_alone_by_a_payment_told_again(harness: Harness) -> None:
+async def test_a_repeated_payment_does_not_change_a_later_cart(harness: Harness) -> None:
     await harness.hear(paid(ACCOUNT, lamp=1))
     harness.forget(paid(ACCOUNT, lamp=1))
     harness.put(Cart(ACCOUNT, {"lamp": 3}))
@@ -84,7 +84,7 @@ async def test_a_cart_that_came_later_is_left_alone_by_a_payment_told_again(harn
     assert items(harness, ACCOUNT) == {"lamp": 3}
 
 
-async def test_a_guest_who_brought_nothing_brings_nothing_later(harness: Harness) -> None:
+async def test_a_guest_merged_without_a_cart_adds_nothing_later(harness: Harness) -> None:
     await harness.hear(MERGED)
     harness.forget(MERGED)
     guest = harness.row(Cart, GUEST)
@@ -94,7 +94,7 @@ async def test_a_guest_who_brought_nothing_brings_nothing_later(harness: Harness
     assert items(harness, ACCOUNT) is None
 
 
-async def test_a_merge_told_again_after_the_inbox_forgot_moves_nothing(harness: Harness) -> None:
+async def test_a_merge_that_the_inbox_has_forgotten_adds_nothing_again(harness: Harness) -> None:
     harness.put(Cart(GUEST, {"lamp": 2}))
     await harness.hear(MERGED)
     harness.inbox.clear()
@@ -113,7 +113,7 @@ async def test_purchases_and_the_login_end_the_same_in_any_order(
     assert items(harness, ACCOUNT) == {"lamp": 2}
 
 
-async def test_a_guest_s_late_purchase_takes_only_what_the_guest_brought(harness: Harness) -> None:
+async def test_a_guests_late_purchase_removes_only_the_guests_items(harness: Harness) -> None:
     harness.put(Cart(GUEST, {"lamp": 1}), Cart(ACCOUNT, {"lamp": 2, "vase": 1}))
     await harness.hear(MERGED, paid(GUEST, lamp=2, vase=1))
     assert items(harness, ACCOUNT) == {"lamp": 2, "vase": 1}

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from contracts import CURRENCIES, Currency, ListedCurrency, with_code, written
+from contracts import CURRENCIES, Currency, ListedCurrency, format_amount, format_amount_with_code
 
 ALL = st.sampled_from(list(CURRENCIES.values()))
 listed = TypeAdapter(ListedCurrency)
 
 
-def test_every_currency_counts_as_iso_4217_does() -> None:
+def test_every_currency_has_the_decimals_of_iso_4217() -> None:
     exponents = {currency.code: currency.exponent for currency in iso4217.Currency}
     assert {code: one.decimals for code, one in CURRENCIES.items()} == {c: exponents[c] for c in CURRENCIES}
 
@@ -22,7 +22,7 @@ def test_an_amount_that_goes_to_the_provider_comes_back_the_same(currency: Curre
 
 
 @given(ALL, st.integers(0, 99_999_999))
-def test_what_the_provider_names_is_the_same_amount_or_none_at_all(currency: Currency, units: int) -> None:
+def test_an_amount_of_the_provider_converts_exactly_or_raises(currency: Currency, units: int) -> None:
     try:
         amount = currency.from_provider(units)
     except ValueError:
@@ -31,7 +31,9 @@ def test_what_the_provider_names_is_the_same_amount_or_none_at_all(currency: Cur
 
 
 @given(ALL, st.integers(0, 10**10))
-def test_what_can_be_charged_has_eight_digits_at_the_provider(currency: Currency, amount: int) -> None:
+def test_a_chargeable_amount_has_at_most_eight_digits_at_the_provider(
+    currency: Currency, amount: int
+) -> None:
     if currency.can_be_charged(amount):
         assert currency.to_provider(amount) <= 99_999_999
     elif amount % currency.step:
@@ -42,7 +44,7 @@ def test_what_can_be_charged_has_eight_digits_at_the_provider(currency: Currency
 
 
 @given(ALL)
-def test_the_least_and_the_most_that_is_charged_can_be(currency: Currency) -> None:
+def test_minimum_and_maximum_can_be_charged(currency: Currency) -> None:
     assert 0 < currency.minimum < currency.maximum
     assert currency.can_be_charged(currency.minimum)
     assert currency.can_be_charged(currency.maximum)
@@ -68,14 +70,14 @@ def test_the_examples_of_the_providers_document(code: str, amount: int, units: i
 
 
 @pytest.mark.parametrize(("code", "amount"), [("KWD", 5124), ("BHD", 1), ("MGA", 150)])
-def test_an_amount_that_the_provider_cannot_count_is_never_rounded(code: str, amount: int) -> None:
+def test_an_amount_that_the_provider_cannot_represent_is_not_rounded(code: str, amount: int) -> None:
     assert not CURRENCIES[code].can_be_charged(amount)
     with pytest.raises(ValueError, match="multiple of"):
         CURRENCIES[code].to_provider(amount)
 
 
 @pytest.mark.parametrize(("code", "units"), [("ISK", 550), ("UGX", 1), ("KWD", 5124)])
-def test_a_fraction_that_the_provider_names_is_never_rounded(code: str, units: int) -> None:
+def test_a_fraction_from_the_provider_is_not_rounded(code: str, units: int) -> None:
     with pytest.raises(ValueError, match="whole amount"):
         CURRENCIES[code].from_provider(units)
 
@@ -107,12 +109,14 @@ def test_the_list_is_in_the_schema() -> None:
         (9_007_199_254_740_993, "GBP", "£90,071,992,547,409.93"),
     ],
 )
-def test_amounts_read_as_their_currency_is_counted(amount: int, currency: str, reads: str) -> None:
-    assert written(amount, currency) == reads
+def test_amounts_are_formatted_with_the_decimals_of_their_currency(
+    amount: int, currency: str, reads: str
+) -> None:
+    assert format_amount(amount, currency) == reads
 
 
-def test_in_a_table_the_code_stands_behind_the_amount() -> None:
-    assert [with_code(1000, code) for code in ("GBP", "JPY", "KWD")] == [
+def test_in_tables_the_code_comes_last() -> None:
+    assert [format_amount_with_code(1000, code) for code in ("GBP", "JPY", "KWD")] == [
         "10.00 GBP",
         "1,000 JPY",
         "1.000 KWD",

@@ -1,4 +1,4 @@
-"""One definition of a mail address: what is accepted can be written to by every mail server."""
+"""An accepted mail address can be used by every mail server."""
 
 import re
 
@@ -48,14 +48,14 @@ def test_an_address_has_one_form(typed: str, kept: str) -> None:
         "ada@" + ".".join(["\u00fc" * 30] * 7) + ".de",  # 254 at most, and in ASCII it has more
     ],
 )
-def test_what_not_every_mail_server_takes_is_refused(typed: str) -> None:
+def test_an_address_that_some_mail_servers_reject_is_refused(typed: str) -> None:
     with pytest.raises(ValidationError):
         FIELD.validate_python(typed)
 
 
 @given(st.emails() | st.from_regex(r"[^@]{1,8}@[^@]{1,12}\.(de|com|\u0440\u0444)", fullmatch=True))
 @example("a@\u00df\u3002de")
-def test_whatever_is_accepted_is_plain_ascii_and_stays_as_it_is(typed: str) -> None:
+def test_an_accepted_address_is_ascii_and_stable(typed: str) -> None:
     try:
         kept = mail_address(typed)
     except ValueError:

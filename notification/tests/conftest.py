@@ -1,4 +1,4 @@
-"""A mail server for whoever asks."""
+"""A mail server as a fixture."""
 
 from collections.abc import AsyncIterator
 

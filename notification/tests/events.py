@@ -1,4 +1,4 @@
-"""Events as neighbours say them, about one order."""
+"""Events about one order, as other services publish them."""
 
 from datetime import UTC, datetime
 from typing import Any

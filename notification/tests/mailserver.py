@@ -1,4 +1,4 @@
-"""A mail server in the test's own event loop, that refuses what it is told to refuse."""
+"""A mail server in the test's own event loop that can be made to refuse mails."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class MailServer:
-    """`mailbox` holds what was accepted. `on_recipient` and `on_data` are answers to give in turn; while
-    `busy` everything is refused for now. It `takes` so many seconds over a mail, and while `silent` for ever.
-    """
+    """`mailbox` has the accepted mails. `on_recipient` and `on_data` are replies to give in turn; while
+    `busy` every mail is refused for now. Accepting a mail `takes` that many seconds, and while `silent` there
+    is no reply."""
 
     port: int = 0
     mailbox: list[Envelope] = field(default_factory=list)
@@ -47,7 +47,7 @@ class MailServer:
         return "250 OK"
 
     def hang_up(self) -> None:
-        """Drop every connection without a word."""
+        """Drop every connection."""
         for transport in self.open:
             transport.abort()
 

@@ -1,4 +1,4 @@
-"""Headers that cannot be broken out of."""
+"""Header values cannot add headers."""
 
 import email
 import email.policy
@@ -28,7 +28,7 @@ def test_any_text_arrives_as_it_was(text: str, html: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\r\nBcc: b@example.com", "a\nb", "a\rb", "a\0", "ä"])
-def test_a_header_cannot_be_broken_out_of(value: str) -> None:
+def test_a_header_value_cannot_add_headers(value: str) -> None:
     with pytest.raises(ValueError, match="header"):
         compose({"To": value}, "", "")
 
@@ -55,5 +55,5 @@ def test_ordinary_addresses_are_mailboxes(text: str) -> None:
         "a@" + "b" * 260,
     ],
 )
-def test_whatever_could_say_more_than_one_address_is_none(text: str) -> None:
+def test_text_that_could_be_read_as_several_addresses_is_rejected(text: str) -> None:
     assert not is_mailbox(text)

@@ -1,4 +1,4 @@
-"""What notification refuses to start with."""
+"""Settings that notification refuses to start with."""
 
 from typing import Any
 

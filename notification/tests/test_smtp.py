@@ -1,4 +1,4 @@
-"""Handing letters to a real SMTP server that is not always willing."""
+"""Handing mails to a real SMTP server that sometimes refuses them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,177 +7,175 @@ from typing import Any
 import pytest
 
 from notification.domain import Outcome
-from notification.smtp import NotAccepted, Postman, Server
+from notification.smtp import NotAccepted, SmtpClient, SmtpServer
 
 from .mailserver import MailServer, serving
 
-LETTER = b"Subject: x\r\n\r\n.starts with a dot\r\nends\r\n"
+MAIL = b"Subject: x\r\n\r\n.starts with a dot\r\nends\r\n"
 ADA = "ada@example.com"
 SENT = Outcome("sent")
 
 
 @pytest.fixture
-async def postman(mail: MailServer) -> AsyncIterator[Postman]:
-    postman = _postman(mail.port)
-    yield postman
-    await postman.aclose()
+async def client(mail: MailServer) -> AsyncIterator[SmtpClient]:
+    client = _client(mail.port)
+    yield client
+    await client.aclose()
 
 
-def _postman(
+def _client(
     port: int, *, connections: int = 1, stopping: asyncio.Event | None = None, **changed: Any
-) -> Postman:
-    server = Server("127.0.0.1", port, **changed)
-    return Postman(server, "shop@example.com", connections=connections, stopping=stopping)
+) -> SmtpClient:
+    server = SmtpServer("127.0.0.1", port, **changed)
+    return SmtpClient(server, "shop@example.com", connections=connections, stopping=stopping)
 
 
-async def test_a_letter_arrives_as_it_was_written(mail: MailServer, postman: Postman) -> None:
-    assert await postman.send(ADA, LETTER) == SENT
+async def test_a_mail_arrives_unchanged(mail: MailServer, client: SmtpClient) -> None:
+    assert await client.send(ADA, MAIL) == SENT
     [envelope] = mail.mailbox
-    assert envelope.content == LETTER
+    assert envelope.content == MAIL
     assert envelope.mail_from == "shop@example.com"
     assert envelope.rcpt_tos == [ADA]
 
 
-async def test_many_letters_share_few_connections(mail: MailServer) -> None:
-    postman = _postman(mail.port, connections=3)
-    await asyncio.gather(*(postman.send(ADA, LETTER) for _ in range(20)))
-    await postman.aclose()
+async def test_many_mails_share_few_connections(mail: MailServer) -> None:
+    client = _client(mail.port, connections=3)
+    await asyncio.gather(*(client.send(ADA, MAIL) for _ in range(20)))
+    await client.aclose()
     assert len(mail.mailbox) == 20
     assert mail.sessions == 3
 
 
 async def test_a_recipient_refused_for_good_is_rejected_and_the_connection_kept(
-    mail: MailServer, postman: Postman
+    mail: MailServer, client: SmtpClient
 ) -> None:
     mail.on_recipient = ["550 5.1.1 no such user"]
-    assert await postman.send(ADA, LETTER) == Outcome("rejected", "refused with 550 5.1.1")
-    assert await postman.send(ADA, LETTER) == SENT
+    assert await client.send(ADA, MAIL) == Outcome("rejected", "refused with 550 5.1.1")
+    assert await client.send(ADA, MAIL) == SENT
     assert mail.sessions == 1
 
 
-async def test_a_letter_refused_for_good_is_rejected(mail: MailServer, postman: Postman) -> None:
+async def test_a_mail_refused_for_good_is_rejected(mail: MailServer, client: SmtpClient) -> None:
     mail.on_data = ["554 5.7.1 looks like spam"]
-    assert await postman.send(ADA, LETTER) == Outcome("rejected", "refused with 554 5.7.1")
+    assert await client.send(ADA, MAIL) == Outcome("rejected", "refused with 554 5.7.1")
     assert mail.mailbox == []
 
 
 @pytest.mark.parametrize("when", ["on_recipient", "on_data"])
-async def test_a_letter_refused_for_now_is_to_be_tried_again(
-    mail: MailServer, postman: Postman, when: str
-) -> None:
+async def test_a_mail_refused_for_now_can_be_retried(mail: MailServer, client: SmtpClient, when: str) -> None:
     setattr(mail, when, [f"451 4.7.1 {ADA} is greylisted"])
     with pytest.raises(NotAccepted) as refused:
-        await postman.send(ADA, LETTER)
+        await client.send(ADA, MAIL)
     assert ADA not in repr(refused.value)
-    assert await postman.send(ADA, LETTER) == SENT
+    assert await client.send(ADA, MAIL) == SENT
 
 
-async def test_nobody_listening_is_to_be_tried_again() -> None:
+async def test_a_refused_connection_can_be_retried() -> None:
     async with serving() as gone:
         port = gone.port
     with pytest.raises(NotAccepted, match="Connect"):
-        await _postman(port).send(ADA, LETTER)
+        await _client(port).send(ADA, MAIL)
 
 
-async def test_a_server_that_does_not_greet_is_not_waited_for(mail: MailServer) -> None:
-    async def say_nothing(*_: object) -> None:
+async def test_a_server_that_does_not_greet_times_out(mail: MailServer) -> None:
+    async def never_greet(*_: object) -> None:
         await asyncio.Event().wait()
 
-    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    postman = _postman(silent.sockets[0].getsockname()[1], timeout=0.2)
+    silent = await asyncio.start_server(never_greet, "127.0.0.1", 0)
+    client = _client(silent.sockets[0].getsockname()[1], timeout=0.2)
     with pytest.raises(NotAccepted):
-        await postman.send(ADA, LETTER)
+        await client.send(ADA, MAIL)
     silent.close()
 
 
-async def test_a_mail_without_an_answer_is_in_doubt_and_its_connection_is_not_used_again(
+async def test_a_mail_without_a_reply_is_in_doubt_and_its_connection_is_not_reused(
     mail: MailServer,
 ) -> None:
     mail.silent = True
-    postman = _postman(mail.port, data_timeout=0.2)
-    assert (await postman.send(ADA, LETTER)).fate == "in_doubt"
+    client = _client(mail.port, data_timeout=0.2)
+    assert (await client.send(ADA, MAIL)).fate == "in_doubt"
     mail.silent = False
-    assert await postman.send(ADA, LETTER) == SENT
+    assert await client.send(ADA, MAIL) == SENT
     assert mail.sessions == 2
-    await postman.aclose()
+    await client.aclose()
 
 
-async def test_a_connection_that_breaks_before_the_answer_leaves_the_mail_in_doubt(
-    mail: MailServer, postman: Postman
+async def test_a_connection_lost_before_the_reply_leaves_the_mail_in_doubt(
+    mail: MailServer, client: SmtpClient
 ) -> None:
     mail.silent = True
-    sending = asyncio.create_task(postman.send(ADA, LETTER))
+    sending = asyncio.create_task(client.send(ADA, MAIL))
     await mail.has_mail.wait()
     mail.hang_up()
     assert (await sending).fate == "in_doubt"
 
 
-async def test_waiting_for_a_free_connection_is_not_part_of_the_time(mail: MailServer) -> None:
+async def test_waiting_for_a_free_connection_does_not_count_towards_the_timeout(mail: MailServer) -> None:
     """A server that takes its time over every mail gets each of them once."""
     mail.takes = 0.4
-    postman = _postman(mail.port, connections=2, timeout=1.5)
-    outcomes = await asyncio.gather(*(postman.send(ADA, LETTER) for _ in range(16)))
+    client = _client(mail.port, connections=2, timeout=1.5)
+    outcomes = await asyncio.gather(*(client.send(ADA, MAIL) for _ in range(16)))
     assert outcomes == [SENT] * 16
     assert len(mail.mailbox) == 16
-    await postman.aclose()
+    await client.aclose()
 
 
-async def test_an_answer_is_waited_for_longer_than_all_that_comes_before(mail: MailServer) -> None:
+async def test_the_reply_has_a_longer_timeout_than_the_commands_before_it(mail: MailServer) -> None:
     mail.takes = 2
-    postman = _postman(mail.port, timeout=1.5)
-    assert await postman.send(ADA, LETTER) == SENT
+    client = _client(mail.port, timeout=1.5)
+    assert await client.send(ADA, MAIL) == SENT
     assert len(mail.mailbox) == 1
-    await postman.aclose()
+    await client.aclose()
 
 
-async def test_a_mail_begins_after_the_recipient_was_taken_and_before_it_is_handed_over(
-    mail: MailServer, postman: Postman
+async def test_a_mail_starts_after_its_recipient_is_accepted_and_before_its_data(
+    mail: MailServer, client: SmtpClient
 ) -> None:
-    seen: list[int] = []
+    mails: list[int] = []
 
-    async def begin() -> None:
-        seen.append(len(mail.mailbox))
+    async def start() -> None:
+        mails.append(len(mail.mailbox))
 
     mail.on_recipient = ["550 5.1.1 no such user"]
-    await postman.send(ADA, LETTER, begin)
-    assert seen == []
-    await postman.send(ADA, LETTER, begin)
-    assert seen == [0]
+    await client.send(ADA, MAIL, start)
+    assert mails == []
+    await client.send(ADA, MAIL, start)
+    assert mails == [0]
     assert len(mail.mailbox) == 1
 
 
-async def test_what_may_not_begin_is_not_sent_and_the_connection_is_kept(
-    mail: MailServer, postman: Postman
+async def test_a_mail_that_may_not_start_is_not_sent_and_the_connection_is_kept(
+    mail: MailServer, client: SmtpClient
 ) -> None:
     async def stopped() -> Outcome:
         return Outcome("stopped")
 
-    assert await postman.send(ADA, LETTER, stopped) == Outcome("stopped")
-    assert await postman.send(ADA, LETTER) == SENT
+    assert await client.send(ADA, MAIL, stopped) == Outcome("stopped")
+    assert await client.send(ADA, MAIL) == SENT
     assert len(mail.mailbox) == 1
     assert mail.sessions == 1
 
 
-async def test_once_it_stops_mails_in_hand_are_finished_and_no_other_begins(mail: MailServer) -> None:
+async def test_on_shutdown_started_mails_are_finished_and_no_other_starts(mail: MailServer) -> None:
     mail.takes = 0.1
     stopping = asyncio.Event()
-    postman = _postman(mail.port, stopping=stopping)
-    in_hand, waiting = (asyncio.create_task(postman.send(ADA, LETTER)) for _ in range(2))
+    client = _client(mail.port, stopping=stopping)
+    started, waiting = (asyncio.create_task(client.send(ADA, MAIL)) for _ in range(2))
     await mail.has_mail.wait()
     stopping.set()
-    assert await in_hand == SENT
+    assert await started == SENT
     with pytest.raises(NotAccepted):
         await waiting
     assert len(mail.mailbox) == 1
-    await postman.aclose()
+    await client.aclose()
 
 
-async def test_whoever_is_cancelled_as_the_answer_comes_sends_nothing_more(
-    mail: MailServer, postman: Postman
+async def test_a_task_that_is_cancelled_during_the_reply_sends_nothing_more(
+    mail: MailServer, client: SmtpClient
 ) -> None:
     async def send_all() -> None:
         while True:
-            await postman.send(ADA, LETTER)
+            await client.send(ADA, MAIL)
 
     for wait in range(30):
         sending = asyncio.create_task(send_all())
@@ -189,19 +187,19 @@ async def test_whoever_is_cancelled_as_the_answer_comes_sends_nothing_more(
                 await sending
 
 
-async def test_a_connection_that_was_idle_for_long_is_not_trusted(mail: MailServer) -> None:
-    postman = _postman(mail.port, idle=0)
-    await postman.send(ADA, LETTER)
-    await postman.send(ADA, LETTER)
+async def test_a_connection_that_was_idle_for_long_is_not_reused(mail: MailServer) -> None:
+    client = _client(mail.port, idle=0)
+    await client.send(ADA, MAIL)
+    await client.send(ADA, MAIL)
     assert mail.sessions == 2
-    await postman.aclose()
+    await client.aclose()
 
 
-async def test_a_server_that_hung_up_is_called_again(mail: MailServer, postman: Postman) -> None:
-    await postman.send(ADA, LETTER)
+async def test_a_lost_connection_is_opened_again(mail: MailServer, client: SmtpClient) -> None:
+    await client.send(ADA, MAIL)
     mail.hang_up()
     with pytest.raises(NotAccepted):
         while True:
-            await postman.send(ADA, LETTER)
+            await client.send(ADA, MAIL)
             mail.hang_up()
-    assert await postman.send(ADA, LETTER) == SENT
+    assert await client.send(ADA, MAIL) == SENT

@@ -20,12 +20,12 @@ from chassis.saga.steps import Steps
 from chassis.saga.tx import Intent
 from chassis.testing import Harness
 from contracts import OrderPaid, event_named
+from notification.delivery import MailDelivery
 from notification.domain import Correspondence, KeptMail, Outcome
-from notification.letters import Letters
-from notification.post import Post
+from notification.mail import MailRenderer
 from notification.recipients import Recipients
-from notification.smtp import Begin
-from notification.store import IN_DOUBT, Answer
+from notification.smtp import Start
+from notification.store import IN_DOUBT, StartResult
 from order.domain import Order
 from order.story import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
@@ -35,7 +35,7 @@ from tests.model.explore import Check, Violation, explore, fine
 from tests.model.neighbours import believed
 from tests.model.world import State, World
 
-LETTERS = Letters("Saga Shop <shop@example.com>")
+LETTERS = MailRenderer("Saga Shop <shop@example.com>")
 MOST_LETTERS = 8  # more than anybody is owed
 IN_CART = dict.fromkeys("ABC", 5)
 
@@ -60,9 +60,9 @@ class Mails:
 
 
 class Mailbox:
-    """The shopper's mail, and notification's real `Post` that fills it; its books are `Mails`. A process may
-    end after a mail was begun, before the server has it or after, and nobody learns which; or after it was
-    noted how the mail ended."""
+    """The shopper's mail, and notification's real `MailDelivery` that fills it; its books are `Mails`. A
+    process may end after a mail was begun, before the server has it or after, and nobody learns which; or
+    after it was noted how the mail ended."""
 
     def __init__(self) -> None:
         self._books: Numbers[Mails] = Numbers()
@@ -75,7 +75,7 @@ class Mailbox:
         mails = self._books[books]
         begins = Begins(mails, place)
         carrier = Carrier(begins)
-        post = Post(
+        post = MailDelivery(
             LETTERS,
             SEAL,
             Recipients(KEYS),
@@ -111,8 +111,8 @@ class Carrier:
         self.taken: list[str] = []
         self.before: Mails | None = None
 
-    async def send(self, recipient: str, message: bytes, begin: Begin) -> Outcome:
-        if (known := await begin()) is not None:
+    async def send(self, recipient: str, message: bytes, start: Start) -> Outcome:
+        if (known := await start()) is not None:
             return known
         self.before = self._begins.mails
         headers = message.decode().split("\r\n\r\n")[0].splitlines()
@@ -135,22 +135,22 @@ class Begins:
         self.mails = mails
         self._place = place
 
-    async def begin(self, key: str, recipient: bytes) -> Answer:
-        if (known := await self.ended(key)) is not None:
-            return Answer("ended", NOW, outcome=known)
+    async def start(self, key: str, recipient: bytes) -> StartResult:
+        if (known := await self.outcome_of(key)) is not None:
+            return StartResult("finished", NOW, outcome=known)
         kind, _, order_id = key.partition(":")
         if kind == "receipt" and self.is_cancelled(UUID(order_id)):
-            return Answer("stopped", NOW)
+            return StartResult("stopped", NOW)
         self.mails = replace(self.mails, begun=self.mails.begun | {key})
-        return Answer("begun", NOW)
+        return StartResult("started", NOW)
 
-    async def end(self, key: str, stamp: datetime, outcome: Outcome) -> None:
+    async def finish(self, key: str, stamp: datetime, outcome: Outcome) -> None:
         self.mails = replace(self.mails, ended=self.mails.ended | {(key, outcome)})
 
-    async def withdraw(self, key: str, stamp: datetime) -> None:
+    async def undo_start(self, key: str, stamp: datetime) -> None:
         raise AssertionError("the carrier refuses nothing")
 
-    async def ended(self, key: str) -> Outcome | None:
+    async def outcome_of(self, key: str) -> Outcome | None:
         return dict(self.mails.ended).get(key, IN_DOUBT) if key in self.mails.begun else None
 
     def is_cancelled(self, order_id: UUID) -> bool:
@@ -259,7 +259,7 @@ class Asides:
 
     def _fates(self, state: int) -> dict[str, str]:
         found = self._notification[state].harness.row(Correspondence, self._order.order_id)
-        return dict(found.letters) if found else {}
+        return dict(found.mails) if found else {}
 
     def _kept(self, state: int) -> tuple[KeptMail, ...]:
         rows = self._notification[state].harness.rows

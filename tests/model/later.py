@@ -37,8 +37,8 @@ When = Callable[[int, int], bool]
 @dataclass(frozen=True)
 class Later:
     """What may happen: `refunds` are amounts that somebody gives back at the provider one after the other,
-    `None` is all that is left; as many of the shop's own as `bounces` come back; with `disputes` the shopper's bank
-    disputes the payment once."""
+    `None` is all that is left; as many of the shop's own as `bounces` come back; with `disputes` the
+    shopper's bank disputes the payment once."""
 
     refunds: tuple[int | None, ...] = ()
     bounces: int = 0

@@ -27,7 +27,7 @@ from chassis.saga.tx import Tx
 from chassis.testing import Harness, MemoryTx
 from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
 from notification.domain import Correspondence, Outcome
-from notification.store import Answer
+from notification.store import StartResult
 from order.domain import MergedGuest, Order
 from payment.domain import NOTHING, Next, Payment
 from payment.outcomes import Voided
@@ -283,10 +283,10 @@ def product_releases_and_serves_nobody(patch: Patch) -> None:
 
 @fault("nobody waits for what is sold", WAITS)
 def product_tells_nobody_who_waits_that_all_is_sold(patch: Patch) -> None:
-    def due(self: Stock) -> list[Any]:
+    def only_available(self: Stock) -> list[Any]:
         return [one for one, pieces in self.waiting.items() if pieces <= self.available]
 
-    patch.setattr(Stock, "due", due)
+    patch.setattr(Stock, "orders_to_recheck", only_available)
 
 
 @fault("sold-is-what-was-paid", WAITS)
@@ -296,7 +296,7 @@ def product_gives_a_cancelled_order_what_it_waited_for(patch: Patch) -> None:
 
 @fault("who waits is in line", WAITS)
 def product_keeps_in_line_who_was_served(patch: Patch) -> None:
-    patch.setattr(Stock, "leave", lambda self, order_id: None)
+    patch.setattr(Stock, "remove_waiting", lambda self, order_id: None)
 
 
 @fault("what is reserved is what orders hold", WAITS)
@@ -326,13 +326,13 @@ def product_hoards_the_lines_that_it_can_get(patch: Patch) -> None:
 
 @fault("no-guest-is-mailed-for-nothing")
 def notification_forgets_what_it_has_written(patch: Patch) -> None:
-    begin = Correspondence.begin
+    intend = Correspondence.intend
 
     def begin_again(self: Correspondence, reason: Any, contact: Any) -> bool:
-        self.letters = {name: fate for name, fate in self.letters.items() if name != reason}
-        return begin(self, reason, contact)
+        self.mails = {name: fate for name, fate in self.mails.items() if name != reason}
+        return intend(self, reason, contact)
 
-    patch.setattr(Correspondence, "begin", begin_again)
+    patch.setattr(Correspondence, "intend", begin_again)
 
 
 @fault("money is held at most once", FORGETS)
@@ -394,37 +394,37 @@ def a_receipt_goes_out_without_a_last_look(patch: Patch) -> None:
 
 @fault("every-letter-is-sent-once")
 def a_mail_is_sent_without_noting_that_it_begins(patch: Patch) -> None:
-    begin = Begins.begin
+    start = Begins.start
 
     async def forget(self: Begins, key: str, recipient: bytes) -> Any:
         before = self.mails
-        answer = await begin(self, key, recipient)
+        answer = await start(self, key, recipient)
         self.mails = before
         return answer
 
-    patch.setattr(Begins, "begin", forget)
+    patch.setattr(Begins, "start", forget)
 
 
 @fault("every-letter-is-sent-once")
 def a_mail_in_doubt_is_sent_again(patch: Patch) -> None:
-    async def begin(self: Begins, key: str, recipient: bytes) -> Any:
+    async def start(self: Begins, key: str, recipient: bytes) -> Any:
         self.mails = replace(self.mails, begun=self.mails.begun | {key})
-        return Answer("begun", NOW)
+        return StartResult("started", NOW)
 
-    patch.setattr(Begins, "begin", begin)
+    patch.setattr(Begins, "start", start)
 
 
 @fault("every-shopper-is-told")
 def a_mail_is_noted_as_sent_before_it_is(patch: Patch) -> None:
-    begin = Begins.begin
+    start = Begins.start
 
     async def at_once(self: Begins, key: str, recipient: bytes) -> Any:
-        answer = await begin(self, key, recipient)
-        if answer.verdict == "begun":
-            await self.end(key, answer.stamp, Outcome("sent"))
+        answer = await start(self, key, recipient)
+        if answer.verdict == "started":
+            await self.finish(key, answer.stamp, Outcome("sent"))
         return answer
 
-    patch.setattr(Begins, "begin", at_once)
+    patch.setattr(Begins, "start", at_once)
 
 
 @fault("every-shopper-is-told")
@@ -442,13 +442,13 @@ def a_guest_who_never_paid_is_mailed(patch: Patch) -> None:
 
 @fault("every-shopper-is-told")
 def a_letter_counts_as_sent_before_it_is(patch: Patch) -> None:
-    begin = Correspondence.begin
+    intend = Correspondence.intend
 
     def never(self: Correspondence, reason: Any, contact: Any) -> bool:
-        begin(self, reason, contact)
+        intend(self, reason, contact)
         return False
 
-    patch.setattr(Correspondence, "begin", never)
+    patch.setattr(Correspondence, "intend", never)
 
 
 @fault("no step fails", MERGED)
@@ -637,13 +637,13 @@ def test_a_fault_is_caught(fault: Fault, monkeypatch: Patch) -> None:
 
 def test_a_last_look_before_a_receipt_goes_out_is_enough(monkeypatch: Patch) -> None:
     """That none is even intended once the cancellation is known spares a call, and guards nothing more."""
-    begin = Correspondence.begin
+    intend = Correspondence.intend
 
     def intend_all(self: Correspondence, reason: Any, contact: Any) -> bool:
         known, self.cancelled = self.cancelled, False
-        written = begin(self, reason, contact)
+        written = intend(self, reason, contact)
         self.cancelled = known
         return written
 
-    monkeypatch.setattr(Correspondence, "begin", intend_all)
+    monkeypatch.setattr(Correspondence, "intend", intend_all)
     assert search(DECIDES).violation is None

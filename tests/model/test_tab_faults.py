@@ -55,18 +55,18 @@ def a_cancelled_order_keeps_its_cart(patch: Patch) -> None:
 
 @fault("what-was-bought-has-left-its-cart", BOUGHT_IN_PART)
 def what_is_left_is_the_cart_that_was_bought(patch: Patch) -> None:
-    patch.setattr(Cart, "note_bought", lambda self, order_id: None)
+    patch.setattr(Cart, "record_bought", lambda self, order_id: None)
 
 
 @fault(TWICE, BOUGHT_IN_PART)
 def a_cart_that_was_bought_in_part_is_another(patch: Patch) -> None:
-    note_bought = Cart.note_bought
+    record_bought = Cart.record_bought
 
     def forget(self: Cart, order_id: UUID) -> None:
-        note_bought(self, order_id)
+        record_bought(self, order_id)
         self.ids = self.ids[:1]
 
-    patch.setattr(Cart, "note_bought", forget)
+    patch.setattr(Cart, "record_bought", forget)
 
 
 @fault(TWICE, CHANGED)
@@ -80,24 +80,24 @@ def a_cart_that_is_changed_is_another(patch: Patch) -> None:
 
 @fault(TWICE, CARRIED)
 def a_login_makes_another_cart_of_the_guests(patch: Patch) -> None:
-    take_over = Cart.take_over
+    merge = Cart.merge
 
     def renew(self: Cart, guest: Cart) -> None:
-        take_over(self, guest)
+        merge(self, guest)
         self.ids = (self.owner_id,)
 
-    patch.setattr(Cart, "take_over", renew)
+    patch.setattr(Cart, "merge", renew)
 
 
 @fault(TWICE, TWO_CARTS)
 def two_carts_that_are_merged_are_the_guests_alone(patch: Patch) -> None:
-    take_over = Cart.take_over
+    merge = Cart.merge
 
     def forget(self: Cart, guest: Cart) -> None:
-        take_over(self, guest)
+        merge(self, guest)
         self.ids = guest.ids
 
-    patch.setattr(Cart, "take_over", forget)
+    patch.setattr(Cart, "merge", forget)
 
 
 @fault(TWICE, TWO_CARTS)

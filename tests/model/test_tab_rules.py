@@ -68,7 +68,7 @@ class Shopping:
             put_in(cart, {one: count for one, count in cart.items.items() if one != sku}, uuid4())
             await self._kept.remove(cart.owner_id, sku)
         elif cart is not self._account:
-            self._account.take_over(cart)
+            self._account.merge(cart)
             await self._hear(GuestMerged(guest_id=cart.owner_id, user_id=self._account.owner_id))
 
     async def is_alike(self) -> bool:
@@ -90,10 +90,10 @@ class Shopping:
     async def _buy(self, cart: Cart, sku: str) -> None:
         order_id = uuid4()
         taken = cart.remove({sku: 1})
-        cart.note_bought(order_id)
+        cart.record_bought(order_id)
         if cart.merged_into is not None:
             self._account.remove(taken)
-            self._account.note_bought(order_id)
+            self._account.record_bought(order_id)
         line = LINE.model_copy(update={"sku": sku})
         await self._hear(
             OrderPaid(

@@ -74,7 +74,7 @@ async def plant(stack: Stack) -> Planted:
         await _confirm_with_the_bank(play, planted)
         await _go_wrong_at_the_door(play, planted)
         await _spoil(play, tap, planted)
-        planted.said += tap.heard
+        planted.said += tap.messages
     return planted
 
 
@@ -131,11 +131,11 @@ async def _confirm_with_the_bank(play: Play, planted: Planted) -> None:
     await shopper.fill_cart({play.sku: 1})
     must(await shopper.try_check_out(card, return_url=planted.values["a foreign return URL"]), 422)
     planted.confirmed_id = await shopper.check_out(card, return_url=planted.values["a return URL"])
-    asked = await shopper.once(planted.confirmed_id, lambda order: order["action"])
+    asked = await shopper.until_order(planted.confirmed_id, lambda order: order["action"])
     page = planted.keep("a bank's page", asked["action"]["url"])
     [secret] = parse_qs(urlsplit(page).query)["client_secret"]
     planted.keep("a client secret", secret)
-    await play.at_the_bank(page, "complete")
+    await play.press_bank_button(page, "complete")
     await shopper.until(planted.confirmed_id, "paid")
 
 
@@ -158,7 +158,7 @@ async def _spoil(play: Play, tap: Tap, planted: Planted) -> None:
     """Copies of events in which a number or a moment has become a text, or which are no JSON: nobody can read
     them."""
     created, asked = (
-        next(message for message in tap.heard if message.message_id == wanted)
+        next(message for message in tap.messages if message.message_id == wanted)
         for wanted in (
             f"order.created/{planted.order_id}",
             f"payment.action_required/{planted.confirmed_id}",

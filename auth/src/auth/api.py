@@ -1,63 +1,22 @@
-"""Accounts, guests and published keys over HTTP; logging in is in `token_api`."""
+"""The endpoints of accounts, guests and public keys; `token_api` has those of logging in."""
 
-from datetime import datetime
 from typing import Annotated
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Depends, Response
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from auth.keys import PUBLISHED_SECONDS, Keys
 from auth.registration import Registration
+from auth.schemas import Guest, NewAccount, User
 from auth.store import Accounts
 from auth.token_api import NOT_STORED, TokensPart
 from chassis.http.identity import Principal, require
 from chassis.http.origin import FromWhere
-from chassis.http.problems import RESPONSES, Body, NotFound
+from chassis.http.problems import RESPONSES, NotFound
 from chassis.http.provided import Provided
-from contracts import MailAddress
 
 router = APIRouter(tags=["accounts"])
-
-Email = Annotated[MailAddress, AfterValidator(str.lower)]
-
-
-def _unicode(password: SecretStr) -> SecretStr:
-    try:
-        password.get_secret_value().encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be Unicode: half of a surrogate pair is no character") from None
-    return password
-
-
-class NewAccount(Body):
-    """Who wants an account."""
-
-    email: Email
-    password: Annotated[
-        SecretStr,
-        AfterValidator(_unicode),
-        Field(min_length=8, max_length=256, description="Any characters; long beats complicated."),
-    ]
-
-
-class User(BaseModel):
-    """An account as its owner sees it."""
-
-    id: UUID
-    email: str
-    role: str = Field(description="`shopper` or `admin`.")
-    registered_at: datetime
-
-
-class Guest(BaseModel):
-    """A guest's identity: the token is all there is of it, so keep it."""
-
-    access_token: str
-    token_type: str = Field(examples=["Bearer"])
-    expires_in: int = Field(description="Seconds; a guest token cannot be refreshed.")
-    guest_id: UUID
 
 
 @router.post(
@@ -71,8 +30,8 @@ async def register(
     origin: FromWhere,
     registration: Provided[Registration],
 ) -> User:
-    """409 says that the address is taken. An account is good at once, so whoever registers learns it in any
-    case, by logging in; how often somebody may learn it is limited, and then 429 says nothing."""
+    """409 says that the address is taken. That cannot be concealed, since an account can be used at once; but
+    how many 409s a network gets is limited, and after that every registration gets 429."""
     account = await registration.register(new.email, new.password.get_secret_value(), origin)
     return User(
         id=account.account_id,
@@ -87,10 +46,10 @@ async def me(
     caller: Annotated[Principal, Depends(require("account:read"))],
     accounts: Provided[Accounts],
 ) -> User:
-    """The account that the access token is for; guests have none."""
+    """The account of the access token; guests have none."""
     account = await accounts.by_id(caller.id)
     if account is None:
-        raise NotFound("This account does not exist any more.")
+        raise NotFound("Account not found.")
     return User(
         id=account.account_id,
         email=account.email,
@@ -101,7 +60,7 @@ async def me(
 
 @router.post("/v1/guests", summary="Shop as a guest", status_code=201, response_model=Guest)
 async def become_guest(tokens: TokensPart) -> Response:
-    """An access token with an identity of its own, good for a cart, a checkout and watching the order."""
+    """An access token with a new identity, for a cart, a checkout and the view of the order."""
     guest_id = uuid4()
     content = {
         "access_token": tokens.for_guest(guest_id),

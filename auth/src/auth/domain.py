@@ -1,4 +1,4 @@
-"""Accounts and the sessions that a login begins, and what may be done with them."""
+"""Accounts, and the sessions that logins start."""
 
 import hmac
 import unicodedata
@@ -15,17 +15,17 @@ SCOPES = {
     "shopper": "account:read",
     "admin": "account:read catalogue:write orders:read-all orders:fulfil orders:refund",
 }
-"""What a role may do beyond what is its own; a cart and orders of one's own need none."""
+"""The scopes of each role. A shopper's own cart and orders need none."""
 Renewal = Literal["renewed", "over", "reused"]
 
 
 class WeakPassword(ValueError):
-    """The password is its owner's address, or part of it."""
+    """The password is the mail address or its local part."""
 
 
 @dataclass(eq=False)
 class Account:
-    """Somebody who can log in. `email` is in the form that `address` gives."""
+    """An account that can log in. `email` is normalised by `address`."""
 
     account_id: UUID
     email: str
@@ -36,10 +36,10 @@ class Account:
 
 @dataclass(eq=False)
 class Session:
-    """A login and the refresh tokens that descend from it: the family, of which only the latest is good.
+    """A login and its family of refresh tokens, of which only the latest is valid.
 
-    A token of the family that is not the latest was used before, by its owner or by a thief: nobody can
-    tell which, so the session ends for both. Source: RFC 9700, section 4.14.
+    If another token of the family is presented, it was used before, by its owner or by a thief. Which of them
+    cannot be known, so the session ends for both. Source: RFC 9700, section 4.14.
     """
 
     session_id: UUID
@@ -52,7 +52,8 @@ class Session:
     def renew(
         self, presented: bytes, successor: bytes, now: datetime, idle: timedelta, longest: timedelta
     ) -> Renewal:
-        """Exchange one token hash for its successor's; at most `idle` may pass until the next time."""
+        """Replace a token's hash by its successor's, which is valid for `idle`, within `longest` since the
+        login."""
         if self.ended_at is not None or self.expires_at <= now:
             return "over"
         if not hmac.compare_digest(self.secret_hash, presented):
@@ -67,23 +68,24 @@ class Session:
 
 
 def address(text: str) -> str:
-    """How an address is kept and compared: two that differ in case only are one account.
+    """Normalise a mail address as it is stored and compared: case is ignored.
 
-    Raises ValueError, saying why, for what is no address that every mail server takes.
+    Raises ValueError, with the reason, for text that is not an address that every mail server accepts.
     """
     return mail_address(text).lower()
 
 
-def address_tried(text: str) -> str:
-    """The same for a login, where what is no address is nobody's."""
+def login_address(text: str) -> str:
+    """Normalise the user name of a login, where invalid text is an unknown user."""
     try:
         return address(text)
     except ValueError:
         return text.lower()
 
 
-def passphrase(text: str) -> str:
-    """The password whichever keyboard typed it. Source: NIST SP 800-63B, section 3.1.1.2."""
+def normalised_password(text: str) -> str:
+    """Normalise a password, so that any keyboard gives the same text. Source: NIST SP 800-63B, section
+    3.1.1.2."""
     return unicodedata.normalize("NFKC", text)
 
 

@@ -1,7 +1,7 @@
-"""The keys of access tokens: a private JWK set from a file. The first signs, all are published.
+"""The signing keys of access tokens: a private JWK set. The first key signs, all are published.
 
 To rotate: append the new key; once every verifier can have fetched it (`PUBLISHED_SECONDS`) move it to the
-front; drop the old one when the last token that it signed has expired. A changed file is read at once.
+front; remove the old one when the last token that it signed has expired. A changed file is read at once.
 """
 
 import json
@@ -24,16 +24,16 @@ _PUBLIC = ("kty", "crv", "x", "y", "kid")
 
 
 class BadSigningKeys(ValueError):
-    """The file holds no usable key set; the text says what to put right."""
+    """The text is not a usable key set; the message says why."""
 
 
 class Keys(ABC):
-    """The keys that are signed with."""
+    """A source of signing keys."""
 
     @property
     @abstractmethod
     def current(self) -> "SigningKeys":
-        """Those of this moment."""
+        """The keys that are used now."""
 
 
 class SigningKeys(Keys):
@@ -54,12 +54,12 @@ class SigningKeys(Keys):
         except OSError as error:
             raise BadSigningKeys(f"cannot read {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise BadSigningKeys(f"{path} holds no text") from error
+            raise BadSigningKeys(f"{path} is not text") from error
         return cls.parse(text, str(path))
 
     @classmethod
     def parse(cls, text: str, origin: str) -> Self:
-        """Of a JWK set as JSON. Raises BadSigningKeys, which names the origin."""
+        """Parse a JWK set in JSON. Raises BadSigningKeys, which names the origin."""
         try:
             keys = [_imported(entry) for entry in json.loads(text)["keys"]]
         except (KeyError, TypeError, ValueError, RecursionError, JoseError) as error:
@@ -68,25 +68,25 @@ class SigningKeys(Keys):
             raise BadSigningKeys(f"the first key in {origin} must be a private one, to sign with")
         if len({key.kid for key in keys}) < len(keys):
             raise BadSigningKeys(f"two keys in {origin} have the same kid")
-        made = cls(keys)
+        signing_keys = cls(keys)
         try:
-            made.sign({})
+            signing_keys.sign({})
         except JoseError as error:
             raise BadSigningKeys(f"the first key in {origin} does not sign: {error}") from error
-        return made
+        return signing_keys
 
     @property
     def current(self) -> Self:
-        """These: only a file's keys change."""
+        """Itself: only a file's keys change."""
         return self
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """An access token as of RFC 9068 with these claims."""
+        """Sign an access token (RFC 9068) with these claims."""
         return jwt.encode(self._header, claims, self._signer, algorithms=[ALGORITHM])
 
 
 class KeyFile(Keys):
-    """The keys of a file as they are now. A file that has become unusable leaves those that were read."""
+    """The current keys of a file. If the file becomes unusable, those that were read last stay."""
 
     def __init__(self, path: Path) -> None:
         """Raises BadSigningKeys."""
@@ -99,14 +99,14 @@ class KeyFile(Keys):
         stamp = _stamp(self._path)
         if stamp != self._stamp:
             self._stamp = stamp
-            self._read_again()
+            self._reload()
         return self._keys
 
-    def _read_again(self) -> None:
+    def _reload(self) -> None:
         try:
             self._keys = SigningKeys.read(self._path)
         except BadSigningKeys as error:
-            log.error("signing keys unusable, the former ones stay", error=str(error))
+            log.error("signing keys unusable, previous ones kept", error=str(error))
         else:
             log.warning("signing keys changed", kids=self._keys.kids)
 

@@ -1,4 +1,4 @@
-"""Logging in, staying logged in, logging out: what begins, renews and ends a session."""
+"""Logging in, refreshing, logging out: the use cases that start, renew and end a session."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,38 +6,39 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from auth.domain import Account, Session, address_tried, passphrase
+from auth.domain import Account, Session, login_address, normalised_password
 from auth.oauth import InvalidGrant, TooManyAttempts
 from auth.passwords import Passwords
-from auth.refresh import RefreshToken
 from auth.store import Accounts, claim_guest
-from auth.throttle import Throttle
+from auth.throttle import LoginLimit
+from auth.tokens import RefreshToken
 from chassis.http.origin import Origin
 from chassis.storage.database import SqlTx, Transactions
 from contracts import GuestMerged
 
 log = structlog.get_logger()
 
-WRONG = "The e-mail address or the password is wrong."
-OVER = "The session is over: log in again."
+WRONG_CREDENTIALS = "The e-mail address or the password is wrong."
+SESSION_ENDED = "The session has ended: log in again."
 
 
 @dataclass(frozen=True)
 class Logins:
-    """`idle` is how long a session lasts between two refreshes, `longest` how long in all."""
+    """A session lasts for `idle` between two refreshes, and for `longest` in all."""
 
     transactions: Transactions
     accounts: Accounts
     passwords: Passwords
-    throttle: Throttle
+    limit: LoginLimit
     idle: timedelta
     longest: timedelta
 
-    async def begin(
+    async def log_in(
         self, email: str, password: str, guest: UUID | None, origin: Origin
     ) -> tuple[Account, RefreshToken]:
-        """Raises InvalidGrant, TooManyAttempts, or Unavailable while too many log in."""
-        email, password = address_tried(email), passphrase(password)
+        """Start a session, and merge the guest. Raises InvalidGrant, TooManyAttempts, or Unavailable at too
+        many logins."""
+        email, password = login_address(email), normalised_password(password)
         account = await self._authenticate(email, password, origin)
         rehashed = None
         if self.passwords.outdated(account.password_hash):
@@ -48,7 +49,7 @@ class Logins:
                 tx.publish(GuestMerged(guest_id=guest, user_id=account.account_id))
             if rehashed is not None and (kept := await tx.get(Account, account.account_id)):
                 kept.password_hash = rehashed
-        await self.throttle.forgive(email, origin)
+        await self.limit.forgive(email, origin)
         log.info("logged in", account=str(account.account_id), network=origin.shown)
         return account, token
 
@@ -56,23 +57,23 @@ class Logins:
         """Exchange a refresh token for its successor. Raises InvalidGrant."""
         token = RefreshToken.parse(presented)
         if token is None:
-            raise InvalidGrant(OVER)
-        successor = RefreshToken.fresh(token.session_id)
+            raise InvalidGrant(SESSION_ENDED)
+        successor = RefreshToken.new(token.session_id)
         async with self.transactions() as tx:
             session = await tx.get(Session, token.session_id)
             outcome = "over"
             if session is not None:
                 outcome = session.renew(token.hash, successor.hash, tx.now, self.idle, self.longest)
         if session is None or outcome != "renewed":
-            self._note_refusal(outcome, session, origin)
-            raise InvalidGrant(OVER)
+            self._log_refusal(outcome, session, origin)
+            raise InvalidGrant(SESSION_ENDED)
         account = await self.accounts.by_id(session.account_id)
         if account is None:
-            raise InvalidGrant(OVER)
+            raise InvalidGrant(SESSION_ENDED)
         return account, successor
 
-    async def end(self, presented: str, origin: Origin) -> None:
-        """End the session that a refresh token belongs to, be it the latest or not. Source: RFC 7009."""
+    async def log_out(self, presented: str, origin: Origin) -> None:
+        """End the session of any of its refresh tokens, the latest or not. Source: RFC 7009."""
         token = RefreshToken.parse(presented)
         if token is None:
             return
@@ -84,26 +85,26 @@ class Logins:
             log.info("logged out", account=str(session.account_id), network=origin.shown)
 
     async def _authenticate(self, email: str, password: str, origin: Origin) -> Account:
-        if wait := await self.throttle.count(email, origin):
+        if wait := await self.limit.count(email, origin):
             log.warning("login throttled", network=origin.shown)
             raise TooManyAttempts(wait)
         account = await self.accounts.by_email(email)
-        known = await self.passwords.verify(account.password_hash if account else None, password)
-        if account is None or not known:
-            whose = str(account.account_id) if account else None
-            log.warning("login refused", account=whose, network=origin.shown)
-            raise InvalidGrant(WRONG)
+        matches = await self.passwords.verify(account.password_hash if account else None, password)
+        if account is None or not matches:
+            account_id = str(account.account_id) if account else None
+            log.warning("login refused", account=account_id, network=origin.shown)
+            raise InvalidGrant(WRONG_CREDENTIALS)
         return account
 
     def _new_session(self, tx: SqlTx, account: Account) -> RefreshToken:
-        token = RefreshToken.fresh(uuid4())
+        token = RefreshToken.new(uuid4())
         expires_at: datetime = tx.now + min(self.idle, self.longest)
         tx.add(Session(token.session_id, account.account_id, token.hash, tx.now, expires_at))
         return token
 
-    def _note_refusal(self, outcome: str, session: Session | None, origin: Origin) -> None:
-        whose = str(session.account_id) if session else None
+    def _log_refusal(self, outcome: str, session: Session | None, origin: Origin) -> None:
+        account_id = str(session.account_id) if session else None
         if outcome == "reused":
-            log.error("refresh token reused, session ended", account=whose, network=origin.shown)
+            log.error("refresh token reused, session ended", account=account_id, network=origin.shown)
         else:
-            log.info("refresh refused", account=whose, network=origin.shown)
+            log.info("refresh refused", account=account_id, network=origin.shown)

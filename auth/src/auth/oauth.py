@@ -1,4 +1,4 @@
-"""OAuth's way of refusing, as problems: clients of RFC 6749 look for `error`, all others for the rest."""
+"""OAuth errors as problem documents: clients of RFC 6749 read `error`, others the rest."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -22,7 +22,7 @@ class OAuthError(Problem):
 
 
 class InvalidGrant(OAuthError):
-    """The credentials or the refresh token are not good; it is never said which part of them."""
+    """The credentials or the refresh token are invalid; the response does not say which part."""
 
     type = "/problems/invalid-grant"
     title = "Invalid Grant"
@@ -30,7 +30,7 @@ class InvalidGrant(OAuthError):
 
 
 class UnsupportedGrant(OAuthError):
-    """A `grant_type` that this address does not serve."""
+    """A `grant_type` that this endpoint does not support."""
 
     type = "/problems/unsupported-grant-type"
     title = "Unsupported Grant Type"
@@ -52,7 +52,7 @@ class TooManyAttempts(OAuthError):
 
 
 class OAuthRoute(APIRoute):
-    """A route whose invalid forms are refused as OAuth wants it."""
+    """A route that reports invalid forms as OAuth errors."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -61,7 +61,7 @@ class OAuthRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                wrong = ", ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
-                raise OAuthError(f"The form is not valid: {wrong}.") from error
+                errors = ", ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
+                raise OAuthError(f"The form is not valid: {errors}.") from error
 
         return handle_form

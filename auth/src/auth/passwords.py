@@ -1,4 +1,4 @@
-"""Password hashes: slow on purpose, so in few threads and with a limit to how many wait."""
+"""Password hashing: slow on purpose, so in few threads and with a bounded queue."""
 
 import asyncio
 import secrets
@@ -17,30 +17,30 @@ T = TypeVar("T")
 class Passwords:
     """argon2id with the parameters of the OWASP Password Storage Cheat Sheet: 19 MiB, t=2, p=1.
 
-    `threads` hash at once and `queue` more may wait; beyond that callers are turned away.
+    `threads` hash at once and `queue` more may wait; further calls raise Unavailable.
     """
 
     def __init__(self, *, threads: int, queue: int) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
-        self._free = threads + queue
-        self._nobodys = self._hasher.hash(secrets.token_hex(16))
+        self._free_slots = threads + queue
+        self._unknown_users = self._hasher.hash(secrets.token_hex(16))
 
     async def hash(self, password: str) -> str:
         """Raises Unavailable when too many wait."""
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Takes as long for an account that does not exist (`None`). Raises Unavailable."""
-        known = await self._run(lambda: self._matches(password_hash or self._nobodys, password))
-        return known and password_hash is not None
+        """Takes the same time for an account that does not exist (`None`). Raises Unavailable."""
+        matches = await self._run(lambda: self._matches(password_hash or self._unknown_users, password))
+        return matches and password_hash is not None
 
     def outdated(self, password_hash: str) -> bool:
-        """Whether it was made with other parameters than today's."""
+        """Whether the hash has other parameters than the current ones."""
         return self._hasher.check_needs_rehash(password_hash)
 
     async def aclose(self) -> None:
-        """Let hashes in work finish in their threads; what waits is dropped."""
+        """Finish running hashes in their threads and cancel waiting ones."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _matches(self, password_hash: str, password: str) -> bool:
@@ -50,10 +50,10 @@ class Passwords:
             return False
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if not self._free:
-            raise Unavailable("Too many are logging in at this moment.", retry_after=2)
-        self._free -= 1
+        if not self._free_slots:
+            raise Unavailable("Too many logins at once.", retry_after=2)
+        self._free_slots -= 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
-            self._free += 1
+            self._free_slots += 1

@@ -1,4 +1,4 @@
-"""How accounts come to be: by registering, or as the first admin when the service starts."""
+"""Creates accounts: by registration, or for the first admin when the service starts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +10,10 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import Account, Role, WeakPassword, check_password, passphrase
+from auth.domain import Account, Role, WeakPassword, check_password, normalised_password
 from auth.passwords import Passwords
 from auth.store import Accounts
-from auth.throttle import Conflicts
+from auth.throttle import ConflictLimit
 from chassis.http.origin import Origin
 from chassis.http.problems import Conflict, TooManyRequests, Unprocessable
 from chassis.messaging.sealed import Seal
@@ -24,23 +24,23 @@ log = structlog.get_logger()
 
 
 class EmailTaken(Conflict):
-    """Somebody has registered with this address before."""
+    """409: the address has an account."""
 
     type = "/problems/email-taken"
     title = "There is an account with this address"
 
 
-_TAKEN = "Too many addresses that are taken: wait and try again."
+_TOO_MANY = "Too many registrations with addresses that are taken: wait and try again."
 
 
 class TooManyRegistrations(TooManyRequests):
-    """429: too many addresses were tried that are taken."""
+    """429: too many registrations with addresses that are taken."""
 
     type = "/problems/too-many-attempts"
 
 
 class PasswordIsAddress(Unprocessable):
-    """The first thing anybody would try."""
+    """422: the password is the mail address, which is guessed first."""
 
     type = "/problems/password-is-address"
     title = "The password is the address"
@@ -48,28 +48,30 @@ class PasswordIsAddress(Unprocessable):
 
 @dataclass(frozen=True)
 class Registration:
-    """Makes accounts and says so."""
+    """Creates accounts and publishes `user.registered`."""
 
     transactions: Transactions
     accounts: Accounts
     passwords: Passwords
     seal: Seal
-    conflicts: Conflicts
+    conflicts: ConflictLimit
 
     async def register(self, email: str, password: str, origin: Origin) -> Account:
-        """Open a shopper's account. Raises EmailTaken, PasswordIsAddress, TooManyRegistrations, Unavailable.
+        """Create a shopper's account. Raises EmailTaken, PasswordIsAddress, TooManyRegistrations,
+        Unavailable.
 
-        The password is hashed before anybody looks whether the address is taken: both take as long.
+        The password is hashed before the address is looked up, so that the time does not show whether it is
+        taken.
         """
-        password = passphrase(password)
+        password = normalised_password(password)
         try:
             check_password(password, email)
         except WeakPassword as error:
             raise PasswordIsAddress from error
         if wait := await self.conflicts.wait(origin):
             log.warning("registration throttled", network=origin.shown)
-            raise TooManyRegistrations(_TAKEN, retry_after=wait)
-        account = await self._account(email, password, "shopper")
+            raise TooManyRegistrations(_TOO_MANY, retry_after=wait)
+        account = await self._new_account(email, password, "shopper")
         try:
             async with self.transactions() as tx:
                 tx.add(account)
@@ -82,25 +84,25 @@ class Registration:
         return account
 
     async def ensure_admin(self, email: str, password: str) -> None:
-        """Make the first admin, unless that account exists: its password may have changed since."""
+        """Create the first admin. An existing account is not changed: its password may have changed since."""
         known = await self.accounts.by_email(email)
         if known is None:
-            admin = await self._account(email, passphrase(password), "admin")
+            admin = await self._new_account(email, normalised_password(password), "admin")
             try:
                 async with self.transactions() as tx:
                     tx.add(admin)
             except IntegrityError:
-                return  # another replica was quicker
+                return  # another replica has created it
             log.info("admin created", account=str(admin.account_id))
         elif known.role != "admin":
-            log.error("ADMIN_EMAIL belongs to a shopper: no admin was made", account=str(known.account_id))
+            log.error("ADMIN_EMAIL belongs to a shopper: no admin created", account=str(known.account_id))
 
     @asynccontextmanager
-    async def admin_first(self, email: str, password: str, _: FastAPI) -> AsyncIterator[None]:
-        """A lifespan that begins with an admin in place."""
+    async def admin_lifespan(self, email: str, password: str, _: FastAPI) -> AsyncIterator[None]:
+        """A lifespan that ensures the admin before the service starts."""
         await self.ensure_admin(email, password)
         yield
 
-    async def _account(self, email: str, password: str, role: Role) -> Account:
+    async def _new_account(self, email: str, password: str, role: Role) -> Account:
         hashed = await self.passwords.hash(password)
         return Account(uuid4(), email, hashed, role, datetime.now(UTC))

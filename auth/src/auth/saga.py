@@ -1,4 +1,4 @@
-"""Auth hears nothing; what it says of accounts and guests is said by its API."""
+"""Auth consumes no events; its API publishes events about accounts and guests."""
 
 from chassis.saga.topology import Participant
 from contracts import GuestMerged, UserRegistered

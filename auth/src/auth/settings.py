@@ -1,4 +1,4 @@
-"""What auth is told: keys, the first admin, how long tokens live, how often one may try a password."""
+"""Auth's own settings: keys, the first admin, lifetimes of tokens, limits on login attempts."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -26,15 +26,16 @@ def _usable(keys: SecretStr) -> SecretStr:
     return keys
 
 
-LONGEST_TOKEN = 24 * 60 * 60  # seconds; a retired key is kept for as long
+LONGEST_TOKEN = 24 * 60 * 60  # seconds; a retired key stays published for as long
 TokenSeconds = Annotated[float, Field(gt=0, le=LONGEST_TOKEN)]
 
 
 class Settings(ServiceSettings):
-    """Signing keys are a private JWK set: a file's, which can change while auth runs, or as they are.
+    """Signing keys are a private JWK set, as text or in a file, which may change while auth runs.
 
-    `contact_key` may list several keys, comma-separated: the first seals. `trusted_proxies` are the
-    proxies before the gateway that may say who a client is: addresses and CIDR blocks, comma-separated."""
+    `contact_key` may list several keys, comma-separated: the first encrypts. `trusted_proxies` are the
+    proxies before the gateway whose `X-Forwarded-For` is trusted: addresses and CIDR blocks, comma-separated.
+    """
 
     signing_keys: Annotated[SecretStr, AfterValidator(_usable)] | None = None
     signing_keys_file: Annotated[Path, AfterValidator(_readable)] | None = None
@@ -60,7 +61,7 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _one_key_set(self) -> Self:
         if (self.signing_keys is None) == (self.signing_keys_file is None):
-            raise ValueError("give SIGNING_KEYS_FILE or SIGNING_KEYS, and not both")
+            raise ValueError("give either SIGNING_KEYS_FILE or SIGNING_KEYS")
         return self
 
     def read_signing_keys(self) -> Keys:

@@ -1,4 +1,4 @@
-"""Queries beyond loading a row by its key."""
+"""Auth's SQL, beyond loading a row by its key."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from auth.tables import session as sessions
 
 
 class Accounts:
-    """Reads of accounts outside any transaction of a caller's."""
+    """Reads of accounts, each in a connection of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -32,14 +32,14 @@ class Accounts:
 
 
 async def claim_guest(db: AsyncSession, guest_id: UUID, account_id: UUID, now: datetime) -> bool:
-    """Whether this is the guest's first login: a guest becomes one account, and only once."""
+    """Returns whether this is the guest's first login: a guest is merged once, into one account."""
     claim = insert(merged_guest).values(guest_id=guest_id, account_id=account_id, merged_at=now)
     claimed = await db.execute(claim.on_conflict_do_nothing().returning(merged_guest.c.guest_id))
     return claimed.one_or_none() is not None
 
 
-async def forget(engine: AsyncEngine, now: datetime, guest_lifetime: timedelta) -> None:
-    """Delete sessions that are over, and guests whose tokens cannot be valid any more."""
+async def delete_expired(engine: AsyncEngine, now: datetime, guest_lifetime: timedelta) -> None:
+    """Delete expired sessions, and merged guests whose tokens cannot be valid any more."""
     async with engine.begin() as connection:
         await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
         await connection.execute(

@@ -1,4 +1,4 @@
-"""Auth's tables and how accounts and sessions lie in them."""
+"""Auth's tables, and the mapping of accounts and sessions to them."""
 
 from sqlalchemy import Column, ForeignKey, LargeBinary, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import TIMESTAMP

@@ -1,4 +1,4 @@
-"""How often a password may be tried, or an address be asked for."""
+"""Limits on login attempts and on registrations with taken addresses."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from chassis.storage.attempts import Attempts, bucket
 
 
 @dataclass(frozen=True)
-class Throttle:
-    """At most `per_account` failures for an account from an address, and `per_address` from an address.
+class LoginLimit:
+    """At most `per_account` failures for an account from a network, and `per_address` from a network in all.
 
-    Attempts are counted before the password is looked at, and given back when it was right. Nobody can lock
-    an account's owner out from elsewhere.
+    Attempts are counted before the password is checked, and taken back if it is right. Failures from one
+    network do not lock an account's owner out on another.
     """
 
     attempts: Attempts
@@ -19,38 +19,38 @@ class Throttle:
     per_address: int
 
     async def count(self, email: str, origin: Origin) -> float:
-        """Count an attempt. Returns the seconds to wait, 0 when it may go on."""
+        """Count an attempt. Returns the seconds to wait, 0 if it may proceed."""
         account, address = _buckets(email, origin)
         return await self.attempts.count({account: self.per_account, address: self.per_address})
 
     async def forgive(self, email: str, origin: Origin) -> None:
-        """The password was right: it was no failure."""
+        """Take the attempt back: the password was right."""
         account, address = _buckets(email, origin)
         await self.attempts.forgive(clear=account, give_back=address)
 
 
 @dataclass(frozen=True)
-class Conflicts:
-    """At most `most` registrations of addresses that are taken, from a network in a window.
+class ConflictLimit:
+    """At most `limit` registrations with taken addresses from a network in a window.
 
-    Each tells that an account exists. Beyond that nobody there registers until the window is over: an answer
-    would tell it still.
+    Each of them reveals that an account exists. Beyond the limit the network cannot register at all until the
+    window ends: any other response would still reveal it.
     """
 
     attempts: Attempts
-    most: int
+    limit: int
 
     async def wait(self, origin: Origin) -> float:
-        """The seconds to wait, 0 when it may go on."""
-        return await self.attempts.wait(_conflicts(origin), self.most)
+        """The seconds to wait, 0 if a registration may proceed."""
+        return await self.attempts.wait(_conflict_bucket(origin), self.limit)
 
     async def count(self, origin: Origin) -> None:
-        """One more address turned out to be taken."""
-        await self.attempts.count({_conflicts(origin): self.most})
+        """Count a registration with a taken address."""
+        await self.attempts.count({_conflict_bucket(origin): self.limit})
 
 
-def _conflicts(origin: Origin) -> bytes:
-    """No login shares it: user names have no NUL."""
+def _conflict_bucket(origin: Origin) -> bytes:
+    """Distinct from every login's bucket: user names contain no NUL."""
     return bucket(f"registration\0{origin.network}")
 
 

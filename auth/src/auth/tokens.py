@@ -1,20 +1,26 @@
-"""The access tokens that every service verifies for itself. Source: RFC 9068."""
+"""Access tokens, which every service verifies by itself (RFC 9068), and refresh tokens, which are stored as
+hashes."""
 
+import base64
+import binascii
+import hashlib
+import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from auth.domain import SCOPES, Account
 from auth.keys import Keys
 
-CLIENT = "storefront"  # there is no other: whoever calls, calls for the shopper at hand
+CLIENT = "storefront"  # the only client
+_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True)
 class AccessTokens:
-    """Issues them; `access_seconds` and `guest_seconds` are how long they are good for."""
+    """Issues access tokens; `access_seconds` and `guest_seconds` are their lifetimes."""
 
     keys: Keys
     issuer: str
@@ -27,7 +33,7 @@ class AccessTokens:
         return self._issue(account.account_id, account.role, self.access_seconds, {"email": account.email})
 
     def for_guest(self, guest_id: UUID) -> str:
-        """A guest has no row anywhere: the token is all there is of one."""
+        """Guests are not stored: a guest is only this token."""
         return self._issue(guest_id, "guest", self.guest_seconds, {})
 
     def _issue(self, subject: UUID, role: str, lifetime: float, more: dict[str, Any]) -> str:
@@ -45,3 +51,32 @@ class AccessTokens:
             **more,
         }
         return self.keys.current.sign(claims)
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """Opaque to clients: a session's id and a secret. The secret is random, so a fast hash is enough to
+    store."""
+
+    session_id: UUID
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, session_id: UUID) -> Self:
+        return cls(session_id, secrets.token_bytes(_SECRET_BYTES))
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """`None` for text that is not a refresh token."""
+        try:
+            raw = base64.b64decode(text, altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        return cls(UUID(bytes=raw[:16]), raw[16:]) if len(raw) == 16 + _SECRET_BYTES else None
+
+    @property
+    def hash(self) -> bytes:
+        return hashlib.sha256(self.secret).digest()
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(self.session_id.bytes + self.secret).decode()

@@ -1,4 +1,5 @@
-"""A shopper's own cart. Product being down stops nobody from filling it: checkout looks again."""
+"""The endpoints of a shopper's own cart. It can be filled while the product service is down: checkout checks
+again."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,9 +9,16 @@ import orjson
 from fastapi import APIRouter, Path, Response
 
 from cart.domain import MOST_LINES, Full, Merged
-from cart.models import BareLines, Put, ShownCart, WantedLines, WantedQuantity
 from cart.products import Products
-from cart.shown import shown, shown_without_prices
+from cart.schemas import (
+    CartLines,
+    PricedCart,
+    PutResult,
+    WantedLines,
+    WantedQuantity,
+    priced_cart,
+    unpriced_cart,
+)
 from cart.store import Carts
 from chassis.errors import Unavailable
 from chassis.http.identity import Caller, Principal
@@ -24,7 +32,7 @@ _JSON = "application/json"
 CartsPart = Provided[Carts]
 ProductsPart = Provided[Products]
 SkuInPath = Annotated[Sku, Path()]
-# What an earlier release took into carts was any text: its owner must be able to take it out again.
+# Earlier releases accepted any text as a sku: its owner must be able to remove it.
 OldSkuInPath = Annotated[str, Path(min_length=1, max_length=32, pattern=NO_NUL)]
 
 
@@ -43,57 +51,60 @@ class SomeNotForSale(Unprocessable):
 
 
 class CartFull(Conflict):
-    """409: the cart has as many lines as it may have."""
+    """409: the cart has the maximum number of lines."""
 
     type = "/problems/cart-full"
     title = "The cart is full"
 
 
 class CartMoved(Conflict):
-    """409: the guest has logged in, and the cart is the account's now."""
+    """409: the guest has logged in, and the cart was moved to the account."""
 
     type = "/problems/cart-moved"
     title = "The cart has moved to an account"
 
 
-@router.get("", summary="Read the cart", response_model=ShownCart)
+@router.get("", summary="Read the cart", response_model=PricedCart)
 async def get_cart(caller: Caller, carts: CartsPart, products: ProductsPart) -> Response:
-    """With names, prices and availability as product tells them now, or without them while it does not."""
+    """With current names, prices and availability, or without them while the product service is
+    unavailable."""
     items = (await carts.read(caller.id)).items
     try:
-        document = shown(items, await products.read(list(items)))
+        document = priced_cart(items, await products.read(list(items)))
     except Unavailable as error:
-        document = shown_without_prices(items, str(error))
+        document = unpriced_cart(items, str(error))
     return Response(orjson.dumps(document), media_type=_JSON)
 
 
-@router.get("/lines", summary="Read what is in the cart", response_model=BareLines)
+@router.get("/lines", summary="Read the cart without product data", response_model=CartLines)
 async def get_lines(caller: Caller, carts: CartsPart) -> Response:
-    """Products and quantities alone, and what the cart counts as: all that a checkout takes from a cart."""
+    """Only products, quantities and the cart's ids: what a checkout reads."""
     cart = await carts.read(caller.id)
     lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(cart.items.items())]
-    told = {"items": lines, "ids": cart.ids, "bought": cart.bought}
-    return Response(orjson.dumps(told, default=str), media_type=_JSON)
+    document = {"items": lines, "ids": cart.ids, "bought": cart.bought}
+    return Response(orjson.dumps(document, default=str), media_type=_JSON)
 
 
 @router.put("", summary="Replace the cart", responses={409: RESPONSES[409]})
-async def replace_cart(wanted: WantedLines, caller: Caller, carts: CartsPart, products: ProductsPart) -> Put:
-    """All lines at once, in place of those that were there."""
+async def replace_cart(
+    wanted: WantedLines, caller: Caller, carts: CartsPart, products: ProductsPart
+) -> PutResult:
+    """Replaces all lines at once."""
     items = wanted.quantities()
     refused, reason = await _not_for_sale(products, list(items))
     if refused:
-        raise SomeNotForSale("Take these out.", skus=refused)
+        raise SomeNotForSale("Remove the listed products.", skus=refused)
     try:
         await carts.replace(caller.id, items, guest=_is_guest(caller))
     except Merged:
         raise CartMoved("Use the account's token.") from None
-    return Put(lines=len(items), degraded=reason is not None, reason=reason)
+    return PutResult(lines=len(items), degraded=reason is not None, reason=reason)
 
 
 @router.delete("", status_code=204, summary="Empty the cart")
 async def empty_cart(caller: Caller, carts: CartsPart) -> Response:
-    """Nothing is left in it."""
-    with suppress(Merged):  # it is empty, as its guest sees it
+    """Removes all lines."""
+    with suppress(Merged):  # a moved cart is empty for its guest
         await carts.replace(caller.id, {}, guest=_is_guest(caller))
     return Response(status_code=204)
 
@@ -105,23 +116,23 @@ async def empty_cart(caller: Caller, carts: CartsPart) -> Response:
 )
 async def put_item(
     sku: SkuInPath, wanted: WantedQuantity, caller: Caller, carts: CartsPart, products: ProductsPart
-) -> Put:
-    """So many pieces of it, whatever there were before."""
+) -> PutResult:
+    """Sets the quantity, whatever it was before."""
     refused, reason = await _not_for_sale(products, [sku])
     if refused:
-        raise NotForSale("There is no such product, or it is not sold any more.")
+        raise NotForSale("Unknown product, or not sold any more.")
     try:
         await carts.put(caller.id, sku, wanted.quantity, guest=_is_guest(caller))
     except Full:
-        raise CartFull(f"It has {MOST_LINES} lines.") from None
+        raise CartFull(f"It has the maximum of {MOST_LINES} lines.") from None
     except Merged:
         raise CartMoved("Use the account's token.") from None
-    return Put(lines=1, degraded=reason is not None, reason=reason)
+    return PutResult(lines=1, degraded=reason is not None, reason=reason)
 
 
-@router.delete("/items/{sku}", status_code=204, summary="Take a product out")
+@router.delete("/items/{sku}", status_code=204, summary="Remove a product")
 async def remove_item(sku: OldSkuInPath, caller: Caller, carts: CartsPart) -> Response:
-    """Also when it was not there."""
+    """Idempotent: removing a product that is not in the cart has no effect."""
     await carts.remove(caller.id, sku)
     return Response(status_code=204)
 
@@ -131,7 +142,7 @@ def _is_guest(caller: Principal) -> bool:
 
 
 async def _not_for_sale(products: Products, skus: Sequence[str]) -> tuple[list[str], str | None]:
-    """Those that product does not sell, and why it could not be asked."""
+    """Products that are not for sale; or none and the reason, if the product service is unavailable."""
     try:
         return await products.not_for_sale(skus), None
     except Unavailable as error:

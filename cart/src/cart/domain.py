@@ -1,4 +1,4 @@
-"""What a shopper means to buy: quantities by product, and what an order or a login does to them."""
+"""Carts: quantities by product, and how an order or a login changes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,23 +7,23 @@ from uuid import UUID, uuid5
 
 MOST_LINES = 1000
 MOST_PIECES = 10_000
-# Of a cart that was merged or bought in part more often than that within the time of an order, the oldest are
-# forgotten.
+# Of a cart that was merged or bought in part more often than that, only the latest are kept.
 MOST_IDS = 8
 MOST_BOUGHT = 64
 
 
 class Full(Exception):
-    """The cart has as many lines as it may have."""
+    """The cart has the maximum number of lines."""
 
 
 class Merged(Exception):
-    """A guest's cart that has moved into an account's."""
+    """The guest's cart was moved into an account's."""
 
 
 @dataclass(eq=False)
 class TakenOut:
-    """An order that was taken out of its shopper's cart: once for good, whoever repeats that it is paid."""
+    """Records that an order's lines were removed from its shopper's cart, so that a repeated `order.paid`
+    removes nothing."""
 
     order_id: UUID
     at: datetime
@@ -33,13 +33,14 @@ class TakenOut:
 class Cart:
     """One shopper's or guest's cart, `items` by sku.
 
-    `ids` are what it counts as when it is ordered: order accepts one order of each, besides those that were
-    `bought` and are out of it. A cart keeps its ids while it changes, and gets one more when an order was
-    taken out and something is left. It is another cart, with an id of its own, once something is put in
-    that shares no sku with what was there (the table's trigger sees to that, whoever writes).
+    `ids` identify it when it is ordered: order accepts one order for each, besides the `bought` ones, whose
+    lines have been removed. A cart keeps its ids while it changes, and gets one more when an order's lines
+    are removed and others are left. It becomes another cart, with a new id, once its new content shares no
+    sku with the old (a trigger of the table does that, for every writer).
 
-    Once merged into an account's it takes nothing any more and keeps what it handed over, so that an
-    order that the guest had placed still takes that, and no more, out of the account's cart.
+    Once merged into an account's cart, a guest's cannot be changed any more. It keeps the items that it
+    handed over, so that an order which the guest had placed removes those, and no more, from the account's
+    cart.
     """
 
     owner_id: UUID
@@ -49,23 +50,24 @@ class Cart:
     bought: tuple[UUID, ...] = ()
 
     def remove(self, bought: Mapping[str, int]) -> dict[str, int]:
-        """Take out what was bought, as far as it is here. Returns what was taken out."""
-        taken = {sku: min(self.items[sku], pieces) for sku, pieces in bought.items() if sku in self.items}
-        left = {sku: pieces - taken.get(sku, 0) for sku, pieces in self.items.items()}
+        """Remove bought pieces, at most those in the cart. Returns what was removed."""
+        removed = {sku: min(self.items[sku], pieces) for sku, pieces in bought.items() if sku in self.items}
+        left = {sku: pieces - removed.get(sku, 0) for sku, pieces in self.items.items()}
         self.items = {sku: pieces for sku, pieces in left.items() if pieces}
-        return taken
+        return removed
 
-    def note_bought(self, order_id: UUID) -> None:
-        """An order was taken out of it: what is left can be ordered, and is still the cart that other orders
-        are of. Nothing left is the cart that was ordered: whoever submits it again hears of that order."""
+    def record_bought(self, order_id: UUID) -> None:
+        """After an order's lines were removed: what is left can be ordered under a new id, and keeps the ids
+        of other orders. An empty cart keeps only the ids that were ordered: a repeated checkout finds that
+        order."""
         if self.items:
-            other = uuid5(order_id, " ".join(map(str, (self.owner_id, *self.ids[:1]))))
-            self.ids = (other, *self.ids)[:MOST_IDS]
+            new_id = uuid5(order_id, " ".join(map(str, (self.owner_id, *self.ids[:1]))))
+            self.ids = (new_id, *self.ids)[:MOST_IDS]
             self.bought = (order_id, *self.bought)[:MOST_BOUGHT]
 
-    def take_over(self, guest: "Cart") -> None:
-        """Add a guest's items to these, as many as fit, and leave nothing to take over again. What comes of
-        it counts as both carts: no shopper has asked for a second order of either."""
+    def merge(self, guest: "Cart") -> None:
+        """Add a guest's items, as many as fit, and mark the guest's cart as merged. The result has the ids of
+        both carts, so that neither can be ordered a second time."""
         items = dict(self.items)
         for sku, pieces in guest.items.items():
             if sku in items or len(items) < MOST_LINES:

@@ -1,4 +1,4 @@
-"""Cart: what a shopper means to buy."""
+"""Cart: what a shopper intends to buy."""
 
 from cart import api, saga
 from cart.products import Products

@@ -1,4 +1,4 @@
-"""What cart asks product: which products there are, and what they cost now."""
+"""A client for the product service: which products exist, and what they cost now."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +11,9 @@ _REMEMBERED = 50_000
 
 
 class Products:
-    """Reads product in one call for any number of skus.
+    """Reads any number of products with one request.
 
-    Products that were seen in the last `known_for` seconds are taken to exist without asking.
+    Products that were read as active within the last `known_for` seconds are taken to be for sale.
     """
 
     def __init__(
@@ -22,15 +22,15 @@ class Products:
         self._product = product
         self._known_for = known_for
         self._clock = clock
-        self._seen: dict[str, float] = {}
+        self._active_at: dict[str, float] = {}
 
     async def read(self, skus: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The products that exist of those, by sku, as product tells of them. Raises Unavailable, and
-        NeighbourRefused: a mistake of ours, and no reason to keep what could not be checked."""
-        asked = [sku for sku in skus if is_sku(sku)]  # an old cart may hold what is none
-        if not asked:
+        """Those of the products that exist, by sku. Raises Unavailable, and NeighbourRefused, which means a
+        bug here and must not let unchecked items into a cart."""
+        valid = [sku for sku in skus if is_sku(sku)]  # an old cart may contain other text
+        if not valid:
             return {}
-        answer = await self._product.get_json("/v1/products", params={"sku": asked})
+        answer = await self._product.get_json("/v1/products", params={"sku": valid})
         products = {product["sku"]: product for product in answer.json()["items"]}
         self._remember(sku for sku, product in products.items() if product["status"] == "active")
         return products
@@ -38,11 +38,11 @@ class Products:
     async def not_for_sale(self, skus: Iterable[str]) -> list[str]:
         """Which of those are unknown or retired. Raises Unavailable."""
         since = self._clock() - self._known_for
-        unsure = [sku for sku in skus if self._seen.get(sku, since) <= since]
-        products = await self.read(unsure)
-        return [sku for sku in unsure if sku not in products or products[sku]["status"] != "active"]
+        unchecked = [sku for sku in skus if self._active_at.get(sku, since) <= since]
+        products = await self.read(unchecked)
+        return [sku for sku in unchecked if sku not in products or products[sku]["status"] != "active"]
 
     def _remember(self, skus: Iterable[str]) -> None:
-        if len(self._seen) > _REMEMBERED:
-            self._seen.clear()
-        self._seen.update(dict.fromkeys(skus, self._clock()))
+        if len(self._active_at) > _REMEMBERED:
+            self._active_at.clear()
+        self._active_at.update(dict.fromkeys(skus, self._clock()))

@@ -1,4 +1,4 @@
-"""What cart does when something was bought, and when a guest turns out to have an account."""
+"""Cart's part in the saga: remove what was bought, and merge a guest's cart into the account's at login."""
 
 from cart.domain import Cart, TakenOut
 from chassis.saga.steps import Steps
@@ -12,26 +12,25 @@ participant = Participant("cart", steps=[steps])
 
 @steps.on(OrderPaid, locks=lambda event: [(TakenOut, event.order_id), (Cart, event.shopper_id)])
 async def remove_bought(event: OrderPaid, tx: Tx) -> None:
-    """Take what was bought out of the shopper's cart, or out of the account's that it was merged into: once
-    for good."""
+    """Remove what was bought from the shopper's cart, or from the account's that it was merged into; once."""
     if await tx.get(TakenOut, event.order_id) is not None:
         return
     tx.add(TakenOut(event.order_id, tx.now))
     cart = await tx.get(Cart, event.shopper_id)
     if cart is None:
         return
-    taken = cart.remove({line.sku: line.quantity for line in event.lines})
-    cart.note_bought(event.order_id)
+    removed = cart.remove({line.sku: line.quantity for line in event.lines})
+    cart.record_bought(event.order_id)
     if cart.merged_into is not None and (account := await tx.get(Cart, cart.merged_into)) is not None:
-        account.remove(taken)
-        account.note_bought(event.order_id)
+        account.remove(removed)
+        account.record_bought(event.order_id)
 
 
 @steps.on(GuestMerged, locks=lambda event: [(Cart, event.guest_id), (Cart, event.user_id)])
 async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
-    """Add the guest's items to the account's, up to the limits; once only."""
+    """Add the guest's items to the account's cart, up to its limits; once."""
     guest = await tx.get(Cart, event.guest_id)
-    if guest is None:  # and if one comes, it has been merged
+    if guest is None:  # a tombstone: a cart that the guest fills later must not take anything
         tx.add(Cart(event.guest_id, merged_into=event.user_id))
         return
     if guest.merged_into is not None:
@@ -40,4 +39,4 @@ async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
     if account is None:
         account = Cart(event.user_id)
         tx.add(account)
-    account.take_over(guest)
+    account.merge(guest)

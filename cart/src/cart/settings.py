@@ -1,4 +1,4 @@
-"""What cart is told on top of what every service is."""
+"""Cart's own settings, beside those of every service."""
 
 from typing import Annotated
 
@@ -9,13 +9,14 @@ from chassis.runtime.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`product_url` is where product answers. A read of it may take `product_timeout` each time and
-    `product_patience` with its retries; then the cart is shown without prices. A product that was seen
-    is not asked for again within `known_for`.
+    """`product_url` is the base URL of the product service. A read from it may take `product_timeout`
+    seconds, and `product_patience` with its retries; then the cart is shown without prices. A product that
+    was read as active is not checked again for `known_for` seconds.
 
     A guest's cart is kept for `guest_cart_keep_days` after something was last put into it, an account's for
-    `cart_keep_days`. That an order was taken out of a cart is known for `taken_out_keep_days` after it was
-    placed: for as long as its `order.paid` may be published again. 0 is for ever.
+    `cart_keep_days`. The record that an order's lines were removed from a cart is kept for
+    `taken_out_keep_days` after the order was placed: for as long as its `order.paid` may be republished. 0
+    keeps for ever.
 
     The body limit fits a cart of a thousand lines.
     """
@@ -27,5 +28,5 @@ class Settings(ServiceSettings):
     guest_cart_keep_days: KeepDays = 30
     cart_keep_days: KeepDays = 365
     taken_out_keep_days: KeepDays = 180
-    consume_linger: Annotated[float, Field(ge=0)] = 0.25  # nobody waits for what was bought to go
+    consume_linger: Annotated[float, Field(ge=0)] = 0.25  # no shopper waits for bought lines to be removed
     max_body_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024

@@ -1,6 +1,6 @@
-"""Carts as shoppers read and write them: one statement each, with no transaction around it.
+"""Reads and writes of a shopper's own cart: one statement each, without a transaction.
 
-What is put in may make another cart of it: the table's trigger gives it other `ids` then.
+A write may make it another cart: the table's trigger then gives it new `ids`.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from cart.domain import MOST_LINES, Cart, Full, Merged
 from cart.tables import cart
 from chassis.storage.direct import fetch
 
-# Of every checkout, and so without SQLAlchemy's layers. `touched_at` is exact to the day only: it is indexed,
-# and if every update changed it, every update would have to change the indexes too.
+# Every checkout reads a cart, so this bypasses SQLAlchemy. `touched_at` is exact to the day only: it is
+# indexed, and if every update changed it, every update would have to change the index too.
 _READ = "SELECT items::text, ids, bought FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
 _REPLACE = """
     INSERT INTO cart AS kept (owner_id, items, guest) VALUES ($1, $2::text::jsonb, $3)
@@ -43,13 +43,13 @@ _remove = (
 
 
 class Carts:
-    """Items are quantities by sku. An owner who has put nothing yet has an empty cart."""
+    """Items are quantities by sku. An owner without a row has an empty cart."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, owner: UUID) -> Cart:
-        """As its owner sees it: what was merged into another is empty."""
+        """The owner's cart; empty if it was merged into another."""
         rows = await fetch(self._engine, _READ, owner)
         if not rows:
             return Cart(owner)
@@ -57,19 +57,19 @@ class Carts:
         return Cart(owner, orjson.loads(items), ids=tuple(ids), bought=tuple(bought))
 
     async def replace(self, owner: UUID, items: Mapping[str, int], *, guest: bool) -> None:
-        """These items and no others. Raises Merged."""
+        """Replace all items. Raises Merged."""
         if not await fetch(self._engine, _REPLACE, owner, _json(items), guest):
             raise Merged
 
     async def put(self, owner: UUID, sku: str, quantity: int, *, guest: bool) -> None:
-        """So many of one product. Raises Full, Merged."""
+        """Set the quantity of one product. Raises Full, Merged."""
         if not await fetch(self._engine, _PUT, owner, _json({sku: quantity}), guest, MOST_LINES):
             async with self._engine.connect() as connection:
                 merged = await connection.scalar(_is_merged, {"owner": owner})
             raise Merged if merged else Full
 
     async def remove(self, owner: UUID, sku: str) -> None:
-        """Nothing happens if it is not there."""
+        """Remove one product, if it is there."""
         async with self._engine.connect() as connection:
             await connection.execute(_remove, {"owner": owner, "sku": sku})
 

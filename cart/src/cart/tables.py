@@ -1,4 +1,4 @@
-"""Cart's tables: one row a shopper, and one an order that was taken out of a cart."""
+"""Cart's tables: a row for each shopper, and one for each order whose lines were removed from a cart."""
 
 from sqlalchemy import Boolean, Column, FetchedValue, Index, MetaData, Table, Uuid, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP

@@ -1,10 +1,10 @@
-"""The wire: every event that crosses a service boundary, and nothing else.
+"""The events that services exchange, and the types that they share.
 
-Models grow by optional fields only; anything else is a new version (see `compatibility`).
+Models grow by optional fields only; any other change needs a new version (see `compatibility`).
 """
 
 from contracts.claim import CLAIM_PURPOSE, OrderClaim
-from contracts.currency import CURRENCIES, Currency, ListedCurrency, with_code, written
+from contracts.currency import CURRENCIES, Currency, ListedCurrency, format_amount, format_amount_with_code
 from contracts.event import EVENTS, Event, event_named
 from contracts.mail import MailReason, MailResendRequested
 from contracts.mail_address import MailAddress, mail_address
@@ -82,8 +82,8 @@ __all__ = [
     "UserRegistered",
     "cleaned",
     "event_named",
+    "format_amount",
+    "format_amount_with_code",
     "is_sku",
     "mail_address",
-    "with_code",
-    "written",
 ]

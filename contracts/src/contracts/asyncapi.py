@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: the exchange, its messages, who sends and who receives each.
+"""The AsyncAPI 3 document: the exchange, its messages, who publishes and who consumes each.
 
 Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
@@ -23,30 +23,36 @@ _HEADERS = {
     ],
     "properties": {
         "cloudEvents:specversion": {"const": "1.0"},
-        "cloudEvents:id": {"type": "string", "description": "`<type>/<subject>`: the same for every repeat."},
+        "cloudEvents:id": {
+            "type": "string",
+            "description": "`<type>/<subject>`: every repeat of an event has the same.",
+        },
         "cloudEvents:type": {"type": "string", "description": "Also the routing key."},
         "cloudEvents:source": {"type": "string", "description": "`/<service>`."},
         "cloudEvents:subject": {"type": "string", "format": "uuid"},
         "cloudEvents:time": {"type": "string", "format": "date-time"},
         "cloudEvents:dataschema": {"type": "string", "description": "`urn:event:<type>:<version>`."},
-        "cloudEvents:causationid": {"type": "string", "description": "Id of the message that led here."},
+        "cloudEvents:causationid": {
+            "type": "string",
+            "description": "Id of the message that caused this one.",
+        },
         "cloudEvents:traceparent": {"type": "string", "description": "W3C Trace Context."},
     },
 }
 
 
 def asyncapi(
-    said_by: Mapping[str, Sequence[str]], heard_by: Mapping[str, Sequence[str]], queues: Mapping[str, str]
+    publishers: Mapping[str, Sequence[str]], consumers: Mapping[str, Sequence[str]], queues: Mapping[str, str]
 ) -> dict[str, Any]:
-    """`said_by` maps an event type to who says it, `heard_by` to the queues bound to it, `queues` a queue to
-    its service."""
+    """`publishers` maps an event type to the services that publish it, `consumers` to the queues that are
+    bound to it, `queues` maps a queue to its service."""
     events = sorted(EVENTS.values(), key=lambda event: (event.type, event.version))
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Saga Shop events",
             "version": "1.0.0",
-            "description": "A choreographed checkout: every service hears events and says what happened.",
+            "description": "A choreographed checkout: every service consumes and publishes events.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",
@@ -60,17 +66,17 @@ def asyncapi(
         },
         "operations": {
             **{
-                f"{sayer}.says.{event.type}": _operation("send", event)
+                f"{publisher}.publishes.{event.type}": _operation("send", event)
                 for event in events
-                for sayer in said_by[event.type]
+                for publisher in publishers[event.type]
             },
             **{
-                f"{queue}.hears.{event.type}": {
+                f"{queue}.consumes.{event.type}": {
                     **_operation("receive", event),
-                    "summary": f"{queues[queue]} hears it on queue `{queue}`",
+                    "summary": f"{queues[queue]} consumes it from queue `{queue}`",
                 }
                 for event in events
-                for queue in heard_by.get(event.type, ())
+                for queue in consumers.get(event.type, ())
             },
         },
         "components": {"messages": {_message(event): _component(event) for event in events}},

@@ -1,5 +1,5 @@
-"""What the link in a guest's receipt holds: notification, which writes the mail, makes it, and order honours
-it. It is a ticket, with a key derived from the contact key, which both have."""
+"""The content of the claim link in a guest's receipt. Notification issues it and order accepts it: a ticket
+whose key is derived from the contact key, which both have."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ CLAIM_PURPOSE = "claim a guest's order"
 
 
 class OrderClaim(BaseModel):
-    """The order that whoever has the link, and an account with the order's address, may claim."""
+    """The order that the link's holder may claim, with an account of the order's mail address."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,17 +1,19 @@
-"""Whether a new schema can stand beside an old one: old readers of new events, new readers of old ones.
+"""Checks that a new schema is compatible with an old one: old consumers can read new events, new ones old
+events.
 
-Models grow by optional fields only. Whatever else changes is a new version of the event.
+Models grow by optional fields only; any other change needs a new version of the event.
 """
 
 from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 Schema = dict[str, Any]
-_PROSE = {"title", "description", "examples", "$id", "$schema", "default"}
+_DOCUMENTATION = {"title", "description", "examples", "$id", "$schema", "default"}
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """What a reader or writer of the old schema would trip over; empty when both can run side by side."""
+    """The changes that break a consumer or publisher of the old schema; empty if both can run side by
+    side."""
     return list(_compare("", old, new, old, new))
 
 
@@ -20,7 +22,7 @@ def _compare(path: str, old: Schema, new: Schema, old_root: Schema, new_root: Sc
     if "properties" in old:
         yield from _compare_object(path, old, new, old_root, new_root)
         return
-    for keyword in sorted((old.keys() | new.keys()) - _PROSE):
+    for keyword in sorted((old.keys() | new.keys()) - _DOCUMENTATION):
         before, after = old.get(keyword), new.get(keyword)
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _compare(f"{path}/{keyword}", before, after, old_root, new_root)
@@ -28,20 +30,20 @@ def _compare(path: str, old: Schema, new: Schema, old_root: Schema, new_root: Sc
             for index, (left, right) in enumerate(zip(before, after, strict=True)):
                 yield from _compare(f"{path}/{keyword}/{index}", left, right, old_root, new_root)
         elif before != after:
-            yield f"{path or '/'}: {keyword} was {before!r} and is {after!r}"
+            yield f"{path or '/'}: {keyword} was {before!r}, is now {after!r}"
 
 
 def _compare_object(path: str, old: Schema, new: Schema, old_root: Schema, new_root: Schema) -> Iterator[str]:
     before, after = old["properties"], new.get("properties", {})
     for name in before.keys() - after.keys():
-        yield f"{path}/{name}: is gone"
+        yield f"{path}/{name}: was removed"
     for name in before.keys() & after.keys():
         yield from _compare(f"{path}/{name}", before[name], after[name], old_root, new_root)
     required_before, required_after = set(old.get("required", ())), set(new.get("required", ()))
     for name in sorted(required_after - required_before):
-        yield f"{path}/{name}: is required now"
+        yield f"{path}/{name}: is now required"
     for name in sorted((required_before - required_after) & after.keys()):
-        yield f"{path}/{name}: may be missing now"
+        yield f"{path}/{name}: is now optional"
 
 
 def _resolve(schema: Schema, root: Schema) -> Schema:

@@ -1,10 +1,9 @@
-"""The currencies in which the shop sells, and how the provider counts each: one list for all services.
+"""The currencies in which the shop sells, and the minor units of the provider: one list for all services.
 
 The shop's amounts are minor units by ISO 4217, the provider's are minor units by Stripe, and the two differ.
-The list is closed: what is not on it can be neither priced nor charged. It is written down here, not read
-from a library, for an amount in a database must not change its meaning with an update: Iceland and Uganda
-gave up their hundredths, ISO 4217 followed, and Stripe still counts them. A test holds the list against
-ISO 4217.
+The list is closed: another currency can be neither priced nor charged. It is part of the code, not read from
+a library, since an update must not change the meaning of amounts in a database: Iceland and Uganda gave up
+their hundredths, ISO 4217 followed, and Stripe still uses them. A test compares the list with ISO 4217.
 
 Sources: https://docs.stripe.com/currencies (presentment currencies, zero-decimal currencies, three-decimal
 currencies, special cases, minimum and maximum charge amounts; July 2026), for ISK also
@@ -26,12 +25,12 @@ _TENS = (1, 10, 100, 1000, 10_000)
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """One currency. `decimals` are those of ISO 4217, which the shop's amounts count; `provider_decimals`
-    those that the provider's amounts count.
+    """One currency. `decimals` are those of ISO 4217, used in the shop's amounts; `provider_decimals` those
+    of the provider's amounts.
 
-    An amount is a multiple of `step`. `minimum` is the least that is charged; where the provider names none
-    it is a step, and the provider, which asks for the equivalent of the account's own minimum, may want
-    more. Both are in the shop's minor units.
+    An amount is a multiple of `step`. `minimum` is the smallest charge; where the provider documents none it
+    is one step, and the provider may demand more, the equivalent of the account's own minimum. Both are in
+    the shop's minor units.
     """
 
     code: str
@@ -42,30 +41,30 @@ class Currency:
 
     @property
     def maximum(self) -> int:
-        """The most that is charged, in the shop's minor units."""
+        """The largest charge, in the shop's minor units."""
         most = LARGEST_CHARGE * _TENS[self.decimals] // _TENS[self.provider_decimals]
         return most - most % self.step
 
     def can_be_charged(self, amount: int) -> bool:
-        """Whether the provider can count this amount at all, however little it is."""
+        """Whether the provider can represent this amount; `minimum` is not checked."""
         return amount % self.step == 0 and amount <= self.maximum
 
     def to_provider(self, amount: int) -> int:
         """The same amount in the provider's units. Raises ValueError when there is none."""
         units, rest = divmod(amount * _TENS[self.provider_decimals], _TENS[self.decimals])
         if rest or amount % self.step:
-            raise ValueError(f"{amount} is no multiple of {self.step} minor units of {self.code}")
+            raise ValueError(f"{amount} is not a multiple of {self.step} minor units of {self.code}")
         return units
 
     def from_provider(self, units: int) -> int:
         """The same amount in the shop's minor units. Raises ValueError when there is none."""
         amount, rest = divmod(units * _TENS[self.decimals], _TENS[self.provider_decimals])
         if rest or amount % self.step:
-            raise ValueError(f"{units} is no whole amount of {self.code}")
+            raise ValueError(f"{units} is not a whole amount of {self.code}")
         return amount
 
 
-# HUF and TWD are among them: only payouts of these are in whole units, and the shop makes none.
+# Including HUF and TWD: only their payouts are in whole units, and the shop makes none.
 _TWO_DECIMALS = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP
     CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD
@@ -74,8 +73,8 @@ _TWO_DECIMALS = """
     TOP TRY TTD TWD TZS UAH USD UYU UZS WST XCD YER ZAR ZMW
 """
 _NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW PYG RWF VND VUV XAF XOF XPF"
-_THREE_DECIMALS = "BHD JOD KWD OMR TND"  # and the last digit has to be 0
-_STILL_HUNDREDTHS = "ISK UGX"  # ISO 4217 has none any more; the provider's amounts have to end in 00
+_THREE_DECIMALS = "BHD JOD KWD OMR TND"  # the last digit must be 0
+_STILL_HUNDREDTHS = "ISK UGX"  # none in ISO 4217 any more; the provider's amounts must end in 00
 _NONE_AT_THE_PROVIDER = "MGA"  # two by ISO 4217, though an ariary has five iraimbilanja
 
 # "Minimum and maximum charge amounts", in the shop's minor units.
@@ -113,20 +112,20 @@ CURRENCIES: dict[str, Currency] = dict(
 )
 """By code, in upper case."""
 
-# Of ISO 4217, and not on the list: rows of releases that had none may be in them.
+# Of ISO 4217 but not on the list: rows of releases without the list may have them.
 _OTHER_DECIMALS = {"UYI": 0, "IQD": 3, "LYD": 3, "CLF": 4, "UYW": 4}
 _SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$"}
 
 
-def written(amount: int, code: str) -> str:
-    """An amount as people read it: `1999, "GBP"` is `£19.99`; where the symbol is not everybody's, the code
-    comes first: `JPY 1,999`. No float on the way."""
+def format_amount(amount: int, code: str) -> str:
+    """Format an amount for people: `1999, "GBP"` is `£19.99`; without a well-known symbol the code comes
+    first: `JPY 1,999`. Uses no float."""
     sign, symbol = "-" if amount < 0 else "", _SYMBOLS.get(code, f"{code} ")
     return f"{sign}{symbol}{_figures(abs(amount), code)}"
 
 
-def with_code(amount: int, code: str) -> str:
-    """The same for tables and logs, the code last: `1,999.00 GBP`."""
+def format_amount_with_code(amount: int, code: str) -> str:
+    """Format an amount for tables and logs, with the code last: `1,999.00 GBP`."""
     return f"{'-' if amount < 0 else ''}{_figures(abs(amount), code)} {code}"
 
 
@@ -137,7 +136,7 @@ def _figures(amount: int, code: str) -> str:
     return f"{whole:,}.{part:0{decimals}}" if decimals else f"{whole:,}"
 
 
-def _on_the_list(code: str) -> str:
+def _check_listed(code: str) -> str:
     if code not in CURRENCIES:
         raise ValueError("must be a currency that can be charged, by its ISO 4217 code in upper case")
     return code
@@ -150,6 +149,6 @@ ListedCurrency = Annotated[
         examples=["GBP"],
         json_schema_extra={"enum": list(CURRENCIES)},
     ),
-    AfterValidator(_on_the_list),
+    AfterValidator(_check_listed),
 ]
-"""A field of a request."""
+"""For fields of requests."""

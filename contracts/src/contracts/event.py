@@ -1,4 +1,4 @@
-"""What every event is: an immutable fact about one subject, known on the wire by its type and version."""
+"""The base of all events: an immutable fact about one subject, identified on the wire by type and version."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -9,12 +9,12 @@ EVENTS: dict[tuple[str, int], type["Event"]] = {}
 
 
 class Event(BaseModel):
-    """A fact that a service tells the others.
+    """A fact that a service publishes.
 
-    `type` is the CloudEvents type and the routing key (`order.created`); `version` rises when a model
-    changes incompatibly. A subject meets each type at most once, so `type` and `subject` name an event
-    for good: whoever says it again says the same thing. Unknown fields are ignored when read, so that
-    a producer may be newer than its consumers.
+    `type` is the CloudEvents type and the routing key (`order.created`); `version` is increased when a model
+    changes incompatibly. A subject has at most one event of each type, so `type` and `subject` identify an
+    event for ever: a repeat has the same content. Unknown fields are ignored, so that a publisher may be
+    newer than its consumers.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -35,10 +35,10 @@ class Event(BaseModel):
 
     @property
     def about(self) -> UUID:
-        """What logs name: the subject, unless an event that happens many times has one of its own."""
+        """The id for logs: the order or account, also where each event has a subject of its own."""
         return self.subject
 
 
 def event_named(type_: str, version: int = 1) -> type[Event]:
-    """The model of a type and version. Raises `KeyError` when there is none."""
+    """The model of a type and version. Raises `KeyError` if there is none."""
     return EVENTS[type_, version]

@@ -1,4 +1,4 @@
-"""What an operator asks for about a mail that did not go out."""
+"""The event by which an operator requests that a mail is sent again."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -11,8 +11,8 @@ MailReason = Literal["receipt", "cancellation", "refund", "welcome"]
 
 
 class MailResendRequested(Event):
-    """An operator wants a mail sent again that could not be delivered, or of which nobody knows whether it
-    was. Each request is an event of its own, so it has a subject of its own.
+    """An operator requests that a mail is sent again which was not delivered, or is in doubt. Each request
+    has a subject of its own.
     """
 
     type: ClassVar[str] = "mail.resend_requested"
@@ -20,7 +20,7 @@ class MailResendRequested(Event):
 
     resend_id: Annotated[UUID, Field(description="This request; also the CloudEvents subject.")]
     subject_id: Annotated[UUID, Field(description="The order, or the account, that the mail is about.")]
-    reason: Annotated[MailReason, Field(description="Which of its mails.")]
+    reason: Annotated[MailReason, Field(description="Which of the mails.")]
 
     @property
     def subject(self) -> UUID:

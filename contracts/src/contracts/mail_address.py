@@ -1,8 +1,8 @@
-"""What a mail address is: one definition for whoever takes one and for whoever writes to it.
+"""The definition of a mail address, for services that accept one and services that send mail to it.
 
-An address is kept in the ASCII form that every mail server takes: its domain as IDNA writes it (`xn--…`), and
-no other letters before the @, which need SMTPUTF8. What is accepted before money is taken can be written to
-afterwards. Source: RFC 5321, RFC 5890.
+An address is stored in the ASCII form that every mail server accepts: its domain in IDNA form (`xn--…`), and
+only ASCII before the @, since other letters need SMTPUTF8. So an address that is accepted before money is
+taken can be mailed afterwards. Source: RFC 5321, RFC 5890.
 """
 
 from functools import partial
@@ -15,13 +15,13 @@ _read = partial(validate_email, check_deliverability=False, allow_smtputf8=False
 
 
 def mail_address(text: str) -> str:
-    """The address in ASCII, whichever way its domain was written; letters keep their case before the @.
+    """Normalise an address to ASCII; the case of letters before the @ is kept.
 
-    Raises ValueError, saying why, for what is no address that every mail server takes.
+    Raises ValueError, with the reason, for text that is not an address that every mail server accepts.
     """
     ascii_form = _read(text.strip()).ascii_email
     if ascii_form is None:
-        raise ValueError("must be an address in ASCII before the @")
+        raise ValueError("must have only ASCII before the @")
     return ascii_form
 
 
@@ -30,4 +30,4 @@ MailAddress = Annotated[
     Field(max_length=254, json_schema_extra={"format": "email"}, examples=["ada@example.com"]),
     AfterValidator(mail_address),
 ]
-"""A field of a request: whoever reads it has the ASCII form."""
+"""For fields of requests, which then have the ASCII form."""

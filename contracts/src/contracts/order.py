@@ -1,4 +1,4 @@
-"""What is said of an order: created, paid, cancelled, fulfilled, returned."""
+"""The events about an order: created, paid, cancelled, fulfilled, returned."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal, get_args
@@ -10,7 +10,7 @@ from contracts.event import Event
 from contracts.money import MinorUnits, Money
 from contracts.one_line import Cleaned
 
-# Longer than any outage that an order may survive, shorter than anybody keeps what is needed of one.
+# Longer than any outage that an order can survive, shorter than any service keeps its rows about one.
 LONG_OVER = timedelta(days=7)
 
 CancelReason = Literal["out_of_stock", "payment_declined", "shopper", "expired"]
@@ -26,31 +26,31 @@ DeclineReason = Literal[
     "try_again",
     "not_completed",
 ]
-"""Why a payment was declined, in the shop's words. On the wire it is a string, so that more may come: whoever
-does not know one treats it as none."""
+"""Why a payment was declined, in the shop's terms. On the wire it is a string, so that more can be added:
+consumers treat unknown ones as none."""
 
 Sku = Annotated[str, Field(min_length=1, max_length=32, description="The product's stock code.")]
 Quantity = Annotated[int, Field(ge=1, description="Pieces.")]
 Contact = Annotated[
     str | None,
     Field(
-        description="The shopper's e-mail address, sealed (Fernet) so that only the service that writes"
-        " mail can open it: it never lies readable in a queue, a log or a dead letter."
+        description="The shopper's e-mail address, encrypted (Fernet) so that only the service that sends"
+        " mail can read it: it is never readable in a queue, a log or a dead letter."
     ),
 ]
 WhyDeclined = Annotated[
     str | None,
     Field(
-        description="Why the payment was declined, in the shop's words: "
+        description="Why the payment was declined, in the shop's terms: "
         + ", ".join(f"`{reason}`" for reason in get_args(DeclineReason))
-        + "; more may come. Absent where it was not, and from older releases."
+        + "; more may be added. Absent if it was not declined, and from older releases."
     ),
 ]
 OrderNumber = Annotated[
     str | None,
     Field(
-        description="The order's number as people read and say it, five characters, a dash and five more."
-        " Absent from what releases before it have published.",
+        description="The order's number for people: five characters, a dash and five more. Absent in events"
+        " of releases before it.",
         examples=["K7Q2X-9XMDA"],
     ),
 ]
@@ -74,11 +74,12 @@ class ShortLine(BaseModel):
 
     sku: Sku
     wanted: Quantity
-    available: Annotated[int, Field(ge=0, description="Pieces on hand when it was tried.")]
+    available: Annotated[int, Field(ge=0, description="Pieces that were available.")]
 
 
 class AboutOrder(Event):
-    """An event about an order, which is its subject unless the event may happen to an order many times."""
+    """An event about an order. The order is its subject, unless an order can have several events of that
+    type."""
 
     order_id: Annotated[UUID, Field(description="The order; also the CloudEvents subject.")]
 
@@ -92,7 +93,7 @@ class AboutOrder(Event):
 
 
 class OrderSnapshot(AboutOrder):
-    """What neighbours need of the order to act without asking for it."""
+    """The data about an order that consumers need to act without reading it from the order service."""
 
     shopper_id: Annotated[UUID, Field(description="The account or guest who ordered.")]
     contact: Contact = None
@@ -103,19 +104,19 @@ class OrderSnapshot(AboutOrder):
         datetime | None, Field(description="When the checkout was accepted, UTC. Absent from older releases.")
     ] = None
     guest: Annotated[
-        bool | None, Field(description="Whether a guest placed the order. Absent where that is not known.")
+        bool | None, Field(description="Whether a guest placed the order. Absent if unknown.")
     ] = None
     shipping: Annotated[
         str | None,
         Field(
-            description="Where to ship, sealed like `contact`: a JSON object of `name`, `street`, `city`,"
+            description="The shipping address, encrypted like `contact`: JSON with `name`, `street`, `city`,"
             " `postcode` and `country` (ISO 3166-1 alpha-2). Absent when nothing is shipped."
         ),
     ] = None
 
 
 class OrderCreated(OrderSnapshot):
-    """A checkout was accepted: reserve its stock, hold its money."""
+    """A checkout was accepted: its stock is to be reserved, its money authorized."""
 
     type: ClassVar[str] = "order.created"
     said_by: ClassVar[str] = "order"
@@ -123,7 +124,7 @@ class OrderCreated(OrderSnapshot):
     payment_method: Annotated[
         str,
         Field(
-            description="The provider's token for how to pay (`pm_card_visa`); never a card number. Empty"
+            description="The provider's payment method (`pm_card_visa`); never a card number. Empty"
             " when there is nothing to pay."
         ),
     ]
@@ -131,19 +132,19 @@ class OrderCreated(OrderSnapshot):
     return_url: Annotated[
         str | None,
         Field(
-            description="Where the shopper goes after she has been at her bank's page. Absent when she cannot"
-            " be sent there: a card whose bank asks is then declined."
+            description="Where the bank's page sends the shopper back to. Absent if she cannot be sent to the"
+            " bank: a card that needs it is then declined."
         ),
     ] = None
 
     def is_long_over(self, now: datetime) -> bool:
-        """Whether the order ended so long ago that a consumer may have forgotten what it did for it: then a
-        late copy of this event must not begin it anew."""
+        """Whether the order ended so long ago that a consumer may have deleted its rows: then a late copy of
+        this event must not start the saga again."""
         return self.deadline + LONG_OVER < now
 
 
 class OrderPaid(OrderSnapshot):
-    """The money was captured: the saga's pivot. Nothing that follows can fail for good."""
+    """The money was captured: the saga's pivot. No later step can fail permanently."""
 
     type: ClassVar[str] = "order.paid"
     said_by: ClassVar[str] = "payment"
@@ -157,16 +158,14 @@ class OrderPaid(OrderSnapshot):
 
 
 class OrderCancelled(OrderSnapshot):
-    """The order is off: whoever did something for it undoes it, whoever has not yet refuses to."""
+    """The order was cancelled: services undo their steps for it, and refuse those not yet done."""
 
     type: ClassVar[str] = "order.cancelled"
     said_by: ClassVar[str] = "order"
 
     reason: Annotated[CancelReason, Field(description="Why the order ended.")]
-    was_paid: Annotated[bool, Field(description="Whether order had heard of the capture when it cancelled.")]
-    short: Annotated[
-        tuple[ShortLine, ...], Field(description="The lines that were missing, when out of stock.")
-    ] = ()
+    was_paid: Annotated[bool, Field(description="Whether order had received `order.paid` when it cancelled.")]
+    short: Annotated[tuple[ShortLine, ...], Field(description="The lines that were out of stock.")] = ()
     decline_reason: WhyDeclined = None
     cancelled_by: Annotated[
         str | None,
@@ -178,7 +177,7 @@ class OrderCancelled(OrderSnapshot):
 
 
 class OrderFulfilled(AboutOrder):
-    """The order has left for its shopper: from here on it is returned, not cancelled."""
+    """The order was shipped: from now on it can be returned, not cancelled."""
 
     type: ClassVar[str] = "order.fulfilled"
     said_by: ClassVar[str] = "order"
@@ -187,9 +186,9 @@ class OrderFulfilled(AboutOrder):
 
 
 class OrderReturned(AboutOrder):
-    """Something of a paid order goes back: goods that were received, money that staff give back, or both.
+    """A return or refund of a paid order: goods that staff received, money that staff give back, or both.
 
-    It happens to an order as often as something of it goes back, so it has a subject of its own.
+    An order can have several, so each has a subject of its own.
     """
 
     type: ClassVar[str] = "order.returned"
@@ -200,12 +199,12 @@ class OrderReturned(AboutOrder):
     contact: Contact = None
     number: OrderNumber = None
     lines: Annotated[
-        tuple[Line, ...], Field(description="What goes back on the shelf; none when only money goes back.")
+        tuple[Line, ...], Field(description="The lines to restock; none if only money goes back.")
     ] = ()
-    amount: Annotated[Money, Field(description="What is refunded; 0 when all of it went back before.")]
+    amount: Annotated[Money, Field(description="The amount to refund; 0 if all was refunded before.")]
     by: Annotated[
         str,
-        Field(description="`return`: goods came back; `staff`: staff give money back.", examples=["return"]),
+        Field(description="`return`: goods were returned; `staff`: staff refund money.", examples=["return"]),
     ] = "return"
 
     @property
@@ -214,13 +213,13 @@ class OrderReturned(AboutOrder):
 
 
 class OrderRefundSettled(AboutOrder):
-    """A refund had come back, and staff gave its money to the shopper otherwise: it is not made again."""
+    """Staff gave the money of a failed refund to the shopper in another way: the refund is not repeated."""
 
     type: ClassVar[str] = "order.refund_settled"
     said_by: ClassVar[str] = "order"
 
-    refund_id: Annotated[UUID, Field(description="The refund that came back; also the CloudEvents subject.")]
-    amount: Annotated[Money, Field(description="What the shopper has otherwise.")]
+    refund_id: Annotated[UUID, Field(description="The refund that failed; also the CloudEvents subject.")]
+    amount: Annotated[Money, Field(description="The amount given in another way.")]
 
     @property
     def subject(self) -> UUID:

@@ -1,4 +1,4 @@
-"""What payment says of an order's money, besides `order.paid`."""
+"""The events about an order's payment, besides `order.paid`."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -10,7 +10,7 @@ from contracts.money import Money
 from contracts.order import AboutOrder, Contact, OrderNumber, WhyDeclined
 
 NOT_CONFIRMED = "not_confirmed"
-"""The code of `payment.declined` when the shopper has not confirmed with her bank in time."""
+"""The code of `payment.declined` if the shopper did not confirm with her bank in time."""
 
 PaymentId = Annotated[
     str,
@@ -19,7 +19,8 @@ PaymentId = Annotated[
 
 
 class PaymentActionRequired(AboutOrder):
-    """The shopper's bank wants her to confirm the payment at its page. Nothing is held before she has."""
+    """The shopper's bank requires her to confirm the payment on its page (3-D Secure). Until then nothing is
+    held."""
 
     type: ClassVar[str] = "payment.action_required"
     said_by: ClassVar[str] = "payment"
@@ -28,17 +29,17 @@ class PaymentActionRequired(AboutOrder):
     url: Annotated[
         str,
         Field(
-            description="The page's address, sealed (Fernet) so that only order can open it, for the shopper:"
-            " whoever has it can act for her. It never lies readable in a queue, a log or a dead letter."
+            description="The page's URL, encrypted (Fernet) so that only order can read it, for the shopper:"
+            " it lets its holder act for her. It is never readable in a queue, a log or a dead letter."
         ),
     ]
     expires_at: Annotated[
-        datetime, Field(description="Until when she may confirm, UTC; then the payment is declined.")
+        datetime, Field(description="When the confirmation expires, UTC; then the payment is declined.")
     ]
 
 
 class PaymentAuthorized(AboutOrder):
-    """The money is held at the shopper's bank, not taken."""
+    """The money is held at the shopper's bank, not captured."""
 
     type: ClassVar[str] = "payment.authorized"
     said_by: ClassVar[str] = "payment"
@@ -48,7 +49,7 @@ class PaymentAuthorized(AboutOrder):
 
 
 class PaymentDeclined(AboutOrder):
-    """The provider refused for good: nothing was taken, and a hold that remains is voided."""
+    """The payment was declined for good: nothing was captured, and any authorization is voided."""
 
     type: ClassVar[str] = "payment.declined"
     said_by: ClassVar[str] = "payment"
@@ -57,15 +58,15 @@ class PaymentDeclined(AboutOrder):
         str,
         Field(
             description="The provider's decline code, for example `insufficient_funds`; `generic_decline` for"
-            " a card that is reported as lost, stolen or misused; `not_confirmed` when the shopper has not"
-            " confirmed with her bank in time."
+            " a card that is reported as lost, stolen or misused; `not_confirmed` if the shopper did not"
+            " confirm with her bank in time."
         ),
     ]
     decline_reason: WhyDeclined = None
 
 
 class PaymentVoided(AboutOrder):
-    """A hold was given back before anything was taken."""
+    """An authorization was voided before anything was captured."""
 
     type: ClassVar[str] = "payment.voided"
     said_by: ClassVar[str] = "payment"
@@ -74,23 +75,25 @@ class PaymentVoided(AboutOrder):
 
 
 class PaymentRefunded(AboutOrder):
-    """All that was captured went back to the shopper, here the last of it."""
+    """All of the captured money was refunded; this is the last refund."""
 
     type: ClassVar[str] = "payment.refunded"
     said_by: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     contact: Contact = None
-    total: Annotated[Money, Field(description="The amount refunded: all that had not gone back in parts.")]
+    total: Annotated[
+        Money, Field(description="The amount of this refund: all that was not refunded in parts before.")
+    ]
     number: OrderNumber = None
     before: Annotated[
-        Money | None, Field(description="What had gone back in parts before; absent when that is nothing.")
+        Money | None, Field(description="The amount refunded in parts before; absent if none.")
     ] = None
 
 
 class PaymentRefundedInPart(AboutOrder):
-    """A part of what was captured went back to the shopper. An order may have several such refunds, so each
-    has a subject of its own.
+    """A part of the captured money was refunded. An order can have several such refunds, so each has a
+    subject of its own.
     """
 
     type: ClassVar[str] = "payment.refunded_in_part"
@@ -99,17 +102,17 @@ class PaymentRefundedInPart(AboutOrder):
     refund_id: Annotated[
         UUID,
         Field(
-            description="The refund: the id of the return that it is for, or one made of the provider's id."
+            description="The refund: the id of its return, or one derived from the provider's id."
             " Also the CloudEvents subject."
         ),
     ]
     payment_id: PaymentId
-    amount: Annotated[Money, Field(description="The amount refunded this time.")]
+    amount: Annotated[Money, Field(description="The amount of this refund.")]
     by: Annotated[
         str,
         Field(
-            description="`return`: for goods that came back; `staff`: given back by staff; `provider`: made"
-            " at the payment provider by somebody; `again`: one that had failed, made again.",
+            description="`return`: for returned goods; `staff`: by staff; `provider`: made in the payment"
+            " provider's dashboard; `again`: repeats one that had failed.",
             examples=["return"],
         ),
     ]
@@ -122,18 +125,19 @@ class PaymentRefundedInPart(AboutOrder):
 
 
 class PaymentRefundFailed(AboutOrder):
-    """A refund that had been made came back, as may happen for a month: the shop has the money, and the
-    shopper does not. Each such refund has a subject of its own.
+    """A refund failed after it was made, as can happen for a month: the money is back with the shop. Each
+    such refund has a subject of its own.
     """
 
     type: ClassVar[str] = "payment.refund_failed"
     said_by: ClassVar[str] = "payment"
 
     refund_id: Annotated[
-        UUID, Field(description="The refund that failed; of all of the money, one made of the provider's id.")
+        UUID,
+        Field(description="The refund that failed; for a full refund an id derived from the provider's."),
     ]
     payment_id: PaymentId
-    amount: Annotated[Money, Field(description="What came back to the shop.")]
+    amount: Annotated[Money, Field(description="The amount that came back to the shop.")]
     code: Annotated[str, Field(description="The provider's reason, for example `expired_or_canceled_card`.")]
     contact: Contact = None
     number: OrderNumber = None
@@ -144,27 +148,27 @@ class PaymentRefundFailed(AboutOrder):
 
 
 class PaymentDisputed(AboutOrder):
-    """The shopper's bank asks for the money, has taken it, or has decided: one event for each status of a
-    dispute, so each has a subject of its own.
+    """The shopper's bank disputes the payment, or has decided a dispute: one event for each status, so each
+    has a subject of its own.
     """
 
     type: ClassVar[str] = "payment.disputed"
     said_by: ClassVar[str] = "payment"
 
-    dispute_id: Annotated[UUID, Field(description="The dispute; made of the provider's id of it.")]
+    dispute_id: Annotated[UUID, Field(description="The dispute; derived from the provider's id.")]
     payment_id: PaymentId
-    amount: Annotated[Money, Field(description="What is disputed.")]
+    amount: Annotated[Money, Field(description="The disputed amount.")]
     reason: Annotated[str, Field(description="The bank's reason, for example `fraudulent`.")]
     status: Annotated[
         str,
         Field(
-            description="The provider's: `needs_response`, `under_review`, `won` or `lost`; `warning_…` while"
-            " the bank only asks and has taken nothing."
+            description="The provider's: `needs_response`, `under_review`, `won` or `lost`; `warning_…`"
+            " while the bank only inquires and has taken nothing."
         ),
     ]
-    due_by: Annotated[datetime | None, Field(description="Until when the shop may answer, UTC.")] = None
+    due_by: Annotated[datetime | None, Field(description="Until when the shop can respond, UTC.")] = None
     noted_at: Annotated[
-        datetime, Field(description="When payment heard of this status, UTC: the last counts.")
+        datetime, Field(description="When payment learned of this status, UTC: the latest counts.")
     ]
 
     @property

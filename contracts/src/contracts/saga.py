@@ -1,4 +1,4 @@
-"""What is said of a saga as a whole: that it stands still."""
+"""The event about a saga as a whole: it is stuck."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -9,10 +9,10 @@ from contracts.order import AboutOrder
 
 
 class SagaNudged(AboutOrder):
-    """The order's saga stands: whoever has said something of it that still holds says it again.
+    """The order's saga is stuck: services republish their events about it that are still true.
 
-    An operator says it, or a service that has waited too long for what should have come. Each nudge is an
-    event of its own, so it has a subject of its own.
+    Published by an operator, or by a service that has waited too long for an event. Each nudge has a subject
+    of its own.
     """
 
     type: ClassVar[str] = "saga.nudged"

@@ -1,4 +1,4 @@
-"""JSON Schemas of the events, as they are committed for those who do not read Python."""
+"""The JSON Schemas of the events, which are committed for readers without Python."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from contracts.event import EVENTS, Event
 
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
-    """JSON Schema, draft 2020-12, of what a producer writes."""
+    """The JSON Schema (draft 2020-12) of an event as it is published."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:event:{event.type}:{event.version}",
@@ -21,10 +21,10 @@ def file_name(event: type[Event]) -> str:
 
 
 def schemas() -> dict[str, str]:
-    """File name to text, one for each event."""
+    """Maps file names to schemas, one for each event."""
     return {file_name(event): json.dumps(schema_of(event), indent=2) + "\n" for event in EVENTS.values()}
 
 
 def committed(folder: Path) -> dict[str, dict[str, Any]]:
-    """The schemas that stand in a folder."""
+    """The schemas in a folder."""
     return {file.name: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}

@@ -1,7 +1,7 @@
-"""What a product's stock code looks like: one definition for whoever takes one over HTTP.
+"""The definition of a stock code (sku) in HTTP requests.
 
 Events keep the wider type of `contracts.order`: a pattern in their schemas would be a breaking change, and
-would refuse what earlier releases have published.
+would reject events of earlier releases.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 SKU_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-SKU_LENGTH = 32  # characters, and bytes too: all of them are ASCII, and none is escaped in a URL
+SKU_LENGTH = 32  # characters and bytes: all are ASCII, and none is escaped in a URL
 
 Sku = Annotated[
     str,
@@ -22,7 +22,7 @@ Sku = Annotated[
         examples=["85123A"],
     ),
 ]
-"""A sku in a body or a query."""
+"""A sku in a body or a query string."""
 
 _sku = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 

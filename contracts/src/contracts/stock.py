@@ -1,4 +1,4 @@
-"""What product says of an order's stock."""
+"""The events about an order's stock."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -9,34 +9,35 @@ from contracts.order import AboutOrder, ShortLine
 
 
 class StockReserved(AboutOrder):
-    """Every line of the order is held for it."""
+    """All lines of the order are reserved."""
 
     type: ClassVar[str] = "stock.reserved"
     said_by: ClassVar[str] = "product"
 
 
 class StockRejected(AboutOrder):
-    """At least one line could not be held, so none is."""
+    """At least one line could not be reserved, so none is."""
 
     type: ClassVar[str] = "stock.rejected"
     said_by: ClassVar[str] = "product"
 
-    short: Annotated[tuple[ShortLine, ...], Field(min_length=1, description="The lines that were short.")]
+    short: Annotated[
+        tuple[ShortLine, ...], Field(min_length=1, description="The lines that are out of stock.")
+    ]
 
 
 class StockReleased(AboutOrder):
-    """What was held or sold for a cancelled order is on hand again."""
+    """The pieces that were reserved or sold for a cancelled order are on hand again."""
 
     type: ClassVar[str] = "stock.released"
     said_by: ClassVar[str] = "product"
 
-    restocked: Annotated[
-        bool, Field(description="True when it had been sold already, false when only reserved.")
-    ]
+    restocked: Annotated[bool, Field(description="True if they were sold, false if only reserved.")]
 
 
 class StockReturned(AboutOrder):
-    """The goods of a return are on hand again. An order may have several: each has a subject of its own."""
+    """The goods of a return are on hand again. An order can have several, so each has a subject of its
+    own."""
 
     type: ClassVar[str] = "stock.returned"
     said_by: ClassVar[str] = "product"

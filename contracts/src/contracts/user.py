@@ -1,4 +1,4 @@
-"""What auth says of accounts."""
+"""The events about accounts."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -10,7 +10,7 @@ from contracts.order import Contact
 
 
 class UserRegistered(Event):
-    """Somebody opened an account."""
+    """An account was registered."""
 
     type: ClassVar[str] = "user.registered"
     said_by: ClassVar[str] = "auth"
@@ -24,13 +24,13 @@ class UserRegistered(Event):
 
 
 class GuestMerged(Event):
-    """A guest logged in: what the guest had collected belongs to the account now."""
+    """A guest logged in: the guest's cart and orders now belong to the account."""
 
     type: ClassVar[str] = "guest.merged"
     said_by: ClassVar[str] = "auth"
 
-    guest_id: Annotated[UUID, Field(description="Who the shopper was; also the CloudEvents subject.")]
-    user_id: Annotated[UUID, Field(description="Who the shopper is.")]
+    guest_id: Annotated[UUID, Field(description="The guest; also the CloudEvents subject.")]
+    user_id: Annotated[UUID, Field(description="The account.")]
 
     @property
     def subject(self) -> UUID:

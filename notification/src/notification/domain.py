@@ -1,4 +1,4 @@
-"""Which letters are owed about an order or an account, what they tell, and what became of each."""
+"""Which mails are due about an order or an account, what they contain, and whether each was sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_u
 Content = Mapping[str, Any]
 
 UNDELIVERABLE: tuple[Fate, ...] = ("rejected", "given_up", "in_doubt")
-"""What an operator may have sent again."""
+"""Mails that an operator may send again."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt to send a mail ended; `why` says more, and nothing private."""
+    """The outcome of sending a mail; `why` has details, without personal data."""
 
     fate: Fate
     why: str | None = None
@@ -26,50 +26,52 @@ class Outcome:
 
 @dataclass(eq=False)
 class Correspondence:
-    """The letters about one order, account, or refund of a part of an order: each is written once, and what
-    became of it is known.
+    """The mails about one order, account or partial refund: each is sent once. `mails` maps the reason of
+    each to its fate.
 
-    `cancelled` outlives everything: whatever comes later, there is no receipt for a cancelled order.
-    `held` is whether money for the order is known to have been held.
+    Once `cancelled` is set no receipt is sent, whatever arrives later. `held` is set once money for the order
+    is known to have been held.
     """
 
     subject_id: UUID
     cancelled: bool = False
-    letters: dict[str, str] = field(default_factory=dict)
+    mails: dict[str, str] = field(default_factory=dict)
     held: bool = False
 
-    def begin(self, reason: Reason, contact: str | None) -> bool:
-        """Whether the letter is to be sent now."""
-        if reason in self.letters:
+    def intend(self, reason: Reason, contact: str | None) -> bool:
+        """Decide on a mail, once, and record the decision. Returns whether to send it."""
+        if reason in self.mails:
             return False
         if reason == "receipt" and self.cancelled:
-            self.end(reason, "stopped")
+            self.record(reason, "stopped")
         elif contact is None:
-            self.end(reason, "no_contact")
+            self.record(reason, "no_contact")
         else:
-            self.end(reason, "intended")
-        return self.letters[reason] == "intended"
+            self.record(reason, "intended")
+        return self.mails[reason] == "intended"
 
     def withhold(self, reason: Reason) -> bool:
-        """Whether the letter is withheld now: it is owed only once money is known to have been held."""
-        if self.held or reason in self.letters:
+        """Withhold a mail until money is known to have been held, unless that is known or the mail was
+        decided on before. Returns whether it is withheld now."""
+        if self.held or reason in self.mails:
             return False
-        self.end(reason, "withheld")
+        self.record(reason, "withheld")
         return True
 
-    def end(self, reason: Reason, fate: Fate) -> None:
-        self.letters = {**self.letters, reason: fate}
+    def record(self, reason: Reason, fate: Fate) -> None:
+        self.mails = {**self.mails, reason: fate}
 
     @property
     def paid(self) -> bool:
-        """Whether the capture is known here: order may have cancelled before it had heard of it."""
-        return "receipt" in self.letters
+        """Whether the capture is known here: order may cancel before it receives `order.paid`."""
+        return "receipt" in self.mails
 
 
 @dataclass(eq=False)
 class KeptMail:
-    """A mail that did not go out, with what is needed to send it: undeliverable, or withheld. `payload` is
-    the intent's, with the address sealed; `resends` are the ids of the requests to send it again."""
+    """A mail that was not sent, because it is undeliverable or withheld, with what is needed to send it.
+    `payload` is the intent's, with an encrypted address; `resends` has the ids of the requests to send it
+    again."""
 
     key: str
     reason: str
@@ -80,11 +82,11 @@ class KeptMail:
     at: datetime
     resends: list[str] = field(default_factory=list)
 
-    def end(self, outcome: Outcome, now: datetime) -> None:
+    def record(self, outcome: Outcome, now: datetime) -> None:
         self.fate, self.why, self.at = outcome.fate, outcome.why, now
 
     def resend(self, resend_id: UUID) -> bool:
-        """Whether it is to be sent again now: a request counts once, and only for what is undeliverable."""
+        """Whether to send it again: each request counts once, and only for an undeliverable mail."""
         if str(resend_id) in self.resends or self.fate not in UNDELIVERABLE:
             return False
         self.resends = [*self.resends, str(resend_id)]
@@ -133,13 +135,14 @@ def refund(event: PaymentRefunded) -> Content:
     }
 
 
-def of_failure(refund_id: UUID) -> UUID:
-    """What the mail is about that says that a refund came back: another one says that it was made."""
+def refund_failure_id(refund_id: UUID) -> UUID:
+    """The subject of the mail about a failed refund; the refund's own id is that of the mail about its
+    success."""
     return uuid5(refund_id, "failed")
 
 
 def refund_failed(event: PaymentRefundFailed) -> Content:
-    """A mail of its own, of the reason that tells of refunds."""
+    """The content of the mail about a failed refund, which has the reason `refund`, too."""
     return {
         "total": event.amount.amount,
         "currency": event.amount.currency,
@@ -150,7 +153,8 @@ def refund_failed(event: PaymentRefundFailed) -> Content:
 
 
 def refund_in_part(event: PaymentRefundedInPart) -> Content:
-    """A mail about a refund of its own, so it names the order besides."""
+    """The content of the mail about a partial refund; its subject is the refund, so it has the order's id,
+    too."""
     return {
         "total": event.amount.amount,
         "currency": event.amount.currency,

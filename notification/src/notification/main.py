@@ -1,4 +1,4 @@
-"""Notification: mail to the shopper, and nothing but mail."""
+"""Notification: sends mails to shoppers."""
 
 from datetime import timedelta
 
@@ -6,19 +6,22 @@ from chassis.messaging.sealed import Seal
 from chassis.runtime.periodic import Periodic
 from chassis.runtime.service import Chassis, Components, Service
 from notification import saga
-from notification.claim_links import ClaimLinks
-from notification.letters import Letters
-from notification.post import Post
+from notification.delivery import MailDelivery
+from notification.jobs import Retention
+from notification.mail import ClaimLinks, MailRenderer
 from notification.recipients import Recipients
 from notification.settings import Settings
-from notification.smtp import Postman, Server
-from notification.store import Beginnings, Retention
+from notification.smtp import SmtpClient, SmtpServer
+from notification.store import SendLog
 
 
 def build(settings: Settings, chassis: Chassis) -> Components:
-    letters = Letters(settings.mail_from, settings.seller(), settings.order_link, _claim_links(settings))
+    claim_links = None
+    if settings.claim_link is not None:
+        claim_links = ClaimLinks.of(settings.claim_link, settings.claim_link_days, settings.contact_key)
+    renderer = MailRenderer(settings.mail_from, settings.seller(), settings.order_link, claim_links)
     password = settings.smtp_password
-    server = Server(
+    server = SmtpServer(
         settings.smtp_host,
         settings.smtp_port,
         settings.smtp_tls,
@@ -28,15 +31,15 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         settings.smtp_timeout,
         settings.smtp_data_timeout,
     )
-    postman = Postman(
-        server, letters.envelope_sender, connections=settings.smtp_connections, stopping=chassis.stopping
+    smtp = SmtpClient(
+        server, renderer.envelope_sender, connections=settings.smtp_connections, stopping=chassis.stopping
     )
-    post = Post(
-        letters,
+    delivery = MailDelivery(
+        renderer,
         Seal.of(settings.contact_key),
         Recipients(settings.contact_key),
-        Beginnings(chassis.engine, settings.recipient_mails_per_hour),
-        postman,
+        SendLog(chassis.engine, settings.recipient_mails_per_hour),
+        smtp,
         keep_trying=timedelta(seconds=settings.letter_keep_trying),
     )
     retention = Retention(
@@ -45,16 +48,10 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         correspondence_days=settings.correspondence_keep_days,
     )
     return Components(
-        call=post.deliver,
-        periodic=[Periodic("forget mails", 600, retention.forget)],
-        closing=[postman.aclose],
+        call=delivery.deliver,
+        periodic=[Periodic("forget mails", 600, retention.delete_old)],
+        closing=[smtp.aclose],
     )
-
-
-def _claim_links(settings: Settings) -> ClaimLinks | None:
-    if settings.claim_link is None:
-        return None
-    return ClaimLinks.of(settings.claim_link, settings.claim_link_days, settings.contact_key)
 
 
 service = Service(saga.participant, Settings, build, description=__doc__)

@@ -1,4 +1,4 @@
-"""A letter as the bytes that SMTP carries, put together by hand: `email.message` takes a millisecond for it.
+"""Builds a mail's bytes for SMTP by hand: `email.message` takes a millisecond for each.
 
 Source: RFC 5322, RFC 2045, RFC 2046.
 """
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from contracts import mail_address
 
-_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\x7f]")
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\x7f]")
 
 
 def is_mailbox(text: str) -> bool:
-    """Whether it is an address that every mail server takes, as auth and order know it, and no more."""
+    """Whether it is exactly one plain address, by the same rule as in auth and order."""
     try:
         return mail_address(text) == text
     except ValueError:
@@ -21,10 +21,10 @@ def is_mailbox(text: str) -> bool:
 
 
 def compose(headers: Mapping[str, str], text: str, html: str) -> bytes:
-    """The message, of which a reader shows the better part. Raises ValueError on a header that breaks out."""
+    """A message with both alternatives. Raises ValueError for a header value that could add headers."""
     for value in headers.values():
-        if _BREAKS.search(value):
-            raise ValueError("a header holds a line break, a control character or no ASCII")
+        if _UNSAFE.search(value):
+            raise ValueError("a header contains a line break, a control character or non-ASCII text")
     head = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     # Quoted-printable writes `=` as `=3D`, so `=_` cannot occur in a part.
     return b"".join(

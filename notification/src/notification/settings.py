@@ -1,4 +1,4 @@
-"""What notification is told: where mail is handed over, in whose name, for how long to try, what to keep."""
+"""Notification's own settings: the mail server, the sender, for how long to retry and what to keep."""
 
 from email.utils import parseaddr
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.messaging.sealed import SealKeys
 from chassis.runtime.settings import Seconds, ServiceSettings
-from notification.letters import Seller
+from notification.mail import Seller
 from notification.mime import is_mailbox
 
 
@@ -18,7 +18,7 @@ def _sender(text: str) -> str:
 
 
 def _with(name: str, example: str) -> AfterValidator:
-    """A URL with that placeholder in it, and no other."""
+    """Validates a URL that contains that placeholder and no other."""
 
     def check(text: str) -> str:
         try:
@@ -40,16 +40,17 @@ Days = Annotated[int, Field(ge=0)]
 
 
 class Settings(ServiceSettings):
-    """`contact_key` may list several keys, comma-separated: any of them opens.
+    """`contact_key` may list several keys, comma-separated: the first encrypts, any of them decrypts.
 
-    The receipt of a guest's order has a `claim_link`, good for `claim_link_days`; what stands behind its `#`
-    no server is told.
+    The receipt of a guest's order has a `claim_link`, valid for `claim_link_days`. A browser sends no server
+    what follows the `#` of it.
 
-    `smtp_timeout` spans connecting and all that comes before a mail, `smtp_data_timeout` the mail itself
-    until the server's answer: as long as RFC 5321 asks, since a mail without an answer is not sent again by
-    itself. `seller_name` and `seller_address` (its lines separated by `|`) stand on receipts. What is kept
-    for 0 days is kept for ever; correspondence is how a letter is known to have been sent, and has to outlast
-    every repeat of its event.
+    `smtp_timeout` is for connecting and all commands before a mail's data, `smtp_data_timeout` for the data
+    until the server's reply: as long as RFC 5321 asks for, since a mail without a reply is not sent again
+    automatically. A mail that could not be handed over for `letter_keep_trying` seconds is given up.
+    `seller_name` and `seller_address` (its lines separated by `|`) are printed on receipts. 0 days keep for
+    ever. Correspondence records which mails were sent, and must be kept for longer than events can be
+    repeated.
     """
 
     contact_key: SealKeys
@@ -69,8 +70,8 @@ class Settings(ServiceSettings):
     smtp_idle: Seconds = 15
     smtp_timeout: Seconds = 30
     smtp_data_timeout: Seconds = 600
-    consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a letter may be a moment late
-    settle_linger: Annotated[float, Field(ge=0)] = 0.25  # how a mail ended is noted before that
+    consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a mail may be late by a moment
+    settle_linger: Annotated[float, Field(ge=0)] = 0.25  # the send log has the outcome before that
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
     recipient_mails_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
     kept_mail_keep_days: Days = 90

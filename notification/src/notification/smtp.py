@@ -1,8 +1,9 @@
-"""Handing mails to the mail server, many over one connection.
+"""Hands mails to the mail server, many over one connection.
 
-SMTP knows no idempotency: between the end of a mail and the server's answer nobody can tell whether the
-server has it. So whoever sends says beforehand that the mail begins (`Begin`), the answer is waited for as
-long as RFC 5321, 4.5.3.2.6 asks, and a mail without an answer is in doubt: it is not sent again from here.
+SMTP has no idempotency: between the end of a mail's data and the server's reply the client cannot know
+whether the server has it. So the sender commits the start of the mail first (`Start`), waits for the reply as
+long as RFC 5321, 4.5.3.2.6 asks for, and takes a mail without a reply to be in doubt: it is not sent again
+from here.
 """
 
 import asyncio
@@ -24,23 +25,23 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?=\s|$)")  # RFC 3463
 
 
 class NotAccepted(Exception):
-    """The server does not have the mail, and may take it another time. Says why without naming the
-    recipient, as servers do."""
+    """The server has not accepted the mail, and may accept it later. The message does not name the recipient,
+    as the server's own text may."""
 
 
-Begin = Callable[[], Awaitable[Outcome | None]]
-"""Awaited when only the mail itself is left to be handed over: notes that it begins and returns None, or says
-what became of it already."""
+Start = Callable[[], Awaitable[Outcome | None]]
+"""Awaited immediately before a mail's data: commits that it starts and returns None, or returns the outcome
+that it has already."""
 
 
-async def _begin() -> None:
+async def _start() -> None:
     return None
 
 
 @dataclass(frozen=True)
-class Server:
-    """Where mail is handed over. Seconds: `idle` before a connection is not trusted any more, `timeout` from
-    connecting until the mail itself can be sent, `data_timeout` from then until the server's answer."""
+class SmtpServer:
+    """The mail server. In seconds: after `idle` a connection is not reused, `timeout` is for connecting and
+    all commands before a mail's data, `data_timeout` for the data until the server's reply."""
 
     host: str
     port: int
@@ -52,12 +53,12 @@ class Server:
     data_timeout: float = 600
 
 
-class Postman:
-    """Keeps at most `connections` open; waiting for one is not limited. Once `stopping` is set no mail is
-    begun, and those that have begun are waited for."""
+class SmtpClient:
+    """Keeps at most `connections` open; waiting for one has no time limit. Once `stopping` is set no mail is
+    started, and started ones are finished."""
 
     def __init__(
-        self, server: Server, sender: str, *, connections: int, stopping: asyncio.Event | None = None
+        self, server: SmtpServer, sender: str, *, connections: int, stopping: asyncio.Event | None = None
     ) -> None:
         self._server = server
         self._sender = sender
@@ -65,8 +66,8 @@ class Postman:
         self._stopping = stopping or asyncio.Event()
         self._idle: list[tuple[float, SMTP]] = []
 
-    async def send(self, recipient: str, message: bytes, begin: Begin = _begin) -> Outcome:
-        """Raises NotAccepted, and whatever `begin` raises, when the server does not have the mail."""
+    async def send(self, recipient: str, message: bytes, start: Start = _start) -> Outcome:
+        """Raises NotAccepted, and whatever `start` raises, when the server has not accepted the mail."""
         async with self._connection() as connection:
             try:
                 async with asyncio.timeout(self._server.timeout):
@@ -77,12 +78,12 @@ class Postman:
                 raise NotAccepted(f"{type(error).__name__} {_code(error)}") from None
             except (SMTPException, OSError, TimeoutError) as error:
                 raise NotAccepted(type(error).__name__) from None
-            if (known := await begin()) is not None:
+            if (known := await start()) is not None:
                 return await self._reset(connection, known)
             return await self._hand_over(connection, message)
 
     async def aclose(self) -> None:
-        """Close what is open, without waiting for goodbyes."""
+        """Close idle connections, without QUIT."""
         while self._idle:
             self._idle.pop()[1].close()
 
@@ -100,12 +101,12 @@ class Postman:
             return await self._reset(connection, self._refused(refused))
         except (SMTPException, OSError, TimeoutError) as error:
             connection.close()
-            log.error("mail in doubt: the server has not answered", error=type(error).__name__)
-            return Outcome("in_doubt", f"no answer from the mail server: {type(error).__name__}")
+            log.error("mail in doubt: no reply from the mail server", error=type(error).__name__)
+            return Outcome("in_doubt", f"no reply from the mail server: {type(error).__name__}")
         return Outcome("sent")
 
     async def _reset(self, connection: SMTP, outcome: Outcome) -> Outcome:
-        """The outcome is known; the connection is kept if it can be used for another mail."""
+        """Returns the outcome, and keeps the connection if it can be reset for another mail."""
         with suppress(SMTPException, OSError, TimeoutError):
             async with asyncio.timeout(self._server.timeout):
                 await connection.rset()
@@ -123,7 +124,7 @@ class Postman:
     async def _connection(self) -> AsyncIterator[SMTP]:
         async with self._free:
             if self._stopping.is_set():
-                raise NotAccepted("the service stops: not begun")
+                raise NotAccepted("the service is stopping: not started")
             connection = self._reusable() or self._new()
             try:
                 yield connection
@@ -135,10 +136,10 @@ class Postman:
                     self._idle.append((asyncio.get_running_loop().time(), connection))
 
     def _reusable(self) -> SMTP | None:
-        trusted_since = asyncio.get_running_loop().time() - self._server.idle
+        oldest = asyncio.get_running_loop().time() - self._server.idle
         while self._idle:
             used, connection = self._idle.pop()
-            if used > trusted_since and connection.is_connected:
+            if used > oldest and connection.is_connected:
                 return connection
             connection.close()
         return None
@@ -157,6 +158,6 @@ class Postman:
 
 
 def _code(refused: SMTPResponseException) -> str:
-    """The server's codes. Its text may name the recipient."""
+    """The server's reply codes, without its text, which may name the recipient."""
     enhanced = _ENHANCED.match(refused.message)
     return f"{refused.code} {enhanced[0]}" if enhanced else str(refused.code)

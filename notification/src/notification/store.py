@@ -1,9 +1,10 @@
-"""Beginning a mail, in the moment before it is handed over, and ending it, when the server has answered: what
-is committed here holds after a crash.
+"""The send log: the start of a mail is committed before its data is handed over, its outcome when the server
+has replied, so that both survive a crash.
 
-One statement for all mails that wait to begin says of each whether its order was cancelled in the meantime,
-whether it was begun before and how that ended, and whether its recipient has had enough for this hour; what
-may go out is noted as begun and counted. The same statement notes how other mails ended.
+One statement serves all mails that are ready to start. For each it finds whether its order was cancelled
+meanwhile, whether it was started before and with what outcome, and whether its recipient has reached the
+hourly limit; the others it records as started, and counts. The same statement records outcomes of other
+mails.
 """
 
 import asyncio
@@ -15,77 +16,77 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import notification.tables  # noqa: F401  it maps the rows that the saga's steps load
+import notification.tables  # noqa: F401  maps the classes that the saga's steps load
 from chassis.storage.direct import fetch
 from chassis.telemetry.logs import without_trace
 from notification.domain import Outcome
 
 HOUR = timedelta(hours=1)
-BEGIN_LINGER = 0.005
-"""Seconds that a mail waits for others to begin with it: by then each free connection has one ready."""
-END_LINGER = 0.02
-"""Seconds that how a mail ended waits for another to begin, so that both are noted at once."""
-IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's answer was noted")
+START_WINDOW = 0.005
+"""Seconds that a mail waits for others to start with it: by then each free connection has one ready."""
+FINISH_WINDOW = 0.02
+"""Seconds that an outcome waits for another mail to start, so that one statement records both."""
+IN_DOUBT = Outcome("in_doubt", "the process ended before the mail server's reply was recorded")
 
-_BEGIN = """
-    WITH ended AS (
+_START = """
+    WITH finished AS (
         UPDATE intent SET outcome = mail.outcome::jsonb
         FROM unnest($5::text[], $6::timestamptz[], $7::text[]) AS mail (key, stamp, outcome)
         WHERE intent.key = mail.key AND started_at = mail.stamp
-    ), asked AS (
-        SELECT * FROM unnest($1::text[], $2::bytea[], $3::timestamptz[]) AS asked (key, recipient, stamp)
-    ), looked AS (
-        SELECT asked.*, intent.outcome,
-               CASE WHEN intent.started_at <> asked.stamp THEN 'ended'
+    ), requested AS (
+        SELECT * FROM unnest($1::text[], $2::bytea[], $3::timestamptz[]) AS requested (key, recipient, stamp)
+    ), checked AS (
+        SELECT requested.*, intent.outcome,
+               CASE WHEN intent.started_at <> requested.stamp THEN 'finished'
                     WHEN intent.kind = 'receipt' AND correspondence.cancelled THEN 'stopped'
                END AS verdict
-        FROM asked JOIN intent USING (key)
+        FROM requested JOIN intent USING (key)
         LEFT JOIN correspondence ON correspondence.subject_id = intent.subject
         ORDER BY key FOR UPDATE OF intent
     ), counted AS (
         INSERT INTO recipient AS r (hash, mailed)
-        SELECT recipient, ARRAY[now()] FROM looked WHERE verdict IS NULL ORDER BY recipient
+        SELECT recipient, ARRAY[now()] FROM checked WHERE verdict IS NULL ORDER BY recipient
         ON CONFLICT (hash) DO UPDATE
             SET mailed = (r.mailed || now())[greatest(1, cardinality(r.mailed) + 2 - $4):]
             WHERE coalesce(r.mailed[cardinality(r.mailed) + 1 - $4] <= now() - interval '1 hour', true)
         RETURNING hash
-    ), begun AS (
-        UPDATE intent SET started_at = looked.stamp FROM looked JOIN counted ON hash = recipient
-        WHERE intent.key = looked.key AND verdict IS NULL
+    ), started AS (
+        UPDATE intent SET started_at = checked.stamp FROM checked JOIN counted ON hash = recipient
+        WHERE intent.key = checked.key AND verdict IS NULL
         RETURNING intent.key
     )
-    SELECT key, coalesce(verdict, CASE WHEN begun.key IS NULL THEN 'put_off' ELSE 'begun' END) AS verdict,
-           CASE WHEN verdict IS NULL AND begun.key IS NULL THEN (
+    SELECT key, coalesce(verdict, CASE WHEN started.key IS NULL THEN 'put_off' ELSE 'started' END) AS verdict,
+           CASE WHEN verdict IS NULL AND started.key IS NULL THEN (
                SELECT mailed[cardinality(mailed) + 1 - $4] + interval '1 hour'
-               FROM recipient WHERE hash = looked.recipient) END AS until,
+               FROM recipient WHERE hash = checked.recipient) END AS until,
            outcome::text
-    FROM looked LEFT JOIN begun USING (key)
+    FROM checked LEFT JOIN started USING (key)
 """
-_WITHDRAW = "UPDATE intent SET started_at = NULL WHERE key = $1 AND started_at = $2"
-_ENDED = "SELECT outcome::text FROM intent WHERE key = $1 AND started_at <> $2"
-_FORGET_RECIPIENTS = """
+_UNDO_START = "UPDATE intent SET started_at = NULL WHERE key = $1 AND started_at = $2"
+_OUTCOME = "SELECT outcome::text FROM intent WHERE key = $1 AND started_at <> $2"
+_DELETE_RECIPIENTS = """
     DELETE FROM recipient WHERE hash IN (
         SELECT hash FROM recipient WHERE mailed[cardinality(mailed)] < now() - interval '1 hour' LIMIT $1)
     RETURNING 1
 """
-_FORGET_KEPT = """
+_DELETE_KEPT = """
     DELETE FROM kept_mail WHERE key IN (SELECT key FROM kept_mail WHERE at < $1 ORDER BY at LIMIT $2)
     RETURNING 1
 """
-_FORGET_CORRESPONDENCE = """
+_DELETE_CORRESPONDENCE = """
     DELETE FROM correspondence WHERE subject_id IN (
         SELECT subject_id FROM correspondence WHERE begun_at < $1 ORDER BY begun_at LIMIT $2)
     RETURNING 1
 """
-_PURGE = 1000
+_BATCH = 1000
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
-Verdict = Literal["begun", "ended", "stopped", "put_off", "gone"]
+Verdict = Literal["started", "finished", "stopped", "put_off", "gone"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A mail that wants to begin; `stamp` is by which its process knows that it was itself that began it."""
+class StartRequest:
+    """A mail that is ready to start; by `stamp` its process recognises its own start."""
 
     key: str
     recipient: bytes
@@ -93,8 +94,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A mail that this process began, by `stamp`, and how it ended."""
+class Finished:
+    """A mail that this process started, with `stamp`, and its outcome."""
 
     key: str
     stamp: datetime
@@ -102,9 +103,9 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """`until` is when the recipient may get mail again, where it is put off; `outcome` is how the mail ended,
-    where it was begun before."""
+class StartResult:
+    """Whether a mail may be sent. `put_off` at the hourly limit: `until` says when the recipient may get mail
+    again. `finished` if it was started before: `outcome` says how that ended."""
 
     verdict: Verdict
     stamp: datetime
@@ -112,141 +113,138 @@ class Answer:
     outcome: Outcome | None = None
 
 
-class Beginnings:
-    """What wants to begin, or has ended, at about the same time is noted by one statement. At most `limit`
-    mails begin for one recipient within an hour, counting all processes."""
+class SendLog:
+    """Records starts and outcomes, those of about the same time with one statement. At most `limit` mails
+    start for one recipient within an hour, in all processes together."""
 
     def __init__(self, engine: AsyncEngine, limit: int) -> None:
         self._engine = engine
         self._limit = limit
-        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        self._ending: list[tuple[Ended, asyncio.Future[None]]] = []
-        self._asking: asyncio.Task[None] | None = None
-        self._lingering: asyncio.TimerHandle | None = None
-        # Mails that may be noted as begun, by this stamp, and of which this process knows that they were not.
-        self._not_begun: dict[str, datetime] = {}
+        self._waiting: list[tuple[StartRequest, asyncio.Future[StartResult]]] = []
+        self._finished: list[tuple[Finished, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # Mails that may be recorded as started, with this stamp, although this process knows that they were
+        # not.
+        self._not_started: dict[str, datetime] = {}
 
-    async def begin(self, key: str, recipient: bytes) -> Answer:
-        """Whether the mail may go out; `begun` is committed. Raises when that could not be found out: then
-        it must not go out, and may be tried again."""
-        asked = Asked(key, recipient, self._not_begun.get(key) or datetime.now(UTC))
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, answer))
-        self._ask_now()
+    async def start(self, key: str, recipient: bytes) -> StartResult:
+        """Whether the mail may be sent; `started` is committed. Raises when the database fails: then the mail
+        must not be sent, and may be tried again."""
+        request = StartRequest(key, recipient, self._not_started.get(key) or datetime.now(UTC))
+        answer: asyncio.Future[StartResult] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, answer))
+        self._flush_now()
         try:
-            found = await asyncio.shield(answer)
+            result = await asyncio.shield(answer)
         except BaseException:
-            self._not_begun[key] = asked.stamp
+            self._not_started[key] = request.stamp
             raise
-        self._not_begun.pop(key, None)
-        return found
+        self._not_started.pop(key, None)
+        return result
 
-    async def end(self, key: str, stamp: datetime, outcome: Outcome) -> None:
-        """Note how a mail ended that was begun by `stamp`: it is not in doubt. Raises when that could not be
-        noted."""
-        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ending.append((Ended(key, stamp, outcome), noted))
-        self._ask_soon()
-        await asyncio.shield(noted)
+    async def finish(self, key: str, stamp: datetime, outcome: Outcome) -> None:
+        """Record the outcome of a mail that was started with `stamp`. Raises when the database fails."""
+        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._finished.append((Finished(key, stamp, outcome), recorded))
+        self._flush_soon()
+        await asyncio.shield(recorded)
 
-    async def withdraw(self, key: str, stamp: datetime) -> None:
-        """The server has said that it does not have the mail: it may begin again."""
-        self._not_begun[key] = stamp
-        await fetch(self._engine, _WITHDRAW, key, stamp)
-        del self._not_begun[key]
+    async def undo_start(self, key: str, stamp: datetime) -> None:
+        """The server has not accepted the mail: it may start again."""
+        self._not_started[key] = stamp
+        await fetch(self._engine, _UNDO_START, key, stamp)
+        del self._not_started[key]
 
-    async def ended(self, key: str) -> Outcome | None:
-        """How it ended, or that this is in doubt, if somebody has begun it."""
-        rows = await fetch(self._engine, _ENDED, key, self._not_begun.get(key, _NEVER))
+    async def outcome_of(self, key: str) -> Outcome | None:
+        """The outcome of a mail that any process has started, `IN_DOUBT` if none is recorded; None if not
+        started."""
+        rows = await fetch(self._engine, _OUTCOME, key, self._not_started.get(key, _NEVER))
         return _outcome(rows[0]["outcome"]) if rows else None
 
-    def _ask_soon(self) -> None:
-        if self._asking is None and self._lingering is None:
-            self._lingering = asyncio.get_running_loop().call_later(END_LINGER, self._ask_now)
+    def _flush_soon(self) -> None:
+        if self._task is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FINISH_WINDOW, self._flush_now)
 
-    def _ask_now(self) -> None:
-        if self._lingering is not None:
-            self._lingering.cancel()
-            self._lingering = None
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), context=without_trace())
+    def _flush_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is None:
+            self._task = asyncio.create_task(self._flush(), context=without_trace())
 
-    async def _ask(self) -> None:
+    async def _flush(self) -> None:
         while True:
-            await asyncio.sleep(BEGIN_LINGER)
-            begin, self._ending, end = self._next_batch(), [], self._ending
+            await asyncio.sleep(START_WINDOW)
+            starts, self._finished, finished = self._next_batch(), [], self._finished
             try:
-                found = await self._note([asked for asked, _ in begin], [ended for ended, _ in end])
+                results = await self._record([request for request, _ in starts], [one for one, _ in finished])
             except Exception as error:
-                _fail([answer for _, answer in begin], error)
-                _fail([noted for _, noted in end], error)
+                _fail([answer for _, answer in starts], error)
+                _fail([recorded for _, recorded in finished], error)
             else:
-                for asked, answer in begin:
-                    answer.set_result(found.get(asked.key) or Answer("gone", asked.stamp))
-                for _, noted in end:
-                    noted.set_result(None)
+                for request, answer in starts:
+                    answer.set_result(results.get(request.key) or StartResult("gone", request.stamp))
+                for _, recorded in finished:
+                    recorded.set_result(None)
             if not self._waiting:
                 break
-        self._asking = None
-        if self._ending:
-            self._ask_soon()
+        self._task = None
+        if self._finished:
+            self._flush_soon()
 
-    def _next_batch(self) -> list[tuple[Asked, asyncio.Future[Answer]]]:
-        """One mail for each recipient: a row changes once in a statement."""
-        batch: dict[bytes, tuple[Asked, asyncio.Future[Answer]]] = {}
+    def _next_batch(self) -> list[tuple[StartRequest, asyncio.Future[StartResult]]]:
+        """At most one mail for each recipient: a statement can update a row only once."""
+        batch: dict[bytes, tuple[StartRequest, asyncio.Future[StartResult]]] = {}
         self._waiting = [one for one in self._waiting if batch.setdefault(one[0].recipient, one) is not one]
         return list(batch.values())
 
-    async def _note(self, asked: Sequence[Asked], ended: Sequence[Ended]) -> dict[str, Answer]:
+    async def _record(
+        self, requests: Sequence[StartRequest], finished: Sequence[Finished]
+    ) -> dict[str, StartResult]:
         rows = await fetch(
             self._engine,
-            _BEGIN,
-            [one.key for one in asked],
-            [one.recipient for one in asked],
-            [one.stamp for one in asked],
+            _START,
+            [one.key for one in requests],
+            [one.recipient for one in requests],
+            [one.stamp for one in requests],
             self._limit,
-            [one.key for one in ended],
-            [one.stamp for one in ended],
-            [json.dumps({"fate": one.outcome.fate, "why": one.outcome.why}) for one in ended],
+            [one.key for one in finished],
+            [one.stamp for one in finished],
+            [json.dumps({"fate": one.outcome.fate, "why": one.outcome.why}) for one in finished],
         )
-        stamps = {one.key: one.stamp for one in asked}
-        return {row["key"]: _told(row, stamps[row["key"]]) for row in rows}
+        stamps = {one.key: one.stamp for one in requests}
+        return {row["key"]: _start_result(row, stamps[row["key"]]) for row in rows}
 
 
 def _fail(waiting: Sequence[asyncio.Future[Any]], error: Exception) -> None:
     for one in waiting:
         one.set_exception(error)
-        one.exception()  # whoever asked may have been cancelled
+        one.exception()  # marks it as retrieved: the caller may have been cancelled
 
 
-def _told(row: Any, stamp: datetime) -> Answer:
-    outcome = _outcome(row["outcome"]) if row["verdict"] == "ended" else None
-    return Answer(row["verdict"], stamp, row["until"], outcome)
+def _start_result(row: Any, stamp: datetime) -> StartResult:
+    outcome = _outcome(row["outcome"]) if row["verdict"] == "finished" else None
+    return StartResult(row["verdict"], stamp, row["until"], outcome)
 
 
-def _outcome(noted: str | None) -> Outcome:
-    return IN_DOUBT if noted is None else Outcome(**json.loads(noted))
+def _outcome(recorded: str | None) -> Outcome:
+    return IN_DOUBT if recorded is None else Outcome(**json.loads(recorded))
 
 
-class Retention:
-    """Forgets what is no longer needed, a bounded number of rows at a time. Days of 0 keep for ever."""
-
-    def __init__(self, engine: AsyncEngine, *, kept_mail_days: int, correspondence_days: int) -> None:
-        self._engine = engine
-        self._kept_mail_days = kept_mail_days
-        self._correspondence_days = correspondence_days
-
-    async def forget(self) -> None:
-        await self._purge(_FORGET_RECIPIENTS)
-        if self._kept_mail_days:
-            await self._purge(_FORGET_KEPT, _days_ago(self._kept_mail_days))
-        if self._correspondence_days:
-            await self._purge(_FORGET_CORRESPONDENCE, _days_ago(self._correspondence_days))
-
-    async def _purge(self, statement: str, *values: Any) -> None:
-        while len(await fetch(self._engine, statement, *values, _PURGE)) == _PURGE:
-            pass
+async def delete_recipients(engine: AsyncEngine) -> None:
+    """Delete the counts of recipients who had no mail within the hour."""
+    await _delete_in_batches(engine, _DELETE_RECIPIENTS)
 
 
-def _days_ago(days: int) -> datetime:
-    return datetime.now(UTC) - timedelta(days=days)
+async def delete_kept_mails(engine: AsyncEngine, before: datetime) -> None:
+    await _delete_in_batches(engine, _DELETE_KEPT, before)
+
+
+async def delete_correspondence(engine: AsyncEngine, before: datetime) -> None:
+    await _delete_in_batches(engine, _DELETE_CORRESPONDENCE, before)
+
+
+async def _delete_in_batches(engine: AsyncEngine, statement: str, *values: Any) -> None:
+    while len(await fetch(engine, statement, *values, _BATCH)) == _BATCH:
+        pass

@@ -1,5 +1,5 @@
-"""What notification keeps: a row for each order or account that there is correspondence about, and the mails
-that did not go out. Addresses are sealed; whom mails were counted for is a keyed hash."""
+"""Notification's tables: the correspondence about each order or account, and the mails that were not sent.
+Addresses are encrypted; recipients are counted by a keyed hash."""
 
 from sqlalchemy import Boolean, Column, DateTime, LargeBinary, MetaData, Table, Text, Uuid, false, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -40,5 +40,10 @@ recipient = Table(
 )
 
 mappers = registry(metadata=metadata)
-mappers.map_imperatively(Correspondence, correspondence, exclude_properties=["begun_at"])
+mappers.map_imperatively(
+    Correspondence,
+    correspondence,
+    properties={"mails": correspondence.c.letters},
+    exclude_properties=["begun_at"],
+)
 mappers.map_imperatively(KeptMail, kept_mail)

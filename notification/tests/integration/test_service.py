@@ -38,10 +38,10 @@ class Notification:
     exchange: Any
     database: Any
 
-    async def hear(self, *events: Event) -> None:
+    async def publish(self, *events: Event) -> None:
         for one in events:
-            said = envelope(one, one.said_by, datetime.now(UTC), None, None)
-            await self.exchange.publish(said.to_message(), routing_key=one.type)
+            message = envelope(one, one.said_by, datetime.now(UTC), None, None)
+            await self.exchange.publish(message.to_message(), routing_key=one.type)
 
     async def fates(self) -> dict[str, str]:
         rows = await self.database.fetch("SELECT letters FROM correspondence")
@@ -107,28 +107,28 @@ def _message(content: bytes) -> Any:
     return email.message_from_bytes(content, policy=email.policy.default)
 
 
-async def test_each_event_brings_its_letter_and_each_letter_comes_once(
+async def test_each_event_has_its_mail_and_each_mail_is_sent_once(
     notification: Notification, mail: MailServer
 ) -> None:
     contact = sealed()
     events = [paid(contact=contact), registered(contact=contact)]
-    await notification.hear(*events, *events)
+    await notification.publish(*events, *events)
     await notification.until_fates(receipt="sent", welcome="sent")
     events = [cancelled(contact=contact, was_paid=True), refunded(contact=contact)]
-    await notification.hear(*events, *events)
+    await notification.publish(*events, *events)
     await notification.until_fates(receipt="sent", welcome="sent", cancellation="sent", refund="sent")
 
     assert reasons(mail) == ["cancellation", "receipt", "refund", "welcome"]
     assert {tuple(envelope.rcpt_tos) for envelope in mail.mailbox} == {(ADDRESS,)}
 
 
-async def test_a_receipt_that_waits_for_the_mail_server_is_stopped_by_the_cancellation(
+async def test_a_waiting_receipt_is_stopped_by_a_cancellation(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.busy = True
-    await notification.hear(paid(contact=sealed()))
+    await notification.publish(paid(contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
-    await notification.hear(cancelled(contact=sealed()))
+    await notification.publish(cancelled(contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM correspondence WHERE cancelled"))
     mail.busy = False
 
@@ -137,11 +137,9 @@ async def test_a_receipt_that_waits_for_the_mail_server_is_stopped_by_the_cancel
     assert reasons(mail) == ["cancellation"]
 
 
-async def test_the_address_is_nowhere_in_the_clear_while_a_letter_waits(
-    notification: Notification, mail: MailServer
-) -> None:
+async def test_the_address_is_never_stored_in_the_clear(notification: Notification, mail: MailServer) -> None:
     mail.busy = True
-    await notification.hear(paid(contact=sealed()))
+    await notification.publish(paid(contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
     for table in ("intent", "correspondence", "inbox"):
         for row in await notification.database.fetch(f"SELECT * FROM {table}"):
@@ -150,11 +148,11 @@ async def test_the_address_is_nowhere_in_the_clear_while_a_letter_waits(
     await notification.until_fates(receipt="sent")
 
 
-async def test_a_letter_that_is_refused_for_good_is_kept_and_can_be_sent_again(
+async def test_a_mail_that_is_refused_for_good_is_kept_and_can_be_resent(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.on_recipient = ["550 5.1.1 no such user"]
-    await notification.hear(paid(contact=sealed()))
+    await notification.publish(paid(contact=sealed()))
     await notification.until_fates(receipt="rejected")
     assert mail.mailbox == []
     [kept] = await notification.database.fetch("SELECT * FROM kept_mail")
@@ -162,16 +160,16 @@ async def test_a_letter_that_is_refused_for_good_is_kept_and_can_be_sent_again(
     assert ADDRESS not in str(dict(kept))
 
     request = MailResendRequested(resend_id=uuid4(), subject_id=ORDER, reason="receipt")
-    await notification.hear(request, request)
+    await notification.publish(request, request)
     await notification.until_fates(receipt="sent")
     assert reasons(mail) == ["receipt"]
 
 
-async def test_a_mail_that_was_begun_before_a_crash_is_in_doubt_and_not_sent(
+async def test_a_mail_that_was_started_before_a_crash_is_in_doubt_and_not_sent(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.busy = True
-    await notification.hear(paid(contact=sealed()))
+    await notification.publish(paid(contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
     await notification.database.execute("UPDATE intent SET started_at = now()")
     mail.busy = False
@@ -179,11 +177,11 @@ async def test_a_mail_that_was_begun_before_a_crash_is_in_doubt_and_not_sent(
     assert mail.mailbox == []
 
 
-async def test_a_mail_that_was_noted_as_sent_before_a_crash_is_not_in_doubt(
+async def test_a_mail_that_was_recorded_as_sent_before_a_crash_is_not_in_doubt(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.busy = True
-    await notification.hear(paid(contact=sealed()))
+    await notification.publish(paid(contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
     await notification.database.execute(
         """UPDATE intent SET started_at = now(), outcome = '{"fate": "sent", "why": null}'"""
@@ -196,7 +194,7 @@ async def test_a_mail_that_was_noted_as_sent_before_a_crash_is_not_in_doubt(
 async def test_a_slow_mail_server_gets_each_mail_once(notification: Notification, mail: MailServer) -> None:
     mail.takes = 0.2
     events = [paid(order_id=uuid4(), contact=sealed()) for _ in range(15)]
-    await notification.hear(*events)
+    await notification.publish(*events)
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 15 FROM correspondence"))
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 0 FROM intent"))
     orders = [str(_message(content)["X-Order-Id"]) for content in _contents(mail)]
@@ -206,7 +204,7 @@ async def test_a_slow_mail_server_gets_each_mail_once(notification: Notification
 async def test_a_flood_of_mails_to_one_recipient_waits_and_loses_nothing(
     notification: Notification, mail: MailServer
 ) -> None:
-    await notification.hear(*(paid(order_id=uuid4(), contact=sealed()) for _ in range(LIMIT + 5)))
+    await notification.publish(*(paid(order_id=uuid4(), contact=sealed()) for _ in range(LIMIT + 5)))
     await eventually(
         lambda: notification.database.fetchval("SELECT count(*) = 5 FROM intent WHERE error LIKE 'PutOff%'")
     )
@@ -221,19 +219,17 @@ async def test_a_guest_who_never_paid_gets_no_mail_and_one_whose_money_was_held_
     declined = [
         cancelled("payment_declined", guest=True, order_id=uuid4(), contact=sealed()) for _ in range(9)
     ]
-    await notification.hear(*declined, cancelled(guest=True, contact=sealed()))
+    await notification.publish(*declined, cancelled(guest=True, contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 10 FROM kept_mail"))
-    await notification.hear(voided())
+    await notification.publish(voided())
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM kept_mail WHERE fate = 'sent'"))
     [mailed] = _contents(mail)
     assert _message(mailed)["X-Order-Id"] == str(ORDER)
 
 
-async def test_a_letter_that_was_tried_twice_keeps_its_message_id(
-    notification: Notification, mail: MailServer
-) -> None:
+async def test_a_retried_mail_keeps_its_message_id(notification: Notification, mail: MailServer) -> None:
     mail.on_data = ["451 4.3.0 disk full"]
-    await notification.hear(paid(contact=sealed()))
+    await notification.publish(paid(contact=sealed()))
     await notification.until_fates(receipt="sent")
     assert [_message(content)["Message-ID"] for content in _contents(mail)] == [
         f"<receipt.{ORDER}@example.com>"

@@ -1,6 +1,6 @@
 """Which prices and totals can be charged, by what the provider takes in each currency."""
 
-from contracts import CURRENCIES, written
+from contracts import CURRENCIES, format_amount
 
 
 def objection(price: int, currency: str) -> str | None:
@@ -9,8 +9,8 @@ def objection(price: int, currency: str) -> str | None:
     if known is None:
         return f"It is priced in {currency}, in which nothing can be paid."
     if price % known.step:
-        step = written(known.step, currency)
-        return f"Its price, {written(price, currency)}, cannot be charged: it is no multiple of {step}."
+        step = format_amount(known.step, currency)
+        return f"Its price, {format_amount(price, currency)}, cannot be charged: it is no multiple of {step}."
     return None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts import Line, Money, is_sku, written
+from contracts import Line, Money, format_amount, is_sku
 from order.amounts import charged, objection
 
 _UNKNOWN = "There is no such product, or it is sold no more."
@@ -22,7 +22,7 @@ class NotCharged(Refused):
     """The order would come to more, or to less, than can be charged; all in minor units."""
 
     def __init__(self, total: Money, minimum: int, maximum: int) -> None:
-        amount, least, most = (written(one, total.currency) for one in (total.amount, minimum, maximum))
+        amount, least, most = (format_amount(one, total.currency) for one in (total.amount, minimum, maximum))
         bound = f"the least that can be charged is {least}"
         if total.amount > maximum:
             bound = f"the most that can be charged is {most}"

@@ -37,7 +37,8 @@ class Stock:
     """The pieces of one product. `on_hand + reserved + sold == received`, always, and none is negative.
 
     `received` is the sum of all adjustments; `status` is the product's; `waiting` maps each order that waits
-    for pieces to how many it needs."""
+    for pieces to how many it needs.
+    """
 
     sku: str
     on_hand: int = 0
@@ -113,7 +114,8 @@ class Hold:
     `refused` is the tombstone of an order that was cancelled, or past its deadline, before anything was
     reserved. `deadline` is the order's, `short` says why it was rejected; `returned` has the pieces of each
     return, by its id; `traceparent` is that of the message that made it wait; `nudges` is how often the saga
-    was nudged because the hold was stuck, `nudge_at` when it is due again."""
+    was nudged because the hold was stuck, `nudge_at` when it is due again.
+    """
 
     order_id: UUID
     state: HoldState

@@ -1,7 +1,8 @@
 """Orders that wait for pieces which other orders have reserved: first come, first served.
 
 The sequence is that of the orders' ids, which grow with the time of the checkout. An order that needs more
-pieces than are available does not block the orders behind it."""
+pieces than are available does not block the orders behind it.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,7 +18,8 @@ async def serve_waiting(stocks: Iterable[Stock], tx: Tx, limit: int = BATCH) -> 
     be filled now, reject those that never can.
 
     It takes row locks out of sequence, so it must not wait for any: rows that another transaction has locked
-    are skipped, and served by `jobs.check_waiting_orders`."""
+    are skipped, and served by `jobs.check_waiting_orders`.
+    """
     order_ids = sorted({order_id for stock in stocks for order_id in stock.orders_to_recheck()})[:limit]
     if not order_ids:
         return

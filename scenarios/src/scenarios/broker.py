@@ -1,4 +1,4 @@
-"""What an operator does at the broker to make trouble: watch, say again, hold back and turn round."""
+"""What an operator can do at the broker: record, repeat, remove and reorder messages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,13 +10,13 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 EXCHANGE = "events"
 QUEUES = ("product", "payment", "order", "order.timeline", "cart", "notification")
-_SAID_AGAIN = "said-again"
+_REPEATED = "repeated"
 _WAIT_SECONDS = 30
 
 
 @dataclass
 class OperatorsBroker:
-    """A channel of the operator's, who may do anything."""
+    """A channel with the operator's permissions."""
 
     channel: AbstractChannel
 
@@ -40,15 +40,15 @@ class OperatorsBroker:
         await exchange.publish(message, routing_key)
 
     async def watch(self) -> "Tap":
-        """From here on keep a copy of everything that is said."""
+        """Record all events from now on."""
         queue = await self.channel.declare_queue(exclusive=True)
         await queue.bind(EXCHANGE, "#")
         tap = Tap(self)
-        await queue.consume(tap.take, no_ack=True)
+        await queue.consume(tap.record, no_ack=True)
         return tap
 
-    async def turn_round(self, queue: str, expected: int) -> None:
-        """Once that many messages wait in a queue that nobody consumes, put them back the last first."""
+    async def reverse(self, queue: str, expected: int) -> None:
+        """Wait for that many messages in a queue without consumers, and put them back in reverse."""
         taken = await self._take(queue, expected)
         default = self.channel.default_exchange
         for message in reversed(taken):
@@ -56,12 +56,12 @@ class OperatorsBroker:
         for message in taken:
             await message.ack()
 
-    async def until_waits(self, queue: str, message_id: str) -> None:
-        """Wait for one message, and leave it there."""
+    async def wait_for(self, queue: str, message_id: str) -> None:
+        """Wait for a message, and leave it in the queue."""
         await self._find(queue, message_id, take=False)
 
     async def remove(self, queue: str, message_id: str) -> AbstractIncomingMessage:
-        """Wait for one message and take it out of the queue; the others stay."""
+        """Wait for a message and remove it from the queue; the others stay."""
         return await self._find(queue, message_id, take=True)
 
     async def _find(self, queue: str, message_id: str, *, take: bool) -> AbstractIncomingMessage:
@@ -91,32 +91,32 @@ class OperatorsBroker:
 
 
 class Tap:
-    """Everything that was said while it was open; `echo` has it said a second time at once."""
+    """The recorded events. With `echo` each is published a second time at once."""
 
     def __init__(self, broker: OperatorsBroker) -> None:
         self._broker = broker
-        self.heard: list[AbstractIncomingMessage] = []
+        self.messages: list[AbstractIncomingMessage] = []
         self.echo = False
 
-    async def take(self, message: AbstractIncomingMessage) -> None:
-        if _SAID_AGAIN in message.headers:
+    async def record(self, message: AbstractIncomingMessage) -> None:
+        if _REPEATED in message.headers:
             return
-        self.heard.append(message)
+        self.messages.append(message)
         if self.echo:
-            await self._say_again(message)
+            await self._republish(message)
 
-    async def say_all_again_in_reverse(self) -> None:
-        for message in reversed(self.heard):
-            await self._say_again(message)
+    async def republish_all_in_reverse(self) -> None:
+        for message in reversed(self.messages):
+            await self._republish(message)
 
-    async def _say_again(self, message: AbstractIncomingMessage) -> None:
+    async def _republish(self, message: AbstractIncomingMessage) -> None:
         copy = copy_of(message)
-        copy.headers = {**copy.headers, _SAID_AGAIN: True}
+        copy.headers = {**copy.headers, _REPEATED: True}
         await self._broker.publish(copy, message.routing_key or "")
 
 
 def copy_of(message: AbstractIncomingMessage) -> aio_pika.Message:
-    """The same message to publish anew, without what the broker had written on it."""
+    """The same message to publish again, without the headers that the broker has added."""
     return aio_pika.Message(
         message.body,
         headers={name: value for name, value in message.headers.items() if not name.startswith("x-")},

@@ -1,4 +1,4 @@
-"""What a guest's order is worth afterwards: it is taken along, claimed, or looked up."""
+"""How a guest reaches an order later: by logging in, with a claim link, or by looking it up."""
 
 import re
 from uuid import uuid4
@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"https?://\S+#([\w-]{40,})")
 
 @scenario(BOUGHT)
 async def guest_logs_in(play: Play) -> None:
-    """A guest orders, then logs in while the order is under way: order and cart are the account's."""
+    """A guest orders, then logs in while the order is under way: order and cart move to the account."""
     guest = play.shopper
     await play.fill_cart(2)
     order_id = await play.check_out()
@@ -28,27 +28,29 @@ async def guest_logs_in(play: Play) -> None:
 
 @scenario(BOUGHT)
 async def order_looked_up(play: Play) -> None:
-    """A guest has lost the token: number and e-mail address show the order, and nothing else does."""
+    """A guest has lost the token: the order's number and e-mail address together show the order."""
     await play.fill_cart(2)
     await play.check_out()
     await play.until("paid")
     assert play.number is not None
     found = must(await play.shopper.look_up(play.number), 200)
-    play.claim("they show that it is paid", (found["status"], found["total"]["amount"]) == ("paid", 1000))
+    play.claim("the order is shown as paid", (found["status"], found["total"]["amount"]) == ("paid", 1000))
     async with play.http.stream("GET", found["events"]["href"]) as stream:
-        said = (await stream.aread()).decode()
-    play.claim("they lead to its event stream", "order.paid" in said)
+        events = (await stream.aread()).decode()
+    play.claim("the event stream can be read", "order.paid" in events)
     play.shopper.email, email = f"{uuid4().hex}@example.com", play.shopper.email
     wrong = await play.shopper.look_up(play.number)
     play.shopper.email = email
     unknown = await play.shopper.look_up(uuid4().hex[:10])
-    play.claim("a wrong address and an unknown number are told alike", wrong.content == unknown.content)
-    play.claim("and told nothing", (wrong.status_code, unknown.status_code) == (404, 404))
+    play.claim(
+        "a wrong address and an unknown number get the same response", wrong.content == unknown.content
+    )
+    play.claim("which is 404", (wrong.status_code, unknown.status_code) == (404, 404))
 
 
 @scenario(BOUGHT)
 async def order_claimed(play: Play) -> None:
-    """A guest's receipt has a link: the account of that address claims the order with it, and nobody else."""
+    """A guest's receipt has a claim link: only an account of the same address can claim the order with it."""
     await play.fill_cart(2)
     order_id = await play.check_out()
     await play.until("paid")
@@ -60,16 +62,16 @@ async def order_claimed(play: Play) -> None:
     account = await Shopper.with_new_account(play.http, play.shopper.email)
     stranger = await Shopper.with_new_account(play.http, f"{uuid4().hex}@example.com")
     play.claim("an account of another address gets nothing", (await stranger.claim(token)).status_code == 403)
-    play.claim("a tampered link is none", (await account.claim(f"{token[:-2]}AA")).status_code == 422)
+    play.claim("a tampered link is rejected", (await account.claim(f"{token[:-2]}AA")).status_code == 422)
     claimed = must(await account.claim(token), 200)
-    play.claim("the order is the account's", claimed["order_id"] == order_id)
+    play.claim("the account has the order", claimed["order_id"] == order_id)
     gone = await play.http.get(f"/v1/orders/{order_id}", headers=play.shopper.headers)
-    play.claim("and not the guest's any more", gone.status_code == 404)
+    play.claim("the guest has it no more", gone.status_code == 404)
     play.shopper = account
 
 
 async def claim_token(play: Play, order_id: str) -> str | None:
-    """Of the link in the order's receipt; `None` where mails cannot be read."""
+    """The token of the link in the order's receipt; `None` if the mail catcher does not show mails."""
     [receipt] = await mails(play.http, play.shop.mailbox_url, order_id)
     if not receipt.id:
         return None

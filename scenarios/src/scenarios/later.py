@@ -1,4 +1,4 @@
-"""What the provider says later: somebody gives money back there, a refund fails, a bank wants the money."""
+"""Later events at the provider: a refund in its dashboard, a failed refund, a dispute."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from scenarios.play import Outcome, Play, scenario
 from scenarios.shopper import must
 
 
-async def _at_the_provider(play: Play, what: str, **asked: Any) -> dict[str, Any]:
-    """What a bank does, or a person in the provider's dashboard."""
-    return must(await play.http.post(f"{play.shop.sandbox_url}/_sandbox/{what}", json=asked), 200)
+async def _at_the_provider(play: Play, what: str, **body: Any) -> dict[str, Any]:
+    """Act as a bank, or as a user of the provider's dashboard."""
+    return must(await play.http.post(f"{play.shop.sandbox_url}/_sandbox/{what}", json=body), 200)
 
 
 async def _paid(play: Play) -> str:
@@ -23,13 +23,12 @@ async def _paid(play: Play) -> str:
 
 @scenario(Outcome("paid", captured=1000, refunded=300, mails=("receipt", "refund"), taken=2))
 async def refunded_in_the_dashboard(play: Play) -> None:
-    """Somebody gives a part of the money back in the provider's dashboard: the order shows it, the shopper is
-    told, once."""
+    """A part is refunded in the provider's dashboard: the order shows it, the shopper gets one mail."""
     payment = await _paid(play)
     await _at_the_provider(play, "refunds", payment_intent=payment, amount=300)
-    await play.until_said("payment.refunded_in_part")
-    order = await play.shopper.once(play.order_id or "", lambda one: one["refunded"]["amount"] == 300)
-    play.claim("it is known to be the provider's doing", order["returns"][0]["by"] == "provider")
+    await play.until_published("payment.refunded_in_part")
+    order = await play.shopper.until_order(play.order_id or "", lambda one: one["refunded"]["amount"] == 300)
+    play.claim("the order shows that it was made at the provider", order["returns"][0]["by"] == "provider")
 
 
 @scenario(
@@ -42,26 +41,28 @@ async def refunded_in_the_dashboard(play: Play) -> None:
     )
 )
 async def refund_fails_later(play: Play) -> None:
-    """A refund that was made comes back: the shopper is told, the order shows it, and it is made by hand."""
+    """A refund fails later: the shopper is mailed, the order shows it, and it is made again by hand."""
     payment = await _paid(play)
     await play.shopper.cancel(play.order_id or "")
-    await play.until_said("payment.refunded")
+    await play.until_published("payment.refunded")
     await _at_the_provider(play, "refunds", payment_intent=payment, status="failed")
-    await play.until_said("payment.refund_failed")
-    order = await play.shopper.once(play.order_id or "", lambda one: bool(one["failed_refunds"]))
-    play.claim("what came back is not the shopper's", order["refunded"]["amount"] == 0)
+    await play.until_published("payment.refund_failed")
+    order = await play.shopper.until_order(play.order_id or "", lambda one: bool(one["failed_refunds"]))
+    play.claim("a failed refund does not count as refunded", order["refunded"]["amount"] == 0)
     await _at_the_provider(play, "refunds", payment_intent=payment)
-    await play.until_said("payment.refunded_in_part")
-    await play.shopper.once(play.order_id or "", lambda one: one["refunded"]["amount"] == 1000)
+    await play.until_published("payment.refunded_in_part")
+    await play.shopper.until_order(play.order_id or "", lambda one: one["refunded"]["amount"] == 1000)
 
 
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
 async def disputed(play: Play) -> None:
-    """The shopper's bank wants the money, and the shop is right: the order shows both, nobody is mailed."""
+    """The payment is disputed and the shop wins: the order shows both, no mail is sent."""
     payment = await _paid(play)
     dispute = await _at_the_provider(play, "disputes", payment_intent=payment)
-    await play.until_said("payment.disputed")
-    shown = (await play.shopper.once(play.order_id or "", lambda one: bool(one["disputes"])))["disputes"][0]
-    play.claim("with until when to answer", shown["due_by"] is not None)
+    await play.until_published("payment.disputed")
+    shown = (await play.shopper.until_order(play.order_id or "", lambda one: bool(one["disputes"])))[
+        "disputes"
+    ][0]
+    play.claim("it shows when the response is due", shown["due_by"] is not None)
     await _at_the_provider(play, "disputes", dispute=dispute["id"], status="won")
-    await play.shopper.once(play.order_id or "", lambda one: one["disputes"][0]["status"] == "won")
+    await play.shopper.until_order(play.order_id or "", lambda one: one["disputes"][0]["status"] == "won")

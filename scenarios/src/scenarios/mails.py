@@ -1,7 +1,7 @@
-"""What a mail catcher has caught, read as Mailpit's API has it; our own mailbox speaks as much of it.
+"""Reads mails from a mail catcher by Mailpit's API, which the mailbox stand-in implements in part.
 
-Whose mail it is and why it was written stands in its Message-ID, `<reason.order@host>`; an order may have
-several refunds of parts, `<refund.order.refund@host>`.
+The Message-ID says what a mail is about: `<reason.order@host>`, for partial refunds
+`<refund.order.refund@host>`.
 """
 
 import re
@@ -21,8 +21,9 @@ _OURS = re.compile(
 
 @dataclass(frozen=True)
 class Mail:
-    """`order_id` is None for what concerns no order, `reason` too for what the shop has not written;
-    `refund_id` is of a refund of a part, `id` empty where the catcher lists mails and does not show them."""
+    """`order_id` is None for mails that are not about an order, `reason` too for mails that the shop did not
+    send; `refund_id` is for partial refunds; `id` is empty if the catcher lists mails but does not show
+    them."""
 
     message_id: str | None
     reason: str | None
@@ -32,7 +33,7 @@ class Mail:
 
 
 async def mails(http: httpx.AsyncClient, mailbox_url: str, order_id: str | None = None) -> list[Mail]:
-    """The newest first; those of one order if that is given. Raises Unexpected when it is refused."""
+    """Newest first; only those of one order if that is given. Raises Unexpected on an error response."""
     wanted: dict[str, str | int] = {"limit": PAGE} | ({"order_id": order_id} if order_id else {})
     caught: dict[str, Mail] = {}
     start = 0
@@ -40,7 +41,7 @@ async def mails(http: httpx.AsyncClient, mailbox_url: str, order_id: str | None 
         answer = await http.get(f"{mailbox_url}/api/v1/messages", params=wanted | {"start": start})
         page = must(answer, 200)
         for number, listed in enumerate(page["messages"], start):
-            # New mail shifts the pages: the end of one may come again at the beginning of the next.
+            # New mails shift the pages: a page may begin with the end of the one before.
             caught.setdefault(str(listed.get("ID", number)), _mail(listed))
         start += len(page["messages"])
         if not page["messages"] or start >= page["total"]:
@@ -48,7 +49,7 @@ async def mails(http: httpx.AsyncClient, mailbox_url: str, order_id: str | None 
 
 
 async def text_of(http: httpx.AsyncClient, mailbox_url: str, mail: Mail) -> str:
-    """What a reader of plain text reads. Raises Unexpected when it is refused."""
+    """The plain text of a mail. Raises Unexpected on an error response."""
     answer = await http.get(f"{mailbox_url}/api/v1/message/{mail.id}/raw")
     if answer.is_error:
         must(answer, 200)

@@ -1,4 +1,4 @@
-"""Playing a scenario: the stage that a script is given, and what is seen of it from outside afterwards."""
+"""Plays a scenario: prepares a product and a shopper, runs the script, and reads the outcome from outside."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Shop:
-    """Where the shop is, and what an operator may do behind it."""
+    """A shop's addresses, and functions to stop and start its services."""
 
     gateway_url: str
     sandbox_url: str
@@ -36,7 +36,7 @@ class Shop:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an order, as its shopper and the outside world see it. Money in the provider's units."""
+    """How an order ended, as its shopper and the outside world see it. Money in the provider's units."""
 
     status: str | None
     reason: str | None = None
@@ -62,7 +62,7 @@ class Scenario:
 Script = Callable[["Play"], Awaitable[None]]
 Register = Callable[[Script], Scenario]
 SCENARIOS: dict[str, Scenario] = {}
-EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to mend
+EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to repair
 
 
 def scenario(expected: Outcome, *, price: int = PRICE, currency: str = "GBP") -> Register:
@@ -71,7 +71,7 @@ def scenario(expected: Outcome, *, price: int = PRICE, currency: str = "GBP") ->
 
 
 def exercise(expected: Outcome) -> Register:
-    """Register a script that ends where an operator has to go on; it is only played when it is named."""
+    """Register a script that leaves work for an operator; it is only played by name."""
     return _registered(expected, EXERCISES)
 
 
@@ -89,7 +89,7 @@ def _registered(
 
 @dataclass
 class Play:
-    """One scenario on stage: a product of its own, a shopper, and the order that the script places."""
+    """One scenario in progress: its own product, a shopper, and the order that the script places."""
 
     shop: Shop
     http: httpx.AsyncClient
@@ -104,12 +104,12 @@ class Play:
         await self.shopper.fill_cart({self.sku: quantity})
 
     async def reprice(self, price: int) -> None:
-        """The product costs this from now on."""
+        """Change the product's price."""
         admin = await logged_in(self.http, self.shop)
         must(await self.http.patch(f"/v1/products/{self.sku}", json={"price": price}, headers=admin), 200)
 
     async def check_out(self, payment_method: str | None = "pm_card_visa", **more: Any) -> str:
-        """Place the order that the outcome is about."""
+        """Place the order whose outcome is compared."""
         placed = must(await self.shopper.try_check_out(payment_method, **more), 202)
         self.order_id, self.number = str(placed["order_id"]), placed["number"]
         return self.order_id
@@ -118,38 +118,38 @@ class Play:
         assert self.order_id is not None
         await self.shopper.until(self.order_id, status)
 
-    async def until_said(self, event_type: str) -> None:
+    async def until_published(self, event_type: str) -> None:
         """Wait until the order's timeline has the event."""
         assert self.order_id is not None
         await self.shopper.until_in_timeline(self.order_id, event_type, SETTLE_SECONDS)
 
     async def until_mailed(self, reason: str) -> None:
-        """Wait until the order's shopper has that mail."""
+        """Wait until the shopper has that mail about the order."""
         async with asyncio.timeout(SETTLE_SECONDS):
             while reason not in await self._mails():
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def at_the_bank(self, page: str, choice: str) -> str:
-        """Press a button of the bank's page, `complete` or `fail`; the address to which that leads. The page
-        is the sandbox's, wherever it is from here."""
+    async def press_bank_button(self, page: str, choice: str) -> str:
+        """Press a button of the bank's page, `complete` or `fail`. Returns where it redirects to. The page is
+        the sandbox's, under the address at which it is reached from here."""
         here = httpx.URL(self.shop.sandbox_url)
         url = httpx.URL(page).copy_with(scheme=here.scheme, host=here.host, port=here.port)
         pressed = await self.http.post(url, data={"choice": choice})
         must(pressed, 303)
         return str(pressed.headers["location"])
 
-    async def until_given_up(self) -> None:
-        """Wait until the provider takes no money for the order any more."""
+    async def until_payments_cancelled(self) -> None:
+        """Wait until all of the order's payments are cancelled at the provider."""
         async with asyncio.timeout(SETTLE_SECONDS):
             while any(payment["status"] != "canceled" for payment in await self.payments()):
                 await asyncio.sleep(POLL_SECONDS)
 
     def claim(self, what: str, holds: bool) -> None:
-        """Something that must hold besides the outcome."""
+        """Check a condition besides the outcome."""
         self.claims.append((what, holds))
 
     async def outcome(self) -> Outcome:
-        """Asked of the shop's door, the provider's ledger and the mailbox."""
+        """The outcome so far, read from the gateway, the provider's ledger and the mailbox."""
         order = await self.shopper.order(self.order_id) if self.order_id else {}
         ledger = await self._ledger() if self.order_id else {}
         return Outcome(
@@ -163,7 +163,7 @@ class Play:
         )
 
     async def payments(self) -> list[dict[str, Any]]:
-        """What the provider has for the order."""
+        """The provider's payments for the order."""
         url = f"{self.shop.sandbox_url}/_sandbox/ledger"
         found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
         payments: list[dict[str, Any]] = found["payments"]
@@ -183,7 +183,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Report:
-    """How a scenario went."""
+    """The result of a scenario."""
 
     scenario: Scenario
     order_id: str | None
@@ -203,7 +203,7 @@ class Report:
 
 
 async def run(scenario: Scenario, shop: Shop) -> Report:
-    """Play one scenario to its end and compare what came out. Never raises for what the shop did."""
+    """Play one scenario and compare its outcome. Errors are part of the report, not raised."""
     started = time.monotonic()
     play: Play | None = None
     outcome, error = None, None
@@ -219,7 +219,7 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
 
 @asynccontextmanager
 async def stage(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncIterator[Play]:
-    """A fresh product with five pieces at that price, and a guest with an empty cart."""
+    """A new product with five pieces at that price, and a guest with an empty cart."""
     async with httpx.AsyncClient(base_url=shop.gateway_url, timeout=30) as http:
         sku = f"SCENE-{uuid4().hex[:10].upper()}"
         await _stock_product(http, shop, {"sku": sku, "price": price, "currency": currency})
@@ -228,7 +228,7 @@ async def stage(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncI
 
 
 async def _stock_product(http: httpx.AsyncClient, shop: Shop, product: dict[str, Any]) -> None:
-    product = {"name": "Scene prop", "stock": STOCK, **product}
+    product = {"name": "Scenario product", "stock": STOCK, **product}
     must(await http.post("/v1/products", json=product, headers=await logged_in(http, shop)), 201)
 
 
@@ -240,7 +240,8 @@ async def logged_in(http: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
 
 
 async def _settled(play: Play, expected: Outcome) -> Outcome:
-    """The outcome once it is as expected and nothing is on its way any more, or what it is in the end."""
+    """Wait until the outcome is as expected and the queues are empty. Returns the outcome, also after a
+    timeout."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         outcome = await play.outcome()

@@ -1,4 +1,4 @@
-"""The broker delivers more often than once, and not in the order of things."""
+"""The broker delivers events repeatedly, and out of sequence."""
 
 from scenarios.play import Outcome, Play, scenario
 
@@ -11,39 +11,39 @@ async def every_event_twice(play: Play) -> None:
     await play.fill_cart(2)
     await play.check_out()
     await play.until("paid")
-    await play.until_said("order.paid")
+    await play.until_published("order.paid")
 
 
 @scenario(Outcome("cancelled", "shopper", cart_left=2))
 async def every_event_in_reverse(play: Play) -> None:
-    """Payment hears of the cancellation first and of the order last: it refuses, nothing is charged."""
+    """Payment receives the cancellation first and the order last: nothing is charged."""
     tap = await play.broker.watch()
     await play.shop.stop("payment")
     try:
         await play.fill_cart(2)
         order_id = await play.check_out()
-        await play.until_said("stock.reserved")
+        await play.until_published("stock.reserved")
         await play.shopper.cancel(order_id)
-        await play.until_said("stock.released")
-        await play.broker.turn_round("payment", expected=3)
+        await play.until_published("stock.released")
+        await play.broker.reverse("payment", expected=3)
     finally:
         await play.shop.start("payment")
-    await tap.say_all_again_in_reverse()
+    await tap.republish_all_in_reverse()
 
 
 @scenario(Outcome("cancelled", "shopper", captured=1000, refunded=1000, mails=("cancellation", "refund")))
 async def paid_and_returned_in_reverse(play: Play) -> None:
-    """Notification hears refund, cancellation and payment the wrong way round: no receipt is sent."""
+    """Notification receives refund, cancellation and payment in reverse: no receipt is sent."""
     tap = await play.broker.watch()
     await play.shop.stop("notification")
     try:
         await play.fill_cart(2)
         order_id = await play.check_out()
         await play.until("paid")
-        await play.until_said("order.paid")
+        await play.until_published("order.paid")
         await play.shopper.cancel(order_id)
-        await play.until_said("payment.refunded")
-        await play.broker.turn_round("notification", expected=3)
+        await play.until_published("payment.refunded")
+        await play.broker.reverse("notification", expected=3)
     finally:
         await play.shop.start("notification")
-    await tap.say_all_again_in_reverse()
+    await tap.republish_all_in_reverse()

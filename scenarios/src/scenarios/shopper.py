@@ -1,4 +1,4 @@
-"""A shopper at the shop's door: everything goes through the gateway, as a storefront would."""
+"""A shopper: all requests go through the gateway, as those of a storefront would."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ LONGEST_POLL_SECONDS = 2.0
 
 
 class Unexpected(Exception):
-    """The shop answered something else than the script needs to go on."""
+    """The shop's response is not the one that the script needs."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Shopper:
     async def with_new_account(
         cls, http: httpx.AsyncClient, email: str, guest_token: str | None = None
     ) -> "Shopper":
-        """Somebody who registers and logs in, and has been that guest until now."""
+        """Register a new account and log in, as that guest if given."""
         account = {"email": email, "password": uuid4().hex}
         must(await http.post("/v1/users", json=account), 201)
         form = {"username": email, "password": account["password"]}
@@ -42,7 +42,7 @@ class Shopper:
         return cls(http, answer["access_token"], email)
 
     async def with_account(self) -> "Shopper":
-        """This guest, logged in to a new account."""
+        """Log this guest in to a new account."""
         return await self.with_new_account(self.http, self.email, self.token)
 
     @property
@@ -50,7 +50,7 @@ class Shopper:
         return {"Authorization": f"Bearer {self.token}"}
 
     async def fill_cart(self, items: dict[str, int]) -> None:
-        """Replace what is in the cart: sku to quantity."""
+        """Replace the content of the cart: sku to quantity."""
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in items.items()]
         must(await self.http.put("/v1/cart", json={"items": lines}, headers=self.headers), 200, 204)
 
@@ -59,17 +59,17 @@ class Shopper:
         return {line["sku"]: line["quantity"] for line in answer["items"]}
 
     async def until_cart_is_empty(self, seconds: float = 30) -> None:
-        """Wait until nothing is in it, as after an order that was paid. Raises `TimeoutError`."""
+        """Wait until the cart is empty, as after a paid order. Raises `TimeoutError`."""
 
         async def lines() -> dict[str, Any]:
             return must(await self.http.get("/v1/cart/lines", headers=self.headers), 200)
 
-        await _asked(lines, lambda cart: not cart["items"], seconds)
+        await _poll(lines, lambda cart: not cart["items"], seconds)
 
     async def try_check_out(
         self, payment_method: str | None = "pm_card_visa", *, key: str | None = None, **more: Any
     ) -> httpx.Response:
-        """Place the order; the answer as it comes. `more` goes into the request's body."""
+        """Place the order. Returns any response. `more` is added to the request's body."""
         return await self.http.post(
             "/v1/orders",
             json={"payment_method": payment_method, "email": self.email, **more},
@@ -92,17 +92,17 @@ class Shopper:
         return found
 
     async def until_listed(self, order_id: str, seconds: float = 30) -> None:
-        """Wait until the order is among this shopper's own. Raises `TimeoutError`."""
+        """Wait until the shopper's list has the order. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while order_id not in [one["order_id"] for one in await self.orders()]:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def look_up(self, number: str) -> httpx.Response:
-        """By number and address, without a token."""
+        """Look the order up by number and address, without a token."""
         return await self.http.post("/v1/order-lookups", json={"number": number, "email": self.email})
 
     async def claim(self, token: str) -> httpx.Response:
-        """With the token of a receipt's link."""
+        """Claim an order with the token of a receipt's link."""
         return await self.http.post("/v1/order-claims", json={"token": token}, headers=self.headers)
 
     async def timeline(self, order_id: str) -> list[dict[str, Any]]:
@@ -122,28 +122,28 @@ class Shopper:
             while (await self.order(order_id))["status"] != status:
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def once(
+    async def until_order(
         self, order_id: str, holds: Callable[[dict[str, Any]], object], seconds: float = 30
     ) -> dict[str, Any]:
-        """The order once that holds of it. Raises `TimeoutError`."""
-        return await _asked(lambda: self.order(order_id), holds, seconds)
+        """Wait until the condition holds for the order. Returns it. Raises `TimeoutError`."""
+        return await _poll(lambda: self.order(order_id), holds, seconds)
 
 
-async def _asked(
-    ask: Callable[[], Awaitable[dict[str, Any]]], holds: Callable[[dict[str, Any]], object], seconds: float
+async def _poll(
+    read: Callable[[], Awaitable[dict[str, Any]]], holds: Callable[[dict[str, Any]], object], seconds: float
 ) -> dict[str, Any]:
-    """The first answer that it holds of, asked for ever more rarely."""
+    """Read with growing pauses until the condition holds. Returns what was read."""
     pause = POLL_SECONDS
     async with asyncio.timeout(seconds):
         while True:
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
             await asyncio.sleep(pause)
-            if holds(answer := await ask()):
+            if holds(answer := await read()):
                 return answer
 
 
 def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:
-    """The answer's JSON, or `Unexpected` with what the shop said instead."""
+    """The response's JSON. Raises `Unexpected`, with the response, for another status."""
     if response.status_code not in statuses:
         request = response.request
         raise Unexpected(f"{request.method} {request.url.path}: {response.status_code} {response.text[:300]}")

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from contracts import with_code
+from contracts import format_amount_with_code
 
 LANES = ("order", "product", "payment")
 PIVOT = "order.paid"
@@ -46,8 +46,10 @@ def title(order: Mapping[str, Any]) -> str:
     how += ", fulfilled" if order.get("fulfilled_at") else ""
     which = f"{order['number']} ({order['order_id']})"
     back = order.get("refunded") or {"amount": 0}
-    less = f", {with_code(back['amount'], total['currency'])} refunded" if back["amount"] else ""
-    return f"order {which}: {how}, {with_code(total['amount'], total['currency'])}{less}"
+    less = (
+        f", {format_amount_with_code(back['amount'], total['currency'])} refunded" if back["amount"] else ""
+    )
+    return f"order {which}: {how}, {format_amount_with_code(total['amount'], total['currency'])}{less}"
 
 
 def mark(kind: str) -> Text:

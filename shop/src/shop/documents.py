@@ -91,7 +91,7 @@ def incompatible(root: Path) -> list[str]:
     new = {name: json.loads(text) for name, text in schemas().items()}
     found = []
     for name, old in committed(root / "contracts/schemas").items():
-        changes = breaking_changes(old, new[name]) if name in new else ["/: is gone"]
+        changes = breaking_changes(old, new[name]) if name in new else ["/: was removed"]
         found += [f"{name} {change}" for change in changes]
     return found
 

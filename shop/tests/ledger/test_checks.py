@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from notification.domain import of_failure
+from notification.domain import refund_failure_id
 from order.late import settled_as
 from payment.bounces import known_as
 from shop.ledger import CHECKS, Evidence, gather
@@ -366,7 +366,7 @@ def test_what_came_back_is_kept_and_owed_and_no_check_fails_for_it() -> None:
                 payments={"paid": "captured", "off": "refund_failed"},
                 charges=(CHARGED, replace(REFUNDED, refunded=0)),
                 refunds={CAME_BACK: "bounced"},
-                mails=(*MAILS, MailSeen("off", "refund", refund_id=str(of_failure(UUID(CAME_BACK))))),
+                mails=(*MAILS, MailSeen("off", "refund", refund_id=str(refund_failure_id(UUID(CAME_BACK))))),
             )
         )
         == set()
@@ -383,7 +383,7 @@ def test_what_went_back_again_is_the_shoppers() -> None:
     again = replace(OFF, late=(LateSeen(CAME_BACK, 500), LateSeen("again", 500, failed=False)))
     mails = (
         *MAILS,
-        MailSeen("off", "refund", refund_id=str(of_failure(UUID(CAME_BACK)))),
+        MailSeen("off", "refund", refund_id=str(refund_failure_id(UUID(CAME_BACK)))),
         MailSeen("off", "refund", refund_id="again"),
     )
     assert amiss(replace(HEALTHY, orders=(PAID, again), mails=mails)) == set()

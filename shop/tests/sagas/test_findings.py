@@ -79,7 +79,7 @@ def payment(*heard: str) -> Payment:
 
 def seen(order: Order | None = None, **more: Any) -> Seen:
     order = order or new_order()
-    written = Correspondence(ID, letters={"receipt": "sent", "cancellation": "sent"})
+    written = Correspondence(ID, mails={"receipt": "sent", "cancellation": "sent"})
     told = {ID: frozenset({f"order.{order.status}"})}
     given: dict[str, Any] = {
         "now": NOW,
@@ -126,7 +126,7 @@ def test_a_withheld_mail_is_found_when_money_was_held(heard: tuple[str, ...], fo
     """Payment has voided a hold that notification never heard of, or no money was ever held."""
     money = payment(*heard)
     money.state = "voided" if heard else "declined"
-    written = Correspondence(ID, cancelled=True, letters={"cancellation": "withheld"})
+    written = Correspondence(ID, cancelled=True, mails={"cancellation": "withheld"})
     look = seen(
         new_order("cancelled"), payments={ID: money}, letters_to={ID: written}, holds=holding("released")
     )

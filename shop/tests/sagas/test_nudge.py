@@ -42,7 +42,7 @@ async def placed(stack: Stack, queue: str, key: str, *, until: str) -> str:
         await bound.unbind("events", key)
         try:
             order_id = await play.check_out()
-            await play.until_said(until)
+            await play.until_published(until)
         finally:
             await bound.bind("events", key)
     return order_id

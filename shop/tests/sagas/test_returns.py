@@ -74,9 +74,9 @@ def captured() -> Payment:
 
 def seen(order: Order, *refunds: Refund, back: bool = False, mailed: bool = True, **more: Any) -> Seen:
     hold = Hold(ID, "sold", {"A": 2}, returned={str(BACK): {"A": 1}} if back else {})
-    letters = {ID: Correspondence(ID, letters={"receipt": "sent"})}
+    letters = {ID: Correspondence(ID, mails={"receipt": "sent"})}
     if mailed:
-        letters[BACK] = Correspondence(BACK, letters={"refund": "sent"})
+        letters[BACK] = Correspondence(BACK, mails={"refund": "sent"})
     given: dict[str, Any] = {
         "now": NOW,
         "orders": {ID: order},

@@ -253,7 +253,7 @@ async def _turn_round(broker: OperatorsBroker, queue: str) -> None:
     """Put what waits there back, the last first; confirmed before the original is acknowledged."""
     waiting = min(await broker.waiting(queue), MOST_TURNED)
     if waiting:
-        await broker.turn_round(queue, waiting)
+        await broker.reverse(queue, waiting)
 
 
 _PROVIDER: dict[str, tuple[dict[str, Any], ...]] = {

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from contracts import with_code
+from contracts import format_amount_with_code
 from order import numbers
 from shop.diagram import diagram
 from shop.errors import ShopError
@@ -212,7 +212,7 @@ def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     table = Table("order", "created", "status", "total", box=None, pad_edge=False)
     for one in orders:
         status = f"{one['status']} ({one['reason']})" if one["reason"] else one["status"]
-        total = with_code(one["total"]["amount"], one["total"]["currency"])
+        total = format_amount_with_code(one["total"]["amount"], one["total"]["currency"])
         created = _moment(datetime.fromisoformat(one["created_at"]))
         table.add_row(one["number"], created, status, total)
     Console().print(table if orders else "none")

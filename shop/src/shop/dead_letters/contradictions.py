@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contracts import with_code
+from contracts import format_amount_with_code
 from order.domain import Order
 from shop.dead_letters.letter import Letter
 
@@ -44,7 +44,7 @@ def _shown(path: str, facts: Facts) -> str:
         return "nothing of it"
     currency = facts.get(f"{path.removesuffix('amount')}currency")
     if path.endswith(".amount") and isinstance(value, int) and isinstance(currency, str):
-        return with_code(value, currency)
+        return format_amount_with_code(value, currency)
     return str(value)
 
 

@@ -7,7 +7,7 @@ from inspect import getdoc
 from uuid import UUID
 
 from contracts import CURRENCIES
-from notification.domain import UNDELIVERABLE, of_failure
+from notification.domain import UNDELIVERABLE, refund_failure_id
 from payment.bounces import known_as
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
@@ -274,7 +274,7 @@ def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[tuple[str
         yield order.order_id, "refund"
     yield from ((one.return_id, "refund") for one in order.returns if one.refunded and one.amount)
     for late in order.late:
-        yield str(of_failure(UUID(late.refund_id))) if late.failed else late.refund_id, "refund"
+        yield str(refund_failure_id(UUID(late.refund_id))) if late.failed else late.refund_id, "refund"
 
 
 def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:

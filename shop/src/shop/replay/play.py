@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import httpx
 
-from contracts import CURRENCIES, written
+from contracts import CURRENCIES, format_amount
 from scenarios.shopper import Shopper, Unexpected, must
 from shop.replay.customers import Customers
 from shop.replay.plan import Return, Sale, Step
@@ -74,7 +74,7 @@ class Player:
         invoice = sale.invoice
         if not CURRENCY.minimum <= (total := self._total(sale)) <= CURRENCY.maximum:
             reason = "comes to more or less than can be charged"
-            return {"outcome": "skipped", "reason": reason, "detail": written(total, CURRENCY.code)}
+            return {"outcome": "skipped", "reason": reason, "detail": format_amount(total, CURRENCY.code)}
         if invoice.customer in self._unended:
             earlier = self._unended[invoice.customer]
             return {"outcome": "failed", "reason": "an earlier order has not ended", "detail": earlier}
@@ -90,7 +90,9 @@ class Player:
     async def _follow(self, sale: Sale, shopper: Shopper, order_id: str) -> dict[str, Any]:
         customer = sale.invoice.customer
         try:
-            order = await shopper.once(order_id, lambda one: one["status"] != "pending", self._patience)
+            order = await shopper.until_order(
+                order_id, lambda one: one["status"] != "pending", self._patience
+            )
         except TimeoutError:
             if customer is not None:
                 self._unended[customer] = sale.invoice.number
@@ -120,7 +122,7 @@ class Player:
         shopper = await self._customers.shopper(step.invoice.customer)
         await shopper.cancel(sale.order_id)
         try:
-            await shopper.once(sale.order_id, _all_is_back, self._patience)
+            await shopper.until_order(sale.order_id, _all_is_back, self._patience)
         except TimeoutError:
             return self._late(sale.order_id)
         return {

@@ -187,7 +187,7 @@ def _unwritten_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
         ended = order.cancelled_at or order.paid_at
         owed = "cancellation" if order.status == "cancelled" else "receipt"
         written = seen.letters_to.get(order.order_id)
-        fate = written.letters.get(owed) if written is not None else None
+        fate = written.mails.get(owed) if written is not None else None
         if ended is None or ended >= before:
             continue
         if fate is None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from textwrap import shorten
 from uuid import UUID
 
-from contracts import written
+from contracts import format_amount
 from payment.bounces import MOST_AGAIN
 from payment.refusals import RequestRefused
 from shop.sagas.finding import Finding, nudge
@@ -23,7 +23,7 @@ _FORM = "mend what we send, or the account's settings; the provider's log of req
 def refunds_came_back(seen: Seen, _: datetime) -> Iterator[Finding]:
     for one in seen.bounced:
         order = seen.orders.get(one.order_id)
-        amount = written(one.amount, order.currency) if order else f"{one.amount} minor units"
+        amount = format_amount(one.amount, order.currency) if order else f"{one.amount} minor units"
         settle = f"POST /v1/orders/{one.order_id}/refunds/{one.refund_id}/settle says that it is settled"
         means = f"a refund of {amount} came back ({one.code or 'unknown'}), the shopper does not have it: "
         if one.refused < MOST_AGAIN:
@@ -39,7 +39,7 @@ def refunds_came_back(seen: Seen, _: datetime) -> Iterator[Finding]:
 def disputed(seen: Seen, _: datetime) -> Iterator[Finding]:
     for one in seen.disputes:
         due = f" by {one.due_by:%d %b %H:%M} UTC" if one.due_by else ""
-        means = f"the shopper's bank asks for {written(one.amount, one.currency)} ({one.reason})"
+        means = f"the shopper's bank asks for {format_amount(one.amount, one.currency)} ({one.reason})"
         means += f": answer {one.provider_id} in the provider's dashboard{due}"
         yield Finding("disputed", one.order_id, one.noted_at, means, f"shop saga show {one.order_id}")
 

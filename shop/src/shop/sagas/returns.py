@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from contracts import with_code
+from contracts import format_amount_with_code
 from order.domain import Order
 from order.returns import Return
 from payment.domain import AMOUNT_MISMATCH
@@ -56,7 +56,7 @@ def unwritten_mails(seen: Seen, before: datetime) -> Iterator[Finding]:
             written = seen.letters_to.get(one.return_id)
             if one.refunded_at is None or one.refunded_at >= before or not one.amount:
                 continue
-            if written is None or "refund" not in written.letters:
+            if written is None or "refund" not in written.mails:
                 means = "refunded in part, and notification has not heard so: no refund mail is written"
                 yield Finding(
                     "letter-not-written", order.order_id, one.refunded_at, means, nudge(order.order_id)
@@ -92,7 +92,7 @@ def _who(done: bool, type_: str, service: str, what: str, one: Return) -> str:
 
 def _refused(seen: Seen, refund: Refund) -> str:
     order = seen.orders.get(refund.order_id)
-    money = with_code(refund.amount, order.currency) if order else f"{refund.amount}"
+    money = format_amount_with_code(refund.amount, order.currency) if order else f"{refund.amount}"
     what = f"{money} (return {refund.refund_id})"
     if refund.code == MORE_THAN_IS_LEFT:
         return f"other refunds have left less than {what}"

@@ -1,4 +1,4 @@
-"""What is forgotten in time, and what the log says meanwhile."""
+"""What the periodic jobs delete, and what is logged."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from auth import store
 from auth.domain import Account, Session
 from auth.passwords import Passwords
 from auth.store import claim_guest
-from auth.throttle import Throttle
+from auth.throttle import LoginLimit
 from chassis.http.origin import Origin
 from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions, connect
@@ -22,39 +22,39 @@ NOW = datetime(2026, 1, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-async def test_sessions_that_are_over_and_guests_long_merged_are_forgotten(
+async def test_expired_sessions_and_old_merged_guests_are_deleted(
     migrated: Callable[[str], str],
 ) -> None:
     engine = connect(migrated("auth"), pool_size=2, statement_timeout=10)
     transactions = Transactions(engine, "auth", lease=0)
     account = Account(uuid4(), "ada@example.com", "$argon2id$", "shopper", NOW)
-    over, lasting, old, recent = (uuid4() for _ in range(4))
+    expired, lasting, old, recent = (uuid4() for _ in range(4))
     async with transactions() as tx:
         tx.add(account)
     async with transactions() as tx:
-        for session_id, expires_at in ((over, NOW - DAY), (lasting, NOW + DAY)):
+        for session_id, expires_at in ((expired, NOW - DAY), (lasting, NOW + DAY)):
             tx.add(Session(session_id, account.account_id, b"h" * 32, NOW - DAY, expires_at))
         for guest_id, merged_at in ((old, NOW - 3 * DAY), (recent, NOW - DAY)):
             assert await claim_guest(tx.session, guest_id, account.account_id, merged_at)
 
-    await store.forget(engine, NOW, DAY)
+    await store.delete_expired(engine, NOW, DAY)
 
     async with transactions() as tx:
-        assert await tx.get(Session, over) is None
+        assert await tx.get(Session, expired) is None
         assert await tx.get(Session, lasting) is not None
         assert await claim_guest(tx.session, old, account.account_id, NOW)
         assert not await claim_guest(tx.session, recent, account.account_id, NOW)
     await engine.dispose()
 
 
-async def test_a_count_is_forgotten_when_its_window_is_over(migrated: Callable[[str], str]) -> None:
+async def test_a_count_is_deleted_when_its_window_ends(migrated: Callable[[str], str]) -> None:
     engine = connect(migrated("auth"), pool_size=2, statement_timeout=10)
     attempts = Attempts(engine, window=600)
-    throttle = Throttle(attempts, per_account=1, per_address=100)
-    await throttle.count("ada@example.com", Origin.at("203.0.113.9"))
+    limit = LoginLimit(attempts, per_account=1, per_address=100)
+    await limit.count("ada@example.com", Origin.at("203.0.113.9"))
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE attempt SET resets_at = now()"))
-    await throttle.count("ada@example.com", Origin.at("198.51.100.7"))
+    await limit.count("ada@example.com", Origin.at("198.51.100.7"))
 
     await attempts.forget()
 
@@ -75,8 +75,8 @@ async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartA
         for _ in range(2):
             await auth.http.post("/v1/users", json={"email": "ada@example.com", "password": "my horse"})
 
-    told = [line["event"] for line in logs if line["event"] != "request"]
-    assert told == [
+    events = [line["event"] for line in logs if line["event"] != "request"]
+    assert events == [
         "registered",
         "logged in",
         "refresh token reused, session ended",
@@ -92,7 +92,7 @@ async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartA
         assert secret not in str(logs)
 
 
-async def test_a_password_is_never_right_for_nobody() -> None:
+async def test_no_password_matches_an_unknown_user() -> None:
     passwords = Passwords(threads=1, queue=1)
     hashed = await passwords.hash("correct horse")
     assert await passwords.verify(hashed, "correct horse")

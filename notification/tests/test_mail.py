@@ -1,4 +1,4 @@
-"""The letters as their reader's mail program shows them."""
+"""The mails as a mail program shows them."""
 
 import email
 import email.policy
@@ -17,9 +17,7 @@ from chassis.http.tickets import TicketExpired, Tickets
 from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, DeclineReason, Line, Money, ShortLine
 from notification import domain
-from notification.claim_links import ClaimLinks
-from notification.declines import SENTENCES
-from notification.letters import Letters, Seller, Shipping
+from notification.mail import SENTENCES, ClaimLinks, MailRenderer, Seller, Shipping
 
 from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refund_failed, refunded
 
@@ -30,7 +28,7 @@ WRITTEN = {"contact": "sealed", "written_at": "2026-01-01T12:00:00+00:00"}
 def read(
     intent: Intent, sender: str = "Saga Shop <shop@example.com>", shipping: Shipping = None, **terms: Any
 ) -> EmailMessage:
-    raw = Letters(sender, **terms).message(intent, "ada@example.com", shipping)
+    raw = MailRenderer(sender, **terms).message(intent, "ada@example.com", shipping)
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert message.defects == []
     assert max(map(len, raw.split(b"\r\n"))) <= 78 + len("Message-ID: <cancellation.@example.com>")
@@ -108,11 +106,11 @@ def test_an_accounts_receipt_has_no_link_to_claim_it_with() -> None:
         assert "claim" not in body(message, "plain") + body(message, "html")
 
 
-def test_without_a_setting_nobody_is_sent_where_nothing_can_be_claimed() -> None:
+def test_without_the_setting_a_guests_receipt_has_no_claim_link() -> None:
     assert "account" not in body(read(GUESTS_RECEIPT), "plain")
 
 
-def test_a_receipt_that_the_previous_release_intended_has_no_link() -> None:
+def test_a_receipt_intended_by_the_previous_release_has_no_claim_link() -> None:
     content = {name: value for name, value in domain.receipt(paid(guest=True)).items() if name != "guest"}
     assert "claim" not in body(read(intended("receipt", content), claim_links=CLAIM_LINKS), "plain")
 
@@ -123,7 +121,7 @@ def test_a_receipt_has_number_date_address_seller_and_link() -> None:
         RECEIPT, shipping=ADDRESS, seller=seller, order_link="https://shop.example.com/orders/{number}"
     )
     plain, rich = body(message, "plain"), body(message, "html")
-    for said in (
+    for expected in (
         "K7Q2X-9XMDA",
         "27 November 2026",
         "Ada L",
@@ -132,16 +130,16 @@ def test_a_receipt_has_number_date_address_seller_and_link() -> None:
         "Saga Shop Ltd",
         "GB123456789",
     ):
-        assert said in plain
-        assert said in rich
+        assert expected in plain
+        assert expected in rich
     assert "1 Mill <Lane>" in plain
     assert "1 Mill &lt;Lane&gt;" in rich
     assert "https://shop.example.com/orders/K7Q2X-9XMDA" in plain
     assert 'href="https://shop.example.com/orders/K7Q2X-9XMDA"' in rich
 
 
-def test_what_is_not_known_of_an_order_is_not_in_its_receipt() -> None:
-    """Events of the release before say neither number nor date nor address, and a seller need not be set."""
+def test_a_receipt_leaves_out_what_is_missing() -> None:
+    """Events of older releases have no number, date or address, and the seller is an optional setting."""
     message = read(intended("receipt", domain.receipt(paid(number=None, placed_at=None))))
     assert message["Subject"] == f"Your receipt for order {ORDER}"
     for kind in ("plain", "html"):
@@ -149,7 +147,7 @@ def test_what_is_not_known_of_an_order_is_not_in_its_receipt() -> None:
             assert label not in body(message, kind)
 
 
-def test_an_intent_that_the_release_before_wrote_can_still_be_sent() -> None:
+def test_an_intent_of_an_older_release_can_still_be_sent() -> None:
     content = {name: domain.receipt(paid())[name] for name in ("lines", "total", "currency")}
     assert "£29.99" in body(read(intended("receipt", content)), "plain")
 
@@ -172,7 +170,7 @@ def test_a_name_cannot_forge_a_line(kind: str) -> None:
         assert "Tea Total paid: £0.00 Sold by: Eve" in found
 
 
-def test_a_letter_is_known_by_its_headers() -> None:
+def test_a_mail_has_its_headers() -> None:
     message = read(RECEIPT)
     assert message["Message-ID"] == f"<receipt.{ORDER}@example.com>"
     assert message["X-Order-Id"] == str(ORDER)
@@ -183,36 +181,36 @@ def test_a_letter_is_known_by_its_headers() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
 
 
-def test_the_better_alternative_comes_last() -> None:
+def test_the_html_part_comes_last() -> None:
     parts = [part.get_content_type() for part in read(RECEIPT).iter_parts()]
     assert parts == ["text/plain", "text/html"]
 
 
-def test_a_repeat_is_the_same_letter_to_the_byte() -> None:
-    letters = Letters("Saga Shop <shop@example.com>")
-    assert letters.message(RECEIPT, "ada@example.com") == letters.message(RECEIPT, "ada@example.com")
+def test_the_same_intent_gives_the_same_bytes() -> None:
+    renderer = MailRenderer("Saga Shop <shop@example.com>")
+    assert renderer.message(RECEIPT, "ada@example.com") == renderer.message(RECEIPT, "ada@example.com")
 
 
 @pytest.mark.parametrize("reason", get_args(DeclineReason))
-def test_a_decline_is_explained_and_the_bank_is_blamed_only_where_it_was_the_bank(
+def test_a_decline_is_explained_and_the_bank_is_blamed_only_if_it_was_the_bank(
     reason: str,
 ) -> None:
     event = cancelled("payment_declined", decline_reason=reason)
     message = read(intended("cancellation", domain.cancellation(event, paid=False)))
     for kind in ("plain", "html"):
-        said = " ".join(unescape(body(message, kind)).split())
-        assert SENTENCES[cast("DeclineReason", reason)] in said
-        assert ("Your bank declined" in said) == (reason in ("bank_declined", "insufficient_funds"))
+        text = " ".join(unescape(body(message, kind)).split())
+        assert SENTENCES[cast("DeclineReason", reason)] in text
+        assert ("Your bank declined" in text) == (reason in ("bank_declined", "insufficient_funds"))
 
 
-def test_a_cancellation_that_the_release_before_intended_can_still_be_written() -> None:
+def test_a_cancellation_intended_by_an_older_release_can_still_be_rendered() -> None:
     content = dict(domain.cancellation(cancelled("payment_declined"), paid=False))
     del content["decline_reason"]
     assert "The payment was declined." in body(read(intended("cancellation", content)), "plain")
 
 
 @pytest.mark.parametrize(
-    ("reason", "says"),
+    ("reason", "sentence"),
     [
         ("payment_declined", "The payment was declined."),
         ("shopper", "as you asked"),
@@ -220,22 +218,22 @@ def test_a_cancellation_that_the_release_before_intended_can_still_be_written() 
         ("out_of_stock", "we do not have all of it any more"),
     ],
 )
-def test_a_cancellation_says_why_in_words(reason: str, says: str) -> None:
+def test_a_cancellation_says_why_in_words(reason: str, sentence: str) -> None:
     message = read(intended("cancellation", domain.cancellation(cancelled(reason), paid=False)))
     for kind in ("plain", "html"):
-        assert says in body(message, kind)
+        assert sentence in body(message, kind)
         assert "Nothing was charged" in body(message, kind)
         assert reason not in body(message, kind)
 
 
-def test_what_was_missing_is_listed() -> None:
+def test_lines_out_of_stock_are_listed() -> None:
     message = read(intended("cancellation", domain.cancellation(out_of_stock(), paid=False)))
     assert "- Mug <b>large</b>: you ordered 2, 1 left" in body(message, "plain")
     assert "1 left" in body(message, "html")
     assert "Earl Grey" not in body(message, "plain")
 
 
-def test_whoever_has_paid_reads_that_the_money_comes_back() -> None:
+def test_a_cancellation_after_payment_says_that_the_money_comes_back() -> None:
     message = read(intended("cancellation", domain.cancellation(cancelled(), paid=True)))
     for kind in ("plain", "html"):
         assert "goes back to you in full" in body(message, kind)
@@ -243,7 +241,7 @@ def test_whoever_has_paid_reads_that_the_money_comes_back() -> None:
         assert "Nothing was charged" not in body(message, kind)
 
 
-def test_a_refund_that_came_back_says_that_the_shop_gets_in_touch() -> None:
+def test_a_failed_refund_says_that_the_shop_gets_in_touch() -> None:
     message = read(intended("refund", domain.refund_failed(refund_failed()), UUID(int=9)))
     assert message["Subject"] == "Your refund for order K7Q2X-9XMDA did not arrive"
     assert message["X-Order-Id"] == str(ORDER)
@@ -269,7 +267,7 @@ def test_a_refund_says_how_much() -> None:
     ],
     ids=["receipt", "cancelled", "expired"],
 )
-def test_of_a_free_order_nobody_reads_about_money(intent: Intent) -> None:
+def test_mails_about_free_orders_do_not_mention_money(intent: Intent) -> None:
     message = read(intent)
     for kind in ("plain", "html"):
         text = body(message, kind)
@@ -300,5 +298,5 @@ def test_a_shop_may_have_any_name() -> None:
     assert "Käse &amp; Söhne" in body(message, "html")
 
 
-def test_a_shop_without_a_name_goes_by_its_host() -> None:
+def test_a_shop_without_a_name_is_called_by_its_host() -> None:
     assert "example.com" in body(read(RECEIPT, "shop@example.com"), "plain")

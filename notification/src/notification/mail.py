@@ -1,17 +1,18 @@
-"""Letters as shoppers read them: subject, HTML and plain text, from templates compiled once."""
+"""Mails as shoppers read them: subject, HTML and plain text, from templates that are compiled once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime, formataddr, parseaddr
-from typing import Any
+from typing import Any, Self
+from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from pydantic import SecretStr
 
+from chassis.http.tickets import Tickets
 from chassis.saga.tx import Intent
-from contracts import cleaned, written
-from notification.claim_links import ClaimLinks
-from notification.declines import why_declined
+from contracts import CLAIM_PURPOSE, DeclineReason, OrderClaim, cleaned, format_amount
 from notification.mime import compose
 
 _SUBJECTS = {
@@ -20,7 +21,7 @@ _SUBJECTS = {
     "refund": "Your refund for order {number}",
     "welcome": "Your account is ready",
 }
-# What mails that were intended by earlier releases do not say.
+# Defaults for what intents of earlier releases do not contain.
 _ABSENT = {"by": None, "rest": False, "part": None, "failed": False}
 _FAILED = "Your refund for order {number} did not arrive"
 _SHIPPING = ("name", "street", "city", "postcode", "country")
@@ -28,9 +29,52 @@ _SHIPPING = ("name", "street", "city", "postcode", "country")
 Shipping = Mapping[str, str] | None
 
 
+# The bank is blamed only where it was the bank.
+SENTENCES: Mapping[DeclineReason, str] = {
+    "bank_declined": "Your bank declined the payment. It does not tell us why; it can tell you.",
+    "insufficient_funds": "Your bank declined the payment: there was not enough money for it.",
+    "card_expired": "The payment was declined because the card has expired.",
+    "card_details": "The payment was declined because one of the card's details was not right: its number, "
+    "expiry date, security code or postcode.",
+    "card_not_supported": "This card cannot be used for this payment.",
+    "not_confirmed": "Your bank asked for a confirmation of the payment, and it was not confirmed.",
+    "payment_method_unusable": "The payment details had expired, or were used before: they count only once.",
+    "amount": "This amount cannot be charged to a card: it is too small or too large.",
+    "try_again": "The payment could not be processed at that moment. It may work if you order again.",
+    "not_completed": "The payment could not be completed. Your bank has not declined it.",
+}
+_UNKNOWN = "The payment was declined."
+
+
+def why_declined(reason: str | None) -> str:
+    """The sentence for a reason; a general one for no reason and for one that this release does not know."""
+    return next((sentence for known, sentence in SENTENCES.items() if known == reason), _UNKNOWN)
+
+
 @dataclass(frozen=True)
-class Rendered:
-    """One letter, to be read."""
+class ClaimLinks:
+    """Builds the links in guests' receipts by which an account claims the order. `link` is the URL of the
+    claim page with `{token}` in it; a token is valid for that many days after its mail was written."""
+
+    link: str
+    days: int
+    tickets: Tickets
+
+    @classmethod
+    def of(cls, link: str, days: int, keys: SecretStr) -> Self:
+        """With keys that are derived from those of the setting `contact_key`."""
+        return cls(link, days, Tickets.of(keys, CLAIM_PURPOSE))
+
+    def to(self, order_id: UUID, written_at: datetime) -> str:
+        """The order's link; deterministic."""
+        content = OrderClaim(order_id=order_id).model_dump(mode="json")
+        until = written_at + timedelta(days=self.days)
+        return self.link.format(token=self.tickets.issue(content, until.timestamp()))
+
+
+@dataclass(frozen=True)
+class RenderedMail:
+    """A mail's contents."""
 
     subject: str
     text: str
@@ -39,16 +83,15 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Seller:
-    """Who sells: `lines` are name and address, as receipts show them."""
+    """The seller as receipts show it: `lines` are its name and address."""
 
     lines: Sequence[str] = ()
     vat_id: str | None = None
 
 
-class Letters:
-    """Writes letters in the name of `sender`, for example `Saga Shop <shop@example.com>`. `order_link` is
-    where a shopper finds an order, with `{number}` in it; `claim_links` lead to where a guest's is
-    claimed."""
+class MailRenderer:
+    """Renders mails from `sender`, for example `Saga Shop <shop@example.com>`. `order_link` is the URL of an
+    order's page with `{number}` in it; `claim_links` builds the links in guests' receipts."""
 
     def __init__(
         self,
@@ -71,7 +114,7 @@ class Letters:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.filters["money"] = written
+        environment.filters["money"] = format_amount
         environment.filters["one_line"] = cleaned
         environment.filters["why_declined"] = why_declined
         environment.globals["shop"] = name or self._host
@@ -81,8 +124,8 @@ class Letters:
             for reason in _SUBJECTS
         }
 
-    def render(self, intent: Intent, shipping: Shipping = None) -> Rendered:
-        """The letter that is intended; nothing in it depends on when it is rendered."""
+    def render(self, intent: Intent, shipping: Shipping = None) -> RenderedMail:
+        """Render the mail for an intent; the result does not depend on the time of the call."""
         number = intent.payload.get("number") or intent.payload.get("order_id") or str(intent.subject)
         pattern = _FAILED if intent.payload.get("failed") else _SUBJECTS[intent.kind]
         subject = pattern.format(number=number)
@@ -99,7 +142,7 @@ class Letters:
             **self._claim(intent),
         }
         text, html = self._templates[intent.kind]
-        return Rendered(subject, text.render(context), html.render(context))
+        return RenderedMail(subject, text.render(context), html.render(context))
 
     def _claim(self, intent: Intent) -> Mapping[str, Any]:
         if self._claim_links is None or not intent.payload.get("guest"):
@@ -109,12 +152,12 @@ class Letters:
         return {"claim_link": link, "claim_days": self._claim_links.days}
 
     def message(self, intent: Intent, recipient: str, shipping: Shipping = None) -> bytes:
-        """The same for SMTP. A repeat is the same message to the byte, with the same Message-ID."""
-        letter = self.render(intent, shipping)
+        """The mail as bytes for SMTP. The same intent gives the same bytes, with the same Message-ID."""
+        mail = self.render(intent, shipping)
         headers = {
             "From": self._from,
             "To": recipient,
-            "Subject": letter.subject,
+            "Subject": mail.subject,
             "Date": format_datetime(datetime.fromisoformat(intent.payload["written_at"])),
             "Message-ID": f"<{intent.kind}.{_about(intent)}@{self._host}>",
             "Auto-Submitted": "auto-generated",
@@ -122,11 +165,11 @@ class Letters:
         }
         if intent.kind != "welcome":
             headers["X-Order-Id"] = intent.payload.get("order_id") or str(intent.subject)
-        return compose(headers, letter.text, letter.html)
+        return compose(headers, mail.text, mail.html)
 
 
 def _about(intent: Intent) -> str:
-    """The order, and the refund where an order may have several."""
+    """The order's id, and for partial refunds the refund's, too."""
     order_id = intent.payload.get("order_id")
     return f"{order_id}.{intent.subject}" if order_id else str(intent.subject)
 

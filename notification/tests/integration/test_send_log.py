@@ -1,4 +1,4 @@
-"""Beginning mails in PostgreSQL: few statements, at most so many for one recipient, never twice."""
+"""The send log in PostgreSQL: few statements, a limit for each recipient, no mail started twice."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -16,7 +16,8 @@ from chassis.storage import direct
 from chassis.storage.database import Transactions, connect
 from notification import store
 from notification.domain import Correspondence, KeptMail, Outcome
-from notification.store import IN_DOUBT, Beginnings, Retention
+from notification.jobs import Retention
+from notification.store import IN_DOUBT, SendLog
 
 ADA, BEN = b"ada", b"ben"
 
@@ -35,8 +36,8 @@ async def intend(engine: AsyncEngine, ids: Iterable[UUID], kind: str = "receipt"
     return [intent.key for intent in intents]
 
 
-async def verdicts(beginnings: Beginnings, keys: Iterable[str], recipient: bytes = ADA) -> list[str]:
-    answers = await asyncio.gather(*(beginnings.begin(key, recipient) for key in keys))
+async def verdicts(send_log: SendLog, keys: Iterable[str], recipient: bytes = ADA) -> list[str]:
+    answers = await asyncio.gather(*(send_log.start(key, recipient) for key in keys))
     return [answer.verdict for answer in answers]
 
 
@@ -51,148 +52,148 @@ def count_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return statements
 
 
-async def test_each_gets_its_own_answer_from_one_statement(
+async def test_one_statement_returns_a_result_for_each_mail(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    off, on = [uuid4() for _ in range(20)], [uuid4() for _ in range(20)]
+    cancelled, others = [uuid4() for _ in range(20)], [uuid4() for _ in range(20)]
     async with Transactions(engine, "notification", lease=0)() as tx:
-        for order_id in off:
+        for order_id in cancelled:
             tx.add(Correspondence(order_id, cancelled=True))
-        tx.add(Correspondence(on[0]))
-    keys = await intend(engine, [*off, *on])
+        tx.add(Correspondence(others[0]))
+    keys = await intend(engine, [*cancelled, *others])
     statements = count_statements(monkeypatch)
-    beginnings = Beginnings(engine, 20)
+    send_log = SendLog(engine, 20)
 
-    answers = await asyncio.gather(*(beginnings.begin(key, key.encode()) for key in keys))
+    answers = await asyncio.gather(*(send_log.start(key, key.encode()) for key in keys))
 
-    assert [one.verdict for one in answers] == ["stopped"] * 20 + ["begun"] * 20
+    assert [one.verdict for one in answers] == ["stopped"] * 20 + ["started"] * 20
     assert len(statements) == 1
 
 
-async def test_a_cancellation_is_not_stopped_by_itself(engine: AsyncEngine) -> None:
+async def test_a_cancellation_mail_is_not_stopped(engine: AsyncEngine) -> None:
     order_id = uuid4()
     async with Transactions(engine, "notification", lease=0)() as tx:
         tx.add(Correspondence(order_id, cancelled=True))
     [key] = await intend(engine, [order_id], "cancellation")
-    assert await verdicts(Beginnings(engine, 20), [key]) == ["begun"]
+    assert await verdicts(SendLog(engine, 20), [key]) == ["started"]
 
 
-async def test_what_was_begun_is_in_doubt_for_whoever_comes_later(engine: AsyncEngine) -> None:
+async def test_a_started_mail_is_in_doubt_for_other_processes(engine: AsyncEngine) -> None:
     [key] = await intend(engine, [uuid4()])
-    assert await verdicts(Beginnings(engine, 20), [key]) == ["begun"]
-    after_a_crash = Beginnings(engine, 20)
-    assert await after_a_crash.ended(key) == IN_DOUBT
-    answer = await after_a_crash.begin(key, ADA)
-    assert (answer.verdict, answer.outcome) == ("ended", IN_DOUBT)
+    assert await verdicts(SendLog(engine, 20), [key]) == ["started"]
+    after_a_crash = SendLog(engine, 20)
+    assert await after_a_crash.outcome_of(key) == IN_DOUBT
+    answer = await after_a_crash.start(key, ADA)
+    assert (answer.verdict, answer.outcome) == ("finished", IN_DOUBT)
 
 
 @pytest.mark.parametrize("outcome", [Outcome("sent"), Outcome("rejected", "refused with 554 5.7.1")])
-async def test_how_a_mail_ended_is_known_after_a_crash(engine: AsyncEngine, outcome: Outcome) -> None:
+async def test_a_recorded_outcome_is_known_after_a_crash(engine: AsyncEngine, outcome: Outcome) -> None:
     [key] = await intend(engine, [uuid4()])
-    beginnings = Beginnings(engine, 20)
-    begun = await beginnings.begin(key, ADA)
-    await beginnings.end(key, begun.stamp, outcome)
-    after_a_crash = Beginnings(engine, 20)
-    assert await after_a_crash.ended(key) == outcome
-    answer = await after_a_crash.begin(key, ADA)
-    assert (answer.verdict, answer.outcome) == ("ended", outcome)
+    send_log = SendLog(engine, 20)
+    started = await send_log.start(key, ADA)
+    await send_log.finish(key, started.stamp, outcome)
+    after_a_crash = SendLog(engine, 20)
+    assert await after_a_crash.outcome_of(key) == outcome
+    answer = await after_a_crash.start(key, ADA)
+    assert (answer.verdict, answer.outcome) == ("finished", outcome)
 
 
-async def test_how_mails_ended_is_noted_with_the_next_that_begin(
+async def test_outcomes_are_recorded_with_the_next_starts(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await intend(engine, [uuid4() for _ in range(12)])
-    beginnings = Beginnings(engine, 20)
-    begun = [await beginnings.begin(key, key.encode()) for key in keys[:4]]
+    send_log = SendLog(engine, 20)
+    started = [await send_log.start(key, key.encode()) for key in keys[:4]]
     statements = count_statements(monkeypatch)
-    monkeypatch.setattr(store, "END_LINGER", 60)
+    monkeypatch.setattr(store, "FINISH_WINDOW", 60)
     ending = [
-        asyncio.create_task(beginnings.end(key, one.stamp, Outcome("sent")))
-        for key, one in zip(keys, begun, strict=False)
+        asyncio.create_task(send_log.finish(key, one.stamp, Outcome("sent")))
+        for key, one in zip(keys, started, strict=False)
     ]
     await asyncio.sleep(0.05)
     assert statements == []
 
-    await asyncio.gather(*(beginnings.begin(key, key.encode()) for key in keys[4:]), *ending)
+    await asyncio.gather(*(send_log.start(key, key.encode()) for key in keys[4:]), *ending)
 
     assert len(statements) == 1
-    assert [await beginnings.ended(key) for key in keys] == [Outcome("sent")] * 4 + [IN_DOUBT] * 8
+    assert [await send_log.outcome_of(key) for key in keys] == [Outcome("sent")] * 4 + [IN_DOUBT] * 8
 
 
-async def test_mails_that_are_ready_at_about_the_same_time_begin_together(
+async def test_mails_that_are_ready_at_about_the_same_time_start_with_one_statement(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "BEGIN_LINGER", 0.2)
+    monkeypatch.setattr(store, "START_WINDOW", 0.2)
     keys = await intend(engine, [uuid4() for _ in range(2)])
-    beginnings = Beginnings(engine, 20)
+    send_log = SendLog(engine, 20)
     statements = count_statements(monkeypatch)
 
-    first = asyncio.create_task(beginnings.begin(keys[0], ADA))
+    first = asyncio.create_task(send_log.start(keys[0], ADA))
     await asyncio.sleep(0)
-    answers = await beginnings.begin(keys[1], BEN), await first
+    answers = await send_log.start(keys[1], BEN), await first
 
-    assert [one.verdict for one in answers] == ["begun", "begun"]
+    assert [one.verdict for one in answers] == ["started", "started"]
     assert len(statements) == 1
 
 
-async def test_how_mails_ended_is_noted_though_none_begins(
+async def test_outcomes_are_recorded_even_if_no_mail_starts(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await intend(engine, [uuid4() for _ in range(4)])
-    beginnings = Beginnings(engine, 20)
-    begun = await asyncio.gather(*(beginnings.begin(key, key.encode()) for key in keys))
+    send_log = SendLog(engine, 20)
+    started = await asyncio.gather(*(send_log.start(key, key.encode()) for key in keys))
     statements = count_statements(monkeypatch)
 
     await asyncio.gather(
-        *(beginnings.end(key, one.stamp, Outcome("sent")) for key, one in zip(keys, begun, strict=True))
+        *(send_log.finish(key, one.stamp, Outcome("sent")) for key, one in zip(keys, started, strict=True))
     )
 
     assert len(statements) == 1
-    assert await beginnings.ended(keys[0]) == Outcome("sent")
+    assert await send_log.outcome_of(keys[0]) == Outcome("sent")
 
 
-async def test_an_end_that_could_not_be_noted_says_so(
+async def test_an_outcome_that_cannot_be_recorded_raises(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [key] = await intend(engine, [uuid4()])
-    beginnings = Beginnings(engine, 20)
-    begun = await beginnings.begin(key, ADA)
-    monkeypatch.setattr(store, "fetch", _away)
+    send_log = SendLog(engine, 20)
+    started = await send_log.start(key, ADA)
+    monkeypatch.setattr(store, "fetch", _unavailable)
     with pytest.raises(Unavailable):
-        await beginnings.end(key, begun.stamp, Outcome("sent"))
+        await send_log.finish(key, started.stamp, Outcome("sent"))
 
 
-async def test_what_was_withdrawn_begins_again_anywhere(engine: AsyncEngine) -> None:
+async def test_an_undone_start_can_be_repeated_by_any_process(engine: AsyncEngine) -> None:
     [key] = await intend(engine, [uuid4()])
-    one, other = Beginnings(engine, 20), Beginnings(engine, 20)
-    answer = await one.begin(key, ADA)
-    await one.withdraw(key, answer.stamp)
-    assert await other.ended(key) is None
-    assert await verdicts(other, [key]) == ["begun"]
+    one, other = SendLog(engine, 20), SendLog(engine, 20)
+    answer = await one.start(key, ADA)
+    await one.undo_start(key, answer.stamp)
+    assert await other.outcome_of(key) is None
+    assert await verdicts(other, [key]) == ["started"]
 
 
-async def test_what_the_database_could_not_note_is_known_to_its_own_process_alone(
+async def test_an_unrecorded_undo_is_known_to_its_own_process_only(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server refused the mail, and the database was away: it is not in doubt here."""
+    """The mail server refused the mail while the database was unavailable: this process knows that."""
     [key] = await intend(engine, [uuid4()])
-    one, other = Beginnings(engine, 20), Beginnings(engine, 20)
-    answer = await one.begin(key, ADA)
-    with monkeypatch.context() as away:
-        away.setattr(store, "fetch", _away)
+    one, other = SendLog(engine, 20), SendLog(engine, 20)
+    answer = await one.start(key, ADA)
+    with monkeypatch.context() as outage:
+        outage.setattr(store, "fetch", _unavailable)
         with pytest.raises(Unavailable):
-            await one.withdraw(key, answer.stamp)
-    assert await one.ended(key) is None
-    assert await other.ended(key) == IN_DOUBT
-    assert await verdicts(one, [key]) == ["begun"]
-    assert await verdicts(other, [key]) == ["ended"]
+            await one.undo_start(key, answer.stamp)
+    assert await one.outcome_of(key) is None
+    assert await other.outcome_of(key) == IN_DOUBT
+    assert await verdicts(one, [key]) == ["started"]
+    assert await verdicts(other, [key]) == ["finished"]
 
 
 async def test_a_commit_that_may_have_happened_does_not_put_a_mail_in_doubt(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [key] = await intend(engine, [uuid4()])
-    beginnings = Beginnings(engine, 20)
+    send_log = SendLog(engine, 20)
 
     async def committed_and_lost(*values: Any) -> object:
         await direct.fetch(*values)
@@ -201,38 +202,38 @@ async def test_a_commit_that_may_have_happened_does_not_put_a_mail_in_doubt(
     with monkeypatch.context() as lossy:
         lossy.setattr(store, "fetch", committed_and_lost)
         with pytest.raises(Unavailable):
-            await beginnings.begin(key, ADA)
-    assert await verdicts(beginnings, [key]) == ["begun"]
+            await send_log.start(key, ADA)
+    assert await verdicts(send_log, [key]) == ["started"]
 
 
-async def test_a_mail_whose_outcome_somebody_else_noted_does_not_begin(engine: AsyncEngine) -> None:
-    assert await verdicts(Beginnings(engine, 20), [f"receipt:{uuid4()}"]) == ["gone"]
+async def test_a_mail_whose_intent_is_gone_does_not_start(engine: AsyncEngine) -> None:
+    assert await verdicts(SendLog(engine, 20), [f"receipt:{uuid4()}"]) == ["gone"]
 
 
-async def test_at_most_so_many_begin_for_one_recipient_whoever_sends_them(engine: AsyncEngine) -> None:
-    replicas = Beginnings(engine, 5), Beginnings(engine, 5)
+async def test_the_limit_for_one_recipient_holds_across_processes(engine: AsyncEngine) -> None:
+    replicas = SendLog(engine, 5), SendLog(engine, 5)
     keys = await intend(engine, [uuid4() for _ in range(16)])
     found = await asyncio.gather(verdicts(replicas[0], keys[:8]), verdicts(replicas[1], keys[8:]))
-    assert sorted([*found[0], *found[1]]) == ["begun"] * 5 + ["put_off"] * 11
+    assert sorted([*found[0], *found[1]]) == ["put_off"] * 11 + ["started"] * 5
     [other] = await intend(engine, [uuid4()])
-    assert await verdicts(replicas[0], [other], BEN) == ["begun"]
+    assert await verdicts(replicas[0], [other], BEN) == ["started"]
 
 
-async def test_an_hour_later_others_begin(engine: AsyncEngine) -> None:
-    beginnings = Beginnings(engine, 2)
+async def test_an_hour_later_further_mails_start(engine: AsyncEngine) -> None:
+    send_log = SendLog(engine, 2)
     keys = await intend(engine, [uuid4() for _ in range(4)])
-    assert await verdicts(beginnings, keys[:2]) == ["begun"] * 2
-    answer = await beginnings.begin(keys[2], ADA)
+    assert await verdicts(send_log, keys[:2]) == ["started"] * 2
+    answer = await send_log.start(keys[2], ADA)
     assert answer.verdict == "put_off"
     assert answer.until is not None
     assert answer.until - datetime.now(UTC) > timedelta(minutes=59)
     await _an_hour_passes(engine)
-    assert await verdicts(beginnings, keys[2:]) == ["begun"] * 2
+    assert await verdicts(send_log, keys[2:]) == ["started"] * 2
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT cardinality(mailed) FROM recipient")) == 2
 
 
-async def test_recipients_and_old_mails_are_forgotten(engine: AsyncEngine) -> None:
+async def test_retention_deletes_recipients_and_old_mails(engine: AsyncEngine) -> None:
     now = datetime.now(UTC)
     old, new = uuid4(), uuid4()
     async with Transactions(engine, "notification", lease=0)() as tx:
@@ -240,7 +241,7 @@ async def test_recipients_and_old_mails_are_forgotten(engine: AsyncEngine) -> No
             tx.add(Correspondence(one))
             tx.add(KeptMail(f"receipt:{one}", "receipt", one, {}, "rejected", None, at))
     keys = await intend(engine, [uuid4()])
-    await verdicts(Beginnings(engine, 2), keys)
+    await verdicts(SendLog(engine, 2), keys)
     await _an_hour_passes(engine)
     async with engine.begin() as connection:
         await connection.execute(
@@ -248,9 +249,9 @@ async def test_recipients_and_old_mails_are_forgotten(engine: AsyncEngine) -> No
             {"old": old},
         )
 
-    await Retention(engine, kept_mail_days=90, correspondence_days=0).forget()
+    await Retention(engine, kept_mail_days=90, correspondence_days=0).delete_old()
     assert await _kept(engine) == ([new], sorted([old, new]), 0)
-    await Retention(engine, kept_mail_days=0, correspondence_days=365).forget()
+    await Retention(engine, kept_mail_days=0, correspondence_days=365).delete_old()
     assert await _kept(engine) == ([new], [new], 0)
 
 
@@ -272,5 +273,5 @@ async def _an_hour_passes(engine: AsyncEngine) -> None:
         )
 
 
-async def _away(*_: object) -> object:
+async def _unavailable(*_: object) -> object:
     raise Unavailable("The database does not answer.")

@@ -1,0 +1,147 @@
+"""Delivers the mails that the saga intends: each is sent at most once, and it is recorded why one is not.
+
+No transaction is open while a mail is sent. Its start is committed immediately before its data is handed
+over, after a last check whether its order was cancelled. A cancellation that is committed in the milliseconds
+between that and the server's reply comes too late, and the shopper gets both mails. The outcome is committed
+as soon as the server has replied. A mail that was started and has no outcome, as after a crash, is in doubt:
+it is not sent again, an operator decides.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from chassis.errors import Unavailable
+from chassis.messaging.sealed import Seal
+from chassis.saga.tx import Intent
+from notification.domain import Outcome
+from notification.mail import MailRenderer
+from notification.mime import is_mailbox
+from notification.recipients import PutOff, Recipients
+from notification.smtp import NotAccepted, Start
+from notification.store import HOUR, StartResult
+
+log = structlog.get_logger()
+
+_REMEMBERED = 10_000
+
+
+class Transport(Protocol):
+    """Hands mails to a mail server."""
+
+    async def send(self, recipient: str, message: bytes, start: Start) -> Outcome: ...
+
+
+class StartsAndOutcomes(Protocol):
+    """Records starts and outcomes of mails (see `notification.store.SendLog`)."""
+
+    async def start(self, key: str, recipient: bytes) -> StartResult: ...
+
+    async def finish(self, key: str, stamp: datetime, outcome: Outcome) -> None: ...
+
+    async def undo_start(self, key: str, stamp: datetime) -> None: ...
+
+    async def outcome_of(self, key: str) -> Outcome | None: ...
+
+
+def _attempt(intent: Intent) -> tuple[str, str]:
+    """Identifies a mail and its resends, which all have the same key."""
+    return intent.key, intent.payload["written_at"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MailDelivery:
+    """Sends mails. One that could not be handed over for `keep_trying` is given up, and kept for an
+    operator."""
+
+    def __init__(
+        self,
+        renderer: MailRenderer,
+        seal: Seal,
+        recipients: Recipients,
+        send_log: StartsAndOutcomes,
+        transport: Transport,
+        *,
+        keep_trying: timedelta,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._renderer = renderer
+        self._seal = seal
+        self._recipients = recipients
+        self._send_log = send_log
+        self._transport = transport
+        self._keep_trying = keep_trying
+        self._clock = clock
+        self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
+
+    async def deliver(self, intent: Intent) -> Outcome:
+        """The mail's outcome. Raises when there is none yet and the mail may be tried again: NotSealed
+        (CONTACT_KEY lacks the key), NotAccepted, PutOff, Unavailable."""
+        if (outcome := self._outcomes.get(_attempt(intent))) is not None:
+            return outcome
+        now = self._clock()
+        if now - datetime.fromisoformat(intent.payload["written_at"]) > self._keep_trying:
+            return await self._give_up(intent)
+        recipient = self._seal.open(intent.payload["contact"])
+        if not is_mailbox(recipient):
+            log.warning("mail rejected: the contact is not a mail address", reason=intent.kind)
+            return Outcome("rejected", "the contact is not a mail address")
+        hashed = self._recipients.hash(recipient)
+        self._recipients.raise_if_put_off(hashed, now)
+        return await self._send(intent, recipient, hashed)
+
+    async def _give_up(self, intent: Intent) -> Outcome:
+        if (known := await self._send_log.outcome_of(intent.key)) is not None:
+            return known
+        log.error("mail given up", reason=intent.kind)
+        return Outcome("given_up", f"not handed over within {self._keep_trying}")
+
+    async def _send(self, intent: Intent, recipient: str, hashed: bytes) -> Outcome:
+        started: StartResult | None = None
+
+        async def start() -> Outcome | None:
+            nonlocal started
+            result = await self._send_log.start(intent.key, hashed)
+            if result.verdict == "put_off":
+                until = result.until or self._clock() + HOUR
+                self._recipients.put_off(hashed, until)
+                raise PutOff(f"until {until:%H:%M:%S} UTC")
+            if result.verdict == "started":
+                started = result
+                return None
+            return result.outcome or Outcome("stopped")
+
+        try:
+            outcome = await self._transport.send(recipient, self._render(intent, recipient), start)
+        except NotAccepted:
+            if started is not None:
+                await self._send_log.undo_start(intent.key, started.stamp)
+            elif (known := await self._send_log.outcome_of(intent.key)) is not None:
+                return known
+            raise
+        if started is not None:
+            await self._record(intent, started.stamp, outcome)
+        return outcome
+
+    async def _record(self, intent: Intent, stamp: datetime, outcome: Outcome) -> None:
+        """Record the outcome, in memory first: even without the database the mail is not in doubt while this
+        process lives."""
+        self._outcomes[_attempt(intent)] = outcome
+        if len(self._outcomes) > _REMEMBERED:
+            self._outcomes.popitem(last=False)
+        try:
+            await self._send_log.finish(intent.key, stamp, outcome)
+        except Unavailable:
+            log.warning("database unavailable: the outcome of a mail is kept in memory for now")
+
+    def _render(self, intent: Intent, recipient: str) -> bytes:
+        encrypted = intent.payload.get("shipping")
+        shipping = json.loads(self._seal.open(encrypted)) if encrypted else None
+        return self._renderer.message(intent, recipient, shipping)
