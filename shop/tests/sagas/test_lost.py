@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from chassis.storage.database import connect
-from shop.sagas.reading import RECENT, Books, lost_by_somebody, undeliverable
+from payment.disputes import Dispute
+from shop.sagas.reading import RECENT, Books, lost_by_somebody, named_by, undeliverable
 from shop.sagas.reading import _calls as calls_of
 from shop.sagas.reading import _later as later
 from shop.sagas.reading import _unsaid as unsaid_of
+from shop.sagas.seen import CallSeen, MailSeen, UnsaidSeen
 from shop.stack import SERVICES
 
 NOW = datetime.now(UTC)
@@ -248,3 +250,26 @@ async def test_a_refund_that_came_back_again_and_again_is_named_by_its_first_id(
         bounced, _, _ = await later(found, 10, only)
         assert {one.refund_id for one in bounced} == {first, other}
     assert (await later(found, 10, order_id(1)))[0] == ()
+
+
+async def test_an_order_of_which_nothing_is_open_is_looked_at_when_a_refund_of_it_came_back(
+    found: Books,
+) -> None:
+    async with found.engines["payment"].begin() as connection:
+        await connection.execute(
+            text("""INSERT INTO refund (refund_id, order_id, amount, by, state)
+                VALUES (:id, :of, 1, 'staff', 'bounced')"""),
+            {"id": order_id(5), "of": OLDEST},
+        )
+    bounced, disputes, _ = await later(found, 10, None)
+    assert named_by((), (), (), bounced, disputes) == {OLDEST}
+
+
+def test_whatever_is_listed_names_its_order() -> None:
+    order, refund = order_id(1), order_id(2)
+    call = CallSeen("payment", "look", order, NOW, 1, None)
+    mail = MailSeen("refund:1", "refund", refund, "rejected", None, NOW, 0, order_id(3))
+    event = UnsaidSeen("payment", "payment.refunded_in_part", refund, NOW, NOW, order_id=order_id(4))
+    dispute = Dispute(order_id(6), order_id(5), "dp_1", 1, "GBP", "fraudulent", "needs_response", None, NOW)
+    named = named_by([call], [mail], [event], [], [dispute])
+    assert named == {order, order_id(3), order_id(4), order_id(5)}

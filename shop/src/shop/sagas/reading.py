@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -184,7 +184,14 @@ async def books(place: Place) -> AsyncIterator[Books]:
 async def see(place: Place, found: Books, *, limit: int, only: UUID | None = None) -> Seen:
     """At most `limit` of each kind, the oldest; of one order if `only` is given. Raises ShopError when
     somebody does not answer."""
+    calls, mails, unsaid, (bounced, disputes, strays) = await asyncio.gather(
+        _calls(found, limit, only),
+        undeliverable(found, limit, only),
+        _unsaid(found, limit, only),
+        _later(found, limit, only),
+    )
     ids, complete = ({only}, True) if only else await _suspects(found, limit)
+    ids |= named_by(calls, mails, unsaid, bounced, disputes)
     orders, payments, refunds, holds = await asyncio.gather(
         found.load("order", Order, ids),
         found.load("payment", Payment, ids),
@@ -192,12 +199,8 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         found.load("product", Hold, ids),
     )
     letters = await found.load("notification", Correspondence, {*ids, *refunds})
-    bounced, disputes, strays = await _later(found, limit, only)
-    told, calls, mails, unsaid, (queues, issues), dead = await asyncio.gather(
+    told, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
-        _calls(found, limit, only),
-        undeliverable(found, limit, only),
-        _unsaid(found, limit, only),
         _broker(place, only),
         look(place, operator()),
     )
@@ -221,6 +224,20 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
         broker=issues,
         complete=complete and max(map(len, listed)) < limit and not dead.beyond,
     )
+
+
+def named_by(
+    calls: Iterable[CallSeen],
+    mails: Iterable[MailSeen],
+    unsaid: Iterable[UnsaidSeen],
+    bounced: Iterable[BouncedSeen],
+    disputes: Iterable[Dispute],
+) -> set[UUID]:
+    """Whose orders these are, as far as they are orders': an order of which nothing else is open has a
+    number, a currency, and something to say again, too."""
+    about = {one.order_id for found in (calls, bounced, disputes) for one in found}
+    about |= {one.order_id or one.subject_id for one in mails}
+    return about | {one.order_id or one.subject for one in unsaid}
 
 
 async def saga(found: Books, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
