@@ -3,7 +3,7 @@
 from argon2 import PasswordHasher
 
 from auth.passwords import Passwords
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 
 from .conftest import CONTACT_KEY, Auth, StartAuth
 
@@ -17,7 +17,7 @@ async def test_registering_creates_an_account_and_publishes_it_with_an_encrypted
     assert type_ == "user.registered"
     assert event["user_id"] == user["id"]
     assert "ada" not in event["contact"]
-    assert Seal([CONTACT_KEY]).open(event["contact"]) == "ada@example.com"
+    assert Cipher([CONTACT_KEY]).decrypt(event["contact"]) == "ada@example.com"
 
 
 async def test_the_password_is_stored_as_argon2id_only(auth: Auth) -> None:

@@ -13,7 +13,7 @@ from cart.settings import Settings
 from chassis.errors import Unavailable
 from chassis.http.identity import Principal, TokenVerifier
 from chassis.http.provided import registry
-from chassis.outbound.neighbour import Answer, NeighbourRefused
+from chassis.outbound.service_client import Answer, RequestRejected
 
 
 class FakeProduct:
@@ -44,7 +44,7 @@ class FakeProduct:
         if self.down:
             raise Unavailable("product does not answer.")
         if self.refuses:
-            raise NeighbourRefused("product", 400, b"")
+            raise RequestRejected("product", 400, b"")
         items = [self.products[sku] for sku in params["sku"] if sku in self.products]
         return Answer(200, httpx.Response(200, json={"items": items}).content)
 

@@ -12,7 +12,7 @@ from cart.main import CARTS
 from cart.saga import steps
 from cart.settings import Settings
 from chassis.storage.database import Transactions, connect
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from contracts import Event, GuestMerged, Line, Money, OrderPaid
 
 Clients = Callable[..., httpx.AsyncClient]

@@ -13,7 +13,7 @@ from cart.main import CARTS, GUEST_CARTS
 from cart.settings import Settings
 from cart.store import Carts
 from chassis.storage.database import connect
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 
 GUEST, ACCOUNT = UUID(int=1), UUID(int=2)
 NOW = datetime.now(UTC)

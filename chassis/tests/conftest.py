@@ -32,7 +32,7 @@ from .issuer import Issuer
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
     version: ClassVar[int] = 1
-    said_by: ClassVar[str] = "maker"
+    publisher: ClassVar[str] = "maker"
     id: UUID
     note: str = ""
 
@@ -71,7 +71,7 @@ def selling() -> Participant:
     steps = Steps("seller", locks=lambda event: [(Sale, event.subject)])
     intents = Intents(locks=lambda intent: [(Sale, intent.subject)])
 
-    @steps.on(ThingMade, says=[ThingSold])
+    @steps.on(ThingMade, publishes=[ThingSold])
     async def sell(event: ThingMade, tx: Tx) -> None:
         if event.note == "unsellable":
             raise RuntimeError("nobody wants it")
@@ -85,7 +85,7 @@ def selling() -> Participant:
         else:
             tx.publish(ThingSold(id=event.id))
 
-    @intents.settled("charge", says=[ThingPaid])
+    @intents.on_outcome("charge", publishes=[ThingPaid])
     async def note(intent: Intent, outcome: str, tx: Tx) -> None:
         if outcome == "anew":
             tx.intend(Intent("charge", intent.subject, {"price": 8}))
@@ -95,7 +95,7 @@ def selling() -> Participant:
         sale.times += 10
         tx.publish(ThingPaid(id=intent.subject, note=outcome))
 
-    return Participant("seller", steps=[steps], intents=intents, says=[ThingMade])
+    return Participant("seller", steps=[steps], intents=intents, publishes=[ThingMade])
 
 
 @dataclass

@@ -21,7 +21,7 @@ steps = Steps("seller")
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
     version: ClassVar[int] = 1
-    said_by: ClassVar[str] = "maker"
+    publisher: ClassVar[str] = "maker"
     id: UUID
     note: str = ""
 

@@ -1,10 +1,10 @@
 import asyncio
 
-from chassis.messaging.batching import Gathering
+from chassis.messaging.batching import Batcher
 
 
 async def test_after_a_lull_the_first_is_not_kept_waiting() -> None:
-    gathering: Gathering[int] = Gathering()
+    gathering: Batcher[int] = Batcher()
     gathering.put([1])
     await gathering.batch(10, linger=0)
     await asyncio.sleep(0.04)
@@ -16,7 +16,7 @@ async def test_after_a_lull_the_first_is_not_kept_waiting() -> None:
 
 
 async def test_after_a_start_a_backlog_is_taken_together() -> None:
-    gathering: Gathering[int] = Gathering()
+    gathering: Batcher[int] = Batcher()
     gathering.put([1])
     batch = asyncio.create_task(gathering.batch(10, linger=0.01))
     await asyncio.sleep(0)
@@ -25,7 +25,7 @@ async def test_after_a_start_a_backlog_is_taken_together() -> None:
 
 
 async def test_in_a_stream_those_that_follow_soon_come_along() -> None:
-    gathering: Gathering[int] = Gathering()
+    gathering: Batcher[int] = Batcher()
     gathering.put([1])
     await gathering.batch(10, linger=0)
     gathering.put([2])
@@ -36,14 +36,14 @@ async def test_in_a_stream_those_that_follow_soon_come_along() -> None:
 
 
 async def test_a_batch_has_its_limit() -> None:
-    gathering: Gathering[int] = Gathering()
+    gathering: Batcher[int] = Batcher()
     gathering.put([1, 2, 3])
     assert await gathering.batch(2, linger=0) == [1, 2]
     assert await gathering.batch(2, linger=0) == [3]
 
 
 async def test_what_waits_is_not_lost_with_whoever_waited_for_it() -> None:
-    gathering: Gathering[int] = Gathering()
+    gathering: Batcher[int] = Batcher()
     gathering.put([2])
     waiting = asyncio.create_task(gathering.batch(10, linger=60))
     await asyncio.sleep(0)

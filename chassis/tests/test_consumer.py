@@ -251,7 +251,7 @@ async def test_dead_letters_without_room_hold_up_nobody_and_are_not_lost(world: 
             assert await world.sold() == [f"thing.sold/{made.id}"]
 
             async def refused() -> bool:
-                return any(line["event"] == "no room for a dead letter, it goes round" for line in lines)
+                return any(line["event"] == "dead-letter queue full, retrying later" for line in lines)
 
             await world.eventually(refused)
         await api.delete("policies", world.broker.vhost, "full")

@@ -21,7 +21,7 @@ ID = UUID("6f6b5b1e-0000-4000-8000-000000000001")
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
     version: ClassVar[int] = 1
-    said_by: ClassVar[str] = "maker"
+    publisher: ClassVar[str] = "maker"
     id: UUID
 
     @property

@@ -14,7 +14,7 @@ from chassis.testing import Harness, Undeclared
 class ThingMade(BaseModel):
     type: ClassVar[str] = "thing.made"
     version: ClassVar[int] = 1
-    said_by: ClassVar[str] = "maker"
+    publisher: ClassVar[str] = "maker"
     id: UUID
 
     @property
@@ -39,7 +39,7 @@ class Shelf:
 def shop(*, declared: bool = True, broken: bool = False) -> Harness:
     steps, intents = Steps("seller"), Intents()
 
-    @steps.on(ThingMade, says=[ThingSold] if declared else [])
+    @steps.on(ThingMade, publishes=[ThingSold] if declared else [])
     async def put_on_shelf(event: ThingMade, tx: Tx) -> None:
         shelf = await tx.get(Shelf, event.id)
         if shelf is None:
@@ -51,7 +51,7 @@ def shop(*, declared: bool = True, broken: bool = False) -> Harness:
             raise RuntimeError
         tx.publish(ThingSold(id=event.id))
 
-    @intents.settled("charge")
+    @intents.on_outcome("charge")
     async def note(intent: Intent, outcome: int, tx: Tx) -> None:
         shelf = await tx.get(Shelf, intent.subject)
         assert shelf is not None
@@ -69,33 +69,33 @@ def things(harness: Harness, id_: UUID) -> int:
 async def test_a_step_changes_rows_and_says_so() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
     harness.put(Shelf(made.id, 4))
-    await harness.hear(made)
+    await harness.consume(made)
     assert things(harness, made.id) == 5
     assert harness.said == [ThingSold(id=made.id)]
 
 
 async def test_a_repeat_changes_nothing() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
-    await harness.hear(made, made)
+    await harness.consume(made, made)
     assert things(harness, made.id) == 1
 
 
 async def test_a_step_that_fails_leaves_nothing_behind() -> None:
     harness, made = shop(broken=True), ThingMade(id=uuid4())
     with pytest.raises(RuntimeError):
-        await harness.hear(made)
+        await harness.consume(made)
     assert harness.row(Shelf, made.id) is None
     assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
 
 
 async def test_a_step_may_say_only_what_it_declares() -> None:
     with pytest.raises(Undeclared, match=r"put_on_shelf says thing\.sold"):
-        await shop(declared=False).hear(ThingMade(id=uuid4()))
+        await shop(declared=False).consume(ThingMade(id=uuid4()))
 
 
 async def test_the_outcome_of_a_call_is_settled_once() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
-    await harness.hear(made)
+    await harness.consume(made)
     await harness.settle("charge", made.id, 9)
     assert things(harness, made.id) == 9
     with pytest.raises(KeyError):
@@ -114,10 +114,10 @@ async def test_a_fork_goes_its_own_way() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
     harness.put(Shelf(made.id, 4))
     fork = harness.fork()
-    await fork.hear(made)
+    await fork.consume(made)
     assert (things(fork, made.id), things(harness, made.id)) == (5, 4)
     assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
-    await harness.hear(made)
+    await harness.consume(made)
     assert things(harness, made.id) == 5
 
 
@@ -128,7 +128,7 @@ async def test_work_that_no_event_led_to_commits_like_a_step() -> None:
         tx.add(Shelf(made.id, 7))
         tx.publish(ThingSold(id=made.id))
 
-    await harness.run(take_stock, says=[ThingSold])
+    await harness.run(take_stock, publishes=[ThingSold])
     assert things(harness, made.id) == 7
     assert harness.said == [ThingSold(id=made.id)]
     with pytest.raises(Undeclared, match=r"take_stock_again says thing\.sold"):

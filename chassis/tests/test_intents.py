@@ -125,7 +125,7 @@ async def test_a_call_whose_outcome_is_unknown_is_hastened(world: Any, on_credit
     for attempt in range(1, 4):
         await world.eventually(lambda attempt=attempt: has_tried(world, attempt))
         async with transactions() as tx:
-            tx.hasten(on_credit.id)
+            tx.retry_now(on_credit.id)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})] * 4
 
@@ -136,7 +136,7 @@ async def test_hastening_does_not_wait_for_what_is_being_settled(world: Any, on_
     async with world.engine.begin() as settling:
         await settling.execute(text("UPDATE intent SET attempts = 1"))
         async with asyncio.timeout(5), world.transactions()() as tx:
-            tx.hasten(on_credit.id)
+            tx.retry_now(on_credit.id)
 
 
 async def has_tried(world: Any, attempts: int) -> bool:

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from chassis.storage.database import connect
-from chassis.storage.direct import fetch
 from chassis.storage.outage import is_outage
+from chassis.storage.raw_sql import fetch
 
 _FATAL = "SFATAL\0C57P03\0Mthe database system is not yet accepting connections\0\0"
 

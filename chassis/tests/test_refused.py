@@ -168,4 +168,4 @@ async def test_a_row_waits_longer_each_time_but_never_longer_than_the_longest(wo
 
 
 def test_the_participant_is_the_one_that_the_rights_are_for() -> None:
-    assert selling().keys_said() == ["thing.made", "thing.paid", "thing.sold"]
+    assert selling().published_keys() == ["thing.made", "thing.paid", "thing.sold"]

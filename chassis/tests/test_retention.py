@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.runtime.retention import Rule, first_id, retention
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 
 NOW = datetime.now(UTC)
 BY_KEY = Rule("thing", key="id")

@@ -12,7 +12,7 @@ from chassis.saga.tx import Tx
 
 class Fact(BaseModel):
     version: ClassVar[int] = 1
-    said_by: ClassVar[str] = "maker"
+    publisher: ClassVar[str] = "maker"
     id: UUID
 
     @property
@@ -40,10 +40,10 @@ def seller() -> Participant:
     steps = Steps("seller")
     intents = Intents()
 
-    @steps.on(ThingMade, says=[ThingSold])
+    @steps.on(ThingMade, publishes=[ThingSold])
     async def sell(event: ThingMade, tx: Tx) -> None: ...
 
-    @intents.settled("charge", says=[ThingPaid])
+    @intents.on_outcome("charge", publishes=[ThingPaid])
     async def note(intent: object, outcome: object, tx: Tx) -> None: ...
 
     return Participant("seller", steps=[steps], intents=intents)

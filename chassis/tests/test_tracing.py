@@ -143,8 +143,8 @@ async def test_a_line_carries_its_own_messages_trace_and_an_outage_carries_nobod
     consumer.errors = [InterfaceError("", None, OSError("gone")), RuntimeError("it fails")]
     await consumer._handle([delivery])
     lines = {entry["event"]: entry for entry in logged}
-    assert not lines["database away, waiting"].keys() & {"trace_id", "subject"}
-    for event in ("step failed", "could not move message, trying again"):
+    assert not lines["database unavailable, retrying"].keys() & {"trace_id", "subject"}
+    for event in ("step failed", "could not publish failed message, retrying"):
         assert lines[event]["message_id"] == event_id(made)
         assert lines[event]["subject"] == str(made.id)
     assert structlog.contextvars.get_contextvars().keys() & {"trace_id", "subject"} == set()

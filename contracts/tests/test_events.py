@@ -12,7 +12,7 @@ def test_an_event_is_found_by_its_type_and_version() -> None:
 
 def test_every_event_has_a_publisher_and_descriptions() -> None:
     for event in EVENTS.values():
-        assert event.said_by
+        assert event.publisher
         assert event.__doc__
         for name, field in event.model_fields.items():
             assert field.description or name in ("lines",), f"{event.type}.{name} has no description"

@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from chassis.errors import Unavailable
-from chassis.messaging.sealed import NotSealed, Seal
+from chassis.messaging.encryption import Cipher, NotDecryptable
 from chassis.saga.tx import Intent
 from notification import domain
 from notification.delivery import MailDelivery
@@ -22,7 +22,7 @@ from .events import ORDER, cancelled, paid
 
 NOW = datetime(2026, 1, 4, tzinfo=UTC)
 KEY = Fernet.generate_key().decode()
-SEAL = Seal([KEY])
+CIPHER = Cipher([KEY])
 RECIPIENTS = Recipients(SecretStr(KEY))
 SENT = Outcome("sent")
 
@@ -85,7 +85,7 @@ def delivery(transport: FakeTransport, send_log: FakeSendLog | None = None) -> M
     renderer = MailRenderer("Saga Shop <shop@example.com>")
     return MailDelivery(
         renderer,
-        SEAL,
+        CIPHER,
         Recipients(SecretStr(KEY)),
         send_log or FakeSendLog(),
         transport,
@@ -95,7 +95,7 @@ def delivery(transport: FakeTransport, send_log: FakeSendLog | None = None) -> M
 
 
 def receipt(address: str = "ada@example.com", written_at: datetime = NOW, **more: str) -> Intent:
-    written = {"contact": SEAL.seal(address), "written_at": written_at.isoformat(), **more}
+    written = {"contact": CIPHER.encrypt(address), "written_at": written_at.isoformat(), **more}
     return Intent("receipt", ORDER, {**domain.receipt(paid()), **written})
 
 
@@ -110,7 +110,7 @@ async def test_the_address_is_decrypted_for_the_envelope_only() -> None:
 async def test_the_shipping_address_is_decrypted_for_the_mail_only() -> None:
     transport = FakeTransport()
     address = {"name": "Ada", "street": "1 Mill Lane", "city": "York", "postcode": "YO1", "country": "GB"}
-    await delivery(transport).deliver(receipt(shipping=SEAL.seal(json.dumps(address))))
+    await delivery(transport).deliver(receipt(shipping=CIPHER.encrypt(json.dumps(address))))
     [(_, message)] = transport.sent
     assert b"Ships to:\r\nAda\r\n1 Mill Lane\r\nYork\r\nYO1\r\nGB\r\n" in message
 
@@ -224,7 +224,7 @@ async def test_an_invalid_address_gets_no_mail(address: str) -> None:
 
 
 async def test_a_contact_that_is_encrypted_with_a_missing_key_can_be_retried() -> None:
-    contact = Seal([Fernet.generate_key().decode()]).seal("ada@example.com")
+    contact = Cipher([Fernet.generate_key().decode()]).encrypt("ada@example.com")
     intent = Intent("receipt", ORDER, {**receipt().payload, "contact": contact})
-    with pytest.raises(NotSealed):
+    with pytest.raises(NotDecryptable):
         await delivery(FakeTransport()).deliver(intent)

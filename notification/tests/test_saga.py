@@ -51,7 +51,7 @@ def resend(reason: Any) -> MailResendRequested:
 
 
 async def test_a_paid_order_gets_a_receipt(notification: Harness) -> None:
-    await notification.hear(paid())
+    await notification.consume(paid())
 
     [intent] = notification.intended.values()
     assert intent.key == f"receipt:{ORDER}"
@@ -63,7 +63,7 @@ async def test_a_paid_order_gets_a_receipt(notification: Harness) -> None:
 
 async def test_each_event_has_its_mail(notification: Harness) -> None:
     for event, kind in ((cancelled(), "cancellation"), (refunded(), "refund"), (registered(), "welcome")):
-        await notification.hear(event)
+        await notification.consume(event)
         assert f"{kind}:{event.subject}" in notification.intended
 
 
@@ -71,17 +71,17 @@ async def test_a_free_order_gets_a_receipt_and_no_refund(notification: Harness) 
     nothing = Money(amount=0, currency="GBP")
     guests: dict[str, Any] = {"total": nothing, "guest": True}
     for event in (paid(**guests), cancelled(was_paid=True, **guests), refunded(total=nothing)):
-        await notification.hear(event)
+        await notification.consume(event)
     assert intended(notification) == ["cancellation", "receipt"]
 
 
 async def test_an_unpaid_free_order_of_a_guest_gets_no_mail(notification: Harness) -> None:
-    await notification.hear(cancelled(guest=True, total=Money(amount=0, currency="GBP")))
+    await notification.consume(cancelled(guest=True, total=Money(amount=0, currency="GBP")))
     assert intended(notification) == []
 
 
 async def test_a_cancelled_order_gets_no_receipt(notification: Harness) -> None:
-    await notification.hear(cancelled(), paid())
+    await notification.consume(cancelled(), paid())
     assert intended(notification) == ["cancellation"]
     assert fates(notification)["receipt"] == "stopped"
 
@@ -90,31 +90,31 @@ async def test_a_failed_refund_gets_a_mail_beside_that_of_the_refund(
     notification: Harness,
 ) -> None:
     for _ in range(2):
-        await notification.hear(paid(), refund_failed(), refunded())
+        await notification.consume(paid(), refund_failed(), refunded())
         notification.inbox.clear()
     kinds = [intent.kind for intent in notification.intended.values()]
     assert sorted(kinds) == ["receipt", "refund", "refund"]
 
 
 async def test_a_refunded_order_gets_no_receipt_either(notification: Harness) -> None:
-    await notification.hear(refunded(), paid())
+    await notification.consume(refunded(), paid())
     assert intended(notification) == ["refund"]
 
 
 async def test_a_stopped_receipt_is_recorded(notification: Harness) -> None:
-    await notification.hear(paid(), cancelled())
+    await notification.consume(paid(), cancelled())
     await notification.settle("receipt", ORDER, Outcome("stopped"))
     assert fates(notification) == {"receipt": "stopped", "cancellation": "intended"}
 
 
 async def test_repeats_that_the_inbox_has_forgotten_send_no_mail(notification: Harness) -> None:
-    await notification.hear(paid(), refunded(), cancelled(), registered())
+    await notification.consume(paid(), refunded(), cancelled(), registered())
     for kind in ("receipt", "refund", "cancellation"):
         await notification.settle(kind, ORDER, SENT)
     await notification.settle("welcome", SHOPPER, SENT)
     notification.inbox.clear()
 
-    await notification.hear(paid(), refunded(), cancelled(), registered())
+    await notification.consume(paid(), refunded(), cancelled(), registered())
 
     assert intended(notification) == []
     assert set(fates(notification).values()) == {"sent"}
@@ -122,11 +122,11 @@ async def test_repeats_that_the_inbox_has_forgotten_send_no_mail(notification: H
 
 @pytest.mark.parametrize("outcome", [REJECTED, Outcome("given_up"), Outcome("in_doubt")])
 async def test_an_undeliverable_mail_is_kept_and_not_retried(notification: Harness, outcome: Outcome) -> None:
-    await notification.hear(paid())
+    await notification.consume(paid())
     intent = notification.intended[f"receipt:{ORDER}"]
     await notification.settle("receipt", ORDER, outcome)
     notification.inbox.clear()
-    await notification.hear(paid())
+    await notification.consume(paid())
     assert intended(notification) == []
     assert fates(notification) == {"receipt": outcome.fate}
     found = kept(notification)
@@ -134,18 +134,18 @@ async def test_an_undeliverable_mail_is_kept_and_not_retried(notification: Harne
 
 
 async def test_a_sent_mail_is_not_kept(notification: Harness) -> None:
-    await notification.hear(paid())
+    await notification.consume(paid())
     await notification.settle("receipt", ORDER, SENT)
     assert notification.row(KeptMail, f"receipt:{ORDER}") is None
 
 
 async def test_an_undeliverable_mail_is_sent_again_on_request(notification: Harness) -> None:
-    await notification.hear(paid())
+    await notification.consume(paid())
     first = notification.intended[f"receipt:{ORDER}"]
     await notification.settle("receipt", ORDER, REJECTED)
     notification.now += timedelta(days=4)
 
-    await notification.hear(resend("receipt"))
+    await notification.consume(resend("receipt"))
 
     [intent] = notification.intended.values()
     assert intent.key == first.key
@@ -159,30 +159,30 @@ async def test_an_undeliverable_mail_is_sent_again_on_request(notification: Harn
 
 async def test_a_resend_request_counts_once(notification: Harness) -> None:
     request = resend("receipt")
-    await notification.hear(paid())
+    await notification.consume(paid())
     await notification.settle("receipt", ORDER, REJECTED)
-    await notification.hear(request)
+    await notification.consume(request)
     await notification.settle("receipt", ORDER, REJECTED)
     notification.inbox.clear()
-    await notification.hear(request)
+    await notification.consume(request)
     assert intended(notification) == []
-    await notification.hear(resend("receipt"))
+    await notification.consume(resend("receipt"))
     assert intended(notification) == ["receipt"]
     assert len(kept(notification).resends) == 2
 
 
 async def test_only_undeliverable_mails_are_sent_again(notification: Harness) -> None:
-    await notification.hear(paid(), resend("receipt"), resend("refund"))
+    await notification.consume(paid(), resend("receipt"), resend("refund"))
     assert intended(notification) == ["receipt"]
     await notification.settle("receipt", ORDER, SENT)
-    await notification.hear(resend("receipt"))
+    await notification.consume(resend("receipt"))
     assert intended(notification) == []
 
 
 async def test_two_resend_requests_in_a_row_send_one_mail(notification: Harness) -> None:
-    await notification.hear(paid())
+    await notification.consume(paid())
     await notification.settle("receipt", ORDER, Outcome("in_doubt"))
-    await notification.hear(resend("receipt"), resend("receipt"))
+    await notification.consume(resend("receipt"), resend("receipt"))
     await notification.settle("receipt", ORDER, SENT)
     assert intended(notification) == []
     assert len(kept(notification).resends) == 1
@@ -190,7 +190,7 @@ async def test_two_resend_requests_in_a_row_send_one_mail(notification: Harness)
 
 async def test_a_guest_who_never_paid_gets_no_mail(notification: Harness) -> None:
     for event in [cancelled("payment_declined", guest=True)] * 2:
-        await notification.hear(event)
+        await notification.consume(event)
         notification.inbox.clear()
     assert intended(notification) == []
     assert fates(notification) == {"cancellation": "withheld"}
@@ -201,30 +201,30 @@ async def test_a_guest_whose_money_was_held_gets_the_cancellation_in_either_sequ
     notification: Harness, events: tuple[PaymentVoided | OrderCancelled, ...]
 ) -> None:
     for event in [*events, *events]:
-        await notification.hear(event)
+        await notification.consume(event)
         notification.inbox.clear()
     [intent] = notification.intended.values()
     assert intent.key == f"cancellation:{ORDER}"
     assert intent.payload["contact"] == "sealed"
     await notification.settle("cancellation", ORDER, SENT)
-    await notification.hear(*events)
+    await notification.consume(*events)
     assert intended(notification) == []
     assert fates(notification) == {"cancellation": "sent"}
 
 
 async def test_a_withheld_mail_is_sent_when_a_refund_arrives(notification: Harness) -> None:
-    await notification.hear(cancelled(guest=True), refunded())
+    await notification.consume(cancelled(guest=True), refunded())
     assert intended(notification) == ["cancellation", "refund"]
 
 
 async def test_a_withheld_mail_mentions_a_capture_that_arrives_later(notification: Harness) -> None:
-    await notification.hear(cancelled(guest=True), paid())
+    await notification.consume(cancelled(guest=True), paid())
     assert notification.intended[f"cancellation:{ORDER}"].payload["paid"] is True
     assert fates(notification)["receipt"] == "stopped"
 
 
 async def test_a_withheld_mail_cannot_be_resent(notification: Harness) -> None:
-    await notification.hear(cancelled(guest=True), resend("cancellation"))
+    await notification.consume(cancelled(guest=True), resend("cancellation"))
     assert intended(notification) == []
 
 
@@ -232,12 +232,12 @@ async def test_a_withheld_mail_cannot_be_resent(notification: Harness) -> None:
 async def test_shoppers_with_an_account_get_every_cancellation(
     notification: Harness, guest: bool | None
 ) -> None:
-    await notification.hear(cancelled("payment_declined", guest=guest))
+    await notification.consume(cancelled("payment_declined", guest=guest))
     assert intended(notification) == ["cancellation"]
 
 
 async def test_without_a_contact_no_mail_is_sent_and_that_is_recorded(notification: Harness) -> None:
-    await notification.hear(
+    await notification.consume(
         paid(contact=None), cancelled(contact=None), refunded(contact=None), registered(contact=None)
     )
     assert intended(notification) == []
@@ -249,19 +249,19 @@ async def test_without_a_contact_no_mail_is_sent_and_that_is_recorded(notificati
 async def test_cancellation_and_refund_are_mailed_once_in_any_sequence(
     notification: Harness, events: tuple[OrderPaid | OrderCancelled | PaymentRefunded, ...]
 ) -> None:
-    await notification.hear(*events, *events)
+    await notification.consume(*events, *events)
     assert [kind for kind in intended(notification) if kind != "receipt"] == ["cancellation", "refund"]
     first = events[0].type
     assert ("receipt" in intended(notification)) == (first == "order.paid")
 
 
 async def test_a_cancellation_mentions_a_capture_that_crossed_it(notification: Harness) -> None:
-    await notification.hear(paid(), cancelled(was_paid=False))
+    await notification.consume(paid(), cancelled(was_paid=False))
     assert notification.intended[f"cancellation:{ORDER}"].payload["paid"] is True
 
 
 async def test_lines_out_of_stock_are_listed_by_name(notification: Harness) -> None:
-    await notification.hear(out_of_stock())
+    await notification.consume(out_of_stock())
     payload = notification.intended[f"cancellation:{ORDER}"].payload
     assert payload["short"] == [{"name": "Mug <b>large</b>", "wanted": 2, "available": 1}]
     assert payload["reason"] == "out_of_stock"

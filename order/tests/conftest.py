@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.http.provided import Registry, registry
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis
 from chassis.storage import outbox
 from chassis.storage.database import Transactions, connect
@@ -153,14 +153,14 @@ class Running:
     async def cancel(self, order: UUID, shopper: UUID, **caller: Any) -> httpx.Response:
         return await self.http.post(f"/v1/orders/{order}/cancel", headers=bearer(shopper, **caller))
 
-    async def hear(self, *events: Event, here: bool = False) -> None:
+    async def consume(self, *events: Event, here: bool = False) -> None:
         """As the worker would, in another process or in the one that answers."""
         transactions = self.transactions if here else Transactions(self.engine, "order", lease=0)
         for event in events:
             for steps in participant.steps:
                 if step := steps.find(event.type, event.version):
                     async with transactions() as tx:
-                        tx.hear(outbox.envelope(event, event.said_by, tx.now, "cause/1", None))
+                        tx.handling(outbox.envelope(event, event.publisher, tx.now, "cause/1", None))
                         await step.run(event, tx)
 
     async def said(self) -> list[tuple[str, Any]]:
@@ -182,9 +182,9 @@ def _bearer() -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture
-def seal() -> Seal:
+def seal() -> Cipher:
     """Opens what the service has sealed."""
-    return Seal([CONTACT_KEY])
+    return Cipher([CONTACT_KEY])
 
 
 @pytest.fixture

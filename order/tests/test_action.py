@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
 from order.action import origin_of, origins
 from order.settings import Settings
@@ -28,7 +28,7 @@ def asked(order_id: UUID, minutes: float = 10, key: str = ACTION_KEY) -> Payment
     return PaymentActionRequired(
         order_id=order_id,
         payment_id="pi_1",
-        url=Seal([key]).seal(PAGE),
+        url=Cipher([key]).encrypt(PAGE),
         expires_at=datetime.now(UTC) + timedelta(minutes=minutes),
     )
 
@@ -129,7 +129,7 @@ async def test_the_shopper_sees_where_she_confirms_and_until_when(order: Any, sh
     order_id = await order.placed(shopper)
     assert await action(order, order_id, shopper) is None
     event = asked(order_id)
-    await order.hear(event)
+    await order.consume(event)
     to_do = {"url": PAGE, "expires_at": event.expires_at}
     for shown in (
         await action(order, order_id, shopper),
@@ -140,7 +140,7 @@ async def test_the_shopper_sees_where_she_confirms_and_until_when(order: Any, sh
 
 async def test_nobody_but_the_shopper_sees_it(order: Any, shopper: UUID) -> None:
     order_id, other = await order.placed(shopper), uuid4()
-    await order.hear(asked(order_id))
+    await order.consume(asked(order_id))
     assert await action(order, order_id, other, **ADMIN) is None
     listed = await order.get("/v1/orders", other, **ADMIN)
     assert listed.json()["items"][0]["action"] is None
@@ -155,10 +155,10 @@ async def test_it_lies_sealed_until_it_is_shown_and_is_gone_when_the_order_ends(
     order: Any, shopper: UUID, paid: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(asked(order_id))
+    await order.consume(asked(order_id))
     rows = "SELECT orders::text FROM orders"
     assert "bank.example" not in await order.database.fetchval(rows)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     assert await action(order, order_id, shopper) is None
     row = await order.database.fetchrow("SELECT action_url, action_expires_at FROM orders")
     assert [*row.values()] == [None, None]
@@ -166,7 +166,7 @@ async def test_it_lies_sealed_until_it_is_shown_and_is_gone_when_the_order_ends(
 
 async def test_what_comes_too_late_is_no_longer_shown(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(asked(order_id, minutes=-1))
+    await order.consume(asked(order_id, minutes=-1))
     assert await action(order, order_id, shopper) is None
 
 
@@ -174,14 +174,14 @@ async def test_what_is_sealed_with_another_key_is_not_shown_and_hides_nothing_el
     order: Any, shopper: UUID
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(asked(order_id, key=Fernet.generate_key().decode()))
+    await order.consume(asked(order_id, key=Fernet.generate_key().decode()))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert (view["status"], view["action"]) == ("pending", None)
 
 
 async def test_who_lets_the_time_pass_has_an_order_that_expired(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(asked(order_id), PaymentDeclined(order_id=order_id, code=NOT_CONFIRMED))
+    await order.consume(asked(order_id), PaymentDeclined(order_id=order_id, code=NOT_CONFIRMED))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert (view["status"], view["reason"], view["action"]) == ("cancelled", "expired", None)
 
@@ -191,7 +191,7 @@ async def test_a_stream_tells_the_shopper_what_to_do_and_an_administrator_that_s
     order: Any, shopper: UUID, bearer: Any, reader: str
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(asked(order_id), PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=TOTAL))
+    await order.consume(asked(order_id), PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=TOTAL))
     headers = bearer(shopper) if reader == "shopper" else bearer(uuid4(), **ADMIN)
     lines: list[str] = []
     async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=headers) as answer:
@@ -215,7 +215,7 @@ async def test_an_open_stream_tells_it_when_it_comes(order: Any, shopper: UUID, 
             if line.startswith("data: ") and '"status"' in line:
                 told.append(json.loads(line.removeprefix("data: "))["action"])
                 if len(told) == 1:
-                    await order.hear(asked(order_id))
+                    await order.consume(asked(order_id))
                 else:
                     break
     assert (told[0], told[1]["url"]) == (None, PAGE)
@@ -225,7 +225,7 @@ async def test_an_order_that_waits_for_its_shopper_is_not_nudged_before_her_time
     order: Any, shopper: UUID
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(asked(order_id))
+    await order.consume(asked(order_id))
 
     async def due(minutes: float) -> list[UUID]:
         async with order.transactions() as tx:

@@ -28,7 +28,7 @@ def declined(order_id: UUID, code: str = "card_declined") -> Event:
 async def decline(order: Any, shopper: UUID, **more: Any) -> UUID:
     """Place an order whose payment is declined."""
     placed = UUID((await order.place(shopper, **more)).json()["order_id"])
-    await order.hear(declined(placed))
+    await order.consume(declined(placed))
     return placed
 
 
@@ -73,7 +73,7 @@ async def test_a_network_from_which_many_payments_are_declined_is_told_to_wait_w
             guest, caller=GUEST, email="eve@example.com", sent=from_network("192.0.2.1")
         )
         if answer.status_code == 202:
-            await order.hear(declined(UUID(answer.json()["order_id"])))
+            await order.consume(declined(UUID(answer.json()["order_id"])))
     assert is_refused(answer, 429, "too-many-declined")
     elsewhere = await order.place(shopper, sent=from_network("198.51.100.1"))
     assert elsewhere.status_code == 202
@@ -83,7 +83,7 @@ async def test_payments_that_are_not_declined_count_against_nobody(
     start: Start, shopper: UUID, paid: Callable[..., Event]
 ) -> None:
     order = await start(declines_per_shopper=1, declines_per_network=1)
-    await order.hear(paid(await order.placed(shopper)))
+    await order.consume(paid(await order.placed(shopper)))
     await order.cancel(await order.placed(shopper), shopper)
     assert (await order.place(shopper)).status_code == 202
 
@@ -96,9 +96,11 @@ async def test_who_lets_the_bank_wait_counts_like_who_was_declined(
     order = await start(declines_per_shopper=1)
     placed = await order.placed(shopper)
     soon = datetime.now(UTC) + timedelta(minutes=1)
-    await order.hear(PaymentActionRequired(order_id=placed, payment_id="pi_1", url="sealed", expires_at=soon))
+    await order.consume(
+        PaymentActionRequired(order_id=placed, payment_id="pi_1", url="sealed", expires_at=soon)
+    )
     if asked_for_long:
-        await order.hear(declined(placed, NOT_CONFIRMED))
+        await order.consume(declined(placed, NOT_CONFIRMED))
     else:
         await order.database.execute("UPDATE orders SET deadline = now()")
         await expire_orders(Transactions(order.engine, "order", lease=0), 10)
@@ -119,7 +121,7 @@ async def test_where_an_order_was_placed_from_is_kept_hashed_and_only_while_it_c
     order: Any, shopper: UUID, paid: Callable[..., Event]
 ) -> None:
     kept = await decline(order, shopper)
-    await order.hear(paid(await order.placed(shopper)))
+    await order.consume(paid(await order.placed(shopper)))
     await order.cancel(await order.placed(shopper), shopper)
     rows = await order.database.fetch("SELECT order_id FROM orders WHERE network IS NOT NULL")
     assert [row["order_id"] for row in rows] == [kept]
@@ -167,7 +169,7 @@ async def test_the_pieces_of_a_guest_s_open_orders_count_together(
     neighbours.carts[shopper] = {"LANTERN": 4, "MUG": 2}
     assert (await order.place(shopper, caller=GUEST, email="ada@example.com", key="other")).status_code == 202
     neighbours.carts[shopper] = {"MUG": 3}
-    await order.hear(declined(UUID(first.json()["order_id"])))
+    await order.consume(declined(UUID(first.json()["order_id"])))
     assert (await place()).status_code == 202
 
 

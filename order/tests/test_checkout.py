@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.storage.database import connect
 from order import numbers
 
@@ -77,35 +77,35 @@ async def test_a_shopper_may_shorten_the_deadline_but_not_extend_it(
     assert deadline - placed == timedelta(seconds=granted)
 
 
-async def test_the_address_leaves_this_service_sealed_only(order: Any, shopper: UUID, seal: Seal) -> None:
+async def test_the_address_leaves_this_service_sealed_only(order: Any, shopper: UUID, cipher: Cipher) -> None:
     await order.place(shopper, email="grace@example.com", shipping=SHIPPING)
     [(_, data)] = await order.said()
-    assert seal.open(data["contact"]) == "grace@example.com"
+    assert cipher.decrypt(data["contact"]) == "grace@example.com"
     kept = await order.database.fetchrow("SELECT contact, shipping, to_jsonb(orders) AS row FROM orders")
-    assert seal.open(kept["contact"]) == "grace@example.com"
+    assert cipher.decrypt(kept["contact"]) == "grace@example.com"
     assert "Hull" in kept["shipping"]
     assert "grace" not in kept["row"]
-    assert json.loads(seal.open(data["shipping"])) == SHIPPING
+    assert json.loads(cipher.decrypt(data["shipping"])) == SHIPPING
     assert "Hull" not in str(data)
     assert "grace" not in str([*await order.database.fetch("SELECT body, headers FROM idempotency_keys")])
 
 
-async def test_an_account_is_written_to_at_its_own_address(order: Any, shopper: UUID, seal: Seal) -> None:
+async def test_an_account_is_written_to_at_its_own_address(order: Any, shopper: UUID, cipher: Cipher) -> None:
     await order.placed(shopper)
     [(_, data)] = await order.said()
-    assert seal.open(data["contact"]) == "ada@example.com"
+    assert cipher.decrypt(data["contact"]) == "ada@example.com"
 
 
 @pytest.mark.parametrize("typed", ["a@m\u00fcller.de", "a@xn--mller-kva.de", " a@M\u00dcLLER.de"])
 async def test_an_address_is_written_to_in_the_form_that_every_mail_server_takes(
-    order: Any, shopper: UUID, seal: Seal, typed: str
+    order: Any, shopper: UUID, cipher: Cipher, typed: str
 ) -> None:
     assert (await order.place(shopper, email=typed)).status_code == 202
     [(_, data)] = await order.said()
-    assert seal.open(data["contact"]) == "a@xn--mller-kva.de"
+    assert cipher.decrypt(data["contact"]) == "a@xn--mller-kva.de"
 
 
-async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -> None:
+async def test_a_guest_gives_an_address(order: Any, shopper: UUID, cipher: Cipher) -> None:
     guest = {"role": "guest", "email": None}
     refused = await order.place(shopper, caller=guest)
     assert refused.status_code == 422
@@ -113,7 +113,7 @@ async def test_a_guest_gives_an_address(order: Any, shopper: UUID, seal: Seal) -
     accepted = await order.place(shopper, caller=guest, email="guest@example.com")
     assert accepted.status_code == 202
     [(_, data)] = await order.said()
-    assert seal.open(data["contact"]) == "guest@example.com"
+    assert cipher.decrypt(data["contact"]) == "guest@example.com"
     assert data["guest"] is True
 
 

@@ -65,7 +65,7 @@ async def test_a_claimed_order_is_paid_as_it_was_placed_and_is_its_new_owners_to
 ) -> None:
     account = uuid4()
     await claim(link(order_id), account)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     assert (await order.get(f"/v1/orders/{order_id}", account)).json()["status"] == "paid"
     assert (await order.cancel(order_id, account)).json()["status"] == "cancelled"
 
@@ -91,7 +91,7 @@ async def test_what_a_guests_account_has_nobody_else_claims(
     order: Any, order_id: UUID, shopper: UUID, claim: Any
 ) -> None:
     account = uuid4()
-    await order.hear(GuestMerged(guest_id=shopper, user_id=account))
+    await order.consume(GuestMerged(guest_id=shopper, user_id=account))
     assert kind(await claim(link(order_id), uuid4())) == (409, "claim-link-used")
     assert (await claim(link(order_id), account)).status_code == 200
     assert await order.database.fetchval("SELECT claimed_by FROM orders") is None
@@ -102,7 +102,7 @@ async def test_who_logs_in_later_as_the_guest_does_not_take_a_claimed_order_away
 ) -> None:
     account, other = uuid4(), uuid4()
     await claim(link(order_id), account)
-    await order.hear(GuestMerged(guest_id=shopper, user_id=other))
+    await order.consume(GuestMerged(guest_id=shopper, user_id=other))
     assert (await order.get(f"/v1/orders/{order_id}", account)).status_code == 200
     assert (await order.get(f"/v1/orders/{order_id}", other)).status_code == 404
     assert (await order.get("/v1/orders", other)).json()["items"] == []

@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from contracts import PaymentActionRequired, PaymentDeclined
 from order import numbers
 
@@ -57,14 +57,14 @@ async def test_they_show_nobodys_name_or_address(order: Any, shopper: UUID) -> N
 
 async def test_they_show_why_it_was_cancelled(order: Any, shopper: UUID) -> None:
     accepted = await placed(order, shopper)
-    await order.hear(PaymentDeclined(order_id=UUID(accepted["order_id"]), code="expired_card"))
+    await order.consume(PaymentDeclined(order_id=UUID(accepted["order_id"]), code="expired_card"))
     view = (await look_up(order, accepted["number"])).json()
     assert (view["status"], view["reason"]) == ("cancelled", "payment_declined")
 
 
 async def test_they_lead_to_the_orders_stream_and_to_no_other(order: Any, paid: Any, shopper: UUID) -> None:
     accepted, other = await placed(order, shopper), await placed(order, shopper)
-    await order.hear(paid(UUID(accepted["order_id"])))
+    await order.consume(paid(UUID(accepted["order_id"])))
     href = (await look_up(order, accepted["number"])).json()["events"]["href"]
     async with asyncio.timeout(10), order.http.stream("GET", href) as answer:
         assert answer.status_code == 200
@@ -75,9 +75,12 @@ async def test_they_lead_to_the_orders_stream_and_to_no_other(order: Any, paid: 
 
 async def test_they_show_what_the_bank_asks_and_so_does_the_stream(order: Any, shopper: UUID) -> None:
     accepted = await placed(order, shopper)
-    page, soon = Seal([ACTION_KEY]).seal("https://bank.example/3ds"), datetime.now(UTC) + timedelta(minutes=5)
+    page, soon = (
+        Cipher([ACTION_KEY]).encrypt("https://bank.example/3ds"),
+        datetime.now(UTC) + timedelta(minutes=5),
+    )
     order_id = UUID(accepted["order_id"])
-    await order.hear(PaymentActionRequired(order_id=order_id, payment_id="pi", url=page, expires_at=soon))
+    await order.consume(PaymentActionRequired(order_id=order_id, payment_id="pi", url=page, expires_at=soon))
     view = (await look_up(order, accepted["number"])).json()
     assert view["action"]["url"] == "https://bank.example/3ds"
     async with asyncio.timeout(10), order.http.stream("GET", view["events"]["href"]) as answer:
@@ -104,13 +107,13 @@ async def test_an_unknown_number_costs_the_work_of_a_wrong_address(
 ) -> None:
     number = (await placed(order, shopper))["number"]
     work: list[str] = []
-    opened = Seal.open
+    opened = Cipher.decrypt
 
-    def open_(self: Seal, sealed: str) -> str:
+    def open_(self: Cipher, sealed: str) -> str:
         work.append("opened")
         return opened(self, sealed)
 
-    monkeypatch.setattr(Seal, "open", open_)
+    monkeypatch.setattr(Cipher, "decrypt", open_)
     for asked in (number, numbers.new()):
         work.clear()
         assert (await look_up(order, asked, "eve@example.com")).status_code == 404

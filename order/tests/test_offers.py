@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from chassis.errors import Unavailable
-from chassis.outbound.neighbour import NeighbourRefused
+from chassis.outbound.service_client import RequestRejected
 from order.clients import Offers
 from order.pricing import Offer
 
@@ -28,7 +28,7 @@ class Product:
         if self.broken & {*skus}:
             raise Unavailable("product does not answer.")
         if self.refused & {*skus}:
-            raise NeighbourRefused("product", 400, b"")
+            raise RequestRejected("product", 400, b"")
         return {sku: Offer(sku, sku, self.price, "GBP") for sku in skus if sku != "GONE"}
 
     async def asked(self, times: int) -> None:
@@ -102,13 +102,13 @@ async def test_a_shared_read_that_is_refused_fails_for_the_guilty_one_alone(
     product.refused = {"A"}
     waiting = [load(offers, "A"), load(offers, "B"), load(offers, "C")]
     results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [NeighbourRefused, dict, dict]
+    assert [type(result) for result in results] == [RequestRejected, dict, dict]
     assert product.reads == [["A", "B", "C"], ["A"], ["B"], ["C"]]
 
 
 async def test_a_read_that_nobody_shares_is_refused_once(product: Product, offers: Offers) -> None:
     product.refused = {"A"}
-    with pytest.raises(NeighbourRefused):
+    with pytest.raises(RequestRejected):
         await offers.load(["A"])
     assert product.reads == [["A"]]
 

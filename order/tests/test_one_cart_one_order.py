@@ -62,7 +62,7 @@ async def test_a_paid_order_is_told_of_also_once_the_cart_is_empty(
     order: Any, neighbours: Any, shopper: UUID, cart: list[UUID], paid: Callable[[UUID], OrderPaid]
 ) -> None:
     placed = await order.placed(shopper)
-    await order.hear(paid(placed))
+    await order.consume(paid(placed))
     assert tells_of(await order.place(shopper), placed)
     neighbours.carts[shopper] = {}
     assert tells_of(await order.place(shopper), placed)
@@ -84,7 +84,7 @@ async def test_what_is_left_in_a_cart_that_was_bought_in_part_is_ordered_once(
 ) -> None:
     """An order of all of it that was placed while the first was being taken out is still one of this cart."""
     first = await order.placed(shopper)
-    await order.hear(paid(first))
+    await order.consume(paid(first))
     cart[:], neighbours.bought[shopper] = [OTHER, FIRST], [first]
     second = await order.placed(shopper)
     assert tells_of(await order.place(shopper), second)
@@ -143,7 +143,7 @@ async def test_an_order_of_a_merged_cart_is_of_each_that_was_merged(
     placed = await order.placed(shopper)
     cart[:] = [read_before]
     assert tells_of(await order.place(shopper), placed)
-    await order.hear(paid(placed))
+    await order.consume(paid(placed))
     assert tells_of(await order.place(shopper), placed)
     cart[:] = [THIRD]
     await order.placed(shopper)

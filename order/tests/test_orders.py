@@ -39,7 +39,7 @@ async def test_an_owner_reads_the_whole_order(order: Any, shopper: UUID) -> None
 
 async def test_an_order_shows_that_it_was_paid(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert view["status"] == "paid"
     assert view["paid_at"]
@@ -48,7 +48,7 @@ async def test_an_order_shows_that_it_was_paid(order: Any, paid: Any, shopper: U
 async def test_an_order_shows_what_was_short(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     short = ShortLine(sku="LANTERN", wanted=2, available=1)
-    await order.hear(StockRejected(order_id=order_id, short=(short,)))
+    await order.consume(StockRejected(order_id=order_id, short=(short,)))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert (view["status"], view["reason"]) == ("cancelled", "out_of_stock")
     assert view["short"] == [{"sku": "LANTERN", "wanted": 2, "available": 1}]
@@ -74,7 +74,7 @@ async def test_cancelling_twice_is_as_once(order: Any, shopper: UUID) -> None:
 
 async def test_an_order_that_failed_can_be_cancelled_and_stays_as_it_was(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(PaymentDeclined(order_id=order_id, code="expired_card"))
+    await order.consume(PaymentDeclined(order_id=order_id, code="expired_card"))
     answer = await order.cancel(order_id, shopper)
     assert (answer.status_code, answer.json()["reason"]) == (200, "payment_declined")
 
@@ -83,12 +83,12 @@ async def test_a_paid_order_can_be_returned_and_shows_what_was_undone(
     order: Any, paid: Any, shopper: UUID
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     assert (await order.cancel(order_id, shopper)).json()["status"] == "cancelled"
     [_, (type_, data)] = await order.said()
     assert (type_, data["was_paid"], data["reason"]) == ("order.cancelled", True, "shopper")
     total = Money(amount=699, currency="GBP")
-    await order.hear(
+    await order.consume(
         StockReleased(order_id=order_id, restocked=True),
         PaymentRefunded(order_id=order_id, payment_id="pi_1", total=total),
     )
@@ -99,7 +99,7 @@ async def test_a_paid_order_can_be_returned_and_shows_what_was_undone(
 async def test_a_payment_that_crosses_a_cancel_changes_nothing(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     await order.cancel(order_id, shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert (view["status"], view["paid_at"]) == ("cancelled", None)
 
@@ -109,13 +109,13 @@ async def test_an_event_that_comes_again_is_in_the_timeline_once_whatever_the_in
 ) -> None:
     order_id = await order.placed(shopper)
     for _ in range(2):  # here nobody asks an inbox
-        await order.hear(StockReserved(order_id=order_id), paid(order_id))
+        await order.consume(StockReserved(order_id=order_id), paid(order_id))
     assert await order.count("timeline") == 2
 
 
 async def test_the_timeline_tells_the_story_in_order(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(StockReserved(order_id=order_id), paid(order_id))
+    await order.consume(StockReserved(order_id=order_id), paid(order_id))
     story = (await order.get(f"/v1/orders/{order_id}/timeline", shopper)).json()
     assert story["order_id"] == str(order_id)
     assert [(event["type"], event["said_by"]) for event in story["events"]] == [
@@ -201,7 +201,7 @@ async def test_an_order_is_its_owners_alone(
     order: Any, paid: Any, shopper: UUID, bearer: Any, route: tuple[str, str], who: str
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     method, path = route
     caller = shopper if "owner" in who else uuid4()
     answer = await order.http.request(

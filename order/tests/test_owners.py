@@ -40,7 +40,7 @@ async def status(order: Any, path: str, who: UUID, **caller: Any) -> int:
 
 async def test_a_guest_who_logs_in_takes_the_orders_along(order: Any, guest: UUID, account: UUID) -> None:
     order_id = await placed(order, guest)
-    await order.hear(GuestMerged(guest_id=guest, user_id=account))
+    await order.consume(GuestMerged(guest_id=guest, user_id=account))
     assert await listed(order, account) == [order_id]
     view = (await order.get(f"/v1/orders/{order_id}", account)).json()
     assert view["shopper_id"] == str(account)
@@ -54,7 +54,7 @@ async def test_a_guest_who_logs_in_takes_the_orders_along(order: Any, guest: UUI
 async def test_what_is_ordered_with_the_guests_token_afterwards_is_the_accounts_too(
     order: Any, guest: UUID, account: UUID
 ) -> None:
-    await order.hear(GuestMerged(guest_id=guest, user_id=account))
+    await order.consume(GuestMerged(guest_id=guest, user_id=account))
     order_id = await placed(order, guest)
     assert await listed(order, account) == [order_id]
     assert await status(order, f"/v1/orders/{order_id}", guest, **GUEST) == 404
@@ -65,8 +65,8 @@ async def test_a_guest_becomes_one_account_whoever_says_another_later(
 ) -> None:
     order_id = await placed(order, guest)
     for _ in range(2):
-        await order.hear(GuestMerged(guest_id=guest, user_id=account))
-    await order.hear(GuestMerged(guest_id=guest, user_id=uuid4()))
+        await order.consume(GuestMerged(guest_id=guest, user_id=account))
+    await order.consume(GuestMerged(guest_id=guest, user_id=uuid4()))
     assert await listed(order, account) == [order_id]
 
 
@@ -74,7 +74,7 @@ async def test_an_order_that_has_moved_is_paid_as_it_was_placed(
     order: Any, guest: UUID, account: UUID, paid: Callable[[UUID], OrderPaid]
 ) -> None:
     order_id = await placed(order, guest)
-    await order.hear(GuestMerged(guest_id=guest, user_id=account), paid(order_id))
+    await order.consume(GuestMerged(guest_id=guest, user_id=account), paid(order_id))
     assert (await order.get(f"/v1/orders/{order_id}", account)).json()["status"] == "paid"
 
 
@@ -82,7 +82,7 @@ async def test_who_has_taken_an_order_over_may_cancel_it_and_who_placed_it_no_mo
     order: Any, guest: UUID, account: UUID
 ) -> None:
     order_id = await placed(order, guest)
-    await order.hear(GuestMerged(guest_id=guest, user_id=account))
+    await order.consume(GuestMerged(guest_id=guest, user_id=account))
     assert (await order.cancel(order_id, guest, **GUEST)).status_code == 404
     assert (await order.cancel(order_id, account)).json()["status"] == "cancelled"
 
@@ -93,10 +93,10 @@ async def test_a_list_has_pages_over_all_guests_that_an_account_was(
     guests = [guest, uuid4(), uuid4()]
     neighbours.carts |= {one: {"MUG": 1} for one in (*guests, account)}
     for one in guests[:2]:
-        await order.hear(GuestMerged(guest_id=one, user_id=account))
+        await order.consume(GuestMerged(guest_id=one, user_id=account))
     ids = [await placed(order, one) for one in guests * 2]
     ids += [await order.placed(account)]
-    await order.hear(GuestMerged(guest_id=guests[2], user_id=account))
+    await order.consume(GuestMerged(guest_id=guests[2], user_id=account))
     seen: list[UUID] = []
     path = "/v1/orders?limit=3"
     while path:
@@ -110,7 +110,7 @@ async def test_a_list_has_pages_over_all_guests_that_an_account_was(
 async def test_a_moved_order_is_found_by_each_filter(order: Any, guest: UUID, account: UUID) -> None:
     kept, gone = await placed(order, guest), await placed(order, guest)
     await order.cancel(gone, guest, **GUEST)
-    await order.hear(GuestMerged(guest_id=guest, user_id=account))
+    await order.consume(GuestMerged(guest_id=guest, user_id=account))
     number = (await order.get(f"/v1/orders/{kept}", account)).json()["number"]
     assert await listed(order, account, "status=pending") == [kept]
     assert await listed(order, account, "status=cancelled") == [gone]
@@ -124,7 +124,7 @@ async def test_limits_and_keys_stay_with_who_placed_an_order(
     order = await start(max_open_orders=1)
     neighbours.carts[account] = {"MUG": 1}
     first = await order.place(guest, key="one", caller=GUEST, email=EMAIL)
-    await order.hear(GuestMerged(guest_id=guest, user_id=account))
+    await order.consume(GuestMerged(guest_id=guest, user_id=account))
     again = await order.place(guest, key="one", caller=GUEST, email=EMAIL)
     assert (again.status_code, again.json()) == (202, first.json())
     assert (await order.place(guest, caller=GUEST, email=EMAIL)).status_code == 409

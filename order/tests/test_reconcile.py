@@ -45,7 +45,7 @@ async def nudged(order: Any) -> list[UUID]:
 async def cancelled(order: Any, shopper: UUID, *heard: Callable[[UUID], Event]) -> UUID:
     """An order that was cancelled just now, after what was done for it."""
     order_id: UUID = await order.placed(shopper)
-    await order.hear(*(event(order_id) for event in heard))
+    await order.consume(*(event(order_id) for event in heard))
     assert (await order.cancel(order_id, shopper)).is_success
     return order_id
 
@@ -53,7 +53,7 @@ async def cancelled(order: Any, shopper: UUID, *heard: Callable[[UUID], Event]) 
 async def received(order: Any, shopper: UUID, paid: Any, bearer: Any) -> tuple[UUID, UUID]:
     """An order one piece of which came back just now, and the return's id."""
     order_id: UUID = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     path, staff = f"/v1/orders/{order_id}", bearer(uuid4(), role="warehouse")
     assert (await order.http.post(f"{path}/fulfil", headers=staff)).is_success
     lines = {"lines": [{"sku": "LANTERN", "quantity": 1}]}
@@ -104,10 +104,10 @@ async def test_a_cancelled_order_is_nudged_until_everything_is_undone(
     await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [], "it has only just been cancelled"
     await age(order, 181)
-    await order.hear(StockReleased(order_id=one, restocked=False))
+    await order.consume(StockReleased(order_id=one, restocked=False))
     await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
-    await order.hear(PaymentVoided(order_id=one, payment_id="pi_1"))
+    await order.consume(PaymentVoided(order_id=one, payment_id="pi_1"))
     await age(order, 361)
     await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
@@ -130,10 +130,10 @@ async def test_money_that_was_taken_for_an_order_that_seemed_undone_is_looked_af
     one = await cancelled(order, shopper)
     await age(order, 181)
     await nudge_to_undo(order.transactions, settings)
-    await order.hear(paid(one))
+    await order.consume(paid(one))
     await nudge_to_undo(order.transactions, settings)
     assert await nudged(order) == [one]
-    await order.hear(PaymentRefunded(order_id=one, payment_id="pi_1", total=AMOUNT))
+    await order.consume(PaymentRefunded(order_id=one, payment_id="pi_1", total=AMOUNT))
     await age(order, 361)
     await nudge_to_undo(order.transactions, settings)
     assert await order.database.fetchval("SELECT undone FROM orders")
@@ -166,11 +166,11 @@ async def test_a_return_is_nudged_until_it_is_both_restocked_and_refunded(
     one, return_id = await received(order, shopper, paid, bearer)
     await nudge_returning(order.transactions, settings)
     assert await nudged(order) == [], "it has only just come back"
-    await order.hear(first(one, return_id))
+    await order.consume(first(one, return_id))
     await age(order, 181)
     await nudge_returning(order.transactions, settings)
     assert await nudged(order) == [one]
-    await order.hear(last(one, return_id))
+    await order.consume(last(one, return_id))
     await age(order, 361)
     await nudge_returning(order.transactions, settings)
     assert await nudged(order) == [one]
@@ -180,7 +180,7 @@ async def test_a_return_that_was_only_requested_is_not_nudged(
     order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any
 ) -> None:
     one, return_id = await received(order, shopper, paid, bearer)
-    await order.hear(restocked(one, return_id), refunded(one, return_id))
+    await order.consume(restocked(one, return_id), refunded(one, return_id))
     lines = {"lines": [{"sku": "MUG", "quantity": 1}]}
     keyed = bearer(shopper) | {"Idempotency-Key": uuid4().hex}
     assert (await order.http.post(f"/v1/orders/{one}/returns", headers=keyed, json=lines)).is_success

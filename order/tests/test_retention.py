@@ -47,7 +47,7 @@ async def prune(order: Any) -> tuple[int, int]:
 
 async def test_an_order_that_has_ended_goes_with_its_timeline(order: Any, paid: Any, shopper: UUID) -> None:
     young, old = await order.placed(shopper), await order.placed(shopper)
-    await order.hear(paid(young), paid(old))
+    await order.consume(paid(young), paid(old))
     await age(order, old)
     assert await ORDERS.prune(order.transactions.engine, A_YEAR_AGO) == 1
     assert await order.database.fetchval("SELECT order_id FROM orders") == young
@@ -56,7 +56,7 @@ async def test_an_order_that_has_ended_goes_with_its_timeline(order: Any, paid: 
 
 async def test_a_timeline_may_go_before_its_order(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     old = await age(order, order_id)
     assert await TIMELINE.prune(order.transactions.engine, A_YEAR_AGO) == 1
     assert (await order.get(f"/v1/orders/{old}", shopper)).json()["status"] == "paid"
@@ -67,7 +67,7 @@ async def test_an_order_stays_until_it_has_ended_and_all_of_it_was_undone(
     order: Any, paid: Any, shopper: UUID
 ) -> None:
     pending, cancelled = await order.placed(shopper), await order.placed(shopper)
-    await order.hear(StockReserved(order_id=pending), StockReserved(order_id=cancelled), paid(cancelled))
+    await order.consume(StockReserved(order_id=pending), StockReserved(order_id=cancelled), paid(cancelled))
     await order.cancel(cancelled, shopper)
     for one in (pending, cancelled):
         await age(order, one)
@@ -82,7 +82,7 @@ async def test_a_paid_order_may_be_cancelled_for_as_long_as_the_shop_says(
 ) -> None:
     order = await start(return_days=14)
     early, late = await order.placed(shopper), await order.placed(shopper)
-    await order.hear(paid(early), paid(late))
+    await order.consume(paid(early), paid(late))
     for one, days in ((early, 13.9), (late, 14)):
         moment = NOW - timedelta(days=days)
         await order.database.execute("UPDATE orders SET paid_at = $2 WHERE order_id = $1", one, moment)
@@ -98,7 +98,7 @@ async def test_a_cancel_that_was_taken_is_repeated_at_any_time(
 ) -> None:
     order = await start(return_days=14)
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     assert (await order.cancel(order_id, shopper)).status_code == 200
     await order.database.execute("UPDATE orders SET paid_at = $1", LONG_AGO)
     assert (await order.cancel(order_id, shopper)).status_code == 200
@@ -109,7 +109,7 @@ async def test_a_pending_order_may_be_cancelled_where_nothing_is_taken_back(
 ) -> None:
     order = await start(return_days=0)
     pending, bought = await order.placed(shopper), await order.placed(shopper)
-    await order.hear(paid(bought))
+    await order.consume(paid(bought))
     assert (await order.cancel(pending, shopper)).status_code == 200
     assert (await order.cancel(bought, shopper)).status_code == 409
 
@@ -119,7 +119,7 @@ async def test_what_staff_did_to_an_order_is_known_for_as_long_as_the_order(
 ) -> None:
     young, old, returning = [await order.placed(shopper) for _ in range(3)]
     staff = bearer(uuid4(), role="warehouse")
-    await order.hear(*(paid(one) for one in (young, old, returning)))
+    await order.consume(*(paid(one) for one in (young, old, returning)))
     for one in (young, old, returning):
         assert (await order.http.post(f"/v1/orders/{one}/fulfil", headers=staff)).is_success
     await age(order, old)
@@ -158,9 +158,11 @@ async def test_which_account_a_guest_has_become_is_known_for_as_long_as_an_order
 ) -> None:
     order_id = await order.placed(shopper)
     idle, young = uuid4(), uuid4()
-    await order.hear(paid(order_id), *(GuestMerged(guest_id=one, user_id=uuid4()) for one in (shopper, idle)))
+    await order.consume(
+        paid(order_id), *(GuestMerged(guest_id=one, user_id=uuid4()) for one in (shopper, idle))
+    )
     await order.database.execute("UPDATE merged_guests SET merged_at = $1", LONG_AGO)
-    await order.hear(GuestMerged(guest_id=young, user_id=uuid4()))
+    await order.consume(GuestMerged(guest_id=young, user_id=uuid4()))
     engine = order.transactions.engine
     assert await MERGED_GUESTS.prune(engine, A_YEAR_AGO) == 1
     await age(order, order_id)

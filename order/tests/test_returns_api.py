@@ -33,7 +33,7 @@ def post(order: Any, bearer: Any) -> Any:
 @pytest.fixture
 async def paid_order(order: Any, paid: Any, shopper: UUID) -> UUID:
     order_id: UUID = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     return order_id
 
 
@@ -101,7 +101,7 @@ async def test_what_comes_back_is_restocked_and_refunded(
     refund = PaymentRefundedInPart(
         order_id=fulfilled, refund_id=return_id, payment_id="pi_1", amount=money, by="return"
     )
-    await order.hear(StockReturned(order_id=fulfilled, return_id=return_id), refund)
+    await order.consume(StockReturned(order_id=fulfilled, return_id=return_id), refund)
     view = (await order.get(f"/v1/orders/{fulfilled}", shopper)).json()
     assert view["refunded"] == {"amount": 250, "currency": "GBP"}
     [one] = view["returns"]
@@ -128,7 +128,7 @@ async def test_a_key_stands_for_one_request_alone(
     two = {"lines": [{"sku": "LANTERN", "quantity": 2}]}
     refused(await post(fulfilled, "returns", shopper, key="k", json=two), 422, "idempotency-key-reused")
     other = await order.placed(shopper)
-    await order.hear(paid(other))
+    await order.consume(paid(other))
     refused(await post(other, "returns", shopper, key="k", json=LANTERN), 422, "idempotency-key-reused")
     assert (await post(fulfilled, "returns", shopper, json=LANTERN)).status_code == 400
     assert len((await order.get(f"/v1/orders/{fulfilled}", shopper)).json()["returns"]) == 1
@@ -293,7 +293,7 @@ async def came_back(order: Any, order_id: UUID, refund_id: UUID) -> None:
     """What went back by that refund is with the shop again."""
     money = Money(amount=250, currency="GBP")
     about: dict[str, Any] = {"order_id": order_id, "refund_id": refund_id, "payment_id": "pi_1"}
-    await order.hear(
+    await order.consume(
         PaymentRefundedInPart(**about, amount=money, by="staff"),
         PaymentRefundFailed(**about, amount=money, code="expired_or_canceled_card"),
     )
@@ -345,7 +345,7 @@ async def test_only_what_came_back_and_was_not_made_again_is_settled_otherwise(
         amount=Money(amount=250, currency="GBP"),
         by="again",
     )
-    await order.hear(again)
+    await order.consume(again)
     settle = f"refunds/{bounced}/settle"
     refused(await post(paid_order, settle, STAFF, role="admin", json=why), 409, "return-closed")
     assert (await post(paid_order, settle, STAFF, role="warehouse", json=why)).status_code == 403

@@ -89,19 +89,19 @@ def said(harness: Harness) -> list[tuple[str, str]]:
 
 
 async def test_an_order_that_is_paid_is_marked_paid_and_nothing_is_said(pending: Harness) -> None:
-    await pending.hear(PAID)
+    await pending.consume(PAID)
     assert (order_in(pending).status, order_in(pending).payment_id) == ("paid", "pi_1")
     assert said(pending) == []
 
 
 async def test_an_order_that_is_short_of_stock_is_cancelled_with_what_was_missing(pending: Harness) -> None:
-    await pending.hear(REJECTED)
+    await pending.consume(REJECTED)
     assert (order_in(pending).status, order_in(pending).short) == ("cancelled", SHORT)
     assert said(pending) == [("order.cancelled", "out_of_stock")]
 
 
 async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness) -> None:
-    await pending.hear(DECLINED)
+    await pending.consume(DECLINED)
     assert order_in(pending).reason == "payment_declined"
     assert said(pending) == [("order.cancelled", "payment_declined")]
 
@@ -124,9 +124,9 @@ FAILED = PaymentRefundFailed(
 async def test_what_was_refunded_elsewhere_and_came_back_is_not_the_shoppers(
     pending: Harness, heard: tuple[Event, ...]
 ) -> None:
-    await pending.hear(PAID, *heard)
+    await pending.consume(PAID, *heard)
     pending.inbox.clear()
-    await pending.hear(*heard)
+    await pending.consume(*heard)
     order = order_in(pending)
     assert (order.status, order.refunded) == ("paid", 0)
     (failed,) = order.late_refunds
@@ -148,13 +148,13 @@ async def test_what_was_refunded_elsewhere_and_came_back_is_not_the_shoppers(
 async def test_all_that_came_back_and_went_back_again_is_the_shoppers(
     withdrawn: Harness, heard: tuple[Event, ...]
 ) -> None:
-    await withdrawn.hear(*heard)
+    await withdrawn.consume(*heard)
     order = order_in(withdrawn)
     assert (order.refunded, order.refunded_at is not None) == (500, True)
 
 
 async def test_what_came_back_of_a_cancelled_order_is_not_the_shoppers(withdrawn: Harness) -> None:
-    await withdrawn.hear(REFUNDED, FAILED.model_copy(update={"amount": TOTAL}))
+    await withdrawn.consume(REFUNDED, FAILED.model_copy(update={"amount": TOTAL}))
     assert order_in(withdrawn).refunded == 0
 
 
@@ -174,14 +174,14 @@ def disputed(status: str, minutes: int) -> PaymentDisputed:
 async def test_an_order_shows_how_a_dispute_stands_in_whatever_order_it_hears_of_it(
     pending: Harness, heard: tuple[tuple[str, int], ...]
 ) -> None:
-    await pending.hear(*(disputed(*one) for one in heard))
+    await pending.consume(*(disputed(*one) for one in heard))
     (dispute,) = order_in(pending).disputes
     assert (dispute.status, dispute.amount) == ("lost", TOTAL.amount)
     assert (order_in(pending).status, said(pending)) == ("pending", [])
 
 
 async def test_why_a_payment_was_declined_is_kept_and_said(pending: Harness) -> None:
-    await pending.hear(DECLINED)
+    await pending.consume(DECLINED)
     assert order_in(pending).decline_reason == "insufficient_funds"
     [cancelled] = pending.said
     assert isinstance(cancelled, OrderCancelled)
@@ -192,13 +192,13 @@ async def test_an_order_that_is_short_and_declined_is_cancelled_once_for_what_ca
     for first, second in ((REJECTED, DECLINED), (DECLINED, REJECTED)):
         harness = Harness(saga.steps, now=NOW)
         harness.put(new_order())
-        await harness.hear(first, second)
+        await harness.consume(first, second)
         assert len(harness.said) == 1
         assert order_in(harness).reason == ("out_of_stock" if first is REJECTED else "payment_declined")
 
 
 async def test_a_cancelled_order_that_turns_out_paid_stays_cancelled_in_silence(withdrawn: Harness) -> None:
-    await withdrawn.hear(PAID)
+    await withdrawn.consume(PAID)
     assert (order_in(withdrawn).status, order_in(withdrawn).paid_at) == ("cancelled", None)
     assert said(withdrawn) == []
 
@@ -210,7 +210,7 @@ async def test_what_was_undone_is_noted_in_whatever_order_it_is_heard() -> None:
             order = new_order()
             order.withdraw(NOW)
             harness.put(order)
-            await harness.hear(*news)
+            await harness.consume(*news)
             noted = order_in(harness)
             assert noted.stock_released_at == NOW
             assert (noted.voided_at or noted.refunded_at) == NOW
@@ -220,24 +220,24 @@ async def test_what_was_undone_is_noted_in_whatever_order_it_is_heard() -> None:
 
 @pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED], ids=lambda event: event.type)
 async def test_a_redelivery_changes_nothing(pending: Harness, event: Event) -> None:
-    await pending.hear(event)
+    await pending.consume(event)
     once = (asdict(order_in(pending)), said(pending))
-    await pending.hear(event)
+    await pending.consume(event)
     pending.inbox.clear()  # even where the inbox has forgotten
-    await pending.hear(event)
+    await pending.consume(event)
     assert (asdict(order_in(pending)), said(pending)) == once
 
 
 @pytest.mark.parametrize("event", [RELEASED, VOIDED, REFUNDED], ids=lambda event: event.type)
 async def test_undoing_what_is_paid_is_left_to_an_operator(pending: Harness, event: Event) -> None:
-    await pending.hear(PAID)
+    await pending.consume(PAID)
     with pytest.raises(Impossible):
-        await pending.hear(event)
+        await pending.consume(event)
 
 
 @pytest.mark.parametrize("back", [VOIDED, REFUNDED], ids=lambda event: event.type)
 async def test_a_decline_may_come_after_the_money_is_back(pending: Harness, back: Event) -> None:
-    await pending.hear(back, DECLINED)
+    await pending.consume(back, DECLINED)
     order = order_in(pending)
     assert (order.status, order.reason) == ("cancelled", "payment_declined")
     assert (order.voided_at or order.refunded_at) == NOW
@@ -246,7 +246,7 @@ async def test_a_decline_may_come_after_the_money_is_back(pending: Harness, back
 @pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED, RELEASED], ids=lambda event: event.type)
 async def test_news_of_an_order_that_does_not_exist_are_left_to_an_operator(event: Event) -> None:
     with pytest.raises(Impossible, match="no order"):
-        await Harness(saga.steps).hear(event)
+        await Harness(saga.steps).consume(event)
 
 
 def every_event() -> list[Event]:
@@ -272,7 +272,7 @@ def every_event() -> list[Event]:
 @pytest.fixture
 async def told() -> dict[str, TimelineEntry]:
     harness = Harness(saga.timeline, now=NOW)
-    await harness.hear(*every_event(), *every_event())
+    await harness.consume(*every_event(), *every_event())
     assert harness.said == []
     return {row.type: row for row in harness.rows.values()}
 
@@ -305,11 +305,11 @@ async def test_a_nudge_has_the_order_said_again(pending: Harness, withdrawn: Har
     for harness, said in ((pending, "order.created"), (withdrawn, "order.cancelled")):
         before = asdict(order_in(harness))
         for nudge in range(2):
-            await harness.hear(SagaNudged(order_id=ID, nudge_id=UUID(int=nudge)))
+            await harness.consume(SagaNudged(order_id=ID, nudge_id=UUID(int=nudge)))
         assert [event.type for event in harness.said] == [said, said]
         assert asdict(order_in(harness)) == before
 
 
 async def test_a_nudge_for_an_order_that_nobody_placed_reaches_an_operator(pending: Harness) -> None:
     with pytest.raises(Impossible, match="no order"):
-        await pending.hear(SagaNudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))
+        await pending.consume(SagaNudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))

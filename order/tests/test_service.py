@@ -62,7 +62,7 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
 
 
 def test_order_publishes_what_becomes_of_an_order_and_nothing_else() -> None:
-    assert participant.keys_said() == [
+    assert participant.published_keys() == [
         "order.cancelled",
         "order.created",
         "order.fulfilled",

@@ -42,7 +42,7 @@ async def test_a_browser_opens_the_stream_with_a_ticket_alone(
         assert answer.headers["content-type"].startswith("text/event-stream")
         chunks = answer.aiter_text()
         assert "event: order" in await anext(chunks)
-        await order.hear(paid(order_id))
+        await order.consume(paid(order_id))
         rest = "".join([chunk async for chunk in chunks])
     assert '"status":"paid"' in rest
 
@@ -51,7 +51,7 @@ async def test_it_reconnects_with_the_same_ticket_and_is_told_what_it_missed(
     order: Any, paid: Any, shopper: UUID, bearer: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     events = (await ticket(order, order_id, bearer(shopper)))["events"]
     status, first = await opened(order, events)
     assert (status, "id: order.paid" in first) == (200, True)
@@ -60,7 +60,7 @@ async def test_it_reconnects_with_the_same_ticket_and_is_told_what_it_missed(
 
 async def test_an_order_may_be_named_by_its_number(order: Any, paid: Any, shopper: UUID, bearer: Any) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     number = (await order.get(f"/v1/orders/{order_id}", shopper)).json()["number"]
     text = (await ticket(order, number, bearer(shopper)))["ticket"]
     assert (await opened(order, f"/v1/orders/{number}/events?ticket={text}"))[0] == 200

@@ -56,14 +56,14 @@ async def test_a_reader_gets_what_was_then_what_comes_until_the_order_ends(
     order: Any, paid: Any, shopper: UUID, watch: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(StockReserved(order_id=order_id))
+    await order.consume(StockReserved(order_id=order_id))
     async with watch(order, order_id, shopper) as told:
         event, id_, data = await anext(told)
         assert (event, id_, data["type"]) == ("timeline", "stock.reserved", "stock.reserved")
         view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
         state = {name: view[name] for name in ("order_id", "number", "status", "reason", "action")}
         assert await anext(told) == ("order", "", state)
-        await order.hear(paid(order_id))
+        await order.consume(paid(order_id))
         event, id_, data = await anext(told)
         assert (event, id_, data["type"]) == ("timeline", "stock.reserved,order.paid", "order.paid")
         assert (await anext(told))[2]["status"] == "paid"
@@ -74,7 +74,7 @@ async def test_a_reader_of_an_order_that_has_ended_gets_it_all_at_once(
     order: Any, paid: Any, shopper: UUID, watch: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     async with watch(order, order_id, shopper) as told:
         assert await everything(told) == ["order.paid", "order paid"]
 
@@ -83,10 +83,10 @@ async def test_a_reader_that_comes_back_gets_what_it_missed_and_no_more(
     order: Any, paid: Any, shopper: UUID, watch: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(StockReserved(order_id=order_id))
+    await order.consume(StockReserved(order_id=order_id))
     async with watch(order, order_id, shopper) as told:
         last = (await anext(told))[1]
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     async with watch(order, order_id, shopper, last) as told:
         assert await everything(told) == ["order.paid", "order paid"]
 
@@ -95,7 +95,7 @@ async def test_a_reader_that_has_it_all_is_told_to_stay_away(
     order: Any, paid: Any, shopper: UUID, watch: Any, bearer: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     async with watch(order, order_id, shopper) as told:
         last = (await anext(told))[1]
     headers = bearer(shopper) | {"Last-Event-ID": last}
@@ -110,7 +110,7 @@ async def test_news_of_this_process_are_streamed_without_waiting_for_the_poll(
     async with watch(order, order_id, shopper) as told:
         assert (await anext(told))[2]["status"] == "pending"
         async with asyncio.timeout(20):
-            await order.hear(paid(order_id), here=True)
+            await order.consume(paid(order_id), here=True)
             assert await everything(told) == ["order.paid", "order paid"]
 
 
@@ -125,8 +125,8 @@ async def test_many_orders_are_watched_at_once(
 
     readers = [asyncio.create_task(read(order_id)) for order_id in ids for _ in range(2)]
     for order_id in ids[:4]:
-        await order.hear(StockReserved(order_id=order_id))
-    await order.hear(*[paid(order_id) for order_id in ids[:4]])
+        await order.consume(StockReserved(order_id=order_id))
+    await order.consume(*[paid(order_id) for order_id in ids[:4]])
     for order_id in ids[4:]:
         await order.cancel(order_id, shopper)
     streams = await asyncio.gather(*readers)
@@ -214,7 +214,7 @@ async def test_an_event_that_happens_twice_to_an_order_is_told_twice_and_once_mo
     returns = [await returned(order, order_id) for _ in range(2)]
     async with watch(order, order_id, shopper) as told:
         assert [(await anext(told))[2]["id"] for _ in returns] == returns
-        await order.hear(paid(order_id))
+        await order.consume(paid(order_id))
         assert (await anext(told))[0] == "order"
         _, last, data = await anext(told)
         assert data["type"] == "order.paid"
@@ -227,7 +227,7 @@ async def test_what_follows_the_end_makes_no_reader_come_back_with_more(
     order: Any, paid: Any, shopper: UUID, watch: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.hear(paid(order_id))
+    await order.consume(paid(order_id))
     late = [await returned(order, order_id) for _ in range(2)]
     async with watch(order, order_id, shopper) as told:
         ids = [(data.get("id"), last) async for _, last, data in told][:-1]

@@ -68,13 +68,13 @@ async def test_a_sweep_does_not_wait_for_an_order_that_a_step_is_at(
         await order.database.execute("SELECT 1 FROM orders WHERE order_id = $1 FOR UPDATE", pending[0])
         async with asyncio.timeout(10):
             await expire_orders(order.transactions, 100)
-    await order.hear(paid(pending[0]))
+    await order.consume(paid(pending[0]))
     await expire_orders(order.transactions, 100)
     assert await cancelled(order) == sorted(map(str, pending[1:]))
 
 
 async def test_a_paid_order_does_not_expire(order: Any, pending: list[UUID], paid: Any) -> None:
-    await order.hear(paid(pending[0]))
+    await order.consume(paid(pending[0]))
     await let_pass(order, pending[:1])
     await expire_orders(order.transactions, 100)
     assert await cancelled(order) == []
@@ -85,7 +85,7 @@ async def test_a_payment_that_comes_after_the_deadline_is_left_to_be_refunded(
 ) -> None:
     await let_pass(order, pending[:1])
     await expire_orders(order.transactions, 100)
-    await order.hear(paid(pending[0]))
+    await order.consume(paid(pending[0]))
     view = (await order.get(f"/v1/orders/{pending[0]}", shopper)).json()
     assert (view["status"], view["reason"]) == ("cancelled", "expired")
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from order.action import Actions
 from order.places import Places
 from order.watch import Reader, Stream, Watch
@@ -62,7 +62,7 @@ def make(orders: Orders) -> Callable[..., Watch]:
     def watch(**changed: Any) -> Watch:
         given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "patience": 0.05} | changed
         places: Places[Stream] = Places(per_order=5, per_caller=10, most=10)
-        actions = Actions(Seal([Fernet.generate_key().decode()]))
+        actions = Actions(Cipher([Fernet.generate_key().decode()]))
         return Watch(orders, actions, asyncio.Event(), places=places, **given)  # type: ignore[arg-type]
 
     return watch

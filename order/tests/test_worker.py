@@ -37,7 +37,7 @@ async def say(channel: AbstractChannel, order: Any, *events: Event) -> None:
     exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
     now = await order.database.fetchval("SELECT now()")
     for event in events:
-        message = envelope(event, event.said_by, now, f"order.created/{event.subject}", None).to_message()
+        message = envelope(event, event.publisher, now, f"order.created/{event.subject}", None).to_message()
         await exchange.publish(message, routing_key=event.type, mandatory=True)
 
 

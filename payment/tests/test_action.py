@@ -43,7 +43,7 @@ def asked(redirected: OrderCreated) -> Payment:
 async def saga(redirected: OrderCreated, reserved: StockReserved) -> Harness:
     """The same, with its stock reserved."""
     saga = Harness(steps, intents=intents, now=NOW)
-    await saga.hear(redirected, reserved)
+    await saga.consume(redirected, reserved)
     await saga.settle("authorize", redirected.order_id, ASKED)
     return saga
 
@@ -96,7 +96,7 @@ def test_who_refuses_fails_or_comes_too_late_is_declined_and_cannot_confirm_late
 async def test_an_order_cancelled_meanwhile_is_voided_and_nobody_hears_of_money_that_was_never_held(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     assert set(saga.intended) == {f"confirm:{cancelled.order_id}", f"void:{cancelled.order_id}"}
     await saga.settle("void", cancelled.order_id, Voided(held=False))
     await saga.settle("confirm", cancelled.order_id, Declined("canceled"))
@@ -110,7 +110,7 @@ async def test_an_order_cancelled_meanwhile_is_voided_and_nobody_hears_of_money_
 async def test_what_she_confirms_while_the_order_is_being_cancelled_goes_back(
     saga: Harness, cancelled: OrderCancelled, first: str
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     outcomes: dict[str, Outcome] = {"confirm": HELD, "void": Voided(held=True)}
     for kind in sorted(outcomes, key=lambda kind: kind != first):
         await saga.settle(kind, cancelled.order_id, outcomes[kind])
@@ -121,7 +121,7 @@ async def test_an_order_cancelled_before_the_bank_asks_asks_nobody(
     redirected: OrderCreated, cancelled: OrderCancelled
 ) -> None:
     saga = Harness(steps, intents=intents, now=NOW)
-    await saga.hear(redirected, cancelled)
+    await saga.consume(redirected, cancelled)
     await saga.settle("authorize", redirected.order_id, ASKED)
     assert saga.said == []
     assert set(saga.intended) == {f"void:{redirected.order_id}"}
@@ -139,9 +139,9 @@ def test_a_question_that_is_asked_twice_is_one(asked: Payment) -> None:
 async def test_a_nudge_asks_again_for_as_long_as_she_is_waited_for(saga: Harness) -> None:
     [event] = saga.said
     nudge = SagaNudged(order_id=event.subject, nudge_id=event.subject)
-    await saga.hear(nudge)
+    await saga.consume(nudge)
     assert saga.said == [event, event]
     await saga.settle("confirm", event.subject, HELD)
     saga.forget(nudge)
-    await saga.hear(nudge)
+    await saga.consume(nudge)
     assert said(saga).count("payment.action_required") == 2

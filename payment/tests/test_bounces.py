@@ -40,7 +40,7 @@ def gbp(amount: int) -> Money:
 async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     """Of an order that was paid."""
     saga = Harness(steps, intents=intents)
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
     await saga.settle("capture", ORDER, Captured(TOTAL))
     saga.said.clear()
@@ -50,7 +50,7 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
 @pytest.fixture
 async def refunded(saga: Harness, cancelled: OrderCancelled) -> Harness:
     """Of one that was cancelled, and all of it refunded."""
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(TOTAL))
     saga.said.clear()
     return saga
@@ -104,7 +104,7 @@ def told(saga: Harness) -> list[tuple[str, str | None]]:
 
 
 async def returned(saga: Harness, amount: int = 500) -> None:
-    await saga.hear(
+    await saga.consume(
         OrderReturned(
             order_id=ORDER, return_id=PART, shopper_id=SHOPPER, amount=gbp(amount), contact="sealed"
         )
@@ -122,7 +122,7 @@ async def test_what_is_refunded_elsewhere_is_told_once_and_is_less_to_give_back(
     assert isinstance(event, PaymentRefundedInPart)
     assert (event.by, event.amount, event.contact) == ("provider", gbp(300), "sealed")
     assert payment(saga).left == 1700
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1700)))
     assert [one.type for one in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
 
@@ -144,7 +144,7 @@ async def test_all_that_was_refunded_elsewhere_leaves_nothing_to_refund(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await look(saga, elsewhere("re_1", 2000))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     assert payment(saga).state == "refunded"
     assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
     assert not saga.intended
@@ -154,7 +154,7 @@ async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_told(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     """Somebody had refunded a part at the provider, and no webhook had told of it."""
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1700)))
     assert saga.said == []
     assert list(saga.intended) == [f"look:{ORDER}"]
@@ -169,7 +169,7 @@ async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_told(
 async def test_a_refund_that_was_less_than_asked_for_is_not_taken_for_all(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1999)))
     found = (ours("re_1", 1999),)
     await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
@@ -190,7 +190,7 @@ async def test_a_refund_in_another_currency_is_none_of_the_orders(saga: Harness)
 async def test_what_others_have_given_back_altogether_is_looked_up(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(None))
     await saga.settle(
         "look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000),))
@@ -234,7 +234,7 @@ async def test_a_refund_elsewhere_that_comes_back_is_told(saga: Harness) -> None
 
 
 async def nudge(saga: Harness, number: int) -> None:
-    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=number)))
+    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=number)))
 
 
 async def test_an_operator_has_it_made_again_under_an_id_of_its_own(refunded: Harness) -> None:
@@ -269,7 +269,7 @@ def settled(refund_id: UUID, amount: int = 2000) -> OrderRefundSettled:
 
 async def test_all_of_it_that_was_settled_otherwise_is_not_made_again(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
-    await refunded.hear(settled(rows(refunded)["order"].refund_id))
+    await refunded.consume(settled(rows(refunded)["order"].refund_id))
     assert (payment(refunded).state, rows(refunded)["order"].state) == ("refunded", "covered")
     refunded.said.clear()
 
@@ -282,7 +282,7 @@ async def test_a_part_that_was_settled_otherwise_is_less_to_give_back(saga: Harn
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     assert payment(saga).left == 2000
-    await saga.hear(settled(PART, 500))
+    await saga.consume(settled(PART, 500))
     assert (payment(saga).state, payment(saga).left) == ("captured", 1500)
 
 
@@ -291,10 +291,10 @@ async def test_what_came_back_once_more_is_settled_with_what_it_made_again(saga:
     await look(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
     with pytest.raises(Impossible, match="being made again"):
-        await saga.hear(settled(PART, 500))
+        await saga.consume(settled(PART, 500))
 
     await saga.settle(calls.PART, rows(saga)["again"].refund_id, RefundRefused("expired_or_canceled_card"))
-    await saga.hear(settled(PART, 500))
+    await saga.consume(settled(PART, 500))
     assert (rows(saga)["again"].state, payment(saga).left) == ("covered", 1500)
 
 
@@ -304,14 +304,14 @@ async def test_what_was_made_again_and_settled_as_well_is_logged(saga: Harness) 
     await nudge(saga, 1)
     await saga.settle(calls.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     with capture_logs() as logs:
-        await saga.hear(settled(PART, 500))
+        await saga.consume(settled(PART, 500))
     assert [one["event"] for one in logs] == ["refund settled, though it was made again"]
     assert payment(saga).left == 1500
 
 
 async def test_what_is_not_known_to_have_come_back_is_not_settled(saga: Harness) -> None:
     with pytest.raises(Impossible):
-        await saga.hear(settled(UUID(int=5)))
+        await saga.consume(settled(UUID(int=5)))
 
 
 async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harness) -> None:
@@ -330,7 +330,7 @@ async def test_a_look_while_the_rest_is_refunded_leaves_it_to_the_answer(
 ) -> None:
     """A part came back meanwhile: less has gone back in all, and what is missing is asked for a day later."""
     await returned(saga)
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     found = (ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await look(saga, *found)
     assert payment(saga).state == "refunding"
@@ -346,7 +346,7 @@ async def test_what_comes_back_is_not_made_again_while_the_rest_is_due(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await returned(saga)
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
     await look(saga, ours("re_1", 500, "failed", PART))
     assert payment(saga).left == 2000, "it goes back with the rest"
@@ -358,7 +358,7 @@ async def test_what_was_told_of_all_of_the_money_stays_the_same_when_a_part_come
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await returned(saga)
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1500)))
     (told,) = [event for event in saga.said if event.type == "payment.refunded"]
     await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
@@ -371,7 +371,7 @@ async def test_what_was_told_of_all_of_the_money_stays_the_same_when_a_part_come
 async def test_what_others_had_given_back_and_what_came_back_before_a_look_is_asked_for_later(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(None))
     found = Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000, "failed"),))
     await saga.settle("look", ORDER, found)
@@ -382,7 +382,7 @@ async def test_what_others_had_given_back_and_what_came_back_before_a_look_is_as
 async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_back(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await look(saga, elsewhere("re_1", 2000))
     await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
     assert (payment(saga).state, payment(saga).refund_at) == ("refunded", None)
@@ -392,7 +392,7 @@ async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_ba
 async def test_an_answer_comes_too_late_when_looks_have_found_it_given_back_and_come_back(
     saga: Harness, cancelled: OrderCancelled, outcome: Outcome
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     for status in ("succeeded", "failed"):
         await look(saga, elsewhere("re_1", 2000, status))
     await saga.settle("refund", ORDER, outcome)
@@ -410,7 +410,7 @@ async def test_who_gives_it_back_at_the_provider_settles_it(refunded: Harness) -
 async def test_a_refused_refund_that_somebody_makes_at_the_provider_is_done(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
     await look(saga, elsewhere("re_1", 2000))
     assert payment(saga).state == "refunded"
@@ -422,7 +422,7 @@ async def test_an_order_that_is_cancelled_gets_back_what_had_come_back(
 ) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(TOTAL))
     assert payment(saga).state == "refunded"
     assert saga.said[-1].total == TOTAL  # type: ignore[attr-defined]

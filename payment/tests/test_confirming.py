@@ -48,7 +48,7 @@ async def provider(sandbox: Embedded, clock: Clock) -> AsyncIterator[Provider]:
         base=sandbox.url,
         timeout=2,
         failures=2,
-        seal=lambda url: f"sealed {url}",
+        cipher=lambda url: f"sealed {url}",
         action_time=ACTION_TIME,
         clock=clock,
     )

@@ -76,7 +76,7 @@ class World:
     open: list[Call] = field(default_factory=list)
     refused: bool = False
 
-    def hear(self, news: str) -> None:
+    def consume(self, news: str) -> None:
         match news:
             case "created":
                 self.refused |= self.payment.cancelled and self.payment.order is None
@@ -133,12 +133,12 @@ def test_money_ends_captured_once_or_not_at_all(
     world = World(Payment(created.order_id), created, bank)
     for what, which in happened:
         if isinstance(which, str):
-            world.hear(which)
+            world.consume(which)
         else:
             world.make(which, answered=what == "make")
     heard = {str(which) for what, which in happened if what == "hear"} | news
     for one in sorted(heard):
-        world.hear(one)
+        world.consume(one)
     world.finish()
 
     said = Counter(event.type for event in world.said)

@@ -173,8 +173,8 @@ def test_what_is_being_taken_or_was_is_not_lost_because_a_hold_is_said_to_be_gon
 def test_news_that_comes_while_a_look_is_under_way_has_it_looked_up_again(created: OrderCreated) -> None:
     payment = paid(created)
 
-    assert (payment.hear().call, payment.news) == ("look", 1)
-    assert (payment.hear().call, payment.news) == ("look", 2)
+    assert (payment.advance().call, payment.news) == ("look", 1)
+    assert (payment.advance().call, payment.news) == ("look", 2)
     assert payment.looked_up(1).call == "look"
     assert (payment.looked_up(2), payment.news) == (Next(), 0)
 

@@ -113,7 +113,7 @@ async def shop(migrated: Callable[[str], str], rabbitmq: Any, tmp_path: Path) ->
     async with embedded(sandbox_settings) as sandbox, connection:
         channel = await connection.channel()
         onlooker = await channel.declare_queue("onlooker", auto_delete=True)
-        for key in participant.keys_said():
+        for key in participant.published_keys():
             await onlooker.bind(EVENTS_EXCHANGE, key)
         environment = {
             "PORT": str(port),

@@ -41,7 +41,7 @@ NOTHING = Money(amount=0, currency="GBP")
 async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     """Payment, with one order paid."""
     saga = Harness(steps, intents=intents)
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
     saga.said.clear()
@@ -53,7 +53,7 @@ async def hear(saga: Harness, order: OrderCreated) -> None:
 
     async def heed(tx: Any) -> None:
         payment = await tx.get(Payment, order.order_id)
-        follows = payment.hear()
+        follows = payment.consume()
         tx.intend(calls.intent(follows.call, payment, tx.now))
 
     await saga.run(heed)
@@ -98,13 +98,13 @@ async def test_a_later_status_is_the_later_one_whatever_the_clock_says(
 @pytest.fixture
 async def refused(saga: Harness, created: OrderCreated, cancelled: OrderCancelled) -> Harness:
     """The order was cancelled, and the provider refunds nothing of what is disputed."""
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
     return saga
 
 
 async def nudge(saga: Harness, created: OrderCreated) -> None:
-    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=uuid4()))
+    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=uuid4()))
 
 
 async def test_a_refund_that_is_refused_for_a_dispute_has_that_looked_up(
@@ -149,7 +149,7 @@ async def test_nothing_goes_back_of_an_order_whose_money_was_lost_before_it_was_
     part = OrderReturned(
         order_id=created.order_id, return_id=uuid4(), shopper_id=uuid4(), amount=TOTAL, by="staff"
     )
-    await saga.hear(part, cancelled)
+    await saga.consume(part, cancelled)
     assert not saga.intended
     assert [event.type for event in saga.said] == ["payment.disputed", "payment.refunded"]
 
@@ -182,7 +182,7 @@ async def test_money_that_somebody_took_is_paid_with_or_goes_back_once_the_order
     is_on: bool, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     saga = Harness(steps, intents=intents)
-    await saga.hear(created)
+    await saga.consume(created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await hear(saga, created)
     saga.said.clear()
@@ -192,7 +192,7 @@ async def test_money_that_somebody_took_is_paid_with_or_goes_back_once_the_order
     assert [one["event"] for one in logs] == ["money taken by somebody at the provider"]
     assert (saga.said, [*saga.intended]) == ([], []), "the order has not ended"
 
-    await saga.hear(reserved if is_on else cancelled)
+    await saga.consume(reserved if is_on else cancelled)
     await saga.settle("capture" if is_on else "void", created.order_id, Captured(TOTAL))
     if not is_on:
         await saga.settle("refund", created.order_id, Refunded(TOTAL))

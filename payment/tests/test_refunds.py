@@ -41,7 +41,7 @@ def returned(amount: int, return_id: UUID = FIRST, by: str = "return") -> OrderR
 async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     """Of an order that was paid."""
     saga = Harness(steps, intents=intents)
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
     await saga.settle("capture", ORDER, Captured(TOTAL))
     saga.said.clear()
@@ -65,9 +65,9 @@ def said(saga: Harness) -> list[tuple[str, int]]:
 
 
 async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -> None:
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     saga.forget(returned(500))
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     [intent] = saga.intended.values()
     assert intent.key == f"refund_part:{FIRST}"
     assert intent.payload["form"] == {
@@ -88,24 +88,24 @@ async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -
     }
     assert (refund(saga).state, payment(saga).left, payment(saga).state) == ("refunded", 1500, "captured")
     saga.forget(returned(500))
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     assert not saga.intended
 
 
 async def test_goods_that_cost_nothing_any_more_need_no_call(saga: Harness) -> None:
-    await saga.hear(returned(0))
+    await saga.consume(returned(0))
     assert not saga.intended
     assert refund(saga).state == "covered"
 
 
 async def test_what_is_more_than_is_left_is_not_even_asked_for_and_is_seen(saga: Harness) -> None:
-    await saga.hear(returned(1500), returned(501, SECOND))
+    await saga.consume(returned(1500), returned(501, SECOND))
     assert list(saga.intended) == [f"refund_part:{FIRST}"]
     assert (refund(saga, SECOND).state, refund(saga, SECOND).code) == ("refund_failed", MORE_THAN_IS_LEFT)
 
 
 async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harness) -> None:
-    await saga.hear(returned(1500))
+    await saga.consume(returned(1500))
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     assert (refund(saga).state, refund(saga).refused, refund(saga).code) == (
         "refund_failed",
@@ -113,21 +113,21 @@ async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harnes
         "balance_insufficient",
     )
     assert payment(saga).left == 2000
-    await saga.hear(returned(600, SECOND))
+    await saga.consume(returned(600, SECOND))
     saga.now += REFUND_AGAIN_AFTER
-    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=8)))
+    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=8)))
     assert list(saga.intended) == [f"refund_part:{SECOND}"]
     await saga.settle("refund_part", SECOND, RefundRefused("balance_insufficient"))
     saga.now += REFUND_AGAIN_AFTER
-    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
     assert sorted(saga.intended) == [f"refund_part:{FIRST}"]
 
 
 async def test_what_was_refunded_is_said_again(saga: Harness) -> None:
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
     before = saga.said[-1]
-    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
     assert saga.said[-1] == before
     assert [event.type for event in saga.said[1:]] == ["order.paid", "payment.refunded_in_part"]
 
@@ -135,7 +135,7 @@ async def test_what_was_refunded_is_said_again(saga: Harness) -> None:
 async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(returned(500), cancelled)
+    await saga.consume(returned(500), cancelled)
     assert list(saga.intended) == [f"refund_part:{FIRST}"]
     assert payment(saga).state == "refunding"
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
@@ -148,7 +148,7 @@ async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
 async def test_a_cancelled_order_gets_all_when_its_part_was_refused(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(returned(500), cancelled)
+    await saga.consume(returned(500), cancelled)
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     assert refund(saga).state == "covered"
     await saga.settle("refund", ORDER, Refunded(gbp(2000)))
@@ -158,9 +158,9 @@ async def test_a_cancelled_order_gets_all_when_its_part_was_refused(
 async def test_nothing_is_left_of_a_cancelled_order_that_was_refunded_in_parts(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(returned(2000))
+    await saga.consume(returned(2000))
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(2000)))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     assert not saga.intended
     assert said(saga) == [("payment.refunded_in_part", 2000), ("payment.refunded", 0)]
 
@@ -168,21 +168,21 @@ async def test_nothing_is_left_of_a_cancelled_order_that_was_refunded_in_parts(
 async def test_a_part_that_is_heard_of_after_the_cancellation_is_covered(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled, returned(500))
+    await saga.consume(cancelled, returned(500))
     assert list(saga.intended) == [f"refund:{ORDER}"]
     assert refund(saga).state == "covered"
 
 
 async def test_a_refused_part_is_covered_by_a_cancellation(saga: Harness, cancelled: OrderCancelled) -> None:
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     assert refund(saga).state == "covered"
     assert list(saga.intended) == [f"refund:{ORDER}"]
 
 
 async def test_a_part_for_which_the_provider_has_nothing_left_is_covered(saga: Harness) -> None:
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, RefundRefused("charge_already_refunded"))
     assert (refund(saga).state, refund(saga).code) == ("covered", "charge_already_refunded")
 
@@ -191,28 +191,28 @@ async def test_a_part_for_which_the_provider_has_nothing_left_is_covered(saga: H
 async def test_another_amount_than_was_asked_for_is_seen_and_not_asked_for_again(
     saga: Harness, amount: Money | None
 ) -> None:
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, PartRefunded(amount))
     assert (refund(saga).state, refund(saga).code) == ("refund_failed", "amount_mismatch")
     assert refund(saga).refund_at is None
     assert not saga.said
     saga.now += timedelta(days=9)
-    await saga.hear(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
     assert not saga.intended
 
 
 async def test_nothing_goes_back_of_what_was_never_taken(created: OrderCreated) -> None:
     saga = Harness(steps, intents=intents)
     with pytest.raises(Impossible):
-        await saga.hear(returned(500))
-    await saga.hear(created)
+        await saga.consume(returned(500))
+    await saga.consume(created)
     with pytest.raises(Impossible, match="while authorizing"):
-        await saga.hear(returned(500))
+        await saga.consume(returned(500))
     assert saga.row(Refund, FIRST) is None
 
 
 async def test_a_refund_that_has_ended_does_not_end_otherwise(saga: Harness) -> None:
-    await saga.hear(returned(500))
+    await saga.consume(returned(500))
     [intent] = saga.intended.values()
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
 

@@ -27,7 +27,7 @@ def said(saga: Harness) -> list[str]:
 async def test_an_order_in_stock_is_paid(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
 
@@ -42,7 +42,7 @@ async def test_an_order_in_stock_is_paid(
 
 
 async def test_money_is_only_held_until_the_stock_is_reserved(saga: Harness, created: OrderCreated) -> None:
-    await saga.hear(created)
+    await saga.consume(created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
 
     assert not saga.intended
@@ -51,7 +51,7 @@ async def test_money_is_only_held_until_the_stock_is_reserved(saga: Harness, cre
 async def test_a_cancelled_order_is_never_charged(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(cancelled, reserved, created)
+    await saga.consume(cancelled, reserved, created)
 
     assert not saga.intended
     assert not saga.said
@@ -60,7 +60,7 @@ async def test_a_cancelled_order_is_never_charged(
 async def test_what_is_held_for_a_cancelled_order_is_given_back(
     saga: Harness, created: OrderCreated, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(created, cancelled)
+    await saga.consume(created, cancelled)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("void", created.order_id, Voided())
 
@@ -70,10 +70,10 @@ async def test_what_is_held_for_a_cancelled_order_is_given_back(
 async def test_what_was_taken_for_a_cancelled_order_is_given_back(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(reserved, created)
+    await saga.consume(reserved, created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", created.order_id, Refunded(TOTAL))
 
     assert said(saga) == ["payment.authorized", "order.paid", "payment.refunded"]
@@ -82,10 +82,10 @@ async def test_what_was_taken_for_a_cancelled_order_is_given_back(
 async def test_a_refund_that_is_refused_is_never_lost(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(reserved, created)
+    await saga.consume(reserved, created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", created.order_id, RefundRefused("charge_disputed"))
 
     payment = saga.row(Payment, created.order_id)
@@ -94,7 +94,7 @@ async def test_a_refund_that_is_refused_is_never_lost(
 
 
 async def test_a_declined_card_is_told(saga: Harness, created: OrderCreated) -> None:
-    await saga.hear(created)
+    await saga.consume(created)
     await saga.settle("authorize", created.order_id, Declined("insufficient_funds"))
 
     assert said(saga) == ["payment.declined"]
@@ -105,7 +105,7 @@ async def test_an_order_that_may_be_forgotten_here_is_never_charged_again(
 ) -> None:
     """A dead letter that is replayed after a year, when the payment that it led to has been pruned."""
     saga.now = created.deadline + LONG_OVER + timedelta(seconds=1)
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     assert (list(saga.intended), said(saga)) == ([], [])
 
     payment = saga.row(Payment, created.order_id)
@@ -116,17 +116,17 @@ async def test_an_order_that_may_be_forgotten_here_is_never_charged_again(
 async def test_a_repeat_changes_nothing(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     saga.inbox.clear()
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
 
     assert list(saga.intended) == [f"capture:{created.order_id}"]
     assert said(saga) == ["payment.authorized"]
 
 
 async def test_a_call_is_stored_to_the_letter(saga: Harness, created: OrderCreated) -> None:
-    await saga.hear(created)
+    await saga.consume(created)
 
     order = str(created.order_id)
     assert saga.intended[f"authorize:{order}"].payload == {
@@ -148,12 +148,12 @@ async def test_a_call_is_stored_to_the_letter(saga: Harness, created: OrderCreat
 async def test_a_nudge_has_the_payment_said_again(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
     paid = saga.said[-1]
     for nudge in range(2):
-        await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=nudge)))
+        await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=nudge)))
     assert saga.said[2:] == [paid, paid]
     assert not saga.intended
 
@@ -161,21 +161,21 @@ async def test_a_nudge_has_the_payment_said_again(
 async def test_a_nudge_asks_again_for_a_refund_that_was_refused_a_day_ago(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
-    await saga.hear(created, reserved)
+    await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
-    await saga.hear(cancelled)
+    await saga.consume(cancelled)
     await saga.settle("refund", created.order_id, RefundRefused("balance_insufficient"))
 
-    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
+    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
     assert not saga.intended, "the provider would only repeat its answer"
     saga.now += timedelta(hours=26)
-    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=2)))
+    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=2)))
     assert list(saga.intended) == [f"refund:{created.order_id}"]
 
 
 async def test_a_nudge_for_an_order_that_payment_never_heard_of_is_nothing(
     saga: Harness, created: OrderCreated
 ) -> None:
-    await saga.hear(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
+    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
     assert (saga.said, saga.rows) == ([], {})

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from chassis.storage.database import connect
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from product.settings import Settings
 
 

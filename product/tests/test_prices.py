@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from chassis.storage.database import connect
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from contracts import CURRENCIES
 from product.prices import price_problem
 

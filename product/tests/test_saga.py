@@ -29,14 +29,14 @@ def pieces(harness: Harness, sku: str) -> tuple[int, int, int]:
 
 async def test_a_created_order_gets_its_stock_reserved(harness: Harness, order: Any) -> None:
     one = order(lamp=2, vase=1)
-    await harness.hear(one.created())
+    await harness.consume(one.created())
     assert harness.said == [StockReserved(order_id=one.id)]
     assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((1, 2, 0), (0, 1, 0))
 
 
 async def test_an_order_that_cannot_be_filled_gets_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2, vase=2)
-    await harness.hear(one.created())
+    await harness.consume(one.created())
     [event] = harness.said
     assert isinstance(event, StockRejected)
     assert [(s.sku, s.wanted, s.available) for s in event.short] == [("vase", 2, 1)]
@@ -47,9 +47,9 @@ async def test_the_last_piece_goes_to_one_order_and_the_other_is_rejected_once_i
     harness: Harness, order: Any
 ) -> None:
     one, other = order(vase=1), order(vase=1)
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     assert harness.said == [StockReserved(order_id=one.id)]
-    await harness.hear(one.paid())
+    await harness.consume(one.paid())
     [_, event] = harness.said
     assert isinstance(event, StockRejected)
     assert (event.order_id, event.short[0].available) == (other.id, 0)
@@ -59,75 +59,75 @@ async def test_an_order_past_retention_reserves_nothing_again(order: Any) -> Non
     one = order(lamp=2).created()
     harness = Harness(steps, now=one.deadline + LONG_OVER + timedelta(seconds=1))
     harness.put(Stock("lamp", on_hand=3, received=3))
-    await harness.hear(one)
+    await harness.consume(one)
     assert harness.said == []
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_a_paid_order_takes_its_stock(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
-    await harness.hear(one.created(), one.paid())
+    await harness.consume(one.created(), one.paid())
     assert pieces(harness, "lamp") == (1, 0, 2)
 
 
 async def test_a_cancelled_order_gives_its_reserved_stock_back(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
-    await harness.hear(one.created(), one.cancelled())
+    await harness.consume(one.created(), one.cancelled())
     assert harness.said[-1] == StockReleased(order_id=one.id, restocked=False)
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_an_order_cancelled_after_payment_is_restocked(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
-    await harness.hear(one.created(), one.paid(), one.cancelled())
+    await harness.consume(one.created(), one.paid(), one.cancelled())
     assert harness.said[-1] == StockReleased(order_id=one.id, restocked=True)
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_cancelling_a_rejected_order_releases_nothing(harness: Harness, order: Any) -> None:
     one = order(vase=2)
-    await harness.hear(one.created(), one.cancelled())
+    await harness.consume(one.created(), one.cancelled())
     assert [type(event) for event in harness.said] == [StockRejected]
 
 
 async def test_an_order_created_after_its_cancellation_reserves_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
-    await harness.hear(one.cancelled(), one.created())
+    await harness.consume(one.cancelled(), one.created())
     assert harness.said == []
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_a_payment_after_the_cancellation_sells_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
-    await harness.hear(one.created(), one.cancelled(), one.paid())
+    await harness.consume(one.created(), one.cancelled(), one.paid())
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_a_payment_before_its_order_fails_until_the_order_arrives(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     with pytest.raises(NeverReserved):
-        await harness.hear(one.paid())
+        await harness.consume(one.paid())
     assert harness.row(Hold, one.id) is None
     assert pieces(harness, "lamp") == (3, 0, 0)
-    await harness.hear(one.created(), one.paid())
+    await harness.consume(one.created(), one.paid())
     assert pieces(harness, "lamp") == (1, 0, 2)
 
 
 async def test_a_payment_for_a_rejected_order_fails(harness: Harness, order: Any) -> None:
     one = order(vase=2)
-    await harness.hear(one.created())
+    await harness.consume(one.created())
     with pytest.raises(NeverReserved):
-        await harness.hear(one.paid())
+        await harness.consume(one.paid())
     assert pieces(harness, "vase") == (1, 0, 0)
 
 
 async def test_repeats_that_the_inbox_has_forgotten_change_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     for event in (one.created(), one.paid(), one.cancelled()):
-        await harness.hear(event)
+        await harness.consume(event)
         after = pieces(harness, "lamp"), list(harness.said)
         harness.inbox.clear()
-        await harness.hear(event)
+        await harness.consume(event)
         assert (pieces(harness, "lamp"), harness.said) == after
 
 
@@ -140,7 +140,7 @@ async def test_a_cancelled_order_ends_with_all_stock_on_hand_in_any_order(
     while waiting:
         event = waiting.pop(0)
         try:
-            await harness.hear(event)
+            await harness.consume(event)
         except NeverReserved:
             waiting.append(event)
     assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((3, 0, 0), (1, 0, 0))
@@ -150,9 +150,9 @@ async def test_a_nudge_republishes_the_state_of_the_hold_and_changes_nothing(ord
     one, other = order(lamp=2), order(lamp=4)
     harness = Harness(steps, now=one.created().deadline - timedelta(minutes=1))
     harness.put(Stock("lamp", on_hand=3, received=3))
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     published, before = list(harness.said), pieces(harness, "lamp")
     for order_id in (one.id, other.id, uuid4()):
-        await harness.hear(SagaNudged(order_id=order_id, nudge_id=uuid4()))
+        await harness.consume(SagaNudged(order_id=order_id, nudge_id=uuid4()))
     assert harness.said == published * 2
     assert pieces(harness, "lamp") == before

@@ -53,10 +53,10 @@ async def test_an_order_for_reserved_pieces_waits_and_gets_them_when_released(
     harness: Harness, order: Any
 ) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     assert state(harness, other.id) == "waiting"
     assert published(harness) == [(StockReserved, one.id)]
-    await harness.hear(one.cancelled())
+    await harness.consume(one.cancelled())
     assert published(harness)[2:] == [(StockReserved, other.id)]
     lamp = stock(harness, "lamp")
     assert (lamp.on_hand, lamp.reserved, lamp.waiting) == (1, 2, {})
@@ -66,7 +66,7 @@ async def test_first_come_is_first_served_whatever_the_sequence_of_the_messages(
     harness: Harness, order: Any
 ) -> None:
     holder, first, second = placed(order, {"lamp": 3}, {"lamp": 2}, {"lamp": 2})
-    await harness.hear(holder.created(), second.created(), first.created(), holder.cancelled())
+    await harness.consume(holder.created(), second.created(), first.created(), holder.cancelled())
     assert (state(harness, first.id), state(harness, second.id)) == ("reserved", "waiting")
 
 
@@ -74,8 +74,8 @@ async def test_a_large_waiting_order_does_not_block_a_small_one_behind_it(
     harness: Harness, order: Any
 ) -> None:
     large, small, holder, other = placed(order, {"lamp": 3}, {"lamp": 1}, {"lamp": 1}, {"lamp": 2})
-    await harness.hear(holder.created(), other.created(), large.created(), small.created())
-    await harness.hear(holder.cancelled())
+    await harness.consume(holder.created(), other.created(), large.created(), small.created())
+    await harness.consume(holder.cancelled())
     assert (state(harness, large.id), state(harness, small.id)) == ("waiting", "reserved")
 
 
@@ -83,10 +83,10 @@ async def test_a_waiting_order_reserves_nothing_until_all_its_lines_are_availabl
     harness: Harness, order: Any
 ) -> None:
     one, other, both = placed(order, {"lamp": 3}, {"vase": 1}, {"lamp": 1, "vase": 1})
-    await harness.hear(one.created(), other.created(), both.created(), one.cancelled())
+    await harness.consume(one.created(), other.created(), both.created(), one.cancelled())
     assert state(harness, both.id) == "waiting"
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").reserved) == (3, 0)
-    await harness.hear(other.cancelled())
+    await harness.consume(other.cancelled())
     assert state(harness, both.id) == "reserved"
     assert (stock(harness, "lamp").reserved, stock(harness, "vase").reserved) == (1, 1)
 
@@ -95,34 +95,34 @@ async def test_an_order_for_more_than_can_ever_be_released_is_rejected_at_once(
     harness: Harness, order: Any
 ) -> None:
     one, other = order(lamp=3), order(lamp=4)
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     assert published(harness)[1:] == [(StockRejected, other.id)]
 
 
 async def test_a_waiting_order_is_rejected_when_its_pieces_are_sold(harness: Harness, order: Any) -> None:
     sold, held, few, many = placed(order, {"lamp": 2}, {"lamp": 1}, {"lamp": 1}, {"lamp": 2})
-    await harness.hear(sold.created(), held.created(), few.created(), many.created(), sold.paid())
+    await harness.consume(sold.created(), held.created(), few.created(), many.created(), sold.paid())
     assert published(harness)[2:] == [(StockRejected, many.id)]
     assert state(harness, few.id) == "waiting", "one lamp may still be released"
 
 
 async def test_restocking_a_cancelled_order_serves_waiting_orders(harness: Harness, order: Any) -> None:
     returned, held, other = placed(order, {"lamp": 2}, {"lamp": 1}, {"lamp": 1})
-    await harness.hear(returned.created(), held.created(), returned.paid(), other.created())
-    await harness.hear(returned.cancelled())
+    await harness.consume(returned.created(), held.created(), returned.paid(), other.created())
+    await harness.consume(returned.cancelled())
     assert state(harness, other.id) == "reserved"
 
 
 async def test_a_return_serves_waiting_orders(harness: Harness, order: Any) -> None:
     returned, held, other = placed(order, {"lamp": 2}, {"lamp": 1}, {"lamp": 1})
-    await harness.hear(returned.created(), held.created(), returned.paid(), other.created())
-    await harness.hear(returned.returned(lamp=1))
+    await harness.consume(returned.created(), held.created(), returned.paid(), other.created())
+    await harness.consume(returned.returned(lamp=1))
     assert state(harness, other.id) == "reserved"
 
 
 async def test_a_cancelled_order_stops_waiting_and_gets_nothing(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
-    await harness.hear(one.created(), other.created(), other.cancelled(), one.cancelled())
+    await harness.consume(one.created(), other.created(), other.cancelled(), one.cancelled())
     assert state(harness, other.id) == "refused"
     assert [type(event).__name__ for event in harness.said] == ["StockReserved", "StockReleased"]
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").waiting) == (3, {})
@@ -133,34 +133,34 @@ async def test_repeats_that_the_inbox_has_forgotten_serve_no_order_twice(
 ) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     for event in (one.created(), other.created(), one.cancelled(), other.paid(), other.cancelled()):
-        await harness.hear(event)
+        await harness.consume(event)
         after = repr(harness.rows), list(harness.said)
         harness.inbox.clear()
-        await harness.hear(event)
+        await harness.consume(event)
         assert (repr(harness.rows), harness.said) == after
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").sold) == (3, 0)
 
 
 async def test_selling_a_waiting_order_raises(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     with pytest.raises(NeverReserved):
-        await harness.hear(other.paid())
+        await harness.consume(other.paid())
 
 
 async def test_a_nudge_publishes_nothing_for_a_waiting_order(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     before = list(harness.said)
-    await harness.hear(SagaNudged(order_id=other.id, nudge_id=uuid4()))
+    await harness.consume(SagaNudged(order_id=other.id, nudge_id=uuid4()))
     assert harness.said == before
 
 
 async def test_a_waiting_order_gets_no_stock_past_its_deadline(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     harness.now = other.created().deadline
-    await harness.hear(one.cancelled())
+    await harness.consume(one.cancelled())
     assert state(harness, other.id) == "refused"
     assert (StockReserved, other.id) not in published(harness)
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").waiting) == (3, {})
@@ -170,29 +170,29 @@ async def test_an_order_that_has_waited_for_the_longest_time_is_rejected_with_wh
     harness: Harness, order: Any
 ) -> None:
     one, other = placed(order, {"lamp": 2}, {"lamp": 2})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
 
     async def end(tx: Any) -> None:
         await end_waiting([await tx.get(Hold, other.id)], tx)
 
-    await harness.run(end, says=PUBLISHES)
+    await harness.run(end, publishes=PUBLISHES)
     rejected = harness.said[-1]
     assert isinstance(rejected, StockRejected)
     assert [(s.sku, s.wanted, s.available) for s in rejected.short] == [("lamp", 2, 1)]
     assert stock(harness, "lamp").waiting == {}
-    await harness.hear(one.cancelled())
+    await harness.consume(one.cancelled())
     assert state(harness, other.id) == "rejected"
 
 
 async def test_an_order_is_rechecked_before_it_is_rejected(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
     harness.put(Stock("lamp", on_hand=2, reserved=3, received=5, waiting={other.id: 2}))
 
     async def end(tx: Any) -> None:
         await end_waiting([await tx.get(Hold, other.id)], tx)
 
-    await harness.run(end, says=PUBLISHES)
+    await harness.run(end, publishes=PUBLISHES)
     assert published(harness)[-1] == (StockReserved, other.id)
 
 
@@ -201,29 +201,29 @@ async def test_an_adjustment_serves_or_rejects_waiting_orders(
     harness: Harness, order: Any, change: tuple[str, int], outcome: str
 ) -> None:
     one, other = placed(order, {"lamp": 2}, {"lamp": 3})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
 
     async def adjust(tx: Any) -> None:
         lamp = await tx.get(Stock, "lamp")
         lamp.adjust(change[1])
         await serve_waiting([lamp], tx)
 
-    await harness.run(adjust, says=PUBLISHES)
+    await harness.run(adjust, publishes=PUBLISHES)
     assert state(harness, other.id) == outcome
 
 
 async def test_no_order_waits_for_a_retired_product(harness: Harness, order: Any) -> None:
     one, other, later = placed(order, {"lamp": 3}, {"lamp": 3}, {"lamp": 1})
-    await harness.hear(one.created(), other.created())
+    await harness.consume(one.created(), other.created())
 
     async def retire(tx: Any) -> None:
         lamp = await tx.get(Stock, "lamp")
         lamp.status = "retired"
         await serve_waiting([lamp], tx)
 
-    await harness.run(retire, says=PUBLISHES)
+    await harness.run(retire, publishes=PUBLISHES)
     assert state(harness, other.id) == "rejected"
-    await harness.hear(later.created())
+    await harness.consume(later.created())
     assert state(harness, later.id) == "rejected"
 
 
@@ -232,7 +232,7 @@ async def test_an_order_is_rejected_when_too_many_wait_already(
 ) -> None:
     monkeypatch.setattr(domain, "MOST_WAITING", 1)
     one, first, second = placed(order, {"lamp": 3}, {"lamp": 1}, {"lamp": 1})
-    await harness.hear(one.created(), first.created(), second.created())
+    await harness.consume(one.created(), first.created(), second.created())
     assert (state(harness, first.id), state(harness, second.id)) == ("waiting", "rejected")
 
 
@@ -241,11 +241,11 @@ async def test_a_release_serves_a_limited_number_and_leaves_the_others_to_the_jo
 ) -> None:
     monkeypatch.setattr(waiting.serve_waiting, "__defaults__", (1,))
     one, first, second = placed(order, {"lamp": 3}, {"lamp": 1}, {"lamp": 1})
-    await harness.hear(one.created(), first.created(), second.created(), one.cancelled())
+    await harness.consume(one.created(), first.created(), second.created(), one.cancelled())
     assert (state(harness, first.id), state(harness, second.id)) == ("reserved", "waiting")
 
     async def again(tx: Any) -> None:
         await serve_waiting([await tx.get(Stock, "lamp")], tx)
 
-    await harness.run(again, says=PUBLISHES)
+    await harness.run(again, publishes=PUBLISHES)
     assert state(harness, second.id) == "reserved"

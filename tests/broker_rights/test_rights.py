@@ -225,7 +225,7 @@ def test_every_event_is_said_by_somebody_and_every_queue_read() -> None:
     """So that the tables above stay whole."""
     main = {queue for queue in QUEUES if ".retry" not in queue and not queue.endswith(".dead")}
 
-    operators = {event.type for event in EVENTS.values() if event.said_by == "operator"}
+    operators = {event.type for event in EVENTS.values() if event.publisher == "operator"}
     assert set.union(*SAYS.values()) == KEYS - (operators - {"saga.nudged"})
     assert set.union(*READS.values()) == main
 

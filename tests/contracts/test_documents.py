@@ -49,9 +49,9 @@ def test_every_committed_schema_is_a_json_schema() -> None:
 
 
 def test_every_event_is_said_by_the_service_that_it_names() -> None:
-    said = [(key, p.name) for p in PARTICIPANTS for key in p.keys_said()]
+    said = [(key, p.name) for p in PARTICIPANTS for key in p.published_keys()]
     nudged = [("saga.nudged", "order"), ("saga.nudged", "product")]  # and the operator, who hears nothing
-    others = [(event.type, event.said_by) for event in EVENTS.values() if event.said_by != "operator"]
+    others = [(event.type, event.publisher) for event in EVENTS.values() if event.publisher != "operator"]
     assert sorted(said) == sorted([*others, *nudged])
 
 

@@ -59,7 +59,7 @@ def heard_by(queue: str) -> list[type[Event]]:
 
 
 def enveloped(event: Event) -> Envelope:
-    return envelope(event, event.said_by, datetime(2026, 11, 21, tzinfo=UTC), None, None)
+    return envelope(event, event.publisher, datetime(2026, 11, 21, tzinfo=UTC), None, None)
 
 
 NO_TEXT = bytearray(b"\xff\xfe\xfd")

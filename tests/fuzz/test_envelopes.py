@@ -57,7 +57,7 @@ class Listener(Consumer):
             raise RuntimeError("no step works today")
         self.done += batch
 
-    async def hear(self, *deliveries: Delivery) -> None:
+    async def consume(self, *deliveries: Delivery) -> None:
         batch: Any = list(deliveries)
         with capture_logs():
             await self._handle_delivered(batch)
@@ -74,7 +74,7 @@ async def test_what_nobody_can_read_is_dead_with_its_reason_and_its_neighbour_is
         listener = Listener(queue)
         bad = message(queue)
         UNREADABLE[how](bad)
-        await listener.hear(delivered(bad), delivered(message(queue)))
+        await listener.consume(delivered(bad), delivered(message(queue)))
         [(key, dead)] = listener.post.moved
         assert key == "dead"
         assert dead.headers.keys() >= STAMPS
@@ -88,8 +88,8 @@ async def test_what_is_merely_odd_is_heard(how: str) -> None:
         listener, failing = Listener(queue), Listener(queue, fails=True)
         odd = message(queue)
         TOLERATED[how](odd)
-        await listener.hear(delivered(odd))
-        await failing.hear(delivered(odd))
+        await listener.consume(delivered(odd))
+        await failing.consume(delivered(odd))
         assert (len(listener.done), listener.post.moved) == (1, [])
         assert [key for key, _ in failing.post.moved] == ["1s"]
 
@@ -153,13 +153,13 @@ async def test_no_event_is_done_under_a_source_but_that_of_who_published_it(
             odd.headers = {**odd.headers, "cloudEvents:source": f"/{claimed}"}
             delivery = replace(delivered(odd), exchange="events", routing_key=model.type)
             assert delivery.user_id == login
-            await listener.hear(delivery)
+            await listener.consume(delivery)
             if login not in (None, claimed):
                 [(key, dead)] = listener.post.moved
                 assert (key, dead.headers["cloudEvents:source"]) == ("dead", f"/{login}")
             else:
                 [done] = listener.done
-                assert done.envelope.source == (login or model.said_by)
+                assert done.envelope.source == (login or model.publisher)
 
 
 @given(messages(), st.booleans(), st.sampled_from(["", "events"]), st.sampled_from(LOGINS))
@@ -177,11 +177,11 @@ async def test_whatever_arrives_is_handled_or_moved_on_once(
     except (ValueError, TypeError, struct.error):
         assume(False)  # no publisher could send it
     listener = Listener(queue, fails=fails)
-    await listener.hear(delivery)
+    await listener.consume(delivery)
     assert len(listener.done) + len(listener.post.moved) == 1
     for done in listener.done:
         assert done.envelope.id == f"{done.step.event.type}/{done.event.subject}"
-        assert not exchange or done.envelope.source == (login or done.step.event.said_by)
+        assert not exchange or done.envelope.source == (login or done.step.event.publisher)
     for _, moved in listener.post.moved:
         assert moved.headers.keys() >= STAMPS
         error = str(moved.headers["error"])

@@ -30,7 +30,7 @@ from order.domain import Order
 from order.story import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
 from tests.model.bank import NOW
-from tests.model.core import ACCOUNT, KEYS, SEAL, merged
+from tests.model.core import ACCOUNT, CIPHER, KEYS, merged
 from tests.model.explore import Check, Violation, explore, fine
 from tests.model.neighbours import believed
 from tests.model.world import State, World
@@ -77,7 +77,7 @@ class Mailbox:
         carrier = Carrier(begins)
         post = MailDelivery(
             LETTERS,
-            SEAL,
+            CIPHER,
             Recipients(KEYS),
             begins,
             carrier,
@@ -236,7 +236,7 @@ class Asides:
         return list(self._timeline[state[0]].harness.rows.values())
 
     def _timeline_is_right(self, state: State) -> str | None:
-        wrong = [row for row in self._rows(state) if row.said_by != event_named(row.type).said_by]
+        wrong = [row for row in self._rows(state) if row.said_by != event_named(row.type).publisher]
         return f"the timeline names who said it: {wrong[0]}" if wrong else None
 
     def _cart_is_right(self, said: Sequence[Event]) -> Check:
@@ -268,7 +268,7 @@ class Asides:
     def _automaton(self, name: str, steps: Steps, *rows: Any) -> Automaton:
         begun = Harness(steps, intents=notification.saga.intents, now=NOW)
         begun.put(*rows)
-        automaton = Automaton(name, begun, self._events, lambda event: event.type in steps.heard())
+        automaton = Automaton(name, begun, self._events, lambda event: event.type in steps.routing_keys())
         automaton.lies = believed(steps, [self._order.order_id, self._order.shopper_id])
         return automaton
 

@@ -49,7 +49,7 @@ class Command:
     state and the books of the world outside whether it may be done."""
 
     work: Callable[[Tx], Awaitable[None]]
-    says: Sequence[type[Event]] = ()
+    publishes: Sequence[type[Event]] = ()
     after: timedelta = timedelta(0)
     forgets: str | None = None
     when: Callable[[int, int], bool] | None = None
@@ -152,10 +152,10 @@ class Automaton:
     async def _perform(self, harness: Harness, act: Act) -> None:
         match act:
             case "hear", event:
-                await harness.hear(self._events[event])
+                await harness.consume(self._events[event])
             case "again", event:
                 harness.forget(self._events[event])
-                await harness.hear(self._events[event])
+                await harness.consume(self._events[event])
             case "lie", number:
                 await harness.receive(self.lies[number])
             case "crash", event:
@@ -166,7 +166,7 @@ class Automaton:
             case "do", name:
                 command = self.commands[name]
                 harness.now += command.after
-                await harness.run(command.work, says=command.says)
+                await harness.run(command.work, publishes=command.publishes)
 
     def _number(self, harness: Harness, heard: frozenset[int]) -> int:
         self.simplify(harness)

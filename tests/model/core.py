@@ -15,7 +15,7 @@ import order.saga
 import payment.saga
 import product.saga
 import product.waiting
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.saga.event import Event
 from chassis.saga.steps import Steps
 from chassis.saga.tx import Tx
@@ -47,8 +47,8 @@ from tests.model.others import CANCELLED, Others
 from tests.model.world import State, World
 
 KEYS = SecretStr(Fernet.generate_key().decode())
-SEAL = Seal.of(KEYS)
-CONTACT = SEAL.seal("shopper@example.com")
+CIPHER = Cipher.of(KEYS)
+CONTACT = CIPHER.encrypt("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
 WHIMS = frozenset({"cancel", "claim", "confirm", "refuse", *returning.WHIMS, *later.WHIMS})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
@@ -292,7 +292,7 @@ def _nudge(steps: Steps, one: Order, after: timedelta) -> Command:
     async def say_again(tx: Tx) -> None:
         await run(nudge, tx)
 
-    return Command(say_again, step.says, after=after)
+    return Command(say_again, step.publishes, after=after)
 
 
 def _order(n: int, lines: Mapping[str, int], guest: bool, price: int, return_url: str | None) -> Order:
@@ -339,7 +339,7 @@ def _begin(steps: Steps, *rows: Any) -> Harness:
 
 def _hears(steps: Steps, *about: UUID) -> Any:
     def hears(event: Event) -> bool:
-        return event.type in steps.heard() and (not about or event.about in about)
+        return event.type in steps.routing_keys() and (not about or event.about in about)
 
     return hears
 

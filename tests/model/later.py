@@ -156,7 +156,7 @@ def commands(order_id: UUID, may_come: When, differs: When) -> Iterator[tuple[st
     async def hint(tx: Tx) -> None:
         found = await tx.get(Payment, order_id)
         if found is not None:
-            follow(found, found.hear(), tx)
+            follow(found, found.advance(), tx)
 
     async def reconcile(tx: Tx) -> None:
         found = await tx.get(Payment, order_id)

@@ -34,10 +34,10 @@ def believed(steps: Steps, subjects: Iterable[UUID]) -> list[Published]:
 
 def lies(steps: Steps, subjects: list[UUID]) -> Iterator[Published]:
     """All of them."""
-    ids = [f"{type_}/{subject}" for type_ in steps.heard() for subject in subjects]
+    ids = [f"{type_}/{subject}" for type_ in steps.routing_keys() for subject in subjects]
     for participant in PARTICIPANTS:
         for step in steps:
-            if step.event.type in participant.keys_said():
+            if step.event.type in participant.published_keys():
                 event = good(step.event, MADE_UP)
                 own = f"{event.type}/{event.subject}"
                 for login, id_, source in product((participant.name, None), (own, *ids), SOURCES):
@@ -60,5 +60,5 @@ def _is_believed(lie: Published, steps: Steps) -> bool:
 def _is_true(delivery: Delivery, lie: Published) -> bool:
     """It was read as what the broker knows of it."""
     event = delivery.event
-    id_, source = f"{event.type}/{event.subject}", lie.user_id or event.said_by
+    id_, source = f"{event.type}/{event.subject}", lie.user_id or event.publisher
     return (delivery.envelope.id, delivery.envelope.source) == (id_, source)

@@ -67,7 +67,7 @@ def _heard(event: Event) -> Command:
     async def hear(tx: Tx) -> None:
         await run(event, tx)
 
-    return Command(hear, step.says)
+    return Command(hear, step.publishes)
 
 
 def _cancelled(order_id: UUID, lines: Mapping[str, int]) -> OrderCancelled:

@@ -183,14 +183,14 @@ class TabsWorld(World):
         for items in self.tabs.carts.values():
             everything = _sum(everything, items)
         begun.put(Wishes(0, everything))
-        heard = cart.saga.steps.heard()
+        heard = cart.saga.steps.routing_keys()
         automaton = Automaton("cart", begun, events, lambda event: event.type in heard)
         for name, change in self.tabs.changes.items():
             automaton.commands[f"the shopper {name} at"] = _changing(name, change)
         return automaton
 
     def _paying(self, events: Numbers[Event]) -> Automaton:
-        heard = till.heard()
+        heard = till.routing_keys()
         automaton = Automaton("payment", Harness(till, now=NOW), events, lambda event: event.type in heard)
         for n, order_id in enumerate(self.order_ids, 1):
             automaton.commands[f"takes the money for order {n}"] = _paid(order_id, accepts=True)
@@ -220,7 +220,7 @@ class Ordering(Automaton):
                 tx.add(Claim(placed.order_id, read.ids))
                 tx.publish(placed.created())
 
-        await harness.run(place, says=[OrderCreated])
+        await harness.run(place, publishes=[OrderCreated])
 
 
 till = Steps("payment")  # payment's decisions, with a provider who answers at once
@@ -234,7 +234,7 @@ async def expect(event: OrderCreated, tx: Tx) -> None:
     payment.reserve()
 
 
-@till.on(OrderCancelled, says=_ENDS)
+@till.on(OrderCancelled, publishes=_ENDS)
 async def give_back(event: OrderCancelled, tx: Tx) -> None:
     """Whatever was taken."""
     payment = await _payment(tx, event.order_id)

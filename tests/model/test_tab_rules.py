@@ -16,7 +16,7 @@ from cart.saga import steps
 from cart.store import Carts
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.storage.database import Transactions, connect
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from contracts import GuestMerged, Line, Money, OrderPaid
 from order import numbers, pricing
 from order.budget import LineBudget, Rate

@@ -33,7 +33,7 @@ def speak(documents: list[Wire]) -> list[Wire]:
 def _spoken(document: Wire) -> Wire:
     model = event_named(document["type"])
     event = model.model_validate_json(json.dumps(document["data"]))
-    message = envelope(event, model.said_by, _NOW, "cause/1", None).to_message(login=model.said_by)
+    message = envelope(event, model.publisher, _NOW, "cause/1", None).to_message(login=model.publisher)
     return {
         "type": document["type"],
         "headers": message.headers,
@@ -58,13 +58,13 @@ async def _heard(message: Wire) -> list[str]:
     )
     for participant in PARTICIPANTS:
         for steps in participant.steps:
-            if message["type"] not in steps.heard():
+            if message["type"] not in steps.routing_keys():
                 continue
             harness = Harness(steps, intents=participant.intents)
             try:
                 event: Any = read(delivered, steps).event
                 harness.put(*_before(steps.queue, event))
-                await harness.hear(event)
+                await harness.consume(event)
             except Exception as error:
                 failures.append(f"{steps.queue} on {message['type']}: {error!r} {message['body']}")
     return failures
@@ -72,7 +72,7 @@ async def _heard(message: Wire) -> list[str]:
 
 def bound(_: None) -> dict[str, list[str]]:
     """The types that each queue has steps for."""
-    return {steps.queue: steps.heard() for participant in PARTICIPANTS for steps in participant.steps}
+    return {steps.queue: steps.routing_keys() for participant in PARTICIPANTS for steps in participant.steps}
 
 
 class Counting(Publisher):

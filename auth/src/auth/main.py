@@ -14,7 +14,7 @@ from auth.store import Accounts
 from auth.throttle import ConflictLimit, LoginLimit
 from auth.tokens import AccessTokens
 from chassis.http.origin import Proxies
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 
@@ -40,10 +40,10 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         settings.access_seconds,
         settings.guest_seconds,
     )
-    seal = Seal.of(settings.contact_key)
+    cipher = Cipher.of(settings.contact_key)
     registrations = Attempts(chassis.engine, settings.registration_window_seconds)
     conflicts = ConflictLimit(registrations, settings.registration_conflicts)
-    registration = Registration(chassis.transactions, accounts, passwords, seal, conflicts)
+    registration = Registration(chassis.transactions, accounts, passwords, cipher, conflicts)
     return Components(
         routers=[_create_admin_at_start(settings, registration), api.router, token_api.router],
         provide=[
@@ -54,7 +54,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             tokens,
             Proxies.of(settings.trusted_proxies),
         ],
-        periodic=jobs.periodic(chassis.engine, attempts, timedelta(seconds=settings.guest_seconds)),
+        jobs=jobs.periodic(chassis.engine, attempts, timedelta(seconds=settings.guest_seconds)),
         closing=[passwords.aclose],
     )
 

@@ -16,7 +16,7 @@ from auth.store import Accounts
 from auth.throttle import ConflictLimit
 from chassis.http.origin import Origin
 from chassis.http.problems import Conflict, TooManyRequests, Unprocessable
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.storage.database import Transactions
 from contracts import UserRegistered
 
@@ -53,7 +53,7 @@ class Registration:
     transactions: Transactions
     accounts: Accounts
     passwords: Passwords
-    seal: Seal
+    cipher: Cipher
     conflicts: ConflictLimit
 
     async def register(self, email: str, password: str, origin: Origin) -> Account:
@@ -75,7 +75,7 @@ class Registration:
         try:
             async with self.transactions() as tx:
                 tx.add(account)
-                tx.publish(UserRegistered(user_id=account.account_id, contact=self.seal.seal(email)))
+                tx.publish(UserRegistered(user_id=account.account_id, contact=self.cipher.encrypt(email)))
         except IntegrityError as error:
             await self.conflicts.count(origin)
             log.warning("registration refused", network=origin.shown)

@@ -3,4 +3,4 @@
 from chassis.saga.topology import Participant
 from contracts import GuestMerged, UserRegistered
 
-participant = Participant("auth", says=[UserRegistered, GuestMerged])
+participant = Participant("auth", publishes=[UserRegistered, GuestMerged])

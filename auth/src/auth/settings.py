@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from auth.domain import address
 from auth.keys import KeyFile, Keys, SigningKeys
 from chassis.http.origin import TrustedProxies
-from chassis.messaging.sealed import SealKeys
+from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.settings import Seconds, ServiceSettings
 
 
@@ -39,7 +39,7 @@ class Settings(ServiceSettings):
 
     signing_keys: Annotated[SecretStr, AfterValidator(_usable)] | None = None
     signing_keys_file: Annotated[Path, AfterValidator(_readable)] | None = None
-    contact_key: SealKeys
+    contact_key: EncryptionKeys
     admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
 

@@ -4,7 +4,7 @@ from cart import api, saga
 from cart.products import Products
 from cart.settings import Settings
 from cart.store import Carts
-from chassis.outbound.neighbour import Neighbour
+from chassis.outbound.service_client import ServiceClient
 from chassis.runtime.retention import Rule, retention
 from chassis.runtime.service import Chassis, Components, Service
 
@@ -14,7 +14,7 @@ TAKEN_OUT = Rule("taken_out", key="order_id")
 
 
 def build(settings: Settings, chassis: Chassis) -> Components:
-    product = Neighbour(
+    product = ServiceClient(
         "product",
         settings.product_url,
         timeout=settings.product_timeout,
@@ -26,7 +26,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             Carts(chassis.engine),
             Products(product, known_for=settings.known_for),
         ],
-        periodic=[
+        jobs=[
             retention(
                 chassis.engine,
                 (GUEST_CARTS, settings.guest_cart_keep_days),

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from chassis.outbound.neighbour import Neighbour
+from chassis.outbound.service_client import ServiceClient
 from contracts import is_sku
 
 _REMEMBERED = 50_000
@@ -17,7 +17,7 @@ class Products:
     """
 
     def __init__(
-        self, product: Neighbour, *, known_for: float, clock: Callable[[], float] = time.monotonic
+        self, product: ServiceClient, *, known_for: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._product = product
         self._known_for = known_for
@@ -25,7 +25,7 @@ class Products:
         self._active_at: dict[str, float] = {}
 
     async def read(self, skus: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Those of the products that exist, by sku. Raises Unavailable, and NeighbourRefused, which means a
+        """Those of the products that exist, by sku. Raises Unavailable, and RequestRejected, which means a
         bug here and must not let unchecked items into a cart."""
         valid = [sku for sku in skus if is_sku(sku)]  # an old cart may contain other text
         if not valid:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.domain import MOST_LINES, Cart, Full, Merged
 from cart.tables import cart
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 
 # Every checkout reads a cart, so this bypasses SQLAlchemy. `touched_at` is exact to the day only: it is
 # indexed, and if every update changed it, every update would have to change the index too.

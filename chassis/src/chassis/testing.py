@@ -78,7 +78,7 @@ class MemoryTx:
     def intend(self, *intents: Intent) -> None:
         self.intended.extend(intents)
 
-    def hasten(self, subject: UUID) -> None:
+    def retry_now(self, subject: UUID) -> None:
         """Calls in memory have no delays."""
 
 
@@ -110,7 +110,7 @@ class Harness:
         other.rows, other.inbox, other.intended = dict(self.rows), set(self.inbox), dict(self.intended)
         return other
 
-    async def hear(self, *events: Event) -> None:
+    async def consume(self, *events: Event) -> None:
         """Deliver events, each its own transaction; an event heard before is a repeat."""
         for event in events:
             await self.receive(published(event, self.now))
@@ -130,11 +130,13 @@ class Harness:
         for steps in self._steps:
             await self._deliver(published(event, self.now), steps, crash=True)
 
-    async def run(self, work: Callable[[Tx], Awaitable[None]], *, says: Sequence[type[Event]] = ()) -> None:
+    async def run(
+        self, work: Callable[[Tx], Awaitable[None]], *, publishes: Sequence[type[Event]] = ()
+    ) -> None:
         """Do what is not led to by an event, such as a request or a sweep, in a transaction of its own."""
         tx = MemoryTx(self.rows, self.now, None)
         await work(tx)
-        self._commit(tx, work.__name__, says)
+        self._commit(tx, work.__name__, publishes)
 
     async def settle(self, kind: str, subject: UUID, outcome: Any) -> None:
         """Let an intended call end with `outcome`. Raises `KeyError` when it was not intended."""
@@ -144,10 +146,10 @@ class Harness:
         tx = MemoryTx(self.rows, self.now, None)
         await settlement.run(intent, outcome, tx)
         del self.intended[intent.key]
-        self._commit(tx, kind, settlement.says)
+        self._commit(tx, kind, settlement.publishes)
 
     async def _deliver(self, message: Incoming, steps: Steps, *, crash: bool) -> None:
-        if message.routing_key not in steps.heard():
+        if message.routing_key not in steps.routing_keys():
             return
         delivery = self._read(message, steps)
         claim = (steps.queue, delivery.envelope.id)
@@ -156,7 +158,7 @@ class Harness:
         tx = MemoryTx(self.rows, self.now, delivery.envelope)
         await delivery.step.run(delivery.event, tx)
         if not crash:
-            self._commit(tx, delivery.step.name, delivery.step.says)
+            self._commit(tx, delivery.step.name, delivery.step.publishes)
             self.inbox.add(claim)
 
     def _read(self, message: Incoming, steps: Steps) -> Delivery:
@@ -165,9 +167,9 @@ class Harness:
     def _is_fresh(self, claim: tuple[str, str]) -> bool:
         return claim not in self.inbox
 
-    def _commit(self, tx: MemoryTx, name: str, says: Sequence[type[Event]]) -> None:
+    def _commit(self, tx: MemoryTx, name: str, publishes: Sequence[type[Event]]) -> None:
         for event in tx.said:
-            if type(event) not in says:
+            if type(event) not in publishes:
                 raise Undeclared(f"{name} says {event.type} and does not declare it")
         self.rows.update(tx.rows)
         self.said.extend(tx.said)
@@ -177,8 +179,8 @@ class Harness:
 
 def published(event: Event, now: datetime) -> Published:
     """The message that the event's publisher sends."""
-    message = envelope(event, event.said_by, now, None, None).to_message(event.said_by)
-    return Published(message.body, message.headers, event.type, event.said_by)
+    message = envelope(event, event.publisher, now, None, None).to_message(event.publisher)
+    return Published(message.body, message.headers, event.type, event.publisher)
 
 
 def _copy(row: Any) -> Any:

@@ -21,7 +21,7 @@ class Event(BaseModel):
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
-    said_by: ClassVar[str]
+    publisher: ClassVar[str]
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__()

@@ -16,7 +16,7 @@ class MailResendRequested(Event):
     """
 
     type: ClassVar[str] = "mail.resend_requested"
-    said_by: ClassVar[str] = "operator"
+    publisher: ClassVar[str] = "operator"
 
     resend_id: Annotated[UUID, Field(description="This request; also the CloudEvents subject.")]
     subject_id: Annotated[UUID, Field(description="The order, or the account, that the mail is about.")]

@@ -119,7 +119,7 @@ class OrderCreated(OrderSnapshot):
     """A checkout was accepted: its stock is to be reserved, its money authorized."""
 
     type: ClassVar[str] = "order.created"
-    said_by: ClassVar[str] = "order"
+    publisher: ClassVar[str] = "order"
 
     payment_method: Annotated[
         str,
@@ -147,7 +147,7 @@ class OrderPaid(OrderSnapshot):
     """The money was captured: the saga's pivot. No later step can fail permanently."""
 
     type: ClassVar[str] = "order.paid"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     payment_id: Annotated[
         str,
@@ -161,7 +161,7 @@ class OrderCancelled(OrderSnapshot):
     """The order was cancelled: services undo their steps for it, and refuse those not yet done."""
 
     type: ClassVar[str] = "order.cancelled"
-    said_by: ClassVar[str] = "order"
+    publisher: ClassVar[str] = "order"
 
     reason: Annotated[CancelReason, Field(description="Why the order ended.")]
     was_paid: Annotated[bool, Field(description="Whether order had received `order.paid` when it cancelled.")]
@@ -180,7 +180,7 @@ class OrderFulfilled(AboutOrder):
     """The order was shipped: from now on it can be returned, not cancelled."""
 
     type: ClassVar[str] = "order.fulfilled"
-    said_by: ClassVar[str] = "order"
+    publisher: ClassVar[str] = "order"
 
     number: OrderNumber = None
 
@@ -192,7 +192,7 @@ class OrderReturned(AboutOrder):
     """
 
     type: ClassVar[str] = "order.returned"
-    said_by: ClassVar[str] = "order"
+    publisher: ClassVar[str] = "order"
 
     return_id: Annotated[UUID, Field(description="This return or refund; also the CloudEvents subject.")]
     shopper_id: Annotated[UUID, Field(description="The account or guest who ordered.")]
@@ -216,7 +216,7 @@ class OrderRefundSettled(AboutOrder):
     """Staff gave the money of a failed refund to the shopper in another way: the refund is not repeated."""
 
     type: ClassVar[str] = "order.refund_settled"
-    said_by: ClassVar[str] = "order"
+    publisher: ClassVar[str] = "order"
 
     refund_id: Annotated[UUID, Field(description="The refund that failed; also the CloudEvents subject.")]
     amount: Annotated[Money, Field(description="The amount given in another way.")]

@@ -23,7 +23,7 @@ class PaymentActionRequired(AboutOrder):
     held."""
 
     type: ClassVar[str] = "payment.action_required"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     url: Annotated[
@@ -42,7 +42,7 @@ class PaymentAuthorized(AboutOrder):
     """The money is held at the shopper's bank, not captured."""
 
     type: ClassVar[str] = "payment.authorized"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     total: Annotated[Money, Field(description="The amount held.")]
@@ -52,7 +52,7 @@ class PaymentDeclined(AboutOrder):
     """The payment was declined for good: nothing was captured, and any authorization is voided."""
 
     type: ClassVar[str] = "payment.declined"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     code: Annotated[
         str,
@@ -69,7 +69,7 @@ class PaymentVoided(AboutOrder):
     """An authorization was voided before anything was captured."""
 
     type: ClassVar[str] = "payment.voided"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
 
@@ -78,7 +78,7 @@ class PaymentRefunded(AboutOrder):
     """All of the captured money was refunded; this is the last refund."""
 
     type: ClassVar[str] = "payment.refunded"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     contact: Contact = None
@@ -97,7 +97,7 @@ class PaymentRefundedInPart(AboutOrder):
     """
 
     type: ClassVar[str] = "payment.refunded_in_part"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     refund_id: Annotated[
         UUID,
@@ -130,7 +130,7 @@ class PaymentRefundFailed(AboutOrder):
     """
 
     type: ClassVar[str] = "payment.refund_failed"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     refund_id: Annotated[
         UUID,
@@ -153,7 +153,7 @@ class PaymentDisputed(AboutOrder):
     """
 
     type: ClassVar[str] = "payment.disputed"
-    said_by: ClassVar[str] = "payment"
+    publisher: ClassVar[str] = "payment"
 
     dispute_id: Annotated[UUID, Field(description="The dispute; derived from the provider's id.")]
     payment_id: PaymentId

@@ -16,7 +16,7 @@ class SagaNudged(AboutOrder):
     """
 
     type: ClassVar[str] = "saga.nudged"
-    said_by: ClassVar[str] = "operator"
+    publisher: ClassVar[str] = "operator"
 
     nudge_id: Annotated[UUID, Field(description="This nudge; also the CloudEvents subject.")]
 

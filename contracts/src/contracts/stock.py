@@ -12,14 +12,14 @@ class StockReserved(AboutOrder):
     """All lines of the order are reserved."""
 
     type: ClassVar[str] = "stock.reserved"
-    said_by: ClassVar[str] = "product"
+    publisher: ClassVar[str] = "product"
 
 
 class StockRejected(AboutOrder):
     """At least one line could not be reserved, so none is."""
 
     type: ClassVar[str] = "stock.rejected"
-    said_by: ClassVar[str] = "product"
+    publisher: ClassVar[str] = "product"
 
     short: Annotated[
         tuple[ShortLine, ...], Field(min_length=1, description="The lines that are out of stock.")
@@ -30,7 +30,7 @@ class StockReleased(AboutOrder):
     """The pieces that were reserved or sold for a cancelled order are on hand again."""
 
     type: ClassVar[str] = "stock.released"
-    said_by: ClassVar[str] = "product"
+    publisher: ClassVar[str] = "product"
 
     restocked: Annotated[bool, Field(description="True if they were sold, false if only reserved.")]
 
@@ -40,7 +40,7 @@ class StockReturned(AboutOrder):
     own."""
 
     type: ClassVar[str] = "stock.returned"
-    said_by: ClassVar[str] = "product"
+    publisher: ClassVar[str] = "product"
 
     return_id: Annotated[UUID, Field(description="The return; also the CloudEvents subject.")]
 

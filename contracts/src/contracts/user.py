@@ -13,7 +13,7 @@ class UserRegistered(Event):
     """An account was registered."""
 
     type: ClassVar[str] = "user.registered"
-    said_by: ClassVar[str] = "auth"
+    publisher: ClassVar[str] = "auth"
 
     user_id: Annotated[UUID, Field(description="The new account; also the CloudEvents subject.")]
     contact: Contact = None
@@ -27,7 +27,7 @@ class GuestMerged(Event):
     """A guest logged in: the guest's cart and orders now belong to the account."""
 
     type: ClassVar[str] = "guest.merged"
-    said_by: ClassVar[str] = "auth"
+    publisher: ClassVar[str] = "auth"
 
     guest_id: Annotated[UUID, Field(description="The guest; also the CloudEvents subject.")]
     user_id: Annotated[UUID, Field(description="The account.")]

@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from chassis.errors import Unavailable
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.saga.tx import Intent
 from notification.domain import Outcome
 from notification.mail import MailRenderer
@@ -64,7 +64,7 @@ class MailDelivery:
     def __init__(
         self,
         renderer: MailRenderer,
-        seal: Seal,
+        cipher: Cipher,
         recipients: Recipients,
         send_log: StartsAndOutcomes,
         transport: Transport,
@@ -73,7 +73,7 @@ class MailDelivery:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._renderer = renderer
-        self._seal = seal
+        self._cipher = cipher
         self._recipients = recipients
         self._send_log = send_log
         self._transport = transport
@@ -82,14 +82,14 @@ class MailDelivery:
         self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
 
     async def deliver(self, intent: Intent) -> Outcome:
-        """The mail's outcome. Raises when there is none yet and the mail may be tried again: NotSealed
+        """The mail's outcome. Raises when there is none yet and the mail may be tried again: NotDecryptable
         (CONTACT_KEY lacks the key), NotAccepted, PutOff, Unavailable."""
         if (outcome := self._outcomes.get(_attempt(intent))) is not None:
             return outcome
         now = self._clock()
         if now - datetime.fromisoformat(intent.payload["written_at"]) > self._keep_trying:
             return await self._give_up(intent)
-        recipient = self._seal.open(intent.payload["contact"])
+        recipient = self._cipher.decrypt(intent.payload["contact"])
         if not is_mailbox(recipient):
             log.warning("mail rejected: the contact is not a mail address", reason=intent.kind)
             return Outcome("rejected", "the contact is not a mail address")
@@ -143,5 +143,5 @@ class MailDelivery:
 
     def _render(self, intent: Intent, recipient: str) -> bytes:
         encrypted = intent.payload.get("shipping")
-        shipping = json.loads(self._seal.open(encrypted)) if encrypted else None
+        shipping = json.loads(self._cipher.decrypt(encrypted)) if encrypted else None
         return self._renderer.message(intent, recipient, shipping)

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from chassis.messaging.sealed import Seal
-from chassis.runtime.periodic import Periodic
+from chassis.messaging.encryption import Cipher
+from chassis.runtime.jobs import Job
 from chassis.runtime.service import Chassis, Components, Service
 from notification import saga
 from notification.delivery import MailDelivery
@@ -36,7 +36,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
     delivery = MailDelivery(
         renderer,
-        Seal.of(settings.contact_key),
+        Cipher.of(settings.contact_key),
         Recipients(settings.contact_key),
         SendLog(chassis.engine, settings.recipient_mails_per_hour),
         smtp,
@@ -49,7 +49,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
     return Components(
         call=delivery.deliver,
-        periodic=[Periodic("forget mails", 600, retention.delete_old)],
+        jobs=[Job("forget mails", 600, retention.delete_old)],
         closing=[smtp.aclose],
     )
 

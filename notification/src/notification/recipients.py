@@ -4,7 +4,7 @@ from collections import OrderedDict
 from datetime import datetime
 from hashlib import blake2b
 
-from chassis.messaging.sealed import SealKeys
+from chassis.messaging.encryption import EncryptionKeys
 
 _REMEMBERED = 10_000
 _PERSON = b"mail recipients"
@@ -17,7 +17,7 @@ class PutOff(Exception):
 class Recipients:
     """`keys` is the setting `contact_key`. A new first key restarts all counts."""
 
-    def __init__(self, keys: SealKeys) -> None:
+    def __init__(self, keys: EncryptionKeys) -> None:
         first = keys.get_secret_value().split(",")[0]
         self._key = blake2b(first.encode(), person=_PERSON).digest()
         self._put_off: OrderedDict[bytes, datetime] = OrderedDict()

@@ -116,10 +116,10 @@ async def send_again(event: MailResendRequested, tx: Tx) -> None:
         _send_kept(kept, await _correspondence(tx, event.subject_id), tx)
 
 
-@intents.settled("receipt")
-@intents.settled("cancellation")
-@intents.settled("refund")
-@intents.settled("welcome")
+@intents.on_outcome("receipt")
+@intents.on_outcome("cancellation")
+@intents.on_outcome("refund")
+@intents.on_outcome("welcome")
 async def record_outcome(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     correspondence = await _correspondence(tx, intent.subject)
     correspondence.record(cast("Reason", intent.kind), outcome.fate)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from chassis.messaging.sealed import SealKeys
+from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.settings import Seconds, ServiceSettings
 from notification.mail import Seller
 from notification.mime import is_mailbox
@@ -53,7 +53,7 @@ class Settings(ServiceSettings):
     repeated.
     """
 
-    contact_key: SealKeys
+    contact_key: EncryptionKeys
     mail_from: Annotated[str, AfterValidator(_sender)]
     seller_name: str | None = None
     seller_address: str | None = None

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import notification.tables  # noqa: F401  maps the classes that the saga's steps load
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from chassis.telemetry.logs import without_trace
 from notification.domain import Outcome
 

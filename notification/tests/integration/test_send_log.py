@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.errors import Unavailable
 from chassis.saga.tx import Intent
-from chassis.storage import direct
+from chassis.storage import raw_sql
 from chassis.storage.database import Transactions, connect
 from notification import store
 from notification.domain import Correspondence, KeptMail, Outcome
@@ -46,7 +46,7 @@ def count_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     async def counted(engine: AsyncEngine, sql: str, *values: object) -> object:
         statements.append(sql)
-        return await direct.fetch(engine, sql, *values)
+        return await raw_sql.fetch(engine, sql, *values)
 
     monkeypatch.setattr(store, "fetch", counted)
     return statements
@@ -196,7 +196,7 @@ async def test_a_commit_that_may_have_happened_does_not_put_a_mail_in_doubt(
     send_log = SendLog(engine, 20)
 
     async def committed_and_lost(*values: Any) -> object:
-        await direct.fetch(*values)
+        await raw_sql.fetch(*values)
         raise Unavailable("The database does not answer.")
 
     with monkeypatch.context() as lossy:

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from chassis.storage.outbox import envelope
 from contracts import Event, MailResendRequested
@@ -40,7 +40,7 @@ class Notification:
 
     async def publish(self, *events: Event) -> None:
         for one in events:
-            message = envelope(one, one.said_by, datetime.now(UTC), None, None)
+            message = envelope(one, one.publisher, datetime.now(UTC), None, None)
             await self.exchange.publish(message.to_message(), routing_key=one.type)
 
     async def fates(self) -> dict[str, str]:
@@ -92,7 +92,7 @@ async def notification(
 
 
 def sealed() -> str:
-    return Seal([KEY]).seal(ADDRESS)
+    return Cipher([KEY]).encrypt(ADDRESS)
 
 
 def reasons(mail: MailServer) -> list[str]:

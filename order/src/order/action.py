@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from pydantic import AfterValidator
 
-from chassis.messaging.sealed import NotSealed, Seal
+from chassis.messaging.encryption import Cipher, NotDecryptable
 
 log = structlog.get_logger()
 
@@ -58,8 +58,8 @@ ReturnOrigins = Annotated[str, AfterValidator(_listed)]
 class Actions:
     """Shows the link to the bank's page to the shopper and to nobody else: whoever has it can act for her."""
 
-    def __init__(self, seal: Seal) -> None:
-        self._seal = seal
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
 
     def of(self, row: Mapping[str, Any], reader: UUID) -> dict[str, Any] | None:
         """What the order's shopper is to do while it is pending, if she is the reader and still may."""
@@ -68,8 +68,8 @@ class Actions:
         if row["action_expires_at"] <= datetime.now(UTC):
             return None
         try:
-            url = self._seal.open(row["action_url"])
-        except NotSealed:
+            url = self._cipher.decrypt(row["action_url"])
+        except NotDecryptable:
             log.error("the bank's page is sealed with another ACTION_KEY", order_id=str(row["order_id"]))
             return None
         return {"url": url, "expires_at": row["action_expires_at"]}

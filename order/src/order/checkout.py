@@ -13,7 +13,7 @@ from fastapi import Response
 
 from chassis.http.idempotency import Claim, IdempotencyKeys
 from chassis.http.problems import Unprocessable
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from contracts import Line, Money
 from order import numbers, views
 from order.budget import Budgets, LineBudget
@@ -74,7 +74,7 @@ class Checkout:
         offers: Offers,
         placing: Placing,
         keys: IdempotencyKeys,
-        seal: Seal,
+        cipher: Cipher,
         budgets: Budgets,
         *,
         limits: Limits,
@@ -85,7 +85,7 @@ class Checkout:
         self._offers = offers
         self._placing = placing
         self._keys = keys
-        self._seal = seal
+        self._cipher = cipher
         self._budgets = budgets
         self._limits = limits
         self._guest_limits = replace(limits, quantity=min(limits.quantity, guest_pieces))
@@ -155,7 +155,7 @@ class Checkout:
         return timedelta(seconds=min(self._patience.total_seconds(), request.expires_in))
 
     def _sealed(self, shipping: Address | None) -> str | None:
-        return None if shipping is None else self._seal.seal(orjson.dumps(shipping).decode())
+        return None if shipping is None else self._cipher.encrypt(orjson.dumps(shipping).decode())
 
     def _order(self, request: Request, cart: Cart, lines: tuple[Line, ...], total: Money) -> Order:
         now = datetime.now(UTC)
@@ -166,7 +166,7 @@ class Checkout:
             total=total.amount,
             currency=total.currency,
             payment_method=(request.payment_method or "") if total.amount else "",
-            contact=self._seal.seal(request.email),
+            contact=self._cipher.encrypt(request.email),
             guest=request.guest,
             sealed_shipping=self._sealed(request.shipping),
             created_at=now,

@@ -14,7 +14,7 @@ from chassis.http.identity import Caller, Principal
 from chassis.http.problems import RESPONSES, Body, Conflict, Forbidden, Problem, Unprocessable
 from chassis.http.provided import Provided
 from chassis.http.tickets import LONGEST, BadTicket, TicketExpired, Tickets
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.saga.tx import Tx
 from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim
@@ -72,8 +72,8 @@ class Claims:
 
     @classmethod
     def of(cls, keys: SecretStr, transactions: Transactions) -> Self:
-        """With the keys of the setting (see `SealKeys`), from which notification derives the links' too."""
-        return cls(Tickets.of(keys, CLAIM_PURPOSE), transactions, Addresses(Seal.of(keys)))
+        """With the keys of the setting (see `EncryptionKeys`); notification derives the links' key too."""
+        return cls(Tickets.of(keys, CLAIM_PURPOSE), transactions, Addresses(Cipher.of(keys)))
 
     async def claim(self, token: str, caller: Principal) -> OrderClaim:
         """Raises BadLink, LinkExpired, LinkUsed, AnothersAddress."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from chassis.errors import Unavailable
-from chassis.outbound.neighbour import REQUESTS_OWN, Neighbour
+from chassis.outbound.service_client import REQUEST_ERRORS, ServiceClient
 from chassis.telemetry.logs import without_trace
 from order.pricing import Cart, Offer, Wanted
 
@@ -16,7 +16,7 @@ Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 class Carts:
     """The carts, read from cart with the shopper's own token."""
 
-    def __init__(self, cart: Neighbour) -> None:
+    def __init__(self, cart: ServiceClient) -> None:
         self._cart = cart
 
     async def read(self, token: str) -> Cart:
@@ -27,9 +27,9 @@ class Carts:
         return Cart(lines, ids, bought)
 
 
-async def read_offers(product: Neighbour, skus: Sequence[str]) -> dict[str, Offer]:
+async def read_offers(product: ServiceClient, skus: Sequence[str]) -> dict[str, Offer]:
     """What product sells of these, at its prices; what it does not sell is left out. Raises Unavailable,
-    NeighbourRefused."""
+    RequestRejected."""
     answer = await product.get_json("/v1/products", params={"sku": skus})
     return {
         one["sku"]: Offer(one["sku"], one["name"], one["price"], one["currency"])
@@ -75,7 +75,7 @@ class Offers:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=without_trace())
         ended = await asyncio.shield(call.ended)
-        if isinstance(ended, REQUESTS_OWN) and call.waiting > 1:
+        if isinstance(ended, REQUEST_ERRORS) and call.waiting > 1:
             return await self._read_alone(skus)
         if isinstance(ended, Exception):
             raise ended.with_traceback(None)

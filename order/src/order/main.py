@@ -5,8 +5,8 @@ from functools import partial
 
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.http.origin import Proxies
-from chassis.messaging.sealed import Seal
-from chassis.outbound.neighbour import Neighbour
+from chassis.messaging.encryption import Cipher
+from chassis.outbound.service_client import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 from order import api, claims, lookup, returns_api, saga, stream_api
@@ -41,7 +41,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
     keep = timedelta(hours=settings.idempotency_keep_hours)
     keys = IdempotencyKeys(chassis.engine, idempotency_keys, keep=keep)
-    orders, actions = Orders(chassis.engine), Actions(Seal.of(settings.action_key))
+    orders, actions = Orders(chassis.engine), Actions(Cipher.of(settings.action_key))
     tickets = StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds)
     attempts = Attempts(chassis.engine, settings.lookup_window_seconds)
     watch = _watch(settings, chassis, orders, actions)
@@ -62,7 +62,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             tickets,
             Proxies.of(settings.trusted_proxies),
         ],
-        periodic=sweeps(settings, chassis.transactions, keys, attempts),
+        jobs=sweeps(settings, chassis.transactions, keys, attempts),
         closing=[
             wake_on_commit(chassis.engine, watch.wake),
             watch.aclose,
@@ -73,8 +73,8 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
 
 
-def _neighbour(settings: Settings, name: str) -> Neighbour:
-    return Neighbour(
+def _neighbour(settings: Settings, name: str) -> ServiceClient:
+    return ServiceClient(
         name,
         getattr(settings, f"{name}_url"),
         timeout=settings.neighbour_timeout,
@@ -90,7 +90,7 @@ def _checkout(
         offers,
         Placing(chassis.transactions, settings.caps),
         keys,
-        Seal.of(settings.contact_key),
+        Cipher.of(settings.contact_key),
         _budgets(settings),
         limits=settings.limits,
         guest_pieces=settings.guest_open_pieces,
@@ -104,7 +104,7 @@ def _lookups(
     return Lookups(
         orders,
         actions,
-        Addresses(Seal.of(settings.contact_key)),
+        Addresses(Cipher.of(settings.contact_key)),
         tickets,
         attempts,
         per_number=settings.lookups_per_number,

@@ -16,7 +16,7 @@ from chassis.http.idempotency import Claim
 from chassis.http.problems import Conflict, TooManyRequests
 from chassis.storage.composed import Part
 from chassis.storage.database import Transactions
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from contracts import Line
 from order import views
 from order.budget import WINDOW, LineBudget

@@ -48,14 +48,14 @@ async def mark_paid(event: OrderPaid, tx: Tx) -> None:
     order.pay(event, tx.now)
 
 
-@steps.on(StockRejected, says=[OrderCancelled])
+@steps.on(StockRejected, publishes=[OrderCancelled])
 async def cancel_short_order(event: StockRejected, tx: Tx) -> None:
     """Cancel: out of stock."""
     order = await _load(tx, event.order_id)
     tx.publish(*order.run_short(event.short, tx.now))
 
 
-@steps.on(PaymentDeclined, says=[OrderCancelled])
+@steps.on(PaymentDeclined, publishes=[OrderCancelled])
 async def cancel_declined_order(event: PaymentDeclined, tx: Tx) -> None:
     """Cancel: payment declined, or not confirmed in time."""
     order = await _load(tx, event.order_id)
@@ -118,7 +118,9 @@ async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
     returning.note_refund(order, event, tx.now)
 
 
-@steps.on(SagaNudged, says=[OrderCreated, OrderFulfilled, OrderReturned, OrderRefundSettled, OrderCancelled])
+@steps.on(
+    SagaNudged, publishes=[OrderCreated, OrderFulfilled, OrderReturned, OrderRefundSettled, OrderCancelled]
+)
 async def say_again(event: SagaNudged, tx: Tx) -> None:
     """Say again that the order was created, fulfilled, returned or cancelled, a refund of it settled."""
     order = await _load(tx, event.order_id)
@@ -172,5 +174,5 @@ for saga_event in (
 participant = Participant(
     "order",
     steps=[steps, timeline],
-    says=[OrderCreated, OrderCancelled, OrderFulfilled, OrderReturned, OrderRefundSettled, SagaNudged],
+    publishes=[OrderCreated, OrderCancelled, OrderFulfilled, OrderReturned, OrderRefundSettled, SagaNudged],
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from chassis.http.origin import TrustedProxies
-from chassis.messaging.sealed import SealKeys
+from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.retention import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
@@ -47,8 +47,8 @@ class Settings(ServiceSettings):
 
     product_url: Url
     cart_url: Url
-    contact_key: SealKeys
-    action_key: SealKeys
+    contact_key: EncryptionKeys
+    action_key: EncryptionKeys
     return_origins: ReturnOrigins = ""
     trusted_proxies: TrustedProxies = ""
 

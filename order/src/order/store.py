@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 
 Row = Mapping[str, Any]
 

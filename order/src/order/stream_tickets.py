@@ -50,7 +50,7 @@ class StreamTickets:
 
     @classmethod
     def of(cls, keys: SecretStr, *, seconds: float) -> Self:
-        """With a key that is derived from those of the setting (see `SealKeys`)."""
+        """With a key that is derived from those of the setting (see `EncryptionKeys`)."""
         return cls(Tickets.of(keys, _PURPOSE), seconds=seconds)
 
     def issue(self, order_id: UUID, reader: Reader) -> Issued:

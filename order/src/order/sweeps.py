@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from chassis.http.idempotency import IdempotencyKeys
-from chassis.runtime.periodic import Periodic
+from chassis.runtime.jobs import Job
 from chassis.runtime.retention import Rule, retention
 from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions
@@ -46,7 +46,7 @@ MERGED_GUESTS = Rule(
 
 def sweeps(
     settings: Settings, transactions: Transactions, keys: IdempotencyKeys, attempts: Attempts
-) -> Sequence[Periodic]:
+) -> Sequence[Job]:
     """All of it, as often as the settings say."""
 
     async def expire() -> None:
@@ -64,11 +64,11 @@ def sweeps(
         await forget_declined_networks(transactions, settings.decline_window, settings.sweep_batch)
 
     return [
-        Periodic("expire orders", settings.sweep_every, expire),
-        Periodic("reconcile", settings.reconcile_every, reconcile),
-        Periodic("forget idempotency keys", settings.purge_every, forget),
-        Periodic("forget attempts", settings.purge_every, attempts.forget),
-        Periodic("forget networks", settings.purge_every, forget_declined),
+        Job("expire orders", settings.sweep_every, expire),
+        Job("reconcile", settings.reconcile_every, reconcile),
+        Job("forget idempotency keys", settings.purge_every, forget),
+        Job("forget attempts", settings.purge_every, attempts.forget),
+        Job("forget networks", settings.purge_every, forget_declined),
         retention(
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),

@@ -70,7 +70,7 @@ class Stream:
         self._shopper = reader.shopper or reader.id
         self._late: float | None = None
 
-    def hear(self, rows: Sequence[Row], now: float) -> None:
+    def consume(self, rows: Sequence[Row], now: float) -> None:
         """Pass on what is new: events, then the state that they have led to."""
         told = [self._tell(row) for row in rows if row["type"] is not None]
         status, standing = rows[0]["status"], rows[0]["standing"]
@@ -214,7 +214,7 @@ class Watch:
             return
         now = asyncio.get_running_loop().time()
         for n, news in groupby(rows, key=itemgetter("n")):
-            streams[n - 1].hear([*news], now)
+            streams[n - 1].consume([*news], now)
 
 
 def wake_on_commit(engine: AsyncEngine, wake: Callable[[], None]) -> Callable[[], Awaitable[None]]:

@@ -194,7 +194,7 @@ class Payment:
         follows = self._go("voiding", "void")
         return Next((self._say_declined("expired"),), follows.call)
 
-    def hear(self, *, cancelled: bool = False) -> Next:
+    def advance(self, *, cancelled: bool = False) -> Next:
         """The provider has news of it, or says that it was `cancelled` there: have it looked up, and again
         if more is heard meanwhile. That a void of ours has worked is none."""
         expected = cancelled and self.state in ("voiding", "voided", "declined", "refused")
@@ -345,13 +345,13 @@ class Payment:
         if self.state == "refunded":
             return NOTHING
         if self.state == "refund_failed":  # a look was faster, and what it has found came back since
-            return self.hear()
+            return self.advance()
         if self.state != "refunding":
             raise self._impossible("refunded")
         if amount is not None and amount.amount == self.left:
             return self.is_refunded()
         self.refund_at = now + REFUND_AGAIN_AFTER
-        return self.hear()
+        return self.advance()
 
     def is_refunded(self) -> Next:
         """All of the money has gone back."""
@@ -370,7 +370,7 @@ class Payment:
             self.code = code
         self.refunds_refused += 1
         self.refund_at = now + REFUND_AGAIN_AFTER
-        return self.hear() if code in DISPUTED else NOTHING
+        return self.advance() if code in DISPUTED else NOTHING
 
     def _say_action_required(self) -> PaymentActionRequired:
         _, payment_id = self._money()

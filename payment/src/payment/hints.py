@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from chassis.saga.intents import ask_sooner
+from chassis.saga.intents import retry_now
 from chassis.storage.database import Transactions
 from chassis.telemetry.logs import without_trace
 from payment import store
@@ -51,7 +51,7 @@ class Hints:
             if hint.order_id in undecided:
                 async with self._transactions() as tx:
                     if await store.remember_webhook(tx.session, hint.event_id):
-                        await ask_sooner(tx.session, hint.order_id)
+                        await retry_now(tx.session, hint.order_id)
             elif hint.order_id in held:
                 await self._remember(hint)
 
@@ -72,8 +72,8 @@ class Hints:
                 return
             payment = await tx.get(Payment, order_id)
             if payment is not None:
-                tx.hasten(order_id)
-                follow(payment, payment.hear(cancelled=hint.type == CANCELLED), tx)
+                tx.retry_now(order_id)
+                follow(payment, payment.advance(cancelled=hint.type == CANCELLED), tx)
 
     def _take(self, hint: Hint) -> None:
         self._taken[hint.event_id] = hint

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from chassis.messaging.sealed import Seal
+from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
 from payment import api, saga, sweeps
 from payment.comparing import Comparing
@@ -19,7 +19,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         timeout=settings.stripe_timeout,
         failures=settings.breaker_failures,
         reset=settings.breaker_reset,
-        seal=Seal.of(settings.action_key).seal,
+        cipher=Cipher.of(settings.action_key).encrypt,
         action_time=timedelta(minutes=settings.action_minutes),
     )
     hints = Hints(chassis.transactions, settings.webhook_linger)
@@ -27,7 +27,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     return Components(
         routers=[api.router],
         provide=[api.Webhooks(hints, secret, settings.webhook_tolerance)],
-        periodic=sweeps.periodic(settings, chassis.transactions),
+        jobs=sweeps.periodic(settings, chassis.transactions),
         call=Comparing(provider.call, Known(chassis.engine)).call,
         troubles=provider.troubles,
         closing=[hints.aclose, provider.aclose],

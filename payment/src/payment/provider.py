@@ -57,7 +57,7 @@ class Provider:
         timeout: float = 10,
         failures: int = 5,
         reset: float = 5,
-        seal: Callable[[str], str] = lambda text: text,
+        cipher: Callable[[str], str] = lambda text: text,
         action_time: timedelta = timedelta(minutes=10),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -70,7 +70,7 @@ class Provider:
             http_client=self._http,
         )
         self._circuit = Circuit("stripe", failures=failures, reset=reset, counts=_TROUBLE)
-        self._seal = seal
+        self._cipher = cipher
         self._action_time = action_time
         self._clock = clock
         self._failures = failures
@@ -84,7 +84,7 @@ class Provider:
             raise outcome
         if isinstance(outcome, Redirect):
             expires_at = self._clock() + self._action_time
-            return ActionRequired(outcome.payment_id, self._seal(outcome.url), expires_at)
+            return ActionRequired(outcome.payment_id, self._cipher(outcome.url), expires_at)
         return outcome
 
     def troubles(self) -> dict[str, str]:

@@ -119,7 +119,7 @@ def conclude(
         case RefundRefused(code):
             _fail(payment, refund, code)
             refund.refund_at = now + REFUND_AGAIN_AFTER
-            follows = payment.hear() if code in DISPUTED else NOTHING
+            follows = payment.advance() if code in DISPUTED else NOTHING
     if not any(one.state in ("refunding", "bounced") for one in refunds):
         mend(payment)
     if payment.state != "refunding" or _are_open(refunds):

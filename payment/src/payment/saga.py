@@ -51,7 +51,7 @@ intents = Intents(locks=_rows)
 participant = Participant("payment", steps=[steps], intents=intents)
 
 
-@steps.on(OrderCreated, says=[PaymentDeclined, OrderPaid])
+@steps.on(OrderCreated, publishes=[PaymentDeclined, OrderPaid])
 async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
     """Hold the money, unless the order is off already; of a free order there is none."""
     payment = await _payment(event.order_id, tx)
@@ -61,14 +61,14 @@ async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
         follow(payment, payment.authorize(event), tx)
 
 
-@steps.on(StockReserved, says=[OrderPaid])
+@steps.on(StockReserved, publishes=[OrderPaid])
 async def capture_payment(event: StockReserved, tx: Tx) -> None:
     """Take the money once it is held, too, and the order still on; a free order is paid at once."""
     payment = await _payment(event.order_id, tx)
     follow(payment, payment.reserve(), tx)
 
 
-@steps.on(OrderCancelled, says=[PaymentRefunded], compensates=authorize_payment)
+@steps.on(OrderCancelled, publishes=[PaymentRefunded], compensates=authorize_payment)
 async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
     """Refuse, void or refund, whichever is still possible; a free order's nothing goes back at once."""
     payment = await _payment(event.order_id, tx)
@@ -102,7 +102,7 @@ async def settle_refund(event: OrderRefundSettled, tx: Tx) -> None:
 
 @steps.on(
     SagaNudged,
-    says=[
+    publishes=[
         PaymentActionRequired,
         PaymentAuthorized,
         PaymentDeclined,
@@ -118,12 +118,12 @@ async def say_again(event: SagaNudged, tx: Tx) -> None:
     """Say again how the money stands; ask the provider what is not known, or for a refund that it refused."""
     payment = await tx.get(Payment, event.order_id)
     if payment is not None:
-        tx.hasten(event.order_id)
+        tx.retry_now(event.order_id)
         tx.publish(*payment.restate())
         if payment.refund_at is not None and payment.refund_at <= tx.now:
             follow(payment, payment.refund_again(), tx)
         for refund in await _refunds(payment, tx):
-            tx.hasten(refund.refund_id)
+            tx.retry_now(refund.refund_id)
             if refund.state == "refunded":
                 tx.publish(refunds.refunded_in_part(payment, refund))
             elif refund.state == "bounced":
@@ -135,34 +135,34 @@ async def say_again(event: SagaNudged, tx: Tx) -> None:
             tx.publish(disputes.disputed(payment, dispute))
 
 
-@intents.settled("authorize", says=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
+@intents.on_outcome("authorize", publishes=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
 async def note_authorization(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
 
 
-@intents.settled("confirm", says=[PaymentAuthorized, PaymentDeclined])
+@intents.on_outcome("confirm", publishes=[PaymentAuthorized, PaymentDeclined])
 async def note_confirmation(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
 
 
-@intents.settled("capture", says=[OrderPaid, PaymentDeclined])
+@intents.on_outcome("capture", publishes=[OrderPaid, PaymentDeclined])
 async def note_capture(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
 
 
-@intents.settled("void", says=[PaymentVoided])
+@intents.on_outcome("void", publishes=[PaymentVoided])
 async def note_void(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
 
 
-@intents.settled("refund", says=[PaymentRefunded])
+@intents.on_outcome("refund", publishes=[PaymentRefunded])
 async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     await _conclude(intent, outcome, tx)
     if isinstance(outcome, RefundRefused):
         log.error("refund refused", code=outcome.code)
 
 
-@intents.settled(calls.PART, says=[PaymentRefundedInPart, PaymentRefunded])
+@intents.on_outcome(calls.PART, publishes=[PaymentRefundedInPart, PaymentRefunded])
 async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused, tx: Tx) -> None:
     payment = await _payment(UUID(intent.payload["order_id"]), tx)
     refund = await tx.get(Refund, intent.subject)
@@ -173,9 +173,9 @@ async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused
         log.error("refund refused", code=refund.code, refund_id=str(refund.refund_id))
 
 
-@intents.settled(
+@intents.on_outcome(
     "look",
-    says=[
+    publishes=[
         PaymentDeclined,
         PaymentDisputed,
         PaymentRefunded,
@@ -200,7 +200,7 @@ async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
         await _note_dispute(payment, dispute, tx)
 
 
-@intents.settled(reconciliation.KIND)
+@intents.on_outcome(reconciliation.KIND)
 async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
     for order_id, payment_id in sorted(compared.looks.items()):
         tx.intend(calls.look(order_id, payment_id))

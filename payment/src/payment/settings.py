@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from chassis.messaging.sealed import SealKeys
+from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.retention import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 
@@ -23,7 +23,7 @@ class Settings(ServiceSettings):
     stripe_api_base: Annotated[str, Field(pattern=r"^https?://")] | None = None
     stripe_webhook_secret: Annotated[SecretStr, Field(min_length=8)]
 
-    action_key: SealKeys
+    action_key: EncryptionKeys
     action_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 10
 
     # A call takes three requests at most.

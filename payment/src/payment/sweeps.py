@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from chassis.runtime.periodic import Periodic
+from chassis.runtime.jobs import Job
 from chassis.runtime.retention import Rule, retention
 from chassis.storage.database import Transactions
 from payment import reconciliation, store
@@ -31,7 +31,7 @@ PAYMENTS = Rule(
 )
 
 
-def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
+def periodic(settings: Settings, transactions: Transactions) -> list[Job]:
     """Payment's sweeps."""
 
     async def refund() -> None:
@@ -48,10 +48,10 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Periodic]:
         await begin_reconciling(transactions, timedelta(seconds=settings.reconcile_provider_every))
 
     return [
-        Periodic("reconcile", min(settings.reconcile_provider_every, settings.sweep_every), reconcile),
-        Periodic("refund again", settings.sweep_every, refund),
-        Periodic("give up expired", settings.sweep_every, expire),
-        Periodic("report overdue", settings.sweep_every, report),
+        Job("reconcile", min(settings.reconcile_provider_every, settings.sweep_every), reconcile),
+        Job("refund again", settings.sweep_every, refund),
+        Job("give up expired", settings.sweep_every, expire),
+        Job("report overdue", settings.sweep_every, report),
         retention(
             transactions.engine,
             (WEBHOOKS, settings.webhook_keep_days),

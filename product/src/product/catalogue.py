@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Select, bindparam, case, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 from contracts import cleaned
 from product.domain import Status
 from product.paging import SORT_ORDERS, TSQUERY, Sort, decode, encode

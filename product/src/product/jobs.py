@@ -1,4 +1,4 @@
-"""Periodic jobs: nudge sagas whose stock stays reserved long past the order's deadline, and serve or reject
+"""Job jobs: nudge sagas whose stock stays reserved long past the order's deadline, and serve or reject
 orders that wait for stock."""
 
 from datetime import timedelta

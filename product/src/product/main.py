@@ -1,6 +1,6 @@
 """Product: the catalogue and its stock."""
 
-from chassis.runtime.periodic import Periodic
+from chassis.runtime.jobs import Job
 from chassis.runtime.retention import Rule, retention
 from chassis.runtime.service import Chassis, Components, Service
 from product import admin, api, saga
@@ -29,9 +29,9 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             chassis.transactions,
             chassis.engine,
         ],
-        periodic=[
-            Periodic("reconcile", settings.reconcile_every, reconcile),
-            Periodic("waiting", settings.waiting_every, waiting),
+        jobs=[
+            Job("reconcile", settings.reconcile_every, reconcile),
+            Job("waiting", settings.waiting_every, waiting),
             retention(chassis.engine, (HOLDS, settings.hold_keep_days)),
         ],
     )

@@ -30,10 +30,10 @@ def _rows(event: OrderSnapshot | OrderReturned) -> Iterable[tuple[type, Any]]:
 
 
 steps = Steps("product", locks=_rows)
-participant = Participant("product", steps=[steps], says=[SagaNudged])
+participant = Participant("product", steps=[steps], publishes=[SagaNudged])
 
 
-@steps.on(OrderCreated, says=[StockReserved, StockRejected])
+@steps.on(OrderCreated, publishes=[StockReserved, StockRejected])
 async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
     """Reserve all lines or none; wait for pieces that other orders have reserved; none if cancelled
     before."""
@@ -51,7 +51,7 @@ async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
         hold.traceparent = tx.envelope.traceparent
 
 
-@steps.on(OrderPaid, says=[StockReserved, StockRejected])
+@steps.on(OrderPaid, publishes=[StockReserved, StockRejected])
 async def sell_stock(event: OrderPaid, tx: Tx) -> None:
     """Sell what is still reserved, and reject waiting orders that can no longer be filled."""
     hold = await tx.get(Hold, event.order_id)
@@ -62,7 +62,7 @@ async def sell_stock(event: OrderPaid, tx: Tx) -> None:
     await serve_waiting(stocks.values(), tx)
 
 
-@steps.on(OrderCancelled, says=[StockReleased, StockReserved, StockRejected], compensates=reserve_stock)
+@steps.on(OrderCancelled, publishes=[StockReleased, StockReserved, StockRejected], compensates=reserve_stock)
 async def release_stock(event: OrderCancelled, tx: Tx) -> None:
     """Put reserved or sold pieces back and serve waiting orders; before `order.created`, leave a
     tombstone."""
@@ -77,7 +77,7 @@ async def release_stock(event: OrderCancelled, tx: Tx) -> None:
         await serve_waiting(stocks.values(), tx)
 
 
-@steps.on(OrderReturned, says=[StockReturned, StockReserved, StockRejected])
+@steps.on(OrderReturned, publishes=[StockReturned, StockReserved, StockRejected])
 async def restock_returned(event: OrderReturned, tx: Tx) -> None:
     """Restock the returned pieces, once, and serve waiting orders; a return without goods has no effect."""
     if not event.lines:
@@ -97,7 +97,7 @@ async def restock_returned(event: OrderReturned, tx: Tx) -> None:
 
 @steps.on(
     SagaNudged,
-    says=[StockReserved, StockRejected, StockReleased, StockReturned],
+    publishes=[StockReserved, StockRejected, StockReleased, StockReturned],
     locks=lambda event: [(Hold, event.order_id)],
 )
 async def say_again(event: SagaNudged, tx: Tx) -> None:

@@ -109,8 +109,8 @@ def write(root: Path, participants: Sequence[Participant]) -> list[str]:
 
 def said_by(event: type[Event], participants: Sequence[Participant]) -> list[str]:
     """Whom the event names, and who else may say it."""
-    others = (p.name for p in participants if event.type in p.keys_said())
-    return list(dict.fromkeys([event.said_by, *others]))
+    others = (p.name for p in participants if event.type in p.published_keys())
+    return list(dict.fromkeys([event.publisher, *others]))
 
 
 def saga_table(participants: Sequence[Participant]) -> str:
@@ -119,7 +119,7 @@ def saga_table(participants: Sequence[Participant]) -> str:
     events = sorted(EVENTS.values(), key=_in_the_saga)
     rows = [_row(event.type, ", ".join(said_by(event, participants)), heard) for event in events]
     calls = [
-        f"| {p.name} | `{settlement.kind}` | {_said(settlement.says)} |"
+        f"| {p.name} | `{settlement.kind}` | {_said(settlement.publishes)} |"
         for p in participants
         for settlement in p.intents or ()
     ]
@@ -142,7 +142,7 @@ def _in_the_saga(event: type[Event]) -> int:
 def _hearing(participant: Participant, steps: Steps, step: Step) -> str:
     if steps.queue != participant.name:
         return f"({steps.queue})"
-    says = f" → {_said(step.says)}" if step.says else ""
+    says = f" → {_said(step.publishes)}" if step.publishes else ""
     return f"**{participant.name}** `{step.name}`: {step.summary.rstrip('.')}{says}"
 
 
@@ -156,7 +156,7 @@ def _asyncapi(participants: Sequence[Participant]) -> str:
     for participant in participants:
         for steps in participant.steps:
             queues[steps.queue] = participant.name
-            for key in steps.heard():
+            for key in steps.routing_keys():
                 heard_by.setdefault(key, []).append(steps.queue)
     sayers = {event.type: said_by(event, participants) for event in EVENTS.values()}
     document = asyncapi(sayers, heard_by, queues)

@@ -22,7 +22,7 @@ from sqlalchemy.sql import text
 
 from chassis.http.problems import Conflict, Unprocessable
 from chassis.storage.composed import Part
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')

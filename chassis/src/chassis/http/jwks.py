@@ -76,7 +76,7 @@ class PublishedKeys:
             response = await self.http.get(self.url, timeout=self.timeout)
             keys = usable(response.raise_for_status().json())
         except (httpx.HTTPError, ValueError) as error:
-            log.warning("no keys from the issuer", url=self.url, error=repr(error))
+            log.warning("could not fetch signing keys", url=self.url, error=repr(error))
             self._failing = True
             self._not_before = self.clock() + self.retry_every
         else:
@@ -89,7 +89,7 @@ class PublishedKeys:
         self._fetched = self.clock()
         self._not_before = self._fetched + self.refetch_every
         if _public(keys) != _public(self._keys):
-            log.info("keys of the issuer", kids=sorted(keys))
+            log.info("signing keys fetched", kids=sorted(keys))
             self._keys = keys
             self.on_change()
 

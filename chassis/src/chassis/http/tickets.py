@@ -31,7 +31,7 @@ class TicketExpired(BadTicket):
 
 
 class Tickets:
-    """Tickets for one `purpose`: made with the first key, read with any of them. To rotate: as with `Seal`,
+    """Tickets for one `purpose`: made with the first key, read with any of them. To rotate: as with `Cipher`,
     whose keys these are."""
 
     def __init__(self, keys: Sequence[str], purpose: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -40,7 +40,7 @@ class Tickets:
 
     @classmethod
     def of(cls, keys: SecretStr, purpose: str) -> Self:
-        """With the keys of a setting (see `SealKeys`)."""
+        """With the keys of a setting (see `EncryptionKeys`)."""
         return cls(keys.get_secret_value().split(","), purpose)
 
     def issue(self, content: Mapping[str, Any], until: float) -> str:

@@ -1,4 +1,4 @@
-"""Gathering what arrives together, so that it costs one commit."""
+"""Batcher what arrives together, so that it costs one commit."""
 
 import asyncio
 from collections import deque
@@ -10,7 +10,7 @@ T = TypeVar("T")
 LULL = 3  # times the linger without a batch
 
 
-class Gathering(Generic[T]):
+class Batcher(Generic[T]):
     """A queue that is emptied in batches. What waits in it stays in it until a batch is taken."""
 
     def __init__(self) -> None:

@@ -80,7 +80,7 @@ async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) 
             pause = delay * random.uniform(0.5, 1)
             if isinstance(error, _REFUSED) or loop.time() + pause > deadline:
                 raise
-            log.warning("broker away, waiting", connection=name, error=repr(error))
+            log.warning("broker unavailable, retrying", connection=name, error=repr(error))
             await asyncio.sleep(pause)
             delay = min(delay * 2, 5.0)
         else:

@@ -16,7 +16,7 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
 
-from chassis.messaging.batching import Gathering
+from chassis.messaging.batching import Batcher
 from chassis.messaging.broker import Publisher
 from chassis.messaging.cancellation import as_broken_connection
 from chassis.messaging.envelope import Unreadable
@@ -65,7 +65,7 @@ class Consumer:
         self._batch = batch
         self._batch_bytes = batch_bytes
         self._linger = linger
-        self._arrived: Gathering[AbstractIncomingMessage] = Gathering()
+        self._arrived: Batcher[AbstractIncomingMessage] = Batcher()
         self._queue: AbstractQueue | None = None
         self._tag = ""
         self._idle = asyncio.Event()
@@ -119,7 +119,7 @@ class Consumer:
                     await queue.cancel(self._tag)
                     await self._idle.wait()
         except (TimeoutError, *CONNECTION_EXCEPTIONS, AMQPException) as error:
-            log.warning("stopped with work in hand: the broker redelivers it", error=repr(error))
+            log.warning("stopped while handling messages: the broker redelivers them", error=repr(error))
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
         self._arrived.put([message])
@@ -183,7 +183,7 @@ class Consumer:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("database away, waiting", error=repr(error))
+                log.warning("database unavailable, retrying", error=repr(error))
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, 2.0)
 
@@ -204,7 +204,7 @@ class Consumer:
                 if delivery.envelope.id not in fresh:
                     continue  # delivered twice within this batch
                 fresh.discard(delivery.envelope.id)
-                tx.hear(delivery.envelope)
+                tx.handling(delivery.envelope)
                 with trace_context(delivery.envelope.traceparent, delivery.event.about):
                     await delivery.step.run(delivery.event, tx)
 
@@ -241,7 +241,7 @@ async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> N
         with as_broken_connection():
             await message.ack(multiple=multiple)
     except (*CONNECTION_EXCEPTIONS, AMQPException) as error:
-        log.warning("not acknowledged: the broker redelivers", error=repr(error))
+        log.warning("not acknowledged: the broker redelivers it", error=repr(error))
 
 
 def _can_be_acknowledged(message: AbstractIncomingMessage) -> bool:

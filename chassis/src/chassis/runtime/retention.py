@@ -12,8 +12,8 @@ import structlog
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.runtime.periodic import Periodic
-from chassis.storage.direct import fetch
+from chassis.runtime.jobs import Job
+from chassis.storage.raw_sql import fetch
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Rule:
         return pruned
 
 
-def retention(engine: AsyncEngine, *rules: tuple[Rule, int]) -> Periodic:
+def retention(engine: AsyncEngine, *rules: tuple[Rule, int]) -> Job:
     """Prunes by each rule what is older than so many days, about every hour; 0 days: never."""
 
     async def prune() -> None:
@@ -73,7 +73,7 @@ def retention(engine: AsyncEngine, *rules: tuple[Rule, int]) -> Periodic:
             if days and (gone := await rule.prune(engine, datetime.now(UTC) - timedelta(days=days))):
                 log.info("rows pruned", table=rule.table, rows=gone, kept_days=days)
 
-    return Periodic("retention", EVERY_SECONDS, prune)
+    return Job("retention", EVERY_SECONDS, prune)
 
 
 def first_id(moment: datetime) -> UUID:

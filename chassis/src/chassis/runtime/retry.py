@@ -59,7 +59,7 @@ class Retry:
 
     async def dead_letter(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
         """Retrying does not help: publish the message to the dead letters at once."""
-        log.error("dead-lettered at once", message_id=message.message_id, reason=reason)
+        log.error("dead-lettered without retry", message_id=message.message_id, reason=reason)
         kept = {k: v for k, v in message.headers.items() if not k.startswith("x-") and k not in COPIES}
         headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
         if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
@@ -96,14 +96,14 @@ class Retry:
                 return
             if key == DEAD and is_refused(refused):
                 log.error(
-                    "no room for a dead letter, it goes round",
+                    "dead-letter queue full, retrying later",
                     message_id=message.message_id,
                     error=reason(refused),
                 )
                 key = LADDER[-1]
                 continue
             log.error(
-                "could not move message, trying again",
+                "could not publish failed message, retrying",
                 message_id=message.message_id,
                 key=key,
                 error=reason(refused),

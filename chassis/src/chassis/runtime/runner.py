@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from chassis.messaging.batching import Gathering
+from chassis.messaging.batching import Batcher
 from chassis.messaging.cancellation import as_broken_connection, as_failure
 from chassis.saga.intents import (
     Call,
@@ -78,7 +78,7 @@ class IntentRunner:
         self._longest_delay = longest_delay
         self._held: dict[str, _Held] = {}
         self._due: asyncio.Queue[_Held] = asyncio.Queue()
-        self._outcomes: Gathering[tuple[_Held, Any]] = Gathering()
+        self._outcomes: Batcher[tuple[_Held, Any]] = Batcher()
         self._closing = False
         self._in_hand = 0  # calls in the air and outcomes not yet settled
         self._empty_handed = asyncio.Event()
@@ -118,7 +118,7 @@ class IntentRunner:
             async with asyncio.timeout(grace):
                 await self._empty_handed.wait()
         except TimeoutError:
-            log.warning("stopped with calls in the air: they are made again", calls=self._in_hand)
+            log.warning("stopped during calls: they will be repeated", calls=self._in_hand)
 
     async def _hand_back(self, waiting: list[Due], grace: float) -> None:
         for due in waiting:
@@ -127,7 +127,7 @@ class IntentRunner:
             async with asyncio.timeout(grace):
                 await release(self._engine, waiting, self._holder)
         except Exception:
-            log.exception("leases run out instead", intents=len(waiting))
+            log.exception("leases not released", intents=len(waiting))
 
     def _room(self) -> int:
         return 0 if self._closing else _MOST_HELD - len(self._held)
@@ -159,7 +159,7 @@ class IntentRunner:
             try:
                 kept = await keep(self._engine, list(ageing), self._lease, self._holder)
             except Exception:
-                log.exception("leases not kept", intents=len(ageing))
+                log.exception("leases not extended", intents=len(ageing))
                 continue
             for key in kept:
                 ageing[key].until = now + self._lease
@@ -214,7 +214,9 @@ class IntentRunner:
                 if not is_outage(error):
                     await self._settle_failed(outcomes, error)
                     return
-                log.warning("database away, outcomes wait", outcomes=len(outcomes), error=reason(error))
+                log.warning(
+                    "database unavailable, retrying outcomes", outcomes=len(outcomes), error=reason(error)
+                )
                 await asyncio.sleep(delay * random.uniform(0.5, 1))
                 delay = min(delay * 2, 2.0)
             else:
@@ -270,7 +272,7 @@ class IntentRunner:
             try:
                 await again(self._engine, due, why, delay, self._holder)
             except Exception:
-                log.exception("lease runs out instead", intent=due.intent.key)
+                log.exception("lease not released", intent=due.intent.key)
 
 
 def _mark(settling: list[_Held], *, now: bool) -> None:

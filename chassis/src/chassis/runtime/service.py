@@ -15,7 +15,7 @@ from chassis.http.identity import TokenVerifier
 from chassis.http.provided import Registry
 from chassis.http.tracing import Trace
 from chassis.runtime.health import health_routes
-from chassis.runtime.periodic import Periodic
+from chassis.runtime.jobs import Job
 from chassis.runtime.settings import ServiceSettings
 from chassis.runtime.worker import Worker
 from chassis.saga.intents import Call
@@ -42,14 +42,14 @@ class Chassis:
 @dataclass(frozen=True)
 class Components:
     """What a service is made of: `provide` has what its routes ask for by type (see `Provided`), `call` makes
-    its intended remote calls, `troubles` names what keeps them from getting on, `periodic` runs in workers,
+    its intended remote calls, `troubles` names what keeps them from getting on, `jobs` runs in workers,
     `closing` is awaited at the end."""
 
     routers: Sequence[APIRouter] = ()
     provide: Sequence[object] = ()
     call: Call | None = None
     troubles: Callable[[], Mapping[str, str]] = dict
-    periodic: Sequence[Periodic] = ()
+    jobs: Sequence[Job] = ()
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
 
 
@@ -85,7 +85,7 @@ class Service(Generic[S]):
             settings,
             transactions,
             components.call,
-            components.periodic,
+            components.jobs,
             components.troubles,
         )
 
@@ -129,4 +129,4 @@ async def _close(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
             async with asyncio.timeout_at(deadline):
                 await close()
         except Exception:
-            log.exception("did not close")
+            log.exception("component did not close")

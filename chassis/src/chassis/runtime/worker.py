@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractRobustConnection
 from chassis.messaging.broker import Publisher, connect, login
 from chassis.messaging.cancellation import as_failure
 from chassis.runtime.consumer import Consumer
-from chassis.runtime.periodic import Periodic
+from chassis.runtime.jobs import Job
 from chassis.runtime.runner import IntentRunner
 from chassis.runtime.settings import ServiceSettings
 from chassis.saga.intents import Call
@@ -43,14 +43,14 @@ class Worker:
         settings: ServiceSettings,
         transactions: Transactions,
         call: Call | None,
-        periodic: Sequence[Periodic],
+        jobs: Sequence[Job],
         troubles: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._participant = participant
         self._settings = settings
         self._transactions = transactions
         self._call = call
-        self._periodic = periodic
+        self._jobs = jobs
         self._troubles = troubles
         self._connections: list[AbstractRobustConnection] = []
         self._consumers: list[Consumer] = []
@@ -88,7 +88,7 @@ class Worker:
             self._transactions.on_intents = self._runner.wake
             self._transactions.intents_have_room = self._runner.has_room
             self._spawn(self._runner.run(), "intents")
-        if self._participant.keys_said():
+        if self._participant.published_keys():
             self._relay = self._outbox_relay(publisher)
             self._transactions.on_outbox = self._relay.wake
             self._transactions.outbox_has_room = self._relay.has_room
@@ -96,7 +96,7 @@ class Worker:
         for consumer in self._consumers:
             await consumer.start()
             self._spawn(consumer.run(), "consumer")
-        for periodic in (*self._periodic, self._forget_inbox()):
+        for periodic in (*self._jobs, self._forget_inbox()):
             self._spawn(periodic.run(), periodic.name)
 
     def begin_to_stop(self) -> None:
@@ -128,7 +128,7 @@ class Worker:
             async with asyncio.timeout(max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)):
                 await relay.drain()
         except Exception:
-            log.exception("stopped with rows left: a poll finds them")
+            log.exception("stopped with unpublished rows: the next poll publishes them")
 
     async def _connect(self) -> Publisher:
         settings, name = self._settings, self._participant.name
@@ -191,7 +191,7 @@ class Worker:
             longest_delay=self._settings.refused_longest_delay,
         )
 
-    def _forget_inbox(self) -> Periodic:
+    def _forget_inbox(self) -> Job:
         keep = timedelta(days=self._settings.inbox_keep_days)
 
         async def forget() -> None:
@@ -200,7 +200,7 @@ class Worker:
                 gone = await inbox.forget(self._transactions.engine, keep, limit=FORGOTTEN_AT_ONCE)
             await started.forget(self._transactions.engine, keep)
 
-        return Periodic("forget inbox", 60, forget)
+        return Job("forget inbox", 60, forget)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(as_failure(work), name=name)

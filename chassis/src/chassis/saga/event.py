@@ -13,7 +13,7 @@ class Event(Protocol):
 
     type: ClassVar[str]
     version: ClassVar[int]
-    said_by: ClassVar[str]
+    publisher: ClassVar[str]
     """Who publishes it, mostly; the broker's rights decide."""
 
     @property

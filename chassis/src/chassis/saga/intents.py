@@ -69,12 +69,12 @@ Locks = Callable[[Intent], Iterable[tuple[type, Any]]]
 
 
 @dataclass(frozen=True)
-class Settlement:
-    """What is done with the outcome of one kind of call, and what may be said of it."""
+class OutcomeStep:
+    """The function for the outcome of one kind of call, and which events it may publish."""
 
     kind: str
     run: Settle
-    says: tuple[type[Event], ...]
+    publishes: tuple[type[Event], ...]
 
 
 class Intents:
@@ -82,20 +82,20 @@ class Intents:
 
     def __init__(self, *, locks: Locks | None = None) -> None:
         self.locks = locks
-        self._by_kind: dict[str, Settlement] = {}
+        self._by_kind: dict[str, OutcomeStep] = {}
 
-    def settled(self, kind: str, *, says: Sequence[type[Event]] = ()) -> Callable[[Settle], Settle]:
+    def on_outcome(self, kind: str, *, publishes: Sequence[type[Event]] = ()) -> Callable[[Settle], Settle]:
         """Register the decorated function for outcomes of `kind`. Raises `ValueError` on a second one."""
 
         def register(run: Settle) -> Settle:
             if kind in self._by_kind:
-                raise ValueError(f"{kind} is settled already")
-            self._by_kind[kind] = Settlement(kind, run, tuple(says))
+                raise ValueError(f"{kind} has a step already")
+            self._by_kind[kind] = OutcomeStep(kind, run, tuple(publishes))
             return run
 
         return register
 
-    def __getitem__(self, kind: str) -> Settlement:
+    def __getitem__(self, kind: str) -> OutcomeStep:
         return self._by_kind[kind]
 
     def __iter__(self) -> Any:
@@ -162,7 +162,7 @@ async def write(session: AsyncSession, intended: Sequence[Due], lease: float, ho
     return [due for due in intended if due.intent.key in fresh]
 
 
-async def ask_sooner(session: AsyncSession, subject: UUID) -> None:
+async def retry_now(session: AsyncSession, subject: UUID) -> None:
     """Somebody hinted that an unknown outcome is known now: make its call again at the next poll."""
     await session.execute(_SOONER, {"subject": subject})
 

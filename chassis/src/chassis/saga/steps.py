@@ -1,4 +1,4 @@
-"""The registry of what a service does on hearing an event: topology and the saga table come from it."""
+"""The steps of a service, one for each event: the topology and the saga table are generated from them."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -15,11 +15,11 @@ Locks = Callable[[Any], Iterable[tuple[type, Any]]]
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it hears, the function, what it may say, and which step it compensates."""
+    """One step: the event, the function, which events it may publish, and which step it compensates."""
 
     event: type[Event]
     run: StepFunction[Any]
-    says: tuple[type[Event], ...] = ()
+    publishes: tuple[type[Event], ...] = ()
     compensates: str | None = None
     locks: Locks | None = None
 
@@ -49,7 +49,7 @@ class Steps:
         self,
         event: type[E],
         *,
-        says: Sequence[type[Event]] = (),
+        publishes: Sequence[type[Event]] = (),
         compensates: Callable[..., Any] | None = None,
         locks: Locks | None = None,
     ) -> Callable[[StepFunction[E]], StepFunction[E]]:
@@ -60,7 +60,7 @@ class Steps:
             if key in self._by_type:
                 raise ValueError(f"{self.queue} has a step for {event.type} v{event.version} already")
             undone = None if compensates is None else compensates.__name__
-            self._by_type[key] = Step(event, run, tuple(says), undone, locks or self._locks)
+            self._by_type[key] = Step(event, run, tuple(publishes), undone, locks or self._locks)
             return run
 
         return register
@@ -70,11 +70,11 @@ class Steps:
 
     def publisher(self, type_: str) -> str | None:
         """Who publishes events of a type that a step here is for."""
-        return next((step.event.said_by for step in self if step.event.type == type_), None)
+        return next((step.event.publisher for step in self if step.event.type == type_), None)
 
     def __iter__(self) -> Any:
         return iter(self._by_type.values())
 
-    def heard(self) -> list[str]:
+    def routing_keys(self) -> list[str]:
         """The routing keys that the queue is bound to."""
         return sorted({step.event.type for step in self._by_type.values()})

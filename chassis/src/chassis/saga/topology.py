@@ -36,13 +36,13 @@ class Participant:
     name: str
     steps: Sequence[Steps] = ()
     intents: Intents | None = None
-    says: Sequence[type[Event]] = ()
+    publishes: Sequence[type[Event]] = ()
 
-    def keys_said(self) -> list[str]:
+    def published_keys(self) -> list[str]:
         """Every routing key that the service may publish with."""
-        by_steps = [event for steps in self.steps for step in steps for event in step.says]
-        by_intents = [event for settlement in self.intents or () for event in settlement.says]
-        return sorted({event.type for event in (*self.says, *by_steps, *by_intents)})
+        by_steps = [event for steps in self.steps for step in steps for event in step.publishes]
+        by_intents = [event for outcome in self.intents or () for event in outcome.publishes]
+        return sorted({event.type for event in (*self.publishes, *by_steps, *by_intents)})
 
 
 def retry_exchange(queue: str) -> str:
@@ -96,7 +96,7 @@ def _exchange(name: str, kind: str, vhost: str) -> dict[str, Any]:
 def _bindings(steps: Steps, vhost: str) -> list[dict[str, Any]]:
     retry = retry_exchange(steps.queue)
     return [
-        *(_binding(EVENTS_EXCHANGE, steps.queue, key, vhost) for key in steps.heard()),
+        *(_binding(EVENTS_EXCHANGE, steps.queue, key, vhost) for key in steps.routing_keys()),
         *(_binding(retry, f"{steps.queue}.retry.{delay}", delay, vhost) for delay in LADDER),
         _binding(retry, f"{steps.queue}.{DEAD}", DEAD, vhost),
     ]
@@ -152,7 +152,7 @@ def _user(participant: Participant) -> dict[str, Any]:
 def _permission(participant: Participant, vhost: str) -> dict[str, Any]:
     queues = [steps.queue for steps in participant.steps]
     # Who says nothing stays out altogether: the pattern of no keys would let an empty one pass.
-    events = [EVENTS_EXCHANGE] if participant.keys_said() else []
+    events = [EVENTS_EXCHANGE] if participant.published_keys() else []
     writable = [*events, *(retry_exchange(queue) for queue in queues)]
     return {
         "user": participant.name,
@@ -168,7 +168,7 @@ def _topic_permission(participant: Participant, vhost: str) -> dict[str, Any]:
         "user": participant.name,
         "vhost": vhost,
         "exchange": EVENTS_EXCHANGE,
-        "write": _one_of(participant.keys_said()),
+        "write": _one_of(participant.published_keys()),
         "read": "^$",
     }
 

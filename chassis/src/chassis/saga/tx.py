@@ -71,7 +71,7 @@ class Tx(Protocol):
     def intend(self, *intents: Intent) -> None:
         """Commit the intent to call somebody remote; the call is made after the commit."""
 
-    def hasten(self, subject: UUID) -> None:
+    def retry_now(self, subject: UUID) -> None:
         """Calls about the subject whose outcome is unknown are made again after the commit, not later."""
 
 

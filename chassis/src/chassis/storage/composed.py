@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.storage.direct import fetch
+from chassis.storage.raw_sql import fetch
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 

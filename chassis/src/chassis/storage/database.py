@@ -102,7 +102,7 @@ class SqlTx:
         self.envelope: Envelope | None = None
         self.outbox: list[Envelope] = []
         self.intents: list[intents.Due] = []
-        self.hastened: set[UUID] = set()
+        self.retry_now_subjects: set[UUID] = set()
         self.cause: str | None = None
         self._source = source
         self._loaded: dict[tuple[type, Any], Any] = {}
@@ -163,8 +163,8 @@ class SqlTx:
         for intent in intended:
             self.intents.append(intents.Due(intent, 0, self.cause, current_traceparent()))
 
-    def hasten(self, subject: UUID) -> None:
-        self.hastened.add(subject)
+    def retry_now(self, subject: UUID) -> None:
+        self.retry_now_subjects.add(subject)
 
     async def lock(self, pairs: Iterable[tuple[type, Any]]) -> None:
         """Load and lock the rows of many steps at once: a statement per table, sorted by key."""
@@ -174,7 +174,7 @@ class SqlTx:
         for row_type in sorted(keys, key=lambda t: t.__name__):
             await self.get_many(row_type, keys[row_type])
 
-    def hear(self, envelope: Envelope) -> None:
+    def handling(self, envelope: Envelope) -> None:
         """From here on the transaction works on this message."""
         self.envelope = envelope
         self.cause = envelope.id
@@ -231,8 +231,8 @@ class Transactions:
             saying, calling = self.outbox_lease(), self.intent_lease()
             said = await outbox.write(session, tx.outbox, saying) if tx.outbox else []
             due = await intents.write(session, tx.intents, calling, self.holder) if tx.intents else []
-            for subject in tx.hastened:
-                await intents.ask_sooner(session, subject)
+            for subject in tx.retry_now_subjects:
+                await intents.retry_now(session, subject)
             await session.commit()
         if said and saying:
             self.on_outbox(said)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from chassis.messaging.batching import Gathering
+from chassis.messaging.batching import Batcher
 from chassis.messaging.broker import Publisher, is_refused
 from chassis.messaging.cancellation import as_failure
 from chassis.messaging.envelope import Envelope
@@ -205,7 +205,7 @@ class Relay:
         self._linger = linger
         self._batch = batch
         self._longest_delay = longest_delay
-        self._waiting: Gathering[tuple[float, Envelope]] = Gathering()
+        self._waiting: Batcher[tuple[float, Envelope]] = Batcher()
         self._waiting_bytes = 0
         self._in_the_air: list[Envelope] = []
         self._failing_since: float | None = None
@@ -281,7 +281,7 @@ class Relay:
             await self._execute(_CONFIRMED, ids=confirmed)
         if refused:
             for id_, error in refused.items():
-                log.error("event refused by the broker, it waits alone", message_id=id_, error=reason(error))
+                log.error("event refused by the broker, retrying", message_id=id_, error=reason(error))
             why = [reason(error)[:_ERROR_LENGTH] for error in refused.values()]
             await self._execute(_REFUSED, ids=list(refused), errors=why, longest=self._longest_delay)
         if unsent:

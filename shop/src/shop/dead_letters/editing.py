@@ -43,7 +43,7 @@ def model_of(letter: Letter, named: str | None = None) -> type[Event]:
     """What its step reads. Raises ShopError when nobody knows what event it is, `named` or not."""
     envelope = _envelope(letter)
     type_ = envelope.type if envelope else named or letter.event_type
-    heard = ", ".join(STEPS[letter.queue].heard())
+    heard = ", ".join(STEPS[letter.queue].routing_keys())
     if type_ is None:
         raise ShopError(f"the message does not say what event it is: say --type, one of {heard}")
     step = STEPS[letter.queue].find(type_, envelope.version if envelope else 1)
@@ -92,7 +92,7 @@ def _made_anew(letter: Letter, event: Event, body: bytes) -> Envelope:
     return Envelope(
         type=event.type,
         version=event.version,
-        source=letter.publisher or event.said_by,
+        source=letter.publisher or event.publisher,
         subject=event.subject,
         time=letter.timestamp or letter.first_seen or datetime.fromtimestamp(0, UTC),
         data=body,

@@ -37,18 +37,18 @@ class Answer:
         return orjson.loads(self.content)
 
 
-class NeighbourRefused(Exception):
+class RequestRejected(Exception):
     """The neighbour is there and refuses this request: a mistake of ours, which becomes a logged 500."""
 
     def __init__(self, name: str, status: int, content: bytes) -> None:
         super().__init__(f"{name} answered {status}: {content[:300].decode(errors='replace')}")
 
 
-class NeighbourCrashed(Unavailable):
+class ServerFailed(Unavailable):
     """The neighbour is there and broke over this request."""
 
 
-REQUESTS_OWN = (NeighbourRefused, NeighbourCrashed)
+REQUEST_ERRORS = (RequestRejected, ServerFailed)
 """What one request alone may be guilty of: it opens no circuit, and another request may well be answered."""
 
 
@@ -60,7 +60,7 @@ _WORTH_RETRYING = (_Passing, aiohttp.ClientConnectionError, aiohttp.ClientPayloa
 _FAILURES = (_Passing, aiohttp.ClientError, TimeoutError)
 
 
-class Neighbour:
+class ServiceClient:
     """A service that is read from here; one pool of connections each.
 
     Seconds: `timeout` for one attempt, `total` for all `attempts` with the pauses between them. After
@@ -93,8 +93,8 @@ class Neighbour:
     async def get_json(self, path: str, *, params: Params | None = None, token: str | None = None) -> Answer:
         """Read `path` on behalf of `token`.
 
-        Raises Unavailable when the neighbour can't be had, NeighbourCrashed when it breaks over this request,
-        TokenRejected when it does not accept the token, and NeighbourRefused for whatever else it refuses.
+        Raises Unavailable when the neighbour can't be had, ServerFailed when it breaks over this request,
+        TokenRejected when it does not accept the token, and RequestRejected for whatever else it refuses.
         """
         headers: dict[str, str] = {}
         if token is not None:
@@ -111,9 +111,9 @@ class Neighbour:
         if answer.status_code == 401 and token is not None:
             raise TokenRejected("The token is not accepted any more.")
         if answer.status_code >= 500:
-            raise NeighbourCrashed(f"{self.name} does not answer as expected.")
+            raise ServerFailed(f"{self.name} does not answer as expected.")
         if not 200 <= answer.status_code < 300:
-            raise NeighbourRefused(self.name, answer.status_code, answer.content)
+            raise RequestRejected(self.name, answer.status_code, answer.content)
         return answer
 
     async def aclose(self) -> None:

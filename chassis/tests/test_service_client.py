@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chassis.errors import TokenRejected, Unavailable
-from chassis.outbound.neighbour import Neighbour, NeighbourCrashed, NeighbourRefused
+from chassis.outbound.service_client import RequestRejected, ServerFailed, ServiceClient
 from chassis.telemetry.logs import trace_context
 
 
@@ -65,8 +65,8 @@ async def archive() -> AsyncIterator[Archive]:
 
 
 @asynccontextmanager
-async def reading(url: str, **settings: Any) -> AsyncIterator[Neighbour]:
-    neighbour = Neighbour("archive", url, **settings)
+async def reading(url: str, **settings: Any) -> AsyncIterator[ServiceClient]:
+    neighbour = ServiceClient("archive", url, **settings)
     try:
         yield neighbour
     finally:
@@ -123,7 +123,7 @@ async def test_a_refusal_is_our_mistake_and_never_taken_for_absence(archive: Arc
     archive.otherwise = status
     async with reading(archive.url, breaker_failures=1) as neighbour:
         for _ in range(3):
-            with pytest.raises(NeighbourRefused, match=f'archive answered {status}: {{"id": 7}}'):
+            with pytest.raises(RequestRejected, match=f'archive answered {status}: {{"id": 7}}'):
                 await neighbour.get_json("/")
     assert len(archive.requests) == 3
 
@@ -151,7 +151,7 @@ async def test_a_crash_over_one_request_is_not_tried_again_and_closes_the_neighb
     archive.script.extend([500, 500])
     async with reading(archive.url, breaker_failures=1) as neighbour:
         for _ in range(2):
-            with pytest.raises(NeighbourCrashed):
+            with pytest.raises(ServerFailed):
                 await neighbour.get_json("/")
         assert (await neighbour.get_json("/")).status_code == 200
     assert len(archive.requests) == 3

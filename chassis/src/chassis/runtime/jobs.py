@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Periodic:
+class Job:
     """Runs `work` about every `every` seconds; a round that fails is logged and comes round again."""
 
     name: str

@@ -11,11 +11,11 @@ class BadKey(ValueError):
     """No key was given, or one is no Fernet key (32 bytes, URL-safe base64)."""
 
 
-class NotSealed(ValueError):
+class NotDecryptable(ValueError):
     """The text was not sealed with any of these keys, or was changed since."""
 
 
-class Seal:
+class Cipher:
     """Seals short texts with the first key and opens what any of the keys sealed.
 
     To rotate: put the new key first everywhere, and drop the old one when nothing sealed with it is left.
@@ -25,7 +25,7 @@ class Seal:
     def __init__(self, keys: Sequence[str]) -> None:
         """Raises BadKey."""
         if not keys:
-            raise BadKey("a seal needs at least one Fernet key")
+            raise BadKey("a cipher needs at least one Fernet key")
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
@@ -33,25 +33,25 @@ class Seal:
 
     @classmethod
     def of(cls, keys: SecretStr) -> Self:
-        """With the keys of a setting (see `SealKeys`). Raises BadKey."""
+        """With the keys of a setting (see `EncryptionKeys`). Raises BadKey."""
         return cls(keys.get_secret_value().split(","))
 
-    def seal(self, text: str) -> str:
+    def encrypt(self, text: str) -> str:
         """The text, unreadable without a key. Sealing twice gives two different results."""
         return self._fernet.encrypt(text.encode()).decode()
 
-    def open(self, sealed: str) -> str:
-        """The text again. Raises NotSealed."""
+    def decrypt(self, sealed: str) -> str:
+        """The text again. Raises NotDecryptable."""
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
-            raise NotSealed("not sealed with a key that is known here") from error
+            raise NotDecryptable("not sealed with a key that is known here") from error
 
 
 def _usable(keys: SecretStr) -> SecretStr:
-    Seal.of(keys)
+    Cipher.of(keys)
     return keys
 
 
-SealKeys = Annotated[SecretStr, AfterValidator(_usable)]
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_usable)]
 """A setting: one Fernet key, or several with commas between; the first seals, all of them open."""
