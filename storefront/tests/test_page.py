@@ -29,7 +29,7 @@ async def test_swagger_ui_is_the_real_one(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/assets/page.js", "/nowhere"])
-async def test_no_answer_lets_a_script_in_from_elsewhere(client: AsyncClient, path: str) -> None:
+async def test_every_response_forbids_scripts_from_other_origins(client: AsyncClient, path: str) -> None:
     headers = (await client.get(path)).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
@@ -57,5 +57,5 @@ async def test_nothing_but_the_page_is_served(client: AsyncClient, path: str) ->
     assert (await client.get(path)).status_code == 404
 
 
-async def test_it_says_that_it_is_up(client: AsyncClient) -> None:
+async def test_healthz_responds(client: AsyncClient) -> None:
     assert (await client.get("/healthz")).text == "ok"

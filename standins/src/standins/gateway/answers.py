@@ -25,7 +25,7 @@ def refusal(status: int, content: object, headers: Headers) -> Answer:
 
 
 def failure(exchange: Exchange, status: int, text: str) -> Answer:
-    """What nginx's own errors become: plain text, unless the client asked for something else."""
+    """What nginx's own errors become: plain text, unless the client accepts another type."""
     accept = exchange.headers.get(b"accept", b"text/plain")
     if accept.startswith(b"text/plain"):
         return plain(status, f"{text}\nrequest_id: {exchange.request_id}\n")

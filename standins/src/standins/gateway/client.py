@@ -1,4 +1,4 @@
-"""Noticing that the client has gone, so that nobody works for it any longer."""
+"""Noticing that the client has gone, so that no work is done for it any more."""
 
 import asyncio
 from types import TracebackType

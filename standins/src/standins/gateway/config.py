@@ -43,7 +43,7 @@ Milliseconds = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Refused(Exception):
-    """The file says something that the stand-in does not know; the message is one line."""
+    """The file has something that the stand-in does not support; the message is one line."""
 
 
 class WithPlugins(Strict):
@@ -54,7 +54,7 @@ class WithPlugins(Strict):
     def _one_of_each(cls, plugins: list[PluginEntry]) -> list[PluginEntry]:
         names = [plugin.name for plugin in plugins]
         if len(names) != len(set(names)):
-            raise ValueError("a plugin stands here twice")
+            raise ValueError("a plugin is configured twice")
         return plugins
 
 
@@ -96,7 +96,7 @@ class Service(WithPlugins):
     @model_validator(mode="after")
     def _reads_and_writes_wait_alike(self) -> Self:
         if self.read_timeout != self.write_timeout:
-            raise ValueError("write_timeout differs from read_timeout, which the stand-in cannot tell apart")
+            raise ValueError("write_timeout differs from read_timeout, which the stand-in does not support")
         return self
 
 
@@ -132,7 +132,7 @@ class KongFile(WithPlugins):
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
-                raise ValueError(f"{kind} {min(twice)} stands here twice")
+                raise ValueError(f"{kind} {min(twice)} occurs twice")
         return self
 
 

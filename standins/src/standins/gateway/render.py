@@ -1,6 +1,6 @@
 """`kong.yml` with what the committed file cannot hold: auth's public keys, this machine's addresses.
 
-Kong has no JWKS and cannot read a public key from its environment, so the keys stand in the rendered file.
+Kong has no JWKS and cannot read a public key from its environment, so the keys are in the rendered file.
 """
 
 import re
@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 
 CONSUMER = "holders-of-our-tokens"
 NOBODY = "https://nobody.invalid"
-"""Beside an only origin: Kong would name that one to whoever asks."""
+"""Added to a single origin: Kong would send that one in every response."""
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 

@@ -1,4 +1,4 @@
-"""`python -m standins.mailbox`: takes mail and shows it until it is told to stop."""
+"""`python -m standins.mailbox`: accepts and shows mails until SIGTERM."""
 
 import asyncio
 import gc

@@ -26,7 +26,7 @@ CALM = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-# A mail may bring its own style and inlined pictures, but runs nothing and calls nobody.
+# A mail may have styles and inline pictures, but no scripts and no network access.
 CAGED = CALM | {
     "content-security-policy": (
         "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"

@@ -1,4 +1,4 @@
-"""A mailbox inside a test: started, told what is to go wrong, and asked for its mail."""
+"""A mailbox inside a test, with control of its faults and access to its mails."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What is to go wrong with the next messages; a fault can be tied to a recipient, and so to one order."""
+"""Faults of the next messages; a fault can be tied to a recipient, and so to one order."""
 
 from dataclasses import dataclass
 

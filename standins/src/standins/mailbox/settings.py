@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Misconfigured(Exception):
-    """A setting is missing or makes no sense; the message says which, and what it should be."""
+    """A setting is missing or invalid; the message names it and says what it should be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Store:
         return number
 
     def clear(self) -> int:
-        """Forgets all messages; numbers go on, so that nobody takes a new message for an old one."""
+        """Deletes all messages; numbers continue, so that no new message has an old number."""
         count = len(self.messages)
         self.messages.clear()
         self.copies.clear()

@@ -1,4 +1,4 @@
-"""`python -m standins.sandbox`: serves the sandbox until it is told to stop."""
+"""`python -m standins.sandbox`: serves the sandbox until SIGTERM."""
 
 import gc
 import sys
@@ -8,21 +8,21 @@ from collections.abc import Callable
 import uvicorn
 
 from standins.sandbox.app import Sandbox
-from standins.sandbox.book import Book
-from standins.sandbox.counter import Counter
-from standins.sandbox.courier import Courier
+from standins.sandbox.calls import CallHandler
 from standins.sandbox.journal import Journal, Unreadable
 from standins.sandbox.protocol import BreakableProtocol
 from standins.sandbox.settings import Misconfigured, Settings, from_environment
+from standins.sandbox.state import State
+from standins.sandbox.webhooks import WebhookSender
 
 SHUTDOWN = 3
 
 
 def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn.Server:
     """Rebuilds the state from the journal and returns the server, not yet started. Raises Unreadable."""
-    book = Book(Journal(settings.journal), most_pending=settings.webhook_queue)
-    courier = Courier(settings, book, clock)
-    app = Sandbox(settings, book, courier, Counter(settings, book, courier, clock))
+    state = State(Journal(settings.journal), most_pending=settings.webhook_queue)
+    sender = WebhookSender(settings, state, clock)
+    app = Sandbox(settings, state, sender, CallHandler(settings, state, sender, clock))
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -6,12 +6,12 @@ import os
 from starlette.types import Receive, Scope, Send
 
 from standins.sandbox import control, forms, operations, page, queries
-from standins.sandbox.book import Book
-from standins.sandbox.counter import Counter, Operation
-from standins.sandbox.courier import Courier
+from standins.sandbox.calls import CallHandler, Operation
 from standins.sandbox.errors import INVALID, Refusal
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.settings import Settings
+from standins.sandbox.state import State
+from standins.sandbox.webhooks import WebhookSender
 
 # An empty step stands for a name.
 POSTS: dict[tuple[str, ...], Operation] = {
@@ -35,8 +35,8 @@ GETS: dict[tuple[str, ...], queries.Query] = {
 
 
 class Sandbox:
-    def __init__(self, settings: Settings, book: Book, courier: Courier, counter: Counter) -> None:
-        self._settings, self._book, self._courier, self._counter = settings, book, courier, counter
+    def __init__(self, settings: Settings, state: State, sender: WebhookSender, handler: CallHandler) -> None:
+        self._settings, self._state, self._sender, self._handler = settings, state, sender, handler
         self._secret = settings.api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,19 +47,19 @@ class Sandbox:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._courier.start()
-        self._counter.resume()
+        self._sender.start()
+        self._handler.resume()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._courier.stop()
+        await self._sender.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, exchange: Exchange) -> None:
         if exchange.path.startswith(page.PATH):
-            await page.serve(exchange, self._book, self._counter)
+            await page.serve(exchange, self._state, self._handler)
             return
         if not exchange.path.startswith("/v1/"):
-            await control.serve(exchange, self._book, self._courier, self._counter)
+            await control.serve(exchange, self._state, self._sender, self._handler)
             return
         exchange.tag(f"req_{os.urandom(7).hex()}")
         try:
@@ -82,10 +82,10 @@ class Sandbox:
         name = steps[1] if len(steps) > 1 else ""
         pattern = (steps[0], "", *steps[2:]) if name else steps
         if exchange.method == "POST" and pattern in POSTS:
-            await self._counter.serve(exchange, POSTS[pattern], name)
+            await self._handler.serve(exchange, POSTS[pattern], name)
         elif exchange.method == "GET" and (query := GETS.get(steps) or GETS.get(pattern)):
             form = forms.nest(forms.read_form(exchange.query))
-            await self._counter.look(exchange, query(self._book, form, name))
+            await self._handler.look(exchange, query(self._state, form, name))
         else:
             message = f"Unrecognized request URL ({exchange.method}: {exchange.path}) in this sandbox."
             raise Refusal(message, status=404, kind=INVALID)

@@ -55,7 +55,7 @@ DECLINES: dict[str, tuple[str, str, str | None, str]] = {
         None,
         "An error occurred while processing your card. Try again in a little bit.",
     ),
-    # The bank cannot be asked, and does without nothing.
+    # The bank cannot ask for a confirmation, and declines without one.
     "threeDSecureRequiredProcessingError": (
         "card_declined",
         "generic_decline",
@@ -75,14 +75,14 @@ ASKING: dict[str, str | None] = {
     "threeDSecureRequired": None,
     "threeDSecureRequiredChargeDeclined": "chargeDeclined",
 }
-# Cards whose bank could ask, and does not: the payment goes through without anybody being sent anywhere.
+# Cards whose bank supports a confirmation but does not ask for one: the payment succeeds at once.
 FRICTIONLESS = (
     "threeDSecureOptional",
     "threeDSecureOptionalProcessingError",
     "amex_threeDSecureNotSupported",
 )
-UNAUTHENTICATED = "authentication_required"  # the bank asks, and nobody is there to answer
-REFUSED = "authentication_failed"  # the shopper, or her bank, has refused
+UNAUTHENTICATED = "authentication_required"  # the bank asks, and the shopper is absent
+REFUSED = "authentication_failed"  # the shopper or her bank refused
 
 _FAILED: dict[str, dict[str, str]] = {
     UNAUTHENTICATED: error(
@@ -150,7 +150,7 @@ def declines(card: str) -> str | None:
 
 
 def decline_error(name: str, charge: str | None) -> dict[str, str]:
-    """What Stripe says of that decline, or of that failed authentication: of which there is no charge."""
+    """Stripe's error for a decline, or for a failed authentication, which has no charge."""
     if name in _FAILED:
         return _FAILED[name]
     code, decline_code, param, message = DECLINES[name]

@@ -14,7 +14,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`at`: seconds since 1970; `error`: what a refused request was told; `intent`: the payment after it."""
+    """`at`: seconds since 1970; `error`: the error response of a refused request; `intent`: the payment after
+    it."""
 
     at: int
     operation: str

@@ -8,55 +8,57 @@ from urllib.parse import parse_qs
 import orjson
 
 from standins.sandbox import cards, later
-from standins.sandbox.book import Book
-from standins.sandbox.counter import Counter
-from standins.sandbox.courier import Courier, Delivery
+from standins.sandbox.calls import CallHandler
 from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import KINDS, OPERATIONS, Fault
 from standins.sandbox.ledger import ledger
 from standins.sandbox.operations import Call
 from standins.sandbox.render import dispute_json, intent_json, refund_json
+from standins.sandbox.state import State
+from standins.sandbox.webhooks import Delivery, WebhookSender
 
 PROBLEM = b"application/problem+json"
 DECLINABLE = ("authorize", "capture")
 OUTCOMES = {"succeeded": True, "failed": False}
 
 
-async def serve(exchange: Exchange, book: Book, courier: Courier, counter: Counter) -> None:
+async def serve(exchange: Exchange, state: State, sender: WebhookSender, handler: CallHandler) -> None:
     try:
-        await exchange.answer(200, await _reply(exchange, book, courier, counter))
+        await exchange.answer(200, await _reply(exchange, state, sender, handler))
     except Refusal as refusal:
         problem = {"type": "about:blank", "status": refusal.status, "detail": str(refusal)}
         await exchange.answer(refusal.status, problem, media=PROBLEM)
 
 
-async def _reply(exchange: Exchange, book: Book, courier: Courier, counter: Counter) -> dict[str, Any]:
+async def _reply(
+    exchange: Exchange, state: State, sender: WebhookSender, handler: CallHandler
+) -> dict[str, Any]:
     match exchange.method, exchange.path:
         case "GET", "/healthz":
             return {"status": "ok"}
         case "GET", "/_sandbox/ledger":
-            return ledger(book, parse_qs(exchange.query.decode("latin-1")).get("order_id", [None])[0])
+            return ledger(state, parse_qs(exchange.query.decode("latin-1")).get("order_id", [None])[0])
         case "POST", "/_sandbox/authentications":
-            return _authenticate(await _json(exchange), counter)
+            return _authenticate(await _json(exchange), handler)
         case "POST", "/_sandbox/refunds" | "/_sandbox/disputes" | "/_sandbox/expirations":
-            return _later(exchange.path.rpartition("/")[2], await _json(exchange), book, counter)
+            return _later(exchange.path.rpartition("/")[2], await _json(exchange), state, handler)
         case "POST", "/_sandbox/faults":
-            book.faults.faults.append(_fault(await _json(exchange)))
-            book.save_faults()
+            state.faults.faults.append(_fault(await _json(exchange)))
+            state.save_faults()
         case "DELETE", "/_sandbox/faults":
-            book.faults.faults.clear()
-            book.save_faults()
+            state.faults.faults.clear()
+            state.save_faults()
         case "POST", "/_sandbox/webhooks":
-            courier.travel(_delivery(await _json(exchange)))
-            book.save_webhooks(asdict(courier.delivery))
+            sender.travel(_delivery(await _json(exchange)))
+            state.save_webhooks(asdict(sender.delivery))
         case "GET", "/_sandbox/faults" | "/_sandbox/webhooks":
             pass
         case _:
             raise Refusal(f"The sandbox has no {exchange.method} {exchange.path}", status=404)
     if exchange.path == "/_sandbox/faults":
-        return {"faults": book.faults.as_json()}
-    return asdict(courier.delivery) | {"pending": len(book.pending), "lost": book.overflowed}
+        return {"faults": state.faults.as_json()}
+    return asdict(sender.delivery) | {"pending": len(state.pending), "lost": state.overflowed}
 
 
 async def _json(exchange: Exchange) -> dict[str, Any]:
@@ -69,28 +71,28 @@ async def _json(exchange: Exchange) -> dict[str, Any]:
     return given
 
 
-def _authenticate(given: dict[str, Any], counter: Counter) -> dict[str, Any]:
+def _authenticate(given: dict[str, Any], handler: CallHandler) -> dict[str, Any]:
     """What the shopper would decide at the bank's page."""
     name, outcome = given.get("payment_intent"), given.get("outcome")
     if given.keys() != {"payment_intent", "outcome"} or outcome not in OUTCOMES:
         raise Refusal(f"Send payment_intent and outcome, one of {', '.join(OUTCOMES)}")
-    return intent_json(counter.authenticate(str(name), passed=OUTCOMES[outcome]))
+    return intent_json(handler.authenticate(str(name), passed=OUTCOMES[outcome]))
 
 
-def _later(what: str, given: dict[str, Any], book: Book, counter: Counter) -> dict[str, Any]:
+def _later(what: str, given: dict[str, Any], state: State, handler: CallHandler) -> dict[str, Any]:
     """What a bank does long afterwards, at once."""
     try:
-        call = LATER[what](book, counter.now, **given)
+        call = LATER[what](state, handler.now, **given)
     except TypeError as problem:
         raise Refusal(f"{what}: {problem}") from problem
-    change = counter.carry_out(call)
+    change = handler.carry_out(call)
     if change.dispute:
         return dispute_json(change.dispute)
     return refund_json(change.refund) if change.refund and what == "refunds" else intent_json(change.intent)
 
 
 def _refund(
-    book: Book,
+    state: State,
     now: int,
     refund: str = "",
     payment_intent: str = "",
@@ -100,13 +102,13 @@ def _refund(
 ) -> Call:
     """A refund by its id, or the newest of a payment, turns; without a status one is made by hand."""
     if payment_intent and not status:
-        return later.refund_by_hand(book, payment_intent, now, amount)
-    name = refund or later.newest_refund(book, payment_intent)
-    return later.turn_refund(book, name, status or "failed", reason)
+        return later.refund_by_hand(state, payment_intent, now, amount)
+    name = refund or later.newest_refund(state, payment_intent)
+    return later.turn_refund(state, name, status or "failed", reason)
 
 
 def _dispute(
-    book: Book,
+    state: State,
     now: int,
     payment_intent: str = "",
     dispute: str = "",
@@ -115,12 +117,12 @@ def _dispute(
     amount: int | None = None,
 ) -> Call:
     if dispute:
-        return later.turn_dispute(book, dispute, status)
-    return later.open_dispute(book, payment_intent, now, reason, status, amount)
+        return later.turn_dispute(state, dispute, status)
+    return later.open_dispute(state, payment_intent, now, reason, status, amount)
 
 
-def _expiration(book: Book, now: int, payment_intent: str) -> Call:
-    return later.expire(book, payment_intent, now)
+def _expiration(state: State, now: int, payment_intent: str) -> Call:
+    return later.expire(state, payment_intent, now)
 
 
 LATER: dict[str, Callable[..., Call]] = {

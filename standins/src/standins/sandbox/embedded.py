@@ -1,4 +1,4 @@
-"""A sandbox inside a test: started, told what is to go wrong, and asked for its ledger."""
+"""A sandbox inside a test, with control of its faults and access to its ledger."""
 
 import time
 from collections.abc import AsyncIterator, Callable

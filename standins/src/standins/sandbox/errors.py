@@ -9,8 +9,9 @@ DOCS = "https://docs.stripe.com/error-codes/"
 class Refusal(Exception):
     """A request that the provider turns down.
 
-    `executed` tells a refusal that the state gave (stored under the idempotency key, like a success) from a
-    validation failure, which must leave the key free: https://docs.stripe.com/api/idempotent_requests.
+    `executed` distinguishes a refusal by the payment's state (stored under the idempotency key, like a
+    success) from a validation failure, which must leave the key free:
+    https://docs.stripe.com/api/idempotent_requests.
     """
 
     def __init__(

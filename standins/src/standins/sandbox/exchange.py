@@ -1,4 +1,4 @@
-"""One request and its answer, or the lack of one."""
+"""One request and its response, or the lack of one."""
 
 import asyncio
 from collections.abc import Callable
@@ -71,7 +71,8 @@ class Exchange:
         await self.answer(refusal.status, {"error": refusal.error}, *close)
 
     async def break_off(self, after: float) -> None:
-        """Never answers: waits till the client leaves, or for `after` seconds, then closes the connection."""
+        """Never responds: waits till the client leaves, or for `after` seconds, then closes the
+        connection."""
         try:
             async with asyncio.timeout(after):
                 await self._receive()

@@ -1,7 +1,7 @@
-"""What is to go wrong: a plan for every call of an operation, or a card's fault for one order.
+"""Faults: planned for every call of an operation, or of a card for one order.
 
 A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows it, once.
-`error_stored` is as spiteful as Stripe says it may be: the effect is done, but the 500 is what is stored and
+`error_stored` does what Stripe documents: the effect is done, but the 500 is what is stored and
 replayed, so only looking the payment up tells. `error_before` leaves no trace, and the key free; so do the
 refusals that are the shop's own to mend: `wrong_key`, `no_permission`, `bad_form`.
 """

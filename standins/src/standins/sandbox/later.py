@@ -1,36 +1,36 @@
-"""What happens to a payment long after the shop has asked for anything: a bank's doing, or a person's at the
-provider. Here it takes seconds, and the control API has it done at once."""
+"""Later events of a payment, caused by a bank or by a user of the provider's dashboard. Here they take
+seconds, and the control API triggers them at once."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from standins.sandbox import cards
-from standins.sandbox.book import Book
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.intents import CLOSED_DISPUTE, EXPIRED_UNCAPTURED, OPEN_DISPUTE, Dispute, Intent, Refund
 from standins.sandbox.operations import Call, Effect, find_intent, fresh_id
+from standins.sandbox.state import State
 
 REFUND_STATUSES = ("failed", "succeeded")
 FAILURE_REASONS = ("expired_or_canceled_card", "lost_or_stolen_card", "declined", "unknown")
 DUE_IN = 9 * 24 * 3600
 
 
-def due(book: Book, intent: Intent, now: int) -> Iterator[Call]:
-    """What the payment's card has still to come."""
-    for name in book.refunds_of.get(intent.id, ()):
-        refund = book.refunds[name]
+def due(state: State, intent: Intent, now: int) -> Iterator[Call]:
+    """The later events of the payment's card."""
+    for name in state.refunds_of.get(intent.id, ()):
+        refund = state.refunds[name]
         if refund.status == "pending":
-            yield turn_refund(book, name, "succeeded")
+            yield turn_refund(state, name, "succeeded")
         elif refund.status == "succeeded" and intent.card == cards.REFUND_FAILS and refund.moved:
-            yield turn_refund(book, name, "failed")
-    if intent.card in cards.DISPUTES and intent.captured and intent.id not in book.disputes_of:
+            yield turn_refund(state, name, "failed")
+    if intent.card in cards.DISPUTES and intent.captured and intent.id not in state.disputes_of:
         reason, status = cards.DISPUTES[intent.card]
-        yield open_dispute(book, intent.id, now, reason, status)
+        yield open_dispute(state, intent.id, now, reason, status)
 
 
-def turn_refund(book: Book, name: str, status: str, reason: str = FAILURE_REASONS[0]) -> Call:
-    """The bank sends the money back, or has taken it at last."""
-    before = _refund(book, name)
+def turn_refund(state: State, name: str, status: str, reason: str = FAILURE_REASONS[0]) -> Call:
+    """A pending refund fails or succeeds."""
+    before = _refund(state, name)
     if status not in REFUND_STATUSES:
         raise Refusal(f"status must be one of {', '.join(REFUND_STATUSES)}")
     if before.status == "failed" or before.status == status:
@@ -38,7 +38,7 @@ def turn_refund(book: Book, name: str, status: str, reason: str = FAILURE_REASON
     failed = status == "failed"
 
     def act(_: str | None) -> Effect:
-        intent = book.intents[before.intent]
+        intent = state.intents[before.intent]
         after = replace(before, status=status, failure_reason=reason if failed else None)
         back = replace(intent, refunded=intent.refunded + after.moved - before.moved)
         return Effect(back, after, events=("refund.updated", *(["refund.failed"] if failed else [])))
@@ -46,12 +46,12 @@ def turn_refund(book: Book, name: str, status: str, reason: str = FAILURE_REASON
     return Call("refund turns", name, None, None, act)
 
 
-def refund_by_hand(book: Book, name: str, now: int, amount: int | None) -> Call:
-    """Somebody gives money back in the provider's dashboard: nothing of the shop's is written on it."""
-    find_intent(book, name, "payment_intent")
+def refund_by_hand(state: State, name: str, now: int, amount: int | None) -> Call:
+    """A refund in the provider's dashboard, without the shop's metadata."""
+    find_intent(state, name, "payment_intent")
 
     def act(_: str | None) -> Effect:
-        before = book.intents[name]
+        before = state.intents[name]
         after = before.refund(amount)
         assert before.charge is not None, "what was captured has a charge"
         back = after.refunded - before.refunded
@@ -61,18 +61,18 @@ def refund_by_hand(book: Book, name: str, now: int, amount: int | None) -> Call:
     return Call("refund by hand", name, None, None, act)
 
 
-def newest_refund(book: Book, name: str) -> str:
+def newest_refund(state: State, name: str) -> str:
     """The last refund of that payment."""
-    if not (refunds := book.refunds_of.get(name)):
+    if not (refunds := state.refunds_of.get(name)):
         raise missing("refund", name, "payment_intent")
     return refunds[-1]
 
 
 def open_dispute(
-    book: Book, name: str, now: int, reason: str, status: str, amount: int | None = None
+    state: State, name: str, now: int, reason: str, status: str, amount: int | None = None
 ) -> Call:
-    """The shopper asks her bank for the money, and it takes it; an inquiry only asks."""
-    intent = find_intent(book, name)
+    """The shopper's bank disputes the payment and withdraws the money; an inquiry withdraws nothing."""
+    intent = find_intent(state, name)
     if not intent.captured:
         raise Refusal("Only what was captured can be disputed")
     if status not in OPEN_DISPUTE:
@@ -93,14 +93,14 @@ def open_dispute(
             now + DUE_IN,
         )
         taken = ["charge.dispute.funds_withdrawn"] if dispute.withdrawn else []
-        return Effect(book.intents[name], events=("charge.dispute.created", *taken), dispute=dispute)
+        return Effect(state.intents[name], events=("charge.dispute.created", *taken), dispute=dispute)
 
     return Call("dispute", name, None, None, act)
 
 
-def turn_dispute(book: Book, name: str, status: str) -> Call:
-    """It is looked into, or ends."""
-    before = book.disputes.get(name)
+def turn_dispute(state: State, name: str, status: str) -> Call:
+    """A dispute changes its status."""
+    before = state.disputes.get(name)
     if before is None:
         raise missing("dispute", name, "dispute")
     if status not in (*OPEN_DISPUTE, *CLOSED_DISPUTE):
@@ -113,17 +113,17 @@ def turn_dispute(book: Book, name: str, status: str) -> Call:
         events = ["charge.dispute.closed" if status in CLOSED_DISPUTE else "charge.dispute.updated"]
         if after.withdrawn < before.withdrawn:
             events.append("charge.dispute.funds_reinstated")
-        return Effect(book.intents[before.intent], events=tuple(events), dispute=after)
+        return Effect(state.intents[before.intent], events=tuple(events), dispute=after)
 
     return Call("dispute turns", name, None, None, act)
 
 
-def expire(book: Book, name: str, now: int) -> Call:
-    """Nobody has captured what was held for a week: the provider lets it go, and books that as a refund."""
-    find_intent(book, name)
+def expire(state: State, name: str, now: int) -> Call:
+    """An authorization expires after a week: the provider releases it, and records that as a refund."""
+    find_intent(state, name)
 
     def act(_: str | None) -> Effect:
-        before = book.intents[name]
+        before = state.intents[name]
         assert before.charge is not None, "what is held has a charge"
         let_go = Refund(
             fresh_id("re"), name, before.charge, before.amount, before.currency, now, EXPIRED_UNCAPTURED
@@ -134,8 +134,8 @@ def expire(book: Book, name: str, now: int) -> Call:
     return Call("expire", name, None, None, act)
 
 
-def _refund(book: Book, name: str) -> Refund:
-    refund = book.refunds.get(name)
+def _refund(state: State, name: str) -> Refund:
+    refund = state.refunds.get(name)
     if refund is None:
         raise missing("refund", name, "refund")
     return refund

@@ -3,31 +3,31 @@
 from collections import defaultdict
 from typing import Any
 
-from standins.sandbox.book import Book
 from standins.sandbox.intents import Intent
+from standins.sandbox.state import State
 
 
-def ledger(book: Book, order_id: str | None) -> dict[str, Any]:
+def ledger(state: State, order_id: str | None) -> dict[str, Any]:
     """All payments, or those of one order, with sums by currency and the orders that look wrong."""
     if order_id is None:
-        intents = list(book.intents.values())
+        intents = list(state.intents.values())
     else:
-        intents = [book.intents[name] for name in book.intents_of.get(order_id, [])]
+        intents = [state.intents[name] for name in state.intents_of.get(order_id, [])]
     totals = _totals(intents)
-    adds_up = all(_adds_up(book, intent) for intent in intents)
+    adds_up = all(_adds_up(state, intent) for intent in intents)
     return {
-        "payments": [_payment(book, intent) for intent in intents],
+        "payments": [_payment(state, intent) for intent in intents],
         "totals": totals,
         "orders_with_several_intents": _orders(intents, least=2),
         "orders_charged_twice": _orders([one for one in intents if one.captured], least=2),
-        "balanced": adds_up and (order_id is not None or _as_counted(book, totals)),
-        "webhooks": {"pending": len(book.pending), "lost": book.overflowed},
+        "balanced": adds_up and (order_id is not None or _as_counted(state, totals)),
+        "webhooks": {"pending": len(state.pending), "lost": state.overflowed},
     }
 
 
-def _payment(book: Book, intent: Intent) -> dict[str, Any]:
-    refunds = [book.refunds[one] for one in book.refunds_of.get(intent.id, ())]
-    disputes = [book.disputes[one] for one in book.disputes_of.get(intent.id, ())]
+def _payment(state: State, intent: Intent) -> dict[str, Any]:
+    refunds = [state.refunds[one] for one in state.refunds_of.get(intent.id, ())]
+    disputes = [state.disputes[one] for one in state.disputes_of.get(intent.id, ())]
     return {
         "id": intent.id,
         "order_id": intent.order_id,
@@ -70,15 +70,15 @@ def _orders(intents: list[Intent], *, least: int) -> dict[str, list[str]]:
     return {order: names for order, names in by_order.items() if len(names) >= least}
 
 
-def _adds_up(book: Book, intent: Intent) -> bool:
+def _adds_up(state: State, intent: Intent) -> bool:
     """Nothing came back that was not taken, nothing was taken that was not held."""
-    back = sum(book.refunds[one].moved for one in book.refunds_of.get(intent.id, ()))
+    back = sum(state.refunds[one].moved for one in state.refunds_of.get(intent.id, ()))
     return back == intent.refunded <= intent.captured <= intent.amount
 
 
-def _as_counted(book: Book, totals: dict[str, dict[str, int]]) -> bool:
+def _as_counted(state: State, totals: dict[str, dict[str, int]]) -> bool:
     """Money summed up over all payments equals money counted move by move."""
     return all(
         (moved.captured, moved.refunded) == (totals[currency]["captured"], totals[currency]["refunded"])
-        for currency, moved in book.balance.items()
+        for currency, moved in state.balance.items()
     )

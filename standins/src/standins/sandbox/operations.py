@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from standins.sandbox import cards, forms
-from standins.sandbox.book import Book
 from standins.sandbox.currencies import check_charge, check_units
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
 from standins.sandbox.intents import Dispute, Intent, Refund
+from standins.sandbox.state import State
 
 CREATE = {
     "amount",
@@ -54,7 +54,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What carrying a call out came to: the payment as it then is, and what to tell the world about it."""
+    """The effect of a call: the payment afterwards, and the events to send."""
 
     intent: Intent
     refund: Refund | None = None
@@ -79,7 +79,7 @@ def fresh_id(prefix: str) -> str:
     return f"{prefix}_{os.urandom(12).hex()}"
 
 
-def create(_: Book, form: Form, __: str, here: Here) -> Call:
+def create(_: State, form: Form, __: str, here: Here) -> Call:
     _refuse_payment_method_types(form)
     forms.only(form, CREATE)
     card, draft, terms = _card(form), _draft(form, here.now), _terms(form)
@@ -100,40 +100,40 @@ def create(_: Book, form: Form, __: str, here: Here) -> Call:
     return Call("authorize", draft.order_id or "", card, None, act)
 
 
-def confirm(book: Book, form: Form, name: str, here: Here) -> Call:
+def confirm(state: State, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"payment_method", *ONLY_CONFIRMED, "expand"})
-    intent, card, terms = find_intent(book, name), _card(form), _terms(form)
+    intent, card, terms = find_intent(state, name), _card(form), _terms(form)
     known = card or intent.card
 
     def act(decline: str | None) -> Effect:
-        return _confirmed(book.intents[name], known, decline, terms, here)
+        return _confirmed(state.intents[name], known, decline, terms, here)
 
     return Call("authorize", intent.order_id or name, known, name, act)
 
 
-def authenticate(book: Book, name: str, *, passed: bool) -> Call:
+def authenticate(state: State, name: str, *, passed: bool) -> Call:
     """The shopper confirms at her bank, or refuses."""
-    intent = find_intent(book, name)
+    intent = find_intent(state, name)
 
     def act(_: str | None) -> Effect:
-        before = book.intents[name]
+        before = state.intents[name]
         decline = cards.declines_once_confirmed(before.card) if passed else cards.REFUSED
         return _decided(before.authenticate(decline, fresh_id("ch") if passed else None))
 
     return Call("authenticate", intent.order_id or name, None, None, act)
 
 
-def capture(book: Book, form: Form, name: str, _: Here) -> Call:
+def capture(state: State, form: Form, name: str, _: Here) -> Call:
     forms.only(form, {"amount_to_capture", "metadata", "expand"})
     intent, amount, notes = (
-        find_intent(book, name),
+        find_intent(state, name),
         forms.amount(form, "amount_to_capture"),
         forms.metadata(form),
     )
     check_units(amount, intent.currency, "amount_to_capture")
 
     def act(decline: str | None) -> Effect:
-        current = book.intents[name]
+        current = state.intents[name]
         taken = current.capture(amount)
         if decline:
             return Effect(current, error=cards.decline_error(decline, current.charge))
@@ -142,25 +142,25 @@ def capture(book: Book, form: Form, name: str, _: Here) -> Call:
     return Call("capture", name, intent.card, name, act)
 
 
-def cancel(book: Book, form: Form, name: str, here: Here) -> Call:
+def cancel(state: State, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"cancellation_reason", "expand"})
-    intent, reason = find_intent(book, name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
+    intent, reason = find_intent(state, name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
 
     def act(_: str | None) -> Effect:
-        return Effect(book.intents[name].cancel(reason, here.now), events=("payment_intent.canceled",))
+        return Effect(state.intents[name].cancel(reason, here.now), events=("payment_intent.canceled",))
 
     return Call("cancel", name, intent.card, name, act)
 
 
-def refund(book: Book, form: Form, _: str, here: Here) -> Call:
+def refund(state: State, form: Form, _: str, here: Here) -> Call:
     forms.only(form, {"payment_intent", "charge", "amount", "reason", "metadata", "expand"})
-    name = _refunded_intent(book, form)
-    intent, amount = find_intent(book, name, "payment_intent"), forms.amount(form, "amount")
+    name = _refunded_intent(state, form)
+    intent, amount = find_intent(state, name, "payment_intent"), forms.amount(form, "amount")
     reason, notes = forms.choice(form, "reason", REFUND_REASONS), forms.metadata(form)
     check_units(amount, intent.currency, "amount")
 
     def act(_: str | None) -> Effect:
-        before = book.intents[name]
+        before = state.intents[name]
         after = before.refund(amount)
         back = after.refunded - before.refunded
         assert before.charge is not None, "what was captured has a charge"
@@ -180,8 +180,8 @@ def refund(book: Book, form: Form, _: str, here: Here) -> Call:
     return Call("refund", name, intent.card, name, act)
 
 
-def find_intent(book: Book, name: str, param: str = "intent") -> Intent:
-    intent = book.intents.get(name)
+def find_intent(state: State, name: str, param: str = "intent") -> Intent:
+    intent = state.intents.get(name)
     if intent is None:
         raise missing("payment_intent", name, param)
     return intent
@@ -200,7 +200,7 @@ def _confirmed(intent: Intent, card: str | None, decline: str | None, terms: Ter
 
 
 def _decided(after: Intent) -> Effect:
-    """What the bank's decision comes to."""
+    """The effect of the bank's decision."""
     if after.decline:
         error = cards.decline_error(after.decline, after.charge)
         return Effect(after, error=error, events=("payment_intent.payment_failed",))
@@ -251,7 +251,7 @@ def _refuse_payment_method_types(form: Form) -> None:
 
 
 def _refuse_a_redirect(form: Form) -> None:
-    """Stripe's own rule: whoever confirms without a page to return to must rule out methods that redirect."""
+    """Stripe's rule: a confirmation without a return URL must exclude methods that redirect."""
     allowed, automatic = form.get("allowed_payment_method_types"), form.get("automatic_payment_methods")
     if allowed and automatic:
         message = "Use only one of allowed_payment_method_types and automatic_payment_methods."
@@ -268,14 +268,14 @@ def _refuse_a_redirect(form: Form) -> None:
         )
 
 
-def _refunded_intent(book: Book, form: Form) -> str:
+def _refunded_intent(state: State, form: Form) -> str:
     charge, intent = forms.text(form, "charge"), forms.text(form, "payment_intent")
     if charge and intent:
         raise Refusal("You may only specify one of these parameters: charge, payment_intent.", param="charge")
     if charge:
-        if charge not in book.charges:
+        if charge not in state.charges:
             raise missing("charge", charge, "charge")
-        return book.charges[charge]
+        return state.charges[charge]
     if intent is None:
         message = "One of the following params should be provided for this request: payment_intent or charge."
         raise Refusal(message, code="parameter_missing", param="payment_intent")

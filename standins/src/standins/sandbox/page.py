@@ -9,12 +9,12 @@ from html import escape
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from standins.sandbox import forms
-from standins.sandbox.book import Book
-from standins.sandbox.counter import Counter
+from standins.sandbox.calls import CallHandler
 from standins.sandbox.currencies import written
 from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.intents import Intent
+from standins.sandbox.state import State
 
 PATH = "/3d_secure/"
 HTML = b"text/html; charset=utf-8"
@@ -26,32 +26,32 @@ HEADERS = (
 CHOICES = {"complete": True, "fail": False}
 
 
-async def serve(exchange: Exchange, book: Book, counter: Counter) -> None:
+async def serve(exchange: Exchange, state: State, handler: CallHandler) -> None:
     try:
-        intent = _intent(exchange, book)
+        intent = _intent(exchange, state)
         if exchange.method == "POST":
-            await _decide(exchange, intent, counter)
+            await _decide(exchange, intent, handler)
         else:
             await _show(exchange, 200, _question(intent) if _is_asked(intent) else _over(intent))
     except Refusal as refusal:
         await _show(exchange, refusal.status, f"<h1>Nothing to confirm</h1><p>{escape(str(refusal))}</p>")
 
 
-async def _decide(exchange: Exchange, intent: Intent, counter: Counter) -> None:
-    """Pressed twice is as once: who comes too late is sent back with what was decided."""
+async def _decide(exchange: Exchange, intent: Intent, handler: CallHandler) -> None:
+    """Idempotent: a second press redirects with the first decision."""
     choice = dict(forms.read_form(await exchange.body())).get("choice")
     if choice not in CHOICES:
         raise Refusal(f"choice must be one of {', '.join(CHOICES)}")
-    decided = counter.authenticate(intent.id, passed=CHOICES[choice]) if _is_asked(intent) else intent
+    decided = handler.authenticate(intent.id, passed=CHOICES[choice]) if _is_asked(intent) else intent
     if decided.return_url is None:
         await _show(exchange, 200, _over(decided))
     else:
         await exchange.send(303, b"", (b"location", _return(decided).encode()), *HEADERS, media=HTML)
 
 
-def _intent(exchange: Exchange, book: Book) -> Intent:
-    """The payment of this page, for whoever was given its whole address."""
-    intent = book.intents.get(exchange.path.removeprefix(PATH))
+def _intent(exchange: Exchange, state: State) -> Intent:
+    """The payment of this page; its URL contains a secret."""
+    intent = state.intents.get(exchange.path.removeprefix(PATH))
     [given] = parse_qs(exchange.query.decode("latin-1")).get("client_secret", [""])[:1]
     if intent is None or not hmac.compare_digest(given.encode(), intent.secret.encode()):
         raise Refusal("There is no such payment.", status=404)

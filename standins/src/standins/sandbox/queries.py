@@ -1,4 +1,4 @@
-"""The calls that only look: one object, a page of a list, a search by order, the balance."""
+"""The read-only calls: one object, a page of a list, a search by order, the balance."""
 
 import operator
 import re
@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TypeVar
 
 from standins.sandbox import forms
-from standins.sandbox.book import Book
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
 from standins.sandbox.intents import Dispute, Intent, Refund
@@ -21,71 +20,72 @@ from standins.sandbox.render import (
     refund_json,
     search_json,
 )
+from standins.sandbox.state import State
 
 PAGE, LARGEST_PAGE = 10, 100
 BOUNDS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 CLAUSE = re.compile(r"(status|currency|metadata\[['\"]order_id['\"]\]):['\"]([^'\"]*)['\"]")
 
 T = TypeVar("T", Intent, Refund, Dispute)
-Query = Callable[[Book, Form, str], Json]
+Query = Callable[[State, Form, str], Json]
 
 
-def intent(book: Book, form: Form, name: str) -> Json:
-    return intent_json(find_intent(book, name), forms.expand(form), disputed=name in book.disputes_of)
+def intent(state: State, form: Form, name: str) -> Json:
+    return intent_json(find_intent(state, name), forms.expand(form), disputed=name in state.disputes_of)
 
 
-def charge(book: Book, _: Form, name: str) -> Json:
-    if name not in book.charges:
+def charge(state: State, _: Form, name: str) -> Json:
+    if name not in state.charges:
         raise missing("charge", name, "charge")
-    intent = book.charges[name]
-    return charge_json(book.intents[intent], disputed=intent in book.disputes_of)
+    intent = state.charges[name]
+    return charge_json(state.intents[intent], disputed=intent in state.disputes_of)
 
 
-def refund(book: Book, _: Form, name: str) -> Json:
-    if name not in book.refunds:
+def refund(state: State, _: Form, name: str) -> Json:
+    if name not in state.refunds:
         raise missing("refund", name, "refund")
-    return refund_json(book.refunds[name])
+    return refund_json(state.refunds[name])
 
 
-def intents(book: Book, form: Form, _: str) -> Json:
+def intents(state: State, form: Form, _: str) -> Json:
     forms.only(form, {"limit", "starting_after", "created", "expand"})
-    shown, more = _page(form, reversed(book.intents.values()))
+    shown, more = _page(form, reversed(state.intents.values()))
     wanted = [one.removeprefix("data.") for one in forms.expand(form) if one.startswith("data.")]
-    listed = [intent_json(one, wanted, disputed=one.id in book.disputes_of) for one in shown]
+    listed = [intent_json(one, wanted, disputed=one.id in state.disputes_of) for one in shown]
     return list_json("/v1/payment_intents", listed, more=more)
 
 
-def refunds(book: Book, form: Form, _: str) -> Json:
-    shown, more = _page(form, _of_payment(book, form, book.refunds, book.refunds_of))
+def refunds(state: State, form: Form, _: str) -> Json:
+    shown, more = _page(form, _of_payment(state, form, state.refunds, state.refunds_of))
     return list_json("/v1/refunds", [refund_json(refund) for refund in shown], more=more)
 
 
-def disputes(book: Book, form: Form, _: str) -> Json:
-    shown, more = _page(form, _of_payment(book, form, book.disputes, book.disputes_of))
+def disputes(state: State, form: Form, _: str) -> Json:
+    shown, more = _page(form, _of_payment(state, form, state.disputes, state.disputes_of))
     return list_json("/v1/disputes", [dispute_json(dispute) for dispute in shown], more=more)
 
 
-def dispute(book: Book, _: Form, name: str) -> Json:
-    if name not in book.disputes:
+def dispute(state: State, _: Form, name: str) -> Json:
+    if name not in state.disputes:
         raise missing("dispute", name, "dispute")
-    return dispute_json(book.disputes[name])
+    return dispute_json(state.disputes[name])
 
 
-def search(book: Book, form: Form, _: str) -> Json:
+def search(state: State, form: Form, _: str) -> Json:
     """Stripe's query language as far as a shop needs it: order, status and currency, joined by AND."""
     forms.only(form, {"query", "limit", "page", "expand"})
     wanted = dict(_clauses(forms.text(form, "query", required=True) or ""))
-    names = book.intents_of.get(wanted["order_id"], []) if "order_id" in wanted else list(book.intents)
-    found = (book.intents[name] for name in reversed(names))
+    names = state.intents_of.get(wanted["order_id"], []) if "order_id" in wanted else list(state.intents)
+    found = (state.intents[name] for name in reversed(names))
     matching = (one for one in found if _matches(one, wanted))
     shown, more = _page(form, matching, after="page")
     return search_json("/v1/payment_intents/search", [intent_json(one) for one in shown], more=more)
 
 
-def balance(book: Book, _: Form, __: str) -> Json:
+def balance(state: State, _: Form, __: str) -> Json:
     available = [
         {"amount": sums.captured - sums.refunded, "currency": currency}
-        for currency, sums in book.balance.items()
+        for currency, sums in state.balance.items()
     ]
     return {"object": "balance", "available": available, "livemode": False, "pending": []}
 
@@ -105,12 +105,12 @@ def _matches(one: Intent, wanted: dict[str, str]) -> bool:
     return all(getattr(one, name) == value for name, value in wanted.items())
 
 
-def _of_payment(book: Book, form: Form, all_: Mapping[str, T], of: Mapping[str, list[str]]) -> Iterator[T]:
+def _of_payment(state: State, form: Form, all_: Mapping[str, T], of: Mapping[str, list[str]]) -> Iterator[T]:
     """The newest first: of the payment or charge that is asked for, or all."""
     forms.only(form, {"limit", "starting_after", "payment_intent", "charge", "created", "expand"})
     charge, name = forms.text(form, "charge"), forms.text(form, "payment_intent")
     if charge is not None:
-        name = book.charges.get(charge, "")
+        name = state.charges.get(charge, "")
     if name is None:
         return reversed(list(all_.values()))
     return (all_[one] for one in reversed(of.get(name, [])))

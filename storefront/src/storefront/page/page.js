@@ -6,8 +6,8 @@ const services = ["auth", "product", "cart", "order"];
 const documentOf = (service) => `/docs/openapi/${service}.json`;
 
 function chosen() {
-  const asked = new URLSearchParams(location.search).get("service");
-  return services.includes(asked) ? asked : "product";
+  const requested = new URLSearchParams(location.search).get("service");
+  return services.includes(requested) ? requested : "product";
 }
 
 function mark(service) {

@@ -1,6 +1,6 @@
 """cors: answers every preflight with 200 and names the origin only when it is one of several configured ones.
 
-With a single configured origin Kong returns that origin to everybody, whoever asks, so two are the least.
+With a single configured origin Kong returns that origin in every response, so at least two are needed.
 """
 
 from typing import Annotated, Literal

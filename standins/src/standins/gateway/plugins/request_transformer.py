@@ -1,4 +1,4 @@
-"""request-transformer: takes headers away before the service sees them, whoever set them."""
+"""request-transformer: removes headers before the request reaches the service."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Everything the sandbox knows: payments, refunds, idempotency keys and the events still to be delivered."""
+"""The sandbox's state: payments, refunds, idempotency keys and undelivered events."""
 
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
@@ -13,13 +13,14 @@ from standins.sandbox.journal import Journal
 
 @dataclass(slots=True)
 class Balance:
-    """Money moved in one currency, counted move by move; the ledger holds it against the payments' sums."""
+    """Money moved in one currency, counted movement by movement; the ledger compares it with the payments'
+    sums."""
 
     captured: int = 0
     refunded: int = 0
 
 
-class Book:
+class State:
     def __init__(self, journal: Journal, *, most_pending: int) -> None:
         self.intents: dict[str, Intent] = {}
         self.charges: dict[str, str] = {}
@@ -78,7 +79,7 @@ class Book:
             self._expect(event, change)
 
     def _keep_refund(self, refund: Refund) -> int:
-        """Returns what it gives back, more than before or less."""
+        """Returns by how much the refunded amount changes."""
         before = self.refunds.get(refund.id)
         if before is None:
             self.refunds_of[refund.intent].append(refund.id)
@@ -92,7 +93,7 @@ class Book:
 
     def _expect(self, event: Event, change: Change) -> None:
         if len(self.pending) >= self._most_pending:
-            # As a provider gives up on a receiver: the oldest is lost, and the ledger says how many were.
+            # Like a provider that gives up: the oldest event is dropped, and the ledger counts it.
             self.pending.popitem(last=False)
             self.overflowed += 1
         self.pending[event.id] = (event, change)

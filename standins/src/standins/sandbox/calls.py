@@ -1,5 +1,5 @@
-"""Where calls are served: the key is looked up, the call carried out, journalled and answered, and what is to
-go wrong goes wrong."""
+"""Handles calls: looks up the idempotency key, executes and journals the call, responds, and applies
+faults."""
 
 import asyncio
 import os
@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from standins.sandbox import cards, forms, later, operations
-from standins.sandbox.book import Book
 from standins.sandbox.change import Change, Event
-from standins.sandbox.courier import Courier
 from standins.sandbox.errors import INVALID, Refusal, error
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import Fault
@@ -18,8 +16,10 @@ from standins.sandbox.intents import Intent
 from standins.sandbox.operations import Call, Effect, Here, fresh_id
 from standins.sandbox.render import Json, intent_json, refund_json
 from standins.sandbox.settings import Settings
+from standins.sandbox.state import State
+from standins.sandbox.webhooks import WebhookSender
 
-Operation = Callable[[Book, forms.Form, str, Here], Call]
+Operation = Callable[[State, forms.Form, str, Here], Call]
 REPLAYED = (b"idempotent-replayed", b"true")
 BROKEN = error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")
 BEFORE = {
@@ -31,12 +31,12 @@ BEFORE = {
         error("Received unknown parameter: fee", kind=INVALID, code="parameter_unknown", param="fee"),
     ),
 }
-"""What is answered before anything is done."""
+"""Responses of faults that prevent the call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A checked call, the key that it came under, and what is to go wrong with it."""
+class CheckedCall:
+    """A checked call with its idempotency key and its fault."""
 
     call: Call
     request: str
@@ -46,120 +46,122 @@ class Asked:
     fault: Fault | None
 
 
-class Counter:
+class CallHandler:
     def __init__(
-        self, settings: Settings, book: Book, courier: Courier, clock: Callable[[], float] = time.time
+        self, settings: Settings, state: State, sender: WebhookSender, clock: Callable[[], float] = time.time
     ) -> None:
-        self._settings, self._book, self._courier, self._clock = settings, book, courier, clock
+        self._settings, self._state, self._sender, self._clock = settings, state, sender, clock
 
     async def serve(self, exchange: Exchange, operation: Operation, name: str) -> None:
         fields = forms.read_form(await exchange.body())
         form, fingerprint = forms.nest(fields), forms.fingerprint(exchange.path, fields)
         key, now = exchange.idempotency_key, self.now
-        stored = self._book.keys.find(key, fingerprint, now) if key else None
-        call = operation(self._book, form, name, Here(now, exchange.public_url))
+        stored = self._state.keys.find(key, fingerprint, now) if key else None
+        call = operation(self._state, form, name, Here(now, exchange.public_url))
         fault = self._fault(call, key, replay=stored is not None)
         if fault and fault.kind in BEFORE:
-            status, told = BEFORE[fault.kind]
-            await exchange.answer(status, {"error": told})
+            status, body = BEFORE[fault.kind]
+            await exchange.answer(status, {"error": body})
             return
-        change = stored or await self._first(Asked(call, exchange.request, key, fingerprint, now, fault))
+        change = stored or await self._execute(
+            CheckedCall(call, exchange.request, key, fingerprint, now, fault)
+        )
         if not await self._break(exchange, fault):
             replayed = [REPLAYED] if stored else []
             await exchange.answer(change.status, _content(change, forms.expand(form)), *replayed)
 
     async def look(self, exchange: Exchange, found: Json) -> None:
         fault = self._planned("retrieve", replay=False)
-        await self._dawdle(fault)
+        await self._delay(fault)
         if not await self._break(exchange, fault):
             await exchange.answer(200, found)
 
     def authenticate(self, name: str, *, passed: bool) -> Intent:
-        """What the shopper decides at her bank's page. Raises Refusal when she is not asked."""
-        return self.carry_out(operations.authenticate(self._book, name, passed=passed)).intent
+        """Apply the shopper's decision on her bank's page. Raises Refusal if none is awaited."""
+        return self.carry_out(operations.authenticate(self._state, name, passed=passed)).intent
 
     @property
     def now(self) -> int:
         return int(self._clock())
 
     def carry_out(self, call: Call) -> Change:
-        """What a bank does, or a person at the provider: no request of the shop's. Raises Refusal."""
-        return self._carry_out(Asked(call, f"req_{os.urandom(7).hex()}", None, "", self.now, None))
+        """Execute what a bank or a user of the dashboard does. Raises Refusal."""
+        return self._carry_out(CheckedCall(call, f"req_{os.urandom(7).hex()}", None, "", self.now, None))
 
     def _fault(self, call: Call, key: str | None, *, replay: bool) -> Fault | None:
         tied = cards.fault_of(call.card)
         tally = f"{call.operation}:{call.who or key}"
-        if tied and self._book.faults.tied(tied, call.operation, tally, replay=replay):
-            self._book.fire(tally)
+        if tied and self._state.faults.tied(tied, call.operation, tally, replay=replay):
+            self._state.fire(tally)
             return tied
         return self._planned(call.operation, replay=replay)
 
     def _planned(self, operation: str, *, replay: bool) -> Fault | None:
-        fault = self._book.faults.planned(operation, replay=replay)
+        fault = self._state.faults.planned(operation, replay=replay)
         if fault and fault.count is not None:
-            self._book.save_faults()
+            self._state.save_faults()
         return fault
 
-    async def _first(self, asked: Asked) -> Change:
-        """Carries out what was not asked before; its key is in use meanwhile."""
-        if asked.key:
-            self._book.keys.start(asked.key, asked.fingerprint)
+    async def _execute(self, checked: CheckedCall) -> Change:
+        """Execute a new call; its key is in use meanwhile."""
+        if checked.key:
+            self._state.keys.start(checked.key, checked.fingerprint)
         try:
-            await self._dawdle(asked.fault)
-            return self._carry_out(asked)
+            await self._delay(checked.fault)
+            return self._carry_out(checked)
         finally:
-            if asked.key:
-                self._book.keys.finish(asked.key)
+            if checked.key:
+                self._state.keys.finish(checked.key)
 
-    def _carry_out(self, asked: Asked) -> Change:
-        fault, name = asked.fault, asked.call.intent
+    def _carry_out(self, checked: CheckedCall) -> Change:
+        fault, name = checked.fault, checked.call.intent
         try:
-            effect = asked.call.act(fault.decline if fault and fault.kind == "decline" else None)
-            status, told = (402 if effect.error else 200), effect.error
+            effect = checked.call.act(fault.decline if fault and fault.kind == "decline" else None)
+            status, body = (402 if effect.error else 200), effect.error
         except Refusal as refusal:
             if not refusal.executed or name is None:
                 raise
-            effect, status, told = Effect(self._book.intents[name]), refusal.status, refusal.error
+            effect, status, body = Effect(self._state.intents[name]), refusal.status, refusal.error
         if fault and fault.kind == "error_stored":
-            status, told = 500, BROKEN
+            status, body = 500, BROKEN
         change = Change(
-            asked.at,
-            asked.call.operation,
-            asked.request,
-            asked.key,
-            asked.fingerprint,
+            checked.at,
+            checked.call.operation,
+            checked.request,
+            checked.key,
+            checked.fingerprint,
             status,
             effect.intent,
             effect.refund,
-            told,
+            body,
             effect.dispute,
-            tuple(Event(fresh_id("evt"), kind) for kind in effect.events if self._courier.wants(kind)),
+            tuple(Event(fresh_id("evt"), kind) for kind in effect.events if self._sender.wants(kind)),
         )
-        self._book.commit(change)
+        self._state.commit(change)
         for event in change.events:
-            self._courier.offer(event, change)
+            self._sender.offer(event, change)
         self._wait_for(change.intent)
         return change
 
     def resume(self) -> None:
-        """What was to happen later when the sandbox ended, happens a little later."""
-        for intent in self._book.intents.values():
+        """After a restart, schedule the later events that were still due."""
+        for intent in self._state.intents.values():
             self._wait_for(intent)
 
     def _wait_for(self, intent: Intent) -> None:
-        if any(later.due(self._book, intent, self.now)):
-            asyncio.get_running_loop().call_later(self._settings.later, self._happen, intent.id)
+        if any(later.due(self._state, intent, self.now)):
+            asyncio.get_running_loop().call_later(self._settings.later, self._apply_due, intent.id)
 
-    def _happen(self, name: str) -> None:
-        for call in list(later.due(self._book, self._book.intents[name], self.now)):
+    def _apply_due(self, name: str) -> None:
+        for call in list(later.due(self._state, self._state.intents[name], self.now)):
             self.carry_out(call)
 
-    async def _dawdle(self, fault: Fault | None) -> None:
+    async def _delay(self, fault: Fault | None) -> None:
         if fault and fault.kind == "slow":
             await asyncio.sleep(self._settings.slow if fault.seconds is None else fault.seconds)
 
     async def _break(self, exchange: Exchange, fault: Fault | None) -> bool:
-        """Whether the answer was lost on the way."""
+        """Whether a fault lost the response."""
         match fault.kind if fault else None:
             case "timeout_after":
                 await exchange.break_off(self._settings.hang)
@@ -168,8 +170,8 @@ class Counter:
             case "error_after":
                 await exchange.answer(500, {"error": BROKEN})
             case str(kind) if kind in BEFORE:
-                status, told = BEFORE[kind]
-                await exchange.answer(status, {"error": told})
+                status, body = BEFORE[kind]
+                await exchange.answer(status, {"error": body})
             case _:
                 return False
         return True

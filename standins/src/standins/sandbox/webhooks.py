@@ -1,6 +1,6 @@
-"""Brings events to the webhook, signed as Stripe signs them, again and again until it answers 2xx.
+"""Sends events to the webhook, signed as Stripe signs them, and retries until it responds with 2xx.
 
-What was journalled and not delivered is sent again after a restart, so delivery is at least once and
+Events that were journalled and not delivered are sent again after a restart, so delivery is at least once and
 unordered, as it is at the real provider.
 """
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import aiohttp
 import orjson
 
-from standins.sandbox.book import Book
 from standins.sandbox.change import Change, Event
 from standins.sandbox.render import event_json
 from standins.sandbox.settings import Settings
+from standins.sandbox.state import State
 
 log = logging.getLogger("standins.sandbox")
 LONGEST_BACKOFF = 60.0
@@ -29,7 +29,7 @@ SETTLE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How events travel: `copies` of each, shuffled among `reorder` at a time, `delay` seconds late. Without
+    """How events are sent: `copies` of each, shuffled in groups of `reorder`, `delay` seconds late. With 0
     copies they are lost for good."""
 
     copies: int = 1
@@ -39,26 +39,26 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Parcel:
+class Outgoing:
     event: Event
     change: Change
     copy: int
     attempts: int = 0
 
 
-class Courier:
-    def __init__(self, settings: Settings, book: Book, clock: Callable[[], float] = time.time) -> None:
-        self._settings, self._book, self._clock = settings, book, clock
+class WebhookSender:
+    def __init__(self, settings: Settings, state: State, clock: Callable[[], float] = time.time) -> None:
+        self._settings, self._state, self._clock = settings, state, clock
         self._secret = settings.webhook_secret.encode()
-        self._queue: asyncio.Queue[Parcel] = asyncio.Queue()
-        self._held: list[Parcel] = []
+        self._queue: asyncio.Queue[Outgoing] = asyncio.Queue()
+        self._held: list[Outgoing] = []
         self._done: list[str] = []
         self._workers: list[asyncio.Task[None]] = []
         self._failures = 0
-        self.travel(Delivery(**book.webhooks))
+        self.travel(Delivery(**state.webhooks))
 
     def travel(self, delivery: Delivery) -> None:
-        """From now on events travel like this."""
+        """Change how events are sent."""
         self.delivery, self._dice = delivery, random.Random(delivery.seed)
 
     def wants(self, kind: str) -> bool:
@@ -68,30 +68,30 @@ class Courier:
         if not self.delivery.copies:
             self._note(event)
             return
-        self._held += [Parcel(event, change, copy) for copy in range(self.delivery.copies)]
+        self._held += [Outgoing(event, change, copy) for copy in range(self.delivery.copies)]
         if len(self._held) >= self.delivery.reorder:
             self._release()
         elif len(self._held) == self.delivery.copies:
             asyncio.get_running_loop().call_later(GATHER, self._release)
 
     def _release(self) -> None:
-        parcels, self._held = self._held, []
+        outgoing, self._held = self._held, []
         if self.delivery.reorder:
-            self._dice.shuffle(parcels)
+            self._dice.shuffle(outgoing)
         if self.delivery.delay:
-            asyncio.get_running_loop().call_later(self.delivery.delay, self._dispatch, parcels)
+            asyncio.get_running_loop().call_later(self.delivery.delay, self._dispatch, outgoing)
         else:
-            self._dispatch(parcels)
+            self._dispatch(outgoing)
 
-    def _dispatch(self, parcels: list[Parcel]) -> None:
-        for parcel in parcels:
-            self._queue.put_nowait(parcel)
+    def _dispatch(self, outgoing: list[Outgoing]) -> None:
+        for one in outgoing:
+            self._queue.put_nowait(one)
 
     def start(self) -> None:
         if self._settings.webhook_url is None:
             return
-        for event, change in self._book.pending.values():
-            self._queue.put_nowait(Parcel(event, change, copy=0))
+        for event, change in self._state.pending.values():
+            self._queue.put_nowait(Outgoing(event, change, copy=0))
         timeout = aiohttp.ClientTimeout(total=self._settings.webhook_timeout)
         self._session = aiohttp.ClientSession(timeout=timeout)
         self._workers = [asyncio.create_task(self._work()) for _ in range(self._settings.webhook_workers)]
@@ -106,18 +106,18 @@ class Courier:
 
     async def _work(self) -> None:
         while True:
-            parcel = await self._queue.get()
-            if parcel.copy == 0 and parcel.event.id not in self._book.pending:
+            one = await self._queue.get()
+            if one.copy == 0 and one.event.id not in self._state.pending:
                 continue
-            if await self._deliver(parcel):
-                self._note(parcel.event)
+            if await self._deliver(one):
+                self._note(one.event)
             else:
-                self._again(parcel)
+                self._again(one)
             if self._failures:
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)))
 
-    async def _deliver(self, parcel: Parcel) -> bool:
-        body = orjson.dumps(event_json(parcel.event, parcel.change))
+    async def _deliver(self, one: Outgoing) -> bool:
+        body = orjson.dumps(event_json(one.event, one.change))
         headers = {"content-type": "application/json", "stripe-signature": self._sign(body)}
         assert self._settings.webhook_url is not None
         try:
@@ -125,7 +125,7 @@ class Courier:
                 self._failures = 0
                 return 200 <= response.status < 300
         except (aiohttp.ClientError, TimeoutError) as problem:
-            # Nobody is there: all workers slow down, rather than burn the cores on a closed door.
+            # The webhook is unreachable: all workers slow down, to save CPU time.
             self._failures += 1
             if self._failures == 1:
                 log.warning("webhook %s: %s", self._settings.webhook_url, problem or type(problem).__name__)
@@ -135,17 +135,17 @@ class Courier:
         stamp = int(self._clock())
         return f"t={stamp},v1={hmac.digest(self._secret, b'%d.%b' % (stamp, body), 'sha256').hex()}"
 
-    def _again(self, parcel: Parcel) -> None:
-        parcel.attempts += 1
-        if parcel.attempts >= self._settings.webhook_attempts:
-            log.warning("webhook given up after %d attempts: %s", parcel.attempts, parcel.event.id)
-            self._note(parcel.event)
+    def _again(self, one: Outgoing) -> None:
+        one.attempts += 1
+        if one.attempts >= self._settings.webhook_attempts:
+            log.warning("webhook given up after %d attempts: %s", one.attempts, one.event.id)
+            self._note(one.event)
             return
-        backoff = min(LONGEST_BACKOFF, 2.0 ** (parcel.attempts - 1)) * random.uniform(0.5, 1)
-        asyncio.get_running_loop().call_later(backoff, self._queue.put_nowait, parcel)
+        backoff = min(LONGEST_BACKOFF, 2.0 ** (one.attempts - 1)) * random.uniform(0.5, 1)
+        asyncio.get_running_loop().call_later(backoff, self._queue.put_nowait, one)
 
     def _note(self, event: Event) -> None:
-        """Journals deliveries a handful at a time; one lost in a crash is only sent twice."""
+        """Journals deliveries in batches; one that a crash loses is only sent twice."""
         self._done.append(event.id)
         if len(self._done) == 1:
             asyncio.get_running_loop().call_later(SETTLE, self._settle)
@@ -153,4 +153,4 @@ class Courier:
     def _settle(self) -> None:
         if self._done:
             done, self._done = self._done, []
-            self._book.delivered(done)
+            self._state.delivered(done)
