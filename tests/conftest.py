@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from devstack import Stack
+from lab.playing import stage
 from scenarios import SCENARIOS, Report, run
-from shop.playing import stage
-from shop.stack import Stack
 
 Played = Callable[[str], Report]
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from chassis.runtime import worker as worker_
 from chassis.runtime.health import health_routes
-from shop.chaos.gate import Gate, to_port
+from lab.chaos.gate import Gate, to_port
 
 from .conftest import ThingMade
 

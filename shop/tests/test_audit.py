@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from shop.audit import DATABASE, Action, Audit, document, operator
+from devstack.testing.databases import PostgresServer
+from shop.audit.trail import DATABASE, Action, Audit, document, operator
 from shop.errors import ShopError
-from shop.testing.databases import PostgresServer
 
 
 def dsn(url: str) -> str:

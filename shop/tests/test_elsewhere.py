@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from devstack import Stack
+from devstack.programs import script
 from shop import elsewhere
 from shop.cli import app
 from shop.elsewhere import Elsewhere, told
 from shop.errors import ShopError
-from shop.stack import Stack
-from shop.stack.programs import script
 from shop.which import shop_at
 
 Tell = Callable[..., None]

@@ -14,15 +14,15 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from devstack import Stack
+from devstack.supervisor import Supervisor
+from lab.playing import stage
 from scenarios.mails import mails
 from scenarios.play import Play
 from scenarios.play import stage as on_stage
-from shop.audit import Audit, Entry
+from shop.audit.trail import Audit, Entry
 from shop.cli import app
 from shop.errors import ShopError
-from shop.playing import stage
-from shop.stack import Stack
-from shop.stack.supervisor import Supervisor
 
 Run = Callable[..., tuple[int, Any]]
 SECONDS = 60

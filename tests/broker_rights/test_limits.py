@@ -8,7 +8,7 @@ import pytest
 from aiormq.exceptions import AMQPError, ConnectionNotAllowed
 
 from chassis.saga.topology import LIMITS, Participant, definitions
-from shop.testing.broker import Broker
+from devstack.testing.broker import Broker
 from tests.broker_rights.trying import signed_in
 
 

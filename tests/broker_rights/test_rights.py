@@ -13,9 +13,9 @@ from aiormq.exceptions import AMQPConnectionError, AMQPError, ChannelPreconditio
 from pamqp.commands import Basic
 
 from contracts import EVENTS
-from shop.stack import OPERATOR, SERVICES
-from shop.stack.layout import project_root
-from shop.testing.broker import Broker, RabbitServer
+from devstack.testing.broker import Broker, RabbitServer
+from shop.place import OPERATOR, SERVICES
+from shop.project import project_root
 from tests.broker_rights.trying import allowed, signed_in
 
 DEFINITIONS: dict[str, Any] = json.loads(

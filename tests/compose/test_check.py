@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shop.compose.hardening import faults
-from shop.compose.project import Project, service_of
+from lab.compose.hardening import faults
+from lab.compose.project import Project, service_of
 from shop.errors import ShopError
 
 HARD: dict[str, Any] = {

@@ -66,6 +66,8 @@ def test_nothing_secret_gets_into_an_image() -> None:
         "uv.lock",
         "*/pyproject.toml",
         "*/src",
+        "tools/*/pyproject.toml",
+        "tools/*/src",
         "deploy/kong/kong.yml",
         "deploy/rabbitmq/definitions.json",
     }

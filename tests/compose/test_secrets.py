@@ -12,9 +12,8 @@ from chassis.runtime.environment import load
 from chassis.runtime.settings import DatabaseSettings
 from shop.broker.looking import declared
 from shop.elsewhere import Elsewhere, Told
-from shop.place import operator_of
+from shop.place import SERVICES, operator_of
 from shop.provision.secrets import VAULT, hand_out
-from shop.stack import SERVICES
 from standins.sandbox.settings import from_environment
 from tests.compose.conftest import ROOT
 

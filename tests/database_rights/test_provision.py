@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from devstack.testing.databases import PostgresServer
 from shop.errors import ShopError
 from shop.provision.databases import owner_of, provide, provide_when_up
-from shop.testing.databases import PostgresServer
 
 
 class Place:

@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
+from devstack.testing.databases import PostgresServer
+from shop.place import OPERATOR, SERVICES
 from shop.provision.databases import owner_of
-from shop.stack import OPERATOR, SERVICES
-from shop.testing.databases import PostgresServer
 
 OWNERS = tuple(owner_of(service) for service in SERVICES)
 DATABASES = (*SERVICES, "postgres", "template1")

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shop.stack import Stack
+from devstack import Stack
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SEED = 1

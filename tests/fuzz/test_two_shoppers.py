@@ -17,8 +17,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from devstack import Stack
 from scenarios.shopper import Shopper, must
-from shop.stack import Stack
 
 SEED = 8
 REQUESTS = 40  # of each attack

@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
+from devstack import Stack
 from scenarios import SCENARIOS, Report
-from shop.stack import Stack
 
 from .planting import Planted, plant
 

@@ -8,13 +8,13 @@ from uuid import uuid4
 import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
+from devstack import Stack
+from lab.playing import stage
 from scenarios.broker import Tap, copy_of
 from scenarios.guests import claim_token
 from scenarios.play import Play
 from scenarios.play import stage as on_stage
 from scenarios.shopper import Shopper, must
-from shop.playing import stage
-from shop.stack import Stack
 
 CARDS = {"a card": "4242424242424242", "a card with spaces": "5555 5555 5555 4444"}
 

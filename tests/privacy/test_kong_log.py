@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from shop.stack.layout import project_root
+from shop.project import project_root
 
 TOLD = {
     "remote_addr",

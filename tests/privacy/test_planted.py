@@ -9,9 +9,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shop.audit import DATABASE
+from devstack import Stack
+from shop.audit.trail import DATABASE
 from shop.dead_letters.desk import look
-from shop.stack import SERVICES, Stack
+from shop.place import SERVICES
 
 from .finding import forms, found
 from .planting import Planted, told_to_the_stack

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from chassis.runtime.settings import ServiceSettings
-from shop.stack import SERVICES, Stack
+from devstack import Stack
+from shop.place import SERVICES
 
 from .finding import found
 from .planting import told_to_the_stack

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from shop.stack import Stack
+from devstack import Stack
 from tests.rights.world import World
 
 

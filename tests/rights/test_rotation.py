@@ -13,13 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from devstack import Stack
+from devstack.operated import OperatedStack
+from devstack.programs import script
 from shop.keys.ring import Ring, SigningKey
 from shop.keys.rotation import rotating
 from shop.keys.verifiers import Verifiers
-from shop.stack import Stack
-from shop.stack.programs import script
-from shop.stack.secrets import SIGNING_KEYS
-from shop.stack.writing import write
+from shop.secrets import SIGNING_KEYS
+from shop.writing import write
 from tests.rights.world import World, bearing
 
 pytestmark = pytest.mark.timeout(300)
@@ -100,7 +101,7 @@ async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(wor
         code, said = await shop(stack, "use", new.kid)
         assert code == 0, said
         assert [key["does"] for key in await listed(stack)] == ["signs", "stays"]
-        during = Verifiers.of(stack, visitors.http)
+        during = Verifiers.of(OperatedStack.load(stack.folder), visitors.http)
         assert set((await during.who_takes(old)).values()) == {True}
         assert set((await during.who_takes(new)).values()) == {True}
 
@@ -114,7 +115,7 @@ async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(wor
     code, said = await shop(stack, "drop", "--now", "--why", "it was lost", "--", old.kid)
     assert code == 0, said
     async with httpx.AsyncClient(timeout=30) as http:
-        after = Verifiers.of(stack, http)
+        after = Verifiers.of(OperatedStack.load(stack.folder), http)
         assert set((await after.who_takes(old)).values()) == {False}
         assert set((await after.who_takes(new)).values()) == {True}
 
@@ -125,7 +126,7 @@ async def test_a_step_that_was_interrupted_is_made_good_by_the_next(world: World
     added = SigningKey.made(int(time.time()))
     write(file, before.add(added).text())  # and there the process died: the gateway was not told
 
-    async with rotating(world.stack, "taken up again") as rotation:
+    async with rotating(OperatedStack.load(world.stack.folder), "taken up again") as rotation:
         await rotation.use(added.kid)
 
     assert [key["does"] for key in await listed(world.stack)] == ["signs", "stays"]
@@ -135,7 +136,7 @@ async def test_a_step_that_was_interrupted_is_made_good_by_the_next(world: World
 
 
 async def test_what_was_done_to_the_keys_is_in_the_audit(world: World) -> None:
-    async with rotating(world.stack, "to be looked at") as rotation:
+    async with rotating(OperatedStack.load(world.stack.folder), "to be looked at") as rotation:
         added = await rotation.add()
         await rotation.drop(added.kid, with_its_tokens=False)
         [add, drop] = await rotation.audit.entries(limit=2)

@@ -11,7 +11,8 @@ import yaml
 from fastapi.routing import iter_route_contexts
 
 from chassis.runtime.service import Service
-from shop.stack import SERVICES, Stack
+from devstack import Stack
+from shop.place import SERVICES
 from tests.rights.asking import answer, operation
 from tests.rights.tokens import WRONG
 from tests.rights.world import World

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from joserfc.jwk import ECKey
 
-from shop.stack.environment import AUDIENCE, ISSUER
+from shop.keys.verifiers import AUDIENCE, ISSUER
 from tests.forging import signed
 
 EVERYTHING = "account:read catalogue:write orders:read-all orders:fulfil orders:refund"

@@ -10,9 +10,9 @@ import httpx
 
 from chassis.http.tickets import Tickets
 from contracts import CLAIM_PURPOSE
-from shop.stack import Stack
-from shop.stack.secrets import SIGNING_KEYS
-from shop.stack.stack import ADMIN_EMAIL
+from devstack import Stack
+from devstack.stack import ADMIN_EMAIL
+from shop.secrets import SIGNING_KEYS
 from tests.rights.tokens import WRONG, Mint
 
 _PAID_SECONDS = 60

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
+from devstack import Stack
 from scenarios import SCENARIOS, Report
 from shop.ledger import CHECKS
 from shop.ledger.gather import gather, until_quiet
-from shop.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
 

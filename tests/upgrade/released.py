@@ -63,7 +63,7 @@ def python(
     tree: Path, arguments: Sequence[str], *, given: str = "", seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """Run Python with the release's packages in front of today's."""
-    sources = [str(path) for path in sorted(tree.glob("*/src"))]
+    sources = [str(path) for path in sorted([*tree.glob("*/src"), *tree.glob("tools/*/src")])]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "HYPOTHESIS"))}
     environment = own | {"PYTHONPATH": os.pathsep.join([*sources, str(ROOT)])}
     return subprocess.run(

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-import contracts
 from chassis.broker import Publisher, connect
 from chassis.consumer import Consumer
 from chassis.harness import Harness
 from chassis.outbox import envelope
+
+import contracts
 from contracts import Line, event_named
 from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order

@@ -11,11 +11,11 @@ from aio_pika.abc import AbstractChannel
 from chassis.saga.delivery import read
 from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from contracts.schema import committed
-from shop.audit import Audit
+from devstack.testing.broker import Broker
+from shop.audit.trail import Audit
 from shop.dead_letters.desk import Deed, Desk
 from shop.dead_letters.letter import STEPS
 from shop.participants import PARTICIPANTS
-from shop.testing.broker import Broker
 from tests.upgrade import peer
 from tests.upgrade.documents import examples
 from tests.upgrade.released import ROOT, SCHEMAS, Release

@@ -19,9 +19,9 @@ from chassis.messaging.encryption import Cipher
 from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from chassis.storage.outbox import envelope
 from contracts import Event, MailResendRequested
+from devstack.testing.broker import Broker
 from notification.main import service
 from notification.settings import Settings
-from shop.testing.broker import Broker
 
 from ..events import ORDER, cancelled, paid, refunded, registered, voided
 from ..mailserver import MailServer

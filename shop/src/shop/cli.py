@@ -1,33 +1,26 @@
-"""`shop`: what the operator does with the shop. Each file in `commands` brings its own."""
+"""`shop`: what the operator does with the shop. Other packages may bring verbs of their own."""
 
 import logging
 import os
 import sys
+from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from shop.commands import (
-    audit,
-    broker,
-    compose,
-    dead_letters,
-    keys,
-    ledger,
-    mails,
-    provision,
-    saga,
-    scenario,
-    stack,
-)
-from shop.commands.bench import bench
-from shop.commands.chaos import chaos
-from shop.commands.demo import demo
-from shop.commands.env import env
-from shop.commands.generate import generate
-from shop.commands.replay import replay
+from shop.audit import command as audit
+from shop.broker import command as broker
+from shop.dead_letters import command as dead_letters
+from shop.env import env
 from shop.errors import ShopError
+from shop.generate import generate
+from shop.keys import command as keys
+from shop.ledger import command as ledger
+from shop.mails import command as mails
+from shop.provision import command as provision
+from shop.sagas import command as saga
 
 app = typer.Typer(
     help="Run the shop on this machine, replay checkouts, look into sagas.",
@@ -36,8 +29,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(stack.app)
-app.add_typer(scenario.app, name="scenario")
 app.add_typer(saga.app, name="saga")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(dead_letters.app, name="dead-letters")
@@ -46,13 +37,21 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(broker.app, name="broker")
 app.add_typer(keys.app, name="keys")
 app.add_typer(provision.app, name="provision")
-app.add_typer(compose.app, name="compose")
-app.command()(bench)
-app.command()(chaos)
-app.command()(demo)
 app.command()(env)
 app.command()(generate)
-app.command()(replay)
+
+
+def _add(found: EntryPoint) -> None:
+    """A verb, or a group of verbs, that another package brings where it is installed."""
+    command = found.load()
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=found.name)
+    else:
+        app.command(found.name)(command)
+
+
+for _found in sorted(entry_points(group="shop.commands"), key=attrgetter("name")):
+    _add(_found)
 
 
 @app.callback()

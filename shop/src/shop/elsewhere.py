@@ -106,6 +106,10 @@ class Elsewhere:
     def nudge_days(self) -> int:
         return self.told.nudge_days
 
+    @property
+    def topology(self) -> None:
+        return None
+
     def operator_dsn(self, database: str = "postgres") -> str:
         return urlsplit(self._need("database_url"))._replace(path=f"/{database}").geturl()
 

@@ -1,9 +1,13 @@
 """A shop as its operator reaches it, wherever it runs."""
 
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from shop.stack.management import Management
+from shop.management import Management
+
+OPERATOR = "operator"  # superuser of PostgreSQL and administrator of RabbitMQ
+SERVICES = ("auth", "product", "cart", "order", "payment", "notification")
 
 
 class Place(Protocol):
@@ -48,6 +52,10 @@ class Place(Protocol):
     @property
     def nudge_days(self) -> int:
         """For how long after an order was placed every service knows what it did for it."""
+
+    @property
+    def topology(self) -> Path | None:
+        """The file of the broker's definitions, where the place has one of its own."""
 
     def operator_dsn(self, database: str = "postgres") -> str:
         """For asyncpg and psql; as superuser."""

@@ -8,8 +8,8 @@ import pytest
 
 from shop.broker.definitions import differences, differs, surplus, with_live_passwords
 from shop.broker.issue import RESTORE
-from shop.stack.layout import project_root
-from shop.stack.topology import moved_to, render
+from shop.broker.topology import moved_to, render
+from shop.project import project_root
 
 DECLARED: dict[str, Any] = json.loads(
     (project_root() / "deploy" / "rabbitmq" / "definitions.json").read_text()

@@ -12,18 +12,18 @@ import pytest
 from aiormq.exceptions import ChannelAccessRefused
 from typer.testing import CliRunner
 
+from devstack import Stack, ports, rabbitmq
+from devstack.down import purge
+from devstack.programs import choose, programs
+from devstack.testing.session import run
+from devstack.up import up
+from lab.chaos.faults import Faults
+from lab.chaos.plan import Fault
 from shop.broker.looking import declared, look
 from shop.broker.restoring import apply, prepare
-from shop.chaos.faults import Faults
-from shop.chaos.plan import Fault
 from shop.cli import app
 from shop.errors import ShopError
-from shop.stack import Stack, ports, rabbitmq
-from shop.stack.down import purge
-from shop.stack.layout import project_root
-from shop.stack.programs import choose, programs
-from shop.stack.up import up
-from shop.testing.session import run
+from shop.project import project_root
 
 BINDING = ("bindings", "/", "e", "events", "q", "notification", "order.paid")
 LOST = "binding events → notification for order.paid is missing"

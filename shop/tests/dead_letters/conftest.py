@@ -8,11 +8,11 @@ import aio_pika
 import pytest
 
 from chassis.saga.topology import definitions
-from shop.audit import Audit
+from devstack.testing.broker import Broker
+from shop.audit.trail import Audit
 from shop.dead_letters.desk import Desk
 from shop.dead_letters.letter import Letter
 from shop.participants import PARTICIPANTS
-from shop.testing.broker import Broker
 
 Bury = Callable[..., Awaitable[None]]
 

@@ -10,12 +10,12 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from contracts import OrderCancelled
-from shop.audit import Audit
+from devstack.testing.broker import Broker
+from shop.audit.trail import Audit
 from shop.dead_letters.desk import Busy, Deed, Desk
 from shop.dead_letters.holding import Held
 from shop.dead_letters.letter import Letter
 from shop.errors import ShopError
-from shop.testing.broker import Broker
 
 from .conftest import Bury, dsn, letter
 

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
+from devstack import Stack
+from devstack.programs import script
+from lab.playing import stage
 from scenarios import EXERCISES
 from scenarios import run as play
-from shop.commands.saga import fetch
 from shop.dead_letters.desk import look
-from shop.playing import stage
-from shop.stack import Stack
-from shop.stack.programs import script
+from shop.sagas.command import fetch
 
 pytestmark = pytest.mark.timeout(300)
 WHY = ("--yes", "--why", "tested", "--as", "ada@desk")

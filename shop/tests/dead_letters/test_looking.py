@@ -3,11 +3,11 @@ import asyncio
 import aio_pika
 import pytest
 
-from shop.audit import Audit
+from devstack.testing.broker import Broker
+from shop.audit.trail import Audit
 from shop.dead_letters.desk import Desk
 from shop.dead_letters.holding import held
 from shop.errors import ShopError
-from shop.testing.broker import Broker
 
 from .conftest import Bury, dsn, letter
 

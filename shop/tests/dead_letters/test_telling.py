@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from contracts import OrderCancelled
-from shop.audit import Entry
+from shop.audit.trail import Entry
 from shop.dead_letters.desk import Deed
 from shop.dead_letters.holding import Seen
 from shop.dead_letters.telling import advice, difference, document, listed, preview, readable, shown

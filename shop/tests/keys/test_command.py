@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from devstack.programs import script
 from shop.keys.ring import LONGEST_TOKEN_SECONDS, Ring, SigningKey
-from shop.stack.programs import script
 
 
 @pytest.fixture

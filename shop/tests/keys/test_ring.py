@@ -7,7 +7,7 @@ import pytest
 from auth.keys import PUBLISHED_SECONDS, SigningKeys
 from shop.errors import ShopError
 from shop.keys.ring import LONGEST_TOKEN_SECONDS, Refused, Ring, SigningKey, refuse_too_new
-from shop.stack.secrets import SIGNING_KEYS, Secrets
+from shop.secrets import SIGNING_KEYS, Secrets
 
 NOW = 1_800_000_000
 FIRST, SECOND, THIRD = (SigningKey.made(NOW + n) for n in range(3))

@@ -5,10 +5,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.operated import OperatedStack
 from shop.errors import ShopError
 from shop.keys.ring import SigningKey
 from shop.keys.verifiers import Verifiers
-from shop.stack import Stack
 
 KEY = SigningKey.made(1_800_000_000)
 
@@ -42,7 +42,7 @@ async def test_who_does_not_answer_has_not_agreed() -> None:
 
 
 async def test_every_copy_of_a_service_is_asked_by_itself(tmp_path: Path) -> None:
-    stack = Stack.create(tmp_path, 24000, replicas=2)
+    stack = OperatedStack.create(tmp_path, 24000, replicas=2)
     async with httpx.AsyncClient() as http:
         asked = Verifiers.of(stack, http).questions
     assert {"gateway", "auth", "auth-2", "product-2", "cart-2", "order", "order-2"} <= asked.keys()

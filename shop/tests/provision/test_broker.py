@@ -9,14 +9,15 @@ import aio_pika
 import pytest
 from aio_pika.exceptions import ProbableAuthenticationError
 
+from devstack import Stack, ports, rabbitmq
+from devstack.down import purge
+from devstack.programs import choose, programs
+from devstack.up import up
 from shop.errors import ShopError
+from shop.management import Management
+from shop.place import OPERATOR
+from shop.project import project_root
 from shop.provision.broker import provide
-from shop.stack import OPERATOR, Stack, ports, rabbitmq
-from shop.stack.down import purge
-from shop.stack.layout import project_root
-from shop.stack.management import Management
-from shop.stack.programs import choose, programs
-from shop.stack.up import up
 
 _SHOP: dict[str, Any] = json.loads((project_root() / "deploy" / "rabbitmq" / "definitions.json").read_text())
 

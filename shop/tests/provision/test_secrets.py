@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shop.broker.topology import password_hash
 from shop.errors import ShopError
+from shop.place import SERVICES
+from shop.project import project_root
 from shop.provision.secrets import hand_out
-from shop.stack import SERVICES
-from shop.stack.layout import project_root
-from shop.stack.topology import password_hash
 
 _KONG = project_root() / "deploy" / "kong" / "kong.yml"
 _LOGINS = {"database-password", "amqp-password"}

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from contracts import Line, Money, OrderCreated, OrderPaid, PaymentActionRequired
+from devstack import Stack
 from notification.domain import Correspondence
 from order.domain import Order
 from payment.disputes import Dispute
@@ -27,7 +28,6 @@ from shop.sagas.finding import Finding
 from shop.sagas.findings import about, stuck, waits_for
 from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.seen import BouncedSeen, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
-from shop.stack import Stack
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TOTAL = Money(amount=500, currency="GBP")

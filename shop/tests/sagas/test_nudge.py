@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
+from devstack import Stack
+from lab.playing import stage
 from scenarios.play import stage as on_stage
-from shop.audit import Audit, Entry
+from shop.audit.trail import Audit, Entry
 from shop.cli import app
 from shop.errors import ShopError
-from shop.playing import stage
-from shop.stack import Stack
 
 Run = Callable[..., tuple[int, Any]]
 AT_ONCE = ("--patience", "0.001")

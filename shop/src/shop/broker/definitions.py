@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from shop.broker.issue import RESTORE, BrokerIssue
-from shop.stack.topology import IDENTITY, Definitions, Entry
+from shop.broker.topology import IDENTITY, Definitions, Entry
 
 How = Literal["missing", "unknown", "different"]
 

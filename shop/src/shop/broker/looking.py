@@ -10,12 +10,11 @@ import httpx
 from shop.broker.conditions import Figures, conditions
 from shop.broker.definitions import differs
 from shop.broker.issue import BrokerIssue
+from shop.broker.topology import Definitions
 from shop.errors import ShopError
+from shop.management import Management
 from shop.place import Place, management, operator_of
-from shop.stack import Stack
-from shop.stack.layout import project_root
-from shop.stack.management import Management
-from shop.stack.topology import Definitions
+from shop.project import project_root
 
 DEFINITIONS = Path("deploy/rabbitmq/definitions.json")
 
@@ -24,8 +23,7 @@ def declared(place: Place, file: Path | None = None) -> Definitions:
     """What a shop's broker is to be: `file`, else a stack's own, else the one in the image or the clone.
 
     Raises ShopError when it cannot be read."""
-    own = place.topology if isinstance(place, Stack) else None
-    file = file or own or (DEFINITIONS if DEFINITIONS.exists() else project_root() / DEFINITIONS)
+    file = file or place.topology or (DEFINITIONS if DEFINITIONS.exists() else project_root() / DEFINITIONS)
     try:
         found: Definitions = json.loads(file.read_text())
     except (OSError, ValueError) as error:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import httpx
 
-from shop.audit import Action, Audit, operator
+from shop.audit.trail import Action, Audit, operator
+from shop.broker import topology
 from shop.broker.definitions import Difference, differences, surplus, with_live_passwords
 from shop.broker.looking import ask
+from shop.broker.topology import Definitions
 from shop.errors import ShopError
 from shop.place import Place, management, operator_of
-from shop.stack import topology
-from shop.stack.topology import Definitions
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import asyncpg
 from aio_pika.exceptions import DeliveryError
 
-from shop.audit import Action, Audit, Entry
+from shop.audit.trail import Action, Audit, Entry
 from shop.dead_letters.editing import with_body
 from shop.dead_letters.holding import BROKER_ERRORS, Held, Seen, held
 from shop.dead_letters.letter import STEPS, Letter, body_of

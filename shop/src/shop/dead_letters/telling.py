@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from shop.audit import Entry
-from shop.audit import document as audited
+from shop.audit.trail import Entry
+from shop.audit.trail import document as audited
 from shop.dead_letters.desk import Deed
 from shop.dead_letters.holding import Seen
 from shop.dead_letters.letter import Letter

@@ -11,22 +11,20 @@ from pathlib import Path
 
 import httpx
 
-from shop.audit import Action, Audit, operator
+from shop.audit.trail import Action, Audit, operator
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey
 from shop.keys.verifiers import Verifiers
-from shop.stack import Stack, gateway
-from shop.stack.guard import alone
-from shop.stack.secrets import SIGNING_KEYS
-from shop.stack.supervisor import Supervisor
-from shop.stack.writing import write
+from shop.local import LocalShop
+from shop.secrets import SIGNING_KEYS
+from shop.writing import write
 
 
 @dataclass(frozen=True)
 class Rotation:
     """Of a stack that runs; begin with `rotating`."""
 
-    stack: Stack
+    stack: LocalShop
     verifiers: Verifiers
     audit: Audit
     why: str
@@ -67,7 +65,7 @@ class Rotation:
         action = Action(f"keys {what}", self.why, before=_kids(before), after=_kids(after))
         async with self.audit.record(action):
             write(self.file, after.text())
-            tell_gateway(self.stack)
+            self.stack.reload_gateway()
 
 
 def _kids(ring: Ring) -> dict[str, list[str]]:
@@ -75,20 +73,14 @@ def _kids(ring: Ring) -> dict[str, list[str]]:
 
 
 @asynccontextmanager
-async def rotating(stack: Stack, why: str) -> AsyncIterator[Rotation]:
+async def rotating(stack: LocalShop, why: str) -> AsyncIterator[Rotation]:
     """Begins by telling the gateway what the file says, in case that the last step was interrupted.
 
     One at a time. Raises ShopError unless the stack runs.
     """
-    with alone(stack.layout):
-        if not Supervisor(stack).is_alive():
+    with stack.alone():
+        if not stack.is_running():
             raise ShopError("the shop does not run: `shop up` first, or name the file with --file")
-        tell_gateway(stack)
+        stack.reload_gateway()
         async with httpx.AsyncClient() as http, Audit.opened(stack, operator()) as audit:
             yield Rotation(stack, Verifiers.of(stack, http), audit, why)
-
-
-def tell_gateway(stack: Stack) -> None:
-    """Render its file with the keys as they are, and have it read."""
-    gateway.prepare(stack)
-    Supervisor(stack).signal("gateway", "HUP")

@@ -12,10 +12,10 @@ from joserfc.jwk import ECKey
 
 from shop.errors import ShopError
 from shop.keys.ring import SigningKey
-from shop.stack import Stack
-from shop.stack.environment import AUDIENCE, ISSUER
-from shop.stack.stack import own_port
+from shop.local import LocalShop
 
+ISSUER = "saga-shop"
+AUDIENCE = "saga-shop"
 _TOKEN_SECONDS = 60
 _ANSWER_SECONDS = 5
 _PAUSE_SECONDS = 0.5
@@ -40,12 +40,11 @@ class Verifiers:
     patience: float = 45
 
     @classmethod
-    def of(cls, stack: Stack, http: httpx.AsyncClient) -> "Verifiers":
+    def of(cls, stack: LocalShop, http: httpx.AsyncClient) -> "Verifiers":
         questions = {"gateway": f"{stack.gateway_url}{_QUESTIONS['cart']}"}
         for service, path in _QUESTIONS.items():
-            for copy in stack.copies(service):
-                port = own_port(copy) if own_port(copy) in stack.ports else service
-                questions[copy] = f"{stack.http(port)}{path}"
+            for copy, address in stack.addresses(service).items():
+                questions[copy] = f"{address}{path}"
         return cls(questions, http)
 
     async def until_all_take(self, key: SigningKey) -> None:

@@ -30,8 +30,7 @@ from shop.ledger.evidence import (
     ReturnSeen,
     StockSeen,
 )
-from shop.place import Place, management
-from shop.stack import SERVICES
+from shop.place import SERVICES, Place, management
 
 POLL_SECONDS = 0.5
 _ORDERS = """

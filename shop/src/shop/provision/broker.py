@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import httpx
 
+from shop.broker import topology
 from shop.errors import ShopError
-from shop.stack import OPERATOR, topology
-from shop.stack.management import Management, Refused
+from shop.management import Management, Refused
+from shop.place import OPERATOR
 
 _IMPORTED = "saga-shop-definitions"  # the broker keeps what it was given: the next file's gaps are taken away
 _POLL_SECONDS = 0.5

@@ -5,11 +5,12 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from shop.broker import topology
 from shop.errors import ShopError
+from shop.place import OPERATOR, SERVICES
 from shop.provision.databases import owner_of
-from shop.stack import OPERATOR, SERVICES, topology
-from shop.stack.secrets import SIGNING_KEYS, Secrets, role_secret
-from shop.stack.writing import write
+from shop.secrets import SIGNING_KEYS, Secrets, role_secret
+from shop.writing import write
 from standins.gateway.render import render
 
 VAULT = "vault"  # the folder of all of them, for whoever provisions

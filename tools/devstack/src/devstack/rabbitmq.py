@@ -1,0 +1,189 @@
+"""A RabbitMQ node of our own from the installed package's scripts; the system's broker is not touched."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+
+from devstack import cluster
+from devstack.probe import status_of
+from devstack.stack import HOST, Stack
+from shop.broker import topology
+from shop.broker.definitions import differences, surplus
+from shop.errors import ShopError
+from shop.management import Management
+from shop.place import OPERATOR
+from shop.running import last_line, run
+from shop.writing import write
+
+_SCRIPTS = (
+    "/usr/lib/rabbitmq/bin",
+    "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "/opt/rabbitmq/sbin",
+    "/opt/homebrew/opt/rabbitmq/sbin",
+    "/usr/local/opt/rabbitmq/sbin",
+)
+# Two schedulers that sleep when there is nothing to do, and no port for the network.
+_ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+FIRST = "rabbitmq"
+CONTROL_SECONDS = 20
+MEMORY_WATERMARK = 0.4  # ours, and what RabbitMQ 3 does by itself
+_MISSING = "RabbitMQ is not installed: install it with `sudo apt-get install -y rabbitmq-server`"
+
+
+def server_script() -> Path:
+    """The package's own start script. Raises ShopError, saying how to install it, when there is none."""
+    for script in _found():
+        if os.access(script, os.X_OK) and shutil.which("erl"):
+            return script
+    raise ShopError(_MISSING)
+
+
+def _found() -> Iterator[Path]:
+    for pattern in _SCRIPTS:
+        yield from sorted(Path("/").glob(f"{pattern.lstrip('/')}/rabbitmq-server"), reverse=True)
+
+
+def node_name(stack: Stack, node: str = FIRST) -> str:
+    """Unique on this machine, so that several stacks share one epmd."""
+    stack_hash = hashlib.sha256(str(stack.folder).encode()).hexdigest()[:10]
+    return f"saga-{stack_hash}{_number(node)}@localhost"
+
+
+def port_name(kind: str, node: str) -> str:
+    """The name of a node's port of a kind: `amqp`, `distribution`, `management`."""
+    return f"{kind}{_number(node)}"
+
+
+def _number(node: str) -> str:
+    return node.removeprefix(FIRST)
+
+
+def environment(stack: Stack, node: str = FIRST) -> dict[str, str]:
+    home = stack.layout.node(node)
+    absent = str(home / "none")  # every file of /etc/rabbitmq that could change this node is pointed away
+    return {
+        "HOME": str(home),
+        "RABBITMQ_NODENAME": node_name(stack, node),
+        "RABBITMQ_NODE_PORT": str(stack.ports[port_name("amqp", node)]),
+        "RABBITMQ_DIST_PORT": str(stack.ports[port_name("distribution", node)]),
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_CONFIG_FILES": absent,
+        "RABBITMQ_ADVANCED_CONFIG_FILE": absent,
+        "RABBITMQ_CONF_ENV_FILE": absent,
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
+        "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the server instead of waiting for it
+        "ERL_EPMD_ADDRESS": HOST,
+        "ERL_CRASH_DUMP": str(home / "log" / "erl_crash.dump"),
+    }
+
+
+def _configuration(stack: Stack, node: str) -> str:
+    clustering = cluster.configuration(node_name(stack), is_first=node == FIRST) if stack.brokers > 1 else ""
+    return f"""\
+listeners.tcp.1 = {HOST}:{stack.ports[port_name("amqp", node)]}
+management.tcp.ip = {HOST}
+management.tcp.port = {stack.ports[port_name("management", node)]}
+definitions.import_backend = local_filesystem
+definitions.local.path = {_definitions(stack, node)}
+definitions.skip_if_unchanged = true
+raft.wal_max_size_bytes = 67108864
+collect_statistics_interval = 10000
+vm_memory_high_watermark.relative = {MEMORY_WATERMARK}
+log.console = true
+log.console.level = info
+log.file = false
+{clustering}"""
+
+
+def prepare(stack: Stack, node: str = FIRST) -> None:
+    home = stack.layout.node(node)
+    for folder in (home / "data", home / "log"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write(home / ".erlang.cookie", stack.secret("erlang-cookie"), mode=0o400)
+    write(home / "enabled_plugins", "[rabbitmq_management].\n")
+    write(home / "rabbitmq.conf", _configuration(stack, node))
+    at_boot = _rendered(stack)
+    write(_definitions(stack, node), cluster.users_only(at_boot) if stack.brokers > 1 else at_boot)
+
+
+def management(stack: Stack, node: str = FIRST) -> Management:
+    url = stack.http(port_name("management", node))
+    return Management(url, OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+
+
+async def is_ready(stack: Stack, node: str = FIRST) -> bool:
+    """Whether clients can connect: the API answers some time before the AMQP listener does."""
+    path = f"/api/health/checks/port-listener/{stack.ports[port_name('amqp', node)]}"
+    user = (OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+    return await status_of(stack.ports[port_name("management", node)], path, user) == HTTPStatus.OK
+
+
+async def set_memory_watermark(stack: Stack, node: str, share: float) -> None:
+    """The share of the machine's memory from which on a node takes no messages. Raises ShopError."""
+    control = str(server_script().with_name("rabbitmqctl"))
+    command = [control, "-q", "-n", node_name(stack, node), "set_vm_memory_high_watermark", str(share)]
+    env = {"PATH": os.environ["PATH"], **environment(stack, node)}
+    code, output = await run(command, "rabbitmqctl", CONTROL_SECONDS, env)
+    if code:
+        raise ShopError(f"rabbitmqctl ended with {code}: {last_line(output)}")
+
+
+def is_formed(stack: Stack) -> bool:
+    """Whether this broker has been up before, with all its nodes."""
+    return _imported(stack).exists()
+
+
+async def settle(stack: Stack, _: frozenset[str]) -> None:
+    """A fresh node has just imported the file; an older one is brought to it when the file or the broker has
+    changed. A fresh cluster is given it now that all nodes are there, for queues to have a member on each."""
+    imported = _imported(stack)
+    new = _rendered(stack)
+    if stack.brokers > 1 and not imported.exists():
+        async with management(stack) as broker:
+            await cluster.until_joined(broker, stack.brokers)
+            await broker.post("definitions", body=json.loads(new))
+            await cluster.check_members(broker, stack.brokers)
+    if imported.exists():
+        try:
+            async with management(stack) as broker:
+                await _bring_to(broker, stack, new, imported.read_text())
+        except (ShopError, httpx.HTTPError) as error:
+            raise ShopError(
+                f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
+            ) from error
+    if stack.brokers == 1:
+        write(_definitions(stack, FIRST), new)
+    write(imported, new)
+
+
+async def _bring_to(broker: Management, stack: Stack, new: str, before: str) -> None:
+    if new != before:
+        await topology.apply(broker, json.loads(new), json.loads(before))
+    if stack.topology is None:
+        return
+    declared, live = json.loads(stack.topology.read_text()), await broker.get("definitions")
+    if differences(declared, live, operator=OPERATOR):
+        await topology.apply(broker, json.loads(new), surplus(declared, live, operator=OPERATOR))
+
+
+def _definitions(stack: Stack, node: str) -> Path:
+    return stack.layout.node(node) / "definitions.json"
+
+
+def _imported(stack: Stack) -> Path:
+    return stack.layout.rabbitmq / "imported.json"
+
+
+def _rendered(stack: Stack) -> str:
+    declared = json.loads(stack.topology.read_text()) if stack.topology else {}
+    ours = topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
+    return json.dumps(ours, indent=1)

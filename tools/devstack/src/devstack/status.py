@@ -1,0 +1,86 @@
+"""How every program of the stack is doing."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import psutil
+
+from devstack.program import Program
+from devstack.rabbitmq import FIRST
+from devstack.stack import Stack
+from devstack.supervisor import Info, Supervisor
+from shop.broker.conditions import dead_letters
+from shop.broker.issue import BrokerIssue, unreachable
+from shop.broker.looking import declared, look_closely
+from shop.errors import ShopError
+
+
+@dataclass(frozen=True)
+class Status:
+    """`rss` and `pss` in bytes, children included; pss counts shared pages once, Linux only."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    uptime: int | None = None
+    ready: bool = False
+    rss: int | None = None
+    pss: int | None = None
+    address: str | None = None
+    issues: tuple[BrokerIssue, ...] = ()  # of the broker, at its first node
+    dead_letters: Mapping[str, int] = field(default_factory=dict)  # there too: how many lie in which queue
+
+
+def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
+    """How each of the known programs is doing, and what is wrong with the broker."""
+    supervisor = Supervisor(stack)
+    infos = supervisor.info() if supervisor.is_alive() else {}
+    return asyncio.run(_gather(stack, known, infos))
+
+
+async def _gather(stack: Stack, known: Sequence[Program], infos: dict[str, Info]) -> list[Status]:
+    found = list(await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known)))
+    return [await _looked_into(stack, one) if one.name == FIRST and one.ready else one for one in found]
+
+
+async def _looked_into(stack: Stack, broker: Status) -> Status:
+    """With what the monitor may only see at its next look."""
+    if stack.topology is None:
+        return broker
+    try:
+        issues, figures = await look_closely(stack, declared(stack))
+        dead = {queue: count for queue, count in dead_letters(figures).items() if count}
+        return replace(broker, issues=tuple(issues), dead_letters=dead)
+    except ShopError as error:
+        return replace(broker, issues=(unreachable(error),))
+
+
+async def _one(stack: Stack, program: Program, info: Info | None) -> Status:
+    address = ", ".join(str(stack.ports[name]) for name in program.ports) or None
+    if info is None or not info["pid"]:
+        return Status(program.name, info["statename"].lower() if info else "stopped", address=address)
+    rss, pss = _memory(info["pid"])
+    return Status(
+        program.name,
+        info["statename"].lower(),
+        info["pid"],
+        info["now"] - info["start"],
+        await program.is_ready(stack),
+        rss,
+        pss,
+        address,
+    )
+
+
+def _memory(pid: int) -> tuple[int | None, int | None]:
+    rss = pss = 0
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                memory = one.memory_full_info()
+                rss += memory.rss
+                pss += getattr(memory, "pss", 0)
+    return rss or None, pss or None

@@ -1,0 +1,201 @@
+"""supervisord keeps the processes: its configuration, and its XML-RPC interface on a Unix socket."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, cast
+from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
+
+import psutil
+from supervisor.xmlrpc import Faults
+
+from devstack.ended import still_running
+from devstack.program import Program
+from devstack.stack import Stack
+from shop.errors import ShopError
+from shop.project import project_root
+
+MARK = "SAGA_SHOP_STACK"  # every process of a stack carries its folder, so that orphans can be found
+_START_SECONDS = 20
+_STOP_SECONDS = 60
+_ANSWER_SECONDS = 90  # longer than any program takes to stop
+_RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
+_INHERITED = {"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH"}
+
+Info = dict[str, Any]
+
+
+class Supervisor:
+    """Synchronous: but for `shut_down`, nothing here waits for a program."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.socket = stack.sockets / "supervisor.sock"
+
+    def is_alive(self) -> bool:
+        try:
+            return bool(self._call("getState")["statecode"] >= 0)
+        except (OSError, HTTPException, ProtocolError, Fault):
+            return False
+
+    def pid(self) -> int:
+        return int(self._call("getPID"))
+
+    def info(self) -> dict[str, Info]:
+        """Per program: `statename`, `pid`, `start` and `now` in seconds, `spawnerr`, `exitstatus`."""
+        return {info["name"]: info for info in self._call("getAllProcessInfo")}
+
+    def running(self) -> set[str]:
+        return {name for name, info in self.info().items() if info["statename"] in _RUNNING}
+
+    def start(self, name: str) -> None:
+        with _unless(Faults.ALREADY_STARTED):
+            self._call("startProcess", name, False)
+
+    def stop(self, name: str) -> None:
+        """Asks only; see `info` for when it has stopped."""
+        with _unless(Faults.NOT_RUNNING, Faults.BAD_NAME):
+            self._call("stopProcess", name, False)
+
+    def signal(self, name: str, signal: str) -> None:
+        """`KILL`, `STOP`, `CONT`, …; what dies of it is started again."""
+        with _unless(Faults.NOT_RUNNING):
+            self._call("signalProcess", name, signal)
+
+    def shut_down(self) -> None:
+        process = psutil.Process(self.pid())
+        self._call("shutdown")
+        if still_running([process], _STOP_SECONDS):
+            log = self._stack.layout.log("supervisord")
+            raise ShopError(f"supervisord (pid {process.pid}) does not stop: see {log}")
+
+    def configure(self, programs: Iterable[Program]) -> None:
+        """Write what is to be kept; a running supervisord takes over what changed, and stops it to do so."""
+        _write_private(self._stack.layout.supervisor, _configuration(self._stack, self.socket, programs))
+        if self.is_alive():
+            self._update()
+        else:
+            self._launch()
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        with ServerProxy("http://localhost", transport=_Transport(self.socket)) as server:
+            return getattr(cast("Any", server).supervisor, method)(*arguments)
+
+    def _update(self) -> None:
+        added, changed, removed = self._call("reloadConfig")[0]
+        for name in (*changed, *removed):
+            with _unless(Faults.NOT_RUNNING):
+                self._call("stopProcess", name, True)
+            self._call("removeProcessGroup", name)
+        for name in (*changed, *added):
+            self._call("addProcessGroup", name)
+
+    def _launch(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._stack.layout.supervisor)]
+        launched = subprocess.run(
+            command, env=_clean_environment(self._stack), capture_output=True, text=True, check=False
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.is_alive():
+            if launched.returncode or time.monotonic() > deadline:
+                reason = (launched.stderr or launched.stdout).strip().splitlines()
+                raise ShopError(f"supervisord did not start: {reason[-1] if reason else 'no answer'}")
+            time.sleep(0.02)
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _Transport(Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, _: object) -> HTTPConnection:
+        return _Connection(self._path)
+
+
+def _clean_environment(stack: Stack) -> dict[str, str]:
+    """Nothing of the operator's shell reaches a program by accident, a real provider's key least of all."""
+    kept = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
+    cache = os.environ.get("PYTHONPYCACHEPREFIX") or str(project_root() / ".local" / "cache" / "pycache")
+    return kept | {MARK: str(stack.folder), "PYTHONPYCACHEPREFIX": cache}
+
+
+class _unless(suppress):  # noqa: N801
+    """Faults that mean that there is nothing left to do."""
+
+    def __init__(self, *codes: int) -> None:
+        super().__init__(Fault)
+        self._codes = codes
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        return isinstance(error, Fault) and error.faultCode in self._codes
+
+
+def _configuration(stack: Stack, socket: Path, programs: Iterable[Program]) -> str:
+    user = "user=root\n" if os.geteuid() == 0 else ""
+    log = stack.layout.log("supervisord")
+    sections = [
+        f"[unix_http_server]\nfile={_literal(socket)}\nchmod=0700\n",
+        f"[supervisord]\nlogfile={_literal(log)}\nlogfile_maxbytes=5MB\nlogfile_backups=1\nloglevel=info\n"
+        f"pidfile={_literal(socket.with_name('supervisord.pid'))}\nchildlogdir={_literal(log.parent)}\n"
+        f"umask=077\n{user}",
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
+        *(_section(stack, program) for program in programs),
+    ]
+    return "\n".join(sections)
+
+
+def _section(stack: Stack, program: Program) -> str:
+    environment = program.environment(stack)
+    pairs = ",".join(f'{name}="{_literal(value)}"' for name, value in sorted(environment.items()))
+    command = " ".join(f'"{_literal(word)}"' for word in program.command(stack))
+    return f"""\
+[program:{program.name}]
+command={command}
+environment={pairs}
+directory={_literal(stack.folder)}
+autostart=false
+autorestart=true
+startsecs=5
+startretries=100
+priority={program.wave * 100}
+stopsignal={program.stop_signal}
+stopwaitsecs={program.stop_seconds}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={_literal(stack.layout.log(program.name))}
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=1
+"""
+
+
+def _literal(value: object) -> str:
+    """As the configuration takes it: `%` starts an expansion, ` ;` a comment, a quote cannot be escaped."""
+    text = str(value)
+    if any(unsafe in text for unsafe in ('"', "\n", " ;", " #")):
+        raise ValueError(f"supervisor's configuration has no way to write {text!r}")
+    return text.replace("%", "%%")
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(text)

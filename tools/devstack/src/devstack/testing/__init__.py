@@ -1,0 +1,98 @@
+"""pytest plugin: private servers for any member's tests, started by the first test that asks for them.
+
+All workers of a session share them; the session's controller stops them at the end, also after a failure.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from devstack import Stack
+from devstack.guard import alone
+from devstack.layout import Layout
+from devstack.testing.broker import Broker, RabbitServer
+from devstack.testing.databases import PostgresServer
+from devstack.testing.session import Session
+
+_SESSION = pytest.StashKey[Session]()
+_TURN_SECONDS = 1800.0  # all the others may come first
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get("shop_session")
+    config.stash[_SESSION] = Session.joined(given) if given else Session.opened(config.rootpath)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.shop)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: pytest.Item) -> None:
+    node.workerinput["shop_session"] = str(node.config.stash[_SESSION].folder)  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(_SESSION, None)
+    if session and not hasattr(config, "workerinput"):
+        session.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
+    """A PostgreSQL with nothing in it; most tests want `postgres` or `migrated`."""
+    return PostgresServer(request.config.stash[_SESSION].servers("postgres"))
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """`postgresql+asyncpg://…` of an empty database of this test's own."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated(postgres_server: PostgresServer) -> Iterator[Callable[[str], str]]:
+    """`migrated("order")`: the URL of a database of this test's own, at the service's newest schema, for the
+    service's own role."""
+    with postgres_server.copies() as copy:
+        yield copy
+
+
+@pytest.fixture
+def as_operator(postgres_server: PostgresServer) -> Callable[[str | URL], str]:
+    """`as_operator(url)`: the same database for the operator, who may also change its schema."""
+    return lambda url: postgres_server.url(str(make_url(url).database))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(request: pytest.FixtureRequest) -> RabbitServer:
+    """A RabbitMQ with nothing in it; most tests want `rabbitmq`."""
+    return RabbitServer(request.config.stash[_SESSION].servers("rabbitmq"))
+
+
+@pytest.fixture
+def rabbitmq(rabbitmq_server: RabbitServer) -> Iterator[Broker]:
+    """An empty virtual host of this test's own."""
+    with rabbitmq_server.broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """The whole shop, running, on ports that nobody else uses."""
+    return request.config.stash[_SESSION].shop()
+
+
+@pytest.fixture(autouse=True)
+def _shop_to_oneself(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever has the whole shop may stop parts of it: those tests go one after the other, in all workers."""
+    if "stack" not in request.fixturenames:
+        yield
+        return
+    with alone(Layout(request.config.stash[_SESSION].folder / "turn"), _TURN_SECONDS):
+        yield

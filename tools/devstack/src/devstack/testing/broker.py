@@ -1,0 +1,72 @@
+"""Virtual hosts for tests: each its own, on one RabbitMQ."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from devstack import Stack, rabbitmq
+from devstack.testing.session import run
+from shop.broker.topology import Definitions, moved_to, render
+from shop.management import Management
+from shop.place import OPERATOR
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One virtual host. `url` is the operator's, who may do everything in it."""
+
+    stack: Stack
+    vhost: str
+
+    @property
+    def url(self) -> str:
+        return self.url_of(OPERATOR)
+
+    def url_of(self, user: str) -> str:
+        """The AMQP URL of a user that an imported topology has brought."""
+        return self.stack.amqp_url(user, self.vhost)
+
+    @property
+    def management_url(self) -> str:
+        return self.stack.management_url
+
+    def management(self) -> Management:
+        """`async with rabbitmq.management() as api: await api.get("queues", rabbitmq.vhost)`."""
+        return rabbitmq.management(self.stack)
+
+    async def import_topology(self, definitions: Definitions) -> None:
+        """Put exchanges, queues, bindings, policies and permissions into this virtual host.
+
+        Users come along with passwords of their own; they are the server's, the same in every virtual host.
+        """
+        own = render(moved_to(self.vhost, definitions), OPERATOR, self._password)
+        async with self.management() as api:
+            await api.post("definitions", body=own)
+
+    def _password(self, user: str) -> str:
+        return self.stack.secret(f"rabbitmq-{user}")
+
+
+class RabbitServer:
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    @contextmanager
+    def broker(self) -> Iterator[Broker]:
+        broker = Broker(self.stack, f"test-{secrets.token_hex(6)}")
+        run(self._create(broker))
+        try:
+            yield broker
+        finally:
+            run(self._delete(broker))
+
+    async def _create(self, broker: Broker) -> None:
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        async with broker.management() as api:
+            await api.put("vhosts", broker.vhost)
+            await api.put("permissions", broker.vhost, OPERATOR, body=everything)
+
+    async def _delete(self, broker: Broker) -> None:
+        async with broker.management() as api:
+            await api.delete("vhosts", broker.vhost)

@@ -1,0 +1,133 @@
+"""Start what is down, everything at once that does not have to wait for something else, until it is ready."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from devstack import leftovers, ports
+from devstack.guard import alone
+from devstack.logs import tail
+from devstack.program import Program
+from devstack.stack import Stack
+from devstack.supervisor import Info, Supervisor
+from shop.errors import ShopError
+
+Progress = Callable[[str, Literal["waiting", "starting", "ready", "already running"], float], None]
+_POLL_SECONDS = 0.1
+_ASK_SECONDS = 0.5
+_STARTS_ALLOWED = 3
+_LINES_OF_LOG = 12
+
+
+@dataclass(frozen=True)
+class Started:
+    name: str
+    seconds: float  # until it was ready
+    already_running: bool
+
+
+def up(
+    stack: Stack, chosen: Sequence[Program], known: Sequence[Program], progress: Progress, timeout: float
+) -> list[Started]:
+    """Bring the chosen programs up; `known` are all that a running supervisord may be keeping already.
+
+    `timeout` in seconds is for each program. Raises ShopError when a port is taken or a program does not
+    become ready; what has been started by then stays up, to be looked at.
+    """
+    with alone(stack.layout):
+        supervisor = Supervisor(stack)
+        running = supervisor.running() if supervisor.is_alive() else set()
+        if not supervisor.is_alive():
+            leftovers.stop(stack)
+        _lay_out(stack)
+        _check_ports(stack, [program for program in chosen if program.name not in running])
+        kept = set(supervisor.info()) if supervisor.is_alive() else set()
+        names = kept | {program.name for program in chosen}
+        supervisor.configure([program for program in known if program.name in names])
+        return asyncio.run(_Start(stack, supervisor, chosen, progress, timeout).run())
+
+
+def _lay_out(stack: Stack) -> None:
+    stack.sockets.mkdir(parents=True, exist_ok=True)
+    stack.sockets.chmod(0o711)  # PostgreSQL, as its own user, passes through to its folder in it
+    stack.layout.log("any").parent.mkdir(parents=True, exist_ok=True)
+
+
+def _check_ports(stack: Stack, starting: Sequence[Program]) -> None:
+    for program in starting:
+        for name in program.ports:
+            port = stack.ports[name]
+            if not ports.is_free(port):
+                raise ShopError(
+                    f"port {port} ({name}) is taken by {ports.holder(port)}: "
+                    "stop that, or choose other ports with `shop up --port-base`"
+                )
+
+
+class _Start:
+    def __init__(
+        self,
+        stack: Stack,
+        supervisor: Supervisor,
+        chosen: Sequence[Program],
+        progress: Progress,
+        timeout: float,
+    ) -> None:
+        self._stack = stack
+        self._supervisor = supervisor
+        self._chosen = chosen
+        self._names = frozenset(program.name for program in chosen)
+        self._progress = progress
+        self._timeout = timeout
+        self._settled = {program.name: asyncio.Event() for program in chosen}
+        self._running = supervisor.running()
+        self._asked, self._infos = time.monotonic(), supervisor.info()
+
+    async def run(self) -> list[Started]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._bring_up(program)) for program in self._chosen]
+        except* ShopError as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def _bring_up(self, program: Program) -> Started:
+        self._progress(program.name, "waiting", 0)
+        for name in program.after:
+            if name in self._settled:
+                await self._settled[name].wait()
+        began = time.monotonic()
+        already = program.name in self._running
+        if not already:
+            self._progress(program.name, "starting", 0)
+            await asyncio.to_thread(program.prepare, self._stack)
+            self._supervisor.start(program.name)
+        await self._until_ready(program)
+        await program.settle(self._stack, self._names)
+        self._settled[program.name].set()
+        seconds = time.monotonic() - began
+        self._progress(program.name, "already running" if already else "ready", seconds)
+        return Started(program.name, round(seconds, 2), already)
+
+    async def _until_ready(self, program: Program) -> None:
+        deadline = time.monotonic() + self._timeout
+        starts = set()
+        while not await program.is_ready(self._stack):
+            starts.add(self._info(program.name)["start"])
+            if len(starts - {0}) == _STARTS_ALLOWED:
+                raise self._failure(program, "does not stay up")
+            if time.monotonic() > deadline:
+                raise self._failure(program, f"was not ready after {self._timeout:g} s")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _info(self, name: str) -> Info:
+        """Asked for all programs together, twice a second: supervisord shares the busy machine."""
+        if time.monotonic() > self._asked + _ASK_SECONDS:
+            self._asked, self._infos = time.monotonic(), self._supervisor.info()
+        return self._infos[name]
+
+    def _failure(self, program: Program, what: str) -> ShopError:
+        log = self._stack.layout.log(program.name)
+        return ShopError("\n".join([f"{program.name} {what}; the end of {log}:", *tail(log, _LINES_OF_LOG)]))

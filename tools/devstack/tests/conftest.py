@@ -1,0 +1,116 @@
+"""A stack of small programs, so that what the runner promises is tried with real processes."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devstack import Stack, ports
+from devstack.down import down, purge
+from devstack.probe import http_answers
+from devstack.program import Program
+from devstack.supervisor import Supervisor
+from devstack.up import Started, up
+
+_PROGRAM = """\
+import http.server, os, signal, sys
+name, diary = sys.argv[1:]
+
+def write(word):
+    with open(diary, "a") as file:
+        file.write(f"{word} {name}\\n")
+
+def stop(*_):
+    write("stopped")
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, stop)
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(os.environ.get("GREETING", "").encode())
+
+server = http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer)
+write("started")
+server.serve_forever()
+"""
+
+
+@dataclass
+class Town:
+    """A stack, its programs, and the diary into which they write when they start and stop."""
+
+    stack: Stack
+    folder: Path
+    programs: list[Program] = field(default_factory=list)
+
+    def add(self, name: str, *, wave: int = 2, after: tuple[str, ...] = ()) -> Program:
+        """A program that answers over HTTP; `name` is one of the stack's ports."""
+        script = self._script("serve.py", _PROGRAM)
+        program = Program(
+            name,
+            lambda _: [sys.executable, "-S", str(script), name, str(self.diary)],
+            lambda stack: {"PORT": str(stack.ports[name]), **stack.settings.get(name, {})},
+            ports=(name,),
+            wave=wave,
+            after=after,
+            is_ready=http_answers(name, "/"),
+        )
+        self.programs.append(program)
+        return program
+
+    def add_broken(self, name: str, code: str) -> Program:
+        script = self._script(f"{name}.py", code)
+        program = Program(
+            name,
+            lambda _: [sys.executable, "-S", str(script)],
+            ports=(name,),
+            is_ready=http_answers(name, "/"),
+        )
+        self.programs.append(program)
+        return program
+
+    def up(self, only: Sequence[Program] | None = None, timeout: float = 20) -> list[Started]:
+        return up(self.stack, only or self.programs, self.programs, lambda *_: None, timeout)
+
+    def down(self) -> list[str]:
+        return down(self.stack, self.programs, lambda _: None)
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.stack)
+
+    @property
+    def diary(self) -> Path:
+        return self.folder / "diary"
+
+    def diary_lines(self) -> list[str]:
+        return self.diary.read_text().splitlines()
+
+    def _script(self, name: str, code: str) -> Path:
+        script = self.folder / name
+        script.write_text(code)
+        return script
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """`make_stack("name", **options)`: a stack on free ports, purged afterwards."""
+    made: list[Stack] = []
+
+    def make(name: str = "stack", **options: object) -> Stack:
+        made.append(Stack.create(tmp_path / name, ports.free_base(), durable=False, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for stack in made:
+        purge(stack)
+
+
+@pytest.fixture
+def town(make_stack: Callable[..., Stack], tmp_path: Path) -> Town:
+    return Town(make_stack(), tmp_path)

@@ -1,0 +1,107 @@
+"""`shop chaos`: faults on a shop of its own under load, and whether every promise held."""
+
+import asyncio
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from devstack import Stack, ports
+from devstack.down import purge
+from devstack.gateway import RATE_FACTOR
+from devstack.layout import Layout
+from devstack.stack import more_ports
+from lab.chaos.plan import chosen, draw, kinds
+from lab.chaos.report import Report, document, tell
+from lab.chaos.run import Now, Terms, storm
+from shop.project import project_root
+
+FOLDER = "chaos"
+
+
+def chaos(
+    minutes: Annotated[float, typer.Option(min=0.2, help="How long faults are injected.")] = 2,
+    seed: Annotated[int, typer.Option(help="The plan of faults is drawn from it.")] = 1,
+    faults: Annotated[str, typer.Option(help="Only these, with commas: kill, cut, stall-broker.")] = "",
+    brokers: Annotated[int, typer.Option(min=1, max=7, help="Nodes of RabbitMQ, one cluster.")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, max=8, help="Copies of every service.")] = 1,
+    shoppers: Annotated[int, typer.Option(min=1, max=100, help="How many shop at once.")] = 16,
+    output: Annotated[Path | None, typer.Option(help="The report as JSON [.local/chaos.json].")] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="One fault at a time, the next once an order was paid again.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs, also when all is well.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the JSON as well, and nothing else.")
+    ] = False,
+) -> None:
+    """Break what can break while shoppers check out, let it settle, and check every promise.
+
+    Exits with 1 when anything was lost, doubled or stuck; the stack then stays, stopped, with its logs.
+    """
+    root = project_root()
+    words = [word for word in faults.split(",") if word]
+    plan = draw(seed, minutes * 60, chosen(words, kinds(brokers, replicas)))
+    stack = _stack(root, brokers, replicas)
+    _log_to(stack.layout.log(FOLDER))
+    terms = Terms(seed, minutes * 60, shoppers, plan, apart)
+    report = _watched(stack, terms, quiet=as_json)
+    text = json.dumps(document(report), indent=2)
+    target = output or root / ".local" / "chaos.json"
+    target.write_text(text + "\n")
+    if as_json:
+        print(text)
+    else:
+        tell(Console(), report)
+    if not report.is_well:
+        Console(stderr=True).print(f"logs and data are kept in {stack.folder}", highlight=False)
+        raise typer.Exit(1)
+    if not keep:
+        purge(stack)
+
+
+def _log_to(file: Path) -> None:
+    """What the libraries say of connections that break, which is what they are here for."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=file, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+
+
+def _stack(root: Path, brokers: int, replicas: int) -> Stack:
+    """A fresh one, in a folder of its own."""
+    folder = root / ".local" / FOLDER
+    if Layout(folder).state.exists():
+        purge(Stack.load(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    return Stack.create(
+        folder,
+        ports.free_base(more_ports(brokers, replicas)),
+        topology=root / "deploy/rabbitmq/definitions.json",
+        settings={"gateway": {RATE_FACTOR: "1000"}},  # all shoppers share one address
+        brokers=brokers,
+        replicas=replicas,
+    )
+
+
+def _watched(stack: Stack, terms: Terms, *, quiet: bool) -> Report:
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting the shop", total=terms.seconds)
+
+        def tell_(line: str) -> None:
+            progress.console.print(line, highlight=False, markup=False)
+
+        def watch(now: Now) -> None:
+            doing = (
+                f"{now.checkouts} checkouts, {now.pending} pending, {now.faults} of {len(terms.plan)} faults"
+            )
+            progress.update(bar, completed=now.seconds, description=doing)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(storm(stack, terms, tell_, watch))

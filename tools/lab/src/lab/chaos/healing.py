@@ -1,0 +1,66 @@
+"""What an operator does when the storm is over: nudge whatever `shop saga list` says is to be nudged."""
+
+import asyncio
+import time
+from collections import Counter
+from datetime import timedelta
+from uuid import UUID
+
+from devstack import Stack
+from shop.ledger.gather import is_busy
+from shop.sagas.finding import Finding
+from shop.sagas.findings import stuck
+from shop.sagas.nudging import nudge, preview
+from shop.sagas.reading import books, see
+from shop.sagas.seen import Seen
+
+PATIENCE = timedelta(seconds=15)  # the storm is over: what makes no progress for so long has been lost
+AGAIN_SECONDS = 30  # the shop has so long for what a nudge asks of it
+TRIES = 3  # then it is a finding for the report
+LOOK_SECONDS = 2
+MOST = 2000
+WHY = "lost in the storm"
+
+
+def to_nudge(findings: list[Finding]) -> dict[UUID, str]:
+    """The orders whose advice is a nudge, each with the kind of its first finding."""
+    found: dict[UUID, str] = {}
+    for finding in findings:
+        if finding.order_id is not None and "shop saga nudge" in finding.next:
+            found.setdefault(finding.order_id, finding.kind)
+    return found
+
+
+async def heal(stack: Stack, seconds: float) -> dict[str, int]:
+    """Until nothing is on its way and nothing is to be nudged any more, at most so many seconds: what is left
+    then is for the checks to find. Returns how many orders were nudged, by kind of finding.
+
+    Raises ShopError when a witness does not answer.
+    """
+    deadline = time.monotonic() + seconds
+    nudged: dict[UUID, float] = {}
+    tries: Counter[UUID] = Counter()
+    kinds: Counter[str] = Counter()
+    while time.monotonic() < deadline:
+        seen = await _look(stack)
+        waiting = to_nudge(stuck(seen, PATIENCE))
+        for order_id, kind in waiting.items():
+            if order_id not in nudged:
+                kinds[kind] += 1
+            if (
+                tries[order_id] < TRIES
+                and time.monotonic() - nudged.get(order_id, float("-inf")) > AGAIN_SECONDS
+            ):
+                await nudge(stack, order_id, WHY, {"says_again": preview(seen, order_id)})
+                nudged[order_id] = time.monotonic()
+                tries[order_id] += 1
+        still = [one for one in to_nudge(stuck(seen, timedelta())) if tries[one] < TRIES]
+        if not still and not await is_busy(stack):
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    return dict(kinds)
+
+
+async def _look(stack: Stack) -> Seen:
+    async with books(stack) as found:
+        return await see(stack, found, limit=MOST)

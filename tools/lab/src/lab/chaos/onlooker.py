@@ -1,0 +1,46 @@
+"""Looks on, past everything that is being broken, and notes when each accepted order has ended."""
+
+import asyncio
+import time
+
+import asyncpg
+
+from devstack import Stack
+from lab.chaos.witness import Checkout
+
+LOOK_SECONDS = 0.5
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_ENDED = "SELECT order_id::text, status FROM orders WHERE status <> 'pending' AND order_id = ANY($1::uuid[])"
+
+
+class Onlooker:
+    def __init__(self, stack: Stack, checkouts: list[Checkout]) -> None:
+        self._dsn = stack.operator_dsn("order")
+        self._checkouts = checkouts
+        self._pending: dict[str, Checkout] = {}
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    async def look_on(self) -> None:
+        """Until cancelled; while the database is away nothing is seen."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=2)
+            except _AWAY:
+                continue
+            try:
+                while True:
+                    await self._look(connection)
+                    await asyncio.sleep(LOOK_SECONDS)
+            except _AWAY:
+                connection.terminate()
+
+    async def _look(self, connection: asyncpg.Connection) -> None:
+        waiting = [one for one in self._checkouts if one.order_ids and one.ended_at is None]
+        self._pending = {order_id: one for one in waiting for order_id in one.order_ids}
+        for row in await connection.fetch(_ENDED, list(self._pending)):
+            ended = self._pending.pop(row["order_id"])
+            ended.status, ended.ended_at = row["status"], time.monotonic()

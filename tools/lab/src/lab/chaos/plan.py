@@ -1,0 +1,169 @@
+"""What is to go wrong and when: drawn from the seed alone, before anything runs. Same seed, same plan."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devstack.stack import numbered
+from shop.errors import ShopError
+from shop.place import SERVICES
+
+FIRST_AT = 3.0
+GAP = (1.5, 4.0)  # seconds from one fault to the next
+REST_SECONDS = 10.0  # nothing else is done so soon to what was killed: a fault must meet something alive
+LONG_SECONDS = 15.0
+COMPLETE_SECONDS = 120.0
+DRAWS = 10
+# What shoppers do not wait for: mails, and what a step ignores.
+_HARMLESS = {
+    "kill-mailbox",
+    "mail-refused",
+    "mail-taken-and-not-said",
+    "mail-slow",
+    "messages-twice",
+    "provider-declines",
+    "provider-repeats-webhooks",
+    "provider-loses-webhooks",
+}
+LEADER = "leader"  # whichever node of the broker leads most queues at that moment
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`at` is seconds after the load has begun, `seconds` how long it lasts, 0 for what happens at once."""
+
+    at: float
+    kind: str
+    target: str
+    seconds: float
+
+    @property
+    def can_hold_orders(self) -> bool:
+        """Whether an order may have to wait because of it."""
+        return self.kind not in _HARMLESS and self.target.partition("-")[0] != "notification"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}" + (f" for {self.seconds:.0f} s" if self.seconds else "")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`cards` is how often it is in the deck, `seconds` the shortest and the longest that it lasts; after a
+    gentle one its target is as it was."""
+
+    targets: tuple[str, ...]
+    seconds: tuple[float, float] = (0.0, 0.0)
+    cards: int = 1
+    is_gentle: bool = False
+
+
+def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
+    """Every kind of fault there is. The word before the dash is what `--faults` chooses by."""
+    nodes = tuple(numbered("rabbitmq", brokers))
+    copies = tuple(copy for name in SERVICES for copy in numbered(name, replicas))
+    known = {
+        "kill-service": Kind(copies, cards=3),
+        "kill-broker": Kind(nodes),
+        "kill-database": Kind(("postgres",)),
+        "kill-provider": Kind(("sandbox",)),
+        "kill-mailbox": Kind(("mailbox",)),
+        "kill-gateway": Kind(("gateway",)),
+        "freeze-service": Kind(copies, (2, 12)),
+        "freeze-broker": Kind(nodes, (2, 6)),
+        "away-service": Kind(("payment", "notification"), (20, 40)),
+        "cut-broker": Kind(SERVICES),
+        "cut-database": Kind(SERVICES),
+        "cut-provider": Kind(("payment",)),
+        "stall-broker": Kind(SERVICES, (2, 25)),
+        "stall-database": Kind(SERVICES, (1, 8)),
+        "stall-provider": Kind(("payment",), (2, 15)),
+        "refuse-broker": Kind(SERVICES, (2, 8)),
+        "refuse-database": Kind(SERVICES, (2, 8)),
+        "refuse-provider": Kind(("payment",), (2, 8)),
+        "provider-declines": Kind(("sandbox",), (3, 8), is_gentle=True),
+        "provider-fails": Kind(("sandbox",), (3, 8), is_gentle=True),
+        "provider-charges-and-is-silent": Kind(("sandbox",), (3, 8), is_gentle=True),
+        "provider-repeats-webhooks": Kind(("sandbox",), (5, 15), is_gentle=True),
+        "provider-loses-webhooks": Kind(("sandbox",), (5, 15), is_gentle=True),
+        "messages-twice": Kind(("events",), (3, 8), is_gentle=True),
+        "messages-reordered": Kind(SERVICES[1:], (2, 5)),
+        "mail-refused": Kind(("mailbox",), (2, 6), is_gentle=True),
+        "mail-taken-and-not-said": Kind(("mailbox",), (2, 6), is_gentle=True),
+        "mail-slow": Kind(("mailbox",), (4, 8), is_gentle=True),
+        "broker-refuses-publish": Kind(("order", "product", "payment"), (3, 8)),
+        "broker-loses-binding": Kind(("order", "product", "payment", "notification"), (3, 8)),
+        "broker-alarm": Kind(nodes, (3, 8)),
+    }
+    if brokers > 1:
+        known["kill-leader"] = Kind((LEADER,))
+    return known
+
+
+def chosen(words: Sequence[str], known: dict[str, Kind]) -> dict[str, Kind]:
+    """The kinds of those families (`kill`) or names (`kill-broker`), all for no words. Raises ShopError."""
+    for word in words:
+        if not any(_is_of(word, name) for name in known):
+            families = sorted({name.split("-")[0] for name in known})
+            raise ShopError(
+                f"--faults {word}: choose from {', '.join(families)}, or one of {', '.join(known)}"
+            )
+    return {name: kind for name, kind in known.items() if not words or any(_is_of(w, name) for w in words)}
+
+
+def _is_of(word: str, name: str) -> bool:
+    return word == name or name.startswith(f"{word}-")
+
+
+def draw(seed: int, seconds: float, known: dict[str, Kind]) -> list[Fault]:
+    """Faults for so many seconds, the last one over by then, and in two minutes or more every kind."""
+    plan: list[Fault] = []
+    for attempt in range(DRAWS):  # now and then many of a deck want the same target, and time runs out
+        plan = _draw(random.Random(f"{seed} {attempt}"), seconds, known)
+        if seconds < COMPLETE_SECONDS or {fault.kind for fault in plan} == known.keys():
+            break
+    return plan
+
+
+def _draw(dice: random.Random, seconds: float, known: dict[str, Kind]) -> list[Fault]:
+    """Rounds of the whole deck, each shuffled with the long ones first; two faults at once never have the
+    same target."""
+    plan: list[Fault] = []
+    deck: list[str] = []
+    busy: dict[str, float] = {}
+    at = FIRST_AT
+    while at < seconds:
+        deck = deck or _shuffled(dice, known)
+        fault = _next(dice, deck, known, busy, at, seconds)
+        if fault is None:
+            at += 1
+            continue
+        deck.remove(fault.kind)
+        plan.append(fault)
+        rest = 0 if known[fault.kind].is_gentle else REST_SECONDS
+        busy[fault.target] = at + fault.seconds + rest
+        at += dice.uniform(*GAP)
+    return plan
+
+
+def _next(
+    dice: random.Random,
+    deck: list[str],
+    known: dict[str, Kind],
+    busy: dict[str, float],
+    at: float,
+    end: float,
+) -> Fault | None:
+    """The first card that can be played now."""
+    for name in deck:
+        least, most = known[name].seconds
+        free = [target for target in known[name].targets if busy.get(target, 0) <= at]
+        if free and at + least <= end:
+            lasts = min(dice.uniform(least, most), end - at)
+            return Fault(round(at, 1), name, dice.choice(free), round(lasts, 1))
+    return None
+
+
+def _shuffled(dice: random.Random, known: dict[str, Kind]) -> list[str]:
+    deck = [name for name, kind in known.items() for _ in range(kind.cards)]
+    dice.shuffle(deck)
+    return sorted(deck, key=lambda name: known[name].seconds[0] < LONG_SECONDS)

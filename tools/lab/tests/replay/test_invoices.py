@@ -1,0 +1,81 @@
+"""Every row of a file ends in one place: it counts, or it is dropped and said why."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lab.replay.invoices import UNREADABLE, Book
+from tools.lab.tests.replay.sheets import row
+
+
+def test_rows_of_one_product_are_merged(book: Callable[..., Book]) -> None:
+    [invoice] = book(row(quantity=6), row(sku="71053"), row(quantity=4)).invoices
+
+    assert invoice.pieces == {"85123A": 10, "71053": 6}
+
+
+def test_an_invoice_may_be_scattered_over_the_file(book: Callable[..., Book]) -> None:
+    found = book(row("1"), row("2"), row("1", sku="71053")).invoices
+
+    assert [(invoice.number, len(invoice.rows)) for invoice in found] == [("1", 2), ("2", 1)]
+
+
+@pytest.mark.parametrize(
+    ("dropped", "why"),
+    [
+        (row(sku="POST"), "POST is postage, no product"),
+        (row(sku="m"), "m is a manual entry, no product"),
+        (row(sku="BANK CHARGES"), "BANK CHARGES is a fee of the bank, no product"),
+        (row(sku="85123 A"), "the catalogue takes no such stock code"),
+        (row(quantity=-10, price="0"), "a write-off (pieces below 0)"),
+        (row(quantity=0), "no pieces"),
+        (row(price="0"), "priced 0"),
+        (row(price="0.004"), "priced 0"),
+        (row(price="1000000"), "the catalogue takes no such price"),
+    ],
+)
+def test_what_no_shop_could_sell_is_dropped(
+    dropped: dict[str, object], why: str, book: Callable[..., Book]
+) -> None:
+    [invoice] = book(dropped, row(sku="71053")).invoices
+
+    assert invoice.dropped == {why: 1}
+    assert invoice.pieces == {"71053": 6}
+
+
+def test_a_credit_note_takes_back_what_is_below_zero(book: Callable[..., Book]) -> None:
+    [note] = book(row("C1", quantity=-6), row("C1", sku="71053", quantity=2)).invoices
+
+    assert note.is_credit_note
+    assert note.pieces == {"85123A": 6}
+    assert note.dropped == {"a credit note that gives out": 1}
+
+
+def test_a_bad_row_is_dropped_from_its_invoice_and_named(book: Callable[..., Book]) -> None:
+    found = book(row(quantity="six"), row(sku="71053"))
+
+    [invoice] = found.invoices
+    assert invoice.dropped == {UNREADABLE: 1}
+    assert [(bad.line, bad.invoice) for bad in found.bad_rows] == [(2, "536365")]
+
+
+def test_an_invoice_of_bad_rows_alone_is_still_an_invoice(book: Callable[..., Book]) -> None:
+    [invoice] = book(row(quantity="six")).invoices
+
+    assert (invoice.number, invoice.rows, invoice.customer) == ("536365", [], None)
+
+
+def test_a_row_of_another_customer_is_bad(book: Callable[..., Book]) -> None:
+    found = book(row(customer="17850"), row(customer="13047"), row(customer=""))
+
+    [invoice] = found.invoices
+    assert (invoice.customer, len(invoice.rows)) == ("17850", 1)
+    assert [bad.line for bad in found.bad_rows] == [3, 4]
+
+
+def test_every_row_is_accounted_for(book: Callable[..., Book]) -> None:
+    found = book(row(), row(quantity="six"), row(invoice=""), row(sku="POST"), row(customer=""))
+
+    [invoice] = found.invoices
+    nowhere = sum(bad.invoice is None for bad in found.bad_rows)
+    assert found.rows == 5 == len(invoice.rows) + invoice.dropped.total() + nowhere

@@ -1,0 +1,121 @@
+"""`shop replay` over the whole shop: a small sheet with something of everything."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from devstack import Stack
+from devstack.programs import script
+from tools.lab.tests.replay.sheets import Fields, row
+
+
+@pytest.fixture
+def lamp() -> str:
+    """A stock code that no other test has."""
+    return f"LAMP-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def replay(stack: Stack, write: Callable[..., Path]) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """`replay(*rows, options=())`: the exit code and the document."""
+
+    def run(*rows: Fields, options: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
+        done = _shop(stack.folder, "replay", str(write(*rows)), "--json", *options)
+        assert done.stdout, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, document
+
+    return run
+
+
+def _shop(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SHOP_STACK": str(folder)}
+    return subprocess.run(
+        [script("shop"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def _outcomes(document: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    return {one["invoice"]: (one["outcome"], one["reason"]) for one in document["invoices"]}
+
+
+def test_every_invoice_is_played_or_skipped_and_the_replay_can_be_repeated(
+    replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
+) -> None:
+    rows = (
+        row("1", sku=lamp, quantity=4),
+        row("1", sku=lamp, quantity=2, price="5.17"),
+        row("1", sku="POST", quantity=1),
+        row("2", sku=lamp, quantity=1, customer=""),
+        row("3", sku=lamp, quantity=3),
+        row("C4", sku=lamp, quantity=-6),
+        row("C5", sku=lamp, quantity=-1),
+        row("6", sku=lamp, quantity="six"),
+    )
+    ids = set()
+    for _ in range(2):
+        code, document = replay(*rows)
+
+        assert code == 0
+        assert _outcomes(document) == {
+            "1": ("paid", None),
+            "2": ("paid", None),
+            "3": ("paid", None),
+            "C4": ("cancelled", "returned"),
+            "C5": ("skipped", "returns a part of a sale, and orders are cancelled whole"),
+            "6": ("skipped", "no line is left to play"),
+        }
+        assert document["totals"]["rows_repriced"] == 1
+        assert [bad["line"] for bad in document["bad_rows"]] == [9]
+        ids |= {one["order_id"] for one in document["invoices"]} - {None}
+    assert len(ids) == 6, "a repeated replay places orders of its own"
+
+
+def test_with_half_of_the_stock_the_later_ones_run_out(
+    replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
+) -> None:
+    rows = [row(str(n), sku=lamp, quantity=2, customer="") for n in range(4)]
+
+    code, document = replay(*rows, options=("--stock-factor", "0.5", "--concurrency", "1"))
+
+    assert code == 0
+    assert [one["outcome"] for one in document["invoices"]] == ["paid", "paid", "cancelled", "cancelled"]
+    assert document["invoices"][2]["detail"] == f"{lamp}: 2 wanted, 0 left"
+
+
+def test_what_the_shop_refuses_fails_and_is_told_by_the_exit_code(
+    replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
+) -> None:
+    code, document = replay(row("1", sku=lamp, quantity=20_000), row("2", sku=lamp))
+
+    assert code == 1
+    assert [one["outcome"] for one in document["invoices"]] == ["failed", "paid"]
+
+
+def test_a_file_that_is_no_sheet_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+
+    done = _shop(tmp_path / "none", "replay", str(path))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"shop: {path} lacks the columns InvoiceNo, ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_replay_without_a_shop_says_how_to_start_one(tmp_path: Path, write: Callable[..., Path]) -> None:
+    done = _shop(tmp_path / "none", "replay", str(write(row())))
+
+    assert done.returncode == 1
+    assert done.stderr == f"shop: there is no stack in {tmp_path}/none: start one with `shop up`\n"

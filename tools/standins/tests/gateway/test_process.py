@@ -1,0 +1,234 @@
+"""The gateway as an operator starts it: one line and a code when it cannot, SIGHUP to read the file again."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from joserfc.jwk import ECKey
+
+from tools.standins.tests.gateway.files import SHOP, changed, plugin, smallest
+
+COMMAND = [sys.executable, "-m", "standins.gateway"]
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=30
+    )
+
+
+def _assert_one_line(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 78
+    assert done.stderr.startswith("gateway: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("plugins", [{"name": "ip-restriction"}]), ("services.0.routes.0.hosts", ["a.example"])],
+)
+def test_it_does_not_start_on_what_it_does_not_know(tmp_path: Path, path: str, value: object) -> None:
+    file = tmp_path / "kong.yml"
+    file.write_text(changed(smallest(), path, value))
+    done = _run(PORT="0", KONG_FILE=str(file))
+    _assert_one_line(done)
+    assert str(file) in done.stderr
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"KONG_FILE": "/nowhere/kong.yml"},
+        {"UPSTREAMS": "order"},
+        {"UPSTREAMS": "order=18004"},
+        {"PORT": "http"},
+        {"HOST": "nowhere.invalid"},
+        {"STATUS_PORT": "status"},
+    ],
+)
+def test_it_does_not_start_with_settings_that_make_no_sense(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    file = tmp_path / "kong.yml"
+    file.write_text(SHOP)
+    _assert_one_line(_run(**{"PORT": "0", "KONG_FILE": str(file)} | environment))
+
+
+def test_it_says_so_when_the_port_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "kong.yml"
+    file.write_text(SHOP)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = _run(PORT=str(taken.getsockname()[1]), KONG_FILE=str(file))
+    _assert_one_line(done)
+
+
+def test_render_prints_a_file_that_it_can_serve(tmp_path: Path) -> None:
+    kong, keys = tmp_path / "kong.yml", tmp_path / "keys.json"
+    kong.write_text(SHOP)
+    key = ECKey.generate_key("P-256", {"kid": "k1"})
+    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    done = _run(
+        "render", "--kong-file", str(kong), "--keys", str(keys), "--upstream", "order=127.0.0.1:18004"
+    )
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(done.stdout)["consumers"][0]["jwt_secrets"][0]["key"] == "k1"
+
+
+def test_render_reads_the_password_of_redis_from_a_file(tmp_path: Path) -> None:
+    kong, keys, password = tmp_path / "kong.yml", tmp_path / "keys.json", tmp_path / "password"
+    kong.write_text(SHOP)
+    keys.write_text(json.dumps({"keys": [ECKey.generate_key("P-256", {"kid": "k1"}).as_dict(private=False)]}))
+    password.write_text("geheim\n")
+    common = ("render", "--kong-file", str(kong), "--keys", str(keys), "--redis-password-file", str(password))
+    done = _run(*common, "--redis", "10.0.0.5:6380", "--traces-endpoint", "http://collector:4318/v1/traces")
+    assert done.returncode == 0, done.stderr
+    plugins = {plugin["name"]: plugin for plugin in yaml.safe_load(done.stdout)["plugins"]}
+    assert plugins["rate-limiting"]["config"]["redis"] | {"timeout": 0} == {
+        "host": "10.0.0.5",
+        "port": 6380,
+        "password": "geheim",
+        "timeout": 0,
+        "database": 0,
+        "ssl": False,
+    }
+    assert plugins["opentelemetry"]["enabled"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--redis", "redis"), ("--redis-password-file", "/nowhere"), ("--traces-endpoint", "collector")]
+)
+def test_render_refuses_what_no_gateway_could_use(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    kong, keys = tmp_path / "kong.yml", tmp_path / "keys.json"
+    kong.write_text(SHOP)
+    keys.write_text(json.dumps({"keys": [ECKey.generate_key("P-256", {"kid": "k1"}).as_dict(private=False)]}))
+    _assert_one_line(_run("render", "--kong-file", str(kong), "--keys", str(keys), *wrong))
+
+
+def test_render_refuses_a_set_without_keys(tmp_path: Path) -> None:
+    kong, keys = tmp_path / "kong.yml", tmp_path / "keys.json"
+    kong.write_text(SHOP)
+    keys.write_text("{}")
+    _assert_one_line(_run("render", "--kong-file", str(kong), "--keys", str(keys)))
+
+
+class Running:
+    """A gateway of which a test reads the log and the answers."""
+
+    def __init__(self, file: Path, port: int, status_port: int) -> None:
+        self.process = subprocess.Popen(
+            COMMAND,
+            env=os.environ | {"PORT": str(port), "STATUS_PORT": str(status_port), "KONG_FILE": str(file)},
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._url = f"http://127.0.0.1:{port}"
+        self._status_url = f"http://127.0.0.1:{status_port}"
+
+    def wait_for(self, words: str) -> None:
+        assert self.process.stderr is not None
+        while True:
+            ready, _, _ = select.select([self.process.stderr], [], [], 20)
+            assert ready, f"never said: {words}"
+            line = self.process.stderr.readline()
+            assert line, f"ended before saying: {words}"
+            if words in line.decode():
+                return
+
+    def status(self, path: str = "/") -> int:
+        return _ask(self._url + path)[0]
+
+    def ready(self) -> int:
+        return _ask(f"{self._status_url}/status/ready")[0]
+
+    def figures(self) -> list[str]:
+        return _ask(f"{self._status_url}/metrics")[1].splitlines()
+
+
+def _ask(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "kong.yml"
+    path.write_text(yaml.safe_dump(smallest()))
+    return path
+
+
+@pytest.fixture
+def running(file: Path) -> Iterator[Running]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = [listener.getsockname()[1] for listener in (one, other)]
+    gateway = Running(file, *ports)
+    try:
+        gateway.wait_for("on http://127.0.0.1")
+        yield gateway
+    finally:
+        gateway.process.terminate()
+        gateway.process.communicate(timeout=20)
+
+
+def test_it_reads_the_file_again_when_told_to(file: Path, running: Running) -> None:
+    assert running.status() == 503
+    file.write_text(changed(smallest(), "services.0.routes.0.paths", ["/elsewhere"]))
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("as it is now")
+    assert running.status() == 404
+
+
+def test_it_goes_on_with_the_old_file_when_the_new_one_is_wrong(file: Path, running: Running) -> None:
+    file.write_text("services: wrong")
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("still serving")
+    assert running.status() == 503
+
+
+def test_it_is_not_ready_from_a_reload_that_was_refused_until_one_that_is_not(
+    file: Path, running: Running
+) -> None:
+    assert running.ready() == 200
+    good = file.read_text()
+    file.write_text("services: wrong")
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("still serving")
+    assert running.ready() == 503
+    file.write_text(good)
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("as it is now")
+    assert running.ready() == 200
+
+
+def test_it_counts_requests_by_service_and_route_where_the_file_says_so(file: Path, running: Running) -> None:
+    assert running.status() == 503
+    assert not [line for line in running.figures() if not line.startswith("#")]
+    file.write_text(changed(smallest(), "plugins", [plugin("prometheus")]))
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("as it is now")
+    for _ in range(2):
+        assert running.status() == 503
+    labels = 'service="shop",route="all"'
+    figures = running.figures()
+    assert f'kong_http_requests_total{{{labels},code="503",source="kong",consumer=""}} 2' in figures
+    assert f'kong_request_latency_ms_bucket{{{labels},le="+Inf"}} 2' in figures
+    assert f"kong_kong_latency_ms_count{{{labels}}} 2" in figures
+
+
+def test_figures_and_readiness_are_not_where_the_shop_is(file: Path, running: Running) -> None:
+    file.write_text(changed(smallest(), "services.0.routes.0.paths", ["/elsewhere"]))
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("as it is now")
+    assert [running.status(path) for path in ("/metrics", "/status/ready")] == [404, 404]
