@@ -8,7 +8,7 @@ from datetime import datetime
 @dataclass(frozen=True)
 class ReturnSeen:
     """Something that goes back of an order, as order has it; `lines` is what is restocked, sku to pieces. Not
-    `is_due`: it is only requested, or came to nothing."""
+    `is_due`: it is only requested, or came to nothing. `by` is whose doing it is."""
 
     return_id: str
     amount: int
@@ -16,6 +16,7 @@ class ReturnSeen:
     is_due: bool = True
     restocked: bool = True
     refunded: bool = True
+    by: str = "return"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class OrderSeen:
     returns: tuple[ReturnSeen, ...] = ()
     late: tuple[LateSeen, ...] = ()
     rest: int | None = None  # what went back when it was cancelled, besides the parts; `None`: not known
+    disputes: Mapping[str, str] = field(default_factory=dict)  # the shop's id of a dispute to its status
 
     @property
     def refunded(self) -> int:

@@ -15,6 +15,7 @@ import httpx
 from chassis.saga.intents import OutcomePending
 from notification.recipients import PutOff
 from order.late import settled_as
+from payment import reconciliation
 from scenarios.mails import mails
 from shop.door import TIMEOUT_SECONDS
 from shop.errors import ShopError
@@ -40,7 +41,7 @@ _ORDERS = """
            ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
            array_remove(cart_id::text || ARRAY(
                SELECT cart_id::text FROM further_carts WHERE further_carts.order_id = orders.order_id
-           ), NULL) AS cart_ids, returns, late_refunds, refunded_rest
+           ), NULL) AS cart_ids, returns, late_refunds, refunded_rest, disputes
     FROM orders
 """
 _CARTS = """
@@ -56,6 +57,8 @@ _KEPT = """
 _PUT_OFF = f"SELECT subject::text, kind FROM intent WHERE error LIKE '{PutOff.__name__}: %'"  # noqa: S608
 # Likewise an order whose shopper has time to confirm with her bank, and payment, which looks whether she has.
 _PENDING = f"SELECT count(*) FROM intent WHERE error LIKE '{OutcomePending.__name__}: %'"  # noqa: S608
+# Reading the provider's lists comes round whatever goes on; what it finds is looked up by calls that count.
+_READING = f"SELECT count(*) FROM intent WHERE kind = '{reconciliation.KIND}' AND error IS NULL"  # noqa: S608
 _BUSY = {
     "order": """SELECT count(*) FROM orders
         WHERE status = 'pending' AND coalesce(action_expires_at, '-infinity') < now()""",
@@ -175,6 +178,7 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             tuple(_return(one) for one in json.loads(row["returns"])),
             _late(json.loads(row["late_refunds"])),
             row["refunded_rest"],
+            {one["dispute_id"]: one["status"] for one in json.loads(row["disputes"])},
         )
         for row in await _rows(place, "order", _ORDERS)
     )
@@ -198,6 +202,7 @@ def _return(one: dict[str, Any]) -> ReturnSeen:
         one["state"] in ("received", "granted"),
         one["restocked_at"] is not None,
         one["refunded_at"] is not None,
+        one["by"],
     )
 
 
@@ -231,10 +236,10 @@ async def _put_off(place: Place) -> frozenset[tuple[str, str]]:
 
 
 async def _calls(place: Place) -> dict[str, int]:
-    """Without mails that are put off, and without what waits for a shopper to confirm."""
+    """Without mails that are put off, what waits for a shopper to confirm, and the reading of lists."""
     waiting = {
         "notification": len(await _put_off(place)),
-        "payment": (await _rows(place, "payment", _PENDING))[0][0],
+        "payment": sum([(await _rows(place, "payment", query))[0][0] for query in (_PENDING, _READING)]),
     }
     counts = await _counts(place, "intent")
     return {service: count - waiting.get(service, 0) for service, count in counts.items()}

@@ -1,8 +1,8 @@
 """How long it took until checkouts ended again."""
 
+from lab.chaos.memory import Checkout
 from lab.chaos.plan import Fault
 from lab.chaos.recovery import Injected, Recovery, longest_pause, recoveries
-from lab.chaos.witness import Checkout
 
 FAULT = Fault(3, "kill-broker", "rabbitmq", 0)
 

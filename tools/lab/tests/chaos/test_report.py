@@ -29,6 +29,7 @@ REPORT = Report(
         answers={"202": 10, "503": 4},
         undeliverable={"in_doubt": 1},
         longest_pause=9.5,
+        beside={"logged in": 2, "disputes": 1},
     ),
     faults={"kill-broker": 1, "cut-broker": 1},
     spoilt=[],
@@ -53,6 +54,7 @@ def test_a_run_without_findings_is_well_and_says_how_long_it_took_to_recover() -
     assert "8 paid, 2 cancelled" in text
     assert "until a new order was paid: 8.5 s, after kill-broker rabbitmq at 3 s" in text
     assert "until all had ended: 30.0 s, after kill-broker rabbitmq at 3 s" in text
+    assert "beside the plain flow: 2 logged in, 1 disputes" in text
     assert "3 nodes of RabbitMQ, 2 of each service" in text
     assert "3 orders nudged afterwards: 3 slow" in text
     assert (

@@ -1,18 +1,23 @@
-"""What shoppers were told, against what the shop has to show."""
+"""What was answered, against what the shop has to show."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from lab.chaos import witness
-from lab.chaos.witness import Checkout
+from lab.chaos.memory import Account, AtProvider, Checkout, GoesBack, Memory
+from payment import bounces, disputes
 from shop.ledger import Evidence
-from shop.ledger.evidence import OrderSeen
+from shop.ledger.evidence import ChargeSeen, DisputeSeen, LateSeen, OrderSeen, RefundSeen, ReturnSeen
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def order(order_id: str, status: str = "paid") -> OrderSeen:
-    return OrderSeen(order_id, status, None, 100, "GBP", {}, NOW)
+def order(order_id: str, status: str = "paid", **more: Any) -> OrderSeen:
+    told = more.pop("told", frozenset({"order.created", f"order.{status}"}))
+    return OrderSeen(order_id, status, None, 100, "GBP", {"A": 2}, NOW, told, **more)
 
 
 def checkout(*order_ids: str, key: str = "k", token: str | None = None, **more: Any) -> Checkout:
@@ -20,68 +25,283 @@ def checkout(*order_ids: str, key: str = "k", token: str | None = None, **more: 
     return Checkout(key, whose, "a@example.com", "pm_card_visa", order_ids=set(order_ids), **more)
 
 
+def lost(memory: Memory, seen: Evidence) -> list[str]:
+    return list(witness.lost(memory, seen))
+
+
+def doubled(memory: Memory, seen: Evidence) -> list[str]:
+    return list(witness.doubled(memory, seen))
+
+
+def stuck(memory: Memory, seen: Evidence) -> list[str]:
+    return list(witness.stuck(memory, seen))
+
+
+def wrong(memory: Memory, seen: Evidence) -> list[str]:
+    return list(witness.wrong(memory, seen))
+
+
 def test_what_was_promised_and_is_there_is_neither_lost_nor_doubled() -> None:
     checkouts = [checkout("1"), checkout("2"), checkout(refused="422 empty")]
     seen = Evidence(NOW, orders=(order("1"), order("2", "cancelled")))
-    assert list(witness.lost(checkouts, seen)) == []
-    assert list(witness.doubled(checkouts, seen)) == []
-    assert list(witness.stuck(seen)) == []
-    assert list(witness.wrong(checkouts, seen)) == []
+    assert lost(Memory(checkouts), seen) == []
+    assert doubled(Memory(checkouts), seen) == []
+    assert stuck(Memory(checkouts), seen) == []
+    assert wrong(Memory(checkouts), seen) == []
 
 
 def test_an_accepted_order_that_the_shop_does_not_know_is_lost() -> None:
-    assert list(witness.lost([checkout("1")], Evidence(NOW))) == [
-        "order 1 was accepted, the shop does not know it"
-    ]
+    assert lost(Memory([checkout("1")]), Evidence(NOW)) == ["order 1 was accepted, the shop does not know it"]
 
 
 def test_a_checkout_that_never_was_answered_is_lost() -> None:
-    assert list(witness.lost([checkout(key="k7")], Evidence(NOW))) == ["the checkout k7 was never answered"]
+    assert lost(Memory([checkout(key="k7")]), Evidence(NOW)) == ["the checkout k7 was never answered"]
 
 
 def test_two_orders_of_one_checkout_are_doubled() -> None:
     seen = Evidence(NOW, orders=(order("1"), order("2")))
-    assert list(witness.doubled([checkout("1", "2")], seen)) == ["the checkout k became the orders 1, 2"]
+    assert doubled(Memory([checkout("1", "2")]), seen) == ["the checkout k became the orders 1, 2"]
 
 
 def test_an_order_that_no_shopper_was_told_of_is_doubled() -> None:
     seen = Evidence(NOW, orders=(order("1"), order("2")))
-    assert list(witness.doubled([checkout("1")], seen)) == [
-        "order 2 belongs to no checkout that was answered"
-    ]
+    assert doubled(Memory([checkout("1")]), seen) == ["order 2 belongs to no checkout that was answered"]
 
 
 def test_one_order_for_two_checkouts_is_told() -> None:
     seen = Evidence(NOW, orders=(order("1"),))
-    found = list(witness.doubled([checkout("1"), checkout("1", token="another")], seen))
+    found = doubled(Memory([checkout("1"), checkout("1", token="another")]), seen)
     assert found == ["order 1 was the answer to 2 checkouts"]
 
 
 def test_a_cart_that_was_bought_in_two_tabs_is_doubled() -> None:
     tabs = [checkout("1", key="a", token="one"), checkout("2", key="b", token="one")]
     seen = Evidence(NOW, orders=(order("1"), order("2", "pending")))
-    assert list(witness.doubled(tabs, seen)) == ["the checkouts a, b of one cart all became orders"]
+    assert doubled(Memory(tabs), seen) == ["the checkouts a, b of one cart all became orders"]
     after_a_decline = Evidence(NOW, orders=(order("1", "cancelled"), order("2")))
-    assert list(witness.doubled(tabs, after_a_decline)) == []
+    assert doubled(Memory(tabs), after_a_decline) == []
 
 
 def test_a_tab_is_answered_when_it_is_told_of_the_others_order_which_is_known() -> None:
     first = checkout("1")
     tab = first.tab("k-tab")
     tab.ordered_before = "1"
-    assert list(witness.lost([first, tab], Evidence(NOW, orders=(order("1"),)))) == []
+    assert lost(Memory([first, tab]), Evidence(NOW, orders=(order("1"),))) == []
     tab.ordered_before = "2"
-    assert list(witness.lost([first, tab], Evidence(NOW, orders=(order("1"),)))) == [
+    assert lost(Memory([first, tab]), Evidence(NOW, orders=(order("1"),))) == [
         "order 2 was told of, the shop does not know it"
     ]
 
 
 def test_a_pending_order_is_stuck() -> None:
-    assert list(witness.stuck(Evidence(NOW, orders=(order("1", "pending"),)))) == ["order 1 is still pending"]
+    assert stuck(Memory(), Evidence(NOW, orders=(order("1", "pending"),))) == ["order 1 is still pending"]
 
 
 def test_an_order_that_was_cancelled_and_is_paid_is_wrong() -> None:
     seen = Evidence(NOW, orders=(order("1"),))
-    assert list(witness.wrong([checkout("1", cancelled_by_shopper=True)], seen)) == [
+    assert wrong(Memory([checkout("1", cancelled_by_shopper=True)]), seen) == [
         "order 1 was cancelled by its shopper and is paid"
+    ]
+
+
+MINE = Account("ada@example.com", "secret", "guest's", "hers", frozenset({"1"}), {"A": 2})
+LOGGED_IN = checkout("1", token="guest's", lines={"A": 2}, account=MINE)
+
+
+def after_the_login(**more: Any) -> Memory:
+    return Memory([LOGGED_IN], [replace(MINE, **more)])
+
+
+CANCELLED = Evidence(NOW, orders=(order("1", "cancelled"),))
+
+
+def test_an_account_that_has_its_guests_orders_and_cart_is_well() -> None:
+    assert lost(after_the_login(), CANCELLED) == []
+    assert lost(after_the_login(cart={}), Evidence(NOW, orders=(order("1"),))) == []
+    assert wrong(after_the_login(), CANCELLED) == []
+
+
+def test_an_order_that_its_account_does_not_see_is_lost() -> None:
+    assert lost(after_the_login(orders=frozenset()), CANCELLED) == [
+        "order 1 was placed by the guest ada@example.com, whose account does not see it"
+    ]
+
+
+def test_an_order_from_another_tab_is_the_accounts_as_well() -> None:
+    memory = after_the_login()
+    memory.checkouts.append(checkout("2", key="tab", token="guest's"))
+    assert lost(memory, Evidence(NOW, orders=(order("1", "cancelled"), order("2")))) == [
+        "order 2 was placed by the guest ada@example.com, whose account does not see it"
+    ]
+
+
+def test_a_cart_that_nobody_bought_and_the_account_does_not_have_is_lost() -> None:
+    assert lost(after_the_login(cart={"A": 1}), CANCELLED) == [
+        "the cart of ada@example.com had {'A': 2}, none was bought, and has {'A': 1}"
+    ]
+
+
+@pytest.mark.parametrize("never", [{"orders": None}, {"cart": None}])
+def test_an_account_that_never_was_answered_is_lost(never: dict[str, None]) -> None:
+    assert lost(after_the_login(**never), CANCELLED) == [
+        "ada@example.com has logged in, and was never shown orders and cart"
+    ]
+
+
+def test_an_order_that_is_still_the_guests_is_wrong() -> None:
+    assert wrong(after_the_login(guests_orders=frozenset({"1"})), CANCELLED) == [
+        "order 1 is ada@example.com's, and the guest's token still lists it"
+    ]
+
+
+BUYER = checkout("1", lines={"A": 2}, fulfilled=True)
+BACK = GoesBack(
+    "r", "1", "return", {"lines": [{"sku": "A", "quantity": 1}]}, BUYER, {"back"}, amount=50, received=True
+)
+GRANTED = GoesBack("g", "1", "staff", {"amount": 50}, BUYER, {"back"}, amount=50)
+SEEN = ReturnSeen("back", 50, {"A": 1})
+
+
+def going_back(one: GoesBack, *seen: ReturnSeen) -> tuple[Memory, Evidence]:
+    return Memory([BUYER], going_back=[one]), Evidence(NOW, orders=(order("1", returns=seen),))
+
+
+@pytest.mark.parametrize(("one", "seen"), [(BACK, SEEN), (GRANTED, replace(SEEN, lines={}, by="staff"))])
+def test_what_goes_back_once_and_as_was_said_is_well(one: GoesBack, seen: ReturnSeen) -> None:
+    memory, evidence = going_back(one, seen)
+    for verdict in (lost, doubled, stuck, wrong):
+        assert verdict(memory, evidence) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "seen", "finding"),
+    [
+        (replace(BACK, return_ids=set()), [], "the return r of order 1 was never answered"),
+        (replace(BACK, received=False), [SEEN], "the return r of order 1 was never received: nobody answers"),
+        (BACK, [], "return back was promised, order 1 does not have it"),
+        (GRANTED, [], "return back was promised, order 1 does not have it"),
+    ],
+)
+def test_a_return_that_never_was_answered_or_is_not_there_is_lost(
+    one: GoesBack, seen: list[ReturnSeen], finding: str
+) -> None:
+    assert lost(*going_back(one, *seen)) == [finding]
+
+
+def test_two_returns_of_one_key_are_doubled() -> None:
+    two = replace(BACK, return_ids={"back", "again"})
+    assert doubled(*going_back(two, SEEN, replace(SEEN, return_id="again"))) == [
+        "the return r became again, back"
+    ]
+
+
+def test_a_return_that_nobody_was_told_of_is_doubled_unless_the_provider_made_it() -> None:
+    assert doubled(*going_back(BACK, SEEN, replace(SEEN, return_id="again"))) == [
+        "order 1 has the return again, which nobody was told of"
+    ]
+    assert doubled(*going_back(BACK, SEEN, replace(SEEN, return_id="again", by="provider"))) == []
+
+
+def test_a_return_that_was_received_and_is_not_restocked_or_refunded_is_stuck() -> None:
+    assert stuck(*going_back(BACK, replace(SEEN, restocked=False))) == [
+        "return back of order 1 is not restocked"
+    ]
+    assert stuck(*going_back(BACK, replace(SEEN, refunded=False))) == [
+        "return back of order 1 is not refunded"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "seen", "finding"),
+    [
+        (BACK, replace(SEEN, amount=40), "return back of order 1 comes to 40, and 50 was promised"),
+        (BACK, replace(SEEN, is_due=False), "return back of order 1 was said to be received, and is not"),
+        (
+            BACK,
+            replace(SEEN, lines={"A": 2}),
+            "return back of order 1 is of {'A': 2}, and {'A': 1} was sent back",
+        ),
+        (
+            replace(BACK, return_ids=set(), refused="409 no"),
+            SEEN,
+            "the return r of order 1 was refused: 409 no",
+        ),
+    ],
+)
+def test_a_return_that_is_not_as_was_said_is_wrong(one: GoesBack, seen: ReturnSeen, finding: str) -> None:
+    assert wrong(*going_back(one, seen)) == [finding]
+
+
+def test_an_order_that_has_left_and_is_cancelled_is_wrong() -> None:
+    seen = Evidence(NOW, orders=(order("1", "cancelled"),))
+    assert wrong(Memory([BUYER]), seen) == ["order 1 has left, and is cancelled"]
+
+
+@pytest.mark.parametrize("decision", ["fail", "leave"])
+def test_an_order_that_is_paid_and_was_not_confirmed_is_wrong(decision: Any) -> None:
+    memory = Memory([checkout("1", decision=decision)])
+    finding = ["order 1 was paid, and its shopper has not confirmed it"]
+    assert wrong(memory, Evidence(NOW, orders=(order("1"),))) == finding
+    late = order("1", "cancelled", told=frozenset({"order.paid", "order.cancelled"}))
+    assert wrong(memory, Evidence(NOW, orders=(late,))) == finding
+    assert wrong(memory, CANCELLED) == []
+    assert wrong(memory, Evidence(NOW, orders=(replace(order("1"), total=0),))) == []  # no bank is asked
+    assert wrong(Memory([checkout("1", decision="complete")]), Evidence(NOW, orders=(order("1"),))) == []
+
+
+def agreed(amount: int, *order_ids: str, **more: Any) -> Memory:
+    expected = {"expected_total": {"amount": amount, "currency": "GBP"}}
+    return Memory([checkout(*order_ids, more=expected, seen_total=100, **more)])
+
+
+def test_an_order_for_more_than_was_agreed_to_is_wrong() -> None:
+    seen = Evidence(NOW, orders=(order("1"),))
+    assert wrong(agreed(99, "1"), seen) == ["order 1 comes to 100, its shopper agreed to 99"]
+    assert wrong(agreed(100, "1"), seen) == []
+
+
+def test_a_checkout_that_is_refused_although_nothing_has_changed_is_wrong() -> None:
+    finding = ["the checkout k was refused, and nothing had changed"]
+    assert wrong(agreed(100, refused=witness.TOTAL_CHANGED), Evidence(NOW)) == finding
+    assert wrong(agreed(99, refused=witness.TOTAL_CHANGED), Evidence(NOW)) == []
+    assert wrong(Memory([checkout(refused=witness.TOTAL_CHANGED)]), Evidence(NOW)) == finding
+
+
+REFUND = RefundSeen("re_1", 50, "succeeded")
+KNOWN_AS = str(bounces.known_as(REFUND))
+MADE = Memory([checkout("1")], at_provider=[AtProvider("1", "refund", "re_1")])
+FAILED = Memory([checkout("1")], at_provider=[AtProvider("1", "failure", "re_1")])
+KNOWN_DISPUTE = str(disputes.known_as("dp_1"))
+DISPUTED = Memory([checkout("1")], at_provider=[AtProvider("1", "dispute", "dp_1")])
+
+
+def at_the_provider(*refunds: RefundSeen, **more: Any) -> Evidence:
+    dispute = DisputeSeen("dp_1", "won", 100)
+    charge = ChargeSeen("pi_1", "1", "succeeded", 100, 100, 50, "GBP", refunds, (dispute,))
+    return Evidence(NOW, orders=(order("1", **more),), charges=(charge,))
+
+
+def test_what_was_done_at_the_provider_and_is_shown_is_well() -> None:
+    back = ReturnSeen(KNOWN_AS, 50, by="provider")
+    assert lost(MADE, at_the_provider(REFUND, returns=(back,))) == []
+    assert lost(FAILED, at_the_provider(REFUND, late=(LateSeen(KNOWN_AS, 50),))) == []
+    assert lost(DISPUTED, at_the_provider(disputes={KNOWN_DISPUTE: "won"})) == []
+
+
+def test_what_was_done_at_the_provider_and_is_not_shown_is_lost() -> None:
+    hidden = "order 1: the {} at the provider is not shown".format
+    assert lost(MADE, at_the_provider(REFUND)) == [hidden("refund re_1")]
+    due = ReturnSeen(KNOWN_AS, 50, refunded=False, by="provider")
+    assert lost(MADE, at_the_provider(REFUND, returns=(due,))) == [hidden("refund re_1")]
+    again = LateSeen(KNOWN_AS, 50, failed=False)
+    assert lost(FAILED, at_the_provider(REFUND, late=(again,))) == [hidden("failure re_1")]
+    unknown = "order 1: the dispute dp_1 at the provider is won, and shown as {}".format
+    assert lost(DISPUTED, at_the_provider()) == [unknown(None)]
+    open_still = at_the_provider(disputes={KNOWN_DISPUTE: "needs_response"})
+    assert lost(DISPUTED, open_still) == [unknown("needs_response")]
+
+
+def test_a_refund_that_the_provider_has_forgotten_is_lost() -> None:
+    assert lost(MADE, at_the_provider()) == [
+        "order 1: the refund re_1 at the provider is not in the provider's list"
     ]

@@ -23,6 +23,15 @@ from lab.chaos.run import Now, Terms, storm
 from shop.project import project_root
 
 FOLDER = "chaos"
+MANY = "1000000"
+SETTINGS = {
+    # All shoppers share one address, and many of their cards are bad.
+    "gateway": {RATE_FACTOR: "1000"},
+    "auth": {"REGISTRATION_CONFLICTS": MANY, "LOGIN_ATTEMPTS_PER_ADDRESS": MANY},
+    "order": {"DECLINES_PER_NETWORK": MANY, "DECLINES_PER_SHOPPER": MANY},
+    # What takes minutes, and a day, has to happen within a run and soon after it.
+    "payment": {"ACTION_MINUTES": "0.4", "RECONCILE_PROVIDER_EVERY": "30", "SWEEP_EVERY": "10"},
+}
 
 
 def chaos(
@@ -82,7 +91,7 @@ def _stack(root: Path, brokers: int, replicas: int) -> Stack:
         folder,
         ports.free_base(more_ports(brokers, replicas)),
         topology=root / "deploy/rabbitmq/definitions.json",
-        settings={"gateway": {RATE_FACTOR: "1000"}},  # all shoppers share one address
+        settings=SETTINGS,
         brokers=brokers,
         replicas=replicas,
     )

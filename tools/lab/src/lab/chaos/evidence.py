@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from devstack import Stack
+from lab.chaos.memory import Checkout
 from lab.chaos.recovery import Injected, Recovery
 from lab.chaos.report import LONG
 from lab.chaos.why import Gap, Moment, explain, logged, longest_gap
-from lab.chaos.witness import Checkout
 from shop.place import SERVICES
 
 _TIMELINE = "SELECT type, said_by, time FROM timeline WHERE order_id = $1::uuid ORDER BY time"

@@ -3,10 +3,14 @@
 import asyncio
 import time
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from devstack import Stack
+from payment.reconciliation import LISTS
 from shop.ledger.gather import is_busy
 from shop.sagas.finding import Finding
 from shop.sagas.findings import stuck
@@ -20,6 +24,7 @@ TRIES = 3  # then it is a finding for the report
 LOOK_SECONDS = 2
 MOST = 2000
 WHY = "lost in the storm"
+_READ = "SELECT name FROM reconciliation WHERE began_at > $1 AND ended_at >= began_at"
 
 
 def to_nudge(findings: list[Finding]) -> dict[UUID, str]:
@@ -31,8 +36,9 @@ def to_nudge(findings: list[Finding]) -> dict[UUID, str]:
     return found
 
 
-async def heal(stack: Stack, seconds: float) -> dict[str, int]:
-    """Until nothing is on its way and nothing is to be nudged any more, at most so many seconds: what is left
+async def heal(stack: Stack, seconds: float, storm_over: datetime) -> dict[str, int]:
+    """Until nothing is on its way and nothing is to be nudged any more, no shopper has time to confirm, and
+    payment has compared the provider's lists since the storm was over; at most so many seconds: what is left
     then is for the checks to find. Returns how many orders were nudged, by kind of finding.
 
     Raises ShopError when a witness does not answer.
@@ -55,10 +61,25 @@ async def heal(stack: Stack, seconds: float) -> dict[str, int]:
                 nudged[order_id] = time.monotonic()
                 tries[order_id] += 1
         still = [one for one in to_nudge(stuck(seen, timedelta())) if tries[one] < TRIES]
-        if not still and not await is_busy(stack):
+        if not still and await _is_over(stack, storm_over) and not await is_busy(stack):
             break
         await asyncio.sleep(LOOK_SECONDS)
     return dict(kinds)
+
+
+async def _is_over(stack: Stack, since: datetime) -> bool:
+    """Whether no order waits for its shopper, and every list of the provider was read since then, from its
+    beginning to its end: what no webhook has told is known."""
+    pending = await _values(stack, "order", "SELECT order_id FROM orders WHERE status = 'pending' LIMIT 1")
+    return not pending and set(await _values(stack, "payment", _READ, since)) == LISTS.keys()
+
+
+async def _values(stack: Stack, database: str, query: str, *arguments: object) -> list[Any]:
+    connection = await asyncpg.connect(stack.operator_dsn(database), timeout=10, command_timeout=10)
+    try:
+        return [row[0] for row in await connection.fetch(query, *arguments)]
+    finally:
+        await connection.close()
 
 
 async def _look(stack: Stack) -> Seen:

@@ -10,8 +10,6 @@ from lab.chaos.gate import Gate, to_port, to_socket
 from shop.place import SERVICES
 
 _SOCKET = ".s.PGSQL.5432"
-# All shoppers have one address here, and many of their cards are bad.
-_DECLINES = {"DECLINES_PER_NETWORK": "1000000", "DECLINES_PER_SHOPPER": "1000000"}
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,18 @@ async def build(stack: Stack) -> Network:
     return Network(gates, amqp_ports, provider_port)
 
 
-def settings(stack: Stack, network: Network) -> dict[str, dict[str, str]]:
-    """What sends every service through its gates, and lets a storm of bad cards from one address pass."""
-    through = {
+def settings(stack: Stack, network: Network) -> Mapping[str, Mapping[str, str]]:
+    """The stack's, and what sends every service through its gates."""
+    through: dict[str, dict[str, str]] = {
         service: {
+            **stack.settings.get(service, {}),
             "AMQP_URL": ",".join(stack.amqp_url(service, port=port) for port in network.amqp_ports[service]),
             "DATABASE_URL": stack.database_url(service, sockets=_folder(stack, service)),
         }
         for service in SERVICES
     }
     through["payment"]["STRIPE_API_BASE"] = f"http://{HOST}:{network.provider_port}"
-    through["order"] |= _DECLINES
-    return through
+    return {**stack.settings, **through}
 
 
 def _folder(stack: Stack, service: str) -> Path:

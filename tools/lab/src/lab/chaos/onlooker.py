@@ -6,7 +6,7 @@ import time
 import asyncpg
 
 from devstack import Stack
-from lab.chaos.witness import Checkout
+from lab.chaos.memory import Checkout
 
 LOOK_SECONDS = 0.5
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

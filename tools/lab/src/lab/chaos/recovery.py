@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from lab.chaos.memory import Checkout
 from lab.chaos.plan import Fault
-from lab.chaos.witness import Checkout
 
 
 @dataclass(frozen=True)

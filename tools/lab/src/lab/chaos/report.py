@@ -26,6 +26,7 @@ class Weather:
     answers: dict[str, int]  # every single one, before anybody tried again
     undeliverable: dict[str, int]  # mails that were listed for an operator, by fate
     longest_pause: float  # seconds with no order being paid
+    beside: dict[str, int] = field(default_factory=dict)  # what is not the plain flow, by what it was
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def tell(console: Console, report: Report) -> None:
         f"{load.checkouts} checkouts, {load.per_second} orders/s: {_counts(load.ended)} "
         f"(for {_counts(load.cancelled_for)}); {sum(load.refused.values())} refused, "
         f"{load.gone_away} shoppers left before they checked out",
+        f"beside the plain flow: {_counts(load.beside)}",
         f"answers: {_counts(load.answers)}",
         f"mails listed for an operator: {_counts(load.undeliverable)}",
         f"longest time with no order being paid: {load.longest_pause} s",

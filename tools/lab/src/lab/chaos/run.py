@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from devstack import Stack
 from devstack.down import down
@@ -55,7 +56,7 @@ class Now:
 async def storm(stack: Stack, terms: Terms, tell: Tell, watch: Callable[[Now], None]) -> Report:
     """The stack is left stopped. Raises ShopError when the shop does not start or does not come back."""
     gates = await network.build(stack)
-    through = replace(stack, settings={**stack.settings, **network.settings(stack, gates)})
+    through = replace(stack, settings=network.settings(stack, gates))
     try:
         await _start(through, tell)
         return await _Storm(through, terms, Faults(through, gates.all), tell, watch).run()
@@ -83,7 +84,8 @@ class _Storm:
         self._tell = tell
         self._watch = watch
         self._shoppers = Shoppers(stack, terms.seed, terms.shoppers)
-        self._onlooker = Onlooker(stack, self._shoppers.checkouts)
+        self._memory = self._shoppers.memory
+        self._onlooker = Onlooker(stack, self._memory.checkouts)
         self._begun = 0
 
     async def run(self) -> Report:
@@ -96,10 +98,11 @@ class _Storm:
             lasted = time.monotonic() - started
             settled, nudged = await self._settle()
             looking.cancel()
+        await self._shoppers.look()
         await self._shoppers.aclose()
         seen = await gather(self._stack)
-        recovered = recoveries(self._faults.injected, self._shoppers.checkouts)
-        told = await with_reasons(self._stack, recovered, self._shoppers.checkouts, self._faults.injected)
+        recovered = recoveries(self._faults.injected, self._memory.checkouts)
+        told = await with_reasons(self._stack, recovered, self._memory.checkouts, self._faults.injected)
         return self._report(machine, seen, lasted, settled, nudged, told)
 
     async def _rage(self, started: float) -> None:
@@ -133,30 +136,29 @@ class _Storm:
     async def _until_paid_again(self, since: float) -> None:
         """Then a little longer, for what was held back to go through."""
         while (
-            time.monotonic() - since < APART_SECONDS
-            and first_accepted(since, self._shoppers.checkouts) is None
+            time.monotonic() - since < APART_SECONDS and first_accepted(since, self._memory.checkouts) is None
         ):
             await asyncio.sleep(0.2)
         await asyncio.sleep(APART_REST)
 
     async def _keep_watched(self, started: float) -> None:
         while True:
-            checkouts = len(self._shoppers.checkouts)
+            checkouts = len(self._memory.checkouts)
             self._watch(Now(time.monotonic() - started, checkouts, self._onlooker.pending, self._begun))
             await asyncio.sleep(0.5)
 
     async def _settle(self) -> tuple[float, dict[str, int]]:
         """Everything is made well; returns after how many seconds nothing was on its way any more, and how
         many orders had to be nudged, by what was found."""
-        began = time.monotonic()
+        began, over = time.monotonic(), datetime.now(UTC)
         self._tell("the storm is over: everything is started again")
         await _start(self._stack, lambda _: None)
         await self._faults.lift()
-        unanswered = sum(not one.is_answered for one in self._shoppers.checkouts)
-        self._tell(f"{unanswered} checkouts without an answer are repeated with the same key")
+        unanswered = sum(not one.is_answered for one in self._memory.checkouts)
+        self._tell(f"{unanswered} checkouts without an answer are repeated with the same key, and the rest")
         await self._shoppers.resolve()
         self._tell("nudging what was lost, until nothing is on its way")
-        nudged = await heal(self._stack, QUIET_SECONDS)
+        nudged = await heal(self._stack, QUIET_SECONDS, over)
         return round(time.monotonic() - began, 1), nudged
 
     def _report(
@@ -168,7 +170,7 @@ class _Storm:
         nudged: dict[str, int],
         recovered: list[Recovery],
     ) -> Report:
-        checkouts = self._shoppers.checkouts
+        checkouts = self._memory.checkouts
         findings = {check.name: list(check.look(seen)) for check in CHECKS}
         status = {order.order_id: order for order in seen.orders}
         ended = Counter(order.status for order in seen.orders)
@@ -191,6 +193,7 @@ class _Storm:
                 answers=dict(self._shoppers.answers.counted),
                 undeliverable=dict(Counter(one.fate for one in seen.kept if one.fate in UNDELIVERABLE)),
                 longest_pause=longest_pause(checkouts),
+                beside=self._memory.counted(),
             ),
             faults=dict(Counter(one.fault.kind for one in self._faults.injected)),
             spoilt=[f"{fault}: {why}" for fault, why in self._faults.spoilt],
@@ -198,10 +201,10 @@ class _Storm:
             apart=self._terms.apart,
             recoveries=recovered,
             amiss={
-                "lost": list(witness.lost(checkouts, seen)),
-                "doubled": list(witness.doubled(checkouts, seen)),
-                "stuck": list(witness.stuck(seen)),
-                "wrong": list(witness.wrong(checkouts, seen)),
+                "lost": list(witness.lost(self._memory, seen)),
+                "doubled": list(witness.doubled(self._memory, seen)),
+                "stuck": list(witness.stuck(self._memory, seen)),
+                "wrong": list(witness.wrong(self._memory, seen)),
                 "crashed": self._shoppers.answers.crashes,
                 **findings,
             },

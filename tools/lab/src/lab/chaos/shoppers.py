@@ -4,14 +4,19 @@ import asyncio
 import random
 import time
 from collections import Counter
+from typing import Any
 from uuid import uuid4
 
 import httpx
 
 from devstack import Stack
-from lab.chaos.witness import Checkout
+from lab.chaos.afterwards import TROUBLE, Afterwards
+from lab.chaos.memory import Checkout, Decision, Memory
+from lab.chaos.staff import NOT_YET
+from lab.chaos.witness import TOTAL_CHANGED
 from lab.replay.patience import Patience, Patient
-from scenarios.shopper import Shopper, Unexpected
+from scenarios.bank import CARD, RETURN_URL
+from scenarios.shopper import Shopper
 from shop.door import as_admin, told
 
 PRODUCTS = 40
@@ -24,12 +29,19 @@ PAUSE = (0.2, 1.2)
 PATIENCE = Patience(tries=6, first=0.3, longest=5)
 LAST_PATIENCE = Patience(tries=30, first=0.3, longest=5)
 ORDERED = "/problems/cart-already-ordered"
-NOT_YET = {409, 429, 500, 502, 503, 504}
-TROUBLE = (httpx.HTTPError, Unexpected, TimeoutError, ValueError, KeyError)
+CONFIRMED_IN_VAIN = "pm_card_threeDSecureRequiredChargeDeclined"
+CHANGED = "/problems/total-changed"
+REPRICED = 2  # whose prices rise and fall
+RISE = 50
+REPRICE_SECONDS = (1.0, 4.0)
+OUTSIDE_SECONDS = 5.0
+CALM_SECONDS = 12.0  # after the storm, for what goes on
+EXPECTS = 0.1  # of the shoppers say what they have seen of the total
+EXPECTS_LESS = 0.2  # of these have seen less
 
 # What shoppers pay with, and how many of a hundred do.
 METHODS = {
-    "pm_card_visa": 76,
+    "pm_card_visa": 68,
     "pm_card_chargeDeclined": 6,
     "pm_card_chargeDeclinedInsufficientFunds": 3,
     "pm_card_sandbox_authorizeThenServerError": 3,
@@ -38,7 +50,11 @@ METHODS = {
     "pm_card_sandbox_captureThenTimeout_1": 2,
     "pm_card_sandbox_captureDeclined": 2,
     "pm_card_sandbox_refundServerError": 2,
+    CARD: 7,
+    CONFIRMED_IN_VAIN: 1,
 }
+ASKING = {CARD, CONFIRMED_IN_VAIN}  # the shopper to confirm, and what she then does
+DECISIONS: dict[Decision, int] = {"complete": 4, "fail": 2, "leave": 2}
 
 
 class Answers(httpx.AsyncBaseTransport):
@@ -68,7 +84,7 @@ class Answers(httpx.AsyncBaseTransport):
 
 
 class Shoppers:
-    """`at_once` of them until told to stop; `checkouts` is all that they were told."""
+    """`at_once` of them until told to stop; `memory` is all that they were told."""
 
     def __init__(self, stack: Stack, seed: int, at_once: int) -> None:
         self._seed = seed
@@ -77,8 +93,11 @@ class Shoppers:
         self.answers = Answers(httpx.AsyncHTTPTransport(limits=limits))
         self._stack = stack
         self._http = self._client(PATIENCE)
-        self._closing = asyncio.Event()
-        self.checkouts: list[Checkout] = []
+        self._outside = httpx.AsyncClient(timeout=OUTSIDE_SECONDS)
+        self._closing, self._over = asyncio.Event(), asyncio.Event()
+        self._going_on: set[asyncio.Task[None]] = set()
+        self.memory = Memory()
+        self._afterwards = self._after()
         self.given_up = 0  # guests that never got as far as a checkout
 
     async def stock(self) -> None:
@@ -87,7 +106,7 @@ class Shoppers:
             {
                 "sku": sku,
                 "name": f"Weathered {sku}",
-                "price": 100 + 7 * number if number < PRODUCTS - FREE else 0,
+                "price": _PRICES[sku],
                 "stock": SCARCE_STOCK if number < SCARCE else STOCK,
             }
             for number, sku in enumerate(_SKUS)
@@ -98,6 +117,7 @@ class Shoppers:
     async def run(self) -> None:
         """Until `stop` is called."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._reprice(random.Random(f"{self._seed} prices")))
             for lane in range(self._at_once):
                 group.create_task(self._shop(random.Random(f"{self._seed} {lane}")))
 
@@ -105,18 +125,41 @@ class Shoppers:
         self._closing.set()
 
     async def resolve(self) -> None:
-        """Ask again, with the same key, for every answer that never came."""
+        """Ask again, with the same key, for every answer that never came, once what goes on has come to its
+        end or has had its time."""
         self._http = self._client(LAST_PATIENCE)
+        self._afterwards = self._after()
         places = asyncio.Semaphore(self._at_once)
 
         async def again(checkout: Checkout) -> None:
             async with places:
                 await self._place(checkout)
 
-        await asyncio.gather(*(again(one) for one in self.checkouts if not one.is_answered))
+        await asyncio.gather(*(again(one) for one in self.memory.checkouts if not one.is_answered))
+        await self._let_go_on()
+        await self._afterwards.resolve()
+
+    async def _let_go_on(self) -> None:
+        """What was paid only after the storm is sent back, refunded or disputed as well."""
+        if self._going_on:
+            await asyncio.wait(self._going_on, timeout=CALM_SECONDS)
+            self._over.set()
+            await asyncio.gather(*self._going_on)
+
+    async def look(self) -> None:
+        """What the accounts see when all is over."""
+        await self._afterwards.look()
 
     async def aclose(self) -> None:
+        await self._outside.aclose()
         await self.answers.aclose()
+
+    async def _reprice(self, dice: random.Random) -> None:
+        """Staff raise and lower the prices of a few products."""
+        while not self._closing.is_set():
+            sku = dice.choice(_REPRICED)
+            await self._afterwards.reprice(sku, _PRICES[sku] + dice.choice([0, RISE]))
+            await asyncio.sleep(dice.uniform(*REPRICE_SECONDS))
 
     async def _shop(self, dice: random.Random) -> None:
         while not self._closing.is_set():
@@ -125,27 +168,34 @@ class Shoppers:
             except TROUBLE:
                 self.given_up += 1
             else:
-                self.checkouts.append(checkout)
+                self.memory.checkouts.append(checkout)
                 await self._check_out(checkout, dice)
+                if checkout.order_ids:
+                    going_on = self._afterwards.go_on(checkout, random.Random(dice.random()))
+                    self._going_on.add(asyncio.create_task(going_on))
             await asyncio.sleep(dice.uniform(*PAUSE))
 
     async def _arrive(self, dice: random.Random) -> Checkout:
         shopper = await Shopper.guest(self._http)
         skus = dice.sample(_SKUS, dice.randint(1, 3))
-        await shopper.fill_cart({sku: dice.randint(1, 3) for sku in skus})
+        lines = {sku: dice.randint(1, 3) for sku in skus}
+        await shopper.fill_cart(lines)
         [method] = dice.choices(list(METHODS), list(METHODS.values()))
-        hurry = {"expires_in": dice.randint(2, 10)} if dice.random() < 0.05 else {}
-        return Checkout(f"chaos-{uuid4().hex}", shopper.token, shopper.email, method, hurry)
+        more: dict[str, Any] = {"expires_in": dice.randint(2, 10)} if dice.random() < 0.05 else {}
+        checkout = Checkout(f"chaos-{uuid4().hex}", shopper.token, shopper.email, method, more, lines)
+        if method in ASKING:
+            more["return_url"] = RETURN_URL
+            [checkout.decision] = dice.choices(list(DECISIONS), list(DECISIONS.values()))
+        if dice.random() < EXPECTS:
+            _expect(checkout, dice)
+        return checkout
 
     async def _check_out(self, checkout: Checkout, dice: random.Random) -> None:
         submits = [checkout] * (2 if dice.random() < 0.1 else 1)  # a button that is pressed twice
         if dice.random() < 0.1:
             submits.append(checkout.tab(f"{checkout.key}-tab"))
-            self.checkouts.append(submits[-1])
+            self.memory.checkouts.append(submits[-1])
         await asyncio.gather(*(self._place(submit) for submit in submits))
-        if checkout.order_ids and dice.random() < 0.1:
-            await asyncio.sleep(dice.uniform(0, 2))
-            await self._cancel(checkout)
 
     async def _place(self, checkout: Checkout) -> None:
         shopper = Shopper(self._http, checkout.token, checkout.email)
@@ -153,21 +203,18 @@ class Shoppers:
             answer = await shopper.try_check_out(checkout.method, key=checkout.key, **checkout.more)
         except TROUBLE:
             return  # not answered: to be resolved
+        problem = answer.json().get("type") if answer.status_code == 409 else None
         if answer.status_code == 202:
             checkout.accept(str(answer.json()["order_id"]), time.monotonic())
-        elif answer.status_code == 409 and answer.json()["type"] == ORDERED:
+        elif problem == ORDERED:
             checkout.ordered_before = answer.json()["order_id"]
-        elif answer.status_code not in NOT_YET:
+        elif problem == CHANGED:
+            checkout.refused = TOTAL_CHANGED
+        elif answer.status_code not in {*NOT_YET, 409}:
             checkout.refused = f"{answer.status_code} {answer.text[:200]}"
 
-    async def _cancel(self, checkout: Checkout) -> None:
-        shopper = Shopper(self._http, checkout.token, checkout.email)
-        for order_id in checkout.order_ids:
-            try:
-                order = await shopper.cancel(order_id)
-            except TROUBLE:
-                return  # whether it was heard or not, the order ends
-            checkout.cancelled_by_shopper = order["status"] == "cancelled"
+    def _after(self) -> Afterwards:
+        return Afterwards(self._stack, self.memory, self._http, self._outside, self._over)
 
     def _client(self, patience: Patience) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -177,4 +224,15 @@ class Shoppers:
         )
 
 
+def _expect(checkout: Checkout, dice: random.Random) -> None:
+    """Most have seen what it comes to, or came to; some have seen less."""
+    total = sum(_PRICES[sku] * pieces for sku, pieces in checkout.lines.items())
+    if checkout.lines.keys().isdisjoint(_REPRICED):
+        checkout.seen_total = total
+    seen = max(0, total - dice.randint(1, 50)) if dice.random() < EXPECTS_LESS else total
+    checkout.more["expected_total"] = {"amount": seen, "currency": "GBP"}
+
+
 _SKUS = [f"STORM-{number:03}" for number in range(PRODUCTS)]
+_PRICES = {sku: 100 + 7 * number if number < PRODUCTS - FREE else 0 for number, sku in enumerate(_SKUS)}
+_REPRICED = _SKUS[SCARCE : SCARCE + REPRICED]
