@@ -11,6 +11,7 @@ from chassis.saga.steps import Steps
 from chassis.saga.topology import Participant
 from chassis.saga.tx import Tx
 from contracts import (
+    EVENTS,
     NOT_CONFIRMED,
     GuestMerged,
     OrderCancelled,
@@ -20,7 +21,6 @@ from contracts import (
     OrderRefundSettled,
     OrderReturned,
     PaymentActionRequired,
-    PaymentAuthorized,
     PaymentDeclined,
     PaymentDisputed,
     PaymentRefunded,
@@ -30,7 +30,6 @@ from contracts import (
     SagaNudged,
     StockRejected,
     StockReleased,
-    StockReserved,
     StockReturned,
 )
 from contracts.order import AboutOrder
@@ -149,27 +148,9 @@ async def keep_in_timeline(event: AboutOrder, tx: Tx) -> None:
     tx.add_once(TimelineEntry.of(event, tx.envelope))
 
 
-for saga_event in (
-    OrderCreated,
-    StockReserved,
-    StockRejected,
-    PaymentActionRequired,
-    PaymentAuthorized,
-    PaymentDeclined,
-    OrderPaid,
-    OrderCancelled,
-    StockReleased,
-    PaymentVoided,
-    PaymentRefunded,
-    PaymentDisputed,
-    PaymentRefundFailed,
-    OrderFulfilled,
-    OrderReturned,
-    StockReturned,
-    PaymentRefundedInPart,
-    OrderRefundSettled,
-):
-    timeline.on(saga_event)(keep_in_timeline)
+for saga_event in EVENTS.values():
+    if issubclass(saga_event, AboutOrder) and saga_event is not SagaNudged:
+        timeline.on(saga_event)(keep_in_timeline)
 
 participant = Participant(
     "order",

@@ -9,61 +9,11 @@ import yaml
 
 from chassis.saga.steps import Step, Steps
 from chassis.saga.topology import Participant, definitions
-from contracts import (
-    EVENTS,
-    Event,
-    GuestMerged,
-    MailResendRequested,
-    OrderCancelled,
-    OrderCreated,
-    OrderFulfilled,
-    OrderPaid,
-    OrderRefundSettled,
-    OrderReturned,
-    PaymentActionRequired,
-    PaymentAuthorized,
-    PaymentDeclined,
-    PaymentDisputed,
-    PaymentRefunded,
-    PaymentRefundedInPart,
-    PaymentRefundFailed,
-    PaymentVoided,
-    SagaNudged,
-    StockRejected,
-    StockReleased,
-    StockReserved,
-    StockReturned,
-    UserRegistered,
-)
+from contracts import EVENTS, Event, OrderCreated, SagaNudged
 from contracts.asyncapi import asyncapi
 from contracts.compatibility import breaking_changes
 from contracts.schema import committed, schemas
 from shop.errors import ShopError
-
-_SEQUENCE: tuple[type[Event], ...] = (
-    OrderCreated,
-    StockReserved,
-    StockRejected,
-    PaymentActionRequired,
-    PaymentAuthorized,
-    PaymentDeclined,
-    OrderPaid,
-    OrderCancelled,
-    StockReleased,
-    PaymentVoided,
-    PaymentRefunded,
-    OrderFulfilled,
-    OrderReturned,
-    StockReturned,
-    PaymentRefundedInPart,
-    PaymentRefundFailed,
-    OrderRefundSettled,
-    PaymentDisputed,
-    SagaNudged,
-    MailResendRequested,
-    UserRegistered,
-    GuestMerged,
-)
 
 Heard = tuple[Participant, Steps, Step]
 
@@ -116,7 +66,7 @@ def said_by(event: type[Event], participants: Sequence[Participant]) -> list[str
 def saga_table(participants: Sequence[Participant]) -> str:
     """Every event: who says it, who hears it and does what, and what undoes that."""
     heard = [(p, steps, step) for p in participants for steps in p.steps for step in steps]
-    events = sorted(EVENTS.values(), key=_in_the_saga)
+    events = in_sequence(participants)
     rows = [_row(event.type, ", ".join(said_by(event, participants)), heard) for event in events]
     calls = [
         f"| {p.name} | `{settlement.kind}` | {_said(settlement.publishes)} |"
@@ -135,8 +85,25 @@ def _row(type_: str, said_by: str, heard: Sequence[Heard]) -> str:
     return f"| `{type_}` | {said_by} | {'<br>'.join(lines) or '–'} | {'<br>'.join(undone_by) or '–'} |"
 
 
-def _in_the_saga(event: type[Event]) -> int:
-    return _SEQUENCE.index(event)
+def in_sequence(participants: Sequence[Participant]) -> list[type[Event]]:
+    """All events: those of a checkout as one leads to the next, then the others as `contracts` lists them."""
+    found: list[type[Event]] = [OrderCreated]
+    for event in found:
+        found += [after for after in _led_to(event, participants) if after not in found]
+    return [*found, *(event for event in EVENTS.values() if event not in found)]
+
+
+def _led_to(event: type[Event], participants: Sequence[Participant]) -> list[type[Event]]:
+    """What steps for this event publish, and what the calls of services with such steps lead to."""
+    if event is SagaNudged:
+        return []  # any event may be published again
+    led_to: list[Any] = []
+    for participant in participants:
+        steps = [found for one in participant.steps if (found := one.find(event.type, event.version))]
+        led_to += [after for step in steps for after in step.publishes]
+        if steps:
+            led_to += [after for outcome in participant.intents or () for after in outcome.publishes]
+    return list(dict.fromkeys(led_to))
 
 
 def _hearing(participant: Participant, steps: Steps, step: Step) -> str:
