@@ -16,6 +16,7 @@ from devstack.testing.databases import PostgresServer
 from devstack.testing.session import Session
 
 _SESSION = pytest.StashKey[Session]()
+_MARKS = {"postgres_server": "postgres", "rabbitmq_server": "broker", "stack": "shop"}
 _TURN_SECONDS = 1800.0  # all the others may come first
 
 
@@ -26,9 +27,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test is marked by the servers that its fixtures ask for."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.shop)
+        for fixture in _MARKS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(_MARKS[fixture])
 
 
 @pytest.hookimpl(optionalhook=True)
