@@ -13,6 +13,7 @@ from uuid import UUID
 
 from chassis.saga.tx import Tx
 from chassis.testing import Harness
+from contracts import PaymentRefundedInPart
 from payment import reconciliation
 from payment.comparing import Row
 from payment.disputes import Dispute as KnownDispute
@@ -38,11 +39,12 @@ When = Callable[[int, int], bool]
 class Later:
     """What may happen: `refunds` are amounts that somebody gives back at the provider one after the other,
     `None` is all that is left; as many of the shop's own as `bounces` come back; with `disputes` the
-    shopper's bank disputes the payment once."""
+    shopper's bank disputes the payment once. `apart`: no more than one of the three befalls one order."""
 
     refunds: tuple[int | None, ...] = ()
     bounces: int = 0
     disputes: bool = False
+    apart: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.refunds or self.bounces or self.disputes)
@@ -50,6 +52,7 @@ class Later:
 
 def moves(books: Books, later: Later) -> Iterator[tuple[str, Books]]:
     """What others may do now, and the books afterwards."""
+    later = _without_others(books, later) if later.apart else later
     for charge in (one for one in books.payments if one.captured):
         yield from _refunded(books, charge, later.refunds)
         if len([one for one in books.refunds if one.status == "failed"]) < later.bounces:
@@ -59,14 +62,37 @@ def moves(books: Books, later: Later) -> Iterator[tuple[str, Books]]:
             yield from _disputed(books, charge)
 
 
+def _without_others(books: Books, later: Later) -> Later:
+    if books.disputes:
+        return Later(disputes=later.disputes)
+    if elsewhere(books):
+        return Later(refunds=later.refunds)
+    has_failed = any(one.status == "failed" for one in books.refunds)
+    return Later(bounces=later.bounces) if has_failed else later
+
+
 def refund(books: Books, charge: Charge, amount: int | None, notes: dict[str, str]) -> tuple[Books, Refund]:
     """Of what a bank has taken for a dispute nothing can be refunded. Raises Refusal."""
     if any(one.withdrawn for one in books.disputes):
         raise Refusal(f"Charge {charge.charge} has been charged back.", code="charge_disputed", executed=True)
     after = charge.refund(amount)
-    back, name = after.refunded - charge.refunded, f"re_{len(books.refunds) + 1}"
-    made = Refund(name, charge.id, str(charge.charge), back, charge.currency, 0, None, notes)
+    back = after.refunded - charge.refunded
+    made = Refund(
+        _name("re", charge, len(books.refunds)),
+        charge.id,
+        str(charge.charge),
+        back,
+        charge.currency,
+        0,
+        None,
+        notes,
+    )
     return replace(kept(books, after), refunds=(*books.refunds, made)), made
+
+
+def _name(kind: str, charge: Charge, number: int) -> str:
+    """Each order has a bank of its own here, and no two things at the provider have one name."""
+    return f"{kind}_{UUID(charge.order_id).int}_{number + 1}"
 
 
 def _refunded(books: Books, charge: Charge, amounts: Sequence[int | None]) -> Iterator[tuple[str, Books]]:
@@ -87,7 +113,7 @@ def _bounced(books: Books, charge: Charge, one: Refund) -> Books:
 def _disputed(books: Books, charge: Charge) -> Iterator[tuple[str, Books]]:
     if not books.disputes:
         opened = Dispute(
-            "dp_1",
+            _name("dp", charge, 0),
             charge.id,
             str(charge.charge),
             charge.captured,
@@ -165,5 +191,5 @@ def commands(order_id: UUID, may_come: When, differs: When) -> Iterator[tuple[st
         looks = {order_id: found.payment_id}
         await note_page(reconciliation.page(LISTS[0], 0), Compared(LISTS[0], looks), tx)
 
-    yield HINTED, Command(hint, when=may_come)
+    yield HINTED, Command(hint, [PaymentRefundedInPart], when=may_come)
     yield "the provider's lists are read", Command(reconcile, when=differs)

@@ -1,7 +1,6 @@
 """What must hold of money that moves later: what is published of it is true, and in the end all know it."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from chassis.saga.event import Event
 from contracts import PaymentDisputed, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
@@ -13,10 +12,12 @@ from tests.model.core import Seen
 from tests.model.later import elsewhere
 
 
-def is_true(books: Books, said: Sequence[Event]) -> Iterator[str]:
+def is_true(seen: Seen, said: Sequence[Event]) -> Iterator[str]:
     """What is amiss with what was published of refunds and disputes, given what there is at the provider."""
-    made = {known_as(one): one for one in refunds(books)}
-    stood = {disputes.known_as(one.id): one for one in books.disputes}
+    made = {known_as(one): one for one in refunds(seen.books)}
+    stood = {disputes.known_as(one.id): one for one in seen.books.disputes}
+    whole = [one for one in made.values() if one.order_id and not one.refund_id]
+    kept, made_at_all = (sum(one.amount for one in some) for some in (_that_last(whole), whole))
     for event in said:
         match event:
             case PaymentRefundedInPart(refund_id=refund_id):
@@ -31,9 +32,14 @@ def is_true(books: Books, said: Sequence[Event]) -> Iterator[str]:
                 one = stood.get(dispute_id)
                 if one is None or event.status not in ("needs_response", one.status):
                     yield "each dispute is told as it stands or stood"
-    told = Counter(type(event) for event in said if isinstance(event, PaymentRefunded))
-    if told[PaymentRefunded] > 1:
-        yield "all of the money is told to be back once"
+            case PaymentRefunded(total=total) if is_taken_as_asked(seen):
+                if not kept <= total.amount <= made_at_all:
+                    yield "all of the money is told to be back with its true amount"
+
+
+def _that_last(refunds: Iterable[RefundSeen]) -> list[RefundSeen]:
+    """Those that did not come back."""
+    return [one for one in refunds if one.status == "succeeded"]
 
 
 def is_known(seen: Seen) -> Iterator[str]:

@@ -173,7 +173,7 @@ class Promises:
         yield from _findings("nobody-is-charged-twice", Evidence(NOW, charges=_charges(seen)))
 
     def _is_told_truly(self, state: State, n: int) -> Iterator[str]:
-        yield from later_promises.is_true(self._core.seen(state, n).books, self._core.said_of(state, n))
+        yield from later_promises.is_true(self._core.seen(state, n), self._core.said_of(state, n))
 
     def _aside(self, n: int, said: tuple[Event, ...]) -> list[Told]:
         if said not in self._told:

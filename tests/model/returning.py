@@ -17,7 +17,6 @@ from shop.ledger.evidence import ReturnSeen
 from tests.model.automaton import Command
 from tests.model.bank import NOW
 
-PIECE, MONEY = UUID(int=2001), UUID(int=2002)
 GIVEN = 300
 MOST_REFUSALS = 2  # and then it is for people
 WHIMS = ("fulfil", "request a return", "receive the return", "give money back")
@@ -28,16 +27,22 @@ Act = Callable[[Order], list[OrderFulfilled] | list[OrderReturned] | Return]
 
 def commands(one: Order, only: Collection[str]) -> Iterator[tuple[str, Command]]:
     """What of this shopper and staff may do to the order, at any moment and again and again."""
+    piece, money = _ids(one.order_id)
     pieces = [Pieces(one.lines[0].sku, 1)]
     acts: tuple[tuple[Act, UUID | None], ...] = (
         (lambda order: order.fulfil(NOW), None),
-        (lambda order: returning.request(order, PIECE, pieces, NOW, None), PIECE),
-        (lambda order: returning.receive(order, PIECE, NOW), None),
-        (lambda order: returning.give_back(order, MONEY, NOW, wanted=[], amount=GIVEN, restock=False), MONEY),
+        (lambda order: returning.request(order, piece, pieces, NOW, None), piece),
+        (lambda order: returning.receive(order, piece, NOW), None),
+        (lambda order: returning.give_back(order, money, NOW, wanted=[], amount=GIVEN, restock=False), money),
     )
     for name, (act, begins) in zip(WHIMS, acts, strict=True):
         if name in only:
             yield name, Command(_doing(one.order_id, act, begins), [OrderFulfilled, OrderReturned])
+
+
+def _ids(order_id: UUID) -> tuple[UUID, UUID]:
+    """What the return of a piece and staff's refund are called."""
+    return UUID(int=10 * order_id.int + 2001), UUID(int=10 * order_id.int + 2002)
 
 
 def _doing(order_id: UUID, act: Act, begins: UUID | None) -> Callable[[Tx], Awaitable[None]]:
@@ -56,7 +61,7 @@ def _doing(order_id: UUID, act: Act, begins: UUID | None) -> Callable[[Tx], Awai
 
 def asking_again(order_id: UUID) -> Iterator[tuple[str, Command]]:
     """A refused part is asked for again after a day, by when the provider has forgotten its answer."""
-    for refund_id in (PIECE, MONEY):
+    for what, refund_id in zip(("the piece", "the money"), _ids(order_id), strict=True):
 
         async def again(tx: Tx, refund_id: UUID = refund_id) -> None:
             payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
@@ -64,7 +69,7 @@ def asking_again(order_id: UUID) -> Iterator[tuple[str, Command]]:
                 ask_again(payment, refund, tx)
 
         key = f"refund_part:{refund_id}"
-        yield f"refund {refund_id.int} again", Command(again, after=REFUND_AGAIN_AFTER, forgets=key)
+        yield f"refund {what} again", Command(again, after=REFUND_AGAIN_AFTER, forgets=key)
 
 
 def due(order: Order) -> int:

@@ -1,4 +1,6 @@
-"""What is too large to exhaust: many orders for several products, whose stock is adjusted meanwhile."""
+"""What is too large to exhaust: many orders for several products, whose stock is adjusted meanwhile. Banks
+ask shoppers to confirm, orders are fulfilled, returned and refunded in part, others refund at the provider,
+refunds come back, and banks dispute what was paid."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -6,22 +8,32 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 import product.domain
-from tests.model import history
+from tests.model import history, later, returning
 from tests.model.bank import Manners
 from tests.model.core import Core, Shop
+from tests.model.later import Later
 from tests.model.promises import Promises
+from tests.model.world import Move, State
 
 SHOP = Shop(
     "many orders",
     orders=({"A": 1}, {"A": 2, "B": 1}, {"B": 1}, {"A": 1, "B": 2, "C": 1}, {"C": 3}, {"A": 1}),
     stock={"A": 3, "B": 2, "C": 3},
     manners=Manners(
-        declines=frozenset({"authorize", "capture"}), refusals=1, loses=True, breaks=True, asks=True
+        declines=frozenset({"authorize", "capture"}),
+        refusals=1,
+        loses=True,
+        breaks=True,
+        asks=True,
+        later=Later(refunds=(200,), bounces=1, disputes=True, apart=True),
     ),
     adjusts=True,
+    returns=returning.WHIMS,
 )
+GIVE_UP = ("expire", "give up")  # time passes by itself, too, but then few orders would ever be paid
+LATER = {*later.WHIMS, later.WON, later.LOST, *returning.WHIMS, "confirm", "refuse"}
 BOUNDED = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=60,
     derandomize=True,
     deadline=None,
@@ -30,7 +42,9 @@ BOUNDED = settings(
 
 
 class ManyOrders(RuleBasedStateMachine):
-    """Anything that may happen happens, one thing after the other; then all that is bound to."""
+    """Anything that may happen happens, one thing after the other; then all that is bound to. Of all that
+    may happen at a moment little is somebody's whim, and nothing comes later of what was never paid: so
+    whims, and what is bound to happen, have rules of their own."""
 
     core = Core(SHOP)
     promises = Promises(core)
@@ -41,9 +55,27 @@ class ManyOrders(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        moves = list(self.core.moves(self.state))
-        move, self.state = moves[data.draw(st.integers(0, len(moves) - 1))]
-        data.draw(st.just(history.happens(self.core, move)))  # for whoever reads what broke it
+        self._happen(data, list(self.core.moves(self.state)))
+
+    @rule(data=st.data())
+    def somebody_does_something(self, data: st.DataObject) -> None:
+        moves = [one for one in self.core.moves(self.state) if one[0].kind in LATER]
+        kinds = sorted({move.kind for move, _ in moves})
+        if kinds:
+            kind = data.draw(st.sampled_from(kinds))
+            self._happen(data, [one for one in moves if one[0].kind == kind])
+
+    @rule(data=st.data(), times=st.integers(5, 25))
+    def things_go_on(self, data: st.DataObject, times: int) -> None:
+        for _ in range(times):
+            fair = [one for one in self.core.moves(self.state) if self.core.is_fair(one[0])]
+            self._happen(data, [one for one in fair if one[0].kind not in GIVE_UP])
+            self.no_rule_is_broken()
+
+    def _happen(self, data: st.DataObject, moves: list[tuple[Move, State]]) -> None:
+        if moves:
+            move, self.state = moves[data.draw(st.integers(0, len(moves) - 1))]
+            data.draw(st.just(history.happens(self.core, move)))  # for whoever reads what broke it
 
     @invariant()
     def no_rule_is_broken(self) -> None:

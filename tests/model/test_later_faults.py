@@ -1,0 +1,201 @@
+"""The exploration of what the provider says later can fail, too: each fault breaks a promise, by name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import order.disputes
+import order.late
+import payment.bounces
+import payment.calls
+import payment.comparing
+import payment.disputes
+import payment.refunds
+import payment.saga
+from payment.disputes import Dispute
+from payment.domain import NOTHING, Next, Payment
+from payment.found import FoundRefund
+from payment.reconciliation import Compared
+from shop.ledger.evidence import ChargeSeen
+from tests.model.core import Shop
+from tests.model.shops import LATER, search
+from tests.model.test_faults import Fault, Patch
+
+DISPUTED, DISPUTED_IN_PART, ELSEWHERE, RETURNED_ELSEWHERE, BOUNCED = LATER
+FAULTS: list[Fault] = []
+
+
+Seed = Callable[[Patch], None]
+
+
+def fault(breaks: str, shop: Shop) -> Callable[[Seed], Seed]:
+    def register(seed: Seed) -> Seed:
+        FAULTS.append(Fault(seed, breaks, shop))
+        return seed
+
+    return register
+
+
+@fault("order knows each dispute as the provider has it", DISPUTED)
+def order_believes_the_status_that_it_hears_last(patch: Patch) -> None:
+    def noted(known: Any, event: Any) -> Any:
+        others = [one for one in known if one.dispute_id != event.dispute_id]
+        new = order.disputes.Dispute(
+            event.dispute_id, event.amount.amount, event.reason, event.status, event.due_by, event.noted_at
+        )
+        return (*others, new)
+
+    patch.setattr(order.disputes, "noted", noted)
+
+
+@fault("order knows each dispute as the provider has it", DISPUTED)
+def a_later_status_may_be_noted_as_early_as_the_one_before(patch: Patch) -> None:
+    def turned(known: Dispute, found: Any, now: Any) -> None:
+        known.status, known.due_by, known.noted_at = found.status, found.due_by, now
+
+    patch.setattr(payment.disputes, "turned", turned)
+
+
+@fault("circle", DISPUTED)
+def payment_knows_a_dispute_only_as_it_was_opened(patch: Patch) -> None:
+    patch.setattr(payment.disputes, "is_news", lambda known, found: known is None)
+
+
+@fault("order knows each dispute as the provider has it", DISPUTED)
+def nobody_reads_the_lists_of_disputes(patch: Patch) -> None:
+    async def nothing(self: Any, page: Any) -> Any:
+        return Compared(page.name, {})
+
+    patch.setattr(payment.comparing.Comparing, "_disputes", nothing)
+
+
+@fault("a-cancelled-order-costs-nothing", DISPUTED)
+def a_refund_that_was_refused_for_a_dispute_is_forgotten_when_it_is_won(patch: Patch) -> None:
+    patch.setattr(payment.refunds, "ask_soon", lambda *_: None)
+
+
+@fault("a-cancelled-order-costs-nothing", DISPUTED)
+def what_was_lost_is_refunded_nevertheless(patch: Patch) -> None:
+    patch.setattr(payment.disputes, "lose", lambda *_: False)
+
+
+@fault("every-return-is-refunded", DISPUTED_IN_PART)
+def order_waits_for_a_refund_of_what_was_lost(patch: Patch) -> None:
+    patch.setattr(order.disputes, "lost", lambda disputes: 0)
+    patch.setattr(ChargeSeen, "lost", 0)
+
+
+@fault("each refund is told with its true amount", ELSEWHERE)
+def a_webhook_is_believed_without_a_look(patch: Patch) -> None:
+    """That something was refunded is taken for that all was."""
+    advance = Payment.advance
+
+    def believe(self: Payment, **more: Any) -> Next:
+        follows = advance(self, **more)
+        if not self.was_captured or self.is_given_back or self.refunds:
+            return follows
+        assert self.order is not None
+        made = payment.refunds.Refund(self.order_id, self.order_id, self.order.total.amount, "provider")
+        return replace(follows, say=(payment.refunds.refunded_in_part(self, made),))
+
+    patch.setattr(Payment, "advance", believe)
+
+
+@fault("order shows what has gone back", ELSEWHERE)
+def nobody_reads_the_lists_of_refunds(patch: Patch) -> None:
+    patch.setattr(payment.bounces, "may_differ", lambda *_: False)
+
+
+@fault("each refund is told with its true amount", ELSEWHERE)
+def what_others_have_refunded_is_taken_for_all_of_it(patch: Patch) -> None:
+    note = payment.bounces._note
+
+    def note_all(found_of: Payment, one: FoundRefund, rows: Any, noted: Any) -> None:
+        assert found_of.order is not None
+        note(found_of, replace(one, amount=found_of.order.total), rows, noted)
+
+    patch.setattr(payment.bounces, "_note", note_all)
+
+
+@fault("no step fails", ELSEWHERE)
+def a_refusal_that_a_look_has_overtaken_is_impossible(patch: Patch) -> None:
+    refused = Payment.refuse_refund
+
+    def strict(self: Payment, code: str, now: Any) -> Next:
+        if self.state == "refunded":
+            raise self._impossible("refund refused")
+        return refused(self, code, now)
+
+    patch.setattr(Payment, "refuse_refund", strict)
+
+
+@fault("all of the money is told to be back with its true amount", ELSEWHERE)
+def whatever_went_back_is_taken_for_what_was_left(patch: Patch) -> None:
+    """Amounts are not compared."""
+
+    def refunded(self: Payment, amount: Any, now: Any) -> Next:
+        return NOTHING if self.state == "refunded" else self.is_refunded()
+
+    patch.setattr(Payment, "_refunded", refunded)
+
+
+@fault("no step fails", RETURNED_ELSEWHERE)
+def a_refund_elsewhere_is_not_told_as_such(patch: Patch) -> None:
+    told = payment.refunds.refunded_in_part
+
+    def told_as_staffs(row_of: Payment, row: Any) -> Any:
+        event = told(row_of, row)
+        return event.model_copy(update={"by": "staff"}) if event.by == "provider" else event
+
+    patch.setattr(payment.bounces, "refunded_in_part", told_as_staffs)
+
+
+@fault("all of the money is told to be back with its true amount", RETURNED_ELSEWHERE)
+def a_refund_elsewhere_is_not_subtracted_from_what_is_left(patch: Patch) -> None:
+    note = payment.bounces._note
+
+    def forget(of: Payment, one: FoundRefund, rows: Any, noted: Any) -> None:
+        note(of, one, rows, noted)
+        if one.order_id is None:
+            of.count(payment.bounces.known_as(one), 0)
+
+    patch.setattr(payment.bounces, "_note", forget)
+
+
+@fault("only what came back is told to have come back", BOUNCED)
+def a_refund_is_told_to_have_come_back_that_has_not(patch: Patch) -> None:
+    patch.setattr(payment.bounces, "FAILED", ("succeeded",))
+
+
+@fault("a-paid-order-is-charged-its-total", BOUNCED)
+def a_refund_that_came_back_counts_twice(patch: Patch) -> None:
+    def noted(known: Any, one: Any) -> Any:
+        return (*known, one, one)
+
+    patch.setattr(order.late, "noted", noted)
+
+
+@fault("order shows what has gone back", BOUNCED)
+def what_came_back_counts_as_given_back(patch: Patch) -> None:
+    patch.setattr(order.late.LateRefund, "sign", 0)
+
+
+@fault("what is said again is the same", BOUNCED)
+def what_was_told_of_all_of_the_money_changes_with_a_part(patch: Patch) -> None:
+    patch.setattr(Payment, "_was_told", False)
+
+
+@fault("no step fails: Impossible: payment declined, although paid", BOUNCED)
+def a_refund_of_too_little_is_a_payment_of_too_little(patch: Patch) -> None:
+    patch.setattr(payment.bounces, "REFUNDED_SHORT", payment.domain.AMOUNT_MISMATCH)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.seed.__name__)
+def test_a_fault_is_caught(fault: Fault, monkeypatch: Patch) -> None:
+    fault.seed(monkeypatch)
+    violation = search(fault.shop).violation
+    assert violation is not None, "the fault went unnoticed"
+    assert fault.breaks in violation[1].broken
+    assert violation[1].history
