@@ -53,7 +53,7 @@ async def hear(saga: Harness, order: OrderCreated) -> None:
 
     async def heed(tx: Any) -> None:
         payment = await tx.get(Payment, order.order_id)
-        follows = payment.consume()
+        follows = payment.advance()
         tx.intend(calls.intent(follows.call, payment, tx.now))
 
     await saga.run(heed)
