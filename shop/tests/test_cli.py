@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import pytest
 from typer.main import get_group
 
-from shop import cli
+from shop import cli, targets
 from shop.errors import ShopError
-from shop.which import shop_at
 
 ADDED = {"up", "down", "status", "logs", "bench", "chaos", "compose", "demo", "replay", "scenario"}
 
@@ -18,7 +17,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in the operator's image, where no other package brings anything."""
     with monkeypatch.context() as patch:
         patch.setattr("importlib.metadata.entry_points", lambda **_: ())
-        patch.setattr("shop.local.entry_points", lambda **_: ())
+        patch.setattr("shop.targets.entry_points", lambda **_: ())
         importlib.reload(cli)
         yield
     importlib.reload(cli)
@@ -39,4 +38,4 @@ def test_without_them_the_operators_verbs_are_left() -> None:
 def test_without_a_stack_an_operator_is_told_to_name_the_shop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_URL", raising=False)
     with pytest.raises(ShopError, match="SHOP_URL is not set"):
-        shop_at()
+        targets.resolve()

@@ -15,8 +15,8 @@ from pamqp.commands import Basic
 
 from contracts import EVENTS, SagaNudged
 from devstack.testing.broker import Broker, RabbitServer
-from shop.place import OPERATOR, SERVICES
 from shop.project import project_root
+from shop.targets import OPERATOR, SERVICES
 from tests.broker_rights.trying import allowed, signed_in
 
 DEFINITIONS: dict[str, Any] = json.loads(

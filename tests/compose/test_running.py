@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.runtime.settings import ServiceSettings
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 ENDED = "service_completed_successfully"
 

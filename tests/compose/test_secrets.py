@@ -11,9 +11,9 @@ import yaml
 from chassis.runtime.environment import load
 from chassis.runtime.settings import DatabaseSettings
 from shop.broker.looking import declared
-from shop.elsewhere import Elsewhere, Told
-from shop.place import SERVICES, operator_of
 from shop.provision.secrets import VAULT, hand_out
+from shop.remote import RemoteSettings, RemoteTarget
+from shop.targets import SERVICES, operator_of
 from standins.sandbox.settings import from_environment
 from tests.compose.conftest import ROOT
 
@@ -115,7 +115,7 @@ def test_the_operator_is_told_everything_but_how_to_stop_services(
     services: Any, handed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone(monkeypatch, environment(services["shop"], handed / "operator"))
-    told = load(Told).model_dump()
+    told = load(RemoteSettings).model_dump()
     assert {name for name, value in told.items() if value is None} == {"stop", "start"}
 
 
@@ -124,9 +124,9 @@ def test_the_monitor_is_told_where_the_broker_is_and_nothing_else_of_the_operato
 ) -> None:
     assert [file.name for file in (handed / "monitor").iterdir()] == ["rabbitmq-password"]
     alone(monkeypatch, environment(services["monitor"], handed / "monitor"))
-    place = Elsewhere(load(Told))
-    assert (place.management_url, operator_of(place)) == ("http://rabbitmq:15672", "operator")
-    assert declared(place)["queues"], "the image has the definitions beside it"
+    target = RemoteTarget(load(RemoteSettings))
+    assert (target.management_url, operator_of(target)) == ("http://rabbitmq:15672", "operator")
+    assert declared(target)["queues"], "the image has the definitions beside it"
 
 
 def environment(service: Any, folder: Path) -> dict[str, str]:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import make_url
 
 from devstack.testing.databases import PostgresServer
-from shop.place import OPERATOR, SERVICES
 from shop.provision.databases import owner_of
+from shop.targets import OPERATOR, SERVICES
 
 OWNERS = tuple(owner_of(service) for service in SERVICES)
 DATABASES = (*SERVICES, "postgres", "template1")

@@ -12,7 +12,7 @@ import pytest
 from devstack import Stack
 from shop.audit.trail import DATABASE
 from shop.dead_letters.desk import look
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 from .finding import forms, found
 from .planting import Planted, told_to_the_stack

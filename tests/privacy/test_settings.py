@@ -7,7 +7,7 @@ import pytest
 
 from chassis.runtime.settings import ServiceSettings
 from devstack import Stack
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 from .finding import found
 from .planting import told_to_the_stack

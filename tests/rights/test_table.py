@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 
 from chassis.runtime.service import Service
 from devstack import Stack
-from shop.place import SERVICES
+from shop.targets import SERVICES
 from tests.rights.asking import answer, operation
 from tests.rights.tokens import WRONG
 from tests.rights.world import World

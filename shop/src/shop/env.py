@@ -1,4 +1,4 @@
-"""`shop env`: what another process, here or elsewhere, has to be told to be this shop's operator."""
+"""`shop env`: the variables with which another process, on any machine, can operate this shop."""
 
 import shlex
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from shop.elsewhere import PREFIX, Elsewhere, Told, told
-from shop.which import shop_at
+from shop import targets
+from shop.remote import PREFIX, RemoteSettings, RemoteTarget, remote_settings
 
 Address = Annotated[str | None, typer.Option(help="As the reader reaches it, if not as we do.")]
 Command = Annotated[str | None, typer.Option(help="With {service} for a service's name.")]
@@ -26,8 +26,8 @@ def env(
     start: Command = None,
 ) -> None:
     """Print the shop's addresses and the operator's passwords for a shell: eval "$(shop env)"."""
-    place = shop_at()
-    given = {} if isinstance(place, Elsewhere) else place.exported()
+    target = targets.resolve()
+    given = {} if isinstance(target, RemoteTarget) else target.exported()
     changed = {
         "url": url,
         "sandbox_url": sandbox_url,
@@ -39,12 +39,14 @@ def env(
         "stop": stop,
         "start": start,
     }
-    for name, value in _exports(told(**given | {name: value for name, value in changed.items() if value})):
+    for name, value in _exports(
+        remote_settings(**given | {name: value for name, value in changed.items() if value})
+    ):
         print(f"export {name}={shlex.quote(value)}")
 
 
-def _exports(known: Told) -> Iterator[tuple[str, str]]:
-    for name in Told.model_fields:
+def _exports(known: RemoteSettings) -> Iterator[tuple[str, str]]:
+    for name in RemoteSettings.model_fields:
         value = getattr(known, name)
         if value is not None and name not in _IN_THE_URL:
             shown = value.get_secret_value() if isinstance(value, SecretStr) else str(value)

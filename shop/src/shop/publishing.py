@@ -9,15 +9,15 @@ from chassis.messaging.envelope import Envelope
 from chassis.saga.topology import EVENTS_EXCHANGE
 from shop.dead_letters.holding import BROKER_ERRORS
 from shop.errors import ShopError
-from shop.place import Place
+from shop.targets import Target
 
 SECONDS = 10
 
 
-async def publish(place: Place, said: Envelope, what: str) -> None:
+async def publish(target: Target, said: Envelope, what: str) -> None:
     """Publish it to all who hear it. Raises ShopError, which calls it `what`, when the broker does not
     confirm it, or has no queue for it."""
-    url = place.operator_amqp_url
+    url = target.operator_amqp_url
     try:
         async with (
             asyncio.timeout(SECONDS),

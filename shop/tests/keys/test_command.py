@@ -1,4 +1,4 @@
-"""`shop keys` with the file of a shop elsewhere: one line, and an exit code."""
+"""`shop keys` with the file of a remote shop: one line, and an exit code."""
 
 import json
 import os

@@ -12,7 +12,7 @@ import stripe
 from shop.errors import ShopError
 from shop.ledger import provider
 from shop.ledger.evidence import ChargeSeen
-from shop.place import Place
+from shop.targets import Target
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
@@ -54,7 +54,7 @@ async def refund(sandbox: Embedded, payment: str, amount: int) -> str:
 
 
 async def seen(sandbox: Embedded, since: datetime | None = None) -> tuple[tuple[ChargeSeen, ...], bool]:
-    return await provider.charges(cast("Place", Account(sandbox.url)), since)
+    return await provider.charges(cast("Target", Account(sandbox.url)), since)
 
 
 async def test_all_that_moved_is_seen_and_the_books_balance(sandbox: Embedded) -> None:
@@ -99,5 +99,5 @@ async def test_lists_are_read_to_their_ends_and_back_to_when_is_asked(
 async def test_a_provider_that_refuses_or_is_away_is_told_in_a_line(sandbox: Embedded) -> None:
     for account in (Account(sandbox.url, "sk_test_wrong"), Account("http://127.0.0.1:9")):
         with pytest.raises(ShopError, match="the payment provider at") as refused:
-            await provider.charges(cast("Place", account), None)
+            await provider.charges(cast("Target", account), None)
         assert "\n" not in str(refused.value)

@@ -15,9 +15,9 @@ from devstack.programs import choose, programs
 from devstack.up import up
 from shop.errors import ShopError
 from shop.management import Management
-from shop.place import OPERATOR
 from shop.project import project_root
 from shop.provision.broker import provide
+from shop.targets import OPERATOR
 
 _SHOP: dict[str, Any] = json.loads((project_root() / "deploy" / "rabbitmq" / "definitions.json").read_text())
 

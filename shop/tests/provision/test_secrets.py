@@ -9,9 +9,9 @@ import yaml
 
 from shop.broker.topology import password_hash
 from shop.errors import ShopError
-from shop.place import SERVICES
 from shop.project import project_root
 from shop.provision.secrets import hand_out
+from shop.targets import SERVICES
 
 _KONG = project_root() / "deploy" / "kong" / "kong.yml"
 _LOGINS = {"database-password", "amqp-password"}

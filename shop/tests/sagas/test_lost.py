@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from chassis.storage.database import connect
 from payment.disputes import Dispute
-from shop.place import SERVICES
 from shop.sagas.reading import RECENT, Books, lost_by_somebody, named_by, undeliverable
 from shop.sagas.reading import _calls as calls_of
 from shop.sagas.reading import _later as later
 from shop.sagas.reading import _unsaid as unsaid_of
 from shop.sagas.seen import CallSeen, MailSeen, UnsaidSeen
+from shop.targets import SERVICES
 
 NOW = datetime.now(UTC)
 MANY = 300

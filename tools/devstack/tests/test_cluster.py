@@ -21,7 +21,7 @@ from devstack.stack import more_ports
 from devstack.supervisor import Supervisor
 from devstack.up import up
 from shop.errors import ShopError
-from shop.place import OPERATOR
+from shop.targets import OPERATOR
 
 QUEUE = {
     "name": "till",

@@ -5,7 +5,7 @@ import httpx
 from devstack import Stack
 from devstack.programs import programs
 from devstack.status import status
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 
 def test_everything_is_ready_and_known_by_its_address(stack: Stack) -> None:

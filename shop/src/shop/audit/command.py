@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shop import targets
 from shop.audit.trail import Audit, Entry, document, operator
 from shop.dead_letters.telling import safe
-from shop.which import shop_at
 
 app = typer.Typer(help="What operators did, and why.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
@@ -48,7 +48,7 @@ def show(number: Annotated[int, typer.Argument(help="As `list` numbers it.")]) -
 
 def _read(ask: Callable[[Audit], Awaitable[T]]) -> T:
     async def read() -> T:
-        async with Audit.opened(shop_at(), operator()) as audit:
+        async with Audit.opened(targets.resolve(), operator()) as audit:
             return await ask(audit)
 
     return asyncio.run(read())

@@ -18,7 +18,7 @@ import asyncpg
 
 from chassis.telemetry.privacy import reason
 from shop.errors import ShopError
-from shop.place import Place
+from shop.targets import Target
 
 DATABASE = "operations"
 State = Literal["begun", "published", "done", "failed"]
@@ -79,7 +79,7 @@ class Entry(Action):
 
 
 class Audit:
-    """`async with Audit.opened(place, operator()) as audit, audit.record(Action("nudge", why)): …`."""
+    """`async with Audit.opened(target, operator()) as audit, audit.record(Action("nudge", why)): …`."""
 
     def __init__(self, connection: Any, who: str) -> None:
         self.connection = connection
@@ -87,13 +87,13 @@ class Audit:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, place: Place, who: str) -> AsyncIterator["Audit"]:
+    async def opened(cls, target: Target, who: str) -> AsyncIterator["Audit"]:
         """Made on first use. Raises ShopError when PostgreSQL does not answer: nothing is done unaudited."""
         try:
-            await _ensure_database(place)
+            await _ensure_database(target)
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise _unavailable(error) from error
-        async with cls.connected(place.operator_dsn(DATABASE), who) as audit:
+        async with cls.connected(target.operator_dsn(DATABASE), who) as audit:
             yield audit
 
     @classmethod
@@ -199,8 +199,8 @@ def document(entry: Entry) -> Mapping[str, Any]:
     return asdict(entry) | {"at": entry.at.isoformat(), "ended_at": ended}
 
 
-async def _ensure_database(place: Place) -> None:
-    connection = await _connect(place.operator_dsn(), "audit")
+async def _ensure_database(target: Target) -> None:
+    connection = await _connect(target.operator_dsn(), "audit")
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _CREATING)
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):

@@ -15,8 +15,8 @@ from chassis.runtime.environment import Environment, load
 from chassis.telemetry.logs import configure_logging
 from shop.broker.looking import declared, look_closely
 from shop.broker.monitor import Monitor, app
-from shop.elsewhere import Elsewhere, told
 from shop.errors import ShopError
+from shop.remote import RemoteTarget, remote_settings
 
 CANNOT_START = 78
 SHUTDOWN = 3
@@ -37,16 +37,16 @@ class Settings(Environment):
 
 
 def main() -> int:
-    settings, place = load(Settings), Elsewhere(told())
+    settings, target = load(Settings), RemoteTarget(remote_settings())
     configure_logging("monitor", settings.log_level)
     try:
-        definitions = declared(place, settings.definitions)
-        _ = place.management_url, place.operator_amqp_url
+        definitions = declared(target, settings.definitions)
+        _ = target.management_url, target.operator_amqp_url
     except ShopError as error:
         sys.stderr.write(f"monitor: {error}\n")
         return CANNOT_START
     monitor = Monitor(
-        lambda: look_closely(place, definitions), interval=settings.interval, recheck=settings.recheck
+        lambda: look_closely(target, definitions), interval=settings.interval, recheck=settings.recheck
     )
     web = app(monitor)
 

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from shop import targets
 from shop.broker.issue import BrokerIssue
 from shop.broker.looking import declared, look
 from shop.broker.restoring import prepare
 from shop.broker.restoring import restore as bring_back
 from shop.errors import ShopError
-from shop.which import shop_at
 
 DIFFERS = 3
 
@@ -26,8 +26,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 @app.command()
 def check(as_json: Json = False) -> None:
     """What the broker lacks or has too much, and its alarms. Exits with 3 if there is anything."""
-    place = shop_at()
-    issues = asyncio.run(look(place, declared(place)))
+    target = targets.resolve()
+    issues = asyncio.run(look(target, declared(target)))
     if as_json:
         print(json.dumps({"issues": [asdict(issue) for issue in issues]}, indent=2))
     else:
@@ -47,8 +47,8 @@ def restore(
     Messages, queues, exchanges and passwords stay. Exits with 3 when something is left to be done by hand: a
     queue of another type would have to be deleted, with its messages.
     """
-    place, console = shop_at(), Console(quiet=as_json)
-    what = asyncio.run(prepare(place, declared(place)))
+    target, console = targets.resolve(), Console(quiet=as_json)
+    what = asyncio.run(prepare(target, declared(target)))
     found = [str(one) for one in what.found]
     for line in found or ["the broker is as its definitions say"]:
         console.print(line, markup=False, highlight=False)
@@ -57,8 +57,8 @@ def restore(
     if found and not yes:
         typer.confirm("Restore it?", abort=True)
     if found:
-        asyncio.run(bring_back(place, what, why))
-    left = [str(one) for one in asyncio.run(prepare(place, declared(place))).found] if found else []
+        asyncio.run(bring_back(target, what, why))
+    left = [str(one) for one in asyncio.run(prepare(target, declared(target))).found] if found else []
     if as_json:
         print(json.dumps({"restored": [one for one in found if one not in left], "left": left}, indent=2))
     for line in left:

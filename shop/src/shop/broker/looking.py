@@ -13,17 +13,17 @@ from shop.broker.issue import BrokerIssue
 from shop.broker.topology import Definitions
 from shop.errors import ShopError
 from shop.management import Management
-from shop.place import Place, management, operator_of
 from shop.project import project_root
+from shop.targets import Target, management, operator_of
 
 DEFINITIONS = Path("deploy/rabbitmq/definitions.json")
 
 
-def declared(place: Place, file: Path | None = None) -> Definitions:
+def declared(target: Target, file: Path | None = None) -> Definitions:
     """What a shop's broker is to be: `file`, else a stack's own, else the one in the image or the clone.
 
     Raises ShopError when it cannot be read."""
-    file = file or place.topology or (DEFINITIONS if DEFINITIONS.exists() else project_root() / DEFINITIONS)
+    file = file or target.topology or (DEFINITIONS if DEFINITIONS.exists() else project_root() / DEFINITIONS)
     try:
         found: Definitions = json.loads(file.read_text())
     except (OSError, ValueError) as error:
@@ -31,22 +31,22 @@ def declared(place: Place, file: Path | None = None) -> Definitions:
     return found
 
 
-async def look(place: Place, definitions: Definitions) -> list[BrokerIssue]:
+async def look(target: Target, definitions: Definitions) -> list[BrokerIssue]:
     """Everything that is wrong. Raises ShopError when the broker does not answer."""
-    issues, _ = await look_closely(place, definitions)
+    issues, _ = await look_closely(target, definitions)
     return issues
 
 
-async def look_closely(place: Place, definitions: Definitions) -> tuple[list[BrokerIssue], Figures]:
+async def look_closely(target: Target, definitions: Definitions) -> tuple[list[BrokerIssue], Figures]:
     """The same, and the figures that it was seen by."""
-    live, figures = await ask(place)
-    return [*differs(definitions, live, operator=operator_of(place)), *conditions(figures)], figures
+    live, figures = await ask(target)
+    return [*differs(definitions, live, operator=operator_of(target)), *conditions(figures)], figures
 
 
-async def ask(place: Place) -> tuple[Definitions, Figures]:
+async def ask(target: Target) -> tuple[Definitions, Figures]:
     """The live definitions and the broker's figures. Raises ShopError when it does not answer."""
     try:
-        async with management(place) as broker:
+        async with management(target) as broker:
             live, alarms, nodes, connections, queues = await asyncio.gather(
                 broker.get("definitions"),
                 _alarms(broker),

@@ -10,7 +10,7 @@ from shop.broker.definitions import Difference, differences, surplus, with_live_
 from shop.broker.looking import ask
 from shop.broker.topology import Definitions
 from shop.errors import ShopError
-from shop.place import Place, management, operator_of
+from shop.targets import Target, management, operator_of
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Restoring:
     surplus: Definitions
 
 
-async def prepare(place: Place, declared: Definitions) -> Restoring:
+async def prepare(target: Target, declared: Definitions) -> Restoring:
     """What differs, and what would be imported. Raises ShopError when that is not possible."""
-    live, _ = await ask(place)
-    name = operator_of(place)
+    live, _ = await ask(target)
+    name = operator_of(target)
     found = differences(declared, live, operator=name)
     try:
         wanted = with_live_passwords(declared, live)
@@ -37,18 +37,18 @@ async def prepare(place: Place, declared: Definitions) -> Restoring:
     return Restoring(found, wanted, surplus(declared, live, operator=name))
 
 
-async def restore(place: Place, what: Restoring, why: str) -> None:
+async def restore(target: Target, what: Restoring, why: str) -> None:
     """Do it, audited. A queue or an exchange that is different stays so: it would have to be deleted first.
 
     Raises ShopError when the broker refuses."""
     before = {"differences": [str(one) for one in what.found]}
-    async with Audit.opened(place, operator()) as audit, audit.record(Action("restore", why, before=before)):
-        await apply(place, what)
+    async with Audit.opened(target, operator()) as audit, audit.record(Action("restore", why, before=before)):
+        await apply(target, what)
 
 
-async def apply(place: Place, what: Restoring) -> None:
+async def apply(target: Target, what: Restoring) -> None:
     try:
-        async with management(place) as broker:
+        async with management(target) as broker:
             await topology.apply(broker, what.wanted, what.surplus)
     except (httpx.HTTPError, ShopError) as error:
         raise ShopError(

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from order.domain import Order
+from shop import targets
 from shop.audit.trail import Entry, operator
 from shop.consent import consent
 from shop.dead_letters.choosing import chosen, find, queues_of
@@ -32,7 +33,6 @@ from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.progress import counting
 from shop.sagas.reading import books, saga
-from shop.which import shop_at
 
 app = typer.Typer(help="Look at dead letters; replay, edit or discard them.", no_args_is_help=True)
 
@@ -202,7 +202,7 @@ def _alone(who: str | None, limit: int, as_json: bool) -> Iterator[_Place]:
         exits = AsyncExitStack()
 
         async def enter() -> _Place:
-            desk = await exits.enter_async_context(Desk.opened(shop_at(), operator(who), limit))
+            desk = await exits.enter_async_context(Desk.opened(targets.resolve(), operator(who), limit))
             seen, finished = await exits.enter_async_context(desk.alone())
             return _Place(runner, desk, seen, finished, console, as_json)
 
@@ -216,7 +216,7 @@ def _alone(who: str | None, limit: int, as_json: bool) -> Iterator[_Place]:
 
 
 async def _looked_at(queues: Sequence[str], limit: int) -> tuple[Seen, dict[str, list[Entry]]]:
-    async with Desk.opened(shop_at(), operator(), limit) as desk:
+    async with Desk.opened(targets.resolve(), operator(), limit) as desk:
         seen = await desk.look(queues)
         return seen, await desk.histories(seen.letters)
 
@@ -225,7 +225,7 @@ async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] 
     """The order and its timeline; None when the letter names no order that there is."""
     if letter.order_id is None:
         return None
-    async with books(shop_at()) as found:
+    async with books(targets.resolve()) as found:
         try:
             return await saga(found, UUID(letter.order_id))
         except ShopError:
@@ -237,7 +237,7 @@ async def _contradictions(before: Letter, after: Letter) -> list[str]:
     if after.order_id is None:
         return contradictions(before, after, None)
     order_id = UUID(after.order_id)
-    async with books(shop_at()) as found:
+    async with books(targets.resolve()) as found:
         orders = await found.load("order", Order, [order_id])
     return contradictions(before, after, orders.get(order_id))
 

@@ -13,7 +13,7 @@ from shop.dead_letters.editing import with_body
 from shop.dead_letters.holding import BROKER_ERRORS, Held, Seen, held
 from shop.dead_letters.letter import STEPS, Letter, body_of
 from shop.errors import ShopError
-from shop.place import Place
+from shop.targets import Target
 
 LIMIT = 1000  # letters of a queue, unless the operator says otherwise
 _AT_A_TIME = 100  # then whoever wants to look has a turn
@@ -51,7 +51,7 @@ class Deed:
 
 
 class Desk:
-    """`async with Desk.opened(place, operator()) as desk: seen = await desk.look()`."""
+    """`async with Desk.opened(target, operator()) as desk: seen = await desk.look()`."""
 
     def __init__(self, audit: Audit, amqp_url: str, limit: int = LIMIT) -> None:
         self._audit = audit
@@ -60,10 +60,10 @@ class Desk:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, place: Place, who: str, limit: int = LIMIT) -> AsyncIterator[Self]:
+    async def opened(cls, target: Target, who: str, limit: int = LIMIT) -> AsyncIterator[Self]:
         """Raises ShopError when PostgreSQL does not answer."""
-        async with Audit.opened(place, who) as audit:
-            yield cls(audit, place.operator_amqp_url, limit)
+        async with Audit.opened(target, who) as audit:
+            yield cls(audit, target.operator_amqp_url, limit)
 
     async def look(self, queues: Iterable[str] = STEPS) -> Seen:
         """Without taking anything; at most `limit` letters of each queue."""
@@ -188,9 +188,9 @@ class Desk:
         return f"{who} is at the dead letters since {since} UTC: try again when that is done"
 
 
-async def look(place: Place, who: str) -> Seen:
+async def look(target: Target, who: str) -> Seen:
     """All dead letters of a shop, at most a thousand of each queue, without taking anything."""
-    async with Desk.opened(place, who) as desk:
+    async with Desk.opened(target, who) as desk:
         return await desk.look()
 
 

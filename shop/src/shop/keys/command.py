@@ -15,14 +15,14 @@ from rich.table import Table
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey, last_token_until, refuse_too_new
 from shop.keys.rotation import Rotation, rotating
-from shop.local import local_shop
 from shop.secrets import SIGNING_KEYS
+from shop.targets import local_target
 from shop.writing import write
 
 app = typer.Typer(help="Rotate the keys that sign access tokens.", no_args_is_help=True)
 
 File = Annotated[
-    Path | None, typer.Option("--file", help="Signing keys of a shop elsewhere, in place of the stack's.")
+    Path | None, typer.Option("--file", help="Signing keys of a remote shop, instead of the stack's.")
 ]
 Name = Annotated[str, typer.Argument(help="A kid or how it begins; `list` shows them.")]
 Why = Annotated[str, typer.Option(help="The reason, for the audit.")]
@@ -35,7 +35,7 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Which key signs, which waits to be used, and which stays for the tokens that it has signed."""
-    ring = _held(file or local_shop().secrets.path(SIGNING_KEYS))
+    ring = _held(file or local_target().secrets.path(SIGNING_KEYS))
     rows = [_row(ring, key) for key in ring.keys]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -97,7 +97,7 @@ def drop(
 
 
 async def _rotate(why: str, step: Callable[[Rotation], Awaitable[SigningKey]]) -> SigningKey:
-    async with rotating(local_shop(), why) as rotation:
+    async with rotating(local_target(), why) as rotation:
         return await step(rotation)
 
 

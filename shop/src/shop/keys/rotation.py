@@ -15,8 +15,8 @@ from shop.audit.trail import Action, Audit, operator
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey
 from shop.keys.verifiers import Verifiers
-from shop.local import LocalShop
 from shop.secrets import SIGNING_KEYS
+from shop.targets import LocalTarget
 from shop.writing import write
 
 
@@ -24,7 +24,7 @@ from shop.writing import write
 class Rotation:
     """Of a stack that runs; begin with `rotating`."""
 
-    stack: LocalShop
+    stack: LocalTarget
     verifiers: Verifiers
     audit: Audit
     why: str
@@ -73,12 +73,12 @@ def _kids(ring: Ring) -> dict[str, list[str]]:
 
 
 @asynccontextmanager
-async def rotating(stack: LocalShop, why: str) -> AsyncIterator[Rotation]:
+async def rotating(stack: LocalTarget, why: str) -> AsyncIterator[Rotation]:
     """Begins by telling the gateway what the file says, in case that the last step was interrupted.
 
     One at a time. Raises ShopError unless the stack runs.
     """
-    with stack.alone():
+    with stack.exclusive():
         if not stack.is_running():
             raise ShopError("the shop does not run: `shop up` first, or name the file with --file")
         stack.reload_gateway()

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from shop.errors import ShopError
 from shop.keys.ring import SigningKey
-from shop.local import LocalShop
+from shop.targets import LocalTarget
 
 ISSUER = "saga-shop"
 AUDIENCE = "saga-shop"
@@ -40,7 +40,7 @@ class Verifiers:
     patience: float = 45
 
     @classmethod
-    def of(cls, stack: LocalShop, http: httpx.AsyncClient) -> "Verifiers":
+    def of(cls, stack: LocalTarget, http: httpx.AsyncClient) -> "Verifiers":
         questions = {"gateway": f"{stack.gateway_url}{_QUESTIONS['cart']}"}
         for service, path in _QUESTIONS.items():
             for copy, address in stack.addresses(service).items():

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from shop import targets
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
 from shop.ledger.gather import gather, until_quiet
-from shop.place import Place
-from shop.which import shop_at
+from shop.targets import Target
 
 app = typer.Typer(help="Compare orders, payments, stock, mails and queues.", no_args_is_help=True)
 MOST_SHOWN = 10
@@ -28,7 +28,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Every promise against what can be seen from outside. Exits with 1 when anything is amiss."""
-    seen = asyncio.run(_evidence(shop_at(), wait))
+    seen = asyncio.run(_evidence(targets.resolve(), wait))
     findings = {one.name: list(one.look(seen)) for one in CHECKS}
     if as_json:
         print(json.dumps(_document(seen, findings), indent=2))
@@ -38,9 +38,9 @@ def check(
         raise typer.Exit(1)
 
 
-async def _evidence(place: Place, wait: float) -> Evidence:
-    await until_quiet(place, wait)
-    return await gather(place)
+async def _evidence(target: Target, wait: float) -> Evidence:
+    await until_quiet(target, wait)
+    return await gather(target)
 
 
 def _document(seen: Evidence, findings: dict[str, list[str]]) -> dict[str, object]:

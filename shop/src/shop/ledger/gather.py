@@ -17,8 +17,8 @@ from notification.recipients import PutOff
 from order.late import settled_as
 from payment import reconciliation
 from scenarios.mails import mails
-from shop.door import TIMEOUT_SECONDS
 from shop.errors import ShopError
+from shop.gateway import TIMEOUT_SECONDS
 from shop.ledger import provider
 from shop.ledger.evidence import (
     CartSeen,
@@ -31,14 +31,14 @@ from shop.ledger.evidence import (
     ReturnSeen,
     StockSeen,
 )
-from shop.place import SERVICES, Place, management
+from shop.targets import SERVICES, Target, management
 
 POLL_SECONDS = 0.5
 _ORDERS = """
     SELECT order_id::text, status, reason, total, currency, deadline,
            (SELECT json_object_agg(line->>'sku', (line->>'quantity')::int)
               FROM jsonb_array_elements(lines) AS line) AS lines,
-           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS told, guest,
+           ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS checked_json, guest,
            array_remove(cart_id::text || ARRAY(
                SELECT cart_id::text FROM further_carts WHERE further_carts.order_id = orders.order_id
            ), NULL) AS cart_ids, returns, late_refunds, refunded_rest, disputes
@@ -68,7 +68,7 @@ _BUSY = {
 }
 
 
-async def until_quiet(place: Place, seconds: float) -> None:
+async def until_quiet(target: Target, seconds: float) -> None:
     """Wait until no order is pending and nothing is on its way, at most that long: what is still busy then
     is for the checks to find. Raises ShopError when a witness does not answer.
 
@@ -79,7 +79,7 @@ async def until_quiet(place: Place, seconds: float) -> None:
     quiet = 0
     with _silence_told():
         while time.monotonic() < deadline:
-            quiet = 0 if await is_busy(place) else quiet + 1
+            quiet = 0 if await is_busy(target) else quiet + 1
             if quiet == 2:
                 return
             await asyncio.sleep(POLL_SECONDS)
@@ -97,31 +97,33 @@ def _silence_told() -> Iterator[None]:
         ) from errors
 
 
-async def gather(place: Place) -> Evidence:
+async def gather(target: Target) -> Evidence:
     """Raises ShopError when a witness does not answer."""
     with _silence_told():
         async with asyncio.TaskGroup() as group:
-            orders = group.create_task(_orders(place))
-            disputes = group.create_task(_pairs(place, "payment", "SELECT provider_id, status FROM dispute"))
+            orders = group.create_task(_orders(target))
+            disputes = group.create_task(_pairs(target, "payment", "SELECT provider_id, status FROM dispute"))
             payments = group.create_task(
-                _pairs(place, "payment", "SELECT order_id::text, state FROM payment")
+                _pairs(target, "payment", "SELECT order_id::text, state FROM payment")
             )
-            refunds = group.create_task(_pairs(place, "payment", "SELECT refund_id::text, state FROM refund"))
-            holds = group.create_task(_pairs(place, "product", "SELECT order_id::text, state FROM hold"))
-            restocked = group.create_task(_restocked(place))
-            letters = group.create_task(_letters(place))
-            kept = group.create_task(_kept(place))
-            put_off = group.create_task(_put_off(place))
-            stock = group.create_task(_stock(place))
-            carts = group.create_task(_carts(place))
-            logged_in = group.create_task(_pairs(place, "auth", _LOGGED_IN))
-            moved = group.create_task(_pairs(place, "order", _MOVED))
-            charges = group.create_task(_charges(place))
-            mails = group.create_task(_mails(place))
-            queues = group.create_task(queue_depths(place))
-            outboxes = group.create_task(_counts(place, "outbox"))
-            intents = group.create_task(_calls(place))
-            trespassers = group.create_task(_trespassers(place))
+            refunds = group.create_task(
+                _pairs(target, "payment", "SELECT refund_id::text, state FROM refund")
+            )
+            holds = group.create_task(_pairs(target, "product", "SELECT order_id::text, state FROM hold"))
+            restocked = group.create_task(_restocked(target))
+            letters = group.create_task(_letters(target))
+            kept = group.create_task(_kept(target))
+            put_off = group.create_task(_put_off(target))
+            stock = group.create_task(_stock(target))
+            carts = group.create_task(_carts(target))
+            logged_in = group.create_task(_pairs(target, "auth", _LOGGED_IN))
+            moved = group.create_task(_pairs(target, "order", _MOVED))
+            charges = group.create_task(_charges(target))
+            mails = group.create_task(_mails(target))
+            queues = group.create_task(queue_depths(target))
+            outboxes = group.create_task(_counts(target, "outbox"))
+            intents = group.create_task(_calls(target))
+            trespassers = group.create_task(_trespassers(target))
     seen, balance = charges.result()
     return Evidence(
         now=datetime.now(UTC),
@@ -148,21 +150,21 @@ async def gather(place: Place) -> Evidence:
     )
 
 
-async def queue_depths(place: Place) -> dict[str, int]:
-    async with management(place) as broker:
+async def queue_depths(target: Target) -> dict[str, int]:
+    async with management(target) as broker:
         return {queue["name"]: queue.get("messages", 0) for queue in await broker.get("queues")}
 
 
-async def is_busy(place: Place) -> bool:
+async def is_busy(target: Target) -> bool:
     """Whether an order is pending or anything is on its way."""
-    counts = [*(await _counts(place, "outbox")).values(), *(await _calls(place)).values()]
+    counts = [*(await _counts(target, "outbox")).values(), *(await _calls(target)).values()]
     for service, query in _BUSY.items():
-        counts.append((await _rows(place, service, query))[0][0])
-    depths = await queue_depths(place)
+        counts.append((await _rows(target, service, query))[0][0])
+    depths = await queue_depths(target)
     return any(counts) or any(count for name, count in depths.items() if not name.endswith(".dead"))
 
 
-async def _orders(place: Place) -> tuple[OrderSeen, ...]:
+async def _orders(target: Target) -> tuple[OrderSeen, ...]:
     return tuple(
         OrderSeen(
             row["order_id"],
@@ -172,7 +174,7 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             row["currency"],
             json.loads(row["lines"]),
             row["deadline"],
-            frozenset(row["told"]),
+            frozenset(row["checked_json"]),
             row["guest"],
             tuple(row["cart_ids"]),
             tuple(_return(one) for one in json.loads(row["returns"])),
@@ -180,7 +182,7 @@ async def _orders(place: Place) -> tuple[OrderSeen, ...]:
             row["refunded_rest"],
             {one["dispute_id"]: one["status"] for one in json.loads(row["disputes"])},
         )
-        for row in await _rows(place, "order", _ORDERS)
+        for row in await _rows(target, "order", _ORDERS)
     )
 
 
@@ -206,65 +208,65 @@ def _return(one: dict[str, Any]) -> ReturnSeen:
     )
 
 
-async def _restocked(place: Place) -> dict[str, dict[str, int]]:
+async def _restocked(target: Target) -> dict[str, dict[str, int]]:
     query = "SELECT order_id::text, returned FROM hold WHERE returned <> '{}'"
-    found = await _pairs(place, "product", query)
+    found = await _pairs(target, "product", query)
     return {return_id: lines for held in found.values() for return_id, lines in json.loads(held).items()}
 
 
-async def _stock(place: Place) -> tuple[StockSeen, ...]:
+async def _stock(target: Target) -> tuple[StockSeen, ...]:
     query = "SELECT sku, on_hand, reserved, sold, received FROM stock"
-    return tuple(StockSeen(*row) for row in await _rows(place, "product", query))
+    return tuple(StockSeen(*row) for row in await _rows(target, "product", query))
 
 
-async def _carts(place: Place) -> tuple[CartSeen, ...]:
-    rows = await _rows(place, "cart", _CARTS)
+async def _carts(target: Target) -> tuple[CartSeen, ...]:
+    rows = await _rows(target, "cart", _CARTS)
     return tuple(CartSeen(owner, tuple(ids), tuple(bought)) for owner, ids, bought in rows)
 
 
-async def _letters(place: Place) -> dict[str, dict[str, str]]:
-    found = await _pairs(place, "notification", "SELECT subject_id::text, letters FROM correspondence")
+async def _letters(target: Target) -> dict[str, dict[str, str]]:
+    found = await _pairs(target, "notification", "SELECT subject_id::text, letters FROM correspondence")
     return {order_id: json.loads(letters) for order_id, letters in found.items()}
 
 
-async def _kept(place: Place) -> tuple[KeptSeen, ...]:
-    return tuple(KeptSeen(*row) for row in await _rows(place, "notification", _KEPT))
+async def _kept(target: Target) -> tuple[KeptSeen, ...]:
+    return tuple(KeptSeen(*row) for row in await _rows(target, "notification", _KEPT))
 
 
-async def _put_off(place: Place) -> frozenset[tuple[str, str]]:
-    return frozenset((row["subject"], row["kind"]) for row in await _rows(place, "notification", _PUT_OFF))
+async def _put_off(target: Target) -> frozenset[tuple[str, str]]:
+    return frozenset((row["subject"], row["kind"]) for row in await _rows(target, "notification", _PUT_OFF))
 
 
-async def _calls(place: Place) -> dict[str, int]:
+async def _calls(target: Target) -> dict[str, int]:
     """Without mails that are put off, what waits for a shopper to confirm, and the reading of lists."""
     waiting = {
-        "notification": len(await _put_off(place)),
-        "payment": sum([(await _rows(place, "payment", query))[0][0] for query in (_PENDING, _READING)]),
+        "notification": len(await _put_off(target)),
+        "payment": sum([(await _rows(target, "payment", query))[0][0] for query in (_PENDING, _READING)]),
     }
-    counts = await _counts(place, "intent")
+    counts = await _counts(target, "intent")
     return {service: count - waiting.get(service, 0) for service, count in counts.items()}
 
 
-async def _charges(place: Place) -> tuple[tuple[ChargeSeen, ...], bool]:
+async def _charges(target: Target) -> tuple[tuple[ChargeSeen, ...], bool]:
     """Since a day before the first order that is known: of what was before nobody here knows."""
-    first = (await _rows(place, "order", "SELECT min(created_at) FROM orders"))[0][0]
-    return await provider.charges(place, first and first - timedelta(days=1))
+    first = (await _rows(target, "order", "SELECT min(created_at) FROM orders"))[0][0]
+    return await provider.charges(target, first and first - timedelta(days=1))
 
 
-async def _mails(place: Place) -> tuple[MailSeen, ...]:
+async def _mails(target: Target) -> tuple[MailSeen, ...]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
-        caught = await mails(http, place.mailbox_url)
+        caught = await mails(http, target.mailbox_url)
     return tuple(MailSeen(mail.order_id, mail.reason, mail.message_id, mail.refund_id) for mail in caught)
 
 
-async def _counts(place: Place, table: str) -> dict[str, int]:
+async def _counts(target: Target, table: str) -> dict[str, int]:
     query = f"SELECT count(*) FROM {table}"  # noqa: S608  one of two names of ours
-    return {service: (await _rows(place, service, query))[0][0] for service in SERVICES}
+    return {service: (await _rows(target, service, query))[0][0] for service in SERVICES}
 
 
-async def _trespassers(place: Place) -> tuple[str, ...]:
+async def _trespassers(target: Target) -> tuple[str, ...]:
     query = "SELECT has_database_privilege($1, $2, 'CONNECT')"
-    async with _connected(place, "postgres") as connection:
+    async with _connected(target, "postgres") as connection:
         found = [
             f"{role} -> {database}"
             for role in SERVICES
@@ -274,20 +276,20 @@ async def _trespassers(place: Place) -> tuple[str, ...]:
     return tuple(found)
 
 
-async def _pairs(place: Place, database: str, query: str) -> dict[str, str]:
-    return dict(await _rows(place, database, query))
+async def _pairs(target: Target, database: str, query: str) -> dict[str, str]:
+    return dict(await _rows(target, database, query))
 
 
-async def _rows(place: Place, database: str, query: str) -> list[Any]:
-    async with _connected(place, database) as connection:
+async def _rows(target: Target, database: str, query: str) -> list[Any]:
+    async with _connected(target, database) as connection:
         rows: list[Any] = await connection.fetch(query)
         return rows
 
 
 @asynccontextmanager
-async def _connected(place: Place, database: str) -> AsyncIterator[Any]:
+async def _connected(target: Target, database: str) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(
-        place.operator_dsn(database), timeout=TIMEOUT_SECONDS, command_timeout=TIMEOUT_SECONDS
+        target.operator_dsn(database), timeout=TIMEOUT_SECONDS, command_timeout=TIMEOUT_SECONDS
     )
     try:
         yield connection

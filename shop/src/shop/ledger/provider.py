@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import stripe
 
-from shop.door import TIMEOUT_SECONDS
 from shop.errors import ShopError
+from shop.gateway import TIMEOUT_SECONDS
 from shop.ledger.evidence import ChargeSeen, DisputeSeen, RefundSeen
-from shop.place import Place
+from shop.targets import Target
 
 PAGE = 100
 GIVES_BACK = ("succeeded", "pending")
@@ -23,11 +23,11 @@ GIVES_BACK = ("succeeded", "pending")
 Json = Mapping[str, Any]
 
 
-async def charges(place: Place, since: datetime | None) -> tuple[tuple[ChargeSeen, ...], bool]:
+async def charges(target: Target, since: datetime | None) -> tuple[tuple[ChargeSeen, ...], bool]:
     """All payments that were created since then, and whether the provider's books balance: what it says that
     it has given back of each is what its refunds come to. Raises ShopError when it refuses, or is away."""
     created = {"created": {"gte": int(since.timestamp())}} if since else {}
-    async with _client(place) as client:
+    async with _client(target) as client:
         intents = await _all(client, "payment_intents", expand=["data.latest_charge"], **created)
         refunds = _by_payment(await _all(client, "refunds", **created))
         disputes = _by_payment(await _all(client, "disputes", **created))
@@ -36,18 +36,18 @@ async def charges(place: Place, since: datetime | None) -> tuple[tuple[ChargeSee
 
 
 @asynccontextmanager
-async def _client(place: Place) -> AsyncIterator[stripe.StripeClient]:
+async def _client(target: Target) -> AsyncIterator[stripe.StripeClient]:
     http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
     try:
         yield stripe.StripeClient(
-            place.provider_key,
-            base_addresses={"api": place.provider_url},
+            target.provider_key,
+            base_addresses={"api": target.provider_url},
             max_network_retries=2,
             http_client=http,
         )
     except stripe.StripeError as error:
         raise ShopError(
-            f"the payment provider at {place.provider_url}: {' '.join(str(error).split())}"
+            f"the payment provider at {target.provider_url}: {' '.join(str(error).split())}"
         ) from error
     finally:
         await http.close_async()  # type: ignore[no-untyped-call]

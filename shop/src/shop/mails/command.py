@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shop import targets
 from shop.audit.trail import operator
 from shop.consent import consent
 from shop.dead_letters.telling import safe
@@ -17,7 +18,6 @@ from shop.mails.resending import chosen, document
 from shop.mails.resending import resend as send_again
 from shop.sagas.reading import books, put_off, undeliverable
 from shop.sagas.seen import MailSeen
-from shop.which import shop_at
 
 app = typer.Typer(help="Look at mails that were not delivered; send them again.", no_args_is_help=True)
 
@@ -58,19 +58,19 @@ def resend(
 ) -> None:
     """Have mails sent again, under the same Message-ID. What is in doubt may have arrived: then it arrives
     twice."""
-    found = asyncio.run(chosen(shop_at(), mails, limit))
+    found = asyncio.run(chosen(targets.resolve(), mails, limit))
     console = Console(quiet=as_json)
     _tell(console, found)
     question = f"Send {len(found)} mail{'s' * (len(found) > 1)} again?"
     why = consent(question, why, yes=yes, as_json=as_json)
-    asyncio.run(send_again(shop_at(), found, why, operator(who)))
+    asyncio.run(send_again(targets.resolve(), found, why, operator(who)))
     if as_json:
         print(json.dumps({"asked_for": [mail.id for mail in found]}, indent=2))
     console.print(f"{len(found)} asked for; `shop mails list` shows what could not be delivered again")
 
 
 async def _look(limit: int) -> tuple[Sequence[MailSeen], Sequence[MailSeen]]:
-    async with books(shop_at()) as found:
+    async with books(targets.resolve()) as found:
         return await undeliverable(found, limit), await put_off(found, limit)
 
 

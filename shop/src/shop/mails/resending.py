@@ -10,10 +10,10 @@ from chassis.storage.outbox import envelope
 from contracts import MailReason, MailResendRequested
 from shop.audit.trail import Action, Audit
 from shop.errors import ShopError
-from shop.place import Place
 from shop.publishing import publish
 from shop.sagas.reading import books, undeliverable
 from shop.sagas.seen import MailSeen
+from shop.targets import Target
 
 SHORTEST_PREFIX = 4
 
@@ -25,18 +25,18 @@ def document(mail: MailSeen) -> dict[str, Any]:
     return asdict(mail) | plain
 
 
-async def chosen(place: Place, ids: Sequence[str], limit: int) -> list[MailSeen]:
+async def chosen(target: Target, ids: Sequence[str], limit: int) -> list[MailSeen]:
     """The undeliverable mails whose ids, or whose orders' ids, begin like that. Raises ShopError unless each
     names one."""
-    async with books(place) as found:
+    async with books(target) as found:
         mails = await undeliverable(found, limit)
     return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
 
 
-async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) -> None:
+async def resend(target: Target, mails: Sequence[MailSeen], why: str, who: str) -> None:
     """Ask for each of them, audited. Raises ShopError when the broker does not confirm one; what was asked
     for before stands."""
-    async with Audit.opened(place, who) as audit:
+    async with Audit.opened(target, who) as audit:
         for mail in mails:
             event = MailResendRequested(
                 resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
@@ -45,7 +45,7 @@ async def resend(place: Place, mails: Sequence[MailSeen], why: str, who: str) ->
             about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
             action = Action("resend-mail", why, order_id=about, message_id=said.id, before=document(mail))
             async with audit.record(action):
-                await publish(place, said, "request")
+                await publish(target, said, "request")
 
 
 def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:

@@ -10,7 +10,7 @@ import httpx
 from shop.broker import topology
 from shop.errors import ShopError
 from shop.management import Management, Refused
-from shop.place import OPERATOR
+from shop.targets import OPERATOR
 
 _IMPORTED = "saga-shop-definitions"  # the broker keeps what it was given: the next file's gaps are taken away
 _POLL_SECONDS = 0.5

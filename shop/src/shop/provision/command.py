@@ -1,4 +1,4 @@
-"""`shop provision`: what must be there before the services of a shop elsewhere can start."""
+"""`shop provision`: what must exist before the services of a remote shop can start."""
 
 import asyncio
 import json
@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from shop.elsewhere import Elsewhere, told
 from shop.errors import ShopError
 from shop.management import Management
-from shop.place import OPERATOR, SERVICES
 from shop.provision import broker as the_broker
 from shop.provision import databases as the_databases
 from shop.provision.secrets import hand_out
+from shop.remote import RemoteTarget, remote_settings
 from shop.secrets import Secrets, role_secret
+from shop.targets import OPERATOR, SERVICES
 
 _IMPORT_SECONDS = 60.0
 
-app = typer.Typer(help="Secrets, databases and the broker, for a shop elsewhere.", no_args_is_help=True)
+app = typer.Typer(help="Secrets, databases and the broker, for a remote shop.", no_args_is_help=True)
 
 Vault = Annotated[
     Path,
@@ -51,7 +51,7 @@ def provide_secrets(
 def provide_databases(secrets: Vault, wait: Patience = 60) -> None:
     """Make each service's roles and database, as the superuser of SHOP_DATABASE_URL."""
     vault = Secrets(secrets)
-    connect = the_databases.connecting(Elsewhere(told()).operator_dsn)
+    connect = the_databases.connecting(RemoteTarget(remote_settings()).operator_dsn)
 
     def password_of(role: str) -> str:
         return vault.held(role_secret(role))
@@ -69,10 +69,10 @@ def provide_broker(
     wait: Patience = 60,
 ) -> None:
     """Bring the broker at SHOP_MANAGEMENT_URL to the topology and its users; messages stay."""
-    place, vault = Elsewhere(told()), Secrets(secrets)
-    given = place.told.amqp_password
+    target, vault = RemoteTarget(remote_settings()), Secrets(secrets)
+    given = target.settings.amqp_password
     password = given.get_secret_value() if given else vault.held(f"rabbitmq-{OPERATOR}")
-    asyncio.run(_provide_broker(place.management_url, password, _declared(definitions), vault, wait))
+    asyncio.run(_provide_broker(target.management_url, password, _declared(definitions), vault, wait))
     print("the broker has the topology")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from shop.broker import topology
 from shop.errors import ShopError
-from shop.place import OPERATOR, SERVICES
 from shop.provision.databases import owner_of
 from shop.secrets import SIGNING_KEYS, Secrets, role_secret
+from shop.targets import OPERATOR, SERVICES
 from shop.writing import write
 from standins.gateway.render import render
 

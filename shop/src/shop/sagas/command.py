@@ -18,9 +18,9 @@ from rich.text import Text
 
 from contracts import format_amount_with_code
 from order import numbers
+from shop import targets
 from shop.diagram import diagram
 from shop.errors import ShopError
-from shop.place import Place
 from shop.sagas.finding import Finding
 from shop.sagas.findings import about, stuck, waits_for
 from shop.sagas.nudging import nudge as say_nudged
@@ -28,7 +28,7 @@ from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.reading import books, page, saga, see
 from shop.sagas.returns import to_receive
 from shop.sagas.seen import Seen
-from shop.which import shop_at
+from shop.targets import Target
 
 STANDS = 3
 POLL_SECONDS = 0.5
@@ -85,11 +85,11 @@ def list_sagas(
     as_json: Json = False,
 ) -> None:
     """What stands, why, and what to do next; exits with 3 if anything does. Or orders by status."""
-    place = shop_at()
+    target = targets.resolve()
     if state is not State.stuck:
-        _tell_orders(asyncio.run(_page(place, state, limit)), as_json)
+        _tell_orders(asyncio.run(_page(target, state, limit)), as_json)
         return
-    findings, complete = asyncio.run(_stuck(place, limit, patience))
+    findings, complete = asyncio.run(_stuck(target, limit, patience))
     if as_json:
         document = {"complete": complete, "stuck": [_document(finding) for finding in findings]}
         print(json.dumps(document, indent=2))
@@ -102,10 +102,10 @@ def list_sagas(
 @app.command()
 def show(order: Order, patience: Patience = 60, as_json: Json = False) -> None:
     """Who said what when, what led to it, what was undone; what it waits for, and what to do next."""
-    place, console = shop_at(), Console(quiet=as_json)
-    view, events = asyncio.run(fetch(place, order))
+    target, console = targets.resolve(), Console(quiet=as_json)
+    view, events = asyncio.run(fetch(target, order))
     console.print(diagram(view, events))  # also while the broker is down
-    look = asyncio.run(_look(place, UUID(view["order_id"]), patience))
+    look = asyncio.run(_look(target, UUID(view["order_id"]), patience))
     _tell_standing(console, look)
     if as_json:
         print(json.dumps(_look_document(look), indent=2))
@@ -126,10 +126,10 @@ def nudge(
 
     With --wait, exits with 3 when the saga still stands afterwards.
     """
-    place, console = shop_at(), Console(quiet=as_json)
-    order_id = asyncio.run(_id(place, order))
-    look = asyncio.run(_look(place, order_id, patience))
-    refuse_forgotten(place, look.seen, order_id)
+    target, console = targets.resolve(), Console(quiet=as_json)
+    order_id = asyncio.run(_id(target, order))
+    look = asyncio.run(_look(target, order_id, patience))
+    refuse_forgotten(target, look.seen, order_id)
     again = preview(look.seen, order_id)
     _tell_preview(console, look, again)
     if not yes and not as_json:
@@ -137,9 +137,9 @@ def nudge(
     if not yes and as_json:
         raise ShopError("with --json nobody is asked: say --yes as well")
     before = {"status": look.order["status"], "waits_for": look.waits_for, "says_again": again}
-    nudge_id = asyncio.run(say_nudged(place, order_id, why, before))
+    nudge_id = asyncio.run(say_nudged(target, order_id, why, before))
     console.print("nudged")
-    after = asyncio.run(_until_ended(place, order_id, wait, patience)) if wait else None
+    after = asyncio.run(_until_ended(target, order_id, wait, patience)) if wait else None
     if as_json:
         found = _look_document(after) if after else None
         print(json.dumps({"nudge_id": str(nudge_id), "says_again": again, "after": found}, indent=2))
@@ -150,42 +150,42 @@ def nudge(
         raise typer.Exit(STANDS)
 
 
-async def fetch(place: Place, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def fetch(target: Target, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The order with that id or number, and its timeline. Raises ShopError when there is no such order."""
-    async with books(place) as found:
+    async with books(target) as found:
         return await saga(found, order)
 
 
-async def _id(place: Place, order: UUID | str) -> UUID:
+async def _id(target: Target, order: UUID | str) -> UUID:
     if isinstance(order, UUID):
         return order
-    view, _ = await fetch(place, order)
+    view, _ = await fetch(target, order)
     return UUID(view["order_id"])
 
 
-async def _stuck(place: Place, limit: int, patience: float) -> tuple[list[Finding], bool]:
-    async with books(place) as found:
-        seen = await see(place, found, limit=limit)
+async def _stuck(target: Target, limit: int, patience: float) -> tuple[list[Finding], bool]:
+    async with books(target) as found:
+        seen = await see(target, found, limit=limit)
     return stuck(seen, timedelta(seconds=patience)), seen.complete
 
 
-async def _page(place: Place, state: State, limit: int) -> list[dict[str, Any]]:
-    async with books(place) as found:
+async def _page(target: Target, state: State, limit: int) -> list[dict[str, Any]]:
+    async with books(target) as found:
         return await page(found, state, limit)
 
 
-async def _look(place: Place, order: UUID, patience: float) -> Look:
-    async with books(place) as found:
-        seen = await see(place, found, limit=100, only=order)
+async def _look(target: Target, order: UUID, patience: float) -> Look:
+    async with books(target) as found:
+        seen = await see(target, found, limit=100, only=order)
         view, events = await saga(found, order)  # never older than what was found to stand
     findings = about(stuck(seen, timedelta(seconds=patience)), order)
     return Look(view, events, findings, waits_for(seen, seen.orders[order]), seen)
 
 
-async def _until_ended(place: Place, order: UUID, seconds: float, patience: float) -> Look:
+async def _until_ended(target: Target, order: UUID, seconds: float, patience: float) -> Look:
     """The saga once it waits for nothing any more, or as it is after so many seconds."""
     deadline = time.monotonic() + seconds
-    while (look := await _look(place, order, patience)).stands and time.monotonic() < deadline:
+    while (look := await _look(target, order, patience)).stands and time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
     return look
 

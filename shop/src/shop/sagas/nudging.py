@@ -10,9 +10,9 @@ from payment.domain import Payment
 from payment.refunds import refunded_in_part
 from shop.audit.trail import Action, Audit, operator
 from shop.errors import ShopError
-from shop.place import Place
 from shop.publishing import publish
 from shop.sagas.seen import Seen
+from shop.targets import Target
 
 
 def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
@@ -31,9 +31,9 @@ def _in_part(seen: Seen, payment: Payment) -> list[Event]:
     return [refunded_in_part(payment, one) for one in mine if one.state == "refunded"]
 
 
-def refuse_forgotten(place: Place, seen: Seen, order_id: UUID) -> None:
+def refuse_forgotten(target: Target, seen: Seen, order_id: UUID) -> None:
     """Raises ShopError when a service may have forgotten what it did for the order and take it for news."""
-    keep = timedelta(days=place.nudge_days)
+    keep = timedelta(days=target.nudge_days)
     if seen.now - seen.orders[order_id].created_at > keep:
         raise ShopError(
             f"order {order_id} is older than {keep.days} days: the services may have forgotten what they did"
@@ -41,12 +41,12 @@ def refuse_forgotten(place: Place, seen: Seen, order_id: UUID) -> None:
         )
 
 
-async def nudge(place: Place, order_id: UUID, why: str, before: Mapping[str, object]) -> UUID:
+async def nudge(target: Target, order_id: UUID, why: str, before: Mapping[str, object]) -> UUID:
     """Publish it, audited, to all who hear it, and return its id. Raises ShopError when the broker does not
     confirm it; then nothing has happened."""
     event = SagaNudged(order_id=order_id, nudge_id=uuid4())
     said = envelope(event, "operator", datetime.now(UTC), None, None)
     action = Action("nudge", why, order_id=str(order_id), message_id=said.id, before=before)
-    async with Audit.opened(place, operator()) as audit, audit.record(action):
-        await publish(place, said, "nudge")
+    async with Audit.opened(target, operator()) as audit, audit.record(action):
+        await publish(target, said, "nudge")
     return event.nudge_id

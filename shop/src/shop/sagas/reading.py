@@ -39,8 +39,8 @@ from shop.broker.looking import declared, look_closely
 from shop.dead_letters.desk import look
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
-from shop.place import SERVICES, Place
 from shop.sagas.seen import GAVE_BACK, BouncedSeen, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
+from shop.targets import SERVICES, Target
 
 TIMEOUT_SECONDS = 15
 RECENT = timedelta(days=7)  # shorter than any service keeps what it knows of an order
@@ -166,12 +166,12 @@ class Books:
 
 
 @asynccontextmanager
-async def books(place: Place) -> AsyncIterator[Books]:
+async def books(target: Target) -> AsyncIterator[Books]:
     """Raises ShopError when the database does not answer."""
     async with AsyncExitStack() as closing:
         engines = {}
         for name in SERVICES:
-            url = place.operator_dsn(name).replace("postgresql:", "postgresql+asyncpg:", 1)
+            url = target.operator_dsn(name).replace("postgresql:", "postgresql+asyncpg:", 1)
             engines[name] = connect(url, pool_size=2, statement_timeout=TIMEOUT_SECONDS)
             closing.push_async_callback(engines[name].dispose)
         try:
@@ -180,7 +180,7 @@ async def books(place: Place) -> AsyncIterator[Books]:
             raise ShopError(f"PostgreSQL: {_first_line(error)}; see `shop status`") from error
 
 
-async def see(place: Place, found: Books, *, limit: int, only: UUID | None = None) -> Seen:
+async def see(target: Target, found: Books, *, limit: int, only: UUID | None = None) -> Seen:
     """At most `limit` of each kind, the oldest; of one order if `only` is given. Raises ShopError when
     somebody does not answer."""
     calls, mails, unsaid, (bounced, disputes, strays) = await asyncio.gather(
@@ -200,8 +200,8 @@ async def see(place: Place, found: Books, *, limit: int, only: UUID | None = Non
     letters = await found.load("notification", Correspondence, {*ids, *refunds})
     told, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
-        _broker(place, only),
-        look(place, operator()),
+        _broker(target, only),
+        look(target, operator()),
     )
     listed = (calls, mails, unsaid, bounced, disputes, strays)
     return Seen(
@@ -344,11 +344,11 @@ async def _later(
     )
 
 
-async def _broker(place: Place, only: UUID | None) -> tuple[tuple[QueueSeen, ...], tuple[BrokerIssue, ...]]:
+async def _broker(target: Target, only: UUID | None) -> tuple[tuple[QueueSeen, ...], tuple[BrokerIssue, ...]]:
     """How the queues are and what is wrong with the broker; nothing of which is one order's."""
     if only:
         return (), ()
-    issues, figures = await look_closely(place, declared(place))
+    issues, figures = await look_closely(target, declared(target))
     queues = (
         QueueSeen(queue["name"], queue.get("messages", 0), queue.get("consumers", 0))
         for queue in figures.queues

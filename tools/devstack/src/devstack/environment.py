@@ -5,9 +5,9 @@ from collections.abc import Callable
 from devstack.gateway import CORS_ORIGINS
 from devstack.stack import ADMIN_EMAIL, HOST, Stack, own_port
 from shop.keys.verifiers import AUDIENCE, ISSUER
-from shop.place import SERVICES
 from shop.provision.databases import owner_of
 from shop.secrets import SIGNING_KEYS
+from shop.targets import SERVICES
 
 MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to

@@ -7,8 +7,8 @@ from pathlib import Path
 from devstack import environment, postgres
 from devstack.stack import Stack
 from shop.errors import ShopError
-from shop.place import SERVICES
 from shop.running import last_line, run
+from shop.targets import SERVICES
 
 _SECONDS = 120
 

@@ -1,4 +1,4 @@
-"""The stack as the operator's commands take it: what only a shop on this machine can be asked to do."""
+"""The stack as a target of the operator's commands, with what only a shop on this machine can do."""
 
 import shlex
 from contextlib import AbstractContextManager
@@ -11,13 +11,13 @@ from devstack.supervisor import Supervisor
 
 
 class OperatedStack(Stack):
-    """A local shop (see `shop.local`)."""
+    """A `shop.targets.LocalTarget`."""
 
     def addresses(self, service: str) -> dict[str, str]:
         names = {copy: own_port(copy) for copy in self.copies(service)}
         return {copy: self.http(own if own in self.ports else service) for copy, own in names.items()}
 
-    def alone(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[None]:
         return alone(self.layout)
 
     def is_running(self) -> bool:

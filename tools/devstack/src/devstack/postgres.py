@@ -10,9 +10,9 @@ import psutil
 from devstack.privileges import as_server_user, give_to_server_user
 from devstack.stack import Stack
 from shop.errors import ShopError
-from shop.place import OPERATOR, SERVICES
 from shop.provision import databases
 from shop.secrets import role_secret
+from shop.targets import OPERATOR, SERVICES
 
 _INITDB_SECONDS = 120
 _OPTIONS = {

@@ -10,7 +10,7 @@ from devstack.probe import http_answers
 from devstack.program import Program, nothing_more
 from devstack.stack import Stack, numbered, own_port
 from shop.errors import ShopError
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 
 def programs(stack: Stack | None = None) -> list[Program]:

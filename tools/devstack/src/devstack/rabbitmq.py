@@ -17,8 +17,8 @@ from shop.broker import topology
 from shop.broker.definitions import differences, surplus
 from shop.errors import ShopError
 from shop.management import Management
-from shop.place import OPERATOR
 from shop.running import last_line, run
+from shop.targets import OPERATOR
 from shop.writing import write
 
 _SCRIPTS = (

@@ -13,8 +13,8 @@ from devstack import ports
 from devstack.layout import Layout, default_folder, socket_folder
 from order import settings as order_settings
 from shop.errors import ShopError
-from shop.place import OPERATOR, SERVICES
 from shop.secrets import Secrets, role_secret
+from shop.targets import OPERATOR, SERVICES
 
 ADMIN_EMAIL = "admin@example.com"
 HOST = "127.0.0.1"

@@ -11,8 +11,8 @@ from devstack import Stack
 from lab.scenario import play
 from scenarios import SCENARIOS, Report
 from shop.diagram import diagram
-from shop.place import OPERATOR
 from shop.sagas.command import fetch
+from shop.targets import OPERATOR
 
 DRAWN = "cancelled-after-paying"  # every service has its say in it, and all of it is undone
 

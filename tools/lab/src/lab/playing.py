@@ -1,4 +1,4 @@
-"""A place as the stage of scenarios: where it is, and how its services are stopped and started again."""
+"""A target as the stage of scenarios: where it is, and how its services are stopped and started again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,9 +8,9 @@ from devstack import Stack
 from devstack.programs import choose, programs
 from devstack.supervisor import Supervisor
 from scenarios import Shop
-from shop.elsewhere import Elsewhere
 from shop.errors import ShopError
-from shop.place import Place
+from shop.remote import RemoteTarget
+from shop.targets import Target
 
 _STOP_SECONDS = 30
 _START_SECONDS = 60
@@ -19,22 +19,22 @@ _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 Order = Callable[[str], Awaitable[None]]
 
 
-def stage(place: Place) -> Shop:
+def stage(target: Target) -> Shop:
     """Scenarios may stop and start services: through the supervisor here, by the commands told elsewhere."""
     stop: Order
     start: Order
-    if isinstance(place, Elsewhere):
-        stop, start = place.stop, place.start
+    if isinstance(target, RemoteTarget):
+        stop, start = target.stop, target.start
     else:
-        assert isinstance(place, Stack)
-        stop, start = partial(_stop, place), partial(_start, place)
+        assert isinstance(target, Stack)
+        stop, start = partial(_stop, target), partial(_start, target)
     return Shop(
-        gateway_url=place.gateway_url,
-        sandbox_url=place.sandbox_url,
-        mailbox_url=place.mailbox_url,
-        amqp_url=place.operator_amqp_url,
-        admin_email=place.admin_email,
-        admin_password=place.admin_password,
+        gateway_url=target.gateway_url,
+        sandbox_url=target.sandbox_url,
+        mailbox_url=target.mailbox_url,
+        amqp_url=target.operator_amqp_url,
+        admin_email=target.admin_email,
+        admin_password=target.admin_password,
         stop=stop,
         start=start,
     )

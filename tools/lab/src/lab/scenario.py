@@ -11,10 +11,10 @@ from rich.table import Table
 
 from lab.playing import stage
 from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
+from shop import targets
 from shop.errors import ShopError
-from shop.place import Place
 from shop.progress import counting
-from shop.which import shop_at
+from shop.targets import Target
 
 app = typer.Typer(help="Checkout sagas to replay.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")]
@@ -44,16 +44,16 @@ def run_scenarios(
     as_json: Json = False,
 ) -> None:
     """Play scenarios one after the other. Exits with 1 unless all came out as expected."""
-    reports = play(_chosen(names or [], everything), shop_at(url), quiet=as_json)
+    reports = play(_chosen(names or [], everything), targets.resolve(url), quiet=as_json)
     if as_json:
         print(json.dumps([document(report) for report in reports], indent=2))
     if not all(report.as_expected for report in reports):
         raise typer.Exit(1)
 
 
-def play(chosen: list[Scenario], place: Place, *, quiet: bool = False) -> list[Report]:
+def play(chosen: list[Scenario], target: Target, *, quiet: bool = False) -> list[Report]:
     """With a progress bar and a line for each on the way."""
-    shop = stage(place)
+    shop = stage(target)
     console = Console(quiet=quiet)
     reports = []
     with counting(console) as progress:

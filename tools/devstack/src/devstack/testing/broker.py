@@ -9,7 +9,7 @@ from devstack import Stack, rabbitmq
 from devstack.testing.session import run
 from shop.broker.topology import Definitions, moved_to, render
 from shop.management import Management
-from shop.place import OPERATOR
+from shop.targets import OPERATOR
 
 
 @dataclass(frozen=True)

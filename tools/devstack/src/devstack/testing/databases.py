@@ -9,8 +9,8 @@ import asyncpg
 from chassis.runtime.migrate import migrate
 from devstack import Stack
 from devstack.testing.session import run
-from shop.place import OPERATOR
 from shop.provision.databases import hand_over, owner_of
+from shop.targets import OPERATOR
 
 _EMPTY = "template1"
 _BUILDING = 918_273  # any constant: the lock under which templates are built

@@ -19,8 +19,8 @@ from devstack.layout import Layout
 from devstack.programs import choose, programs
 from devstack.up import up
 from shop.errors import ShopError
-from shop.place import SERVICES
 from shop.project import project_root
+from shop.targets import SERVICES
 
 T = TypeVar("T")
 _READY_SECONDS = 150.0

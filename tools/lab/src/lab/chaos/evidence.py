@@ -13,7 +13,7 @@ from lab.chaos.memory import Checkout
 from lab.chaos.recovery import Injected, Recovery
 from lab.chaos.report import LONG
 from lab.chaos.why import Gap, Moment, explain, logged, longest_gap
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 _TIMELINE = "SELECT type, said_by, time FROM timeline WHERE order_id = $1::uuid ORDER BY time"
 _ROTATED = ".1"

@@ -20,7 +20,7 @@ from scenarios.broker import OperatorsBroker
 from shop.broker.looking import declared
 from shop.broker.restoring import apply, prepare
 from shop.errors import ShopError
-from shop.place import OPERATOR
+from shop.targets import OPERATOR
 
 CONTROL_SECONDS = 5
 STOP_SECONDS = 45

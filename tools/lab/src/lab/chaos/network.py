@@ -7,7 +7,7 @@ from pathlib import Path
 from devstack import Stack
 from devstack.stack import HOST
 from lab.chaos.gate import Gate, to_port, to_socket
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 _SOCKET = ".s.PGSQL.5432"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from devstack.stack import numbered
 from shop.errors import ShopError
-from shop.place import SERVICES
+from shop.targets import SERVICES
 
 FIRST_AT = 3.0
 GAP = (1.5, 4.0)  # seconds from one fault to the next

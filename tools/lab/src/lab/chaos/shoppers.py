@@ -17,7 +17,7 @@ from lab.chaos.witness import TOTAL_CHANGED
 from lab.replay.patience import Patience, Patient
 from scenarios.bank import CARD, RETURN_URL
 from scenarios.shopper import Shopper
-from shop.door import as_admin, told
+from shop.gateway import admin_client, checked_json
 
 PRODUCTS = 40
 SCARCE = 4  # of which there is not enough
@@ -84,7 +84,7 @@ class Answers(httpx.AsyncBaseTransport):
 
 
 class Shoppers:
-    """`at_once` of them until told to stop; `memory` is all that they were told."""
+    """`at_once` of them until checked_json to stop; `memory` is all that they were checked_json."""
 
     def __init__(self, stack: Stack, seed: int, at_once: int) -> None:
         self._seed = seed
@@ -111,8 +111,8 @@ class Shoppers:
             }
             for number, sku in enumerate(_SKUS)
         ]
-        async with as_admin(self._stack) as admin:
-            told(await admin.post("/v1/products/bulk", json={"items": items}))
+        async with admin_client(self._stack) as admin:
+            checked_json(await admin.post("/v1/products/bulk", json={"items": items}))
 
     async def run(self) -> None:
         """Until `stop` is called."""

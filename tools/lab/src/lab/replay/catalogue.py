@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from lab.replay.assortment import Good
-from shop.door import told
 from shop.errors import ShopError
+from shop.gateway import checked_json
 
 MOST_AT_ONCE = 1000  # products that product takes in one call
 MOST_BYTES = 60_000  # below the 64 KB that the gateway lets through
@@ -65,7 +65,7 @@ def batches(products: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
 async def _put(admin: httpx.AsyncClient, products: list[dict[str, Any]]) -> dict[str, int]:
     counts = {"created": 0, "changed": 0, "unchanged": 0}
     for batch in batches(products):
-        answer = told(await admin.post("/v1/products/bulk", json={"items": batch}))
+        answer = checked_json(await admin.post("/v1/products/bulk", json={"items": batch}))
         counts = {name: count + answer[name] for name, count in counts.items()}
     return counts
 
@@ -74,7 +74,9 @@ async def _adjust(admin: httpx.AsyncClient, goods: Sequence[Good], factor: Decim
     off: dict[str, int] = {}
     for start in range(0, len(goods), MOST_IN_ADDRESS):
         some = goods[start : start + MOST_IN_ADDRESS]
-        found = told(await admin.get("/v1/products", params={"sku": [good.sku for good in some]}))["items"]
+        found = checked_json(await admin.get("/v1/products", params={"sku": [good.sku for good in some]}))[
+            "items"
+        ]
         available = {item["sku"]: item["available"] for item in found if item["status"] == "active"}
         deltas = {
             good.sku: opening(good, factor) - available[good.sku] for good in some if good.sku in available
@@ -85,7 +87,7 @@ async def _adjust(admin: httpx.AsyncClient, goods: Sequence[Good], factor: Decim
     async def adjust(sku: str, delta: int) -> None:
         body = {"delta": delta, "reason": "opening stock of a replay"}
         async with gate:
-            told(await admin.post(f"/v1/products/{sku}/stock", json=body))
+            checked_json(await admin.post(f"/v1/products/{sku}/stock", json=body))
 
     tasks = [asyncio.create_task(adjust(sku, delta)) for sku, delta in off.items()]
     try:

@@ -14,9 +14,9 @@ from lab.replay.play import Result
 from lab.replay.reading import read
 from lab.replay.report import Replay, document, tell
 from lab.replay.run import Terms, run
-from shop.place import Place
+from shop import targets
 from shop.progress import counting
-from shop.which import shop_at
+from shop.targets import Target
 
 
 def replay(
@@ -35,7 +35,7 @@ def replay(
     """
     book = gather(read(file))
     terms = Terms(concurrency, Decimal(str(stock_factor)), timeout)
-    done = _watched(shop_at(url), str(file), book, terms, quiet=as_json)
+    done = _watched(targets.resolve(url), str(file), book, terms, quiet=as_json)
     if as_json:
         print(json.dumps(document(done), indent=2))
     else:
@@ -44,11 +44,11 @@ def replay(
         raise typer.Exit(1)
 
 
-def _watched(place: Place, file: str, book: Book, terms: Terms, *, quiet: bool) -> Replay:
+def _watched(target: Target, file: str, book: Book, terms: Terms, *, quiet: bool) -> Replay:
     with counting(Console(stderr=True, quiet=quiet)) as progress:
         bar = progress.add_task("", total=len(book.invoices))
 
         def heed(doing: str, result: Result | None) -> None:
             progress.update(bar, description=doing, advance=0 if result is None else 1)
 
-        return asyncio.run(run(place, file, book, terms, heed))
+        return asyncio.run(run(target, file, book, terms, heed))

@@ -16,8 +16,8 @@ from lab.replay.patience import Patience, Patient
 from lab.replay.plan import Sale, Skip, Step, plan
 from lab.replay.play import Player, Result
 from lab.replay.report import Replay
-from shop.door import TIMEOUT_SECONDS, as_admin
-from shop.place import Place
+from shop.gateway import TIMEOUT_SECONDS, admin_client
+from shop.targets import Target
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Terms:
 
 
 async def run(
-    place: Place, file: str, book: Book, terms: Terms, heed: Callable[[str, Result | None], None]
+    target: Target, file: str, book: Book, terms: Terms, heed: Callable[[str, Result | None], None]
 ) -> Replay:
-    """`heed` is told what is done now, and each result as it comes. Raises ShopError."""
+    """`heed` is checked_json what is done now, and each result as it comes. Raises ShopError."""
     started = time.monotonic()
     steps = plan(book.invoices)
     sales = [step.invoice for step in steps if isinstance(step, Sale)]
@@ -41,12 +41,12 @@ async def run(
     prices = {good.sku: good.price for good in goods.values()}
     loading, shopping = _door(ADJUSTED_AT_ONCE), _door(terms.at_once)
     heed("loading the catalogue", None)
-    async with as_admin(place) as admin:
+    async with admin_client(target) as admin:
         token = admin.headers["Authorization"]
-    async with _client(place, loading, Authorization=token) as http:
+    async with _client(target, loading, Authorization=token) as http:
         loaded = await load(http, list(goods.values()), terms.stock_factor)
-    async with _client(place, shopping) as http:
-        player = Player(Customers(http, place.customers_secret), prices, name, terms.patience)
+    async with _client(target, shopping) as http:
+        player = Player(Customers(http, target.customers_secret), prices, name, terms.patience)
         results = await _play(player, steps, terms.at_once, lambda one: heed("checking out", one))
     limited = loading.limited + shopping.limited
     seconds = round(time.monotonic() - started, 1)
@@ -70,7 +70,7 @@ def _door(at_once: int) -> Patient:
     return Patient(httpx.AsyncHTTPTransport(limits=limits), Patience())
 
 
-def _client(place: Place, door: Patient, **headers: str) -> httpx.AsyncClient:
+def _client(target: Target, door: Patient, **headers: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        base_url=place.gateway_url, timeout=TIMEOUT_SECONDS, transport=door, headers=headers
+        base_url=target.gateway_url, timeout=TIMEOUT_SECONDS, transport=door, headers=headers
     )

@@ -1,4 +1,4 @@
-"""A shop elsewhere: what its operator has to be told, and what is said when something is missing or wrong."""
+"""A remote target: which variables it needs, and what is reported when one is missing or wrong."""
 
 import os
 import shlex
@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 
 from devstack import Stack
 from devstack.programs import script
-from shop import elsewhere
+from shop import remote, targets
 from shop.cli import app
-from shop.elsewhere import Elsewhere, told
 from shop.errors import ShopError
-from shop.which import shop_at
+from shop.remote import RemoteTarget, remote_settings
 
 Tell = Callable[..., None]
 
@@ -37,20 +36,20 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
 @pytest.mark.parametrize(
     ("ask", "name"),
     [
-        (lambda place: place.gateway_url, "SHOP_URL"),
-        (lambda place: place.sandbox_url, "SHOP_SANDBOX_URL"),
-        (lambda place: place.provider_key, "SHOP_STRIPE_API_KEY"),
-        (lambda place: place.mailbox_url, "SHOP_MAILBOX_URL"),
-        (lambda place: place.management_url, "SHOP_MANAGEMENT_URL"),
-        (lambda place: place.operator_amqp_url, "SHOP_AMQP_URL"),
-        (lambda place: place.operator_dsn(), "SHOP_DATABASE_URL"),
-        (lambda place: place.admin_email, "SHOP_ADMIN_EMAIL"),
-        (lambda place: place.admin_password, "SHOP_ADMIN_PASSWORD"),
+        (lambda target: target.gateway_url, "SHOP_URL"),
+        (lambda target: target.sandbox_url, "SHOP_SANDBOX_URL"),
+        (lambda target: target.provider_key, "SHOP_STRIPE_API_KEY"),
+        (lambda target: target.mailbox_url, "SHOP_MAILBOX_URL"),
+        (lambda target: target.management_url, "SHOP_MANAGEMENT_URL"),
+        (lambda target: target.operator_amqp_url, "SHOP_AMQP_URL"),
+        (lambda target: target.operator_dsn(), "SHOP_DATABASE_URL"),
+        (lambda target: target.admin_email, "SHOP_ADMIN_EMAIL"),
+        (lambda target: target.admin_password, "SHOP_ADMIN_PASSWORD"),
     ],
 )
-def test_what_is_missing_is_named_when_it_is_needed(ask: Callable[[Elsewhere], str], name: str) -> None:
+def test_what_is_missing_is_named_when_it_is_needed(ask: Callable[[RemoteTarget], str], name: str) -> None:
     with pytest.raises(ShopError, match=f"^{name} is not set") as missing:
-        ask(Elsewhere(told()))
+        ask(RemoteTarget(remote_settings()))
     assert "\n" not in str(missing.value)
 
 
@@ -62,28 +61,28 @@ def test_passwords_come_from_files_into_the_addresses(tell: Tell, tmp_path: Path
         DATABASE_URL="postgresql://operator@postgres:5432/postgres",
         DATABASE_PASSWORD_FILE=str(tmp_path / "password"),
     )
-    place = Elsewhere(told())
-    assert place.operator_amqp_url == "amqp://operator:s%2Fcret@rabbitmq/"
-    assert "2Fcret" not in repr(place)
-    assert place.operator_dsn("order") == "postgresql://operator:s%2Fcret@postgres:5432/order"
+    target = RemoteTarget(remote_settings())
+    assert target.operator_amqp_url == "amqp://operator:s%2Fcret@rabbitmq/"
+    assert "2Fcret" not in repr(target)
+    assert target.operator_dsn("order") == "postgresql://operator:s%2Fcret@postgres:5432/order"
 
 
-def test_a_shop_elsewhere_is_named_by_the_option_or_else_by_the_environment(tell: Tell) -> None:
+def test_a_remote_target_is_named_by_the_option_or_else_by_the_environment(tell: Tell) -> None:
     tell(URL="http://kong:8000")
-    assert shop_at().gateway_url == "http://kong:8000"
-    assert shop_at("http://localhost:8000/").gateway_url == "http://localhost:8000"
+    assert targets.resolve().gateway_url == "http://kong:8000"
+    assert targets.resolve("http://localhost:8000/").gateway_url == "http://localhost:8000"
 
 
 def test_two_shops_at_once_are_refused(tell: Tell) -> None:
     tell(URL="http://kong:8000", STACK="/somewhere")
     with pytest.raises(ShopError, match="SHOP_URL names one shop"):
-        shop_at()
+        targets.resolve()
 
 
 def test_what_is_wrong_is_said_in_one_line(tell: Tell, capsys: pytest.CaptureFixture[str]) -> None:
     tell(URL="kong:8000")
     with pytest.raises(SystemExit) as refused:
-        shop_at()
+        targets.resolve()
     assert refused.value.code == os.EX_CONFIG
     assert capsys.readouterr().err.startswith("SHOP_URL: ")
 
@@ -94,9 +93,9 @@ async def test_a_service_is_stopped_and_started_by_commands(tell: Tell, tmp_path
         STOP=f"sh -c 'echo stop $0 >> {note}' {{service}}",
         START=f"sh -c 'echo start $0 >> {note}' {{service}}",
     )
-    place = Elsewhere(told())
-    await place.stop("payment")
-    await place.start("payment")
+    target = RemoteTarget(remote_settings())
+    await target.stop("payment")
+    await target.start("payment")
     assert note.read_text() == "stop payment\nstart payment\n"
 
 
@@ -104,7 +103,7 @@ async def test_a_service_is_stopped_and_started_by_commands(tell: Tell, tmp_path
     ("command", "said"),
     [
         (None, "^SHOP_STOP is not set"),
-        ("sh -c 'echo no such service; exit 3'", "ended with 3: no such service$"),
+        ("sh -c 'echo no such service; exit 3'", "exited with 3: no such service$"),
         ("/nowhere/docker stop {service}", "No such file"),
     ],
 )
@@ -114,15 +113,15 @@ async def test_a_service_that_cannot_be_stopped_is_told_in_one_line(
     if command:
         tell(STOP=command)
     with pytest.raises(ShopError, match=said) as failed:
-        await Elsewhere(told()).stop("payment")
+        await RemoteTarget(remote_settings()).stop("payment")
     assert "\n" not in str(failed.value)
 
 
 async def test_a_command_that_does_not_end_is_ended(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "ORDER_SECONDS", 0.05)
+    monkeypatch.setattr(remote, "COMMAND_SECONDS", 0.05)
     tell(START="sleep 60")
     with pytest.raises(ShopError, match="did not end within"):
-        await Elsewhere(told()).start("payment")
+        await RemoteTarget(remote_settings()).start("payment")
 
 
 def test_env_prints_what_another_shell_needs_as_it_reaches_the_shop(tell: Tell) -> None:

@@ -1,4 +1,4 @@
-"""A shop that does not run as a stack of this machine: `SHOP_…` variables say where it is."""
+"""A shop that is not the stack on this machine: `SHOP_…` variables have its addresses and credentials."""
 
 import shlex
 from dataclasses import dataclass
@@ -14,18 +14,17 @@ from shop.errors import ShopError
 from shop.running import last_line, run
 
 PREFIX = "SHOP_"
-ORDER_SECONDS = 180
+COMMAND_SECONDS = 180
 STRIPE = "https://api.stripe.com"
-
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
 AmqpUrl = Annotated[str, Field(pattern=r"^amqps?://"), password_in("amqp_password")]
 DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql://"), password_in("database_password")]
 
 
-class Told(Environment):
-    """Each command needs some of it. Users are the operator's; a restricted key is enough, which may read
-    payments, refunds and disputes.
+class RemoteSettings(Environment):
+    """Each command needs some of them. Users are the operator's. A restricted `stripe_api_key` is enough,
+    if it can read payments, refunds and disputes.
 
     `stop` and `start` are commands in which `{service}` stands for a service's name; `start` ends when the
     service answers.
@@ -50,17 +49,17 @@ class Told(Environment):
     start: str | None = None
 
 
-def told(**given: str | None) -> Told:
-    """What the environment says, and what is `given` in its place. What is wrong is said, and the process
-    ends with 78."""
-    return load(Told, **{name: value for name, value in given.items() if value is not None})
+def remote_settings(**given: str | None) -> RemoteSettings:
+    """Read from the environment; `given` values take precedence. An invalid value is reported on stderr, and
+    the process exits with 78."""
+    return load(RemoteSettings, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """A place (see `shop.place`)."""
+class RemoteTarget:
+    """A shop that is reached over the network (see `shop.targets.Target`)."""
 
-    told: Told
+    settings: RemoteSettings
 
     @property
     def gateway_url(self) -> str:
@@ -72,7 +71,7 @@ class Elsewhere:
 
     @property
     def provider_url(self) -> str:
-        return self.told.stripe_api_base or STRIPE
+        return self.settings.stripe_api_base or STRIPE
 
     @property
     def provider_key(self) -> str:
@@ -104,7 +103,7 @@ class Elsewhere:
 
     @property
     def nudge_days(self) -> int:
-        return self.told.nudge_days
+        return self.settings.nudge_days
 
     @property
     def topology(self) -> None:
@@ -114,20 +113,20 @@ class Elsewhere:
         return urlsplit(self._need("database_url"))._replace(path=f"/{database}").geturl()
 
     async def stop(self, service: str) -> None:
-        await self._order("stop", service)
+        await self._run("stop", service)
 
     async def start(self, service: str) -> None:
-        await self._order("start", service)
+        await self._run("start", service)
 
-    async def _order(self, what: str, service: str) -> None:
+    async def _run(self, what: str, service: str) -> None:
         command = [word.replace("{service}", service) for word in shlex.split(self._need(what))]
         shown = shlex.join(command)
-        code, output = await run(command, shown, ORDER_SECONDS)
+        code, output = await run(command, shown, COMMAND_SECONDS)
         if code:
-            raise ShopError(f"{shown} ended with {code}: {last_line(output)}")
+            raise ShopError(f"{shown} exited with {code}: {last_line(output)}")
 
     def _need(self, name: str) -> str:
-        value = getattr(self.told, name)
+        value = getattr(self.settings, name)
         if value is None:
-            raise ShopError(f"{PREFIX}{name.upper()} is not set: `shop env` beside the shop says what it is")
+            raise ShopError(f"{PREFIX}{name.upper()} is not set: `shop env`, run next to the shop, prints it")
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
