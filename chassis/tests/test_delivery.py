@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from chassis.messaging.envelope import Unreadable
-from chassis.saga.delivery import publisher, read
+from chassis.saga.delivery import decode, publisher
 from chassis.saga.steps import Steps
 from chassis.saga.tx import Tx
 from chassis.testing import Harness, Published, published
@@ -57,26 +57,26 @@ def with_headers(message: Published, **attributes: str) -> Published:
 
 
 def test_the_user_whom_the_broker_has_checked_is_the_source() -> None:
-    assert read(HONEST, steps).envelope.source == "maker"
+    assert decode(HONEST, steps).envelope.source == "maker"
     other = replace(with_headers(HONEST, source="/courier"), user_id="courier")
-    assert read(other, steps).envelope.source == "courier"
+    assert decode(other, steps).envelope.source == "courier"
 
 
 def test_a_source_that_is_not_the_user_is_a_lie() -> None:
     with pytest.raises(Unreadable, match=r"^the source is not who published it$"):
-        read(with_headers(HONEST, source="/courier"), steps)
+        decode(with_headers(HONEST, source="/courier"), steps)
 
 
 def test_where_the_broker_vouches_for_nobody_the_events_own_publisher_is_the_source() -> None:
     """As with what the previous release publishes: its header is not believed either."""
     nobody = replace(with_headers(HONEST, source="/courier"), user_id=None)
-    assert read(nobody, steps).envelope.source == "maker"
+    assert decode(nobody, steps).envelope.source == "maker"
     assert publisher(nobody, steps) == "maker"
 
 
 def test_a_copy_that_came_back_keeps_the_source_that_was_checked() -> None:
     back = replace(with_headers(HONEST, source="/courier"), exchange="", routing_key="seller", user_id=None)
-    assert read(back, steps).envelope.source == "courier"
+    assert decode(back, steps).envelope.source == "courier"
     assert publisher(back, steps) is None
 
 
@@ -84,7 +84,7 @@ def test_an_id_is_never_taken_over_whichever_way_it_came() -> None:
     forged = with_headers(HONEST, id=f"thing.lost/{ID}")
     for exchange in ("events", ""):
         with pytest.raises(Unreadable, match=r"^the id is not its type and subject$"):
-            read(replace(forged, exchange=exchange), steps)
+            decode(replace(forged, exchange=exchange), steps)
 
 
 async def test_tests_in_memory_read_as_the_consumer_does() -> None:

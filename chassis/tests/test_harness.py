@@ -71,7 +71,7 @@ async def test_a_step_changes_rows_and_says_so() -> None:
     harness.put(Shelf(made.id, 4))
     await harness.consume(made)
     assert things(harness, made.id) == 5
-    assert harness.said == [ThingSold(id=made.id)]
+    assert harness.published == [ThingSold(id=made.id)]
 
 
 async def test_a_repeat_changes_nothing() -> None:
@@ -85,11 +85,11 @@ async def test_a_step_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(RuntimeError):
         await harness.consume(made)
     assert harness.row(Shelf, made.id) is None
-    assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
+    assert (harness.published, harness.intended, harness.inbox) == ([], {}, set())
 
 
 async def test_a_step_may_say_only_what_it_declares() -> None:
-    with pytest.raises(Undeclared, match=r"put_on_shelf says thing\.sold"):
+    with pytest.raises(Undeclared, match=r"put_on_shelf publishes thing\.sold"):
         await shop(declared=False).consume(ThingMade(id=uuid4()))
 
 
@@ -107,7 +107,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_behind() -> None:
     harness.put(Shelf(made.id, 4))
     await harness.crash_on(made)
     assert things(harness, made.id) == 4
-    assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
+    assert (harness.published, harness.intended, harness.inbox) == ([], {}, set())
 
 
 async def test_a_fork_goes_its_own_way() -> None:
@@ -116,7 +116,7 @@ async def test_a_fork_goes_its_own_way() -> None:
     fork = harness.fork()
     await fork.consume(made)
     assert (things(fork, made.id), things(harness, made.id)) == (5, 4)
-    assert (harness.said, harness.intended, harness.inbox) == ([], {}, set())
+    assert (harness.published, harness.intended, harness.inbox) == ([], {}, set())
     await harness.consume(made)
     assert things(harness, made.id) == 5
 
@@ -130,8 +130,8 @@ async def test_work_that_no_event_led_to_commits_like_a_step() -> None:
 
     await harness.run(take_stock, publishes=[ThingSold])
     assert things(harness, made.id) == 7
-    assert harness.said == [ThingSold(id=made.id)]
-    with pytest.raises(Undeclared, match=r"take_stock_again says thing\.sold"):
+    assert harness.published == [ThingSold(id=made.id)]
+    with pytest.raises(Undeclared, match=r"take_stock_again publishes thing\.sold"):
         await harness.fork().run(take_stock_again)
 
 

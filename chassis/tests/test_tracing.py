@@ -16,7 +16,7 @@ from structlog.testing import LogCapture
 from chassis.http.tracing import Trace
 from chassis.messaging.envelope import Envelope
 from chassis.runtime.consumer import Consumer
-from chassis.saga.delivery import Delivery, read
+from chassis.saga.delivery import Delivery, decode
 from chassis.saga.event import event_id
 from chassis.telemetry.logs import current_traceparent, trace_context, valid_traceparent, without_trace
 from chassis.testing import published
@@ -139,7 +139,7 @@ async def test_a_line_carries_its_own_messages_trace_and_an_outage_carries_nobod
     [steps] = selling().steps
     consumer = Failing(steps)
     made = ThingMade(id=uuid4())
-    delivery = read(published(made, ENVELOPE.time), steps)
+    delivery = decode(published(made, ENVELOPE.time), steps)
     consumer.errors = [InterfaceError("", None, OSError("gone")), RuntimeError("it fails")]
     await consumer._handle([delivery])
     lines = {entry["event"]: entry for entry in logged}

@@ -85,7 +85,7 @@ def order_in(harness: Harness) -> Order:
 
 
 def said(harness: Harness) -> list[tuple[str, str]]:
-    return [(event.type, getattr(event, "reason", "")) for event in harness.said]
+    return [(event.type, getattr(event, "reason", "")) for event in harness.published]
 
 
 async def test_an_order_that_is_paid_is_marked_paid_and_nothing_is_said(pending: Harness) -> None:
@@ -183,7 +183,7 @@ async def test_an_order_shows_how_a_dispute_stands_in_whatever_order_it_hears_of
 async def test_why_a_payment_was_declined_is_kept_and_said(pending: Harness) -> None:
     await pending.consume(DECLINED)
     assert order_in(pending).decline_reason == "insufficient_funds"
-    [cancelled] = pending.said
+    [cancelled] = pending.published
     assert isinstance(cancelled, OrderCancelled)
     assert cancelled.decline_reason == "insufficient_funds"
 
@@ -193,7 +193,7 @@ async def test_an_order_that_is_short_and_declined_is_cancelled_once_for_what_ca
         harness = Harness(saga.steps, now=NOW)
         harness.put(new_order())
         await harness.consume(first, second)
-        assert len(harness.said) == 1
+        assert len(harness.published) == 1
         assert order_in(harness).reason == ("out_of_stock" if first is REJECTED else "payment_declined")
 
 
@@ -273,7 +273,7 @@ def every_event() -> list[Event]:
 async def told() -> dict[str, TimelineEntry]:
     harness = Harness(saga.timeline, now=NOW)
     await harness.consume(*every_event(), *every_event())
-    assert harness.said == []
+    assert harness.published == []
     return {row.type: row for row in harness.rows.values()}
 
 
@@ -306,7 +306,7 @@ async def test_a_nudge_has_the_order_said_again(pending: Harness, withdrawn: Har
         before = asdict(order_in(harness))
         for nudge in range(2):
             await harness.consume(SagaNudged(order_id=ID, nudge_id=UUID(int=nudge)))
-        assert [event.type for event in harness.said] == [said, said]
+        assert [event.type for event in harness.published] == [said, said]
         assert asdict(order_in(harness)) == before
 
 

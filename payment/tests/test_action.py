@@ -53,11 +53,11 @@ def types(follows: Next) -> list[str]:
 
 
 def said(saga: Harness) -> list[str]:
-    return [event.type for event in saga.said]
+    return [event.type for event in saga.published]
 
 
 async def test_the_shopper_is_asked_and_pays_once_she_has_confirmed(saga: Harness) -> None:
-    [event] = saga.said
+    [event] = saga.published
     assert isinstance(event, PaymentActionRequired)
     assert (event.payment_id, event.url, event.expires_at) == ("pi_1", ASKED.url, ASKED.expires_at)
     await saga.settle("confirm", event.order_id, HELD)
@@ -123,7 +123,7 @@ async def test_an_order_cancelled_before_the_bank_asks_asks_nobody(
     saga = Harness(steps, intents=intents, now=NOW)
     await saga.consume(redirected, cancelled)
     await saga.settle("authorize", redirected.order_id, ASKED)
-    assert saga.said == []
+    assert saga.published == []
     assert set(saga.intended) == {f"void:{redirected.order_id}"}
 
 
@@ -137,10 +137,10 @@ def test_a_question_that_is_asked_twice_is_one(asked: Payment) -> None:
 
 
 async def test_a_nudge_asks_again_for_as_long_as_she_is_waited_for(saga: Harness) -> None:
-    [event] = saga.said
+    [event] = saga.published
     nudge = SagaNudged(order_id=event.subject, nudge_id=event.subject)
     await saga.consume(nudge)
-    assert saga.said == [event, event]
+    assert saga.published == [event, event]
     await saga.settle("confirm", event.subject, HELD)
     saga.forget(nudge)
     await saga.consume(nudge)

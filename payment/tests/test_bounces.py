@@ -43,7 +43,7 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     await saga.consume(created, reserved)
     await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
     await saga.settle("capture", ORDER, Captured(TOTAL))
-    saga.said.clear()
+    saga.published.clear()
     return saga
 
 
@@ -52,7 +52,7 @@ async def refunded(saga: Harness, cancelled: OrderCancelled) -> Harness:
     """Of one that was cancelled, and all of it refunded."""
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(TOTAL))
-    saga.said.clear()
+    saga.published.clear()
     return saga
 
 
@@ -100,7 +100,9 @@ def rows(saga: Harness) -> dict[str, Refund]:
 
 def told(saga: Harness) -> list[tuple[str, str | None]]:
     """Each event, and by whom or why."""
-    return [(event.type, getattr(event, "by", None) or getattr(event, "code", None)) for event in saga.said]
+    return [
+        (event.type, getattr(event, "by", None) or getattr(event, "code", None)) for event in saga.published
+    ]
 
 
 async def returned(saga: Harness, amount: int = 500) -> None:
@@ -118,25 +120,25 @@ async def test_what_is_refunded_elsewhere_is_told_once_and_is_less_to_give_back(
     for _ in range(2):
         await look(saga, elsewhere("re_1", 300))
 
-    (event,) = saga.said
+    (event,) = saga.published
     assert isinstance(event, PaymentRefundedInPart)
     assert (event.by, event.amount, event.contact) == ("provider", gbp(300), "sealed")
     assert payment(saga).left == 1700
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1700)))
-    assert [one.type for one in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+    assert [one.type for one in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
 async def test_our_own_refunds_are_no_news(saga: Harness) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, part=PART))
-    assert [event.type for event in saga.said] == ["payment.refunded_in_part"]
+    assert [event.type for event in saga.published] == ["payment.refunded_in_part"]
 
 
 @pytest.mark.parametrize("status", ["pending", "requires_action", "failed", "canceled"])
 async def test_a_refund_elsewhere_counts_once_it_has_succeeded(saga: Harness, status: str) -> None:
     await look(saga, elsewhere("re_1", 300, status))
-    assert saga.said == []
+    assert saga.published == []
     assert payment(saga).left == 2000
 
 
@@ -146,7 +148,7 @@ async def test_all_that_was_refunded_elsewhere_leaves_nothing_to_refund(
     await look(saga, elsewhere("re_1", 2000))
     await saga.consume(cancelled)
     assert payment(saga).state == "refunded"
-    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+    assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
     assert not saga.intended
 
 
@@ -156,13 +158,13 @@ async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_told(
     """Somebody had refunded a part at the provider, and no webhook had told of it."""
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1700)))
-    assert saga.said == []
+    assert saga.published == []
     assert list(saga.intended) == [f"look:{ORDER}"]
 
     found = (ours("re_2", 1700), elsewhere("re_1", 300))
     await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
-    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
-    assert saga.said[1].total == gbp(1700)  # type: ignore[attr-defined]
+    assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
+    assert saga.published[1].total == gbp(1700)  # type: ignore[attr-defined]
     assert payment(saga).state == "refunded"
 
 
@@ -174,17 +176,17 @@ async def test_a_refund_that_was_less_than_asked_for_is_not_taken_for_all(
     found = (ours("re_1", 1999),)
     await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
 
-    assert saga.said == []
+    assert saga.published == []
     one = payment(saga)
     assert (one.state, one.code) == ("refund_failed", "refunded_short")
     await nudge(saga, 1)
-    assert saga.said == [], "the order was paid, and not declined"
+    assert saga.published == [], "the order was paid, and not declined"
     assert one.refund_at is not None
 
 
 async def test_a_refund_in_another_currency_is_none_of_the_orders(saga: Harness) -> None:
     await look(saga, elsewhere("re_1", 300, currency="EUR"))
-    assert saga.said == []
+    assert saga.published == []
 
 
 async def test_what_others_have_given_back_altogether_is_looked_up(
@@ -196,16 +198,16 @@ async def test_what_others_have_given_back_altogether_is_looked_up(
         "look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000),))
     )
     assert payment(saga).state == "refunded"
-    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+    assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
 async def test_a_part_that_comes_back_is_told_once_and_left_again(saga: Harness) -> None:
     await returned(saga)
-    saga.said.clear()
+    saga.published.clear()
     for _ in range(2):
         await look(saga, ours("re_1", 500, "failed", PART))
 
-    (event,) = saga.said
+    (event,) = saga.published
     assert isinstance(event, PaymentRefundFailed)
     assert (event.refund_id, event.amount, event.code) == (PART, gbp(500), "expired_or_canceled_card")
     assert (payment(saga).left, payment(saga).state) == (2000, "captured")
@@ -216,7 +218,7 @@ async def test_all_of_it_that_comes_back_is_told_once(refunded: Harness) -> None
     for _ in range(2):
         await look(refunded, ours("re_1", 2000, "failed"))
 
-    (event,) = refunded.said
+    (event,) = refunded.published
     assert isinstance(event, PaymentRefundFailed)
     assert (event.amount, event.number) == (TOTAL, "K7Q2X-9XMDA")
     one = payment(refunded)
@@ -245,7 +247,7 @@ async def test_an_operator_has_it_made_again_under_an_id_of_its_own(refunded: Ha
     assert intent.payload["form"]["amount"] == 2000
     assert intent.payload["form"]["metadata"]["refund_id"] == str(intent.subject)
 
-    refunded.said.clear()
+    refunded.published.clear()
     await refunded.settle(calls.PART, intent.subject, PartRefunded(TOTAL))
     assert told(refunded) == [("payment.refunded_in_part", "again")]
     assert payment(refunded).state == "refunded"
@@ -271,7 +273,7 @@ async def test_all_of_it_that_was_settled_otherwise_is_not_made_again(refunded: 
     await look(refunded, ours("re_1", 2000, "failed"))
     await refunded.consume(settled(rows(refunded)["order"].refund_id))
     assert (payment(refunded).state, rows(refunded)["order"].state) == ("refunded", "covered")
-    refunded.said.clear()
+    refunded.published.clear()
 
     await nudge(refunded, 1)
     assert refunded.intended == {}
@@ -360,12 +362,12 @@ async def test_what_was_told_of_all_of_the_money_stays_the_same_when_a_part_come
     await returned(saga)
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1500)))
-    (told,) = [event for event in saga.said if event.type == "payment.refunded"]
+    (told,) = [event for event in saga.published if event.type == "payment.refunded"]
     await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await nudge(saga, 1)
     await saga.settle(calls.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     await nudge(saga, 2)
-    assert [event for event in saga.said if event.type == "payment.refunded"] == [told, told]
+    assert [event for event in saga.published if event.type == "payment.refunded"] == [told, told]
 
 
 async def test_what_others_had_given_back_and_what_came_back_before_a_look_is_asked_for_later(
@@ -414,7 +416,7 @@ async def test_a_refused_refund_that_somebody_makes_at_the_provider_is_done(
     await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
     await look(saga, elsewhere("re_1", 2000))
     assert payment(saga).state == "refunded"
-    assert [event.type for event in saga.said] == ["payment.refunded_in_part", "payment.refunded"]
+    assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
 async def test_an_order_that_is_cancelled_gets_back_what_had_come_back(
@@ -425,7 +427,7 @@ async def test_an_order_that_is_cancelled_gets_back_what_had_come_back(
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(TOTAL))
     assert payment(saga).state == "refunded"
-    assert saga.said[-1].total == TOTAL  # type: ignore[attr-defined]
+    assert saga.published[-1].total == TOTAL  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
-    saga.said.clear()
+    saga.published.clear()
     return saga
 
 
@@ -72,7 +72,7 @@ async def test_a_dispute_is_told_once_for_each_status(saga: Harness, created: Or
         await hear(saga, created)
         await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
 
-    told = [event for event in saga.said if isinstance(event, PaymentDisputed)]
+    told = [event for event in saga.published if isinstance(event, PaymentDisputed)]
     assert [(event.status, event.amount, event.reason) for event in told] == [
         ("needs_response", TOTAL, "fraudulent"),
         ("lost", TOTAL, "fraudulent"),
@@ -91,7 +91,7 @@ async def test_a_later_status_is_the_later_one_whatever_the_clock_says(
         await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
         saga.now -= timedelta(seconds=1)
 
-    first, second = (event.noted_at for event in saga.said if isinstance(event, PaymentDisputed))
+    first, second = (event.noted_at for event in saga.published if isinstance(event, PaymentDisputed))
     assert first < second
 
 
@@ -112,7 +112,7 @@ async def test_a_refund_that_is_refused_for_a_dispute_has_that_looked_up(
 ) -> None:
     assert list(refused.intended) == [f"look:{created.order_id}"]
     await refused.settle("look", created.order_id, found(disputes=(dispute(),)))
-    assert [event.type for event in refused.said] == ["payment.disputed"]
+    assert [event.type for event in refused.published] == ["payment.disputed"]
     await nudge(refused, created)
     assert not refused.intended, "it would be refused again"
 
@@ -136,7 +136,7 @@ async def test_what_was_lost_to_the_shoppers_bank_is_not_refunded(
 ) -> None:
     await refused.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
     await nudge(refused, created)
-    (told,) = [event for event in refused.said if isinstance(event, PaymentRefunded)]
+    (told,) = [event for event in refused.published if isinstance(event, PaymentRefunded)]
     assert (told.total.amount, told.before) == (0, TOTAL)
     assert not refused.intended
 
@@ -151,7 +151,7 @@ async def test_nothing_goes_back_of_an_order_whose_money_was_lost_before_it_was_
     )
     await saga.consume(part, cancelled)
     assert not saga.intended
-    assert [event.type for event in saga.said] == ["payment.disputed", "payment.refunded"]
+    assert [event.type for event in saga.published] == ["payment.disputed", "payment.refunded"]
 
 
 async def test_what_is_heard_while_a_look_is_under_way_is_looked_up_afterwards(
@@ -164,7 +164,7 @@ async def test_what_is_heard_while_a_look_is_under_way_is_looked_up_afterwards(
 
     await saga.settle("look", created.order_id, found(disputes=(dispute(),)))
     assert not saga.intended
-    assert [event.type for event in saga.said] == ["payment.disputed"]
+    assert [event.type for event in saga.published] == ["payment.disputed"]
 
 
 async def test_a_look_at_a_payment_that_was_forgotten_meanwhile_is_no_error(
@@ -174,7 +174,7 @@ async def test_a_look_at_a_payment_that_was_forgotten_meanwhile_is_no_error(
     saga.rows.clear()
 
     await saga.settle("look", created.order_id, found(disputes=(dispute(),)))
-    assert not saga.said
+    assert not saga.published
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -185,18 +185,18 @@ async def test_money_that_somebody_took_is_paid_with_or_goes_back_once_the_order
     await saga.consume(created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await hear(saga, created)
-    saga.said.clear()
+    saga.published.clear()
 
     with capture_logs() as logs:
         await saga.settle("look", created.order_id, found())
     assert [one["event"] for one in logs] == ["money taken by somebody at the provider"]
-    assert (saga.said, [*saga.intended]) == ([], []), "the order has not ended"
+    assert (saga.published, [*saga.intended]) == ([], []), "the order has not ended"
 
     await saga.consume(reserved if is_on else cancelled)
     await saga.settle("capture" if is_on else "void", created.order_id, Captured(TOTAL))
     if not is_on:
         await saga.settle("refund", created.order_id, Refunded(TOTAL))
-    assert [event.type for event in saga.said] == ["order.paid" if is_on else "payment.refunded"]
+    assert [event.type for event in saga.published] == ["order.paid" if is_on else "payment.refunded"]
 
 
 @pytest.fixture

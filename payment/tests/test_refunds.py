@@ -44,7 +44,7 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     await saga.consume(created, reserved)
     await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
     await saga.settle("capture", ORDER, Captured(TOTAL))
-    saga.said.clear()
+    saga.published.clear()
     return saga
 
 
@@ -61,7 +61,7 @@ def payment(saga: Harness) -> Payment:
 
 
 def said(saga: Harness) -> list[tuple[str, int]]:
-    return [(event.type, (getattr(event, "amount", None) or event.total).amount) for event in saga.said]  # type: ignore[attr-defined]
+    return [(event.type, (getattr(event, "amount", None) or event.total).amount) for event in saga.published]  # type: ignore[attr-defined]
 
 
 async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -> None:
@@ -76,7 +76,7 @@ async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -
         "metadata": {"order_id": str(ORDER), "refund_id": str(FIRST)},
     }
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
-    [event] = saga.said
+    [event] = saga.published
     assert isinstance(event, PaymentRefundedInPart)
     assert event.model_dump(exclude={"number"}) == {
         "order_id": ORDER,
@@ -126,10 +126,10 @@ async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harnes
 async def test_what_was_refunded_is_said_again(saga: Harness) -> None:
     await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
-    before = saga.said[-1]
+    before = saga.published[-1]
     await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
-    assert saga.said[-1] == before
-    assert [event.type for event in saga.said[1:]] == ["order.paid", "payment.refunded_in_part"]
+    assert saga.published[-1] == before
+    assert [event.type for event in saga.published[1:]] == ["order.paid", "payment.refunded_in_part"]
 
 
 async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
@@ -142,7 +142,7 @@ async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
     assert list(saga.intended) == [f"refund:{ORDER}"]
     await saga.settle("refund", ORDER, Refunded(gbp(1500)))
     assert said(saga) == [("payment.refunded_in_part", 500), ("payment.refunded", 1500)]
-    assert saga.said[-1].before == gbp(500)  # type: ignore[attr-defined]
+    assert saga.published[-1].before == gbp(500)  # type: ignore[attr-defined]
 
 
 async def test_a_cancelled_order_gets_all_when_its_part_was_refused(
@@ -195,7 +195,7 @@ async def test_another_amount_than_was_asked_for_is_seen_and_not_asked_for_again
     await saga.settle("refund_part", FIRST, PartRefunded(amount))
     assert (refund(saga).state, refund(saga).code) == ("refund_failed", "amount_mismatch")
     assert refund(saga).refund_at is None
-    assert not saga.said
+    assert not saga.published
     saga.now += timedelta(days=9)
     await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
     assert not saga.intended
@@ -221,6 +221,6 @@ async def test_a_refund_that_has_ended_does_not_end_otherwise(saga: Harness) -> 
         await saga.settle("refund_part", FIRST, outcome)
 
     await settle(PartRefunded(gbp(500)))
-    assert len(saga.said) == 1
+    assert len(saga.published) == 1
     with pytest.raises(Impossible):
         await settle(RefundRefused("late"))

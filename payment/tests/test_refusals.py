@@ -166,14 +166,14 @@ async def test_refusals_of_ours_open_the_circuit_and_are_named_until_one_is_take
 ) -> None:
     provider = Provider(KEY, base=sandbox.url, timeout=2, failures=3, reset=0)
     await sandbox.fault(operation="any", kind="wrong_key", count=3)
-    assert provider.troubles() == {}
+    assert provider.issues() == {}
     for _ in range(3):
         with pytest.raises(RequestRefused):
             await provider.call(calls.intent("authorize", order(), NOW))
 
-    assert "AuthenticationError" in provider.troubles()["provider"]
+    assert "AuthenticationError" in provider.issues()["provider"]
     assert isinstance(await provider.call(calls.intent("authorize", order(), NOW)), Authorized)
-    assert provider.troubles() == {}
+    assert provider.issues() == {}
     await provider.aclose()
 
 

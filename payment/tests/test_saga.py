@@ -21,7 +21,7 @@ def saga() -> Harness:
 
 
 def said(saga: Harness) -> list[str]:
-    return [event.type for event in saga.said]
+    return [event.type for event in saga.published]
 
 
 async def test_an_order_in_stock_is_paid(
@@ -32,7 +32,7 @@ async def test_an_order_in_stock_is_paid(
     await saga.settle("capture", created.order_id, Captured(TOTAL))
 
     assert said(saga) == ["payment.authorized", "order.paid"]
-    paid = saga.said[1]
+    paid = saga.published[1]
     assert isinstance(paid, OrderPaid)
     assert paid.model_dump() == {
         **created.model_dump(exclude={"payment_method", "deadline", "return_url"}),
@@ -54,7 +54,7 @@ async def test_a_cancelled_order_is_never_charged(
     await saga.consume(cancelled, reserved, created)
 
     assert not saga.intended
-    assert not saga.said
+    assert not saga.published
 
 
 async def test_what_is_held_for_a_cancelled_order_is_given_back(
@@ -151,10 +151,10 @@ async def test_a_nudge_has_the_payment_said_again(
     await saga.consume(created, reserved)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
-    paid = saga.said[-1]
+    paid = saga.published[-1]
     for nudge in range(2):
         await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=nudge)))
-    assert saga.said[2:] == [paid, paid]
+    assert saga.published[2:] == [paid, paid]
     assert not saga.intended
 
 
@@ -178,4 +178,4 @@ async def test_a_nudge_for_an_order_that_payment_never_heard_of_is_nothing(
     saga: Harness, created: OrderCreated
 ) -> None:
     await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
-    assert (saga.said, saga.rows) == ([], {})
+    assert (saga.published, saga.rows) == ([], {})

@@ -30,14 +30,14 @@ def pieces(harness: Harness, sku: str) -> tuple[int, int, int]:
 async def test_a_created_order_gets_its_stock_reserved(harness: Harness, order: Any) -> None:
     one = order(lamp=2, vase=1)
     await harness.consume(one.created())
-    assert harness.said == [StockReserved(order_id=one.id)]
+    assert harness.published == [StockReserved(order_id=one.id)]
     assert (pieces(harness, "lamp"), pieces(harness, "vase")) == ((1, 2, 0), (0, 1, 0))
 
 
 async def test_an_order_that_cannot_be_filled_gets_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2, vase=2)
     await harness.consume(one.created())
-    [event] = harness.said
+    [event] = harness.published
     assert isinstance(event, StockRejected)
     assert [(s.sku, s.wanted, s.available) for s in event.short] == [("vase", 2, 1)]
     assert pieces(harness, "lamp") == (3, 0, 0)
@@ -48,9 +48,9 @@ async def test_the_last_piece_goes_to_one_order_and_the_other_is_rejected_once_i
 ) -> None:
     one, other = order(vase=1), order(vase=1)
     await harness.consume(one.created(), other.created())
-    assert harness.said == [StockReserved(order_id=one.id)]
+    assert harness.published == [StockReserved(order_id=one.id)]
     await harness.consume(one.paid())
-    [_, event] = harness.said
+    [_, event] = harness.published
     assert isinstance(event, StockRejected)
     assert (event.order_id, event.short[0].available) == (other.id, 0)
 
@@ -60,7 +60,7 @@ async def test_an_order_past_retention_reserves_nothing_again(order: Any) -> Non
     harness = Harness(steps, now=one.deadline + LONG_OVER + timedelta(seconds=1))
     harness.put(Stock("lamp", on_hand=3, received=3))
     await harness.consume(one)
-    assert harness.said == []
+    assert harness.published == []
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
@@ -73,27 +73,27 @@ async def test_a_paid_order_takes_its_stock(harness: Harness, order: Any) -> Non
 async def test_a_cancelled_order_gives_its_reserved_stock_back(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     await harness.consume(one.created(), one.cancelled())
-    assert harness.said[-1] == StockReleased(order_id=one.id, restocked=False)
+    assert harness.published[-1] == StockReleased(order_id=one.id, restocked=False)
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_an_order_cancelled_after_payment_is_restocked(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     await harness.consume(one.created(), one.paid(), one.cancelled())
-    assert harness.said[-1] == StockReleased(order_id=one.id, restocked=True)
+    assert harness.published[-1] == StockReleased(order_id=one.id, restocked=True)
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
 async def test_cancelling_a_rejected_order_releases_nothing(harness: Harness, order: Any) -> None:
     one = order(vase=2)
     await harness.consume(one.created(), one.cancelled())
-    assert [type(event) for event in harness.said] == [StockRejected]
+    assert [type(event) for event in harness.published] == [StockRejected]
 
 
 async def test_an_order_created_after_its_cancellation_reserves_nothing(harness: Harness, order: Any) -> None:
     one = order(lamp=2)
     await harness.consume(one.cancelled(), one.created())
-    assert harness.said == []
+    assert harness.published == []
     assert pieces(harness, "lamp") == (3, 0, 0)
 
 
@@ -125,10 +125,10 @@ async def test_repeats_that_the_inbox_has_forgotten_change_nothing(harness: Harn
     one = order(lamp=2)
     for event in (one.created(), one.paid(), one.cancelled()):
         await harness.consume(event)
-        after = pieces(harness, "lamp"), list(harness.said)
+        after = pieces(harness, "lamp"), list(harness.published)
         harness.inbox.clear()
         await harness.consume(event)
-        assert (pieces(harness, "lamp"), harness.said) == after
+        assert (pieces(harness, "lamp"), harness.published) == after
 
 
 @pytest.mark.parametrize("events", list(permutations(["created", "paid", "cancelled"])))
@@ -151,8 +151,8 @@ async def test_a_nudge_republishes_the_state_of_the_hold_and_changes_nothing(ord
     harness = Harness(steps, now=one.created().deadline - timedelta(minutes=1))
     harness.put(Stock("lamp", on_hand=3, received=3))
     await harness.consume(one.created(), other.created())
-    published, before = list(harness.said), pieces(harness, "lamp")
+    published, before = list(harness.published), pieces(harness, "lamp")
     for order_id in (one.id, other.id, uuid4()):
         await harness.consume(SagaNudged(order_id=order_id, nudge_id=uuid4()))
-    assert harness.said == published * 2
+    assert harness.published == published * 2
     assert pieces(harness, "lamp") == before

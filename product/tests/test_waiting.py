@@ -46,7 +46,7 @@ def stock(harness: Harness, sku: str) -> Stock:
 
 
 def published(harness: Harness) -> list[tuple[type, UUID]]:
-    return [(type(event), event.about) for event in harness.said]
+    return [(type(event), event.about) for event in harness.published]
 
 
 async def test_an_order_for_reserved_pieces_waits_and_gets_them_when_released(
@@ -124,7 +124,7 @@ async def test_a_cancelled_order_stops_waiting_and_gets_nothing(harness: Harness
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.consume(one.created(), other.created(), other.cancelled(), one.cancelled())
     assert state(harness, other.id) == "refused"
-    assert [type(event).__name__ for event in harness.said] == ["StockReserved", "StockReleased"]
+    assert [type(event).__name__ for event in harness.published] == ["StockReserved", "StockReleased"]
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").waiting) == (3, {})
 
 
@@ -134,10 +134,10 @@ async def test_repeats_that_the_inbox_has_forgotten_serve_no_order_twice(
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     for event in (one.created(), other.created(), one.cancelled(), other.paid(), other.cancelled()):
         await harness.consume(event)
-        after = repr(harness.rows), list(harness.said)
+        after = repr(harness.rows), list(harness.published)
         harness.inbox.clear()
         await harness.consume(event)
-        assert (repr(harness.rows), harness.said) == after
+        assert (repr(harness.rows), harness.published) == after
     assert (stock(harness, "lamp").on_hand, stock(harness, "lamp").sold) == (3, 0)
 
 
@@ -151,9 +151,9 @@ async def test_selling_a_waiting_order_raises(harness: Harness, order: Any) -> N
 async def test_a_nudge_publishes_nothing_for_a_waiting_order(harness: Harness, order: Any) -> None:
     one, other = placed(order, {"lamp": 3}, {"lamp": 2})
     await harness.consume(one.created(), other.created())
-    before = list(harness.said)
+    before = list(harness.published)
     await harness.consume(SagaNudged(order_id=other.id, nudge_id=uuid4()))
-    assert harness.said == before
+    assert harness.published == before
 
 
 async def test_a_waiting_order_gets_no_stock_past_its_deadline(harness: Harness, order: Any) -> None:
@@ -176,7 +176,7 @@ async def test_an_order_that_has_waited_for_the_longest_time_is_rejected_with_wh
         await end_waiting([await tx.get(Hold, other.id)], tx)
 
     await harness.run(end, publishes=PUBLISHES)
-    rejected = harness.said[-1]
+    rejected = harness.published[-1]
     assert isinstance(rejected, StockRejected)
     assert [(s.sku, s.wanted, s.available) for s in rejected.short] == [("lamp", 2, 1)]
     assert stock(harness, "lamp").waiting == {}

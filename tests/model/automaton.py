@@ -147,7 +147,7 @@ class Automaton:
         if act[0] == "hear":
             heard |= {act[1]}
         fork.now = place.harness.now
-        return Turn(self._number(fork, heard), tuple(self._events.of(event) for event in fork.said))
+        return Turn(self._number(fork, heard), tuple(self._events.of(event) for event in fork.published))
 
     async def _perform(self, harness: Harness, act: Act) -> None:
         match act:

@@ -11,7 +11,7 @@ from itertools import product
 from uuid import UUID
 
 from chassis.messaging.envelope import Unreadable
-from chassis.saga.delivery import Delivery, read
+from chassis.saga.delivery import Delivery, decode
 from chassis.saga.steps import Steps
 from chassis.testing import Published, published
 from contracts import Event
@@ -52,7 +52,7 @@ def _told(event: Event, login: str | None, id_: str, source: str) -> Published:
 
 def _is_believed(lie: Published, steps: Steps) -> bool:
     try:
-        return not _is_true(read(lie, steps), lie)
+        return not _is_true(decode(lie, steps), lie)
     except Unreadable:
         return False
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import contracts
 from chassis.messaging.broker import Publisher, connect
 from chassis.runtime.consumer import Consumer
-from chassis.saga.delivery import read
+from chassis.saga.delivery import decode
 from chassis.storage.outbox import envelope
 from chassis.testing import Harness
 from contracts import Line, event_named
@@ -62,7 +62,7 @@ async def _heard(message: Wire) -> list[str]:
                 continue
             harness = Harness(steps, intents=participant.intents)
             try:
-                event: Any = read(delivered, steps).event
+                event: Any = decode(delivered, steps).event
                 harness.put(*_before(steps.queue, event))
                 await harness.consume(event)
             except Exception as error:

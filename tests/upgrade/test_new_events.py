@@ -8,7 +8,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from chassis.saga.delivery import read
+from chassis.saga.delivery import decode
 from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from contracts.schema import committed
 from devstack.testing.broker import Broker
@@ -83,7 +83,7 @@ async def delivered(channel: AbstractChannel) -> list[tuple[str, str, str]]:
     for queue, steps in STEPS.items():
         declared = await channel.declare_queue(queue, passive=True)
         while (message := await declared.get(no_ack=True, fail=False)) is not None:
-            found.append((queue, read(message, steps).event.type, message.body.decode()))
+            found.append((queue, decode(message, steps).event.type, message.body.decode()))
     return sorted(found)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from chassis.messaging.envelope import Envelope
-from chassis.saga.delivery import Delivery, Incoming, read
+from chassis.saga.delivery import Delivery, Incoming, decode
 from chassis.saga.event import Event, event_id
 from chassis.saga.intents import Intents
 from chassis.saga.steps import Steps
@@ -42,7 +42,7 @@ class MemoryTx:
         self.rows: dict[tuple[type, Any], Any] = {}
         self.now = now
         self.envelope = envelope
-        self.said: list[Event] = []
+        self.published: list[Event] = []
         self.intended: list[Intent] = []
 
     async def get(self, row_type: type[Row], key: Any) -> Row | None:
@@ -73,7 +73,7 @@ class MemoryTx:
             self.rows.setdefault(slot, row)
 
     def publish(self, *events: Event, cause: Cause | None = None) -> None:
-        self.said.extend(events)
+        self.published.extend(events)
 
     def intend(self, *intents: Intent) -> None:
         self.intended.extend(intents)
@@ -91,7 +91,7 @@ class Harness:
         self.now = now or datetime(2026, 1, 1, tzinfo=UTC)
         self.rows: dict[tuple[type, Any], Any] = {}
         self.inbox: set[tuple[str, str]] = set()
-        self.said: list[Event] = []
+        self.published: list[Event] = []
         self.intended: dict[str, Intent] = {}
 
     def put(self, *rows: Any) -> None:
@@ -162,17 +162,17 @@ class Harness:
             self.inbox.add(claim)
 
     def _read(self, message: Incoming, steps: Steps) -> Delivery:
-        return read(message, steps)
+        return decode(message, steps)
 
     def _is_fresh(self, claim: tuple[str, str]) -> bool:
         return claim not in self.inbox
 
     def _commit(self, tx: MemoryTx, name: str, publishes: Sequence[type[Event]]) -> None:
-        for event in tx.said:
+        for event in tx.published:
             if type(event) not in publishes:
-                raise Undeclared(f"{name} says {event.type} and does not declare it")
+                raise Undeclared(f"{name} publishes {event.type} and does not declare it")
         self.rows.update(tx.rows)
-        self.said.extend(tx.said)
+        self.published.extend(tx.published)
         for intent in tx.intended:
             self.intended.setdefault(intent.key, intent)
 

@@ -29,7 +29,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         provide=[api.Webhooks(hints, secret, settings.webhook_tolerance)],
         jobs=sweeps.periodic(settings, chassis.transactions),
         call=Comparing(provider.call, Known(chassis.engine)).call,
-        troubles=provider.troubles,
+        issues=provider.issues,
         closing=[hints.aclose, provider.aclose],
     )
 

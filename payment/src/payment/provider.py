@@ -87,7 +87,7 @@ class Provider:
             return ActionRequired(outcome.payment_id, self._cipher(outcome.url), expires_at)
         return outcome
 
-    def troubles(self) -> dict[str, str]:
+    def issues(self) -> dict[str, str]:
         """Whether Stripe refuses whatever is asked of it: no card is to blame, and no shopper can mend it."""
         if len(self._refused) < self._failures:
             return {}

@@ -21,7 +21,7 @@ from chassis.messaging.broker import Publisher
 from chassis.messaging.cancellation import as_broken_connection
 from chassis.messaging.envelope import Unreadable
 from chassis.runtime.retry import Retry, shortened
-from chassis.saga.delivery import Delivery, read
+from chassis.saga.delivery import Delivery, decode
 from chassis.saga.steps import Steps
 from chassis.storage import inbox, started
 from chassis.storage.database import Transactions
@@ -77,7 +77,7 @@ class Consumer:
         """Its name."""
         return self._steps.queue
 
-    def trouble(self, stuck_after: float) -> str | None:
+    def issue(self, stuck_after: float) -> str | None:
         """Why it does not get on, if so: it is not consuming, or nothing has come to an end for `stuck_after`
         seconds."""
         if self._queue is None or self._channel.is_closed:
@@ -163,7 +163,7 @@ class Consumer:
         poison: list[tuple[AbstractIncomingMessage, str]] = []
         for message in messages:
             try:
-                readable.append(read(message, self._steps))
+                readable.append(decode(message, self._steps))
             except Unreadable as error:
                 poison.append((message, shortened(redacted(f"{error}"))))
         return readable, poison

@@ -26,7 +26,7 @@ def health_routes(engine: AsyncEngine, worker: Worker | None) -> APIRouter:
         checks: dict[str, Any] = {"database": await _database(engine)}
         if worker is not None:
             checks["broker"] = "ok" if worker.connected else "not connected"
-            checks |= worker.troubles()
+            checks |= worker.issues()
         ready = all(state == "ok" for state in checks.values())
         return JSONResponse(checks, status_code=200 if ready else 503)
 

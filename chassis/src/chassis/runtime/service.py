@@ -42,13 +42,13 @@ class Chassis:
 @dataclass(frozen=True)
 class Components:
     """What a service is made of: `provide` has what its routes ask for by type (see `Provided`), `call` makes
-    its intended remote calls, `troubles` names what keeps them from getting on, `jobs` runs in workers,
+    its intended remote calls, `issues` names what keeps them from getting on, `jobs` runs in workers,
     `closing` is awaited at the end."""
 
     routers: Sequence[APIRouter] = ()
     provide: Sequence[object] = ()
     call: Call | None = None
-    troubles: Callable[[], Mapping[str, str]] = dict
+    issues: Callable[[], Mapping[str, str]] = dict
     jobs: Sequence[Job] = ()
     closing: Sequence[Callable[[], Awaitable[None]]] = ()
 
@@ -86,7 +86,7 @@ class Service(Generic[S]):
             transactions,
             components.call,
             components.jobs,
-            components.troubles,
+            components.issues,
         )
 
         @asynccontextmanager

@@ -44,14 +44,14 @@ class Worker:
         transactions: Transactions,
         call: Call | None,
         jobs: Sequence[Job],
-        troubles: Callable[[], Mapping[str, str]] = dict,
+        issues: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._participant = participant
         self._settings = settings
         self._transactions = transactions
         self._call = call
         self._jobs = jobs
-        self._troubles = troubles
+        self._issues = issues
         self._connections: list[AbstractRobustConnection] = []
         self._consumers: list[Consumer] = []
         self._runner: IntentRunner | None = None
@@ -65,13 +65,13 @@ class Worker:
         """Whether both connections to the broker are up."""
         return bool(self._connections) and all(c.connected.is_set() for c in self._connections)
 
-    def troubles(self) -> dict[str, str]:
+    def issues(self) -> dict[str, str]:
         """What does not get on though the broker is there, each by its name."""
         after = self._settings.stuck_after
-        found = {f"queue {c.queue}": trouble for c in self._consumers if (trouble := c.trouble(after))}
+        found = {f"queue {c.queue}": issue for c in self._consumers if (issue := c.issue(after))}
         if self._relay is not None and (silence := self._relay.failing_for()) > after:
             found["outbox"] = f"stuck: nothing could be published for {silence:.0f} s"
-        return {**found, **self._troubles()}
+        return {**found, **self._issues()}
 
     async def start(self) -> None:
         """Connect, check the topology, begin. Raises when the broker or a queue is missing."""

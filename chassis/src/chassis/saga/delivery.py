@@ -41,7 +41,7 @@ class Delivery:
     step: Step
 
 
-def read(message: Incoming, steps: Steps) -> Delivery:
+def decode(message: Incoming, steps: Steps) -> Delivery:
     """Raises `Unreadable`, with a reason that quotes nothing of the message."""
     envelope = Envelope.read(message.headers, message.body)
     step = steps.find(envelope.type, envelope.version)
