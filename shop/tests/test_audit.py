@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from devstack.testing.databases import PostgresServer
-from shop.audit.trail import DATABASE, Action, Audit, document, operator
+from shop.audit.trail import DATABASE, Audit, AuditedAction, document, operator
 from shop.errors import ShopError
 
 
@@ -20,7 +20,9 @@ async def audit(postgres: str) -> AsyncIterator[Audit]:
 
 
 async def test_what_was_done_is_read_later_with_who_why_before_and_after(audit: Audit) -> None:
-    nudge = Action("nudge", "customer called", order_id="o-1", before={"a": [1]}, after=["order.created"])
+    nudge = AuditedAction(
+        "nudge", "customer called", order_id="o-1", before={"a": [1]}, after=["order.created"]
+    )
     async with audit.record(nudge):
         pass
     [entry] = await audit.entries(limit=10)
@@ -34,13 +36,13 @@ async def test_what_was_done_is_read_later_with_who_why_before_and_after(audit: 
 
 
 async def test_it_is_written_before_it_is_done(audit: Audit) -> None:
-    async with audit.record(Action("nudge", "why")) as number:
+    async with audit.record(AuditedAction("nudge", "why")) as number:
         assert (await audit.entry(number)).state == "begun"
 
 
 async def test_an_action_that_fails_says_how(audit: Audit) -> None:
     with pytest.raises(ValueError, match="no such"):
-        async with audit.record(Action("nudge", "why")):
+        async with audit.record(AuditedAction("nudge", "why")):
             raise ValueError("no such")
     [entry] = await audit.entries(limit=10)
     assert (entry.state, entry.error) == ("failed", "ValueError: no such")
@@ -48,7 +50,7 @@ async def test_an_action_that_fails_says_how(audit: Audit) -> None:
 
 async def test_an_action_that_is_interrupted_stays_begun(audit: Audit) -> None:
     with pytest.raises(KeyboardInterrupt):
-        async with audit.record(Action("nudge", "why")):
+        async with audit.record(AuditedAction("nudge", "why")):
             raise KeyboardInterrupt
     [entry] = await audit.entries(limit=10)
     assert (entry.state, entry.ended_at) == ("begun", None)
@@ -56,7 +58,7 @@ async def test_an_action_that_is_interrupted_stays_begun(audit: Audit) -> None:
 
 async def test_the_newest_entries_are_given_in_order_of_time_and_of_one_order_if_wanted(audit: Audit) -> None:
     for order_id in ("o-1", "o-2", "o-1", "o-1"):
-        await audit.begin(Action("nudge", "why", order_id=order_id))
+        await audit.begin(AuditedAction("nudge", "why", order_id=order_id))
     assert [e.id for e in await audit.entries(limit=2)] == [3, 4]
     assert [e.id for e in await audit.entries(limit=10, order_id="o-1")] == [1, 3, 4]
 
@@ -70,7 +72,7 @@ async def test_many_may_open_it_for_the_first_time_at_once(postgres_server: Post
     stack = postgres_server.stack
 
     async def act(who: str) -> None:
-        async with Audit.opened(stack, who) as audit, audit.record(Action("nudge", "why")):
+        async with Audit.opened(stack, who) as audit, audit.record(AuditedAction("nudge", "why")):
             pass
 
     await asyncio.gather(*(act(f"operator {n}") for n in range(5)))

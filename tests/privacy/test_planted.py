@@ -11,7 +11,7 @@ import pytest
 
 from devstack import Stack
 from shop.audit.trail import DATABASE
-from shop.dead_letters.desk import look
+from shop.dead_letters.session import peek
 from shop.targets import SERVICES
 
 from .finding import forms, found
@@ -82,7 +82,7 @@ def test_a_dead_letters_reason_quotes_nothing(private: Mapping[str, str], plante
 
 
 async def test_no_dead_letter_holds_any_of_it(private: Mapping[str, str], stack: Stack) -> None:
-    seen = await look(stack, "tests")
+    seen = await peek(stack, "tests")
     assert _leaks(private, {letter.id: str(letter.document()) for letter in seen.letters}) == {}
 
 

@@ -13,8 +13,8 @@ from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from contracts.schema import committed
 from devstack.testing.broker import Broker
 from shop.audit.trail import Audit
-from shop.dead_letters.desk import Deed, Desk
-from shop.dead_letters.letter import STEPS
+from shop.dead_letters.dead_letter import STEPS
+from shop.dead_letters.session import Action, DeadLetterSession
 from shop.participants import PARTICIPANTS
 from tests.upgrade import peer
 from tests.upgrade.documents import examples
@@ -49,9 +49,9 @@ async def channel(rabbitmq: Broker, unknown: Unknown) -> AsyncIterator[AbstractC
 
 
 @pytest.fixture
-async def desk(postgres: str, rabbitmq: Broker) -> AsyncIterator[Desk]:
-    async with Audit.connected(postgres.replace("postgresql+asyncpg", "postgresql"), "ada@desk") as audit:
-        yield Desk(audit, rabbitmq.url)
+async def session(postgres: str, rabbitmq: Broker) -> AsyncIterator[DeadLetterSession]:
+    async with Audit.connected(postgres.replace("postgresql+asyncpg", "postgresql"), "ada@session") as audit:
+        yield DeadLetterSession(audit, rabbitmq.url)
 
 
 async def published(channel: AbstractChannel, unknown: Unknown) -> list[tuple[str, str, str]]:
@@ -88,13 +88,13 @@ async def delivered(channel: AbstractChannel) -> list[tuple[str, str, str]]:
 
 
 async def test_what_an_old_worker_does_not_know_comes_back_from_its_dead_letters(
-    release: Release, unknown: Unknown, channel: AbstractChannel, rabbitmq: Broker, desk: Desk
+    release: Release, unknown: Unknown, channel: AbstractChannel, rabbitmq: Broker, session: DeadLetterSession
 ) -> None:
     sent = await published(channel, unknown)
     await asyncio.to_thread(release.does, "consume", {"amqp_url": rabbitmq.url, "moves": len(sent)})
-    seen = await desk.look()
+    seen = await session.peek()
     assert all("no step for" in letter.reason for letter in seen.letters)
-    async with desk.alone():
-        await desk.act([Deed.replay(letter) for letter in seen.letters], "the new release runs")
-    assert (await desk.look()).letters == ()
+    async with session.exclusive():
+        await session.act([Action.replay(letter) for letter in seen.letters], "the new release runs")
+    assert (await session.peek()).letters == ()
     assert await delivered(channel) == sent

@@ -7,7 +7,7 @@ import aio_pika
 from chassis.messaging.broker import login
 from chassis.messaging.envelope import Envelope
 from chassis.saga.topology import EVENTS_EXCHANGE
-from shop.dead_letters.holding import BROKER_ERRORS
+from shop.dead_letters.deliveries import BROKER_ERRORS
 from shop.errors import ShopError
 from shop.targets import Target
 

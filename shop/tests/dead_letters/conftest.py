@@ -1,4 +1,4 @@
-"""A desk at dead letters on a real broker, with an audit of its own, and all queues to bury letters in."""
+"""A session on dead letters on a real broker, with its own audit and all queues."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -10,8 +10,8 @@ import pytest
 from chassis.saga.topology import definitions
 from devstack.testing.broker import Broker
 from shop.audit.trail import Audit
-from shop.dead_letters.desk import Desk
-from shop.dead_letters.letter import Letter
+from shop.dead_letters.dead_letter import DeadLetter
+from shop.dead_letters.session import DeadLetterSession
 from shop.participants import PARTICIPANTS
 
 Bury = Callable[..., Awaitable[None]]
@@ -21,9 +21,9 @@ def dsn(url: str) -> str:
     return url.replace("postgresql+asyncpg", "postgresql")
 
 
-def letter(**differing: Any) -> Letter:
-    """What payment buried of an `order.created`, unless something else is said."""
-    usual = Letter(
+def letter(**differing: Any) -> DeadLetter:
+    """An `order.created` that payment dead-lettered, with `differing` fields."""
+    usual = DeadLetter(
         queue="payment",
         body=b'{"order_id": "6f6b0000-0000-0000-0000-000000000001", "total": null}',
         headers={
@@ -50,7 +50,7 @@ def letter(**differing: Any) -> Letter:
 
 @pytest.fixture
 async def broker(rabbitmq: Broker) -> Broker:
-    """Has all queues but those that lead back from a failure: nothing here waits for a retry."""
+    """All queues except those of the retry ladder: nothing here waits for a retry."""
     topology = definitions(PARTICIPANTS)
     kept = [queue for queue in topology["queues"] if ".retry." not in queue["name"]]
     bound = [binding for binding in topology["bindings"] if ".retry." not in binding["destination"]]
@@ -66,9 +66,9 @@ async def channel(broker: Broker) -> AsyncIterator[aio_pika.abc.AbstractChannel]
 
 @pytest.fixture
 def bury(channel: aio_pika.abc.AbstractChannel) -> Bury:
-    """Lay letters into the dead letters of their queues."""
+    """Publish messages to the dead-letter queues of their queues."""
 
-    async def bury(*letters: Letter) -> None:
+    async def bury(*letters: DeadLetter) -> None:
         for one in letters:
             await channel.default_exchange.publish(one.to_message(), f"{one.queue}.dead")
 
@@ -82,5 +82,5 @@ async def audit(postgres: str) -> AsyncIterator[Audit]:
 
 
 @pytest.fixture
-def desk(audit: Audit, broker: Broker) -> Desk:
-    return Desk(audit, broker.url)
+def session(audit: Audit, broker: Broker) -> DeadLetterSession:
+    return DeadLetterSession(audit, broker.url)

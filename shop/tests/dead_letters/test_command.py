@@ -14,7 +14,7 @@ from devstack.programs import script
 from lab.playing import stage
 from scenarios import EXERCISES
 from scenarios import run as play
-from shop.dead_letters.desk import look
+from shop.dead_letters.session import peek
 from shop.sagas.command import fetch
 
 pytestmark = pytest.mark.timeout(300)
@@ -44,7 +44,7 @@ def letters_of(stack: Stack, order_id: str) -> list[dict[str, Any]]:
 async def until_dead(stack: Stack, order_id: str, but: str | None = None) -> dict[str, Any]:
     """The order's only dead letter, once there is one (other than `but`)."""
     async with asyncio.timeout(60):
-        while not [x for x in (await look(stack, "ada")).letters if x.order_id == order_id and x.id != but]:
+        while not [x for x in (await peek(stack, "ada")).letters if x.order_id == order_id and x.id != but]:
             await asyncio.sleep(0.2)
     [letter] = letters_of(stack, order_id)
     return letter
@@ -76,15 +76,15 @@ async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Sta
     again = await until_dead(stack, order_id, but=dead["id"])
     assert again["died_before"] == 1
     story = shop(stack, "dead-letters", "show", again["id"])
-    assert "died before: 1×, last replayed" in story
+    assert "dead-lettered before: 1×, last replayed" in story
     assert f"({order_id}): pending" in " ".join(story.split())  # the title is folded
 
     refused = shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=x", *WHY, code=1)
-    assert refused.startswith("shop: payment could not read that as order.created: total.amount")
+    assert refused.startswith("shop: payment could not decode that as order.created: total.amount")
     wrong = shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=30", *WHY, code=1)
     assert wrong == (
-        f"shop: order {order_id} has total 10.00 GBP; the edited message says 0.30 GBP;"
-        " say --force if that is meant\n"
+        f"shop: order {order_id} has total 10.00 GBP; the edited message has 0.30 GBP;"
+        " pass --force if that is intended\n"
     )
     shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=1000", *WHY)
     assert await until_ended(stack, order_id) == "paid"

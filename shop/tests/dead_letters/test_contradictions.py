@@ -1,4 +1,4 @@
-"""An edit is held against the order: what money and stock follow may only become what the order has."""
+"""An edit is compared with the order: values that money and stock follow may only become the order's own."""
 
 import json
 from dataclasses import replace
@@ -10,8 +10,8 @@ import pytest
 
 from contracts import Line
 from order.domain import Order
-from shop.dead_letters.contradictions import contradictions
-from shop.dead_letters.letter import Letter
+from shop.dead_letters.dead_letter import DeadLetter
+from shop.dead_letters.editing import contradictions
 
 from .conftest import letter
 
@@ -31,7 +31,7 @@ ORDER = Order(
 SAID: dict[str, Any] = ORDER.created().model_dump(mode="json")
 
 
-def with_body(**differing: Any) -> Letter:
+def with_body(**differing: Any) -> DeadLetter:
     return replace(letter(), body=json.dumps(SAID | differing).encode())
 
 
@@ -51,7 +51,7 @@ def test_a_wrong_amount_that_becomes_the_orders_own_is_no_contradiction() -> Non
     assert contradictions(with_body(total=money(30)), with_body(), ORDER) == []
 
 
-def test_what_neither_money_nor_stock_follows_may_change() -> None:
+def test_values_that_neither_money_nor_stock_follow_may_change() -> None:
     after = with_body(contact=None, lines=[line(name="Green lantern")], deadline="2027-01-01T00:00:00Z")
     assert contradictions(with_body(), after, ORDER) == []
 
@@ -59,35 +59,33 @@ def test_what_neither_money_nor_stock_follows_may_change() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"total": money(30)}, [f"order {ID} has total 10.00 GBP; the edited message says 0.30 GBP"]),
+        ({"total": money(30)}, [f"order {ID} has total 10.00 GBP; the edited message has 0.30 GBP"]),
         (
             {"total": money(1000, "USD")},
-            [f"order {ID} has total.currency GBP; the edited message says USD"],
+            [f"order {ID} has total.currency GBP; the edited message has USD"],
         ),
         (
             {"lines": [line(quantity=1)]},
-            [f"order {ID} has lines.0.quantity 2; the edited message says 1"],
+            [f"order {ID} has lines.0.quantity 2; the edited message has 1"],
         ),
         (
             {"shopper_id": str(UUID(int=3))},
-            [f"order {ID} has shopper_id {UUID(int=2)}; the edited message says {UUID(int=3)}"],
+            [f"order {ID} has shopper_id {UUID(int=2)}; the edited message has {UUID(int=3)}"],
         ),
         (
             {"lines": [line(), line(sku="B", quantity=1, unit_price=0)]},
             [
-                f"order {ID} has no {path}; the message says nothing of it, the edited message says {value}"
+                f"order {ID} has no {path}; the original has no such value, the edited message has {value}"
                 for path, value in (("lines.1.sku", "B"), ("lines.1.quantity", 1), ("lines.1.unit_price", 0))
             ],
         ),
         (
             {"payment_id": "pi_2"},
-            [f"order {ID} has no payment_id; the message says nothing of it, the edited message says pi_2"],
+            [f"order {ID} has no payment_id; the original has no such value, the edited message has pi_2"],
         ),
     ],
 )
-def test_whatever_becomes_something_else_is_named_with_what_the_order_has(
-    change: dict[str, Any], says: list[str]
-) -> None:
+def test_a_contradiction_is_named_with_the_orders_value(change: dict[str, Any], says: list[str]) -> None:
     assert contradictions(with_body(), with_body(**change), ORDER) == says
 
 
@@ -95,19 +93,19 @@ def test_a_line_that_is_taken_out_is_named() -> None:
     two = replace(ORDER, lines=(*ORDER.lines, Line(sku="B", name="B", quantity=1, unit_price=1)))
     before = replace(letter(), body=two.created().model_dump_json().encode())
     assert contradictions(before, with_body(), two)[0] == (
-        f"order {ID} has lines.1.sku B; the edited message says nothing of it"
+        f"order {ID} has lines.1.sku B; the edited message has no such value"
     )
 
 
-def test_a_body_that_nobody_could_read_is_held_against_the_order_as_a_whole() -> None:
+def test_an_edit_of_an_undecodable_body_is_compared_with_the_whole_order() -> None:
     broken = replace(letter(), body=b"\xff{")
     assert contradictions(broken, with_body(), ORDER) == []
     assert contradictions(broken, with_body(total=money(30)), ORDER) == [
-        f"order {ID} has total 10.00 GBP; the edited message says 0.30 GBP"
+        f"order {ID} has total 10.00 GBP; the edited message has 0.30 GBP"
     ]
 
 
-def test_an_order_that_nobody_knows_is_said_to_be_unknown() -> None:
+def test_an_order_that_does_not_exist_is_reported() -> None:
     assert contradictions(with_body(), with_body(total=money(30)), None) == [
-        f"order {ID} is not known: there is nothing to compare total with; the edited message says 0.30 GBP"
+        f"order {ID} does not exist: there is nothing to compare total with; the edited message has 0.30 GBP"
     ]

@@ -6,7 +6,7 @@ import pytest
 
 from chassis.messaging.envelope import Envelope
 from contracts import OrderPaid
-from shop.dead_letters.editing import changed, with_body
+from shop.dead_letters.editing import with_body, with_values
 from shop.errors import ShopError
 
 from .conftest import letter
@@ -29,7 +29,7 @@ def body(**differing: Any) -> bytes:
 def test_an_edited_copy_keeps_its_attributes_and_has_no_stamps() -> None:
     edited = with_body(letter(), body())
     assert edited.body == body()
-    assert edited.headers == letter().fresh().headers
+    assert edited.headers == letter().as_published().headers
     assert (edited.message_id, edited.type, edited.app_id) == (letter().message_id, "order.created", "order")
     assert Envelope.from_message(edited.to_message()).attempts == 0
 
@@ -55,7 +55,7 @@ def test_a_message_without_attributes_gets_those_of_its_event() -> None:
     poison = letter(queue="cart", body=b"{", headers={}, message_id=None, type=None, app_id=None)
     paid = {name: value for name, value in CREATED.items() if name not in ("payment_method", "deadline")}
     readable = json.dumps(paid | {"payment_id": "pi_1"}).encode()
-    with pytest.raises(ShopError, match=r"say --type, one of guest\.merged, order\.paid"):
+    with pytest.raises(ShopError, match=r"pass --type, one of guest\.merged, order\.paid"):
         with_body(poison, readable)
     envelope = Envelope.from_message(with_body(poison, readable, "order.paid").to_message())
     assert (envelope.id, envelope.type, envelope.version) == (f"order.paid/{ORDER}", OrderPaid.type, 1)
@@ -64,7 +64,7 @@ def test_a_message_without_attributes_gets_those_of_its_event() -> None:
 
 def test_an_event_that_nobody_there_hears_is_refused() -> None:
     with pytest.raises(
-        ShopError, match=r"cart has no step for 'order.created': it hears guest.merged, order.paid"
+        ShopError, match=r"cart has no step for 'order.created': it consumes guest.merged, order.paid"
     ):
         with_body(letter(queue="cart"), body())
 
@@ -81,7 +81,7 @@ def test_an_event_that_nobody_there_hears_is_refused() -> None:
     ],
 )
 def test_a_value_is_set_where_the_path_leads(change: str, place: tuple[Any, ...], value: object) -> None:
-    found = json.loads(changed(letter(body=body()), [change]))
+    found = json.loads(with_values(letter(body=body()), [change]))
     for part in place:
         found = found[part]
     assert found == value
@@ -92,17 +92,17 @@ def test_a_value_is_set_where_the_path_leads(change: str, place: tuple[Any, ...]
 )
 def test_a_path_that_leads_nowhere_is_told(change: str) -> None:
     with pytest.raises(ShopError, match="the body has no "):
-        changed(letter(body=body()), [change])
+        with_values(letter(body=body()), [change])
 
 
 def test_a_change_without_a_value_is_told() -> None:
-    with pytest.raises(ShopError, match="--set wants path=value"):
-        changed(letter(body=body()), ["total.amount"])
+    with pytest.raises(ShopError, match="--set takes path=value"):
+        with_values(letter(body=body()), ["total.amount"])
 
 
 def test_what_is_no_json_cannot_be_changed_by_path() -> None:
-    with pytest.raises(ShopError, match="give a whole one with --file"):
-        changed(letter(body=b"{"), ["a=1"])
+    with pytest.raises(ShopError, match="pass a complete one with --file"):
+        with_values(letter(body=b"{"), ["a=1"])
 
 
 def test_an_edited_copy_of_a_forged_message_has_its_own_id_and_the_true_source() -> None:

@@ -22,7 +22,7 @@ from product.domain import Hold
 from shop.broker.definitions import differs
 from shop.broker.issue import BrokerIssue
 from shop.cli import app
-from shop.dead_letters.letter import Letter
+from shop.dead_letters.dead_letter import DeadLetter
 from shop.errors import ShopError
 from shop.sagas.finding import Finding
 from shop.sagas.findings import about, stuck, waits_for
@@ -392,7 +392,7 @@ def test_a_dead_letter_says_whether_it_was_to_undo_something() -> None:
         "cloudEvents:subject": str(ID),
         "error": "KeyError: 'A'",
     }
-    letter = Letter("product", b"{}", headers)
+    letter = DeadLetter("product", b"{}", headers)
     found = only(seen(new_order("paid"), dead=(letter,)))
     assert (found.kind, found.order_id, found.next) == (
         "dead-letter",
@@ -418,7 +418,7 @@ def test_every_advice_can_be_pasted_as_it_stands() -> None:
         seen(cancelled, payments={ID: payment("cancelled")}, told={}, letters_to={}),
         seen(new_order("paid"), holds=holding("released"), queues=(QueueSeen("cart", 1, 0),)),
         seen(
-            dead=(Letter("product", b"{}", {}),),
+            dead=(DeadLetter("product", b"{}", {}),),
             unsaid=(
                 UnsaidSeen("cart", "a", ID, CREATED, NOW),
                 UnsaidSeen("cart", "b", ID, CREATED, NOW, attempts=1),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shop import targets
 from shop.audit.trail import Audit, Entry, document, operator
-from shop.dead_letters.telling import safe
+from shop.terminal import printable
 
 app = typer.Typer(help="What operators did, and why.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
@@ -36,7 +36,7 @@ def list_actions(
     for e in entries:
         when = f"{e.at:%Y-%m-%d %H:%M:%S}"
         cells = (str(e.id), when, e.who, e.action, _what(e), e.error or e.state, e.why)
-        table.add_row(*(Text(safe(cell)) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)
 
 

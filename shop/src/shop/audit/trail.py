@@ -49,7 +49,7 @@ _TABLE = """
 
 
 @dataclass(frozen=True)
-class Action:
+class AuditedAction:
     """What an operator is about to do, and why. `before` and `after` are JSON values.
 
     An action on a dead letter names its queue (the one that it died in), the letter and its message id.
@@ -66,7 +66,7 @@ class Action:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry(Action):
+class Entry(AuditedAction):
     """An action as the audit has it. `published`: the broker has confirmed the copy of a dead letter, its
     original may still be there. `error` says what became of it when it was not done as it was meant."""
 
@@ -79,7 +79,7 @@ class Entry(Action):
 
 
 class Audit:
-    """`async with Audit.opened(target, operator()) as audit, audit.record(Action("nudge", why)): …`."""
+    """`async with Audit.opened(target, operator()) as audit, audit.record(action): …`."""
 
     def __init__(self, connection: Any, who: str) -> None:
         self.connection = connection
@@ -116,7 +116,7 @@ class Audit:
             await connection.close()
 
     @asynccontextmanager
-    async def record(self, action: Action) -> AsyncIterator[int]:
+    async def record(self, action: AuditedAction) -> AsyncIterator[int]:
         """Begun on entering, done on leaving, failed with its reason on an error. If the process dies in
         between it stays begun."""
         number = await self.begin(action)
@@ -127,7 +127,7 @@ class Audit:
             raise
         await self.mark(number, "done")
 
-    async def begin(self, action: Action) -> int:
+    async def begin(self, action: AuditedAction) -> int:
         """Write it down before it is done. Returns its number."""
         row = asdict(action) | {"who": self.who}
         places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
@@ -167,8 +167,8 @@ class Audit:
             "WHERE state IN ('begun', 'published') AND letter_id IS NOT NULL ORDER BY id"
         )
 
-    async def settled(self, letter_ids: Sequence[str]) -> set[str]:
-        """Which of these letters were dealt with: if one is still there, its acknowledgement was lost."""
+    async def handled(self, letter_ids: Sequence[str]) -> set[str]:
+        """Which of these dead letters were handled: if one is still queued, its acknowledgement was lost."""
         rows = await self.connection.fetch(
             "SELECT letter_id FROM action WHERE letter_id = ANY($1) AND state IN ('published', 'done')",
             letter_ids,

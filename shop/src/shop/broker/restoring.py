@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from shop.audit.trail import Action, Audit, operator
+from shop.audit.trail import Audit, AuditedAction, operator
 from shop.broker import topology
 from shop.broker.definitions import Difference, differences, surplus, with_live_passwords
 from shop.broker.looking import ask
@@ -42,7 +42,10 @@ async def restore(target: Target, what: Restoring, why: str) -> None:
 
     Raises ShopError when the broker refuses."""
     before = {"differences": [str(one) for one in what.found]}
-    async with Audit.opened(target, operator()) as audit, audit.record(Action("restore", why, before=before)):
+    async with (
+        Audit.opened(target, operator()) as audit,
+        audit.record(AuditedAction("restore", why, before=before)),
+    ):
         await apply(target, what)
 
 

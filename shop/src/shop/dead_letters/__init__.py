@@ -1,1 +1,1 @@
-"""Dead letters: looked at without being lost, replayed, edited or discarded exactly once, and audited."""
+"""Dead letters: read without losing any; replayed, edited or discarded exactly once, with an audit."""

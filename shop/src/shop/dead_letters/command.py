@@ -1,4 +1,4 @@
-"""`shop dead-letters`: look at what no service could handle, and replay, edit or discard it."""
+"""`shop dead-letters`: inspect messages that could not be handled, and replay, edit or discard them."""
 
 import asyncio
 import json
@@ -21,58 +21,62 @@ from rich.text import Text
 from order.domain import Order
 from shop import targets
 from shop.audit.trail import Entry, operator
-from shop.consent import consent
-from shop.dead_letters.choosing import chosen, find, queues_of
-from shop.dead_letters.contradictions import contradictions
-from shop.dead_letters.desk import LIMIT, Deed, Desk
-from shop.dead_letters.editing import changed, model_of
-from shop.dead_letters.holding import MOST, Seen
-from shop.dead_letters.letter import STEPS, Letter
-from shop.dead_letters.telling import difference, document, listed, preview, safe, shown
+from shop.dead_letters.dead_letter import STEPS, DeadLetter
+from shop.dead_letters.deliveries import MOST, Listing
+from shop.dead_letters.editing import contradictions, model_of, with_values
+from shop.dead_letters.rendering import (
+    document,
+    render_details,
+    render_difference,
+    render_list,
+    render_preview,
+)
+from shop.dead_letters.selection import find, queues_of, select
+from shop.dead_letters.session import LIMIT, Action, DeadLetterSession
 from shop.diagram import diagram
 from shop.errors import ShopError
-from shop.progress import counting
 from shop.sagas.reading import books, saga
+from shop.terminal import consent, counting, printable
 
-app = typer.Typer(help="Look at dead letters; replay, edit or discard them.", no_args_is_help=True)
+app = typer.Typer(help="Inspect dead letters; replay, edit or discard them.", no_args_is_help=True)
 
-Ids = Annotated[list[str] | None, typer.Argument(help="Letters, as `list` names them; beginnings will do.")]
-Id = Annotated[str, typer.Argument(help="A letter, as `list` names it; its beginning will do.")]
-Service = Annotated[str | None, typer.Option("--service", help="Only what this service could not handle.")]
-Everything = Annotated[bool, typer.Option("--all", help="All that there are, or all of --service.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters: ids as in `list`, or prefixes.")]
+Id = Annotated[str, typer.Argument(help="A dead letter: its id as in `list`, or a prefix.")]
+Service = Annotated[str | None, typer.Option("--service", help="Only dead letters of this service.")]
+Everything = Annotated[bool, typer.Option("--all", help="All dead letters, or all of --service.")]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Look at so many of each queue.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Read at most this many of each queue.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 @app.command("list")
 def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: Json = False) -> None:
-    """Each letter with its event, order, step, reason, attempts and age, and whether it died before."""
-    seen, histories = asyncio.run(_looked_at(queues_of(service), limit))
+    """Each dead letter with its event, order, step, reason, attempts, age, and earlier failures."""
+    listing, histories = asyncio.run(_read(queues_of(service), limit))
     if as_json:
-        letters = [document(letter, histories[letter.id]) for letter in seen.letters]
-        print(json.dumps({"letters": letters, "beyond": dict(seen.beyond)}, indent=2))
+        letters = [document(letter, histories[letter.id]) for letter in listing.letters]
+        print(json.dumps({"letters": letters, "beyond": dict(listing.beyond)}, indent=2))
     else:
-        Console().print(listed(seen, histories))
+        Console().print(render_list(listing, histories))
 
 
 @app.command()
 def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
-    """The whole message, what helps, what was done with it before, and its order's saga."""
-    seen, histories = asyncio.run(_looked_at(list(STEPS), limit))
-    found = find(seen, letter)
-    story = asyncio.run(_story(found))
+    """The whole message, advice, earlier actions on it, and its order's saga."""
+    listing, histories = asyncio.run(_read(list(STEPS), limit))
+    found = find(listing, letter)
+    order_saga = asyncio.run(_saga(found))
     if as_json:
-        order, events = story or (None, [])
+        order, events = order_saga or (None, [])
         print(json.dumps(document(found, histories[found.id]) | {"order": order, "events": events}, indent=2))
         return
     console = Console()
-    console.print(shown(found, histories[found.id]))
-    if story is not None:
+    console.print(render_details(found, histories[found.id]))
+    if order_saga is not None:
         console.print()
-        console.print(diagram(*story))
+        console.print(diagram(*order_saga))
 
 
 @app.command()
@@ -86,10 +90,10 @@ def replay(
     limit: Limit = LIMIT,
     as_json: Json = False,
 ) -> None:
-    """Give messages back to the queue that they died in, as they were. Exits with 1 when one had gone."""
-    with _alone(who, limit, as_json) as place:
-        deeds = [Deed.replay(one) for one in chosen(place.seen, letters or [], service, everything)]
-        place.do(deeds, why, yes)
+    """Publish messages unchanged to their own queue. Exits with 1 if one is no longer there."""
+    with _acting(who, limit, as_json) as acting:
+        actions = [Action.replay(one) for one in select(acting.listing, letters or [], service, everything)]
+        acting.do(actions, why, yes)
 
 
 @app.command()
@@ -103,10 +107,10 @@ def discard(
     limit: Limit = LIMIT,
     as_json: Json = False,
 ) -> None:
-    """Take messages out for good; the audit keeps them. Exits with 1 when one had gone."""
-    with _alone(who, limit, as_json) as place:
-        deeds = [Deed.discard(one) for one in chosen(place.seen, letters or [], service, everything)]
-        place.do(deeds, why, yes)
+    """Remove messages for good; the audit keeps them. Exits with 1 if one is no longer there."""
+    with _acting(who, limit, as_json) as acting:
+        actions = [Action.discard(one) for one in select(acting.listing, letters or [], service, everything)]
+        acting.do(actions, why, yes)
 
 
 @app.command()
@@ -114,13 +118,13 @@ def edit(
     letter: Id,
     file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The new body.")] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="path=value, as in lines.0.quantity=2; may be repeated.")
+        list[str] | None, typer.Option("--set", help="path=value, as in lines.0.quantity=2; repeatable.")
     ] = None,
     event_type: Annotated[
-        str | None, typer.Option("--type", help="What event it is, if the message does not say.")
+        str | None, typer.Option("--type", help="The event type, if the message does not name it.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also if it says something else than the order's own row.")
+        bool, typer.Option("--force", help="Also if it contradicts the order's own row.")
     ] = False,
     why: Why = None,
     yes: Yes = False,
@@ -128,101 +132,108 @@ def edit(
     limit: Limit = LIMIT,
     as_json: Json = False,
 ) -> None:
-    """Replace a message with another body, under the same id; without --file and --set, $EDITOR is opened.
+    """Publish a message with another body, under the same id; without --file and --set, $EDITOR is opened.
 
-    Nothing happens unless the step that hears it can read it. Without --force, amounts, lines, quantities,
-    currency and ids may only become what the order has. Exits with 1 when the message had gone.
+    Nothing happens unless the step that consumes it can decode it. Without --force, amounts, lines,
+    quantities, currency and ids may only become what the order has. Exits with 1 if the message is no
+    longer there.
     """
     if file and changes:
-        raise ShopError("say --file or --set, not both")
-    with _alone(who, limit, as_json) as place:
-        found = find(place.seen, letter)
+        raise ShopError("pass --file or --set, not both")
+    with _acting(who, limit, as_json) as acting:
+        found = find(acting.listing, letter)
         if file or changes:
-            deed = Deed.edit(found, file.read_bytes() if file else changed(found, changes or []), event_type)
+            action = Action.edit(
+                found, file.read_bytes() if file else with_values(found, changes or []), event_type
+            )
         else:
-            deed = _edited_by_hand(found, event_type)
-        if deed.after == found.fresh():
-            raise ShopError("nothing was changed: `shop dead-letters replay` publishes it as it is")
-        assert deed.after is not None
-        place.console.print(difference(found.fresh(), deed.after))
-        against = place.runner.run(_contradictions(found, deed.after))
+            action = _edited_in_editor(found, event_type)
+        if action.after == found.as_published():
+            raise ShopError("nothing was changed: `shop dead-letters replay` publishes it unchanged")
+        assert action.after is not None
+        acting.console.print(render_difference(found.as_published(), action.after))
+        against = acting.runner.run(_contradictions(found, action.after))
         if against and not force:
-            raise ShopError("; ".join([*map(safe, against), "say --force if that is meant"]))
+            raise ShopError("; ".join([*map(printable, against), "pass --force if that is intended"]))
         for sentence in against:
-            place.console.print(Text(safe(sentence), "yellow"))
-        place.do([deed], why, yes)
+            acting.console.print(Text(printable(sentence), "yellow"))
+        acting.do([action], why, yes)
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where one operator acts, alone."""
+class _Acting:
+    """An exclusive session, with the operator's terminal."""
 
     runner: asyncio.Runner
-    desk: Desk
-    seen: Seen
+    session: DeadLetterSession
+    listing: Listing
     finished: Sequence[Entry]
     console: Console
     as_json: bool
 
-    def do(self, deeds: Sequence[Deed], why: str | None, yes: bool) -> None:
-        """Preview, ask, act, tell."""
-        self.console.print(preview(deeds))
-        question = f"{deeds[0].action.capitalize()} {len(deeds)} letter{'s' * (len(deeds) > 1)}?"
+    def do(self, actions: Sequence[Action], why: str | None, yes: bool) -> None:
+        """Preview, ask for consent, act, report."""
+        self.console.print(render_preview(actions))
+        question = f"{actions[0].action.capitalize()} {len(actions)} dead letter{'s' * (len(actions) > 1)}?"
         why = consent(question, why, yes=yes, as_json=self.as_json)
         with counting(Console(stderr=True, quiet=self.as_json)) as progress:
-            bar = progress.add_task(deeds[0].action, total=len(deeds))
-            gone = self.runner.run(self.desk.act(deeds, why, lambda: progress.advance(bar)))
-        self._tell(deeds, gone)
+            bar = progress.add_task(actions[0].action, total=len(actions))
+            gone = self.runner.run(self.session.act(actions, why, lambda: progress.advance(bar)))
+        self._report(actions, gone)
 
-    def say(self, line: str) -> None:
-        self.console.print(safe(line), markup=False, highlight=False)
+    def print(self, line: str) -> None:
+        self.console.print(printable(line), markup=False, highlight=False)
 
-    def _tell(self, deeds: Sequence[Deed], gone: Sequence[Letter]) -> None:
-        done = [deed.letter.id for deed in deeds if deed.letter not in gone]
+    def _report(self, actions: Sequence[Action], gone: Sequence[DeadLetter]) -> None:
+        done = [action.letter.id for action in actions if action.letter not in gone]
         if self.as_json:
             report: dict[str, Any] = {
-                "action": deeds[0].action,
+                "action": actions[0].action,
                 "done": done,
                 "gone": [letter.id for letter in gone],
                 "finished": [entry.id for entry in self.finished],
             }
             print(json.dumps(report, indent=2))
-        self.say(f"{deeds[0].action}: {len(done)} done; `shop audit list` has it")
+        self.print(f"{actions[0].action}: {len(done)} done; `shop audit list` shows it")
         for letter in gone:
-            self.say(f"{letter.id} had gone from {letter.queue}.dead: nothing was done with it")
+            self.print(f"{letter.id} is no longer in {letter.queue}.dead: nothing was done")
         if gone:
             raise typer.Exit(1)
 
 
 @contextmanager
-def _alone(who: str | None, limit: int, as_json: bool) -> Iterator[_Place]:
-    """While the operator thinks, no event loop runs and no connection to the broker is open."""
+def _acting(who: str | None, limit: int, as_json: bool) -> Iterator[_Acting]:
+    """While the operator is asked, no event loop runs and no connection to the broker is open."""
     console = Console(quiet=as_json)
     with asyncio.Runner() as runner:
         exits = AsyncExitStack()
 
-        async def enter() -> _Place:
-            desk = await exits.enter_async_context(Desk.opened(targets.resolve(), operator(who), limit))
-            seen, finished = await exits.enter_async_context(desk.alone())
-            return _Place(runner, desk, seen, finished, console, as_json)
+        async def enter() -> _Acting:
+            session = await exits.enter_async_context(
+                DeadLetterSession.opened(targets.resolve(), operator(who), limit)
+            )
+            listing, finished = await exits.enter_async_context(session.exclusive())
+            return _Acting(runner, session, listing, finished, console, as_json)
 
         try:
-            place = runner.run(enter())
-            for entry in place.finished:
-                place.say(f"finished first: {entry.action} that {entry.who} began at {entry.at:%H:%M:%S} UTC")
-            yield place
+            acting = runner.run(enter())
+            for entry in acting.finished:
+                acting.print(
+                    f"finished an interrupted {entry.action} by {entry.who}, begun at {entry.at:%H:%M:%S} UTC"
+                )
+            yield acting
         finally:
             runner.run(exits.aclose())
 
 
-async def _looked_at(queues: Sequence[str], limit: int) -> tuple[Seen, dict[str, list[Entry]]]:
-    async with Desk.opened(targets.resolve(), operator(), limit) as desk:
-        seen = await desk.look(queues)
-        return seen, await desk.histories(seen.letters)
+async def _read(queues: Sequence[str], limit: int) -> tuple[Listing, dict[str, list[Entry]]]:
+    async with DeadLetterSession.opened(targets.resolve(), operator(), limit) as session:
+        listing = await session.peek(queues)
+        return listing, await session.histories(listing.letters)
 
 
-async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-    """The order and its timeline; None when the letter names no order that there is."""
+async def _saga(letter: DeadLetter) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """The order and its timeline; None if the message names no existing order."""
     if letter.order_id is None:
         return None
     async with books(targets.resolve()) as found:
@@ -232,8 +243,8 @@ async def _story(letter: Letter) -> tuple[dict[str, Any], list[dict[str, Any]]] 
             return None
 
 
-async def _contradictions(before: Letter, after: Letter) -> list[str]:
-    """What the edit says otherwise than the order's own row."""
+async def _contradictions(before: DeadLetter, after: DeadLetter) -> list[str]:
+    """Values in the edited message that contradict the order's own row."""
     if after.order_id is None:
         return contradictions(before, after, None)
     order_id = UUID(after.order_id)
@@ -242,19 +253,19 @@ async def _contradictions(before: Letter, after: Letter) -> list[str]:
     return contradictions(before, after, orders.get(order_id))
 
 
-def _edited_by_hand(letter: Letter, event_type: str | None) -> Deed:
-    """Raises ShopError, and keeps the text, when what was written cannot be read."""
+def _edited_in_editor(letter: DeadLetter, event_type: str | None) -> Action:
+    """Raises ShopError, and keeps the text, if the step could not decode it."""
     if not sys.stdin.isatty():
-        raise ShopError("there is nobody to edit here: say --file or --set")
-    model_of(letter, event_type)  # refused before anything is written
+        raise ShopError("stdin is not a terminal: pass --file or --set")
+    model_of(letter, event_type)  # fails before the editor opens
     file = Path(tempfile.mkstemp(prefix=f"letter-{letter.id}-", suffix=".json")[1])
     file.write_bytes(letter.body if letter.json is None else json.dumps(letter.json, indent=2).encode())
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     if subprocess.run([*editor, str(file)], check=False).returncode:
         raise ShopError(f"{editor[0]} failed: nothing was done")
     try:
-        deed = Deed.edit(letter, file.read_bytes(), event_type)
+        action = Action.edit(letter, file.read_bytes(), event_type)
     except ShopError as error:
-        raise ShopError(f"{error}; your text is in {file}, for --file once it is mended") from None
+        raise ShopError(f"{error}; your text is in {file}: fix it and pass it with --file") from None
     file.unlink()
-    return deed
+    return action

@@ -1,7 +1,11 @@
-"""A letter with another body: only one that its step can read, about the same subject."""
+"""Editing a dead letter: only to a message that its step can decode, about the same subject.
+
+Amounts, lines, quantities, currency and ids are compared with the order's own row, because money and stock
+follow them.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,28 +13,34 @@ from typing import Any
 from pydantic import ValidationError
 
 from chassis.messaging.envelope import Envelope, Unreadable
-from contracts import EVENTS, Event
-from shop.dead_letters.letter import STEPS, Letter
+from contracts import EVENTS, Event, format_amount_with_code
+from order.domain import Order
+from shop.dead_letters.dead_letter import STEPS, DeadLetter
 from shop.errors import ShopError
 
+_GUARDED = {"amount", "currency", "quantity", "unit_price", "sku", "wanted", "available"}
+_ABSENT = object()
 
-def with_body(letter: Letter, body: bytes, event_type: str | None = None) -> Letter:
-    """The message to publish in the letter's place. Attributes that nobody could read are made anew from the
-    event; `event_type` says which it is when the letter does not.
+Facts = Mapping[str, Any]  # by path, `total.amount`
 
-    Raises ShopError when the step that hears it could not read it.
+
+def with_body(letter: DeadLetter, body: bytes, event_type: str | None = None) -> DeadLetter:
+    """The message to publish instead. Attributes that cannot be decoded are rebuilt from the event;
+    `event_type` names its type if the message does not.
+
+    Raises ShopError when the step that consumes it could not decode it.
     """
     envelope = _envelope(letter)
     event = _validated(model_of(letter, event_type), letter, body)
     if envelope is None:
-        envelope = _made_anew(letter, event, body)
+        envelope = _rebuilt(letter, event, body)
     elif event.subject != envelope.subject:
         raise ShopError(f"the message is about {envelope.subject}: the edited body must be, too")
     renewed = replace(envelope, data=body, attempts=0, first_seen=None).to_message()
     return replace(
         letter,
         body=body,
-        headers={**letter.fresh().headers, **renewed.headers},
+        headers={**letter.as_published().headers, **renewed.headers},
         message_id=envelope.id,
         type=renewed.type,
         app_id=renewed.app_id,
@@ -39,48 +49,48 @@ def with_body(letter: Letter, body: bytes, event_type: str | None = None) -> Let
     )
 
 
-def model_of(letter: Letter, named: str | None = None) -> type[Event]:
-    """What its step reads. Raises ShopError when nobody knows what event it is, `named` or not."""
+def model_of(letter: DeadLetter, named: str | None = None) -> type[Event]:
+    """The event's model. Raises ShopError when its type is unknown, `named` or not."""
     envelope = _envelope(letter)
     type_ = envelope.type if envelope else named or letter.event_type
-    heard = ", ".join(STEPS[letter.queue].routing_keys())
+    consumed = ", ".join(STEPS[letter.queue].routing_keys())
     if type_ is None:
-        raise ShopError(f"the message does not say what event it is: say --type, one of {heard}")
+        raise ShopError(f"the message does not name its event type: pass --type, one of {consumed}")
     step = STEPS[letter.queue].find(type_, envelope.version if envelope else 1)
     if step is None:
-        raise ShopError(f"{letter.queue} has no step for {type_!r}: it hears {heard}")
+        raise ShopError(f"{letter.queue} has no step for {type_!r}: it consumes {consumed}")
     return EVENTS[step.event.type, step.event.version]
 
 
-def changed(letter: Letter, changes: Sequence[str]) -> bytes:
+def with_values(letter: DeadLetter, changes: Sequence[str]) -> bytes:
     """The body with values set: `total.amount=1000`, `lines.0.quantity=2`; a value is JSON, else text."""
     if not isinstance(letter.json, dict | list):
-        raise ShopError("the body is no JSON document to change a value in: give a whole one with --file")
+        raise ShopError("the body is not a JSON document: pass a complete one with --file")
     document = json.loads(letter.body)
     for change in changes:
         path, equals, text = change.partition("=")
         if not equals:
-            raise ShopError(f"--set wants path=value, as in total.amount=1000, not {change!r}")
+            raise ShopError(f"--set takes path=value, as in total.amount=1000, not {change!r}")
         *parents, last = path.split(".")
         _set(_inside(document, parents, path), last, _value(text), path)
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _envelope(letter: Letter) -> Envelope | None:
+def _envelope(letter: DeadLetter) -> Envelope | None:
     try:
-        return Envelope.from_message(letter.fresh().to_message())
+        return Envelope.from_message(letter.as_published().to_message())
     except Unreadable:
         return None
 
 
-def _validated(model: type[Event], letter: Letter, body: bytes) -> Event:
+def _validated(model: type[Event], letter: DeadLetter, body: bytes) -> Event:
     try:
         event = model.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise ShopError(
-            f"{letter.queue} could not read that as {model.type}: {where}: {first['msg']}"
+            f"{letter.queue} could not decode that as {model.type}: {where}: {first['msg']}"
         ) from None
     before = letter.json if isinstance(letter.json, dict) else {}
     if unknown := sorted(set(json.loads(body)) - set(model.model_fields) - set(before)):
@@ -88,20 +98,20 @@ def _validated(model: type[Event], letter: Letter, body: bytes) -> Event:
     return event
 
 
-def _made_anew(letter: Letter, event: Event, body: bytes) -> Envelope:
+def _rebuilt(letter: DeadLetter, event: Event, body: bytes) -> Envelope:
     return Envelope(
         type=event.type,
         version=event.version,
         source=letter.publisher or event.publisher,
         subject=event.subject,
-        time=letter.timestamp or letter.first_seen or datetime.fromtimestamp(0, UTC),
+        time=letter.timestamp or letter.first_failed_at or datetime.fromtimestamp(0, UTC),
         data=body,
     )
 
 
 def _inside(document: Any, parents: Sequence[str], path: str) -> Any:
     for part in parents:
-        document = document[_place(document, part, path)]
+        document = document[_index(document, part, path)]
     return document
 
 
@@ -109,17 +119,17 @@ def _set(container: Any, last: str, value: Any, path: str) -> None:
     if isinstance(container, dict):
         container[last] = value
     else:
-        container[_place(container, last, path)] = value
+        container[_index(container, last, path)] = value
 
 
-def _place(container: Any, part: str, path: str) -> Any:
+def _index(container: Any, part: str, path: str) -> Any:
     match container:
         case Mapping() if part in container:
             return part
         case list() if part.isdecimal() and int(part) < len(container):
             return int(part)
         case _:
-            raise ShopError(f"the body has no {path}: there is no {part!r} in it")
+            raise ShopError(f"the body has no {path}: {part!r} does not exist")
 
 
 def _value(text: str) -> Any:
@@ -127,3 +137,54 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def contradictions(before: DeadLetter, after: DeadLetter, order: Order | None) -> list[str]:
+    """A sentence for each guarded value that the edit changes to something other than the order's.
+
+    `order` is None if it does not exist: then every changed value is named.
+    """
+    old, new = _facts(before.json), _facts(after.json)
+    own = _facts(order.created().model_dump(mode="json")) if order else {}
+    changed = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
+    return [
+        _sentence(path, after, order, own, old, new)
+        for path in changed
+        if path not in own or own[path] != new.get(path, _ABSENT)
+    ]
+
+
+def _sentence(path: str, after: DeadLetter, order: Order | None, own: Facts, old: Facts, new: Facts) -> str:
+    label = path.removesuffix(".amount")
+    edited = f"the edited message has {_shown(path, new)}"
+    if order is None:
+        return f"order {after.order_id} does not exist: there is nothing to compare {label} with; {edited}"
+    if path not in own:
+        return f"order {order.order_id} has no {label}; the original has {_shown(path, old)}, {edited}"
+    return f"order {order.order_id} has {label} {_shown(path, own)}; {edited}"
+
+
+def _shown(path: str, facts: Facts) -> str:
+    value = facts.get(path, _ABSENT)
+    if value is _ABSENT:
+        return "no such value"
+    currency = facts.get(f"{path.removesuffix('amount')}currency")
+    if path.endswith(".amount") and isinstance(value, int) and isinstance(currency, str):
+        return format_amount_with_code(value, currency)
+    return str(value)
+
+
+def _facts(document: Any) -> Facts:
+    return dict(_walk(document, ()))
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    match value:
+        case dict():
+            for name, inner in value.items():
+                yield from _walk(inner, (*path, name))
+        case list():
+            for number, inner in enumerate(value):
+                yield from _walk(inner, (*path, str(number)))
+        case _ if path and (path[-1] in _GUARDED or path[-1].endswith("_id")):
+            yield ".".join(path), value

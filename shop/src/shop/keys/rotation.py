@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from shop.audit.trail import Action, Audit, operator
+from shop.audit.trail import Audit, AuditedAction, operator
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey
 from shop.keys.verifiers import Verifiers
@@ -62,7 +62,7 @@ class Rotation:
         return key
 
     async def _become(self, what: str, before: Ring, after: Ring) -> None:
-        action = Action(f"keys {what}", self.why, before=_kids(before), after=_kids(after))
+        action = AuditedAction(f"keys {what}", self.why, before=_kids(before), after=_kids(after))
         async with self.audit.record(action):
             write(self.file, after.text())
             self.stack.reload_gateway()

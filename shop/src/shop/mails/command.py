@@ -12,12 +12,11 @@ from rich.text import Text
 
 from shop import targets
 from shop.audit.trail import operator
-from shop.consent import consent
-from shop.dead_letters.telling import safe
 from shop.mails.resending import chosen, document
 from shop.mails.resending import resend as send_again
 from shop.sagas.reading import books, put_off, undeliverable
 from shop.sagas.seen import MailSeen
+from shop.terminal import consent, printable
 
 app = typer.Typer(help="Look at mails that were not delivered; send them again.", no_args_is_help=True)
 
@@ -84,5 +83,5 @@ def _tell(console: Console, mails: Sequence[MailSeen]) -> None:
     for mail in mails:
         state, since = mail.fate.replace("_", " "), f"{mail.at:%Y-%m-%d %H:%M:%S}"
         cells = mail.id, state, since, f"{mail.resends}×", mail.why or ""
-        table.add_row(*(Text(safe(cell)) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table, soft_wrap=True)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from chassis.storage.outbox import envelope
 from contracts import MailReason, MailResendRequested
-from shop.audit.trail import Action, Audit
+from shop.audit.trail import Audit, AuditedAction
 from shop.errors import ShopError
 from shop.publishing import publish
 from shop.sagas.reading import books, undeliverable
@@ -43,7 +43,9 @@ async def resend(target: Target, mails: Sequence[MailSeen], why: str, who: str) 
             )
             said = envelope(event, "operator", datetime.now(UTC), None, None)
             about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
-            action = Action("resend-mail", why, order_id=about, message_id=said.id, before=document(mail))
+            action = AuditedAction(
+                "resend-mail", why, order_id=about, message_id=said.id, before=document(mail)
+            )
             async with audit.record(action):
                 await publish(target, said, "request")
 

@@ -18,6 +18,6 @@ class Finding:
     number: str | None = None
 
 
-def nudge(order_id: UUID) -> str:
-    """The command that has everybody publish again what they published of the order."""
+def nudge_command(order_id: UUID | str) -> str:
+    """The command with which every service publishes its events about the order again."""
     return f"shop saga nudge {order_id} --why TEXT"

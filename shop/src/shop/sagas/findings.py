@@ -13,8 +13,7 @@ from payment import reconciliation
 from payment.domain import Payment
 from product.domain import LONGEST_WAIT
 from shop.sagas import provider, returns
-from shop.sagas.finding import Finding
-from shop.sagas.finding import nudge as _nudge
+from shop.sagas.finding import Finding, nudge_command
 from shop.sagas.seen import GAVE_BACK, CallSeen, Seen
 
 ERROR_LENGTH = 120
@@ -80,7 +79,7 @@ def _pending(seen: Seen, before: datetime) -> Iterator[Finding]:
             kind, means = "paid-not-heard", "the money is taken, and order has not heard order.paid"
         else:
             kind, means = "slow", "waits for " + "; ".join(waits_for(seen, order))
-        yield Finding(kind, order.order_id, order.created_at, means, _nudge(order.order_id))
+        yield Finding(kind, order.order_id, order.created_at, means, nudge_command(order.order_id))
 
 
 def _refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
@@ -93,7 +92,7 @@ def _refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
         order = seen.orders.get(payment.order_id)
         since = order.cancelled_at if order else None
         means += "; settle it with the provider, then nudge the saga"
-        yield Finding("refund-failed", payment.order_id, since, means, _nudge(payment.order_id))
+        yield Finding("refund-failed", payment.order_id, since, means, nudge_command(payment.order_id))
 
 
 def _money_of_cancelled(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -107,7 +106,7 @@ def _money_of_cancelled(seen: Seen, before: datetime) -> Iterator[Finding]:
             following = _look_at("payment")
         else:
             means += ": payment has not heard order.cancelled"
-            following = _nudge(order.order_id)
+            following = nudge_command(order.order_id)
         yield Finding("money-not-back", order.order_id, order.cancelled_at, means, following)
 
 
@@ -118,7 +117,7 @@ def _stock_of_ended(seen: Seen, before: datetime) -> Iterator[Finding]:
         kept = ("reserved", "sold") if order.status == "cancelled" else ("reserved",)
         if hold is not None and hold.state in kept and ended is not None and ended < before:
             means = f"{order.status}, and its stock is still {hold.state}: product has not heard so"
-            yield Finding("stock-held", order.order_id, ended, means, _nudge(order.order_id))
+            yield Finding("stock-held", order.order_id, ended, means, nudge_command(order.order_id))
 
 
 def _stock_not_sold(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -138,7 +137,7 @@ def _not_told(seen: Seen, before: datetime) -> Iterator[Finding]:
         ended, event = order.cancelled_at or order.paid_at, f"order.{order.status}"
         if ended is not None and ended < before and event not in seen.told.get(order.order_id, ()):
             means = f"{order.status}, and the timeline has not heard {event}"
-            yield Finding("not-told", order.order_id, ended, means, _nudge(order.order_id))
+            yield Finding("not-told", order.order_id, ended, means, nudge_command(order.order_id))
 
 
 def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -153,7 +152,9 @@ def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
         missed = [type_ for type_ in seen.owes(order) if done[type_]]
         if missed:
             means = f"undone, and order has not heard {' and '.join(missed)}"
-            yield Finding("not-heard", order.order_id, order.cancelled_at, means, _nudge(order.order_id))
+            yield Finding(
+                "not-heard", order.order_id, order.cancelled_at, means, nudge_command(order.order_id)
+            )
 
 
 def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -163,7 +164,9 @@ def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
                 yield from provider.list_unread(call, _tried(call))
                 continue
             means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"
-            following = f"shop logs payment; {_nudge(call.order_id)}"  # which has the provider asked at once
+            following = (
+                f"shop logs payment; {nudge_command(call.order_id)}"  # which has the provider asked at once
+            )
             yield Finding("outcome-unknown", call.order_id, call.since, means, following)
 
 
@@ -192,22 +195,22 @@ def _unwritten_letters(seen: Seen, before: datetime) -> Iterator[Finding]:
             continue
         if fate is None:
             means = f"{order.status}, and notification has not heard so: no {owed} is written"
-            yield Finding("letter-not-written", order.order_id, ended, means, _nudge(order.order_id))
+            yield Finding("letter-not-written", order.order_id, ended, means, nudge_command(order.order_id))
         payment = seen.payments.get(order.order_id)
         if fate == "withheld" and payment is not None and payment.state in GAVE_BACK:
             means = f"cancelled, and notification has not heard that money was held: the {owed} is withheld"
-            yield Finding("mail-withheld", order.order_id, ended, means, _nudge(order.order_id))
+            yield Finding("mail-withheld", order.order_id, ended, means, nudge_command(order.order_id))
 
 
 def _dead_letters(seen: Seen, _: datetime) -> Iterator[Finding]:
     for letter in seen.dead:
         order_id = UUID(letter.order_id) if letter.order_id else None
-        step = letter.hears
+        step = letter.step
         what = f"{letter.queue} gave up on {letter.event_type or 'a message'}"
         undoes = f", which undoes {step.compensates}" if step is not None and step.compensates else ""
         means = f"{what}{undoes}: {letter.reason}"
         yield Finding(
-            "dead-letter", order_id, letter.first_seen, means, f"shop dead-letters show {letter.id}"
+            "dead-letter", order_id, letter.first_failed_at, means, f"shop dead-letters show {letter.id}"
         )
 
 

@@ -8,7 +8,7 @@ from chassis.storage.outbox import envelope
 from contracts import Event, SagaNudged
 from payment.domain import Payment
 from payment.refunds import refunded_in_part
-from shop.audit.trail import Action, Audit, operator
+from shop.audit.trail import Audit, AuditedAction, operator
 from shop.errors import ShopError
 from shop.publishing import publish
 from shop.sagas.seen import Seen
@@ -46,7 +46,7 @@ async def nudge(target: Target, order_id: UUID, why: str, before: Mapping[str, o
     confirm it; then nothing has happened."""
     event = SagaNudged(order_id=order_id, nudge_id=uuid4())
     said = envelope(event, "operator", datetime.now(UTC), None, None)
-    action = Action("nudge", why, order_id=str(order_id), message_id=said.id, before=before)
+    action = AuditedAction("nudge", why, order_id=str(order_id), message_id=said.id, before=before)
     async with Audit.opened(target, operator()) as audit, audit.record(action):
         await publish(target, said, "nudge")
     return event.nudge_id

@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts import format_amount
 from payment.bounces import MOST_AGAIN
 from payment.refusals import RequestRefused
-from shop.sagas.finding import Finding, nudge
+from shop.sagas.finding import Finding, nudge_command
 from shop.sagas.seen import CallSeen, Seen
 
 ERROR_LENGTH = 120
@@ -29,7 +29,7 @@ def refunds_came_back(seen: Seen, _: datetime) -> Iterator[Finding]:
         if one.refused < MOST_AGAIN:
             means += f"find another way with her, or have it made again ({one.refused} of {MOST_AGAIN} times)"
             means += f"; {settle}"
-            yield Finding("refund-came-back", one.order_id, one.since, means, nudge(one.order_id))
+            yield Finding("refund-came-back", one.order_id, one.since, means, nudge_command(one.order_id))
         else:
             means += f"it was made again often enough, find another way with her; {settle}"
             following = f"shop saga show {one.order_id}"

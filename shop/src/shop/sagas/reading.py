@@ -36,7 +36,7 @@ from product.tables import hold as hold_table
 from shop.audit.trail import operator
 from shop.broker.issue import BrokerIssue
 from shop.broker.looking import declared, look_closely
-from shop.dead_letters.desk import look
+from shop.dead_letters.session import peek
 from shop.errors import ShopError
 from shop.participants import PARTICIPANTS
 from shop.sagas.seen import GAVE_BACK, BouncedSeen, CallSeen, MailSeen, QueueSeen, Seen, UnsaidSeen
@@ -201,7 +201,7 @@ async def see(target: Target, found: Books, *, limit: int, only: UUID | None = N
     told, (queues, issues), dead = await asyncio.gather(
         found.rows("order", _TOLD, ids=list(ids)),
         _broker(target, only),
-        look(target, operator()),
+        peek(target, operator()),
     )
     listed = (calls, mails, unsaid, bounced, disputes, strays)
     return Seen(

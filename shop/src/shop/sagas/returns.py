@@ -8,7 +8,7 @@ from order.domain import Order
 from order.returns import Return
 from payment.domain import AMOUNT_MISMATCH
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
-from shop.sagas.finding import Finding, nudge
+from shop.sagas.finding import Finding, nudge_command
 from shop.sagas.seen import Seen
 
 
@@ -37,7 +37,7 @@ def stuck(seen: Seen, before: datetime) -> Iterator[Finding]:
             ]
             means = "something goes back of it: waits for " + "; ".join(waits)
             if waits:
-                yield Finding("return-stuck", order.order_id, since, means, nudge(order.order_id))
+                yield Finding("return-stuck", order.order_id, since, means, nudge_command(order.order_id))
 
 
 def refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
         if refund.state == "refund_failed":
             means = f"{_refused(seen, refund)}; {_mend(refund)}"
             since = seen.orders[refund.order_id].returning_since if refund.order_id in seen.orders else None
-            yield Finding("refund-failed", refund.order_id, since, means, nudge(refund.order_id))
+            yield Finding("refund-failed", refund.order_id, since, means, nudge_command(refund.order_id))
 
 
 def unwritten_mails(seen: Seen, before: datetime) -> Iterator[Finding]:
@@ -59,7 +59,11 @@ def unwritten_mails(seen: Seen, before: datetime) -> Iterator[Finding]:
             if written is None or "refund" not in written.mails:
                 means = "refunded in part, and notification has not heard so: no refund mail is written"
                 yield Finding(
-                    "letter-not-written", order.order_id, one.refunded_at, means, nudge(order.order_id)
+                    "letter-not-written",
+                    order.order_id,
+                    one.refunded_at,
+                    means,
+                    nudge_command(order.order_id),
                 )
 
 

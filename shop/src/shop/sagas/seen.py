@@ -13,7 +13,7 @@ from payment.reconciliation import Stray
 from payment.refunds import Refund
 from product.domain import Hold
 from shop.broker.issue import BrokerIssue
-from shop.dead_letters.letter import Letter
+from shop.dead_letters.dead_letter import DeadLetter
 
 GAVE_BACK = ("voided", "refunded")
 """Payment's states of an order whose money was held or taken, and which has said that it gave it back."""
@@ -106,7 +106,7 @@ class Seen:
     strays: tuple[Stray, ...] = ()
     unsaid: tuple[UnsaidSeen, ...] = ()
     queues: tuple[QueueSeen, ...] = ()
-    dead: tuple[Letter, ...] = ()
+    dead: tuple[DeadLetter, ...] = ()
     broker: tuple[BrokerIssue, ...] = ()
     complete: bool = True
 

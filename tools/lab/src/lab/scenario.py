@@ -13,8 +13,8 @@ from lab.playing import stage
 from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
 from shop import targets
 from shop.errors import ShopError
-from shop.progress import counting
 from shop.targets import Target
+from shop.terminal import counting
 
 app = typer.Typer(help="Checkout sagas to replay.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")]

@@ -16,8 +16,8 @@ from devstack import ports
 from lab.compose.check import Check
 from lab.compose.project import Project
 from shop.errors import ShopError
-from shop.progress import counting
 from shop.project import project_root
+from shop.terminal import counting
 
 app = typer.Typer(help="The shop in containers.", no_args_is_help=True)
 _PORTS = ("SHOP_PORT", "SHOP_SANDBOX_PORT", "SHOP_MAIL_PORT", "SHOP_AMQP_PORT", "SHOP_MANAGEMENT_PORT")

@@ -15,8 +15,8 @@ from lab.replay.reading import read
 from lab.replay.report import Replay, document, tell
 from lab.replay.run import Terms, run
 from shop import targets
-from shop.progress import counting
 from shop.targets import Target
+from shop.terminal import counting
 
 
 def replay(

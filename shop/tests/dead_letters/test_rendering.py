@@ -7,9 +7,17 @@ from rich.console import Console, RenderableType
 
 from contracts import OrderCancelled
 from shop.audit.trail import Entry
-from shop.dead_letters.desk import Deed
-from shop.dead_letters.holding import Seen
-from shop.dead_letters.telling import advice, difference, document, listed, preview, readable, shown
+from shop.dead_letters.deliveries import Listing
+from shop.dead_letters.rendering import (
+    advise,
+    document,
+    readable,
+    render_details,
+    render_difference,
+    render_list,
+    render_preview,
+)
+from shop.dead_letters.session import Action
 
 from .conftest import letter
 
@@ -43,11 +51,11 @@ def entry(**differing: Any) -> Entry:
     return Entry(**{**usual, **differing})
 
 
-def test_a_letter_is_listed_with_its_event_order_step_reason_attempts_and_age() -> None:
+def test_a_dead_letter_is_listed_with_its_event_order_step_reason_attempts_and_age() -> None:
     an_hour = (datetime.now(UTC) - timedelta(hours=1, minutes=5)).isoformat()
     one = letter(headers={**letter().headers, "first-seen": an_hour, "attempts": 4})
-    _, head, line, reason = printed(listed(Seen((one,), {}), {one.id: []})).splitlines()
-    assert head == "payment.dead: 1 letter"
+    _, head, line, reason = printed(render_list(Listing((one,), {}), {one.id: []})).splitlines()
+    assert head == "payment.dead: 1 dead letter"
     assert line.split() == [one.id[:8], "order.created", "decode", "4×", "1", "h", ORDER]
     assert reason.strip() == "total: Input should be an object"
 
@@ -61,51 +69,51 @@ def test_every_line_fits_a_hundred_columns() -> None:
             "failed-step": "cancel_declined_order",
         },
     )
-    text = printed(listed(Seen((one,), {}), {one.id: []}))
+    text = printed(render_list(Listing((one,), {}), {one.id: []}))
     assert [line for line in text.splitlines() if ORDER in line and "cancel_declined_order" in line]
 
 
-def test_a_message_that_died_again_says_so() -> None:
+def test_earlier_failures_are_listed() -> None:
     one = letter()
     text = printed(
-        listed(Seen((one,), {}), {one.id: [entry(), entry(action="discard"), entry(state="failed")]})
+        render_list(Listing((one,), {}), {one.id: [entry(), entry(action="discard"), entry(state="failed")]})
     )
-    assert "died before: 1×, last replayed 5 min ago by ada@desk, “mended”" in text
+    assert "dead-lettered before: 1×, last replayed 5 min ago by ada@desk, “mended”" in text
 
 
-def test_a_letter_in_hand_says_whose() -> None:
+def test_an_action_in_progress_is_listed_with_its_operator() -> None:
     one = letter()
-    text = printed(listed(Seen((one,), {}), {one.id: [entry(letter_id=one.id, state="begun")]}))
-    assert "replay begun by ada@desk: the next action finishes it" in text
-    assert "died before" not in text
+    text = printed(render_list(Listing((one,), {}), {one.id: [entry(letter_id=one.id, state="begun")]}))
+    assert "replay begun by ada@desk: the next command finishes it" in text
+    assert "dead-lettered before" not in text
 
 
-def test_what_is_beyond_the_limit_is_said() -> None:
-    text = printed(listed(Seen((letter(),), {"payment": 41}), {letter().id: []}))
-    assert "payment.dead: 1 letter, 41 more beyond the limit" in text
+def test_the_number_beyond_the_limit_is_printed() -> None:
+    text = printed(render_list(Listing((letter(),), {"payment": 41}), {letter().id: []}))
+    assert "payment.dead: 1 dead letter, 41 more beyond the limit" in text
 
 
-def test_no_letters_are_said_to_be_none() -> None:
-    assert printed(listed(Seen((), {}), {})) == "no dead letters"
+def test_an_empty_list_says_so() -> None:
+    assert printed(render_list(Listing((), {}), {})) == "no dead letters"
 
 
-def test_a_letter_is_shown_with_headers_body_and_history() -> None:
-    text = printed(shown(letter(), [entry()]))
+def test_a_dead_letter_is_shown_with_headers_body_and_history() -> None:
+    text = printed(render_details(letter(), [entry()]))
     assert 'failed-step: "decode"' in text
     assert '"total": null' in text
     assert (
-        "replayed by ada@desk, “mended”; it had died at decode: total: Input should be an object"
+        "replayed by ada@desk, “mended”; it had failed at decode: total: Input should be an object"
         in " ".join(text.split())
     )
 
 
-def test_what_others_wrote_does_not_talk_to_the_terminal() -> None:
+def test_control_characters_do_not_reach_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\x9b2J"
     one = letter(body=evil.encode(), type=evil, headers={"error": evil, evil: evil, "failed-step": evil})
     for what in (
-        listed(Seen((one,), {}), {one.id: []}),
-        shown(one, [entry(why=evil)]),
-        preview([Deed.replay(one)]),
+        render_list(Listing((one,), {}), {one.id: []}),
+        render_details(one, [entry(why=evil)]),
+        render_preview([Action.replay(one)]),
     ):
         assert not set(printed(what)) & {"\x1b", "\x07", "\x9b"}
 
@@ -119,60 +127,64 @@ def test_what_others_wrote_does_not_talk_to_the_terminal() -> None:
         ('{"a": "ä\\u009b"}'.encode(), '{\n  "a": "ä\\x9b"\n}'),
     ],
 )
-def test_a_body_can_be_read_whatever_it_is(body: bytes, text: str) -> None:
+def test_any_body_is_rendered_readably(body: bytes, text: str) -> None:
     assert readable(body) == text
 
 
-def test_a_huge_body_is_cut_and_says_so_but_an_edit_is_shown_wherever_it_is() -> None:
+def test_a_huge_body_is_truncated_but_its_diff_is_complete() -> None:
     before, after = (letter(body=b"x" * 20_000 + b"\n" + end) for end in (b"before", b"after"))
-    assert "… 4007 signs more: --json has them all" in printed(shown(before, []))
-    assert "+after" in printed(difference(before, after))
+    assert "… 4007 more characters: --json prints them all" in printed(render_details(before, []))
+    assert "+after" in printed(render_difference(before, after))
 
 
 @pytest.mark.parametrize(
     ("one", "told"),
     [
-        (letter(), "Nobody can read it as it is: edit it"),
+        (letter(), "The service cannot decode it: edit it"),
         (letter(headers={**letter().headers, "failed-step": "authorize_payment"}), "see `shop logs payment`"),
         (letter(queue="cart"), "cart has no step for order.created"),
         (
             letter(headers={"x-death": [{"reason": "delivery_limit"}]}),
-            "payment ended with it in hand each time",
+            "payment crashed at each delivery",
         ),
-        (CANCELLED, f"It undoes reserve_stock: discarded, that stays done; `shop saga nudge {ORDER}`"),
+        (
+            CANCELLED,
+            "It compensates reserve_stock, which stays in effect if it is discarded;"
+            f" `shop saga nudge {ORDER} --why TEXT` republishes it.",
+        ),
     ],
 )
-def test_it_says_what_helps(one: Any, told: str) -> None:
-    assert told in " ".join(advice(one))
+def test_advice_fits_the_failure(one: Any, told: str) -> None:
+    assert told in " ".join(advise(one))
 
 
 def test_a_replay_is_previewed_with_what_the_step_will_do() -> None:
     failed = letter(headers={**letter().headers, "failed-step": "authorize_payment"})
-    text = " ".join(printed(preview([Deed.replay(failed)])).split())
+    text = " ".join(printed(render_preview([Action.replay(failed)])).split())
     assert text.startswith(f"{failed.id[:8]} order.created → payment, authorize_payment: Hold the money")
 
 
-def test_a_replay_of_what_could_not_be_read_is_warned_of() -> None:
-    assert "could not read it: it dies again" in printed(preview([Deed.replay(letter())]))
+def test_a_replay_of_an_undecodable_message_is_warned_of() -> None:
+    assert "could not decode it: it fails again" in printed(render_preview([Action.replay(letter())]))
 
 
 def test_discarding_a_compensation_is_warned_of() -> None:
-    assert "It undoes reserve_stock" in printed(preview([Deed.discard(CANCELLED)]))
-    assert "undoes" not in printed(preview([Deed.discard(letter())]))
+    assert "It compensates reserve_stock" in printed(render_preview([Action.discard(CANCELLED)]))
+    assert "compensates" not in printed(render_preview([Action.discard(letter())]))
 
 
-def test_a_long_preview_is_cut_and_says_so() -> None:
-    assert printed(preview([Deed.replay(letter())] * 25)).endswith("… and 5 more")
+def test_a_long_preview_is_truncated() -> None:
+    assert printed(render_preview([Action.replay(letter())] * 25)).endswith("… and 5 more")
 
 
 def test_an_edit_is_shown_as_a_difference() -> None:
-    after = letter(body=b'{"total": 5}').fresh()
-    text = printed(difference(letter(body=b'{"total": 4}').fresh(), after))
+    after = letter(body=b'{"total": 5}').as_published()
+    text = printed(render_difference(letter(body=b'{"total": 4}').as_published(), after))
     assert '-  "total": 4' in text
     assert '+  "total": 5' in text
 
 
-def test_a_script_reads_the_same() -> None:
+def test_the_json_document_has_the_same() -> None:
     told = document(CANCELLED, [entry()])
     assert (told["queue"], told["order_id"], told["failed_step"]) == ("product", ORDER, "release_stock")
     assert (told["step"], told["compensates"], told["died_before"]) == ("release_stock", "reserve_stock", 1)

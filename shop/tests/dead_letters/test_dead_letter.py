@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from shop.dead_letters.letter import body_of
+from shop.dead_letters.dead_letter import body_of
 
 from .conftest import letter
 
 ORDER = "6f6b0000-0000-0000-0000-000000000001"
 
 
-def test_it_is_called_by_what_died_where_and_when() -> None:
+def test_an_id_depends_on_queue_message_and_failure() -> None:
     others = [
         letter(queue="product"),
         letter(body=b"other"),
@@ -35,26 +35,26 @@ def test_the_order_is_found_in_the_body_first_then_in_the_subject() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000, b'"text"', b"5"])
-def test_a_body_that_is_no_order_is_nobodys(body: bytes) -> None:
+def test_a_body_without_an_order_id_has_none(body: bytes) -> None:
     assert letter(body=body, headers={}).order_id is None
 
 
 @pytest.mark.parametrize("odd", ["many", -1.5, None, [3]])
-def test_a_stamp_that_makes_no_sense_does_not_hide_the_letter(odd: object) -> None:
+def test_an_invalid_failure_header_does_not_hide_the_dead_letter(odd: object) -> None:
     one = letter(headers={"attempts": odd, "first-seen": odd, "error": 5, "failed-step": 5})
-    assert (one.attempts, one.first_seen, one.step) == (1, None, None)
-    assert one.reason == "given up by the broker: no reason given"
+    assert (one.attempts, one.first_failed_at, one.failed_step) == (1, None, None)
+    assert one.reason == "dead-lettered by the broker: no reason given"
 
 
 def test_a_first_failure_without_a_zone_is_in_utc() -> None:
     one = letter(headers={"first-seen": "2026-01-01T00:00:00"})
-    assert one.first_seen == datetime(2026, 1, 1, tzinfo=UTC)
+    assert one.first_failed_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_what_is_replayed_has_no_stamps_and_no_copies_for_others() -> None:
+def test_a_replay_has_no_failure_headers_and_no_cc() -> None:
     stamped = letter(headers={**letter().headers, "x-death": [{}], "x-delivery-count": 3, "CC": ["order"]})
-    assert {name.partition(":")[0] for name in stamped.fresh().headers} == {"cloudEvents"}
-    assert stamped.fresh().body == stamped.body
+    assert {name.partition(":")[0] for name in stamped.as_published().headers} == {"cloudEvents"}
+    assert stamped.as_published().body == stamped.body
 
 
 @pytest.mark.parametrize(
@@ -83,28 +83,30 @@ def test_odd_headers_become_json_that_postgresql_takes() -> None:
     }
 
 
-def test_bytes_that_are_no_text_are_told_apart_from_text() -> None:
+def test_a_binary_body_is_base64() -> None:
     assert letter(body=b"\xff").document()["body_base64"] == base64.b64encode(b"\xff").decode()
 
 
-def test_it_is_known_by_what_it_is_and_not_by_the_id_that_it_says() -> None:
+def test_the_key_is_made_of_type_and_subject_not_of_the_claimed_id() -> None:
     forged = letter(headers={**letter().headers, "cloudEvents:id": f"order.cancelled/{ORDER}"})
-    assert forged.key == forged.fresh().message_id == f"order.created/{ORDER}"
+    assert forged.key == forged.as_published().message_id == f"order.created/{ORDER}"
 
 
 @pytest.mark.parametrize(("user", "source"), [("product", "/product"), (None, "/order")])
-def test_of_what_the_broker_gave_up_as_it_came_the_source_is_who_published_it(
+def test_the_source_of_a_message_that_the_broker_dead_lettered_is_its_publisher(
     user: str | None, source: str
 ) -> None:
     """Or, where the broker has checked nobody, whoever publishes such events: never what its sender wrote."""
     said = {name: value for name, value in letter().headers.items() if name.startswith("cloudEvents:")}
     death = {"x-death": [{"reason": "delivery_limit", "queue": "payment", "exchange": "events"}]}
     lie = letter(headers={**said, **death, "cloudEvents:source": "/auth"}, user_id=user)
-    assert lie.fresh().headers["cloudEvents:source"] == source
-    assert lie.fresh().to_message().user_id is None, "the broker would refuse it from us"
+    assert lie.as_published().headers["cloudEvents:source"] == source
+    assert lie.as_published().to_message().user_id is None, "the broker would refuse it from us"
 
 
-def test_of_what_a_service_buried_the_source_is_the_one_that_it_wrote() -> None:
-    assert letter().fresh().headers["cloudEvents:source"] == "/order"
+def test_the_source_of_a_message_that_a_service_dead_lettered_is_kept() -> None:
+    assert letter().as_published().headers["cloudEvents:source"] == "/order"
     again = {"x-death": [{"reason": "delivery_limit", "queue": "payment", "exchange": ""}]}
-    assert letter(headers={**letter().headers, **again}).fresh().headers["cloudEvents:source"] == "/order"
+    assert (
+        letter(headers={**letter().headers, **again}).as_published().headers["cloudEvents:source"] == "/order"
+    )

@@ -1,5 +1,7 @@
-"""Letters taken in hand: delivered and not answered. Whatever was not settled goes back in its old order when
-the channel is closed, whether by us or because we died."""
+"""Dead letters that are fetched and not acknowledged.
+
+RabbitMQ requeues them in their old order when the channel closes, also because our process died.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -11,7 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
 
 from chassis.saga.topology import DEAD
-from shop.dead_letters.letter import Letter
+from shop.dead_letters.dead_letter import DeadLetter
 from shop.errors import ShopError
 
 SECONDS = 10
@@ -21,55 +23,55 @@ Copies = Mapping[str, list[AbstractIncomingMessage]]  # by letter id
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What lies in the dead letters. `beyond`: how many of a queue were not looked at."""
+class Listing:
+    """The dead letters found. `beyond`: queue to how many were not fetched, because of the limit."""
 
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetter, ...]
     beyond: Mapping[str, int]
 
 
-class Held:
-    """Letters in hand, in the order of their queues; `seen` has each once, however many copies there are."""
+class Deliveries:
+    """Unacknowledged dead letters. `listing` has each once, though a queue may hold several copies."""
 
     def __init__(
-        self, reading: AbstractChannel, writing: AbstractChannel, seen: Seen, copies: Copies
+        self, reading: AbstractChannel, writing: AbstractChannel, listing: Listing, copies: Copies
     ) -> None:
         self._reading = reading
         self._writing = writing
         self._copies = dict(copies)
-        self.seen = seen
+        self.listing = listing
 
-    def find(self, letter_id: str | None) -> Letter | None:
-        """The letter of that id, if it is here and not settled."""
-        here = (letter for letter in self.seen.letters if letter.id == letter_id)
+    def find(self, letter_id: str | None) -> DeadLetter | None:
+        """The dead letter of that id, if it was fetched and is not yet acknowledged."""
+        here = (letter for letter in self.listing.letters if letter.id == letter_id)
         return next((letter for letter in here if letter.id in self._copies), None)
 
-    async def publish(self, letter: Letter) -> None:
-        """To its own queue and nowhere else, until the broker has it. Raises DeliveryError if it refuses."""
+    async def publish(self, letter: DeadLetter) -> None:
+        """To its own queue only, confirmed by the broker. Raises DeliveryError when the broker refuses it."""
         async with asyncio.timeout(SECONDS):
             await self._writing.default_exchange.publish(letter.to_message(), letter.queue, mandatory=True)
 
-    async def settle(self, letter: Letter) -> None:
-        """Take it out of the queue, all its copies; returns when the broker has been told."""
+    async def acknowledge(self, letter: DeadLetter) -> None:
+        """Remove all its copies from the queue. Returns when the broker has processed this."""
         async with asyncio.timeout(SECONDS):
             for message in self._copies.pop(letter.id):
                 await message.ack()
-            # Acknowledgements have no answer. A channel works in sequence: this one's comes after them.
+            # Acknowledgements have no reply. A channel is processed in order: this reply comes after them.
             await self._reading.declare_queue(f"{letter.queue}.{DEAD}", passive=True)
 
-    def left(self) -> Seen:
-        """What is not settled."""
-        return Seen(tuple(x for x in self.seen.letters if x.id in self._copies), self.seen.beyond)
+    def remaining(self) -> Listing:
+        """What is not yet acknowledged."""
+        return Listing(tuple(x for x in self.listing.letters if x.id in self._copies), self.listing.beyond)
 
 
 @asynccontextmanager
-async def held(url: str, queues: Iterable[str], limit: int) -> AsyncIterator[Held]:
-    """At most `limit` letters of each queue, the oldest first. Nobody else sees them meanwhile.
+async def fetch(url: str, queues: Iterable[str], limit: int) -> AsyncIterator[Deliveries]:
+    """At most `limit` dead letters of each queue, the oldest first, hidden from other consumers meanwhile.
 
     Raises one of BROKER_ERRORS when the broker does not answer.
     """
     most = min(limit, MOST)
-    arrived: list[tuple[Letter, AbstractIncomingMessage]] = []
+    arrived: list[tuple[DeadLetter, AbstractIncomingMessage]] = []
     beyond: dict[str, int] = {}
     async with (
         await aio_pika.connect(url, timeout=SECONDS) as connection,
@@ -79,20 +81,20 @@ async def held(url: str, queues: Iterable[str], limit: int) -> AsyncIterator[Hel
         await reading.set_qos(prefetch_count=most)
         for queue in queues:
             messages, more = await _take(reading, queue, most)
-            arrived += [(Letter.of(queue, message), message) for message in messages]
+            arrived += [(DeadLetter.from_message(queue, message), message) for message in messages]
             beyond |= {queue: more} if more else {}
-        letters: dict[str, Letter] = {}
+        letters: dict[str, DeadLetter] = {}
         copies: dict[str, list[AbstractIncomingMessage]] = {}
         for letter, message in arrived:
             letters.setdefault(letter.id, letter)
             copies.setdefault(letter.id, []).append(message)
-        yield Held(reading, writing, Seen(tuple(letters.values()), beyond), copies)
+        yield Deliveries(reading, writing, Listing(tuple(letters.values()), beyond), copies)
 
 
 async def _take(
     channel: AbstractChannel, queue: str, limit: int
 ) -> tuple[list[AbstractIncomingMessage], int]:
-    """The messages that are ready, up to the limit, and how many more there are."""
+    """The ready messages, up to the limit, and how many more there are."""
     dead = await channel.declare_queue(f"{queue}.{DEAD}", passive=True)
     ready = dead.declaration_result.message_count or 0
     expected = min(ready, limit)
@@ -111,7 +113,7 @@ async def _take(
                 await complete.wait()
         except TimeoutError:
             raise ShopError(
-                f"{len(taken)} of {expected} letters of {queue} came within {SECONDS} s: does somebody else"
-                " hold them, on the management page perhaps? try again"
+                f"{len(taken)} of {expected} dead letters of {queue} were delivered within {SECONDS} s:"
+                " does another consumer hold them, perhaps the management page? Try again"
             ) from None
     return taken[:expected], ready - expected

@@ -1,4 +1,4 @@
-"""A dead letter as an operator sees it: what it says, why it died, and what may be published in its place."""
+"""A dead letter: its content, why it was dead-lettered, and the message that a replay publishes."""
 
 import base64
 import hashlib
@@ -19,16 +19,16 @@ from chassis.saga.steps import Step
 from chassis.saga.topology import EVENTS_EXCHANGE
 from shop.participants import PARTICIPANTS
 
-# What a service writes on a message that it buries; without it the retries start anew.
-STAMPS = frozenset({"failed-service", "failed-step", "error", "attempts", "first-seen"})
+# Headers that a service adds to a dead letter; without them the retries start over.
+FAILURE_HEADERS = frozenset({"failed-service", "failed-step", "error", "attempts", "first-seen"})
 ID_LENGTH = 16
-_LOOKS = "x-delivery-count"  # every look changes it
+_DELIVERY_COUNT = "x-delivery-count"  # changes whenever it is read
 STEPS = {steps.queue: steps for participant in PARTICIPANTS for steps in participant.steps}
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A message in the dead letters of `queue`. Anything but the queue and the body may be missing."""
+class DeadLetter:
+    """A message in `<queue>.dead`. Anything but the queue and the body may be missing."""
 
     queue: str
     body: bytes
@@ -41,11 +41,11 @@ class Letter:
     user_id: str | None = None
 
     @classmethod
-    def of(cls, queue: str, message: AbstractIncomingMessage) -> Self:
+    def from_message(cls, queue: str, message: AbstractIncomingMessage) -> Self:
         return cls(
             queue,
             message.body,
-            {k: v for k, v in message.headers.items() if k != _LOOKS},
+            {k: v for k, v in message.headers.items() if k != _DELIVERY_COUNT},
             message.message_id,
             message.type,
             message.app_id,
@@ -56,14 +56,14 @@ class Letter:
 
     @cached_property
     def id(self) -> str:
-        """Two copies of a letter have the same, a message that dies again has another."""
-        marks = (self.queue, self.message_id, self.first_seen, self.attempts)
+        """Copies of a dead letter share it; a message that is dead-lettered again gets another."""
+        marks = (self.queue, self.message_id, self.first_failed_at, self.attempts)
         return hashlib.sha256(repr(marks).encode() + self.body).hexdigest()[:ID_LENGTH]
 
     @property
     def key(self) -> str:
-        """What ties it to its earlier deaths: its event's id, which is its type and subject, whatever it
-        says; without those it is given one when replayed."""
+        """Identifies the message when it is dead-lettered again: type and subject, as an event's id is made,
+        whatever id the message claims. Without those it gets an id when it is replayed."""
         subject = _uuid(self._text("cloudEvents:subject"))
         if self.event_type and subject:
             return f"{self.event_type}/{subject}"
@@ -71,11 +71,13 @@ class Letter:
 
     @property
     def publisher(self) -> str | None:
-        """Who published it, where nobody has checked what it says: the broker itself gave it up as it came.
-        A service writes the true source on what it buries."""
+        """The publisher, if the broker itself dead-lettered the message, whose source nobody has verified.
+
+        A service that dead-letters a message writes the verified source into its headers.
+        """
         if self.user_id is not None:
             return self.user_id
-        if self._death.get("exchange") != EVENTS_EXCHANGE:
+        if self._x_death.get("exchange") != EVENTS_EXCHANGE:
             return None
         return STEPS[self.queue].publisher(self.event_type or "")
 
@@ -85,22 +87,22 @@ class Letter:
 
     @property
     def order_id(self) -> str | None:
-        """The order (or the account) that it is about, if it says so anywhere."""
+        """The order (or account) that it is about, if body or subject name one."""
         stated = self.json.get("order_id") if isinstance(self.json, dict) else None
         return _uuid(stated) or _uuid(self._text("cloudEvents:subject"))
 
     @property
-    def step(self) -> str | None:
-        """The step that failed, `decode` when it could not be read, None when the broker gave it up."""
+    def failed_step(self) -> str | None:
+        """The step that failed; `decode` if it could not be decoded, None if the broker dead-lettered it."""
         return self._text("failed-step")
 
     @property
     def reason(self) -> str:
-        if told := self._text("error"):
-            return told
-        if self._death.get("reason") == "delivery_limit":
-            return "delivered again and again and never answered"
-        return f"given up by the broker: {self._death.get('reason', 'no reason given')}"
+        if error := self._text("error"):
+            return error
+        if self._x_death.get("reason") == "delivery_limit":
+            return "delivered repeatedly, never acknowledged: delivery limit reached"
+        return f"dead-lettered by the broker: {self._x_death.get('reason', 'no reason given')}"
 
     @property
     def attempts(self) -> int:
@@ -108,34 +110,36 @@ class Letter:
         return stamped if isinstance(stamped, int) else 1
 
     @property
-    def first_seen(self) -> datetime | None:
-        """When it first failed; of those given up by the broker, when they were."""
-        if stamped := self._text("first-seen"):
+    def first_failed_at(self) -> datetime | None:
+        """When it first failed, or when the broker dead-lettered it."""
+        if value := self._text("first-seen"):
             try:
-                return _aware(datetime.fromisoformat(stamped))
+                return _aware(datetime.fromisoformat(value))
             except ValueError:
                 return None
-        died = self._death.get("time")
+        died = self._x_death.get("time")
         return _aware(died) if isinstance(died, datetime) else None
 
     @property
-    def hears(self) -> Step | None:
-        """The step of its queue that is for events of its type, if there is one."""
+    def step(self) -> Step | None:
+        """The step of its queue that handles its event type and version, if there is one."""
         version = (self._text("cloudEvents:dataschema") or "").rpartition(":")[2]
         return STEPS[self.queue].find(self.event_type or "", int(version) if version.isdecimal() else 1)
 
     @cached_property
     def json(self) -> Any:
-        """The body's JSON value; None when it is no JSON."""
+        """The body's JSON value; None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
-    def fresh(self) -> Self:
-        """The same message as it was before it died: no stamps, nothing that the broker wrote on it, and with
-        our rights no copies for whom its sender liked, and no source but who published it."""
-        left_out = STAMPS | COPIES
+    def as_published(self) -> Self:
+        """The message before it was dead-lettered: without failure headers and without the broker's.
+
+        We publish with the operator's rights: CC and BCC are dropped, and the source is the true publisher.
+        """
+        left_out = FAILURE_HEADERS | COPIES
         kept = {k: v for k, v in self.headers.items() if k not in left_out and not k.startswith("x-")}
         if self.publisher is not None:
             kept["cloudEvents:source"] = f"/{self.publisher}"
@@ -144,7 +148,7 @@ class Letter:
     def to_message(self) -> Message:
         return Message(
             self.body,
-            headers={name: _writable(value) for name, value in self.headers.items()},
+            headers={name: _as_header(value) for name, value in self.headers.items()},
             content_type=self.content_type,
             delivery_mode=DeliveryMode.PERSISTENT,
             message_id=self.message_id,
@@ -154,7 +158,7 @@ class Letter:
         )
 
     def document(self) -> dict[str, Any]:
-        """The whole message as JSON; a body that is no text is in `body_base64`."""
+        """The whole message as JSON; a binary body is in `body_base64`."""
         return {
             "message_id": self.message_id,
             "type": self.type,
@@ -166,7 +170,7 @@ class Letter:
         }
 
     @property
-    def _death(self) -> Mapping[str, Any]:
+    def _x_death(self) -> Mapping[str, Any]:
         deaths = self.headers.get("x-death")
         return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
 
@@ -176,7 +180,7 @@ class Letter:
 
 
 def body_of(document: Mapping[str, Any]) -> bytes:
-    """The body of a message that `Letter.document` wrote down."""
+    """The body of a message that `DeadLetter.document` recorded."""
     if "body_base64" in document:
         return base64.b64decode(document["body_base64"])
     text: str = document["body"]
@@ -184,7 +188,7 @@ def body_of(document: Mapping[str, Any]) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """A header's value as JSON that PostgreSQL takes, for people to read."""
+    """A header's value as JSON that PostgreSQL accepts, for display."""
     match value:
         case Mapping():
             return {str(plain(str(key))): plain(inner) for key, inner in value.items()}
@@ -212,16 +216,16 @@ def _body(body: bytes) -> dict[str, str]:
     return {"body_base64": base64.b64encode(body).decode()} if "\0" in text else {"body": text}
 
 
-def _writable(value: Any) -> Any:
-    """A header as the client library takes it: it reads text that is no UTF-8 as bytes, but writes only
+def _as_header(value: Any) -> Any:
+    """A header as aio-pika can write it: it reads text that is not UTF-8 as bytes, but writes only
     bytearrays."""
     match value:
         case bytes():
             return bytearray(value)
         case list():
-            return [_writable(inner) for inner in value]
+            return [_as_header(inner) for inner in value]
         case dict():
-            return {name: _writable(inner) for name, inner in value.items()}
+            return {name: _as_header(inner) for name, inner in value.items()}
         case _:
             return value
 

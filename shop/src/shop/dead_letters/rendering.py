@@ -1,0 +1,233 @@
+"""Dead letters and the actions on them, rendered for a terminal or as JSON."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
+
+from shop.audit.trail import Entry
+from shop.audit.trail import document as entry_document
+from shop.dead_letters.dead_letter import DeadLetter
+from shop.dead_letters.deliveries import Listing
+from shop.dead_letters.session import Action
+from shop.sagas.finding import nudge_command
+from shop.terminal import printable
+
+SHORT_ID = 8
+MOST_PREVIEWED = 20
+MOST_SHOWN = 16_000
+_HEX_LINE = 32
+_HEADER = f"  {'id':8} {'event':18} {'failed at':20} {'tries':>5} {'age':>5}  order"
+_DONE = {"replay": "replayed", "edit": "edited and replayed", "discard": "discarded"}
+History = Sequence[Entry]
+
+
+def earlier_failures(letter: DeadLetter, history: History) -> list[Entry]:
+    """Earlier replays of the same message, after which it was dead-lettered again."""
+    return [
+        e
+        for e in history
+        if e.letter_id != letter.id and e.action != "discard" and e.state in ("published", "done")
+    ]
+
+
+def render_list(listing: Listing, histories: Mapping[str, History]) -> Group:
+    """For each queue, a line for each dead letter with its reason below."""
+    lines: list[Text | Padding] = [Text(_HEADER, "dim")] if listing.letters else []
+    for queue in dict.fromkeys(letter.queue for letter in listing.letters):
+        letters = [letter for letter in listing.letters if letter.queue == queue]
+        more = f", {listing.beyond[queue]} more beyond the limit" if queue in listing.beyond else ""
+        lines.append(Text(f"{queue}.dead: {_count(len(letters))}{more}", "bold"))
+        for letter in letters:
+            lines.append(_line(letter))
+            lines += (
+                Padding(note, (0, 0, 0, 4), expand=False) for note in _notes(letter, histories[letter.id])
+            )
+    return Group(*(lines or [Text("no dead letters")]))
+
+
+def render_details(letter: DeadLetter, history: History) -> Group:
+    """All of one dead letter: reason, advice, headers, body, and earlier actions."""
+    facts = [
+        f"{printable(name)}: {printable(json.dumps(value))}"
+        for name, value in letter.document()["headers"].items()
+    ]
+    return Group(
+        Text(f"{letter.id} in {letter.queue}.dead", "bold"),
+        _line(letter),
+        *(Padding(note, (0, 0, 0, 4), expand=False) for note in _notes(letter, history)),
+        *(Text(line) for line in advise(letter)),
+        Text("\nheaders", "bold"),
+        *(Text("  " + fact, "dim") for fact in facts),
+        Text(f"\nbody ({len(letter.body)} bytes)", "bold"),
+        Text(_cut(readable(letter.body))),
+        *([Text("\nhistory", "bold"), *map(_history_line, history)] if history else []),
+    )
+
+
+def advise(letter: DeadLetter) -> list[str]:
+    """What to do with it, in most cases."""
+    step, service = letter.step, letter.queue.partition(".")[0]
+    if step is None and letter.event_type is not None:
+        event = printable(letter.event_type)
+        lines = [
+            f"{letter.queue} has no step for {event}: replay it after a release that has one, or discard it."
+        ]
+    elif letter.failed_step == "decode":
+        lines = ["The service cannot decode it: edit it, or replay it after a release that can."]
+    elif letter.failed_step is None:
+        lines = [f"{service} crashed at each delivery: see `shop logs {service}`, fix the cause, replay it."]
+    else:
+        lines = [f"The step failed: see `shop logs {service}`, fix the cause, replay it."]
+    if step is not None and step.compensates:
+        lines.append(compensation_warning(letter))
+    return lines
+
+
+def compensation_warning(letter: DeadLetter) -> str:
+    """What is not compensated if this message is discarded."""
+    assert letter.step is not None
+    nudge = f"; `{nudge_command(letter.order_id)}` republishes it" if letter.order_id else ""
+    return f"It compensates {letter.step.compensates}, which stays in effect if it is discarded{nudge}."
+
+
+def render_preview(actions: Sequence[Action]) -> Group:
+    """What each action publishes or removes, and what happens next."""
+    lines = [
+        Text.assemble((_short(action.letter), "bold"), "  ", _effect(action))
+        for action in actions[:MOST_PREVIEWED]
+    ]
+    warnings = [
+        Text(f"{_short(action.letter)}: {compensation_warning(action.letter)}", "yellow")
+        for action in actions
+        if action.action == "discard" and action.letter.step and action.letter.step.compensates
+    ]
+    if len(actions) > MOST_PREVIEWED:
+        lines.append(Text(f"… and {len(actions) - MOST_PREVIEWED} more"))
+    return Group(*lines, *warnings)
+
+
+def render_difference(before: DeadLetter, after: DeadLetter) -> Group:
+    """A diff of an edit: headers, attributes and body."""
+    lines = difflib.unified_diff(_text(before), _text(after), "before", "after", lineterm="", n=2)
+    style = {"+": "green", "-": "red", "@": "cyan"}
+    return Group(*(Text(line, style.get(line[0], "")) for line in lines))
+
+
+def document(letter: DeadLetter, history: History) -> dict[str, Any]:
+    """The dead letter as `--json` prints it."""
+    step = letter.step
+    return {
+        "id": letter.id,
+        "queue": letter.queue,
+        "order_id": letter.order_id,
+        "event_type": letter.event_type,
+        "failed_step": letter.failed_step,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "first_seen": letter.first_failed_at and letter.first_failed_at.isoformat(),
+        "step": step and step.name,
+        "compensates": step and step.compensates,
+        "died_before": len(earlier_failures(letter, history)),
+        "message": letter.document(),
+        "history": [entry_document(entry) for entry in history],
+    }
+
+
+def readable(body: bytes) -> str:
+    """JSON indented, other text unchanged, binary as hex."""
+    try:
+        return printable(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return printable(body.decode())
+    except UnicodeDecodeError:
+        return "\n".join(body[n : n + _HEX_LINE].hex(" ") for n in range(0, len(body), _HEX_LINE))
+
+
+def _cut(text: str) -> str:
+    more = len(text) - MOST_SHOWN
+    return text if more <= 0 else f"{text[:MOST_SHOWN]}\n… {more} more characters: --json prints them all"
+
+
+def _line(letter: DeadLetter) -> Text:
+    event, step = printable(letter.event_type or "?"), printable(letter.failed_step or "–")
+    return Text.assemble(
+        "  ",
+        (_short(letter), "bold"),
+        f" {event:18} {step:21}{letter.attempts:>3}× {_age(letter.first_failed_at):>6} ",
+        (letter.order_id or "", "dim"),
+    )
+
+
+def _notes(letter: DeadLetter, history: History) -> Iterator[Text]:
+    yield Text(printable(letter.reason), "red")
+    if again := earlier_failures(letter, history):
+        last = again[-1]
+        how = f"{_DONE[last.action]} {_age(last.at)} ago by {last.who}, “{last.why}”"
+        yield Text(printable(f"dead-lettered before: {len(again)}×, last {how}"), "yellow")
+    mine = [entry for entry in history if entry.letter_id == letter.id and entry.state != "failed"]
+    if mine:
+        last = mine[-1]
+        yield Text(f"{last.action} {last.state} by {last.who}: the next command finishes it", "yellow")
+
+
+def _history_line(entry: Entry) -> Text:
+    return Text(f"  {_entry_line(entry)}")
+
+
+def _entry_line(entry: Entry) -> str:
+    how = _DONE.get(entry.action, entry.action) if entry.state == "done" else f"{entry.action} {entry.state}"
+    headers = (entry.before or {}).get("headers", {})
+    failure = (
+        f"; it had failed at {headers['failed-step']}: {headers.get('error')}"
+        if "failed-step" in headers
+        else ""
+    )
+    return printable(f"{entry.at:%Y-%m-%d %H:%M:%S} UTC {how} by {entry.who}, “{entry.why}”{failure}")
+
+
+def _effect(action: Action) -> str:
+    letter, after = action.letter, action.after
+    event = printable(letter.event_type or "a message")
+    if after is None:
+        return f"{event} removed from {letter.queue}.dead for good; its error: {printable(letter.reason)}"
+    step = after.step
+    if letter.failed_step == "decode" and action.action == "replay":
+        does = "which could not decode it: it fails again unless the service has changed"
+    elif step is None:
+        does = "which has no step for it: it will be dead-lettered again"
+    else:
+        does = f"{step.name}: {step.summary}"
+    return f"{printable(after.event_type or 'a message')} → {letter.queue}, {does}"
+
+
+def _text(letter: DeadLetter) -> list[str]:
+    document = letter.document()
+    attributes = {k: v for k, v in document.items() if not k.startswith("body") and k != "headers"}
+    lines = [f"{k}: {printable(str(v))}" for k, v in sorted((attributes | document["headers"]).items())]
+    return [*lines, *readable(letter.body).splitlines()]
+
+
+def _short(letter: DeadLetter) -> str:
+    return letter.id[:SHORT_ID]
+
+
+def _count(letters: int) -> str:
+    return f"{letters} dead letter{'' if letters == 1 else 's'}"
+
+
+def _age(since: datetime | None) -> str:
+    if since is None:
+        return "?"
+    seconds = max(0, (datetime.now(UTC) - since).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
