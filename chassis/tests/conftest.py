@@ -99,6 +99,20 @@ def selling() -> Participant:
 
 
 @dataclass
+class Recorder:
+    """In place of a relay or a runner: keeps what it is given after each commit."""
+
+    room: bool = True
+    given: list[list[Any]] = field(default_factory=list)
+
+    def has_room(self) -> bool:
+        return self.room
+
+    def wake(self, committed: list[Any]) -> None:
+        self.given.append(committed)
+
+
+@dataclass
 class World:
     """The seller's surroundings; `onlooker` is a queue that sees what it says."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from chassis.runtime.consumer import MOST_ENDS, SUSPECT_AFTER
+from chassis.runtime.consumer import MAX_CRASHES, SUSPECT_AFTER
 
 from .conftest import ThingMade
 
@@ -47,17 +47,17 @@ async def test_only_what_ends_the_process_is_buried_and_the_others_are_handled(w
         return bool(await world.count("sale") == len(others))
 
     while not await all_sold():
-        assert ends <= SUSPECT_AFTER + MOST_ENDS
+        assert ends <= SUSPECT_AFTER + MAX_CRASHES
         async with seller(world) as process:
             selling = asyncio.create_task(world.eventually(all_sold))
             ending = asyncio.create_task(process.wait())
             await asyncio.wait([selling, ending], return_when=asyncio.FIRST_COMPLETED)
             selling.cancel()
             ends += process.returncode == 9
-    assert ends == SUSPECT_AFTER + MOST_ENDS
+    assert ends == SUSPECT_AFTER + MAX_CRASHES
     dead = await world.next("seller.dead")
     assert dead.message_id == f"thing.made/{deadly.id}"
-    assert dead.headers["error"] == f"the process ended {MOST_ENDS} times while handling it"
+    assert dead.headers["error"] == f"the process ended {MAX_CRASHES} times while handling it"
     assert (
         await world.channel.declare_queue("seller.dead", passive=True)
     ).declaration_result.message_count == 0

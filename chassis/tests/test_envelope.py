@@ -17,7 +17,7 @@ ENVELOPE = Envelope(
     causation_id="thing.wanted/6f6b5b1e-0000-4000-8000-000000000001",
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     attempts=2,
-    first_seen="2026-01-02T03:04:06+00:00",
+    first_failed_at="2026-01-02T03:04:06+00:00",
 )
 
 

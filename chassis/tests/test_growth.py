@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from chassis.saga.intents import lease_left_over
+from chassis.saga.intents import lease_available
 from chassis.storage import inbox
 
 from .test_outbox import relay_of
@@ -32,9 +32,9 @@ async def test_a_round_does_not_read_the_whole_table(world: Any, table: str) -> 
     for _ in range(3):
         match table:
             case "outbox":
-                assert len(await relay._lease_left_over()) == 9
+                assert len(await relay._lease_available()) == 9
             case "intent":
-                assert len(await lease_left_over(world.engine, 10, 50, world.transactions().holder)) == 50
+                assert len(await lease_available(world.engine, 10, 50, world.transactions().holder)) == 50
             case "inbox":
                 assert await inbox.forget(world.engine, timedelta(seconds=MANY / 2), limit=50) == 50
     assert await reads(world, table) - before < MANY / 2
@@ -55,5 +55,5 @@ async def test_all_that_is_too_old_is_forgotten_in_one_round(world: Any) -> None
     async with world.engine.begin() as connection:
         await connection.execute(text(f"INSERT INTO inbox (queue, message_id, seen_at) {old}"))
     worker = await world.start()
-    await worker._forget_inbox().work()
+    await worker._purge_inbox().work()
     assert await world.count("inbox") == 0

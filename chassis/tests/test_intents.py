@@ -12,6 +12,8 @@ from chassis.saga.intents import OutcomePending
 from chassis.saga.tx import Intent
 from chassis.storage.database import SqlTx, Transactions
 
+from .conftest import Recorder
+
 
 class Remote:
     """Somebody far away who answers with what is next in line."""
@@ -230,13 +232,12 @@ async def test_an_outcome_outlasts_an_outage_of_the_database(world: Any, on_cred
 
 async def test_what_a_process_has_no_room_for_is_left_to_the_poll(world: Any, made: Any) -> None:
     transactions = world.transactions(lease=3600)
-    transactions.outbox_has_room = transactions.intents_have_room = lambda: False
-    handed: list[Any] = []
-    transactions.on_outbox = transactions.on_intents = handed.append
+    full = Recorder(room=False)
+    transactions.after_commit(relay=full, runner=full)
     async with transactions() as tx:
         tx.publish(made)
         tx.intend(Intent("charge", made.id, {}))
-    assert not handed
+    assert not full.given
     for table in ("outbox", "intent"):
         assert await world.count(f"{table} WHERE leased_until <= now()") == 1
 

@@ -6,7 +6,7 @@ import pytest
 
 from chassis.storage.outbox import Relay
 
-from .conftest import enveloped
+from .conftest import Recorder, enveloped
 
 
 async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any, made: Any) -> None:
@@ -20,12 +20,12 @@ async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any,
 
 async def test_what_is_said_again_while_it_waits_is_published_once(world: Any, made: Any) -> None:
     transactions = world.transactions()
-    handed: list[list[Any]] = []
-    transactions.on_outbox = handed.append
+    relay = Recorder()
+    transactions.after_commit(relay=relay)
     for _ in range(2):
         async with transactions() as tx:
             tx.publish(made, made)
-    assert [[envelope.id for envelope in said] for said in handed] == [[f"thing.made/{made.id}"]]
+    assert [[envelope.id for envelope in events] for events in relay.given] == [[f"thing.made/{made.id}"]]
     assert await world.count("outbox") == 1
 
 
@@ -94,7 +94,7 @@ async def test_what_could_not_be_sent_does_not_wait_for_the_end_of_its_lease(wor
     transactions = world.transactions(lease=3600)
     publisher: Any = Flaky()
     relay = relay_of(world, publisher)
-    transactions.on_outbox = relay.wake
+    transactions.after_commit(relay=relay)
     running = asyncio.create_task(relay.run())
     async with transactions() as tx:
         tx.publish(made)
@@ -129,7 +129,7 @@ async def test_an_outage_is_not_kept_in_memory(world: Any, made: Any) -> None:
     assert relay.has_room()
     relay.wake([enveloped(type(made)(id=uuid4(), note="x" * 17 * 1024 * 1024))])
     assert not relay.has_room()
-    relay._fresh = -1  # as if it had waited for longer than its lease
+    relay._publish_within = -1  # as if it had waited for longer than its lease
     await relay.drain()
     assert relay.has_room()
 

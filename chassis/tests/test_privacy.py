@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.storage.database import connect
-from chassis.telemetry.privacy import reason, redacted, story
+from chassis.telemetry.privacy import reason, redacted, safe_traceback
 
 JWT = ".".join(("eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJhZGEifQ", "c2lnbmF0dXJl"))
 KEY = "_".join(("sk", "test", "0123456789abcdef"))
@@ -84,7 +84,7 @@ async def test_the_reason_of_a_refusing_database_names_the_constraint_and_quotes
     ]
     assert reason(errors[0]) == "UniqueViolationError: person_pkey"
     for error in errors:
-        assert "planted" not in reason(error) + story(error)
+        assert "planted" not in reason(error) + safe_traceback(error)
     assert "person" in reason(await refused("SELECT 1 FROM no_such_person")), "a bug shows what it is about"
     await engine.dispose()
 
@@ -96,7 +96,7 @@ def test_the_story_tells_what_led_to_an_error_and_where() -> None:
         except ValueError as error:
             raise ExceptionGroup("several", [KeyError("ada@example.com"), RuntimeError("plain")]) from error
     except ExceptionGroup as error:
-        told = story(error)
+        told = safe_traceback(error)
     assert told.index("ValueError: no [token]") < told.index("ExceptionGroup: several")
     assert "KeyError: '[address]'" in told
     assert "RuntimeError: plain" in told

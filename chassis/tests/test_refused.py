@@ -57,7 +57,7 @@ async def test_only_the_row_that_may_not_be_said_waits_and_says_why(world: Any, 
         batch=100,
         longest_delay=0.2,
     )
-    transactions.on_outbox = relay.wake
+    transactions.after_commit(relay=relay)
     running = asyncio.create_task(relay.run())
     things = [ThingMade(id=uuid4()) for _ in range(40)]
     async with transactions() as tx:

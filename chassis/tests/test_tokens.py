@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from chassis.http.identity import Principal
 from chassis.http.problems import Unauthenticated
-from chassis.http.refusals import Refusals
+from chassis.http.rejected_tokens import RejectedTokenLog
 
 from .issuer import ADA, ALGORITHM, NOW, Issuer, new_key, part, signature
 
@@ -230,12 +230,12 @@ async def test_a_key_whose_name_is_no_text_is_refused_and_told_all_the_same(issu
 
 def test_a_flood_of_bad_tokens_is_no_flood_of_lines() -> None:
     now = 0.0
-    refusals = Refusals(most=3, seconds=60, clock=lambda: now)
+    rejected = RejectedTokenLog(most=3, seconds=60, clock=lambda: now)
     with capture_logs() as logs:
         for _ in range(10):
-            refusals.tell("key", "nobody")
+            rejected.record("key", "nobody")
         now = 60.0
-        refusals.tell("key", "nobody")
-        refusals.tell("key", "nobody")
+        rejected.record("key", "nobody")
+        rejected.record("key", "nobody")
     assert len(logs) == 5
     assert [line.get("held_back") for line in logs] == [None, None, None, 7, None]

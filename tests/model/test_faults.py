@@ -172,7 +172,7 @@ def payment_knows_an_event_by_the_id_that_it_says(patch: Patch) -> None:
 
 @fault("the timeline names who said it")
 def an_event_comes_from_where_it_says(patch: Patch) -> None:
-    patch.setattr(chassis.saga.delivery, "_published", lambda envelope, message, steps: envelope)
+    patch.setattr(chassis.saga.delivery, "_with_verified_source", lambda envelope, message, steps: envelope)
 
 
 @fault("a paid order is charged", MISTAKEN)

@@ -1,12 +1,12 @@
-"""What may go wrong below HTTP. `http.problems` says how a caller is told."""
+"""Errors raised below the HTTP layer. `http.problems` maps them to responses."""
 
 
 class ChassisError(Exception):
-    """The root of what the chassis raises below HTTP."""
+    """The base of all errors that the chassis raises below the HTTP layer."""
 
 
 class Unavailable(ChassisError):
-    """Something that is needed does not answer now: try again after `retry_after` seconds."""
+    """A required service or database does not answer; try again after `retry_after` seconds."""
 
     def __init__(self, detail: str, *, retry_after: float = 1) -> None:
         super().__init__(detail)
@@ -15,4 +15,4 @@ class Unavailable(ChassisError):
 
 
 class TokenRejected(ChassisError):
-    """Another service does not accept the caller's token any more."""
+    """Another service no longer accepts the caller's token."""

@@ -1,4 +1,4 @@
-"""The chassis' tables as migrations create them, frozen: a change is a new function for a new revision.
+"""The chassis' tables as migrations create them. Frozen: a change is a new function for a new revision.
 
 Released migrations import this module, so it stays where it is.
 """
@@ -25,7 +25,7 @@ _V2 = (
     "CREATE INDEX outbox_leased_until ON outbox (leased_until)",
     "ALTER TABLE intent ADD holder uuid, ADD started_at timestamptz, ADD outcome jsonb",
     "CREATE INDEX intent_leased_until ON intent (leased_until)",
-    # A block range never narrows again, so that once old rows had given way to new ones it told nothing.
+    # BRIN block ranges never narrow again: after old rows had been deleted, the index excluded nothing.
     "DROP INDEX inbox_seen_at",
     "CREATE INDEX inbox_seen_at ON inbox (seen_at)",
     """CREATE TABLE started (
@@ -41,6 +41,6 @@ def create_v1() -> None:
 
 
 def create_v2() -> None:
-    """Rows that wait alone, indexes for the polls, and messages that were begun."""
+    """A delay for each refused outbox row, indexes for the polls, and the count of begun messages."""
     for statement in _V2:
         op.execute(statement)

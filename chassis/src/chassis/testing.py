@@ -1,4 +1,4 @@
-"""The chassis in memory: real steps over dictionaries, for tests that need no server."""
+"""Runs steps in memory, with dictionaries as tables, for tests that need no server."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -20,12 +20,12 @@ Row = TypeVar("Row")
 
 
 class Undeclared(AssertionError):
-    """A step said what it does not declare, so that topology and saga table would be wrong."""
+    """A step published an event that it does not declare: topology and SAGA.md would be wrong."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A message as it arrives by the exchange of events; `user_id` is whom the broker has checked."""
+    """A message that was published to the events exchange by the authenticated user `user_id`."""
 
     body: bytes
     headers: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Published:
 
 
 class MemoryTx:
-    """`Tx` over copies of a harness's rows; nothing is kept until the harness commits it."""
+    """`Tx` on copies of a harness's rows; the harness commits them."""
 
     def __init__(self, rows: dict[tuple[type, Any], Any], now: datetime, envelope: Envelope | None) -> None:
         self._committed = rows
@@ -83,7 +83,12 @@ class MemoryTx:
 
 
 class Harness:
-    """One service's steps with an inbox, rows, and what they said and intended, first things first."""
+    """One service's steps with tables and an inbox in memory.
+
+    `rows`: the committed rows, by type and key.
+    `published`: the events that steps have published, in sequence.
+    `intended`: the intents whose calls are to be made, by key.
+    """
 
     def __init__(self, *steps: Steps, intents: Intents | None = None, now: datetime | None = None) -> None:
         self._steps: Sequence[Steps] = steps
@@ -95,63 +100,63 @@ class Harness:
         self.intended: dict[str, Intent] = {}
 
     def put(self, *rows: Any) -> None:
-        """Begin with these rows."""
+        """Add committed rows."""
         for row in rows:
             self.rows[type(row), key_of(row)] = row
 
     def row(self, row_type: type[Row], key: Any) -> Row | None:
-        """The committed row with that key."""
+        """The committed row with this key."""
         found: Row | None = self.rows.get((row_type, key))
         return found
 
     def fork(self) -> Self:
-        """Another harness that goes on from what is committed here, and has said nothing yet."""
+        """A copy of this harness's committed state, in which nothing has been published yet."""
         other = type(self)(*self._steps, intents=self._intents, now=self.now)
         other.rows, other.inbox, other.intended = dict(self.rows), set(self.inbox), dict(self.intended)
         return other
 
     async def consume(self, *events: Event) -> None:
-        """Deliver events, each its own transaction; an event heard before is a repeat."""
+        """Deliver events, each in its own transaction. An event that was delivered before is a repeat."""
         for event in events:
             await self.receive(published(event, self.now))
 
     async def receive(self, *messages: Incoming) -> None:
-        """Deliver messages as they come. Raises Unreadable for one that is a dead letter at once."""
+        """Deliver messages as they are. Raises Unreadable for one that would be dead-lettered at once."""
         for message in messages:
             for steps in self._steps:
                 await self._deliver(message, steps, crash=False)
 
     def forget(self, event: Event) -> None:
-        """The inboxes have forgotten the event: the next time that it comes it is news to them."""
+        """Remove the event from the inboxes: when it is delivered again, it is not taken for a repeat."""
         self.inbox -= {(steps.queue, event_id(event)) for steps in self._steps}
 
     async def crash_on(self, event: Event) -> None:
-        """Deliver an event to a process that dies when its steps are through, just before they commit."""
+        """Deliver an event to a process that crashes after its steps have run and before they commit."""
         for steps in self._steps:
             await self._deliver(published(event, self.now), steps, crash=True)
 
     async def run(
         self, work: Callable[[Tx], Awaitable[None]], *, publishes: Sequence[type[Event]] = ()
     ) -> None:
-        """Do what is not led to by an event, such as a request or a sweep, in a transaction of its own."""
+        """Run work that no event caused, such as a request or a periodic job, in a transaction of its own."""
         tx = MemoryTx(self.rows, self.now, None)
         await work(tx)
         self._commit(tx, work.__name__, publishes)
 
     async def settle(self, kind: str, subject: UUID, outcome: Any) -> None:
-        """Let an intended call end with `outcome`. Raises `KeyError` when it was not intended."""
+        """Handle the outcome of an intended call. Raises `KeyError` when no such call is intended."""
         assert self._intents is not None
         intent = self.intended[f"{kind}:{subject}"]
-        settlement = self._intents[kind]
+        outcome_step = self._intents[kind]
         tx = MemoryTx(self.rows, self.now, None)
-        await settlement.run(intent, outcome, tx)
+        await outcome_step.run(intent, outcome, tx)
         del self.intended[intent.key]
-        self._commit(tx, kind, settlement.publishes)
+        self._commit(tx, kind, outcome_step.publishes)
 
     async def _deliver(self, message: Incoming, steps: Steps, *, crash: bool) -> None:
         if message.routing_key not in steps.routing_keys():
             return
-        delivery = self._read(message, steps)
+        delivery = self._decode(message, steps)
         claim = (steps.queue, delivery.envelope.id)
         if not self._is_fresh(claim):
             return
@@ -161,7 +166,7 @@ class Harness:
             self._commit(tx, delivery.step.name, delivery.step.publishes)
             self.inbox.add(claim)
 
-    def _read(self, message: Incoming, steps: Steps) -> Delivery:
+    def _decode(self, message: Incoming, steps: Steps) -> Delivery:
         return decode(message, steps)
 
     def _is_fresh(self, claim: tuple[str, str]) -> bool:
@@ -178,11 +183,11 @@ class Harness:
 
 
 def published(event: Event, now: datetime) -> Published:
-    """The message that the event's publisher sends."""
+    """The message with which the event's publisher publishes it."""
     message = envelope(event, event.publisher, now, None, None).to_message(event.publisher)
     return Published(message.body, message.headers, event.type, event.publisher)
 
 
 def _copy(row: Any) -> Any:
-    """A dataclass of its own, without what an ORM may have hung on the original."""
+    """A new instance with deep copies of the fields, without the attributes that an ORM adds."""
     return type(row)(**{f.name: deepcopy(getattr(row, f.name)) for f in fields(row)})

@@ -1,1 +1,1 @@
-"""Requests, tokens, problems."""
+"""HTTP: problems, access tokens, idempotency keys, OpenAPI."""

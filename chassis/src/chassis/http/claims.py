@@ -1,4 +1,4 @@
-"""What a token says, read strictly: what could be read in two ways is refused. Source: RFC 8725, RFC 9068."""
+"""Parses a token's header and claims strictly: anything ambiguous is rejected. Source: RFC 8725, RFC 9068."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
 
-LONGEST_TOKEN = 4096
-_LAST_MOMENT = 2**53  # beyond it JSON's numbers are no longer exact, and infinity lies
+MAX_TOKEN_LENGTH = 4096
+_MAX_MOMENT = 2**53  # JSON's numbers are exact only below it; this also excludes infinity
 
 
 class BadToken(ValueError):
-    """`reason` is one of a few words that never change, for the log; the text is for the caller."""
+    """A token that is rejected.
+
+    `reason`: one of a few fixed words, for the log.
+    `text`: for the caller.
+    """
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -21,7 +25,7 @@ class BadToken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a service needs to know. `since` and `until` are seconds of the epoch."""
+    """The claims that services use. `since` and `until` are in seconds since the epoch."""
 
     subject: UUID
     role: str
@@ -32,8 +36,8 @@ class Claims:
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """The first part, not yet authentic. Raises BadToken."""
-    if len(token) > LONGEST_TOKEN:
+    """The token's header, whose signature is not verified yet. Raises BadToken."""
+    if len(token) > MAX_TOKEN_LENGTH:
         raise BadToken("too long", "The token is malformed.")
     head = token.partition(".")[0]
     try:
@@ -43,61 +47,61 @@ def header_of(token: str) -> dict[str, Any]:
 
 
 def claims_of(payload: bytes, issuer: str, audience: str) -> Claims:
-    """The claims of a token whose signature is good. Raises BadToken."""
+    """The claims of a token whose signature is valid. Raises BadToken."""
     try:
-        said = _document(payload)
-        audiences = said["aud"] if isinstance(said["aud"], list) else [said["aud"]]
+        found = _document(payload)
+        audiences = found["aud"] if isinstance(found["aud"], list) else [found["aud"]]
         claims = Claims(
-            subject=_uuid(said["sub"]),
-            role=_text(said["role"]),
-            email=None if said.get("email") is None else _text(said["email"]),
-            scopes=frozenset(_text(said["scope"]).split(" ") if "scope" in said else ()),
-            since=_moment(said.get("nbf", 0)),
-            until=_moment(said["exp"]),
+            subject=_uuid(found["sub"]),
+            role=_text(found["role"]),
+            email=None if found.get("email") is None else _text(found["email"]),
+            scopes=frozenset(_text(found["scope"]).split(" ") if "scope" in found else ()),
+            since=_moment(found.get("nbf", 0)),
+            until=_moment(found["exp"]),
         )
-        _moment(said.get("iat", 0))
+        _moment(found.get("iat", 0))
     except (KeyError, ValueError, RecursionError) as error:
-        raise BadToken("claims", "The token is without a claim that it needs.") from error
-    if said.get("iss") != issuer:
-        raise BadToken("issuer", "The token is no access token of this issuer.")
+        raise BadToken("claims", "A required claim of the token is missing or malformed.") from error
+    if found.get("iss") != issuer:
+        raise BadToken("issuer", "The token is not an access token of this issuer.")
     if audience not in audiences:
-        raise BadToken("audience", "The token is meant for another audience.")
+        raise BadToken("audience", "The token is for another audience.")
     return claims
 
 
 def _document(text: bytes) -> dict[str, Any]:
     document = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number)
     if not isinstance(document, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     return document
 
 
 def _each_once(members: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Readers differ in which of two members of one name they believe."""
+    """Rejects duplicate members: JSON parsers differ in which of them they take."""
     document = dict(members)
     if len(document) != len(members):
-        raise ValueError("a member stands there twice")
+        raise ValueError("a duplicate member")
     return document
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _moment(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LAST_MOMENT:
-        raise ValueError("no moment")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_MOMENT:
+        raise ValueError("not a time")
     return float(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("no text")
+        raise ValueError("not a text")
     return value
 
 
 def _uuid(value: Any) -> UUID:
-    """In the one way of writing it that the issuer has."""
+    """A UUID in its canonical form, in which the issuer writes it."""
     uuid = UUID(_text(value))
     if str(uuid) != value:
         raise ValueError("an unusual UUID")

@@ -1,4 +1,8 @@
-"""A request that is sent twice is carried out once: the Idempotency-Key header, kept in the owner's database.
+"""Makes requests idempotent by the Idempotency-Key header: a repeat with the same key has no second effect
+and gets the stored response.
+
+A request first claims its key. It settles the claim by storing its response, in the same transaction as its
+effects. A request that fails releases its claim, so that it can be repeated with the same key.
 
 Source: draft-ietf-httpapi-idempotency-key-header-07.
 """
@@ -29,7 +33,7 @@ _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 
 
 def parse_key(value: str) -> str:
-    """The key in a header value, a quoted string (RFC 9651) or bare. Raises ValueError."""
+    """The key in a header value, which is a quoted string (RFC 9651) or the bare key. Raises ValueError."""
     quoted = _QUOTED.fullmatch(value)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else value
     if not _VISIBLE.fullmatch(key):
@@ -46,11 +50,11 @@ IdempotencyKey = Annotated[
     ),
     AfterValidator(parse_key),
 ]
-"""The caller's key as a route's parameter; 400 where it is missing or malformed."""
+"""The type of a route's parameter for the key; 400 if it is missing or malformed."""
 
 
 def idempotency_table(metadata: MetaData, name: str = "idempotency_keys") -> Table:
-    """Define the keys' table in the service's metadata."""
+    """Define the table of keys in the service's metadata."""
     created_at = Column("created_at", DateTime(timezone=True), nullable=False)
     return Table(
         name,
@@ -83,7 +87,7 @@ class KeyReused(Unprocessable):
 
 
 class ClaimLost(Conflict):
-    """This request outlasted its lock, and a repeat of it has taken over."""
+    """This request took longer than its lock, and a repeat of it has claimed the key."""
 
     type = "/problems/idempotency-claim-lost"
     title = "A repeat of this request has taken over"
@@ -91,22 +95,24 @@ class ClaimLost(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """What the first request was answered."""
+    """The response to the first request."""
 
     status: int
     body: bytes
     headers: Mapping[str, str]
 
     def replay(self) -> Response:
-        """The same answer again, marked as such."""
+        """The same response again, marked as a replay."""
         return Response(self.body, self.status, {**self.headers, "Idempotent-Replayed": "true"})
 
 
 @dataclass(slots=True)
 class Claim:
-    """The right to carry a request out or, where `stored` is set, what came of it before.
+    """A request's claim on its key.
 
-    `settled` tells whether the response was kept.
+    `stored`: the response to an earlier request with this key, to be replayed; `None` if this request is the
+        first and has to be carried out.
+    `settled`: whether this request's response is stored.
     """
 
     stored: StoredResponse | None
@@ -121,35 +127,42 @@ class Claim:
         body: bytes,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep the response, in the caller's own transaction. Raises ClaimLost if a repeat took over."""
+        """Store the response in the caller's transaction. Raises ClaimLost if a repeat has the key."""
         statement = text(_SETTLE.format(table=self._table))
-        kept = await session.execute(statement, self._values(status, body, headers))
-        if kept.first() is None:
+        stored = await session.execute(statement, self._values(status, body, headers))
+        if stored.first() is None:
             raise self.lost()
         self.settled = True
 
     def settling(
         self, status: int, body: bytes, headers: Mapping[str, str], *, given: str, when: str
     ) -> Part:
-        """Of a composed statement: keep the response, where `when` holds of the part `given`. Without a row
-        of it, either `when` did not hold or the claim is `lost`."""
+        """A part of a composed statement (see `chassis.storage.composed`), which settles the claim in the
+        statement that has the request's effects: store the response if the SQL condition `when` holds for the
+        row of the part `given`. It returns no row if the condition does not hold, or if a repeat has claimed
+        the key."""
         sql = _SETTLE_WHEN.format(table=self._table, given=given, when=when)
         return Part("settled", sql, self._values(status, body, headers), self._note_settled)
 
     def lost(self) -> ClaimLost:
-        """What to raise when a repeat took over."""
+        """The error to raise when a repeat has claimed the key."""
         return ClaimLost("This request took too long.", headers={"Retry-After": "1"})
 
     def _values(self, status: int, body: bytes, headers: Mapping[str, str] | None) -> dict[str, Any]:
-        answer = {"status": status, "body": body, "headers": orjson.dumps(headers or {}).decode()}
-        return {**self._row, **answer}
+        response = {"status": status, "body": body, "headers": orjson.dumps(headers or {}).decode()}
+        return {**self._row, **response}
 
     def _note_settled(self) -> None:
         self.settled = True
 
 
 class IdempotencyKeys:
-    """One service's keys: a response is replayed for `keep`, a request may take as long as `lock`."""
+    """One service's idempotency keys.
+
+    `table`: see `idempotency_table`.
+    `keep`: how long a stored response is replayed.
+    `lock`: how long a request may take; after that, a repeat may claim its key.
+    """
 
     def __init__(
         self,
@@ -166,47 +179,52 @@ class IdempotencyKeys:
 
     @asynccontextmanager
     async def claim(self, owner: UUID, key: str, payload: bytes) -> AsyncIterator[Claim]:
-        """Claim the key for this payload; a block that is left without `settle` gives it back.
+        """Claim the key for the block. The claim is released at the end unless the block has settled it.
 
-        `payload` is all that makes the request what it is. Raises KeyReused (422) if the key stands for
-        another payload, KeyInUse (409) while the first request runs, Unavailable (503).
+        `owner`: the caller's account; different callers' keys are independent.
+        `payload`: all content of the request: the same key with another payload is an error.
+
+        Raises KeyReused (422) if the key was used with another payload, KeyInUse (409) while the first
+        request runs, Unavailable (503) when the database does not answer.
         """
         row = {"owner": owner, "key": key, "claim": uuid4()}
         stored = await self._take(row, hashlib.sha256(payload).digest())
         claim = Claim(stored, row, self._table)
-        finished = False
+        committed = False  # if the block raises, its transaction may have been rolled back after `settle`
         try:
             yield claim
-            finished = claim.settled
+            committed = claim.settled
         finally:
-            if stored is None and not finished:
-                await self._run(_RELEASE, *row.values())
+            if stored is None and not committed:
+                await self._run(_RELEASE, row["owner"], row["key"], row["claim"])  # keeps a stored response
 
     async def purge(self, limit: int = 1000) -> int:
-        """Forget up to `limit` keys older than `keep`. Returns how many."""
+        """Delete up to `limit` keys older than `keep`. Returns how many."""
         purged = await self._run(_PURGE, self._keep, limit)
         return int(purged["count"])
 
     async def _take(self, row: Mapping[str, Any], fingerprint: bytes) -> StoredResponse | None:
         for _ in range(3):
-            if await self._run(_TAKE, *row.values(), fingerprint, self._lock, self._keep):
+            claimed = (row["owner"], row["key"], row["claim"], fingerprint)
+            if await self._run(_TAKE, *claimed, self._lock, self._keep):
                 return None
-            found = await self._run(_READ, row["owner"], row["key"])
-            if found is None:
-                continue  # given back between the two statements
-            if found["fingerprint"] != fingerprint:
+            first = await self._run(_READ, row["owner"], row["key"])
+            if first is None:
+                continue  # the first request released its claim between the two statements
+            if first["fingerprint"] != fingerprint:
                 raise KeyReused("Use a new key for a new request.")
-            if found["status"] is None:
+            if first["status"] is None:
                 break
-            return StoredResponse(found["status"], found["body"], orjson.loads(found["headers"]))
-        raise KeyInUse("Ask again for its answer.", headers={"Retry-After": "1"})
+            return StoredResponse(first["status"], first["body"], orjson.loads(first["headers"]))
+        raise KeyInUse("Repeat the request to get its response.", headers={"Retry-After": "1"})
 
     async def _run(self, sql: str, *values: Any) -> Any:
         rows = await fetch(self._engine, sql.format(table=self._table), *values)
         return rows[0] if rows else None
 
 
-# A claim, or its end, that is lost when the database crashes does no harm: it does not wait for the disk.
+# `relaxed`: the commit does not wait for the disk. After a crash of the database a claim or its release may
+# be lost, which does no harm: a lost claim has had no effects yet, and a lost release ends with the lock.
 _TAKE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO {table} AS kept (owner, key, claim, fingerprint, locked_until, created_at)

@@ -1,4 +1,4 @@
-"""Who is calling: nothing is believed but an access token that this service has verified itself."""
+"""Authenticates callers by access tokens, which every service verifies itself."""
 
 import math
 import time
@@ -20,19 +20,21 @@ from chassis.http.claims import BadToken, claims_of, header_of
 from chassis.http.jwks import PublishedKeys
 from chassis.http.problems import Forbidden, Unauthenticated
 from chassis.http.provided import registry
-from chassis.http.refusals import Refusals
+from chassis.http.rejected_tokens import RejectedTokenLog
 
 log = structlog.get_logger()
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
-_NOT_OURS = "The token is no access token of this issuer."
+_NOT_OURS = "The token is not an access token of this issuer."
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller, as the token says: `id` is its `sub`, `token` the token itself, to pass on.
+    """The caller, from a verified token.
 
-    `scopes` are what it may do beyond what is its own. `until` is when the token ends, in seconds of the
-    epoch: whatever goes on for longer than an answer ends with it.
+    `id`: the account (`sub`).
+    `token`: the token itself, for calls to other services on the caller's behalf.
+    `scopes`: permissions beyond the caller's own data.
+    `until`: when the token expires, in seconds since the epoch; event streams end then.
     """
 
     id: UUID
@@ -44,10 +46,17 @@ class Principal:
 
 
 class TokenVerifier:
-    """Verifies access tokens against the issuer's published keys. Source: RFC 9068, RFC 8725.
+    """Verifies access tokens with the keys that the issuer publishes. Source: RFC 9068, RFC 8725.
 
-    Seconds: `leeway` for clocks that differ, the rest as PublishedKeys has it. Up to `remember` verified
-    tokens are kept until they expire: a caller sends the same one again and again, and each costs 70 µs.
+    `jwks_url`: where the issuer publishes its keys.
+    `issuer`, `audience`: the values that a token has to have.
+    `algorithms`: the signature algorithms that are accepted.
+    `http`: the client that fetches the keys; unless given, one is made and closed here.
+    `leeway`: seconds by which clocks may differ.
+    `timeout`, `max_age`, `refetch_every`, `retry_every`, `stale_for`: seconds; see `PublishedKeys`.
+    `remember`: the maximum number of verified tokens that are cached until they expire, because callers
+        repeat their token and each verification costs 70 µs.
+    `clock`: the time in seconds since the epoch.
     """
 
     def __init__(
@@ -74,7 +83,7 @@ class TokenVerifier:
         self._remember = remember
         self._clock = clock
         self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
-        self._refusals = Refusals()
+        self._rejected = RejectedTokenLog()
         self._http = http or httpx.AsyncClient()
         self._owns_http = http is None
         self._keys = PublishedKeys(
@@ -90,9 +99,9 @@ class TokenVerifier:
         )
 
     async def verify(self, token: str) -> Principal:
-        """The caller that the token names. Raises Unauthenticated, or Unavailable while there are no keys."""
+        """The caller that the token identifies. Raises Unauthenticated, or Unavailable without keys."""
         known = self._verified.get(token)
-        if known is not None and self._clock() < known[1] and self._keys.are_known():
+        if known is not None and self._clock() < known[1] and self._keys.refresh_if_old():
             self._verified.move_to_end(token)
             return known[0]
         header: dict[str, object] = {}
@@ -100,7 +109,7 @@ class TokenVerifier:
             header = header_of(token)
             caller, until = self._read(await self._payload(token, header), token)
         except BadToken as bad:
-            self._refusals.tell(bad.reason, header.get("kid"))
+            self._rejected.record(bad.reason, header.get("kid"))
             raise Unauthenticated(str(bad), error="invalid_token") from bad
         self._verified[token] = caller, until
         if len(self._verified) > self._remember:
@@ -108,16 +117,16 @@ class TokenVerifier:
         return caller
 
     async def aclose(self) -> None:
-        """Close the HTTP client, unless it was given."""
+        """Cancel a fetch of keys, and close the HTTP client unless it was given."""
         await self._keys.aclose()
         if self._owns_http:
             await self._http.aclose()
 
     async def _payload(self, token: str, header: Mapping[str, object]) -> bytes:
-        """What the issuer has signed. The algorithm is ours to choose, and the key's; never the token's."""
+        """The signed payload. The algorithm has to be one of ours and the key's: the token has no choice."""
         if str(header.get("typ")).lower() not in _TYPES:
             raise BadToken("type", _NOT_OURS)
-        if "crit" in header:  # extensions that must be understood: we understand none
+        if "crit" in header:  # lists extensions that a verifier has to support: we support none
             raise BadToken("crit", _NOT_OURS)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in self._algorithms:
@@ -138,7 +147,7 @@ class TokenVerifier:
         claims = claims_of(payload, self._issuer, self._audience)
         until = claims.until + self._leeway
         if not claims.since - self._leeway <= self._clock() < until:
-            raise BadToken("time", "The token is expired, or not valid yet.")
+            raise BadToken("time", "The token has expired, or is not valid yet.")
         return Principal(claims.subject, claims.role, claims.email, token, claims.scopes, until), until
 
 
@@ -150,11 +159,12 @@ class OutOfScope(Forbidden):
 
     def __init__(self, scope: str) -> None:
         challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-        super().__init__(f"This needs the scope {scope}.", headers={"WWW-Authenticate": challenge})
+        super().__init__(f"This requires the scope {scope}.", headers={"WWW-Authenticate": challenge})
 
 
 class _Authenticated(SecurityBase):
-    """One dependency that is the security scheme, too: each further dependency costs every request CPU."""
+    """The dependency that authenticates the caller, and also the security scheme in the OpenAPI document: a
+    second dependency would cost CPU on every request."""
 
     def __init__(self, scope: str | None = None) -> None:
         self.model = OAuth2(flows=OAuthFlows(password=OAuthFlowPassword(tokenUrl="/v1/token")))
@@ -164,7 +174,7 @@ class _Authenticated(SecurityBase):
     async def __call__(self, request: Request) -> Principal:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("An access token is needed.")
+            raise Unauthenticated("An access token is required.")
         caller = await registry(request.app)[TokenVerifier].verify(token.strip())
         if self._scope is not None and self._scope not in caller.scopes:
             log.warning("scope refused", account=str(caller.id), role=caller.role, needed=self._scope)
@@ -173,15 +183,15 @@ class _Authenticated(SecurityBase):
 
 
 principal = _Authenticated()
-"""`await principal(request)`: the caller, as the service's `TokenVerifier` says. Raises Unauthenticated,
+"""`await principal(request)`: the caller, verified by the service's `TokenVerifier`. Raises Unauthenticated,
 Unavailable."""
 
 Caller = Annotated[Principal, Depends(principal)]
 
 
 def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency for callers whose token has this scope: `Depends(require("rooms:write"))`.
+    """A dependency that requires a scope of the caller's token: `Depends(require("rooms:write"))`.
 
-    Raises OutOfScope for any other.
+    Raises OutOfScope if the token does not have it.
     """
     return _Authenticated(scope)

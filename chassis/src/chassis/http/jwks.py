@@ -1,4 +1,4 @@
-"""The keys that an issuer publishes: fetched late and once, kept while it is away, dropped when withdrawn."""
+"""The signing keys that an issuer publishes as a JWK Set: fetched when first needed, and cached."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,12 +19,19 @@ _PUBLIC = frozenset({"EC", "RSA", "OKP"})
 
 @dataclass
 class PublishedKeys:
-    """A JWK Set (RFC 7517) at `url`, times in seconds.
+    """A cached JWK Set (RFC 7517).
 
-    Fetched when first needed and, in the background, when older than `max_age`. A key that is not in it has
-    it fetched anew, at most every `refetch_every`; a fetch that failed is repeated after `retry_every`.
-    Keys are good for `stale_for` while the issuer does not answer; of a key that is not among them nobody can
-    say then whether it is good.
+    While the issuer does not answer, cached keys remain valid for `stale_for`. Whether a key that is not
+    cached is valid is unknown then, so `get` raises Unavailable.
+
+    `url`: where the issuer publishes the set.
+    `clock`: the time in seconds.
+    `on_change`: called when the set has changed.
+    `timeout`: seconds for one fetch.
+    `max_age`: after so many seconds the set is refreshed in the background.
+    `refetch_every`: a key that is not in the set causes a fetch, at most one in so many seconds.
+    `retry_every`: seconds before a failed fetch is repeated.
+    `stale_for`: seconds for which keys are used after the last successful fetch.
     """
 
     url: str
@@ -43,30 +50,33 @@ class PublishedKeys:
     _failing: bool = False
 
     async def get(self, kid: str) -> Key | None:
-        """The key of that name, if the issuer has published it. Raises Unavailable without usable keys."""
-        if not self.are_known() or kid not in self._keys:
-            fetching = self._begin()
+        """The key with this id, `None` if it is not published. Raises Unavailable if that is unknown."""
+        if not self.refresh_if_old() or kid not in self._keys:
+            fetching = self._fetch_if_due()
             if fetching is not None:
-                await asyncio.shield(fetching)  # others wait for it too: who leaves must not take it along
+                await asyncio.shield(
+                    fetching
+                )  # other requests wait for it, too: one's end must not cancel it
         if self._age() > self.stale_for or (kid not in self._keys and self._failing):
             raise Unavailable("Tokens cannot be verified at the moment.", retry_after=self.retry_every)
         return self._keys.get(kid)
 
-    def are_known(self) -> bool:
-        """Whether there are keys to go by. Those older than `max_age` are fetched anew in the background."""
+    def refresh_if_old(self) -> bool:
+        """Begin to fetch the set in the background if it is older than `max_age`. Returns whether the cached
+        keys may still be used."""
         if self._age() > self.max_age:
-            self._begin()
+            self._fetch_if_due()
         return self._age() <= self.stale_for
 
     async def aclose(self) -> None:
-        """Give up a fetch that is under way."""
+        """Cancel a fetch that is under way."""
         if self._fetching is not None:
             self._fetching.cancel()
 
     def _age(self) -> float:
         return self.clock() - self._fetched
 
-    def _begin(self) -> asyncio.Task[None] | None:
+    def _fetch_if_due(self) -> asyncio.Task[None] | None:
         if self._fetching is None and self.clock() >= self._not_before:
             self._fetching = asyncio.create_task(self._fetch(), context=without_trace())
         return self._fetching
@@ -80,11 +90,11 @@ class PublishedKeys:
             self._failing = True
             self._not_before = self.clock() + self.retry_every
         else:
-            self._take(keys)
+            self._replace(keys)
         finally:
             self._fetching = None
 
-    def _take(self, keys: dict[str, Key]) -> None:
+    def _replace(self, keys: dict[str, Key]) -> None:
         self._failing = False
         self._fetched = self.clock()
         self._not_before = self._fetched + self.refetch_every
@@ -95,9 +105,10 @@ class PublishedKeys:
 
 
 def usable(document: Any) -> dict[str, Key]:
-    """The public keys of a JWK Set by name; those of a kind that we do not know are passed over.
+    """The public keys of a JWK Set by their ids, without those of unknown kinds.
 
-    Raises ValueError when there is none: an issuer without keys is one that is broken.
+    Raises ValueError when there is none: that is taken for a failure of the issuer, not for a withdrawal of
+    all keys.
     """
     entries = document.get("keys") if isinstance(document, dict) else None
     keys: dict[str, Key] = {}
@@ -109,7 +120,7 @@ def usable(document: Any) -> dict[str, Key]:
         except (JoseError, ValueError, TypeError, KeyError):
             continue
     if not keys:
-        raise ValueError("the key set holds no public key with a name")
+        raise ValueError("the key set has no public key with a kid")
     return keys
 
 

@@ -1,4 +1,4 @@
-"""Completes the OpenAPI document with what FastAPI does not know: problems as answers, bearer tokens."""
+"""Adds to FastAPI's OpenAPI document the problem responses and bearer tokens."""
 
 from http import HTTPStatus
 from typing import Any
@@ -37,7 +37,7 @@ _NAMES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 def phrase(status: int) -> str:
-    """What RFC 9110 calls this status; Python before 3.13 has older names for some."""
+    """The status' name in RFC 9110; Python before 3.13 has older names for some."""
     return _NAMES.get(status) or HTTPStatus(status).phrase
 
 
@@ -52,18 +52,18 @@ def _response(status: int) -> dict[str, Any]:
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: _response(status) for status in (400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503)
 }
-"""Problem answers for a route: `responses={409: RESPONSES[409]}`. Those that follow from a route's
-parameters, body and security (400, 401, 403, 413, 422, 503) are added to the document by themselves."""
+"""Problem responses for a route: `responses={409: RESPONSES[409]}`. Those that follow from a route's
+parameters, body and security (400, 401, 403, 413, 422, 503) are added to the document automatically."""
 
 
 def complete(app: FastAPI) -> None:
-    """Have `app.openapi()` show problems with their media type, in place of FastAPI's own 422."""
+    """Make `app.openapi()` describe problem responses, in place of FastAPI's own 422."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = generate()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "Problem" not in schemas:  # FastAPI keeps the document that it made
+        if "Problem" not in schemas:  # FastAPI caches the document
             schemas.update(Problem=_SCHEMA, InvalidPart=_INVALID_PART)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)

@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as the proxies in front can be believed."""
+"""The client's network address, from `X-Forwarded-For` as far as its entries come from trusted proxies."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from chassis.http.provided import Provided
 
-_IPV6_CUSTOMER = 64
+_IPV6_CUSTOMER = 64  # the prefix that one customer usually has
 _IPV4_SHOWN = 24
 _UNKNOWN = "unknown"
 _WITH_PORT = re.compile(r"(?:\[([^]]+)\]|([0-9.]+)):[0-9]+")
@@ -22,7 +22,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Origin:
-    """`network` is what attempts are counted by: the address, or for IPv6 the customer's /64."""
+    """A client's origin.
+
+    `network`: for counting attempts: the IPv4 address, or the IPv6 network of 64 bits.
+    `shown`: for logs: coarser, so that it identifies no person.
+    """
 
     network: str
     shown: str
@@ -33,7 +37,7 @@ class Origin:
 
     @classmethod
     def at(cls, text: str) -> "Origin":
-        """`shown` is coarse enough to be logged."""
+        """The origin with this address."""
         ip = _address(text)
         if ip is None:
             return cls(_UNKNOWN, _UNKNOWN)
@@ -54,25 +58,29 @@ def _listed(proxies: str) -> str:
 
 
 TrustedProxies = Annotated[str, AfterValidator(_listed)]
-"""A setting: proxies before the gateway that may say who a client is, addresses and CIDR blocks,
-comma-separated. A service that has it provides the `Proxies` of it."""
+"""A setting: addresses and CIDR blocks, comma-separated, of the proxies in front of the gateway whose
+`X-Forwarded-For` entries are trusted. A service with this setting provides `Proxies.of` it."""
 
 
 @dataclass(frozen=True)
 class Proxies:
-    """The networks of proxies that may say who a client is."""
+    """The networks of the proxies whose `X-Forwarded-For` entries are trusted."""
 
     networks: tuple[Network, ...] = ()
 
     @classmethod
     def of(cls, text: str) -> "Proxies":
-        """As the setting names them. Raises ValueError."""
+        """The proxies that a setting names. Raises ValueError."""
         return cls(networks(text))
 
 
 def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Each proxy appends whom it saw: the last entry is the gateway's. Where it names a trusted proxy, the
-    entry before is that proxy's, and so on; what stands further left, a client may have written itself."""
+    """The client's address: the last entry that is not a trusted proxy's.
+
+    Each proxy appends the address that it was called from; the last entry comes from the gateway. If that is
+    a trusted proxy's address, the entry before it was written by that proxy, and so on. Entries further left
+    may have been forged by the client.
+    """
     client = ""
     for entry in reversed(forwarded):
         ip = _address(entry.strip())
@@ -85,7 +93,7 @@ def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
 
 
 async def origin(request: Request, trusted: Provided[Proxies]) -> Origin:
-    """The client, as the gateway and the trusted proxies before it tell; without a gateway, the socket's."""
+    """The client's origin, from `X-Forwarded-For`, or without a gateway from the socket."""
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     client: Any = request.client
     entries = forwarded.split(",") if forwarded else [client.host if client else ""]
@@ -93,7 +101,7 @@ async def origin(request: Request, trusted: Provided[Proxies]) -> Origin:
 
 
 def _address(text: str) -> Address | None:
-    """Some proxies write the port as well; a socket that listens on both shows IPv4 as IPv6."""
+    """The address in an entry. Some proxies append the port, and a dual-stack socket maps IPv4 to IPv6."""
     with_port = _WITH_PORT.fullmatch(text)
     try:
         ip = ipaddress.ip_address(with_port[1] or with_port[2] if with_port else text)

@@ -1,4 +1,4 @@
-"""Every refusal over HTTP is an RFC 9457 problem, so that a caller needs to read errors in one way only."""
+"""Answers every HTTP error with an RFC 9457 problem document, so that clients have one format to parse."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -42,21 +42,25 @@ log = structlog.get_logger(__name__)
 
 
 class Body(BaseModel):
-    """What request bodies inherit: a field nobody knows is a typo, so it is refused, and `"5"` or `true` is
-    no number."""
+    """The base of request bodies. Unknown fields are rejected, because they are typos, and values are not
+    converted: neither `"5"` nor `true` is a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 NO_NUL = r"^[^\x00]*$"
-"""The pattern of text for PostgreSQL, which keeps any character but this one."""
+"""A pattern for texts without NUL, the only character that PostgreSQL cannot store."""
 
 
 class Problem(Exception):
-    """A refusal that becomes the response. Source: RFC 9457.
+    """An error that becomes the HTTP response. Source: RFC 9457.
 
-    Name one by its class: `class Full(Conflict): type = "/problems/full"; title = "No room left"`.
-    Extensions become members of the document beside `type`, `title`, `status` and `detail`.
+    A kind of problem is a class: `class Full(Conflict): type = "/problems/full"; title = "No room left"`.
+
+    `detail`: explains this occurrence to the client.
+    `status`, `title`, `type`: replace those of the class.
+    `headers`: of the response.
+    `extensions`: further members of the document.
     """
 
     status: int = 500
@@ -82,33 +86,33 @@ class Problem(Exception):
         self.extensions = extensions
 
     def response(self) -> Response:
-        """The answer that says it."""
+        """The response with the problem document."""
         return answer(self.status, self.title, self.detail, self.type, self.headers, self.extensions)
 
 
 class NotFound(Problem):
-    """404: it does not exist, or is not this caller's to see."""
+    """404: it does not exist, or this caller may not see it."""
 
     status = 404
     title = "Not Found"
 
 
 class Conflict(Problem):
-    """409: the request contradicts the state of things."""
+    """409: the request conflicts with the current state."""
 
     status = 409
     title = "Conflict"
 
 
 class Unprocessable(Problem):
-    """422: well-formed, and yet it cannot be done."""
+    """422: the request is well-formed, but cannot be processed."""
 
     status = 422
     title = "Unprocessable Content"
 
 
 class Unauthenticated(Problem):
-    """401 with the challenge of RFC 6750; `error` is left out when no credentials came at all."""
+    """401 with the challenge of RFC 6750. `error` is omitted when the request had no credentials."""
 
     status = 401
     title = "Unauthorized"
@@ -119,7 +123,7 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    """403: known, and not allowed."""
+    """403: the caller is authenticated, but not allowed to do this."""
 
     status = 403
     title = "Forbidden"
@@ -152,7 +156,7 @@ def answer(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of this application with a problem, and say so in its OpenAPI document."""
+    """Answer every error of this application with a problem document, also in its OpenAPI document."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(Unavailable, _on_unavailable)
     app.add_exception_handler(TokenRejected, _on_rejected_token)
@@ -173,7 +177,7 @@ async def _on_unavailable(_: Request, error: Exception) -> Response:
 
 
 def unavailable(error: Unavailable) -> Response:
-    """503, and when to try again."""
+    """503 with `Retry-After`."""
     headers = {"Retry-After": str(max(1, round(error.retry_after)))}
     return answer(503, phrase(503), error.detail, headers=headers)
 
@@ -218,7 +222,8 @@ def _place(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 class _AnswerCrash:
-    """Whatever nobody expected: logged once with its traceback, answered without a word of it."""
+    """Answers unexpected exceptions with 500, or with 503 during an outage of the database, and logs the
+    traceback, of which the response contains nothing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -237,15 +242,16 @@ class _AnswerCrash:
             await self.app(scope, receive, watch)
         except Exception as error:
             if started:
-                raise  # the answer is half sent: only the server can break it off
+                raise  # the response has begun: the server has to close the connection
             log.exception("request failed", method=scope["method"], path=scope["path"])
-            passing = is_outage(error) or is_out_of_time(error)
-            away = unavailable(Unavailable("The database does not answer."))
-            await (away if passing else Problem().response())(scope, receive, send)
+            is_temporary = is_outage(error) or is_out_of_time(error)
+            retry = unavailable(Unavailable("The database does not answer."))
+            await (retry if is_temporary else Problem().response())(scope, receive, send)
 
 
 class LimitBody:
-    """Refuse a request whose body is larger than `max_bytes` with 413, chunked ones as they come in."""
+    """Rejects a request whose body is larger than `max_bytes` with 413. The size of a body without
+    Content-Length is counted as it is received."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
@@ -256,7 +262,7 @@ class LimitBody:
             declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
             if declared is None:
                 receive = self._counted(receive)
-            elif int(declared) > self.max_bytes:  # the server itself reads no further than was declared
+            elif int(declared) > self.max_bytes:  # the server reads no more than the declared length
                 await self._refuse(scope, receive, send)
                 return
         await self.app(scope, receive, send)
@@ -265,13 +271,13 @@ class LimitBody:
         await answer(413, phrase(413), self._detail())(scope, receive, send)
 
     def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+        size = 0
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal size
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.max_bytes:
+            size += len(message.get("body", b""))
+            if size > self.max_bytes:
                 raise HTTPException(413, self._detail())
             return message
 

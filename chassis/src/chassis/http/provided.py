@@ -1,4 +1,4 @@
-"""What a service is made of, given to its routes by type: `rooms: Provided[Rooms]`."""
+"""Injects a service's components into its routes by type: `rooms: Provided[Rooms]`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class NotProvided(LookupError):
-    """A route asks for a type of which the service has provided nothing."""
+    """A route asks for a type of which the service provides no component, or several."""
 
 
 class Registry:
@@ -26,21 +26,21 @@ class Registry:
             self.provide(component)
 
     def provide(self, component: object, as_type: type | None = None) -> None:
-        """Add a component, or put it in the place of the one of that type."""
+        """Add a component, or replace the one of its type."""
         self._by_type[as_type or type(component)] = component
 
     def __getitem__(self, wanted: type[T]) -> T:
         """The component of that type, or of a type derived from it. Raises NotProvided."""
         if wanted not in self._by_type:
-            found = [one for one in self._by_type.values() if isinstance(one, wanted)]
-            if len(found) != 1:
-                raise NotProvided(f"{len(found)} components are a {wanted.__name__}")
-            self._by_type[wanted] = found[0]
+            matching = [one for one in self._by_type.values() if isinstance(one, wanted)]
+            if len(matching) != 1:
+                raise NotProvided(f"{len(matching)} components are a {wanted.__name__}")
+            self._by_type[wanted] = matching[0]
         component: T = self._by_type[wanted]
         return component
 
     def check(self, routers: Iterable[APIRouter]) -> None:
-        """Raises NotProvided if a route asks for what is not here."""
+        """Raises NotProvided if a route asks for a component that is missing."""
         for router in routers:
             for route in router.routes:
                 if isinstance(route, APIRoute):
@@ -56,7 +56,7 @@ def registry(app: FastAPI) -> Registry:
 
 @dataclass(frozen=True)
 class _Component:
-    """The dependency: the component of this type."""
+    """The FastAPI dependency that returns the component of a type."""
 
     wanted: type
 
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 else:
 
     class Provided:
-        """`Provided[Rooms]`: a route's parameter that is given the service's `Rooms`."""
+        """`Provided[Rooms]`: the type of a route's parameter that receives the service's `Rooms`."""
 
         def __class_getitem__(cls, wanted: type) -> Any:
             return Annotated[wanted, Depends(_Component(wanted))]

@@ -1,8 +1,9 @@
-"""Short texts that open one thing for a while, made and read by whoever has the key.
+"""Tickets: short encrypted texts that grant access to one thing until they expire.
 
-The key is derived from one that a service has anyway, for one purpose (RFC 5869), so that a ticket for
-another purpose is none. It is encrypted and authenticated deterministically (AES-SIV, RFC 5297): nobody
-reads or changes it, and the same content with the same end is the same ticket.
+The key is derived from a key that the service has anyway, separately for each purpose (RFC 5869), so that a
+ticket for one purpose is invalid for another. A ticket is encrypted and authenticated deterministically
+(AES-SIV, RFC 5297): it cannot be read or changed without the key, and equal contents with the same expiry
+give the same ticket.
 """
 
 import base64
@@ -23,16 +24,20 @@ _TAG_BYTES = 16
 
 
 class BadTicket(ValueError):
-    """It was not made with one of these keys for this purpose, or was changed since."""
+    """The ticket was not made with one of these keys for this purpose, or was changed afterwards."""
 
 
 class TicketExpired(BadTicket):
-    """It was good until a moment that has passed."""
+    """The ticket has expired."""
 
 
 class Tickets:
-    """Tickets for one `purpose`: made with the first key, read with any of them. To rotate: as with `Cipher`,
-    whose keys these are."""
+    """Makes and reads tickets.
+
+    `keys`: Fernet keys, as for `Cipher`, and rotated like them: the first makes tickets, all of them read.
+    `purpose`: any text; a ticket for another purpose is invalid.
+    `clock`: the time in seconds since the epoch.
+    """
 
     def __init__(self, keys: Sequence[str], purpose: str, *, clock: Callable[[], float] = time.time) -> None:
         self._ciphers = [AESSIV(_derived(key, purpose)) for key in keys]
@@ -40,30 +45,30 @@ class Tickets:
 
     @classmethod
     def of(cls, keys: SecretStr, purpose: str) -> Self:
-        """With the keys of a setting (see `EncryptionKeys`)."""
+        """Tickets with the keys of a setting (see `EncryptionKeys`)."""
         return cls(keys.get_secret_value().split(","), purpose)
 
     def issue(self, content: Mapping[str, Any], until: float) -> str:
-        """A ticket with this content, JSON, good until a moment in seconds of the epoch."""
+        """A ticket with this JSON content. `until`: its expiry, in seconds since the epoch."""
         text = orjson.dumps([int(until), content])
-        return _written(self._ciphers[0].encrypt(text, None))
+        return _encoded(self._ciphers[0].encrypt(text, None))
 
     def read(self, ticket: str) -> dict[str, Any]:
-        """Its content. Raises BadTicket, TicketExpired."""
-        until, content = orjson.loads(self._opened(ticket))
+        """The ticket's content. Raises BadTicket, TicketExpired."""
+        until, content = orjson.loads(self._decrypted(ticket))
         if self._clock() >= until:
             raise TicketExpired("the ticket has expired")
-        found: dict[str, Any] = content
-        return found
+        result: dict[str, Any] = content
+        return result
 
-    def _opened(self, ticket: str) -> bytes:
-        sealed = _read(ticket)
+    def _decrypted(self, ticket: str) -> bytes:
+        encrypted = _decoded(ticket)
         for cipher in self._ciphers:
             try:
-                return cipher.decrypt(sealed, None)
+                return cipher.decrypt(encrypted, None)
             except InvalidTag:
                 continue
-        raise BadTicket("no ticket of ours")
+        raise BadTicket("not a valid ticket")
 
 
 def _derived(key: str, purpose: str) -> bytes:
@@ -71,17 +76,17 @@ def _derived(key: str, purpose: str) -> bytes:
     return hkdf.derive(base64.urlsafe_b64decode(key))
 
 
-def _written(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+def _encoded(encrypted: bytes) -> str:
+    return base64.urlsafe_b64encode(encrypted).decode().rstrip("=")
 
 
-def _read(ticket: str) -> bytes:
-    """Of the several texts that base64 would read alike, only the one that was written is a ticket."""
+def _decoded(ticket: str) -> bytes:
+    """Base64 decodes several texts to the same bytes; only the one that `_encoded` makes is accepted."""
     if len(ticket) <= LONGEST and ticket.isascii():
         try:
-            sealed = base64.b64decode(ticket + "=" * (-len(ticket) % 4), b"-_", validate=True)
+            encrypted = base64.b64decode(ticket + "=" * (-len(ticket) % 4), b"-_", validate=True)
         except ValueError:
-            sealed = b""
-        if _written(sealed) == ticket and len(sealed) >= _TAG_BYTES:
-            return sealed
-    raise BadTicket("no ticket of ours")
+            encrypted = b""
+        if _encoded(encrypted) == ticket and len(encrypted) >= _TAG_BYTES:
+            return encrypted
+    raise BadTicket("not a valid ticket")

@@ -1,4 +1,5 @@
-"""ASGI middleware that takes up the caller's trace and logs what changed something or went wrong."""
+"""ASGI middleware that continues the caller's trace, and logs requests that may change something or that
+fail."""
 
 import time
 
@@ -12,7 +13,7 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 class Trace:
-    """Binds the trace once per request; log lines inside carry it."""
+    """Binds the trace once per request, so that its log lines carry it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

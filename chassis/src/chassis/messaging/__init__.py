@@ -1,1 +1,1 @@
-"""Messages and the broker that carries them."""
+"""Messages, and the broker that delivers them."""

@@ -1,4 +1,4 @@
-"""Batcher what arrives together, so that it costs one commit."""
+"""Collects items that arrive close together into one batch, so that they share a commit."""
 
 import asyncio
 from collections import deque
@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-LULL = 3  # times the linger without a batch
+_QUIET = 3  # after so many times the linger without a batch, arrivals count as rare
 
 
 class Batcher(Generic[T]):
-    """A queue that is emptied in batches. What waits in it stays in it until a batch is taken."""
+    """A queue whose items are taken in batches. A cancelled `batch` loses no item."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -34,18 +34,18 @@ class Batcher(Generic[T]):
         return batch
 
     async def batch(self, limit: int, linger: float) -> list[T]:
-        """Wait for an item, give its neighbours `linger` seconds to arrive, and take at most `limit`.
+        """Wait for a first item and then `linger` seconds for others; take at most `limit`, the oldest first.
 
-        After a lull nobody is expected, and the first item is not kept waiting. After a start there may be a
-        backlog, which is taken together.
+        When items are rare, no others are to be expected, and the first one is taken at once. The very first
+        batch waits in any case: there may be a backlog.
         """
         await self._arrived.wait()
-        if not self._is_lull(linger) and len(self._items) < limit:
+        if not self._is_quiet(linger) and len(self._items) < limit:
             await asyncio.sleep(linger)
         self._last_batch = asyncio.get_running_loop().time()
         return self.take(limit)
 
-    def _is_lull(self, linger: float) -> bool:
+    def _is_quiet(self, linger: float) -> bool:
         if self._last_batch is None:
             return False
-        return asyncio.get_running_loop().time() - self._last_batch >= LULL * linger
+        return asyncio.get_running_loop().time() - self._last_batch >= _QUIET * linger

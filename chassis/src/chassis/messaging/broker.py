@@ -1,4 +1,5 @@
-"""RabbitMQ: one connection to consume and one to publish, since an alarm blocks those that publish."""
+"""Connections to RabbitMQ, and a publisher with confirms. A service consumes and publishes on two
+connections, because during an alarm RabbitMQ blocks connections that publish."""
 
 import asyncio
 import random
@@ -25,19 +26,19 @@ from chassis.messaging.cancellation import as_broken_connection
 
 log = structlog.get_logger()
 
-# aiormq gives a silent peer three times a beat and a second: 12 s.
+# aiormq closes a silent connection after three heartbeats, each a second longer than this: 12 s.
 HEARTBEAT_SECONDS = 3
 _CLOSE_SECONDS = 1
-_NOTICED_SECONDS = 0.05
+_LOOK_AGAIN_SECONDS = 0.05
 _REFUSED = (AuthenticationError, ProbableAuthenticationError)
 
 Publishing = tuple[str, aio_pika.Message]
 
 
-class Roaming(aio_pika.RobustConnection):
-    """A robust connection to one of several nodes of a broker: each attempt goes to the next of them.
+class MultiNodeConnection(aio_pika.RobustConnection):
+    """A robust connection to one of a broker's nodes. Each attempt to connect goes to the next node.
 
-    aio_pika reads `url` once for every attempt to connect; that is where the node is chosen.
+    aio_pika reads `url` once per attempt, so that property chooses the node.
     """
 
     def __init__(self, urls: Sequence[str], **options: Any) -> None:
@@ -52,23 +53,27 @@ class Roaming(aio_pika.RobustConnection):
 
     @url.setter
     def url(self, _: URL) -> None:
-        """aio_pika sets the URL that it was given; here they are given at once."""
+        """aio_pika assigns the URL that it was constructed with, which is not needed here."""
 
     def __str__(self) -> str:
         return "RabbitMQ"
 
 
 async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) -> AbstractRobustConnection:
-    """A connection that comes back by itself, to any of the nodes whose URLs are given, comma-separated.
+    """A connection that reconnects by itself.
 
-    `timeout` in seconds bounds one attempt; a broker that is away is waited for for `patience` seconds.
-    Raises at once when it does not know us.
+    `urls`: the URLs of the broker's nodes, comma-separated.
+    `name`: what the management UI shows.
+    `timeout`: seconds for one attempt to connect.
+    `patience`: seconds for which a first connection is attempted while the broker is unavailable.
+
+    Raises the last attempt's error, and at once if the broker refuses the credentials.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     delay = 0.25
     while True:
-        connection = Roaming(
+        connection = MultiNodeConnection(
             urls.split(","),
             client_properties={"connection_name": name},
             reconnect_interval=random.uniform(0.5, 1.5),
@@ -88,17 +93,19 @@ async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) 
 
 
 def login(urls: str) -> str:
-    """The user as whom `connect` signs in, which is the same at every node."""
+    """The user name in the URLs, which is the same for every node."""
     return URL(urls.split(",")[0]).user or "guest"
 
 
 class Publisher:
-    """Publishes persistent, mandatory messages in windows of confirms.
+    """Publishes messages as mandatory, and waits for the broker's confirms.
 
-    `window` is how many may be unconfirmed at once; `timeout` in seconds bounds one window, waiting for
-    a reconnect included. A publish that the broker refuses closes its channel and takes the window's others
-    along: they are published again one by one, each refusal costing a channel, and keys that closed one go
-    apart from the others until one of theirs is confirmed.
+    When the broker refuses a message by closing the channel, the other messages of the window are
+    unconfirmed, too. They are then published one by one to find the refused one. Messages with its routing
+    key are published separately from then on, until one of them is confirmed.
+
+    `window`: the maximum number of unconfirmed messages.
+    `timeout`: seconds for one window, including the time for a reconnect.
     """
 
     def __init__(self, connection: AbstractRobustConnection, *, window: int, timeout: float) -> None:
@@ -110,29 +117,29 @@ class Publisher:
         self._suspects: set[tuple[str, str]] = set()
 
     async def send(self, exchange: str, messages: Sequence[Publishing]) -> list[BaseException | None]:
-        """Publish pairs of routing key and message. For each: `None` when confirmed, otherwise why not:
-        `is_refused` tells whether the reason is the message's own."""
+        """Publish pairs of routing key and message. Returns for each `None` if it was confirmed, and the
+        error otherwise; `is_refused` decides whether the message itself is the cause."""
         outcomes: list[BaseException | None] = [None] * len(messages)
         together = [i for i, (key, _) in enumerate(messages) if (exchange, key) not in self._suspects]
-        apart = [i for i, (key, _) in enumerate(messages) if (exchange, key) in self._suspects]
+        one_by_one = [i for i, (key, _) in enumerate(messages) if (exchange, key) in self._suspects]
         async with self._one_at_a_time:
             for start in range(0, len(together), self._window):
                 chosen = together[start : start + self._window]
                 errors = await self._send_window(exchange, [messages[i] for i in chosen])
                 for i, error in zip(chosen, errors, strict=True):
                     outcomes[i] = error
-                if any(_took_others_along(error) for error in errors):
-                    apart += self._to_be_tried_apart(exchange, messages, chosen, errors)
-            await self._send_apart(exchange, messages, apart, outcomes)
+                if any(_closed_the_channel(error) for error in errors):
+                    one_by_one += self._to_send_one_by_one(exchange, messages, chosen, errors)
+            await self._send_one_by_one(exchange, messages, one_by_one, outcomes)
         return outcomes
 
     async def check(self, exchange: str) -> None:
-        """Raises when the exchange is not there: a topology that was not imported shows at start."""
+        """Raises when the exchange does not exist, so that a missing topology is noticed at start."""
         async with asyncio.timeout(self._timeout):
             async with self._connection.channel() as channel:
                 await channel.declare_exchange(exchange, passive=True)
 
-    def _to_be_tried_apart(
+    def _to_send_one_by_one(
         self,
         exchange: str,
         messages: Sequence[Publishing],
@@ -140,33 +147,37 @@ class Publisher:
         errors: Sequence[BaseException | None],
     ) -> list[int]:
         if len(chosen) > 1:
-            return [i for i, error in zip(chosen, errors, strict=True) if error and not _is_told(error)]
-        self._suspects.add((exchange, messages[chosen[0]][0]))  # found already
+            return [
+                i
+                for i, error in zip(chosen, errors, strict=True)
+                if error and not _leaves_channel_open(error)
+            ]
+        self._suspects.add((exchange, messages[chosen[0]][0]))  # a window of one: it is the refused one
         return []
 
-    async def _send_apart(
+    async def _send_one_by_one(
         self,
         exchange: str,
         messages: Sequence[Publishing],
         chosen: Sequence[int],
         outcomes: list[BaseException | None],
     ) -> None:
-        away: BaseException | None = None
+        unreachable: BaseException | None = None
         for i in chosen:
-            if away is None:
+            if unreachable is None:
                 [outcomes[i]] = await self._send_window(exchange, [messages[i]])
                 if isinstance(outcomes[i], ConnectionChannelError):
-                    # The broker's answer to a frame that was still sent on the channel before this one.
+                    # The broker's reply to a frame that was still sent on the previous, closed channel.
                     [outcomes[i]] = await self._send_window(exchange, [messages[i]])
             else:
-                outcomes[i] = away
+                outcomes[i] = unreachable
             error, suspect = outcomes[i], (exchange, messages[i][0])
             if error is None:
                 self._suspects.discard(suspect)
-            elif _took_others_along(error):
+            elif _closed_the_channel(error):
                 self._suspects.add(suspect)
             elif not is_refused(error):
-                away = error
+                unreachable = error
 
     async def _send_window(self, exchange: str, window: Sequence[Publishing]) -> list[BaseException | None]:
         deadline = asyncio.get_running_loop().time() + self._timeout
@@ -182,36 +193,37 @@ class Publisher:
             await asyncio.wait(sent, timeout=deadline - asyncio.get_running_loop().time())
         finally:
             for publishing in sent:
-                publishing.cancel()  # those that are done stay as they are
+                publishing.cancel()  # no effect on those that are done
         results = await asyncio.gather(*sent, return_exceptions=True)
         outcomes = [result if isinstance(result, BaseException) else None for result in results]
-        if all(error is None or _is_told(error) for error in outcomes):
+        if all(error is None or _leaves_channel_open(error) for error in outcomes):
             return outcomes
         await self._start_over()
-        some = any(error is None or _is_told(error) for error in outcomes)
+        some = any(error is None or _leaves_channel_open(error) for error in outcomes)
         late = Unanswered("confirmed others and not this one") if some else TimeoutError("no confirm")
         return [late if isinstance(error, asyncio.CancelledError) else error for error in outcomes]
 
     async def _open_channel(self) -> AbstractChannel:
-        """Not one that aio_pika restores: it would be opened again while we close it, which a broker answers
-        by closing the connection."""
+        """An aiormq channel, because aio_pika would reopen a channel of its own while it is being closed, and
+        the broker would then close the connection."""
         if self._channel is None or self._channel.is_closed:
             transport = await self._transport()
             self._channel = await transport.connection.channel(publisher_confirms=True, on_return_raises=True)
         return self._channel
 
     async def _transport(self) -> UnderlayConnection:
-        """That of an open connection. One that the broker has just closed is `ready` for a moment still."""
+        """The transport of an open connection. `ready` may be true for a moment after the broker closed
+        it."""
         while True:
             await self._connection.ready()
             transport = self._connection.transport
             if transport is not None and not transport.connection.is_closed:
                 return transport
-            await asyncio.sleep(_NOTICED_SECONDS)
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _start_over(self) -> None:
-        """A refused publish closes its channel, and one without an answer may still get it: open a fresh one
-        for the next window."""
+        """Close the channel; the next window opens a new one. The broker may have closed it because of a
+        refused message, or may still reply to a message on it that has timed out."""
         channel, self._channel = self._channel, None
         if channel is not None and not channel.is_closed:
             try:
@@ -229,26 +241,26 @@ async def _publish(channel: AbstractChannel, exchange: str, key: str, message: a
 
 
 class Unanswered(Exception):
-    """The broker confirmed other messages of the window in time, and not this one: the queue that it is for
-    has no majority."""
+    """The broker confirmed other messages of the window in time, but not this one: a quorum queue that it is
+    routed to has no majority."""
 
 
 def is_refused(error: BaseException) -> bool:
     """Whether the message itself is the reason why it was not confirmed: the broker refused or returned it,
-    or it cannot be written. Everything else ends by waiting."""
-    if _is_told(error) or _took_others_along(error):
+    or it cannot be encoded. Any other error is temporary."""
+    if _leaves_channel_open(error) or _closed_the_channel(error):
         return True
     return not isinstance(error, (TimeoutError, asyncio.CancelledError, *CONNECTION_EXCEPTIONS))
 
 
-def _is_told(error: BaseException) -> bool:
-    """By a return or a negative confirm, which leave the channel as it is."""
+def _leaves_channel_open(error: BaseException) -> bool:
+    """The message was returned or negatively confirmed, which does not affect the others on its channel."""
     return isinstance(error, DeliveryError)
 
 
-def _took_others_along(error: BaseException | None) -> bool:
-    """The broker closed the channel, or the connection, because of what it was sent on it. A connection that
-    is closed for another reason (the node stops, an operator closes it) is of the plain class."""
+def _closed_the_channel(error: BaseException | None) -> bool:
+    """The broker closed the channel or the connection because of a message. If it closes the connection for
+    another reason (the node stops, an operator closes it), the error is a plain `ConnectionClosed`."""
     if isinstance(error, ConnectionClosed):
         return type(error) is not ConnectionClosed
     return isinstance(error, ChannelClosed)

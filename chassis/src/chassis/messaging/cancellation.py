@@ -1,7 +1,7 @@
-"""Cancellations that nobody asked for.
+"""Turns cancellations by client libraries into errors.
 
-A client library may cancel whoever waits on a connection that breaks. A task that such a cancellation ends is
-gone without a word: neither a handler of exceptions nor a task group takes it for a failure.
+When a connection breaks, a client library may cancel the tasks that wait for it. A task that ends this way
+ends silently: neither an exception handler nor a task group treats a cancellation as a failure.
 """
 
 import asyncio
@@ -10,30 +10,29 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def was_asked_for() -> bool:
-    """Whether somebody has cancelled the task at hand, a time-out around it included."""
+def was_requested() -> bool:
+    """Whether the current task was cancelled through `Task.cancel`, which timeouts use, too."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 @contextmanager
 def as_broken_connection() -> Iterator[None]:
-    """A cancellation that nobody asked for is raised as the ConnectionError that it stands for."""
+    """Raise a cancellation by a client library as ConnectionError."""
     try:
         yield
     except asyncio.CancelledError as error:
-        if was_asked_for():
+        if was_requested():
             raise
         raise ConnectionError("the connection broke") from error
 
 
 async def as_failure(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work of a task that must not end unnoticed: a cancellation that nobody asked for fails it.
-    Raises RuntimeError then."""
+    """Run a task's work. If a client library cancels it, raises RuntimeError, so that the task fails."""
     try:
         await work
     except asyncio.CancelledError as error:
-        if was_asked_for():
+        if was_requested():
             raise
         name = getattr(work, "__qualname__", "a task")
-        raise RuntimeError(f"{name} was cancelled, and nobody has asked for that") from error
+        raise RuntimeError(f"{name} was cancelled, but not by Task.cancel") from error

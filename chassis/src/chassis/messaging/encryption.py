@@ -1,4 +1,4 @@
-"""Personal data crosses the broker sealed, so that neither queues nor logs hold it in the clear."""
+"""Encrypts personal data in events, so that neither queues nor logs contain it in plain text."""
 
 from collections.abc import Sequence
 from typing import Annotated, Self
@@ -8,18 +8,18 @@ from pydantic import AfterValidator, SecretStr
 
 
 class BadKey(ValueError):
-    """No key was given, or one is no Fernet key (32 bytes, URL-safe base64)."""
+    """No key was given, or one is not a Fernet key (32 bytes, URL-safe base64)."""
 
 
 class NotDecryptable(ValueError):
-    """The text was not sealed with any of these keys, or was changed since."""
+    """The text was not encrypted with any of these keys, or was changed afterwards."""
 
 
 class Cipher:
-    """Seals short texts with the first key and opens what any of the keys sealed.
+    """Encrypts short texts with the first key, and decrypts texts that any of the keys encrypted.
 
-    To rotate: put the new key first everywhere, and drop the old one when nothing sealed with it is left.
-    Source: https://github.com/fernet/spec (AES-128-CBC with HMAC-SHA256).
+    To rotate keys: put the new key first in every service, and remove the old one when no text that it
+    encrypted is left. Source: https://github.com/fernet/spec (AES-128-CBC with HMAC-SHA256).
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -33,19 +33,19 @@ class Cipher:
 
     @classmethod
     def of(cls, keys: SecretStr) -> Self:
-        """With the keys of a setting (see `EncryptionKeys`). Raises BadKey."""
+        """A cipher with the keys of a setting (see `EncryptionKeys`). Raises BadKey."""
         return cls(keys.get_secret_value().split(","))
 
     def encrypt(self, text: str) -> str:
-        """The text, unreadable without a key. Sealing twice gives two different results."""
+        """The encrypted text. Encrypting the same text twice gives two different results."""
         return self._fernet.encrypt(text.encode()).decode()
 
-    def decrypt(self, sealed: str) -> str:
-        """The text again. Raises NotDecryptable."""
+    def decrypt(self, encrypted: str) -> str:
+        """The original text. Raises NotDecryptable."""
         try:
-            return self._fernet.decrypt(sealed.encode()).decode()
+            return self._fernet.decrypt(encrypted.encode()).decode()
         except InvalidToken as error:
-            raise NotDecryptable("not sealed with a key that is known here") from error
+            raise NotDecryptable("not encrypted with any of these keys") from error
 
 
 def _usable(keys: SecretStr) -> SecretStr:
@@ -54,4 +54,4 @@ def _usable(keys: SecretStr) -> SecretStr:
 
 
 EncryptionKeys = Annotated[SecretStr, AfterValidator(_usable)]
-"""A setting: one Fernet key, or several with commas between; the first seals, all of them open."""
+"""A setting: one Fernet key, or several, comma-separated: the first encrypts, all of them decrypt."""

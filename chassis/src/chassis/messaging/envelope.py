@@ -17,25 +17,33 @@ from chassis.telemetry.logs import valid_traceparent
 
 T = TypeVar("T")
 
-# By these headers a sender has the broker make copies for others: whoever passes a message on drops them.
+# The broker also routes a message to the keys in these headers. A republished copy must not carry them.
 COPIES = frozenset({"CC", "BCC"})
 _PREFIX = "cloudEvents:"
-_SHORT = 255  # bytes
+_MAX_SHORT = 255  # bytes
 _ID = re.compile(r"[a-z_.]{1,100}/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)  # what AMQP can hold
+_EARLIEST, _LATEST = (
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(9999, 1, 1, tzinfo=UTC),
+)  # what AMQP can encode
 
 
 class Unreadable(Exception):
-    """A message that no retry can make readable."""
+    """A message that cannot be decoded; no retry would help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One event on its way.
+    """One event as it is transported.
 
-    Its id is made of what it is: `<type>/<subject>`. Nobody can give an event the id of another one.
-    `source` is who published it; `causation_id` is the id of the message that led to this one; `attempts`
-    counts the deliveries that failed in a step; `first_seen` is when the first of them did.
+    Its id is `<type>/<subject>`, so that no event can carry the id of another one.
+
+    `source`: the service that published it.
+    `data`: the event as JSON.
+    `causation_id`: the id of the message that led to this event.
+    `traceparent`: the W3C trace context.
+    `attempts`: the number of times that the step for it failed.
+    `first_failed_at`: when the step failed for the first time; the header `first-seen`.
     """
 
     type: str
@@ -47,18 +55,18 @@ class Envelope:
     causation_id: str | None = None
     traceparent: str | None = None
     attempts: int = 0
-    first_seen: str | None = None
+    first_failed_at: str | None = None
 
     @property
     def id(self) -> str:
-        """The CloudEvents id: stable over retries, restarts and repeats."""
+        """The CloudEvents id: the same over retries, restarts and repeats."""
         return f"{self.type}/{self.subject}"
 
     def to_message(self, login: str | None = None, **extra_headers: Any) -> Message:
-        """A persistent AMQP message, its attributes mirrored where the management UI shows them.
+        """A persistent AMQP message. AMQP's own properties repeat some attributes, for the management UI.
 
-        `login` is the broker's user who publishes it: the broker refuses any other (406), so whoever reads
-        it knows the source. Copies that pass another's event on have none.
+        `login`: the broker's user who publishes it. The broker refuses a message that names another user
+            (406), so a consumer can trust it. Republished copies of another service's event name none.
         """
         source = login or self.source
         headers: dict[str, Any] = {
@@ -76,7 +84,7 @@ class Envelope:
             headers["cloudEvents:traceparent"] = self.traceparent
         if self.attempts:
             headers["attempts"] = self.attempts
-            headers["first-seen"] = self.first_seen
+            headers["first-seen"] = self.first_failed_at
         return Message(
             self.data,
             headers={**headers, **extra_headers},
@@ -91,15 +99,15 @@ class Envelope:
 
     @classmethod
     def from_message(cls, message: AbstractMessage) -> "Envelope":
-        """See `read`."""
+        """The envelope of an AMQP message; see `read`."""
         return cls.read(message.headers, message.body)
 
     @classmethod
     def read(cls, headers: Mapping[str, Any], body: bytes) -> "Envelope":
-        """Raises `Unreadable` when an attribute is missing or makes no sense.
+        """The envelope in these headers. Raises `Unreadable` when an attribute is missing or malformed.
 
-        What comes out can be written again with `to_message`, whatever came in. An error names the
-        attribute and never its value.
+        Every envelope that this returns can be encoded by `to_message`. An error names the attribute and
+        never its value.
         """
         if _attribute(headers, "specversion", str) != "1.0":
             raise Unreadable("not a CloudEvent of version 1.0")
@@ -113,7 +121,7 @@ class Envelope:
             causation_id=_cause(headers.get("cloudEvents:causationid")),
             traceparent=valid_traceparent(headers.get("cloudEvents:traceparent")),
             attempts=_count(headers.get("attempts", 0)),
-            first_seen=_optional(headers, "first-seen"),
+            first_failed_at=_optional(headers, "first-seen"),
         )
         if _attribute(headers, "id", _short) != envelope.id:
             raise Unreadable("the id is not its type and subject")
@@ -131,8 +139,8 @@ def _attribute(headers: Mapping[str, Any], name: str, read: Callable[[str], T]) 
 
 
 def _short(text: str) -> str:
-    """AMQP's own properties, which mirror some attributes, hold no more."""
-    if not 0 < len(text.encode()) <= _SHORT:
+    """Some attributes are repeated in AMQP's properties, which are limited to 255 bytes."""
+    if not 0 < len(text.encode()) <= _MAX_SHORT:
         raise ValueError
     return text
 
@@ -143,7 +151,7 @@ def _version(dataschema: str) -> int:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not _EPOCH <= moment <= _FAR:
+    if moment.tzinfo is None or not _EARLIEST <= moment <= _LATEST:
         raise ValueError
     return moment
 
@@ -155,11 +163,11 @@ def _count(value: Any) -> int:
 
 
 def _cause(value: Any) -> str | None:
-    """Another event's id, or nothing: it is shown to people."""
+    """The value if it is an event's id; otherwise `None`, because it is shown to operators."""
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def _optional(headers: Mapping[str, Any], name: str) -> str | None:
-    """Left out where it is odd: an event is not refused for what only explains it."""
+    """The header if it is a short text, otherwise `None`: it only informs, and no event is refused for it."""
     value = headers.get(name)
-    return value if isinstance(value, str) and len(value) <= _SHORT else None
+    return value if isinstance(value, str) and len(value) <= _MAX_SHORT else None

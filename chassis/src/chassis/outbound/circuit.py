@@ -1,4 +1,5 @@
-"""A circuit breaker for coroutines: pybreaker counts, concurrent calls and cancelling are seen to here."""
+"""A circuit breaker for coroutines: pybreaker counts, and this module handles concurrent and cancelled
+calls."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -14,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 class CircuitOpen(Exception):
-    """Too many calls failed lately; it is not tried again before `retry_after` seconds."""
+    """Too many calls failed; no call is made for `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__(f"not tried again for {retry_after:.1f} s")
+        super().__init__(f"no call is made for {retry_after:.1f} s")
         self.retry_after = retry_after
 
 
@@ -26,11 +27,16 @@ class _Failed(Exception):
 
 
 class Circuit:
-    """Opens after `failures` calls in a row have raised `counts`; `reset` seconds later one call probes.
+    """Makes calls, and refuses them for a while after too many have failed.
 
-    Unlike pybreaker alone: while half-open a single call goes through and the others are refused, a call
-    that is cancelled says nothing either way, and a call that was in flight when the circuit opened keeps
-    its own outcome, which then counts no more.
+    Unlike pybreaker alone: while the circuit is half-open, a single call is made and the others are refused;
+    a cancelled call counts neither as a failure nor as a success; a call that was in flight when the circuit
+    opened returns its own outcome, which is not counted any more.
+
+    `name`: what is called, for the logs.
+    `failures`: the circuit opens after so many failures in a row.
+    `reset`: seconds until an open circuit is half-open.
+    `counts`: the errors that count as failures.
     """
 
     def __init__(
@@ -56,7 +62,7 @@ class Circuit:
         return str(self._breaker.current_state)
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work and note how it went. Raises CircuitOpen instead while the circuit is open."""
+        """Do the work and count its outcome. While the circuit is open, raises CircuitOpen instead."""
         if self._breaker.current_state == pybreaker.STATE_CLOSED:
             return await self._watch(work, pybreaker.STATE_CLOSED)
         self._admit_probe()

@@ -1,9 +1,9 @@
-"""Reads from another service over HTTP: bounded in time, retried, and left alone while it is down.
+"""A client that reads from another service over HTTP, with time limits, retries and a circuit breaker.
 
-A neighbour that is away is unavailable. One that is there and refuses what we ask is not: that is a mistake
-of ours, and is never taken for its absence.
+A service that does not answer is unavailable. A service that answers and rejects the request is not: then the
+request is wrong, which is a bug here.
 
-aiohttp and not httpx: a read costs a tenth of the CPU, and a request that matters makes several.
+It uses aiohttp, because a read with httpx costs ten times the CPU, and one request may need several.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from chassis.telemetry.logs import current_traceparent
 
 Params = Mapping[str, str | int | Sequence[str]]
 
-_PASSING = frozenset({429, 502, 503, 504})
+_TEMPORARY_STATUSES = frozenset({429, 502, 503, 504})
 _HEADERS = {"accept": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the neighbour answered with a status of 2xx. `content` is the body as it came."""
+    """A response with a 2xx status; `content` is its body."""
 
     status_code: int
     content: bytes
@@ -38,33 +38,38 @@ class Answer:
 
 
 class RequestRejected(Exception):
-    """The neighbour is there and refuses this request: a mistake of ours, which becomes a logged 500."""
+    """The service rejected the request, which is a bug here: it is logged, and the caller gets a 500."""
 
     def __init__(self, name: str, status: int, content: bytes) -> None:
         super().__init__(f"{name} answered {status}: {content[:300].decode(errors='replace')}")
 
 
 class ServerFailed(Unavailable):
-    """The neighbour is there and broke over this request."""
+    """The service answered this request with a 5xx status."""
 
 
 REQUEST_ERRORS = (RequestRejected, ServerFailed)
-"""What one request alone may be guilty of: it opens no circuit, and another request may well be answered."""
+"""Errors that concern a single request: they do not open the circuit, and other requests may succeed."""
 
 
-class _Passing(Exception):
-    """The neighbour answered that it cannot answer now; asking again may help."""
+class _Temporary(Exception):
+    """The service answered with a temporary error; a retry may help."""
 
 
-_WORTH_RETRYING = (_Passing, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-_FAILURES = (_Passing, aiohttp.ClientError, TimeoutError)
+_WORTH_RETRYING = (_Temporary, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
+_FAILURES = (_Temporary, aiohttp.ClientError, TimeoutError)
 
 
 class ServiceClient:
-    """A service that is read from here; one pool of connections each.
+    """Reads from one other service, through a pool of connections.
 
-    Seconds: `timeout` for one attempt, `total` for all `attempts` with the pauses between them. After
-    `breaker_failures` calls in a row that came to nothing, none is made for `breaker_reset`.
+    `name`: the service, for logs and errors.
+    `timeout`: seconds for one attempt.
+    `attempts`: the maximum number of attempts.
+    `total`: seconds for all attempts together, including the pauses between them.
+    `breaker_failures`: after so many failed calls in a row the circuit opens, and no call is made.
+    `breaker_reset`: seconds until a call is tried again.
+    `connections`: the maximum number of open connections.
     """
 
     def __init__(
@@ -91,10 +96,10 @@ class ServiceClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def get_json(self, path: str, *, params: Params | None = None, token: str | None = None) -> Answer:
-        """Read `path` on behalf of `token`.
+        """GET `path`, with the caller's access token if there is one.
 
-        Raises Unavailable when the neighbour can't be had, ServerFailed when it breaks over this request,
-        TokenRejected when it does not accept the token, and RequestRejected for whatever else it refuses.
+        Raises Unavailable when the service does not answer, ServerFailed when it answers with a 5xx status,
+        TokenRejected when it does not accept the token, and RequestRejected when it rejects the request.
         """
         headers: dict[str, str] = {}
         if token is not None:
@@ -103,7 +108,9 @@ class ServiceClient:
         if traceparent is not None:
             headers["traceparent"] = traceparent
         try:
-            answer = await self._circuit.call(lambda: self._persist(self._base + path, params, headers))
+            answer = await self._circuit.call(
+                lambda: self._get_with_retries(self._base + path, params, headers)
+            )
         except CircuitOpen as error:
             raise self._unavailable(error.retry_after) from error
         except _FAILURES as error:
@@ -124,31 +131,33 @@ class ServiceClient:
     def _unavailable(self, retry_after: float) -> Unavailable:
         return Unavailable(f"{self.name} does not answer.", retry_after=retry_after)
 
-    async def _persist(self, url: str, params: Params | None, headers: dict[str, str]) -> Answer:
+    async def _get_with_retries(self, url: str, params: Params | None, headers: dict[str, str]) -> Answer:
         async with asyncio.timeout(self._total):
             try:
-                return await self._once(url, params, headers)
+                return await self._get_once(url, params, headers)
             except _WORTH_RETRYING as error:
                 failed: Exception | None = error
 
             async def attempt() -> Answer:
                 nonlocal failed
-                if failed is not None:  # what stamina, as dear as the call itself, was spared so far
+                if (
+                    failed is not None
+                ):  # stamina costs as much CPU as the call, so it only sees calls that fail
                     first, failed = failed, None
                     raise first
-                return await self._once(url, params, headers)
+                return await self._get_once(url, params, headers)
 
             return await self._retrying(attempt)
 
-    async def _once(self, url: str, params: Params | None, headers: dict[str, str]) -> Answer:
+    async def _get_once(self, url: str, params: Params | None, headers: dict[str, str]) -> Answer:
         async with self._open().get(url, params=params, headers=headers, allow_redirects=False) as response:
             content = await response.read()
-        if response.status in _PASSING:
-            raise _Passing(response.status)
+        if response.status in _TEMPORARY_STATUSES:
+            raise _Temporary(response.status)
         return Answer(response.status, content)
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:  # a session belongs to the loop that runs when it is made
+        if self._session is None:  # made late, because a session belongs to the event loop that runs then
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),

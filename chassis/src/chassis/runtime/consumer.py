@@ -1,9 +1,9 @@
-"""Hears one queue: decodes, claims, runs the steps of a batch, commits, acknowledges. Never otherwise.
+"""Consumes one queue. It always works in this sequence: decode, claim, run, commit, acknowledge.
 
-A batch that fails is rolled back and tried message by message; a message that fails alone goes down the
-retry ladder and then to the dead letters, and its neighbours go on. An outage of the database is waited
-out: it is nobody's fault and uses up no attempt. What was delivered again and again may be what ends the
-process: it is handled alone, and noted before.
+A batch that fails is rolled back and handled again message by message. A message that still fails goes to the
+retry ladder and then to the dead letters, and the rest of the batch is committed. While the database is away
+the consumer waits and tries again, and no attempt is counted. A message that was redelivered many times may
+crash the process: it is handled alone, and the attempt is recorded in the database beforehand.
 """
 
 import asyncio
@@ -33,17 +33,21 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# Deliveries without an end after which a message may be what ends the process; a few lost connections do
-# the same. Past so many ends of the process while it was handled alone, there is no doubt.
+# A message redelivered this often without being acknowledged is suspected of crashing the process; a few lost
+# connections look the same. It is dead-lettered after this many crashes while it was handled alone.
 SUSPECT_AFTER = 3
-MOST_ENDS = 3
+MAX_CRASHES = 3
 
 
 class Consumer:
     """Consumes `steps.queue` until cancelled.
 
-    `batch` is the most messages per commit and `batch_bytes` their most bytes, unless a single one has more;
-    `linger` is the seconds that the first of them waits for others.
+    `connection`: where to consume; it needs no publisher confirms.
+    `publisher`: publishes to the retry ladder and the dead letters, on a connection of its own.
+    `service`: this service's name, for the header `failed-service`.
+    `batch`: the maximum number of messages per commit.
+    `batch_bytes`: the maximum size of their bodies together, in bytes; a single larger message passes.
+    `linger`: the seconds that the first message of a batch waits for others.
     """
 
     def __init__(
@@ -74,12 +78,12 @@ class Consumer:
 
     @property
     def queue(self) -> str:
-        """Its name."""
+        """The name of the queue."""
         return self._steps.queue
 
     def issue(self, stuck_after: float) -> str | None:
-        """Why it does not get on, if so: it is not consuming, or nothing has come to an end for `stuck_after`
-        seconds."""
+        """Why the queue makes no progress, or `None`: it is not being consumed, or no message was finished
+        for `stuck_after` seconds although some are being handled."""
         if self._queue is None or self._channel.is_closed:
             return "not consuming"
         if self._idle.is_set():
@@ -88,10 +92,10 @@ class Consumer:
         return f"stuck: busy with the same messages for {busy:.0f} s" if busy > stuck_after else None
 
     async def start(self) -> None:
-        """Check that the queue is there and begin to consume."""
+        """Begin to consume. Raises when the queue does not exist."""
         channel = await self._connection.channel(publisher_confirms=False)
         await channel.set_qos(prefetch_count=self._batch * 2)
-        self._channel = channel  # the connection keeps its channels weakly
+        self._channel = channel  # the connection has only a weak reference to it
         queue = await channel.declare_queue(self._steps.queue, passive=True)
         self._tag = await queue.consume(self._take)
         self._queue = queue
@@ -102,14 +106,14 @@ class Consumer:
             batch = await self._arrived.batch(self._batch, self._linger)
             self._idle.clear()
             try:
-                for part in _in_parts(batch, self._batch_bytes):
-                    self._progress()
+                for part in _split_by_size(batch, self._batch_bytes):
+                    self._note_progress()
                     await self._handle_delivered(part)
             finally:
                 self._idle.set()
 
     async def stop(self, grace: float) -> None:
-        """Take nothing new and let the batch in work finish, for at most `grace` seconds."""
+        """Stop consuming and let the current batch finish, for at most `grace` seconds."""
         queue, self._queue = self._queue, None
         if queue is None:
             return
@@ -132,31 +136,31 @@ class Consumer:
             if _is_suspect(message):
                 await self._handle_suspect(message)
         if others := [message for message in live if not _is_suspect(message)]:
-            await self._read_and_handle(others)
-            # Batches end as they arrived, first come first served, so the last tag settles all before it.
+            await self._decode_and_handle(others)
+            # Batches are taken in the sequence of delivery: `multiple` acknowledges these and no later ones.
             await _acknowledge(others[-1], multiple=True)
 
     async def _handle_suspect(self, message: AbstractIncomingMessage) -> None:
-        """Alone, and noted before, so that whoever comes after us knows whose turn it was when we ended."""
+        """Handle it alone, and record the attempt beforehand: if the process crashes, the count survives."""
         engine, queue, print_ = self._transactions.engine, self._steps.queue, _fingerprint(message)
-        times = await self._outlasting(lambda: started.begin(engine, queue, print_))
-        if times > MOST_ENDS:
-            why = f"the process ended {MOST_ENDS} times while handling it"
+        times = await self._through_outages(lambda: started.begin(engine, queue, print_))
+        if times > MAX_CRASHES:
+            why = f"the process ended {MAX_CRASHES} times while handling it"
             await self._retry.dead_letter(message, why, step="unknown")
         else:
-            await self._read_and_handle([message])
-        await self._outlasting(lambda: started.end(engine, queue, print_))
+            await self._decode_and_handle([message])
+        await self._through_outages(lambda: started.end(engine, queue, print_))
         await _acknowledge(message, multiple=False)
-        self._progress()
+        self._note_progress()
 
-    async def _read_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
-        readable, poison = self._read(messages)
+    async def _decode_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
+        readable, poison = self._decode(messages)
         for message, why in poison:
             await self._retry.dead_letter(message, why, step="decode")
         if readable:
             await self._handle(readable)
 
-    def _read(
+    def _decode(
         self, messages: list[AbstractIncomingMessage]
     ) -> tuple[list[Delivery], list[tuple[AbstractIncomingMessage, str]]]:
         readable: list[Delivery] = []
@@ -170,12 +174,12 @@ class Consumer:
 
     async def _handle(self, batch: list[Delivery]) -> None:
         try:
-            await self._outlasting(lambda: self._commit(batch))
+            await self._through_outages(lambda: self._commit(batch))
         except Exception as error:
             await self._handle_failed(batch, error)
 
-    async def _outlasting(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What came of the work, done again and again while the database is away."""
+    async def _through_outages(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work, and repeat it for as long as the database is away. Returns its result."""
         delay = 0.1
         while True:
             try:
@@ -193,31 +197,33 @@ class Consumer:
             return
         for delivery in batch:
             await self._handle([delivery])
-            self._progress()
+            self._note_progress()
 
     async def _commit(self, batch: list[Delivery]) -> None:
+        by_id: dict[str, Delivery] = {}
+        for delivery in batch:
+            by_id.setdefault(delivery.envelope.id, delivery)  # a batch may contain the same event twice
         async with self._transactions() as tx:
-            fresh = await inbox.claim(tx.session, self._steps.queue, [d.envelope.id for d in batch])
-            todo = [d for d in batch if d.envelope.id in fresh]
+            fresh = await inbox.claim(tx.session, self._steps.queue, list(by_id))
+            todo = [delivery for id_, delivery in by_id.items() if id_ in fresh]
             await tx.lock([pair for d in todo if d.step.locks for pair in d.step.locks(d.event)])
             for delivery in todo:
-                if delivery.envelope.id not in fresh:
-                    continue  # delivered twice within this batch
-                fresh.discard(delivery.envelope.id)
                 tx.handling(delivery.envelope)
                 with trace_context(delivery.envelope.traceparent, delivery.event.about):
                     await delivery.step.run(delivery.event, tx)
 
-    def _progress(self) -> None:
+    def _note_progress(self) -> None:
         self._progress_at = asyncio.get_running_loop().time()
 
 
-def _in_parts(batch: list[AbstractIncomingMessage], most: int) -> Iterator[list[AbstractIncomingMessage]]:
-    """First come first, each part with at least one message and at most so many bytes."""
+def _split_by_size(
+    batch: list[AbstractIncomingMessage], max_bytes: int
+) -> Iterator[list[AbstractIncomingMessage]]:
+    """Parts in the sequence of delivery, each of at most `max_bytes` or of a single larger message."""
     part: list[AbstractIncomingMessage] = []
     size = 0
     for message in batch:
-        if part and size + len(message.body) > most:
+        if part and size + len(message.body) > max_bytes:
             yield part
             part, size = [], 0
         part.append(message)
@@ -231,9 +237,9 @@ def _is_suspect(message: AbstractIncomingMessage) -> bool:
 
 
 def _fingerprint(message: AbstractIncomingMessage) -> str:
-    """Told by what it is, before anything of it is read."""
-    told = f"{message.type}\0{message.message_id}\0".encode(errors="replace")
-    return hashlib.sha256(told + message.body).hexdigest()
+    """Identifies the message by its raw content: decoding may be what crashes the process."""
+    properties = f"{message.type}\0{message.message_id}\0".encode(errors="replace")
+    return hashlib.sha256(properties + message.body).hexdigest()
 
 
 async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> None:
@@ -245,7 +251,7 @@ async def _acknowledge(message: AbstractIncomingMessage, *, multiple: bool) -> N
 
 
 def _can_be_acknowledged(message: AbstractIncomingMessage) -> bool:
-    """Not once the channel that it came by is gone: the broker delivers it again."""
+    """Whether the channel that delivered it is still open; if not, the broker redelivers it."""
     try:
         return not message.channel.is_closed
     except ChannelInvalidStateError:

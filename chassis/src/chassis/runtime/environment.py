@@ -21,14 +21,15 @@ T = TypeVar("T", bound="Environment")
 
 
 class Misconfigured(ValueError):
-    """A variable says what cannot be; the text begins with its name."""
+    """A variable has an impossible value; the text begins with the variable's name."""
 
 
 class Environment(BaseSettings):
-    """Fields are read from variables of the same name in upper case. An empty variable counts as none.
+    """Settings whose fields are read from variables of the same name in upper case. An empty variable counts
+    as unset.
 
-    A file's last newline is not part of the value. Where `name_file` is a field itself, its file is left to
-    whoever asks for it.
+    A file's last newline is not part of the value. If `name_file` is a field itself, the variable `NAME_FILE`
+    is that field's value, and the file is not read here.
     """
 
     model_config = SettingsConfigDict(
@@ -49,8 +50,12 @@ class Environment(BaseSettings):
 
 
 def load(settings: type[T], prefix: str | None = None, **given: Any) -> T:
-    """Read the environment, of variables that begin with `prefix`; what is `given` counts in its place. Says
-    on standard error what is wrong, and exits with 78 (EX_CONFIG)."""
+    """Read settings from the environment. Writes errors to standard error, and exits with 78 (EX_CONFIG)
+    then.
+
+    `prefix`: the beginning of the variables' names.
+    `given`: values that replace those of the environment.
+    """
     prefix = settings.model_config["env_prefix"] if prefix is None else prefix
     try:
         return settings(_env_prefix=prefix, **given)
@@ -64,12 +69,12 @@ def load(settings: type[T], prefix: str | None = None, **given: Any) -> T:
 
 
 def password_in(field: str) -> AfterValidator:
-    """Of a URL: puts in the password that `field`, which has to stand before it, was given apart."""
+    """A validator for a URL: inserts the password of `field`, which has to be declared before the URL."""
     return AfterValidator(lambda url, given: with_password(url, given.data.get(field)))
 
 
 def with_password(url: str, password: SecretStr | None) -> str:
-    """The URL with a password that was given apart. Raises ValueError where there is no place for it."""
+    """The URL with this password. Raises ValueError if it names no user, or has a password already."""
     if password is None:
         return url
     parts = urlsplit(url)

@@ -1,4 +1,5 @@
-"""`/healthz`: the process answers. `/readyz`: its database and its broker do, and its queues get on."""
+"""`/healthz`: the process answers. `/readyz`: database and broker answer, too, and the queues make
+progress."""
 
 import asyncio
 from typing import Any
@@ -14,7 +15,7 @@ READY_TIMEOUT_SECONDS = 2
 
 
 def health_routes(engine: AsyncEngine, worker: Worker | None) -> APIRouter:
-    """Routes for probes, outside the public document."""
+    """The routes for probes, which are not part of the OpenAPI document."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")

@@ -1,4 +1,5 @@
-"""Work that comes round: sweeps and purges, one at a time, jittered, never fatal."""
+"""Periodic jobs, such as deadlines and purges: each runs one round at a time, with jitter; no error ends
+it."""
 
 import asyncio
 import random
@@ -12,7 +13,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Job:
-    """Runs `work` about every `every` seconds; a round that fails is logged and comes round again."""
+    """Work that is repeated; a round that fails is logged, and the next one runs as usual.
+
+    `every`: seconds between two rounds, give or take a fifth.
+    `work`: one round.
+    """
 
     name: str
     every: float

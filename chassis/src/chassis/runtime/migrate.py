@@ -1,4 +1,4 @@
-"""`migrate auth …`: bring databases to their newest schema, one process for all of them."""
+"""`migrate auth …`: runs services' database migrations, in one process for all of them."""
 
 import argparse
 import asyncio
@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from chassis.runtime.environment import load
 from chassis.runtime.settings import DatabaseSettings
 
-# Any constant will do: one migration at a time in a database.
+# The key of an advisory lock, any constant: only one migration at a time runs in a database.
 _LOCK = 7264201
 
 
 def main() -> None:
-    """Reads `<SERVICE>_DATABASE_URL` for each service, or `DATABASE_URL` for a single one, and the password
-    likewise where the URL has none. Exits with 78 when one is missing."""
+    """Reads `<SERVICE>_DATABASE_URL` for each service, or `DATABASE_URL` for a single one, and likewise the
+    password if the URL has none. Exits with 78 when one is missing."""
     parser = argparse.ArgumentParser(prog="migrate", description=__doc__)
     parser.add_argument("services", nargs="+")
     services: list[str] = parser.parse_args().services
@@ -33,7 +33,7 @@ def _settings(service: str) -> DatabaseSettings:
 
 
 async def migrate(service: str, url: str, revision: str = "head") -> None:
-    """Run a service's migrations up to `revision`. Others that migrate the same database wait."""
+    """Run a service's migrations up to `revision`. Another process that migrates the same database waits."""
     engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": 15})
     try:
         async with engine.begin() as connection:
@@ -51,7 +51,7 @@ def _upgrade(connection: Connection, service: str, revision: str) -> None:
 
 
 def run_from_env() -> None:
-    """What every `migrations/env.py` calls: Alembic needs the file, the service does not."""
+    """Called by every service's `migrations/env.py`, a file that Alembic requires."""
     context.configure(connection=context.config.attributes["connection"])
     with context.begin_transaction():
         context.run_migrations()

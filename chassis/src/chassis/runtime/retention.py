@@ -1,7 +1,7 @@
-"""Rows that have been kept long enough are deleted, in small batches: no table grows for ever.
+"""Deletes old rows in small batches, so that no table grows for ever.
 
-Rows whose keys are UUIDs of version 7 are found by the primary key, which tells when each was made: no index
-is needed for it. Other keys tell no time; such rows stay. Source: RFC 9562, section 5.7.
+A UUID of version 7 contains the time when it was made. Rows with such keys are found by their primary key and
+need no other index; rows whose keys are other UUIDs are kept. Source: RFC 9562, section 5.7.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,8 @@ KeepDays = Annotated[int, Field(ge=0, le=36_500)]
 BATCH = 1000
 EVERY_SECONDS = 3600
 
-# Rows that somebody is at are left for the next round, and so is what a crash of the server undoes.
+# Locked rows are left to the next round. `relaxed`: the commit does not wait for the disk; after a crash of
+# the database, the next round deletes the rows again.
 _PRUNE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true)), gone AS (
         DELETE FROM {table} USING relaxed WHERE {table}.ctid = ANY(ARRAY(
@@ -36,10 +37,13 @@ _OLD_KEY = "{key} < $1 AND substr({key}::text, 15, 1) = '7'"
 
 
 class Rule:
-    """Which rows of a table are deleted: those made before a moment, if `where` holds of them too.
+    """Which rows of a table are deleted when they are old.
 
-    Either `key` is a column of UUIDs of version 7, or `at` one of moments that has an index. `also` deletes
-    what belongs to the rows, in the same statement: `DELETE FROM part USING gone WHERE part.thing = gone.id`.
+    `key`: a column of UUIDs of version 7 that tells a row's age; or instead
+    `at`: an indexed column of timestamps that does.
+    `where`: a further SQL condition.
+    `also`: SQL that deletes dependent rows in the same statement, in which `gone` holds the deleted rows:
+        `DELETE FROM part USING gone WHERE part.thing = gone.id`.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class Rule:
         )
 
     async def prune(self, engine: AsyncEngine, before: datetime, *, batch: int = BATCH) -> int:
-        """Delete all that are due, `batch` rows a transaction. Returns how many rows went."""
+        """Delete all such rows older than `before`, `batch` rows per transaction. Returns how many."""
         bound: Any = first_id(before) if self._by_key else before
         pruned, gone = 0, batch
         while gone == batch:
@@ -66,7 +70,7 @@ class Rule:
 
 
 def retention(engine: AsyncEngine, *rules: tuple[Rule, int]) -> Job:
-    """Prunes by each rule what is older than so many days, about every hour; 0 days: never."""
+    """A job that prunes by each rule the rows older than so many days, about once an hour; 0 days: never."""
 
     async def prune() -> None:
         for rule, days in rules:
@@ -77,5 +81,5 @@ def retention(engine: AsyncEngine, *rules: tuple[Rule, int]) -> Job:
 
 
 def first_id(moment: datetime) -> UUID:
-    """The least UUID of version 7 of that moment."""
+    """The smallest UUID of version 7 with this time."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 0x7 << 76 | 0x2 << 62)

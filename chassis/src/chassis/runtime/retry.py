@@ -1,7 +1,9 @@
-"""Where a message goes that could not be handled: down the retry ladder, then to the dead letters.
+"""Retrying and dead-lettering: a message that could not be handled goes to the retry ladder's next queue, and
+after the last one to the dead letters.
 
-Each is a copy with headers that say what failed, how often and why. The original is acknowledged once the
-broker has confirmed the copy: a crash in between delivers it again, and loses nothing.
+What is published is a copy with headers that name the step that failed, the number of attempts and the error.
+The original is acknowledged after the broker has confirmed the copy: a crash in between causes a redelivery
+and no loss.
 """
 
 import asyncio
@@ -25,11 +27,16 @@ from chassis.telemetry.privacy import reason
 log = structlog.get_logger()
 
 _REASON_LENGTH = 300
-_MOST_HEADER_BYTES = 64 * 1024  # all of them travel in one frame of 128 KiB
+_MAX_HEADER_BYTES = 64 * 1024  # all headers have to fit into one frame of 128 KiB
 
 
 class Retry:
-    """What becomes of messages from `steps.queue` that `service` could not handle."""
+    """Republishes messages of one queue that could not be handled.
+
+    `publisher`: publishes the copies and waits for confirms.
+    `steps`: the steps of the queue that the messages came from.
+    `service`: this service's name, for the header `failed-service`.
+    """
 
     def __init__(self, publisher: Publisher, steps: Steps, service: str) -> None:
         self._publisher = publisher
@@ -39,12 +46,13 @@ class Retry:
     async def later(self, delivery: Delivery, error: Exception) -> None:
         """The step failed: publish the message to the next queue of the ladder, or to the dead letters."""
         envelope = delivery.envelope
+        earlier_attempts = envelope.attempts
         failed = replace(
             envelope,
-            attempts=envelope.attempts + 1,
-            first_seen=envelope.first_seen or datetime.now(UTC).isoformat(),
+            attempts=earlier_attempts + 1,
+            first_failed_at=envelope.first_failed_at or datetime.now(UTC).isoformat(),
         )
-        key = LADDER[envelope.attempts] if envelope.attempts < len(LADDER) else DEAD
+        key = LADDER[earlier_attempts] if earlier_attempts < len(LADDER) else DEAD
         step = delivery.step.name
         with trace_context(envelope.traceparent, delivery.event.about):
             log.warning(
@@ -58,14 +66,14 @@ class Retry:
             await self._move(failed.to_message(**self._stamp(step, _reason(error))), key)
 
     async def dead_letter(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
-        """Retrying does not help: publish the message to the dead letters at once."""
+        """Publish the message to the dead letters at once, because no retry can help."""
         log.error("dead-lettered without retry", message_id=message.message_id, reason=reason)
         kept = {k: v for k, v in message.headers.items() if not k.startswith("x-") and k not in COPIES}
         headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
-        if len(repr(headers).encode()) > _MOST_HEADER_BYTES:
+        if len(repr(headers).encode()) > _MAX_HEADER_BYTES:
             headers, reason = {}, f"{reason}; its headers were too large to keep"
-        if (who := publisher(message, self._steps)) is not None:
-            headers["cloudEvents:source"] = f"/{who}"  # whoever replays it takes that for true
+        if (source := publisher(message, self._steps)) is not None:
+            headers["cloudEvents:source"] = f"/{source}"  # the verified one: a replay trusts this header
         headers |= {
             "first-seen": datetime.now(UTC).isoformat(),
             "attempts": 1,
@@ -87,8 +95,11 @@ class Retry:
         return {"failed-service": self._service, "failed-step": step, "error": error}
 
     async def _move(self, message: Message, key: str) -> None:
-        """Until the broker has confirmed the copy; the original is acknowledged only after that. Where there
-        is no room for a dead letter it goes round by the longest delay, and holds up nobody."""
+        """Publish the copy, and repeat that until the broker confirms it.
+
+        While the dead-letter queue is full, a dead letter goes to the ladder's longest delay instead, so that
+        the queue's other messages do not wait for it.
+        """
         delay = 0.1
         while True:
             [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
@@ -113,7 +124,7 @@ class Retry:
 
 
 def _is_writable(value: Any) -> bool:
-    """AMQP's library reads more kinds of values than it writes: text that is no UTF-8, for one."""
+    """The AMQP library can read values that it cannot write, such as text that is not valid UTF-8."""
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
     return value is None or isinstance(value, str)

@@ -1,4 +1,4 @@
-"""Makes the calls that were intended, and settles their outcomes in batches."""
+"""Makes the remote calls of committed intents, and commits the effects of their outcomes in batches."""
 
 import asyncio
 import random
@@ -15,11 +15,11 @@ from chassis.saga.intents import (
     Due,
     Intents,
     OutcomePending,
-    again,
-    keep,
-    lease_left_over,
+    delete_settled,
+    extend_leases,
+    lease_available,
+    postpone,
     release,
-    take_settled,
 )
 from chassis.storage.database import SqlTx, Transactions
 from chassis.storage.outage import is_outage
@@ -28,13 +28,16 @@ from chassis.telemetry.privacy import reason
 
 log = structlog.get_logger()
 
-_MOST_HELD = 500
+_MAX_HELD = 500
 
 
 @dataclass(eq=False)
 class _Held:
-    """An intent in hand: waiting for its call, in the air, or with an outcome that is not yet settled.
-    `until` is when its lease ends, on the loop's clock; `settling` while its outcome is being committed."""
+    """An intent leased by this process: its call is waiting or under way, or its outcome is not settled yet.
+
+    `until`: when its lease ends, on the event loop's clock.
+    `settling`: whether its outcome is being committed.
+    """
 
     due: Due
     until: float
@@ -42,14 +45,23 @@ class _Held:
 
 
 class IntentRunner:
-    """Runs the calls of committed intents, `concurrency` at once.
+    """Makes the calls of committed intents and settles their outcomes.
 
-    `call` makes one call and returns its outcome; raising means that the outcome is unknown, and the
-    same call is made again after a growing, jittered delay of at most `longest_delay` seconds, for as long
-    as it takes: money is never left in doubt. OutcomePending says itself when it is made again. `poll`,
-    `lease` and `linger` are seconds. A lease is short, so that another takes up soon what a killed process
-    had in hand, and is kept alive for as long as a call takes. Where it could not be kept and another holds
-    the intent, the outcome of ours is dropped.
+    A call that raises has an unknown outcome. It is repeated with a growing, jittered delay until the outcome
+    is known: money is never left in doubt. If it raises `OutcomePending`, that names the delay.
+
+    A lease is short, so that another process soon takes over the intents of one that was killed; it is
+    extended for as long as the call takes. If that fails and another process leases the intent, this
+    process's outcome is dropped.
+
+    `intents`: the functions that handle the outcomes.
+    `call`: makes one call and returns its outcome.
+    `poll`: seconds between looks for intents that no process has leased.
+    `lease`: seconds that a lease lasts unless it is extended.
+    `linger`: seconds that the first outcome of a batch waits for others.
+    `batch`: the maximum number of outcomes per commit.
+    `concurrency`: the maximum number of calls at once.
+    `longest_delay`: the maximum delay before a call is repeated, in seconds.
     """
 
     def __init__(
@@ -80,27 +92,28 @@ class IntentRunner:
         self._due: asyncio.Queue[_Held] = asyncio.Queue()
         self._outcomes: Batcher[tuple[_Held, Any]] = Batcher()
         self._closing = False
-        self._in_hand = 0  # calls in the air and outcomes not yet settled
-        self._empty_handed = asyncio.Event()
-        self._empty_handed.set()
+        self._unfinished = 0  # calls under way and outcomes not settled yet
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def has_room(self) -> bool:
-        """Whether this process may take more into its memory; the rest is left to the poll."""
+        """Whether this process may hold more intents in memory; the others are left to the poll."""
         return self._room() > 0
 
     def wake(self, due: Sequence[Due]) -> None:
-        """Take up what this process has just committed, or found, and leased."""
+        """Queue intents that this process has leased, by committing them or by a poll."""
         until = asyncio.get_running_loop().time() + self._lease
         for one in due:
             held = self._held.get(one.intent.key)
-            if held is not None and not held.settling:  # else that call is to be made anew
-                held.until = until  # still in hand: its lease had run out, and nobody else took it
+            if held is not None and not held.settling:
+                held.until = until  # its lease had run out, and this process has leased it again
                 continue
+            # New, or intended again by the outcome that is being settled: either way a new call.
             held = self._held[one.intent.key] = _Held(one, until)
             self._due.put_nowait(held)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Make calls and settle outcomes until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(as_failure(self._recover()))
             group.create_task(as_failure(self._keep_leases()))
@@ -109,18 +122,18 @@ class IntentRunner:
                 group.create_task(as_failure(self._make_calls()))
 
     async def finish(self, grace: float) -> None:
-        """Begin no more calls, settle those in the air for at most `grace` seconds, and hand back the leases
-        of the others. A call whose outcome is thrown away is a call made twice."""
+        """Begin no more calls, release the leases of those not begun, and settle those under way for at most
+        `grace` seconds: a call whose outcome is not settled has to be repeated."""
         self._closing = True
         if waiting := [self._due.get_nowait().due for _ in range(self._due.qsize())]:
-            await self._hand_back(waiting, grace / 2)
+            await self._release(waiting, grace / 2)
         try:
             async with asyncio.timeout(grace):
-                await self._empty_handed.wait()
+                await self._idle.wait()
         except TimeoutError:
-            log.warning("stopped during calls: they will be repeated", calls=self._in_hand)
+            log.warning("stopped during calls: they will be repeated", calls=self._unfinished)
 
-    async def _hand_back(self, waiting: list[Due], grace: float) -> None:
+    async def _release(self, waiting: list[Due], grace: float) -> None:
         for due in waiting:
             self._held.pop(due.intent.key, None)
         try:
@@ -130,25 +143,26 @@ class IntentRunner:
             log.exception("leases not released", intents=len(waiting))
 
     def _room(self) -> int:
-        return 0 if self._closing else _MOST_HELD - len(self._held)
+        return 0 if self._closing else _MAX_HELD - len(self._held)
 
     async def _recover(self) -> None:
         while True:
             await asyncio.sleep(self._poll)
             try:
-                await self._take_left_over()
+                await self._lease_available()
             except Exception:
                 log.exception("intent poll failed")
 
-    async def _take_left_over(self) -> None:
+    async def _lease_available(self) -> None:
         while (limit := min(self._batch, self._room())) > 0:
-            found = await lease_left_over(self._engine, self._lease, limit, self._holder)
+            found = await lease_available(self._engine, self._lease, limit, self._holder)
             self.wake(found)
             if len(found) < limit:
                 return
 
     async def _keep_leases(self) -> None:
-        """One statement every few seconds for what has been in hand for long, none for what has not."""
+        """Extend the leases that have less than two thirds of their time left, all in one statement. Most
+        calls end before that, and cost none."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._lease / 6)
@@ -157,11 +171,11 @@ class IntentRunner:
             if not ageing:
                 continue
             try:
-                kept = await keep(self._engine, list(ageing), self._lease, self._holder)
+                extended = await extend_leases(self._engine, list(ageing), self._lease, self._holder)
             except Exception:
                 log.exception("leases not extended", intents=len(ageing))
                 continue
-            for key in kept:
+            for key in extended:
                 ageing[key].until = now + self._lease
 
     async def _make_calls(self) -> None:
@@ -172,16 +186,18 @@ class IntentRunner:
                 self._due.put_nowait(held)
                 return
             if held.until - loop.time() < self._lease / 3:
-                self._drop(held)  # its lease could not be kept: the poll will find it, here or elsewhere
+                self._drop(
+                    held
+                )  # its lease was not extended and ends soon: a poll finds the intent afterwards
                 continue
             due = held.due
-            self._take_in_hand()
+            self._begin()
             try:
                 with trace_context(due.traceparent, due.intent.subject), as_broken_connection():
                     outcome = await self._call(due.intent)
             except Exception as error:
-                await self._try_again(held, error)
-                self._let_go(1)
+                await self._postpone(held, error)
+                self._end(1)
             else:
                 self._outcomes.put([(held, outcome)])
 
@@ -189,23 +205,23 @@ class IntentRunner:
         while True:
             outcomes = await self._outcomes.batch(self._batch, self._linger)
             await self._settle_batch(outcomes)
-            self._let_go(len(outcomes))
+            self._end(len(outcomes))
 
-    def _take_in_hand(self) -> None:
-        self._in_hand += 1
-        self._empty_handed.clear()
+    def _begin(self) -> None:
+        self._unfinished += 1
+        self._idle.clear()
 
-    def _let_go(self, count: int) -> None:
-        self._in_hand -= count
-        if not self._in_hand:
-            self._empty_handed.set()
+    def _end(self, count: int) -> None:
+        self._unfinished -= count
+        if not self._unfinished:
+            self._idle.set()
 
     def _drop(self, held: _Held) -> None:
         if self._held.get(held.due.intent.key) is held:
             del self._held[held.due.intent.key]
 
     async def _settle_batch(self, outcomes: list[tuple[_Held, Any]]) -> None:
-        """An outage is waited out with the outcomes in hand: without them the calls would be made again."""
+        """Keep the outcomes during an outage of the database: without them the calls would be repeated."""
         delay = 0.1
         while True:
             try:
@@ -226,7 +242,7 @@ class IntentRunner:
 
     async def _settle_failed(self, outcomes: list[tuple[_Held, Any]], error: Exception) -> None:
         if len(outcomes) == 1:
-            await self._try_again(outcomes[0][0], error)
+            await self._postpone(outcomes[0][0], error)
             return
         for outcome in outcomes:
             await self._settle_batch([outcome])
@@ -237,16 +253,16 @@ class IntentRunner:
         try:
             async with self._transactions() as tx:
                 due = [held.due for held in settling]
-                fresh = await take_settled(tx.session, due, self._holder)
+                held_here = await delete_settled(tx.session, due, self._holder)
                 await self._lock(tx, due)
                 for held, outcome in outcomes:
-                    await self._settle_one(held.due, outcome, tx, fresh)
+                    await self._settle_one(held.due, outcome, tx, held_here)
         except BaseException:
             _mark(settling, now=False)
             raise
 
-    async def _settle_one(self, due: Due, outcome: Any, tx: SqlTx, fresh: set[str]) -> None:
-        if due.intent.key in fresh:
+    async def _settle_one(self, due: Due, outcome: Any, tx: SqlTx, held_here: set[str]) -> None:
+        if due.intent.key in held_here:
             tx.cause = due.causation_id
             with trace_context(due.traceparent, due.intent.subject):
                 await self._intents[due.intent.kind].run(due.intent, outcome, tx)
@@ -257,7 +273,7 @@ class IntentRunner:
         if self._intents.locks is not None:
             await tx.lock([pair for one in due for pair in self._intents.locks(one.intent)])
 
-    async def _try_again(self, held: _Held, error: Exception) -> None:
+    async def _postpone(self, held: _Held, error: Exception) -> None:
         due = held.due
         self._drop(held)
         why = reason(error)
@@ -270,7 +286,7 @@ class IntentRunner:
                 log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
             delay *= random.uniform(0.5, 1)
             try:
-                await again(self._engine, due, why, delay, self._holder)
+                await postpone(self._engine, due, why, delay, self._holder)
             except Exception:
                 log.exception("lease not released", intent=due.intent.key)
 

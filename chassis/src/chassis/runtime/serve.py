@@ -20,12 +20,12 @@ from chassis.runtime.settings import ServiceSettings
 from chassis.runtime.worker import Worker
 from chassis.telemetry.logs import configure_logging
 
-_BACKLOG = 2048  # as uvicorn has it
+_BACKLOG = 2048  # uvicorn's default
 
 
 class Server(uvicorn.Server):
-    """Tells the application that shutdown has begun, so that open streams end and one deadline counts for
-    requests and messages."""
+    """Tells the application that shutdown begins: event streams end, and requests and messages share one
+    grace period."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app = self.config.app
@@ -35,15 +35,16 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _spare_the_collector() -> None:
-    """What was imported stays: the garbage collector need not go through it again and again."""
+def _freeze_imported_objects() -> None:
+    """Exclude the objects of imported modules, which live as long as the process, from garbage collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
 def open_sockets(settings: ServiceSettings) -> list[socket.socket] | None:
-    """The port that copies share, among which the kernel deals connections out, and the one of our own."""
+    """With an `own_port`, sockets for two ports: the one that all copies share, whose connections the kernel
+    distributes among them, and this copy's own."""
     if settings.own_port is None:
         return None
     shared = socket.create_server((settings.host, settings.port), reuse_port=True, backlog=_BACKLOG)
@@ -51,7 +52,7 @@ def open_sockets(settings: ServiceSettings) -> list[socket.socket] | None:
 
 
 def main() -> None:
-    """Exits with 0 after a graceful stop, 78 on bad settings, 1 when it could not start or a task died."""
+    """Exits with 0 after a graceful stop, 78 on bad settings, 1 when it could not start or a task ended."""
     parser = argparse.ArgumentParser(prog="serve", description=__doc__)
     parser.add_argument("module", help="where the service is declared, for example auth.main")
     parser.add_argument("--role", choices=["all", "api", "worker"])
@@ -74,7 +75,7 @@ def main() -> None:
         timeout_keep_alive=65,
     )
     server = Server(config)
-    _spare_the_collector()
+    _freeze_imported_objects()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=open_sockets(settings)))
     sys.exit(0 if server.started and not registry(app)[Worker].failed else 1)

@@ -1,4 +1,5 @@
-"""A service, declared: what it is called, is told, hears and says; the rest is the same everywhere."""
+"""Declares a service: its name, its settings, its routes, the events that it consumes and publishes. The
+chassis does the rest, in the same way for all services."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -31,7 +32,13 @@ CLOSE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Chassis:
-    """What a service builds upon. `stopping` is set when shutdown begins, for streams to end on."""
+    """What the chassis gives a service to build its components with.
+
+    `engine`: the service's database.
+    `transactions`: opens transactions that publish events.
+    `verifier`: verifies callers' access tokens.
+    `stopping`: set when shutdown begins; open event streams have to end then.
+    """
 
     engine: AsyncEngine
     transactions: database.Transactions
@@ -41,9 +48,15 @@ class Chassis:
 
 @dataclass(frozen=True)
 class Components:
-    """What a service is made of: `provide` has what its routes ask for by type (see `Provided`), `call` makes
-    its intended remote calls, `issues` names what keeps them from getting on, `jobs` runs in workers,
-    `closing` is awaited at the end."""
+    """What a service is made of.
+
+    `routers`: its HTTP routes.
+    `provide`: what its routes ask for by type (see `Provided`).
+    `call`: makes the remote calls that its steps intend.
+    `issues`: names what keeps these calls from making progress, for `/readyz`.
+    `jobs`: its periodic jobs, which run in workers.
+    `closing`: awaited one after the other when the service stops.
+    """
 
     routers: Sequence[APIRouter] = ()
     provide: Sequence[object] = ()
@@ -55,7 +68,13 @@ class Components:
 
 @dataclass(frozen=True)
 class Service(Generic[S]):
-    """A service's declaration; `app` makes it run."""
+    """A service's declaration.
+
+    `participant`: its name and its part in sagas.
+    `settings`: the type of its settings.
+    `build`: makes its components.
+    `description`: for its OpenAPI document.
+    """
 
     participant: Participant
     settings: type[S]
@@ -67,7 +86,8 @@ class Service(Generic[S]):
         return self.participant.name
 
     def app(self, settings: S) -> FastAPI:
-        """The ASGI application: HTTP in `api`, consumers and relay in `worker`, both in `all`."""
+        """The ASGI application. In the role `api` it serves the service's routes, in the role `worker` it
+        runs the background work, and in `all` both."""
         engine = database.connect(
             settings.database_url,
             pool_size=settings.pool_size,
@@ -75,8 +95,8 @@ class Service(Generic[S]):
             statement_timeout=settings.statement_timeout,
             lock_timeout=settings.lock_timeout,
         )
-        relays_itself = settings.role != "api"
-        transactions = database.Transactions(engine, self.name, lease=settings.lease if relays_itself else 0)
+        has_worker = settings.role != "api"
+        transactions = database.Transactions(engine, self.name, lease=settings.lease if has_worker else 0)
         verifier = TokenVerifier(settings.jwks_url, settings.token_issuer, settings.token_audience)
         chassis = Chassis(engine, transactions, verifier)
         components = self.build(settings, chassis)
@@ -91,7 +111,7 @@ class Service(Generic[S]):
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-            if relays_itself:
+            if has_worker:
                 await worker.start()
             yield
             chassis.stopping.set()
@@ -105,13 +125,13 @@ class Service(Generic[S]):
             lifespan=lifespan,
             docs_url=None,
             redoc_url=None,
-            redirect_slashes=False,  # the address to go to would be made of the Host header
+            redirect_slashes=False,  # a redirect's address would contain the client's Host header
             servers=[{"url": "/"}],
         )
         registry = Registry([verifier, chassis, worker, *components.provide])
         registry.check(components.routers)
         app.state.registry = registry
-        app.include_router(health_routes(engine, worker if relays_itself else None))
+        app.include_router(health_routes(engine, worker if has_worker else None))
         if settings.role != "worker":
             for router in components.routers:
                 app.include_router(router)
@@ -122,7 +142,7 @@ class Service(Generic[S]):
 
 
 async def _close(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """One after the other; whoever does not answer takes nobody else's turn, and not more than a moment."""
+    """Close one after the other, all within `CLOSE_SECONDS`, even if some of them fail."""
     deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
     for close in closing:
         try:

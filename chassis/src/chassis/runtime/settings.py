@@ -1,4 +1,4 @@
-"""Settings from the environment, complete and valid before anything starts."""
+"""The settings of every service, read from the environment and validated before anything starts."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -15,32 +15,50 @@ def _complete_amqp_url(urls: str, given: ValidationInfo) -> str:
 
 
 class DatabaseSettings(Environment):
-    """Where the database is. The password may be part of the URL or be given apart."""
+    """The database's URL, with its password in it or in a variable of its own."""
 
-    database_password: SecretStr | None = None  # before the URL that it is put into
+    database_password: SecretStr | None = None  # declared first: the URL's validator inserts it
     database_url: Annotated[
         str, Field(pattern=r"^postgresql\+asyncpg://", repr=False), password_in("database_password")
     ]
 
 
 class ServiceSettings(DatabaseSettings):
-    """What every service is told.
+    """The settings of every service. All waits are in seconds.
 
-    `amqp_url` may be several, comma-separated: the nodes of one broker. Where there is an `own_port`, `port`
-    is shared with other copies on this machine, and each can be probed at its own.
+    `port`, `own_port`: with an `own_port`, `port` is shared by all copies of the service on this machine, and
+        each copy can be probed at its own.
+    `amqp_url`: the broker's URL, or those of its nodes, comma-separated.
+    `role`: `api` serves HTTP, `worker` consumes and publishes, `all` does both.
 
-    Waits are in seconds. A lock is waited for for `lock_timeout`; the server ends a statement after
-    `statement_timeout`, and only then the client takes the database for away (`database_timeout`). What a
-    process has in hand is its own for a `lease`, which outlasts one statement and one publish
-    (`broker_timeout`): when the process dies, another takes it up after that. An event that the broker
-    refuses is tried again after at most `refused_longest_delay`. A queue whose messages do not come to an end
-    for `stuck_after` makes the process not ready.
+    `lock_timeout`: a statement that waits longer for a lock is ended by the database.
+    `statement_timeout`: a statement that takes longer is ended by the database.
+    `database_timeout`: without any reply for so long, the client treats the database as unavailable.
+    `broker_timeout`: for one attempt to connect, and for the confirms of one publish.
+    `broker_patience`: how long a starting process waits for a broker that is not up.
+
+    `publish_window`: the maximum number of unconfirmed messages.
+    `consume_batch`, `consume_batch_bytes`: the maximum number and size of messages per commit.
+    `consume_linger`: how long the first message of a batch waits for others, to share a commit.
+    `publish_linger`: likewise, how long the first committed event waits for others, to share a round of
+        publishing.
+    `settle_linger`: likewise, how long the first outcome of a remote call waits for others, to share a
+        commit.
+
+    `outbox_poll`: between two looks for outbox rows and intents that no process has leased.
+    `lease`: how long outbox rows and intents belong to the process that leased them; if it dies, another one
+        takes them over after that. Longer than one statement and one publish take.
+    `refused_longest_delay`: the maximum delay before an event that the broker refused is published again.
+    `intent_concurrency`, `intent_longest_delay`: remote calls at once, and the maximum delay before a repeat.
+    `inbox_keep_days`: how long handled messages are recognised as repeats.
+    `stuck_after`: when no message of a queue was finished for so long, the process is not ready.
+    `shutdown_grace`: how long a stopping process finishes the work that it has begun.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     own_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    amqp_password: SecretStr | None = None  # before the URL that it is put into
+    amqp_password: SecretStr | None = None  # declared first: the URL's validator inserts it
     amqp_url: Annotated[
         str,
         Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$", repr=False),
@@ -76,7 +94,8 @@ class ServiceSettings(DatabaseSettings):
 
     @model_validator(mode="after")
     def _waits_in_order(self) -> "ServiceSettings":
-        """Who gives up first decides what a silence is taken for."""
+        """A slow statement has to be ended by the database before the client takes the database for away, and
+        a lease has to last longer than the work that it is for."""
         _ascending(self, "lock_timeout", "statement_timeout", "database_timeout")
         _ascending(self, "statement_timeout", "lease")
         _ascending(self, "broker_timeout", "lease")
@@ -84,6 +103,6 @@ class ServiceSettings(DatabaseSettings):
 
 
 def _ascending(settings: ServiceSettings, *names: str) -> None:
-    for less, more in pairwise(names):
-        if getattr(settings, less) >= getattr(settings, more):
-            raise ValueError(f"{less.upper()} must be less than {more.upper()}")
+    for lesser, greater in pairwise(names):
+        if getattr(settings, lesser) >= getattr(settings, greater):
+            raise ValueError(f"{lesser.upper()} must be less than {greater.upper()}")

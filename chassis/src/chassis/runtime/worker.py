@@ -1,7 +1,8 @@
-"""The part of a service that listens: consumers, relay, intended calls, periodic sweeps.
+"""The part of a service that works in the background: consumers, the relay, the intent runner, periodic jobs.
 
-It starts with what it needs in place or not at all, dies loudly when one of its tasks dies, and stops in a
-sequence that loses nothing: take nothing new, finish what is in hand, publish what was said, close.
+It starts only if the broker and its queues are there, and stops the process when one of its tasks ends. To
+lose nothing, it stops in this sequence: consume nothing new, finish what has begun, publish what was
+committed, close.
 """
 
 import asyncio
@@ -29,13 +30,21 @@ from chassis.storage.outbox import Relay
 
 log = structlog.get_logger()
 
-# Each part of stopping has at least so long, though the grace period is used up.
-LEAST_GRACE_SECONDS = 1.0
-FORGOTTEN_AT_ONCE = 5_000
+# Each phase of stopping has at least so long, even if the grace period is used up.
+MIN_GRACE_SECONDS = 1.0
+PURGE_BATCH = 5_000
 
 
 class Worker:
-    """Runs a participant. `failed` tells afterwards whether a task ended that must not."""
+    """Runs a participant's background work.
+
+    `transactions`: opens the steps' transactions, and hands what they commit to the relay and the runner.
+    `call`: makes the remote calls that the participant intends.
+    `jobs`: the periodic jobs.
+    `issues`: names what keeps the service's remote calls from making progress, for `/readyz`.
+
+    `failed` is true once a task has ended although none should.
+    """
 
     def __init__(
         self,
@@ -62,11 +71,11 @@ class Worker:
 
     @property
     def connected(self) -> bool:
-        """Whether both connections to the broker are up."""
+        """Whether all connections to the broker are open."""
         return bool(self._connections) and all(c.connected.is_set() for c in self._connections)
 
     def issues(self) -> dict[str, str]:
-        """What does not get on though the broker is there, each by its name."""
+        """What makes no progress although the broker is there: by its name, the reason."""
         after = self._settings.stuck_after
         found = {f"queue {c.queue}": issue for c in self._consumers if (issue := c.issue(after))}
         if self._relay is not None and (silence := self._relay.failing_for()) > after:
@@ -74,7 +83,7 @@ class Worker:
         return {**found, **self._issues()}
 
     async def start(self) -> None:
-        """Connect, check the topology, begin. Raises when the broker or a queue is missing."""
+        """Connect, check the topology and start the tasks. Raises when the broker or a queue is missing."""
         try:
             await self._start()
         except BaseException:
@@ -85,31 +94,28 @@ class Worker:
         publisher = await self._connect()
         if self._participant.intents is not None and self._call is not None:
             self._runner = self._intent_runner(self._call)
-            self._transactions.on_intents = self._runner.wake
-            self._transactions.intents_have_room = self._runner.has_room
             self._spawn(self._runner.run(), "intents")
         if self._participant.published_keys():
             self._relay = self._outbox_relay(publisher)
-            self._transactions.on_outbox = self._relay.wake
-            self._transactions.outbox_has_room = self._relay.has_room
             self._spawn(self._relay.run(), "relay")
+        self._transactions.after_commit(relay=self._relay, runner=self._runner)
         for consumer in self._consumers:
             await consumer.start()
             self._spawn(consumer.run(), "consumer")
-        for periodic in (*self._jobs, self._forget_inbox()):
-            self._spawn(periodic.run(), periodic.name)
+        for job in (*self._jobs, self._purge_inbox()):
+            self._spawn(job.run(), job.name)
 
     def begin_to_stop(self) -> None:
-        """The grace period begins now, whoever else needs some of it; without this, with `stop`."""
+        """Start the grace period, which open requests and the worker share. `stop` starts it otherwise."""
         if self._stop_by is None:
             self._stop_by = time.monotonic() + self._settings.shutdown_grace
 
     async def stop(self) -> None:
-        """Within the grace period and a few seconds, whatever does not answer; what did not finish is
-        redelivered or found by a poll."""
+        """Stop within the grace period and a few seconds, even if broker or database do not answer. Messages
+        and rows that are not finished by then are redelivered, or found by a later poll."""
         self.begin_to_stop()
         assert self._stop_by is not None
-        grace = max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)
+        grace = max(self._stop_by - time.monotonic(), MIN_GRACE_SECONDS)
         stopping = [consumer.stop(grace) for consumer in self._consumers]
         if self._runner is not None:
             stopping.append(self._runner.finish(grace))
@@ -117,15 +123,15 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=LEAST_GRACE_SECONDS)
+            await asyncio.wait(self._tasks, timeout=MIN_GRACE_SECONDS)
         if self._relay is not None:
-            await self._say_the_rest(self._relay)
+            await self._publish_remaining(self._relay)
         await asyncio.gather(*(_close(connection) for connection in self._connections))
 
-    async def _say_the_rest(self, relay: Relay) -> None:
+    async def _publish_remaining(self, relay: Relay) -> None:
         assert self._stop_by is not None
         try:
-            async with asyncio.timeout(max(self._stop_by - time.monotonic(), LEAST_GRACE_SECONDS)):
+            async with asyncio.timeout(max(self._stop_by - time.monotonic(), MIN_GRACE_SECONDS)):
                 await relay.drain()
         except Exception:
             log.exception("stopped with unpublished rows: the next poll publishes them")
@@ -191,16 +197,16 @@ class Worker:
             longest_delay=self._settings.refused_longest_delay,
         )
 
-    def _forget_inbox(self) -> Job:
+    def _purge_inbox(self) -> Job:
         keep = timedelta(days=self._settings.inbox_keep_days)
 
-        async def forget() -> None:
-            gone = FORGOTTEN_AT_ONCE
-            while gone == FORGOTTEN_AT_ONCE:
-                gone = await inbox.forget(self._transactions.engine, keep, limit=FORGOTTEN_AT_ONCE)
+        async def purge() -> None:
+            purged = PURGE_BATCH
+            while purged == PURGE_BATCH:
+                purged = await inbox.forget(self._transactions.engine, keep, limit=PURGE_BATCH)
             await started.forget(self._transactions.engine, keep)
 
-        return Job("forget inbox", 60, forget)
+        return Job("purge inbox", 60, purge)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(as_failure(work), name=name)
@@ -217,7 +223,7 @@ class Worker:
 
 async def _close(connection: AbstractRobustConnection) -> None:
     try:
-        async with asyncio.timeout(LEAST_GRACE_SECONDS):
+        async with asyncio.timeout(MIN_GRACE_SECONDS):
             await connection.close()
     except Exception as error:
         log.warning("connection did not close", error=repr(error))

@@ -1,1 +1,1 @@
-"""Events, steps and calls: what a service declares of a saga."""
+"""What a service declares of a saga: its events, its steps and its remote calls."""

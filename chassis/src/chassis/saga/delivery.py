@@ -1,7 +1,9 @@
-"""Reading a delivery: a message becomes an event and the step that is for it, or there is a reason why not.
+"""Decodes a delivery: from a message to its event and the step that handles it, or the reason why it has
+none.
 
-Nothing that its sender could make up is believed: an event's id is its type and subject, its type is the
-key that the broker let it be published with, its source is the user that the broker checked.
+No attribute is trusted that a sender could forge: an event's id has to be its type and subject, its type has
+to be its routing key, for which the broker checks the sender's rights, and its source has to be the user whom
+the broker authenticated.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from chassis.telemetry.privacy import reason
 
 
 class Incoming(Protocol):
-    """A message as the broker delivers it: `exchange` is where it was published to."""
+    """A message as the broker delivers it; `exchange` is the exchange that it was published to."""
 
     @property
     def body(self) -> bytes: ...
@@ -34,7 +36,7 @@ class Incoming(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message that could be read, and the step that is for it."""
+    """A decoded message, and the step that handles it."""
 
     envelope: Envelope
     event: Event
@@ -42,7 +44,7 @@ class Delivery:
 
 
 def decode(message: Incoming, steps: Steps) -> Delivery:
-    """Raises `Unreadable`, with a reason that quotes nothing of the message."""
+    """The message's envelope, event and step. Raises `Unreadable`; its text quotes nothing of the message."""
     envelope = Envelope.read(message.headers, message.body)
     step = steps.find(envelope.type, envelope.version)
     if step is None:
@@ -53,26 +55,27 @@ def decode(message: Incoming, steps: Steps) -> Delivery:
         raise Unreadable(reason(error)) from None
     if event.subject != envelope.subject:
         raise Unreadable("the subject is not the event's")
-    return Delivery(_published(envelope, message, steps), event, step)
+    return Delivery(_with_verified_source(envelope, message, steps), event, step)
 
 
 def publisher(message: Incoming, steps: Steps) -> str | None:
-    """Who published a message that came by the exchange of events: the user that the broker has checked. The
-    previous release names none; then it is whoever the event's model names.
+    """The service that published a message to the events exchange: the user whom the broker authenticated.
+    Messages of the previous release carry no user; for them it is the publisher that the event's model names.
 
-    `None` for what came another way: from the queue's own retries or from an operator, whose word is good.
+    `None` for a message that came through another exchange, from the retry ladder or from an operator: its
+    source was verified before.
     """
     if message.exchange != EVENTS_EXCHANGE:
         return None
     return message.user_id or steps.publisher(message.routing_key or "")
 
 
-def _published(envelope: Envelope, message: Incoming, steps: Steps) -> Envelope:
+def _with_verified_source(envelope: Envelope, message: Incoming, steps: Steps) -> Envelope:
     if message.exchange != EVENTS_EXCHANGE:
         return envelope
     if message.routing_key != envelope.type:
         raise Unreadable("published with another key than its type")
-    who = publisher(message, steps)
-    if who is None or (message.user_id is not None and envelope.source != who):
+    source = publisher(message, steps)
+    if source is None or (message.user_id is not None and envelope.source != source):
         raise Unreadable("the source is not who published it")
-    return replace(envelope, source=who)
+    return replace(envelope, source=source)

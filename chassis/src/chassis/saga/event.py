@@ -1,27 +1,27 @@
-"""What the chassis asks of an event: a type, a version, a subject and a way to and from JSON."""
+"""What the chassis needs of an event: a type, a version, a subject, and conversion to and from JSON."""
 
 from typing import ClassVar, Protocol, Self
 from uuid import UUID
 
 
 class Event(Protocol):
-    """An immutable fact. Any frozen pydantic model with these members is one.
+    """An immutable fact. Any frozen pydantic model with these members is an event.
 
-    A subject meets each type at most once, so `<type>/<subject>` is the event's id, and saying it again
-    is a repeat that every inbox recognises.
+    Each type of event happens at most once to a subject, so `<type>/<subject>` is the event's id: when it is
+    published again, every inbox recognises the repeat.
     """
 
     type: ClassVar[str]
     version: ClassVar[int]
     publisher: ClassVar[str]
-    """Who publishes it, mostly; the broker's rights decide."""
+    """The service that usually publishes it. The broker's permissions decide who may."""
 
     @property
     def subject(self) -> UUID: ...
 
     @property
     def about(self) -> UUID:
-        """What log lines name while the event is handled; mostly the subject."""
+        """The id that log lines carry while the event is handled; usually the subject."""
 
     def model_dump_json(self) -> str: ...
 

@@ -1,7 +1,8 @@
-"""Intents: remote calls that are committed first, made outside any transaction, and settled in one.
+"""Intents: remote calls that are committed first and made outside any transaction.
 
-The runner makes the calls of what was committed, many at a time, and settles their outcomes in batches.
-An outcome that stays unknown is asked for again with the same key and the same parameters.
+The runner makes the calls of committed intents, many at a time, and commits the effects of their outcomes in
+batches: that settles the intents and deletes their rows. While an outcome is unknown, the call is repeated
+with the same key and the same parameters.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -21,9 +22,12 @@ _json = TypeAdapter(dict[str, Any])
 
 
 def table(metadata: MetaData) -> Table:
-    """`attempts` counts calls that ended without an outcome; `error` is what the last of them met;
-    `holder` is the process that has the lease, `started_at` when a call that must not be made twice began,
-    `outcome` how it ended, until it is settled."""
+    """Define the table in the service's metadata.
+
+    `attempts` counts the calls whose outcome is unknown, and `error` is the last one's error. `holder` is the
+    process that has the lease. `started_at` and `outcome` are for calls that must not be made twice: when the
+    call began, and its outcome until that is settled.
+    """
     return Table(
         "intent",
         metadata,
@@ -46,7 +50,11 @@ def table(metadata: MetaData) -> Table:
 
 @dataclass(frozen=True)
 class Due:
-    """An intent whose call is to be made now, and what led to it."""
+    """An intent whose call is to be made now.
+
+    `attempts`: the number of calls before, whose outcome is unknown.
+    `causation_id`, `traceparent`: the message that led to the intent, and the trace that it carried.
+    """
 
     intent: Intent
     attempts: int
@@ -55,8 +63,8 @@ class Due:
 
 
 class OutcomePending(Exception):
-    """Nothing went wrong, and the outcome is still open: somebody else has to do something first. The call is
-    made again within `again_in` seconds."""
+    """No error: the outcome depends on somebody else, for example on a confirmation by the customer. The call
+    is repeated within `again_in` seconds."""
 
     def __init__(self, waits_for: str, again_in: float) -> None:
         super().__init__(waits_for)
@@ -70,7 +78,7 @@ Locks = Callable[[Intent], Iterable[tuple[type, Any]]]
 
 @dataclass(frozen=True)
 class OutcomeStep:
-    """The function for the outcome of one kind of call, and which events it may publish."""
+    """The function that handles the outcomes of one kind of call, and the events that it may publish."""
 
     kind: str
     run: Settle
@@ -78,7 +86,10 @@ class OutcomeStep:
 
 
 class Intents:
-    """The registry of a service's remote calls: for each kind, what its outcome leads to."""
+    """The registry of a service's remote calls: for each kind, the function that handles its outcome.
+
+    `locks`: returns the rows that the function will load for an intent, as pairs of row type and key.
+    """
 
     def __init__(self, *, locks: Locks | None = None) -> None:
         self.locks = locks
@@ -109,7 +120,8 @@ _WRITE = text("""
         CAST(:causes AS text[]), CAST(:traces AS text[]))
     ON CONFLICT (key) DO NOTHING RETURNING key
 """)
-# The limit stands in the statement itself: the one plan for all limits would read the whole table.
+# The limit is part of the statement's text: PostgreSQL's generic plan for any limit would read the whole
+# table.
 _LEASE = text("""
     UPDATE intent SET leased_until = now() + :lease * interval '1 second', holder = :holder
     WHERE key IN (
@@ -117,8 +129,8 @@ _LEASE = text("""
         ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING key, kind, subject, payload, attempts, causation_id, traceparent
 """).bindparams(bindparam("limit", type_=Integer, literal_execute=True))
-# What is locked is being settled, and needs its lease no longer.
-_KEEP = text("""
+# A locked row is being settled, so its lease needs no extension.
+_EXTEND = text("""
     UPDATE intent SET leased_until = now() + :lease * interval '1 second' WHERE key IN (
         SELECT key FROM intent WHERE key = ANY(CAST(:keys AS text[])) AND holder = :holder
         FOR UPDATE SKIP LOCKED)
@@ -128,17 +140,17 @@ _RELEASE = text("""
     UPDATE intent SET leased_until = now(), holder = NULL
     WHERE key = ANY(CAST(:keys AS text[])) AND holder = :holder
 """)
-_SETTLED = text("""
+_DELETE = text("""
     DELETE FROM intent WHERE key = ANY(CAST(:keys AS text[])) AND holder = :holder RETURNING key
 """)
-_AGAIN = text("""
+_POSTPONE = text("""
     UPDATE intent SET attempts = attempts + 1, error = :error, holder = NULL,
                       leased_until = now() + :delay * interval '1 second'
     WHERE key = :key AND holder = :holder
 """)
-# One whose call is in the air needs no hint. One that is being settled is locked: waiting for it here could
-# be waiting in a circle.
-_SOONER = text("""
+# An intent with a holder has its call under way and needs no earlier retry. A locked row is being settled;
+# waiting for its lock here could cause a deadlock.
+_RETRY_NOW = text("""
     UPDATE intent SET leased_until = now() WHERE key IN (
         SELECT key FROM intent WHERE subject = :subject AND attempts > 0 AND holder IS NULL
         FOR UPDATE SKIP LOCKED)
@@ -146,7 +158,10 @@ _SOONER = text("""
 
 
 async def write(session: AsyncSession, intended: Sequence[Due], lease: float, holder: UUID) -> list[Due]:
-    """Insert in one statement. Returns those that were not intended before: theirs are the calls to make."""
+    """Insert the intents in one statement. Returns those that are new, whose calls are to be made.
+
+    `lease`: seconds that this process has for the calls; `holder`: this process.
+    """
     intents = [due.intent for due in intended]
     parameters = {
         "keys": [i.key for i in intents],
@@ -163,19 +178,21 @@ async def write(session: AsyncSession, intended: Sequence[Due], lease: float, ho
 
 
 async def retry_now(session: AsyncSession, subject: UUID) -> None:
-    """Somebody hinted that an unknown outcome is known now: make its call again at the next poll."""
-    await session.execute(_SOONER, {"subject": subject})
+    """Repeat the calls about a subject whose outcome is unknown at the next poll, without waiting for the end
+    of their delay: for example, a webhook hinted that the outcome is known by now."""
+    await session.execute(_RETRY_NOW, {"subject": subject})
 
 
-async def take_settled(session: AsyncSession, due: Sequence[Due], holder: UUID) -> set[str]:
-    """Delete the intents whose outcome is known. Returns the keys that `holder` still held: what another took
-    up meanwhile is settled with that one's outcome."""
+async def delete_settled(session: AsyncSession, due: Sequence[Due], holder: UUID) -> set[str]:
+    """Delete intents whose outcome is known. Returns the keys of those that `holder` still had leased;
+    another process has the others, and settles them with the outcome of its own call."""
     keys = [d.intent.key for d in due]
-    return set((await session.execute(_SETTLED, {"keys": keys, "holder": holder})).scalars())
+    return set((await session.execute(_DELETE, {"keys": keys, "holder": holder})).scalars())
 
 
-async def lease_left_over(engine: AsyncEngine, lease: float, limit: int, holder: UUID) -> list[Due]:
-    """Lease what nobody holds: retries that are due, and what a dead process left."""
+async def lease_available(engine: AsyncEngine, lease: float, limit: int, holder: UUID) -> list[Due]:
+    """Lease up to `limit` intents for `lease` seconds whose earlier lease or delay is over: retries that are
+    due, and intents of processes that crashed."""
     async with engine.begin() as connection:
         rows = await connection.execute(_LEASE, {"lease": lease, "limit": limit, "holder": holder})
         return [
@@ -184,22 +201,22 @@ async def lease_left_over(engine: AsyncEngine, lease: float, limit: int, holder:
         ]
 
 
-async def keep(engine: AsyncEngine, keys: Sequence[str], lease: float, holder: UUID) -> set[str]:
-    """Lease anew what `holder` has in hand. Returns the keys that it still held."""
+async def extend_leases(engine: AsyncEngine, keys: Sequence[str], lease: float, holder: UUID) -> set[str]:
+    """Extend `holder`'s leases to `lease` seconds from now. Returns the keys of those that it still had."""
     async with engine.begin() as connection:
-        kept = await connection.execute(_KEEP, {"keys": list(keys), "lease": lease, "holder": holder})
-        return set(kept.scalars())
+        extended = await connection.execute(_EXTEND, {"keys": list(keys), "lease": lease, "holder": holder})
+        return set(extended.scalars())
 
 
-async def again(engine: AsyncEngine, due: Due, error: str, delay: float, holder: UUID) -> None:
-    """Note that a call ended without an outcome; it is due again in `delay` seconds."""
+async def postpone(engine: AsyncEngine, due: Due, error: str, delay: float, holder: UUID) -> None:
+    """Record that a call's outcome is unknown, and why; the call is due again in `delay` seconds."""
     async with engine.begin() as connection:
         await connection.execute(
-            _AGAIN, {"key": due.intent.key, "error": error, "delay": delay, "holder": holder}
+            _POSTPONE, {"key": due.intent.key, "error": error, "delay": delay, "holder": holder}
         )
 
 
 async def release(engine: AsyncEngine, due: Sequence[Due], holder: UUID) -> None:
-    """Hand back leases: anybody may make these calls now."""
+    """Give up leases: any process may make these calls now."""
     async with engine.begin() as connection:
         await connection.execute(_RELEASE, {"keys": [d.intent.key for d in due], "holder": holder})

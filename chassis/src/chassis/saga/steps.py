@@ -1,4 +1,5 @@
-"""The steps of a service, one for each event: the topology and the saga table are generated from them."""
+"""A service's steps, one for each event that it consumes. The broker's topology and SAGA.md are generated
+from them."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -15,7 +16,14 @@ Locks = Callable[[Any], Iterable[tuple[type, Any]]]
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the event, the function, which events it may publish, and which step it compensates."""
+    """One step.
+
+    `event`: the type of event that it handles.
+    `run`: the function that handles it, in a transaction.
+    `publishes`: the types of events that it may publish.
+    `compensates`: the name of the step whose effect it undoes.
+    `locks`: the rows that it will load (see `Steps`).
+    """
 
     event: type[Event]
     run: StepFunction[Any]
@@ -35,9 +43,10 @@ class Step:
 class Steps:
     """The steps of one queue, one per event type.
 
-    `queue` is the queue's name and starts with the service's. `locks` names the rows that a step will
-    load, as pairs of row type and key: the consumer locks those of a whole batch in one statement per
-    table, sorted by key, before the first step runs. A step may load others, at a round trip each.
+    `queue`: the queue's name, which begins with the service's.
+    `locks`: returns the rows that the step for an event will load, as pairs of row type and key. The consumer
+        locks the rows of a whole batch in one statement per table, sorted by key, before the first step runs.
+        A step may load other rows; each costs a round trip.
     """
 
     def __init__(self, queue: str, *, locks: Locks | None = None) -> None:
@@ -59,8 +68,8 @@ class Steps:
             key = (event.type, event.version)
             if key in self._by_type:
                 raise ValueError(f"{self.queue} has a step for {event.type} v{event.version} already")
-            undone = None if compensates is None else compensates.__name__
-            self._by_type[key] = Step(event, run, tuple(publishes), undone, locks or self._locks)
+            compensated = None if compensates is None else compensates.__name__
+            self._by_type[key] = Step(event, run, tuple(publishes), compensated, locks or self._locks)
             return run
 
         return register
@@ -69,7 +78,7 @@ class Steps:
         return self._by_type.get((type_, version))
 
     def publisher(self, type_: str) -> str | None:
-        """Who publishes events of a type that a step here is for."""
+        """The publisher of a type of event that one of these steps handles."""
         return next((step.event.publisher for step in self if step.event.type == type_), None)
 
     def __iter__(self) -> Any:

@@ -1,7 +1,7 @@
-"""The broker's topology, drawn from the registered steps: what `definitions.json` must say.
+"""The broker's topology, generated from the registered steps: the content of `definitions.json`.
 
-Services declare nothing; the broker imports this at boot. Source of each rule: RabbitMQ documentation
-on definitions, quorum queues, at-least-once dead-lettering and topic authorisation.
+Services declare nothing; the broker imports this document at boot. Source of each rule: RabbitMQ's
+documentation on definitions, quorum queues, at-least-once dead-lettering and topic authorisation.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,17 @@ from chassis.saga.steps import Steps
 EVENTS_EXCHANGE = "events"
 LADDER = ("1s", "10s", "60s")
 DEAD = "dead"
-# So high that the broker never buries on its own: when a process ends again and again, all that it had
-# prefetched counts as delivered, though nobody tried it; the consumer finds the guilty one. Every look at a
-# dead letter is a delivery, too. Without a limit 4.x takes 20; "no limit" would be -1, which 3.10 refuses.
+# High enough that the broker never dead-letters a message by itself. When a process crashes repeatedly, the
+# broker counts a delivery for every message that it had prefetched, including those that it never handled;
+# the consumer finds the one that crashes it. Displaying a dead letter counts as a delivery, too. If no limit
+# is set, RabbitMQ 4.x uses 20; -1 would mean "unlimited", but 3.10 refuses it.
 DELIVERY_LIMIT = 1_000_000_000
-# What is more is refused, and waits in the outboxes of those who say it; a dead letter for which there is no
-# room goes round by the longest delay.
+# A full queue refuses further messages: events then wait in their publishers' outboxes, and dead letters go
+# to the ladder's longest delay.
 ROOM = {"max-length": 1_000_000, "max-length-bytes": 2 * 1024**3}
 ROOM_FOR_DEAD = {"max-length": 100_000, "max-length-bytes": 512 * 1024**2}
-# Of all copies of a service together, each of which needs two connections: none takes all that there are.
+# For each broker user, that is, for all copies of one service together; a copy needs two connections. They
+# keep one service from using up all of the broker's connections.
 LIMITS = {"max-connections": 100, "max-channels": 500}
 _MILLISECONDS = {"1s": 1_000, "10s": 10_000, "60s": 60_000}
 _AT_LEAST_ONCE = {"dead-letter-strategy": "at-least-once", "overflow": "reject-publish"}
@@ -31,7 +33,13 @@ _AT_LEAST_ONCE = {"dead-letter-strategy": "at-least-once", "overflow": "reject-p
 
 @dataclass(frozen=True)
 class Participant:
-    """A service as the broker sees it: the queues it reads and the events it says."""
+    """A service as the broker sees it: the queues that it consumes and the events that it publishes.
+
+    `name`: the service's name, and its user at the broker.
+    `steps`: its steps, queue by queue.
+    `intents`: its remote calls.
+    `publishes`: the types of events that it publishes outside steps and outcomes, for example from requests.
+    """
 
     name: str
     steps: Sequence[Steps] = ()
@@ -40,9 +48,9 @@ class Participant:
 
     def published_keys(self) -> list[str]:
         """Every routing key that the service may publish with."""
-        by_steps = [event for steps in self.steps for step in steps for event in step.publishes]
-        by_intents = [event for outcome in self.intents or () for event in outcome.publishes]
-        return sorted({event.type for event in (*self.publishes, *by_steps, *by_intents)})
+        from_steps = [event for steps in self.steps for step in steps for event in step.publishes]
+        from_outcomes = [event for outcome in self.intents or () for event in outcome.publishes]
+        return sorted({event.type for event in (*self.publishes, *from_steps, *from_outcomes)})
 
 
 def retry_exchange(queue: str) -> str:
@@ -50,7 +58,7 @@ def retry_exchange(queue: str) -> str:
 
 
 def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dict[str, Any]:
-    """A definitions document without passwords: whoever runs the broker puts in its own."""
+    """The definitions document, with empty password hashes: each deployment fills in its own."""
     queues = [steps.queue for participant in participants for steps in participant.steps]
     return {
         "vhosts": [{"name": vhost}],
@@ -61,7 +69,7 @@ def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dic
             _exchange(EVENTS_EXCHANGE, "topic", vhost),
             *(_exchange(retry_exchange(queue), "direct", vhost) for queue in queues),
         ],
-        "queues": [_queue(name, vhost) for queue in queues for name in _family(queue)],
+        "queues": [_queue(name, vhost) for queue in queues for name in _with_retry_queues(queue)],
         "bindings": [
             binding
             for participant in participants
@@ -72,7 +80,7 @@ def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dic
     }
 
 
-def _family(queue: str) -> list[str]:
+def _with_retry_queues(queue: str) -> list[str]:
     return [queue, *(f"{queue}.retry.{delay}" for delay in LADDER), f"{queue}.{DEAD}"]
 
 
@@ -114,14 +122,14 @@ def _binding(source: str, queue: str, key: str, vhost: str) -> dict[str, Any]:
 
 
 def _policies(queue: str, vhost: str) -> list[dict[str, Any]]:
-    back = {"dead-letter-exchange": "", "dead-letter-routing-key": queue}
-    bury = {"dead-letter-exchange": retry_exchange(queue), "dead-letter-routing-key": DEAD}
+    to_queue = {"dead-letter-exchange": "", "dead-letter-routing-key": queue}
+    to_dead = {"dead-letter-exchange": retry_exchange(queue), "dead-letter-routing-key": DEAD}
     return [
-        _policy(queue, {**bury, "delivery-limit": DELIVERY_LIMIT, **ROOM, **_AT_LEAST_ONCE}, vhost),
+        _policy(queue, {**to_dead, "delivery-limit": DELIVERY_LIMIT, **ROOM, **_AT_LEAST_ONCE}, vhost),
         *(
             _policy(
                 f"{queue}.retry.{delay}",
-                {**back, "message-ttl": _MILLISECONDS[delay], **ROOM, **_AT_LEAST_ONCE},
+                {**to_queue, "message-ttl": _MILLISECONDS[delay], **ROOM, **_AT_LEAST_ONCE},
                 vhost,
             )
             for delay in LADDER
@@ -139,7 +147,7 @@ def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any
         "vhost": vhost,
         "name": queue,
         "pattern": f"^{_escape(queue)}$",
-        "apply-to": "queues",  # `quorum_queues` is unknown to 3.10 and 3.11
+        "apply-to": "queues",  # RabbitMQ 3.10 and 3.11 do not know `quorum_queues`
         "definition": definition,
         "priority": 1,
     }
@@ -151,7 +159,8 @@ def _user(participant: Participant) -> dict[str, Any]:
 
 def _permission(participant: Participant, vhost: str) -> dict[str, Any]:
     queues = [steps.queue for steps in participant.steps]
-    # Who says nothing stays out altogether: the pattern of no keys would let an empty one pass.
+    # A service without events may not write to the exchange at all: `_one_of` of no keys is `^$`, which would
+    # still allow the empty routing key.
     events = [EVENTS_EXCHANGE] if participant.published_keys() else []
     writable = [*events, *(retry_exchange(queue) for queue in queues)]
     return {

@@ -1,4 +1,4 @@
-"""What a step may do inside its transaction: load by key, add, publish, intend. Nothing else."""
+"""All that a step may do inside its transaction: load rows by key, add rows, publish events, intend calls."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,10 +14,13 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Intent:
-    """A remote call that is committed before it is made, and made until its outcome is known.
+    """A remote call that is committed before it is made, and repeated until its outcome is known.
 
-    `key` is stable over crashes and retries and serves as the idempotency key of the call; `payload`
-    holds the call's parameters, so that a repeat is the same call to the letter.
+    `kind`: which call it is; the function for its outcome is registered under this name.
+    `subject`: what the call is about; with `kind` it identifies the intent.
+    `payload`: the call's parameters, so that every repeat is exactly the same call.
+
+    `key` is the same over crashes and retries and serves as the call's idempotency key.
     """
 
     kind: str
@@ -31,52 +34,53 @@ class Intent:
 
 @dataclass(frozen=True)
 class Cause:
-    """What led to an event: the id of a message, and the trace that it came with."""
+    """What led to an event: the id of the message, and the `traceparent` that it carried."""
 
     id: str
     traceparent: str | None
 
 
 class Tx(Protocol):
-    """One transaction as a step sees it. It commits when the step, or the batch of steps, is through."""
+    """One transaction as a step sees it. It commits after all steps of the batch have run."""
 
     @property
     def now(self) -> datetime:
-        """The clock, read once per transaction, UTC."""
+        """The time when the transaction began, in UTC."""
 
     @property
     def envelope(self) -> Envelope | None:
-        """The envelope of the message at hand; `None` outside a step."""
+        """The envelope of the message that is being handled; `None` outside a step."""
 
     async def get(self, row_type: type[Row], key: Any) -> Row | None:
-        """The row with that key, locked until the commit, or `None`."""
+        """The row with this key, locked until the commit, or `None`."""
 
     async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
-        """The rows that exist of those keys, locked key by key until the commit."""
+        """The existing rows with these keys, locked in the sequence of their keys until the commit."""
 
     async def get_free(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
-        """Those of the rows that no other transaction has locked, locked until the commit. It never waits, so
-        it may be called whatever is locked already."""
+        """Like `get_many`, without the rows that another transaction has locked. It never waits for a lock,
+        so it cannot cause a deadlock, whichever rows are locked already."""
 
     def add(self, row: Any) -> None:
-        """Insert at commit. A row with that key that another transaction committed first fails this one."""
+        """Insert the row at commit. The transaction fails if another one has committed a row with its key."""
 
     def add_once(self, row: Any) -> None:
-        """Insert at commit unless a row with that key is there, whoever committed it. It cannot be loaded."""
+        """Insert the row at commit, unless a row with its key exists. It cannot be loaded afterwards."""
 
     def publish(self, *events: Event, cause: Cause | None = None) -> None:
-        """Say at commit what happened: it goes to the outbox with the state that it tells of. What led to it
-        is the message at hand, unless another is given."""
+        """Publish events: they are committed to the outbox together with the rows, and sent after the commit.
+        Their cause is the message that is being handled, unless another `cause` is given."""
 
     def intend(self, *intents: Intent) -> None:
-        """Commit the intent to call somebody remote; the call is made after the commit."""
+        """Commit the intent to make remote calls; they are made after the commit."""
 
     def retry_now(self, subject: UUID) -> None:
-        """Calls about the subject whose outcome is unknown are made again after the commit, not later."""
+        """After the commit, repeat the calls about this subject whose outcome is unknown, without their
+        delay."""
 
 
 def key_field(row_type: type) -> str:
-    """A row's key is the first field of its dataclass."""
+    """The name of a row's key: the first field of its dataclass."""
     return fields(row_type)[0].name
 
 

@@ -1,1 +1,1 @@
-"""The service's database: inbox, outbox, and statements past the ORM."""
+"""The service's database: transactions, inbox, outbox, and raw SQL."""

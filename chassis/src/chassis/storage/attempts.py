@@ -1,4 +1,5 @@
-"""How often something may be tried: counted in the service's database, so that copies share one count."""
+"""Limits how often something may be tried. The counts are in the database, so all copies of a service share
+them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -37,14 +38,19 @@ def attempts_table(metadata: MetaData) -> Table:
 
 
 def bucket(what: str) -> bytes:
-    """What is counted under that name. Hashed: the table shows neither whom nor what was tried."""
+    """The key under which attempts at `what` are counted: a hash, to store no personal data."""
     return hashlib.sha256(what.encode()).digest()
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """A fixed window of `window` seconds begins with a bucket's first attempt. Attempts are counted before
-    they are made, so that trying many at once gains nothing, and given back if they were no failure."""
+    """Counts attempts in fixed windows.
+
+    An attempt is counted before it is made, so that many at once cannot pass the limit, and is subtracted
+    again if it succeeded.
+
+    `window`: the length of a window in seconds; it begins with a bucket's first attempt.
+    """
 
     engine: AsyncEngine
     window: float
@@ -56,17 +62,17 @@ class Attempts:
             return max((float(r.seconds) for r in rows if r.attempts > limits[r.bucket]), default=0)
 
     async def forgive(self, clear: bytes, give_back: bytes) -> None:
-        """It was no failure: the first bucket begins anew, the other has one attempt less."""
+        """The attempt succeeded: reset the bucket `clear`, and subtract the attempt from `give_back`."""
         async with self.engine.begin() as connection:
             await connection.execute(_CLEAR, {"bucket": clear})
             await connection.execute(_GIVE_BACK, {"bucket": give_back})
 
     async def wait(self, counted: bytes, most: int) -> float:
-        """The seconds to wait until there is room for another, 0 when there is."""
+        """The seconds until the bucket is below `most` attempts again; 0 if it is now."""
         async with self.engine.connect() as connection:
             return float(await connection.scalar(_WAIT, {"bucket": counted, "most": most}) or 0)
 
     async def forget(self) -> None:
-        """Drop counts whose window is over."""
+        """Delete the counts whose window is over."""
         async with self.engine.begin() as connection:
             await connection.execute(_FORGET)

@@ -1,6 +1,7 @@
-"""One statement made of parts, each of which knows its own table alone: a transaction in one round trip.
+"""Composes one SQL statement from parts, each of which knows only its own table: a whole transaction in one
+round trip.
 
-Four statements in a transaction of their own cost five times the CPU, most of it in round trips.
+The same four statements in a transaction of the ORM cost five times the CPU, mostly for round trips.
 """
 
 import re
@@ -18,10 +19,12 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 
 @dataclass(frozen=True)
 class Part:
-    """A query of the statement, `WITH name AS (sql)`; it sees the parts before it by their names.
+    """A part of the statement: `WITH name AS (sql)`. It can select from the parts before it.
 
-    `values` has its parameters, which the SQL calls `:parameter`. `done` is called after the commit if the
-    part returned a row.
+    `name`: how later parts refer to its rows.
+    `sql`: a query, with parameters written as `:parameter`.
+    `values`: the parameters' values.
+    `done`: called after the commit if the query returned a row.
     """
 
     name: str
@@ -31,9 +34,10 @@ class Part:
 
 
 async def run(engine: AsyncEngine, parts: Sequence[Part], select: str) -> Mapping[str, Any]:
-    """Commit the statement. Returns the one row of `select`, which names columns and what they are `FROM`.
+    """Run and commit the statement. Returns its only row.
 
-    Raises asyncpg's errors as they are, and Unavailable while there is no database.
+    `select`: the columns of that row and their source, for example `free.left FROM free`.
+    Raises asyncpg's own errors, and Unavailable when the database does not answer.
     """
     watched = tuple(part.name for part in parts if part.done)
     sql, names = compose(tuple((part.name, part.sql) for part in parts), select, watched)
@@ -41,15 +45,18 @@ async def run(engine: AsyncEngine, parts: Sequence[Part], select: str) -> Mappin
     for part in parts:
         if part.done and row[f"did_{part.name}"]:
             part.done()
-    found: Mapping[str, Any] = row
-    return found
+    result: Mapping[str, Any] = row
+    return result
 
 
 @lru_cache(maxsize=64)
 def compose(
     parts: tuple[tuple[str, str], ...], select: str, watched: tuple[str, ...]
 ) -> tuple[str, tuple[tuple[int, str], ...]]:
-    """The statement with numbered parameters, and which part's which parameter each of them is."""
+    """The statement with numbered parameters, and for each number the part's index and the parameter's name.
+
+    `watched`: the names of parts of which the row tells whether they returned a row, as `did_<name>`.
+    """
     names: list[tuple[int, str]] = []
 
     def numbered(n: int, sql: str) -> str:

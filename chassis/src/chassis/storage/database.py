@@ -1,11 +1,12 @@
-"""The service's database: its engine, the chassis' own tables, and transactions that publish."""
+"""The service's database: its engine, the chassis' tables, and transactions that publish events and intend
+remote calls."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
@@ -23,6 +24,7 @@ from chassis.storage.composed import Part
 from chassis.telemetry.logs import current_traceparent
 
 Row = TypeVar("Row")
+Committed = TypeVar("Committed")
 
 
 def connect(
@@ -33,12 +35,16 @@ def connect(
     lock_timeout: float | None = None,
     timeout: float | None = None,
 ) -> AsyncEngine:
-    """An engine whose waits all end, in seconds: for a lock, then for a statement, then for any answer.
+    """A database engine of which every wait has a limit, in seconds.
 
-    `url` is `postgresql+asyncpg://…`. A statement that takes too long is ended by the server, well before the
-    client gives up: so the one is told from the other, a fault of the work from a database that is away.
-    Unless given, a lock has two fifths of a statement's time and an answer twice as long. Raises `ValueError`
-    where the limits are not in that sequence.
+    `url`: `postgresql+asyncpg://…`.
+    `statement_timeout`: the server ends a statement that takes longer.
+    `lock_timeout`: the server ends a statement that waits longer for a lock; two fifths of
+        `statement_timeout` unless given.
+    `timeout`: without any reply for so long, the client gives up; twice `statement_timeout` unless given.
+
+    The server's limits end well before the client's: so a slow statement is not taken for an outage. Raises
+    `ValueError` unless `lock_timeout` < `statement_timeout` < `timeout`.
     """
     lock_timeout = statement_timeout * 2 / 5 if lock_timeout is None else lock_timeout
     timeout = statement_timeout * 2 if timeout is None else timeout
@@ -50,7 +56,7 @@ def connect(
         max_overflow=0,
         pool_timeout=timeout,
         pool_reset_on_return="rollback",
-        hide_parameters=True,  # an error is logged, and what it is about may be private
+        hide_parameters=True,  # errors are logged, and parameters may be personal data
         connect_args={
             "timeout": timeout,
             "command_timeout": timeout,
@@ -59,7 +65,7 @@ def connect(
                 "lock_timeout": _milliseconds(lock_timeout),
                 "idle_in_transaction_session_timeout": _milliseconds(timeout),
                 "jit": "off",
-                "plan_cache_mode": "force_generic_plan",  # each statement here has one good plan
+                "plan_cache_mode": "force_generic_plan",  # no statement here gains from a plan for its values
             },
         },
     )
@@ -76,7 +82,7 @@ def chassis_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
 
 
 class Json(sql.TypeDecorator[Any]):
-    """A JSONB column that holds what a pydantic `TypeAdapter` of `type_` reads and writes."""
+    """A JSONB column for values of `type_`, which a pydantic `TypeAdapter` converts."""
 
     impl = JSONB
     cache_ok = True
@@ -94,7 +100,7 @@ class Json(sql.TypeDecorator[Any]):
 
 
 class SqlTx:
-    """`Tx` over PostgreSQL: an identity map, rows locked as they are loaded, one flush at the end."""
+    """`Tx` on PostgreSQL: each row is loaded once and locked; changes are written before the commit."""
 
     def __init__(self, session: AsyncSession, source: str) -> None:
         self.session = session
@@ -146,18 +152,18 @@ class SqlTx:
         self._once.setdefault(type(row), []).append(row)
 
     async def flush(self) -> None:
-        """Write what was added: a statement per table."""
+        """Write changed and added rows, in a statement per table."""
         await self.session.flush()
         for row_type in sorted(self._once, key=lambda t: t.__name__):
             insertion = _insertion(row_type)
             rows = [{name: getattr(row, name) for name in insertion.names} for row in self._once[row_type]]
-            rows.sort(key=insertion.key)  # whoever else adds these waits for them in the same sequence
+            rows.sort(key=insertion.key)  # always in the same sequence, against deadlocks
             await (await self.session.connection()).execute(insertion.statement, rows)
 
     def publish(self, *events: Event, cause: Cause | None = None) -> None:
-        id_ = self.cause if cause is None else cause.id
+        cause_id = self.cause if cause is None else cause.id
         trace = current_traceparent() if cause is None else cause.traceparent
-        self.outbox += [outbox.envelope(event, self._source, self.now, id_, trace) for event in events]
+        self.outbox += [outbox.envelope(event, self._source, self.now, cause_id, trace) for event in events]
 
     def intend(self, *intended: Intent) -> None:
         for intent in intended:
@@ -167,7 +173,7 @@ class SqlTx:
         self.retry_now_subjects.add(subject)
 
     async def lock(self, pairs: Iterable[tuple[type, Any]]) -> None:
-        """Load and lock the rows of many steps at once: a statement per table, sorted by key."""
+        """Load and lock the rows of many steps at once, in a statement per table, sorted by key."""
         keys: dict[type, list[Any]] = {}
         for row_type, key in pairs:
             keys.setdefault(row_type, []).append(key)
@@ -175,17 +181,33 @@ class SqlTx:
             await self.get_many(row_type, keys[row_type])
 
     def handling(self, envelope: Envelope) -> None:
-        """From here on the transaction works on this message."""
+        """Set the message that the transaction handles from now on."""
         self.envelope = envelope
         self.cause = envelope.id
 
 
-class Transactions:
-    """Opens transactions; after each commit it hands what is to be sent to whoever listens.
+class AfterCommit(Protocol[Committed]):
+    """Takes over what a transaction has committed: the relay its events, the runner its intents."""
 
-    The outbox and intent rows are committed as leased by this process, so that it can send them at once
-    without reading them back; if it dies, the lease runs out and anybody's poll finds them. What whoever
-    listens has no room for is committed without a lease, for the poll. `holder` names this process.
+    def has_room(self) -> bool:
+        """Whether it can take more."""
+
+    def wake(self, committed: list[Committed]) -> None:
+        """Take it over; called after the commit."""
+
+
+class Transactions:
+    """Opens transactions.
+
+    Outbox and intent rows are committed as leased by this process: after the commit, the relay publishes the
+    events and the runner makes the calls at once, without reading them back. If the process dies, the leases
+    run out, and another process's poll finds the rows. Rows for which relay or runner have no room are
+    committed without a lease, for the poll.
+
+    `source`: the service's name, which events carry as their source.
+    `lease`: seconds that rows are leased for; with 0 they are left to the polls of other processes.
+
+    `holder` identifies this process.
     """
 
     def __init__(self, engine: AsyncEngine, source: str, *, lease: float) -> None:
@@ -193,56 +215,61 @@ class Transactions:
         self.holder = uuid4()
         self._source = source
         self._lease = lease
-        self.on_outbox: Callable[[list[Envelope]], None] = _nobody
-        self.on_intents: Callable[[list[intents.Due]], None] = _nobody
-        self.outbox_has_room: Callable[[], bool] = _always
-        self.intents_have_room: Callable[[], bool] = _always
+        self._relay: AfterCommit[Envelope] = _Nothing()
+        self._runner: AfterCommit[intents.Due] = _Nothing()
+
+    def after_commit(
+        self, *, relay: AfterCommit[Envelope] | None = None, runner: AfterCommit[intents.Due] | None = None
+    ) -> None:
+        """From now on, hand committed events to `relay` and committed intents to `runner`."""
+        self._relay = relay or _Nothing()
+        self._runner = runner or _Nothing()
 
     def outbox_lease(self) -> float:
-        """Seconds that this process has to publish what it commits now; with 0 it is left to the poll."""
-        return self._lease if self.outbox_has_room() else 0
+        """Seconds that this process has to publish what it commits now; 0 leaves it to the poll."""
+        return self._lease if self._relay.has_room() else 0
 
     def intent_lease(self) -> float:
-        """Likewise for calls."""
-        return self._lease if self.intents_have_room() else 0
+        """Likewise, seconds for making the calls that it intends."""
+        return self._lease if self._runner.has_room() else 0
 
     async def run(self, *parts: Part, select: str) -> Mapping[str, Any]:
-        """Commit a statement that is composed of these parts, in one round trip; see `composed.run`."""
+        """Run and commit one statement composed of these parts; see `composed.run`."""
         return await composed.run(self.engine, parts, select)
 
     def publishing(self, event: Event, time: datetime, *, given: str) -> Part:
-        """Of a composed statement: publish the event if the part `given` has a row."""
+        """A part of a composed statement: publish the event if the part `given` returned a row."""
         lease = self.outbox_lease()
         envelope = outbox.envelope(event, self._source, time, None, current_traceparent())
 
         def send() -> None:
             if lease:
-                self.on_outbox([envelope])
+                self._relay.wake([envelope])
 
         return outbox.part(envelope, lease, given, send)
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[SqlTx]:
-        """Commits on leaving the block, rolls back when it raises."""
+        """A transaction that commits at the end of the block, and rolls back if that raises."""
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             tx = SqlTx(session, self._source)
             yield tx
             await tx.flush()
-            saying, calling = self.outbox_lease(), self.intent_lease()
-            said = await outbox.write(session, tx.outbox, saying) if tx.outbox else []
-            due = await intents.write(session, tx.intents, calling, self.holder) if tx.intents else []
+            outbox_lease, intent_lease = self.outbox_lease(), self.intent_lease()
+            events = await outbox.write(session, tx.outbox, outbox_lease) if tx.outbox else []
+            due = await intents.write(session, tx.intents, intent_lease, self.holder) if tx.intents else []
             for subject in tx.retry_now_subjects:
                 await intents.retry_now(session, subject)
             await session.commit()
-        if said and saying:
-            self.on_outbox(said)
-        if due and calling:
-            self.on_intents(due)
+        if events and outbox_lease:
+            self._relay.wake(events)
+        if due and intent_lease:
+            self._runner.wake(due)
 
 
 @dataclass(frozen=True)
 class _Insertion:
-    """How rows of a type are inserted where their keys are free; each column has its field's name."""
+    """How rows of a type are inserted unless their keys exist; a column has the name of its field."""
 
     statement: Insert
     names: tuple[str, ...]
@@ -260,14 +287,16 @@ def _insertion(row_type: type) -> _Insertion:
     )
 
 
-def _nobody(_: Any) -> None:
-    pass
+class _Nothing:
+    """In place of a relay or a runner that the process does not have."""
 
+    def has_room(self) -> bool:
+        return True
 
-def _always() -> bool:
-    return True
+    def wake(self, committed: list[Any]) -> None:
+        pass
 
 
 def _any(column: Any, keys: list[Any]) -> Any:
-    """One array parameter whatever the number of keys, so that one prepared statement serves all."""
+    """All keys as one array parameter, so that one prepared statement serves any number of keys."""
     return any_(bindparam(None, keys, type_=sql.ARRAY(column.type)))

@@ -1,4 +1,5 @@
-"""The inbox: which messages a queue has handled, claimed in the transaction that handles them."""
+"""The inbox: the ids of the messages that a queue's steps have handled, claimed in the transaction that
+handles them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 
 def table(metadata: MetaData) -> Table:
-    """One row for each message that a queue's steps have handled."""
+    """Define the table in the service's metadata: a row for each message that a queue has handled."""
     return Table(
         "inbox",
         metadata,
@@ -29,12 +30,13 @@ _CLAIM = text("""
 
 
 async def claim(session: AsyncSession, queue: str, ids: Sequence[str]) -> set[str]:
-    """The ids that nobody has handled yet, claimed until this transaction ends either way."""
+    """Claim messages for this transaction. Returns the ids that no transaction has handled before; a rollback
+    releases the claim."""
     result = await session.execute(_CLAIM, {"queue": queue, "ids": ids})
     return set(result.scalars())
 
 
-# By place: the key would be looked up again for each.
+# Rows are deleted by `ctid`: by their keys, PostgreSQL would look up each of them in the index again.
 _FORGET = text("""
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM inbox USING relaxed WHERE ctid = ANY(ARRAY(
@@ -44,7 +46,7 @@ _FORGET = text("""
 
 
 async def forget(engine: AsyncEngine, keep: timedelta, *, limit: int = 5000) -> int:
-    """Delete what was seen longer ago than any repeat can come. Returns how many rows went."""
+    """Delete up to `limit` rows older than `keep`, after which no repeat is expected. Returns how many."""
     async with engine.begin() as connection:
         result = await connection.execute(_FORGET, {"keep": keep, "limit": limit})
         return cast("CursorResult[Any]", result).rowcount

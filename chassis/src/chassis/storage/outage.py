@@ -1,11 +1,12 @@
-"""Telling an outage, which ends by waiting, from a fault in the work, which does not."""
+"""Distinguishes an outage of the database, which waiting resolves, from an error that waiting does not
+resolve."""
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-# Class 08 connection exception, 53 insufficient resources, 57 operator intervention (shutdown, not yet up).
+# Class 08 connection exception, 53 insufficient resources, 57P operator intervention (shutdown, not yet up).
 _STATES = ("08", "53", "57P")
 _OUT_OF_TIME = ("55P03", "57014")  # lock not available, query canceled
 _AWAY = (
@@ -15,13 +16,13 @@ _AWAY = (
     InterfaceError,
     AsyncAdapt_asyncpg_dbapi.InterfaceError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a statement on a connection whose server has just said goodbye
+    asyncpg.InternalClientError,  # a statement on a connection that the server is closing
 )
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is away or overloaded, told by SQLAlchemy's error or, past its layers, by the
-    driver's own. Source: PostgreSQL, appendix A, error codes."""
+    """Whether the database is unavailable or overloaded, by SQLAlchemy's error or, with raw SQL, by the
+    driver's. Source: PostgreSQL, appendix A, error codes."""
     if isinstance(error, _AWAY):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -30,11 +31,11 @@ def is_outage(error: BaseException) -> bool:
 
 
 def is_out_of_time(error: BaseException) -> bool:
-    """Whether the server ended a wait for a lock, or a statement: a message's own failed attempt; to whoever
-    asks over HTTP, a reason to ask again."""
+    """Whether the database ended a statement because of `lock_timeout` or `statement_timeout`. A message then
+    has one failed attempt more; an HTTP request gets 503, and may be repeated."""
     return _state(error) in _OUT_OF_TIME
 
 
 def _state(error: BaseException) -> str:
-    told = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(told, "sqlstate", None) or "")
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(original, "sqlstate", None) or "")

@@ -1,9 +1,9 @@
-"""The outbox: what a transaction said, kept until the broker has confirmed it.
+"""The outbox: the events that a transaction publishes, kept until the broker has confirmed them.
 
-A row is committed with the state that it tells of and leased to the process that wrote it, which
-publishes at once from memory and deletes what was confirmed. A row whose lease ran out, because its
-process died or the broker was away, is anybody's: the poll leases it anew. A row that the broker refuses
-holds back nobody but itself: it is tried again after a growing delay of its own.
+A row is committed together with the state that the event announces. It is leased to the process that wrote
+it, which publishes it at once from memory and deletes it when it is confirmed. When the lease has run out,
+because the process died or the broker was unavailable, any process's poll may lease the row again. A row that
+the broker refuses does not hold up others: it is retried after a growing delay of its own.
 """
 
 import asyncio
@@ -43,8 +43,11 @@ log = structlog.get_logger()
 
 
 def table(metadata: MetaData) -> Table:
-    """`leased_until` says when a row that was not confirmed may be published by somebody else; `attempts`
-    counts how often the broker refused it, and `error` is what it said last."""
+    """Define the table in the service's metadata.
+
+    `leased_until` is when any process may publish the row, unless it was confirmed. `attempts` counts how
+    often the broker refused it, and `error` is the broker's last reason.
+    """
     moment = TIMESTAMP(timezone=True)
     return Table(
         "outbox",
@@ -91,23 +94,24 @@ _WRITE = text("""
 """)
 
 
-async def write(session: AsyncSession, said: list[Envelope], lease: float) -> list[Envelope]:
-    """Insert all that a transaction said in one statement. `lease` is in seconds.
+async def write(session: AsyncSession, events: list[Envelope], lease: float) -> list[Envelope]:
+    """Insert a transaction's events in one statement, leased for `lease` seconds.
 
-    Returns what is to be published: each once, and none whose row still waits from an earlier time.
+    Returns those that were inserted. An event that is already in the outbox, because it was published before
+    and is not confirmed yet, is left out; so is a second one with the same id.
     """
     parameters = {
-        "ids": [e.id for e in said],
-        "types": [e.type for e in said],
-        "versions": [e.version for e in said],
-        "subjects": [e.subject for e in said],
-        "times": [e.time for e in said],
-        "causes": [e.causation_id for e in said],
-        "traces": [e.traceparent for e in said],
-        "data": [e.data.decode() for e in said],
+        "ids": [e.id for e in events],
+        "types": [e.type for e in events],
+        "versions": [e.version for e in events],
+        "subjects": [e.subject for e in events],
+        "times": [e.time for e in events],
+        "causes": [e.causation_id for e in events],
+        "traces": [e.traceparent for e in events],
+        "data": [e.data.decode() for e in events],
     }
     fresh = set((await session.execute(_WRITE, {**parameters, "lease": lease})).scalars())
-    return [e for e in {e.id: e for e in said}.values() if e.id in fresh]
+    return [e for e in {e.id: e for e in events}.values() if e.id in fresh]
 
 
 _PUBLISH = """
@@ -119,7 +123,10 @@ _PUBLISH = """
 
 
 def part(envelope: Envelope, lease: float, given: str, done: Callable[[], None]) -> Part:
-    """Of a composed statement: insert the row, leased for so many seconds, if the part `given` has a row."""
+    """A part of a composed statement: insert the event if the part `given` returned a row.
+
+    `lease`: seconds that the row is leased for; `done`: called after the commit if it was inserted.
+    """
     values = {
         "id": envelope.id,
         "type": envelope.type,
@@ -133,7 +140,8 @@ def part(envelope: Envelope, lease: float, given: str, done: Callable[[], None])
     return Part("published", _PUBLISH.format(given=given), values, done)
 
 
-# The limit stands in the statement itself: the one plan for all limits would read the whole table.
+# The limit is part of the statement's text: PostgreSQL's generic plan for any limit would read the whole
+# table.
 _LEASE = text("""
     UPDATE outbox SET leased_until = now() + :lease * interval '1 second'
     WHERE message_id IN (
@@ -142,21 +150,22 @@ _LEASE = text("""
     RETURNING message_id, type, version, subject, time, causation_id, traceparent, data
 """).bindparams(bindparam("limit", type_=Integer, literal_execute=True))
 
-# Losing this delete in a crash publishes a message again, which is what at-least-once means.
+# `relaxed`: the commit does not wait for the disk. If a crash of the database loses it, the worst is that an
+# event is published again, which at-least-once delivery allows.
 _CONFIRMED = text("""
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM outbox USING relaxed WHERE message_id = ANY(CAST(:ids AS text[]))
 """)
 
-# Nobody waits for the end of a lease that was of no use.
-_LATER = text("""
+# The broker could not be reached: end the lease early, so that the event need not wait for it to run out.
+_RETRY_SOON = text("""
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     UPDATE outbox SET leased_until = now() + :delay * interval '1 second'
     FROM relaxed WHERE message_id = ANY(CAST(:ids AS text[]))
 """)
-_LATER_SECONDS = (1.0, 3.0)
+_RETRY_SOON_SECONDS = (1.0, 3.0)
 
-# Each waits alone, about as long again as it has waited so far.
+# Each refused row has a delay of its own, which grows by half with every attempt.
 _REFUSED = text("""
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     UPDATE outbox SET attempts = attempts + 1, error = refused.error,
@@ -167,18 +176,24 @@ _REFUSED = text("""
 """)
 _ERROR_LENGTH = 300
 
-# An outage is not kept in memory: what does not fit is found by the poll.
-_MOST_ROWS = 1_000
-_MOST_BYTES = 16 * 1024 * 1024
+# How much is kept in memory, for example during an outage of the broker; the poll finds the rest.
+_MAX_ROWS = 1_000
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 class Relay:
-    """Publishes what was committed: woken with it after a commit, and polling for what was left over.
+    """Publishes committed events: at once those that `wake` hands over after a commit, and by a poll those
+    that no process has leased.
 
-    `source` is the broker's user who publishes, `exchange` where events go; `poll`, `lease`, `linger` and
-    `longest_delay` are seconds; `batch` is the most rows per round, `linger` how long the first of them waits
-    for others, `longest_delay` the most that a row waits which the broker refuses. `timeout` is what the
-    publisher takes at most for a batch: a row whose lease is over before that is left to the poll.
+    `source`: the broker's user who publishes.
+    `exchange`: where events are published.
+    `poll`: seconds between two polls.
+    `lease`: seconds that a row is leased for.
+    `timeout`: seconds that the publisher takes at most for a batch. A row whose lease may end within that
+        time is left to the poll.
+    `linger`: seconds that the first event of a batch waits for others.
+    `batch`: the maximum number of events per round.
+    `longest_delay`: the maximum delay, in seconds, before a refused event is published again.
     """
 
     def __init__(
@@ -201,82 +216,81 @@ class Relay:
         self._exchange = exchange
         self._poll = poll
         self._lease = lease
-        self._fresh = lease - timeout  # seconds in which a row may be begun
+        self._publish_within = lease - timeout  # seconds after the commit in which publishing may begin
         self._linger = linger
         self._batch = batch
         self._longest_delay = longest_delay
         self._waiting: Batcher[tuple[float, Envelope]] = Batcher()
         self._waiting_bytes = 0
-        self._in_the_air: list[Envelope] = []
+        self._publishing: list[Envelope] = []
         self._failing_since: float | None = None
 
     def has_room(self) -> bool:
-        """Whether this process may take more into its memory; a row that finds no room is committed without
-        a lease."""
-        return len(self._waiting) < _MOST_ROWS and self._waiting_bytes < _MOST_BYTES
+        """Whether this process may keep more events in memory; if not, rows are committed without a lease."""
+        return len(self._waiting) < _MAX_ROWS and self._waiting_bytes < _MAX_BYTES
 
-    def wake(self, said: list[Envelope]) -> None:
-        """Take up what this process has just committed and leased."""
+    def wake(self, events: list[Envelope]) -> None:
+        """Queue events that this process has just committed and leased."""
         now = asyncio.get_running_loop().time()
-        self._waiting.put((now, e) for e in said)
-        self._waiting_bytes += sum(len(e.data) for e in said)
+        self._waiting.put((now, e) for e in events)
+        self._waiting_bytes += sum(len(e.data) for e in events)
 
     def failing_for(self) -> float:
-        """Seconds since when nothing could be published, 0 if the last attempt was answered."""
+        """Seconds since the broker last answered an attempt to publish; 0 if it answered the last one."""
         if self._failing_since is None:
             return 0
         return asyncio.get_running_loop().time() - self._failing_since
 
     async def run(self) -> None:
-        """Until cancelled. A round that fails is logged and its rows are found again by the poll."""
+        """Publish until cancelled. When a round fails, that is logged, and a later poll finds its rows."""
         async with asyncio.TaskGroup() as group:
             group.create_task(as_failure(self._forward()))
             group.create_task(as_failure(self._recover()))
 
     async def drain(self) -> None:
-        """Publish what is still in memory; called when `run` has ended and nothing new can come."""
-        if self._in_the_air:
-            await self._publish(self._in_the_air)
+        """Publish what is still in memory, after `run` has ended and nothing more is committed."""
+        if self._publishing:
+            await self._publish(self._publishing)
         while len(self._waiting):
-            await self._publish(self._unforgotten(self._waiting.take(self._batch)))
+            await self._publish(self._still_leased(self._waiting.take(self._batch)))
 
     async def _forward(self) -> None:
         while True:
             taken = await self._waiting.batch(self._batch, self._linger)
-            self._in_the_air = self._unforgotten(taken)
-            await self._round(self._in_the_air)
-            self._in_the_air = []
+            self._publishing = self._still_leased(taken)
+            await self._round(self._publishing)
+            self._publishing = []
 
-    def _unforgotten(self, taken: list[tuple[float, Envelope]]) -> list[Envelope]:
-        """Without what has waited for so long that the poll, here or elsewhere, may have it by now."""
+    def _still_leased(self, taken: list[tuple[float, Envelope]]) -> list[Envelope]:
+        """Without events that have waited so long that a poll of any process may have leased them."""
         self._waiting_bytes -= sum(len(e.data) for _, e in taken)
-        oldest = asyncio.get_running_loop().time() - self._fresh
+        oldest = asyncio.get_running_loop().time() - self._publish_within
         return [e for since, e in taken if since >= oldest]
 
     async def _recover(self) -> None:
         while True:
             await asyncio.sleep(self._poll)
             try:
-                while left := await self._lease_left_over():
-                    await self._round(left)
+                while events := await self._lease_available():
+                    await self._round(events)
             except Exception:
                 log.exception("outbox poll failed")
 
-    async def _round(self, said: list[Envelope]) -> None:
+    async def _round(self, events: list[Envelope]) -> None:
         try:
-            await self._publish(said)
+            await self._publish(events)
         except Exception:
-            log.exception("outbox round failed", rows=len(said))
+            log.exception("outbox round failed", rows=len(events))
 
-    async def _publish(self, said: list[Envelope]) -> None:
+    async def _publish(self, events: list[Envelope]) -> None:
         errors = await self._publisher.send(
-            self._exchange, [(e.type, e.to_message(self._source)) for e in said]
+            self._exchange, [(e.type, e.to_message(self._source)) for e in events]
         )
-        outcomes = list(zip(said, errors, strict=True))
+        outcomes = list(zip(events, errors, strict=True))
         confirmed = [e.id for e, error in outcomes if error is None]
         refused = {e.id: error for e, error in outcomes if error is not None and is_refused(error)}
         unsent = [e.id for e, error in outcomes if error is not None and e.id not in refused]
-        self._note_outage(unsent, answered=len(unsent) < len(said))
+        self._note_outage(unsent, answered=len(unsent) < len(events))
         if confirmed:
             await self._execute(_CONFIRMED, ids=confirmed)
         if refused:
@@ -286,7 +300,7 @@ class Relay:
             await self._execute(_REFUSED, ids=list(refused), errors=why, longest=self._longest_delay)
         if unsent:
             log.warning("events not confirmed", events=len(unsent), error=repr(next(filter(None, errors))))
-            await self._execute(_LATER, ids=unsent, delay=random.uniform(*_LATER_SECONDS))
+            await self._execute(_RETRY_SOON, ids=unsent, delay=random.uniform(*_RETRY_SOON_SECONDS))
 
     def _note_outage(self, unsent: list[str], *, answered: bool) -> None:
         if answered:
@@ -298,7 +312,7 @@ class Relay:
         async with self._engine.connect() as connection:
             await connection.execute(statement, values)
 
-    async def _lease_left_over(self) -> list[Envelope]:
+    async def _lease_available(self) -> list[Envelope]:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_LEASE, {"lease": self._lease, "limit": self._batch})
             return [
@@ -310,7 +324,7 @@ class Relay:
                     time=row.time,
                     data=row.data.encode(),
                     causation_id=row.causation_id,
-                    traceparent=valid_traceparent(row.traceparent),  # of a release that looked less closely
+                    traceparent=valid_traceparent(row.traceparent),  # earlier releases did not validate it
                 )
                 for row in rows
             ]

@@ -1,6 +1,6 @@
-"""Which messages were begun: one that ends the process is found, though nobody lives to tell.
+"""Counts how often the handling of a message began without ending, to find messages that crash the process.
 
-Only what was delivered again and again is noted, each in a commit of its own before its step runs.
+Only messages that were redelivered many times are recorded, each in a commit of its own before its step runs.
 """
 
 from datetime import timedelta
@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 def table(metadata: MetaData) -> Table:
-    """`times` is how often a message was begun since it last came to an end."""
+    """Define the table in the service's metadata. `times` is how often the handling of a message began; the
+    row is deleted when the handling ends."""
     return Table(
         "started",
         metadata,
@@ -32,20 +33,19 @@ _FORGET = text("DELETE FROM started WHERE started_at < now() - CAST(:keep AS int
 
 
 async def begin(engine: AsyncEngine, queue: str, fingerprint: str) -> int:
-    """Note that a message is being handled. Returns how often it was begun without an end, this time
-    included."""
+    """Record that handling begins. Returns how often it began without ending, this time included."""
     async with engine.begin() as connection:
-        noted = await connection.execute(_BEGIN, {"queue": queue, "fingerprint": fingerprint})
-        return int(noted.scalar_one())
+        times = await connection.execute(_BEGIN, {"queue": queue, "fingerprint": fingerprint})
+        return int(times.scalar_one())
 
 
 async def end(engine: AsyncEngine, queue: str, fingerprint: str) -> None:
-    """It ended, however it did: committed, put off or dead-lettered."""
+    """Record that the handling ended: the message was committed, is retried later, or was dead-lettered."""
     async with engine.begin() as connection:
         await connection.execute(_END, {"queue": queue, "fingerprint": fingerprint})
 
 
 async def forget(engine: AsyncEngine, keep: timedelta) -> None:
-    """Delete what was begun so long ago that it came to its end elsewhere."""
+    """Delete records older than `keep`: those messages have left the queue in another way."""
     async with engine.begin() as connection:
         await connection.execute(_FORGET, {"keep": keep})

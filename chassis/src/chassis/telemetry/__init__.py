@@ -1,1 +1,1 @@
-"""What is logged, and what never is."""
+"""Logs, traces, and the redaction of personal data."""

@@ -1,4 +1,4 @@
-"""JSON logs that carry the subject and the trace, bound once per message or request."""
+"""JSON logs. Each line carries the trace and the subject, which are bound once per message or request."""
 
 import json
 import logging
@@ -14,21 +14,21 @@ from typing import Any
 import orjson
 import structlog
 
-from chassis.telemetry.privacy import redacted, story
+from chassis.telemetry.privacy import redacted, safe_traceback
 
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')  # of JSON: the letter in it is no letter of a word
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')  # in `\\nada@…` the `n` belongs to no address
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def configure_logging(service: str, level: str) -> None:
-    """One JSON object a line on standard output: time, level, service, event, bound ids."""
+    """Log to standard output, one JSON object per line: time, level, service, event, bound ids."""
     structlog.configure(
         cache_logger_on_first_use=True,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.ExceptionRenderer(_story),
+            structlog.processors.ExceptionRenderer(_traceback),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
@@ -41,7 +41,7 @@ def configure_logging(service: str, level: str) -> None:
 
 
 class _Line(logging.Formatter):
-    """What libraries log, as a line like ours."""
+    """Formats the records of libraries, which use `logging`, like our own lines."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -55,17 +55,17 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
         }
         if record.exc_info:
-            line["exception"] = _story(record.exc_info)
+            line["exception"] = _traceback(record.exc_info)
         at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
         return _dumps({**line, "timestamp": at}).decode()
 
 
-def _story(exc_info: Any) -> str:
-    return story(exc_info[1]) if exc_info[1] else ""
+def _traceback(exc_info: Any) -> str:
+    return safe_traceback(exc_info[1]) if exc_info[1] else ""
 
 
 def _dumps(value: object, **_: object) -> bytes:
-    """The line, without anything private in it. Most lines have nothing, and are looked through only once."""
+    """The line as JSON, redacted. For most lines, one pass over the text finds nothing to redact."""
     line = _json(value)
     text = _ESCAPE.sub(" ", line) if "\\" in line else line
     return (line if redacted(text) == text else _json(_redacted(value))).encode()
@@ -74,12 +74,12 @@ def _dumps(value: object, **_: object) -> bytes:
 def _json(value: object) -> str:
     try:
         return orjson.dumps(value, default=str).decode()
-    except TypeError:  # half of a surrogate pair is no UTF-8
+    except TypeError:  # orjson cannot encode half of a surrogate pair
         return json.dumps(value, default=str)
 
 
 def _redacted(value: object) -> object:
-    """The same with its texts redacted, and its numbers where they are nothing but private."""
+    """The value with its texts redacted, and also numbers that are a card number as a whole."""
     match value:
         case dict():
             return {_redacted(name): _redacted(one) for name, one in value.items()}
@@ -88,23 +88,23 @@ def _redacted(value: object) -> object:
         case None | bool():
             return value
     text = str(value)
-    less = redacted(text)
-    return value if less == text else less
+    safe = redacted(text)
+    return value if safe == text else safe
 
 
-# Version, trace, parent, flags. Of a later version only this much is read; of version 00 there is no more.
+# Version, trace, parent, flags. A later version may append more, which is ignored; version 00 may not.
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
-_LONGEST_TRACEPARENT = 255
+_MAX_TRACEPARENT = 255
 
 
 def valid_traceparent(given: object) -> str | None:
-    """The value where it is a W3C `traceparent`, cut to what is known of it; else `None`.
+    """The value if it is a W3C `traceparent`, cut to the fields of version 00; otherwise `None`.
 
     Source: W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header.
     """
-    if not isinstance(given, str) or len(given) > _LONGEST_TRACEPARENT or not _TRACEPARENT.fullmatch(given):
+    if not isinstance(given, str) or len(given) > _MAX_TRACEPARENT or not _TRACEPARENT.fullmatch(given):
         return None
     if given[:2] == "00":
         return given if len(given) == 55 else None
@@ -112,15 +112,16 @@ def valid_traceparent(given: object) -> str | None:
 
 
 def current_traceparent() -> str | None:
-    """The W3C `traceparent` of the message or request at hand."""
+    """The W3C `traceparent` of the message or request that is being handled."""
     return _traceparent.get()
 
 
 @contextmanager
 def trace_context(traceparent: object, subject: object = None) -> Iterator[str]:
-    """Take the caller's trace up as a child, or begin one; gives the new `traceparent`.
+    """Continue the caller's trace with a new span, or begin a trace. Yields the new `traceparent`.
 
-    Log lines inside carry the trace and what the work is about; outside they carry what they did before.
+    Log lines inside the block carry the trace's id and the subject; afterwards they carry what they did
+    before.
     """
     span = os.urandom(8).hex()
     given = valid_traceparent(traceparent)
@@ -141,12 +142,12 @@ def trace_context(traceparent: object, subject: object = None) -> Iterator[str]:
 
 
 def without_trace() -> Context:
-    """The context for a task that works for many: its log lines are not those of whoever began it."""
+    """The context for a task that serves many requests: its log lines carry no request's trace."""
     context = copy_context()
-    context.run(_leave_trace)
+    context.run(_clear_trace)
     return context
 
 
-def _leave_trace() -> None:
+def _clear_trace() -> None:
     structlog.contextvars.unbind_contextvars("trace_id", "subject")
     _traceparent.set(None)

@@ -1,5 +1,5 @@
-"""What is written down of errors and events holds nothing private: no data that an error is about, and no
-address, card, token or key, whoever let it slip."""
+"""Keeps personal data out of logs and error reports: the data that an error is about, and any e-mail address,
+card number, token or key in a text."""
 
 import re
 import traceback
@@ -9,7 +9,7 @@ import asyncpg
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-_DEEPEST = 10
+_MAX_DEPTH = 10
 _QUOTES_DATA = "sqlalchemy."
 _ABOUT_DATA = ("22", "23")  # SQLSTATE: data exceptions, violated constraints
 _PRIVATE = re.compile(
@@ -26,14 +26,14 @@ _CARD = re.compile(r"[3-6]\d{3}([ -]?)\d{4}\1\d{4}\1\d{1,7}(?![\w-])")
 
 
 def redacted(text: str) -> str:
-    """The text, with the kind of each private thing in its place."""
-    if any(hint in text for hint in _HINTS):  # a twentieth of the work, for the many lines that have none
+    """The text with personal data replaced by its kind, such as `[address]` or `[card]`."""
+    if any(hint in text for hint in _HINTS):  # most texts have none; this costs a twentieth of the expression
         text = _PRIVATE.sub(lambda found: f"[{found.lastgroup}]", text)
     return _CARD.sub(lambda found: "[card]" if _is_card(found) else found[0], text)
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, without the input that it went wrong on: a reason is shown, data may be private."""
+    """The error as one text, without the input that caused it, which may be personal data."""
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
         return redacted(f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}")
@@ -46,23 +46,23 @@ def reason(error: BaseException) -> str:
     return redacted(f"{name}: {error}")
 
 
-def story(error: BaseException, depth: int = 0) -> str:
-    """The traceback, with what led to the error and what it is made of; of each only its reason."""
-    led = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    before = f"{story(led, depth + 1)}\n\n" if led is not None and depth < _DEEPEST else ""
+def safe_traceback(error: BaseException, depth: int = 0) -> str:
+    """The traceback, with those of its cause and of a group's members; each error's text is its `reason`."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{safe_traceback(cause, depth + 1)}\n\n" if cause is not None and depth < _MAX_DEPTH else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
-    parts = error.exceptions if isinstance(error, BaseExceptionGroup) and depth < _DEEPEST else ()
-    within = "".join(f"\n{indent(story(part, depth + 1), '  | ')}" for part in parts)
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) and depth < _MAX_DEPTH else ()
+    within = "".join(f"\n{indent(safe_traceback(part, depth + 1), '  | ')}" for part in parts)
     return f"{before}Traceback (most recent call last):\n{frames}{reason(error)}{within}"
 
 
 def _is_about_data(error: BaseException) -> bool:
-    """PostgreSQL then quotes the row or the value."""
+    """Whether PostgreSQL's message quotes a row or a value."""
     return isinstance(error, asyncpg.PostgresError) and str(error.sqlstate)[:2] in _ABOUT_DATA
 
 
 def _is_card(found: re.Match[str]) -> bool:
-    """It stands alone and satisfies Luhn's formula, as one other number in ten does."""
+    """Whether it is a number by itself that satisfies Luhn's formula, as one in ten other numbers does."""
     before = found.string[found.start() - 1 : found.start()]
     digits = [int(digit) for digit in reversed(found[0]) if digit.isdigit()]
     doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])

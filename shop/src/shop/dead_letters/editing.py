@@ -36,7 +36,7 @@ def with_body(letter: DeadLetter, body: bytes, event_type: str | None = None) ->
         envelope = _rebuilt(letter, event, body)
     elif event.subject != envelope.subject:
         raise ShopError(f"the message is about {envelope.subject}: the edited body must be, too")
-    renewed = replace(envelope, data=body, attempts=0, first_seen=None).to_message()
+    renewed = replace(envelope, data=body, attempts=0, first_failed_at=None).to_message()
     return replace(
         letter,
         body=body,
