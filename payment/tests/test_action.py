@@ -14,7 +14,7 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment.domain import Impossible, Next, Payment
+from payment.domain import Decision, Impossible, Payment
 from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Outcome, Voided
 from payment.saga import intents, steps
 
@@ -48,8 +48,8 @@ async def saga(redirected: OrderCreated, reserved: StockReserved) -> Harness:
     return saga
 
 
-def types(follows: Next) -> list[str]:
-    return [event.type for event in follows.say]
+def types(decision: Decision) -> list[str]:
+    return [event.type for event in decision.events]
 
 
 def said(saga: Harness) -> list[str]:
@@ -66,15 +66,15 @@ async def test_the_shopper_is_asked_and_pays_once_she_has_confirmed(saga: Harnes
 
 
 def test_nothing_is_taken_before_she_has_confirmed(asked: Payment) -> None:
-    assert asked.reserve() == Next()
-    follows = asked.conclude(HELD, NOW)
-    assert (types(follows), follows.call) == (["payment.authorized"], "capture")
+    assert asked.reserve() == Decision()
+    decision = asked.conclude(HELD, NOW)
+    assert (types(decision), decision.call) == (["payment.authorized"], "capture")
 
 
 def test_she_never_has_longer_than_the_orders_deadline(redirected: OrderCreated) -> None:
     payment = Payment(redirected.order_id)
     payment.authorize(redirected)
-    [event] = payment.conclude(ActionRequired("pi_1", "page", NOW + timedelta(days=1)), NOW).say
+    [event] = payment.conclude(ActionRequired("pi_1", "page", NOW + timedelta(days=1)), NOW).events
     assert isinstance(event, PaymentActionRequired)
     assert event.expires_at == redirected.deadline
 
@@ -85,12 +85,12 @@ def test_she_never_has_longer_than_the_orders_deadline(redirected: OrderCreated)
 def test_who_refuses_fails_or_comes_too_late_is_declined_and_cannot_confirm_later(
     asked: Payment, code: str
 ) -> None:
-    follows = asked.conclude(Declined(code), NOW)
-    assert (types(follows), follows.call) == (["payment.declined"], "void")
+    decision = asked.conclude(Declined(code), NOW)
+    assert (types(decision), decision.call) == (["payment.declined"], "void")
     assert asked.action_url is None
-    assert asked.conclude(Voided(held=False), NOW) == Next(), "nothing was held, so nothing is given back"
+    assert asked.conclude(Voided(held=False), NOW) == Decision(), "nothing was held, so nothing is given back"
     assert asked.state == "declined"
-    assert [event.type for event in asked.restate()] == ["payment.declined"]
+    assert [event.type for event in asked.events_to_republish()] == ["payment.declined"]
 
 
 async def test_an_order_cancelled_meanwhile_is_voided_and_nobody_hears_of_money_that_was_never_held(
@@ -102,7 +102,7 @@ async def test_an_order_cancelled_meanwhile_is_voided_and_nobody_hears_of_money_
     await saga.settle("confirm", cancelled.order_id, Declined("canceled"))
     payment = saga.row(Payment, cancelled.order_id)
     assert payment is not None
-    assert (payment.state, payment.restate()) == ("declined", ())
+    assert (payment.state, payment.events_to_republish()) == ("declined", ())
     assert said(saga) == ["payment.action_required"]
 
 
@@ -128,9 +128,9 @@ async def test_an_order_cancelled_before_the_bank_asks_asks_nobody(
 
 
 def test_a_question_that_is_asked_twice_is_one(asked: Payment) -> None:
-    assert asked.conclude(ASKED, NOW) == Next()
+    assert asked.conclude(ASKED, NOW) == Decision()
     asked.conclude(HELD, NOW)
-    assert asked.conclude(ASKED, NOW) == asked.conclude(HELD, NOW) == Next()
+    assert asked.conclude(ASKED, NOW) == asked.conclude(HELD, NOW) == Decision()
     assert asked.state == "authorized"
     with pytest.raises(Impossible):
         asked.conclude(ActionRequired("pi_2", "page", NOW), NOW)

@@ -18,11 +18,19 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment import bounces, calls
-from payment.bounces import MOST_AGAIN
+from payment import bounces, stripe_requests
+from payment.bounces import MAX_REPEATS
 from payment.domain import Impossible, Payment
-from payment.found import Found, FoundRefund
-from payment.outcomes import Authorized, Captured, Outcome, PartRefunded, Refunded, RefundRefused
+from payment.outcomes import (
+    Authorized,
+    Captured,
+    Found,
+    FoundRefund,
+    Outcome,
+    PartRefunded,
+    Refunded,
+    RefundRefused,
+)
 from payment.refunds import Refund
 from payment.saga import intents, steps
 
@@ -81,7 +89,7 @@ async def look(saga: Harness, *refunds: FoundRefund) -> None:
     async def heed(tx: Any) -> None:
         payment = await tx.get(Payment, ORDER)
         payment.news += 1
-        tx.intend(calls.look(ORDER, "pi_1", payment.news))
+        tx.intend(stripe_requests.look_intent(ORDER, "pi_1", payment.news))
 
     await saga.run(heed)
     await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), refunds[::-1]))
@@ -111,7 +119,7 @@ async def returned(saga: Harness, amount: int = 500) -> None:
             order_id=ORDER, return_id=PART, shopper_id=SHOPPER, amount=gbp(amount), contact="sealed"
         )
     )
-    await saga.settle(calls.PART, PART, PartRefunded(gbp(amount)))
+    await saga.settle(stripe_requests.PART, PART, PartRefunded(gbp(amount)))
 
 
 async def test_what_is_refunded_elsewhere_is_told_once_and_is_less_to_give_back(
@@ -248,7 +256,7 @@ async def test_an_operator_has_it_made_again_under_an_id_of_its_own(refunded: Ha
     assert intent.payload["form"]["metadata"]["refund_id"] == str(intent.subject)
 
     refunded.published.clear()
-    await refunded.settle(calls.PART, intent.subject, PartRefunded(TOTAL))
+    await refunded.settle(stripe_requests.PART, intent.subject, PartRefunded(TOTAL))
     assert told(refunded) == [("payment.refunded_in_part", "again")]
     assert payment(refunded).state == "refunded"
     assert {row.state for row in rows(refunded).values()} == {"covered", "refunded"}
@@ -261,7 +269,7 @@ async def test_a_part_is_made_again_and_is_less_to_give_back_once_more(saga: Har
     assert payment(saga).left == 1500
 
     again = rows(saga)["again"]
-    await saga.settle(calls.PART, again.refund_id, RefundRefused("charge_disputed"))
+    await saga.settle(stripe_requests.PART, again.refund_id, RefundRefused("charge_disputed"))
     assert (rows(saga)["again"].state, payment(saga).left) == ("bounced", 2000)
 
 
@@ -292,10 +300,12 @@ async def test_what_came_back_once_more_is_settled_with_what_it_made_again(saga:
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
-    with pytest.raises(Impossible, match="being made again"):
+    with pytest.raises(Impossible, match="while it is being repeated"):
         await saga.consume(settled(PART, 500))
 
-    await saga.settle(calls.PART, rows(saga)["again"].refund_id, RefundRefused("expired_or_canceled_card"))
+    await saga.settle(
+        stripe_requests.PART, rows(saga)["again"].refund_id, RefundRefused("expired_or_canceled_card")
+    )
     await saga.consume(settled(PART, 500))
     assert (rows(saga)["again"].state, payment(saga).left) == ("covered", 1500)
 
@@ -304,10 +314,10 @@ async def test_what_was_made_again_and_settled_as_well_is_logged(saga: Harness) 
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
-    await saga.settle(calls.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
+    await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     with capture_logs() as logs:
         await saga.consume(settled(PART, 500))
-    assert [one["event"] for one in logs] == ["refund settled, though it was made again"]
+    assert [one["event"] for one in logs] == ["refund settled although its repeat succeeded"]
     assert payment(saga).left == 1500
 
 
@@ -318,12 +328,14 @@ async def test_what_is_not_known_to_have_come_back_is_not_settled(saga: Harness)
 
 async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
-    for number in range(MOST_AGAIN + 2):
+    for number in range(MAX_REPEATS + 2):
         await nudge(refunded, number)
         for key in [one for one in refunded.intended if one.startswith("refund_part:")]:
-            await refunded.settle(calls.PART, UUID(key.partition(":")[2]), RefundRefused("charge_disputed"))
+            await refunded.settle(
+                stripe_requests.PART, UUID(key.partition(":")[2]), RefundRefused("charge_disputed")
+            )
 
-    assert len([row for row in refunded.rows.values() if isinstance(row, Refund)]) == MOST_AGAIN + 1
+    assert len([row for row in refunded.rows.values() if isinstance(row, Refund)]) == MAX_REPEATS + 1
     assert payment(refunded).state == "refund_failed"
 
 
@@ -365,7 +377,7 @@ async def test_what_was_told_of_all_of_the_money_stays_the_same_when_a_part_come
     (told,) = [event for event in saga.published if event.type == "payment.refunded"]
     await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await nudge(saga, 1)
-    await saga.settle(calls.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
+    await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     await nudge(saga, 2)
     assert [event for event in saga.published if event.type == "payment.refunded"] == [told, told]
 

@@ -10,10 +10,10 @@ import pytest
 
 from chassis.saga.intents import OutcomePending
 from contracts import NOT_CONFIRMED, Money, OrderCreated
-from payment import calls
+from payment import stripe_requests
 from payment.domain import Payment
 from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Voided
-from payment.provider import LATEST, SOONEST, Provider
+from payment.stripe_client import LATEST, SOONEST, StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
@@ -42,8 +42,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def provider(sandbox: Embedded, clock: Clock) -> AsyncIterator[Provider]:
-    provider = Provider(
+async def provider(sandbox: Embedded, clock: Clock) -> AsyncIterator[StripeClient]:
+    provider = StripeClient(
         KEY,
         base=sandbox.url,
         timeout=2,
@@ -71,10 +71,10 @@ def order(created: OrderCreated) -> Callable[..., Payment]:
 
 
 @pytest.fixture
-async def asked(provider: Provider, clock: Clock, order: Callable[..., Payment]) -> Payment:
+async def asked(provider: StripeClient, clock: Clock, order: Callable[..., Payment]) -> Payment:
     """A payment whose shopper is asked."""
     payment = order()
-    outcome = await provider.call(calls.intent("authorize", payment, clock()))
+    outcome = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
     assert isinstance(outcome, ActionRequired)
     payment.conclude(outcome, clock())
     return payment
@@ -88,39 +88,41 @@ async def test_a_bank_that_asks_names_its_page_and_the_time_there_is(
     assert asked.action_expires_at == clock.now + ACTION_TIME
 
 
-async def test_a_repeated_question_is_the_same_one(asked: Payment, provider: Provider, clock: Clock) -> None:
-    again = calls.intent("authorize", asked, clock())
+async def test_a_repeated_question_is_the_same_one(
+    asked: Payment, provider: StripeClient, clock: Clock
+) -> None:
+    again = stripe_requests.call_intent("authorize", asked, clock())
     assert await provider.call(again) == ActionRequired(
         str(asked.payment_id), str(asked.action_url), clock.now + ACTION_TIME
     )
 
 
 async def test_who_cannot_be_sent_to_her_bank_is_declined_and_nothing_is_left_open(
-    provider: Provider, sandbox: Embedded, clock: Clock, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, clock: Clock, order: Callable[..., Payment]
 ) -> None:
-    intent = calls.intent("authorize", order(return_url=None), clock())
+    intent = stripe_requests.call_intent("authorize", order(return_url=None), clock())
     assert await provider.call(intent) == Declined("authentication_required")
     assert [one["status"] for one in (await sandbox.ledger())["payments"]] == ["requires_payment_method"]
 
 
 @pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_threeDSecureOptional"])
 async def test_who_need_not_be_asked_is_not(
-    provider: Provider, clock: Clock, order: Callable[..., Payment], card: str
+    provider: StripeClient, clock: Clock, order: Callable[..., Payment], card: str
 ) -> None:
-    outcome = await provider.call(calls.intent("authorize", order(card), clock()))
+    outcome = await provider.call(stripe_requests.call_intent("authorize", order(card), clock()))
     assert isinstance(outcome, Authorized)
 
 
 async def test_it_is_pending_until_she_confirms(
-    asked: Payment, provider: Provider, sandbox: Embedded, clock: Clock
+    asked: Payment, provider: StripeClient, sandbox: Embedded, clock: Clock
 ) -> None:
-    intent = calls.intent("confirm", asked, clock())
+    intent = stripe_requests.call_intent("confirm", asked, clock())
     with pytest.raises(OutcomePending, match="may confirm until"):
         await provider.call(intent)
     await sandbox.authenticate(str(asked.payment_id), "succeeded")
     assert await provider.call(intent) == Authorized(str(asked.payment_id), TOTAL)
     asked.conclude(Authorized(str(asked.payment_id), TOTAL), clock())
-    assert await provider.call(calls.intent("capture", asked, clock())) == Captured(TOTAL)
+    assert await provider.call(stripe_requests.call_intent("capture", asked, clock())) == Captured(TOTAL)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ async def test_it_is_pending_until_she_confirms(
     ],
 )
 async def test_a_failed_challenge_and_a_decline_after_it_are_declines(
-    provider: Provider,
+    provider: StripeClient,
     sandbox: Embedded,
     clock: Clock,
     order: Callable[..., Payment],
@@ -140,39 +142,39 @@ async def test_a_failed_challenge_and_a_decline_after_it_are_declines(
     code: str,
 ) -> None:
     payment = order(f"pm_card_{card}")
-    asked = await provider.call(calls.intent("authorize", payment, clock()))
+    asked = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
     assert isinstance(asked, ActionRequired)
     payment.conclude(asked, clock())
     await sandbox.authenticate(str(payment.payment_id), outcome)
-    assert await provider.call(calls.intent("confirm", payment, clock())) == Declined(code)
-    assert await provider.call(calls.intent("void", payment, clock())) == Voided(held=False)
+    assert await provider.call(stripe_requests.call_intent("confirm", payment, clock())) == Declined(code)
+    assert await provider.call(stripe_requests.call_intent("void", payment, clock())) == Voided(held=False)
 
 
 async def test_who_has_not_confirmed_in_time_is_declined(
-    asked: Payment, provider: Provider, sandbox: Embedded, clock: Clock
+    asked: Payment, provider: StripeClient, sandbox: Embedded, clock: Clock
 ) -> None:
-    intent = calls.intent("confirm", asked, clock())
+    intent = stripe_requests.call_intent("confirm", asked, clock())
     clock.now += ACTION_TIME
     assert await provider.call(intent) == Declined(NOT_CONFIRMED)
     await sandbox.authenticate(str(asked.payment_id), "succeeded")
     assert isinstance(await provider.call(intent), Authorized), "what she has confirmed late is seen as it is"
-    assert await provider.call(calls.intent("void", asked, clock())) == Voided(held=True)
+    assert await provider.call(stripe_requests.call_intent("void", asked, clock())) == Voided(held=True)
 
 
 async def test_what_was_never_confirmed_is_voided_without_having_been_held(
-    asked: Payment, provider: Provider, clock: Clock
+    asked: Payment, provider: StripeClient, clock: Clock
 ) -> None:
-    void = calls.intent("void", asked, clock())
+    void = stripe_requests.call_intent("void", asked, clock())
     assert await provider.call(void) == Voided(held=False)
-    assert await provider.call(calls.intent("confirm", asked, clock())) == Declined("canceled")
+    assert await provider.call(stripe_requests.call_intent("confirm", asked, clock())) == Declined("canceled")
     clock.now += timedelta(hours=23.5)
     assert await provider.call(void) == Voided(held=False), "looked up, once its key is forgotten"
 
 
 async def test_she_is_asked_about_again_after_a_share_of_the_time_that_she_takes(
-    asked: Payment, provider: Provider, clock: Clock
+    asked: Payment, provider: StripeClient, clock: Clock
 ) -> None:
-    intent, pauses = calls.intent("confirm", asked, clock()), []
+    intent, pauses = stripe_requests.call_intent("confirm", asked, clock()), []
     for seconds in (0, 40, 300, 259):
         clock.now += timedelta(seconds=seconds)
         with pytest.raises(OutcomePending) as pending:
@@ -182,12 +184,12 @@ async def test_she_is_asked_about_again_after_a_share_of_the_time_that_she_takes
 
 
 async def test_waiting_for_her_is_no_trouble_with_the_provider(
-    asked: Payment, provider: Provider, clock: Clock, order: Callable[..., Payment]
+    asked: Payment, provider: StripeClient, clock: Clock, order: Callable[..., Payment]
 ) -> None:
-    intent = calls.intent("confirm", asked, clock())
+    intent = stripe_requests.call_intent("confirm", asked, clock())
     for _ in range(5):
         with pytest.raises(OutcomePending):
             await provider.call(intent)
     assert provider._circuit.state == "closed"
-    outcome = await provider.call(calls.intent("authorize", order("pm_card_visa"), clock()))
+    outcome = await provider.call(stripe_requests.call_intent("authorize", order("pm_card_visa"), clock()))
     assert isinstance(outcome, Authorized)

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import Event, Money, OrderCreated, PaymentDeclined
-from payment.domain import Call, Next, Payment
+from payment.domain import Call, Decision, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TOTAL = Money(amount=2000, currency="GBP")
 
 
-def types(follows: Next) -> list[str]:
-    return [event.type for event in follows.say]
+def types(decision: Decision) -> list[str]:
+    return [event.type for event in decision.events]
 
 
 @dataclass
@@ -80,13 +80,13 @@ class World:
         match news:
             case "created":
                 self.refused |= self.payment.cancelled and self.payment.order is None
-                self.follow(self.payment.authorize(self.order))
+                self.apply(self.payment.authorize(self.order))
             case "reserved":
-                self.follow(self.payment.reserve())
+                self.apply(self.payment.reserve())
             case "cancelled":
-                self.follow(self.payment.cancel())
+                self.apply(self.payment.cancel())
             case "expired":
-                self.follow(self.payment.give_up())
+                self.apply(self.payment.release_expired())
 
     def make(self, number: int, *, answered: bool) -> None:
         if self.open:
@@ -94,20 +94,22 @@ class World:
             outcome = self.bank.do(call)
             if answered:
                 self.open.remove(call)
-                self.follow(self.payment.conclude(outcome, NOW))
+                self.apply(self.payment.conclude(outcome, NOW))
 
-    def follow(self, follows: Next) -> None:
+    def apply(self, decision: Decision) -> None:
         if self.payment.cancelled:
-            assert "order.paid" not in types(follows)
-        self.said += follows.say
-        assert all(again in self.said for again in self.payment.restate()), "to the letter as it was said"
-        if follows.call is not None and follows.call not in self.open:
-            self.open.append(follows.call)
+            assert "order.paid" not in types(decision)
+        self.said += decision.events
+        assert all(again in self.said for again in self.payment.events_to_republish()), (
+            "to the letter as it was said"
+        )
+        if decision.call is not None and decision.call not in self.open:
+            self.open.append(decision.call)
 
     def finish(self) -> None:
         for _ in range(100):
             if not self.open:
-                self.follow(self.payment.refund_again())
+                self.apply(self.payment.retry_refund())
             if not self.open:
                 return
             self.make(0, answered=True)

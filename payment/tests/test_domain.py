@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts import Money, OrderCreated, OrderPaid, PaymentDeclined, PaymentRefunded
-from payment.domain import Impossible, Next, Payment
+from payment.domain import Decision, Impossible, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,8 +21,8 @@ def paid(order: OrderCreated) -> Payment:
     return payment
 
 
-def types(follows: Next) -> list[str]:
-    return [event.type for event in follows.say]
+def types(decision: Decision) -> list[str]:
+    return [event.type for event in decision.events]
 
 
 def test_money_is_held_when_the_order_is_created(created: OrderCreated) -> None:
@@ -39,7 +39,7 @@ def test_money_is_taken_once_it_is_held_and_the_stock_reserved(created: OrderCre
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     assert payment.reserve().call == "capture"
-    (said,) = payment.conclude(Captured(TOTAL), NOW).say
+    (said,) = payment.conclude(Captured(TOTAL), NOW).events
     assert said.model_dump(include={"type", "payment_id", "total"}) == {
         "payment_id": "pi_1",
         "total": {"amount": 2000, "currency": "GBP"},
@@ -50,16 +50,16 @@ def test_money_is_taken_once_it_is_held_and_the_stock_reserved(created: OrderCre
 def test_stock_may_be_reserved_before_anything_else_is_heard(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
 
-    assert payment.reserve() == Next()
+    assert payment.reserve() == Decision()
     assert payment.authorize(created).call == "authorize"
-    follows = payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    assert (types(follows), follows.call) == (["payment.authorized"], "capture")
+    decision = payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    assert (types(decision), decision.call) == (["payment.authorized"], "capture")
 
 
 def test_an_order_cancelled_before_it_was_heard_of_is_refused(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
 
-    assert payment.cancel() == payment.authorize(created) == payment.reserve() == Next()
+    assert payment.cancel() == payment.authorize(created) == payment.reserve() == Decision()
     assert payment.state == "refused"
 
 
@@ -68,9 +68,9 @@ def test_an_order_cancelled_while_money_is_being_held_is_voided_afterwards(creat
     payment.authorize(created)
     payment.reserve()
 
-    assert payment.cancel() == Next()
-    follows = payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    assert (types(follows), follows.call) == (["payment.authorized"], "void")
+    assert payment.cancel() == Decision()
+    decision = payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    assert (types(decision), decision.call) == (["payment.authorized"], "void")
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
@@ -80,7 +80,7 @@ def test_an_order_cancelled_while_its_money_is_held_is_voided(created: OrderCrea
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     assert payment.cancel().call == "void"
-    assert payment.reserve() == Next()
+    assert payment.reserve() == Decision()
 
 
 def test_a_capture_that_a_void_has_overtaken_says_nothing(created: OrderCreated) -> None:
@@ -91,7 +91,7 @@ def test_a_capture_that_a_void_has_overtaken_says_nothing(created: OrderCreated)
 
     assert payment.cancel().call == "void"
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
-    assert payment.conclude(Declined("canceled"), NOW) == Next()
+    assert payment.conclude(Declined("canceled"), NOW) == Decision()
     assert payment.state == "voided"
 
 
@@ -105,10 +105,10 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_called_paid(
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
     payment.cancel()
 
-    assert payment.conclude(Captured(TOTAL), NOW) == Next(call="refund"), teller
-    assert payment.conclude(Captured(TOTAL), NOW) == Next(), "the other one tells the same"
+    assert payment.conclude(Captured(TOTAL), NOW) == Decision(call="refund"), teller
+    assert payment.conclude(Captured(TOTAL), NOW) == Decision(), "the other one tells the same"
     assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
-    assert payment.conclude(Captured(TOTAL), NOW) == Next()
+    assert payment.conclude(Captured(TOTAL), NOW) == Decision()
 
 
 def test_a_paid_order_is_described_as_it_was_when_it_was_created(created: OrderCreated) -> None:
@@ -116,7 +116,7 @@ def test_a_paid_order_is_described_as_it_was_when_it_was_created(created: OrderC
     payment.authorize(created)
     payment.reserve()
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    (said,) = payment.conclude(Captured(TOTAL), NOW).say
+    (said,) = payment.conclude(Captured(TOTAL), NOW).events
     told_by_order = created.model_dump(exclude={"payment_method", "deadline", "return_url"})
     assert None not in told_by_order.values()
     assert said.model_dump() == {**told_by_order, "payment_id": "pi_1"}
@@ -126,7 +126,7 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
     payment = paid(created)
 
     assert payment.cancel().call == "refund"
-    (said,) = payment.conclude(Refunded(TOTAL), NOW).say
+    (said,) = payment.conclude(Refunded(TOTAL), NOW).events
     assert said.model_dump() == {
         "order_id": created.order_id,
         "payment_id": "pi_1",
@@ -141,10 +141,10 @@ def test_a_declined_card_ends_it(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
 
-    (said,) = payment.conclude(Declined("insufficient_funds"), NOW).say
+    (said,) = payment.conclude(Declined("insufficient_funds"), NOW).events
     why = "insufficient_funds"
     assert said.model_dump(exclude={"order_id"}) == {"code": why, "decline_reason": why}
-    assert payment.reserve() == payment.cancel() == Next()
+    assert payment.reserve() == payment.cancel() == Decision()
     assert payment.state == "declined"
 
 
@@ -153,39 +153,39 @@ def test_a_hold_that_lapses_by_itself_declines_and_is_made_sure_of(created: Orde
     payment.authorize(created)
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
-    follows = payment.lapse()
-    (declined,) = follows.say
+    decision = payment.lapse()
+    (declined,) = decision.events
     assert isinstance(declined, PaymentDeclined)
     assert (declined.code, declined.decline_reason) == ("canceled", "not_completed")
-    assert follows.call == "void"
+    assert decision.call == "void"
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
-    assert payment.lapse() == Next()
+    assert payment.lapse() == Decision()
 
 
 def test_what_is_being_taken_or_was_is_not_lost_because_a_hold_is_said_to_be_gone(
     created: OrderCreated,
 ) -> None:
     payment = paid(created)
-    assert payment.lapse() == Next()
+    assert payment.lapse() == Decision()
     assert payment.state == "captured"
 
 
 def test_news_that_comes_while_a_look_is_under_way_has_it_looked_up_again(created: OrderCreated) -> None:
     payment = paid(created)
 
-    assert (payment.advance().call, payment.news) == ("look", 1)
-    assert (payment.advance().call, payment.news) == ("look", 2)
+    assert (payment.look_up().call, payment.news) == ("look", 1)
+    assert (payment.look_up().call, payment.news) == ("look", 2)
     assert payment.looked_up(1).call == "look"
-    assert (payment.looked_up(2), payment.news) == (Next(), 0)
+    assert (payment.looked_up(2), payment.news) == (Decision(), 0)
 
 
 def test_a_stolen_card_is_not_called_so(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
 
-    (said,) = payment.conclude(Declined("stolen_card"), NOW).say
+    (said,) = payment.conclude(Declined("stolen_card"), NOW).events
     assert "stolen" not in said.model_dump_json()
-    assert (payment.code, payment.restate()) == ("stolen_card", (said,))
+    assert (payment.code, payment.events_to_republish()) == ("stolen_card", (said,))
 
 
 def test_a_declined_capture_gives_back_what_is_held(created: OrderCreated) -> None:
@@ -194,9 +194,9 @@ def test_a_declined_capture_gives_back_what_is_held(created: OrderCreated) -> No
     payment.authorize(created)
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
-    follows = payment.conclude(Declined("expired_card"), NOW)
-    assert (types(follows), follows.call) == (["payment.declined"], "void")
-    assert payment.cancel() == Next(), "order cancels on hearing of the decline"
+    decision = payment.conclude(Declined("expired_card"), NOW)
+    assert (types(decision), decision.call) == (["payment.declined"], "void")
+    assert payment.cancel() == Decision(), "order cancels on hearing of the decline"
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
@@ -204,10 +204,10 @@ def test_a_refused_refund_is_kept_and_asked_for_again_a_day_later(created: Order
     payment = paid(created)
     payment.cancel()
 
-    assert payment.conclude(RefundRefused("balance_insufficient"), NOW) == Next()
+    assert payment.conclude(RefundRefused("balance_insufficient"), NOW) == Decision()
     assert (payment.state, payment.code) == ("refund_failed", "balance_insufficient")
     assert payment.refund_at == NOW + timedelta(hours=25)
-    assert payment.refund_again().call == "refund"
+    assert payment.retry_refund().call == "refund"
     assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
 
 
@@ -226,26 +226,28 @@ def test_an_outcome_that_cannot_be_is_not_believed(created: OrderCreated, outcom
 def test_money_that_nobody_reserved_stock_for_is_let_go(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    assert payment.give_up() == Next(), "whether money is held is not known yet"
+    assert payment.release_expired() == Decision(), "whether money is held is not known yet"
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
-    follows = payment.give_up()
-    assert (types(follows), payment.code, follows.call) == (["payment.declined"], "expired", "void")
-    assert payment.give_up() == payment.reserve() == payment.cancel() == Next(), "whatever comes late"
+    decision = payment.release_expired()
+    assert (types(decision), payment.code, decision.call) == (["payment.declined"], "expired", "void")
+    assert payment.release_expired() == payment.reserve() == payment.cancel() == Decision(), (
+        "whatever comes late"
+    )
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
 def test_what_is_paid_or_ended_is_not_given_up(created: OrderCreated) -> None:
     payment = paid(created)
-    assert payment.give_up() == Next()
+    assert payment.release_expired() == Decision()
     payment.cancel()
-    assert payment.give_up() == Next()
+    assert payment.release_expired() == Decision()
     assert payment.state == "refunding"
 
 
 def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     def again(payment: Payment) -> list[str]:
-        return [event.type for event in payment.restate()]
+        return [event.type for event in payment.events_to_republish()]
 
     payment = Payment(created.order_id)
     assert again(payment) == []
@@ -253,7 +255,7 @@ def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     assert again(payment) == []
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
     assert again(payment) == ["payment.authorized"]
-    payment.give_up()
+    payment.release_expired()
     assert again(payment) == ["payment.declined"]
     payment.conclude(Voided(), NOW)
     assert again(payment) == ["payment.declined", "payment.voided"]
@@ -264,7 +266,7 @@ def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     assert again(payment) == []
     payment.conclude(RefundRefused("charge_disputed"), NOW)
     assert again(payment) == [], "what the provider said of a refund declined nobody's payment"
-    payment.refund_again()
+    payment.retry_refund()
     payment.conclude(Refunded(TOTAL), NOW)
     assert again(payment) == ["payment.refunded"]
 
@@ -281,10 +283,10 @@ def test_another_amount_than_was_asked_for_is_let_go(created: OrderCreated, held
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    follows = payment.conclude(Authorized("pi_1", held), NOW)
-    assert (types(follows), follows.call) == (["payment.declined"], "void")
+    decision = payment.conclude(Authorized("pi_1", held), NOW)
+    assert (types(decision), decision.call) == (["payment.declined"], "void")
     assert payment.code == "amount_mismatch"
-    assert payment.cancel() == Next(), "it is on its way back already"
+    assert payment.cancel() == Decision(), "it is on its way back already"
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
@@ -294,19 +296,19 @@ def test_another_amount_than_was_held_is_given_back(created: OrderCreated, taken
     payment.authorize(created)
     payment.reserve()
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    follows = payment.conclude(Captured(taken), NOW)
-    assert (types(follows), follows.call) == (["payment.declined"], "refund")
-    assert [event.type for event in payment.restate()] == ["payment.declined"]
+    decision = payment.conclude(Captured(taken), NOW)
+    assert (types(decision), decision.call) == (["payment.declined"], "refund")
+    assert [event.type for event in payment.events_to_republish()] == ["payment.declined"]
     payment.conclude(RefundRefused("balance_insufficient"), NOW)
-    assert payment.refund_again().call == "refund"
+    assert payment.retry_refund().call == "refund"
     payment.conclude(Refunded(TOTAL), NOW)
-    assert [event.type for event in payment.restate()] == ["payment.declined", "payment.refunded"]
+    assert [event.type for event in payment.events_to_republish()] == ["payment.declined", "payment.refunded"]
 
 
 def test_an_order_that_is_created_again_otherwise_is_impossible(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    assert payment.authorize(created) == Next()
+    assert payment.authorize(created) == Decision()
     with pytest.raises(Impossible, match="another shopper, total or lines"):
         payment.authorize(created.model_copy(update={"total": Money(amount=30, currency="GBP")}))
 
@@ -318,9 +320,9 @@ def test_what_the_provider_cannot_count_is_declined_and_never_asked_for(
     payment = Payment(created.order_id)
     total = Money(amount=amount, currency=currency)
 
-    follows = payment.authorize(created.model_copy(update={"total": total}))
+    decision = payment.authorize(created.model_copy(update={"total": total}))
 
-    assert (types(follows), follows.call) == (["payment.declined"], None)
+    assert (types(decision), decision.call) == (["payment.declined"], None)
     assert payment.state == "declined"
 
 
@@ -339,21 +341,21 @@ def test_a_free_order_is_paid_once_its_stock_is_reserved_without_a_call(
     else:
         first, second = payment.authorize(free), payment.reserve()
 
-    assert first == Next()
+    assert first == Decision()
     assert (types(second), second.call) == (["order.paid"], None)
-    [paid] = second.say
+    [paid] = second.events
     assert isinstance(paid, OrderPaid)
     assert paid.payment_id == f"free_{free.order_id}"
-    assert payment.restate() == (paid,)
+    assert payment.events_to_republish() == (paid,)
 
 
 def test_a_free_order_without_stock_says_nothing_of_money(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
-    assert payment.authorize(free) == Next()
-    assert payment.restate() == ()
-    assert payment.cancel() == Next()
+    assert payment.authorize(free) == Decision()
+    assert payment.events_to_republish() == ()
+    assert payment.cancel() == Decision()
     assert payment.state == "refused"
-    assert payment.reserve() == Next(), "the stock comes too late"
+    assert payment.reserve() == Decision(), "the stock comes too late"
 
 
 def test_a_free_order_that_is_cancelled_gives_nothing_back_and_says_so_once(free: OrderCreated) -> None:
@@ -361,25 +363,25 @@ def test_a_free_order_that_is_cancelled_gives_nothing_back_and_says_so_once(free
     payment.authorize(free)
     payment.reserve()
 
-    follows = payment.cancel()
+    decision = payment.cancel()
 
-    assert follows.call is None
-    [refunded] = follows.say
+    assert decision.call is None
+    [refunded] = decision.events
     assert isinstance(refunded, PaymentRefunded)
     assert refunded.total == free.total
-    assert payment.cancel() == Next()
-    assert payment.restate() == (refunded,)
+    assert payment.cancel() == Decision()
+    assert payment.events_to_republish() == (refunded,)
 
 
 def test_a_free_order_that_was_off_before_it_came_is_never_paid(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     payment.cancel()
-    assert payment.authorize(free) == payment.reserve() == Next()
+    assert payment.authorize(free) == payment.reserve() == Decision()
     assert payment.state == "refused"
 
 
 def test_a_free_order_whose_stock_nobody_reserves_is_declined_past_its_deadline(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     payment.authorize(free)
-    follows = payment.give_up()
-    assert (types(follows), follows.call, payment.state) == (["payment.declined"], None, "declined")
+    decision = payment.release_expired()
+    assert (types(decision), decision.call, payment.state) == (["payment.declined"], None, "declined")

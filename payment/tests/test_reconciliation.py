@@ -12,14 +12,13 @@ from sqlalchemy import text
 from chassis.saga.tx import Intent
 from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
-from payment import reconciliation
-from payment.comparing import Comparing
 from payment.domain import Payment, State
-from payment.provider import Provider
-from payment.reconciliation import LISTS, Compared, first_page, page
+from payment.jobs import begin_reconciling
+from payment.reconciliation import LISTS, Compared, Comparison, first_page
 from payment.saga import note_page
 from payment.store import Known
-from payment.sweeps import begin_reconciling
+from payment.stripe_client import StripeClient
+from payment.stripe_requests import LIST, page_intent
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
@@ -41,9 +40,9 @@ def test_payments_are_read_back_to_the_last_time_and_to_the_oldest_that_is_nobod
 
 
 def test_each_page_is_a_call_of_its_own() -> None:
-    first, second = page("refunds", 0), page("refunds", 0, "re_1")
+    first, second = page_intent("refunds", 0), page_intent("refunds", 0, "re_1")
     assert first.key != second.key
-    assert page("refunds", 7).key == first.key, "a list is read once at a time"
+    assert page_intent("refunds", 7).key == first.key, "a list is read once at a time"
 
 
 @pytest.fixture
@@ -60,8 +59,8 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 
 @pytest.fixture
-async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
-    provider = Provider(KEY, base=sandbox.url, timeout=5)
+async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
+    provider = StripeClient(KEY, base=sandbox.url, timeout=5)
     yield provider
     await provider.aclose()
 
@@ -69,9 +68,9 @@ async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
 class Desk:
     """Somebody at the provider, and a shop that reads its lists page by page."""
 
-    def __init__(self, transactions: Transactions, provider: Provider, created: OrderCreated) -> None:
+    def __init__(self, transactions: Transactions, provider: StripeClient, created: OrderCreated) -> None:
         self._transactions = transactions
-        self._comparing = Comparing(provider.call, Known(transactions.engine))
+        self._comparing = Comparison(provider.call, Known(transactions.engine))
         self._provider = provider
         self._created = created
         self.calls = 0
@@ -103,7 +102,7 @@ class Desk:
         looks: list[Intent] = []
         while taken := await self._taken():
             for one in taken:
-                if one.kind == reconciliation.KIND:
+                if one.kind == LIST:
                     await self._read(one)
                 else:
                     looks.append(one)
@@ -129,7 +128,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(transactions: Transactions, provider: Provider, created: OrderCreated) -> Desk:
+def desk(transactions: Transactions, provider: StripeClient, created: OrderCreated) -> Desk:
     return Desk(transactions, provider, created)
 
 
@@ -170,7 +169,7 @@ async def test_a_hold_that_somebody_has_taken_is_looked_up(desk: Desk) -> None:
     assert look.subject == taken
 
 
-async def test_money_of_no_order_is_named_until_it_is_gone(desk: Desk, provider: Provider) -> None:
+async def test_money_of_no_order_is_named_until_it_is_gone(desk: Desk, provider: StripeClient) -> None:
     payment = await desk.charge()
     assert await desk.reconcile() == []
     assert await desk.strays() == [(payment, 2000, False)]
@@ -210,7 +209,7 @@ async def test_an_order_whose_money_is_only_just_being_held_is_left_alone(desk: 
 async def test_lists_are_read_page_by_page_and_go_on_where_they_were(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payment.lookups.PAGE", 2)
+    monkeypatch.setattr("payment.stripe_client.PAGE_SIZE", 2)
     payments = sorted([await desk.charge() for _ in range(5)])
     await desk.reconcile()
 

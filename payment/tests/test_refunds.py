@@ -16,7 +16,7 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment.domain import REFUND_AGAIN_AFTER, Impossible, Payment
+from payment.domain import REFUND_RETRY_AFTER, Impossible, Payment
 from payment.outcomes import Authorized, Captured, PartRefunded, Refunded, RefundRefused
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from payment.saga import intents, steps
@@ -114,11 +114,11 @@ async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harnes
     )
     assert payment(saga).left == 2000
     await saga.consume(returned(600, SECOND))
-    saga.now += REFUND_AGAIN_AFTER
+    saga.now += REFUND_RETRY_AFTER
     await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=8)))
     assert list(saga.intended) == [f"refund_part:{SECOND}"]
     await saga.settle("refund_part", SECOND, RefundRefused("balance_insufficient"))
-    saga.now += REFUND_AGAIN_AFTER
+    saga.now += REFUND_RETRY_AFTER
     await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
     assert sorted(saga.intended) == [f"refund_part:{FIRST}"]
 

@@ -11,11 +11,11 @@ import stripe
 
 from chassis.outbound.circuit import CircuitOpen
 from contracts import DeclineReason, Money, OrderCreated
-from payment import calls, declines, refusals
+from payment import stripe_answers, stripe_requests
 from payment.domain import Payment
-from payment.outcomes import Authorized, Declined, Refunded
-from payment.provider import Provider
-from payment.refusals import RequestRefused
+from payment.outcomes import Authorized, Declined, Refunded, decline_reason, shown_code
+from payment.stripe_answers import RequestRefused
+from payment.stripe_client import StripeClient
 from standins.sandbox.cards import DECLINES
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
@@ -46,18 +46,18 @@ def invalid(**error: Any) -> stripe.InvalidRequestError:
 )
 def test_what_is_wrong_with_the_shoppers_token_is_the_shoppers(error: dict[str, Any], code: str) -> None:
     refusal = invalid(**error)
-    assert refusals.is_shoppers(refusal)
-    assert refusals.code(refusal) == code
-    assert declines.reason(code) == "payment_method_unusable"
+    assert stripe_answers.is_shoppers_fault(refusal)
+    assert stripe_answers.refusal_code(refusal) == code
+    assert decline_reason(code) == "payment_method_unusable"
 
 
 @pytest.mark.parametrize("code", ["amount_too_small", "amount_too_large"])
 def test_an_amount_that_is_refused_stays_refused(code: str) -> None:
     """And the circuit does not count it: else who orders for a farthing would stop everybody's payments."""
     refusal = invalid(code=code, param="amount")
-    assert not refusals.is_shoppers(refusal)
-    assert refusals.is_for_good("authorize", refusal)
-    assert declines.reason(code) == "amount"
+    assert not stripe_answers.is_shoppers_fault(refusal)
+    assert stripe_answers.is_final("authorize", refusal)
+    assert decline_reason(code) == "amount"
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,18 @@ def test_an_amount_that_is_refused_stays_refused(code: str) -> None:
 )
 def test_a_form_that_stripe_does_not_take_is_ours(error: dict[str, Any]) -> None:
     refusal = invalid(**error)
-    assert not refusals.is_shoppers(refusal)
-    assert not any(refusals.is_for_good(kind, refusal) for kind in ("authorize", "capture", "void", "refund"))
-    assert str(error.get("code", "")) in str(refusals.ours(refusal))
+    assert not stripe_answers.is_shoppers_fault(refusal)
+    assert not any(
+        stripe_answers.is_final(kind, refusal) for kind in ("authorize", "capture", "void", "refund")
+    )
+    assert str(error.get("code", "")) in str(stripe_answers.request_refused(refusal))
 
 
 @pytest.mark.parametrize("card", DECLINES)
 def test_every_decline_of_the_sandbox_has_a_reason(card: str) -> None:
     code = DECLINES[card][1]
-    assert declines.reason(code) in get_args(DeclineReason)
-    assert (declines.shown(code) == code) == (code not in ("lost_card", "stolen_card", "fraudulent"))
+    assert decline_reason(code) in get_args(DeclineReason)
+    assert (shown_code(code) == code) == (code not in ("lost_card", "stolen_card", "fraudulent"))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_every_decline_of_the_sandbox_has_a_reason(card: str) -> None:
     ],
 )
 def test_the_bank_is_blamed_only_for_what_it_declined(code: str, why: str) -> None:
-    assert declines.reason(code) == why
+    assert decline_reason(code) == why
 
 
 @pytest.fixture
@@ -112,8 +114,8 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 
 @pytest.fixture
-async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
-    provider = Provider(KEY, base=sandbox.url, timeout=2, failures=3, reset=60)
+async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
+    provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=3, reset=60)
     yield provider
     await provider.aclose()
 
@@ -132,9 +134,9 @@ OURS = ["wrong_key", "no_permission", "bad_form"]
 
 @pytest.mark.parametrize("kind", OURS)
 async def test_a_refusal_of_ours_leaves_the_outcome_unknown_and_is_made_good_with_the_same_key(
-    provider: Provider, sandbox: Embedded, order: Callable[[], Payment], kind: str
+    provider: StripeClient, sandbox: Embedded, order: Callable[[], Payment], kind: str
 ) -> None:
-    intent = calls.intent("authorize", order(), NOW)
+    intent = stripe_requests.call_intent("authorize", order(), NOW)
     await sandbox.fault(operation="authorize", kind=kind, count=1)
 
     with pytest.raises(RequestRefused):
@@ -146,33 +148,33 @@ async def test_a_refusal_of_ours_leaves_the_outcome_unknown_and_is_made_good_wit
 @pytest.mark.parametrize("kind", OURS)
 @pytest.mark.parametrize("call", ["capture", "refund"])
 async def test_money_is_neither_let_go_nor_kept_for_a_refusal_of_ours(
-    provider: Provider, sandbox: Embedded, order: Callable[[], Payment], call: Any, kind: str
+    provider: StripeClient, sandbox: Embedded, order: Callable[[], Payment], call: Any, kind: str
 ) -> None:
     payment = order()
-    held = await provider.call(calls.intent("authorize", payment, NOW))
+    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
     assert isinstance(held, Authorized)
     payment.payment_id = held.payment_id
     if call == "refund":
-        await provider.call(calls.intent("capture", payment, NOW))
+        await provider.call(stripe_requests.call_intent("capture", payment, NOW))
     await sandbox.fault(operation=call, kind=kind, count=1)
 
     with pytest.raises(RequestRefused):
-        await provider.call(calls.intent(call, payment, NOW))
-    assert not isinstance(await provider.call(calls.intent(call, payment, NOW)), Declined)
+        await provider.call(stripe_requests.call_intent(call, payment, NOW))
+    assert not isinstance(await provider.call(stripe_requests.call_intent(call, payment, NOW)), Declined)
 
 
 async def test_refusals_of_ours_open_the_circuit_and_are_named_until_one_is_taken(
     sandbox: Embedded, order: Callable[[], Payment]
 ) -> None:
-    provider = Provider(KEY, base=sandbox.url, timeout=2, failures=3, reset=0)
+    provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=3, reset=0)
     await sandbox.fault(operation="any", kind="wrong_key", count=3)
     assert provider.issues() == {}
     for _ in range(3):
         with pytest.raises(RequestRefused):
-            await provider.call(calls.intent("authorize", order(), NOW))
+            await provider.call(stripe_requests.call_intent("authorize", order(), NOW))
 
     assert "AuthenticationError" in provider.issues()["provider"]
-    assert isinstance(await provider.call(calls.intent("authorize", order(), NOW)), Authorized)
+    assert isinstance(await provider.call(stripe_requests.call_intent("authorize", order(), NOW)), Authorized)
     assert provider.issues() == {}
     await provider.aclose()
 
@@ -180,29 +182,29 @@ async def test_refusals_of_ours_open_the_circuit_and_are_named_until_one_is_take
 async def test_a_wrong_key_is_not_tried_for_every_order(
     sandbox: Embedded, order: Callable[[], Payment]
 ) -> None:
-    provider = Provider("sk_test_another", base=sandbox.url, timeout=2, failures=3, reset=60)
+    provider = StripeClient("sk_test_another", base=sandbox.url, timeout=2, failures=3, reset=60)
     for _ in range(3):
         with pytest.raises(RequestRefused, match="Invalid API Key"):
-            await provider.call(calls.intent("authorize", order(), NOW))
+            await provider.call(stripe_requests.call_intent("authorize", order(), NOW))
 
     with pytest.raises(CircuitOpen):
-        await provider.call(calls.intent("authorize", order(), NOW))
+        await provider.call(stripe_requests.call_intent("authorize", order(), NOW))
     await provider.aclose()
 
 
 async def test_what_is_refunded_already_needs_no_refund(
-    provider: Provider, order: Callable[[], Payment]
+    provider: StripeClient, order: Callable[[], Payment]
 ) -> None:
     payment = order()
-    held = await provider.call(calls.intent("authorize", payment, NOW))
+    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
     assert isinstance(held, Authorized)
     payment.payment_id = held.payment_id
-    await provider.call(calls.intent("capture", payment, NOW))
+    await provider.call(stripe_requests.call_intent("capture", payment, NOW))
     for _ in range(2):
-        assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded(TOTAL)
+        assert await provider.call(stripe_requests.call_intent("refund", payment, NOW)) == Refunded(TOTAL)
 
 
 def test_an_address_to_come_back_to_is_the_shoppers_and_says_nothing_of_her_card() -> None:
     refusal = invalid(code="url_invalid", param="return_url")
-    assert refusals.is_shoppers(refusal)
-    assert declines.reason(refusals.code(refusal)) == "not_completed"
+    assert stripe_answers.is_shoppers_fault(refusal)
+    assert decline_reason(stripe_answers.refusal_code(refusal)) == "not_completed"

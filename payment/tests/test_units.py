@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts import CURRENCIES, Money
-from payment import answers
+from payment import stripe_answers
 from payment.outcomes import Authorized, Captured
 from payment.units import chargeable, from_provider, to_provider
 
@@ -28,8 +28,8 @@ def test_what_is_held_as_it_was_asked_for_is_the_orders_total(total: Money) -> N
     held = intent(asked, amount_capturable=asked["amount"])
     taken = intent(asked, amount_received=asked["amount"]) | {"status": "succeeded"}
     assert chargeable(total)
-    assert answers.READ["authorize"](held) == Authorized("pi_1", total)
-    assert answers.READ["capture"](taken) == Captured(total)
+    assert stripe_answers.OUTCOME_READERS["authorize"](held) == Authorized("pi_1", total)
+    assert stripe_answers.OUTCOME_READERS["capture"](taken) == Captured(total)
 
 
 @given(totals(), st.integers(-200, 200).filter(bool))

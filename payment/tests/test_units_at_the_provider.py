@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 
 from contracts import CURRENCIES, Money, OrderCreated
-from payment import calls
+from payment import stripe_requests
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded
-from payment.provider import Provider
+from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
@@ -27,8 +27,8 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 
 @pytest.fixture
-async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
-    provider = Provider(KEY, base=sandbox.url, timeout=2, failures=1)
+async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
+    provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=1)
     yield provider
     await provider.aclose()
 
@@ -57,36 +57,40 @@ def order(created: OrderCreated) -> Order:
     ],
 )
 async def test_the_money_goes_there_and_back(
-    provider: Provider, sandbox: Embedded, order: Order, amount: int, currency: str, units: int
+    provider: StripeClient, sandbox: Embedded, order: Order, amount: int, currency: str, units: int
 ) -> None:
     payment = order(amount, currency)
     total = Money(amount=amount, currency=currency)
 
-    held = await provider.call(calls.intent("authorize", payment, NOW))
+    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
     assert isinstance(held, Authorized)
     assert held.held == total
     payment.payment_id = held.payment_id
-    assert await provider.call(calls.intent("capture", payment, NOW)) == Captured(total)
-    assert await provider.call(calls.intent("refund", payment, NOW)) == Refunded(total)
+    assert await provider.call(stripe_requests.call_intent("capture", payment, NOW)) == Captured(total)
+    assert await provider.call(stripe_requests.call_intent("refund", payment, NOW)) == Refunded(total)
     [seen] = (await sandbox.ledger())["payments"]
     assert [seen[name] for name in ("authorized", "captured", "refunded")] == [units] * 3
     assert seen["currency"] == currency.lower()
 
 
 async def test_every_currency_is_taken_from_its_minimum_to_its_maximum(
-    provider: Provider, order: Order
+    provider: StripeClient, order: Order
 ) -> None:
     for currency in CURRENCIES.values():
         for amount in (currency.minimum, currency.maximum):
-            held = await provider.call(calls.intent("authorize", order(amount, currency.code), NOW))
+            held = await provider.call(
+                stripe_requests.call_intent("authorize", order(amount, currency.code), NOW)
+            )
             assert isinstance(held, Authorized), (currency, amount, held)
             assert held.held == Money(amount=amount, currency=currency.code)
 
 
 async def test_what_is_too_little_after_all_declines_this_order_and_stops_no_other(
-    provider: Provider, order: Order
+    provider: StripeClient, order: Order
 ) -> None:
     for _ in range(3):
-        outcome = await provider.call(calls.intent("authorize", order(29, "GBP"), NOW))
+        outcome = await provider.call(stripe_requests.call_intent("authorize", order(29, "GBP"), NOW))
         assert outcome == Declined("amount_too_small")
-    assert isinstance(await provider.call(calls.intent("authorize", order(30, "GBP"), NOW)), Authorized)
+    assert isinstance(
+        await provider.call(stripe_requests.call_intent("authorize", order(30, "GBP"), NOW)), Authorized
+    )

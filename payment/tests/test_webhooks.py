@@ -18,10 +18,9 @@ from cryptography.fernet import Fernet
 from chassis.http.provided import registry
 from contracts import Line, Money, OrderCreated
 from payment.api import Webhooks
-from payment.hints import Hints
 from payment.main import service
 from payment.settings import Settings
-from payment.webhooks import Hint
+from payment.webhooks import Hint, Hints
 
 SECRET = "whsec_payment"
 ORDER = OrderCreated(
@@ -289,7 +288,7 @@ async def test_hints_are_acted_on_by_themselves(payments: Payments) -> None:
     await payments.open_intent(order)
     hints = Hints(payments.hints._transactions, linger=0.01)
 
-    await hints.heed(Hint("evt_1", "payment_intent.succeeded", order))
+    await hints.accept(Hint("evt_1", "payment_intent.succeeded", order))
     async with asyncio.timeout(10):
         while not await payments.is_due(order):
             await asyncio.sleep(0.01)

@@ -1,6 +1,6 @@
 """The payment provider of the model: right about money, and as spiteful about telling as it may be.
 
-It holds, takes and gives back by the sandbox's own rules and speaks to payment's real `Provider` in the
+It holds, takes and gives back by the sandbox's own rules and speaks to payment's real `StripeClient` in the
 place of Stripe's SDK, so that answers, refusals, replays and lookups are read by the code that reads them
 in earnest. What it decides and which answers are lost is left open: `calls` names all that can happen.
 """
@@ -16,12 +16,11 @@ import stripe
 
 from chassis.saga.intents import OutcomePending
 from chassis.saga.tx import Intent
-from payment import reconciliation
-from payment.comparing import Comparing
-from payment.found import Found, Page
-from payment.outcomes import Outcome
-from payment.provider import Provider
-from payment.refusals import Unknown
+from payment.outcomes import Found, Outcome, Page
+from payment.reconciliation import Comparison
+from payment.stripe_answers import OutcomeUnknown
+from payment.stripe_client import StripeClient
+from payment.stripe_requests import page_intent
 from standins.sandbox.cards import REFUSED, decline_error
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.intents import Intent as Payment
@@ -62,7 +61,7 @@ class Bank:
         self._manners = manners
         self._books: Numbers[Books] = Numbers()
         self._calls: dict[tuple[int, str], tuple[Called, ...]] = {}
-        self._provider = Provider("sk_test_model", failures=10**9, clock=lambda: self._clock)
+        self._provider = StripeClient("sk_test_model", failures=10**9, clock=lambda: self._clock)
         self._clock = NOW
         self.start = self._number(Books())
 
@@ -89,8 +88,8 @@ class Bank:
     def differs(self, books: int, place: Place) -> bool:
         """Whether the provider's lists show something that payment, there, does not know."""
         self._provider._stripe = Desk(self[books], "yes", "answered")  # type: ignore[assignment]
-        comparing = Comparing(self._provider.call, Rows(place))
-        pages = (at_once(comparing.call(reconciliation.page(name, 0))) for name in LISTS)
+        comparing = Comparison(self._provider.call, Rows(place))
+        pages = (at_once(comparing.call(page_intent(name, 0))) for name in LISTS)
         return any(page.looks for page in pages)
 
     def forget(self, books: int, key: str) -> int:
@@ -120,7 +119,7 @@ class Bank:
             outcome: Outcome | Found | Page | None
             try:
                 outcome = at_once(self._provider.call(intent))
-            except (stripe.StripeError, Unknown, OutcomePending):
+            except (stripe.StripeError, OutcomeUnknown, OutcomePending):
                 outcome = None
             yield Called(self._number(desk.books), outcome)
 

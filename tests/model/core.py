@@ -34,9 +34,9 @@ from contracts import (
 from order.domain import MergedGuest, Order
 from order.returns import NotReturnable
 from payment.disputes import Dispute
-from payment.domain import REFUND_AGAIN_AFTER, Payment
+from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
-from payment.saga import follow
+from payment.saga import apply
 from product.domain import BelowZero, Hold, Stock
 from tests.model import later, returning
 from tests.model.automaton import Automaton, Command, Numbers
@@ -242,17 +242,17 @@ class Core(World):
         async def refund_again(tx: Tx) -> None:
             found = await tx.get(Payment, one.order_id)
             if found is not None and found.refund_at and found.refunds_refused < returning.MOST_REFUSALS:
-                follow(found, found.refund_again(), tx)
+                apply(found, found.retry_refund(), tx)
 
         async def give_up(tx: Tx) -> None:
             if (found := await tx.get(Payment, one.order_id)) is not None:
-                follow(found, found.give_up(), tx)
+                apply(found, found.release_expired(), tx)
 
         begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
         automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one.order_id))
         automaton.outside, automaton.about = self.bank, one.order_id
         automaton.commands["refund again"] = Command(
-            refund_again, [PaymentRefunded], REFUND_AGAIN_AFTER, forgets=f"refund:{one.order_id}"
+            refund_again, [PaymentRefunded], REFUND_RETRY_AFTER, forgets=f"refund:{one.order_id}"
         )
         automaton.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)
         if self.shop.returns:

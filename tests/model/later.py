@@ -14,13 +14,12 @@ from uuid import UUID
 from chassis.saga.tx import Tx
 from chassis.testing import Harness
 from contracts import PaymentRefundedInPart
-from payment import reconciliation
-from payment.comparing import Row
 from payment.disputes import Dispute as KnownDispute
 from payment.domain import Payment
-from payment.reconciliation import Compared
+from payment.reconciliation import Compared, Row
 from payment.refunds import Refund as KnownRefund
-from payment.saga import follow, note_page
+from payment.saga import apply, note_page
+from payment.stripe_requests import page_intent
 from standins.sandbox.errors import Refusal
 from standins.sandbox.intents import Dispute, Refund
 from standins.sandbox.intents import Intent as Charge
@@ -182,14 +181,14 @@ def commands(order_id: UUID, may_come: When, differs: When) -> Iterator[tuple[st
     async def hint(tx: Tx) -> None:
         found = await tx.get(Payment, order_id)
         if found is not None:
-            follow(found, found.advance(), tx)
+            apply(found, found.look_up(), tx)
 
     async def reconcile(tx: Tx) -> None:
         found = await tx.get(Payment, order_id)
         assert found is not None, "what is compared is known"
         assert found.payment_id is not None, "and was held"
         looks = {order_id: found.payment_id}
-        await note_page(reconciliation.page(LISTS[0], 0), Compared(LISTS[0], looks), tx)
+        await note_page(page_intent(LISTS[0], 0), Compared(LISTS[0], looks), tx)
 
     yield HINTED, Command(hint, [PaymentRefundedInPart], when=may_come)
     yield "the provider's lists are read", Command(reconcile, when=differs)

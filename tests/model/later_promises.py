@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from chassis.saga.event import Event
 from contracts import PaymentDisputed, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
 from payment import disputes
-from payment.bounces import known_as
+from payment.bounces import refund_id_of
 from shop.ledger.evidence import DisputeSeen, LateSeen, RefundSeen
 from tests.model.books import Books
 from tests.model.core import Seen
@@ -14,8 +14,8 @@ from tests.model.later import elsewhere
 
 def is_true(seen: Seen, said: Sequence[Event]) -> Iterator[str]:
     """What is amiss with what was published of refunds and disputes, given what there is at the provider."""
-    made = {known_as(one): one for one in refunds(seen.books)}
-    stood = {disputes.known_as(one.id): one for one in seen.books.disputes}
+    made = {refund_id_of(one): one for one in refunds(seen.books)}
+    stood = {disputes.dispute_id_of(one.id): one for one in seen.books.disputes}
     whole = [one for one in made.values() if one.order_id and not one.refund_id]
     kept, made_at_all = (sum(one.amount for one in some) for some in (_that_last(whole), whole))
     for event in said:
@@ -44,7 +44,7 @@ def _that_last(refunds: Iterable[RefundSeen]) -> list[RefundSeen]:
 
 def is_known(seen: Seen) -> Iterator[str]:
     """What order does not know in the end of what there is at the provider."""
-    there = {disputes.known_as(one.id): one.status for one in seen.books.disputes}
+    there = {disputes.dispute_id_of(one.id): one.status for one in seen.books.disputes}
     if {one.dispute_id: one.status for one in seen.order.disputes} != there:
         yield "order knows each dispute as the provider has it"
     if is_taken_as_asked(seen) and seen.order.refunded != seen.given_back:
@@ -65,7 +65,7 @@ def unnoticed(seen: Seen) -> int:
     """What came back, and payment does not know of that yet."""
     states = {one.refund_id: one.state for one in seen.refunds}
     failed = (one for one in refunds(seen.books) if one.status == "failed")
-    return sum(one.amount for one in failed if states.get(known_as(one), "refunded") == "refunded")
+    return sum(one.amount for one in failed if states.get(refund_id_of(one), "refunded") == "refunded")
 
 
 def lost(seen: Seen) -> int:

@@ -9,9 +9,9 @@ from contracts import OrderFulfilled, OrderReturned
 from order import returning
 from order.domain import Order
 from order.returns import NotReturnable, Pieces, Return
-from payment.domain import REFUND_AGAIN_AFTER, Payment
+from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
-from payment.saga import ask_again
+from payment.saga import retry_part
 from product.domain import Hold
 from shop.ledger.evidence import ReturnSeen
 from tests.model.automaton import Command
@@ -66,10 +66,10 @@ def asking_again(order_id: UUID) -> Iterator[tuple[str, Command]]:
         async def again(tx: Tx, refund_id: UUID = refund_id) -> None:
             payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
             if payment is not None and refund is not None and refund.refused < MOST_REFUSALS:
-                ask_again(payment, refund, tx)
+                retry_part(payment, refund, tx)
 
         key = f"refund_part:{refund_id}"
-        yield f"refund {what} again", Command(again, after=REFUND_AGAIN_AFTER, forgets=key)
+        yield f"refund {what} again", Command(again, after=REFUND_RETRY_AFTER, forgets=key)
 
 
 def due(order: Order) -> int:

@@ -32,7 +32,7 @@ from contracts import (
     PaymentVoided,
 )
 from order.domain import Order
-from payment.domain import Next, Payment
+from payment.domain import Decision, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, Voided
 from tests.model.automaton import Act, Automaton, Command, Numbers
 from tests.model.bank import NOW
@@ -248,17 +248,17 @@ async def _payment(tx: Tx, order_id: UUID) -> Payment:
     return found
 
 
-def _follow(payment: Payment, follows: Next, tx: Tx) -> None:
+def _follow(payment: Payment, decision: Decision, tx: Tx) -> None:
     """The calls are made, and succeed."""
-    tx.publish(*(event for event in follows.say if isinstance(event, _ENDS)))
-    if follows.call is not None:
+    tx.publish(*(event for event in decision.events if isinstance(event, _ENDS)))
+    if decision.call is not None:
         assert payment.order is not None
         outcomes: Mapping[str, Outcome] = {
             "capture": Captured(payment.order.total),
             "void": Voided(),
             "refund": Refunded(payment.order.total),
         }
-        _follow(payment, payment.conclude(outcomes[follows.call], tx.now), tx)
+        _follow(payment, payment.conclude(outcomes[decision.call], tx.now), tx)
 
 
 def _paid(order_id: UUID, *, accepts: bool) -> Command:

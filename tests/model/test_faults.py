@@ -10,12 +10,12 @@ import cart.saga
 import chassis.saga.delivery
 import notification.saga
 import order.domain
-import payment.answers
-import payment.calls
 import payment.domain
-import payment.provider
 import payment.refunds
 import payment.saga
+import payment.stripe_answers
+import payment.stripe_client
+import payment.stripe_requests
 import product.domain
 import product.saga
 import tests.model.asides
@@ -29,7 +29,7 @@ from contracts import GuestMerged, Money, OrderCancelled, OrderCreated, OrderPai
 from notification.domain import Correspondence, Outcome
 from notification.store import StartResult
 from order.domain import MergedGuest, Order
-from payment.domain import NOTHING, Next, Payment
+from payment.domain import NOTHING, Decision, Payment
 from payment.outcomes import Voided
 from product.domain import Hold, Stock
 from tests.model import neighbours
@@ -90,11 +90,11 @@ def product_leaves_no_tombstone(patch: Patch) -> None:
 
 @fault("a-cancelled-order-costs-nothing")
 def payment_ignores_its_tombstone(patch: Patch) -> None:
-    def authorize(self: Payment, order: Any) -> Next:
+    def authorize(self: Payment, order: Any) -> Decision:
         if self.order is not None:
             return NOTHING
         self.order, self.cancelled = order, False
-        return self._go("authorizing", "authorize")
+        return Decision(call=self._start("authorizing", "authorize"))
 
     patch.setattr(Payment, "authorize", authorize)
 
@@ -139,7 +139,7 @@ def product_reserves_for_whom_it_has_reserved(patch: Patch) -> None:
 def payment_holds_money_whenever_it_is_told(patch: Patch) -> None:
     authorize = Payment.authorize
 
-    def hold_again(self: Payment, order: Any) -> Next:
+    def hold_again(self: Payment, order: Any) -> Decision:
         self.order, self.payment_id = None, None
         return authorize(self, order)
 
@@ -177,7 +177,7 @@ def an_event_comes_from_where_it_says(patch: Patch) -> None:
 
 @fault("a paid order is charged", MISTAKEN)
 def payment_takes_whatever_amount_the_provider_names(patch: Patch) -> None:
-    patch.setattr(Payment, "_is_right", lambda self, moved: True)
+    patch.setattr(Payment, "_matches_total", lambda self, moved: True)
 
 
 @fault("a paid order is charged", EDITED)
@@ -187,37 +187,37 @@ def order_takes_whatever_was_paid_for_its_total(patch: Patch) -> None:
 
 @fault("a free order is none of the providers", FREE)
 def a_free_order_asks_the_provider(patch: Patch) -> None:
-    def hold(self: Payment) -> Next:
-        return self._go("authorizing", "authorize")
+    def hold(self: Payment) -> Decision:
+        return Decision(call=self._start("authorizing", "authorize"))
 
-    patch.setattr(Payment, "_hold_nothing", hold)
+    patch.setattr(Payment, "_authorize_free", hold)
 
 
 @fault("a free order is none of the providers", FREE)
 def a_free_order_is_refunded_by_the_provider(patch: Patch) -> None:
-    def give_back(self: Payment) -> Next:
+    def give_back(self: Payment) -> Decision:
         if self.state == "captured":
-            return self._go("refunding", "refund")
+            return Decision(call=self._start("refunding", "refund"))
         self.state = "refused" if self.state in ("expected", "authorized") else self.state
         return NOTHING
 
-    patch.setattr(Payment, "_give_nothing_back", give_back)
+    patch.setattr(Payment, "_cancel_free", give_back)
 
 
 @fault("a free order is paid only for stock that was held", replace(FREE, stock={"A": 0}))
 def a_free_order_is_paid_at_once(patch: Patch) -> None:
-    hold = Payment._hold_nothing
+    hold = Payment._authorize_free
 
-    def take(self: Payment) -> Next:
+    def take(self: Payment) -> Decision:
         self.stock_reserved = True
         return hold(self)
 
-    patch.setattr(Payment, "_hold_nothing", take)
+    patch.setattr(Payment, "_authorize_free", take)
 
 
 @fault("payment-knows-what-order-knows", FREE)
 def a_free_order_that_is_cancelled_stays_paid(patch: Patch) -> None:
-    patch.setattr(Payment, "_give_nothing_back", lambda self: NOTHING)
+    patch.setattr(Payment, "_cancel_free", lambda self: NOTHING)
 
 
 @fault("leaves the cart")
@@ -239,7 +239,7 @@ def what_is_said_is_published_without_an_outbox(patch: Patch) -> None:
 def payment_captures_before_stock_is_reserved(patch: Patch) -> None:
     authorized = Payment._authorized
 
-    def capture_at_once(self: Payment, payment_id: str, held: Money) -> Next:
+    def capture_at_once(self: Payment, payment_id: str, held: Money) -> Decision:
         self.stock_reserved = True
         return authorized(self, payment_id, held)
 
@@ -344,19 +344,19 @@ def the_provider_is_asked_under_a_new_key_each_time(patch: Patch) -> None:
         )
         return response.data
 
-    patch.setattr(payment.provider.Provider, "_post", post)
+    patch.setattr(payment.stripe_client.StripeClient, "_post", post)
 
 
 @fault("nothing is kept or held once declined or given back")
 def a_void_that_came_too_late_is_taken_for_done(patch: Patch) -> None:
-    patch.setitem(payment.answers.READ, "void", lambda found: Voided())
+    patch.setitem(payment.stripe_answers.OUTCOME_READERS, "void", lambda found: Voided())
 
 
 @fault("a-cancelled-order-costs-nothing")
 def a_refused_capture_keeps_the_hold(patch: Patch) -> None:
-    def declined(self: Payment, code: str) -> Next:
+    def declined(self: Payment, code: str) -> Decision:
         self.state = "declined" if self.state == "authorizing" else "voiding"
-        return Next((self._say_declined(code),))
+        return Decision((self._payment_declined(code),))
 
     patch.setattr(Payment, "_declined", declined)
 
@@ -365,7 +365,7 @@ def a_refused_capture_keeps_the_hold(patch: Patch) -> None:
 def a_captured_order_is_not_refunded(patch: Patch) -> None:
     cancel = Payment.cancel
 
-    def keep_it(self: Payment, **more: Any) -> Next:
+    def keep_it(self: Payment, **more: Any) -> Decision:
         return NOTHING if self.state == "captured" else cancel(self, **more)
 
     patch.setattr(Payment, "cancel", keep_it)
@@ -489,7 +489,7 @@ def a_claim_takes_an_order_from_an_account(patch: Patch) -> None:
 
 @fault("every-shopper-is-told", ASKED)
 def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
-    def hold(self: Payment, asked: Any) -> Next:
+    def hold(self: Payment, asked: Any) -> Decision:
         assert self.order is not None
         return self._authorized(asked.payment_id, self.order.total)
 
@@ -500,7 +500,7 @@ def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
 def a_cancelled_order_leaves_the_question_open(patch: Patch) -> None:
     cancel = Payment.cancel
 
-    def forget(self: Payment, **more: Any) -> Next:
+    def forget(self: Payment, **more: Any) -> Decision:
         if self.state == "action_required":
             self.cancelled, self.state = True, "declined"
         return cancel(self, **more)
@@ -512,10 +512,10 @@ def a_cancelled_order_leaves_the_question_open(patch: Patch) -> None:
 def a_shopper_who_is_too_late_can_still_confirm(patch: Patch) -> None:
     declined = Payment._declined
 
-    def keep_open(self: Payment, code: str) -> Next:
+    def keep_open(self: Payment, code: str) -> Decision:
         if self.state == "action_required":
             self.state = "declined"
-            return Next((self._say_declined(code),))
+            return Decision((self._payment_declined(code),))
         return declined(self, code)
 
     patch.setattr(Payment, "_declined", keep_open)
@@ -537,7 +537,7 @@ def what_was_never_held_is_said_to_be_voided(patch: Patch) -> None:
 
 @fault("every-shopper-is-told", ASKED)
 def what_she_confirmed_too_late_goes_back_without_a_word(patch: Patch) -> None:
-    patch.setattr(payment.answers, "_was_held", lambda charge: False)
+    patch.setattr(payment.stripe_answers, "_was_held", lambda charge: False)
 
 
 @fault("an order that has left is not cancelled", RETURNED)
@@ -561,17 +561,17 @@ def payment_refunds_for_whom_it_has_refunded(patch: Patch) -> None:
     async def refund_part(event: OrderReturned, tx: Any) -> None:
         found = await tx.get(Payment, event.order_id)
         tx.add(refund := payment.refunds.begin(found, event, tx.now))
-        tx.intend(payment.calls.part(refund, found, tx.now))
+        tx.intend(payment.stripe_requests.part_intent(refund, found, tx.now))
 
     replace_step(patch, payment.saga.steps, OrderReturned, refund_part)
 
 
 @fault("a paid order is charged", RETURNED)
 def a_part_that_is_not_looked_for_is_refunded_under_a_new_key(patch: Patch) -> None:
-    post = payment.provider.Provider._post
+    post = payment.stripe_client.StripeClient._post
 
     async def ask(self: Any, intent: Any) -> Any:
-        if intent.kind == payment.calls.PART and intent.key in self._stripe.books.answers:
+        if intent.kind == payment.stripe_requests.PART and intent.key in self._stripe.books.answers:
             form = intent.payload["form"]
             answer = await self._stripe.raw_request_async(
                 "post", "/v1/refunds", idempotency_key="new", **form
@@ -579,20 +579,20 @@ def a_part_that_is_not_looked_for_is_refunded_under_a_new_key(patch: Patch) -> N
             return answer.data
         return await post(self, intent)
 
-    patch.setattr(payment.provider.Provider, "_post", ask)
+    patch.setattr(payment.stripe_client.StripeClient, "_post", ask)
 
 
 @fault("every-return-is-refunded", RETURNED)
 def a_refused_part_is_never_asked_for_again(patch: Patch) -> None:
-    patch.setattr(payment.refunds, "again", lambda *_: False)
+    patch.setattr(payment.refunds, "retry", lambda *_: False)
 
 
 @fault("what is said again is the same", LOST_RETURN)
 def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Patch) -> None:
     """Either would do: what went back is compared, so a part that was overlooked is found."""
 
-    def refunded(self: Payment, amount: Money | None, now: Any) -> Next:
-        return NOTHING if self.state == "refunded" else self.is_refunded()
+    def refunded(self: Payment, amount: Money | None, now: Any) -> Decision:
+        return NOTHING if self.state == "refunded" else self.complete_refund()
 
     patch.setattr(payment.refunds, "_are_open", lambda refunds: False)
     patch.setattr(Payment, "_refunded", refunded)

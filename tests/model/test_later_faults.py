@@ -9,14 +9,14 @@ import pytest
 import order.disputes
 import order.late
 import payment.bounces
-import payment.calls
-import payment.comparing
 import payment.disputes
+import payment.reconciliation
 import payment.refunds
 import payment.saga
+import payment.stripe_requests
 from payment.disputes import Dispute
-from payment.domain import NOTHING, Next, Payment
-from payment.found import FoundRefund
+from payment.domain import NOTHING, Decision, Payment
+from payment.outcomes import FoundRefund
 from payment.reconciliation import Compared
 from shop.ledger.evidence import ChargeSeen
 from tests.model.core import Shop
@@ -52,15 +52,15 @@ def order_believes_the_status_that_it_hears_last(patch: Patch) -> None:
 
 @fault("order knows each dispute as the provider has it", DISPUTED)
 def a_later_status_may_be_noted_as_early_as_the_one_before(patch: Patch) -> None:
-    def turned(known: Dispute, found: Any, now: Any) -> None:
+    def update(known: Dispute, found: Any, now: Any) -> None:
         known.status, known.due_by, known.noted_at = found.status, found.due_by, now
 
-    patch.setattr(payment.disputes, "turned", turned)
+    patch.setattr(payment.disputes, "update", update)
 
 
 @fault("circle", DISPUTED)
 def payment_knows_a_dispute_only_as_it_was_opened(patch: Patch) -> None:
-    patch.setattr(payment.disputes, "is_news", lambda known, found: known is None)
+    patch.setattr(payment.disputes, "is_changed", lambda known, found: known is None)
 
 
 @fault("order knows each dispute as the provider has it", DISPUTED)
@@ -68,12 +68,12 @@ def nobody_reads_the_lists_of_disputes(patch: Patch) -> None:
     async def nothing(self: Any, page: Any) -> Any:
         return Compared(page.name, {})
 
-    patch.setattr(payment.comparing.Comparing, "_disputes", nothing)
+    patch.setattr(payment.reconciliation.Comparison, "_disputes", nothing)
 
 
 @fault("a-cancelled-order-costs-nothing", DISPUTED)
 def a_refund_that_was_refused_for_a_dispute_is_forgotten_when_it_is_won(patch: Patch) -> None:
-    patch.setattr(payment.refunds, "ask_soon", lambda *_: None)
+    patch.setattr(payment.refunds, "retry_soon", lambda *_: None)
 
 
 @fault("a-cancelled-order-costs-nothing", DISPUTED)
@@ -90,17 +90,17 @@ def order_waits_for_a_refund_of_what_was_lost(patch: Patch) -> None:
 @fault("each refund is told with its true amount", ELSEWHERE)
 def a_webhook_is_believed_without_a_look(patch: Patch) -> None:
     """That something was refunded is taken for that all was."""
-    advance = Payment.advance
+    look_up = Payment.look_up
 
-    def believe(self: Payment, **more: Any) -> Next:
-        follows = advance(self, **more)
+    def believe(self: Payment, **more: Any) -> Decision:
+        decision = look_up(self, **more)
         if not self.was_captured or self.is_given_back or self.refunds:
-            return follows
+            return decision
         assert self.order is not None
         made = payment.refunds.Refund(self.order_id, self.order_id, self.order.total.amount, "provider")
-        return replace(follows, say=(payment.refunds.refunded_in_part(self, made),))
+        return replace(decision, events=(payment.refunds.refunded_in_part(self, made),))
 
-    patch.setattr(Payment, "advance", believe)
+    patch.setattr(Payment, "look_up", believe)
 
 
 @fault("order shows what has gone back", ELSEWHERE)
@@ -123,7 +123,7 @@ def what_others_have_refunded_is_taken_for_all_of_it(patch: Patch) -> None:
 def a_refusal_that_a_look_has_overtaken_is_impossible(patch: Patch) -> None:
     refused = Payment.refuse_refund
 
-    def strict(self: Payment, code: str, now: Any) -> Next:
+    def strict(self: Payment, code: str, now: Any) -> Decision:
         if self.state == "refunded":
             raise self._impossible("refund refused")
         return refused(self, code, now)
@@ -135,8 +135,8 @@ def a_refusal_that_a_look_has_overtaken_is_impossible(patch: Patch) -> None:
 def whatever_went_back_is_taken_for_what_was_left(patch: Patch) -> None:
     """Amounts are not compared."""
 
-    def refunded(self: Payment, amount: Any, now: Any) -> Next:
-        return NOTHING if self.state == "refunded" else self.is_refunded()
+    def refunded(self: Payment, amount: Any, now: Any) -> Decision:
+        return NOTHING if self.state == "refunded" else self.complete_refund()
 
     patch.setattr(Payment, "_refunded", refunded)
 
@@ -159,7 +159,7 @@ def a_refund_elsewhere_is_not_subtracted_from_what_is_left(patch: Patch) -> None
     def forget(of: Payment, one: FoundRefund, rows: Any, noted: Any) -> None:
         note(of, one, rows, noted)
         if one.order_id is None:
-            of.count(payment.bounces.known_as(one), 0)
+            of.count(payment.bounces.refund_id_of(one), 0)
 
     patch.setattr(payment.bounces, "_note", forget)
 
@@ -184,7 +184,7 @@ def what_came_back_counts_as_given_back(patch: Patch) -> None:
 
 @fault("what is said again is the same", BOUNCED)
 def what_was_told_of_all_of_the_money_changes_with_a_part(patch: Patch) -> None:
-    patch.setattr(Payment, "_was_told", False)
+    patch.setattr(Payment, "_is_refund_published", False)
 
 
 @fault("no step fails: Impossible: payment declined, although paid", BOUNCED)

@@ -1,4 +1,4 @@
-"""The provider's webhook: the only way into payment but events."""
+"""The provider's webhook, payment's only route."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request, Response
 from chassis.http.problems import RESPONSES, Problem
 from chassis.http.provided import Provided
 from payment import webhooks
-from payment.hints import Hints
+from payment.webhooks import Hints
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 
 class BadSignature(Problem):
-    """400: nobody but the provider may speak here."""
+    """400: only the provider may call this route."""
 
     status = 400
     title = "Bad Request"
@@ -21,8 +21,8 @@ class BadSignature(Problem):
 
 @dataclass(frozen=True)
 class Webhooks:
-    """What the route needs: who acts on hints, the secret that events are signed with, and how many seconds
-    one may be old."""
+    """What the route needs: `hints` acts on them, `secret` signs events, which may be `tolerance` seconds
+    old."""
 
     hints: Hints
     secret: str
@@ -31,14 +31,14 @@ class Webhooks:
 
 @router.post(
     "/stripe",
-    summary="Hear from the payment provider",
-    description="A signed Stripe event, at least once and in any order. It is only a hint about a payment: "
-    "a call for it whose outcome is unknown is made again now, and what somebody else may have done (a "
-    "refund, a dispute, a cancellation) is looked up. Other types, and payments that are not known here, are "
-    "answered with 200 and ignored.",
+    summary="Receive a webhook of the payment provider",
+    description="A signed Stripe event, at least once and in any order. It is only a hint: a call whose "
+    "outcome is unknown is retried now, and a payment that may have changed at the provider (a refund, a "
+    "dispute, a cancellation) is looked up. Events of other types or of unknown payments are answered with "
+    "200 and ignored.",
     response_class=Response,
     responses={
-        200: {"description": "Heard, and remembered where it matters"},
+        200: {"description": "Received, and committed where it matters"},
         400: RESPONSES[400],
         413: RESPONSES[413],
         503: RESPONSES[503],
@@ -50,12 +50,12 @@ class Webhooks:
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
     },
 )
-async def hear_provider(request: Request, hooks: Provided[Webhooks]) -> Response:
+async def receive_webhook(request: Request, hooks: Provided[Webhooks]) -> Response:
     signature = request.headers.get("stripe-signature")
     try:
         hint = webhooks.read(await request.body(), signature, hooks.secret, hooks.tolerance)
-    except webhooks.Forged as error:
+    except webhooks.InvalidWebhook as error:
         raise BadSignature(str(error)) from error
     if hint is not None:
-        await hooks.hints.heed(hint)
+        await hooks.hints.accept(hint)
     return Response()

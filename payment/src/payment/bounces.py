@@ -1,5 +1,5 @@
-"""What became of refunds later: those that somebody has made at the provider, and those that came back long
-after they had gone back."""
+"""Refunds that the shop learns about later: those made at the provider, and those that bounced, which means
+that they failed after they had succeeded."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,29 +8,29 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event, PaymentRefundFailed
-from payment.domain import NOTHING, REFUNDED_SHORT, Impossible, Next, Payment
-from payment.found import Found, FoundRefund
-from payment.refunds import Refund, mend, money, refunded_in_part
+from payment.domain import NOTHING, REFUNDED_SHORT, Decision, Impossible, Payment
+from payment.outcomes import Found, FoundRefund
+from payment.refunds import Refund, clear_bounces, money, refunded_in_part
 
 GIVEN = ("succeeded",)
 FAILED = ("failed", "canceled")
-# What has come back so often is for people to settle.
-MOST_AGAIN = 5
+# After so many repeats somebody has to settle a bounced refund otherwise.
+MAX_REPEATS = 5
 
 _REFUNDS = UUID("5d0c0f0e-7a53-4cb0-8c1c-3d5f6a1e2b47")
 
 
 @dataclass
-class Noted:
-    """What is new: refunds that were not known, what is published, and what the payment does."""
+class Differences:
+    """What a comparison with the provider's refunds leads to: new rows, events to publish, and a decision."""
 
     new: list[Refund] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    follows: Next = NOTHING
+    decision: Decision = NOTHING
 
 
-class Called(Protocol):
-    """A refund by the provider's id, and by the shop's if that is written on it."""
+class Identified(Protocol):
+    """A refund with the provider's id, and the shop's id if its metadata has one."""
 
     @property
     def id(self) -> str: ...
@@ -39,8 +39,8 @@ class Called(Protocol):
     def refund_id(self) -> str | None: ...
 
 
-def known_as(found: Called) -> UUID:
-    """The shop's id of it: its own, or for what has none one that is made of the provider's."""
+def refund_id_of(found: Identified) -> UUID:
+    """The shop's id of a refund; without one in its metadata it is derived from the provider's id."""
     try:
         return UUID(found.refund_id or "")
     except ValueError:
@@ -48,31 +48,31 @@ def known_as(found: Called) -> UUID:
 
 
 def is_whole(payment: Payment, found: FoundRefund) -> bool:
-    """Whether the shop has made it, of all that was left."""
+    """Whether it is the shop's refund of all that was left."""
     return found.order_id == str(payment.order_id) and found.refund_id is None
 
 
-def compare(payment: Payment, found: Found, known: Mapping[UUID, Refund], now: datetime) -> Noted:
-    """What the provider's refunds of the payment say that is not known; `known` are all that are."""
-    noted = Noted()
+def compare(payment: Payment, found: Found, known: Mapping[UUID, Refund], now: datetime) -> Differences:
+    """Compare the provider's refunds of the payment with all `known` ones."""
+    differences = Differences()
     rows = dict(known)
     found = replace(found, refunds=tuple(one for one in found.refunds if _is_counted(payment, one)))
     for one in reversed(found.refunds):  # the oldest first
         if not is_whole(payment, one):
-            _note(payment, one, rows, noted)
+            _note(payment, one, rows, differences)
     whole = [one for one in found.refunds if is_whole(payment, one)]
     if payment.state == "refunding":
-        noted.follows = _conclude(payment, found, whole, rows.values(), now)
+        differences.decision = _conclude(payment, found, whole, rows.values(), now)
     elif payment.state == "refunded" and whole and all(one.status in FAILED for one in whole):
-        _bounce_whole(payment, whole[0], rows, noted)
-    elif payment.state == "refund_failed" and _has_all_gone(found):
-        noted.follows = _settle(payment, rows.values())
-    return noted
+        _bounce_whole(payment, whole[0], rows, differences)
+    elif payment.state == "refund_failed" and _is_all_refunded(found):
+        differences.decision = _settle(payment, rows.values())
+    return differences
 
 
-def failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
-    """What is published of a refund that came back."""
-    assert payment.order is not None, "only what was taken is refunded"
+def refund_failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
+    """The event of a bounced refund."""
+    assert payment.order is not None, "only captured money is refunded"
     return PaymentRefundFailed(
         order_id=payment.order_id,
         refund_id=refund.refund_id,
@@ -84,14 +84,14 @@ def failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
     )
 
 
-def again(payment: Payment, refund: Refund) -> Refund | None:
-    """One that came back is made once more, under an id of its own: the provider knows the old one as failed.
-    `None` when that was tried often enough, or its money goes back otherwise."""
-    goes_back_otherwise = payment.state == "refunding" or payment.refund_at is not None
-    if refund.state != "bounced" or refund.refused >= MOST_AGAIN or goes_back_otherwise:
+def repeat(payment: Payment, refund: Refund) -> Refund | None:
+    """A new refund that repeats a bounced one, under its own id, because the provider has the old one as
+    failed. `None` after too many repeats, or if the money is being refunded otherwise."""
+    is_refunded_otherwise = payment.state == "refunding" or payment.refund_at is not None
+    if refund.state != "bounced" or refund.refused >= MAX_REPEATS or is_refunded_otherwise:
         return None
     refund.state = "covered"
-    repeat = Refund(
+    repeated = Refund(
         uuid5(refund.refund_id, "again"),
         payment.order_id,
         refund.amount,
@@ -99,96 +99,99 @@ def again(payment: Payment, refund: Refund) -> Refund | None:
         refused=refund.refused + 1,
         again_of=refund.refund_id,
     )
-    # Of what goes back as a whole, what is left was counted before.
-    payment.count(repeat.refund_id, 0 if payment.is_given_back else repeat.amount)
-    return repeat
+    # If all of the money is given back, the amount was counted in what was left.
+    payment.count(repeated.refund_id, 0 if payment.is_given_back else repeated.amount)
+    return repeated
 
 
 def settle(payment: Payment, refund_id: UUID, known: Mapping[UUID, Refund]) -> bool:
-    """The shop has given back otherwise what came back by that refund, and by those that made it again: it is
-    not made again. Tells whether it had not gone back meanwhile. Raises `Impossible` for a refund that is not
-    known, or of which the outcome is not."""
+    """The shop has settled a bounced refund, and its repeats, in another way: it is not repeated any more.
+    Returns whether no repeat has succeeded in the meantime. Raises `Impossible` if the refund is unknown, or
+    the outcome of a repeat is."""
     refund = known.get(refund_id)
     if refund is None:
-        raise Impossible(f"refund {refund_id} was settled, which is not known here")
-    gone = False
+        raise Impossible(f"unknown refund {refund_id} was settled")
+    was_repeated = False
     repeats = {one.again_of: one for one in known.values() if one.again_of}
     while refund is not None:
         if refund.state == "refunding":
-            raise Impossible(f"refund {refund_id} was settled, and is being made again")
-        gone = gone or refund.state == "refunded"
+            raise Impossible(f"refund {refund_id} was settled while it is being repeated")
+        was_repeated = was_repeated or refund.state == "refunded"
         if refund.state == "bounced":
             refund.state = "covered"
             payment.count(refund.refund_id, 0 if payment.is_given_back else refund.amount)
         refund = repeats.get(refund.refund_id)
     if not any(one.state in ("refunding", "bounced") for one in known.values()):
-        mend(payment)
-    return not gone
+        clear_bounces(payment)
+    return not was_repeated
 
 
 def _is_counted(payment: Payment, one: FoundRefund) -> bool:
-    """Whether it is in the order's currency: of what is not, no sum can be made."""
-    assert payment.order is not None, "only what was taken is refunded"
+    """Whether it is in the order's currency: other amounts cannot be summed."""
+    assert payment.order is not None, "only captured money is refunded"
     return one.amount is not None and one.amount.currency == payment.order.total.currency
 
 
-def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], noted: Noted) -> None:
-    row = rows.get(known_as(one))
+def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences) -> None:
+    row = rows.get(refund_id_of(one))
     if row is None and one.order_id is None and one.status in GIVEN and one.amount is not None:
-        row = Refund(known_as(one), payment.order_id, one.amount.amount, "provider", "refunded")
+        row = Refund(refund_id_of(one), payment.order_id, one.amount.amount, "provider", "refunded")
         rows[row.refund_id] = row
         payment.count(row.refund_id, row.amount)
-        noted.new.append(row)
-        noted.events.append(refunded_in_part(payment, row))
+        differences.new.append(row)
+        differences.events.append(refunded_in_part(payment, row))
     elif row is not None and row.state == "refunded" and one.status in FAILED:
         row.state, row.code, row.refund_at = "bounced", one.code or one.status, None
         payment.count(row.refund_id, 0)
         _bounce(payment)
-        noted.events.append(failed(payment, row))
+        differences.events.append(refund_failed(payment, row))
 
 
 def _bounce(payment: Payment) -> None:
-    """What goes back as a whole has not, then."""
+    """All of the money had been refunded, and now a part of it has bounced."""
     if payment.state == "refunded":
         payment.state = "refund_failed"
 
 
-def _bounce_whole(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], noted: Noted) -> None:
-    if known_as(one) in rows or one.amount is None:
+def _bounce_whole(
+    payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences
+) -> None:
+    if refund_id_of(one) in rows or one.amount is None:
         return
     why = one.code or one.status
-    row = Refund(known_as(one), payment.order_id, one.amount.amount, "order", "bounced", why)
+    row = Refund(refund_id_of(one), payment.order_id, one.amount.amount, "order", "bounced", why)
     payment.count(row.refund_id, 0)
     _bounce(payment)
-    noted.new.append(row)
-    noted.events.append(failed(payment, row))
+    differences.new.append(row)
+    differences.events.append(refund_failed(payment, row))
 
 
 def _conclude(
     payment: Payment, found: Found, whole: Collection[FoundRefund], rows: Collection[Refund], now: datetime
-) -> Next:
-    """What is left was asked for, and may have gone back in other parts than was thought."""
+) -> Decision:
+    """All that is left is being refunded; the provider may have refunded it in other parts than known
+    here."""
     if any(row.state == "refunding" for row in rows):
         return NOTHING
     given = [one.amount.amount for one in whole if one.status in GIVEN and one.amount is not None]
-    if (given and sum(given) == payment.left) or _has_all_gone(found):
+    if (given and sum(given) == payment.left) or _is_all_refunded(found):
         return _settle(payment, rows)
-    is_answered = payment.refund_at is not None  # or the call under way tells more
+    is_answered = payment.refund_at is not None  # otherwise the outcome of the running call decides
     return payment.refuse_refund(REFUNDED_SHORT, now) if is_answered else NOTHING
 
 
-def _settle(payment: Payment, rows: Collection[Refund]) -> Next:
-    """All of it has gone back: whoever has made that at the provider, what had come back has, too."""
+def _settle(payment: Payment, rows: Collection[Refund]) -> Decision:
+    """All of the money was refunded at the provider, so the bounced refunds are covered."""
     for row in rows:
         if row.state == "bounced":
             row.state = "covered"
     if payment.state == "refunding" or payment.refund_at is not None:
-        return payment.is_refunded()
-    mend(payment)
+        return payment.complete_refund()
+    clear_bounces(payment)
     return NOTHING
 
 
-def _has_all_gone(found: Found) -> bool:
+def _is_all_refunded(found: Found) -> bool:
     return found.taken is not None and sum(_given(found)) >= found.taken.amount
 
 
@@ -199,10 +202,10 @@ def _given(found: Found) -> Iterator[int]:
 
 
 def may_differ(state: str, refund_state: str | None, found: FoundRefund) -> bool:
-    """Whether a look at the payment in `state` may tell something of that refund, whose own state here is
-    `refund_state`: a cheap question, for many at once."""
+    """Whether looking up the payment, whose state is `state`, may change that refund, whose state is
+    `refund_state`. Cheap, for a whole page of refunds."""
     if state not in ("captured", "refunding", "refunded", "refund_failed"):
-        return False  # what is let go unused is booked as a refund, too
+        return False  # Stripe records a void as a refund, too
     if found.status in FAILED:
         whole = found.order_id is not None and found.refund_id is None
         return refund_state == "refunded" or (whole and state == "refunded" and refund_state is None)

@@ -1,5 +1,5 @@
-"""Disputes: the shopper's bank asks for the money back. The shop can only answer, at the provider; what it
-must do here is know."""
+"""Disputes: the shopper's bank claims the money back. The shop can only respond in the provider's dashboard;
+here it records the dispute and publishes its status."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,22 +7,22 @@ from uuid import UUID, uuid5
 
 from contracts import Money, PaymentDisputed
 from payment.domain import Payment
-from payment.found import FoundDispute
+from payment.outcomes import FoundDispute
 
 _DISPUTES = UUID("4a3c00cb-c265-47dc-a10d-f4b8c4ed1875")
 _TICK = timedelta(microseconds=1)
 
 
 ENDED = ("won", "lost", "warning_closed", "prevented")
-"""Statuses after which nothing is to be done about a dispute."""
+"""Statuses after which a dispute is closed."""
 LOST = "lost"
 NEED_ANSWER = ("needs_response", "warning_needs_response")
-"""Statuses in which the bank waits for what the shop has to say."""
+"""Statuses in which the bank waits for the shop's response."""
 
 
 @dataclass(eq=False)
 class Dispute:
-    """`provider_id` is how the provider calls it; `noted_at` is when its status was heard of."""
+    """`provider_id` is the provider's id of it; `noted_at` is when its status was received."""
 
     dispute_id: UUID
     order_id: UUID
@@ -35,14 +35,14 @@ class Dispute:
     noted_at: datetime
 
 
-def known_as(provider_id: str) -> UUID:
+def dispute_id_of(provider_id: str) -> UUID:
     """The shop's id of that dispute."""
     return uuid5(_DISPUTES, provider_id)
 
 
 def lose(payment: Payment, dispute: Dispute) -> bool:
-    """The shopper's bank has taken so much for good, and nobody can refund that. What went back before stays
-    as it was told. Tells whether that is new."""
+    """The shopper's bank keeps the disputed amount, so it cannot be refunded any more. What was refunded
+    before stays as it was published. Returns whether this changes the payment."""
     was_refused = payment.state == "refund_failed" and payment.refund_at is not None
     if str(dispute.dispute_id) in payment.refunds or not (payment.state == "captured" or was_refused):
         return False
@@ -50,15 +50,15 @@ def lose(payment: Payment, dispute: Dispute) -> bool:
     return True
 
 
-def is_news(known: Dispute | None, found: FoundDispute) -> bool:
-    """Whether its status is not known yet."""
+def is_changed(known: Dispute | None, found: FoundDispute) -> bool:
+    """Whether the provider reports another status than the known one."""
     return known is None or known.status != found.status
 
 
-def opened(payment: Payment, found: FoundDispute, amount: Money, now: datetime) -> Dispute:
-    """One that was not known."""
+def new_dispute(payment: Payment, found: FoundDispute, amount: Money, now: datetime) -> Dispute:
+    """A dispute that was not known yet."""
     return Dispute(
-        known_as(found.id),
+        dispute_id_of(found.id),
         payment.order_id,
         found.id,
         amount.amount,
@@ -70,15 +70,15 @@ def opened(payment: Payment, found: FoundDispute, amount: Money, now: datetime) 
     )
 
 
-def turned(known: Dispute, found: FoundDispute, now: datetime) -> None:
-    """It has another status. That was noted later than the one before, whatever the clock of this copy of the
-    service says: whoever hears both takes the later one."""
+def update(known: Dispute, found: FoundDispute, now: datetime) -> None:
+    """The status has changed. `noted_at` always increases, whatever this process's clock says, because
+    consumers keep the status with the latest `noted_at`."""
     known.status, known.due_by = found.status, found.due_by
     known.noted_at = max(now, known.noted_at + _TICK)
 
 
-def disputed(payment: Payment, known: Dispute) -> PaymentDisputed:
-    """What is published of it as it stands."""
+def payment_disputed(payment: Payment, known: Dispute) -> PaymentDisputed:
+    """The event of the dispute's current status."""
     return PaymentDisputed(
         order_id=payment.order_id,
         dispute_id=known.dispute_id,

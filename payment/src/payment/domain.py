@@ -1,10 +1,11 @@
-"""One order's money: what was heard of it, in whatever order it came, and what follows from that.
+"""One order's payment: events and outcomes of provider calls may come in any order, and each leads to a
+decision.
 
-Money is held when the order was created, taken once its stock is reserved too, and given back when the
-order is off. A payment that has heard of the cancellation never takes money; what a capture under way may
-still have taken goes back. A free order is paid as soon as its stock is reserved, and the provider never
-hears of it. Where the shopper's bank asks, nothing is held before she has confirmed, and she has minutes for
-that.
+The money is authorized when the order is created, captured once the stock is reserved too, and voided or
+refunded when the order is cancelled. After the cancellation no money is captured; what a capture that was
+already running has taken is refunded. A free order is paid as soon as its stock is reserved, without a
+provider call. If the shopper's bank requires a confirmation, no money is held before she has confirmed, and
+she has some minutes to do so.
 """
 
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ from contracts import (
     PaymentDeclined,
     PaymentRefunded,
 )
-from payment import declines, events
+from payment import events
 from payment.outcomes import (
+    NOT_CHARGEABLE,
     ActionRequired,
     Authorized,
     Captured,
@@ -53,42 +55,45 @@ Call = Literal["authorize", "confirm", "capture", "void", "refund", "look"]
 
 _GIVING_BACK = ("voiding", "voided", "refunding", "refunded", "refund_failed")
 
-# The provider remembers a refusal under the refund's key for 24 hours: asking sooner repeats the answer.
-REFUND_AGAIN_AFTER = timedelta(hours=25)
+# The provider remembers a refusal under the refund's key for 24 hours: an earlier retry gets the same answer.
+REFUND_RETRY_AFTER = timedelta(hours=25)
 
-# The provider holds or has taken another amount than it was asked for: the money goes back, and the order is
+# The provider holds or has captured another amount than was requested: the money goes back, and the order is
 # declined.
 AMOUNT_MISMATCH = "amount_mismatch"
-# Less has gone back than was left of the money: the order was paid, and is not declined for that.
+# Less was refunded than was left of the money. The order was paid, so this does not decline it.
 REFUNDED_SHORT = "refunded_short"
-# Nothing is refunded of what the shopper's bank has taken; how its dispute stands is to be looked up.
+# The provider refunds nothing that is disputed; the state of the dispute has to be looked up.
 DISPUTED = ("charge_disputed", "refund_disputed_payment")
-# How the payment of a free order is called: none of the provider's ids begins like that.
+# The prefix of a free order's payment id: none of the provider's ids begins with it.
 FREE = "free_"
 
 
 class Impossible(Exception):
-    """What is heard contradicts what is known: somebody has to look."""
+    """An event or outcome contradicts the state: somebody has to look."""
 
 
 @dataclass(frozen=True)
-class Next:
-    """What follows: events to say, and the provider call to make."""
+class Decision:
+    """The events to publish, and the provider call to make."""
 
-    say: tuple[Event, ...] = ()
+    events: tuple[Event, ...] = ()
     call: Call | None = None
 
 
-NOTHING = Next()
+NOTHING = Decision()
 
 
 @dataclass(eq=False)
 class Payment:
-    """`code` is why the provider refused; `refunds_refused` and `refund_at` bound how often and tell when
-    a refused refund is asked for again. `action_url`, sealed, and `action_expires_at` are where the shopper
-    confirms with her bank, and until when. `news` counts what the provider has said of it that was not looked
-    up yet. `refunds` are the parts that were asked for, by id, and how much of the money each has taken away
-    or is about to (see `payment.refunds`), `disputes` the ids of its disputes."""
+    """The state of an order's payment.
+
+    `code`: why the provider refused. `refunds_refused`, `refund_at`: how often the refund of all that is left
+    was refused, and when it is retried. `action_url` (encrypted), `action_expires_at`: where the shopper
+    confirms with her bank, and until when. `news`: how many notices of changes at the provider were not
+    looked up yet. `refunds`: by the id of a partial refund or lost dispute, how much of the money it has
+    taken or will take (see `payment.refunds`). `disputes`: ids.
+    """
 
     order_id: UUID
     state: State = "expected"
@@ -111,137 +116,136 @@ class Payment:
 
     @property
     def is_given_back(self) -> bool:
-        """Whether all of it goes back, or has."""
+        """Whether all of the money is being given back, or was."""
         return self.state in _GIVING_BACK
 
     @property
     def left(self) -> int:
-        """What was not given back in parts."""
+        """What was not refunded in parts."""
         order, _ = self._money()
         return max(0, order.total.amount - sum(self.refunds.values()))
 
     def count(self, refund_id: UUID, amount: int) -> None:
-        """That part takes so much of the money away. Once all of it was told to be back, what becomes of a
-        part changes nothing of what was told."""
+        """That part takes so much of the money. Once `payment.refunded` was published, its amounts stay as
+        they were published, whatever becomes of a part."""
         before = self.refunds.get(str(refund_id), 0)
-        self.refunds = {**self.refunds, str(refund_id): before if self._was_told else amount}
+        self.refunds = {**self.refunds, str(refund_id): before if self._is_refund_published else amount}
 
     @property
-    def _was_told(self) -> bool:
+    def _is_refund_published(self) -> bool:
         return self.state == "refunded" or (self.state == "refund_failed" and self.refund_at is None)
 
-    def authorize(self, order: OrderCreated) -> Next:
-        """The order was created: hold its money, unless it is off already. Raises `Impossible` when it was
-        created otherwise before."""
+    def authorize(self, order: OrderCreated) -> Decision:
+        """The order was created: authorize its total, unless it was cancelled already. Raises `Impossible` if
+        it was created before with other terms."""
         if self.order is not None:
-            if _asked(order) != _asked(self.order):
+            if _terms(order) != _terms(self.order):
                 raise Impossible("created again, with another shopper, total or lines")
             return NOTHING
         self.order = order
         if self.cancelled:
             return NOTHING
         if self.is_free:
-            return self._hold_nothing()
+            return self._authorize_free()
         if not chargeable(order.total):
             self.state = "declined"
-            return Next((self._say_declined(declines.NOT_CHARGEABLE),))
-        return self._go("authorizing", "authorize")
+            return Decision((self._payment_declined(NOT_CHARGEABLE),))
+        return Decision(call=self._start("authorizing", "authorize"))
 
     def refuse(self) -> None:
-        """No money is ever asked for it, unless that has begun."""
+        """Never request money for the order, unless that was done already."""
         if self.state == "expected":
             self.state = "refused"
 
-    def reserve(self) -> Next:
-        """The stock is held: take the money once that is held too."""
+    def reserve(self) -> Decision:
+        """The stock is reserved: capture the money once it is authorized, too."""
         self.stock_reserved = True
         if self.state != "authorized":
             return NOTHING
-        return self._take_nothing() if self.is_free else self._go("capturing", "capture")
+        return self._capture_free() if self.is_free else Decision(call=self._start("capturing", "capture"))
 
-    def cancel(self, *, waits: bool = False) -> Next:
-        """The order is off. While holding the money is under way, its outcome has to be waited for; a capture
-        under way is raced by a void, and if it was faster, what it took is refunded. The shopper at her
-        bank's page is raced as well: what she confirms meanwhile is voided, too. Parts that have gone back
-        are not refunded again: it `waits` for those whose outcome is unknown."""
+    def cancel(self, *, waits: bool = False) -> Decision:
+        """The order is cancelled. A running authorization is voided when its outcome is known. A running
+        capture is voided at once, and if the capture was faster, it is refunded. A confirmation that the
+        shopper is giving at her bank is voided as well. Parts that were refunded are not refunded again: the
+        refund `waits` until the outcomes of all parts are known."""
         self.cancelled = True
         if self.is_free:
-            return self._give_nothing_back()
+            return self._cancel_free()
         match self.state:
             case "expected":
                 self.state = "refused"
             case "action_required" | "authorized" | "capturing":
-                return self._go("voiding", "void")
+                return Decision(call=self._start("voiding", "void"))
             case "captured":
                 self.state = "refunding"
                 return NOTHING if waits else self.refund_rest()
         return NOTHING
 
-    def refund_rest(self) -> Next:
-        """Give back what is left after the parts that have gone."""
+    def refund_rest(self) -> Decision:
+        """Refund what is left after the refunded parts."""
         if self.refunds and not self.left:
-            return self.is_refunded()
+            return self.complete_refund()
         self.refund_at = None
-        return self._go("refunding", "refund")
+        return Decision(call=self._start("refunding", "refund"))
 
-    def give_up(self) -> Next:
-        """Nobody has reserved the order's stock, long past its deadline: let the money go, and say so."""
+    def release_expired(self) -> Decision:
+        """The order's stock was not reserved until long after its deadline: void the money and decline."""
         if self.state != "authorized":
             return NOTHING
         if self.is_free:
             self.state = "declined"
-            return Next((self._say_declined("expired"),))
-        follows = self._go("voiding", "void")
-        return Next((self._say_declined("expired"),), follows.call)
+            return Decision((self._payment_declined("expired"),))
+        return Decision((self._payment_declined("expired"),), self._start("voiding", "void"))
 
-    def advance(self, *, cancelled: bool = False) -> Next:
-        """The provider has news of it, or says that it was `cancelled` there: have it looked up, and again
-        if more is heard meanwhile. That a void of ours has worked is none."""
+    def look_up(self, *, cancelled: bool = False) -> Decision:
+        """Something changed at the provider, or the payment was `cancelled` there: look it up, and again if
+        there is more news in the meantime. That the shop's own void succeeded is no news."""
         expected = cancelled and self.state in ("voiding", "voided", "declined", "refused")
         if self.payment_id is None or self.is_free or expected:
             return NOTHING
         self.news += 1
-        return Next(call="look")
+        return Decision(call="look")
 
-    def looked_up(self, heard: int) -> Next:
-        """It was looked up after so much was heard."""
-        if self.news > heard:
-            return Next(call="look")
+    def looked_up(self, news: int) -> Decision:
+        """It was looked up when `news` was so much."""
+        if self.news > news:
+            return Decision(call="look")
         self.news = 0
         return NOTHING
 
-    def lapse(self) -> Next:
-        """What was held is held no more, and nobody here let it go. While it is being taken or let go, that
-        call tells."""
+    def lapse(self) -> Decision:
+        """The money is no longer held, although the shop has not voided it. During a capture or void, the
+        outcome of that call decides."""
         if self.state != "authorized":
             return NOTHING
-        return Next((self._say_declined("canceled"),), self._go("voiding", "void").call)
+        return Decision((self._payment_declined("canceled"),), self._start("voiding", "void"))
 
-    def restate(self) -> tuple[Event, ...]:
-        """What was said of the money and still holds, for neighbours who have lost it."""
-        said: list[Event] = []
+    def events_to_republish(self) -> tuple[Event, ...]:
+        """The published events that are still true, for services that have lost them."""
+        published: list[Event] = []
         declined = self.state in ("declined", "voiding", "voided") or self.code == AMOUNT_MISMATCH
         if self.code is not None and declined:
-            said.append(self._say_declined(self.code))
+            published.append(self._payment_declined(self.code))
         match self.state:
             case "action_required":
-                said.append(self._say_action_required())
+                published.append(self._payment_action_required())
             case "authorized" | "capturing" if not self.is_free:
-                said.append(events.authorized(*self._money()))
+                published.append(events.authorized(*self._money()))
             case "captured":
-                said.append(events.paid(*self._money()))
+                published.append(events.paid(*self._money()))
             case "voided":
-                said.append(events.voided(*self._money()))
+                published.append(events.voided(*self._money()))
             case "refunded":
-                said.append(self._say_refunded())
-        return tuple(said)
+                published.append(self._payment_refunded())
+        return tuple(published)
 
-    def refund_again(self) -> Next:
-        """A refused refund, after a while: a card may be valid again, a balance filled."""
+    def retry_refund(self) -> Decision:
+        """Retry a refused refund: by now the card may be valid again, or the balance sufficient."""
         return self.refund_rest() if self.state == "refund_failed" else NOTHING
 
-    def conclude(self, outcome: Outcome, now: datetime) -> Next:
-        """A call has ended. Raises `Impossible` when it cannot have ended like that."""
+    def conclude(self, outcome: Outcome, now: datetime) -> Decision:
+        """The outcome of a call is known. Raises `Impossible` if it contradicts the state."""
         match outcome:
             case Authorized(payment_id, held):
                 return self._authorized(payment_id, held)
@@ -265,102 +269,103 @@ class Payment:
         """Whether there is nothing to pay."""
         return self.order is not None and self.order.total.amount == 0
 
-    def _hold_nothing(self) -> Next:
+    def _authorize_free(self) -> Decision:
         self.state, self.payment_id = "authorized", f"{FREE}{self.order_id}"
-        return self._take_nothing() if self.stock_reserved else NOTHING
+        return self._capture_free() if self.stock_reserved else NOTHING
 
-    def _take_nothing(self) -> Next:
+    def _capture_free(self) -> Decision:
         self.state = "captured"
-        return Next((events.paid(*self._money()),))
+        return Decision((events.paid(*self._money()),))
 
-    def _give_nothing_back(self) -> Next:
-        """Whoever waits to hear that all is undone hears it, of nothing: so it cannot be lost unnoticed."""
+    def _cancel_free(self) -> Decision:
+        """A paid free order publishes `payment.refunded`, too: whoever waits for it would miss it
+        otherwise."""
         if self.state == "captured":
             self.state = "refunded"
-            return Next((self._say_refunded(),))
+            return Decision((self._payment_refunded(),))
         if self.state == "authorized":
             self.state = "refused"
         return NOTHING
 
-    def _authorized(self, payment_id: str, held: Money | None) -> Next:
+    def _authorized(self, payment_id: str, held: Money | None) -> Decision:
         if self.payment_id == payment_id and self.state != "action_required":
             return NOTHING
         if self.state not in ("authorizing", "action_required"):
             raise self._impossible("authorized")
         self.state, self.payment_id, self.action_url = "authorized", payment_id, None
-        if not self._is_right(held):
-            return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("voiding", "void").call)
+        if not self._matches_total(held):
+            return Decision((self._payment_declined(AMOUNT_MISMATCH),), self._start("voiding", "void"))
         authorized = events.authorized(*self._money())
-        follows = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
-        return Next((authorized,), follows.call)
+        decision = self.cancel() if self.cancelled else self.reserve() if self.stock_reserved else NOTHING
+        return Decision((authorized,), decision.call)
 
-    def _action_required(self, asked: ActionRequired) -> Next:
-        if self.payment_id == asked.payment_id:
+    def _action_required(self, action: ActionRequired) -> Decision:
+        if self.payment_id == action.payment_id:
             return NOTHING
         if self.state != "authorizing":
             raise self._impossible("action required")
-        self.payment_id = asked.payment_id
+        self.payment_id = action.payment_id
         if self.cancelled:
-            return self._go("voiding", "void")
+            return Decision(call=self._start("voiding", "void"))
         order, _ = self._money()
-        self.action_url, self.action_expires_at = asked.url, min(asked.expires_at, order.deadline)
+        self.action_url, self.action_expires_at = action.url, min(action.expires_at, order.deadline)
         self.state = "action_required"
-        return Next((self._say_action_required(),), "confirm")
+        return Decision((self._payment_action_required(),), "confirm")
 
-    def _declined(self, code: str) -> Next:
+    def _declined(self, code: str) -> Decision:
         if self.state in _GIVING_BACK or self.state == "declined":
             return NOTHING
         if self.state == "authorizing":
             self.state = "declined"
-            return Next((self._say_declined(code),))
+            return Decision((self._payment_declined(code),))
         if self.state in ("action_required", "capturing"):
-            follows = self._go("voiding", "void")  # or the shopper might still confirm, with another card
-            return Next((self._say_declined(code),), follows.call)
+            # Without the void the shopper might still confirm, with another card.
+            return Decision((self._payment_declined(code),), self._start("voiding", "void"))
         raise self._impossible("declined")
 
-    def _captured(self, taken: Money | None) -> Next:
+    def _captured(self, taken: Money | None) -> Decision:
         if self.state in ("captured", "refunding", "refunded", "refund_failed"):
             return NOTHING
         if self.state == "voiding":
-            return self._go("refunding", "refund")
+            return Decision(call=self._start("refunding", "refund"))
         if self.state != "capturing":
             raise self._impossible("captured")
-        if not self._is_right(taken):
-            return Next((self._say_declined(AMOUNT_MISMATCH),), self._go("refunding", "refund").call)
+        if not self._matches_total(taken):
+            return Decision((self._payment_declined(AMOUNT_MISMATCH),), self._start("refunding", "refund"))
         self.state = "captured"
-        return Next((events.paid(*self._money()),))
+        return Decision((events.paid(*self._money()),))
 
-    def _voided(self, *, held: bool) -> Next:
-        """What was never held is not given back: nobody hears of that."""
+    def _voided(self, *, held: bool) -> Decision:
+        """If no money was ever held, `payment.voided` is not published."""
         if self.state in ("voided", "declined"):
             return NOTHING
         if self.state != "voiding":
             raise self._impossible("voided")
         self.state = "voided" if held else "declined"
-        return Next((events.voided(*self._money()),)) if held else NOTHING
+        return Decision((events.voided(*self._money()),)) if held else NOTHING
 
-    def _refunded(self, amount: Money | None, now: datetime) -> Next:
-        """With another amount than is left, others have given some back, or something came back: that is
-        looked up first, and what is missing then is asked for later."""
+    def _refunded(self, amount: Money | None, now: datetime) -> Decision:
+        """If the amount is not what was left, somebody has refunded at the provider, or a refund has bounced:
+        the payment is looked up first, and what is missing is refunded later."""
         if self.state == "refunded":
             return NOTHING
-        if self.state == "refund_failed":  # a look was faster, and what it has found came back since
-            return self.advance()
+        if self.state == "refund_failed":  # the payment was looked up first, and a refund has bounced since
+            return self.look_up()
         if self.state != "refunding":
             raise self._impossible("refunded")
         if amount is not None and amount.amount == self.left:
-            return self.is_refunded()
-        self.refund_at = now + REFUND_AGAIN_AFTER
-        return self.advance()
+            return self.complete_refund()
+        self.refund_at = now + REFUND_RETRY_AFTER
+        return self.look_up()
 
-    def is_refunded(self) -> Next:
-        """All of the money has gone back."""
+    def complete_refund(self) -> Decision:
+        """All of the money was refunded."""
         self.state, self.refund_at = "refunded", None
-        return Next((self._say_refunded(),))
+        return Decision((self._payment_refunded(),))
 
-    def refuse_refund(self, code: str, now: datetime) -> Next:
-        """It is asked for again when the provider has forgotten. A look may have been faster: others have
-        given back all of it, whatever came back since."""
+    def refuse_refund(self, code: str, now: datetime) -> Decision:
+        """The refund is retried when the provider has forgotten its key. If the payment was looked up first,
+        it may be known already that somebody has refunded all of it, even if that has bounced since."""
         if self.state in ("refunded", "refund_failed"):
             return NOTHING
         if self.state != "refunding":
@@ -369,39 +374,39 @@ class Payment:
         if self.code != AMOUNT_MISMATCH:
             self.code = code
         self.refunds_refused += 1
-        self.refund_at = now + REFUND_AGAIN_AFTER
-        return self.advance() if code in DISPUTED else NOTHING
+        self.refund_at = now + REFUND_RETRY_AFTER
+        return self.look_up() if code in DISPUTED else NOTHING
 
-    def _say_action_required(self) -> PaymentActionRequired:
+    def _payment_action_required(self) -> PaymentActionRequired:
         _, payment_id = self._money()
-        assert self.action_url is not None, "who is asked to confirm is told where"
-        assert self.action_expires_at is not None, "and until when"
+        assert self.action_url is not None, "a payment that waits for confirmation has the page's address"
+        assert self.action_expires_at is not None, "and expires"
         return events.action_required(self.order_id, payment_id, self.action_url, self.action_expires_at)
 
-    def _say_declined(self, code: str) -> PaymentDeclined:
+    def _payment_declined(self, code: str) -> PaymentDeclined:
         self.code = code
         return events.declined(self.order_id, code)
 
-    def _say_refunded(self) -> PaymentRefunded:
+    def _payment_refunded(self) -> PaymentRefunded:
         return events.refunded(*self._money(), before=sum(self.refunds.values()))
 
-    def _is_right(self, moved: Money | None) -> bool:
+    def _matches_total(self, moved: Money | None) -> bool:
         order, _ = self._money()
         return moved == order.total
 
     def _money(self) -> tuple[OrderCreated, str]:
-        assert self.order is not None, "money is only asked for a known order"
-        assert self.payment_id is not None, "only money that was held has a payment"
+        assert self.order is not None, "only an order that was created has a total"
+        assert self.payment_id is not None, "only a payment that was authorized has an id"
         return self.order, self.payment_id
 
-    def _go(self, state: State, call: Call) -> Next:
+    def _start(self, state: State, call: Call) -> Call:
         self.state, self.action_url = state, None
-        return Next(call=call)
+        return call
 
     def _impossible(self, outcome: str) -> Impossible:
         return Impossible(f"{outcome} while {self.state}")
 
 
-def _asked(order: OrderCreated) -> tuple[object, ...]:
+def _terms(order: OrderCreated) -> tuple[object, ...]:
     lines = [(line.sku, line.quantity, line.unit_price) for line in order.lines]
     return order.shopper_id, order.total, lines

@@ -1,4 +1,4 @@
-"""What is published of an order's money."""
+"""The events that payment publishes about the whole of an order's money."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +13,7 @@ from contracts import (
     PaymentRefunded,
     PaymentVoided,
 )
-from payment import declines
+from payment.outcomes import decline_reason, shown_code
 
 
 def action_required(order_id: UUID, payment_id: str, url: str, expires_at: datetime) -> PaymentActionRequired:
@@ -25,7 +25,7 @@ def authorized(order: OrderCreated, payment_id: str) -> PaymentAuthorized:
 
 
 def declined(order_id: UUID, code: str) -> PaymentDeclined:
-    return PaymentDeclined(order_id=order_id, code=declines.shown(code), decline_reason=declines.reason(code))
+    return PaymentDeclined(order_id=order_id, code=shown_code(code), decline_reason=decline_reason(code))
 
 
 def paid(order: OrderCreated, payment_id: str) -> OrderPaid:
@@ -48,7 +48,7 @@ def voided(order: OrderCreated, payment_id: str) -> PaymentVoided:
 
 
 def refunded(order: OrderCreated, payment_id: str, before: int) -> PaymentRefunded:
-    """`before` went back in parts."""
+    """`before` was refunded in parts."""
     currency = order.total.currency
     return PaymentRefunded(
         order_id=order.order_id,

@@ -1,19 +1,20 @@
-"""Payment: holds, takes and gives back an order's money, and says what became of it."""
+"""Payment: authorizes, captures, voids and refunds an order's money through the payment provider."""
 
 from datetime import timedelta
 
 from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
-from payment import api, saga, sweeps
-from payment.comparing import Comparing
-from payment.hints import Hints
-from payment.provider import Provider
+from payment import api, saga
+from payment.jobs import jobs
+from payment.reconciliation import Comparison
 from payment.settings import Settings
 from payment.store import Known
+from payment.stripe_client import StripeClient
+from payment.webhooks import Hints
 
 
 def build(settings: Settings, chassis: Chassis) -> Components:
-    provider = Provider(
+    client = StripeClient(
         settings.stripe_api_key.get_secret_value(),
         base=settings.stripe_api_base,
         timeout=settings.stripe_timeout,
@@ -27,10 +28,10 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     return Components(
         routers=[api.router],
         provide=[api.Webhooks(hints, secret, settings.webhook_tolerance)],
-        jobs=sweeps.periodic(settings, chassis.transactions),
-        call=Comparing(provider.call, Known(chassis.engine)).call,
-        issues=provider.issues,
-        closing=[hints.aclose, provider.aclose],
+        jobs=jobs(settings, chassis.transactions),
+        call=Comparison(client.call, Known(chassis.engine)).call,
+        issues=client.issues,
+        closing=[hints.aclose, client.aclose],
     )
 
 

@@ -1,31 +1,41 @@
-"""Once a day all that the provider has is compared with what is known here, whoever has done something to it
-and whether or not a webhook has told of it.
+"""Once a day all payments, refunds and disputes at the provider are compared with the database, because
+somebody may have changed them there and a webhook may have been lost.
 
-Each page of the provider's lists is a call like any other: it is committed first, repeated until it is
-answered, and leads to the next one. What differs is looked up; money of no order of ours is named.
+Each page of the provider's lists is read by an intent, like any other call, and leads to the next page. It is
+compared outside any transaction, and nearly always there is no difference. Payments that differ are looked
+up; money that belongs to no order is recorded as a stray.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID, uuid5
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
 
 from chassis.saga.tx import Intent
+from payment import bounces, disputes
+from payment.outcomes import Found, FoundDispute, FoundRefund, Page
+from payment.stripe_requests import page_intent
 
-KIND = "list"
-# How far each list is read back, from what may still become of the things on it: money is held for a week, a
-# refund may fail for a month, a dispute takes months.
+log = structlog.get_logger()
+
+# How far back each list is read: money is held for a week, a refund can fail for a month, a dispute can take
+# months.
 LISTS: Mapping[str, timedelta] = {
     "payment_intents": timedelta(days=8),
     "refunds": timedelta(days=35),
     "disputes": timedelta(days=200),
 }
-_PAGES = UUID("80ff9dd5-328a-4f2b-bb8e-fa551f815910")
+
+ProviderCall = Callable[[Intent], Awaitable[Any]]
+Row = Mapping[Any, Any]
 
 
 @dataclass(eq=False)
 class Reconciliation:
-    """When a list was last begun to be read, and when it was last read to its end."""
+    """When reading a list was last begun, and when its last page was read."""
 
     name: str
     began_at: datetime
@@ -34,8 +44,8 @@ class Reconciliation:
 
 @dataclass(eq=False)
 class Stray:
-    """Money at the provider of no order of ours, or beside what its order knows. `amount` is in the
-    provider's units. `settled_at` is when it was seen to be gone."""
+    """Money at the provider that belongs to no order, or that its order does not account for. `amount` is in
+    the provider's units. `settled_at` is when a later comparison found it gone."""
 
     payment_id: str
     order_id: str | None
@@ -48,7 +58,7 @@ class Stray:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a page comes to: payments to look up, by order; strays, and those that are none any more."""
+    """The result of comparing a page: payments to look up, by order; new strays; strays that are settled."""
 
     name: str
     looks: Mapping[UUID, str]
@@ -58,15 +68,118 @@ class Compared:
 
 
 def first_page(name: str, now: datetime, ended_at: datetime | None, oldest_stray: datetime | None) -> Intent:
-    """The intent to begin with a list: as far back as matters, and as was missed since it was last read."""
+    """The intent to read the first page of a list. Payments are read back to the last complete reading and to
+    the oldest open stray, if that is earlier."""
     since = now - LISTS[name]
     if name == "payment_intents":
         since = min(filter(None, (since, ended_at, oldest_stray)))
-    return page(name, int(since.timestamp()))
+    return page_intent(name, int(since.timestamp()))
 
 
-def page(name: str, since: int, after: str | None = None) -> Intent:
-    """The intent to read a page of that list, of what was created since then, in seconds since 1970."""
-    return Intent(
-        KIND, uuid5(_PAGES, f"{name} {after or ''}"), {"list": name, "since": since, "after": after}
+class Known(Protocol):
+    """What is committed in payment's database; see `payment.store.Known`."""
+
+    async def payments(self, payment_ids: Sequence[str], order_ids: Sequence[UUID]) -> Sequence[Row]: ...
+
+    async def refund_states(self, ids: Sequence[UUID]) -> Mapping[UUID, str]: ...
+
+    async def dispute_statuses(self, ids: Sequence[UUID]) -> Mapping[UUID, str]: ...
+
+    async def open_strays(self, payment_ids: Sequence[str]) -> Collection[str]: ...
+
+
+class Comparison:
+    """Makes calls to the provider, and replaces each page of a list by its comparison with what is known."""
+
+    def __init__(self, call: ProviderCall, known: Known) -> None:
+        self._call = call
+        self._known = known
+
+    async def call(self, intent: Intent) -> Any:
+        """Make the call. Raises what the provider's client raises."""
+        outcome = await self._call(intent)
+        return await self.compare(outcome) if isinstance(outcome, Page) else outcome
+
+    async def compare(self, page: Page) -> Compared:
+        """Takes two or three queries, whatever is on the page."""
+        if page.name == "payment_intents":
+            return await self._payments(page)
+        if page.name == "disputes":
+            return await self._disputes(page)
+        return await self._refunds(page)
+
+    async def _payments(self, page: Page) -> Compared:
+        found = [one for one in page.items if isinstance(one, Found)]
+        orders = [order_id for one in found if (order_id := _order_id(one)) is not None]
+        known = await self._known.payments([one.payment_id for one in found], orders)
+        by_payment = {row["payment_id"]: row for row in known}
+        by_order = {row["order_id"]: row for row in known}
+        looks: dict[UUID, str] = {}
+        strays: list[Stray] = []
+        for one in found:
+            row = by_payment.get(one.payment_id)
+            if row is not None and _was_moved(row, one):
+                looks[row["order_id"]] = one.payment_id
+            elif one.left and _is_stray(row, by_order.get(_order_id(one))):
+                strays.append(_stray(one))
+        others = {one.payment_id for one in found} - {one.payment_id for one in strays}
+        settled = await self._known.open_strays(sorted(others))
+        return Compared(page.name, looks, tuple(strays), tuple(settled), page.after)
+
+    async def _refunds(self, page: Page) -> Compared:
+        found = [one for one in page.items if isinstance(one, FoundRefund)]
+        known = await self._known.payments(sorted({one.payment_id for one in found}), [])
+        payments = {row["payment_id"]: row for row in known}
+        states = await self._known.refund_states([bounces.refund_id_of(one) for one in found])
+        looks = {
+            payments[one.payment_id]["order_id"]: one.payment_id
+            for one in found
+            if one.payment_id in payments
+            and bounces.may_differ(
+                payments[one.payment_id]["state"], states.get(bounces.refund_id_of(one)), one
+            )
+        }
+        return Compared(page.name, looks, after=page.after)
+
+    async def _disputes(self, page: Page) -> Compared:
+        found = [one for one in page.items if isinstance(one, FoundDispute)]
+        known = await self._known.dispute_statuses([disputes.dispute_id_of(one.id) for one in found])
+        changed = [one for one in found if known.get(disputes.dispute_id_of(one.id)) != one.status]
+        return Compared(page.name, await self._disputed_payments(changed), after=page.after)
+
+    async def _disputed_payments(self, changed: Iterable[FoundDispute]) -> dict[UUID, str]:
+        payments = {one.payment_id for one in changed}
+        known = await self._known.payments(sorted(payments), [])
+        for unknown in payments - {row["payment_id"] for row in known}:
+            log.info("dispute of unknown payment", payment_id=unknown)
+        return {row["order_id"]: row["payment_id"] for row in known}
+
+
+def _was_moved(row: Row, found: Found) -> bool:
+    """Whether money that is held here was released or captured at the provider."""
+    if found.status == "succeeded":
+        return bool(row["state"] == "authorized")
+    return found.status == "canceled" and row["state"] in ("action_required", "authorized", "capturing")
+
+
+def _is_stray(own: Row | None, of_order: Row | None) -> bool:
+    """Whether no payment here accounts for the money. While an order's money is being authorized, the id of
+    its payment is not known yet."""
+    if own is not None:
+        return own["state"] in ("voided", "declined", "refused")
+    is_authorizing = (
+        of_order is not None and of_order["payment_id"] is None and of_order["state"] == "authorizing"
     )
+    return not is_authorizing
+
+
+def _order_id(found: Found) -> UUID | None:
+    try:
+        return UUID(found.order_id or "")
+    except ValueError:
+        return None
+
+
+def _stray(found: Found) -> Stray:
+    now = datetime.now(UTC)
+    return Stray(found.payment_id, found.order_id, found.left, found.currency, found.created_at or now, now)

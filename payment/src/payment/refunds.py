@@ -1,7 +1,7 @@
-"""A part of an order's money on its way back: for a return, or because staff give it back.
+"""Partial refunds of an order's money: for a return, or because staff refund a part.
 
-Each such refund has a row and a call of its own, so that it is made once, whatever else goes back. The
-payment knows what all of them come to; whether there is enough left is for the provider to say last.
+Each of them has its own row and its own call, so that it is made once, whatever else is refunded. The payment
+has the sum of all; in the end the provider decides whether enough is left.
 """
 
 from collections.abc import Collection
@@ -15,27 +15,29 @@ from payment.domain import (
     AMOUNT_MISMATCH,
     DISPUTED,
     NOTHING,
-    REFUND_AGAIN_AFTER,
+    REFUND_RETRY_AFTER,
+    Decision,
     Impossible,
-    Next,
     Payment,
 )
 from payment.outcomes import PartRefunded, RefundRefused
 
 RefundState = Literal["refunding", "refunded", "refund_failed", "bounced", "covered"]
 
-# The provider was not asked: other refunds have left less than this one.
+# Refused by the shop, without a call: other refunds have left less than this one.
 MORE_THAN_IS_LEFT = "more_than_is_left"
-# The provider has nothing left of the payment to give back.
+# Refused by the provider: nothing is left of the payment.
 ALL_REFUNDED = "charge_already_refunded"
 
 
 @dataclass(eq=False)
 class Refund:
-    """`by` is whose decision it was: `return`, `staff`, `provider` for one that was made there, `again` for
-    one that makes another, `again_of`, once more. `bounced` is one that came back after it had gone back,
-    `covered` one that is needed no more, since its money went back otherwise. `code` is why it was refused or
-    came back, `refused` how often, `refund_at` when it is asked for again.
+    """A refund of a part of the money.
+
+    `by`: who decided it: `return`, `staff`, `provider` if it was made there, or `again` if it repeats the
+    bounced refund `again_of`. `state`: `bounced` if it failed after it had succeeded, `covered` if it is no
+    longer needed because its money was refunded otherwise. `code`, `refused`: why and how often it was
+    refused or bounced. `refund_at`: when it is retried.
     """
 
     refund_id: UUID
@@ -50,28 +52,27 @@ class Refund:
 
 
 def begin(payment: Payment, returned: OrderReturned, now: datetime) -> Refund:
-    """What is given back for something that goes back of the order. Raises `Impossible` when its money was
-    never taken."""
+    """The refund for a return or of staff. Raises `Impossible` if the order's money was never captured."""
     refund = Refund(returned.return_id, payment.order_id, returned.amount.amount, returned.by)
     if not payment.was_captured:
-        raise Impossible(f"something goes back while {payment.state}")
+        raise Impossible(f"refund requested while {payment.state}")
     if payment.is_given_back or not refund.amount:
         refund.state = "covered"
     else:
-        _ask(payment, refund, now)
+        _request(payment, refund, now)
     return refund
 
 
-def again(payment: Payment, refund: Refund, now: datetime) -> bool:
-    """A refused refund, after a while. Tells whether to ask for it now."""
+def retry(payment: Payment, refund: Refund, now: datetime) -> bool:
+    """Retry a refused refund. Returns whether its call is to be made now."""
     if refund.state == "refund_failed" and refund.refund_at is not None:
-        _ask(payment, refund, now)
+        _request(payment, refund, now)
     return refund.state == "refunding"
 
 
-def ask_soon(payment: Payment, refunds: Collection[Refund], now: datetime) -> None:
-    """A dispute has ended: all that was refused, perhaps because of it, is due. What is refused from now on
-    counts anew."""
+def retry_soon(payment: Payment, refunds: Collection[Refund], now: datetime) -> None:
+    """A dispute has ended: all refused refunds are due now, since it may have been the cause, and their
+    refusals are counted from zero."""
     payment.refunds_refused = 0
     if payment.refund_at is not None:
         payment.refund_at = now
@@ -82,8 +83,8 @@ def ask_soon(payment: Payment, refunds: Collection[Refund], now: datetime) -> No
             refund.refund_at = now
 
 
-def cancel(payment: Payment, refunds: Collection[Refund]) -> Next:
-    """The order is off: all of its money goes back, once it is known which parts of it have."""
+def cancel(payment: Payment, refunds: Collection[Refund]) -> Decision:
+    """The order is cancelled: refund all of its money, once the outcomes of all parts are known."""
     for refund in refunds:
         if refund.state in ("refund_failed", "bounced"):
             _cover(payment, refund)
@@ -96,8 +97,9 @@ def conclude(
     outcome: PartRefunded | RefundRefused,
     refunds: Collection[Refund],
     now: datetime,
-) -> Next:
-    """The call for a part has ended; `refunds` are all parts. Raises `Impossible` when it had before."""
+) -> Decision:
+    """The outcome of a part's call is known; `refunds` are all parts. Raises `Impossible` if it was known
+    before."""
     if refund.state == "refunded" and isinstance(outcome, PartRefunded):
         return NOTHING
     if refund.state != "refunding":
@@ -105,43 +107,43 @@ def conclude(
     match outcome:
         case PartRefunded(amount) if amount == money(payment, refund):
             refund.state, refund.code, refund.refund_at = "refunded", None, None
-            follows = Next((refunded_in_part(payment, refund),))
+            decision = Decision((refunded_in_part(payment, refund),))
         case PartRefunded(amount):
             _fail(payment, refund, AMOUNT_MISMATCH, gone=amount.amount if amount else refund.amount)
-            follows = NOTHING
+            decision = NOTHING
         case RefundRefused(code) if refund.again_of and code != ALL_REFUNDED and payment.state != "refunding":
             refund.state, refund.code = "bounced", code
             payment.count(refund.refund_id, 0)
-            follows = NOTHING
+            decision = NOTHING
         case RefundRefused(code) if payment.is_given_back or code == ALL_REFUNDED:
             _cover(payment, refund, code)
-            follows = NOTHING
+            decision = NOTHING
         case RefundRefused(code):
             _fail(payment, refund, code)
-            refund.refund_at = now + REFUND_AGAIN_AFTER
-            follows = payment.advance() if code in DISPUTED else NOTHING
+            refund.refund_at = now + REFUND_RETRY_AFTER
+            decision = payment.look_up() if code in DISPUTED else NOTHING
     if not any(one.state in ("refunding", "bounced") for one in refunds):
-        mend(payment)
+        clear_bounces(payment)
     if payment.state != "refunding" or _are_open(refunds):
-        return follows
+        return decision
     rest = payment.refund_rest()
-    return Next((*follows.say, *rest.say), rest.call)
+    return Decision((*decision.events, *rest.events), rest.call)
 
 
-def mend(payment: Payment) -> None:
-    """What had come back went back again, or otherwise. A refund that was refused is another matter."""
+def clear_bounces(payment: Payment) -> None:
+    """All bounced money was refunded after all. A refund that was refused stays failed."""
     if payment.state == "refund_failed" and payment.refund_at is None:
         payment.state = "refunded"
 
 
 def money(payment: Payment, refund: Refund) -> Money:
-    """What it gives back, in the order's currency."""
-    assert payment.order is not None, "only what was taken is refunded"
+    """The refund's amount, in the order's currency."""
+    assert payment.order is not None, "only captured money is refunded"
     return Money(amount=refund.amount, currency=payment.order.total.currency)
 
 
 def refunded_in_part(payment: Payment, refund: Refund) -> PaymentRefundedInPart:
-    assert payment.order is not None, "only what was taken is refunded"
+    assert payment.order is not None, "only captured money is refunded"
     return PaymentRefundedInPart(
         order_id=payment.order_id,
         refund_id=refund.refund_id,
@@ -153,12 +155,12 @@ def refunded_in_part(payment: Payment, refund: Refund) -> PaymentRefundedInPart:
     )
 
 
-def _ask(payment: Payment, refund: Refund, now: datetime) -> None:
+def _request(payment: Payment, refund: Refund, now: datetime) -> None:
     if payment.is_given_back or not payment.left:
         _cover(payment, refund)
     elif refund.amount > payment.left:
         _fail(payment, refund, MORE_THAN_IS_LEFT)
-        refund.refund_at = now + REFUND_AGAIN_AFTER
+        refund.refund_at = now + REFUND_RETRY_AFTER
     else:
         refund.state = "refunding"
         payment.count(refund.refund_id, refund.amount)

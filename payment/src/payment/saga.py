@@ -1,4 +1,4 @@
-"""What payment does on hearing of an order, and what it says once the provider has answered."""
+"""Payment's steps: what it does on an order's events and on the outcomes of provider calls."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -27,21 +27,21 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment import bounces, calls, disputes, reconciliation, refunds
+from payment import bounces, disputes, refunds
 from payment.disputes import Dispute
-from payment.domain import Impossible, Next, Payment
-from payment.found import Found, FoundDispute
-from payment.outcomes import Outcome, PartRefunded, RefundRefused
+from payment.domain import Decision, Impossible, Payment
+from payment.outcomes import Found, FoundDispute, Outcome, PartRefunded, RefundRefused
 from payment.reconciliation import Compared, Reconciliation, Stray
 from payment.refunds import Refund
+from payment.stripe_requests import LIST, LOOK, PART, call_intent, look_intent, page_intent, part_intent
 
 log = structlog.get_logger()
 
 
 def _rows(intent: Intent) -> Iterable[tuple[type, Any]]:
-    if intent.kind == reconciliation.KIND:
+    if intent.kind == LIST:
         return []
-    if intent.kind == calls.PART:
+    if intent.kind == PART:
         return [(Payment, UUID(intent.payload["order_id"])), (Refund, intent.subject)]
     return [(Payment, intent.subject)]
 
@@ -53,51 +53,51 @@ participant = Participant("payment", steps=[steps], intents=intents)
 
 @steps.on(OrderCreated, publishes=[PaymentDeclined, OrderPaid])
 async def authorize_payment(event: OrderCreated, tx: Tx) -> None:
-    """Hold the money, unless the order is off already; of a free order there is none."""
+    """Authorize the order's total, unless it was cancelled already; a free order needs no call."""
     payment = await _payment(event.order_id, tx)
     if event.is_long_over(tx.now):
         payment.refuse()
     else:
-        follow(payment, payment.authorize(event), tx)
+        apply(payment, payment.authorize(event), tx)
 
 
 @steps.on(StockReserved, publishes=[OrderPaid])
 async def capture_payment(event: StockReserved, tx: Tx) -> None:
-    """Take the money once it is held, too, and the order still on; a free order is paid at once."""
+    """Capture the money once it is authorized, too; a free order is paid at once."""
     payment = await _payment(event.order_id, tx)
-    follow(payment, payment.reserve(), tx)
+    apply(payment, payment.reserve(), tx)
 
 
 @steps.on(OrderCancelled, publishes=[PaymentRefunded], compensates=authorize_payment)
 async def give_money_back(event: OrderCancelled, tx: Tx) -> None:
-    """Refuse, void or refund, whichever is still possible; a free order's nothing goes back at once."""
+    """Never authorize, void or refund, whichever is still possible; a paid free order is refunded at once."""
     payment = await _payment(event.order_id, tx)
-    follow(payment, refunds.cancel(payment, await _refunds(payment, tx)), tx)
+    apply(payment, refunds.cancel(payment, await _refunds(payment, tx)), tx)
 
 
 @steps.on(OrderReturned, locks=lambda event: [(Payment, event.order_id), (Refund, event.return_id)])
 async def refund_part(event: OrderReturned, tx: Tx) -> None:
-    """Give a part of the money back, once, unless all of it goes back anyhow."""
+    """Refund a part of the money, once, unless all of it is refunded anyway."""
     if await tx.get(Refund, event.return_id) is not None:
         return
     payment = await tx.get(Payment, event.order_id)
     if payment is None:  # retried, then dead-lettered: an operator must see it
-        raise Impossible(f"something goes back of order {event.order_id}, which is not known here")
+        raise Impossible(f"return of unknown order {event.order_id}")
     refund = refunds.begin(payment, event, tx.now)
     tx.add(refund)
     if refund.state == "refunding":
-        tx.intend(calls.part(refund, payment, tx.now))
+        tx.intend(part_intent(refund, payment, tx.now))
 
 
 @steps.on(OrderRefundSettled)
 async def settle_refund(event: OrderRefundSettled, tx: Tx) -> None:
-    """Make a refund that came back not again: the shopper has its money otherwise."""
+    """Do not repeat a bounced refund any more: the shopper has received the money in another way."""
     payment = await tx.get(Payment, event.order_id)
     if payment is None:
-        raise Impossible(f"a refund of order {event.order_id} was settled, which is not known here")
+        raise Impossible(f"refund of unknown order {event.order_id} was settled")
     known = {one.refund_id: one for one in await _refunds(payment, tx)}
     if not bounces.settle(payment, event.refund_id, known):
-        log.error("refund settled, though it was made again", refund_id=str(event.refund_id))
+        log.error("refund settled although its repeat succeeded", refund_id=str(event.refund_id))
 
 
 @steps.on(
@@ -115,24 +115,24 @@ async def settle_refund(event: OrderRefundSettled, tx: Tx) -> None:
     ],
 )
 async def say_again(event: SagaNudged, tx: Tx) -> None:
-    """Say again how the money stands; ask the provider what is not known, or for a refund that it refused."""
+    """Republish the payment's events, retry calls whose outcome is unknown, and refunds that were refused."""
     payment = await tx.get(Payment, event.order_id)
     if payment is not None:
         tx.retry_now(event.order_id)
-        tx.publish(*payment.restate())
+        tx.publish(*payment.events_to_republish())
         if payment.refund_at is not None and payment.refund_at <= tx.now:
-            follow(payment, payment.refund_again(), tx)
+            apply(payment, payment.retry_refund(), tx)
         for refund in await _refunds(payment, tx):
             tx.retry_now(refund.refund_id)
             if refund.state == "refunded":
                 tx.publish(refunds.refunded_in_part(payment, refund))
             elif refund.state == "bounced":
-                tx.publish(bounces.failed(payment, refund))
-                _make_again(payment, refund, tx)
+                tx.publish(bounces.refund_failed(payment, refund))
+                _repeat(payment, refund, tx)
             elif refund.refund_at is not None and refund.refund_at <= tx.now:
-                ask_again(payment, refund, tx)
+                retry_part(payment, refund, tx)
         for dispute in (await tx.get_many(Dispute, [UUID(one) for one in payment.disputes])).values():
-            tx.publish(disputes.disputed(payment, dispute))
+            tx.publish(disputes.payment_disputed(payment, dispute))
 
 
 @intents.on_outcome("authorize", publishes=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
@@ -162,19 +162,19 @@ async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
         log.error("refund refused", code=outcome.code)
 
 
-@intents.on_outcome(calls.PART, publishes=[PaymentRefundedInPart, PaymentRefunded])
+@intents.on_outcome(PART, publishes=[PaymentRefundedInPart, PaymentRefunded])
 async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused, tx: Tx) -> None:
     payment = await _payment(UUID(intent.payload["order_id"]), tx)
     refund = await tx.get(Refund, intent.subject)
     assert refund is not None, "it was committed with its intent"
     all_refunds = await _refunds(payment, tx)
-    follow(payment, refunds.conclude(payment, refund, outcome, all_refunds, tx.now), tx)
+    apply(payment, refunds.conclude(payment, refund, outcome, all_refunds, tx.now), tx)
     if refund.state == "refund_failed":
         log.error("refund refused", code=refund.code, refund_id=str(refund.refund_id))
 
 
 @intents.on_outcome(
-    "look",
+    LOOK,
     publishes=[
         PaymentDeclined,
         PaymentDisputed,
@@ -183,72 +183,73 @@ async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused
         PaymentRefundFailed,
     ],
 )
-async def note_news(intent: Intent, found: Found, tx: Tx) -> None:
+async def note_look(intent: Intent, found: Found, tx: Tx) -> None:
     payment = await tx.get(Payment, intent.subject)
     if payment is None:
-        log.warning("news of a payment that is forgotten", payment_id=found.payment_id)
+        log.warning("look-up of pruned payment", payment_id=found.payment_id)
         return
-    follow(payment, payment.looked_up(intent.payload["news"]), tx)
+    apply(payment, payment.looked_up(intent.payload["news"]), tx)
     if found.status == "canceled":
-        follow(payment, payment.lapse(), tx)
+        apply(payment, payment.lapse(), tx)
     elif found.status == "succeeded" and payment.state == "authorized":
-        # Once its stock is reserved our capture finds it taken; if the order is off, our void does.
-        log.warning("money taken by somebody at the provider", payment_id=found.payment_id)
+        # When the stock is reserved our capture finds it captured; when the order is cancelled, our void
+        # does.
+        log.warning("payment captured at the provider", payment_id=found.payment_id)
     if found.refunds and payment.was_captured:
         await _note_refunds(payment, found, tx)
     for dispute in found.disputes:
         await _note_dispute(payment, dispute, tx)
 
 
-@intents.on_outcome(reconciliation.KIND)
+@intents.on_outcome(LIST)
 async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
     for order_id, payment_id in sorted(compared.looks.items()):
-        tx.intend(calls.look(order_id, payment_id))
+        tx.intend(look_intent(order_id, payment_id))
     for stray in compared.strays:
-        log.warning("money of no order here", payment_id=stray.payment_id, order_id=stray.order_id)
+        log.warning("payment of no order", payment_id=stray.payment_id, order_id=stray.order_id)
         tx.add_once(stray)
     for stray in (await tx.get_many(Stray, compared.settled)).values():
         stray.settled_at = tx.now
     if compared.after is not None:
-        tx.intend(reconciliation.page(compared.name, intent.payload["since"], compared.after))
+        tx.intend(page_intent(compared.name, intent.payload["since"], compared.after))
     elif (reading := await tx.get(Reconciliation, compared.name)) is not None:
         reading.ended_at = reading.began_at
 
 
 async def _note_refunds(payment: Payment, found: Found, tx: Tx) -> None:
-    ids = {bounces.known_as(one) for one in found.refunds} | {UUID(one) for one in payment.refunds}
-    noted = bounces.compare(payment, found, await tx.get_many(Refund, sorted(ids)), tx.now)
-    for refund in noted.new:
+    ids = {bounces.refund_id_of(one) for one in found.refunds} | {UUID(one) for one in payment.refunds}
+    differences = bounces.compare(payment, found, await tx.get_many(Refund, sorted(ids)), tx.now)
+    for refund in differences.new:
         tx.add(refund)
-    for event in noted.events:
+    for event in differences.events:
         log.warning("refunds at the provider differ", kind=event.type, refund_id=str(event.subject))
-    tx.publish(*noted.events)
-    follow(payment, noted.follows, tx)
+    tx.publish(*differences.events)
+    apply(payment, differences.decision, tx)
 
 
 async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
-    known = await tx.get(Dispute, disputes.known_as(found.id))
-    is_news = disputes.is_news(known, found)
+    known = await tx.get(Dispute, disputes.dispute_id_of(found.id))
+    is_changed = disputes.is_changed(known, found)
     if known is None:
         if found.amount is None:
-            log.error("disputed in another currency", dispute=found.id)
+            log.error("dispute in another currency", dispute=found.id)
             return
-        known = disputes.opened(payment, found, found.amount, tx.now)
+        known = disputes.new_dispute(payment, found, found.amount, tx.now)
         payment.disputes = (*payment.disputes, str(known.dispute_id))
         tx.add(known)
-    elif is_news:
-        disputes.turned(known, found, tx.now)
+    elif is_changed:
+        disputes.update(known, found, tx.now)
     is_lost = known.status == disputes.LOST and disputes.lose(payment, known)
-    if is_lost or (is_news and known.status in disputes.ENDED):
-        refunds.ask_soon(payment, await _refunds(payment, tx), tx.now)
-    if is_news:
+    if is_lost or (is_changed and known.status in disputes.ENDED):
+        refunds.retry_soon(payment, await _refunds(payment, tx), tx.now)
+    if is_changed:
         log.warning("payment disputed", dispute=found.id, status=found.status, reason=found.reason)
-        tx.publish(disputes.disputed(payment, known))
+        tx.publish(disputes.payment_disputed(payment, known))
 
 
 async def _conclude(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     payment = await _payment(intent.subject, tx)
-    follow(payment, payment.conclude(outcome, tx.now), tx)
+    apply(payment, payment.conclude(outcome, tx.now), tx)
 
 
 async def _payment(order_id: UUID, tx: Tx) -> Payment:
@@ -260,27 +261,27 @@ async def _payment(order_id: UUID, tx: Tx) -> Payment:
 
 
 async def _refunds(payment: Payment, tx: Tx) -> list[Refund]:
-    """The parts that were asked for; for nearly all payments that is none, and nothing is read."""
+    """The partial refunds; nearly all payments have none, and no query is made."""
     if not payment.refunds:
         return []
     return list((await tx.get_many(Refund, [UUID(one) for one in payment.refunds])).values())
 
 
-def ask_again(payment: Payment, refund: Refund, tx: Tx) -> None:
-    """Ask once more for a part that was refused."""
-    if refunds.again(payment, refund, tx.now):
-        tx.intend(calls.part(refund, payment, tx.now))
+def retry_part(payment: Payment, refund: Refund, tx: Tx) -> None:
+    """Retry a partial refund that was refused."""
+    if refunds.retry(payment, refund, tx.now):
+        tx.intend(part_intent(refund, payment, tx.now))
 
 
-def _make_again(payment: Payment, refund: Refund, tx: Tx) -> None:
-    repeat = bounces.again(payment, refund)
-    if repeat is not None:
-        tx.add(repeat)
-        tx.intend(calls.part(repeat, payment, tx.now))
+def _repeat(payment: Payment, refund: Refund, tx: Tx) -> None:
+    repeated = bounces.repeat(payment, refund)
+    if repeated is not None:
+        tx.add(repeated)
+        tx.intend(part_intent(repeated, payment, tx.now))
 
 
-def follow(payment: Payment, follows: Next, tx: Tx) -> None:
-    """Say and intend what follows."""
-    tx.publish(*follows.say)
-    if follows.call is not None:
-        tx.intend(calls.intent(follows.call, payment, tx.now))
+def apply(payment: Payment, decision: Decision, tx: Tx) -> None:
+    """Publish the decision's events, and intend its call."""
+    tx.publish(*decision.events)
+    if decision.call is not None:
+        tx.intend(call_intent(decision.call, payment, tx.now))

@@ -1,4 +1,4 @@
-"""What payment is told, besides what every service is."""
+"""Payment's settings, besides those of every service."""
 
 from typing import Annotated
 
@@ -10,13 +10,14 @@ from chassis.runtime.settings import Seconds, ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """`stripe_api_base` is another address than Stripe's own: the sandbox's. Money that is held is given up
-    `give_up_after` the order's deadline. A shopper whose bank asks has `action_minutes` to confirm, or until
-    the order's deadline if that comes first; `action_key` seals the address of the bank's page for order. The
-    provider's own lists are read, and compared with what is known here, about `reconcile_provider_every`.
+    """`stripe_api_base`: another address than Stripe's own, such as the sandbox's. `give_up_after`: how long
+    after the order's deadline an authorization is released. `action_minutes`: how long a shopper has to
+    confirm with her bank, unless the order's deadline is earlier. `action_key`: encrypts the address of the
+    bank's page for order. `reconcile_provider_every`: how often the provider's lists are compared with the
+    database.
 
-    A payment that has ended is kept for `payment_keep_days` after its order was placed, 0 is for ever: longer
-    than order's `return_days`, and by so much that a refund can be refused and fail in between.
+    `payment_keep_days`: how long an ended payment is kept after its order was placed, 0 for ever. It has to
+    exceed order's `return_days` by the time in which a refund may be refused and fail.
     """
 
     stripe_api_key: SecretStr

@@ -32,20 +32,20 @@ _EXPIRED = text(f"""
     WHERE {IS_OPEN} AND state = 'authorized' AND created_at < :before
         AND CAST(order_created ->> 'deadline' AS timestamptz) < :before
     ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
-""")  # noqa: S608  the index's own words
+""")  # noqa: S608  a constant
 _OPEN = select(payment).where(IS_OPEN).order_by(payment.c.created_at)
 _OPEN_PARTS = select(refund).where(REFUND_IS_OPEN).order_by(refund.c.created_at)
 
 
 async def undecided(engine: AsyncEngine, orders: Iterable[UUID]) -> set[UUID]:
-    """Those of the orders for which a call has been made whose outcome is still unknown."""
+    """The orders with a call that was made and whose outcome is unknown."""
     keys = [f"{call}:{order_id}" for order_id in orders for call in _CALLS]
     async with engine.connect() as connection:
         return set((await connection.execute(_UNDECIDED, {"keys": keys})).scalars())
 
 
 async def held(engine: AsyncEngine, orders: Sequence[UUID]) -> set[UUID]:
-    """Those of the orders whose money is held, and is not being taken or let go."""
+    """The orders whose money is authorized, and not being captured or voided."""
     if not orders:
         return set()
     about = select(payment.c.order_id).where(
@@ -55,8 +55,8 @@ async def held(engine: AsyncEngine, orders: Sequence[UUID]) -> set[UUID]:
 
 
 async def order_of(engine: AsyncEngine, payment_id: str | None, order_id: UUID | None) -> UUID | None:
-    """Whose payment that is. One that the provider has for an order beside the one that is known is nobody's;
-    one of an order whose money is only just being asked for may be its."""
+    """The order of a payment. A second payment of an order belongs to none; while the money is being
+    authorized, its payment's id is not known yet."""
     about = or_(payment.c.payment_id == payment_id, payment.c.order_id == order_id)
     for row in await _rows(engine, select(payment.c.order_id, payment.c.payment_id).where(about)):
         if payment_id is None or row["payment_id"] in (payment_id, None):
@@ -65,13 +65,13 @@ async def order_of(engine: AsyncEngine, payment_id: str | None, order_id: UUID |
 
 
 class Known:
-    """What is known of the things on a page of the provider's lists."""
+    """Queries for the payments, refunds and disputes on a page of the provider's lists."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def payments(self, payment_ids: Sequence[str], order_ids: Sequence[UUID]) -> Sequence[RowMapping]:
-        """The payments with these ids of the provider's, and of these orders."""
+        """The payments with these provider's ids or of these orders."""
         about = or_(
             payment.c.payment_id == _any_of(payment_ids, Text()),
             payment.c.order_id == _any_of(order_ids, Uuid()),
@@ -80,18 +80,18 @@ class Known:
         return await _rows(self._engine, query)
 
     async def refund_states(self, ids: Sequence[UUID]) -> dict[UUID, str]:
-        """How those of the refunds that are known stand."""
+        """The states of the known ones among these refunds."""
         known = select(refund.c.refund_id, refund.c.state).where(refund.c.refund_id == _any_of(ids, Uuid()))
         return {row["refund_id"]: row["state"] for row in await _rows(self._engine, known)}
 
     async def dispute_statuses(self, ids: Sequence[UUID]) -> dict[UUID, str]:
-        """Likewise of disputes."""
+        """The statuses of the known ones among these disputes."""
         ours = dispute.c.dispute_id == _any_of(ids, Uuid())
         known = select(dispute.c.dispute_id, dispute.c.status).where(ours)
         return {row["dispute_id"]: row["status"] for row in await _rows(self._engine, known)}
 
     async def open_strays(self, payment_ids: Sequence[str]) -> set[str]:
-        """Those of the payments that were last seen to be of no order of ours."""
+        """Those of the payments that are open strays."""
         known = select(stray.c.payment_id).where(
             stray.c.payment_id == _any_of(payment_ids, Text()), stray.c.settled_at.is_(None)
         )
@@ -99,7 +99,7 @@ class Known:
 
 
 async def remember_webhook(session: AsyncSession, event_id: str) -> bool:
-    """Whether this event was not acted upon before; it is from now on."""
+    """Record the event. Returns whether it is new."""
     fresh = insert(webhook).values(event_id=event_id).on_conflict_do_nothing().returning(webhook.c.event_id)
     return (await session.execute(fresh)).scalar() is not None
 
@@ -110,7 +110,7 @@ async def overdue(engine: AsyncEngine, age: timedelta, limit: int = 100) -> Sequ
 
 
 async def refundable(engine: AsyncEngine, attempts: int, limit: int = 100) -> Sequence[UUID]:
-    """Orders whose refund was refused, less than `attempts` times, and is due again."""
+    """Orders whose refund was refused less than `attempts` times and is due for a retry."""
     due = _OPEN.where(
         payment.c.state == "refund_failed",
         payment.c.refunds_refused < attempts,
@@ -120,14 +120,14 @@ async def refundable(engine: AsyncEngine, attempts: int, limit: int = 100) -> Se
 
 
 async def overdue_parts(engine: AsyncEngine, age: timedelta, limit: int = 100) -> Sequence[RowMapping]:
-    """Likewise for refunds of parts."""
+    """The oldest partial refunds that are still open after `age`."""
     return await _rows(engine, _OPEN_PARTS.where(refund.c.created_at < func.now() - age).limit(limit))
 
 
 async def refundable_parts(
     engine: AsyncEngine, attempts: int, limit: int = 100
 ) -> Sequence[tuple[UUID, UUID]]:
-    """Likewise for parts: which refund, of which order."""
+    """Partial refunds that are due for a retry: their own ids and their orders'."""
     due = _OPEN_PARTS.where(
         refund.c.state == "refund_failed", refund.c.refused < attempts, refund.c.refund_at < func.now()
     )
@@ -135,16 +135,16 @@ async def refundable_parts(
 
 
 async def lock_expired(session: AsyncSession, now: datetime, grace: timedelta, limit: int) -> Sequence[UUID]:
-    """The oldest orders whose money is held though their deadline is past by `grace`, locked until the
-    commit; those that somebody else is at are skipped."""
+    """The oldest orders whose money is still authorized `grace` after their deadline, locked until the
+    commit; orders that are locked already are skipped."""
     return (await session.execute(_EXPIRED, {"before": now - grace, "limit": limit})).scalars().all()
 
 
 async def begin_reading(
     session: AsyncSession, name: str, now: datetime, every: timedelta
 ) -> tuple[datetime | None, datetime | None] | None:
-    """Note that a list is read from its beginning, unless it was begun less than `every` ago: then `None`.
-    Returns when it was last read to its end, and when the oldest stray was created that is still one."""
+    """Record that reading a list begins. Returns when it was last read to its end and when the oldest open
+    stray was created; `None` if it was begun less than `every` ago."""
     begun = insert(reconciliation).values(name=name, began_at=now)
     begun = begun.on_conflict_do_update(
         index_elements=["name"], set_={"began_at": now}, where=reconciliation.c.began_at < now - every

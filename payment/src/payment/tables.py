@@ -11,8 +11,8 @@ from payment.domain import Payment
 from payment.reconciliation import Reconciliation, Stray
 from payment.refunds import Refund
 
-# To the letter what the index `payment_open` says, or PostgreSQL does not use it.
-REFUND_IS_OPEN = text("state IN ('refunding', 'refund_failed')")  # likewise `refund_open`
+# Must equal the predicates of the indexes `payment_open` and `refund_open`, or PostgreSQL does not use them.
+REFUND_IS_OPEN = text("state IN ('refunding', 'refund_failed')")
 IS_OPEN = text("state NOT IN ('captured', 'voided', 'refunded', 'declined', 'refused')")
 
 metadata = MetaData()

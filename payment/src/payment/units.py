@@ -1,4 +1,5 @@
-"""Money on its way to the provider and back: the shop counts by ISO 4217, the provider as it always has."""
+"""Amounts in the provider's units: the shop's minor units are those of ISO 4217, the provider's differ for
+some currencies."""
 
 from typing import Any
 
@@ -6,13 +7,14 @@ from contracts import CURRENCIES, Money
 
 
 def chargeable(money: Money) -> bool:
-    """Whether the provider can be asked for this at all."""
+    """Whether the provider accepts this currency and amount."""
     currency = CURRENCIES.get(money.currency)
     return currency is not None and currency.can_be_charged(money.amount)
 
 
 def to_provider(money: Money) -> dict[str, Any]:
-    """`amount` and `currency` for a form of the provider's. Raises ValueError, KeyError when it cannot be."""
+    """`amount` and `currency` of a request. Raises ValueError or KeyError if the amount cannot be
+    converted."""
     return {
         "amount": CURRENCIES[money.currency].to_provider(money.amount),
         "currency": money.currency.lower(),
@@ -20,8 +22,8 @@ def to_provider(money: Money) -> dict[str, Any]:
 
 
 def from_provider(units: int, currency: str) -> Money | None:
-    """What the provider names, as the shop counts; `None` when that is nothing that the shop has ever asked
-    for: then it is no order's total, and no comparison may take it for one."""
+    """The provider's amount in the shop's units. `None` if the shop cannot have requested it: such an amount
+    equals no order's total."""
     known = CURRENCIES.get(currency.upper())
     try:
         return Money(amount=known.from_provider(units), currency=known.code) if known else None

@@ -7,7 +7,7 @@ import pytest
 
 from notification.domain import refund_failure_id
 from order.late import settled_as
-from payment.bounces import known_as
+from payment.bounces import refund_id_of
 from shop.ledger import CHECKS, Evidence, gather
 from shop.ledger.checks import undeliverable
 from shop.ledger.evidence import (
@@ -163,7 +163,7 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"charges": (replace(CHARGED, refunds=(RefundSeen("re_1", 100, "succeeded"),)), REFUNDED)},
         {
             "charges": (replace(CHARGED, refunds=(RefundSeen("re_1", 100, "failed"),)), REFUNDED),
-            "refunds": {str(known_as(RefundSeen("re_1", 100, "failed"))): "refunded"},
+            "refunds": {str(refund_id_of(RefundSeen("re_1", 100, "failed"))): "refunded"},
         },
     ],
     "every-dispute-is-known": [

@@ -142,7 +142,7 @@ def test_who_has_time_to_confirm_with_her_bank_is_waited_for_and_not_stuck() -> 
     one, paying = new_order(), Payment(ID)
     paying.authorize(one.created())
     until = NOW + timedelta(minutes=3)
-    [said] = paying.conclude(ActionRequired("pi_1", "sealed", until), CREATED).say
+    [said] = paying.conclude(ActionRequired("pi_1", "sealed", until), CREATED).events
     error = "OutcomePending: the shopper may confirm until 12:13:00 UTC"
     call = CallSeen("payment", "confirm", ID, CREATED, attempts=40, error=error)
     look = seen(one, payments={ID: paying}, holds=holding("reserved"), calls=(call,))

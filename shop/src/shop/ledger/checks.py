@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts import CURRENCIES
 from notification.domain import UNDELIVERABLE, refund_failure_id
-from payment.bounces import known_as
+from payment.bounces import refund_id_of
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
 Finding = str
@@ -169,7 +169,7 @@ def every_refund_is_known(seen: Evidence) -> Iterator[Finding]:
     after it had been made."""
     for charge in seen.charges:
         for refund in charge.refunds if charge.order_id else ():
-            state = seen.refunds.get(str(known_as(refund)))
+            state = seen.refunds.get(str(refund_id_of(refund)))
             what = f"order {charge.order_id}: refund {refund.id}"
             if refund.status == "succeeded" and refund.order_id is None and state is None:
                 yield f"{what} was made at the provider, and payment does not know of it"

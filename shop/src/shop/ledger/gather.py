@@ -15,7 +15,7 @@ import httpx
 from chassis.saga.intents import OutcomePending
 from notification.recipients import PutOff
 from order.late import settled_as
-from payment import reconciliation
+from payment.stripe_requests import LIST
 from scenarios.mails import mails
 from shop.errors import ShopError
 from shop.gateway import TIMEOUT_SECONDS
@@ -58,7 +58,7 @@ _PUT_OFF = f"SELECT subject::text, kind FROM intent WHERE error LIKE '{PutOff.__
 # Likewise an order whose shopper has time to confirm with her bank, and payment, which looks whether she has.
 _PENDING = f"SELECT count(*) FROM intent WHERE error LIKE '{OutcomePending.__name__}: %'"  # noqa: S608
 # Reading the provider's lists comes round whatever goes on; what it finds is looked up by calls that count.
-_READING = f"SELECT count(*) FROM intent WHERE kind = '{reconciliation.KIND}' AND error IS NULL"  # noqa: S608
+_READING = f"SELECT count(*) FROM intent WHERE kind = '{LIST}' AND error IS NULL"  # noqa: S608
 _BUSY = {
     "order": """SELECT count(*) FROM orders
         WHERE status = 'pending' AND coalesce(action_expires_at, '-infinity') < now()""",

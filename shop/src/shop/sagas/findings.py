@@ -9,8 +9,8 @@ from uuid import UUID
 from chassis.saga.intents import OutcomePending
 from notification.recipients import PutOff
 from order.domain import Order
-from payment import reconciliation
 from payment.domain import Payment
+from payment.stripe_requests import LIST
 from product.domain import LONGEST_WAIT
 from shop.sagas import provider, returns
 from shop.sagas.finding import Finding, nudge_command
@@ -160,7 +160,7 @@ def _not_noted(seen: Seen, before: datetime) -> Iterator[Finding]:
 def _unknown_outcomes(seen: Seen, before: datetime) -> Iterator[Finding]:
     for call in seen.calls:
         if call.since < before and call.service == "payment" and not _is_pending(call):
-            if call.kind == reconciliation.KIND:
+            if call.kind == LIST:
                 yield from provider.list_unread(call, _tried(call))
                 continue
             means = f"the provider has not told the outcome of {call.kind}{_tried(call)}"

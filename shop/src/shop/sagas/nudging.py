@@ -21,7 +21,7 @@ def preview(seen: Seen, order_id: UUID) -> dict[str, list[str]]:
     said: dict[str, Sequence[Event]] = {
         "order": order.restate(seen.now),
         "product": hold.events_to_republish(seen.now) if hold else [],
-        "payment": [*payment.restate(), *_in_part(seen, payment)] if payment else [],
+        "payment": [*payment.events_to_republish(), *_in_part(seen, payment)] if payment else [],
     }
     return {service: [event.type for event in events] for service, events in said.items()}
 

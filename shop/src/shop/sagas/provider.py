@@ -6,8 +6,8 @@ from textwrap import shorten
 from uuid import UUID
 
 from contracts import format_amount
-from payment.bounces import MOST_AGAIN
-from payment.refusals import RequestRefused
+from payment.bounces import MAX_REPEATS
+from payment.stripe_answers import RequestRefused
 from shop.sagas.finding import Finding, nudge_command
 from shop.sagas.seen import CallSeen, Seen
 
@@ -26,8 +26,10 @@ def refunds_came_back(seen: Seen, _: datetime) -> Iterator[Finding]:
         amount = format_amount(one.amount, order.currency) if order else f"{one.amount} minor units"
         settle = f"POST /v1/orders/{one.order_id}/refunds/{one.refund_id}/settle says that it is settled"
         means = f"a refund of {amount} came back ({one.code or 'unknown'}), the shopper does not have it: "
-        if one.refused < MOST_AGAIN:
-            means += f"find another way with her, or have it made again ({one.refused} of {MOST_AGAIN} times)"
+        if one.refused < MAX_REPEATS:
+            means += (
+                f"find another way with her, or have it made again ({one.refused} of {MAX_REPEATS} times)"
+            )
             means += f"; {settle}"
             yield Finding("refund-came-back", one.order_id, one.since, means, nudge_command(one.order_id))
         else:

@@ -268,10 +268,10 @@ def test_a_checkout_that_is_refused_although_nothing_has_changed_is_wrong() -> N
 
 
 REFUND = RefundSeen("re_1", 50, "succeeded")
-KNOWN_AS = str(bounces.known_as(REFUND))
+KNOWN_AS = str(bounces.refund_id_of(REFUND))
 MADE = Memory([checkout("1")], at_provider=[AtProvider("1", "refund", "re_1")])
 FAILED = Memory([checkout("1")], at_provider=[AtProvider("1", "failure", "re_1")])
-KNOWN_DISPUTE = str(disputes.known_as("dp_1"))
+KNOWN_DISPUTE = str(disputes.dispute_id_of("dp_1"))
 DISPUTED = Memory([checkout("1")], at_provider=[AtProvider("1", "dispute", "dp_1")])
 
 

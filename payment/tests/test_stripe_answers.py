@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contracts import Money
-from payment import answers
+from payment import stripe_answers
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
 
 PAGE = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://b", "return_url": "https://s"}}
@@ -32,7 +32,7 @@ def _gbp(amount: int) -> Money:
         (
             "authorize",
             {"status": "requires_action", "next_action": PAGE},
-            answers.Redirect("pi_1", "https://b"),
+            stripe_answers.Redirect("pi_1", "https://b"),
         ),
         ("confirm", {"status": "requires_action", "next_action": PAGE}, None),
         ("confirm", {"status": "processing"}, None),
@@ -74,7 +74,7 @@ def _gbp(amount: int) -> Money:
 def test_a_status_says_how_it_ended_or_nothing_yet(
     call: str, answer: dict[str, Any], outcome: Outcome | None
 ) -> None:
-    assert answers.READ[call]({"id": "pi_1", **AMOUNTS, **answer}) == outcome
+    assert stripe_answers.OUTCOME_READERS[call]({"id": "pi_1", **AMOUNTS, **answer}) == outcome
 
 
 def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> None:
@@ -82,11 +82,15 @@ def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> No
         "data": [{"id": "pi_2", "status": "canceled"}, {"id": "pi_1", "status": "requires_capture"} | AMOUNTS]
     }
 
-    assert answers.held(search) == Authorized("pi_1", _gbp(700))
+    assert stripe_answers.searched_authorization(search) == Authorized("pi_1", _gbp(700))
     asked = {"id": "pi_3", "status": "requires_action", "next_action": PAGE}
-    assert answers.held({"data": [*search["data"][:1], asked]}) == answers.Redirect("pi_3", "https://b")
-    assert answers.held({"data": [asked, *search["data"]]}) == Authorized("pi_1", _gbp(700))
-    assert answers.held({"data": []}) is None
+    assert stripe_answers.searched_authorization(
+        {"data": [*search["data"][:1], asked]}
+    ) == stripe_answers.Redirect("pi_3", "https://b")
+    assert stripe_answers.searched_authorization({"data": [asked, *search["data"]]}) == Authorized(
+        "pi_1", _gbp(700)
+    )
+    assert stripe_answers.searched_authorization({"data": []}) is None
 
 
 @pytest.mark.parametrize(
@@ -106,4 +110,4 @@ def test_a_refund_has_failed_only_when_no_other_is_under_way(
 
     part = {"status": "pending", "metadata": {"order_id": "o", "refund_id": "r"}}
 
-    assert answers.refunded([by_hand, part, *own], "o") == outcome
+    assert stripe_answers.listed_refund([by_hand, part, *own], "o") == outcome

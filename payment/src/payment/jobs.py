@@ -1,5 +1,5 @@
-"""What comes round: refused refunds are asked for again, money that nobody waits for is let go, and payments
-that do not end are reported."""
+"""Periodic jobs: retry refused refunds, release authorizations after the order's deadline, report overdue
+payments and begin reconciliations."""
 
 from datetime import timedelta
 
@@ -12,13 +12,13 @@ from payment import reconciliation, store
 from payment.disputes import ENDED
 from payment.domain import Payment
 from payment.refunds import Refund
-from payment.saga import ask_again, follow
+from payment.saga import apply, retry_part
 from payment.settings import Settings
 from payment.tables import IS_OPEN, REFUND_IS_OPEN
 
 log = structlog.get_logger()
 
-WEBHOOKS = Rule("webhook", at="seen_at")  # older ones are not delivered again
+WEBHOOKS = Rule("webhook", at="seen_at")  # the provider does not redeliver older ones
 DISPUTES = Rule("dispute", at="noted_at", where=f"status IN {ENDED}")
 STRAYS = Rule("stray", at="settled_at")
 PAYMENTS = Rule(
@@ -31,15 +31,15 @@ PAYMENTS = Rule(
 )
 
 
-def periodic(settings: Settings, transactions: Transactions) -> list[Job]:
-    """Payment's sweeps."""
+def jobs(settings: Settings, transactions: Transactions) -> list[Job]:
+    """Payment's jobs."""
 
     async def refund() -> None:
-        await refund_again(transactions, settings.refund_attempts)
+        await retry_refunds(transactions, settings.refund_attempts)
 
     async def expire() -> None:
         grace = timedelta(seconds=settings.give_up_after)
-        await give_up_expired(transactions, grace, settings.sweep_batch)
+        await release_expired(transactions, grace, settings.sweep_batch)
 
     async def report() -> None:
         await report_overdue(transactions, timedelta(seconds=settings.overdue_after))
@@ -49,8 +49,8 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Job]:
 
     return [
         Job("reconcile", min(settings.reconcile_provider_every, settings.sweep_every), reconcile),
-        Job("refund again", settings.sweep_every, refund),
-        Job("give up expired", settings.sweep_every, expire),
+        Job("retry refunds", settings.sweep_every, refund),
+        Job("release expired", settings.sweep_every, expire),
         Job("report overdue", settings.sweep_every, report),
         retention(
             transactions.engine,
@@ -62,37 +62,37 @@ def periodic(settings: Settings, transactions: Transactions) -> list[Job]:
     ]
 
 
-async def refund_again(transactions: Transactions, attempts: int) -> None:
-    """Ask once more for the refunds that are due; after `attempts` refusals somebody has to look."""
+async def retry_refunds(transactions: Transactions, attempts: int) -> None:
+    """Retry the refunds that are due; after `attempts` refusals somebody has to look."""
     for order_id in await store.refundable(transactions.engine, attempts):
         async with transactions() as tx:
             payment = await tx.get(Payment, order_id)
             if payment is not None:
-                follow(payment, payment.refund_again(), tx)
+                apply(payment, payment.retry_refund(), tx)
     for refund_id, order_id in await store.refundable_parts(transactions.engine, attempts):
         async with transactions() as tx:
             payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
             if payment is not None and refund is not None:
-                ask_again(payment, refund, tx)
+                retry_part(payment, refund, tx)
 
 
-async def give_up_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
-    """Let go of all money that is still held `grace` after its order's deadline, `batch` at a time."""
-    while await _give_up_some(transactions, grace, batch) == batch:
+async def release_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
+    """Release the money that is still held `grace` after its order's deadline, `batch` payments at a time."""
+    while await _release_batch(transactions, grace, batch) == batch:
         pass
 
 
-async def _give_up_some(transactions: Transactions, grace: timedelta, batch: int) -> int:
+async def _release_batch(transactions: Transactions, grace: timedelta, batch: int) -> int:
     async with transactions() as tx:
         due = await store.lock_expired(tx.session, tx.now, grace, batch)
         for payment in (await tx.get_many(Payment, due)).values():
-            log.error("money given up", order_id=str(payment.order_id))
-            follow(payment, payment.give_up(), tx)
+            log.error("authorization released after deadline", order_id=str(payment.order_id))
+            apply(payment, payment.release_expired(), tx)
     return len(due)
 
 
 async def begin_reconciling(transactions: Transactions, every: timedelta) -> None:
-    """Begin to read the provider's lists, each about every so long, whoever of the replicas does."""
+    """Begin to read each of the provider's lists, unless some replica began less than `every` ago."""
     for name in reconciliation.LISTS:
         async with transactions() as tx:
             begun = await store.begin_reading(tx.session, name, tx.now, every)
@@ -101,7 +101,7 @@ async def begin_reconciling(transactions: Transactions, every: timedelta) -> Non
 
 
 async def report_overdue(transactions: Transactions, age: timedelta) -> None:
-    """Log every payment that is still open after `age`: the row says where it stands, its intent why."""
+    """Log every payment and refund that is still open after `age`; the intents have the errors."""
     for one in await store.overdue(transactions.engine, age):
         log.error("payment overdue", order_id=str(one["order_id"]), state=one["state"], code=one["code"])
     for one in await store.overdue_parts(transactions.engine, age):

@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from chassis.saga.intents import OutcomePending
 from contracts import OrderCreated
-from payment import calls
+from payment import stripe_requests
 from payment.domain import Call, Payment
-from payment.provider import Provider
-from payment.reconciliation import LISTS, page
+from payment.reconciliation import LISTS
 from payment.refunds import Refund
-from payment.refusals import Unknown
+from payment.stripe_answers import OutcomeUnknown
+from payment.stripe_client import StripeClient
 
 from . import typed
 
@@ -54,12 +54,12 @@ class Clerk:
 
 
 async def test_a_page_of_each_list_is_asked_for_as_the_sdk_says() -> None:
-    provider = Provider("sk_test")
+    provider = StripeClient("sk_test")
     clerk = Clerk("succeeded")
     provider._stripe = clerk  # type: ignore[assignment]
     for name in LISTS:
         for after in (None, "re_1"):
-            await provider.call(page(name, 1_700_000_000, after))
+            await provider.call(stripe_requests.page_intent(name, 1_700_000_000, after))
     assert {path for _, path in clerk.asked} == {f"/v1/{name}" for name in LISTS}
 
 
@@ -77,22 +77,24 @@ async def test_whatever_is_asked_of_the_provider_is_well_formed(
     created: OrderCreated, call: Call, status: str, hours: float
 ) -> None:
     for payment in payments(created):
-        provider = Provider("sk_test", clock=lambda: NOW + timedelta(hours=hours))
+        provider = StripeClient("sk_test", clock=lambda: NOW + timedelta(hours=hours))
         clerk = Clerk(status)
         provider._stripe = clerk  # type: ignore[assignment]
-        with suppress(Unknown, OutcomePending):
-            await provider.call(calls.intent(call, payment, NOW))
+        with suppress(OutcomeUnknown, OutcomePending):
+            await provider.call(stripe_requests.call_intent(call, payment, NOW))
         assert clerk.asked
 
 
 @pytest.mark.parametrize("hours", [0, 23.5])
 async def test_a_refund_of_a_part_is_well_formed(created: OrderCreated, hours: float) -> None:
     payment = Payment(created.order_id, order=created, payment_id="pi_1")
-    provider = Provider("sk_test", clock=lambda: NOW + timedelta(hours=hours))
+    provider = StripeClient("sk_test", clock=lambda: NOW + timedelta(hours=hours))
     clerk = Clerk("pending")
     provider._stripe = clerk  # type: ignore[assignment]
-    with suppress(Unknown):
-        await provider.call(calls.part(Refund(UUID(int=1), created.order_id, 500, "return"), payment, NOW))
+    with suppress(OutcomeUnknown):
+        await provider.call(
+            stripe_requests.part_intent(Refund(UUID(int=1), created.order_id, 500, "return"), payment, NOW)
+        )
     assert ("post", "/v1/refunds") in clerk.asked
     assert ("get", "/v1/refunds") in clerk.asked
 

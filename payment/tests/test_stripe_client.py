@@ -12,11 +12,11 @@ import stripe
 from chassis.outbound.circuit import CircuitOpen
 from chassis.saga.tx import Intent
 from contracts import Money, OrderCreated
-from payment import calls
+from payment import stripe_requests
 from payment.domain import Call, Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, Voided
-from payment.provider import Provider
-from payment.refusals import Unknown
+from payment.stripe_answers import OutcomeUnknown
+from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
@@ -34,8 +34,8 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 
 @pytest.fixture
-async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
-    provider = Provider(KEY, base=sandbox.url, timeout=2)  # a busy machine is not an outage
+async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
+    provider = StripeClient(KEY, base=sandbox.url, timeout=2)  # a busy machine is not an outage
     yield provider
     await provider.aclose()
 
@@ -52,17 +52,17 @@ def order(created: OrderCreated) -> Callable[[str], Payment]:
 
 
 def ask(call: Call, payment: Payment) -> Intent:
-    return calls.intent(call, payment, NOW)
+    return stripe_requests.call_intent(call, payment, NOW)
 
 
-async def hold(provider: Provider, payment: Payment) -> None:
+async def hold(provider: StripeClient, payment: Payment) -> None:
     outcome = await provider.call(ask("authorize", payment))
     assert isinstance(outcome, Authorized)
     payment.payment_id = outcome.payment_id
 
 
 async def test_money_is_held_then_taken(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
     await hold(provider, payment)
@@ -83,13 +83,13 @@ async def test_money_is_held_then_taken(
     ],
 )
 async def test_a_card_that_does_not_pay_is_declined(
-    provider: Provider, order: Callable[..., Payment], card: str, code: str
+    provider: StripeClient, order: Callable[..., Payment], card: str, code: str
 ) -> None:
     assert await provider.call(ask("authorize", order(card))) == Declined(code)
 
 
 async def test_a_declined_capture_takes_nothing(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order("pm_card_sandbox_captureDeclined")
     await hold(provider, payment)
@@ -100,7 +100,7 @@ async def test_a_declined_capture_takes_nothing(
 
 
 async def test_a_hold_is_voided_and_never_taken_afterwards(
-    provider: Provider, order: Callable[..., Payment]
+    provider: StripeClient, order: Callable[..., Payment]
 ) -> None:
     payment = order()
     await hold(provider, payment)
@@ -109,7 +109,9 @@ async def test_a_hold_is_voided_and_never_taken_afterwards(
     assert await provider.call(ask("capture", payment)) == Declined("canceled")
 
 
-async def test_a_void_that_comes_too_late_says_so(provider: Provider, order: Callable[..., Payment]) -> None:
+async def test_a_void_that_comes_too_late_says_so(
+    provider: StripeClient, order: Callable[..., Payment]
+) -> None:
     payment = order()
     await hold(provider, payment)
     await provider.call(ask("capture", payment))
@@ -118,7 +120,7 @@ async def test_a_void_that_comes_too_late_says_so(provider: Provider, order: Cal
 
 
 async def test_all_of_it_is_refunded_once(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
     await hold(provider, payment)
@@ -131,7 +133,7 @@ async def test_all_of_it_is_refunded_once(
 
 
 async def test_what_was_refunded_by_hand_needs_no_refund(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
     await hold(provider, payment)
@@ -150,7 +152,7 @@ LOST = ["captureThenTimeout", "captureThenDisconnect", "authorizeThenTimeout", "
 
 @pytest.mark.parametrize("fault", LOST)
 async def test_a_lost_answer_is_asked_for_again_and_nothing_moves_twice(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment], fault: str
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment], fault: str
 ) -> None:
     payment = order(f"pm_card_sandbox_{fault}")
     lost = 0
@@ -171,7 +173,7 @@ async def test_a_lost_answer_is_asked_for_again_and_nothing_moves_twice(
 
 @pytest.mark.parametrize("fault", ["authorizeThenServerError", "captureThenServerError"])
 async def test_a_server_error_is_looked_behind(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment], fault: str
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment], fault: str
 ) -> None:
     payment = order(f"pm_card_sandbox_{fault}")
     await hold(provider, payment)
@@ -180,7 +182,7 @@ async def test_a_server_error_is_looked_behind(
 
 
 async def test_a_server_error_with_nothing_behind_it_leaves_the_outcome_unknown(
-    provider: Provider, order: Callable[..., Payment]
+    provider: StripeClient, order: Callable[..., Payment]
 ) -> None:
     payment = order("pm_card_sandbox_authorizeServerError")
 
@@ -191,7 +193,7 @@ async def test_a_server_error_with_nothing_behind_it_leaves_the_outcome_unknown(
 
 @pytest.mark.parametrize("call", ["cancel", "refund"])
 async def test_giving_back_survives_a_lost_answer(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment], call: str
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment], call: str
 ) -> None:
     payment = order(f"pm_card_sandbox_{call}ThenTimeout")
     await hold(provider, payment)
@@ -209,13 +211,13 @@ async def test_giving_back_survives_a_lost_answer(
 async def test_a_request_still_under_way_is_waited_for(
     sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
-    patient, other = (Provider(KEY, base=sandbox.url, timeout=5) for _ in range(2))
+    patient, other = (StripeClient(KEY, base=sandbox.url, timeout=5) for _ in range(2))
     payment = order("pm_card_sandbox_authorizeSlow")
     try:
         outcomes = await asyncio.gather(
             *(one.call(ask("authorize", payment)) for one in (patient, other)), return_exceptions=True
         )
-        assert {type(outcome) for outcome in outcomes} == {Authorized, Unknown}
+        assert {type(outcome) for outcome in outcomes} == {Authorized, OutcomeUnknown}
         assert len((await sandbox.ledger())["payments"]) == 1
     finally:
         await patient.aclose()
@@ -227,7 +229,7 @@ def late(hours: float) -> Callable[[], datetime]:
 
 
 async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
     await hold(provider, payment)
@@ -235,7 +237,7 @@ async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
 
     assert await provider.call(ask("authorize", payment)) == Authorized(str(payment.payment_id), TOTAL)
     unheard = order()
-    with pytest.raises(Unknown):
+    with pytest.raises(OutcomeUnknown):
         await provider.call(ask("authorize", unheard))
     provider._clock = late(25.5)
     assert await provider.call(ask("authorize", unheard)) == Declined("no_answer")
@@ -243,7 +245,7 @@ async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
 
 
 async def test_an_old_capture_is_looked_up_before_it_is_repeated(
-    provider: Provider, sandbox: Embedded, order: Callable[..., Payment]
+    provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
     await hold(provider, payment)
@@ -255,7 +257,7 @@ async def test_an_old_capture_is_looked_up_before_it_is_repeated(
 
 
 async def test_a_dead_provider_is_left_alone(order: Callable[..., Payment]) -> None:
-    provider = Provider(KEY, base="http://127.0.0.1:9", timeout=1, failures=3, reset=60)
+    provider = StripeClient(KEY, base="http://127.0.0.1:9", timeout=1, failures=3, reset=60)
     for _ in range(3):
         with pytest.raises(stripe.APIConnectionError):
             await provider.call(ask("authorize", order()))
@@ -266,7 +268,7 @@ async def test_a_dead_provider_is_left_alone(order: Callable[..., Payment]) -> N
 
 
 async def test_declined_cards_do_not_open_the_circuit(
-    provider: Provider, order: Callable[..., Payment]
+    provider: StripeClient, order: Callable[..., Payment]
 ) -> None:
     for _ in range(8):
         await provider.call(ask("authorize", order("pm_card_visa_chargeDeclined")))

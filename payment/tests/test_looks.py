@@ -21,13 +21,12 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment import calls
+from payment import stripe_requests
 from payment.disputes import Dispute
 from payment.domain import Payment
-from payment.found import Found, FoundDispute
-from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
-from payment.provider import Provider
+from payment.outcomes import Authorized, Captured, Found, FoundDispute, Refunded, RefundRefused
 from payment.saga import intents, steps
+from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
@@ -53,8 +52,8 @@ async def hear(saga: Harness, order: OrderCreated) -> None:
 
     async def heed(tx: Any) -> None:
         payment = await tx.get(Payment, order.order_id)
-        follows = payment.advance()
-        tx.intend(calls.intent(follows.call, payment, tx.now))
+        decision = payment.look_up()
+        tx.intend(stripe_requests.call_intent(decision.call, payment, tx.now))
 
     await saga.run(heed)
 
@@ -189,7 +188,7 @@ async def test_money_that_somebody_took_is_paid_with_or_goes_back_once_the_order
 
     with capture_logs() as logs:
         await saga.settle("look", created.order_id, found())
-    assert [one["event"] for one in logs] == ["money taken by somebody at the provider"]
+    assert [one["event"] for one in logs] == ["payment captured at the provider"]
     assert (saga.published, [*saga.intended]) == ([], []), "the order has not ended"
 
     await saga.consume(reserved if is_on else cancelled)
@@ -206,30 +205,30 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 
 @pytest.fixture
-async def provider(sandbox: Embedded) -> AsyncIterator[Provider]:
-    provider = Provider(KEY, base=sandbox.url, timeout=2)
+async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
+    provider = StripeClient(KEY, base=sandbox.url, timeout=2)
     yield provider
     await provider.aclose()
 
 
 @pytest.fixture
-async def payment(provider: Provider, created: OrderCreated) -> Payment:
+async def payment(provider: StripeClient, created: OrderCreated) -> Payment:
     """One that was taken."""
     order = created.model_copy(update={"order_id": uuid4()})
     payment = Payment(order.order_id, order=order)
-    held = await provider.call(calls.intent("authorize", payment, NOW))
+    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
     assert isinstance(held, Authorized)
     payment.payment_id = held.payment_id
-    await provider.call(calls.intent("capture", payment, NOW))
+    await provider.call(stripe_requests.call_intent("capture", payment, NOW))
     return payment
 
 
 def look(payment: Payment) -> Intent:
-    return calls.intent("look", payment, NOW)
+    return stripe_requests.call_intent("look", payment, NOW)
 
 
 async def test_a_look_finds_what_was_done_at_the_provider(
-    provider: Provider, sandbox: Embedded, payment: Payment
+    provider: StripeClient, sandbox: Embedded, payment: Payment
 ) -> None:
     await sandbox.control("POST", "disputes", {"payment_intent": payment.payment_id})
     await provider._stripe.raw_request_async(
@@ -251,11 +250,11 @@ async def test_a_look_finds_what_was_done_at_the_provider(
 
 
 async def test_what_is_let_go_unused_is_no_refund_though_the_provider_books_it_as_one(
-    provider: Provider, sandbox: Embedded, created: OrderCreated
+    provider: StripeClient, sandbox: Embedded, created: OrderCreated
 ) -> None:
     order = created.model_copy(update={"order_id": uuid4()})
     payment = Payment(order.order_id, order=order)
-    held = await provider.call(calls.intent("authorize", payment, NOW))
+    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
     assert isinstance(held, Authorized)
     payment.payment_id = held.payment_id
     await sandbox.control("POST", "expirations", {"payment_intent": payment.payment_id})

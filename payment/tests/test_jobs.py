@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from chassis.runtime.retention import first_id
 from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
-from payment import store, sweeps
+from payment import jobs, store
 from payment.domain import Payment, State
+from payment.jobs import release_expired, retry_refunds
 from payment.refunds import Refund, RefundState
-from payment.sweeps import give_up_expired, refund_again
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
@@ -64,7 +64,7 @@ async def test_a_refused_refund_is_asked_for_again_when_it_is_due(
     transactions: Transactions, created: OrderCreated
 ) -> None:
     await kept(transactions, failed(created))
-    await refund_again(transactions, attempts=5)
+    await retry_refunds(transactions, attempts=5)
 
     assert await state(transactions, created.order_id) == "refunding"
     assert await intended(transactions) == [f"refund:{created.order_id}"]
@@ -77,7 +77,7 @@ async def test_a_refund_is_not_asked_for_too_often_or_too_soon(
     transactions: Transactions, created: OrderCreated, change: dict[str, Any]
 ) -> None:
     await kept(transactions, failed(created, **change))
-    await refund_again(transactions, attempts=5)
+    await retry_refunds(transactions, attempts=5)
 
     assert await state(transactions, created.order_id) == "refund_failed"
     assert await intended(transactions) == []
@@ -97,7 +97,7 @@ async def test_money_is_let_go_long_past_the_deadline_and_not_before(
         Payment(fresh.order_id, "authorized", fresh, payment_id="pi_2"),
         Payment(taken.order_id, "captured", taken, payment_id="pi_3", stock_reserved=True),
     )
-    await give_up_expired(transactions, grace=timedelta(0), batch=10)
+    await release_expired(transactions, grace=timedelta(0), batch=10)
     assert [await state(transactions, one.order_id) for one in (late, fresh, taken)] == [
         "voiding",
         "authorized",
@@ -109,11 +109,11 @@ async def test_money_is_let_go_long_past_the_deadline_and_not_before(
         transactions,
         *(Payment(UUID(int=n), "authorized", late, payment_id=f"pi_{n}") for n in range(10, 15)),
     )
-    await give_up_expired(transactions, grace=2 * hour, batch=2)
+    await release_expired(transactions, grace=2 * hour, batch=2)
     assert len(await intended(transactions)) == 1, "not before the grace is over"
     async with transactions.engine.begin() as connection:
         await connection.execute(text("UPDATE payment SET created_at = now() - interval '3 hours'"))
-    await give_up_expired(transactions, grace=hour / 2, batch=2)
+    await release_expired(transactions, grace=hour / 2, batch=2)
     assert len(await intended(transactions)) == 6, "batch by batch until nothing is due"
 
 
@@ -154,8 +154,8 @@ async def test_old_webhooks_are_forgotten(transactions: Transactions) -> None:
         assert await store.remember_webhook(tx.session, "evt_1")
         assert not await store.remember_webhook(tx.session, "evt_1")
 
-    assert await sweeps.WEBHOOKS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=1)) == 0
-    assert await sweeps.WEBHOOKS.prune(transactions.engine, datetime.now(UTC)) == 1
+    assert await jobs.WEBHOOKS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=1)) == 0
+    assert await jobs.WEBHOOKS.prune(transactions.engine, datetime.now(UTC)) == 1
     async with transactions() as tx:
         assert await store.remember_webhook(tx.session, "evt_1")
 
@@ -172,7 +172,7 @@ async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
             paid: Any = {"order": created, "payment_id": "pi_1", "stock_reserved": True}
             paid |= {"action_url": "page", "action_expires_at": YESTERDAY}
             await kept(transactions, Payment(UUID(int=first + n), one, cancelled=cancelled, **paid))
-    assert await sweeps.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365)) == 5
+    assert await jobs.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365)) == 5
     async with transactions.engine.connect() as connection:
         found = await connection.execute(text("SELECT state FROM payment ORDER BY order_id"))
     assert [*found.scalars()] == [*open_, *ended, *open_]
@@ -199,7 +199,7 @@ async def test_refunds_go_with_their_payment_unless_one_is_open_or_came_back(
         async with transactions() as tx:
             for refund_id, its_state in zip(ids, ("refunded", state_of_one), strict=True):
                 tx.add(Refund(refund_id, order_id, 100, "return", its_state))
-    pruned = await sweeps.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365))
+    pruned = await jobs.PAYMENTS.prune(transactions.engine, datetime.now(UTC) - timedelta(days=365))
     async with transactions.engine.connect() as connection:
         found = await connection.execute(text("SELECT refund_id FROM refund ORDER BY refund_id"))
         left = [*found.scalars()]

@@ -1,0 +1,276 @@
+"""How calls to Stripe are made and retried, through Stripe's SDK.
+
+Every call carries its intent's key, so that a repeat changes nothing at Stripe and gets the answer of the
+first request. Such an answer may be out of date, and Stripe repeats a server error for as long as it
+remembers the key; so what an answer leaves open is looked up. Whether the shopper has confirmed with her bank
+is only looked up, because she is the one who confirms.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import aiohttp
+import stripe
+import structlog
+
+from chassis.outbound.circuit import Circuit
+from chassis.saga.intents import OutcomePending
+from chassis.saga.tx import Intent
+from chassis.telemetry.privacy import reason
+from contracts import NOT_CONFIRMED
+from payment import stripe_answers
+from payment.outcomes import ActionRequired, Declined, Found, Outcome, Page, Refunded, RefundRefused
+from payment.stripe_answers import (
+    SHOPS_FAULT,
+    Answer,
+    OutcomeUnknown,
+    Read,
+    Redirect,
+    Refusal,
+    RequestRefused,
+)
+from payment.stripe_requests import LIST, LOOK, PART
+
+# Stripe's search may miss what was created with a key for about an hour after the key's end; twice that is
+# safe.
+SEARCH_LAG = timedelta(hours=2)
+
+# In seconds: the shopper's confirmation is looked up again after a share of the time that she has taken so
+# far, within these bounds. A webhook is faster.
+SOONEST, LATEST, SHARE = 1.0, 15.0, 1 / 8
+
+PAGE_SIZE = 100
+MAX_PAGES = 10  # of one payment's refunds or disputes: more than anybody makes
+
+_OUTAGE_ERRORS = (
+    stripe.APIError,
+    stripe.APIConnectionError,
+    stripe.RateLimitError,
+    RequestRefused,
+    aiohttp.ClientError,
+    TimeoutError,
+)
+
+log = structlog.get_logger()
+
+
+class StripeClient:
+    """Makes the calls of intents.
+
+    `base`: address of another server with Stripe's API. `timeout`: seconds for one request; a call makes
+    three at most. `failures`, `reset`: after so many failed calls in a row the circuit opens for so many
+    seconds. `cipher`: encrypts the address of the bank's page. `action_time`: how long a shopper has to
+    confirm with her bank.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base: str | None = None,
+        timeout: float = 10,
+        failures: int = 5,
+        reset: float = 5,
+        cipher: Callable[[str], str] = lambda text: text,
+        action_time: timedelta = timedelta(minutes=10),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        stripe.enable_telemetry = False  # a tenth of a call's CPU, and of no use to the shop
+        self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=timeout))
+        self._stripe = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": base.rstrip("/")} if base else None,
+            max_network_retries=0,
+            http_client=self._http,
+        )
+        self._circuit = Circuit("stripe", failures=failures, reset=reset, counts=_OUTAGE_ERRORS)
+        self._cipher = cipher
+        self._action_time = action_time
+        self._clock = clock
+        self._failures = failures
+        self._refused: list[str] = []
+
+    async def call(self, intent: Intent) -> Outcome | Found | Page:
+        """Make the call of the intent. Raises the error that left its outcome unknown, and OutcomePending
+        while the shopper can still confirm."""
+        outcome = await self._circuit.call(lambda: self._note_refusals(intent))
+        if isinstance(outcome, OutcomePending):
+            raise outcome
+        if isinstance(outcome, Redirect):
+            expires_at = self._clock() + self._action_time
+            return ActionRequired(outcome.payment_id, self._cipher(outcome.url), expires_at)
+        return outcome
+
+    def issues(self) -> dict[str, str]:
+        """Whether Stripe refuses every request: no card is the cause, and no shopper can fix it."""
+        if len(self._refused) < self._failures:
+            return {}
+        return {"provider": f"refuses our requests: {self._refused[-1]}"}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def _note_refusals(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found | Page:
+        try:
+            outcome = await self._call(intent)
+        except SHOPS_FAULT as error:
+            refused = stripe_answers.request_refused(error)
+            self._refused = [*self._refused, reason(refused)][-self._failures :]
+            log.error("request refused", intent=intent.key, error=self._refused[-1])
+            raise refused from error
+        self._refused = []
+        return outcome
+
+    async def _call(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found | Page:
+        if intent.kind == "confirm":
+            return await self._confirmation(intent)
+        if intent.kind == LOOK:
+            return await self._payment(intent.payload["payment_id"])
+        if intent.kind == LIST:
+            return await self._page(intent)
+        expired = self._clock() - datetime.fromisoformat(intent.payload["key_expires"])
+        if expired > timedelta(0):
+            return await self._call_after_key_expired(intent, expired)
+        return await self._post_and_read(intent)
+
+    async def _confirmation(self, intent: Intent) -> Outcome | Redirect | OutcomePending:
+        """Whether the shopper has confirmed, and if not, whether she still can."""
+        payment = await self._get(intent.payload["path"])
+        outcome = stripe_answers.OUTCOME_READERS["confirm"](payment)
+        if outcome is not None:
+            return outcome
+        now, expires_at = self._clock(), datetime.fromisoformat(intent.payload["expires_at"])
+        if now >= expires_at and payment["status"] == "requires_action":
+            return Declined(NOT_CONFIRMED)
+        taken = now - datetime.fromisoformat(intent.payload["asked_at"])
+        again_in = min(max(SOONEST, SHARE * taken.total_seconds()), LATEST)
+        left = max(SOONEST, (expires_at - now).total_seconds())
+        return OutcomePending(f"the shopper may confirm until {expires_at:%H:%M:%S} UTC", min(again_in, left))
+
+    async def _post_and_read(self, intent: Intent) -> Outcome | Redirect:
+        try:
+            answer = await self._post(intent)
+        except (stripe.CardError, stripe.InvalidRequestError) as refusal:
+            return await self._refused_outcome(intent, refusal)
+        except (stripe.APIError, stripe.IdempotencyError) as error:
+            if error.http_status == 409:
+                raise OutcomeUnknown("an earlier request with this key is still running") from error
+            looked_up = await self._look_up(intent)
+            if looked_up is None:
+                raise
+            return looked_up
+        outcome = stripe_answers.OUTCOME_READERS[intent.kind](answer) or await self._look_up(intent)
+        if outcome is None:
+            raise OutcomeUnknown(f"{answer['object']} is {answer['status']}")
+        return outcome
+
+    async def _refused_outcome(self, intent: Intent, refusal: Refusal) -> Outcome | Redirect:
+        """What the refusal of a call means. Raises the refusal if it is the shop's fault."""
+        code = stripe_answers.refusal_code(refusal, intent.kind)
+        is_final = stripe_answers.is_final(intent.kind, refusal)
+        if intent.kind == "authorize":
+            if stripe_answers.is_shoppers_fault(refusal) or is_final:
+                return Declined(code)
+            raise refusal
+        outcome = await self._look_up(intent)
+        if outcome is None and code == "charge_already_refunded" and intent.kind == "refund":
+            return Refunded(None)
+        if outcome is not None:
+            return outcome
+        if not is_final:
+            raise refusal
+        return Declined(code) if intent.kind == "capture" else RefundRefused(code)
+
+    async def _call_after_key_expired(self, intent: Intent, expired: timedelta) -> Outcome | Redirect:
+        """Stripe has forgotten the key, so a repeat would be a new request. A capture, void or refund that
+        was done before is refused by Stripe, so it may be repeated; so may a part that is not among the
+        payment's refunds. A second authorization would hold the money twice, so it is never made."""
+        outcome = await self._look_up(intent)
+        if outcome is not None:
+            return outcome
+        if intent.kind != "authorize":
+            return await self._post_and_read(intent)
+        if expired < SEARCH_LAG:
+            raise OutcomeUnknown("not found yet, and its key has expired")
+        return Declined("no_answer")
+
+    async def _look_up(self, intent: Intent) -> Read:
+        """The outcome according to Stripe's objects as they are now; `None` when they leave it open."""
+        form = intent.payload["form"]
+        if intent.kind == "authorize":
+            query = f"metadata['order_id']:'{intent.subject}'"
+            search = await self._get("/v1/payment_intents/search", query=query)
+            return stripe_answers.searched_authorization(search)
+        if intent.kind == "refund":
+            refunds = await self._refunds(form["payment_intent"])
+            return stripe_answers.listed_refund(refunds, str(intent.subject))
+        if intent.kind == PART:
+            return self._part(await self._refunds(form["payment_intent"]), intent)
+        try:
+            payment = await self._get(intent.payload["path"].rpartition("/")[0], expand=["latest_charge"])
+        except stripe.InvalidRequestError:
+            return None
+        return stripe_answers.OUTCOME_READERS[intent.kind](payment)
+
+    def _part(self, refunds: Sequence[Answer], intent: Intent) -> Outcome | None:
+        """`None` when it was never made: only then may it be requested again."""
+        part = stripe_answers.listed_part(refunds, str(intent.subject))
+        if part is None:
+            return None
+        outcome = stripe_answers.part_outcome(part)
+        if outcome is None:
+            raise OutcomeUnknown(f"the refund is {part['status']}")
+        return outcome
+
+    async def _payment(self, payment_id: str) -> Found:
+        """The payment as it is now: three requests at most, one if no money was taken."""
+        intent = await self._get(f"/v1/payment_intents/{payment_id}")
+        if not intent["amount_received"]:
+            # Stripe records a void as a refund, too, of money that was never taken.
+            return stripe_answers.read_payment(intent)
+        refunds = await self._all("/v1/refunds", MAX_PAGES, payment_intent=payment_id)
+        disputes = await self._all("/v1/disputes", MAX_PAGES, payment_intent=payment_id)
+        return stripe_answers.read_payment(intent, refunds, disputes)
+
+    async def _page(self, intent: Intent) -> Page:
+        """One page of a list of Stripe's."""
+        name, after = intent.payload["list"], intent.payload["after"]
+        query: dict[str, Any] = {"created": {"gte": intent.payload["since"]}, "limit": PAGE_SIZE}
+        if after is not None:
+            query["starting_after"] = after
+        if name == "payment_intents":
+            query["expand"] = ["data.latest_charge"]
+        answer = await self._get(f"/v1/{name}", **query)
+        items = tuple(stripe_answers.ITEM_READERS[name](one) for one in answer["data"])
+        return Page(name, items, answer["data"][-1]["id"] if answer["has_more"] else None)
+
+    async def _refunds(self, payment_id: str) -> Sequence[Answer]:
+        """All refunds of a payment. Unlike a search, the list is up to date."""
+        return await self._all("/v1/refunds", payment_intent=payment_id)
+
+    async def _all(self, path: str, max_pages: int | None = None, **query: str) -> Sequence[Answer]:
+        """The items of all pages of a list, or of `max_pages`."""
+        items: list[Answer] = []
+        after: dict[str, str] = {}
+        pages = 0
+        while max_pages is None or pages < max_pages:
+            page = await self._get(path, limit=PAGE_SIZE, **query, **after)
+            items += page["data"]
+            if not page["has_more"]:
+                break
+            after = {"starting_after": items[-1]["id"]}
+            pages += 1
+        return items
+
+    async def _post(self, intent: Intent) -> Answer:
+        # The raw request saves building the SDK's objects, two thirds of a call's CPU.
+        response = await self._stripe.raw_request_async(
+            "post", intent.payload["path"], idempotency_key=intent.key, **intent.payload["form"]
+        )
+        return cast("Answer", response.data)
+
+    async def _get(self, path: str, **query: Any) -> Answer:
+        response = await self._stripe.raw_request_async("get", path, **query)
+        return cast("Answer", response.data)
