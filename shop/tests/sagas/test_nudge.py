@@ -1,4 +1,4 @@
-"""A saga that lost an event stands, is found, and goes on when it is nudged: on the whole shop."""
+"""A saga that lost an event is stuck, is found, and continues when it is nudged: on the whole shop."""
 
 import asyncio
 import json
@@ -17,12 +17,12 @@ from shop.cli import app
 from shop.errors import ShopError
 
 Run = Callable[..., tuple[int, Any]]
-AT_ONCE = ("--patience", "0.001")
+AT_ONCE = ("--threshold", "0.001")
 
 
 @pytest.fixture
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("saga", "list")`: the exit code and the JSON of a command. Raises what it was refused with."""
+    """`run("saga", "list")`: the exit code and the JSON of a command. Raises its ShopError."""
     monkeypatch.setenv("SHOP_STACK", str(stack.folder))
 
     def invoke(*arguments: str) -> tuple[int, Any]:
@@ -35,7 +35,7 @@ def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 async def placed(stack: Stack, queue: str, key: str, *, until: str) -> str:
-    """An order one of whose events never reaches a queue, once `until` was said of it."""
+    """An order of which one event never reaches a queue, once `until` was published."""
     async with on_stage(stage(stack)) as play:
         await play.fill_cart()
         bound = await play.broker.channel.declare_queue(queue, passive=True)
@@ -53,7 +53,7 @@ async def audited(stack: Stack, order_id: str) -> list[Entry]:
         return await audit.entries(limit=10, order_id=order_id)
 
 
-def test_an_order_that_never_heard_of_its_payment_is_found_nudged_and_paid(stack: Stack, run: Run) -> None:
+def test_an_order_that_missed_its_payment_is_found_nudged_and_paid(stack: Stack, run: Run) -> None:
     order_id = asyncio.run(placed(stack, "order", "order.paid", until="order.paid"))
 
     code, listed = run("saga", "list", *AT_ONCE)
@@ -61,7 +61,7 @@ def test_an_order_that_never_heard_of_its_payment_is_found_nudged_and_paid(stack
     assert "paid-not-heard" in [one["kind"] for one in listed["stuck"] if one["order_id"] == order_id]
     code, shown = run("saga", "show", order_id, *AT_ONCE)
     assert (code, shown["order"]["status"]) == (0, "pending")
-    assert shown["waits_for"] == ["order to hear order.paid"]
+    assert shown["waits_for"] == ["order to consume order.paid"]
 
     number = shown["order"]["number"]
     assert number in [one["number"] for one in listed["stuck"] if one["order_id"] == order_id]
@@ -78,10 +78,10 @@ def test_an_order_that_never_heard_of_its_payment_is_found_nudged_and_paid(stack
 
     code, again = run("saga", "nudge", order_id, "--why", "to be sure", "--yes", "--wait", "60", *AT_ONCE)
     assert code == 0
-    assert again["after"]["events"] == nudged["after"]["events"], "who has heard it ignores it"
+    assert again["after"]["events"] == nudged["after"]["events"], "a repeated event has no effect"
 
 
-def test_stock_that_was_never_asked_for_is_reserved_when_the_saga_is_nudged(stack: Stack, run: Run) -> None:
+def test_a_nudge_reserves_stock_if_product_missed_the_order(stack: Stack, run: Run) -> None:
     order_id = asyncio.run(placed(stack, "product", "order.created", until="payment.authorized"))
 
     code, nudged = run(
@@ -93,7 +93,7 @@ def test_stock_that_was_never_asked_for_is_reserved_when_the_saga_is_nudged(stac
     assert causes["stock.reserved"] == f"order.created/{order_id}"
 
 
-def test_orders_are_listed_by_how_they_stand(stack: Stack, run: Run) -> None:
+def test_orders_are_listed_by_status(stack: Stack, run: Run) -> None:
     async def paid() -> str:
         async with on_stage(stage(stack)) as play:
             await play.fill_cart()
@@ -107,11 +107,11 @@ def test_orders_are_listed_by_how_they_stand(stack: Stack, run: Run) -> None:
     assert [one["order_id"] for one in listed["orders"]] == [order_id]
 
 
-def test_an_order_that_nobody_placed_is_neither_shown_nor_nudged(run: Run) -> None:
+def test_an_unknown_order_is_neither_shown_nor_nudged(run: Run) -> None:
     nobodys = str(uuid4())
-    with pytest.raises(ShopError, match=f"there is no order {nobodys}"):
+    with pytest.raises(ShopError, match=f"no order {nobodys}"):
         run("saga", "show", nobodys)
-    with pytest.raises(ShopError, match="there is no order 00000-00000"):
+    with pytest.raises(ShopError, match="no order 00000-00000"):
         run("saga", "show", "0000000000")
-    with pytest.raises(ShopError, match=f"there is no order {nobodys}"):
+    with pytest.raises(ShopError, match=f"no order {nobodys}"):
         run("saga", "nudge", nobodys, "--why", "a slip", "--yes")

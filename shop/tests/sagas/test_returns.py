@@ -1,4 +1,4 @@
-"""What goes back of an order and stands is found, with who has to do what next."""
+"""Returns that are stuck are reported with who has to do what next."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,15 +17,15 @@ from payment.outcomes import Authorized, Captured
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from product.domain import Hold
 from shop.diagram import title
-from shop.sagas.finding import Finding
-from shop.sagas.findings import stuck, waits_for
+from shop.sagas.issues import stuck
 from shop.sagas.nudging import preview
 from shop.sagas.returns import to_receive
-from shop.sagas.seen import CallSeen, MailSeen, Seen, UnsaidSeen
+from shop.sagas.snapshot import Issue, OpenCall, Snapshot, UndeliveredMail, UnpublishedEvent
+from shop.sagas.waiting import waits_for
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOW = CREATED + timedelta(minutes=10)
-PATIENCE = timedelta(minutes=1)
+THRESHOLD = timedelta(minutes=1)
 ID, BACK, OTHER = UUID(int=1), UUID(int=11), UUID(int=12)
 LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
 TOTAL = Money(amount=500, currency="GBP")
@@ -72,7 +72,9 @@ def captured() -> Payment:
     return one
 
 
-def seen(order: Order, *refunds: Refund, back: bool = False, mailed: bool = True, **more: Any) -> Seen:
+def snapshot_of(
+    order: Order, *refunds: Refund, back: bool = False, mailed: bool = True, **more: Any
+) -> Snapshot:
     hold = Hold(ID, "sold", {"A": 2}, returned={str(BACK): {"A": 1}} if back else {})
     letters = {ID: Correspondence(ID, mails={"receipt": "sent"})}
     if mailed:
@@ -80,29 +82,29 @@ def seen(order: Order, *refunds: Refund, back: bool = False, mailed: bool = True
     given: dict[str, Any] = {
         "now": NOW,
         "orders": {ID: order},
-        "told": {ID: frozenset({"order.paid"})},
+        "timelines": {ID: frozenset({"order.paid"})},
         "holds": {ID: hold},
         "payments": {ID: captured()},
         "refunds": {refund.refund_id: refund for refund in refunds},
-        "letters_to": letters,
+        "correspondence": letters,
         **more,
     }
-    return Seen(**given)
+    return Snapshot(**given)
 
 
 def refund(state: Any = "refunded", **more: Any) -> Refund:
     return Refund(BACK, ID, 250, "return", state, **more)
 
 
-def only(look: Seen) -> Finding:
-    [finding] = stuck(look, PATIENCE)
-    return finding
+def only(snapshot: Snapshot) -> Issue:
+    [issue] = stuck(snapshot, THRESHOLD)
+    return issue
 
 
-def test_a_return_that_is_only_requested_stands_in_nobodys_way_and_is_told(order: Order) -> None:
-    look = seen(order)
-    assert stuck(look, PATIENCE) == []
-    assert waits_for(look, order) == []
+def test_a_requested_return_blocks_nothing_and_is_listed_for_staff(order: Order) -> None:
+    snapshot = snapshot_of(order)
+    assert stuck(snapshot, THRESHOLD) == []
+    assert waits_for(snapshot, order) == []
     assert to_receive(order) == [f"the goods of return {BACK}, requested 01 Jan 12:00 UTC, to be received"]
 
 
@@ -112,35 +114,40 @@ def test_a_return_that_is_only_requested_stands_in_nobodys_way_and_is_told(order
         (
             [],
             False,
-            ["payment to hear order.returned and refund", "product to hear order.returned and restock"],
+            ["payment to consume order.returned and refund", "product to consume order.returned and restock"],
         ),
-        ([], True, ["payment to hear order.returned and refund", "order to hear stock.returned of"]),
-        ([refund()], True, ["order to hear payment.refunded_in_part of", "order to hear stock.returned of"]),
-        ([refund("refunding")], True, ["the provider to refund", "order to hear stock.returned of"]),
+        ([], True, ["payment to consume order.returned and refund", "order to consume stock.returned of"]),
+        (
+            [refund()],
+            True,
+            ["order to consume payment.refunded_in_part of", "order to consume stock.returned of"],
+        ),
+        ([refund("refunding")], True, ["the provider to refund", "order to consume stock.returned of"]),
         (
             [refund("covered")],
             True,
-            ["order to hear that all of the money", "order to hear stock.returned of"],
+            ["order to consume that all money was refunded", "order to consume stock.returned of"],
         ),
     ],
 )
-def test_a_return_that_stands_tells_whom_it_waits_for(
+def test_a_stuck_return_is_reported_with_what_it_waits_for(
     received: Order, refunds: list[Refund], back: bool, waits: list[str]
 ) -> None:
-    look = seen(received, *refunds, back=back)
-    said = sorted(waits_for(look, received))
+    snapshot = snapshot_of(received, *refunds, back=back)
+    awaited = sorted(waits_for(snapshot, received))
     assert all(
-        one.startswith(begins) and str(BACK) in one for one, begins in zip(said, sorted(waits), strict=True)
+        one.startswith(begins) and str(BACK) in one
+        for one, begins in zip(awaited, sorted(waits), strict=True)
     )
-    finding = only(look)
-    assert (finding.kind, finding.order_id, finding.number) == ("return-stuck", ID, "K7Q2X-9XMDA")
-    assert finding.next == f"shop saga nudge {ID} --why TEXT"
-    assert stuck(replace(look, now=CREATED), PATIENCE) == []
+    issue = only(snapshot)
+    assert (issue.kind, issue.order_id, issue.number) == ("return-stuck", ID, "K7Q2X-9XMDA")
+    assert issue.next == f"shop saga nudge {ID} --why TEXT"
+    assert stuck(replace(snapshot, now=CREATED), THRESHOLD) == []
 
 
-def test_a_return_that_is_done_stands_no_more(received: Order) -> None:
+def test_a_completed_return_is_not_stuck(received: Order) -> None:
     done(received)
-    assert stuck(seen(received, refund(), back=True), PATIENCE) == []
+    assert stuck(snapshot_of(received, refund(), back=True), THRESHOLD) == []
     view = {
         "number": "K7Q2X-9XMDA",
         "order_id": ID,
@@ -161,11 +168,11 @@ def done(order: Order) -> None:
     )
 
 
-def test_a_refund_that_nobody_was_mailed_about_is_found(received: Order) -> None:
+def test_a_refund_without_a_mail_is_found(received: Order) -> None:
     done(received)
-    finding = only(seen(received, refund(), back=True, mailed=False))
-    assert finding.kind == "letter-not-written"
-    assert "refunded in part" in finding.means
+    issue = only(snapshot_of(received, refund(), back=True, mailed=False))
+    assert issue.kind == "letter-not-written"
+    assert "refunded in part" in issue.means
 
 
 @pytest.mark.parametrize(
@@ -178,37 +185,39 @@ def test_a_refund_that_nobody_was_mailed_about_is_found(received: Order) -> None
         (refund("refund_failed", code="amount_mismatch"), "another amount than"),
     ],
 )
-def test_a_refused_refund_is_named_with_what_to_do(received: Order, failed: Refund, means: str) -> None:
+def test_a_refused_refund_is_reported_with_what_to_do(received: Order, failed: Refund, means: str) -> None:
     returning.note_restock(received, BACK, CREATED)
-    finding = only(seen(received, failed, back=True))
-    assert finding.kind == "refund-failed"
-    assert means in finding.means
-    assert "dashboard" in finding.means or f"refund_id={BACK}" in finding.means
-    assert finding.next == f"shop saga nudge {ID} --why TEXT"
+    issue = only(snapshot_of(received, failed, back=True))
+    assert issue.kind == "refund-failed"
+    assert means in issue.means
+    assert "dashboard" in issue.means or f"refund_id={BACK}" in issue.means
+    assert issue.next == f"shop saga nudge {ID} --why TEXT"
 
 
 def test_a_refused_refund_does_not_hide_goods_that_are_not_restocked(received: Order) -> None:
     failed = refund("refund_failed", code="x")
     returning.give_back(received, OTHER, CREATED, wanted=[], amount=100, restock=False)
-    found = stuck(seen(received, failed), PATIENCE)
-    assert sorted(finding.kind for finding in found) == ["refund-failed", "return-stuck"]
+    found = stuck(snapshot_of(received, failed), THRESHOLD)
+    assert sorted(issue.kind for issue in found) == ["refund-failed", "return-stuck"]
 
 
-def test_a_nudge_tells_what_will_be_published_again(received: Order) -> None:
-    look = seen(received, refund(), back=True)
-    assert preview(look, ID) == {
+def test_a_preview_lists_the_returns_events(received: Order) -> None:
+    snapshot = snapshot_of(received, refund(), back=True)
+    assert preview(snapshot, ID) == {
         "order": ["order.fulfilled", "order.returned"],
         "product": ["stock.returned"],
         "payment": ["order.paid", "payment.refunded_in_part"],
     }
 
 
-def test_what_is_about_a_refund_is_about_its_order(received: Order) -> None:
+def test_issues_of_a_refund_name_its_order(received: Order) -> None:
     done(received)
-    call = CallSeen("payment", "refund_part", BACK, CREATED, 3, "gone", about=ID)
-    mail = MailSeen(f"refund:{BACK}", "refund", BACK, "rejected", "550", CREATED, 0, order_id=ID)
-    unsaid = UnsaidSeen("order", "order.returned", BACK, CREATED, CREATED, order_id=ID)
-    look = seen(received, refund(), back=True, calls=(call,), undeliverable=(mail,), unsaid=(unsaid,))
-    found = stuck(look, PATIENCE)
-    assert {finding.order_id for finding in found} == {ID}
-    assert {finding.kind for finding in found} == {"outcome-unknown", "mail-rejected", "not-published"}
+    call = OpenCall("payment", "refund_part", BACK, CREATED, 3, "gone", about=ID)
+    mail = UndeliveredMail(f"refund:{BACK}", "refund", BACK, "rejected", "550", CREATED, 0, order_id=ID)
+    unpublished = UnpublishedEvent("order", "order.returned", BACK, CREATED, CREATED, order_id=ID)
+    snapshot = snapshot_of(
+        received, refund(), back=True, calls=(call,), undeliverable=(mail,), unpublished=(unpublished,)
+    )
+    found = stuck(snapshot, THRESHOLD)
+    assert {issue.order_id for issue in found} == {ID}
+    assert {issue.kind for issue in found} == {"outcome-unknown", "mail-rejected", "not-published"}

@@ -35,7 +35,7 @@ from shop.dead_letters.selection import find, queues_of, select
 from shop.dead_letters.session import LIMIT, Action, DeadLetterSession
 from shop.diagram import diagram
 from shop.errors import ShopError
-from shop.sagas.reading import books, saga
+from shop.sagas.databases import load_saga, open_databases
 from shop.terminal import consent, counting, printable
 
 app = typer.Typer(help="Inspect dead letters; replay, edit or discard them.", no_args_is_help=True)
@@ -236,9 +236,9 @@ async def _saga(letter: DeadLetter) -> tuple[dict[str, Any], list[dict[str, Any]
     """The order and its timeline; None if the message names no existing order."""
     if letter.order_id is None:
         return None
-    async with books(targets.resolve()) as found:
+    async with open_databases(targets.resolve()) as databases:
         try:
-            return await saga(found, UUID(letter.order_id))
+            return await load_saga(databases, UUID(letter.order_id))
         except ShopError:
             return None
 
@@ -248,8 +248,8 @@ async def _contradictions(before: DeadLetter, after: DeadLetter) -> list[str]:
     if after.order_id is None:
         return contradictions(before, after, None)
     order_id = UUID(after.order_id)
-    async with books(targets.resolve()) as found:
-        orders = await found.load("order", Order, [order_id])
+    async with open_databases(targets.resolve()) as databases:
+        orders = await databases.load("order", Order, [order_id])
     return contradictions(before, after, orders.get(order_id))
 
 

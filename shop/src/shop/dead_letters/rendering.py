@@ -15,7 +15,7 @@ from shop.audit.trail import document as entry_document
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.dead_letters.deliveries import Listing
 from shop.dead_letters.session import Action
-from shop.sagas.finding import nudge_command
+from shop.sagas.snapshot import nudge_command
 from shop.terminal import printable
 
 SHORT_ID = 8

@@ -14,8 +14,9 @@ from shop import targets
 from shop.audit.trail import operator
 from shop.mails.resending import chosen, document
 from shop.mails.resending import resend as send_again
-from shop.sagas.reading import books, put_off, undeliverable
-from shop.sagas.seen import MailSeen
+from shop.sagas.collecting import put_off, undeliverable
+from shop.sagas.databases import open_databases
+from shop.sagas.snapshot import UndeliveredMail
 from shop.terminal import consent, printable
 
 app = typer.Typer(help="Look at mails that were not delivered; send them again.", no_args_is_help=True)
@@ -68,12 +69,12 @@ def resend(
     console.print(f"{len(found)} asked for; `shop mails list` shows what could not be delivered again")
 
 
-async def _look(limit: int) -> tuple[Sequence[MailSeen], Sequence[MailSeen]]:
-    async with books(targets.resolve()) as found:
-        return await undeliverable(found, limit), await put_off(found, limit)
+async def _look(limit: int) -> tuple[Sequence[UndeliveredMail], Sequence[UndeliveredMail]]:
+    async with open_databases(targets.resolve()) as databases:
+        return await undeliverable(databases, limit), await put_off(databases, limit)
 
 
-def _tell(console: Console, mails: Sequence[MailSeen]) -> None:
+def _tell(console: Console, mails: Sequence[UndeliveredMail]) -> None:
     if not mails:
         console.print("every mail was delivered or is on its way")
         return

@@ -11,29 +11,30 @@ from contracts import MailReason, MailResendRequested
 from shop.audit.trail import Audit, AuditedAction
 from shop.errors import ShopError
 from shop.publishing import publish
-from shop.sagas.reading import books, undeliverable
-from shop.sagas.seen import MailSeen
+from shop.sagas.collecting import undeliverable
+from shop.sagas.databases import open_databases
+from shop.sagas.snapshot import UndeliveredMail
 from shop.targets import Target
 
 SHORTEST_PREFIX = 4
 
 
-def document(mail: MailSeen) -> dict[str, Any]:
+def document(mail: UndeliveredMail) -> dict[str, Any]:
     """The mail as JSON prints it."""
     order_id = None if mail.order_id is None else str(mail.order_id)
     plain = {"subject_id": str(mail.subject_id), "at": mail.at.isoformat(), "order_id": order_id}
     return asdict(mail) | plain
 
 
-async def chosen(target: Target, ids: Sequence[str], limit: int) -> list[MailSeen]:
+async def chosen(target: Target, ids: Sequence[str], limit: int) -> list[UndeliveredMail]:
     """The undeliverable mails whose ids, or whose orders' ids, begin like that. Raises ShopError unless each
     names one."""
-    async with books(target) as found:
-        mails = await undeliverable(found, limit)
+    async with open_databases(target) as databases:
+        mails = await undeliverable(databases, limit)
     return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
 
 
-async def resend(target: Target, mails: Sequence[MailSeen], why: str, who: str) -> None:
+async def resend(target: Target, mails: Sequence[UndeliveredMail], why: str, who: str) -> None:
     """Ask for each of them, audited. Raises ShopError when the broker does not confirm one; what was asked
     for before stands."""
     async with Audit.opened(target, who) as audit:
@@ -50,7 +51,7 @@ async def resend(target: Target, mails: Sequence[MailSeen], why: str, who: str) 
                 await publish(target, said, "request")
 
 
-def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
+def _find(mails: Sequence[UndeliveredMail], prefix: str) -> UndeliveredMail:
     if len(prefix) < SHORTEST_PREFIX:
         raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} characters of the mail's id")
     found = [mail for mail in mails if prefix in _names(mail)] or [
@@ -63,5 +64,5 @@ def _find(mails: Sequence[MailSeen], prefix: str) -> MailSeen:
     return found[0]
 
 
-def _names(mail: MailSeen) -> tuple[str, ...]:
+def _names(mail: UndeliveredMail) -> tuple[str, ...]:
     return mail.id, str(mail.subject_id), str(mail.order_id or "")

@@ -1,1 +1,1 @@
-"""Sagas as an operator looks at them: which stand, why, and what to do next."""
+"""Sagas for operators: which are stuck, why, and what to do next."""

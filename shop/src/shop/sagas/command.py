@@ -1,4 +1,4 @@
-"""`shop saga list`, `show` and `nudge`: which sagas stand, what one has come to, and how it goes on."""
+"""`shop saga list`, `show` and `nudge`: which sagas are stuck, the state of one, and how to continue it."""
 
 import asyncio
 import json
@@ -21,31 +21,34 @@ from order import numbers
 from shop import targets
 from shop.diagram import diagram
 from shop.errors import ShopError
-from shop.sagas.finding import Finding
-from shop.sagas.findings import about, stuck, waits_for
-from shop.sagas.nudging import nudge as say_nudged
+from shop.sagas.collecting import take_snapshot
+from shop.sagas.databases import list_orders, load_saga, open_databases
+from shop.sagas.issues import of_order, stuck
+from shop.sagas.nudging import nudge as publish_nudge
 from shop.sagas.nudging import preview, refuse_forgotten
-from shop.sagas.reading import books, page, saga, see
 from shop.sagas.returns import to_receive
-from shop.sagas.seen import Seen
+from shop.sagas.snapshot import Issue, Snapshot
+from shop.sagas.waiting import waits_for
 from shop.targets import Target
 
-STANDS = 3
+STUCK = 3
 POLL_SECONDS = 0.5
 
-app = typer.Typer(help="Look into sagas, find those that stand, and nudge them.", no_args_is_help=True)
+app = typer.Typer(help="Inspect sagas, find stuck ones, and nudge them.", no_args_is_help=True)
 
 
-def _which(text: str) -> UUID | str:
+def _order(text: str) -> UUID | str:
     try:
         return numbers.which(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
 
-Order = Annotated[Any, typer.Argument(help="The order's id or number.", parser=_which, metavar="ORDER")]
+Order = Annotated[Any, typer.Argument(help="The order's id or number.", parser=_order, metavar="ORDER")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Patience = Annotated[float, typer.Option(help="Seconds that something may stand before it is called stuck.")]
+Threshold = Annotated[
+    float, typer.Option("--patience", help="Seconds without progress after which a saga counts as stuck.")
+]
 
 
 class State(StrEnum):
@@ -56,59 +59,61 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Look:
-    """One order's saga: as order's API shows it, what stands in its way, and what it waits for."""
+class SagaView:
+    """One order's saga: as order's API shows it, its issues, and what it waits for."""
 
     order: dict[str, Any]
     events: list[dict[str, Any]]
-    findings: list[Finding]
+    issues: list[Issue]
     waits_for: list[str]
-    seen: Seen
+    snapshot: Snapshot
 
     @property
     def to_receive(self) -> list[str]:
-        """What only people can do: no nudge helps."""
-        return to_receive(self.seen.orders[UUID(self.order["order_id"])])
+        """What only staff can do: a nudge does not help."""
+        return to_receive(self.snapshot.orders[UUID(self.order["order_id"])])
 
     @property
-    def stands(self) -> bool:
-        return bool(self.waits_for or self.findings)
+    def is_stuck(self) -> bool:
+        return bool(self.waits_for or self.issues)
 
 
 @app.command("list")
 def list_sagas(
     state: Annotated[
-        State, typer.Option(help="What stands, or the newest orders of a status.")
+        State, typer.Option(help="Stuck sagas, or the newest orders of a status.")
     ] = State.stuck,
-    limit: Annotated[int, typer.Option(min=1, help="How many; of what stands, of each kind.")] = 50,
-    patience: Patience = 60,
+    limit: Annotated[
+        int, typer.Option(min=1, help="How many orders; of stuck sagas, how many of each kind.")
+    ] = 50,
+    threshold: Threshold = 60,
     as_json: Json = False,
 ) -> None:
-    """What stands, why, and what to do next; exits with 3 if anything does. Or orders by status."""
+    """Stuck sagas, why, and what to do next; exits with 3 if there are any. Or orders by status."""
     target = targets.resolve()
     if state is not State.stuck:
-        _tell_orders(asyncio.run(_page(target, state, limit)), as_json)
+        _print_orders(asyncio.run(_page(target, state, limit)), as_json)
         return
-    findings, complete = asyncio.run(_stuck(target, limit, patience))
+    issues, complete = asyncio.run(_stuck(target, limit, threshold))
     if as_json:
-        document = {"complete": complete, "stuck": [_document(finding) for finding in findings]}
+        document = {"complete": complete, "stuck": [_document(issue) for issue in issues]}
         print(json.dumps(document, indent=2))
     else:
-        _tell_stuck(Console(), findings, complete, limit)
-    if findings:
-        raise typer.Exit(STANDS)
+        _print_stuck(Console(), issues, complete, limit)
+    if issues:
+        raise typer.Exit(STUCK)
 
 
 @app.command()
-def show(order: Order, patience: Patience = 60, as_json: Json = False) -> None:
-    """Who said what when, what led to it, what was undone; what it waits for, and what to do next."""
+def show(order: Order, threshold: Threshold = 60, as_json: Json = False) -> None:
+    """Events with publisher, time and cause, compensations, what the saga waits for, and what to do next."""
     target, console = targets.resolve(), Console(quiet=as_json)
-    view, events = asyncio.run(fetch(target, order))
-    console.print(diagram(view, events))  # also while the broker is down
-    look = asyncio.run(_look(target, UUID(view["order_id"]), patience))
-    _tell_standing(console, look)
+    found, events = asyncio.run(fetch(target, order))
+    console.print(diagram(found, events))  # also while the broker is down
+    view = asyncio.run(_view(target, UUID(found["order_id"]), threshold))
+    _print_waiting(console, view)
     if as_json:
-        print(json.dumps(_look_document(look), indent=2))
+        print(json.dumps(_view_document(view), indent=2))
 
 
 @app.command()
@@ -117,95 +122,95 @@ def nudge(
     why: Annotated[str, typer.Option(help="The reason, for the audit.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the saga to end; 0: do not.")] = 0,
-    patience: Patience = 60,
+    threshold: Threshold = 60,
     as_json: Json = False,
 ) -> None:
-    """Have every service say again what it said of the order and what still holds.
+    """Have every service republish its events about the order that are still true.
 
-    Who has heard it before ignores it, who has lost it hears it now.
+    A service that has consumed one before ignores it; a service that lost one consumes it now.
 
-    With --wait, exits with 3 when the saga still stands afterwards.
+    With --wait, exits with 3 if the saga is still stuck afterwards.
     """
     target, console = targets.resolve(), Console(quiet=as_json)
     order_id = asyncio.run(_id(target, order))
-    look = asyncio.run(_look(target, order_id, patience))
-    refuse_forgotten(target, look.seen, order_id)
-    again = preview(look.seen, order_id)
-    _tell_preview(console, look, again)
+    view = asyncio.run(_view(target, order_id, threshold))
+    refuse_forgotten(target, view.snapshot, order_id)
+    republished = preview(view.snapshot, order_id)
+    _print_preview(console, view, republished)
     if not yes and not as_json:
         typer.confirm("Nudge it?", abort=True)
     if not yes and as_json:
-        raise ShopError("with --json nobody is asked: say --yes as well")
-    before = {"status": look.order["status"], "waits_for": look.waits_for, "says_again": again}
-    nudge_id = asyncio.run(say_nudged(target, order_id, why, before))
+        raise ShopError("--json does not ask for confirmation: pass --yes, too")
+    before = {"status": view.order["status"], "waits_for": view.waits_for, "says_again": republished}
+    nudge_id = asyncio.run(publish_nudge(target, order_id, why, before))
     console.print("nudged")
-    after = asyncio.run(_until_ended(target, order_id, wait, patience)) if wait else None
+    after = asyncio.run(_until_ended(target, order_id, wait, threshold)) if wait else None
     if as_json:
-        found = _look_document(after) if after else None
-        print(json.dumps({"nudge_id": str(nudge_id), "says_again": again, "after": found}, indent=2))
+        found = _view_document(after) if after else None
+        print(json.dumps({"nudge_id": str(nudge_id), "says_again": republished, "after": found}, indent=2))
     elif after:
         console.print(diagram(after.order, after.events))
-        _tell_standing(console, after)
-    if after and after.stands:
-        raise typer.Exit(STANDS)
+        _print_waiting(console, after)
+    if after and after.is_stuck:
+        raise typer.Exit(STUCK)
 
 
 async def fetch(target: Target, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The order with that id or number, and its timeline. Raises ShopError when there is no such order."""
-    async with books(target) as found:
-        return await saga(found, order)
+    """The order with that id or number, and its timeline. Raises ShopError if there is none."""
+    async with open_databases(target) as databases:
+        return await load_saga(databases, order)
 
 
 async def _id(target: Target, order: UUID | str) -> UUID:
     if isinstance(order, UUID):
         return order
-    view, _ = await fetch(target, order)
-    return UUID(view["order_id"])
+    found, _ = await fetch(target, order)
+    return UUID(found["order_id"])
 
 
-async def _stuck(target: Target, limit: int, patience: float) -> tuple[list[Finding], bool]:
-    async with books(target) as found:
-        seen = await see(target, found, limit=limit)
-    return stuck(seen, timedelta(seconds=patience)), seen.complete
+async def _stuck(target: Target, limit: int, threshold: float) -> tuple[list[Issue], bool]:
+    async with open_databases(target) as databases:
+        snapshot = await take_snapshot(target, databases, limit=limit)
+    return stuck(snapshot, timedelta(seconds=threshold)), snapshot.complete
 
 
 async def _page(target: Target, state: State, limit: int) -> list[dict[str, Any]]:
-    async with books(target) as found:
-        return await page(found, state, limit)
+    async with open_databases(target) as databases:
+        return await list_orders(databases, state, limit)
 
 
-async def _look(target: Target, order: UUID, patience: float) -> Look:
-    async with books(target) as found:
-        seen = await see(target, found, limit=100, only=order)
-        view, events = await saga(found, order)  # never older than what was found to stand
-    findings = about(stuck(seen, timedelta(seconds=patience)), order)
-    return Look(view, events, findings, waits_for(seen, seen.orders[order]), seen)
+async def _view(target: Target, order: UUID, threshold: float) -> SagaView:
+    async with open_databases(target) as databases:
+        snapshot = await take_snapshot(target, databases, limit=100, only=order)
+        found, events = await load_saga(databases, order)  # read last: never older than the snapshot
+    issues = of_order(stuck(snapshot, timedelta(seconds=threshold)), order)
+    return SagaView(found, events, issues, waits_for(snapshot, snapshot.orders[order]), snapshot)
 
 
-async def _until_ended(target: Target, order: UUID, seconds: float, patience: float) -> Look:
-    """The saga once it waits for nothing any more, or as it is after so many seconds."""
+async def _until_ended(target: Target, order: UUID, seconds: float, threshold: float) -> SagaView:
+    """The saga once it waits for nothing, or as it is after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (look := await _look(target, order, patience)).stands and time.monotonic() < deadline:
+    while (view := await _view(target, order, threshold)).is_stuck and time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
-    return look
+    return view
 
 
-def _tell_stuck(console: Console, findings: Sequence[Finding], complete: bool, limit: int) -> None:
-    for finding in findings:
-        heading = Text.assemble((finding.kind, "bold red"), f"  {finding.order_id or 'no order'}")
-        if finding.number is not None:
-            heading.append(f"  {finding.number}", "bold")
-        if finding.since is not None:
-            heading.append(f"  since {_moment(finding.since)}", "dim")
+def _print_stuck(console: Console, issues: Sequence[Issue], complete: bool, limit: int) -> None:
+    for issue in issues:
+        heading = Text.assemble((issue.kind, "bold red"), f"  {issue.order_id or 'no order'}")
+        if issue.number is not None:
+            heading.append(f"  {issue.number}", "bold")
+        if issue.since is not None:
+            heading.append(f"  since {_time(issue.since)}", "dim")
         console.print(heading, soft_wrap=True)
-        console.print(Padding(Text(finding.means), (0, 0, 0, 4)))
-        console.print(Text(f"    → {finding.next}", "cyan"), soft_wrap=True)
+        console.print(Padding(Text(issue.means), (0, 0, 0, 4)))
+        console.print(Text(f"    → {issue.next}", "cyan"), soft_wrap=True)
     if not complete:
-        console.print(f"only the oldest {limit} of each kind were looked at: --limit looks at more")
-    console.print(f"{len(findings)} stuck" if findings else "nothing is stuck")
+        console.print(f"only the oldest {limit} of each kind were checked: --limit checks more")
+    console.print(f"{len(issues)} stuck" if issues else "nothing is stuck")
 
 
-def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
+def _print_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"orders": orders}, indent=2))
         return
@@ -213,43 +218,43 @@ def _tell_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     for one in orders:
         status = f"{one['status']} ({one['reason']})" if one["reason"] else one["status"]
         total = format_amount_with_code(one["total"]["amount"], one["total"]["currency"])
-        created = _moment(datetime.fromisoformat(one["created_at"]))
+        created = _time(datetime.fromisoformat(one["created_at"]))
         table.add_row(one["number"], created, status, total)
     Console().print(table if orders else "none")
 
 
-def _tell_standing(console: Console, look: Look) -> None:
-    for one in (*look.waits_for, *look.to_receive):
+def _print_waiting(console: Console, view: SagaView) -> None:
+    for one in (*view.waits_for, *view.to_receive):
         console.print(f"waits for {one}")
-    if look.findings:
+    if view.issues:
         console.print()
-        _tell_stuck(console, look.findings, complete=True, limit=0)
+        _print_stuck(console, view.issues, complete=True, limit=0)
 
 
-def _tell_preview(console: Console, look: Look, again: dict[str, list[str]]) -> None:
-    console.print(f"order {look.order['number']} ({look.order['order_id']}) is {look.order['status']}")
-    for one in look.waits_for or ["nothing"]:
+def _print_preview(console: Console, view: SagaView, republished: dict[str, list[str]]) -> None:
+    console.print(f"order {view.order['number']} ({view.order['order_id']}) is {view.order['status']}")
+    for one in view.waits_for or ["nothing"]:
         console.print(f"  waits for {one}")
-    for service, types in again.items():
-        console.print(f"  {service} says again: {', '.join(types) or 'nothing'}")
+    for service, types in republished.items():
+        console.print(f"  {service} republishes: {', '.join(types) or 'nothing'}")
 
 
-def _look_document(look: Look) -> dict[str, Any]:
+def _view_document(view: SagaView) -> dict[str, Any]:
     return {
-        "order": look.order,
-        "events": look.events,
-        "waits_for": look.waits_for,
-        "to_receive": look.to_receive,
-        "stuck": [_document(finding) for finding in look.findings],
+        "order": view.order,
+        "events": view.events,
+        "waits_for": view.waits_for,
+        "to_receive": view.to_receive,
+        "stuck": [_document(issue) for issue in view.issues],
     }
 
 
-def _document(finding: Finding) -> dict[str, Any]:
-    return asdict(finding) | {
-        "order_id": finding.order_id and str(finding.order_id),
-        "since": finding.since and finding.since.isoformat(),
+def _document(issue: Issue) -> dict[str, Any]:
+    return asdict(issue) | {
+        "order_id": issue.order_id and str(issue.order_id),
+        "since": issue.since and issue.since.isoformat(),
     }
 
 
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"

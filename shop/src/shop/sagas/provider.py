@@ -1,4 +1,4 @@
-"""What the payment provider tells later, or refuses altogether: for each, what somebody has to do."""
+"""What the payment provider reports later or refuses: for each, what somebody has to do."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,67 +8,66 @@ from uuid import UUID
 from contracts import format_amount
 from payment.bounces import MAX_REPEATS
 from payment.stripe_answers import RequestRefused
-from shop.sagas.finding import Finding, nudge_command
-from shop.sagas.seen import CallSeen, Seen
+from shop.sagas.snapshot import Issue, OpenCall, Snapshot, nudge_command
 
 ERROR_LENGTH = 120
 _LOOK = "shop status; shop logs payment"
-_TO_MEND = {
+_REMEDIES = {
     "AuthenticationError": "give payment the right STRIPE_API_KEY",
-    "PermissionError": "let the key do this, or open the account, in the provider's dashboard",
+    "PermissionError": "give the key this permission, or enable the account, in the provider's dashboard",
 }
-_FORM = "mend what we send, or the account's settings; the provider's log of requests has it"
+_BAD_REQUEST = "fix the request, or the account's settings; the provider's request log shows it"
 
 
-def refunds_came_back(seen: Seen, _: datetime) -> Iterator[Finding]:
-    for one in seen.bounced:
-        order = seen.orders.get(one.order_id)
+def refunds_came_back(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
+    for one in snapshot.bounced:
+        order = snapshot.orders.get(one.order_id)
         amount = format_amount(one.amount, order.currency) if order else f"{one.amount} minor units"
-        settle = f"POST /v1/orders/{one.order_id}/refunds/{one.refund_id}/settle says that it is settled"
-        means = f"a refund of {amount} came back ({one.code or 'unknown'}), the shopper does not have it: "
+        settle = f"POST /v1/orders/{one.order_id}/refunds/{one.refund_id}/settle marks it settled"
+        means = f"a refund of {amount} failed later ({one.code or 'unknown'}), the shopper does not have it: "
         if one.refused < MAX_REPEATS:
-            means += (
-                f"find another way with her, or have it made again ({one.refused} of {MAX_REPEATS} times)"
-            )
+            means += f"pay it another way, or have it made again ({one.refused} of {MAX_REPEATS} times)"
             means += f"; {settle}"
-            yield Finding("refund-came-back", one.order_id, one.since, means, nudge_command(one.order_id))
+            yield Issue("refund-came-back", one.order_id, one.since, means, nudge_command(one.order_id))
         else:
-            means += f"it was made again often enough, find another way with her; {settle}"
+            means += f"it was made again {MAX_REPEATS} times, pay it another way; {settle}"
             following = f"shop saga show {one.order_id}"
-            yield Finding("refund-came-back", one.order_id, one.since, means, following)
+            yield Issue("refund-came-back", one.order_id, one.since, means, following)
 
 
-def disputed(seen: Seen, _: datetime) -> Iterator[Finding]:
-    for one in seen.disputes:
+def disputed(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
+    for one in snapshot.disputes:
         due = f" by {one.due_by:%d %b %H:%M} UTC" if one.due_by else ""
         means = f"the shopper's bank asks for {format_amount(one.amount, one.currency)} ({one.reason})"
         means += f": answer {one.provider_id} in the provider's dashboard{due}"
-        yield Finding("disputed", one.order_id, one.noted_at, means, f"shop saga show {one.order_id}")
+        yield Issue("disputed", one.order_id, one.noted_at, means, f"shop saga show {one.order_id}")
 
 
-def stray_payments(seen: Seen, _: datetime) -> Iterator[Finding]:
-    for one in seen.strays:
+def stray_payments(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
+    for one in snapshot.strays:
         means = (
-            f"the provider has {one.amount} {one.currency} (in its own units) by {one.payment_id}, of which "
+            f"the provider has {one.amount} {one.currency} (in its own units) in {one.payment_id}, which"
+            " belongs to no order here: find out whose it is, or refund it in the provider's dashboard"
         )
-        means += "no order here knows: find out whose it is, or give it back in the provider's dashboard"
-        yield Finding("stray-payment", _order(one.order_id), one.created_at, means, "shop ledger check")
+        yield Issue("stray-payment", _order(one.order_id), one.created_at, means, "shop ledger check")
 
 
-def requests_refused(seen: Seen, _: datetime) -> Iterator[Finding]:
-    """One for all of them: it is one thing that has to be mended, and no order's."""
-    refused = [call for call in seen.calls if (call.error or "").startswith(f"{RequestRefused.__name__}: ")]
+def requests_refused(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
+    """One issue for all calls: one thing has to be fixed, and it is no order's."""
+    refused = [
+        call for call in snapshot.calls if (call.error or "").startswith(f"{RequestRefused.__name__}: ")
+    ]
     if refused:
         why = (refused[-1].error or "").partition(": ")[2]
-        mend = next((what for error, what in _TO_MEND.items() if why.startswith(error)), _FORM)
-        means = f"the provider refuses our requests, {len(refused)} so far, and no card is to blame: {mend}: "
+        remedy = next((what for error, what in _REMEDIES.items() if why.startswith(error)), _BAD_REQUEST)
+        means = f"the provider rejects our requests, {len(refused)} so far, not because of a card: {remedy}: "
         means += shorten(why, ERROR_LENGTH, placeholder=" …")
-        yield Finding("request-refused", None, min(call.since for call in refused), means, _LOOK)
+        yield Issue("request-refused", None, min(call.since for call in refused), means, _LOOK)
 
 
-def list_unread(call: CallSeen, tried: str) -> Iterator[Finding]:
-    """No order's, and nothing waits for it: what it would have told is told later."""
-    yield Finding("list-unread", None, call.since, f"the provider's lists cannot be read{tried}", _LOOK)
+def list_unread(call: OpenCall, tried: str) -> Iterator[Issue]:
+    """Belongs to no order, and nothing waits for it: the next list has the same."""
+    yield Issue("list-unread", None, call.since, f"the provider's lists cannot be read{tried}", _LOOK)
 
 
 def _order(text: str | None) -> UUID | None:

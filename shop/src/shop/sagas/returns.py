@@ -1,4 +1,4 @@
-"""What goes back of a paid order and is not there yet: who has not handled it, what the provider refuses."""
+"""Returns of paid orders that are not complete: who has not handled them, what the provider refuses."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,18 +8,17 @@ from order.domain import Order
 from order.returns import Return
 from payment.domain import AMOUNT_MISMATCH
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
-from shop.sagas.finding import Finding, nudge_command
-from shop.sagas.seen import Seen
+from shop.sagas.snapshot import Issue, Snapshot, nudge_command
 
 
-def awaited(seen: Seen, order: Order) -> Iterator[str]:
-    """What the returns of a paid order have not come to yet."""
+def awaited(snapshot: Snapshot, order: Order) -> Iterator[str]:
+    """What the returns of a paid order still wait for."""
     for one in order.returns:
-        yield from _of(seen, order, one)
+        yield from _of(snapshot, order, one)
 
 
 def to_receive(order: Order) -> list[str]:
-    """What only somebody of the staff can do: no event will."""
+    """What only staff can do: no event will."""
     return [
         f"the goods of return {one.return_id}, requested {one.requested_at:%d %b %H:%M} UTC, to be received"
         for one in order.returns
@@ -27,38 +26,45 @@ def to_receive(order: Order) -> list[str]:
     ]
 
 
-def stuck(seen: Seen, before: datetime) -> Iterator[Finding]:
-    """Returns of which something has not been done, though nobody refuses to."""
-    for order in seen.orders.values():
+def stuck(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
+    """Returns that are not complete, though no refund is refused."""
+    for order in snapshot.orders.values():
         since = order.returning_since
         if since is not None and since < before:
             waits = [
-                what for one in order.returns if not _is_refused(seen, one) for what in _of(seen, order, one)
+                what
+                for one in order.returns
+                if not _is_refused(snapshot, one)
+                for what in _of(snapshot, order, one)
             ]
-            means = "something goes back of it: waits for " + "; ".join(waits)
+            means = "its return waits for " + "; ".join(waits)
             if waits:
-                yield Finding("return-stuck", order.order_id, since, means, nudge_command(order.order_id))
+                yield Issue("return-stuck", order.order_id, since, means, nudge_command(order.order_id))
 
 
-def refund_failed(seen: Seen, _: datetime) -> Iterator[Finding]:
-    """Refunds of parts that the provider refuses."""
-    for refund in seen.refunds.values():
+def refund_failed(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
+    """Partial refunds that the provider refuses."""
+    for refund in snapshot.refunds.values():
         if refund.state == "refund_failed":
-            means = f"{_refused(seen, refund)}; {_mend(refund)}"
-            since = seen.orders[refund.order_id].returning_since if refund.order_id in seen.orders else None
-            yield Finding("refund-failed", refund.order_id, since, means, nudge_command(refund.order_id))
+            means = f"{_refused(snapshot, refund)}; {_remedy(refund)}"
+            since = (
+                snapshot.orders[refund.order_id].returning_since
+                if refund.order_id in snapshot.orders
+                else None
+            )
+            yield Issue("refund-failed", refund.order_id, since, means, nudge_command(refund.order_id))
 
 
-def unwritten_mails(seen: Seen, before: datetime) -> Iterator[Finding]:
-    """Refunds that nobody has mailed about."""
-    for order in seen.orders.values():
+def unwritten_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
+    """Refunds without a mail."""
+    for order in snapshot.orders.values():
         for one in order.returns:
-            written = seen.letters_to.get(one.return_id)
+            written = snapshot.correspondence.get(one.return_id)
             if one.refunded_at is None or one.refunded_at >= before or not one.amount:
                 continue
             if written is None or "refund" not in written.mails:
-                means = "refunded in part, and notification has not heard so: no refund mail is written"
-                yield Finding(
+                means = "refunded in part, and notification has not consumed it: no refund mail is written"
+                yield Issue(
                     "letter-not-written",
                     order.order_id,
                     one.refunded_at,
@@ -67,13 +73,13 @@ def unwritten_mails(seen: Seen, before: datetime) -> Iterator[Finding]:
                 )
 
 
-def _is_refused(seen: Seen, one: Return) -> bool:
-    refund = seen.refunds.get(one.return_id)
+def _is_refused(snapshot: Snapshot, one: Return) -> bool:
+    refund = snapshot.refunds.get(one.return_id)
     return refund is not None and refund.state == "refund_failed"
 
 
-def _of(seen: Seen, order: Order, one: Return) -> Iterator[str]:
-    hold, refund = seen.holds.get(order.order_id), seen.refunds.get(one.return_id)
+def _of(snapshot: Snapshot, order: Order, one: Return) -> Iterator[str]:
+    hold, refund = snapshot.holds.get(order.order_id), snapshot.refunds.get(one.return_id)
     for type_ in order.awaited(one):
         if type_ == "stock.returned":
             is_back = hold is not None and str(one.return_id) in hold.returned
@@ -85,17 +91,17 @@ def _of(seen: Seen, order: Order, one: Return) -> Iterator[str]:
         elif refund.state == "refund_failed":
             yield f"the provider, which refuses to refund return {one.return_id}: {refund.code}"
         else:
-            yield f"order to hear that all of the money went back, and return {one.return_id} with it"
+            yield f"order to consume that all money was refunded, return {one.return_id} included"
 
 
 def _who(done: bool, type_: str, service: str, what: str, one: Return) -> str:
     if done:
-        return f"order to hear {type_} of return {one.return_id}"
-    return f"{service} to hear order.returned and {what} return {one.return_id}"
+        return f"order to consume {type_} of return {one.return_id}"
+    return f"{service} to consume order.returned and {what} return {one.return_id}"
 
 
-def _refused(seen: Seen, refund: Refund) -> str:
-    order = seen.orders.get(refund.order_id)
+def _refused(snapshot: Snapshot, refund: Refund) -> str:
+    order = snapshot.orders.get(refund.order_id)
     money = format_amount_with_code(refund.amount, order.currency) if order else f"{refund.amount}"
     what = f"{money} (return {refund.refund_id})"
     if refund.code == MORE_THAN_IS_LEFT:
@@ -103,12 +109,12 @@ def _refused(seen: Seen, refund: Refund) -> str:
     if refund.code == AMOUNT_MISMATCH:
         return f"the provider refunded another amount than {what}"
     means = f"the provider refuses to refund {what}, {refund.refused}×: {refund.code}"
-    if refund.refund_at is not None and refund.refund_at > seen.now:
+    if refund.refund_at is not None and refund.refund_at > snapshot.now:
         means += f"; it repeats its answer until {refund.refund_at:%d %b %H:%M} UTC"
     return means
 
 
-def _mend(refund: Refund) -> str:
+def _remedy(refund: Refund) -> str:
     if refund.code == AMOUNT_MISMATCH:
         return "compare both in the provider's dashboard"
     return f"refund it there with the metadata refund_id={refund.refund_id}, then nudge the saga"

@@ -3,13 +3,13 @@
 from uuid import UUID
 
 from lab.chaos.healing import to_nudge
-from shop.sagas.finding import Finding
+from shop.sagas.snapshot import Issue
 
 ONE, TWO = UUID(int=1), UUID(int=2)
 
 
-def finding(kind: str, order_id: UUID | None, advice: str) -> Finding:
-    return Finding(kind, order_id, None, "", advice)
+def finding(kind: str, order_id: UUID | None, advice: str) -> Issue:
+    return Issue(kind, order_id, None, "", advice)
 
 
 def test_whatever_is_to_be_nudged_is_nudged_once_under_its_first_name() -> None:

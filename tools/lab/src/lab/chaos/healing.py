@@ -12,11 +12,11 @@ import asyncpg
 from devstack import Stack
 from payment.reconciliation import LISTS
 from shop.ledger.gather import is_busy
-from shop.sagas.finding import Finding
-from shop.sagas.findings import stuck
+from shop.sagas.collecting import take_snapshot
+from shop.sagas.databases import open_databases
+from shop.sagas.issues import stuck
 from shop.sagas.nudging import nudge, preview
-from shop.sagas.reading import books, see
-from shop.sagas.seen import Seen
+from shop.sagas.snapshot import Issue, Snapshot
 
 PATIENCE = timedelta(seconds=15)  # the storm is over: what makes no progress for so long has been lost
 AGAIN_SECONDS = 30  # the shop has so long for what a nudge asks of it
@@ -27,7 +27,7 @@ WHY = "lost in the storm"
 _READ = "SELECT name FROM reconciliation WHERE began_at > $1 AND ended_at >= began_at"
 
 
-def to_nudge(findings: list[Finding]) -> dict[UUID, str]:
+def to_nudge(findings: list[Issue]) -> dict[UUID, str]:
     """The orders whose advice is a nudge, each with the kind of its first finding."""
     found: dict[UUID, str] = {}
     for finding in findings:
@@ -82,6 +82,6 @@ async def _values(stack: Stack, database: str, query: str, *arguments: object) -
         await connection.close()
 
 
-async def _look(stack: Stack) -> Seen:
-    async with books(stack) as found:
-        return await see(stack, found, limit=MOST)
+async def _look(stack: Stack) -> Snapshot:
+    async with open_databases(stack) as databases:
+        return await take_snapshot(stack, databases, limit=MOST)
