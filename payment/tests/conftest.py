@@ -1,4 +1,4 @@
-"""An order as payment hears of it, and a look at whatever is asked of the provider."""
+"""Events of an order, and a check of every request to the provider."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,7 +45,7 @@ def cancelled() -> OrderCancelled:
 
 @pytest.fixture(autouse=True)
 def every_request_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a test has payment ask of the provider is held against the SDK's own parameters."""
+    """Every request to the provider is validated against the SDK's parameters."""
     send: Any = stripe.StripeClient.raw_request_async
 
     async def check(self: stripe.StripeClient, method: str, path: str, **params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A shopper whose bank asks: nothing is held before she has confirmed, whatever else happens meanwhile."""
+"""A payment that the shopper has to confirm with her bank: no money is held before she has confirmed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +31,7 @@ def redirected(created: OrderCreated) -> OrderCreated:
 
 
 @pytest.fixture
-def asked(redirected: OrderCreated) -> Payment:
+def waiting(redirected: OrderCreated) -> Payment:
     """A payment that waits for its shopper."""
     payment = Payment(redirected.order_id)
     payment.authorize(redirected)
@@ -52,26 +52,26 @@ def types(decision: Decision) -> list[str]:
     return [event.type for event in decision.events]
 
 
-def said(saga: Harness) -> list[str]:
+def published_types(saga: Harness) -> list[str]:
     return [event.type for event in saga.published]
 
 
-async def test_the_shopper_is_asked_and_pays_once_she_has_confirmed(saga: Harness) -> None:
+async def test_a_payment_waits_for_the_shoppers_confirmation_and_is_then_captured(saga: Harness) -> None:
     [event] = saga.published
     assert isinstance(event, PaymentActionRequired)
     assert (event.payment_id, event.url, event.expires_at) == ("pi_1", ASKED.url, ASKED.expires_at)
     await saga.settle("confirm", event.order_id, HELD)
     await saga.settle("capture", event.order_id, Captured(TOTAL))
-    assert said(saga) == ["payment.action_required", "payment.authorized", "order.paid"]
+    assert published_types(saga) == ["payment.action_required", "payment.authorized", "order.paid"]
 
 
-def test_nothing_is_taken_before_she_has_confirmed(asked: Payment) -> None:
-    assert asked.reserve() == Decision()
-    decision = asked.conclude(HELD, NOW)
+def test_nothing_is_captured_before_the_shopper_has_confirmed(waiting: Payment) -> None:
+    assert waiting.reserve() == Decision()
+    decision = waiting.conclude(HELD, NOW)
     assert (types(decision), decision.call) == (["payment.authorized"], "capture")
 
 
-def test_she_never_has_longer_than_the_orders_deadline(redirected: OrderCreated) -> None:
+def test_the_confirmation_expires_at_the_orders_deadline_at_the_latest(redirected: OrderCreated) -> None:
     payment = Payment(redirected.order_id)
     payment.authorize(redirected)
     [event] = payment.conclude(ActionRequired("pi_1", "page", NOW + timedelta(days=1)), NOW).events
@@ -82,18 +82,18 @@ def test_she_never_has_longer_than_the_orders_deadline(redirected: OrderCreated)
 @pytest.mark.parametrize(
     "code", ["payment_intent_authentication_failure", "insufficient_funds", NOT_CONFIRMED]
 )
-def test_who_refuses_fails_or_comes_too_late_is_declined_and_cannot_confirm_later(
-    asked: Payment, code: str
-) -> None:
-    decision = asked.conclude(Declined(code), NOW)
+def test_a_refused_failed_or_late_confirmation_declines_and_voids(waiting: Payment, code: str) -> None:
+    decision = waiting.conclude(Declined(code), NOW)
     assert (types(decision), decision.call) == (["payment.declined"], "void")
-    assert asked.action_url is None
-    assert asked.conclude(Voided(held=False), NOW) == Decision(), "nothing was held, so nothing is given back"
-    assert asked.state == "declined"
-    assert [event.type for event in asked.events_to_republish()] == ["payment.declined"]
+    assert waiting.action_url is None
+    assert waiting.conclude(Voided(held=False), NOW) == Decision(), (
+        "no money was held, so payment.voided is not published"
+    )
+    assert waiting.state == "declined"
+    assert [event.type for event in waiting.events_to_republish()] == ["payment.declined"]
 
 
-async def test_an_order_cancelled_meanwhile_is_voided_and_nobody_hears_of_money_that_was_never_held(
+async def test_a_cancelled_order_that_waits_for_confirmation_is_voided_without_an_event(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -103,21 +103,21 @@ async def test_an_order_cancelled_meanwhile_is_voided_and_nobody_hears_of_money_
     payment = saga.row(Payment, cancelled.order_id)
     assert payment is not None
     assert (payment.state, payment.events_to_republish()) == ("declined", ())
-    assert said(saga) == ["payment.action_required"]
+    assert published_types(saga) == ["payment.action_required"]
 
 
 @pytest.mark.parametrize("first", ["confirm", "void"])
-async def test_what_she_confirms_while_the_order_is_being_cancelled_goes_back(
+async def test_a_confirmation_during_the_cancellation_is_voided(
     saga: Harness, cancelled: OrderCancelled, first: str
 ) -> None:
     await saga.consume(cancelled)
     outcomes: dict[str, Outcome] = {"confirm": HELD, "void": Voided(held=True)}
     for kind in sorted(outcomes, key=lambda kind: kind != first):
         await saga.settle(kind, cancelled.order_id, outcomes[kind])
-    assert said(saga) == ["payment.action_required", "payment.voided"]
+    assert published_types(saga) == ["payment.action_required", "payment.voided"]
 
 
-async def test_an_order_cancelled_before_the_bank_asks_asks_nobody(
+async def test_an_order_cancelled_before_the_bank_asks_publishes_no_action_required(
     redirected: OrderCreated, cancelled: OrderCancelled
 ) -> None:
     saga = Harness(steps, intents=intents, now=NOW)
@@ -127,16 +127,16 @@ async def test_an_order_cancelled_before_the_bank_asks_asks_nobody(
     assert set(saga.intended) == {f"void:{redirected.order_id}"}
 
 
-def test_a_question_that_is_asked_twice_is_one(asked: Payment) -> None:
-    assert asked.conclude(ASKED, NOW) == Decision()
-    asked.conclude(HELD, NOW)
-    assert asked.conclude(ASKED, NOW) == asked.conclude(HELD, NOW) == Decision()
-    assert asked.state == "authorized"
+def test_a_repeated_action_required_changes_nothing(waiting: Payment) -> None:
+    assert waiting.conclude(ASKED, NOW) == Decision()
+    waiting.conclude(HELD, NOW)
+    assert waiting.conclude(ASKED, NOW) == waiting.conclude(HELD, NOW) == Decision()
+    assert waiting.state == "authorized"
     with pytest.raises(Impossible):
-        asked.conclude(ActionRequired("pi_2", "page", NOW), NOW)
+        waiting.conclude(ActionRequired("pi_2", "page", NOW), NOW)
 
 
-async def test_a_nudge_asks_again_for_as_long_as_she_is_waited_for(saga: Harness) -> None:
+async def test_a_nudge_republishes_action_required_while_the_confirmation_is_pending(saga: Harness) -> None:
     [event] = saga.published
     nudge = SagaNudged(order_id=event.subject, nudge_id=event.subject)
     await saga.consume(nudge)
@@ -144,4 +144,4 @@ async def test_a_nudge_asks_again_for_as_long_as_she_is_waited_for(saga: Harness
     await saga.settle("confirm", event.subject, HELD)
     saga.forget(nudge)
     await saga.consume(nudge)
-    assert said(saga).count("payment.action_required") == 2
+    assert published_types(saga).count("payment.action_required") == 2

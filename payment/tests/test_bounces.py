@@ -1,4 +1,4 @@
-"""Refunds that somebody has made at the provider, and refunds that come back after they had gone back."""
+"""Refunds that somebody has made at the provider, and refunds that bounced after they had succeeded."""
 
 from typing import Any
 from uuid import UUID
@@ -46,7 +46,7 @@ def gbp(amount: int) -> Money:
 
 @pytest.fixture
 async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
-    """Of an order that was paid."""
+    """Payment, with a paid order."""
     saga = Harness(steps, intents=intents)
     await saga.consume(created, reserved)
     await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
@@ -57,7 +57,7 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
 
 @pytest.fixture
 async def refunded(saga: Harness, cancelled: OrderCancelled) -> Harness:
-    """Of one that was cancelled, and all of it refunded."""
+    """Payment, with a cancelled order whose money was refunded."""
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(TOTAL))
     saga.published.clear()
@@ -84,14 +84,14 @@ def ours(name: str, amount: int, status: str = "succeeded", part: UUID | None = 
 
 
 async def look(saga: Harness, *refunds: FoundRefund) -> None:
-    """News has come, and that is what there is. The newest first, as the provider lists them."""
+    """A look finds these refunds, the newest first, as the provider lists them."""
 
-    async def heed(tx: Any) -> None:
+    async def intend_look(tx: Any) -> None:
         payment = await tx.get(Payment, ORDER)
         payment.news += 1
         tx.intend(stripe_requests.look_intent(ORDER, "pi_1", payment.news))
 
-    await saga.run(heed)
+    await saga.run(intend_look)
     await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), refunds[::-1]))
 
 
@@ -102,12 +102,12 @@ def payment(saga: Harness) -> Payment:
 
 
 def rows(saga: Harness) -> dict[str, Refund]:
-    """The refunds, by whose doing they are."""
+    """The refunds, by who decided them."""
     return {row.by: row for row in saga.rows.values() if isinstance(row, Refund)}
 
 
-def told(saga: Harness) -> list[tuple[str, str | None]]:
-    """Each event, and by whom or why."""
+def published(saga: Harness) -> list[tuple[str, str | None]]:
+    """The type of each event, and who decided or why."""
     return [
         (event.type, getattr(event, "by", None) or getattr(event, "code", None)) for event in saga.published
     ]
@@ -122,7 +122,7 @@ async def returned(saga: Harness, amount: int = 500) -> None:
     await saga.settle(stripe_requests.PART, PART, PartRefunded(gbp(amount)))
 
 
-async def test_what_is_refunded_elsewhere_is_told_once_and_is_less_to_give_back(
+async def test_a_refund_at_the_provider_is_published_once_and_reduces_what_is_left(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     for _ in range(2):
@@ -137,20 +137,20 @@ async def test_what_is_refunded_elsewhere_is_told_once_and_is_less_to_give_back(
     assert [one.type for one in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
-async def test_our_own_refunds_are_no_news(saga: Harness) -> None:
+async def test_the_shops_own_refunds_publish_nothing_more(saga: Harness) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, part=PART))
     assert [event.type for event in saga.published] == ["payment.refunded_in_part"]
 
 
 @pytest.mark.parametrize("status", ["pending", "requires_action", "failed", "canceled"])
-async def test_a_refund_elsewhere_counts_once_it_has_succeeded(saga: Harness, status: str) -> None:
+async def test_a_refund_at_the_provider_counts_once_it_has_succeeded(saga: Harness, status: str) -> None:
     await look(saga, elsewhere("re_1", 300, status))
     assert saga.published == []
     assert payment(saga).left == 2000
 
 
-async def test_all_that_was_refunded_elsewhere_leaves_nothing_to_refund(
+async def test_a_full_refund_at_the_provider_leaves_nothing_to_refund(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await look(saga, elsewhere("re_1", 2000))
@@ -160,10 +160,10 @@ async def test_all_that_was_refunded_elsewhere_leaves_nothing_to_refund(
     assert not saga.intended
 
 
-async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_told(
+async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_published(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    """Somebody had refunded a part at the provider, and no webhook had told of it."""
+    """Somebody has refunded a part at the provider, and its webhook was lost."""
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1700)))
     assert saga.published == []
@@ -176,7 +176,7 @@ async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_told(
     assert payment(saga).state == "refunded"
 
 
-async def test_a_refund_that_was_less_than_asked_for_is_not_taken_for_all(
+async def test_a_refund_of_less_than_was_requested_is_not_taken_for_all(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -192,12 +192,12 @@ async def test_a_refund_that_was_less_than_asked_for_is_not_taken_for_all(
     assert one.refund_at is not None
 
 
-async def test_a_refund_in_another_currency_is_none_of_the_orders(saga: Harness) -> None:
+async def test_a_refund_in_another_currency_is_ignored(saga: Harness) -> None:
     await look(saga, elsewhere("re_1", 300, currency="EUR"))
     assert saga.published == []
 
 
-async def test_what_others_have_given_back_altogether_is_looked_up(
+async def test_a_payment_refunded_completely_at_the_provider_is_looked_up(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -209,7 +209,7 @@ async def test_what_others_have_given_back_altogether_is_looked_up(
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
-async def test_a_part_that_comes_back_is_told_once_and_left_again(saga: Harness) -> None:
+async def test_a_bounced_part_is_published_once_and_is_left_to_refund_again(saga: Harness) -> None:
     await returned(saga)
     saga.published.clear()
     for _ in range(2):
@@ -222,7 +222,7 @@ async def test_a_part_that_comes_back_is_told_once_and_left_again(saga: Harness)
     assert rows(saga)["return"].state == "bounced"
 
 
-async def test_all_of_it_that_comes_back_is_told_once(refunded: Harness) -> None:
+async def test_a_bounced_full_refund_is_published_once(refunded: Harness) -> None:
     for _ in range(2):
         await look(refunded, ours("re_1", 2000, "failed"))
 
@@ -230,13 +230,13 @@ async def test_all_of_it_that_comes_back_is_told_once(refunded: Harness) -> None
     assert isinstance(event, PaymentRefundFailed)
     assert (event.amount, event.number) == (TOTAL, "K7Q2X-9XMDA")
     one = payment(refunded)
-    assert (one.state, one.refund_at) == ("refund_failed", None), "nobody asks again by itself"
+    assert (one.state, one.refund_at) == ("refund_failed", None), "it is not retried automatically"
 
 
-async def test_a_refund_elsewhere_that_comes_back_is_told(saga: Harness) -> None:
+async def test_a_bounced_refund_of_the_provider_is_published(saga: Harness) -> None:
     await look(saga, elsewhere("re_1", 300))
     await look(saga, elsewhere("re_1", 300, "failed"))
-    assert told(saga) == [
+    assert published(saga) == [
         ("payment.refunded_in_part", "provider"),
         ("payment.refund_failed", "expired_or_canceled_card"),
     ]
@@ -247,7 +247,7 @@ async def nudge(saga: Harness, number: int) -> None:
     await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=number)))
 
 
-async def test_an_operator_has_it_made_again_under_an_id_of_its_own(refunded: Harness) -> None:
+async def test_a_nudge_repeats_a_bounced_refund_under_its_own_id(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
     await nudge(refunded, 1)
     (again,) = [key for key in refunded.intended if key.startswith("refund_part:")]
@@ -257,12 +257,12 @@ async def test_an_operator_has_it_made_again_under_an_id_of_its_own(refunded: Ha
 
     refunded.published.clear()
     await refunded.settle(stripe_requests.PART, intent.subject, PartRefunded(TOTAL))
-    assert told(refunded) == [("payment.refunded_in_part", "again")]
+    assert published(refunded) == [("payment.refunded_in_part", "again")]
     assert payment(refunded).state == "refunded"
     assert {row.state for row in rows(refunded).values()} == {"covered", "refunded"}
 
 
-async def test_a_part_is_made_again_and_is_less_to_give_back_once_more(saga: Harness) -> None:
+async def test_a_repeated_part_reduces_what_is_left_again(saga: Harness) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
@@ -277,7 +277,7 @@ def settled(refund_id: UUID, amount: int = 2000) -> OrderRefundSettled:
     return OrderRefundSettled(order_id=ORDER, refund_id=refund_id, amount=gbp(amount))
 
 
-async def test_all_of_it_that_was_settled_otherwise_is_not_made_again(refunded: Harness) -> None:
+async def test_a_settled_full_refund_is_not_repeated(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
     await refunded.consume(settled(rows(refunded)["order"].refund_id))
     assert (payment(refunded).state, rows(refunded)["order"].state) == ("refunded", "covered")
@@ -285,10 +285,10 @@ async def test_all_of_it_that_was_settled_otherwise_is_not_made_again(refunded: 
 
     await nudge(refunded, 1)
     assert refunded.intended == {}
-    assert told(refunded) == [("payment.refunded", None)]
+    assert published(refunded) == [("payment.refunded", None)]
 
 
-async def test_a_part_that_was_settled_otherwise_is_less_to_give_back(saga: Harness) -> None:
+async def test_a_settled_part_reduces_what_is_left(saga: Harness) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     assert payment(saga).left == 2000
@@ -296,7 +296,7 @@ async def test_a_part_that_was_settled_otherwise_is_less_to_give_back(saga: Harn
     assert (payment(saga).state, payment(saga).left) == ("captured", 1500)
 
 
-async def test_what_came_back_once_more_is_settled_with_what_it_made_again(saga: Harness) -> None:
+async def test_a_bounced_refund_is_settled_together_with_its_repeats(saga: Harness) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
@@ -310,7 +310,7 @@ async def test_what_came_back_once_more_is_settled_with_what_it_made_again(saga:
     assert (rows(saga)["again"].state, payment(saga).left) == ("covered", 1500)
 
 
-async def test_what_was_made_again_and_settled_as_well_is_logged(saga: Harness) -> None:
+async def test_a_refund_that_was_repeated_and_settled_is_logged(saga: Harness) -> None:
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
@@ -321,12 +321,12 @@ async def test_what_was_made_again_and_settled_as_well_is_logged(saga: Harness) 
     assert payment(saga).left == 1500
 
 
-async def test_what_is_not_known_to_have_come_back_is_not_settled(saga: Harness) -> None:
+async def test_an_unknown_refund_is_not_settled(saga: Harness) -> None:
     with pytest.raises(Impossible):
         await saga.consume(settled(UUID(int=5)))
 
 
-async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harness) -> None:
+async def test_a_refund_is_not_repeated_too_often(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
     for number in range(MAX_REPEATS + 2):
         await nudge(refunded, number)
@@ -339,10 +339,10 @@ async def test_what_comes_back_again_and_again_is_left_to_people(refunded: Harne
     assert payment(refunded).state == "refund_failed"
 
 
-async def test_a_look_while_the_rest_is_refunded_leaves_it_to_the_answer(
+async def test_a_look_during_the_refund_leaves_the_decision_to_its_outcome(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    """A part came back meanwhile: less has gone back in all, and what is missing is asked for a day later."""
+    """A part has bounced in the meantime: less was refunded in all, and the rest is refunded a day later."""
     await returned(saga)
     await saga.consume(cancelled)
     found = (ours("re_1", 500, "failed", PART), ours("re_2", 1500))
@@ -356,7 +356,7 @@ async def test_a_look_while_the_rest_is_refunded_leaves_it_to_the_answer(
     assert one.refund_at is not None
 
 
-async def test_what_comes_back_is_not_made_again_while_the_rest_is_due(
+async def test_a_bounced_part_is_not_repeated_while_the_rest_is_due(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await returned(saga)
@@ -368,21 +368,21 @@ async def test_what_comes_back_is_not_made_again_while_the_rest_is_due(
     assert not saga.intended
 
 
-async def test_what_was_told_of_all_of_the_money_stays_the_same_when_a_part_comes_back(
+async def test_a_published_full_refund_stays_the_same_when_a_part_bounces(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await returned(saga)
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER, Refunded(gbp(1500)))
-    (told,) = [event for event in saga.published if event.type == "payment.refunded"]
+    (refunded,) = [event for event in saga.published if event.type == "payment.refunded"]
     await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await nudge(saga, 1)
     await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     await nudge(saga, 2)
-    assert [event for event in saga.published if event.type == "payment.refunded"] == [told, told]
+    assert [event for event in saga.published if event.type == "payment.refunded"] == [refunded, refunded]
 
 
-async def test_what_others_had_given_back_and_what_came_back_before_a_look_is_asked_for_later(
+async def test_what_bounced_before_the_look_is_refunded_later(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -393,7 +393,7 @@ async def test_what_others_had_given_back_and_what_came_back_before_a_look_is_as
     assert payment(saga).refund_at is not None
 
 
-async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_back(
+async def test_a_refusal_after_a_look_found_a_full_refund_changes_nothing(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -403,7 +403,7 @@ async def test_a_refusal_comes_too_late_when_a_look_has_found_all_of_it_given_ba
 
 
 @pytest.mark.parametrize("outcome", [Refunded(None), RefundRefused("balance_insufficient")])
-async def test_an_answer_comes_too_late_when_looks_have_found_it_given_back_and_come_back(
+async def test_an_outcome_after_looks_found_the_refund_and_its_bounce_changes_nothing(
     saga: Harness, cancelled: OrderCancelled, outcome: Outcome
 ) -> None:
     await saga.consume(cancelled)
@@ -413,15 +413,15 @@ async def test_an_answer_comes_too_late_when_looks_have_found_it_given_back_and_
     assert (payment(saga).state, payment(saga).refund_at) == ("refund_failed", None)
 
 
-async def test_who_gives_it_back_at_the_provider_settles_it(refunded: Harness) -> None:
+async def test_a_refund_at_the_provider_covers_a_bounced_one(refunded: Harness) -> None:
     await look(refunded, ours("re_1", 2000, "failed"))
     await look(refunded, ours("re_1", 2000, "failed"), elsewhere("re_2", 2000))
     assert payment(refunded).state == "refunded"
-    assert told(refunded)[-1] == ("payment.refunded_in_part", "provider")
+    assert published(refunded)[-1] == ("payment.refunded_in_part", "provider")
     assert "bounced" not in {row.state for row in rows(refunded).values()}
 
 
-async def test_a_refused_refund_that_somebody_makes_at_the_provider_is_done(
+async def test_a_refused_refund_that_is_made_at_the_provider_is_complete(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -431,7 +431,7 @@ async def test_a_refused_refund_that_somebody_makes_at_the_provider_is_done(
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
-async def test_an_order_that_is_cancelled_gets_back_what_had_come_back(
+async def test_a_cancelled_orders_bounced_refund_is_refunded(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await returned(saga)
@@ -456,7 +456,7 @@ async def test_an_order_that_is_cancelled_gets_back_what_had_come_back(
         ("captured", "refunded", ours("re_1", 1, "failed", PART), True),
     ],
 )
-def test_only_what_may_be_news_is_looked_up(
+def test_only_refunds_that_may_differ_are_looked_up(
     state: str, known: str | None, found: FoundRefund, differs: bool
 ) -> None:
     assert bounces.may_differ(state, known, found) is differs

@@ -1,4 +1,4 @@
-"""Whether the shopper has confirmed with her bank is asked of the provider until there is an answer."""
+"""The shopper's confirmation with her bank is looked up until its outcome is known."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -71,8 +71,8 @@ def order(created: OrderCreated) -> Callable[..., Payment]:
 
 
 @pytest.fixture
-async def asked(provider: StripeClient, clock: Clock, order: Callable[..., Payment]) -> Payment:
-    """A payment whose shopper is asked."""
+async def waiting(provider: StripeClient, clock: Clock, order: Callable[..., Payment]) -> Payment:
+    """A payment that waits for the shopper's confirmation."""
     payment = order()
     outcome = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
     assert isinstance(outcome, ActionRequired)
@@ -80,24 +80,26 @@ async def asked(provider: StripeClient, clock: Clock, order: Callable[..., Payme
     return payment
 
 
-async def test_a_bank_that_asks_names_its_page_and_the_time_there_is(
-    asked: Payment, sandbox: Embedded, clock: Clock
+async def test_action_required_has_the_banks_page_and_the_expiry(
+    waiting: Payment, sandbox: Embedded, clock: Clock
 ) -> None:
-    assert asked.action_url is not None
-    assert asked.action_url.startswith(f"sealed {sandbox.url}/3d_secure/{asked.payment_id}?client_secret=")
-    assert asked.action_expires_at == clock.now + ACTION_TIME
+    assert waiting.action_url is not None
+    assert waiting.action_url.startswith(
+        f"sealed {sandbox.url}/3d_secure/{waiting.payment_id}?client_secret="
+    )
+    assert waiting.action_expires_at == clock.now + ACTION_TIME
 
 
-async def test_a_repeated_question_is_the_same_one(
-    asked: Payment, provider: StripeClient, clock: Clock
+async def test_a_repeated_action_required_is_identical(
+    waiting: Payment, provider: StripeClient, clock: Clock
 ) -> None:
-    again = stripe_requests.call_intent("authorize", asked, clock())
+    again = stripe_requests.call_intent("authorize", waiting, clock())
     assert await provider.call(again) == ActionRequired(
-        str(asked.payment_id), str(asked.action_url), clock.now + ACTION_TIME
+        str(waiting.payment_id), str(waiting.action_url), clock.now + ACTION_TIME
     )
 
 
-async def test_who_cannot_be_sent_to_her_bank_is_declined_and_nothing_is_left_open(
+async def test_a_shopper_without_return_url_is_declined_and_nothing_stays_open(
     provider: StripeClient, sandbox: Embedded, clock: Clock, order: Callable[..., Payment]
 ) -> None:
     intent = stripe_requests.call_intent("authorize", order(return_url=None), clock())
@@ -106,23 +108,23 @@ async def test_who_cannot_be_sent_to_her_bank_is_declined_and_nothing_is_left_op
 
 
 @pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_threeDSecureOptional"])
-async def test_who_need_not_be_asked_is_not(
+async def test_a_card_without_challenge_is_authorized_at_once(
     provider: StripeClient, clock: Clock, order: Callable[..., Payment], card: str
 ) -> None:
     outcome = await provider.call(stripe_requests.call_intent("authorize", order(card), clock()))
     assert isinstance(outcome, Authorized)
 
 
-async def test_it_is_pending_until_she_confirms(
-    asked: Payment, provider: StripeClient, sandbox: Embedded, clock: Clock
+async def test_the_outcome_is_pending_until_the_shopper_confirms(
+    waiting: Payment, provider: StripeClient, sandbox: Embedded, clock: Clock
 ) -> None:
-    intent = stripe_requests.call_intent("confirm", asked, clock())
+    intent = stripe_requests.call_intent("confirm", waiting, clock())
     with pytest.raises(OutcomePending, match="may confirm until"):
         await provider.call(intent)
-    await sandbox.authenticate(str(asked.payment_id), "succeeded")
-    assert await provider.call(intent) == Authorized(str(asked.payment_id), TOTAL)
-    asked.conclude(Authorized(str(asked.payment_id), TOTAL), clock())
-    assert await provider.call(stripe_requests.call_intent("capture", asked, clock())) == Captured(TOTAL)
+    await sandbox.authenticate(str(waiting.payment_id), "succeeded")
+    assert await provider.call(intent) == Authorized(str(waiting.payment_id), TOTAL)
+    waiting.conclude(Authorized(str(waiting.payment_id), TOTAL), clock())
+    assert await provider.call(stripe_requests.call_intent("capture", waiting, clock())) == Captured(TOTAL)
 
 
 @pytest.mark.parametrize(
@@ -142,39 +144,43 @@ async def test_a_failed_challenge_and_a_decline_after_it_are_declines(
     code: str,
 ) -> None:
     payment = order(f"pm_card_{card}")
-    asked = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
-    assert isinstance(asked, ActionRequired)
-    payment.conclude(asked, clock())
+    waiting = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
+    assert isinstance(waiting, ActionRequired)
+    payment.conclude(waiting, clock())
     await sandbox.authenticate(str(payment.payment_id), outcome)
     assert await provider.call(stripe_requests.call_intent("confirm", payment, clock())) == Declined(code)
     assert await provider.call(stripe_requests.call_intent("void", payment, clock())) == Voided(held=False)
 
 
-async def test_who_has_not_confirmed_in_time_is_declined(
-    asked: Payment, provider: StripeClient, sandbox: Embedded, clock: Clock
+async def test_a_confirmation_that_expires_declines(
+    waiting: Payment, provider: StripeClient, sandbox: Embedded, clock: Clock
 ) -> None:
-    intent = stripe_requests.call_intent("confirm", asked, clock())
+    intent = stripe_requests.call_intent("confirm", waiting, clock())
     clock.now += ACTION_TIME
     assert await provider.call(intent) == Declined(NOT_CONFIRMED)
-    await sandbox.authenticate(str(asked.payment_id), "succeeded")
-    assert isinstance(await provider.call(intent), Authorized), "what she has confirmed late is seen as it is"
-    assert await provider.call(stripe_requests.call_intent("void", asked, clock())) == Voided(held=True)
+    await sandbox.authenticate(str(waiting.payment_id), "succeeded")
+    assert isinstance(await provider.call(intent), Authorized), (
+        "a late confirmation counts, if the look finds it"
+    )
+    assert await provider.call(stripe_requests.call_intent("void", waiting, clock())) == Voided(held=True)
 
 
-async def test_what_was_never_confirmed_is_voided_without_having_been_held(
-    asked: Payment, provider: StripeClient, clock: Clock
+async def test_an_unconfirmed_payment_is_voided_as_never_held(
+    waiting: Payment, provider: StripeClient, clock: Clock
 ) -> None:
-    void = stripe_requests.call_intent("void", asked, clock())
+    void = stripe_requests.call_intent("void", waiting, clock())
     assert await provider.call(void) == Voided(held=False)
-    assert await provider.call(stripe_requests.call_intent("confirm", asked, clock())) == Declined("canceled")
+    assert await provider.call(stripe_requests.call_intent("confirm", waiting, clock())) == Declined(
+        "canceled"
+    )
     clock.now += timedelta(hours=23.5)
     assert await provider.call(void) == Voided(held=False), "looked up, once its key is forgotten"
 
 
-async def test_she_is_asked_about_again_after_a_share_of_the_time_that_she_takes(
-    asked: Payment, provider: StripeClient, clock: Clock
+async def test_the_confirmation_is_looked_up_after_a_share_of_the_time_taken(
+    waiting: Payment, provider: StripeClient, clock: Clock
 ) -> None:
-    intent, pauses = stripe_requests.call_intent("confirm", asked, clock()), []
+    intent, pauses = stripe_requests.call_intent("confirm", waiting, clock()), []
     for seconds in (0, 40, 300, 259):
         clock.now += timedelta(seconds=seconds)
         with pytest.raises(OutcomePending) as pending:
@@ -183,10 +189,10 @@ async def test_she_is_asked_about_again_after_a_share_of_the_time_that_she_takes
     assert pauses == [SOONEST, 5, LATEST, SOONEST], "and not later than when her time is up"
 
 
-async def test_waiting_for_her_is_no_trouble_with_the_provider(
-    asked: Payment, provider: StripeClient, clock: Clock, order: Callable[..., Payment]
+async def test_a_pending_confirmation_does_not_open_the_circuit(
+    waiting: Payment, provider: StripeClient, clock: Clock, order: Callable[..., Payment]
 ) -> None:
-    intent = stripe_requests.call_intent("confirm", asked, clock())
+    intent = stripe_requests.call_intent("confirm", waiting, clock())
     for _ in range(5):
         with pytest.raises(OutcomePending):
             await provider.call(intent)

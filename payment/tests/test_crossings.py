@@ -1,4 +1,4 @@
-"""Whatever payment hears, in whatever order, and whatever answers are lost: money ends right."""
+"""Events in any order, and lost answers: the money ends captured once, or given back."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ def types(decision: Decision) -> list[str]:
 
 @dataclass
 class Bank:
-    """A provider that is right about money, whoever hears of it."""
+    """A provider whose books are right, even if its answers are lost."""
 
     authorizes: bool
     captures: bool
@@ -67,17 +67,17 @@ class Bank:
 
 @dataclass
 class World:
-    """A payment and its bank. Calls stay open until their answer is heard."""
+    """A payment and its bank. Calls stay open until they are answered."""
 
     payment: Payment
     order: OrderCreated
     bank: Bank
-    said: list[Event] = field(default_factory=list)
+    published: list[Event] = field(default_factory=list)
     open: list[Call] = field(default_factory=list)
     refused: bool = False
 
-    def consume(self, news: str) -> None:
-        match news:
+    def consume(self, event: str) -> None:
+        match event:
             case "created":
                 self.refused |= self.payment.cancelled and self.payment.order is None
                 self.apply(self.payment.authorize(self.order))
@@ -99,9 +99,9 @@ class World:
     def apply(self, decision: Decision) -> None:
         if self.payment.cancelled:
             assert "order.paid" not in types(decision)
-        self.said += decision.events
-        assert all(again in self.said for again in self.payment.events_to_republish()), (
-            "to the letter as it was said"
+        self.published += decision.events
+        assert all(again in self.published for again in self.payment.events_to_republish()), (
+            "the events are republished unchanged"
         )
         if decision.call is not None and decision.call not in self.open:
             self.open.append(decision.call)
@@ -118,7 +118,7 @@ class World:
 
 NEWS = ("created", "reserved", "cancelled", "expired")
 steps = st.one_of(
-    st.tuples(st.just("hear"), st.sampled_from(NEWS)),
+    st.tuples(st.just("consume"), st.sampled_from(NEWS)),
     st.tuples(st.sampled_from(("lose", "make", "make")), st.integers(0, 1)),
 )
 
@@ -138,32 +138,32 @@ def test_money_ends_captured_once_or_not_at_all(
             world.consume(which)
         else:
             world.make(which, answered=what == "make")
-    heard = {str(which) for what, which in happened if what == "hear"} | news
-    for one in sorted(heard):
+    consumed = {str(which) for what, which in happened if what == "consume"} | news
+    for one in sorted(consumed):
         world.consume(one)
     world.finish()
 
-    said = Counter(event.type for event in world.said)
-    assert max(said.values(), default=0) <= 1, "each event at most once"
+    published = Counter(event.type for event in world.published)
+    assert max(published.values(), default=0) <= 1, "each event at most once"
     assert max(bank.moves.values(), default=0) <= 1, "no money moves twice"
     assert not (bank.held and bank.taken)
     if world.refused:
-        assert not bank.moves, "nothing is asked for that was cancelled before"
-    if "cancelled" in heard:
+        assert not bank.moves, "no call is made for an order cancelled before it was created"
+    if "cancelled" in consumed:
         assert not bank.held
         assert bank.returned == bank.taken
         assert world.payment.state in ("refused", "declined", "voided", "refunded")
-    elif "expired" in [event.code for event in world.said if isinstance(event, PaymentDeclined)]:
+    elif "expired" in [event.code for event in world.published if isinstance(event, PaymentDeclined)]:
         assert not bank.held
         assert not bank.taken
-        assert said == Counter(["payment.authorized", "payment.declined", "payment.voided"])
-    elif {"created", "reserved"} <= heard and bank.authorizes and bank.captures:
+        assert published == Counter(["payment.authorized", "payment.declined", "payment.voided"])
+    elif {"created", "reserved"} <= consumed and bank.authorizes and bank.captures:
         assert bank.taken
         assert not bank.returned
-        assert said == Counter(["payment.authorized", "order.paid"])
+        assert published == Counter(["payment.authorized", "order.paid"])
     else:
         assert not bank.taken
-        awaited = heard - {"expired"} == {"created"}
+        awaited = consumed - {"expired"} == {"created"}
         assert bank.held == (awaited and bank.authorizes), "only for as long as stock is awaited"
-    assert said["payment.refunded"] == bank.returned
-    assert said["order.paid"] <= bank.taken
+    assert published["payment.refunded"] == bank.returned
+    assert published["order.paid"] <= bank.taken

@@ -1,4 +1,4 @@
-"""What a payment does, whatever it hears in whatever order."""
+"""What a payment decides, in whatever order events and outcomes come."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ def types(decision: Decision) -> list[str]:
     return [event.type for event in decision.events]
 
 
-def test_money_is_held_when_the_order_is_created(created: OrderCreated) -> None:
+def test_the_money_is_authorized_when_the_order_is_created(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
 
     assert payment.authorize(created).call == "authorize"
@@ -33,21 +33,21 @@ def test_money_is_held_when_the_order_is_created(created: OrderCreated) -> None:
     assert payment.state == "authorized"
 
 
-def test_money_is_taken_once_it_is_held_and_the_stock_reserved(created: OrderCreated) -> None:
+def test_the_money_is_captured_once_it_is_authorized_and_the_stock_reserved(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     assert payment.reserve().call == "capture"
-    (said,) = payment.conclude(Captured(TOTAL), NOW).events
-    assert said.model_dump(include={"type", "payment_id", "total"}) == {
+    (event,) = payment.conclude(Captured(TOTAL), NOW).events
+    assert event.model_dump(include={"type", "payment_id", "total"}) == {
         "payment_id": "pi_1",
         "total": {"amount": 2000, "currency": "GBP"},
     }
     assert payment.state == "captured"
 
 
-def test_stock_may_be_reserved_before_anything_else_is_heard(created: OrderCreated) -> None:
+def test_the_stock_may_be_reserved_before_any_other_event(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
 
     assert payment.reserve() == Decision()
@@ -56,14 +56,14 @@ def test_stock_may_be_reserved_before_anything_else_is_heard(created: OrderCreat
     assert (types(decision), decision.call) == (["payment.authorized"], "capture")
 
 
-def test_an_order_cancelled_before_it_was_heard_of_is_refused(created: OrderCreated) -> None:
+def test_an_order_cancelled_before_it_was_created_is_refused(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
 
     assert payment.cancel() == payment.authorize(created) == payment.reserve() == Decision()
     assert payment.state == "refused"
 
 
-def test_an_order_cancelled_while_money_is_being_held_is_voided_afterwards(created: OrderCreated) -> None:
+def test_an_order_cancelled_during_the_authorization_is_voided_afterwards(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
@@ -74,7 +74,7 @@ def test_an_order_cancelled_while_money_is_being_held_is_voided_afterwards(creat
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
-def test_an_order_cancelled_while_its_money_is_held_is_voided(created: OrderCreated) -> None:
+def test_an_order_cancelled_after_the_authorization_is_voided(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
@@ -83,7 +83,7 @@ def test_an_order_cancelled_while_its_money_is_held_is_voided(created: OrderCrea
     assert payment.reserve() == Decision()
 
 
-def test_a_capture_that_a_void_has_overtaken_says_nothing(created: OrderCreated) -> None:
+def test_a_capture_that_a_void_has_overtaken_publishes_nothing(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
@@ -96,7 +96,7 @@ def test_a_capture_that_a_void_has_overtaken_says_nothing(created: OrderCreated)
 
 
 @pytest.mark.parametrize("teller", ["the capture", "the void"])
-def test_a_capture_faster_than_the_void_is_refunded_and_never_called_paid(
+def test_a_capture_faster_than_the_void_is_refunded_and_never_published_as_paid(
     created: OrderCreated, teller: str
 ) -> None:
     payment = Payment(created.order_id)
@@ -106,28 +106,28 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_called_paid(
     payment.cancel()
 
     assert payment.conclude(Captured(TOTAL), NOW) == Decision(call="refund"), teller
-    assert payment.conclude(Captured(TOTAL), NOW) == Decision(), "the other one tells the same"
+    assert payment.conclude(Captured(TOTAL), NOW) == Decision(), "both outcomes say the same"
     assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
     assert payment.conclude(Captured(TOTAL), NOW) == Decision()
 
 
-def test_a_paid_order_is_described_as_it_was_when_it_was_created(created: OrderCreated) -> None:
+def test_order_paid_describes_the_order_as_created(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    (said,) = payment.conclude(Captured(TOTAL), NOW).events
-    told_by_order = created.model_dump(exclude={"payment_method", "deadline", "return_url"})
-    assert None not in told_by_order.values()
-    assert said.model_dump() == {**told_by_order, "payment_id": "pi_1"}
+    (event,) = payment.conclude(Captured(TOTAL), NOW).events
+    order_snapshot = created.model_dump(exclude={"payment_method", "deadline", "return_url"})
+    assert None not in order_snapshot.values()
+    assert event.model_dump() == {**order_snapshot, "payment_id": "pi_1"}
 
 
 def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated) -> None:
     payment = paid(created)
 
     assert payment.cancel().call == "refund"
-    (said,) = payment.conclude(Refunded(TOTAL), NOW).events
-    assert said.model_dump() == {
+    (event,) = payment.conclude(Refunded(TOTAL), NOW).events
+    assert event.model_dump() == {
         "order_id": created.order_id,
         "payment_id": "pi_1",
         "contact": "sealed",
@@ -137,18 +137,18 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
     }
 
 
-def test_a_declined_card_ends_it(created: OrderCreated) -> None:
+def test_a_declined_card_declines_the_payment(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
 
-    (said,) = payment.conclude(Declined("insufficient_funds"), NOW).events
+    (event,) = payment.conclude(Declined("insufficient_funds"), NOW).events
     why = "insufficient_funds"
-    assert said.model_dump(exclude={"order_id"}) == {"code": why, "decline_reason": why}
+    assert event.model_dump(exclude={"order_id"}) == {"code": why, "decline_reason": why}
     assert payment.reserve() == payment.cancel() == Decision()
     assert payment.state == "declined"
 
 
-def test_a_hold_that_lapses_by_itself_declines_and_is_made_sure_of(created: OrderCreated) -> None:
+def test_a_lapsed_authorization_declines_and_is_voided(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
@@ -162,7 +162,7 @@ def test_a_hold_that_lapses_by_itself_declines_and_is_made_sure_of(created: Orde
     assert payment.lapse() == Decision()
 
 
-def test_what_is_being_taken_or_was_is_not_lost_because_a_hold_is_said_to_be_gone(
+def test_a_lapsed_authorization_changes_no_captured_payment(
     created: OrderCreated,
 ) -> None:
     payment = paid(created)
@@ -170,7 +170,7 @@ def test_what_is_being_taken_or_was_is_not_lost_because_a_hold_is_said_to_be_gon
     assert payment.state == "captured"
 
 
-def test_news_that_comes_while_a_look_is_under_way_has_it_looked_up_again(created: OrderCreated) -> None:
+def test_news_during_a_look_leads_to_another_look(created: OrderCreated) -> None:
     payment = paid(created)
 
     assert (payment.look_up().call, payment.news) == ("look", 1)
@@ -179,16 +179,16 @@ def test_news_that_comes_while_a_look_is_under_way_has_it_looked_up_again(create
     assert (payment.looked_up(2), payment.news) == (Decision(), 0)
 
 
-def test_a_stolen_card_is_not_called_so(created: OrderCreated) -> None:
+def test_a_stolen_card_is_published_as_a_generic_decline(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
 
-    (said,) = payment.conclude(Declined("stolen_card"), NOW).events
-    assert "stolen" not in said.model_dump_json()
-    assert (payment.code, payment.events_to_republish()) == ("stolen_card", (said,))
+    (event,) = payment.conclude(Declined("stolen_card"), NOW).events
+    assert "stolen" not in event.model_dump_json()
+    assert (payment.code, payment.events_to_republish()) == ("stolen_card", (event,))
 
 
-def test_a_declined_capture_gives_back_what_is_held(created: OrderCreated) -> None:
+def test_a_declined_capture_voids_the_authorization(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.reserve()
     payment.authorize(created)
@@ -200,7 +200,7 @@ def test_a_declined_capture_gives_back_what_is_held(created: OrderCreated) -> No
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
-def test_a_refused_refund_is_kept_and_asked_for_again_a_day_later(created: OrderCreated) -> None:
+def test_a_refused_refund_is_retried_a_day_later(created: OrderCreated) -> None:
     payment = paid(created)
     payment.cancel()
 
@@ -214,7 +214,7 @@ def test_a_refused_refund_is_kept_and_asked_for_again_a_day_later(created: Order
 @pytest.mark.parametrize(
     "outcome", [Captured(TOTAL), Voided(), Refunded(TOTAL), RefundRefused("x"), Authorized("pi_2", TOTAL)]
 )
-def test_an_outcome_that_cannot_be_is_not_believed(created: OrderCreated, outcome: Outcome) -> None:
+def test_an_outcome_that_contradicts_the_state_is_impossible(created: OrderCreated, outcome: Outcome) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
@@ -223,10 +223,10 @@ def test_an_outcome_that_cannot_be_is_not_believed(created: OrderCreated, outcom
         payment.conclude(outcome, NOW)
 
 
-def test_money_that_nobody_reserved_stock_for_is_let_go(created: OrderCreated) -> None:
+def test_an_authorization_without_reserved_stock_is_released(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    assert payment.release_expired() == Decision(), "whether money is held is not known yet"
+    assert payment.release_expired() == Decision(), "the outcome of the authorization is unknown"
     payment.conclude(Authorized("pi_1", TOTAL), NOW)
 
     decision = payment.release_expired()
@@ -237,7 +237,7 @@ def test_money_that_nobody_reserved_stock_for_is_let_go(created: OrderCreated) -
     assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
 
 
-def test_what_is_paid_or_ended_is_not_given_up(created: OrderCreated) -> None:
+def test_a_paid_or_ended_payment_is_not_released(created: OrderCreated) -> None:
     payment = paid(created)
     assert payment.release_expired() == Decision()
     payment.cancel()
@@ -245,7 +245,7 @@ def test_what_is_paid_or_ended_is_not_given_up(created: OrderCreated) -> None:
     assert payment.state == "refunding"
 
 
-def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
+def test_only_events_that_are_still_true_are_republished(created: OrderCreated) -> None:
     def again(payment: Payment) -> list[str]:
         return [event.type for event in payment.events_to_republish()]
 
@@ -265,7 +265,7 @@ def test_only_what_still_holds_is_said_again(created: OrderCreated) -> None:
     payment.cancel()
     assert again(payment) == []
     payment.conclude(RefundRefused("charge_disputed"), NOW)
-    assert again(payment) == [], "what the provider said of a refund declined nobody's payment"
+    assert again(payment) == [], "the code of a refused refund is no decline"
     payment.retry_refund()
     payment.conclude(Refunded(TOTAL), NOW)
     assert again(payment) == ["payment.refunded"]
@@ -279,7 +279,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("held", OTHERS)
-def test_another_amount_than_was_asked_for_is_let_go(created: OrderCreated, held: Money) -> None:
+def test_another_amount_than_was_requested_is_voided(created: OrderCreated, held: Money) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
@@ -291,7 +291,7 @@ def test_another_amount_than_was_asked_for_is_let_go(created: OrderCreated, held
 
 
 @pytest.mark.parametrize("taken", OTHERS)
-def test_another_amount_than_was_held_is_given_back(created: OrderCreated, taken: Money) -> None:
+def test_a_captured_amount_other_than_the_total_is_refunded(created: OrderCreated, taken: Money) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
@@ -305,7 +305,7 @@ def test_another_amount_than_was_held_is_given_back(created: OrderCreated, taken
     assert [event.type for event in payment.events_to_republish()] == ["payment.declined", "payment.refunded"]
 
 
-def test_an_order_that_is_created_again_otherwise_is_impossible(created: OrderCreated) -> None:
+def test_an_order_created_again_with_other_terms_is_impossible(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     assert payment.authorize(created) == Decision()
@@ -314,7 +314,7 @@ def test_an_order_that_is_created_again_otherwise_is_impossible(created: OrderCr
 
 
 @pytest.mark.parametrize(("amount", "currency"), [(1500, "IQD"), (5124, "KWD"), (1_000_000, "ISK")])
-def test_what_the_provider_cannot_count_is_declined_and_never_asked_for(
+def test_an_amount_that_the_provider_does_not_accept_is_declined_without_a_call(
     created: OrderCreated, amount: int, currency: str
 ) -> None:
     payment = Payment(created.order_id)
@@ -349,7 +349,7 @@ def test_a_free_order_is_paid_once_its_stock_is_reserved_without_a_call(
     assert payment.events_to_republish() == (paid,)
 
 
-def test_a_free_order_without_stock_says_nothing_of_money(free: OrderCreated) -> None:
+def test_a_free_order_without_stock_publishes_nothing(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     assert payment.authorize(free) == Decision()
     assert payment.events_to_republish() == ()
@@ -358,7 +358,7 @@ def test_a_free_order_without_stock_says_nothing_of_money(free: OrderCreated) ->
     assert payment.reserve() == Decision(), "the stock comes too late"
 
 
-def test_a_free_order_that_is_cancelled_gives_nothing_back_and_says_so_once(free: OrderCreated) -> None:
+def test_a_cancelled_free_order_publishes_its_refund_once(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     payment.authorize(free)
     payment.reserve()
@@ -373,14 +373,14 @@ def test_a_free_order_that_is_cancelled_gives_nothing_back_and_says_so_once(free
     assert payment.events_to_republish() == (refunded,)
 
 
-def test_a_free_order_that_was_off_before_it_came_is_never_paid(free: OrderCreated) -> None:
+def test_a_free_order_cancelled_before_it_was_created_is_never_paid(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     payment.cancel()
     assert payment.authorize(free) == payment.reserve() == Decision()
     assert payment.state == "refused"
 
 
-def test_a_free_order_whose_stock_nobody_reserves_is_declined_past_its_deadline(free: OrderCreated) -> None:
+def test_a_free_order_without_reserved_stock_is_declined_after_its_deadline(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     payment.authorize(free)
     decision = payment.release_expired()

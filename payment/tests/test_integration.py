@@ -1,4 +1,4 @@
-"""The whole service between a real broker, a real database and the sandbox, whose ledger is the witness."""
+"""The whole service with a real broker, a real database and the sandbox, whose ledger is compared."""
 
 import asyncio
 import os
@@ -34,7 +34,8 @@ ACTION_KEY = Fernet.generate_key().decode()
 
 @dataclass
 class Shop:
-    """Payment's surroundings: what its neighbours tell it, and what they hear from it."""
+    """Payment's surroundings: the broker, from which it consumes and to which it publishes, and the
+    provider."""
 
     exchange: aio_pika.abc.AbstractExchange
     onlooker: aio_pika.abc.AbstractQueue
@@ -42,22 +43,22 @@ class Shop:
     environment: dict[str, str]
     port: int
 
-    async def tell(self, *events: Event) -> None:
+    async def publish(self, *events: Event) -> None:
         for event in events:
-            message = envelope(event, "neighbour", datetime.now(UTC), None, None).to_message()
+            message = envelope(event, "other-service", datetime.now(UTC), None, None).to_message()
             await self.exchange.publish(message, event.type)
 
-    async def hears(self, last: str) -> list[str]:
-        """The types of what payment said, up to and with `last`."""
-        heard: list[str] = []
+    async def published_up_to(self, last: str) -> list[str]:
+        """The types of the events that payment has published, up to and including `last`."""
+        types: list[str] = []
         async with asyncio.timeout(30):
-            while last not in heard:
+            while last not in types:
                 if (message := await self.onlooker.get(fail=False)) is None:
                     await asyncio.sleep(0.02)
                     continue
                 await message.ack()
-                heard.append(str(message.type))
-        return heard
+                types.append(str(message.type))
+        return types
 
     async def entry(self, order_id: UUID) -> dict[str, Any]:
         """The one payment of that order in the provider's books."""
@@ -155,55 +156,55 @@ FOUL = ["captureThenTimeout", "captureThenServerError", "authorizeThenServerErro
 
 
 @pytest.mark.parametrize("card", ["pm_card_visa", *(f"pm_card_sandbox_{fault}" for fault in FOUL)])
-async def test_an_order_is_paid_once_in_fair_weather_and_foul(
+async def test_an_order_is_paid_once_whatever_fails_at_the_provider(
     shop: Shop, order: Callable[..., OrderCreated], card: str
 ) -> None:
     placed = order(card)
     async with shop.open():
-        await shop.tell(placed, reserved(placed))
+        await shop.publish(placed, reserved(placed))
 
-        assert await shop.hears("order.paid") == ["payment.authorized", "order.paid"]
+        assert await shop.published_up_to("order.paid") == ["payment.authorized", "order.paid"]
     assert (await shop.entry(placed.order_id))["captured"] == 2000
 
 
-async def test_a_declined_card_is_told(shop: Shop, order: Callable[..., OrderCreated]) -> None:
+async def test_a_declined_card_is_published(shop: Shop, order: Callable[..., OrderCreated]) -> None:
     placed = order("pm_card_visa_chargeDeclinedInsufficientFunds")
     async with shop.open():
-        await shop.tell(reserved(placed), placed)
+        await shop.publish(reserved(placed), placed)
 
-        assert await shop.hears("payment.declined") == ["payment.declined"]
+        assert await shop.published_up_to("payment.declined") == ["payment.declined"]
     assert (await shop.entry(placed.order_id))["captured"] == 0
 
 
 @pytest.mark.parametrize("webhooks", [{}, {"copies": 3, "reorder": 4}, {"delay": 600}])
-async def test_a_shopper_whose_bank_asks_pays_once_she_has_confirmed_whatever_becomes_of_webhooks(
+async def test_a_confirmed_payment_is_captured_even_if_webhooks_are_lost(
     shop: Shop, order: Callable[..., OrderCreated], webhooks: dict[str, int]
 ) -> None:
     await shop.sandbox.control("POST", "webhooks", webhooks)
     placed = order("pm_card_authenticationRequired").model_copy(update={"return_url": "https://shop.example"})
     async with shop.open():
-        await shop.tell(placed, reserved(placed))
-        assert await shop.hears("payment.action_required") == ["payment.action_required"]
+        await shop.publish(placed, reserved(placed))
+        assert await shop.published_up_to("payment.action_required") == ["payment.action_required"]
         asked = await shop.entry(placed.order_id)
         assert (asked["status"], asked["authorized"]) == ("requires_action", 0)
         await shop.sandbox.authenticate(asked["id"], "succeeded")
 
-        assert await shop.hears("order.paid") == ["payment.authorized", "order.paid"]
+        assert await shop.published_up_to("order.paid") == ["payment.authorized", "order.paid"]
     entry = await shop.entry(placed.order_id)
     assert (entry["captured"], entry["charges"]) == (2000, 1)
 
 
-async def test_repeats_of_everything_change_nothing(shop: Shop, order: Callable[..., OrderCreated]) -> None:
+async def test_redelivered_events_change_nothing(shop: Shop, order: Callable[..., OrderCreated]) -> None:
     await shop.sandbox.control("POST", "webhooks", {"copies": 3, "reorder": 4})
     orders = [order() for _ in range(10)]
-    heard: Counter[str] = Counter()
+    types: Counter[str] = Counter()
     async with shop.open():
         for placed in orders:
-            await shop.tell(*(reserved(placed), placed) * 3)
-        while heard["order.paid"] < len(orders):
-            heard.update(await shop.hears("order.paid"))
+            await shop.publish(*(reserved(placed), placed) * 3)
+        while types["order.paid"] < len(orders):
+            types.update(await shop.published_up_to("order.paid"))
 
-    assert heard == Counter({"payment.authorized": 10, "order.paid": 10})
+    assert types == Counter({"payment.authorized": 10, "order.paid": 10})
     for placed in orders:
         entry = await shop.entry(placed.order_id)
         assert (entry["captured"], entry["charges"]) == (2000, 1)
@@ -215,28 +216,28 @@ async def test_a_paid_order_that_is_cancelled_is_refunded_once(
 ) -> None:
     placed = order(card)
     async with shop.open():
-        await shop.tell(placed, reserved(placed))
-        await shop.hears("order.paid")
-        await shop.tell(cancelled(placed))
+        await shop.publish(placed, reserved(placed))
+        await shop.published_up_to("order.paid")
+        await shop.publish(cancelled(placed))
 
-        assert await shop.hears("payment.refunded") == ["payment.refunded"]
+        assert await shop.published_up_to("payment.refunded") == ["payment.refunded"]
     entry = await shop.entry(placed.order_id)
     assert (entry["captured"], entry["refunded"], entry["refunds"]) == (2000, 2000, 1)
 
 
-async def test_an_order_cancelled_while_its_capture_is_in_doubt_is_not_called_paid(
+async def test_an_order_cancelled_while_its_capture_is_unknown_is_not_published_as_paid(
     shop: Shop, order: Callable[..., OrderCreated]
 ) -> None:
     placed = order("pm_card_sandbox_captureThenTimeout")
     async with shop.open():
-        await shop.tell(placed, reserved(placed))
-        await shop.hears("payment.authorized")
+        await shop.publish(placed, reserved(placed))
+        await shop.published_up_to("payment.authorized")
         async with asyncio.timeout(10):
             while not (await shop.entry(placed.order_id))["captured"]:
                 await asyncio.sleep(0.02)
-        await shop.tell(cancelled(placed))
+        await shop.publish(cancelled(placed))
 
-        assert await shop.hears("payment.refunded") == ["payment.refunded"]
+        assert await shop.published_up_to("payment.refunded") == ["payment.refunded"]
     entry = await shop.entry(placed.order_id)
     assert (entry["captured"], entry["refunded"]) == (2000, 2000)
 
@@ -244,22 +245,22 @@ async def test_an_order_cancelled_while_its_capture_is_in_doubt_is_not_called_pa
 async def test_a_cancelled_order_is_never_charged(shop: Shop, order: Callable[..., OrderCreated]) -> None:
     refused, held = order(), order()
     async with shop.open():
-        await shop.tell(cancelled(refused), held, refused, reserved(refused))
-        await shop.hears("payment.authorized")
-        await shop.tell(cancelled(held), reserved(held))
+        await shop.publish(cancelled(refused), held, refused, reserved(refused))
+        await shop.published_up_to("payment.authorized")
+        await shop.publish(cancelled(held), reserved(held))
 
-        assert await shop.hears("payment.voided") == ["payment.voided"]
+        assert await shop.published_up_to("payment.voided") == ["payment.voided"]
     assert (await shop.sandbox.ledger(str(refused.order_id)))["payments"] == []
     entry = await shop.entry(held.order_id)
     assert (entry["status"], entry["captured"]) == ("canceled", 0)
 
 
-async def test_a_crash_while_money_is_being_taken_takes_it_once(
+async def test_a_crash_during_the_capture_captures_once(
     shop: Shop, order: Callable[..., OrderCreated]
 ) -> None:
     placed = order("pm_card_sandbox_captureThenTimeout")
     async with shop.process() as process:
-        await shop.tell(placed, reserved(placed))
+        await shop.publish(placed, reserved(placed))
         async with asyncio.timeout(30):
             while (
                 "authorized" not in str(await shop.sandbox.ledger(str(placed.order_id)))
@@ -268,6 +269,6 @@ async def test_a_crash_while_money_is_being_taken_takes_it_once(
                 await asyncio.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     async with shop.process():
-        assert "order.paid" in await shop.hears("order.paid")
+        assert "order.paid" in await shop.published_up_to("order.paid")
     entry = await shop.entry(placed.order_id)
     assert (entry["captured"], entry["charges"]) == (2000, 1)

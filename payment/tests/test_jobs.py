@@ -1,4 +1,4 @@
-"""What comes round looks after payments that do not end by themselves."""
+"""Periodic jobs take care of payments that do not end by themselves."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -60,7 +60,7 @@ async def state(transactions: Transactions, order_id: UUID) -> str:
         return payment.state
 
 
-async def test_a_refused_refund_is_asked_for_again_when_it_is_due(
+async def test_a_refused_refund_is_retried_when_it_is_due(
     transactions: Transactions, created: OrderCreated
 ) -> None:
     await kept(transactions, failed(created))
@@ -73,7 +73,7 @@ async def test_a_refused_refund_is_asked_for_again_when_it_is_due(
 @pytest.mark.parametrize(
     "change", [{"refused": 5}, {"due": datetime.now(UTC) + timedelta(hours=1)}], ids=["too often", "too soon"]
 )
-async def test_a_refund_is_not_asked_for_too_often_or_too_soon(
+async def test_a_refund_is_not_retried_too_often_or_too_soon(
     transactions: Transactions, created: OrderCreated, change: dict[str, Any]
 ) -> None:
     await kept(transactions, failed(created, **change))
@@ -83,7 +83,7 @@ async def test_a_refund_is_not_asked_for_too_often_or_too_soon(
     assert await intended(transactions) == []
 
 
-async def test_money_is_let_go_long_past_the_deadline_and_not_before(
+async def test_an_authorization_is_released_long_after_the_deadline_and_not_before(
     transactions: Transactions, created: OrderCreated
 ) -> None:
     hour, now = timedelta(hours=1), datetime.now(UTC)
@@ -117,7 +117,7 @@ async def test_money_is_let_go_long_past_the_deadline_and_not_before(
     assert len(await intended(transactions)) == 6, "batch by batch until nothing is due"
 
 
-async def test_a_sweep_of_held_money_reads_open_payments_only(transactions: Transactions) -> None:
+async def test_the_release_job_reads_open_payments_only(transactions: Transactions) -> None:
     async with transactions.engine.begin() as connection:
         await connection.execute(
             text("""
@@ -132,7 +132,7 @@ async def test_a_sweep_of_held_money_reads_open_payments_only(transactions: Tran
         assert "payment_open" in str(plan.all())
 
 
-async def test_payments_that_do_not_end_are_found(transactions: Transactions, created: OrderCreated) -> None:
+async def test_overdue_payments_are_found(transactions: Transactions, created: OrderCreated) -> None:
     ended = created.model_copy(update={"order_id": UUID(int=1)})
     await kept(
         transactions,
@@ -149,7 +149,7 @@ async def test_payments_that_do_not_end_are_found(transactions: Transactions, cr
     assert await store.overdue(transactions.engine, timedelta(hours=1)) == []
 
 
-async def test_old_webhooks_are_forgotten(transactions: Transactions) -> None:
+async def test_old_webhooks_are_pruned(transactions: Transactions) -> None:
     async with transactions() as tx:
         assert await store.remember_webhook(tx.session, "evt_1")
         assert not await store.remember_webhook(tx.session, "evt_1")
@@ -160,7 +160,7 @@ async def test_old_webhooks_are_forgotten(transactions: Transactions) -> None:
         assert await store.remember_webhook(tx.session, "evt_1")
 
 
-async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
+async def test_ended_payments_are_pruned_and_open_ones_stay(
     transactions: Transactions, created: OrderCreated
 ) -> None:
     ended: tuple[State, ...] = ("captured", "voided", "refunded", "declined", "refused")
@@ -188,7 +188,7 @@ async def test_payments_that_have_ended_are_pruned_and_open_ones_stay(
         ("covered", True),
     ],
 )
-async def test_refunds_go_with_their_payment_unless_one_is_open_or_came_back(
+async def test_refunds_are_pruned_with_their_payment_unless_one_is_open_or_bounced(
     transactions: Transactions, created: OrderCreated, state_of_one: RefundState, goes: bool
 ) -> None:
     old, young = (first_id(datetime.now(UTC) - timedelta(days=days)) for days in (400, 300))
@@ -216,7 +216,7 @@ async def test_refunds_go_with_their_payment_unless_one_is_open_or_came_back(
         {"state": "lost", "payment_id": "pi_1"},
     ],
 )
-async def test_the_database_refuses_what_must_not_be(
+async def test_the_database_refuses_invalid_payments(
     transactions: Transactions, created: OrderCreated, impossible: dict[str, Any]
 ) -> None:
     with pytest.raises(IntegrityError):

@@ -1,4 +1,4 @@
-"""What the provider says later: it is looked up, compared, and what others need is published, once."""
+"""Changes at the provider are looked up, compared and published once."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -47,15 +47,15 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     return saga
 
 
-async def hear(saga: Harness, order: OrderCreated) -> None:
-    """News of its payment has arrived."""
+async def receive_news(saga: Harness, order: OrderCreated) -> None:
+    """A webhook about the order's payment was received."""
 
-    async def heed(tx: Any) -> None:
+    async def intend_look(tx: Any) -> None:
         payment = await tx.get(Payment, order.order_id)
         decision = payment.look_up()
         tx.intend(stripe_requests.call_intent(decision.call, payment, tx.now))
 
-    await saga.run(heed)
+    await saga.run(intend_look)
 
 
 def found(**more: Any) -> Found:
@@ -66,9 +66,9 @@ def dispute(status: str = "needs_response") -> FoundDispute:
     return FoundDispute("dp_1", "pi_1", TOTAL, "fraudulent", status, NOW)
 
 
-async def test_a_dispute_is_told_once_for_each_status(saga: Harness, created: OrderCreated) -> None:
+async def test_a_dispute_is_published_once_for_each_status(saga: Harness, created: OrderCreated) -> None:
     for status in ("needs_response", "needs_response", "lost"):
-        await hear(saga, created)
+        await receive_news(saga, created)
         await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
 
     told = [event for event in saga.published if isinstance(event, PaymentDisputed)]
@@ -81,12 +81,12 @@ async def test_a_dispute_is_told_once_for_each_status(saga: Harness, created: Or
     assert (row.provider_id, row.status, row.order_id) == ("dp_1", "lost", created.order_id)
 
 
-async def test_a_later_status_is_the_later_one_whatever_the_clock_says(
+async def test_a_later_status_has_a_later_noted_at_whatever_the_clock_says(
     saga: Harness, created: OrderCreated
 ) -> None:
     """Another copy of the service notes it, and its clock is behind."""
     for status in ("needs_response", "won"):
-        await hear(saga, created)
+        await receive_news(saga, created)
         await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
         saga.now -= timedelta(seconds=1)
 
@@ -106,7 +106,7 @@ async def nudge(saga: Harness, created: OrderCreated) -> None:
     await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=uuid4()))
 
 
-async def test_a_refund_that_is_refused_for_a_dispute_has_that_looked_up(
+async def test_a_refund_refused_for_a_dispute_leads_to_a_look(
     refused: Harness, created: OrderCreated
 ) -> None:
     assert list(refused.intended) == [f"look:{created.order_id}"]
@@ -116,7 +116,7 @@ async def test_a_refund_that_is_refused_for_a_dispute_has_that_looked_up(
     assert not refused.intended, "it would be refused again"
 
 
-async def test_when_the_dispute_is_won_the_refund_is_due_however_often_it_was_refused(
+async def test_a_won_dispute_makes_the_refund_due_however_often_it_was_refused(
     refused: Harness, created: OrderCreated
 ) -> None:
     row = refused.row(Payment, created.order_id)
@@ -130,9 +130,7 @@ async def test_when_the_dispute_is_won_the_refund_is_due_however_often_it_was_re
     assert list(refused.intended) == [f"refund:{created.order_id}"]
 
 
-async def test_what_was_lost_to_the_shoppers_bank_is_not_refunded(
-    refused: Harness, created: OrderCreated
-) -> None:
+async def test_a_lost_disputes_amount_is_not_refunded(refused: Harness, created: OrderCreated) -> None:
     await refused.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
     await nudge(refused, created)
     (told,) = [event for event in refused.published if isinstance(event, PaymentRefunded)]
@@ -140,10 +138,10 @@ async def test_what_was_lost_to_the_shoppers_bank_is_not_refunded(
     assert not refused.intended
 
 
-async def test_nothing_goes_back_of_an_order_whose_money_was_lost_before_it_was_cancelled(
+async def test_a_cancelled_order_whose_money_was_lost_is_not_refunded(
     saga: Harness, created: OrderCreated, cancelled: OrderCancelled
 ) -> None:
-    await hear(saga, created)
+    await receive_news(saga, created)
     await saga.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
     part = OrderReturned(
         order_id=created.order_id, return_id=uuid4(), shopper_id=uuid4(), amount=TOTAL, by="staff"
@@ -153,11 +151,9 @@ async def test_nothing_goes_back_of_an_order_whose_money_was_lost_before_it_was_
     assert [event.type for event in saga.published] == ["payment.disputed", "payment.refunded"]
 
 
-async def test_what_is_heard_while_a_look_is_under_way_is_looked_up_afterwards(
-    saga: Harness, created: OrderCreated
-) -> None:
-    await hear(saga, created)
-    await hear(saga, created)
+async def test_news_during_a_look_is_looked_up_afterwards(saga: Harness, created: OrderCreated) -> None:
+    await receive_news(saga, created)
+    await receive_news(saga, created)
     await saga.settle("look", created.order_id, found())
     assert [intent.payload["news"] for intent in saga.intended.values()] == [2]
 
@@ -166,10 +162,8 @@ async def test_what_is_heard_while_a_look_is_under_way_is_looked_up_afterwards(
     assert [event.type for event in saga.published] == ["payment.disputed"]
 
 
-async def test_a_look_at_a_payment_that_was_forgotten_meanwhile_is_no_error(
-    saga: Harness, created: OrderCreated
-) -> None:
-    await hear(saga, created)
+async def test_a_look_at_a_pruned_payment_is_no_error(saga: Harness, created: OrderCreated) -> None:
+    await receive_news(saga, created)
     saga.rows.clear()
 
     await saga.settle("look", created.order_id, found(disputes=(dispute(),)))
@@ -177,13 +171,13 @@ async def test_a_look_at_a_payment_that_was_forgotten_meanwhile_is_no_error(
 
 
 @pytest.mark.parametrize("is_on", [True, False])
-async def test_money_that_somebody_took_is_paid_with_or_goes_back_once_the_order_ends(
+async def test_money_captured_at_the_provider_pays_the_order_or_is_refunded(
     is_on: bool, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     saga = Harness(steps, intents=intents)
     await saga.consume(created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
-    await hear(saga, created)
+    await receive_news(saga, created)
     saga.published.clear()
 
     with capture_logs() as logs:
@@ -227,7 +221,7 @@ def look(payment: Payment) -> Intent:
     return stripe_requests.call_intent("look", payment, NOW)
 
 
-async def test_a_look_finds_what_was_done_at_the_provider(
+async def test_a_look_finds_refunds_and_disputes_at_the_provider(
     provider: StripeClient, sandbox: Embedded, payment: Payment
 ) -> None:
     await sandbox.control("POST", "disputes", {"payment_intent": payment.payment_id})
@@ -249,7 +243,7 @@ async def test_a_look_finds_what_was_done_at_the_provider(
     assert dispute.due_by is not None
 
 
-async def test_what_is_let_go_unused_is_no_refund_though_the_provider_books_it_as_one(
+async def test_a_void_is_no_refund_although_the_provider_records_one(
     provider: StripeClient, sandbox: Embedded, created: OrderCreated
 ) -> None:
     order = created.model_copy(update={"order_id": uuid4()})

@@ -1,4 +1,4 @@
-"""Parts of an order's money on their way back: each once, and never more in all than was taken."""
+"""Partial refunds: each is made once, and never more in all than was captured."""
 
 from datetime import timedelta
 from typing import Any
@@ -60,11 +60,11 @@ def payment(saga: Harness) -> Payment:
     return found
 
 
-def said(saga: Harness) -> list[tuple[str, int]]:
+def published_amounts(saga: Harness) -> list[tuple[str, int]]:
     return [(event.type, (getattr(event, "amount", None) or event.total).amount) for event in saga.published]  # type: ignore[attr-defined]
 
 
-async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -> None:
+async def test_a_part_is_refunded_once_under_its_own_key(saga: Harness) -> None:
     await saga.consume(returned(500))
     saga.forget(returned(500))
     await saga.consume(returned(500))
@@ -92,19 +92,19 @@ async def test_a_part_is_given_back_once_under_a_key_of_its_own(saga: Harness) -
     assert not saga.intended
 
 
-async def test_goods_that_cost_nothing_any_more_need_no_call(saga: Harness) -> None:
+async def test_a_refund_of_nothing_needs_no_call(saga: Harness) -> None:
     await saga.consume(returned(0))
     assert not saga.intended
     assert refund(saga).state == "covered"
 
 
-async def test_what_is_more_than_is_left_is_not_even_asked_for_and_is_seen(saga: Harness) -> None:
+async def test_a_part_larger_than_what_is_left_is_refused_without_a_call(saga: Harness) -> None:
     await saga.consume(returned(1500), returned(501, SECOND))
     assert list(saga.intended) == [f"refund_part:{FIRST}"]
     assert (refund(saga, SECOND).state, refund(saga, SECOND).code) == ("refund_failed", MORE_THAN_IS_LEFT)
 
 
-async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harness) -> None:
+async def test_a_refused_part_is_retried_when_enough_is_left(saga: Harness) -> None:
     await saga.consume(returned(1500))
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     assert (refund(saga).state, refund(saga).refused, refund(saga).code) == (
@@ -123,7 +123,7 @@ async def test_a_refused_part_is_asked_for_again_when_there_is_room(saga: Harnes
     assert sorted(saga.intended) == [f"refund_part:{FIRST}"]
 
 
-async def test_what_was_refunded_is_said_again(saga: Harness) -> None:
+async def test_a_nudge_republishes_partial_refunds(saga: Harness) -> None:
     await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
     before = saga.published[-1]
@@ -132,7 +132,7 @@ async def test_what_was_refunded_is_said_again(saga: Harness) -> None:
     assert [event.type for event in saga.published[1:]] == ["order.paid", "payment.refunded_in_part"]
 
 
-async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
+async def test_a_cancelled_orders_rest_is_refunded_once_the_outcomes_of_parts_are_known(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(returned(500), cancelled)
@@ -141,33 +141,31 @@ async def test_a_cancelled_order_gets_the_rest_once_its_parts_are_known(
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
     assert list(saga.intended) == [f"refund:{ORDER}"]
     await saga.settle("refund", ORDER, Refunded(gbp(1500)))
-    assert said(saga) == [("payment.refunded_in_part", 500), ("payment.refunded", 1500)]
+    assert published_amounts(saga) == [("payment.refunded_in_part", 500), ("payment.refunded", 1500)]
     assert saga.published[-1].before == gbp(500)  # type: ignore[attr-defined]
 
 
-async def test_a_cancelled_order_gets_all_when_its_part_was_refused(
+async def test_a_cancelled_order_is_refunded_fully_when_its_part_was_refused(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(returned(500), cancelled)
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     assert refund(saga).state == "covered"
     await saga.settle("refund", ORDER, Refunded(gbp(2000)))
-    assert said(saga) == [("payment.refunded", 2000)]
+    assert published_amounts(saga) == [("payment.refunded", 2000)]
 
 
-async def test_nothing_is_left_of_a_cancelled_order_that_was_refunded_in_parts(
+async def test_a_cancelled_order_refunded_in_parts_needs_no_refund(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(returned(2000))
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(2000)))
     await saga.consume(cancelled)
     assert not saga.intended
-    assert said(saga) == [("payment.refunded_in_part", 2000), ("payment.refunded", 0)]
+    assert published_amounts(saga) == [("payment.refunded_in_part", 2000), ("payment.refunded", 0)]
 
 
-async def test_a_part_that_is_heard_of_after_the_cancellation_is_covered(
-    saga: Harness, cancelled: OrderCancelled
-) -> None:
+async def test_a_return_after_the_cancellation_is_covered(saga: Harness, cancelled: OrderCancelled) -> None:
     await saga.consume(cancelled, returned(500))
     assert list(saga.intended) == [f"refund:{ORDER}"]
     assert refund(saga).state == "covered"
@@ -188,7 +186,7 @@ async def test_a_part_for_which_the_provider_has_nothing_left_is_covered(saga: H
 
 
 @pytest.mark.parametrize("amount", [gbp(499), None])
-async def test_another_amount_than_was_asked_for_is_seen_and_not_asked_for_again(
+async def test_a_part_refunded_with_another_amount_fails_and_is_not_retried(
     saga: Harness, amount: Money | None
 ) -> None:
     await saga.consume(returned(500))
@@ -201,7 +199,7 @@ async def test_another_amount_than_was_asked_for_is_seen_and_not_asked_for_again
     assert not saga.intended
 
 
-async def test_nothing_goes_back_of_what_was_never_taken(created: OrderCreated) -> None:
+async def test_a_return_of_an_unpaid_order_is_impossible(created: OrderCreated) -> None:
     saga = Harness(steps, intents=intents)
     with pytest.raises(Impossible):
         await saga.consume(returned(500))
@@ -211,7 +209,7 @@ async def test_nothing_goes_back_of_what_was_never_taken(created: OrderCreated) 
     assert saga.row(Refund, FIRST) is None
 
 
-async def test_a_refund_that_has_ended_does_not_end_otherwise(saga: Harness) -> None:
+async def test_a_second_outcome_of_a_refund_is_impossible(saga: Harness) -> None:
     await saga.consume(returned(500))
     [intent] = saga.intended.values()
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))

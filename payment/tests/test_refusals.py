@@ -1,4 +1,4 @@
-"""Whose refusal is it: the shopper's card declines, whatever else Stripe refuses is the shop's to mend."""
+"""Refusals: the shopper's card is declined; whatever else Stripe refuses is the shop's fault."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def invalid(**error: Any) -> stripe.InvalidRequestError:
         ({"message": USED}, "payment_method_unusable"),
     ],
 )
-def test_what_is_wrong_with_the_shoppers_token_is_the_shoppers(error: dict[str, Any], code: str) -> None:
+def test_a_wrong_token_is_the_shoppers_fault(error: dict[str, Any], code: str) -> None:
     refusal = invalid(**error)
     assert stripe_answers.is_shoppers_fault(refusal)
     assert stripe_answers.refusal_code(refusal) == code
@@ -52,8 +52,8 @@ def test_what_is_wrong_with_the_shoppers_token_is_the_shoppers(error: dict[str, 
 
 
 @pytest.mark.parametrize("code", ["amount_too_small", "amount_too_large"])
-def test_an_amount_that_is_refused_stays_refused(code: str) -> None:
-    """And the circuit does not count it: else who orders for a farthing would stop everybody's payments."""
+def test_a_refused_amount_is_final(code: str) -> None:
+    """The circuit does not count it: otherwise an order for a farthing would stop all payments."""
     refusal = invalid(code=code, param="amount")
     assert not stripe_answers.is_shoppers_fault(refusal)
     assert stripe_answers.is_final("authorize", refusal)
@@ -72,7 +72,7 @@ def test_an_amount_that_is_refused_stays_refused(code: str) -> None:
         {"message": "Invalid currency: xxx", "param": "currency"},
     ],
 )
-def test_a_form_that_stripe_does_not_take_is_ours(error: dict[str, Any]) -> None:
+def test_a_form_that_stripe_does_not_accept_is_the_shops_fault(error: dict[str, Any]) -> None:
     refusal = invalid(**error)
     assert not stripe_answers.is_shoppers_fault(refusal)
     assert not any(
@@ -103,7 +103,7 @@ def test_every_decline_of_the_sandbox_has_a_reason(card: str) -> None:
         ("amount_mismatch", "not_completed"),
     ],
 )
-def test_the_bank_is_blamed_only_for_what_it_declined(code: str, why: str) -> None:
+def test_only_declines_of_the_bank_have_its_reason(code: str, why: str) -> None:
     assert decline_reason(code) == why
 
 
@@ -133,7 +133,7 @@ OURS = ["wrong_key", "no_permission", "bad_form"]
 
 
 @pytest.mark.parametrize("kind", OURS)
-async def test_a_refusal_of_ours_leaves_the_outcome_unknown_and_is_made_good_with_the_same_key(
+async def test_a_refused_request_leaves_the_outcome_unknown_and_is_repeated_with_the_same_key(
     provider: StripeClient, sandbox: Embedded, order: Callable[[], Payment], kind: str
 ) -> None:
     intent = stripe_requests.call_intent("authorize", order(), NOW)
@@ -147,7 +147,7 @@ async def test_a_refusal_of_ours_leaves_the_outcome_unknown_and_is_made_good_wit
 
 @pytest.mark.parametrize("kind", OURS)
 @pytest.mark.parametrize("call", ["capture", "refund"])
-async def test_money_is_neither_let_go_nor_kept_for_a_refusal_of_ours(
+async def test_a_refused_call_decides_nothing_and_can_be_repeated(
     provider: StripeClient, sandbox: Embedded, order: Callable[[], Payment], call: Any, kind: str
 ) -> None:
     payment = order()
@@ -163,7 +163,7 @@ async def test_money_is_neither_let_go_nor_kept_for_a_refusal_of_ours(
     assert not isinstance(await provider.call(stripe_requests.call_intent(call, payment, NOW)), Declined)
 
 
-async def test_refusals_of_ours_open_the_circuit_and_are_named_until_one_is_taken(
+async def test_refused_requests_open_the_circuit_and_are_an_issue_until_one_succeeds(
     sandbox: Embedded, order: Callable[[], Payment]
 ) -> None:
     provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=3, reset=0)
@@ -179,9 +179,7 @@ async def test_refusals_of_ours_open_the_circuit_and_are_named_until_one_is_take
     await provider.aclose()
 
 
-async def test_a_wrong_key_is_not_tried_for_every_order(
-    sandbox: Embedded, order: Callable[[], Payment]
-) -> None:
+async def test_a_wrong_key_opens_the_circuit(sandbox: Embedded, order: Callable[[], Payment]) -> None:
     provider = StripeClient("sk_test_another", base=sandbox.url, timeout=2, failures=3, reset=60)
     for _ in range(3):
         with pytest.raises(RequestRefused, match="Invalid API Key"):
@@ -192,7 +190,7 @@ async def test_a_wrong_key_is_not_tried_for_every_order(
     await provider.aclose()
 
 
-async def test_what_is_refunded_already_needs_no_refund(
+async def test_a_refunded_payment_needs_no_refund(
     provider: StripeClient, order: Callable[[], Payment]
 ) -> None:
     payment = order()
@@ -204,7 +202,7 @@ async def test_what_is_refunded_already_needs_no_refund(
         assert await provider.call(stripe_requests.call_intent("refund", payment, NOW)) == Refunded(TOTAL)
 
 
-def test_an_address_to_come_back_to_is_the_shoppers_and_says_nothing_of_her_card() -> None:
+def test_a_wrong_return_url_is_the_shoppers_fault_but_not_her_cards() -> None:
     refusal = invalid(code="url_invalid", param="return_url")
     assert stripe_answers.is_shoppers_fault(refusal)
     assert decline_reason(stripe_answers.refusal_code(refusal)) == "not_completed"

@@ -1,4 +1,4 @@
-"""Payment's steps: what they intend, and what is said once the provider has answered."""
+"""Payment's steps: the calls they intend, and the events published on their outcomes."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -20,7 +20,7 @@ def saga() -> Harness:
     return Harness(steps, intents=intents)
 
 
-def said(saga: Harness) -> list[str]:
+def published_types(saga: Harness) -> list[str]:
     return [event.type for event in saga.published]
 
 
@@ -31,7 +31,7 @@ async def test_an_order_in_stock_is_paid(
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
 
-    assert said(saga) == ["payment.authorized", "order.paid"]
+    assert published_types(saga) == ["payment.authorized", "order.paid"]
     paid = saga.published[1]
     assert isinstance(paid, OrderPaid)
     assert paid.model_dump() == {
@@ -41,7 +41,9 @@ async def test_an_order_in_stock_is_paid(
     assert not saga.intended
 
 
-async def test_money_is_only_held_until_the_stock_is_reserved(saga: Harness, created: OrderCreated) -> None:
+async def test_the_money_is_not_captured_before_the_stock_is_reserved(
+    saga: Harness, created: OrderCreated
+) -> None:
     await saga.consume(created)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
 
@@ -57,17 +59,17 @@ async def test_a_cancelled_order_is_never_charged(
     assert not saga.published
 
 
-async def test_what_is_held_for_a_cancelled_order_is_given_back(
+async def test_a_cancelled_orders_authorization_is_voided(
     saga: Harness, created: OrderCreated, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(created, cancelled)
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("void", created.order_id, Voided())
 
-    assert said(saga) == ["payment.authorized", "payment.voided"]
+    assert published_types(saga) == ["payment.authorized", "payment.voided"]
 
 
-async def test_what_was_taken_for_a_cancelled_order_is_given_back(
+async def test_a_cancelled_orders_capture_is_refunded(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(reserved, created)
@@ -76,7 +78,7 @@ async def test_what_was_taken_for_a_cancelled_order_is_given_back(
     await saga.consume(cancelled)
     await saga.settle("refund", created.order_id, Refunded(TOTAL))
 
-    assert said(saga) == ["payment.authorized", "order.paid", "payment.refunded"]
+    assert published_types(saga) == ["payment.authorized", "order.paid", "payment.refunded"]
 
 
 async def test_a_refund_that_is_refused_is_never_lost(
@@ -93,20 +95,20 @@ async def test_a_refund_that_is_refused_is_never_lost(
     assert (payment.state, payment.refunds_refused) == ("refund_failed", 1)
 
 
-async def test_a_declined_card_is_told(saga: Harness, created: OrderCreated) -> None:
+async def test_a_declined_card_is_published(saga: Harness, created: OrderCreated) -> None:
     await saga.consume(created)
     await saga.settle("authorize", created.order_id, Declined("insufficient_funds"))
 
-    assert said(saga) == ["payment.declined"]
+    assert published_types(saga) == ["payment.declined"]
 
 
-async def test_an_order_that_may_be_forgotten_here_is_never_charged_again(
+async def test_an_order_old_enough_to_be_pruned_is_never_charged_again(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
     """A dead letter that is replayed after a year, when the payment that it led to has been pruned."""
     saga.now = created.deadline + LONG_OVER + timedelta(seconds=1)
     await saga.consume(created, reserved)
-    assert (list(saga.intended), said(saga)) == ([], [])
+    assert (list(saga.intended), published_types(saga)) == ([], [])
 
     payment = saga.row(Payment, created.order_id)
     assert payment is not None
@@ -122,10 +124,10 @@ async def test_a_repeat_changes_nothing(
     await saga.consume(created, reserved)
 
     assert list(saga.intended) == [f"capture:{created.order_id}"]
-    assert said(saga) == ["payment.authorized"]
+    assert published_types(saga) == ["payment.authorized"]
 
 
-async def test_a_call_is_stored_to_the_letter(saga: Harness, created: OrderCreated) -> None:
+async def test_a_call_is_stored_as_it_is_made(saga: Harness, created: OrderCreated) -> None:
     await saga.consume(created)
 
     order = str(created.order_id)
@@ -145,7 +147,7 @@ async def test_a_call_is_stored_to_the_letter(saga: Harness, created: OrderCreat
     }
 
 
-async def test_a_nudge_has_the_payment_said_again(
+async def test_a_nudge_republishes_the_payments_events(
     saga: Harness, created: OrderCreated, reserved: StockReserved
 ) -> None:
     await saga.consume(created, reserved)
@@ -158,7 +160,7 @@ async def test_a_nudge_has_the_payment_said_again(
     assert not saga.intended
 
 
-async def test_a_nudge_asks_again_for_a_refund_that_was_refused_a_day_ago(
+async def test_a_nudge_retries_a_refund_refused_a_day_ago(
     saga: Harness, created: OrderCreated, reserved: StockReserved, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(created, reserved)
@@ -174,8 +176,6 @@ async def test_a_nudge_asks_again_for_a_refund_that_was_refused_a_day_ago(
     assert list(saga.intended) == [f"refund:{created.order_id}"]
 
 
-async def test_a_nudge_for_an_order_that_payment_never_heard_of_is_nothing(
-    saga: Harness, created: OrderCreated
-) -> None:
+async def test_a_nudge_of_an_unknown_order_does_nothing(saga: Harness, created: OrderCreated) -> None:
     await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
     assert (saga.published, saga.rows) == ([], {})

@@ -71,13 +71,13 @@ def _gbp(amount: int) -> Money:
         ("refund", {"status": "canceled"}, RefundRefused("canceled")),
     ],
 )
-def test_a_status_says_how_it_ended_or_nothing_yet(
+def test_a_status_is_read_as_an_outcome_or_as_undecided(
     call: str, answer: dict[str, Any], outcome: Outcome | None
 ) -> None:
     assert stripe_answers.OUTCOME_READERS[call]({"id": "pi_1", **AMOUNTS, **answer}) == outcome
 
 
-def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> None:
+def test_of_several_payments_of_an_order_the_one_that_holds_money_is_taken() -> None:
     search = {
         "data": [{"id": "pi_2", "status": "canceled"}, {"id": "pi_1", "status": "requires_capture"} | AMOUNTS]
     }
@@ -102,7 +102,7 @@ def test_of_several_payments_of_an_order_the_one_that_holds_money_counts() -> No
         (["failed", "succeeded"], Refunded(_gbp(800))),
     ],
 )
-def test_a_refund_has_failed_only_when_no_other_is_under_way(
+def test_a_refund_has_failed_only_when_no_other_is_pending_or_succeeded(
     statuses: list[str], outcome: Outcome | None
 ) -> None:
     own = [{"status": status, "metadata": {"order_id": "o"}, **AMOUNTS} for status in statuses]

@@ -42,7 +42,7 @@ async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
 
 @pytest.fixture
 def order(created: OrderCreated) -> Callable[[str], Payment]:
-    """A payment by that card for an order of its own, authorized as `pi_…` when it says so."""
+    """A payment by that card for a new order, authorized if it is given a `payment_id`."""
 
     def place(card: str = "pm_card_visa") -> Payment:
         order = created.model_copy(update={"order_id": uuid4(), "payment_method": card})
@@ -61,7 +61,7 @@ async def hold(provider: StripeClient, payment: Payment) -> None:
     payment.payment_id = outcome.payment_id
 
 
-async def test_money_is_held_then_taken(
+async def test_the_money_is_authorized_then_captured(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -82,7 +82,7 @@ async def test_money_is_held_then_taken(
         ("pm_nobody_knows", "resource_missing"),
     ],
 )
-async def test_a_card_that_does_not_pay_is_declined(
+async def test_a_bad_card_is_declined(
     provider: StripeClient, order: Callable[..., Payment], card: str, code: str
 ) -> None:
     assert await provider.call(ask("authorize", order(card))) == Declined(code)
@@ -99,7 +99,7 @@ async def test_a_declined_capture_takes_nothing(
     assert (await sandbox.ledger())["totals"]["gbp"]["held"] == 0
 
 
-async def test_a_hold_is_voided_and_never_taken_afterwards(
+async def test_a_voided_authorization_is_never_captured(
     provider: StripeClient, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -109,7 +109,7 @@ async def test_a_hold_is_voided_and_never_taken_afterwards(
     assert await provider.call(ask("capture", payment)) == Declined("canceled")
 
 
-async def test_a_void_that_comes_too_late_says_so(
+async def test_a_void_that_comes_too_late_is_a_capture(
     provider: StripeClient, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -119,7 +119,7 @@ async def test_a_void_that_comes_too_late_says_so(
     assert await provider.call(ask("void", payment)) == Captured(TOTAL)
 
 
-async def test_all_of_it_is_refunded_once(
+async def test_the_money_is_refunded_once(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -132,7 +132,7 @@ async def test_all_of_it_is_refunded_once(
     assert (entry["refunded"], entry["refunds"]) == (2000, 1)
 
 
-async def test_what_was_refunded_by_hand_needs_no_refund(
+async def test_a_payment_refunded_by_hand_needs_no_refund(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -151,7 +151,7 @@ LOST = ["captureThenTimeout", "captureThenDisconnect", "authorizeThenTimeout", "
 
 
 @pytest.mark.parametrize("fault", LOST)
-async def test_a_lost_answer_is_asked_for_again_and_nothing_moves_twice(
+async def test_a_call_whose_answer_was_lost_is_repeated_without_a_second_effect(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment], fault: str
 ) -> None:
     payment = order(f"pm_card_sandbox_{fault}")
@@ -172,7 +172,7 @@ async def test_a_lost_answer_is_asked_for_again_and_nothing_moves_twice(
 
 
 @pytest.mark.parametrize("fault", ["authorizeThenServerError", "captureThenServerError"])
-async def test_a_server_error_is_looked_behind(
+async def test_the_outcome_is_looked_up_after_a_server_error(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment], fault: str
 ) -> None:
     payment = order(f"pm_card_sandbox_{fault}")
@@ -181,7 +181,7 @@ async def test_a_server_error_is_looked_behind(
     assert [one["captured"] for one in (await sandbox.ledger())["payments"]] == [2000]
 
 
-async def test_a_server_error_with_nothing_behind_it_leaves_the_outcome_unknown(
+async def test_a_server_error_without_an_effect_leaves_the_outcome_unknown(
     provider: StripeClient, order: Callable[..., Payment]
 ) -> None:
     payment = order("pm_card_sandbox_authorizeServerError")
@@ -192,7 +192,7 @@ async def test_a_server_error_with_nothing_behind_it_leaves_the_outcome_unknown(
 
 
 @pytest.mark.parametrize("call", ["cancel", "refund"])
-async def test_giving_back_survives_a_lost_answer(
+async def test_a_refund_survives_a_lost_answer(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment], call: str
 ) -> None:
     payment = order(f"pm_card_sandbox_{call}ThenTimeout")
@@ -208,7 +208,7 @@ async def test_giving_back_survives_a_lost_answer(
     assert (sums["held"], sums["captured"] - sums["refunded"]) == (0, 0)
 
 
-async def test_a_request_still_under_way_is_waited_for(
+async def test_a_request_that_is_still_running_leaves_the_outcome_unknown(
     sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     patient, other = (StripeClient(KEY, base=sandbox.url, timeout=5) for _ in range(2))
@@ -228,7 +228,7 @@ def late(hours: float) -> Callable[[], datetime]:
     return lambda: NOW + timedelta(hours=hours)
 
 
-async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
+async def test_an_expired_authorization_is_looked_up_and_never_repeated(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -244,7 +244,7 @@ async def test_an_old_authorization_is_looked_up_and_never_asked_for_again(
     assert len((await sandbox.ledger())["payments"]) == 1
 
 
-async def test_an_old_capture_is_looked_up_before_it_is_repeated(
+async def test_an_expired_capture_is_looked_up_before_it_is_repeated(
     provider: StripeClient, sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
     payment = order()
@@ -256,7 +256,7 @@ async def test_an_old_capture_is_looked_up_before_it_is_repeated(
     assert (await sandbox.ledger())["payments"][0]["captured"] == 2000
 
 
-async def test_a_dead_provider_is_left_alone(order: Callable[..., Payment]) -> None:
+async def test_an_unreachable_provider_opens_the_circuit(order: Callable[..., Payment]) -> None:
     provider = StripeClient(KEY, base="http://127.0.0.1:9", timeout=1, failures=3, reset=60)
     for _ in range(3):
         with pytest.raises(stripe.APIConnectionError):

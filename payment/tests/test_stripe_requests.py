@@ -1,4 +1,4 @@
-"""Every request to the provider is what the official SDK says that it may be."""
+"""Every request to the provider is valid by the official SDK's types."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -53,7 +53,7 @@ class Clerk:
         return SimpleNamespace(data=answer | amounts)
 
 
-async def test_a_page_of_each_list_is_asked_for_as_the_sdk_says() -> None:
+async def test_a_request_for_a_page_of_each_list_is_well_formed() -> None:
     provider = StripeClient("sk_test")
     clerk = Clerk("succeeded")
     provider._stripe = clerk  # type: ignore[assignment]
@@ -64,7 +64,7 @@ async def test_a_page_of_each_list_is_asked_for_as_the_sdk_says() -> None:
 
 
 def payments(created: OrderCreated) -> Iterator[Payment]:
-    """With all that an order may say, and with the least."""
+    """An order with all optional fields, and with none."""
     for return_url in (None, "https://shop.example/back?order=1"):
         order = created.model_copy(update={"return_url": return_url})
         yield Payment(order.order_id, order=order, payment_id="pi_1", action_expires_at=NOW)
@@ -73,7 +73,7 @@ def payments(created: OrderCreated) -> Iterator[Payment]:
 @pytest.mark.parametrize("hours", [0, 23.5, 26])
 @pytest.mark.parametrize("status", ["processing", "requires_capture", "canceled"])
 @pytest.mark.parametrize("call", get_args(Call))
-async def test_whatever_is_asked_of_the_provider_is_well_formed(
+async def test_every_request_to_the_provider_is_well_formed(
     created: OrderCreated, call: Call, status: str, hours: float
 ) -> None:
     for payment in payments(created):
@@ -113,7 +113,7 @@ async def test_a_refund_of_a_part_is_well_formed(created: OrderCreated, hours: f
         {"automatic_payment_methods": {"enabled": True, "redirects": "never"}},
     ],
 )
-def test_a_request_that_is_not_is_found(wrong: dict[str, Any]) -> None:
+def test_a_malformed_request_is_found(wrong: dict[str, Any]) -> None:
     typed.validate("post", CREATE, GOOD)
     with pytest.raises(ValidationError):
         typed.validate("post", CREATE, GOOD | wrong)
@@ -125,12 +125,12 @@ def test_an_amount_or_a_currency_that_is_missing_is_found() -> None:
             typed.validate("post", CREATE, {key: value for key, value in GOOD.items() if key != name})
 
 
-def test_a_request_that_nobody_has_looked_at_is_found() -> None:
+def test_an_unlisted_request_is_found() -> None:
     with pytest.raises(AssertionError, match="add its type"):
         typed.validate("post", "/v1/customers", {})
 
 
-def test_the_sandbox_speaks_the_version_that_the_sdk_asks_for() -> None:
+def test_the_sandbox_has_the_sdks_api_version() -> None:
     from standins.sandbox.render import API_VERSION
 
     assert stripe.api_version == API_VERSION

@@ -23,7 +23,7 @@ def intent(asked: dict[str, Any], **amounts: int) -> dict[str, Any]:
 
 
 @given(totals())
-def test_what_is_held_as_it_was_asked_for_is_the_orders_total(total: Money) -> None:
+def test_an_amount_held_as_requested_is_the_orders_total(total: Money) -> None:
     asked = to_provider(total)
     held = intent(asked, amount_capturable=asked["amount"])
     taken = intent(asked, amount_received=asked["amount"]) | {"status": "succeeded"}
@@ -40,5 +40,5 @@ def test_a_single_unit_more_or_less_is_not_the_orders_total(total: Money, by: in
 
 
 @pytest.mark.parametrize(("units", "currency"), [(199_950, "isk"), (5124, "kwd"), (1999, "iqd"), (1, "xxx")])
-def test_what_the_shop_never_asks_for_is_no_amount_of_its(units: int, currency: str) -> None:
+def test_an_amount_that_the_shop_never_requests_is_not_converted(units: int, currency: str) -> None:
     assert from_provider(units, currency) is None

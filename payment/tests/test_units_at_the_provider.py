@@ -56,7 +56,7 @@ def order(created: OrderCreated) -> Order:
         (80_045, "TWD", 80_045),
     ],
 )
-async def test_the_money_goes_there_and_back(
+async def test_an_amount_survives_authorization_capture_and_refund(
     provider: StripeClient, sandbox: Embedded, order: Order, amount: int, currency: str, units: int
 ) -> None:
     payment = order(amount, currency)
@@ -73,7 +73,7 @@ async def test_the_money_goes_there_and_back(
     assert seen["currency"] == currency.lower()
 
 
-async def test_every_currency_is_taken_from_its_minimum_to_its_maximum(
+async def test_every_currency_is_accepted_from_its_minimum_to_its_maximum(
     provider: StripeClient, order: Order
 ) -> None:
     for currency in CURRENCIES.values():
@@ -85,7 +85,7 @@ async def test_every_currency_is_taken_from_its_minimum_to_its_maximum(
             assert held.held == Money(amount=amount, currency=currency.code)
 
 
-async def test_what_is_too_little_after_all_declines_this_order_and_stops_no_other(
+async def test_an_amount_that_is_too_small_declines_its_order_and_no_other(
     provider: StripeClient, order: Order
 ) -> None:
     for _ in range(3):

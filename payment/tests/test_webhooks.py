@@ -1,4 +1,4 @@
-"""What the provider sends unasked is believed when it is signed, and has an unknown outcome asked for."""
+"""Signed webhooks are accepted: they retry calls whose outcome is unknown, and have payments looked up."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ class Payments:
         return order_id
 
     async def looks(self) -> list[tuple[UUID, int]]:
-        """The looks that are intended: of which order, and how much of its news they are to see."""
+        """The intended looks: of which order, and how much news they cover."""
         found = await self.database.fetch("SELECT subject, payload FROM intent WHERE kind = 'look'")
         return [(row["subject"], json.loads(row["payload"])["news"]) for row in found]
 
@@ -123,7 +123,7 @@ def event(order_id: UUID | str | None, kind: str = "payment_intent.succeeded") -
     }
 
 
-async def test_a_hint_makes_an_unknown_outcome_due_at_once(payments: Payments) -> None:
+async def test_a_hint_retries_a_call_with_unknown_outcome_at_once(payments: Payments) -> None:
     order = uuid4()
     await payments.open_intent(order)
 
@@ -141,7 +141,7 @@ async def test_a_hint_counts_once(payments: Payments) -> None:
     assert not await payments.is_due(order)
 
 
-async def test_a_call_under_way_for_the_first_time_is_left_alone(payments: Payments) -> None:
+async def test_a_hint_does_not_repeat_a_call_that_is_running_for_the_first_time(payments: Payments) -> None:
     order = uuid4()
     await payments.open_intent(order, attempts=0)
 
@@ -150,7 +150,7 @@ async def test_a_call_under_way_for_the_first_time_is_left_alone(payments: Payme
 
 
 def news(payment_id: str, kind: str = "charge.dispute.created", number: int = 1) -> dict[str, Any]:
-    """What the provider says of something that carries nothing of ours but its payment."""
+    """An event about an object without the shop's metadata, but with its payment's id."""
     about = {"id": "dp_1", "object": "dispute", "charge": "ch_1", "payment_intent": payment_id}
     return {"id": f"evt_{number}", "object": "event", "type": kind, "data": {"object": about}}
 
@@ -158,16 +158,14 @@ def news(payment_id: str, kind: str = "charge.dispute.created", number: int = 1)
 @pytest.mark.parametrize(
     "kind", ["charge.refunded", "refund.failed", "refund.created", "charge.dispute.closed"]
 )
-async def test_news_is_a_look_that_is_committed_before_it_is_answered_for(
-    payments: Payments, kind: str
-) -> None:
+async def test_a_look_is_committed_before_the_webhook_is_answered(payments: Payments, kind: str) -> None:
     order = await payments.paid("pi_1")
 
     assert (await payments.send(news("pi_1", kind))).status_code == 200
     assert await payments.looks() == [(order, 1)]
 
 
-async def test_news_is_remembered_once_for_each_event_and_looked_up_once_for_all_of_them(
+async def test_news_counts_once_for_each_event_and_is_looked_up_once(
     payments: Payments,
 ) -> None:
     order = await payments.paid("pi_1")
@@ -175,24 +173,24 @@ async def test_news_is_remembered_once_for_each_event_and_looked_up_once_for_all
         await payments.send(news("pi_1", number=number))
 
     assert await payments.looks() == [(order, 1)]
-    assert await payments.news(order) == 2, "so it is looked up once more when that has ended"
+    assert await payments.news(order) == 2, "another look follows the running one"
 
 
-async def test_that_our_own_void_has_worked_is_no_news(payments: Payments) -> None:
+async def test_the_shops_own_void_is_no_news(payments: Payments) -> None:
     await payments.paid("pi_1", "voiding")
 
     await payments.send(event(None, "payment_intent.canceled"))
     assert await payments.looks() == []
 
 
-async def test_a_hold_that_somebody_cancels_is_looked_up(payments: Payments) -> None:
+async def test_an_authorization_cancelled_at_the_provider_is_looked_up(payments: Payments) -> None:
     order = await payments.paid("pi_1", "authorized")
 
     await payments.send(event(None, "payment_intent.canceled"))
     assert await payments.looks() == [(order, 1)]
 
 
-async def test_a_hold_that_somebody_takes_is_looked_up_once(payments: Payments) -> None:
+async def test_an_authorization_captured_at_the_provider_is_looked_up_once(payments: Payments) -> None:
     order = await payments.paid("pi_1", "authorized")
 
     for _ in range(2):
@@ -202,21 +200,21 @@ async def test_a_hold_that_somebody_takes_is_looked_up_once(payments: Payments) 
 
 
 @pytest.mark.parametrize("state", ["capturing", "captured", "voiding"])
-async def test_that_our_own_capture_has_worked_is_no_news(payments: Payments, state: str) -> None:
+async def test_the_shops_own_capture_is_no_news(payments: Payments, state: str) -> None:
     order = await payments.paid("pi_1", state)
 
     await payments.send(event(order))
     assert await payments.looks() == []
 
 
-async def test_news_of_another_payment_of_an_order_is_not_news_of_its_own(payments: Payments) -> None:
+async def test_news_of_a_second_payment_of_an_order_is_ignored(payments: Payments) -> None:
     order = await payments.paid("pi_2")
 
     await payments.send(event(order, "payment_intent.canceled"))
     assert await payments.looks() == []
 
 
-async def test_news_while_money_is_being_held_has_that_outcome_asked_for(payments: Payments) -> None:
+async def test_news_during_the_authorization_retries_the_call(payments: Payments) -> None:
     order = await payments.paid(None, "authorizing")
     await payments.open_intent(order)
 
@@ -237,7 +235,7 @@ async def test_news_while_money_is_being_held_has_that_outcome_asked_for(payment
         {**event(uuid4(), "v2.core.event"), "data": None},
     ],
 )
-async def test_what_nobody_waits_for_is_heard_and_forgotten(payments: Payments, hint: dict[str, Any]) -> None:
+async def test_a_hint_that_nothing_waits_for_is_ignored(payments: Payments, hint: dict[str, Any]) -> None:
     assert (await payments.send(hint)).status_code == 200
     assert await payments.remembered() == 0
 
@@ -271,7 +269,7 @@ async def test_an_unsigned_event_is_refused(payments: Payments, headers: dict[st
         event(uuid4()) | {"data": {}},
     ],
 )
-async def test_what_is_signed_and_no_event_is_refused(payments: Payments, nonsense: Any) -> None:
+async def test_a_signed_body_that_is_no_event_is_refused(payments: Payments, nonsense: Any) -> None:
     assert (await payments.send(nonsense)).status_code == 400
 
 

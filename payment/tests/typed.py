@@ -1,5 +1,5 @@
-"""The official SDK's own typed parameters, held against what payment sends: no key that the SDK does not
-know, no value of another type, no word that is none of its literals."""
+"""Validates requests against the official SDK's typed parameters: unknown keys, values of another type and
+words outside the SDK's literals are errors."""
 
 import re
 import sys
@@ -48,7 +48,7 @@ def _strict(annotation: Any) -> Any:
         return _closed(annotation)
     origin, members = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
-        return Union[tuple(_strict(one) for one in _told_apart(members))]  # noqa: UP007  made of what was found
+        return Union[tuple(_strict(one) for one in _distinguishable(members))]  # noqa: UP007  made of what was found
     if origin in (NotRequired, Required):
         return origin[_strict(members[0])]
     if origin in (list, dict):
@@ -68,8 +68,9 @@ def _closed(of: Any) -> Any:
     return closed
 
 
-def _told_apart(members: tuple[Any, ...]) -> list[Any]:
-    """Without the SDK's own objects, and without the text that stands for literals to come."""
+def _distinguishable(members: tuple[Any, ...]) -> list[Any]:
+    """The types without the SDK's objects, and without `str` beside literals, which allows for later
+    literals."""
     known = [one for one in members if isinstance(get_origin(one) or one, type) or get_origin(one) is Literal]
     words = {word for one in known if get_origin(one) is Literal for word in get_args(one)} - {""}
     plain = [one for one in known if get_origin(one) in (Literal, list, dict) or not get_args(one)]
