@@ -100,7 +100,7 @@ def test_a_rejected_mail_is_named_and_arrives_when_it_is_sent_again(stack: Stack
     _, ledger = run("ledger", "check")
     assert [one for one in ledger["undeliverable"] if order_id in one]
     told = {one["check"]: one["findings"] for one in ledger["checks"]}
-    assert [one for one in told["every-shopper-is-told"] if order_id in one] == []
+    assert [one for one in told["every-shopper-is-mailed"] if order_id in one] == []
 
     with pytest.raises(ShopError, match="pass --yes and --why"):
         run("mails", "resend", mail["id"])
@@ -137,7 +137,7 @@ def test_a_mail_that_was_in_hand_at_a_crash_is_in_doubt_and_never_sent_twice(sta
     asyncio.run(eventually(lambda: arrived_twice(stack, order_id)))
     _, ledger = run("ledger", "check")
     told = {one["check"]: one["findings"] for one in ledger["checks"]}
-    assert [one for one in told["every-letter-is-sent-once"] if order_id in one] == []
+    assert [one for one in told["every-mail-is-sent-once"] if order_id in one] == []
 
 
 async def arrived_twice(stack: Stack, order_id: str) -> bool:

@@ -277,4 +277,4 @@ def _charges(seen: Seen) -> tuple[ChargeSeen, ...]:
 def _findings(name: str, evidence: Evidence) -> Iterator[str]:
     """What the ledger's check of that name finds."""
     [check] = [check for check in CHECKS if check.name == name]
-    yield from (f"{name}: {finding}" for finding in check.look(evidence))
+    yield from (f"{name}: {finding}" for finding in check.violations(evidence))

@@ -11,7 +11,7 @@ from tests.model.bank import NOW
 from tests.model.tabs import TabsWorld, ordered_before
 from tests.model.world import State
 
-_CHECKED = ("a-cart-is-ordered-once", "what-was-bought-has-left-its-cart")
+_CHECKED = ("a-cart-is-ordered-once", "a-bought-cart-is-empty")
 
 
 class TabPromises:
@@ -42,7 +42,7 @@ class TabPromises:
             ),
         )
         for check in CHECKS:
-            if check.name in _CHECKED and (found := next(check.look(evidence), None)):
+            if check.name in _CHECKED and (found := next(check.violations(evidence), None)):
                 return f"{check.name}: {found}"
         for cart in self._world.carts(state):
             if ordered_before(orders, claims, cart.ids, cart.bought):

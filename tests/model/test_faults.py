@@ -230,7 +230,7 @@ def the_inbox_is_committed_before_the_step(patch: Patch) -> None:
     patch.setattr(Harness, "_is_fresh", is_fresh)
 
 
-@fault("every-ended-order-was-said-to-end")
+@fault("every-end-is-in-the-timeline")
 def what_is_said_is_published_without_an_outbox(patch: Patch) -> None:
     patch.setattr(World, "survives", staticmethod(lambda said: ()))
 
@@ -371,7 +371,7 @@ def a_captured_order_is_not_refunded(patch: Patch) -> None:
     patch.setattr(Payment, "cancel", keep_it)
 
 
-@fault("every-ended-order-was-said-to-end")
+@fault("every-end-is-in-the-timeline")
 def an_expired_order_is_not_said_to_be_cancelled(patch: Patch) -> None:
     expire = order.domain.Order.expire
 
@@ -392,7 +392,7 @@ def a_receipt_goes_out_without_a_last_look(patch: Patch) -> None:
     patch.setattr(Begins, "is_cancelled", lambda self, order_id: False)
 
 
-@fault("every-letter-is-sent-once")
+@fault("every-mail-is-sent-once")
 def a_mail_is_sent_without_noting_that_it_begins(patch: Patch) -> None:
     start = Begins.start
 
@@ -405,7 +405,7 @@ def a_mail_is_sent_without_noting_that_it_begins(patch: Patch) -> None:
     patch.setattr(Begins, "start", forget)
 
 
-@fault("every-letter-is-sent-once")
+@fault("every-mail-is-sent-once")
 def a_mail_in_doubt_is_sent_again(patch: Patch) -> None:
     async def start(self: Begins, key: str, recipient: bytes) -> Any:
         self.mails = replace(self.mails, begun=self.mails.begun | {key})
@@ -414,7 +414,7 @@ def a_mail_in_doubt_is_sent_again(patch: Patch) -> None:
     patch.setattr(Begins, "start", start)
 
 
-@fault("every-shopper-is-told")
+@fault("every-shopper-is-mailed")
 def a_mail_is_noted_as_sent_before_it_is(patch: Patch) -> None:
     start = Begins.start
 
@@ -427,7 +427,7 @@ def a_mail_is_noted_as_sent_before_it_is(patch: Patch) -> None:
     patch.setattr(Begins, "start", at_once)
 
 
-@fault("every-shopper-is-told")
+@fault("every-shopper-is-mailed")
 def a_withheld_cancellation_is_forgotten(patch: Patch) -> None:
     async def pass_over(correspondence: Correspondence, tx: Tx) -> None:
         """Nobody is told of the hold."""
@@ -440,7 +440,7 @@ def a_guest_who_never_paid_is_mailed(patch: Patch) -> None:
     patch.setattr(Correspondence, "withhold", lambda self, reason: False)
 
 
-@fault("every-shopper-is-told")
+@fault("every-shopper-is-mailed")
 def a_letter_counts_as_sent_before_it_is(patch: Patch) -> None:
     intend = Correspondence.intend
 
@@ -487,7 +487,7 @@ def a_claim_takes_an_order_from_an_account(patch: Patch) -> None:
     patch.setattr(Order, "claim", claim)
 
 
-@fault("every-shopper-is-told", ASKED)
+@fault("every-shopper-is-mailed", ASKED)
 def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
     def hold(self: Payment, asked: Any) -> Decision:
         assert self.order is not None
@@ -535,7 +535,7 @@ def what_was_never_held_is_said_to_be_voided(patch: Patch) -> None:
     patch.setattr(Payment, "_voided", lambda self, *, held: voided(self, held=True))
 
 
-@fault("every-shopper-is-told", ASKED)
+@fault("every-shopper-is-mailed", ASKED)
 def what_she_confirmed_too_late_goes_back_without_a_word(patch: Patch) -> None:
     patch.setattr(payment.stripe_answers, "_was_held", lambda charge: False)
 

@@ -53,7 +53,7 @@ def a_cancelled_order_keeps_its_cart(patch: Patch) -> None:
     patch.setattr(tests.model.tab_promises, "ordered_before", never_free)
 
 
-@fault("what-was-bought-has-left-its-cart", BOUGHT_IN_PART)
+@fault("a-bought-cart-is-empty", BOUGHT_IN_PART)
 def what_is_left_is_the_cart_that_was_bought(patch: Patch) -> None:
     patch.setattr(Cart, "record_bought", lambda self, order_id: None)
 

@@ -21,5 +21,5 @@ def test_a_scenario_comes_out_as_it_says(name: str, played: Callable[[str], Repo
 async def test_after_all_scenarios_nothing_is_amiss(stack: Stack) -> None:
     await until_quiet(stack, 60)
     seen = await gather(stack)
-    findings = {check.name: list(check.look(seen)) for check in CHECKS}
+    findings = {check.name: list(check.violations(seen)) for check in CHECKS}
     assert {name: found for name, found in findings.items() if found} == {}

@@ -1,6 +1,6 @@
-"""The promises of the design, each a check on what can be seen from outside."""
+"""The promises of the design, each a set of checks on evidence from outside."""
 
-from shop.ledger.checks import CHECKS, Check, Finding
+from shop.ledger.checks import CHECKS, Check, Violation
 from shop.ledger.evidence import Evidence
 
-__all__ = ["CHECKS", "Check", "Evidence", "Finding"]
+__all__ = ["CHECKS", "Check", "Evidence", "Violation"]

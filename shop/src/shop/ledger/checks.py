@@ -1,4 +1,4 @@
-"""Each promise of the design as named checks: pure functions from evidence to what is amiss."""
+"""Each promise of the design as named checks: pure functions from evidence to violations."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,82 +11,82 @@ from notification.domain import UNDELIVERABLE, refund_failure_id
 from payment.bounces import refund_id_of
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
-Finding = str
-Look = Callable[[Evidence], Iterator[Finding]]
+Violation = str
+CheckFunction = Callable[[Evidence], Iterator[Violation]]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: which promise it belongs to, what it says, and the function that looks."""
+    """One check: the number of its promise, its sentence, and the function that yields violations."""
 
     promise: int
-    look: Look
+    violations: CheckFunction
 
     @property
     def name(self) -> str:
-        return self.look.__name__.replace("_", "-")
+        return self.violations.__name__.replace("_", "-")
 
     @property
-    def says(self) -> str:
-        return getdoc(self.look) or ""
+    def sentence(self) -> str:
+        return getdoc(self.violations) or ""
 
 
 CHECKS: list[Check] = []
 
 
-def check(promise: int) -> Callable[[Look], Look]:
-    def register(look: Look) -> Look:
-        CHECKS.append(Check(promise, look))
-        return look
+def check(promise: int) -> Callable[[CheckFunction], CheckFunction]:
+    def register(violations: CheckFunction) -> CheckFunction:
+        CHECKS.append(Check(promise, violations))
+        return violations
 
     return register
 
 
 @check(1)
-def every_order_has_ended(seen: Evidence) -> Iterator[Finding]:
+def every_order_has_ended(evidence: Evidence) -> Iterator[Violation]:
     """Every accepted checkout is paid or cancelled, or still within its deadline."""
-    for order in seen.orders:
-        if order.status == "pending" and order.deadline < seen.now:
+    for order in evidence.orders:
+        if order.status == "pending" and order.deadline < evidence.now:
             yield f"order {order.order_id} is pending past its deadline {order.deadline:%Y-%m-%d %H:%M:%S}"
 
 
 @check(1)
-def every_ended_order_was_said_to_end(seen: Evidence) -> Iterator[Finding]:
+def every_end_is_in_the_timeline(evidence: Evidence) -> Iterator[Violation]:
     """The timeline of a paid order has `order.paid`, that of a cancelled one `order.cancelled`."""
-    for order in seen.orders:
+    for order in evidence.orders:
         for event in {"order.created"} | ({f"order.{order.status}"} - {"order.pending"}):
             if event not in order.told:
                 yield f"order {order.order_id} is {order.status}, its timeline has no {event}"
 
 
 @check(2)
-def nobody_is_charged_twice(seen: Evidence) -> Iterator[Finding]:
+def nobody_is_charged_twice(evidence: Evidence) -> Iterator[Violation]:
     """The provider has at most one payment for an order, and never took more than it held."""
-    counted = Counter(charge.order_id for charge in seen.charges if charge.captured or charge.authorized)
+    counted = Counter(charge.order_id for charge in evidence.charges if charge.captured or charge.authorized)
     for order_id, count in counted.items():
         if count > 1:
             yield f"order {order_id} has {count} payments at the provider"
-    for charge in seen.charges:
+    for charge in evidence.charges:
         if charge.captured > charge.authorized:
             yield f"payment {charge.payment_id} held {charge.authorized} and took {charge.captured}"
 
 
 @check(2)
-def a_paid_order_is_charged_its_total(seen: Evidence) -> Iterator[Finding]:
+def a_paid_order_is_charged_its_total(evidence: Evidence) -> Iterator[Violation]:
     """For every paid order the provider keeps exactly its total less what went back in parts, and did not
     come back; of a free one it took nothing."""
-    charges = _by_order(seen)
-    for order in _orders(seen, "paid"):
+    charges = _by_order(evidence)
+    for order in _orders(evidence, "paid"):
         kept = [(c.captured - c.refunded, c.currency) for c in charges[order.order_id] if c.captured]
         if kept != ([(_in_provider_units(order), order.currency)] if order.total else []):
             yield f"order {order.order_id} is paid: {order.total} {order.currency}, charged {kept}"
 
 
 @check(2)
-def the_provider_never_hears_of_a_free_order(seen: Evidence) -> Iterator[Finding]:
+def a_free_order_has_no_payment(evidence: Evidence) -> Iterator[Violation]:
     """The provider has no payment for an order that costs nothing, not even one that it declined."""
-    free = {order.order_id for order in seen.orders if not order.total}
-    for charge in seen.charges:
+    free = {order.order_id for order in evidence.orders if not order.total}
+    for charge in evidence.charges:
         if charge.order_id in free:
             yield f"order {charge.order_id} is free, and the provider has payment {charge.payment_id} for it"
 
@@ -103,11 +103,11 @@ def _units(order: OrderSeen, amount: int) -> int:
 
 
 @check(2)
-def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
+def a_cancelled_order_costs_nothing(evidence: Evidence) -> Iterator[Violation]:
     """For every cancelled order nothing is held at the provider or may still be, and all that was taken went
     back, unless it came back from there."""
-    charges = _by_order(seen)
-    for order in _orders(seen, "cancelled"):
+    charges = _by_order(evidence)
+    for order in _orders(evidence, "cancelled"):
         for charge in charges[order.order_id]:
             if charge.status == "requires_capture":
                 yield f"order {order.order_id} is cancelled, payment {charge.payment_id} still holds money"
@@ -121,15 +121,15 @@ def a_cancelled_order_costs_nothing(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(2)
-def a_cart_is_ordered_once(seen: Evidence) -> Iterator[Finding]:
+def a_cart_is_ordered_once(evidence: Evidence) -> Iterator[Violation]:
     """No cart has two orders that are not cancelled, nor two pending ones of what it was merged from."""
-    kept = [order for order in seen.orders if order.status != "cancelled"]
-    pending = _orders(seen, "pending")
+    kept = [order for order in evidence.orders if order.status != "cancelled"]
+    pending = _orders(evidence, "pending")
     yield from _shared([(order.order_id, order.cart_ids[:1]) for order in kept])
     yield from _shared([(order.order_id, order.cart_ids) for order in pending])
 
 
-def _shared(orders: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
+def _shared(orders: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Violation]:
     by_cart: defaultdict[str, list[str]] = defaultdict(list)
     for order_id, cart_ids in orders:
         for cart_id in cart_ids:
@@ -140,23 +140,23 @@ def _shared(orders: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
 
 
 @check(2)
-def what_was_bought_has_left_its_cart(seen: Evidence) -> Iterator[Finding]:
+def a_bought_cart_is_empty(evidence: Evidence) -> Iterator[Violation]:
     """No cart that holds something is one whose order is paid, unless that was taken out of it."""
-    carts = {cart_id: cart for cart in seen.carts for cart_id in cart.ids}
-    for order in _orders(seen, "paid"):
+    carts = {cart_id: cart for cart in evidence.carts for cart_id in cart.ids}
+    for order in _orders(evidence, "paid"):
         for cart in {carts[cart_id] for cart_id in order.cart_ids if cart_id in carts}:
             if order.order_id not in cart.bought:
                 yield f"order {order.order_id} is paid and still in the cart of {cart.owner_id}"
 
 
 @check(2)
-def every_charge_has_its_order(seen: Evidence) -> Iterator[Finding]:
+def every_charge_has_its_order(evidence: Evidence) -> Iterator[Violation]:
     """Every payment at the provider belongs to an order, and the provider's books balance."""
-    known = {order.order_id for order in seen.orders}
-    for charge in seen.charges:
+    known = {order.order_id for order in evidence.orders}
+    for charge in evidence.charges:
         if charge.order_id not in known:
-            yield f"payment {charge.payment_id} is for order {charge.order_id}, which nobody knows"
-    if not seen.books_balance:
+            yield f"payment {charge.payment_id} is for order {charge.order_id}, which does not exist"
+    if not evidence.books_balance:
         yield "the provider's books do not balance"
 
 
@@ -164,12 +164,12 @@ _CAME_BACK = {"bounced", "covered"}
 
 
 @check(2)
-def every_refund_is_known(seen: Evidence) -> Iterator[Finding]:
+def every_refund_is_known(evidence: Evidence) -> Iterator[Violation]:
     """Payment knows of every refund that somebody has made at the provider, and of every one that failed
     after it had been made."""
-    for charge in seen.charges:
+    for charge in evidence.charges:
         for refund in charge.refunds if charge.order_id else ():
-            state = seen.refunds.get(str(refund_id_of(refund)))
+            state = evidence.refunds.get(str(refund_id_of(refund)))
             what = f"order {charge.order_id}: refund {refund.id}"
             if refund.status == "succeeded" and refund.order_id is None and state is None:
                 yield f"{what} was made at the provider, and payment does not know of it"
@@ -178,11 +178,11 @@ def every_refund_is_known(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(2)
-def every_dispute_is_known(seen: Evidence) -> Iterator[Finding]:
+def every_dispute_is_known(evidence: Evidence) -> Iterator[Violation]:
     """Payment knows of every dispute at the provider, and how it stands."""
-    for charge in seen.charges:
+    for charge in evidence.charges:
         for dispute in charge.disputes:
-            known = seen.disputes.get(dispute.id)
+            known = evidence.disputes.get(dispute.id)
             if known != dispute.status:
                 yield (
                     f"order {charge.order_id} is disputed ({dispute.id}): {dispute.status}, payment has it "
@@ -191,10 +191,10 @@ def every_dispute_is_known(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(2)
-def payment_knows_what_order_knows(seen: Evidence) -> Iterator[Finding]:
+def payment_knows_what_order_knows(evidence: Evidence) -> Iterator[Violation]:
     """Payment has captured what order calls paid, and given back or never taken what it calls cancelled."""
-    for order in seen.orders:
-        state = seen.payments.get(order.order_id, "nothing")
+    for order in evidence.orders:
+        state = evidence.payments.get(order.order_id, "nothing")
         if order.status == "paid" and state != "captured":
             yield f"order {order.order_id} is paid, payment has it {state}"
         given_back = _GIVEN_BACK | ({"refund_failed"} if order.owed else set())
@@ -207,16 +207,16 @@ _GIVEN_BACK = {"voided", "refunded", "declined", "refused"}
 
 
 @check(2)
-def every_return_is_refunded(seen: Evidence) -> Iterator[Finding]:
+def every_return_is_refunded(evidence: Evidence) -> Iterator[Violation]:
     """What goes back of a paid order is refunded, unless all of its money went back otherwise or was lost to
     the shopper's bank, and payment has it as order has. That it is so once shows in what is kept."""
-    charges = _by_order(seen)
-    for order in _orders(seen, "paid"):
+    charges = _by_order(evidence)
+    for order in _orders(evidence, "paid"):
         lost = sum(charge.lost for charge in charges[order.order_id])
         is_kept = _units(order, order.total - order.refunded) > lost
         late = {one.refund_id for one in order.late if one.failed}
         for one in order.returns:
-            state = seen.refunds.get(one.return_id, "nothing")
+            state = evidence.refunds.get(one.return_id, "nothing")
             what = f"order {order.order_id}: return {one.return_id}"
             if one.is_due and one.amount and not one.refunded and is_kept:
                 yield f"{what} is not refunded, payment has it {state}"
@@ -225,41 +225,40 @@ def every_return_is_refunded(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(2)
-def every_letter_is_sent_once(seen: Evidence) -> Iterator[Finding]:
+def every_mail_is_sent_once(evidence: Evidence) -> Iterator[Violation]:
     """No order has two receipts, cancellations or mails about one refund, unless an operator had one sent
     again."""
-    asked = {(kept.subject_id, kept.reason): kept.resends for kept in seen.kept}
-    counted = Counter((mail.subject, mail.reason) for mail in seen.mails if mail.subject and mail.reason)
+    asked = {(kept.subject_id, kept.reason): kept.resends for kept in evidence.kept}
+    counted = Counter((mail.subject, mail.reason) for mail in evidence.mails if mail.subject and mail.reason)
     for (subject, reason), count in counted.items():
         if count > 1 + asked.get((subject or "", reason or ""), 0):
             yield f"{subject} was sent its {reason} {count} times"
 
 
 @check(2)
-def every_shopper_is_told(seen: Evidence) -> Iterator[Finding]:
+def every_shopper_is_mailed(evidence: Evidence) -> Iterator[Violation]:
     """A paid order has its receipt, a cancelled one its cancellation, each refund its mail, or the mail is
     listed as undeliverable."""
-    charges, known = _by_order(seen), set(_accounted_for(seen))
-    for order in seen.orders:
+    charges, known = _by_order(evidence), set(_accounted_for(evidence))
+    for order in evidence.orders:
         for subject, reason in _owed(order, charges[order.order_id]):
             if (subject, reason) not in known:
                 yield f"order {order.order_id} is {order.status}, the {reason} for {subject} was never sent"
 
 
 @check(2)
-def no_guest_is_mailed_for_nothing(seen: Evidence) -> Iterator[Finding]:
-    """Nobody gets a mail about a guest's order that neither held money nor was paid, as a free one is: its
-    address may be anybody's."""
-    charges = _by_order(seen)
-    mailed = {mail.order_id for mail in seen.mails}
-    for order in _orders(seen, "cancelled"):
+def no_guest_is_mailed_for_nothing(evidence: Evidence) -> Iterator[Violation]:
+    """No mail is sent about a guest's order that neither held money nor was paid: its address is unverified."""
+    charges = _by_order(evidence)
+    mailed = {mail.order_id for mail in evidence.mails}
+    for order in _orders(evidence, "cancelled"):
         if order.order_id in mailed and not any(_owed(order, charges[order.order_id])):
             yield f"order {order.order_id} never held money, and its guest was sent a mail"
 
 
-def undeliverable(seen: Evidence) -> Iterator[Finding]:
-    """What an operator may have sent again: no check fails for it, and it is named beside them."""
-    for kept in seen.kept:
+def undeliverable(evidence: Evidence) -> Iterator[Violation]:
+    """Mails that an operator can send again: they fail no check and are listed separately."""
+    for kept in evidence.kept:
         if kept.fate in UNDELIVERABLE:
             yield f"{kept.reason}:{kept.subject_id} is {kept.fate.replace('_', ' ')}: {kept.why}"
 
@@ -282,20 +281,20 @@ def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:
     return any(charge.authorized for charge in charges) or bool(_HOLDS & order.told)
 
 
-def _accounted_for(seen: Evidence) -> Iterator[tuple[str | None, str | None]]:
+def _accounted_for(evidence: Evidence) -> Iterator[tuple[str | None, str | None]]:
     """Mails that arrived, that wait for the hour to pass, that are listed as undeliverable, or that had no
     address to go to."""
-    yield from ((mail.subject, mail.reason) for mail in seen.mails)
-    yield from seen.put_off
-    yield from ((kept.subject_id, kept.reason) for kept in seen.kept if kept.fate in UNDELIVERABLE)
-    for order_id, letters in seen.letters.items():
+    yield from ((mail.subject, mail.reason) for mail in evidence.mails)
+    yield from evidence.put_off
+    yield from ((kept.subject_id, kept.reason) for kept in evidence.kept if kept.fate in UNDELIVERABLE)
+    for order_id, letters in evidence.letters.items():
         yield from ((order_id, reason) for reason, fate in letters.items() if fate == "no_contact")
 
 
 @check(3)
-def stock_adds_up(seen: Evidence) -> Iterator[Finding]:
+def stock_adds_up(evidence: Evidence) -> Iterator[Violation]:
     """On hand, reserved and sold make up what was received, and none is negative."""
-    for s in seen.stock:
+    for s in evidence.stock:
         if s.on_hand + s.reserved + s.sold != s.received:
             yield f"{s.sku}: {s.on_hand} on hand, {s.reserved} reserved, {s.sold} sold of {s.received}"
         if min(s.on_hand, s.reserved, s.sold) < 0:
@@ -303,11 +302,11 @@ def stock_adds_up(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(3)
-def sold_is_what_was_paid(seen: Evidence) -> Iterator[Finding]:
+def sold_is_what_was_paid(evidence: Evidence) -> Iterator[Violation]:
     """What product has sold is what paid orders bought less what came back, what it has reserved is what
     pending ones hold."""
-    sold, reserved = _wanted(seen, "paid", {"sold"}), _wanted(seen, "pending", {"reserved"})
-    for s in seen.stock:
+    sold, reserved = _wanted(evidence, "paid", {"sold"}), _wanted(evidence, "pending", {"reserved"})
+    for s in evidence.stock:
         if s.sold != sold[s.sku]:
             yield f"{s.sku}: {s.sold} sold, paid orders bought {sold[s.sku]}"
         if s.reserved != reserved[s.sku]:
@@ -315,10 +314,10 @@ def sold_is_what_was_paid(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(3)
-def holds_follow_their_orders(seen: Evidence) -> Iterator[Finding]:
+def holds_follow_their_orders(evidence: Evidence) -> Iterator[Violation]:
     """The hold of a paid order is sold, that of a cancelled one is given back or was never made."""
-    for order in seen.orders:
-        state = seen.holds.get(order.order_id, "nothing")
+    for order in evidence.orders:
+        state = evidence.holds.get(order.order_id, "nothing")
         if order.status == "paid" and state != "sold":
             yield f"order {order.order_id} is paid, its stock is {state}"
         if order.status == "cancelled" and state not in _PUT_BACK:
@@ -326,29 +325,29 @@ def holds_follow_their_orders(seen: Evidence) -> Iterator[Finding]:
 
 
 @check(3)
-def nobody_waits_for_what_is_there(seen: Evidence) -> Iterator[Finding]:
-    """Whoever waits for stock wants pieces that others hold, none that are on hand and none that are sold."""
-    stock = {one.sku: one for one in seen.stock}
-    for order in _orders(seen, "pending"):
-        if seen.holds.get(order.order_id) != "waiting":
+def no_order_waits_for_available_stock(evidence: Evidence) -> Iterator[Violation]:
+    """An order waits for stock only if other orders hold it, not if it is on hand or sold."""
+    stock = {one.sku: one for one in evidence.stock}
+    for order in _orders(evidence, "pending"):
+        if evidence.holds.get(order.order_id) != "waiting":
             continue
         wanted = [(stock[sku], pieces) for sku, pieces in order.lines.items()]
         if all(pieces <= one.on_hand for one, pieces in wanted):
-            yield f"order {order.order_id} waits for stock, and all that it wants is on hand"
+            yield f"order {order.order_id} waits for stock, and all of it is on hand"
         if any(pieces > one.on_hand + one.reserved for one, pieces in wanted):
-            yield f"order {order.order_id} waits for stock, and what it wants is sold"
+            yield f"order {order.order_id} waits for stock, and it is sold"
 
 
 @check(3)
-def every_return_is_restocked_once(seen: Evidence) -> Iterator[Finding]:
+def every_return_is_restocked_once(evidence: Evidence) -> Iterator[Violation]:
     """The goods of a return are on hand again once it was received, and nothing else is."""
-    due = {one.return_id: one for order in seen.orders for one in order.returns if one.is_due}
+    due = {one.return_id: one for order in evidence.orders for one in order.returns if one.is_due}
     for return_id, one in due.items():
-        if dict(one.lines) != (back := dict(seen.restocked.get(return_id, {}))):
+        if dict(one.lines) != (back := dict(evidence.restocked.get(return_id, {}))):
             yield f"return {return_id}: {dict(one.lines)} came back, {back} was restocked"
         elif one.lines and not one.restocked:
             yield f"return {return_id} was restocked, and order does not know it"
-    for return_id in seen.restocked.keys() - due.keys():
+    for return_id in evidence.restocked.keys() - due.keys():
         yield f"return {return_id} was restocked, and nothing came back"
 
 
@@ -356,60 +355,60 @@ _PUT_BACK = {"released", "restocked", "refused", "rejected"}
 
 
 @check(4)
-def everything_said_is_published(seen: Evidence) -> Iterator[Finding]:
+def every_event_is_published(evidence: Evidence) -> Iterator[Violation]:
     """No outbox holds an event that the broker has not confirmed."""
-    for service, count in seen.outboxes.items():
+    for service, count in evidence.outboxes.items():
         if count:
             yield f"{service} has {count} events in its outbox"
 
 
 @check(4)
-def everything_published_is_handled(seen: Evidence) -> Iterator[Finding]:
+def every_message_is_handled(evidence: Evidence) -> Iterator[Violation]:
     """No queue holds a message, neither waiting nor dead."""
-    for queue, count in seen.queues.items():
+    for queue, count in evidence.queues.items():
         if count:
             yield f"{queue} holds {count} messages"
 
 
 @check(4)
-def whoever_logged_in_has_the_guests_orders(seen: Evidence) -> Iterator[Finding]:
-    """Order takes each guest of whom auth knows a login for that account."""
-    for guest_id, account_id in seen.logged_in.items():
-        if (moved := seen.moved.get(guest_id)) != account_id:
+def guests_orders_move_to_their_account(evidence: Evidence) -> Iterator[Violation]:
+    """Order has moved the orders of each guest to the account that auth knows for that guest."""
+    for guest_id, account_id in evidence.logged_in.items():
+        if (moved := evidence.moved.get(guest_id)) != account_id:
             yield f"guest {guest_id} is account {account_id} to auth, and {moved or 'nobody'} to order"
 
 
 @check(4)
-def every_call_has_its_outcome(seen: Evidence) -> Iterator[Finding]:
-    """No intended remote call is without an outcome."""
-    for service, count in seen.intents.items():
+def every_call_has_its_outcome(evidence: Evidence) -> Iterator[Violation]:
+    """Every remote call has a known outcome."""
+    for service, count in evidence.intents.items():
         if count:
             yield f"{service} has {count} calls without an outcome"
 
 
 @check(5)
-def no_service_reaches_anothers_tables(seen: Evidence) -> Iterator[Finding]:
+def no_service_reaches_anothers_tables(evidence: Evidence) -> Iterator[Violation]:
     """No service's role may connect to another's database."""
-    for trespasser in seen.trespassers:
+    for trespasser in evidence.trespassers:
         yield f"{trespasser} may connect"
 
 
-def _orders(seen: Evidence, status: str) -> list[OrderSeen]:
-    return [order for order in seen.orders if order.status == status]
+def _orders(evidence: Evidence, status: str) -> list[OrderSeen]:
+    return [order for order in evidence.orders if order.status == status]
 
 
-def _by_order(seen: Evidence) -> defaultdict[str, list[ChargeSeen]]:
+def _by_order(evidence: Evidence) -> defaultdict[str, list[ChargeSeen]]:
     charges: defaultdict[str, list[ChargeSeen]] = defaultdict(list)
-    for charge in seen.charges:
+    for charge in evidence.charges:
         charges[charge.order_id or ""].append(charge)
     return charges
 
 
-def _wanted(seen: Evidence, status: str, holds: set[str]) -> Counter[str]:
+def _wanted(evidence: Evidence, status: str, holds: set[str]) -> Counter[str]:
     """Pieces by sku over the orders of that status whose hold is in one of those states."""
     pieces: Counter[str] = Counter()
-    for order in _orders(seen, status):
-        if status == "paid" or seen.holds.get(order.order_id) in holds:
+    for order in _orders(evidence, status):
+        if status == "paid" or evidence.holds.get(order.order_id) in holds:
             pieces.update(order.lines)
             for one in order.returns:
                 pieces.subtract(one.lines if one.restocked else {})

@@ -1,4 +1,4 @@
-"""`shop ledger check`: compare every witness, one named check for each part of each promise."""
+"""`shop ledger check`: compare databases, provider, mailbox and queues, one named check for each promise."""
 
 import asyncio
 import json
@@ -24,17 +24,17 @@ def _ledger() -> None:
 
 @app.command()
 def check(
-    wait: Annotated[float, typer.Option(help="Seconds to wait for what is on its way.")] = 60,
+    wait: Annotated[float, typer.Option(help="Seconds to wait until nothing is in progress.")] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
-    """Every promise against what can be seen from outside. Exits with 1 when anything is amiss."""
-    seen = asyncio.run(_evidence(targets.resolve(), wait))
-    findings = {one.name: list(one.look(seen)) for one in CHECKS}
+    """Check every promise against evidence from outside. Exits with 1 if a check fails."""
+    evidence = asyncio.run(_evidence(targets.resolve(), wait))
+    violations = {one.name: list(one.violations(evidence)) for one in CHECKS}
     if as_json:
-        print(json.dumps(_document(seen, findings), indent=2))
+        print(json.dumps(_document(evidence, violations), indent=2))
     else:
-        _tell(Console(), seen, findings)
-    if any(findings.values()):
+        _print(Console(), evidence, violations)
+    if any(violations.values()):
         raise typer.Exit(1)
 
 
@@ -43,53 +43,58 @@ async def _evidence(target: Target, wait: float) -> Evidence:
     return await gather(target)
 
 
-def _document(seen: Evidence, findings: dict[str, list[str]]) -> dict[str, object]:
+def _document(evidence: Evidence, violations: dict[str, list[str]]) -> dict[str, object]:
     return {
-        "amiss": sum(map(len, findings.values())),
-        "looked_at": _looked_at(seen),
-        "undeliverable": list(undeliverable(seen)),
-        "put_off": len(seen.put_off),
+        "amiss": sum(map(len, violations.values())),
+        "looked_at": _looked_at(evidence),
+        "undeliverable": list(undeliverable(evidence)),
+        "put_off": len(evidence.put_off),
         "checks": [
-            {"promise": one.promise, "check": one.name, "says": one.says, "findings": findings[one.name]}
+            {
+                "promise": one.promise,
+                "check": one.name,
+                "says": one.sentence,
+                "findings": violations[one.name],
+            }
             for one in CHECKS
         ],
     }
 
 
-def _looked_at(seen: Evidence) -> dict[str, int]:
+def _looked_at(evidence: Evidence) -> dict[str, int]:
     return {
-        "orders": len(seen.orders),
-        "payments": len(seen.payments),
-        "charges": len(seen.charges),
-        "products": len(seen.stock),
-        "mails": len(seen.mails),
-        "queues": len(seen.queues),
+        "orders": len(evidence.orders),
+        "payments": len(evidence.payments),
+        "charges": len(evidence.charges),
+        "products": len(evidence.stock),
+        "mails": len(evidence.mails),
+        "queues": len(evidence.queues),
     }
 
 
-def _tell(console: Console, seen: Evidence, findings: dict[str, list[str]]) -> None:
+def _print(console: Console, evidence: Evidence, violations: dict[str, list[str]]) -> None:
     for one in CHECKS:
-        found = findings[one.name]
+        found = violations[one.name]
         mark = "[red]✗[/]" if found else "[green]✓[/]"
-        console.print(f"{mark} {one.promise}. [bold]{one.name}[/] {one.says}")
-        for finding in found[:MOST_SHOWN]:
-            console.print(f"      {finding}", style="red", markup=False)
+        console.print(f"{mark} {one.promise}. [bold]{one.name}[/] {one.sentence}")
+        for violation in found[:MOST_SHOWN]:
+            console.print(f"      {violation}", style="red", markup=False)
         if len(found) > MOST_SHOWN:
             console.print(f"      … and {len(found) - MOST_SHOWN} more (--json has them all)")
-    _tell_mails(console, seen)
-    console.print(", ".join(f"{count} {what}" for what, count in _looked_at(seen).items()))
+    _print_mails(console, evidence)
+    console.print(", ".join(f"{count} {what}" for what, count in _looked_at(evidence).items()))
 
 
-def _tell_mails(console: Console, seen: Evidence) -> None:
-    """What is owed and was not sent, and fails no check, since it is known why."""
-    listed = list(undeliverable(seen))
+def _print_mails(console: Console, evidence: Evidence) -> None:
+    """Mails that were not sent for a known reason; they fail no check."""
+    listed = list(undeliverable(evidence))
     for one in listed[:MOST_SHOWN]:
         console.print(f"! undeliverable: {one}", style="yellow", markup=False)
     if len(listed) > MOST_SHOWN:
         console.print(f"  … and {len(listed) - MOST_SHOWN} more (--json has them all)")
     if listed:
         console.print("  `shop mails list` shows them, `shop mails resend` sends them again")
-    if seen.put_off:
+    if evidence.put_off:
         console.print(
-            f"! {len(seen.put_off)} mails wait until their recipients may have more", style="yellow"
+            f"! {len(evidence.put_off)} mails wait for their recipients' hourly limit", style="yellow"
         )

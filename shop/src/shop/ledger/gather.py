@@ -1,4 +1,4 @@
-"""Taking evidence from a shop: every witness is asked once, read-only."""
+"""Gathering evidence from a shop: databases, provider, mailbox and queues, each read once."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ _KEPT = """
     SELECT subject_id::text, reason, fate, why, jsonb_array_length(resends)
     FROM kept_mail WHERE fate <> 'withheld'
 """
-# A mail that waits because its recipient has had enough for an hour is on its way, and may be for long.
+# Mails that wait for their recipient's hourly limit, perhaps for long.
 _PUT_OFF = f"SELECT subject::text, kind FROM intent WHERE error LIKE '{PutOff.__name__}: %'"  # noqa: S608
 # Likewise an order whose shopper has time to confirm with her bank, and payment, which looks whether she has.
 _PENDING = f"SELECT count(*) FROM intent WHERE error LIKE '{OutcomePending.__name__}: %'"  # noqa: S608
@@ -69,15 +69,15 @@ _BUSY = {
 
 
 async def until_quiet(target: Target, seconds: float) -> None:
-    """Wait until no order is pending and nothing is on its way, at most that long: what is still busy then
-    is for the checks to find. Raises ShopError when a witness does not answer.
+    """Wait until no order is pending and nothing is in progress, at most `seconds`; the checks find the rest.
 
-    It has to be quiet twice: the broker's figures are seconds old, so a message between an outbox and its
-    consumer is in neither for a moment.
+    It has to be quiet twice: the broker's statistics are seconds old, so a message between an outbox and its
+    consumer is in neither for a moment. Raises ShopError if a database, provider, mailbox or broker does not
+    answer.
     """
     deadline = time.monotonic() + seconds
     quiet = 0
-    with _silence_told():
+    with _unavailable_reported():
         while time.monotonic() < deadline:
             quiet = 0 if await is_busy(target) else quiet + 1
             if quiet == 2:
@@ -86,20 +86,20 @@ async def until_quiet(target: Target, seconds: float) -> None:
 
 
 @contextmanager
-def _silence_told() -> Iterator[None]:
+def _unavailable_reported() -> Iterator[None]:
     try:
         yield
     except* ShopError as errors:
         raise errors.exceptions[0] from None
     except* (OSError, httpx.HTTPError, asyncpg.PostgresError) as errors:
         raise ShopError(
-            f"a witness does not answer ({errors.exceptions[0]!r}): see `shop status`"
+            f"a source of evidence does not answer ({errors.exceptions[0]!r}): see `shop status`"
         ) from errors
 
 
 async def gather(target: Target) -> Evidence:
-    """Raises ShopError when a witness does not answer."""
-    with _silence_told():
+    """Raises ShopError when a source of evidence does not answer."""
+    with _unavailable_reported():
         async with asyncio.TaskGroup() as group:
             orders = group.create_task(_orders(target))
             disputes = group.create_task(_pairs(target, "payment", "SELECT provider_id, status FROM dispute"))
@@ -156,7 +156,7 @@ async def queue_depths(target: Target) -> dict[str, int]:
 
 
 async def is_busy(target: Target) -> bool:
-    """Whether an order is pending or anything is on its way."""
+    """Whether an order is pending, or an event or a call in progress."""
     counts = [*(await _counts(target, "outbox")).values(), *(await _calls(target)).values()]
     for service, query in _BUSY.items():
         counts.append((await _rows(target, service, query))[0][0])
@@ -187,7 +187,7 @@ async def _orders(target: Target) -> tuple[OrderSeen, ...]:
 
 
 def _late(known: list[dict[str, Any]]) -> tuple[LateSeen, ...]:
-    """Without what was settled otherwise: the provider has that money, and nobody is mailed."""
+    """Without what was settled in another way: the provider keeps that money, and no mail is sent."""
     settled = {str(settled_as(UUID(one["refund_id"]))) for one in known if one["code"] is not None}
     return tuple(
         LateSeen(one["refund_id"], one["amount"], one["code"] is not None)
@@ -248,7 +248,7 @@ async def _calls(target: Target) -> dict[str, int]:
 
 
 async def _charges(target: Target) -> tuple[tuple[ChargeSeen, ...], bool]:
-    """Since a day before the first order that is known: of what was before nobody here knows."""
+    """Since a day before the first order."""
     first = (await _rows(target, "order", "SELECT min(created_at) FROM orders"))[0][0]
     return await provider.charges(target, first and first - timedelta(days=1))
 

@@ -1,6 +1,6 @@
-"""The payment provider as a witness: its own lists, read with its own API, of the sandbox as of Stripe.
+"""Evidence from the payment provider: its lists, read with its API, of Stripe or the sandbox.
 
-A restricted key that may read payments, refunds and disputes is enough.
+A restricted key that can read payments, refunds and disputes is enough.
 """
 
 from collections import defaultdict
@@ -24,8 +24,8 @@ Json = Mapping[str, Any]
 
 
 async def charges(target: Target, since: datetime | None) -> tuple[tuple[ChargeSeen, ...], bool]:
-    """All payments that were created since then, and whether the provider's books balance: what it says that
-    it has given back of each is what its refunds come to. Raises ShopError when it refuses, or is away."""
+    """All payments created since then, and whether the provider's books balance: each payment's refunded
+    amount is the sum of its refunds. Raises ShopError if the provider refuses or is unavailable."""
     created = {"created": {"gte": int(since.timestamp())}} if since else {}
     async with _client(target) as client:
         intents = await _all(client, "payment_intents", expand=["data.latest_charge"], **created)
@@ -72,7 +72,7 @@ def _by_payment(objects: Iterable[Json]) -> defaultdict[str, list[Json]]:
 
 
 def _charge(intent: Json, refunds: Iterable[Json], disputes: Iterable[Json]) -> ChargeSeen:
-    # What is let go unused is booked as a refund, too: of money that was never taken.
+    # A voided authorization is booked as a refund, too, of money that was never captured.
     taken = [one for one in refunds if intent["amount_received"]]
     return ChargeSeen(
         intent["id"],
@@ -94,5 +94,5 @@ def _refund(one: Json) -> RefundSeen:
 
 def _balances(intent: Json, seen: ChargeSeen) -> bool:
     charge = intent["latest_charge"]
-    said = charge["amount_refunded"] if charge and seen.captured else seen.refunded
-    return bool(said == seen.refunded <= seen.captured <= intent["amount"])
+    refunded = charge["amount_refunded"] if charge and seen.captured else seen.refunded
+    return bool(refunded == seen.refunded <= seen.captured <= intent["amount"])

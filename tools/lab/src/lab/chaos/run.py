@@ -171,7 +171,7 @@ class _Storm:
         recovered: list[Recovery],
     ) -> Report:
         checkouts = self._memory.checkouts
-        findings = {check.name: list(check.look(seen)) for check in CHECKS}
+        findings = {check.name: list(check.violations(seen)) for check in CHECKS}
         status = {order.order_id: order for order in seen.orders}
         ended = Counter(order.status for order in seen.orders)
         reasons = Counter(order.reason for order in seen.orders if order.reason)
