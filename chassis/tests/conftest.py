@@ -1,4 +1,5 @@
-"""A small service on a real PostgreSQL and a real RabbitMQ: it hears of things made and sells them."""
+"""A small service on a real PostgreSQL and a real RabbitMQ: it consumes `thing.made` and publishes
+`thing.sold`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -114,7 +115,7 @@ class Recorder:
 
 @dataclass
 class World:
-    """The seller's surroundings; `onlooker` is a queue that sees what it says."""
+    """The seller's database and broker; the queue `onlooker` gets the events that it publishes."""
 
     engine: AsyncEngine
     broker: Any
@@ -129,7 +130,7 @@ class World:
         return Transactions(self.engine, "seller", lease=self.settings.lease if lease is None else lease)
 
     def transactions_of_a_service(self) -> Transactions:
-        """With the limits that a service has by default."""
+        """Transactions with the default timeouts of a service."""
         limits = {
             name: ServiceSettings.model_fields[name].default for name in ("statement_timeout", "lock_timeout")
         }
@@ -148,14 +149,14 @@ class World:
         while self.engines:
             await self.engines.pop().dispose()
 
-    async def tell(self, *events: ThingMade) -> None:
-        """What a neighbour would publish."""
+    async def publish(self, *events: ThingMade) -> None:
+        """Publish as another service would."""
         exchange = await self.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
         for event in events:
             await exchange.publish(enveloped(event).to_message(), event.type)
 
     async def sold(self, count: int = 1) -> list[str]:
-        """Ids of the next `count` messages that the onlooker sees."""
+        """Ids of the next `count` messages in the onlooker's queue."""
         return [(await self.next(self.onlooker)).message_id or "" for _ in range(count)]
 
     async def next(self, queue: aio_pika.abc.AbstractQueue | str) -> AbstractIncomingMessage:

@@ -1,4 +1,4 @@
-"""The seller as a process of its own, which ends when it meets something deadly. Run by test_crash_loop."""
+"""The seller as a process of its own, which crashes at a deadly message. Run by test_crash_loop."""
 
 import asyncio
 import os

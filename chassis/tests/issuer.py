@@ -1,4 +1,4 @@
-"""An issuer of access tokens, for tests: it publishes keys like the real one, and can be told to be away."""
+"""An issuer of access tokens, for tests: it publishes keys like the real one, and can be made unavailable."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ ALGORITHM = "ES256"
 
 
 class Issuer:
-    """Publishes keys like the real one, and can be told to be away."""
+    """Publishes keys like the real one, and can be made unavailable."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -64,7 +64,7 @@ def part(value: object) -> str:
 
 
 def signature(key: ECKey | RSAKey, signed: str) -> str:
-    """Over any header at all: joserfc refuses to sign some."""
+    """Signs any header, including those that joserfc refuses."""
     raw = JWSRegistry.algorithms[ALGORITHM].sign(signed.encode(), key)
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 

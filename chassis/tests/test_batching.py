@@ -3,7 +3,7 @@ import asyncio
 from chassis.messaging.batching import Batcher
 
 
-async def test_after_a_lull_the_first_is_not_kept_waiting() -> None:
+async def test_a_rare_item_is_taken_at_once() -> None:
     gathering: Batcher[int] = Batcher()
     gathering.put([1])
     await gathering.batch(10, linger=0)
@@ -24,7 +24,7 @@ async def test_after_a_start_a_backlog_is_taken_together() -> None:
     assert await batch == [1, 2]
 
 
-async def test_in_a_stream_those_that_follow_soon_come_along() -> None:
+async def test_items_that_follow_within_the_linger_share_the_batch() -> None:
     gathering: Batcher[int] = Batcher()
     gathering.put([1])
     await gathering.batch(10, linger=0)
@@ -42,7 +42,7 @@ async def test_a_batch_has_its_limit() -> None:
     assert await gathering.batch(2, linger=0) == [3]
 
 
-async def test_what_waits_is_not_lost_with_whoever_waited_for_it() -> None:
+async def test_a_cancelled_batch_loses_no_item() -> None:
     gathering: Batcher[int] = Batcher()
     gathering.put([2])
     waiting = asyncio.create_task(gathering.batch(10, linger=60))

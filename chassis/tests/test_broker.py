@@ -1,4 +1,4 @@
-"""The connection to the broker: which node it goes to, and what it outlasts."""
+"""Connecting to the broker: to which node, and for how long it is retried."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from chassis.messaging.broker import Publisher, connect
 
 @dataclass
 class Node:
-    """A way to the real broker that looks like a node of it, and can die."""
+    """A proxy to the real broker that acts as one of its nodes, and can stop."""
 
     url: str
     server: asyncio.Server
@@ -68,7 +68,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def test_a_connection_goes_on_at_another_node_when_its_own_dies(rabbitmq: Any) -> None:
+async def test_a_connection_reconnects_to_another_node(rabbitmq: Any) -> None:
     async with node(rabbitmq.url) as one, node(rabbitmq.url) as other:
         connection = await connect(f"{one.url},{other.url}", "tests", timeout=5)
         publisher = Publisher(connection, window=10, timeout=20)
@@ -82,7 +82,7 @@ async def test_a_connection_goes_on_at_another_node_when_its_own_dies(rabbitmq: 
         await connection.close()
 
 
-async def test_a_broker_that_is_not_up_yet_is_waited_for(rabbitmq: Any) -> None:
+async def test_connecting_is_retried_until_the_broker_is_up(rabbitmq: Any) -> None:
     async with node(rabbitmq.url) as first:
         port = urlsplit(first.url).port
         assert port is not None
@@ -96,12 +96,12 @@ async def test_a_broker_that_is_not_up_yet_is_waited_for(rabbitmq: Any) -> None:
             await connection.close()
 
 
-async def test_patience_with_a_broker_ends() -> None:
+async def test_connecting_is_retried_for_a_limited_time() -> None:
     with pytest.raises(OSError, match="Connect"):
         await connect("amqp://nobody@127.0.0.1:1/", "tests", timeout=5, patience=0.5)
 
 
-async def test_a_broker_that_does_not_know_us_is_not_asked_again(rabbitmq: Any) -> None:
+async def test_refused_credentials_are_not_retried(rabbitmq: Any) -> None:
     parts = urlsplit(rabbitmq.url)
     stranger = parts._replace(netloc=f"stranger:wrong@{parts.hostname}:{parts.port}").geturl()
     with pytest.raises(aio_pika.exceptions.ProbableAuthenticationError):

@@ -1,4 +1,4 @@
-"""A client library cancels what waits on a connection that breaks: no task may end by that unnoticed."""
+"""A client library cancels tasks that wait on a connection when it breaks: no task may end silently."""
 
 import asyncio
 from typing import Any
@@ -11,13 +11,13 @@ from chassis.messaging.cancellation import as_broken_connection, as_failure
 
 
 class Breaking:
-    """A connection that breaks while somebody waits for it: whoever waits is cancelled."""
+    """A connection that breaks: a task that waits for it is cancelled."""
 
     async def ready(self) -> None:
         raise asyncio.CancelledError
 
 
-async def test_a_publish_on_a_connection_that_breaks_is_not_confirmed_and_may_be_tried_again() -> None:
+async def test_a_publish_on_a_connection_that_breaks_is_unconfirmed_and_can_be_retried() -> None:
     connection: Any = Breaking()
     message = aio_pika.Message(b"")
     [error] = await Publisher(connection, window=10, timeout=5).send("events", [("thing.made", message)])
@@ -25,7 +25,7 @@ async def test_a_publish_on_a_connection_that_breaks_is_not_confirmed_and_may_be
     assert not is_refused(error)
 
 
-async def test_a_task_that_must_not_end_fails_by_a_cancellation_that_nobody_asked_for() -> None:
+async def test_a_librarys_cancellation_fails_the_task() -> None:
     async def ends_without_a_word() -> None:
         raise asyncio.CancelledError
 
@@ -36,7 +36,7 @@ async def test_a_task_that_must_not_end_fails_by_a_cancellation_that_nobody_aske
 
 
 @pytest.mark.parametrize("guard", ["broken connection", "failure"])
-async def test_a_cancellation_that_was_asked_for_stays_one(guard: str) -> None:
+async def test_a_requested_cancellation_remains_a_cancellation(guard: str) -> None:
     async def wait() -> None:
         if guard == "failure":
             await as_failure(asyncio.sleep(60))
@@ -50,7 +50,7 @@ async def test_a_cancellation_that_was_asked_for_stays_one(guard: str) -> None:
         await task
 
 
-async def test_a_time_out_stays_one() -> None:
+async def test_a_timeout_remains_a_timeout() -> None:
     with pytest.raises(TimeoutError), as_broken_connection():
         async with asyncio.timeout(0.01):
             await asyncio.sleep(60)

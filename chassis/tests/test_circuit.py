@@ -1,4 +1,4 @@
-"""A circuit opens, probes and closes as it should, also when many call at once."""
+"""When a circuit opens, probes and closes, also with concurrent calls."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -20,7 +20,7 @@ class Clock:
 
 
 class Call:
-    """A call that is in flight until it is told how it ends."""
+    """A call that is in flight until the test ends it."""
 
     def __init__(self, circuit: Circuit) -> None:
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -89,7 +89,7 @@ async def test_the_call_that_opens_it_keeps_its_own_error(circuit: Circuit) -> N
     await fail(circuit, 3)
 
 
-async def test_an_error_that_is_nobodys_fault_does_not_count(circuit: Circuit) -> None:
+async def test_an_error_that_is_not_listed_does_not_count(circuit: Circuit) -> None:
     async def mistaken() -> None:
         raise KeyError
 

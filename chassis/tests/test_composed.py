@@ -1,4 +1,4 @@
-"""One statement of parts, each with parameters of its own, committed at once or not at all."""
+"""One statement composed of parts with their own parameters, committed as a whole or not at all."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -24,10 +24,10 @@ async def engine(postgres: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-def parts(number: int, *, wanted: bool = True, heard: list[str]) -> list[Part]:
+def parts(number: int, *, wanted: bool = True, called: list[str]) -> list[Part]:
     return [
         Part("free", "SELECT :wanted::boolean AS wanted, 7 AS left", {"wanted": wanted}),
-        Part("seat", _SEATS, {"room": "A", "number": number}, lambda: heard.append("seat")),
+        Part("seat", _SEATS, {"room": "A", "number": number}, lambda: called.append("seat")),
         Part("note", "INSERT INTO note SELECT :room::text FROM seat RETURNING true", {"room": "B"}),
     ]
 
@@ -38,29 +38,29 @@ async def count(engine: AsyncEngine, table: str) -> int:
 
 
 async def test_each_part_has_its_own_parameters_and_sees_the_parts_before(engine: AsyncEngine) -> None:
-    heard: list[str] = []
-    row = await run(engine, parts(1, heard=heard), "free.left FROM free")
-    assert (row["left"], heard) == (7, ["seat"])
+    called: list[str] = []
+    row = await run(engine, parts(1, called=called), "free.left FROM free")
+    assert (row["left"], called) == (7, ["seat"])
     assert (await count(engine, "seat"), await count(engine, "note")) == (1, 1)
 
 
-async def test_what_follows_a_part_without_a_row_is_not_done(engine: AsyncEngine) -> None:
-    heard: list[str] = []
-    await run(engine, parts(1, wanted=False, heard=heard), "free.left FROM free")
-    assert heard == []
+async def test_parts_after_one_without_a_row_have_no_effect(engine: AsyncEngine) -> None:
+    called: list[str] = []
+    await run(engine, parts(1, wanted=False, called=called), "free.left FROM free")
+    assert called == []
     assert (await count(engine, "seat"), await count(engine, "note")) == (0, 0)
 
 
-async def test_a_part_that_fails_undoes_all(engine: AsyncEngine) -> None:
-    heard: list[str] = []
-    await run(engine, parts(1, heard=heard), "free.left FROM free")
+async def test_a_failing_part_rolls_everything_back(engine: AsyncEngine) -> None:
+    called: list[str] = []
+    await run(engine, parts(1, called=called), "free.left FROM free")
     with pytest.raises(asyncpg.UniqueViolationError):
-        await run(engine, parts(1, heard=heard), "free.left FROM free")
-    assert heard == ["seat"]
+        await run(engine, parts(1, called=called), "free.left FROM free")
+    assert called == ["seat"]
     assert await count(engine, "note") == 1
 
 
-def test_a_cast_is_no_parameter_and_one_that_is_used_twice_is_sent_once() -> None:
+def test_a_cast_is_no_parameter_and_a_repeated_parameter_is_sent_once() -> None:
     given: Any = (("a", "SELECT :x::int, :x"), ("b", "SELECT :x, ':'"))
     sql, names = compose(given, "a.* FROM a", ("b",))
     assert sql == (

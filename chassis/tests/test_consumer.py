@@ -17,9 +17,9 @@ from chassis.storage.database import SqlTx, Transactions
 from chassis.storage.outbox import envelope
 
 
-async def test_what_is_heard_is_done_and_said(world: Any, made: Any) -> None:
+async def test_an_event_is_consumed_and_its_effect_published(world: Any, made: Any) -> None:
     await world.start()
-    await world.tell(made)
+    await world.publish(made)
     assert await world.sold() == [f"thing.sold/{made.id}"]
     assert await world.times(made.id) == 1
 
@@ -38,14 +38,14 @@ async def test_logs_name_what_an_event_is_about(world: Any, made: Any) -> None:
 
     world.participant = Participant("seller", steps=[steps])
     await world.start()
-    await world.tell(made)
+    await world.publish(made)
     assert await asyncio.wait_for(named.get(), 10) == str(UUID(int=7))
 
 
 async def test_an_event_delivered_twice_has_its_effect_once(world: Any, made: Any) -> None:
-    await world.tell(made, made)
+    await world.publish(made, made)
     await world.start()
-    await world.tell(made, other := type(made)(id=uuid4()))
+    await world.publish(made, other := type(made)(id=uuid4()))
     assert set(await world.sold(2)) == {f"thing.sold/{made.id}", f"thing.sold/{other.id}"}
     assert await world.times(made.id) == 1
 
@@ -53,7 +53,7 @@ async def test_an_event_delivered_twice_has_its_effect_once(world: Any, made: An
 async def test_a_step_that_fails_goes_down_the_ladder_and_then_to_the_dead_letters(world: Any) -> None:
     bad = type_of(world)(id=uuid4(), note="unsellable")
     await world.start()
-    await world.tell(bad)
+    await world.publish(bad)
     dead = await world.next("seller.dead")
     assert dead.message_id == f"thing.made/{bad.id}"
     stamped = {name: dead.headers[name] for name in ("failed-service", "failed-step", "error", "attempts")}
@@ -69,7 +69,7 @@ async def test_a_step_that_fails_goes_down_the_ladder_and_then_to_the_dead_lette
 async def test_a_failing_message_does_not_hold_up_its_batch(world: Any) -> None:
     thing = type_of(world)
     good, bad, better = thing(id=uuid4()), thing(id=uuid4(), note="unsellable"), thing(id=uuid4())
-    await world.tell(good, bad, better)
+    await world.publish(good, bad, better)
     await world.start()
     assert set(await world.sold(2)) == {f"thing.sold/{good.id}", f"thing.sold/{better.id}"}
     assert (await world.next("seller.dead")).message_id == f"thing.made/{bad.id}"
@@ -87,7 +87,7 @@ async def test_a_failing_message_does_not_hold_up_its_batch(world: Any) -> None:
         (b"{}", {"cloudEvents:id": f"thing.made/{UUID(int=1)}"}, "the id is not its type and subject"),
     ],
 )
-async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
+async def test_an_unreadable_message_is_dead_lettered_at_once_with_its_reason(
     world: Any, made: Any, body: bytes, headers: dict[str, Any] | None, reason: str
 ) -> None:
     message = envelope_of(made).to_message()
@@ -96,7 +96,7 @@ async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
     message.body = body
     exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
     await exchange.publish(message, "thing.made")
-    await world.tell(made)
+    await world.publish(made)
     await world.start()
     dead = await world.next("seller.dead")
     assert reason in str(dead.headers["error"])
@@ -104,22 +104,20 @@ async def test_what_cannot_be_read_is_dead_at_once_with_its_reason(
     assert await world.sold() == [f"thing.sold/{made.id}"]
 
 
-async def test_an_event_is_heard_only_as_what_its_sender_may_say(world: Any, made: Any) -> None:
-    """Whoever may say one thing could have it heard as another: by its type, or by copies, for whose keys
-    older brokers ask for no right."""
+async def test_an_event_is_consumed_only_as_a_type_that_its_sender_may_publish(world: Any, made: Any) -> None:
+    """A sender that may publish one type could otherwise pass it off as another: by the type, or by copies,
+    whose routing keys older brokers do not check."""
     await world.start()
     exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
     await exchange.publish(envelope_of(made).to_message(CC=["thing.made", "1s"]), "thing.sold")
     dead = await world.next("seller.dead")
     assert "published with another key than its type" in str(dead.headers["error"])
-    await world.tell(other := type(made)(id=uuid4()))
+    await world.publish(other := type(made)(id=uuid4()))
     assert (await world.sold(2))[1] == f"thing.sold/{other.id}"
     assert await world.times(made.id) is None
 
 
-async def test_a_source_that_the_broker_has_not_checked_is_a_lie_and_the_true_one_is_written_down(
-    world: Any, made: Any
-) -> None:
+async def test_a_forged_source_is_rejected_and_the_true_one_recorded(world: Any, made: Any) -> None:
     exchange = await world.channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
     login = broker.login(world.broker.url)
     lie = envelope_of(made).to_message(login)
@@ -143,16 +141,16 @@ async def test_a_source_stays_the_same_over_retries_and_into_the_dead_letters(wo
     assert (dead.headers["cloudEvents:source"], dead.user_id) == (f"/{login}", None)
 
 
-async def test_what_is_said_names_the_user_who_published_it(world: Any, made: Any) -> None:
+async def test_a_published_event_names_its_user(world: Any, made: Any) -> None:
     await world.start()
-    await world.tell(made)
+    await world.publish(made)
     sold = await world.next(world.onlooker)
     login = broker.login(world.broker.url)
     assert (sold.user_id, sold.headers["cloudEvents:source"]) == (login, f"/{login}")
 
 
 class CrashAfterCommit(Transactions):
-    """Ends the consumer's task between the commit and the acknowledgement."""
+    """Cancels the consumer's task between the commit and the acknowledgement."""
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[SqlTx]:
@@ -164,10 +162,10 @@ class CrashAfterCommit(Transactions):
         await asyncio.sleep(0)
 
 
-async def test_a_crash_between_commit_and_acknowledgement_does_nothing_twice(world: Any, made: Any) -> None:
+async def test_a_crash_between_commit_and_acknowledgement_has_no_second_effect(world: Any, made: Any) -> None:
     crashing = CrashAfterCommit(world.engine, "seller", lease=world.settings.lease)
     await world.start(transactions=crashing)
-    await world.tell(made)
+    await world.publish(made)
 
     async def committed() -> bool:
         return bool(await world.times(made.id) == 1)
@@ -176,43 +174,41 @@ async def test_a_crash_between_commit_and_acknowledgement_does_nothing_twice(wor
     await world.stop()
     await world.start()
     assert await world.sold() == [f"thing.sold/{made.id}"]
-    await world.tell(last := type(made)(id=uuid4()))
-    said = await world.sold()
-    while said == [f"thing.sold/{made.id}"]:  # on its way when it was stopped: it may be said again
-        said = await world.sold()
-    assert said == [f"thing.sold/{last.id}"]
+    await world.publish(last := type(made)(id=uuid4()))
+    ids = await world.sold()
+    while ids == [f"thing.sold/{made.id}"]:  # under way when the process stopped: it may be published again
+        ids = await world.sold()
+    assert ids == [f"thing.sold/{last.id}"]
     assert await world.times(made.id) == 1
 
 
-async def test_messages_go_on_after_the_connection_was_lost(world: Any, made: Any) -> None:
+async def test_consuming_continues_after_the_connection_was_lost(world: Any, made: Any) -> None:
     await world.start()
-    await world.tell(made)
+    await world.publish(made)
     await world.sold()
     await close_connections_of_seller(world)
-    await world.tell(more := type(made)(id=uuid4()))
+    await world.publish(more := type(made)(id=uuid4()))
     assert await world.sold() == [f"thing.sold/{more.id}"]
 
 
-async def test_what_was_in_hand_when_the_connection_was_lost_is_delivered_again(
-    world: Any, made: Any
-) -> None:
+async def test_unacknowledged_messages_are_redelivered_after_a_lost_connection(world: Any, made: Any) -> None:
     world.settings = world.settings.model_copy(update={"consume_linger": 4})
     worker = await world.start()
-    await world.tell(made)
+    await world.publish(made)
     await close_connections_of_seller(world)
     assert await world.sold() == [f"thing.sold/{made.id}"]
     assert await world.times(made.id) == 1
     assert not worker.failed
 
 
-async def test_a_queue_that_is_not_there_shows_at_the_start(world: Any) -> None:
+async def test_a_missing_queue_fails_the_start(world: Any) -> None:
     await (await world.channel.declare_queue("seller", passive=True)).delete(if_unused=False, if_empty=False)
     with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
         await world.start()
 
 
 async def close_connections_of_seller(world: Any) -> None:
-    """As an operator, or a load balancer, would."""
+    """Close a connection as an operator or a load balancer would."""
     async with world.broker.management() as api:
 
         async def ours() -> list[str]:
@@ -237,7 +233,9 @@ def envelope_of(event: Any) -> Any:
     return envelope(event, "maker", datetime.now(UTC), None, None)
 
 
-async def test_dead_letters_without_room_hold_up_nobody_and_are_not_lost(world: Any, made: Any) -> None:
+async def test_a_full_dead_letter_queue_delays_no_other_message_and_loses_nothing(
+    world: Any, made: Any
+) -> None:
     async with world.broker.management() as api:
         full = {"max-length": 1, "overflow": "reject-publish", "delivery-limit": 99}
         policy = {"pattern": "^seller\\.dead$", "apply-to": "queues", "definition": full, "priority": 9}
@@ -247,7 +245,7 @@ async def test_dead_letters_without_room_hold_up_nobody_and_are_not_lost(world: 
             await exchange.publish(aio_pika.Message(b"{}", message_id=f"odd {n}"), "thing.made")
         with structlog.testing.capture_logs() as lines:
             await world.start()
-            await world.tell(made)
+            await world.publish(made)
             assert await world.sold() == [f"thing.sold/{made.id}"]
 
             async def refused() -> bool:

@@ -1,4 +1,4 @@
-"""A message that ends the process, again and again: a real process on a real broker."""
+"""A message that crashes the process repeatedly: a real process on a real broker."""
 
 import asyncio
 import os
@@ -36,11 +36,11 @@ async def seller(world: Any) -> AsyncIterator[Process]:
             await process.wait()
 
 
-async def test_only_what_ends_the_process_is_buried_and_the_others_are_handled(world: Any) -> None:
-    """With all of them prefetched together, each is delivered as often as the guilty one."""
+async def test_only_the_message_that_crashes_the_process_is_dead_lettered(world: Any) -> None:
+    """All messages are prefetched together, so each is redelivered as often as the one that crashes."""
     deadly = ThingMade(id=uuid4(), note="deadly")
     others = [ThingMade(id=uuid4()) for _ in range(60)]
-    await world.tell(*others[:20], deadly, *others[20:])
+    await world.publish(*others[:20], deadly, *others[20:])
     ends = 0
 
     async def all_sold() -> bool:
@@ -64,8 +64,8 @@ async def test_only_what_ends_the_process_is_buried_and_the_others_are_handled(w
     assert await world.count("started") == 0
 
 
-async def test_what_was_only_delivered_often_is_handled_as_ever(world: Any, made: Any) -> None:
-    await world.tell(made)
+async def test_a_message_that_was_only_redelivered_often_is_handled(world: Any, made: Any) -> None:
+    await world.publish(made)
     queue = await world.channel.declare_queue("seller", passive=True)
     for _ in range(SUSPECT_AFTER + 3):
         await (await _next(queue)).reject(requeue=True)

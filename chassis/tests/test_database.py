@@ -1,4 +1,4 @@
-"""Adding what may be there already."""
+"""How a transaction adds, locks and publishes."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from chassis.saga.tx import Cause
 from .conftest import Sale, ThingSold, World
 
 
-async def test_a_row_that_is_there_is_not_added_again_and_fails_nobody(world: World) -> None:
+async def test_add_once_ignores_an_existing_row(world: World) -> None:
     transactions, there, new = world.transactions(), uuid4(), uuid4()
     async with transactions() as tx:
         tx.add_once(Sale(there, 1))
@@ -37,7 +37,7 @@ async def test_the_rows_of_a_batch_are_added_by_one_statement(world: World) -> N
     assert await world.count("sale") == 50
 
 
-async def test_rows_that_another_transaction_is_at_are_passed_over_and_not_waited_for(world: World) -> None:
+async def test_get_free_skips_locked_rows(world: World) -> None:
     transactions, locked, free = world.transactions(), uuid4(), uuid4()
     async with transactions() as tx:
         tx.add(Sale(locked, 1))
@@ -51,7 +51,7 @@ async def test_rows_that_another_transaction_is_at_are_passed_over_and_not_waite
         assert (await tx.get_free(Sale, [locked, free])).keys() == {locked, free}
 
 
-async def test_an_event_names_another_cause_than_the_message_at_hand_if_it_is_told(world: World) -> None:
+async def test_an_event_can_be_published_with_another_cause(world: World) -> None:
     cause = Cause("order.created/1", None)
     async with world.transactions()() as tx:
         tx.publish(ThingSold(id=uuid4()), cause=cause)

@@ -1,4 +1,4 @@
-"""Who a message comes from and what it is, told by what its sender cannot make up."""
+"""A message's source and type, by attributes that its sender cannot forge."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -56,38 +56,38 @@ def with_headers(message: Published, **attributes: str) -> Published:
     return replace(message, headers={**message.headers, **given})
 
 
-def test_the_user_whom_the_broker_has_checked_is_the_source() -> None:
+def test_the_authenticated_user_is_the_source() -> None:
     assert decode(HONEST, steps).envelope.source == "maker"
     other = replace(with_headers(HONEST, source="/courier"), user_id="courier")
     assert decode(other, steps).envelope.source == "courier"
 
 
-def test_a_source_that_is_not_the_user_is_a_lie() -> None:
+def test_a_source_that_is_not_the_authenticated_user_is_rejected() -> None:
     with pytest.raises(Unreadable, match=r"^the source is not who published it$"):
         decode(with_headers(HONEST, source="/courier"), steps)
 
 
-def test_where_the_broker_vouches_for_nobody_the_events_own_publisher_is_the_source() -> None:
-    """As with what the previous release publishes: its header is not believed either."""
-    nobody = replace(with_headers(HONEST, source="/courier"), user_id=None)
-    assert decode(nobody, steps).envelope.source == "maker"
-    assert publisher(nobody, steps) == "maker"
+def test_without_an_authenticated_user_the_events_publisher_is_the_source() -> None:
+    """As the previous release publishes: the header is not trusted then, either."""
+    anonymous = replace(with_headers(HONEST, source="/courier"), user_id=None)
+    assert decode(anonymous, steps).envelope.source == "maker"
+    assert publisher(anonymous, steps) == "maker"
 
 
-def test_a_copy_that_came_back_keeps_the_source_that_was_checked() -> None:
+def test_a_retried_copy_keeps_its_verified_source() -> None:
     back = replace(with_headers(HONEST, source="/courier"), exchange="", routing_key="seller", user_id=None)
     assert decode(back, steps).envelope.source == "courier"
     assert publisher(back, steps) is None
 
 
-def test_an_id_is_never_taken_over_whichever_way_it_came() -> None:
+def test_a_forged_id_is_rejected_from_every_exchange() -> None:
     forged = with_headers(HONEST, id=f"thing.lost/{ID}")
     for exchange in ("events", ""):
         with pytest.raises(Unreadable, match=r"^the id is not its type and subject$"):
             decode(replace(forged, exchange=exchange), steps)
 
 
-async def test_tests_in_memory_read_as_the_consumer_does() -> None:
+async def test_the_harness_decodes_as_the_consumer_does() -> None:
     harness = Harness(steps)
     with pytest.raises(Unreadable):
         await harness.receive(with_headers(HONEST, id=f"thing.lost/{ID}"))

@@ -1,4 +1,4 @@
-"""What is sealed stays shut for everyone without a key."""
+"""Encrypted texts can be read with a key only."""
 
 import pytest
 from cryptography.fernet import Fernet
@@ -10,19 +10,19 @@ def new_key() -> str:
     return Fernet.generate_key().decode()
 
 
-def test_a_sealed_text_opens_again() -> None:
+def test_an_encrypted_text_can_be_decrypted() -> None:
     cipher = Cipher([new_key()])
     assert cipher.decrypt(cipher.encrypt("zoë@example.org")) == "zoë@example.org"
 
 
-def test_sealing_hides_the_text_and_that_two_texts_are_the_same() -> None:
+def test_equal_texts_are_encrypted_differently() -> None:
     cipher = Cipher([new_key()])
     first, second = cipher.encrypt("ada@example.org"), cipher.encrypt("ada@example.org")
     assert "ada" not in first
     assert first != second
 
 
-def test_after_a_rotation_the_old_text_opens_and_the_new_key_seals() -> None:
+def test_after_a_rotation_the_old_text_is_decrypted_and_the_new_key_encrypts() -> None:
     old, new = new_key(), new_key()
     before = Cipher([old]).encrypt("ada@example.org")
     rotated = Cipher([new, old])
@@ -31,12 +31,12 @@ def test_after_a_rotation_the_old_text_opens_and_the_new_key_seals() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no token", "ünsealed"])
-def test_what_was_never_sealed_is_refused(text: str) -> None:
+def test_a_text_that_was_never_encrypted_is_rejected(text: str) -> None:
     with pytest.raises(NotDecryptable):
         Cipher([new_key()]).decrypt(text)
 
 
-def test_a_foreign_key_opens_nothing() -> None:
+def test_another_key_decrypts_nothing() -> None:
     with pytest.raises(NotDecryptable):
         Cipher([new_key()]).decrypt(Cipher([new_key()]).encrypt("ada@example.org"))
 
@@ -50,6 +50,6 @@ def test_a_changed_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize("keys", [[], ["too short"], ["not base64 at all ü"]])
-def test_a_bad_key_is_named_at_once(keys: list[str]) -> None:
+def test_a_malformed_key_is_rejected_at_once(keys: list[str]) -> None:
     with pytest.raises(BadKey):
         Cipher(keys)

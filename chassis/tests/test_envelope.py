@@ -25,13 +25,13 @@ def test_an_envelope_survives_the_wire() -> None:
     assert Envelope.from_message(ENVELOPE.to_message()) == ENVELOPE
 
 
-def test_a_message_outlives_the_broker_and_reads_well_in_its_page() -> None:
+def test_a_message_is_persistent_and_readable_in_the_management_ui() -> None:
     message = ENVELOPE.to_message()
     assert message.delivery_mode == DeliveryMode.PERSISTENT
     assert (message.message_id, message.type, message.app_id) == (ENVELOPE.id, "thing.made", "maker")
 
 
-def test_who_publishes_a_message_is_its_source_and_what_the_broker_checks() -> None:
+def test_the_publishing_user_is_the_source_and_is_checked_by_the_broker() -> None:
     message = ENVELOPE.to_message("courier")
     assert (message.user_id, message.app_id) == ("courier", "courier")
     assert message.headers["cloudEvents:source"] == "/courier"
@@ -76,7 +76,7 @@ def test_a_message_that_is_no_cloud_event_is_unreadable(headers: dict[str, objec
         Envelope.from_message(Message(b"{}", headers=headers))  # type: ignore[arg-type]
 
 
-def test_what_is_unreadable_is_named_and_not_quoted() -> None:
+def test_an_error_names_the_attribute_and_does_not_quote_it() -> None:
     headers = {**ENVELOPE.to_message().headers, "cloudEvents:subject": "ada@example.com"}
     with pytest.raises(Unreadable, match=r"^not a CloudEvent: subject makes no sense$"):
         Envelope.from_message(Message(b"{}", headers=headers))

@@ -1,4 +1,4 @@
-"""Settings by environment or file: what is taken, what is refused, and that secrets are not shown."""
+"""Settings from variables or files: which are accepted, which are rejected, and that no secret is printed."""
 
 import os
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_only_one_newline_ends_a_file(environment: pytest.MonkeyPatch, tmp_path:
     assert password.get_secret_value() == " secret \n"
 
 
-def test_a_prefix_goes_for_files_as_well(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_prefix_applies_to_files_too(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("hunter2")
     environment.setenv("ORDER_DATABASE_URL", "postgresql+asyncpg://order_owner@/order?host=/run/postgres")
     environment.setenv("ORDER_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
@@ -73,7 +73,7 @@ def test_a_prefix_goes_for_files_as_well(environment: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe", b"x" * (1024 * 1024 + 1)])
-def test_a_file_that_holds_no_value_is_named_in_one_line(
+def test_a_file_without_a_value_is_named_in_one_line(
     environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
 ) -> None:
     file = tmp_path / "password"
@@ -81,14 +81,14 @@ def test_a_file_that_holds_no_value_is_named_in_one_line(
         file.write_bytes(content)
     environment.setenv("DATABASE_PASSWORD_FILE", str(file))
 
-    said = refusal(ServiceSettings, capsys)
+    error = refusal(ServiceSettings, capsys)
 
-    assert said.startswith("DATABASE_PASSWORD_FILE: ")
-    assert str(file) in said
-    assert said.count("\n") == 1
+    assert error.startswith("DATABASE_PASSWORD_FILE: ")
+    assert str(file) in error
+    assert error.count("\n") == 1
 
 
-def test_a_setting_is_not_given_twice(
+def test_a_setting_given_twice_is_rejected(
     environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "password").write_text("one")
@@ -101,23 +101,23 @@ def test_a_setting_is_not_given_twice(
     ("url", "why"),
     [("amqp://order:old@broker/", "has a password"), ("amqp://broker/", "names no user")],
 )
-def test_a_password_without_its_place_is_refused(
+def test_a_password_that_the_url_cannot_take_is_rejected(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, why: str
 ) -> None:
     environment.setenv("AMQP_URL", url)
     environment.setenv("AMQP_PASSWORD", "hunter2")
 
-    said = refusal(ServiceSettings, capsys)
+    error = refusal(ServiceSettings, capsys)
 
-    assert said.startswith("AMQP_URL: ")
-    assert why in said
-    assert "hunter2" not in said
+    assert error.startswith("AMQP_URL: ")
+    assert why in error
+    assert "hunter2" not in error
 
 
 @pytest.mark.parametrize(
     "name", ["DATABASE_URL", "DATABASE_PASSWORD", "AMQP_URL", "AMQP_PASSWORD", "JWKS_URL", "PORT"]
 )
-def test_a_refusal_does_not_repeat_what_was_given(
+def test_an_error_does_not_quote_the_value(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     environment.setenv("DATABASE_URL", "mysql://root:hunter2@host")
@@ -138,12 +138,12 @@ def test_settings_do_not_show_secrets(environment: pytest.MonkeyPatch) -> None:
     "url",
     ["postgresql+asyncpg://order@/order?host=/run/postgres", "amqps://order@[::1]:5671/a%2Fb?name=x#y"],
 )
-def test_the_rest_of_a_url_stays_as_it_is(url: str) -> None:
+def test_the_rest_of_a_url_is_unchanged(url: str) -> None:
     completed = with_password(url, SecretStr("hunter2"))
     assert completed.replace(":hunter2@", "@") == url
 
 
-def test_without_a_password_apart_urls_stay_as_they_are() -> None:
+def test_without_a_separate_password_urls_are_unchanged() -> None:
     settings = load(ServiceSettings)
     assert settings.database_url == GIVEN["DATABASE_URL"]
     assert settings.amqp_url == GIVEN["AMQP_URL"]

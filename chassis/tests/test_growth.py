@@ -1,4 +1,4 @@
-"""An hour's backlog: polls and purges read what they take, not what is there."""
+"""An hour's backlog: polls and purges read only the rows that they take, not the whole table."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,7 +41,7 @@ async def test_a_round_does_not_read_the_whole_table(world: Any, table: str) -> 
 
 
 async def reads(world: Any, table: str) -> int:
-    """Rows that sequential scans have read, and entries that index scans have."""
+    """The number of rows that sequential scans have read, and of entries that index scans have read."""
     async with world.engine.connect() as connection:
         await connection.execute(text("SELECT pg_stat_force_next_flush()"))
     async with world.engine.connect() as connection:
@@ -49,8 +49,8 @@ async def reads(world: Any, table: str) -> int:
         return int((await connection.execute(scanned, {"table": table})).scalar_one())
 
 
-async def test_all_that_is_too_old_is_forgotten_in_one_round(world: Any) -> None:
-    """However fast it was written: rounds go on until nothing is left."""
+async def test_all_old_inbox_rows_are_deleted_in_one_round(world: Any) -> None:
+    """However many there are: rounds go on until none is left."""
     old = f"SELECT 'a', 'a/' || i, now() - interval '15 d' FROM generate_series(1, {MANY}) AS i"
     async with world.engine.begin() as connection:
         await connection.execute(text(f"INSERT INTO inbox (queue, message_id, seen_at) {old}"))

@@ -66,7 +66,7 @@ def things(harness: Harness, id_: UUID) -> int:
     return shelf.things
 
 
-async def test_a_step_changes_rows_and_says_so() -> None:
+async def test_a_step_changes_rows_and_publishes() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
     harness.put(Shelf(made.id, 4))
     await harness.consume(made)
@@ -88,7 +88,7 @@ async def test_a_step_that_fails_leaves_nothing_behind() -> None:
     assert (harness.published, harness.intended, harness.inbox) == ([], {}, set())
 
 
-async def test_a_step_may_say_only_what_it_declares() -> None:
+async def test_a_step_may_publish_only_declared_events() -> None:
     with pytest.raises(Undeclared, match=r"put_on_shelf publishes thing\.sold"):
         await shop(declared=False).consume(ThingMade(id=uuid4()))
 
@@ -110,7 +110,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_behind() -> None:
     assert (harness.published, harness.intended, harness.inbox) == ([], {}, set())
 
 
-async def test_a_fork_goes_its_own_way() -> None:
+async def test_a_fork_does_not_change_the_original() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
     harness.put(Shelf(made.id, 4))
     fork = harness.fork()
@@ -121,7 +121,7 @@ async def test_a_fork_goes_its_own_way() -> None:
     assert things(harness, made.id) == 5
 
 
-async def test_work_that_no_event_led_to_commits_like_a_step() -> None:
+async def test_work_without_an_event_commits_like_a_step() -> None:
     harness, made = shop(), ThingMade(id=uuid4())
 
     async def take_stock(tx: Tx) -> None:

@@ -1,4 +1,4 @@
-"""What a repeated request gets, whatever became of the first one. Against a real PostgreSQL."""
+"""The response to a repeated request, for each outcome of the first one. On a real PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -104,13 +104,13 @@ async def test_a_key_belongs_to_its_owner(keys: IdempotencyKeys, engine: AsyncEn
     assert await claimed(keys, BOB, b"another payload")
 
 
-async def test_a_key_cannot_stand_for_another_payload(keys: IdempotencyKeys, engine: AsyncEngine) -> None:
+async def test_a_key_cannot_be_reused_for_another_payload(keys: IdempotencyKeys, engine: AsyncEngine) -> None:
     await carry_out(keys, engine)
     with pytest.raises(KeyReused):
         await claimed(keys, ADA, b"another payload")
 
 
-async def test_while_the_first_runs_a_repeat_is_told_to_wait(keys: IdempotencyKeys) -> None:
+async def test_while_the_first_request_runs_a_repeat_gets_409(keys: IdempotencyKeys) -> None:
     async with keys.claim(ADA, "k", b"payload"):
         with pytest.raises(KeyInUse) as refusal:
             await claimed(keys)
@@ -129,20 +129,20 @@ async def test_of_many_at_once_one_claims_the_key(keys: IdempotencyKeys) -> None
                 return "claimed"
         except KeyInUse:
             await everybody_asked.wait()
-            return "told to wait"
+            return "in use"
 
     outcomes = await asyncio.gather(*(attempt() for _ in range(20)))
-    assert sorted(outcomes) == ["claimed"] + 19 * ["told to wait"]
+    assert sorted(outcomes) == ["claimed"] + 19 * ["in use"]
 
 
-async def test_a_refusal_gives_the_key_back(keys: IdempotencyKeys) -> None:
+async def test_a_rejected_request_releases_its_key(keys: IdempotencyKeys) -> None:
     with pytest.raises(Unprocessable):
         async with keys.claim(ADA, "k", b"payload"):
             raise Unprocessable
     assert await claimed(keys, ADA, b"the corrected payload")
 
 
-async def test_a_block_left_without_settling_gives_the_key_back(
+async def test_a_block_that_does_not_settle_releases_its_key(
     keys: IdempotencyKeys, engine: AsyncEngine
 ) -> None:
     async with keys.claim(ADA, "k", b"payload"):
@@ -150,7 +150,7 @@ async def test_a_block_left_without_settling_gives_the_key_back(
     assert await count(engine) == 0
 
 
-async def test_a_cancelled_request_gives_the_key_back(keys: IdempotencyKeys) -> None:
+async def test_a_cancelled_request_releases_its_key(keys: IdempotencyKeys) -> None:
     running = asyncio.Event()
 
     async def request() -> None:
@@ -193,7 +193,7 @@ async def test_a_crashed_request_holds_its_key_until_the_lock_ends(
     await crashed.__aexit__(None, None, None)
 
 
-async def test_a_slow_request_cannot_settle_what_a_repeat_took_over(engine: AsyncEngine) -> None:
+async def test_a_slow_request_cannot_settle_a_key_that_a_repeat_has_claimed(engine: AsyncEngine) -> None:
     keys = IdempotencyKeys(engine, TABLE, lock=timedelta(0))
     async with keys.claim(ADA, "k", b"payload") as slow, AsyncSession(engine) as session:
         await carry_out(keys, engine)
@@ -243,7 +243,7 @@ async def test_a_response_is_replayed_for_as_long_as_it_is_kept(engine: AsyncEng
     assert await claimed(IdempotencyKeys(engine, TABLE, keep=timedelta(0)), ADA, b"another payload")
 
 
-async def test_old_keys_are_purged_a_few_at_a_time(engine: AsyncEngine) -> None:
+async def test_old_keys_are_purged_in_batches(engine: AsyncEngine) -> None:
     keys = IdempotencyKeys(engine, TABLE)
     for number in range(5):
         await carry_out(keys, engine, ADA, f"k{number}")
@@ -261,9 +261,7 @@ async def test_a_claim_does_not_wait_for_the_disk_and_leaves_the_connection_as_i
     await single.dispose()
 
 
-async def test_a_lost_connection_is_refused_once_and_not_used_again(
-    postgres: str, engine: AsyncEngine
-) -> None:
+async def test_a_lost_connection_raises_once_and_is_not_reused(postgres: str, engine: AsyncEngine) -> None:
     single = create_async_engine(postgres, pool_size=1, max_overflow=0)
     keys = IdempotencyKeys(single, TABLE)
     assert await claimed(keys)

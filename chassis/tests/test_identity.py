@@ -1,4 +1,4 @@
-"""Which callers are let in, and what they are told who are not."""
+"""Which callers are accepted, and the responses to the others."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -38,7 +38,7 @@ def bearing(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-async def test_a_request_is_answered_to_who_it_comes_from(client: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_a_request_is_authenticated_by_its_token(client: httpx.AsyncClient, issuer: Issuer) -> None:
     response = await client.get("/me", headers=bearing(issuer.token()))
     assert response.json() == str(ADA)
 
@@ -52,7 +52,7 @@ async def test_a_request_without_a_token_is_challenged(
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_what_a_gateway_says_about_the_caller_is_not_believed(client: httpx.AsyncClient) -> None:
+async def test_headers_that_name_the_caller_are_ignored(client: httpx.AsyncClient) -> None:
     response = await client.get("/me", headers={"x-consumer-custom-id": str(ADA), "x-userinfo": "e30="})
     assert response.status_code == 401
 
@@ -75,14 +75,14 @@ async def test_a_route_can_ask_for_a_scope(
     assert response.status_code == status
 
 
-async def test_a_token_that_may_not_is_told_what_it_lacks(client: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_a_missing_scope_is_named(client: httpx.AsyncClient, issuer: Issuer) -> None:
     with capture_logs() as logs:
         response = await client.get("/keys", headers=bearing(issuer.token()))
     challenge = 'Bearer error="insufficient_scope", scope="keys:read"'
     assert response.headers["www-authenticate"] == challenge
     assert response.json()["type"] == "/problems/insufficient-scope"
-    [told] = [line for line in logs if line["event"] == "scope refused"]
-    assert (told["account"], told["needed"]) == (str(ADA), "keys:read")
+    [logged] = [line for line in logs if line["event"] == "scope refused"]
+    assert (logged["account"], logged["needed"]) == (str(ADA), "keys:read")
 
 
 async def test_the_document_offers_a_password_and_a_token(client: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chassis.storage import inbox
 
 
-async def test_what_is_claimed_is_claimed_once(world: Any) -> None:
+async def test_a_message_is_claimed_once(world: Any) -> None:
     async with AsyncSession(world.engine) as session, session.begin():
         assert await inbox.claim(session, "seller", ["a", "b"]) == {"a", "b"}
     async with AsyncSession(world.engine) as session, session.begin():
@@ -15,7 +15,7 @@ async def test_what_is_claimed_is_claimed_once(world: Any) -> None:
         assert await inbox.claim(session, "another", ["b"]) == {"b"}
 
 
-async def test_what_was_seen_long_ago_is_forgotten(world: Any) -> None:
+async def test_old_inbox_rows_are_deleted(world: Any) -> None:
     async with AsyncSession(world.engine) as session, session.begin():
         await inbox.claim(session, "seller", ["old", "new"])
         await session.execute(

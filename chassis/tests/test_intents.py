@@ -16,7 +16,7 @@ from .conftest import Recorder
 
 
 class Remote:
-    """Somebody far away who answers with what is next in line."""
+    """A remote service that answers with the next entry of a list."""
 
     def __init__(self, *answers: str | BaseException) -> None:
         self.answers = list(answers)
@@ -38,34 +38,34 @@ def on_credit(made: Any) -> Any:
 async def test_an_intended_call_is_made_and_its_outcome_settled(world: Any, on_credit: Any) -> None:
     remote = Remote("yes")
     await world.start(call=remote.call)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})]
     assert await world.times(on_credit.id) == 11
     assert await world.count("intent") == 0
 
 
-async def test_an_unknown_outcome_is_asked_for_again_with_the_same_call(world: Any, on_credit: Any) -> None:
+async def test_a_call_with_an_unknown_outcome_is_repeated_unchanged(world: Any, on_credit: Any) -> None:
     world.settings = world.settings.model_copy(update={"intent_longest_delay": 0.01})
     given_up_by_a_library = asyncio.CancelledError()
     remote = Remote(TimeoutError("no answer"), ConnectionError("gone"), given_up_by_a_library, "yes")
     await world.start(call=remote.call)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})] * 4
     assert await world.times(on_credit.id) == 11
 
 
-async def test_an_outcome_may_lead_to_the_same_call_anew_at_once(world: Any, on_credit: Any) -> None:
+async def test_an_outcome_may_intend_the_same_call_again(world: Any, on_credit: Any) -> None:
     world.settings = world.settings.model_copy(update={"lease": 3600})
     remote = Remote("anew", "yes")
     await world.start(call=remote.call)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert [intent.payload["price"] for intent in remote.asked] == [7, 8]
 
 
-async def test_a_call_that_a_dead_process_intended_is_made_by_another(world: Any, on_credit: Any) -> None:
+async def test_a_crashed_process_s_intended_call_is_made_by_another(world: Any, on_credit: Any) -> None:
     async with world.transactions(lease=0)() as tx:
         await step(world)(on_credit, tx)
     remote = Remote("yes")
@@ -98,7 +98,7 @@ def step(world: Any) -> Any:
     return only.run
 
 
-async def test_a_graceful_stop_settles_the_call_in_the_air(world: Any, on_credit: Any) -> None:
+async def test_a_graceful_stop_settles_the_call_under_way(world: Any, on_credit: Any) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Intent) -> str:
@@ -107,7 +107,7 @@ async def test_a_graceful_stop_settles_the_call_in_the_air(world: Any, on_credit
         return "yes"
 
     worker = await world.start(call=slow)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     await asyncio.wait_for(asked.wait(), 10)
     stopping = asyncio.create_task(worker.stop())
     await asyncio.sleep(0)
@@ -118,12 +118,12 @@ async def test_a_graceful_stop_settles_the_call_in_the_air(world: Any, on_credit
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
 
 
-async def test_a_call_whose_outcome_is_unknown_is_hastened(world: Any, on_credit: Any) -> None:
+async def test_retry_now_repeats_a_call_whose_outcome_is_unknown(world: Any, on_credit: Any) -> None:
     world.settings = world.settings.model_copy(update={"intent_longest_delay": 3600})
     remote = Remote(*[TimeoutError("no answer")] * 3, "yes")
     transactions = world.transactions()
     await world.start(transactions=transactions, call=remote.call)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     for attempt in range(1, 4):
         await world.eventually(lambda attempt=attempt: has_tried(world, attempt))
         async with transactions() as tx:
@@ -132,7 +132,9 @@ async def test_a_call_whose_outcome_is_unknown_is_hastened(world: Any, on_credit
     assert remote.asked == [Intent("charge", on_credit.id, {"price": 7})] * 4
 
 
-async def test_hastening_does_not_wait_for_what_is_being_settled(world: Any, on_credit: Any) -> None:
+async def test_retry_now_does_not_wait_for_an_intent_that_is_being_settled(
+    world: Any, on_credit: Any
+) -> None:
     async with world.transactions(lease=0)() as tx:
         await step(world)(on_credit, tx)
     async with world.engine.begin() as settling:
@@ -158,14 +160,12 @@ async def test_a_call_that_takes_longer_than_its_lease_is_made_once(world: Any, 
 
     await world.start(call=slow)
     await world.start(call=slow)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert len(asked) == 1
 
 
-async def test_what_a_killed_process_had_in_the_air_is_taken_up_once_its_lease_is_over(
-    world: Any, on_credit: Any
-) -> None:
+async def test_a_killed_process_s_call_is_repeated_after_its_lease(world: Any, on_credit: Any) -> None:
     world.settings = world.settings.model_copy(update={"lease": 0.5})
     asked = asyncio.Event()
 
@@ -175,7 +175,7 @@ async def test_what_a_killed_process_had_in_the_air_is_taken_up_once_its_lease_i
         return "no"
 
     killed = await world.start(call=never)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     await asyncio.wait_for(asked.wait(), 10)
     for task in killed._tasks:
         task.cancel()
@@ -183,9 +183,7 @@ async def test_what_a_killed_process_had_in_the_air_is_taken_up_once_its_lease_i
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
 
 
-async def test_an_outcome_whose_lease_was_lost_is_not_recorded_over_anothers(
-    world: Any, on_credit: Any
-) -> None:
+async def test_an_outcome_whose_lease_was_lost_is_dropped(world: Any, on_credit: Any) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Intent) -> str:
@@ -194,7 +192,7 @@ async def test_an_outcome_whose_lease_was_lost_is_not_recorded_over_anothers(
         return "mine"
 
     await world.start(call=slow)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     await asyncio.wait_for(asked.wait(), 10)
     async with world.engine.begin() as another:
         await another.execute(text("UPDATE intent SET holder = gen_random_uuid(), attempts = 1"))
@@ -209,9 +207,9 @@ async def test_an_outcome_whose_lease_was_lost_is_not_recorded_over_anothers(
     assert await world.times(on_credit.id) == 1
 
 
-async def test_an_outcome_outlasts_an_outage_of_the_database(world: Any, on_credit: Any) -> None:
+async def test_an_outcome_is_settled_after_an_outage_of_the_database(world: Any, on_credit: Any) -> None:
     class Away(Transactions):
-        """Gone once the call has been answered, for a while."""
+        """Unavailable for a while after the call has been answered."""
 
         times = 3
 
@@ -225,12 +223,12 @@ async def test_an_outcome_outlasts_an_outage_of_the_database(world: Any, on_cred
 
     remote = Remote("yes")
     await world.start(transactions=Away(world.engine, "seller", lease=10), call=remote.call)
-    await world.tell(on_credit)
+    await world.publish(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert len(remote.asked) == 1
 
 
-async def test_what_a_process_has_no_room_for_is_left_to_the_poll(world: Any, made: Any) -> None:
+async def test_rows_without_room_in_memory_are_left_to_the_poll(world: Any, made: Any) -> None:
     transactions = world.transactions(lease=3600)
     full = Recorder(room=False)
     transactions.after_commit(relay=full, runner=full)
@@ -242,16 +240,14 @@ async def test_what_a_process_has_no_room_for_is_left_to_the_poll(world: Any, ma
         assert await world.count(f"{table} WHERE leased_until <= now()") == 1
 
 
-async def test_an_outcome_that_is_pending_is_asked_for_again_when_it_says_so(
-    world: Any, on_credit: Any
-) -> None:
+async def test_a_pending_outcome_is_asked_for_again_after_its_own_delay(world: Any, on_credit: Any) -> None:
     world.settings = world.settings.model_copy(update={"intent_longest_delay": 3600})
-    pending = [OutcomePending("somebody has to come first", 0.01) for _ in range(8)]
+    pending = [OutcomePending("waits for the customer", 0.01) for _ in range(8)]
     remote = Remote(*pending, "yes")
     with structlog.testing.capture_logs() as lines:
         await world.start(call=remote.call)
-        await world.tell(on_credit)
+        await world.publish(on_credit)
         assert await world.sold() == [f"thing.paid/{on_credit.id}"]
     assert len(remote.asked) == 9
-    told = [(line["event"], line["log_level"]) for line in lines if line.get("intent")]
-    assert set(told) == {("outcome pending", "info")}
+    logged = [(line["event"], line["log_level"]) for line in lines if line.get("intent")]
+    assert set(logged) == {("outcome pending", "info")}

@@ -1,4 +1,4 @@
-"""The issuer's keys: fetched when they are needed, and what happens while the issuer is away."""
+"""The issuer's keys: when they are fetched, and what happens while the issuer is away."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ async def test_many_callers_at_the_start_fetch_the_keys_once(issuer: Issuer) -> 
     assert issuer.asked == 1
 
 
-async def test_a_caller_who_leaves_does_not_take_the_fetch_along(issuer: Issuer) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_fetch(issuer: Issuer) -> None:
     verifier = issuer.verifier()
     leaving = asyncio.create_task(verifier.verify(issuer.token(jti="1")))
     staying = asyncio.create_task(verifier.verify(issuer.token(jti="2")))
@@ -35,7 +35,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> Non
     assert issuer.asked == 2
 
 
-async def test_unknown_keys_do_not_make_us_ask_all_the_time(issuer: Issuer) -> None:
+async def test_unknown_keys_cause_a_limited_number_of_fetches(issuer: Issuer) -> None:
     verifier = issuer.verifier(refetch_every=10)
     await verifier.verify(issuer.token())
     for step in range(20):
@@ -45,12 +45,12 @@ async def test_unknown_keys_do_not_make_us_ask_all_the_time(issuer: Issuer) -> N
     assert issuer.asked == 2
 
 
-async def test_a_key_of_an_unknown_kind_does_not_spoil_the_others(issuer: Issuer) -> None:
+async def test_a_key_of_an_unknown_kind_is_ignored(issuer: Issuer) -> None:
     issuer.more = [{"kty": "lattice", "kid": "two"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "three"}, 7]
     assert await issuer.verifier().verify(issuer.token())
 
 
-async def test_an_issuer_that_publishes_nothing_takes_no_key_away(issuer: Issuer) -> None:
+async def test_an_empty_key_set_withdraws_no_key(issuer: Issuer) -> None:
     verifier = issuer.verifier(max_age=300)
     await verifier.verify(issuer.token())
     good, issuer.keys = issuer.keys[0], []
@@ -60,7 +60,7 @@ async def test_an_issuer_that_publishes_nothing_takes_no_key_away(issuer: Issuer
     assert await verifier.verify(issuer.token(key=good, jti="another"))
 
 
-async def test_while_the_issuer_is_away_a_new_key_is_neither_good_nor_bad(issuer: Issuer) -> None:
+async def test_while_the_issuer_is_away_a_token_with_a_new_key_gets_503(issuer: Issuer) -> None:
     verifier = issuer.verifier(refetch_every=10, retry_every=1)
     await verifier.verify(issuer.token())
     issuer.keys.insert(0, new_key("two"))
@@ -74,14 +74,14 @@ async def test_while_the_issuer_is_away_a_new_key_is_neither_good_nor_bad(issuer
     assert await verifier.verify(issuer.token())
 
 
-async def test_without_any_keys_a_token_is_neither_good_nor_bad(issuer: Issuer) -> None:
+async def test_without_any_keys_a_token_gets_503(issuer: Issuer) -> None:
     issuer.away = True
     with pytest.raises(Unavailable) as refusal:
         await issuer.verifier().verify(issuer.token())
     assert refusal.value.retry_after == 1
 
 
-async def test_keys_are_asked_for_again_soon_after_a_failure(issuer: Issuer) -> None:
+async def test_a_failed_fetch_is_repeated_soon(issuer: Issuer) -> None:
     verifier = issuer.verifier(retry_every=1)
     issuer.away = True
     for _ in range(5):
@@ -93,7 +93,7 @@ async def test_keys_are_asked_for_again_soon_after_a_failure(issuer: Issuer) -> 
     assert await verifier.verify(issuer.token())
 
 
-async def test_keys_at_hand_outlive_the_issuer_for_a_while_only(issuer: Issuer) -> None:
+async def test_cached_keys_are_used_for_a_limited_time_without_the_issuer(issuer: Issuer) -> None:
     verifier = issuer.verifier(max_age=300, stale_for=3600)
     await verifier.verify(issuer.token())
     issuer.away = True
@@ -104,7 +104,7 @@ async def test_keys_at_hand_outlive_the_issuer_for_a_while_only(issuer: Issuer) 
         await verifier.verify(issuer.token())
 
 
-async def test_old_keys_are_renewed_without_anybody_waiting(issuer: Issuer) -> None:
+async def test_old_keys_are_refreshed_in_the_background(issuer: Issuer) -> None:
     verifier = issuer.verifier(max_age=300)
     await verifier.verify(issuer.token())
     issuer.was_asked.clear()
@@ -115,7 +115,7 @@ async def test_old_keys_are_renewed_without_anybody_waiting(issuer: Issuer) -> N
         await issuer.was_asked.wait()
 
 
-async def test_a_withdrawn_key_is_not_believed_even_for_tokens_seen_before(issuer: Issuer) -> None:
+async def test_a_withdrawn_key_is_rejected_even_for_cached_tokens(issuer: Issuer) -> None:
     verifier = issuer.verifier(refetch_every=10)
     token = issuer.token()
     await verifier.verify(token)
@@ -127,7 +127,7 @@ async def test_a_withdrawn_key_is_not_believed_even_for_tokens_seen_before(issue
         await verifier.verify(token)
 
 
-async def test_a_withdrawn_key_is_not_believed_for_long_though_nobody_shows_another(issuer: Issuer) -> None:
+async def test_a_withdrawn_key_is_noticed_without_a_token_of_another_key(issuer: Issuer) -> None:
     verifier = issuer.verifier(max_age=300)
     token = issuer.token(exp=NOW + 86_400)
     await verifier.verify(token)
@@ -142,7 +142,7 @@ async def test_a_withdrawn_key_is_not_believed_for_long_though_nobody_shows_anot
                 await asyncio.sleep(0)
 
 
-async def test_a_token_seen_before_is_not_believed_once_the_issuer_is_away_for_too_long(
+async def test_a_cached_token_is_rejected_after_the_issuer_is_away_for_too_long(
     issuer: Issuer,
 ) -> None:
     verifier = issuer.verifier(stale_for=3600)
@@ -163,7 +163,7 @@ async def test_a_token_is_verified_once_until_it_expires(issuer: Issuer) -> None
         await verifier.verify(token)
 
 
-async def test_no_more_tokens_are_remembered_than_was_said(issuer: Issuer) -> None:
+async def test_the_token_cache_has_a_maximum_size(issuer: Issuer) -> None:
     verifier = issuer.verifier(remember=2)
     tokens = [issuer.token(jti=str(n)) for n in range(3)]
     first, second, _ = [await verifier.verify(token) for token in tokens]

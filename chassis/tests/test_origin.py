@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as anybody in front can be believed."""
+"""A client's network address behind trusted proxies."""
 
 import pytest
 
@@ -28,6 +28,6 @@ def test_an_origin_is_counted_by_address_and_shown_by_network() -> None:
         ("", ""),
     ],
 )
-def test_a_client_is_who_the_trusted_proxies_say(forwarded: str, client: str) -> None:
+def test_the_client_is_the_last_entry_that_is_no_trusted_proxy(forwarded: str, client: str) -> None:
     trusted = networks("10.0.0.0/24, fd00::/8")
     assert client_of(forwarded.split(","), trusted) == client

@@ -1,4 +1,4 @@
-"""What counts as an outage, as the drivers report it."""
+"""Which errors of the drivers count as an outage."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ _FATAL = "SFATAL\0C57P03\0Mthe database system is not yet accepting connections\
 
 @asynccontextmanager
 async def database_that(folder: Path, answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[str]:
-    """A server on PostgreSQL's socket; the URL that leads there."""
+    """Runs a server on a socket like PostgreSQL's, and yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
@@ -39,7 +39,7 @@ def not_yet_up(writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("answer", [hang_up, not_yet_up])
-async def test_a_database_that_hangs_up_or_only_starts_is_away(
+async def test_a_database_that_closes_connections_or_is_starting_is_an_outage(
     answer: Callable[[asyncio.StreamWriter], None], tmp_path: Path
 ) -> None:
     async with database_that(tmp_path, answer) as url:
@@ -60,5 +60,5 @@ def test_a_connection_that_ends_under_a_statement_is_an_outage() -> None:
 
 
 @pytest.mark.parametrize("error", [asyncpg.UniqueViolationError("twice"), ValueError("odd")])
-def test_a_fault_in_the_work_is_no_outage(error: Exception) -> None:
+def test_an_error_of_the_statement_is_no_outage(error: Exception) -> None:
     assert not is_outage(error)

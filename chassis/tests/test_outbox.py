@@ -9,7 +9,7 @@ from chassis.storage.outbox import Relay
 from .conftest import Recorder, enveloped
 
 
-async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any, made: Any) -> None:
+async def test_a_committed_event_is_published_and_deleted_from_the_outbox(world: Any, made: Any) -> None:
     transactions = world.transactions()
     await world.start(transactions=transactions)
     async with transactions() as tx:
@@ -18,7 +18,7 @@ async def test_what_was_committed_is_published_and_leaves_the_outbox(world: Any,
     await world.eventually(lambda: is_empty(world))
 
 
-async def test_what_is_said_again_while_it_waits_is_published_once(world: Any, made: Any) -> None:
+async def test_an_event_published_again_while_it_waits_is_sent_once(world: Any, made: Any) -> None:
     transactions = world.transactions()
     relay = Recorder()
     transactions.after_commit(relay=relay)
@@ -29,7 +29,7 @@ async def test_what_is_said_again_while_it_waits_is_published_once(world: Any, m
     assert await world.count("outbox") == 1
 
 
-async def test_what_was_rolled_back_is_never_said(world: Any, made: Any) -> None:
+async def test_a_rolled_back_event_is_never_published(world: Any, made: Any) -> None:
     transactions = world.transactions()
     await world.start(transactions=transactions)
     with pytest.raises(RuntimeError):
@@ -39,8 +39,8 @@ async def test_what_was_rolled_back_is_never_said(world: Any, made: Any) -> None
     assert await world.count("outbox") == 0
 
 
-async def test_what_a_dead_process_left_is_published_once_its_lease_is_over(world: Any, made: Any) -> None:
-    async with world.transactions(lease=0)() as tx:  # nobody listens: as if the process had died here
+async def test_a_crashed_process_s_rows_are_published_after_their_lease(world: Any, made: Any) -> None:
+    async with world.transactions(lease=0)() as tx:  # without a relay: as if the process had crashed here
         tx.publish(made)
     assert await world.count("outbox") == 1
     await world.start()
@@ -48,7 +48,7 @@ async def test_what_a_dead_process_left_is_published_once_its_lease_is_over(worl
     await world.eventually(lambda: is_empty(world))
 
 
-async def test_a_row_whose_lease_is_not_over_is_left_to_its_writer(world: Any, made: Any) -> None:
+async def test_a_leased_row_is_not_published_by_another_process(world: Any, made: Any) -> None:
     later = type(made)(id=uuid4())
     async with world.transactions(lease=3600)() as tx:
         tx.publish(made)
@@ -59,9 +59,7 @@ async def test_a_row_whose_lease_is_not_over_is_left_to_its_writer(world: Any, m
     assert await world.count("outbox") == 1
 
 
-async def test_an_event_that_nobody_is_bound_to_stays_in_the_outbox_until_somebody_is(
-    world: Any, made: Any
-) -> None:
+async def test_an_unroutable_event_stays_in_the_outbox_until_a_queue_is_bound(world: Any, made: Any) -> None:
     queue = await world.channel.declare_queue("seller", passive=True)
     await queue.unbind("events", "thing.made")
     world.settings = world.settings.model_copy(update={"lease": 0.2})
@@ -76,7 +74,7 @@ async def test_an_event_that_nobody_is_bound_to_stays_in_the_outbox_until_somebo
 
 
 class Flaky:
-    """A publisher without a connection, the first time."""
+    """A publisher whose first attempt has no connection."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -90,7 +88,9 @@ class Flaky:
         return [None] * len(messages)
 
 
-async def test_what_could_not_be_sent_does_not_wait_for_the_end_of_its_lease(world: Any, made: Any) -> None:
+async def test_an_event_that_could_not_be_sent_is_retried_before_its_lease_ends(
+    world: Any, made: Any
+) -> None:
     transactions = world.transactions(lease=3600)
     publisher: Any = Flaky()
     relay = relay_of(world, publisher)
@@ -118,12 +118,13 @@ async def is_empty(world: Any) -> bool:
     return bool(await world.count("outbox") == 0)
 
 
-async def test_an_outage_is_not_kept_in_memory(world: Any, made: Any) -> None:
-    """Neither in number nor in size; what waits too long there is left to the poll, and counted out."""
+async def test_the_relay_keeps_a_limited_number_of_events_in_memory(world: Any, made: Any) -> None:
+    """The limits are a number and a size. Events that wait too long are left to the poll and free their
+    room."""
     relay = relay_of(world, Flaky())
-    said = [enveloped(type(made)(id=uuid4())) for _ in range(1_000)]
+    events = [enveloped(type(made)(id=uuid4())) for _ in range(1_000)]
     assert relay.has_room()
-    relay.wake(said)
+    relay.wake(events)
     assert not relay.has_room()
     await relay.drain()
     assert relay.has_room()

@@ -1,4 +1,4 @@
-"""Nothing private is written down: not of errors, not in what is logged at any level, not by any library."""
+"""No personal data is logged: not with errors, not at any level, not by any library."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ KEY = "_".join(("sk", "test", "0123456789abcdef"))
         ("card 4242 4242 4242 4242, amex 378282246310005", "card [card], amex [card]"),
     ],
 )
-def test_what_is_private_is_replaced_by_its_kind(written: str, left: str) -> None:
+def test_personal_data_is_replaced_by_its_kind(written: str, left: str) -> None:
     assert redacted(written) == left
 
 
@@ -45,7 +45,7 @@ def test_what_is_private_is_replaced_by_its_kind(written: str, left: str) -> Non
         "ada@desk did it; http://order:8000/v1/orders; a bearer token is needed",
     ],
 )
-def test_what_is_not_private_stays(harmless: str) -> None:
+def test_other_texts_are_unchanged(harmless: str) -> None:
     assert redacted(harmless) == harmless
 
 
@@ -89,18 +89,18 @@ async def test_the_reason_of_a_refusing_database_names_the_constraint_and_quotes
     await engine.dispose()
 
 
-def test_the_story_tells_what_led_to_an_error_and_where() -> None:
+def test_the_traceback_has_the_errors_cause_and_its_place() -> None:
     try:
         try:
             raise ValueError(f"no {JWT}")
         except ValueError as error:
             raise ExceptionGroup("several", [KeyError("ada@example.com"), RuntimeError("plain")]) from error
     except ExceptionGroup as error:
-        told = safe_traceback(error)
-    assert told.index("ValueError: no [token]") < told.index("ExceptionGroup: several")
-    assert "KeyError: '[address]'" in told
-    assert "RuntimeError: plain" in told
-    assert told.count("in test_the_story_tells_what_led_to_an_error_and_where") == 2
+        traceback_ = safe_traceback(error)
+    assert traceback_.index("ValueError: no [token]") < traceback_.index("ExceptionGroup: several")
+    assert "KeyError: '[address]'" in traceback_
+    assert "RuntimeError: plain" in traceback_
+    assert traceback_.count("in test_the_traceback_has_the_errors_cause_and_its_place") == 2
 
 
 _LOGGING = """
@@ -150,7 +150,7 @@ def test_no_library_logs_what_it_sends_even_when_we_log_everything() -> None:
 
 
 def _run(script: str) -> str:
-    """What it writes: in a process of its own, for logging is configured once."""
+    """The output of a process of its own, because logging is configured once per process."""
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )

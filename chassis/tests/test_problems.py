@@ -1,4 +1,4 @@
-"""What a caller reads when a request is refused."""
+"""The problem documents that clients get."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -138,13 +138,13 @@ async def test_a_named_problem_keeps_its_type_and_its_own_members(client: httpx.
 
 
 @pytest.mark.parametrize(("name", "status"), [("not-found", 404), ("forbidden", 403), ("unprocessable", 422)])
-async def test_common_problems_need_no_words(client: httpx.AsyncClient, name: str, status: int) -> None:
+async def test_common_problems_need_no_arguments(client: httpx.AsyncClient, name: str, status: int) -> None:
     response = await client.get(f"/refuse/{name}")
     assert problem(response)["status"] == status
     assert problem(response)["type"] == "about:blank"
 
 
-async def test_a_problem_without_a_class_of_its_own_says_all_in_place(client: httpx.AsyncClient) -> None:
+async def test_a_problem_without_a_class_takes_all_members_as_arguments(client: httpx.AsyncClient) -> None:
     response = await client.get("/refuse/teapot")
     assert response.status_code == 418
     assert response.headers["x-spout"] == "yes"
@@ -164,7 +164,7 @@ async def test_a_bad_token_is_challenged_with_its_error_code(client: httpx.Async
         assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-async def test_an_unavailable_neighbour_tells_when_to_come_back(client: httpx.AsyncClient) -> None:
+async def test_an_unavailable_service_becomes_a_503_with_retry_after(client: httpx.AsyncClient) -> None:
     response = await client.get("/refuse/down")
     assert response.status_code == 503
     assert response.headers["retry-after"] == "3"
@@ -218,7 +218,7 @@ async def test_a_missing_header_is_a_bad_request(client: httpx.AsyncClient) -> N
 
 
 @pytest.mark.parametrize("row", ["7", True, 7.5])
-async def test_what_looks_like_a_number_is_none(client: httpx.AsyncClient, row: Any) -> None:
+async def test_a_text_is_not_converted_to_a_number(client: httpx.AsyncClient, row: Any) -> None:
     response = await client.post("/bookings", json={"seats": [{"row": row}]})
     assert response.status_code == 422
     assert problem(response)["errors"][0]["pointer"] == "/seats/0/row"
@@ -237,7 +237,7 @@ async def test_a_wrong_method_names_the_right_ones(client: httpx.AsyncClient) ->
     problem(response)
 
 
-async def test_a_plain_http_exception_keeps_its_words_and_headers(client: httpx.AsyncClient) -> None:
+async def test_an_http_exception_keeps_its_detail_and_headers(client: httpx.AsyncClient) -> None:
     response = await client.get("/old-fashioned")
     assert response.status_code == 410
     assert response.headers["x-since"] == "May"
@@ -255,7 +255,7 @@ async def test_a_crash_is_logged_with_its_traceback_and_answered_without(client:
 
 
 @pytest.mark.parametrize("path", ["/database-away", "/locked"])
-async def test_while_the_database_is_away_the_caller_is_asked_to_come_back(
+async def test_an_outage_of_the_database_becomes_a_503_with_retry_after(
     client: httpx.AsyncClient, path: str
 ) -> None:
     response = await client.get(path)
@@ -264,7 +264,7 @@ async def test_while_the_database_is_away_the_caller_is_asked_to_come_back(
     problem(response)
 
 
-async def test_an_answer_half_sent_is_broken_off(client: httpx.AsyncClient) -> None:
+async def test_an_error_after_the_response_has_begun_closes_the_connection(client: httpx.AsyncClient) -> None:
     with pytest.raises(RuntimeError, match="no further"):
         await client.get("/half")
 

@@ -1,4 +1,4 @@
-"""Components are given to routes by type, and a service without one that a route asks for does not start."""
+"""Routes get components by type, and a service that lacks one does not start."""
 
 import httpx
 import pytest
@@ -47,7 +47,7 @@ async def test_a_route_is_given_the_component_of_the_type_that_it_asks_for() -> 
         assert (await client.get("/bell")).json() == "7 strokes"
 
 
-def test_a_component_that_only_a_route_s_dependency_asks_for_is_missed_as_well() -> None:
+def test_a_component_that_only_a_dependency_asks_for_has_to_be_provided() -> None:
     components = Registry([Clock()])
     with pytest.raises(NotProvided, match="Bell"):
         components.check([router])
@@ -55,7 +55,7 @@ def test_a_component_that_only_a_route_s_dependency_asks_for_is_missed_as_well()
     components.check([router])
 
 
-def test_two_components_of_a_type_cannot_be_told_apart() -> None:
+def test_two_components_of_a_type_are_rejected() -> None:
     with pytest.raises(ValueError, match="Clock"):
         Registry([Clock(), Clock()])
 
@@ -70,7 +70,7 @@ def test_a_component_is_found_by_its_base_type() -> None:
         Registry([Stopped(), Bell(Clock())])[object]
 
 
-def test_a_component_can_take_the_place_of_another() -> None:
+def test_a_component_can_be_replaced() -> None:
     components = Registry([Clock()])
     components.provide(Stopped(), Clock)
     assert components[Clock].hour == 12

@@ -1,4 +1,4 @@
-"""A publish that a real broker refuses: by a right, an argument, an address or a full queue."""
+"""Messages that a real broker refuses: for a permission, an argument, a missing queue or a full one."""
 
 import asyncio
 from collections import Counter
@@ -42,7 +42,7 @@ async def delivered(world: Any) -> Counter[str]:
     return found
 
 
-async def test_only_the_row_that_may_not_be_said_waits_and_says_why(world: Any, publisher: Any) -> None:
+async def test_only_the_refused_row_waits_and_records_why(world: Any, publisher: Any) -> None:
     await may_say(world, "thing\\.made")
     transactions = world.transactions()
     relay = Relay(
@@ -81,7 +81,7 @@ async def test_only_the_row_that_may_not_be_said_waits_and_says_why(world: Any, 
     running.cancel()
 
 
-async def test_a_key_that_was_refused_breaks_no_window_any_more(world: Any, publisher: Any) -> None:
+async def test_a_refused_routing_key_is_published_separately_afterwards(world: Any, publisher: Any) -> None:
     await may_say(world, "thing\\.made")
     sold = ("thing.sold", enveloped(ThingSold(id=uuid4())).to_message())
     await publisher.send("events", [sold])
@@ -91,7 +91,7 @@ async def test_a_key_that_was_refused_breaks_no_window_any_more(world: Any, publ
 
 
 @pytest.mark.parametrize("alone", [False, True])
-async def test_who_speaks_in_anothers_name_is_refused_alone(publisher: Any, alone: bool) -> None:
+async def test_only_the_message_with_another_user_is_refused(publisher: Any, alone: bool) -> None:
     liar = messages(1)
     liar[0][1].user_id = "somebody"
     errors = await publisher.send("events", liar if alone else [*messages(10), *liar, *messages(10)])
@@ -101,14 +101,14 @@ async def test_who_speaks_in_anothers_name_is_refused_alone(publisher: Any, alon
     assert is_refused(refused[0])
 
 
-async def test_an_exchange_that_is_not_there_refuses_each(publisher: Any, world: Any) -> None:
+async def test_a_missing_exchange_refuses_every_message(publisher: Any, world: Any) -> None:
     there, gone = Publisher(publisher._connection, window=9, timeout=5), "amq.nowhere"
     errors = await there.send(gone, messages(3))
     assert all(error is not None and is_refused(error) for error in errors)
     assert await there.send("events", messages(2)) == [None, None]
 
 
-async def test_what_nobody_is_bound_to_comes_back_alone(world: Any, publisher: Any) -> None:
+async def test_only_the_unroutable_message_is_returned(world: Any, publisher: Any) -> None:
     unheard = ("thing.paid", enveloped(ThingMade(id=uuid4())).to_message())
     await world.onlooker.unbind("events", "thing.paid")
     errors = await publisher.send("events", [*messages(5), unheard, *messages(5)])
@@ -116,7 +116,7 @@ async def test_what_nobody_is_bound_to_comes_back_alone(world: Any, publisher: A
     assert is_refused(errors[5])
 
 
-async def test_a_full_queue_is_told_to_who_publishes_and_loses_nothing(world: Any, publisher: Any) -> None:
+async def test_a_full_queue_refuses_messages_and_loses_none(world: Any, publisher: Any) -> None:
     async with world.broker.management() as api:
         full = {"max-length": 3, "overflow": "reject-publish", "delivery-limit": 9}
         policy = {"pattern": "^seller$", "apply-to": "queues", "definition": full, "priority": 9}
@@ -134,7 +134,7 @@ async def takes_effect(publisher: Any) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_message_that_cannot_be_written_is_refused_alone(publisher: Any) -> None:
+async def test_only_the_message_that_cannot_be_encoded_is_refused(publisher: Any) -> None:
     bad = messages(1)
     bad[0][1].headers["far"] = 2**70
     errors = await publisher.send("events", [*messages(2), *bad, *messages(2)])
@@ -142,14 +142,14 @@ async def test_a_message_that_cannot_be_written_is_refused_alone(publisher: Any)
     assert is_refused(errors[2])
 
 
-def test_an_outage_is_nobodys_fault() -> None:
+def test_an_outage_is_no_refusal() -> None:
     gone = aio_pika.exceptions.ConnectionClosed(320, "CONNECTION_FORCED")
     for error in (TimeoutError(), ConnectionResetError(), asyncio.CancelledError(), gone):
         assert not is_refused(error)
 
 
 async def test_a_row_waits_longer_each_time_but_never_longer_than_the_longest(world: Any) -> None:
-    """The statement that sets the delay, asked itself."""
+    """The delays that the SQL statement sets."""
     from chassis.storage import outbox
 
     async with world.transactions(lease=0)() as tx:
@@ -167,5 +167,5 @@ async def test_a_row_waits_longer_each_time_but_never_longer_than_the_longest(wo
     assert all(30 <= wait <= 60 for wait in waits[20:])
 
 
-def test_the_participant_is_the_one_that_the_rights_are_for() -> None:
+def test_a_participant_publishes_what_its_steps_and_outcomes_declare() -> None:
     assert selling().published_keys() == ["thing.made", "thing.paid", "thing.sold"]

@@ -1,4 +1,4 @@
-"""What was kept long enough is deleted, in batches; nothing else is, and nothing waits for it."""
+"""Old rows are deleted in batches, no others are, and no lock is waited for."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -45,37 +45,35 @@ async def left(engine: AsyncEngine) -> set[UUID]:
 
 
 @pytest.mark.parametrize("rule", [BY_KEY, BY_TIME], ids=["by key", "by time"])
-async def test_what_is_older_goes_in_batches_and_what_is_younger_stays(
-    engine: AsyncEngine, rule: Rule
-) -> None:
+async def test_old_rows_are_deleted_in_batches_and_younger_ones_stay(engine: AsyncEngine, rule: Rule) -> None:
     young = {old(9, n) for n in range(3)}
     await put(engine, *young, *(old(11, n) for n in range(7)))
     assert await rule.prune(engine, NOW - timedelta(days=10), batch=3) == 7
     assert await left(engine) == young
 
 
-async def test_a_key_that_does_not_tell_its_age_stays(engine: AsyncEngine) -> None:
+async def test_a_key_without_a_time_stays(engine: AsyncEngine) -> None:
     random = {uuid4() for _ in range(50)} | {UUID(int=1), UUID("00000000-0000-4000-8000-000000000000")}
     await put(engine, *random, old(11))
     assert await BY_KEY.prune(engine, NOW - timedelta(days=10)) == 1
     assert await left(engine) == random
 
 
-async def test_what_the_rule_does_not_cover_stays(engine: AsyncEngine) -> None:
+async def test_rows_outside_the_rules_condition_stay(engine: AsyncEngine) -> None:
     await put(engine, old(11), done=False)
     await put(engine, old(12))
     await Rule("thing", key="id", where="done").prune(engine, NOW)
     assert await left(engine) == {old(11)}
 
 
-async def test_what_belongs_to_a_row_goes_with_it(engine: AsyncEngine) -> None:
+async def test_dependent_rows_are_deleted_with_their_row(engine: AsyncEngine) -> None:
     await put(engine, old(11), old(9))
     rule = Rule("thing", key="id", also="DELETE FROM part USING gone WHERE part.thing = gone.id")
     await rule.prune(engine, NOW - timedelta(days=10))
     assert [UUID(str(row["thing"])) for row in await fetch(engine, "SELECT thing FROM part")] == [old(9)]
 
 
-async def test_a_row_that_somebody_is_at_is_left_for_the_next_round(engine: AsyncEngine) -> None:
+async def test_a_locked_row_is_left_for_the_next_round(engine: AsyncEngine) -> None:
     await put(engine, old(11), old(12))
     async with engine.begin() as other:
         await other.execute(text("SELECT id FROM thing WHERE id = :id FOR UPDATE"), {"id": old(12)})
@@ -85,7 +83,7 @@ async def test_a_row_that_somebody_is_at_is_left_for_the_next_round(engine: Asyn
 
 
 @pytest.mark.parametrize(("days", "kept"), [(10, {old(9)}), (0, {old(9), old(11)})])
-async def test_zero_days_keep_for_ever(engine: AsyncEngine, days: int, kept: set[UUID]) -> None:
+async def test_zero_days_delete_nothing(engine: AsyncEngine, days: int, kept: set[UUID]) -> None:
     await put(engine, old(9), old(11))
     await retention(engine, (BY_KEY, days)).work()
     assert await left(engine) == kept

@@ -1,4 +1,4 @@
-"""A row that somebody else holds, and those that come together with who waits for it."""
+"""A batch in which one message waits for a row that another transaction has locked."""
 
 import time
 from typing import Any
@@ -15,14 +15,14 @@ from chassis.storage.outage import is_out_of_time, is_outage
 from .conftest import ThingMade
 
 
-async def test_who_waits_for_a_lock_holds_up_its_neighbours_for_seconds_only(world: Any) -> None:
+async def test_a_wait_for_a_lock_delays_other_messages_for_seconds_only(world: Any) -> None:
     slow, good = ThingMade(id=uuid4()), [ThingMade(id=uuid4()) for _ in range(5)]
     async with world.engine.begin() as setting_up:
         await setting_up.execute(text("INSERT INTO sale (id, times) VALUES (:id, 0)"), {"id": slow.id})
     # As a service has it by default, though the tests' own connection has more patience.
     async with world.engine.connect() as holder:
         await holder.execute(text("SELECT * FROM sale WHERE id = :id FOR UPDATE"), {"id": slow.id})
-        await world.tell(slow, *good)
+        await world.publish(slow, *good)
         await world.start(transactions=world.transactions_of_a_service())
         began = time.monotonic()
         assert set(await world.sold(5)) == {f"thing.sold/{thing.id}" for thing in good}
@@ -35,7 +35,7 @@ async def test_who_waits_for_a_lock_holds_up_its_neighbours_for_seconds_only(wor
 
 
 @pytest.mark.parametrize("what", ["SELECT pg_sleep(30)", "SELECT * FROM sale FOR UPDATE"])
-async def test_what_the_server_ends_is_no_outage(world: Any, postgres: str, what: str) -> None:
+async def test_a_statement_that_the_server_ends_is_no_outage(world: Any, postgres: str, what: str) -> None:
     engine = connect(postgres, pool_size=2, statement_timeout=0.5, lock_timeout=0.2, timeout=20)
     async with world.engine.begin() as holder, engine.connect() as waiting:
         await holder.execute(text("INSERT INTO sale (id, times) VALUES (:id, 0)"), {"id": uuid4()})
@@ -47,7 +47,7 @@ async def test_what_the_server_ends_is_no_outage(world: Any, postgres: str, what
     await engine.dispose()
 
 
-def test_limits_that_would_race_are_refused(
+def test_timeouts_in_the_wrong_sequence_are_rejected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = {
@@ -60,7 +60,7 @@ def test_limits_that_would_race_are_refused(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert load(ServiceSettings).lease
-    for name, value, told in [
+    for name, value, error in [
         ("LOCK_TIMEOUT", "5", "LOCK_TIMEOUT must be less than STATEMENT_TIMEOUT"),
         ("STATEMENT_TIMEOUT", "10", "STATEMENT_TIMEOUT must be less than DATABASE_TIMEOUT"),
         ("BROKER_TIMEOUT", "10", "BROKER_TIMEOUT must be less than LEASE"),
@@ -69,4 +69,4 @@ def test_limits_that_would_race_are_refused(
             one.setenv(name, value)
             load(ServiceSettings)
         assert left.value.code == 78
-        assert capsys.readouterr().err == f"{told}\n"
+        assert capsys.readouterr().err == f"{error}\n"

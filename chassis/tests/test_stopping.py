@@ -1,4 +1,4 @@
-"""Ending within the grace period with a broker that does not answer, and saying that one does not get on."""
+"""Stopping within the grace period while the broker does not answer, and readiness of a stuck process."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ GRACE = 2.0
 
 @pytest.fixture
 async def gate(world: Any) -> AsyncIterator[Gate]:
-    """Between the seller and its broker."""
+    """A proxy between the seller and its broker."""
     parts = urlsplit(world.settings.amqp_url)
     assert parts.hostname is not None
     assert parts.port is not None
@@ -48,7 +48,7 @@ async def readiness(world: Any, worker: Any) -> tuple[int, dict[str, str]]:
 async def test_a_frozen_broker_does_not_keep_a_process_from_ending(world: Any, gate: Gate, made: Any) -> None:
     transactions = world.transactions()
     worker = await world.start(transactions=transactions)
-    await world.tell(made)
+    await world.publish(made)
     await world.sold()
     gate.stall()
     async with transactions() as tx:
@@ -72,13 +72,13 @@ async def test_the_grace_period_begins_with_the_signal(world: Any, gate: Gate) -
     worker = await world.start()
     gate.stall()
     worker.begin_to_stop()
-    await asyncio.sleep(GRACE)  # somebody else's share: requests that were open
+    await asyncio.sleep(GRACE)  # the share of open requests
     began = time.monotonic()
     await worker.stop()
     assert time.monotonic() - began < 4 * worker_.MIN_GRACE_SECONDS + 1
 
 
-async def test_readiness_names_a_queue_that_does_not_get_on(world: Any) -> None:
+async def test_readiness_names_a_stuck_queue(world: Any) -> None:
     world.settings = world.settings.model_copy(update={"stuck_after": 0.2})
     steps, going_on = world.participant.steps[0], asyncio.Event()
     [step] = list(steps)
@@ -89,7 +89,7 @@ async def test_readiness_names_a_queue_that_does_not_get_on(world: Any) -> None:
     steps._by_type = {key: type(step)(step.event, wait) for key in steps._by_type}
     worker = await world.start()
     assert await readiness(world, worker) == (200, {"database": "ok", "broker": "ok"})
-    await world.tell(ThingMade(id=uuid4()))
+    await world.publish(ThingMade(id=uuid4()))
 
     async def stuck() -> bool:
         status, checks = await readiness(world, worker)
@@ -104,7 +104,7 @@ async def test_readiness_names_a_queue_that_does_not_get_on(world: Any) -> None:
     await world.eventually(ready)
 
 
-async def test_readiness_tells_that_nothing_can_be_published(world: Any, gate: Gate) -> None:
+async def test_readiness_reports_that_nothing_can_be_published(world: Any, gate: Gate) -> None:
     world.settings = world.settings.model_copy(update={"stuck_after": 0.5, "broker_timeout": 0.2})
     transactions = world.transactions()
     worker = await world.start(transactions=transactions)
@@ -112,11 +112,11 @@ async def test_readiness_tells_that_nothing_can_be_published(world: Any, gate: G
     async with transactions() as tx:
         tx.publish(ThingMade(id=uuid4()))
 
-    async def told() -> bool:
+    async def is_reported() -> bool:
         _, checks = await readiness(world, worker)
         return "nothing could be published" in checks.get("outbox", "")
 
-    await world.eventually(told)
+    await world.eventually(is_reported)
     gate.open()
 
     async def ready() -> bool:

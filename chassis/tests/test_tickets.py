@@ -1,4 +1,4 @@
-"""Tickets: who can make one, who can read one, and for how long."""
+"""Tickets: with which keys they are made and read, and for how long."""
 
 import string
 
@@ -17,7 +17,7 @@ def tickets(*keys: str, purpose: str = "tests", now: float = NOW) -> Tickets:
     return Tickets(keys or [KEY], purpose, clock=lambda: now)
 
 
-def test_a_ticket_says_what_it_was_made_with() -> None:
+def test_a_ticket_contains_what_it_was_made_with() -> None:
     assert tickets().read(tickets().issue(CONTENT, NOW + 30)) == CONTENT
 
 
@@ -27,7 +27,7 @@ def test_a_ticket_goes_into_a_url_as_it_is_and_is_short() -> None:
     assert len(ticket) < 200
 
 
-def test_a_ticket_tells_nobody_what_is_in_it() -> None:
+def test_a_tickets_content_cannot_be_read() -> None:
     ticket = tickets().issue(CONTENT, NOW + 30)
     assert "6f6b5b1e" not in ticket
     assert ticket[:8] != tickets().issue(CONTENT, NOW + 31)[:8]
@@ -37,14 +37,14 @@ def test_the_same_content_until_the_same_moment_is_the_same_ticket() -> None:
     assert tickets().issue(CONTENT, NOW + 30) == tickets().issue(CONTENT, NOW + 30)
 
 
-def test_a_ticket_ends() -> None:
+def test_a_ticket_expires() -> None:
     ticket = tickets().issue(CONTENT, NOW + 30)
     assert tickets(now=NOW + 29).read(ticket) == CONTENT
     with pytest.raises(TicketExpired):
         tickets(now=NOW + 30).read(ticket)
 
 
-def test_a_ticket_for_another_purpose_or_of_another_key_is_none() -> None:
+def test_a_ticket_for_another_purpose_or_of_another_key_is_invalid() -> None:
     ticket = tickets().issue(CONTENT, NOW + 30)
     for other in (tickets(purpose="test"), tickets(OTHER)):
         with pytest.raises(BadTicket):
@@ -57,7 +57,7 @@ def test_an_old_key_still_reads_while_a_new_one_makes() -> None:
     assert tickets(OTHER).read(rotated.issue(CONTENT, NOW + 30)) == CONTENT
 
 
-def test_a_ticket_of_which_any_character_was_changed_is_none() -> None:
+def test_a_ticket_with_any_character_changed_is_invalid() -> None:
     ticket = tickets().issue(CONTENT, NOW + 30)
     for n, character in enumerate(ticket):
         for changed in {"A", "B", "-", "_", "=", "é", "", " "} - {character}:
@@ -66,11 +66,11 @@ def test_a_ticket_of_which_any_character_was_changed_is_none() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "A", "=", "ticket", "A" * LONGEST, "A" * (LONGEST + 1), "\x00" * 40])
-def test_what_is_no_ticket_at_all_is_none(text: str) -> None:
+def test_any_other_text_is_an_invalid_ticket(text: str) -> None:
     with pytest.raises(BadTicket):
         tickets().read(text)
 
 
-def test_keys_come_from_the_setting_that_seals() -> None:
+def test_keys_come_from_the_setting_of_the_cipher() -> None:
     ticket = Tickets.of(SecretStr(f"{OTHER},{KEY}"), "tests").issue(CONTENT, 2**40)
     assert Tickets([OTHER], "tests").read(ticket) == CONTENT

@@ -54,12 +54,12 @@ def only(document: dict[str, list[dict[str, Any]]], section: str, **match: str) 
     return found
 
 
-def test_a_queue_is_bound_to_what_its_steps_hear() -> None:
+def test_a_queue_is_bound_to_the_events_that_its_steps_consume() -> None:
     document = definitions([seller()])
     assert only(document, "bindings", source="events", destination="seller")["routing_key"] == "thing.made"
 
 
-def test_a_service_may_say_its_own_events_and_no_others() -> None:
+def test_a_service_may_publish_its_own_events_and_no_others() -> None:
     document = definitions([seller()])
     assert only(document, "topic_permissions", user="seller")["write"] == r"^(thing\.paid|thing\.sold)$"
 
@@ -77,7 +77,7 @@ def test_every_queue_is_quorum_and_has_its_ladder_and_its_dead_letters() -> None
     assert all(arguments == {"x-queue-type": "quorum"} for arguments in queues.values())
 
 
-def test_what_expires_on_the_ladder_comes_back_to_the_queue_for_sure() -> None:
+def test_a_message_that_expires_on_the_ladder_returns_to_its_queue_at_least_once() -> None:
     policy = only(definitions([seller()]), "policies", name="seller.retry.10s")
     assert policy["pattern"] == r"^seller\.retry\.10s$"
     assert policy["definition"] == {
@@ -91,7 +91,7 @@ def test_what_expires_on_the_ladder_comes_back_to_the_queue_for_sure() -> None:
     }
 
 
-def test_every_queue_has_an_end_at_which_it_refuses() -> None:
+def test_every_queue_has_a_maximum_length() -> None:
     for policy in definitions([seller()])["policies"]:
         assert {"max-length", "max-length-bytes"} <= policy["definition"].keys()
         assert policy["definition"]["overflow"] == "reject-publish"

@@ -1,4 +1,4 @@
-"""Whose trace a log line carries, and what is taken for a trace at all."""
+"""Which trace a log line carries, and which texts are valid traces."""
 
 import re
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ ODD = [
 
 @pytest.fixture
 def logged() -> Iterator[list[Any]]:
-    """What was logged, with what was bound."""
+    """The logged events, with the bound ids."""
     before, capture = structlog.get_config(), LogCapture()
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, capture], cache_logger_on_first_use=False
@@ -56,14 +56,14 @@ def logged() -> Iterator[list[Any]]:
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_what_is_no_trace_context_begins_a_trace_of_its_own(odd: str) -> None:
+def test_an_invalid_trace_context_begins_a_new_trace(odd: str) -> None:
     assert valid_traceparent(odd) is None
     with trace_context(odd) as current:
         assert TRACE not in current
         assert valid_traceparent(current) == current
 
 
-def test_a_trace_is_taken_up_with_a_span_of_ones_own() -> None:
+def test_a_trace_is_continued_with_a_new_span() -> None:
     with trace_context(GOOD) as current:
         assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-01", current)
         assert current != GOOD
@@ -71,7 +71,7 @@ def test_a_trace_is_taken_up_with_a_span_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize("newer", [f"01-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-01-what <b>will</b> be"])
-def test_of_a_later_version_what_is_known_is_taken_up(newer: str) -> None:
+def test_of_a_later_version_the_known_fields_are_used(newer: str) -> None:
     assert valid_traceparent(newer) == GOOD
 
 
@@ -81,8 +81,8 @@ alphabet = st.sampled_from("0123456789abcdefF-<>\"'&\n\0 ") | st.characters()
 @given(st.text(alphabet, max_size=70) | st.integers() | st.binary() | st.none())
 @example("00-" + "<" * 52)
 @example(GOOD)
-def test_nothing_but_hexadecimal_digits_ever_goes_on(given_: object) -> None:
-    """Neither to logs and neighbours, nor with a message to whoever reads it or stores it."""
+def test_only_hexadecimal_digits_are_passed_on(given_: object) -> None:
+    """Neither into logs and calls to other services, nor into messages and tables."""
     shape = "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
     with trace_context(given_) as current:
         assert re.fullmatch(shape, current)
@@ -94,30 +94,30 @@ def test_nothing_but_hexadecimal_digits_ever_goes_on(given_: object) -> None:
 
 @given(st.text(max_size=70))
 @example("<script>alert(1)</script>/6f6b5b1e-0000-4000-8000-000000000001")
-def test_a_cause_is_another_events_id_or_none(cause: str) -> None:
+def test_a_cause_is_an_events_id_or_none(cause: str) -> None:
     headers: Any = {**ENVELOPE.to_message().headers, "cloudEvents:causationid": cause}
     assert Envelope.from_message(Message(b"{}", headers=headers)).causation_id is None
 
 
-async def test_a_task_for_many_logs_nobodys_trace(logged: list[Any]) -> None:
+async def test_a_task_for_many_requests_logs_no_trace(logged: list[Any]) -> None:
     with trace_context(GOOD, "one"):
         without_trace().run(structlog.get_logger().info, "for many")
         structlog.get_logger().info("for one")
-    structlog.get_logger().info("for nobody")
-    many, one, nobody = logged
+    structlog.get_logger().info("without a trace")
+    many, one, outside = logged
     assert (one["trace_id"], one["subject"]) == (TRACE, "one")
-    for entry in (many, nobody):
+    for entry in (many, outside):
         assert not entry.keys() & {"trace_id", "subject"}
 
 
 class Failing(Consumer):
-    """A step's error, and then the database's."""
+    """A step's error, followed by an outage of the database."""
 
     def __init__(self, queue: Any) -> None:
-        nobody: Any = None
+        nothing: Any = None
         publisher: Any = self
         super().__init__(
-            nobody, publisher, nobody, queue, service="seller", batch=9, batch_bytes=2**20, linger=0
+            nothing, publisher, nothing, queue, service="seller", batch=9, batch_bytes=2**20, linger=0
         )
         self.errors: list[Exception] = []
         self.sent: list[Any] = [ConnectionError("away"), None]
@@ -133,7 +133,7 @@ class Failing(Consumer):
             raise self.errors.pop(0)
 
 
-async def test_a_line_carries_its_own_messages_trace_and_an_outage_carries_nobodys(
+async def test_a_line_carries_its_messages_trace_and_an_outage_carries_none(
     logged: list[Any],
 ) -> None:
     [steps] = selling().steps
@@ -150,7 +150,7 @@ async def test_a_line_carries_its_own_messages_trace_and_an_outage_carries_nobod
     assert structlog.contextvars.get_contextvars().keys() & {"trace_id", "subject"} == set()
 
 
-async def test_calls_log_their_own_trace_each_and_leave_none_behind(world: World, logged: list[Any]) -> None:
+async def test_each_call_logs_its_own_trace(world: World, logged: list[Any]) -> None:
     calls: list[str] = []
 
     async def call(intent: Any) -> str:
@@ -161,7 +161,7 @@ async def test_calls_log_their_own_trace_each_and_leave_none_behind(world: World
         return "paid"
 
     await world.start(call=call)
-    await world.tell(ThingMade(id=uuid4(), note="on credit"), ThingMade(id=uuid4(), note="on credit"))
+    await world.publish(ThingMade(id=uuid4(), note="on credit"), ThingMade(id=uuid4(), note="on credit"))
     await world.sold(2)
     await world.stop()
     lines = [entry for entry in logged if entry["event"] in ("calling", "outcome unknown")]
@@ -172,7 +172,7 @@ async def test_calls_log_their_own_trace_each_and_leave_none_behind(world: World
     assert not [entry for entry in others if "subject" in entry]
 
 
-async def test_a_request_logs_its_trace_and_leaves_none_behind(logged: list[Any]) -> None:
+async def test_a_request_logs_its_trace_and_the_next_line_does_not(logged: list[Any]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 500, "headers": []})
 
