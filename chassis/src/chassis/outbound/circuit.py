@@ -68,7 +68,7 @@ class Circuit:
         self._admit_probe()
         try:
             result = await self._watch(work, pybreaker.STATE_HALF_OPEN)
-            log.info("circuit closed", neighbour=self._name)
+            log.info("circuit closed", called=self._name)
             return result
         finally:
             self._probing = False
@@ -106,4 +106,4 @@ class Circuit:
             self._breaker.call(fail)
         if self._breaker.current_state == pybreaker.STATE_OPEN:
             self._opened = self._clock()
-            log.warning("circuit opened", neighbour=self._name, seconds=self._reset)
+            log.warning("circuit opened", called=self._name, seconds=self._reset)

@@ -94,7 +94,7 @@ class ServiceSettings(DatabaseSettings):
 
     @model_validator(mode="after")
     def _waits_in_order(self) -> "ServiceSettings":
-        """A slow statement has to be ended by the database before the client takes the database for away, and
+        """A slow statement has to be ended by the database before the client gives up, and
         a lease has to last longer than the work that it is for."""
         _ascending(self, "lock_timeout", "statement_timeout", "database_timeout")
         _ascending(self, "statement_timeout", "lease")
