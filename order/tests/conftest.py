@@ -1,4 +1,4 @@
-"""Order as its callers meet it: the real service and a real database, with neighbours that do as told."""
+"""The running service with a real database, and stand-ins for the other services."""
 
 import asyncio
 import base64
@@ -63,12 +63,12 @@ def bearer(*args: Any, **more: Any) -> dict[str, str]:
 
 
 @dataclass
-class Neighbours:
-    """What the neighbours answer with, and what they were asked."""
+class OtherServices:
+    """The responses of cart and product, and the requests that they got."""
 
     products: dict[str, dict[str, Any]] = field(default_factory=dict)
     carts: dict[UUID, dict[str, int]] = field(default_factory=dict)
-    ids: dict[UUID, list[UUID]] = field(default_factory=dict)  # of carts; none are the previous release's
+    ids: dict[UUID, list[UUID]] = field(default_factory=dict)  # of carts; the previous release sends none
     bought: dict[UUID, list[UUID]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
@@ -91,11 +91,11 @@ class Neighbours:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
         owner = UUID(claims["sub"])
         lines = self.carts.get(owner, {}).items()
-        told: dict[str, Any] = {"items": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]}
+        document: dict[str, Any] = {"items": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]}
         if owner in self.ids:
-            told["ids"] = [str(one) for one in self.ids[owner]]
-            told["bought"] = [str(one) for one in self.bought.get(owner, ())]
-        return JSONResponse(told)
+            document["ids"] = [str(one) for one in self.ids[owner]]
+            document["bought"] = [str(one) for one in self.bought.get(owner, ())]
+        return JSONResponse(document)
 
     async def product(self, request: Request) -> Response:
         await self._ask("product")
@@ -122,7 +122,7 @@ class Running:
 
     @property
     def transactions(self) -> Transactions:
-        """The service's own, as its routes have them."""
+        """The service's own."""
         return self.registry[Transactions]
 
     @property
@@ -142,7 +142,7 @@ class Running:
         )
 
     async def placed(self, shopper: UUID) -> UUID:
-        """Check out, and be accepted."""
+        """Check out; returns the order's id."""
         answer = await self.place(shopper)
         assert answer.status_code == 202, answer.text
         return UUID(answer.json()["order_id"])
@@ -154,7 +154,7 @@ class Running:
         return await self.http.post(f"/v1/orders/{order}/cancel", headers=bearer(shopper, **caller))
 
     async def consume(self, *events: Event, here: bool = False) -> None:
-        """As the worker would, in another process or in the one that answers."""
+        """As the worker does, in another process, or with `here` in the one that serves HTTP."""
         transactions = self.transactions if here else Transactions(self.engine, "order", lease=0)
         for event in events:
             for steps in participant.steps:
@@ -163,8 +163,8 @@ class Running:
                         tx.handling(outbox.envelope(event, event.publisher, tx.now, "cause/1", None))
                         await step.run(event, tx)
 
-    async def said(self) -> list[tuple[str, Any]]:
-        """What lies in the outbox, first things first."""
+    async def published(self) -> list[tuple[str, Any]]:
+        """The events in the outbox, the oldest first."""
         rows = await self.database.fetch("SELECT type, data FROM outbox ORDER BY position")
         return [(row["type"], json.loads(row["data"])) for row in rows]
 
@@ -177,19 +177,19 @@ Start = Callable[..., Awaitable[Running]]
 
 @pytest.fixture(name="bearer")
 def _bearer() -> Callable[..., dict[str, str]]:
-    """`bearer(shopper, role="guest", email=None)`: the header that says so."""
+    """`bearer(shopper, role="guest", email=None)`: an authorization header."""
     return bearer
 
 
 @pytest.fixture
-def seal() -> Cipher:
-    """Opens what the service has sealed."""
+def cipher() -> Cipher:
+    """Decrypts what the service has encrypted."""
     return Cipher([CONTACT_KEY])
 
 
 @pytest.fixture
-async def neighbours() -> AsyncIterator[Neighbours]:
-    world = Neighbours()
+async def services() -> AsyncIterator[OtherServices]:
+    world = OtherServices()
     world.held.set()
     routes = [
         Route("/.well-known/jwks.json", world.jwks),
@@ -202,23 +202,23 @@ async def neighbours() -> AsyncIterator[Neighbours]:
 
 
 @pytest.fixture
-def shopper(neighbours: Neighbours) -> UUID:
-    """Somebody with two red lanterns and a mug in the cart: 699 pence."""
-    neighbours.sell("LANTERN", 250)
-    neighbours.sell("MUG", 199)
+def shopper(services: OtherServices) -> UUID:
+    """A shopper with two lanterns and a mug in the cart: 699 pence."""
+    services.sell("LANTERN", 250)
+    services.sell("MUG", 199)
     someone = uuid4()
-    neighbours.carts[someone] = {"LANTERN": 2, "MUG": 1}
+    services.carts[someone] = {"LANTERN": 2, "MUG": 1}
     return someone
 
 
 @pytest.fixture
-async def start(migrated: Callable[[str], str], neighbours: Neighbours) -> AsyncIterator[Start]:
+async def start(migrated: Callable[[str], str], services: OtherServices) -> AsyncIterator[Start]:
     """`await start(max_open_orders=2)`: the service with these settings; again for another replica."""
     url = migrated("order")
     async with AsyncExitStack() as running:
 
         async def begin(**changed: Any) -> Running:
-            return await running.enter_async_context(_running(url, neighbours.url, changed))
+            return await running.enter_async_context(_running(url, services.url, changed))
 
         yield begin
 
@@ -230,36 +230,36 @@ async def order(start: Start) -> Running:
 
 @pytest.fixture
 def paid(shopper: UUID) -> Callable[[UUID], OrderPaid]:
-    """What payment says of the shopper's order that it has captured."""
+    """Builds the event of the captured payment of the shopper's order."""
     lines = (
         Line(sku="LANTERN", name="Product LANTERN", quantity=2, unit_price=250),
         Line(sku="MUG", name="Product MUG", quantity=1, unit_price=199),
     )
 
-    def say(order_id: UUID) -> OrderPaid:
+    def build(order_id: UUID) -> OrderPaid:
         return OrderPaid(
             order_id=order_id,
             shopper_id=shopper,
-            contact="sealed",
+            contact="encrypted",
             lines=lines,
             total=Money(amount=699, currency="GBP"),
             payment_id="pi_1",
         )
 
-    return say
+    return build
 
 
 @asynccontextmanager
-async def _running(database_url: str, neighbours: str, changed: dict[str, Any]) -> AsyncIterator[Running]:
+async def _running(database_url: str, services: str, changed: dict[str, Any]) -> AsyncIterator[Running]:
     given: dict[str, Any] = {
         "database_url": database_url,
         "amqp_url": "amqp://nobody@127.0.0.1:1/",
-        "jwks_url": f"{neighbours}/.well-known/jwks.json",
+        "jwks_url": f"{services}/.well-known/jwks.json",
         "token_issuer": "saga-shop",
         "token_audience": "saga-shop",
         "role": "api",
-        "product_url": neighbours,
-        "cart_url": neighbours,
+        "product_url": services,
+        "cart_url": services,
         "contact_key": CONTACT_KEY,
         "action_key": ACTION_KEY,
         "return_origins": RETURN_ORIGINS,
@@ -284,7 +284,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
     running = asyncio.create_task(server.serve([listener]))
     async with asyncio.timeout(10):
         while not server.started:
-            assert not running.done(), "it did not start"
+            assert not running.done(), "the server did not start"
             await asyncio.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""A shopper whose bank asks: where she may come back to, and who is shown the link to its page."""
+"""Payments that the bank asks the shopper to confirm: return origins, and who sees the confirmation page."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from chassis.messaging.encryption import Cipher
 from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
 from order.action import origin_of, origins
 from order.settings import Settings
-from order.store import lock_slow
+from order.store import lock_slow_pending
 
 from .conftest import ACTION_KEY
 
@@ -64,7 +64,7 @@ async def action(order: Any, order_id: UUID, shopper: UUID, **caller: Any) -> An
         ("", None),
     ],
 )
-def test_an_origin_is_told_as_browsers_tell_it_or_not_at_all(url: str, origin: str | None) -> None:
+def test_an_origin_is_parsed_as_browsers_do_or_refused(url: str, origin: str | None) -> None:
     if origin is not None:
         assert origin_of(url) == origin
         return
@@ -76,7 +76,7 @@ def test_an_origin_is_told_as_browsers_tell_it_or_not_at_all(url: str, origin: s
     "setting",
     ["https://shop.example/path", "http://shop.example", "shop.example", "*", "https://a, http://b"],
 )
-def test_where_shoppers_come_back_to_is_an_origin_that_nobody_listens_in_on(setting: str) -> None:
+def test_return_origins_are_https_or_local(setting: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         origins(setting)
     given: dict[str, Any] = {"return_origins": setting}
@@ -84,16 +84,16 @@ def test_where_shoppers_come_back_to_is_an_origin_that_nobody_listens_in_on(sett
         Settings(**given)
 
 
-def test_several_origins_may_be_given_or_none() -> None:
+def test_return_origins_may_be_several_or_none() -> None:
     assert origins(" https://shop.example:443 ,http://127.0.0.1:3000,") == frozenset(
         {"https://shop.example", "http://127.0.0.1:3000"}
     )
     assert origins("") == frozenset()
 
 
-async def test_where_the_shopper_comes_back_to_is_told_to_payment(order: Any, shopper: UUID) -> None:
+async def test_the_return_url_is_published_to_payment(order: Any, shopper: UUID) -> None:
     assert (await order.place(shopper, return_url=RETURN)).status_code == 202
-    [(type_, data)] = await order.said()
+    [(type_, data)] = await order.published()
     assert (type_, data["return_url"]) == ("order.created", RETURN)
 
 
@@ -111,7 +111,7 @@ async def test_where_the_shopper_comes_back_to_is_told_to_payment(order: Any, sh
         7,
     ],
 )
-async def test_nobody_is_sent_anywhere_but_back_to_the_shop(order: Any, shopper: UUID, url: Any) -> None:
+async def test_a_return_url_of_another_site_is_refused(order: Any, shopper: UUID, url: Any) -> None:
     answer = await order.place(shopper, key="the-same", return_url=url)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/return_url"]
@@ -119,13 +119,13 @@ async def test_nobody_is_sent_anywhere_but_back_to_the_shop(order: Any, shopper:
     assert (await order.place(shopper, key="the-same", return_url=RETURN)).status_code == 202
 
 
-async def test_a_shop_that_names_no_origin_takes_no_address(start: Start, shopper: UUID) -> None:
+async def test_without_return_origins_every_return_url_is_refused(start: Start, shopper: UUID) -> None:
     order = await start(return_origins="")
     assert (await order.place(shopper, return_url=RETURN)).status_code == 422
     assert (await order.place(shopper)).status_code == 202
 
 
-async def test_the_shopper_sees_where_she_confirms_and_until_when(order: Any, shopper: UUID) -> None:
+async def test_the_shopper_sees_the_confirmation_page_and_its_expiry(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     assert await action(order, order_id, shopper) is None
     event = asked(order_id)
@@ -138,7 +138,7 @@ async def test_the_shopper_sees_where_she_confirms_and_until_when(order: Any, sh
         assert shown | {"expires_at": datetime.fromisoformat(shown["expires_at"])} == to_do
 
 
-async def test_nobody_but_the_shopper_sees_it(order: Any, shopper: UUID) -> None:
+async def test_nobody_but_the_shopper_sees_the_confirmation_page(order: Any, shopper: UUID) -> None:
     order_id, other = await order.placed(shopper), uuid4()
     await order.consume(asked(order_id))
     assert await action(order, order_id, other, **ADMIN) is None
@@ -151,7 +151,7 @@ async def test_nobody_but_the_shopper_sees_it(order: Any, shopper: UUID) -> None
         assert "bank.example" not in answer.text
 
 
-async def test_it_lies_sealed_until_it_is_shown_and_is_gone_when_the_order_ends(
+async def test_the_confirmation_page_is_stored_encrypted_and_deleted_when_the_order_ends(
     order: Any, shopper: UUID, paid: Any
 ) -> None:
     order_id = await order.placed(shopper)
@@ -164,13 +164,13 @@ async def test_it_lies_sealed_until_it_is_shown_and_is_gone_when_the_order_ends(
     assert [*row.values()] == [None, None]
 
 
-async def test_what_comes_too_late_is_no_longer_shown(order: Any, shopper: UUID) -> None:
+async def test_an_expired_confirmation_page_is_not_shown(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     await order.consume(asked(order_id, minutes=-1))
     assert await action(order, order_id, shopper) is None
 
 
-async def test_what_is_sealed_with_another_key_is_not_shown_and_hides_nothing_else(
+async def test_a_page_encrypted_with_an_unknown_key_is_not_shown_but_the_order_is(
     order: Any, shopper: UUID
 ) -> None:
     order_id = await order.placed(shopper)
@@ -179,7 +179,9 @@ async def test_what_is_sealed_with_another_key_is_not_shown_and_hides_nothing_el
     assert (view["status"], view["action"]) == ("pending", None)
 
 
-async def test_who_lets_the_time_pass_has_an_order_that_expired(order: Any, shopper: UUID) -> None:
+async def test_an_order_that_was_not_confirmed_in_time_is_cancelled_as_expired(
+    order: Any, shopper: UUID
+) -> None:
     order_id = await order.placed(shopper)
     await order.consume(asked(order_id), PaymentDeclined(order_id=order_id, code=NOT_CONFIRMED))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
@@ -187,7 +189,7 @@ async def test_who_lets_the_time_pass_has_an_order_that_expired(order: Any, shop
 
 
 @pytest.mark.parametrize("reader", ["shopper", "admin"])
-async def test_a_stream_tells_the_shopper_what_to_do_and_an_administrator_that_she_is_asked(
+async def test_a_stream_shows_the_action_to_the_shopper_only(
     order: Any, shopper: UUID, bearer: Any, reader: str
 ) -> None:
     order_id = await order.placed(shopper)
@@ -207,29 +209,27 @@ async def test_a_stream_tells_the_shopper_what_to_do_and_an_administrator_that_s
     )
 
 
-async def test_an_open_stream_tells_it_when_it_comes(order: Any, shopper: UUID, bearer: Any) -> None:
+async def test_an_open_stream_sends_a_new_action(order: Any, shopper: UUID, bearer: Any) -> None:
     order_id = await order.placed(shopper)
-    told: list[Any] = []
+    actions: list[Any] = []
     async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=bearer(shopper)) as answer:
         async for line in answer.aiter_lines():
             if line.startswith("data: ") and '"status"' in line:
-                told.append(json.loads(line.removeprefix("data: "))["action"])
-                if len(told) == 1:
+                actions.append(json.loads(line.removeprefix("data: "))["action"])
+                if len(actions) == 1:
                     await order.consume(asked(order_id))
                 else:
                     break
-    assert (told[0], told[1]["url"]) == (None, PAGE)
+    assert (actions[0], actions[1]["url"]) == (None, PAGE)
 
 
-async def test_an_order_that_waits_for_its_shopper_is_not_nudged_before_her_time_is_up(
-    order: Any, shopper: UUID
-) -> None:
+async def test_an_order_is_not_nudged_while_its_shopper_can_confirm(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     await order.consume(asked(order_id))
 
     async def due(minutes: float) -> list[UUID]:
         async with order.transactions() as tx:
             later = tx.now + timedelta(minutes=minutes)
-            return [*await lock_slow(tx.session, later, timedelta(minutes=3), 10)]
+            return [*await lock_slow_pending(tx.session, later, timedelta(minutes=3), 10)]
 
     assert (await due(9), await due(11)) == ([], [order_id])

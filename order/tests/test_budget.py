@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def test_a_rate_lets_so_much_pass_at_once_and_the_rest_when_it_says() -> None:
+def test_a_rate_allows_a_burst_and_then_says_how_long_to_wait() -> None:
     clock = Clock()
     rate = Rate(10, 20, clock)
     assert (rate.take(20), rate.take(5)) == (0, 0.5)
@@ -26,7 +26,7 @@ def test_a_rate_lets_so_much_pass_at_once_and_the_rest_when_it_says() -> None:
     assert (rate.take(20), rate.take(1)) == (0, 0.1)
 
 
-def test_large_orders_wait_for_one_another_and_small_ones_for_none() -> None:
+def test_large_orders_share_a_rate_and_small_ones_do_not_wait() -> None:
     clock = Clock()
     budget = LineBudget(1000, 50, Rate(100, 1000, clock), clock)
     budget.spend(ADA, 1000)
@@ -39,7 +39,7 @@ def test_large_orders_wait_for_one_another_and_small_ones_for_none() -> None:
     budget.spend(BOB, 200)
 
 
-def test_a_refusal_holds_until_it_can_be_otherwise_and_for_no_fewer_lines_than_fit() -> None:
+def test_a_refusal_is_remembered_until_the_limit_allows_more_and_not_for_fewer_lines() -> None:
     clock = Clock()
     budget = LineBudget(100, 50, Rate(1000, 1000, clock), clock)
     budget.check(ADA, 100)

@@ -1,4 +1,4 @@
-"""How much stock may be held back by orders that nobody pays."""
+"""Limits on stock that is reserved by unpaid orders."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from chassis.http.origin import Origin
 from chassis.storage.database import Transactions
 from contracts import NOT_CONFIRMED, Event, PaymentActionRequired, PaymentDeclined
-from order.networks import Networks
-from order.sweeps import expire_orders, forget_declined_networks
+from order.jobs import expire_orders, forget_declined_networks
+from order.privacy import Networks
 
 Start = Callable[..., Awaitable[Any]]
 GUEST = {"role": "guest", "email": None}
@@ -40,8 +40,8 @@ def from_network(address: str) -> dict[str, str]:
     return {"X-Forwarded-For": address}
 
 
-async def test_a_shopper_whose_payments_are_declined_again_and_again_is_told_to_wait(
-    start: Start, neighbours: Any, shopper: UUID
+async def test_a_shopper_with_too_many_declined_payments_gets_429(
+    start: Start, services: Any, shopper: UUID
 ) -> None:
     order = await start(declines_per_shopper=2)
     await decline(order, shopper)
@@ -51,7 +51,7 @@ async def test_a_shopper_whose_payments_are_declined_again_and_again_is_told_to_
     assert 590 <= int(refused.headers["retry-after"]) <= 600
     assert await order.count("orders") == 2
     other = uuid4()
-    neighbours.carts[other] = {"MUG": 1}
+    services.carts[other] = {"MUG": 1}
     assert (await order.place(other)).status_code == 202
 
 
@@ -63,12 +63,12 @@ async def test_a_refusal_for_declined_payments_does_not_use_up_the_key(start: St
     assert (await order.place(shopper, key="later")).status_code == 202
 
 
-async def test_a_network_from_which_many_payments_are_declined_is_told_to_wait_whoever_orders(
-    start: Start, neighbours: Any, shopper: UUID
+async def test_a_network_with_too_many_declined_payments_gets_429_for_every_shopper(
+    start: Start, services: Any, shopper: UUID
 ) -> None:
     order = await start(declines_per_network=2)
     for _ in range(3):
-        neighbours.carts[guest := uuid4()] = {"MUG": 1}
+        services.carts[guest := uuid4()] = {"MUG": 1}
         answer = await order.place(
             guest, caller=GUEST, email="eve@example.com", sent=from_network("192.0.2.1")
         )
@@ -79,7 +79,7 @@ async def test_a_network_from_which_many_payments_are_declined_is_told_to_wait_w
     assert elsewhere.status_code == 202
 
 
-async def test_payments_that_are_not_declined_count_against_nobody(
+async def test_payments_that_are_not_declined_do_not_count(
     start: Start, shopper: UUID, paid: Callable[..., Event]
 ) -> None:
     order = await start(declines_per_shopper=1, declines_per_network=1)
@@ -89,7 +89,7 @@ async def test_payments_that_are_not_declined_count_against_nobody(
 
 
 @pytest.mark.parametrize("asked_for_long", [True, False])
-async def test_who_lets_the_bank_wait_counts_like_who_was_declined(
+async def test_an_unconfirmed_payment_counts_as_declined(
     start: Start, shopper: UUID, asked_for_long: bool
 ) -> None:
     """Too late for payment, or past the order's own deadline: the stock was held for nothing either way."""
@@ -97,7 +97,7 @@ async def test_who_lets_the_bank_wait_counts_like_who_was_declined(
     placed = await order.placed(shopper)
     soon = datetime.now(UTC) + timedelta(minutes=1)
     await order.consume(
-        PaymentActionRequired(order_id=placed, payment_id="pi_1", url="sealed", expires_at=soon)
+        PaymentActionRequired(order_id=placed, payment_id="pi_1", url="encrypted", expires_at=soon)
     )
     if asked_for_long:
         await order.consume(declined(placed, NOT_CONFIRMED))
@@ -107,9 +107,7 @@ async def test_who_lets_the_bank_wait_counts_like_who_was_declined(
     assert is_refused(await order.place(shopper), 429, "too-many-declined")
 
 
-async def test_an_order_that_is_late_for_other_reasons_counts_against_nobody(
-    start: Start, shopper: UUID
-) -> None:
+async def test_an_order_that_expires_for_other_reasons_does_not_count(start: Start, shopper: UUID) -> None:
     order = await start(declines_per_shopper=1, declines_per_network=1)
     await order.placed(shopper)
     await order.database.execute("UPDATE orders SET deadline = now()")
@@ -117,7 +115,7 @@ async def test_an_order_that_is_late_for_other_reasons_counts_against_nobody(
     assert (await order.place(shopper)).status_code == 202
 
 
-async def test_where_an_order_was_placed_from_is_kept_hashed_and_only_while_it_counts(
+async def test_the_network_of_an_order_is_hashed_and_kept_only_while_it_counts(
     order: Any, shopper: UUID, paid: Callable[..., Event]
 ) -> None:
     kept = await decline(order, shopper)
@@ -133,7 +131,7 @@ async def test_where_an_order_was_placed_from_is_kept_hashed_and_only_while_it_c
     assert await order.database.fetchval("SELECT count(network) FROM orders") == 0
 
 
-def test_a_network_s_hash_is_keyed_and_clients_of_no_address_are_no_network() -> None:
+def test_the_hash_of_a_network_is_keyed_and_an_unknown_address_has_none() -> None:
     one, other = (Networks(_key(letter)) for letter in "ab")
     origin = Origin.at("192.0.2.1")
     assert one.hash(origin) == one.hash(origin) != other.hash(origin)
@@ -141,11 +139,11 @@ def test_a_network_s_hash_is_keyed_and_clients_of_no_address_are_no_network() ->
     assert one.hash(Origin.at("nowhere")) is None
 
 
-async def test_a_guest_orders_so_many_pieces_of_a_product_at_once(
-    start: Start, neighbours: Any, shopper: UUID
+async def test_a_guest_can_order_a_limited_number_of_pieces_of_a_product(
+    start: Start, services: Any, shopper: UUID
 ) -> None:
     order = await start(guest_open_pieces=5)
-    neighbours.carts[shopper] = {"MUG": 6}
+    services.carts[shopper] = {"MUG": 6}
     refused = await order.place(shopper, caller=GUEST, email="ada@example.com")
     assert is_refused(refused, 422, "cart-not-orderable")
     assert refused.json()["errors"] == [{"sku": "MUG", "detail": "The quantity must be from 1 to 5."}]
@@ -153,10 +151,10 @@ async def test_a_guest_orders_so_many_pieces_of_a_product_at_once(
 
 
 async def test_the_pieces_of_a_guest_s_open_orders_count_together(
-    start: Start, neighbours: Any, shopper: UUID
+    start: Start, services: Any, shopper: UUID
 ) -> None:
     order = await start(guest_open_pieces=5)
-    neighbours.carts[shopper] = {"LANTERN": 1, "MUG": 3}
+    services.carts[shopper] = {"LANTERN": 1, "MUG": 3}
 
     async def place() -> httpx.Response:
         answer: httpx.Response = await order.place(shopper, caller=GUEST, email="ada@example.com", key="one")
@@ -166,18 +164,18 @@ async def test_the_pieces_of_a_guest_s_open_orders_count_together(
     refused = await place()
     assert is_refused(refused, 409, "too-many-open-pieces")
     assert refused.json()["sku"] == "MUG"
-    neighbours.carts[shopper] = {"LANTERN": 4, "MUG": 2}
+    services.carts[shopper] = {"LANTERN": 4, "MUG": 2}
     assert (await order.place(shopper, caller=GUEST, email="ada@example.com", key="other")).status_code == 202
-    neighbours.carts[shopper] = {"MUG": 3}
+    services.carts[shopper] = {"MUG": 3}
     await order.consume(declined(UUID(first.json()["order_id"])))
     assert (await place()).status_code == 202
 
 
 async def test_the_limit_on_pieces_holds_for_checkouts_at_the_same_moment(
-    start: Start, neighbours: Any, shopper: UUID
+    start: Start, services: Any, shopper: UUID
 ) -> None:
     order = await start(guest_open_pieces=5)
-    neighbours.carts[shopper] = {"MUG": 2}
+    services.carts[shopper] = {"MUG": 2}
     answers = await asyncio.gather(
         *(order.place(shopper, caller=GUEST, email="ada@example.com") for _ in range(6))
     )

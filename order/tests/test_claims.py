@@ -1,4 +1,4 @@
-"""An account claims an order that was placed as a guest, by the link in its receipt."""
+"""An account claims an order that was placed as a guest, with the link in the receipt."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ def kind(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].removeprefix("/problems/")
 
 
-async def test_whoever_has_the_link_and_an_account_of_that_address_has_the_order(
+async def test_the_link_and_an_account_with_the_address_claim_the_order(
     order: Any, order_id: UUID, shopper: UUID, claim: Any
 ) -> None:
     account = uuid4()
@@ -60,7 +60,7 @@ async def test_whoever_has_the_link_and_an_account_of_that_address_has_the_order
     assert (await order.get("/v1/orders", shopper, **GUEST)).json()["items"] == []
 
 
-async def test_a_claimed_order_is_paid_as_it_was_placed_and_is_its_new_owners_to_cancel(
+async def test_a_claimed_order_is_paid_as_placed_and_the_new_owner_can_cancel_it(
     order: Any, order_id: UUID, claim: Any, paid: Callable[[UUID], OrderPaid]
 ) -> None:
     account = uuid4()
@@ -70,16 +70,14 @@ async def test_a_claimed_order_is_paid_as_it_was_placed_and_is_its_new_owners_to
     assert (await order.cancel(order_id, account)).json()["status"] == "cancelled"
 
 
-async def test_a_link_is_good_once_and_again_for_whoever_used_it(order_id: UUID, claim: Any) -> None:
+async def test_a_link_can_be_used_once_and_repeated_by_the_same_account(order_id: UUID, claim: Any) -> None:
     account = uuid4()
     first = await claim(link(order_id), account)
     assert (await claim(link(order_id, 2 * HOUR), account)).json() == first.json()
     assert kind(await claim(link(order_id), uuid4())) == (409, "claim-link-used")
 
 
-async def test_of_two_who_claim_at_the_same_moment_one_has_the_order(
-    order: Any, order_id: UUID, claim: Any
-) -> None:
+async def test_of_two_concurrent_claims_one_succeeds(order: Any, order_id: UUID, claim: Any) -> None:
     accounts = [uuid4() for _ in range(6)]
     answers = await asyncio.gather(*(claim(link(order_id), account) for account in accounts))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5
@@ -87,7 +85,7 @@ async def test_of_two_who_claim_at_the_same_moment_one_has_the_order(
     assert await order.database.fetchval("SELECT claimed_by FROM orders") == UUID(owner)
 
 
-async def test_what_a_guests_account_has_nobody_else_claims(
+async def test_an_order_that_moved_to_the_guests_account_cannot_be_claimed_by_another(
     order: Any, order_id: UUID, shopper: UUID, claim: Any
 ) -> None:
     account = uuid4()
@@ -97,7 +95,7 @@ async def test_what_a_guests_account_has_nobody_else_claims(
     assert await order.database.fetchval("SELECT claimed_by FROM orders") is None
 
 
-async def test_who_logs_in_later_as_the_guest_does_not_take_a_claimed_order_away(
+async def test_a_later_login_of_the_guest_does_not_take_a_claimed_order(
     order: Any, order_id: UUID, shopper: UUID, claim: Any
 ) -> None:
     account, other = uuid4(), uuid4()
@@ -112,7 +110,7 @@ async def test_an_expired_link_says_so(order_id: UUID, claim: Any) -> None:
     assert kind(await claim(link(order_id, -1), uuid4())) == (410, "claim-link-expired")
 
 
-async def test_what_is_no_link_of_ours_is_none_for_one_reason(order_id: UUID, claim: Any) -> None:
+async def test_every_invalid_link_gets_the_same_response(order_id: UUID, claim: Any) -> None:
     good = link(order_id)
     answers = [
         await claim(token, uuid4())
@@ -130,7 +128,7 @@ async def test_what_is_no_link_of_ours_is_none_for_one_reason(order_id: UUID, cl
     assert (await claim("x" * 513, uuid4())).status_code == 422
 
 
-async def test_an_account_of_another_address_gets_nothing_for_the_link_alone(
+async def test_an_account_with_another_address_cannot_claim_with_the_link(
     order: Any, order_id: UUID, claim: Any
 ) -> None:
     with capture_logs() as logs:
@@ -141,17 +139,17 @@ async def test_an_account_of_another_address_gets_nothing_for_the_link_alone(
     assert await order.database.fetchval("SELECT claimed_by FROM orders") is None
 
 
-async def test_a_guest_claims_nothing(order_id: UUID, claim: Any) -> None:
+async def test_a_guest_cannot_claim(order_id: UUID, claim: Any) -> None:
     assert (await claim(link(order_id), uuid4(), role="guest")).status_code == 403
 
 
-async def test_an_accounts_order_is_not_to_be_claimed(order: Any, shopper: UUID, claim: Any) -> None:
+async def test_an_accounts_order_cannot_be_claimed(order: Any, shopper: UUID, claim: Any) -> None:
     order_id = await order.placed(shopper)
     assert kind(await claim(link(order_id), uuid4())) == (409, "claim-link-used")
     assert (await claim(link(order_id), shopper)).status_code == 200
 
 
-async def test_a_claim_opens_no_stream_and_a_streams_ticket_claims_nothing(
+async def test_claim_tokens_and_stream_tickets_are_not_interchangeable(
     order: Any, order_id: UUID, shopper: UUID, claim: Any, bearer: Any
 ) -> None:
     stream = await order.http.get(f"/v1/orders/{order_id}/events", params={"ticket": link(order_id)})

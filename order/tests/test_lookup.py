@@ -34,7 +34,7 @@ async def look_up(order: Any, number: str, email: str = EMAIL, client: str = "20
     return await order.http.post("/v1/order-lookups", json=body, headers={"X-Forwarded-For": client})
 
 
-async def test_number_and_address_show_how_an_order_stands(order: Any, shopper: UUID) -> None:
+async def test_a_lookup_shows_the_state_of_an_order(order: Any, shopper: UUID) -> None:
     number = (await placed(order, shopper))["number"]
     for typed, email in (
         (number, EMAIL),
@@ -47,7 +47,7 @@ async def test_number_and_address_show_how_an_order_stands(order: Any, shopper: 
         assert {line["name"] for line in view["lines"]} == {"Product LANTERN", "Product MUG"}
 
 
-async def test_they_show_nobodys_name_or_address(order: Any, shopper: UUID) -> None:
+async def test_a_lookup_shows_no_name_or_address(order: Any, shopper: UUID) -> None:
     number = (await placed(order, shopper))["number"]
     shown = (await look_up(order, number)).text
     for private in (*SHIPPING.values(), "ada", str(shopper), "pm_card"):
@@ -55,14 +55,14 @@ async def test_they_show_nobodys_name_or_address(order: Any, shopper: UUID) -> N
             assert private not in shown
 
 
-async def test_they_show_why_it_was_cancelled(order: Any, shopper: UUID) -> None:
+async def test_a_lookup_shows_why_the_order_was_cancelled(order: Any, shopper: UUID) -> None:
     accepted = await placed(order, shopper)
     await order.consume(PaymentDeclined(order_id=UUID(accepted["order_id"]), code="expired_card"))
     view = (await look_up(order, accepted["number"])).json()
     assert (view["status"], view["reason"]) == ("cancelled", "payment_declined")
 
 
-async def test_they_lead_to_the_orders_stream_and_to_no_other(order: Any, paid: Any, shopper: UUID) -> None:
+async def test_a_lookup_opens_only_the_orders_own_stream(order: Any, paid: Any, shopper: UUID) -> None:
     accepted, other = await placed(order, shopper), await placed(order, shopper)
     await order.consume(paid(UUID(accepted["order_id"])))
     href = (await look_up(order, accepted["number"])).json()["events"]["href"]
@@ -73,7 +73,7 @@ async def test_they_lead_to_the_orders_stream_and_to_no_other(order: Any, paid: 
     assert (await order.http.get(elsewhere)).status_code == 401
 
 
-async def test_they_show_what_the_bank_asks_and_so_does_the_stream(order: Any, shopper: UUID) -> None:
+async def test_a_lookup_and_its_stream_show_the_confirmation_page(order: Any, shopper: UUID) -> None:
     accepted = await placed(order, shopper)
     page, soon = (
         Cipher([ACTION_KEY]).encrypt("https://bank.example/3ds"),
@@ -84,15 +84,15 @@ async def test_they_show_what_the_bank_asks_and_so_does_the_stream(order: Any, s
     view = (await look_up(order, accepted["number"])).json()
     assert view["action"]["url"] == "https://bank.example/3ds"
     async with asyncio.timeout(10), order.http.stream("GET", view["events"]["href"]) as answer:
-        said = ""
+        received = ""
         async for chunk in answer.aiter_text():
-            said += chunk
-            if "event: order" in said:
+            received += chunk
+            if "event: order" in received:
                 break
-    assert '"url":"https://bank.example/3ds"' in said
+    assert '"url":"https://bank.example/3ds"' in received
 
 
-async def test_an_unknown_number_and_a_wrong_address_are_answered_alike(order: Any, shopper: UUID) -> None:
+async def test_an_unknown_number_and_a_wrong_address_get_the_same_response(order: Any, shopper: UUID) -> None:
     number = (await placed(order, shopper))["number"]
     wrong = await look_up(order, number, "eve@example.com")
     unknown = await look_up(order, numbers.new())
@@ -102,16 +102,16 @@ async def test_an_unknown_number_and_a_wrong_address_are_answered_alike(order: A
     assert {name: wrong.headers[name] for name in names} == {name: unknown.headers[name] for name in names}
 
 
-async def test_an_unknown_number_costs_the_work_of_a_wrong_address(
+async def test_an_unknown_number_costs_the_same_work_as_a_wrong_address(
     order: Any, shopper: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = (await placed(order, shopper))["number"]
     work: list[str] = []
     opened = Cipher.decrypt
 
-    def open_(self: Cipher, sealed: str) -> str:
+    def open_(self: Cipher, encrypted: str) -> str:
         work.append("opened")
-        return opened(self, sealed)
+        return opened(self, encrypted)
 
     monkeypatch.setattr(Cipher, "decrypt", open_)
     for asked in (number, numbers.new()):
@@ -120,9 +120,7 @@ async def test_an_unknown_number_costs_the_work_of_a_wrong_address(
         assert work == ["opened"]
 
 
-async def test_guessing_the_address_of_a_number_is_soon_at_an_end_wherever_it_comes_from(
-    start: Start, shopper: UUID
-) -> None:
+async def test_guesses_of_a_numbers_address_are_limited_across_networks(start: Start, shopper: UUID) -> None:
     order = await start(lookups_per_number=3)
     number = (await placed(order, shopper))["number"]
     guesses = [
@@ -130,18 +128,18 @@ async def test_guessing_the_address_of_a_number_is_soon_at_an_end_wherever_it_co
     ]
     assert guesses == [404] * 3 + [429]
     refused = await look_up(order, number)
-    assert refused.status_code == 429, "not even the right address is told from a wrong one"
+    assert refused.status_code == 429, "even the right address is refused"
     assert refused.json()["type"] == "/problems/too-many-attempts"
     assert 0 < int(refused.headers["retry-after"]) <= 901
 
 
-async def test_a_number_that_nobody_has_is_throttled_alike(start: Start) -> None:
+async def test_an_unknown_number_is_throttled_too(start: Start) -> None:
     order = await start(lookups_per_number=1)
     number = numbers.new()
     assert [(await look_up(order, number)).status_code for _ in range(2)] == [404, 429]
 
 
-async def test_guessing_numbers_is_soon_at_an_end_from_one_network(start: Start, shopper: UUID) -> None:
+async def test_guesses_of_numbers_are_limited_per_network(start: Start, shopper: UUID) -> None:
     order = await start(lookups_per_network=3)
     number = (await placed(order, shopper))["number"]
     assert [(await look_up(order, numbers.new())).status_code for _ in range(4)] == [404] * 3 + [429]
@@ -149,16 +147,14 @@ async def test_guessing_numbers_is_soon_at_an_end_from_one_network(start: Start,
     assert (await look_up(order, number, client="198.51.100.7")).status_code == 200
 
 
-async def test_trying_many_at_once_gains_nothing(start: Start, shopper: UUID) -> None:
+async def test_concurrent_guesses_are_limited_too(start: Start, shopper: UUID) -> None:
     order = await start(lookups_per_number=3)
     number = (await placed(order, shopper))["number"]
     answers = await asyncio.gather(*(look_up(order, number, f"guess{n}@example.com") for n in range(10)))
     assert sorted(answer.status_code for answer in answers) == [404] * 3 + [429] * 7
 
 
-async def test_who_is_right_is_never_throttled_and_forgiven_what_was_mistyped(
-    start: Start, shopper: UUID
-) -> None:
+async def test_successful_lookups_do_not_count_and_clear_mistyped_ones(start: Start, shopper: UUID) -> None:
     order = await start(lookups_per_number=2, lookups_per_network=2)
     number = (await placed(order, shopper))["number"]
     assert {(await look_up(order, number)).status_code for _ in range(5)} == {200}
@@ -166,7 +162,7 @@ async def test_who_is_right_is_never_throttled_and_forgiven_what_was_mistyped(
     assert (await look_up(order, number)).status_code == 200
 
 
-async def test_the_window_passes(start: Start, shopper: UUID) -> None:
+async def test_after_the_window_lookups_work_again(start: Start, shopper: UUID) -> None:
     order = await start(lookups_per_number=1)
     number = (await placed(order, shopper))["number"]
     assert [(await look_up(order, number, "eve@example.com")).status_code for _ in range(2)] == [404, 429]
@@ -174,15 +170,15 @@ async def test_the_window_passes(start: Start, shopper: UUID) -> None:
     assert (await look_up(order, number)).status_code == 200
 
 
-async def test_neither_log_nor_count_shows_what_was_tried(order: Any, shopper: UUID) -> None:
+async def test_neither_logs_nor_counters_show_what_was_tried(order: Any, shopper: UUID) -> None:
     number = (await placed(order, shopper))["number"]
     with capture_logs() as logs:
         await look_up(order, number, "eve@example.com")
         await look_up(order, number)
-    told = json.dumps(logs, default=str)
+    logged = json.dumps(logs, default=str)
     for private in ("eve@", "ada@", number, "203.0.113.9"):
-        assert private not in told
-    assert "203.0.113.0/24" in told
+        assert private not in logged
+    assert "203.0.113.0/24" in logged
     assert {len(row["bucket"]) for row in await order.database.fetch("SELECT bucket FROM attempt")} == {32}
 
 
@@ -190,12 +186,12 @@ async def test_neither_log_nor_count_shows_what_was_tried(order: Any, shopper: U
     "body",
     [{}, {"number": "x", "email": EMAIL}, {"number": "K7Q2X-9XMDA", "email": "x"}, {"number": 1, "email": 2}],
 )
-async def test_what_is_no_number_or_address_is_refused_before_it_counts(order: Any, body: Any) -> None:
+async def test_an_invalid_number_or_address_is_refused_before_it_counts(order: Any, body: Any) -> None:
     assert (await order.http.post("/v1/order-lookups", json=body)).status_code == 422
     assert await order.count("attempt") == 0
 
 
-async def test_an_order_whose_contact_no_key_opens_is_not_told_from_none(start: Start, shopper: UUID) -> None:
+async def test_an_undecryptable_contact_looks_like_an_unknown_number(start: Start, shopper: UUID) -> None:
     number = (await placed(await start(), shopper))["number"]
     order = await start(contact_key=Fernet.generate_key().decode())
     with capture_logs() as logs:

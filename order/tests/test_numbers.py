@@ -1,4 +1,4 @@
-"""The number of an order: how it is drawn, read and found by, and that it opens nothing to strangers."""
+"""An order's number: how it is generated, read and used, and that it gives no access to strangers."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from order import numbers
 
 
-def test_numbers_are_drawn_in_the_form_in_which_they_are_read() -> None:
+def test_a_new_number_is_in_the_displayed_form() -> None:
     drawn = [numbers.new() for _ in range(1000)]
     assert [numbers.read(one) for one in drawn] == drawn
     assert len(set(drawn)) == 1000
@@ -20,7 +20,7 @@ def test_numbers_are_drawn_in_the_form_in_which_they_are_read() -> None:
 
 @pytest.mark.parametrize("typed", ["K7Q2X-9XMDA", "k7q2x-9xmda", "K7Q2X9XMDA", "k7q2x 9xmda"])
 def test_a_number_is_read_however_it_is_typed(typed: str) -> None:
-    assert numbers.which(typed) == "K7Q2X-9XMDA"
+    assert numbers.id_or_number(typed) == "K7Q2X-9XMDA"
 
 
 def test_letters_that_look_like_digits_are_read_as_those() -> None:
@@ -30,15 +30,15 @@ def test_letters_that_look_like_digits_are_read_as_those() -> None:
 @pytest.mark.parametrize(
     "typed", ["", "K7Q2X", "K7Q2X-9XMD", "K7Q2X-9XMDAA", "K7Q2X-9XMDU", "K7Q2X-9XMD\u0661"]
 )
-def test_what_is_no_number_is_not_read(typed: str) -> None:
+def test_an_invalid_number_is_not_read(typed: str) -> None:
     assert numbers.read(typed) is None
     with pytest.raises(ValueError, match="an order's id or its number"):
-        numbers.which(typed)
+        numbers.id_or_number(typed)
 
 
 @given(st.uuids())
-def test_an_id_is_never_taken_for_a_number(order_id: UUID) -> None:
-    assert numbers.which(str(order_id)) == order_id
+def test_an_id_is_never_read_as_a_number(order_id: UUID) -> None:
+    assert numbers.id_or_number(str(order_id)) == order_id
     assert numbers.read(str(order_id)) is None
 
 
@@ -51,9 +51,7 @@ def spellings(number: str) -> list[str]:
     return [number, number.lower(), number.replace("-", "")]
 
 
-async def test_an_order_is_found_by_its_number_wherever_by_its_id(
-    order: Any, shopper: UUID, placed: Any
-) -> None:
+async def test_every_endpoint_takes_a_number_instead_of_an_id(order: Any, shopper: UUID, placed: Any) -> None:
     for path in ("", "/timeline"):
         by_id = (await order.get(f"/v1/orders/{placed['order_id']}{path}", shopper)).json()
         assert by_id["number"] == placed["number"]
@@ -72,11 +70,11 @@ async def test_an_order_is_cancelled_and_watched_by_its_number(
     assert (cancelled.status_code, cancelled.json()["order_id"]) == (200, placed["order_id"])
     events = await order.get(f"/v1/orders/{placed['number']}/events", shopper)
     [state] = [line for line in events.text.splitlines() if '"status"' in line]
-    told = json.loads(state.removeprefix("data: "))
-    assert (told["number"], told["status"]) == (placed["number"], "cancelled")
+    event = json.loads(state.removeprefix("data: "))
+    assert (event["number"], event["status"]) == (placed["number"], "cancelled")
 
 
-async def test_a_strangers_number_opens_nothing(order: Any, placed: Any) -> None:
+async def test_another_shoppers_number_is_not_found(order: Any, placed: Any) -> None:
     stranger, number = uuid4(), placed["number"]
     missing = await order.get(f"/v1/orders/{numbers.new()}", stranger)
     for path in ("", "/timeline", "/events"):
@@ -87,13 +85,13 @@ async def test_a_strangers_number_opens_nothing(order: Any, placed: Any) -> None
 
 
 @pytest.mark.parametrize("path", ["/K7Q2X", "/K7Q2X-9XMDU", "?number=K7Q2X", "?number="])
-async def test_what_is_no_number_is_refused(order: Any, shopper: UUID, path: str) -> None:
+async def test_an_invalid_number_is_refused(order: Any, shopper: UUID, path: str) -> None:
     refused = await order.get(f"/v1/orders{path}", shopper)
     assert refused.status_code == 422
     assert "number, such as K7Q2X-9XMDA" in refused.json()["errors"][0]["detail"]
 
 
-async def test_a_number_that_is_taken_is_drawn_anew(
+async def test_a_taken_number_is_replaced_by_another(
     order: Any, shopper: UUID, placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = numbers.new()
@@ -102,10 +100,10 @@ async def test_a_number_that_is_taken_is_drawn_anew(
     answer = await order.place(shopper)
     assert (answer.status_code, answer.json()["number"]) == (202, free)
     assert (await order.get(answer.json()["links"]["self"], shopper)).json()["number"] == free
-    assert [data["number"] for _, data in await order.said()] == [placed["number"], free]
+    assert [data["number"] for _, data in await order.published()] == [placed["number"], free]
 
 
-async def test_a_number_that_stays_taken_is_no_order(
+async def test_an_order_fails_if_every_number_is_taken(
     order: Any, shopper: UUID, placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(numbers, "new", lambda: placed["number"])
@@ -113,7 +111,7 @@ async def test_a_number_that_stays_taken_is_no_order(
     assert await order.count("orders") == await order.count("outbox") == 1
 
 
-async def test_a_row_that_names_no_number_is_given_one(order: Any, placed: Any) -> None:
+async def test_a_row_without_a_number_gets_one(order: Any, placed: Any) -> None:
     """As the previous release writes them."""
     copied = "shopper_id, lines, total, currency, payment_method, contact, created_at, deadline"
     given = await order.database.fetch(

@@ -1,4 +1,4 @@
-"""A cart is ordered once: whoever submits it again hears of that order, until it is cancelled."""
+"""A cart can be ordered once: a second submit gets the first order, until that is cancelled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,10 +17,10 @@ FIRST, OTHER, THIRD = (UUID(int=n) for n in (1, 2, 3))
 
 
 @pytest.fixture
-def cart(neighbours: Any, shopper: UUID) -> list[UUID]:
+def cart(services: Any, shopper: UUID) -> list[UUID]:
     """What the shopper's cart counts as."""
     ids: list[UUID] = [FIRST]
-    neighbours.ids[shopper] = ids
+    services.ids[shopper] = ids
     return ids
 
 
@@ -33,9 +33,7 @@ def tells_of(refused: httpx.Response, order_id: UUID) -> bool:
     return bool(body["order_id"] == str(order_id))
 
 
-async def test_a_second_submit_is_told_of_the_first_order(
-    order: Any, shopper: UUID, cart: list[UUID]
-) -> None:
+async def test_a_second_submit_gets_the_first_order(order: Any, shopper: UUID, cart: list[UUID]) -> None:
     placed = await order.placed(shopper)
     refused = await order.place(shopper)
     assert tells_of(refused, placed)
@@ -44,7 +42,7 @@ async def test_a_second_submit_is_told_of_the_first_order(
     assert await order.count("orders") == await order.count("outbox") == 1
 
 
-async def test_the_same_key_is_answered_as_before(order: Any, shopper: UUID, cart: list[UUID]) -> None:
+async def test_the_same_key_gets_the_same_response(order: Any, shopper: UUID, cart: list[UUID]) -> None:
     first = await order.place(shopper, key="once")
     assert tells_of(await order.place(shopper, key="other"), UUID(first.json()["order_id"]))
     again = await order.place(shopper, key="once")
@@ -58,37 +56,37 @@ async def test_a_refusal_does_not_use_up_the_key(order: Any, shopper: UUID, cart
     assert (await order.place(shopper, key="later")).status_code == 202
 
 
-async def test_a_paid_order_is_told_of_also_once_the_cart_is_empty(
-    order: Any, neighbours: Any, shopper: UUID, cart: list[UUID], paid: Callable[[UUID], OrderPaid]
+async def test_a_submit_of_the_emptied_cart_gets_the_paid_order(
+    order: Any, services: Any, shopper: UUID, cart: list[UUID], paid: Callable[[UUID], OrderPaid]
 ) -> None:
     placed = await order.placed(shopper)
     await order.consume(paid(placed))
     assert tells_of(await order.place(shopper), placed)
-    neighbours.carts[shopper] = {}
+    services.carts[shopper] = {}
     assert tells_of(await order.place(shopper), placed)
 
 
-async def test_it_is_told_of_also_where_the_cart_could_not_be_ordered_any_more(
-    order: Any, neighbours: Any, shopper: UUID, cart: list[UUID]
+async def test_a_submit_of_a_cart_that_became_invalid_gets_the_first_order(
+    order: Any, services: Any, shopper: UUID, cart: list[UUID]
 ) -> None:
     placed = await order.placed(shopper)
-    neighbours.sell("MUG", 500)
+    services.sell("MUG", 500)
     dearer = await order.place(shopper, expected_total={"amount": 699, "currency": "GBP"})
     assert tells_of(dearer, placed)
-    neighbours.sell("MUG", 199, status="retired")
+    services.sell("MUG", 199, status="retired")
     assert tells_of(await order.place(shopper), placed)
 
 
-async def test_what_is_left_in_a_cart_that_was_bought_in_part_is_ordered_once(
-    order: Any, neighbours: Any, shopper: UUID, cart: list[UUID], paid: Callable[[UUID], OrderPaid]
+async def test_the_rest_of_a_cart_that_was_bought_in_part_is_ordered_once(
+    order: Any, services: Any, shopper: UUID, cart: list[UUID], paid: Callable[[UUID], OrderPaid]
 ) -> None:
     """An order of all of it that was placed while the first was being taken out is still one of this cart."""
     first = await order.placed(shopper)
     await order.consume(paid(first))
-    cart[:], neighbours.bought[shopper] = [OTHER, FIRST], [first]
+    cart[:], services.bought[shopper] = [OTHER, FIRST], [first]
     second = await order.placed(shopper)
     assert tells_of(await order.place(shopper), second)
-    neighbours.bought[shopper] = []
+    services.bought[shopper] = []
     assert tells_of(await order.place(shopper), second)
     await order.cancel(second, shopper)
     assert tells_of(await order.place(shopper), first)
@@ -101,7 +99,7 @@ async def test_another_cart_is_ordered(order: Any, shopper: UUID, cart: list[UUI
     assert await order.count("orders") == 2
 
 
-async def test_a_cart_of_the_previous_release_is_ordered_as_often_as_it_is_submitted(
+async def test_a_cart_without_ids_of_the_previous_release_can_be_ordered_repeatedly(
     order: Any, shopper: UUID
 ) -> None:
     for _ in range(2):
@@ -117,16 +115,16 @@ async def test_a_cancelled_order_s_cart_can_be_ordered_again_and_only_once(
         await order.cancel(placed, shopper)
 
 
-async def test_a_guest_s_order_is_of_the_account_s_cart_that_it_was_merged_into(
-    order: Any, neighbours: Any, shopper: UUID, cart: list[UUID]
+async def test_a_guests_order_counts_for_the_cart_that_its_cart_was_merged_into(
+    order: Any, services: Any, shopper: UUID, cart: list[UUID]
 ) -> None:
     placed = await order.placed(shopper)
     account = uuid4()
-    neighbours.carts[account], neighbours.ids[account] = {"MUG": 3}, [FIRST, OTHER]
+    services.carts[account], services.ids[account] = {"MUG": 3}, [FIRST, OTHER]
     assert tells_of(await order.place(account), placed)
 
 
-async def test_an_account_s_order_is_of_its_cart_that_a_guest_s_was_merged_into(
+async def test_an_accounts_order_counts_for_its_cart_after_a_merge(
     order: Any, shopper: UUID, cart: list[UUID]
 ) -> None:
     placed = await order.placed(shopper)
@@ -135,7 +133,7 @@ async def test_an_account_s_order_is_of_its_cart_that_a_guest_s_was_merged_into(
 
 
 @pytest.mark.parametrize("read_before", [FIRST, OTHER])
-async def test_an_order_of_a_merged_cart_is_of_each_that_was_merged(
+async def test_an_order_of_a_merged_cart_counts_for_each_merged_cart(
     order: Any, shopper: UUID, cart: list[UUID], paid: Callable[[UUID], OrderPaid], read_before: UUID
 ) -> None:
     """Also of one that was read before the merge, and is placed after it by whomever."""
@@ -162,7 +160,7 @@ async def test_of_many_submits_at_once_one_is_accepted_whichever_process_takes_t
     assert await copies[0].count("orders") == 5
 
 
-async def test_no_checkout_searches_through_all_orders_however_little_is_known_of_the_table(
+async def test_checkout_uses_indexes_even_without_statistics(
     order: Any,
 ) -> None:
     await order.database.execute("SET plan_cache_mode = force_generic_plan")

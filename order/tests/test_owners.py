@@ -1,4 +1,5 @@
-"""Whose an order is: a guest who logs in takes the orders along, whatever comes before what."""
+"""The owner of an order: a guest's orders move to the account at login, in whatever order the events
+arrive."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,7 @@ async def status(order: Any, path: str, who: UUID, **caller: Any) -> int:
     return int((await order.get(path, who, **caller)).status_code)
 
 
-async def test_a_guest_who_logs_in_takes_the_orders_along(order: Any, guest: UUID, account: UUID) -> None:
+async def test_a_guests_orders_move_to_the_account_at_login(order: Any, guest: UUID, account: UUID) -> None:
     order_id = await placed(order, guest)
     await order.consume(GuestMerged(guest_id=guest, user_id=account))
     assert await listed(order, account) == [order_id]
@@ -51,7 +52,7 @@ async def test_a_guest_who_logs_in_takes_the_orders_along(order: Any, guest: UUI
     assert await listed(order, guest, **GUEST) == []
 
 
-async def test_what_is_ordered_with_the_guests_token_afterwards_is_the_accounts_too(
+async def test_an_order_placed_with_the_guests_token_after_login_is_the_accounts(
     order: Any, guest: UUID, account: UUID
 ) -> None:
     await order.consume(GuestMerged(guest_id=guest, user_id=account))
@@ -60,9 +61,7 @@ async def test_what_is_ordered_with_the_guests_token_afterwards_is_the_accounts_
     assert await status(order, f"/v1/orders/{order_id}", guest, **GUEST) == 404
 
 
-async def test_a_guest_becomes_one_account_whoever_says_another_later(
-    order: Any, guest: UUID, account: UUID
-) -> None:
+async def test_a_guest_is_merged_into_the_first_account_only(order: Any, guest: UUID, account: UUID) -> None:
     order_id = await placed(order, guest)
     for _ in range(2):
         await order.consume(GuestMerged(guest_id=guest, user_id=account))
@@ -78,7 +77,7 @@ async def test_an_order_that_has_moved_is_paid_as_it_was_placed(
     assert (await order.get(f"/v1/orders/{order_id}", account)).json()["status"] == "paid"
 
 
-async def test_who_has_taken_an_order_over_may_cancel_it_and_who_placed_it_no_more(
+async def test_the_new_owner_can_cancel_a_moved_order_and_the_guest_cannot(
     order: Any, guest: UUID, account: UUID
 ) -> None:
     order_id = await placed(order, guest)
@@ -87,11 +86,11 @@ async def test_who_has_taken_an_order_over_may_cancel_it_and_who_placed_it_no_mo
     assert (await order.cancel(order_id, account)).json()["status"] == "cancelled"
 
 
-async def test_a_list_has_pages_over_all_guests_that_an_account_was(
-    order: Any, neighbours: Any, guest: UUID, account: UUID
+async def test_pages_cover_the_orders_of_all_merged_guests(
+    order: Any, services: Any, guest: UUID, account: UUID
 ) -> None:
     guests = [guest, uuid4(), uuid4()]
-    neighbours.carts |= {one: {"MUG": 1} for one in (*guests, account)}
+    services.carts |= {one: {"MUG": 1} for one in (*guests, account)}
     for one in guests[:2]:
         await order.consume(GuestMerged(guest_id=one, user_id=account))
     ids = [await placed(order, one) for one in guests * 2]
@@ -119,10 +118,10 @@ async def test_a_moved_order_is_found_by_each_filter(order: Any, guest: UUID, ac
 
 
 async def test_limits_and_keys_stay_with_who_placed_an_order(
-    start: Any, guest: UUID, account: UUID, neighbours: Any
+    start: Any, guest: UUID, account: UUID, services: Any
 ) -> None:
     order = await start(max_open_orders=1)
-    neighbours.carts[account] = {"MUG": 1}
+    services.carts[account] = {"MUG": 1}
     first = await order.place(guest, key="one", caller=GUEST, email=EMAIL)
     await order.consume(GuestMerged(guest_id=guest, user_id=account))
     again = await order.place(guest, key="one", caller=GUEST, email=EMAIL)

@@ -1,4 +1,4 @@
-"""How long orders and their timelines are kept, and how long a paid order may be returned."""
+"""How long orders and their timelines are kept, and how long a paid order can be cancelled."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from chassis.runtime.retention import first_id
 from chassis.storage.attempts import Attempts
 from contracts import GuestMerged, StockReserved
+from order.jobs import MERGED_GUESTS, ORDERS, STAFF_ACTIONS, TIMELINE, periodic
 from order.settings import Settings
-from order.sweeps import MERGED_GUESTS, ORDERS, STAFF_ACTIONS, TIMELINE, sweeps
 
 Start = Callable[..., Awaitable[Any]]
 NOW = datetime.now(UTC)
@@ -45,7 +45,7 @@ async def prune(order: Any) -> tuple[int, int]:
     return await TIMELINE.prune(engine, A_YEAR_AGO), await ORDERS.prune(engine, A_YEAR_AGO)
 
 
-async def test_an_order_that_has_ended_goes_with_its_timeline(order: Any, paid: Any, shopper: UUID) -> None:
+async def test_an_ended_order_is_deleted_with_its_timeline(order: Any, paid: Any, shopper: UUID) -> None:
     young, old = await order.placed(shopper), await order.placed(shopper)
     await order.consume(paid(young), paid(old))
     await age(order, old)
@@ -54,7 +54,7 @@ async def test_an_order_that_has_ended_goes_with_its_timeline(order: Any, paid: 
     assert await order.database.fetchval("SELECT array_agg(order_id) FROM timeline") == [young]
 
 
-async def test_a_timeline_may_go_before_its_order(order: Any, paid: Any, shopper: UUID) -> None:
+async def test_a_timeline_may_be_deleted_before_its_order(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     await order.consume(paid(order_id))
     old = await age(order, order_id)
@@ -63,7 +63,7 @@ async def test_a_timeline_may_go_before_its_order(order: Any, paid: Any, shopper
     assert (await order.get(f"/v1/orders/{old}/timeline", shopper)).json()["events"] == []
 
 
-async def test_an_order_stays_until_it_has_ended_and_all_of_it_was_undone(
+async def test_an_order_is_kept_until_it_has_ended_and_misses_no_compensation(
     order: Any, paid: Any, shopper: UUID
 ) -> None:
     pending, cancelled = await order.placed(shopper), await order.placed(shopper)
@@ -77,7 +77,7 @@ async def test_an_order_stays_until_it_has_ended_and_all_of_it_was_undone(
     assert await order.database.fetchval("SELECT array_agg(status) FROM orders") == ["pending"]
 
 
-async def test_a_paid_order_may_be_cancelled_for_as_long_as_the_shop_says(
+async def test_a_paid_order_can_be_cancelled_within_the_return_period(
     start: Start, paid: Any, shopper: UUID
 ) -> None:
     order = await start(return_days=14)
@@ -93,9 +93,7 @@ async def test_a_paid_order_may_be_cancelled_for_as_long_as_the_shop_says(
     assert (await order.get(f"/v1/orders/{late}", shopper)).json()["status"] == "paid"
 
 
-async def test_a_cancel_that_was_taken_is_repeated_at_any_time(
-    start: Start, paid: Any, shopper: UUID
-) -> None:
+async def test_a_cancel_can_be_repeated_at_any_time(start: Start, paid: Any, shopper: UUID) -> None:
     order = await start(return_days=14)
     order_id = await order.placed(shopper)
     await order.consume(paid(order_id))
@@ -104,7 +102,7 @@ async def test_a_cancel_that_was_taken_is_repeated_at_any_time(
     assert (await order.cancel(order_id, shopper)).status_code == 200
 
 
-async def test_a_pending_order_may_be_cancelled_where_nothing_is_taken_back(
+async def test_a_pending_order_can_be_cancelled_with_a_return_period_of_zero(
     start: Start, paid: Any, shopper: UUID
 ) -> None:
     order = await start(return_days=0)
@@ -114,7 +112,7 @@ async def test_a_pending_order_may_be_cancelled_where_nothing_is_taken_back(
     assert (await order.cancel(bought, shopper)).status_code == 409
 
 
-async def test_what_staff_did_to_an_order_is_known_for_as_long_as_the_order(
+async def test_the_audit_of_an_order_is_kept_for_as_long_as_the_order(
     order: Any, paid: Any, shopper: UUID, bearer: Any
 ) -> None:
     young, old, returning = [await order.placed(shopper) for _ in range(3)]
@@ -128,8 +126,8 @@ async def test_what_staff_did_to_an_order_is_known_for_as_long_as_the_order(
     transactions = order.transactions
     assert await STAFF_ACTIONS.prune(transactions.engine, A_YEAR_AGO) == 0, "the orders are still there"
     settings = Settings.model_validate(GIVEN | {"order_keep_days": 365})
-    periodic = sweeps(settings, transactions, order.keys, Attempts(order.engine, 60))
-    [retention] = [one for one in periodic if one.name == "retention"]
+    jobs = periodic(settings, transactions, order.keys, Attempts(order.engine, 60))
+    [retention] = [one for one in jobs if one.name == "retention"]
     await retention.work()
     kept = await order.database.fetch("SELECT order_id FROM staff_action")
     assert {row["order_id"] for row in kept} == {young, returning}
@@ -143,7 +141,7 @@ async def test_what_staff_did_to_an_order_is_known_for_as_long_as_the_order(
         ({"return_days": 365}, "timeline_keep_days must be 425 at least"),
     ],
 )
-def test_nothing_is_forgotten_that_a_return_needs(given: dict[str, int], why: str) -> None:
+def test_nothing_that_a_return_needs_is_deleted(given: dict[str, int], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Settings.model_validate(GIVEN | given)
 
@@ -153,9 +151,7 @@ def test_zero_keeps_for_ever() -> None:
     assert Settings.model_validate(GIVEN | forever).return_days == 3650
 
 
-async def test_which_account_a_guest_has_become_is_known_for_as_long_as_an_order_of_the_guest(
-    order: Any, paid: Any, shopper: UUID
-) -> None:
+async def test_a_merged_guest_is_kept_for_as_long_as_its_orders(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     idle, young = uuid4(), uuid4()
     await order.consume(

@@ -1,4 +1,4 @@
-"""What goes back of an order: how much, when, and whatever the others say of it in whatever order."""
+"""Returns and refunds of an order: how much, when, and in whatever order the events arrive."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ def pending() -> Order:
         total=699,
         currency="GBP",
         payment_method="pm_card_visa",
-        contact="sealed",
+        contact="encrypted",
         created_at=NOW,
         deadline=NOW + timedelta(minutes=15),
         number="K7Q2X-9XMDA",
@@ -90,11 +90,11 @@ def test_only_a_paid_order_is_fulfilled_and_once(paid: Order) -> None:
 
 def cancelled() -> Order:
     order = pending()
-    order.withdraw(NOW)
+    order.cancel(NOW)
     return order
 
 
-def test_what_left_is_returned_and_what_did_not_is_cancelled(paid: Order) -> None:
+def test_a_fulfilled_order_is_returned_and_an_unfulfilled_one_cancelled(paid: Order) -> None:
     for order in (paid, pending()):
         with pytest.raises(NotFulfilled, match="cancel it instead"):
             request(order, A=1)
@@ -102,11 +102,11 @@ def test_what_left_is_returned_and_what_did_not_is_cancelled(paid: Order) -> Non
         request(cancelled(), A=1)
     paid.fulfil(NOW)
     with pytest.raises(Fulfilled, match="request a return instead"):
-        paid.withdraw(NOW)
+        paid.cancel(NOW)
     assert paid.status == "paid"
 
 
-def test_a_return_is_worth_what_was_paid_for_it(fulfilled: Order) -> None:
+def test_a_return_is_refunded_at_the_price_that_was_paid(fulfilled: Order) -> None:
     one = request(fulfilled, A=2, B=1)
     assert (one.state, one.amount) == ("requested", 699)
     assert [(line.sku, line.quantity, line.unit_price) for line in one.lines] == [
@@ -116,13 +116,13 @@ def test_a_return_is_worth_what_was_paid_for_it(fulfilled: Order) -> None:
     assert not one.awaits()
 
 
-def test_never_more_goes_back_than_was_bought_less_what_did_or_is_to(fulfilled: Order) -> None:
+def test_returns_never_exceed_what_was_bought(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=1)
     with pytest.raises(TooMuch) as refused:
         request(fulfilled, SECOND, A=2, B=1, C=1)
     assert refused.value.errors == [
-        {"sku": "A", "detail": "At most 1 can go back."},
-        {"sku": "C", "detail": "None of it can go back."},
+        {"sku": "A", "detail": "At most 1 can be returned."},
+        {"sku": "C", "detail": "None can be returned."},
     ]
     request(fulfilled, SECOND, A=1)
     with pytest.raises(TooMuch):
@@ -136,7 +136,7 @@ def test_lines_that_are_named_twice_are_added_up(fulfilled: Order) -> None:
 
 
 @pytest.mark.parametrize("state", ["rejected", "withdrawn"])
-def test_what_is_not_returned_after_all_can_be_returned_again(fulfilled: Order, state: Any) -> None:
+def test_a_withdrawn_return_can_be_requested_again(fulfilled: Order, state: Any) -> None:
     request(fulfilled, FIRST, A=2)
     assert returning.close(fulfilled, FIRST, state, "why")
     assert not returning.close(fulfilled, FIRST, state, "why")
@@ -153,13 +153,13 @@ def test_shoppers_have_a_period_and_staff_have_none(fulfilled: Order) -> None:
     returning.request(fulfilled, SECOND, [Pieces("A", 1)], late, None)
 
 
-def test_receiving_says_once_what_is_restocked_and_refunded(fulfilled: Order) -> None:
+def test_receiving_publishes_once_what_to_restock_and_refund(fulfilled: Order) -> None:
     request(fulfilled, A=1)
-    [said] = returning.receive(fulfilled, FIRST, NOW)
-    assert isinstance(said, OrderReturned)
-    assert (said.subject, said.about, said.by) == (FIRST, fulfilled.order_id, "return")
-    assert [(line.sku, line.quantity) for line in said.lines] == [("A", 1)]
-    assert said.amount == Money(amount=250, currency="GBP")
+    [published] = returning.receive(fulfilled, FIRST, NOW)
+    assert isinstance(published, OrderReturned)
+    assert (published.subject, published.about, published.by) == (FIRST, fulfilled.order_id, "return")
+    assert [(line.sku, line.quantity) for line in published.lines] == [("A", 1)]
+    assert published.amount == Money(amount=250, currency="GBP")
     assert returning.receive(fulfilled, FIRST, NOW + PERIOD) == []
     with pytest.raises(Closed):
         returning.close(fulfilled, FIRST, "withdrawn")
@@ -171,91 +171,94 @@ def test_receiving_says_once_what_is_restocked_and_refunded(fulfilled: Order) ->
 def test_a_return_is_done_once_it_is_restocked_and_refunded(fulfilled: Order, refund_first: bool) -> None:
     request(fulfilled, A=1)
     returning.receive(fulfilled, FIRST, NOW)
-    assert fulfilled.owes(()) == ["payment.refunded_in_part", "stock.returned"]
+    assert fulfilled.missing_compensations(()) == ["payment.refunded_in_part", "stock.returned"]
     assert fulfilled.returning_since == NOW
     for refund in (refund_first, not refund_first) * 2:
         if refund:
             returning.note_refund(fulfilled, refunded(250), NOW)
         else:
             returning.note_restock(fulfilled, FIRST, NOW)
-    assert fulfilled.owes(()) == []
+    assert fulfilled.missing_compensations(()) == []
     assert fulfilled.returning_since is None
     assert (fulfilled.refunded, fulfilled.left) == (250, 449)
 
 
-def test_staff_give_money_back_by_amount_by_lines_or_all_that_is_left(paid: Order) -> None:
-    [said] = give_back(paid, FIRST, amount=100)
-    assert (said.lines, said.amount.amount, said.by) == ((), 100, "staff")
-    [said] = give_back(paid, SECOND, A=1)
-    assert (said.lines, said.amount.amount) == ((), 250)
-    [said] = give_back(paid, THIRD)
-    assert said.amount.amount == 349
+def test_staff_refund_by_amount_by_lines_or_all_that_is_left(paid: Order) -> None:
+    [published] = give_back(paid, FIRST, amount=100)
+    assert (published.lines, published.amount.amount, published.by) == ((), 100, "staff")
+    [published] = give_back(paid, SECOND, A=1)
+    assert (published.lines, published.amount.amount) == ((), 250)
+    [published] = give_back(paid, THIRD)
+    assert published.amount.amount == 349
     assert paid.left == 0
     with pytest.raises(TooMuch):
         give_back(paid, UUID(int=14), amount=1)
-    with pytest.raises(TooMuch, match="given back"):
+    with pytest.raises(TooMuch, match="was refunded"):
         paid.fulfil(NOW)
 
 
-def test_staff_restock_lines_if_they_say_so(paid: Order) -> None:
-    [said] = returning.give_back(paid, FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True)
-    assert [line.sku for line in said.lines] == ["B"]
-    assert paid.owes(()) == ["payment.refunded_in_part", "stock.returned"]
+def test_staff_can_restock_refunded_lines(paid: Order) -> None:
+    [published] = returning.give_back(paid, FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True)
+    assert [line.sku for line in published.lines] == ["B"]
+    assert paid.missing_compensations(()) == ["payment.refunded_in_part", "stock.returned"]
 
 
-def test_no_more_is_ever_promised_than_was_paid(fulfilled: Order) -> None:
+def test_refunds_never_exceed_what_was_paid(fulfilled: Order) -> None:
     give_back(fulfilled, FIRST, amount=600)
     one = request(fulfilled, SECOND, A=1)
     assert one.amount == 99
     with pytest.raises(TooMuch, match="0 minor units"):
         give_back(fulfilled, THIRD, amount=1)
-    [said] = returning.receive(fulfilled, SECOND, NOW)
-    assert said.amount.amount == 99
+    [published] = returning.receive(fulfilled, SECOND, NOW)
+    assert published.amount.amount == 99
 
 
 def test_what_was_refunded_at_the_provider_meanwhile_is_not_refunded_again(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=2)
     returning.note_refund(fulfilled, refunded(600, SECOND, "provider"), NOW)
     returning.note_refund(fulfilled, refunded(600, SECOND, "provider"), NOW)
-    [said] = returning.receive(fulfilled, FIRST, NOW)
-    assert said.amount.amount == 99
+    [published] = returning.receive(fulfilled, FIRST, NOW)
+    assert published.amount.amount == 99
     assert [one.by for one in fulfilled.returns] == ["return", "provider"]
 
 
-def test_nobody_waits_for_a_refund_once_all_of_the_money_went_back(fulfilled: Order) -> None:
+def test_no_refund_is_missing_once_the_whole_total_was_refunded(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=1)
     returning.receive(fulfilled, FIRST, NOW)
     returning.note_refund(fulfilled, refunded(699, SECOND, "provider"), NOW)
-    assert fulfilled.owes(()) == ["stock.returned"]
+    assert fulfilled.missing_compensations(()) == ["stock.returned"]
     returning.note_restock(fulfilled, FIRST, NOW)
     assert fulfilled.returning_since is None
 
 
-def test_an_order_without_fulfilment_is_cancelled_though_some_money_went_back(paid: Order) -> None:
+def test_an_unfulfilled_order_can_be_cancelled_after_a_refund_in_part(paid: Order) -> None:
     give_back(paid, amount=100)
-    [said] = paid.withdraw(NOW, by="staff")
-    assert isinstance(said, OrderCancelled)
-    assert (said.reason, said.cancelled_by) == ("shopper", "staff")
+    [published] = paid.cancel(NOW, by="staff")
+    assert isinstance(published, OrderCancelled)
+    assert (published.reason, published.cancelled_by) == ("shopper", "staff")
     assert paid.returning_since is None
 
 
-def test_an_order_of_which_lines_went_back_is_not_cancelled(paid: Order) -> None:
+def test_an_order_with_returned_lines_cannot_be_cancelled(paid: Order) -> None:
     give_back(paid, A=1)
     with pytest.raises(Fulfilled):
-        paid.withdraw(NOW)
+        paid.cancel(NOW)
 
 
-def test_what_was_said_of_a_paid_order_is_said_again(fulfilled: Order) -> None:
+def test_the_events_of_a_paid_order_are_republished(fulfilled: Order) -> None:
     request(fulfilled, FIRST, A=1)
-    [said] = returning.receive(fulfilled, FIRST, NOW)
+    [published] = returning.receive(fulfilled, FIRST, NOW)
     request(fulfilled, SECOND, B=1)
     returning.note_refund(fulfilled, refunded(1, THIRD, "provider"), NOW)
-    assert fulfilled.restate(NOW)[1:] == [said]
-    assert [event.type for event in fulfilled.restate(NOW)] == ["order.fulfilled", "order.returned"]
+    assert fulfilled.events_to_republish(NOW)[1:] == [published]
+    assert [event.type for event in fulfilled.events_to_republish(NOW)] == [
+        "order.fulfilled",
+        "order.returned",
+    ]
 
 
 @pytest.mark.parametrize(
-    "news",
+    "event",
     [
         lambda order: returning.note_restock(order, SECOND, NOW),
         lambda order: returning.note_restock(order, FIRST, NOW),
@@ -268,25 +271,23 @@ def test_what_was_said_of_a_paid_order_is_said_again(fulfilled: Order) -> None:
         ),
     ],
 )
-def test_news_of_what_never_went_back_are_impossible(fulfilled: Order, news: Any) -> None:
+def test_events_about_an_unknown_return_are_impossible(fulfilled: Order, event: Any) -> None:
     request(fulfilled, FIRST, A=1)
     request(fulfilled, THIRD, A=1)
     returning.receive(fulfilled, THIRD, NOW)
     with pytest.raises(Impossible):
-        news(fulfilled)
+        event(fulfilled)
 
 
-def test_a_return_after_a_pause_is_nudged_anew(fulfilled: Order) -> None:
+def test_a_new_return_is_nudged_from_the_start(fulfilled: Order) -> None:
     fulfilled.nudges, fulfilled.nudge_at = 5, NOW
     request(fulfilled, A=1)
     returning.receive(fulfilled, FIRST, NOW)
-    assert fulfilled.stand(NOW, PERIOD, limit=1)
+    assert fulfilled.count_nudge(NOW, PERIOD, limit=1)
 
 
 @pytest.mark.parametrize(("status", "since"), [("needs_response", NOW), ("won", NOW), ("lost", None)])
-def test_nothing_is_refunded_of_what_the_shoppers_bank_has_taken_for_good(
-    paid: Order, status: str, since: datetime | None
-) -> None:
+def test_money_lost_in_a_dispute_is_not_refunded(paid: Order, status: str, since: datetime | None) -> None:
     give_back(paid, amount=100)
     disputed = PaymentDisputed(
         order_id=paid.order_id,
@@ -311,20 +312,24 @@ def came_back(order: Order) -> None:
     order.note_failed_refund(failed, NOW)
 
 
-def test_that_a_refund_was_settled_otherwise_is_said_once_and_said_again_when_nudged(paid: Order) -> None:
+def test_a_settled_refund_is_published_once_and_republished(paid: Order) -> None:
     give_back(paid, FIRST, amount=250)
     came_back(paid)
     assert paid.refunded == 0
-    [said] = returning.settle(paid, FIRST, NOW)
-    assert (said.subject, said.amount, paid.refunded) == (FIRST, Money(amount=250, currency="GBP"), 250)
+    [published] = returning.settle(paid, FIRST, NOW)
+    assert (published.subject, published.amount, paid.refunded) == (
+        FIRST,
+        Money(amount=250, currency="GBP"),
+        250,
+    )
     assert returning.settle(paid, FIRST, NOW) == []
-    assert said in paid.restate(NOW)
-    with pytest.raises(Fulfilled, match="staff refund the rest"):
-        paid.withdraw(NOW)
+    assert published in paid.events_to_republish(NOW)
+    with pytest.raises(Fulfilled, match="ask staff to refund the rest"):
+        paid.cancel(NOW)
 
 
-def test_what_goes_back_of_a_cancelled_order_may_be_settled_otherwise(paid: Order) -> None:
-    paid.withdraw(NOW)
+def test_a_failed_refund_of_a_cancelled_order_can_be_settled(paid: Order) -> None:
+    paid.cancel(NOW)
     paid.note_refund(699, NOW)
     failed = PaymentRefundFailed(
         order_id=paid.order_id,
@@ -335,5 +340,8 @@ def test_what_goes_back_of_a_cancelled_order_may_be_settled_otherwise(paid: Orde
     )
     paid.note_failed_refund(failed, NOW)
     returning.settle(paid, SECOND, NOW)
-    assert [event.type for event in paid.restate(NOW)] == ["order.cancelled", "order.refund_settled"]
+    assert [event.type for event in paid.events_to_republish(NOW)] == [
+        "order.cancelled",
+        "order.refund_settled",
+    ]
     assert paid.refunded == 699

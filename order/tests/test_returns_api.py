@@ -1,4 +1,4 @@
-"""Fulfilling, returning and refunding over HTTP: who may, what is refused, and what is published."""
+"""Fulfilling, returning and refunding over HTTP: who can, what is refused, and what is published."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def fulfilled(paid_order: UUID, post: Any) -> UUID:
 
 
 async def published(order: Any, type_: str) -> list[dict[str, Any]]:
-    return [data for name, data in await order.said() if name == type_]
+    return [data for name, data in await order.published() if name == type_]
 
 
 async def requested(post: Any, order_id: UUID, who: UUID, **more: Any) -> UUID:
@@ -69,14 +69,14 @@ async def test_staff_fulfil_a_paid_order_once(order: Any, paid_order: UUID, shop
     assert (action["action"], action["done_by"], action["why"]) == ("fulfil", str(STAFF), None)
 
 
-async def test_nothing_but_a_paid_order_is_fulfilled(order: Any, shopper: UUID, post: Any) -> None:
+async def test_only_a_paid_order_can_be_fulfilled(order: Any, shopper: UUID, post: Any) -> None:
     order_id = await order.placed(shopper)
     refused(await post(order_id, "fulfil", STAFF, role="warehouse"), 409, "order-not-paid")
     await order.cancel(order_id, shopper)
     refused(await post(order_id, "fulfil", STAFF, role="warehouse"), 409, "order-not-paid")
 
 
-async def test_a_fulfilled_order_is_not_cancelled_by_anybody(
+async def test_nobody_can_cancel_a_fulfilled_order(
     order: Any, fulfilled: UUID, shopper: UUID, post: Any
 ) -> None:
     problem = refused(await order.cancel(fulfilled, shopper), 409, "order-fulfilled")
@@ -86,7 +86,7 @@ async def test_a_fulfilled_order_is_not_cancelled_by_anybody(
     assert await published(order, "order.cancelled") == []
 
 
-async def test_what_comes_back_is_restocked_and_refunded(
+async def test_a_received_return_is_restocked_and_refunded(
     order: Any, fulfilled: UUID, shopper: UUID, post: Any
 ) -> None:
     return_id = await requested(post, fulfilled, shopper)
@@ -121,7 +121,7 @@ async def test_a_return_is_requested_once_for_each_key(fulfilled: UUID, shopper:
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-async def test_a_key_stands_for_one_request_alone(
+async def test_an_idempotency_key_of_a_return_is_for_one_request(
     order: Any, paid: Any, fulfilled: UUID, shopper: UUID, post: Any
 ) -> None:
     await post(fulfilled, "returns", shopper, key="k", json=LANTERN)
@@ -134,7 +134,7 @@ async def test_a_key_stands_for_one_request_alone(
     assert len((await order.get(f"/v1/orders/{fulfilled}", shopper)).json()["returns"]) == 1
 
 
-async def test_more_than_was_bought_is_refused_and_burns_no_key(
+async def test_returning_more_than_was_bought_is_refused_and_does_not_use_up_the_key(
     order: Any, fulfilled: UUID, shopper: UUID, post: Any
 ) -> None:
     much = {"lines": [{"sku": "LANTERN", "quantity": 3}, {"sku": "VASE", "quantity": 1}]}
@@ -152,7 +152,7 @@ async def test_of_many_requests_at_once_no_more_succeed_than_was_bought(
     assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409]
 
 
-async def test_an_order_that_has_not_left_is_to_be_cancelled(
+async def test_an_order_that_was_not_fulfilled_cannot_be_returned(
     order: Any, paid_order: UUID, shopper: UUID, post: Any
 ) -> None:
     pending = await order.placed(shopper)
@@ -163,7 +163,7 @@ async def test_an_order_that_has_not_left_is_to_be_cancelled(
     refused(await post(pending, "returns", shopper, key=uuid4().hex, json=LANTERN), 409, "order-not-paid")
 
 
-async def test_a_shopper_has_so_many_days_and_staff_have_no_limit(
+async def test_a_shopper_has_a_return_period_and_staff_have_no_limit(
     order: Any, fulfilled: UUID, shopper: UUID, post: Any
 ) -> None:
     await order.database.execute("UPDATE orders SET fulfilled_at = now() - interval '30 days'")
@@ -172,7 +172,7 @@ async def test_a_shopper_has_so_many_days_and_staff_have_no_limit(
     await requested(post, fulfilled, STAFF, role="admin")
 
 
-async def test_anothers_order_does_not_exist(fulfilled: UUID, shopper: UUID, post: Any) -> None:
+async def test_another_shoppers_order_is_not_found(fulfilled: UUID, shopper: UUID, post: Any) -> None:
     return_id, stranger = await requested(post, fulfilled, shopper), uuid4()
     for path in ("returns", f"returns/{return_id}/withdraw"):
         more = {"key": uuid4().hex, "json": LANTERN} if path == "returns" else {}
@@ -184,7 +184,7 @@ async def test_anothers_order_does_not_exist(fulfilled: UUID, shopper: UUID, pos
     assert (await post(fulfilled, "refunds", shopper, key="k", json=refund)).status_code == 403
 
 
-async def test_a_return_that_is_rejected_or_withdrawn_comes_to_nothing(
+async def test_a_rejected_or_withdrawn_return_is_not_refunded(
     order: Any, fulfilled: UUID, shopper: UUID, post: Any
 ) -> None:
     first, second = await requested(post, fulfilled, shopper), await requested(post, fulfilled, shopper)
@@ -215,7 +215,7 @@ async def test_a_return_that_is_rejected_or_withdrawn_comes_to_nothing(
         ({"lines": [{"sku": "MUG", "quantity": 1}], "restock": True}, 199, ["MUG"]),
     ],
 )
-async def test_staff_give_money_back_with_a_reason(
+async def test_staff_refund_with_a_reason(
     order: Any, paid_order: UUID, post: Any, wanted: dict[str, Any], amount: int, lines: list[str]
 ) -> None:
     body = {"reason": "It came late", **wanted}
@@ -243,7 +243,7 @@ async def test_staff_give_money_back_with_a_reason(
         {"reason": "x", "amount": 1, "to": "somebody"},
     ],
 )
-async def test_a_refund_says_why_and_exactly_how_much(
+async def test_a_refund_needs_a_reason_and_exactly_one_amount(
     order: Any, paid_order: UUID, post: Any, body: dict[str, Any]
 ) -> None:
     answer = await post(paid_order, "refunds", STAFF, role="admin", key="k", json=body)
@@ -309,7 +309,7 @@ async def bounced(order: Any, paid_order: UUID, post: Any) -> UUID:
     return refund_id
 
 
-async def test_staff_settle_otherwise_what_came_back(
+async def test_staff_settle_a_failed_refund_in_another_way(
     order: Any, paid_order: UUID, bounced: UUID, shopper: UUID, post: Any
 ) -> None:
     settle, why = f"refunds/{bounced}/settle", {"reason": "By bank transfer"}
@@ -329,15 +329,15 @@ async def test_the_rest_of_an_order_is_refunded_and_not_cancelled_after_that(
 ) -> None:
     await post(paid_order, f"refunds/{bounced}/settle", STAFF, role="admin", json={"reason": "In cash"})
     problem = refused(await order.cancel(paid_order, shopper), 409, "order-fulfilled")
-    assert "staff refund the rest" in problem["detail"]
+    assert "ask staff to refund the rest" in problem["detail"]
 
 
-async def test_only_what_came_back_and_was_not_made_again_is_settled_otherwise(
+async def test_only_a_failed_refund_that_was_not_made_again_can_be_settled(
     order: Any, paid_order: UUID, bounced: UUID, post: Any
 ) -> None:
     why = {"reason": "By bank transfer"}
     unknown = await post(paid_order, f"refunds/{uuid4()}/settle", STAFF, role="admin", json=why)
-    assert (unknown.status_code, unknown.json()["detail"]) == (404, "No such refund came back.")
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "Failed refund not found.")
     again = PaymentRefundedInPart(
         order_id=paid_order,
         refund_id=uuid4(),

@@ -1,4 +1,4 @@
-"""The steps over the chassis' harness: each one's way, its crossings and its repeats."""
+"""The steps in the chassis' harness: each outcome, events that cross, and redeliveries."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ from contracts import (
 )
 from order import saga
 from order.domain import Impossible, Order
-from order.story import TimelineEntry
+from order.timeline import TimelineEntry
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ID = UUID(int=1)
@@ -39,13 +39,13 @@ LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
 SHORT = (ShortLine(sku="A", wanted=2, available=1),)
 
 PAID = OrderPaid(
-    order_id=ID, shopper_id=UUID(int=2), contact="sealed", lines=LINES, total=TOTAL, payment_id="pi_1"
+    order_id=ID, shopper_id=UUID(int=2), contact="encrypted", lines=LINES, total=TOTAL, payment_id="pi_1"
 )
 REJECTED = StockRejected(order_id=ID, short=SHORT)
 DECLINED = PaymentDeclined(order_id=ID, code="insufficient_funds", decline_reason="insufficient_funds")
 RELEASED = StockReleased(order_id=ID, restocked=False)
 VOIDED = PaymentVoided(order_id=ID, payment_id="pi_1")
-REFUNDED = PaymentRefunded(order_id=ID, payment_id="pi_1", contact="sealed", total=TOTAL)
+REFUNDED = PaymentRefunded(order_id=ID, payment_id="pi_1", contact="encrypted", total=TOTAL)
 
 
 def new_order() -> Order:
@@ -56,7 +56,7 @@ def new_order() -> Order:
         total=500,
         currency="GBP",
         payment_method="pm_card_visa",
-        contact="sealed",
+        contact="encrypted",
         created_at=NOW,
         deadline=NOW + timedelta(minutes=15),
     )
@@ -70,9 +70,9 @@ def pending() -> Harness:
 
 
 @pytest.fixture
-def withdrawn() -> Harness:
+def cancelled() -> Harness:
     order = new_order()
-    order.withdraw(NOW)
+    order.cancel(NOW)
     harness = Harness(saga.steps, now=NOW)
     harness.put(order)
     return harness
@@ -84,26 +84,26 @@ def order_in(harness: Harness) -> Order:
     return order
 
 
-def said(harness: Harness) -> list[tuple[str, str]]:
+def published(harness: Harness) -> list[tuple[str, str]]:
     return [(event.type, getattr(event, "reason", "")) for event in harness.published]
 
 
-async def test_an_order_that_is_paid_is_marked_paid_and_nothing_is_said(pending: Harness) -> None:
+async def test_a_paid_order_is_marked_paid_and_nothing_is_published(pending: Harness) -> None:
     await pending.consume(PAID)
     assert (order_in(pending).status, order_in(pending).payment_id) == ("paid", "pi_1")
-    assert said(pending) == []
+    assert published(pending) == []
 
 
 async def test_an_order_that_is_short_of_stock_is_cancelled_with_what_was_missing(pending: Harness) -> None:
     await pending.consume(REJECTED)
     assert (order_in(pending).status, order_in(pending).short) == ("cancelled", SHORT)
-    assert said(pending) == [("order.cancelled", "out_of_stock")]
+    assert published(pending) == [("order.cancelled", "out_of_stock")]
 
 
 async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness) -> None:
     await pending.consume(DECLINED)
     assert order_in(pending).reason == "payment_declined"
-    assert said(pending) == [("order.cancelled", "payment_declined")]
+    assert published(pending) == [("order.cancelled", "payment_declined")]
 
 
 def in_part(amount: int, refund_id: UUID, by: str) -> PaymentRefundedInPart:
@@ -120,13 +120,13 @@ FAILED = PaymentRefundFailed(
 )
 
 
-@pytest.mark.parametrize("heard", [*permutations([in_part(300, UUID(int=8), "provider"), FAILED])])
-async def test_what_was_refunded_elsewhere_and_came_back_is_not_the_shoppers(
-    pending: Harness, heard: tuple[Event, ...]
+@pytest.mark.parametrize("events", [*permutations([in_part(300, UUID(int=8), "provider"), FAILED])])
+async def test_a_failed_refund_from_the_provider_does_not_count_as_refunded(
+    pending: Harness, events: tuple[Event, ...]
 ) -> None:
-    await pending.consume(PAID, *heard)
+    await pending.consume(PAID, *events)
     pending.inbox.clear()
-    await pending.consume(*heard)
+    await pending.consume(*events)
     order = order_in(pending)
     assert (order.status, order.refunded) == ("paid", 0)
     (failed,) = order.late_refunds
@@ -134,7 +134,7 @@ async def test_what_was_refunded_elsewhere_and_came_back_is_not_the_shoppers(
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "events",
     [
         *permutations(
             [
@@ -145,17 +145,17 @@ async def test_what_was_refunded_elsewhere_and_came_back_is_not_the_shoppers(
         )
     ],
 )
-async def test_all_that_came_back_and_went_back_again_is_the_shoppers(
-    withdrawn: Harness, heard: tuple[Event, ...]
+async def test_a_failed_refund_that_was_made_again_counts_as_refunded(
+    cancelled: Harness, events: tuple[Event, ...]
 ) -> None:
-    await withdrawn.consume(*heard)
-    order = order_in(withdrawn)
+    await cancelled.consume(*events)
+    order = order_in(cancelled)
     assert (order.refunded, order.refunded_at is not None) == (500, True)
 
 
-async def test_what_came_back_of_a_cancelled_order_is_not_the_shoppers(withdrawn: Harness) -> None:
-    await withdrawn.consume(REFUNDED, FAILED.model_copy(update={"amount": TOTAL}))
-    assert order_in(withdrawn).refunded == 0
+async def test_a_failed_refund_of_a_cancelled_order_does_not_count_as_refunded(cancelled: Harness) -> None:
+    await cancelled.consume(REFUNDED, FAILED.model_copy(update={"amount": TOTAL}))
+    assert order_in(cancelled).refunded == 0
 
 
 def disputed(status: str, minutes: int) -> PaymentDisputed:
@@ -170,25 +170,25 @@ def disputed(status: str, minutes: int) -> PaymentDisputed:
     )
 
 
-@pytest.mark.parametrize("heard", [*permutations([("needs_response", 1), ("under_review", 2), ("lost", 3)])])
-async def test_an_order_shows_how_a_dispute_stands_in_whatever_order_it_hears_of_it(
-    pending: Harness, heard: tuple[tuple[str, int], ...]
+@pytest.mark.parametrize("events", [*permutations([("needs_response", 1), ("under_review", 2), ("lost", 3)])])
+async def test_an_order_shows_the_latest_status_of_a_dispute_in_any_order_of_events(
+    pending: Harness, events: tuple[tuple[str, int], ...]
 ) -> None:
-    await pending.consume(*(disputed(*one) for one in heard))
+    await pending.consume(*(disputed(*one) for one in events))
     (dispute,) = order_in(pending).disputes
     assert (dispute.status, dispute.amount) == ("lost", TOTAL.amount)
-    assert (order_in(pending).status, said(pending)) == ("pending", [])
+    assert (order_in(pending).status, published(pending)) == ("pending", [])
 
 
-async def test_why_a_payment_was_declined_is_kept_and_said(pending: Harness) -> None:
+async def test_the_decline_reason_is_stored_and_published(pending: Harness) -> None:
     await pending.consume(DECLINED)
     assert order_in(pending).decline_reason == "insufficient_funds"
-    [cancelled] = pending.published
-    assert isinstance(cancelled, OrderCancelled)
-    assert cancelled.decline_reason == "insufficient_funds"
+    [event] = pending.published
+    assert isinstance(event, OrderCancelled)
+    assert event.decline_reason == "insufficient_funds"
 
 
-async def test_an_order_that_is_short_and_declined_is_cancelled_once_for_what_came_first() -> None:
+async def test_an_order_out_of_stock_and_declined_is_cancelled_once_for_the_first() -> None:
     for first, second in ((REJECTED, DECLINED), (DECLINED, REJECTED)):
         harness = Harness(saga.steps, now=NOW)
         harness.put(new_order())
@@ -197,46 +197,48 @@ async def test_an_order_that_is_short_and_declined_is_cancelled_once_for_what_ca
         assert order_in(harness).reason == ("out_of_stock" if first is REJECTED else "payment_declined")
 
 
-async def test_a_cancelled_order_that_turns_out_paid_stays_cancelled_in_silence(withdrawn: Harness) -> None:
-    await withdrawn.consume(PAID)
-    assert (order_in(withdrawn).status, order_in(withdrawn).paid_at) == ("cancelled", None)
-    assert said(withdrawn) == []
+async def test_a_cancelled_order_that_is_paid_publishes_nothing(
+    cancelled: Harness,
+) -> None:
+    await cancelled.consume(PAID)
+    assert (order_in(cancelled).status, order_in(cancelled).paid_at) == ("cancelled", None)
+    assert published(cancelled) == []
 
 
-async def test_what_was_undone_is_noted_in_whatever_order_it_is_heard() -> None:
+async def test_compensations_are_recorded_in_any_order_of_events() -> None:
     for money in (VOIDED, REFUNDED):
-        for news in permutations([RELEASED, money, *([PAID] if money is REFUNDED else [])]):
+        for events in permutations([RELEASED, money, *([PAID] if money is REFUNDED else [])]):
             harness = Harness(saga.steps, now=NOW)
             order = new_order()
-            order.withdraw(NOW)
+            order.cancel(NOW)
             harness.put(order)
-            await harness.consume(*news)
-            noted = order_in(harness)
-            assert noted.stock_released_at == NOW
-            assert (noted.voided_at or noted.refunded_at) == NOW
-            assert (noted.voided_at is None) != (noted.refunded_at is None)
-            assert said(harness) == []
+            await harness.consume(*events)
+            order_after = order_in(harness)
+            assert order_after.stock_released_at == NOW
+            assert (order_after.voided_at or order_after.refunded_at) == NOW
+            assert (order_after.voided_at is None) != (order_after.refunded_at is None)
+            assert published(harness) == []
 
 
 @pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED], ids=lambda event: event.type)
 async def test_a_redelivery_changes_nothing(pending: Harness, event: Event) -> None:
     await pending.consume(event)
-    once = (asdict(order_in(pending)), said(pending))
+    once = (asdict(order_in(pending)), published(pending))
     await pending.consume(event)
-    pending.inbox.clear()  # even where the inbox has forgotten
+    pending.inbox.clear()  # even if the inbox no longer has it
     await pending.consume(event)
-    assert (asdict(order_in(pending)), said(pending)) == once
+    assert (asdict(order_in(pending)), published(pending)) == once
 
 
 @pytest.mark.parametrize("event", [RELEASED, VOIDED, REFUNDED], ids=lambda event: event.type)
-async def test_undoing_what_is_paid_is_left_to_an_operator(pending: Harness, event: Event) -> None:
+async def test_a_compensation_of_a_paid_order_is_impossible(pending: Harness, event: Event) -> None:
     await pending.consume(PAID)
     with pytest.raises(Impossible):
         await pending.consume(event)
 
 
 @pytest.mark.parametrize("back", [VOIDED, REFUNDED], ids=lambda event: event.type)
-async def test_a_decline_may_come_after_the_money_is_back(pending: Harness, back: Event) -> None:
+async def test_a_decline_may_arrive_after_the_refund(pending: Harness, back: Event) -> None:
     await pending.consume(back, DECLINED)
     order = order_in(pending)
     assert (order.status, order.reason) == ("cancelled", "payment_declined")
@@ -244,7 +246,7 @@ async def test_a_decline_may_come_after_the_money_is_back(pending: Harness, back
 
 
 @pytest.mark.parametrize("event", [PAID, REJECTED, DECLINED, RELEASED], ids=lambda event: event.type)
-async def test_news_of_an_order_that_does_not_exist_are_left_to_an_operator(event: Event) -> None:
+async def test_an_event_about_an_unknown_order_is_impossible(event: Event) -> None:
     with pytest.raises(Impossible, match="no order"):
         await Harness(saga.steps).consume(event)
 
@@ -252,7 +254,7 @@ async def test_news_of_an_order_that_does_not_exist_are_left_to_an_operator(even
 def every_event() -> list[Event]:
     order = new_order()
     created = order.created()
-    [cancelled] = order.run_short(SHORT, NOW)
+    [cancelled] = order.cancel_out_of_stock(SHORT, NOW)
     return [
         created,
         StockReserved(order_id=ID),
@@ -270,46 +272,46 @@ def every_event() -> list[Event]:
 
 
 @pytest.fixture
-async def told() -> dict[str, TimelineEntry]:
+async def timeline() -> dict[str, TimelineEntry]:
     harness = Harness(saga.timeline, now=NOW)
     await harness.consume(*every_event(), *every_event())
     assert harness.published == []
     return {row.type: row for row in harness.rows.values()}
 
 
-def test_the_timeline_hears_every_event_of_the_saga(told: dict[str, TimelineEntry]) -> None:
-    assert set(told) == {event.type for event in every_event()}
-    assert {entry.event_id for entry in told.values()} == {event_id(event) for event in every_event()}
-    assert all(entry.order_id == ID and entry.time == NOW for entry in told.values())
+def test_the_timeline_has_every_event_of_the_saga(timeline: dict[str, TimelineEntry]) -> None:
+    assert set(timeline) == {event.type for event in every_event()}
+    assert {entry.event_id for entry in timeline.values()} == {event_id(event) for event in every_event()}
+    assert all(entry.order_id == ID and entry.time == NOW for entry in timeline.values())
 
 
-def test_the_timeline_says_why_an_order_ended(told: dict[str, TimelineEntry]) -> None:
+def test_the_timeline_shows_why_an_order_ended(timeline: dict[str, TimelineEntry]) -> None:
     short = [{"sku": "A", "wanted": 2, "available": 1}]
-    assert told["order.cancelled"].data == {"reason": "out_of_stock", "was_paid": False, "short": short}
-    assert told["stock.rejected"].data == {"short": short}
+    assert timeline["order.cancelled"].data == {"reason": "out_of_stock", "was_paid": False, "short": short}
+    assert timeline["stock.rejected"].data == {"short": short}
     why = "insufficient_funds"
-    assert told["payment.declined"].data == {"code": why, "decline_reason": why}
+    assert timeline["payment.declined"].data == {"code": why, "decline_reason": why}
 
 
-def test_the_timeline_keeps_no_contact(told: dict[str, TimelineEntry]) -> None:
-    assert all("sealed" not in str(vars(entry)) for entry in told.values())
+def test_the_timeline_has_no_contact(timeline: dict[str, TimelineEntry]) -> None:
+    assert all("encrypted" not in str(vars(entry)) for entry in timeline.values())
 
 
-def test_each_step_says_in_the_saga_table_what_it_does() -> None:
+def test_each_step_has_a_summary_for_the_saga_table() -> None:
     for steps in saga.participant.steps:
         for step in steps:
             assert step.summary.endswith(".")
 
 
-async def test_a_nudge_has_the_order_said_again(pending: Harness, withdrawn: Harness) -> None:
-    for harness, said in ((pending, "order.created"), (withdrawn, "order.cancelled")):
+async def test_a_nudge_republishes_the_orders_event(pending: Harness, cancelled: Harness) -> None:
+    for harness, type_ in ((pending, "order.created"), (cancelled, "order.cancelled")):
         before = asdict(order_in(harness))
         for nudge in range(2):
             await harness.consume(SagaNudged(order_id=ID, nudge_id=UUID(int=nudge)))
-        assert [event.type for event in harness.published] == [said, said]
+        assert [event.type for event in harness.published] == [type_, type_]
         assert asdict(order_in(harness)) == before
 
 
-async def test_a_nudge_for_an_order_that_nobody_placed_reaches_an_operator(pending: Harness) -> None:
+async def test_a_nudge_for_an_unknown_order_is_impossible(pending: Harness) -> None:
     with pytest.raises(Impossible, match="no order"):
         await pending.consume(SagaNudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))

@@ -61,7 +61,7 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
     assert set(watching["200"]["content"]) == {"text/event-stream"}
 
 
-def test_order_publishes_what_becomes_of_an_order_and_nothing_else() -> None:
+def test_order_publishes_only_its_own_events() -> None:
     assert participant.published_keys() == [
         "order.cancelled",
         "order.created",
@@ -73,7 +73,7 @@ def test_order_publishes_what_becomes_of_an_order_and_nothing_else() -> None:
     assert [steps.queue for steps in participant.steps] == ["order", "order.timeline"]
 
 
-def test_a_key_that_seals_nothing_is_refused_at_the_start() -> None:
+def test_an_invalid_encryption_key_is_refused_at_startup() -> None:
     with pytest.raises(ValueError, match="Fernet"):
         Settings(
             database_url="postgresql+asyncpg://x",

@@ -1,4 +1,4 @@
-"""A ticket for an event stream: what a browser's EventSource opens, and nobody else can."""
+"""Tickets for event streams: a browser's EventSource opens one with a ticket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,12 +25,12 @@ async def ticket(order: Any, order_id: UUID, headers: Any) -> dict[str, Any]:
 
 
 async def opened(order: Any, path: str, **headers: str) -> Any:
-    """The status, and what a stream said by the time that it ended."""
+    """The status, and what the stream sent until it ended."""
     async with asyncio.timeout(20), order.http.stream("GET", path, headers=BROWSER | headers) as answer:
         return answer.status_code, (await answer.aread()).decode()
 
 
-async def test_a_browser_opens_the_stream_with_a_ticket_alone(
+async def test_a_browser_opens_the_stream_with_only_a_ticket(
     order: Any, paid: Any, shopper: UUID, bearer: Any
 ) -> None:
     order_id = await order.placed(shopper)
@@ -47,7 +47,7 @@ async def test_a_browser_opens_the_stream_with_a_ticket_alone(
     assert '"status":"paid"' in rest
 
 
-async def test_it_reconnects_with_the_same_ticket_and_is_told_what_it_missed(
+async def test_a_browser_reconnects_with_the_same_ticket_and_gets_what_it_missed(
     order: Any, paid: Any, shopper: UUID, bearer: Any
 ) -> None:
     order_id = await order.placed(shopper)
@@ -66,7 +66,7 @@ async def test_an_order_may_be_named_by_its_number(order: Any, paid: Any, shoppe
     assert (await opened(order, f"/v1/orders/{number}/events?ticket={text}"))[0] == 200
 
 
-async def test_a_ticket_is_the_owners_to_get(order: Any, shopper: UUID, bearer: Any) -> None:
+async def test_only_the_owner_gets_a_ticket(order: Any, shopper: UUID, bearer: Any) -> None:
     order_id = await order.placed(shopper)
     path = f"/v1/orders/{order_id}/events/ticket"
     assert (await order.http.post(path)).status_code == 401
@@ -74,9 +74,7 @@ async def test_a_ticket_is_the_owners_to_get(order: Any, shopper: UUID, bearer: 
     assert (await order.http.post(path, headers=bearer(uuid4(), role="admin"))).status_code == 201
 
 
-async def test_what_is_no_ticket_for_this_order_is_refused_in_one_way(
-    start: Start, shopper: UUID, bearer: Any
-) -> None:
+async def test_every_invalid_ticket_gets_the_same_response(start: Start, shopper: UUID, bearer: Any) -> None:
     order = await start(ticket_seconds=1)
     order_id, other = await order.placed(shopper), await order.placed(shopper)
     old = (await ticket(order, order_id, bearer(shopper)))["ticket"]
@@ -112,7 +110,7 @@ async def test_a_ticket_opens_nothing_else(order: Any, shopper: UUID, bearer: An
         assert (await order.http.get(path, headers=as_token)).status_code == 401
 
 
-async def test_a_ticket_that_does_not_count_is_not_saved_by_a_token(
+async def test_an_invalid_ticket_is_refused_even_with_a_valid_token(
     order: Any, shopper: UUID, bearer: Any
 ) -> None:
     order_id = await order.placed(shopper)
@@ -128,8 +126,8 @@ async def test_a_stream_ends_with_the_token_that_got_its_ticket(
     expiring = bearer(shopper, lifetime=-7)  # three seconds are left of the leeway for clocks that differ
     issued = await ticket(order, order_id, expiring)
     assert issued["expires_in"] <= 3
-    status, said = await opened(order, issued["events"])
-    assert (status, "event: order" in said) == (200, True)
+    status, received = await opened(order, issued["events"])
+    assert (status, "event: order" in received) == (200, True)
 
 
 async def test_streams_count_for_their_caller_with_tickets_as_with_tokens(
@@ -142,11 +140,11 @@ async def test_streams_count_for_their_caller_with_tickets_as_with_tokens(
     await asyncio.sleep(0.3)
     async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=bearer(shopper)) as answer:
         assert answer.status_code == 200
-        status, said = await first
-    assert (status, "retry: 15000" in said) == (200, True)
+        status, received = await first
+    assert (status, "retry: 15000" in received) == (200, True)
 
 
-def test_a_ticket_ends_with_its_readers_right() -> None:
+def test_a_ticket_does_not_outlive_its_readers_token() -> None:
     key = Fernet.generate_key().decode()
     tickets = StreamTickets(Tickets([key], "tests", clock=lambda: NOW + 10), seconds=30, clock=lambda: NOW)
     order_id, reader = uuid4(), Reader(uuid4(), NOW + 20.5)

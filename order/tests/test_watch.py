@@ -1,4 +1,4 @@
-"""The poll behind the streams, on its own: one for all, through outages, and patient with the story."""
+"""The poll that supplies all streams: shared, repeated after failures, and waiting for the timeline."""
 
 import asyncio
 import math
@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from chassis.messaging.encryption import Cipher
 from order.action import Actions
-from order.places import Places
+from order.stream_limits import StreamLimits
 from order.watch import Reader, Stream, Watch
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
@@ -22,31 +22,33 @@ ADA = Reader(UUID(int=3), math.inf)
 
 
 class Orders:
-    """Answers each poll with what a test has put, and notes what was asked."""
+    """Answers each poll from the state that a test has set, and records the polls."""
 
     def __init__(self) -> None:
         self.status: dict[UUID, str] = {}
-        self.story: dict[UUID, list[str]] = {}
+        self.timeline: dict[UUID, list[str]] = {}
         self.polls: list[list[UUID]] = []
         self.broken = 0
 
-    async def news(self, ids: Sequence[UUID], standings: Sequence[str], seen: Sequence[str]) -> list[Any]:
+    async def changes(
+        self, ids: Sequence[UUID], states: Sequence[str], delivered: Sequence[str]
+    ) -> list[Any]:
         self.polls.append([*ids])
         if self.broken:
             self.broken -= 1
             raise ConnectionError
         rows: list[Any] = []
-        for n, (order, status, known) in enumerate(zip(ids, standings, seen, strict=True), 1):
+        for n, (order, status, known) in enumerate(zip(ids, states, delivered, strict=True), 1):
             new: list[str | None] = [
-                type_ for type_ in self.story.get(order, []) if type_ not in known.split(",")
+                type_ for type_ in self.timeline.get(order, []) if type_ not in known.split(",")
             ]
-            told = new or ([None] if self.status.get(order, "pending") != status else [])
-            rows += [self._row(n, order, type_) for type_ in told]
+            types = new or ([None] if self.status.get(order, "pending") != status else [])
+            rows += [self._row(n, order, type_) for type_ in types]
         return rows
 
     def _row(self, n: int, order: UUID, type_: str | None) -> dict[str, Any]:
         row = {"n": n, "status": self.status.get(order, "pending"), "reason": None, "type": type_}
-        row |= {"number": "K7Q2X-9XMDA", "standing": row["status"], "order_id": order, "action_url": None}
+        row |= {"number": "K7Q2X-9XMDA", "state": row["status"], "order_id": order, "action_url": None}
         row |= {"event_id": f"{type_}/{order}", "name": type_, "said_by": "x", "data": "{}"}
         row["time"] = datetime.now(UTC)
         return {**row, "causation_id": None, "traceparent": None}
@@ -60,10 +62,10 @@ def orders() -> Orders:
 @pytest.fixture
 def make(orders: Orders) -> Callable[..., Watch]:
     def watch(**changed: Any) -> Watch:
-        given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "patience": 0.05} | changed
-        places: Places[Stream] = Places(per_order=5, per_caller=10, most=10)
+        given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "timeline_wait": 0.05} | changed
+        limits: StreamLimits[Stream] = StreamLimits(per_order=5, per_caller=10, most=10)
         actions = Actions(Cipher([Fernet.generate_key().decode()]))
-        return Watch(orders, actions, asyncio.Event(), places=places, **given)  # type: ignore[arg-type]
+        return Watch(orders, actions, asyncio.Event(), limits=limits, **given)  # type: ignore[arg-type]
 
     return watch
 
@@ -73,18 +75,18 @@ async def read(watch: Watch, stream: Stream) -> str:
         return b"".join([chunk async for chunk in watch.read(stream)]).decode()
 
 
-async def test_one_poll_asks_for_all_streams(orders: Orders, make: Callable[..., Watch]) -> None:
+async def test_one_poll_reads_for_all_streams(orders: Orders, make: Callable[..., Watch]) -> None:
     watch = make()
     streams = [watch.open(order, [], ADA) for order in (FIRST, SECOND)]
     orders.status = {FIRST: "paid", SECOND: "cancelled"}
-    orders.story = {FIRST: ["order.paid"], SECOND: ["order.cancelled"]}
+    orders.timeline = {FIRST: ["order.paid"], SECOND: ["order.cancelled"]}
     first, second = await asyncio.gather(*(read(watch, stream) for stream in streams))
     assert "order.paid" in first
     assert "order.cancelled" in second
     assert set(orders.polls[0]) == {FIRST, SECOND}
 
 
-async def test_nobody_is_asked_when_nobody_watches(orders: Orders, make: Callable[..., Watch]) -> None:
+async def test_without_streams_nothing_is_polled(orders: Orders, make: Callable[..., Watch]) -> None:
     watch = make()
     stream = watch.open(FIRST, [], ADA)
     await asyncio.sleep(0)
@@ -95,28 +97,28 @@ async def test_nobody_is_asked_when_nobody_watches(orders: Orders, make: Callabl
     assert len(orders.polls) <= 2  # the first, and one that was on its way
 
 
-async def test_a_poll_that_fails_is_made_again(orders: Orders, make: Callable[..., Watch]) -> None:
+async def test_a_failed_poll_is_repeated(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.broken = 2
-    orders.status, orders.story = {FIRST: "paid"}, {FIRST: ["order.paid"]}
+    orders.status, orders.timeline = {FIRST: "paid"}, {FIRST: ["order.paid"]}
     watch = make()
     assert '"status":"paid"' in await read(watch, watch.open(FIRST, [], ADA))
 
 
 async def test_the_last_state_waits_for_its_event(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.status = {FIRST: "paid"}
-    watch = make(patience=10)
+    watch = make(timeline_wait=10)
     stream = watch.open(FIRST, [], ADA)
     reading = asyncio.create_task(read(watch, stream))
     while len(orders.polls) < 3:
         await asyncio.sleep(0.005)
-    orders.story = {FIRST: ["order.created", "order.paid"]}
-    told = await reading
-    assert told.index("order.created") < told.index("order.paid") < told.index('"status":"paid"')
+    orders.timeline = {FIRST: ["order.created", "order.paid"]}
+    received = await reading
+    assert received.index("order.created") < received.index("order.paid") < received.index('"status":"paid"')
 
 
-async def test_the_last_state_does_not_wait_for_ever(orders: Orders, make: Callable[..., Watch]) -> None:
+async def test_the_last_state_waits_a_limited_time(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.status = {FIRST: "paid"}
-    watch = make(patience=0.05)
+    watch = make(timeline_wait=0.05)
     assert '"status":"paid"' in await read(watch, watch.open(FIRST, [], ADA))
 
 
@@ -136,7 +138,7 @@ async def test_a_stream_ends_with_its_token(orders: Orders, make: Callable[..., 
     assert await read(watch, watch.open(FIRST, [], expired)) == ""
 
 
-async def test_a_stream_that_gives_way_tells_its_reader_to_come_back_later(
+async def test_a_displaced_stream_tells_its_reader_to_reconnect_later(
     orders: Orders, make: Callable[..., Watch]
 ) -> None:
     watch = make()

@@ -27,7 +27,7 @@ from notification.recipients import Recipients
 from notification.smtp import Start
 from notification.store import IN_DOUBT, StartResult
 from order.domain import Order
-from order.story import TimelineEntry
+from order.timeline import TimelineEntry
 from tests.model.automaton import Automaton, Called, Numbers, Place, at_once
 from tests.model.bank import NOW
 from tests.model.core import ACCOUNT, CIPHER, KEYS, merged

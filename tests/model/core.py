@@ -50,6 +50,7 @@ KEYS = SecretStr(Fernet.generate_key().decode())
 CIPHER = Cipher.of(KEYS)
 CONTACT = CIPHER.encrypt("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
+CONTRADICTION = "Impossible: paid, but differs from what was ordered"
 WHIMS = frozenset({"cancel", "claim", "confirm", "refuse", *returning.WHIMS, *later.WHIMS})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
 _SERVING: list[type[Event]] = [StockReserved, StockRejected]
@@ -160,7 +161,7 @@ class Core(World):
             copies=shop.copies,
             losses=shop.losses,
             edits=self._edited(events),
-            dead_letters=["Impossible: paid, but not as ordered"] if shop.edited is not None else [],
+            dead_letters=[CONTRADICTION] if shop.edited is not None else [],
         )
 
     def concerns(self, state: State, n: int) -> State:
@@ -217,7 +218,7 @@ class Core(World):
 
         async def cancel(tx: Tx) -> None:
             with suppress(NotReturnable):  # the shopper is told
-                tx.publish(*(await _load(tx, Order, one.order_id)).withdraw(tx.now))
+                tx.publish(*(await _load(tx, Order, one.order_id)).cancel(tx.now))
 
         async def claim(tx: Tx) -> None:
             row, guest = await _load(tx, Order, one.order_id), await tx.get(MergedGuest, one.shopper_id)

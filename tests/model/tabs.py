@@ -275,7 +275,7 @@ def _paid(order_id: UUID, *, accepts: bool) -> Command:
 def _cancelling(order_id: UUID) -> Command:
     async def cancel(tx: Tx) -> None:
         if (found := await tx.get(Order, order_id)) is not None:
-            tx.publish(*found.withdraw(tx.now))
+            tx.publish(*found.cancel(tx.now))
 
     return Command(cancel, [OrderCancelled])
 

@@ -182,7 +182,7 @@ def payment_takes_whatever_amount_the_provider_names(patch: Patch) -> None:
 
 @fault("a paid order is charged", EDITED)
 def order_takes_whatever_was_paid_for_its_total(patch: Patch) -> None:
-    patch.setattr(order.domain.Order, "_is_as_placed", lambda self, paid: None)
+    patch.setattr(order.domain.Order, "_require_as_placed", lambda self, paid: None)
 
 
 @fault("a free order is none of the providers", FREE)
@@ -384,7 +384,7 @@ def an_expired_order_is_not_said_to_be_cancelled(patch: Patch) -> None:
 
 @fault("no step fails")
 def order_cannot_hear_of_a_void_before_the_decline(patch: Patch) -> None:
-    patch.setattr(order.domain.Order, "_is_not_paid", order.domain.Order._is_cancelled)
+    patch.setattr(order.domain.Order, "_require_not_paid", order.domain.Order._require_cancelled)
 
 
 @fault("no receipt for an order that is known to be cancelled")
@@ -542,7 +542,7 @@ def what_she_confirmed_too_late_goes_back_without_a_word(patch: Patch) -> None:
 
 @fault("an order that has left is not cancelled", RETURNED)
 def an_order_that_has_left_is_cancelled(patch: Patch) -> None:
-    patch.setattr(order.domain.Order, "withdraw", lambda self, now: self._cancel("shopper", now))
+    patch.setattr(order.domain.Order, "cancel", lambda self, now: self._cancel("shopper", now))
 
 
 @fault("stock-adds-up", RETURNED)
@@ -600,7 +600,11 @@ def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Pa
 
 @fault("every-return-is-refunded", LOST_RETURN)
 def order_publishes_a_return_once_only(patch: Patch) -> None:
-    patch.setattr(order.domain.Order, "restate", _but(order.domain.Order.restate, "order.returned"))
+    patch.setattr(
+        order.domain.Order,
+        "events_to_republish",
+        _but(order.domain.Order.events_to_republish, "order.returned"),
+    )
 
 
 @fault("sold-is-what-was-paid", LOST_RETURN)
@@ -608,9 +612,9 @@ def product_publishes_a_restock_once_only(patch: Patch) -> None:
     patch.setattr(Hold, "events_to_republish", _but(Hold.events_to_republish, "stock.returned"))
 
 
-def _but(restate: Any, type_: str) -> Any:
+def _but(republish: Any, type_: str) -> Any:
     def without(self: Any, now: Any) -> Any:
-        return [event for event in restate(self, now) if event.type != type_]
+        return [event for event in republish(self, now) if event.type != type_]
 
     return without
 

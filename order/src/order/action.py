@@ -1,4 +1,5 @@
-"""What the shopper's bank asks of her: where she may come back to, and who is shown the link to its page."""
+"""Confirming a payment with the bank: where the bank's page may send the shopper back to, and who sees its
+link."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from chassis.messaging.encryption import Cipher, NotDecryptable
 
 log = structlog.get_logger()
 
-# Strict where browsers and the provider differ: no user, and after the port nothing but what RFC 3986 has.
+# Strict where browsers and the provider differ: no user, and after the port only the characters of RFC 3986.
 _REST = r"(?:[A-Za-z0-9\-._~:/?#@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
 _URL = re.compile(rf"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{{1,5}}))?([/?#]{_REST})?")
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
@@ -21,7 +22,7 @@ _LOCAL = ("localhost", "127.0.0.1")
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port, as browsers compare them. Raises ValueError where there is no telling."""
+    """Scheme, host and port, as browsers compare them. Raises ValueError if the URL is ambiguous."""
     found = _URL.fullmatch(url)
     if found is None:
         raise ValueError("must be an absolute URL of https or http, without a user, in ASCII")
@@ -31,11 +32,12 @@ def origin_of(url: str) -> str:
 
 
 class AllowedOrigins(frozenset[str]):
-    """Where the bank's page may send a shopper back to."""
+    """The origins that the bank's page may send a shopper back to."""
 
 
 def origins(text: str) -> AllowedOrigins:
-    """Origins, comma-separated. Raises ValueError for what is none, or neither https nor on this machine."""
+    """From a comma-separated list. Raises ValueError for what is not an origin, or neither https nor
+    local."""
     listed = [one.strip() for one in text.split(",") if one.strip()]
     for one in listed:
         found = _URL.fullmatch(one)
@@ -52,17 +54,18 @@ def _listed(text: str) -> str:
 
 
 ReturnOrigins = Annotated[str, AfterValidator(_listed)]
-"""A setting: where shoppers may come back to from their bank's page; origins, comma-separated."""
+"""A setting: the origins that a bank's page may send shoppers back to, comma-separated."""
 
 
 class Actions:
-    """Shows the link to the bank's page to the shopper and to nobody else: whoever has it can act for her."""
+    """Shows the link to the bank's page only to the shopper: whoever has it can act for her."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
 
     def of(self, row: Mapping[str, Any], reader: UUID) -> dict[str, Any] | None:
-        """What the order's shopper is to do while it is pending, if she is the reader and still may."""
+        """The link, if the reader is the shopper of the pending order and can still confirm; otherwise
+        None."""
         if row["action_url"] is None or row["status"] != "pending" or row["shopper_id"] != reader:
             return None
         if row["action_expires_at"] <= datetime.now(UTC):
@@ -70,6 +73,8 @@ class Actions:
         try:
             url = self._cipher.decrypt(row["action_url"])
         except NotDecryptable:
-            log.error("the bank's page is sealed with another ACTION_KEY", order_id=str(row["order_id"]))
+            log.error(
+                "action_url is encrypted with a key that ACTION_KEY lacks", order_id=str(row["order_id"])
+            )
             return None
         return {"url": url, "expires_at": row["action_expires_at"]}

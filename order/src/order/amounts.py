@@ -4,17 +4,19 @@ from contracts import CURRENCIES, format_amount
 
 
 def objection(price: int, currency: str) -> str | None:
-    """What is to be said against a price. Product takes none of these any more; older ones may be there."""
+    """Why a price cannot be charged, or None. Product rejects such prices, but may still have old ones."""
     known = CURRENCIES.get(currency)
     if known is None:
-        return f"It is priced in {currency}, in which nothing can be paid."
+        return f"Its currency, {currency}, is not supported."
     if price % known.step:
         step = format_amount(known.step, currency)
-        return f"Its price, {format_amount(price, currency)}, cannot be charged: it is no multiple of {step}."
+        return (
+            f"Its price, {format_amount(price, currency)}, cannot be charged: it is not a multiple of {step}."
+        )
     return None
 
 
 def charged(currency: str, limit: int) -> tuple[int, int]:
-    """The least and the most that an order in this currency may come to, unless it is free."""
+    """The minimum and maximum total of an order in this currency, unless it is free."""
     known = CURRENCIES[currency]
     return known.minimum, min(known.maximum, limit)

@@ -1,10 +1,9 @@
-"""How many lines may be ordered: every line costs each service its share of work, and so everybody else time.
+"""Rate limits on ordered lines: every line costs work in each service, and so delays other shoppers.
 
-Each shopper has a limit for a minute. The database counts it, so that all copies of the service count
-together; what it has refused is remembered here until it can be otherwise, so that asking again at once costs
-neither a price nor a statement. And because shoppers cost nothing to make, large orders share a rate as well,
-guests' and accounts' each their own, in every process: many who order much wait for one another, and nobody
-else waits for them.
+Each shopper has a limit per minute, counted in the database for all replicas together. A refusal is
+remembered in this process until the limit allows more, so that immediate retries read no price and run no
+statement. Because anybody can create guests for free, large orders also share a rate in each process, one for
+guests and one for accounts: large orders wait for each other, and small ones do not wait for them.
 """
 
 import time
@@ -19,14 +18,14 @@ _MOST_REMEMBERED = 10_000
 
 
 class TooManyLines(TooManyRequests):
-    """429: the shopper has ordered as many lines in the last minute as one may."""
+    """429: the shopper has ordered too many lines in the last minute."""
 
     type = "/problems/too-many-lines"
     title = "Too many lines in a minute"
 
 
 class TooManyLargeOrders(TooManyRequests):
-    """429: other large orders come first."""
+    """429: the shared rate of large orders is used up."""
 
     type = "/problems/too-many-large-orders"
     title = "Too many large orders"
@@ -34,19 +33,19 @@ class TooManyLargeOrders(TooManyRequests):
 
 @dataclass
 class Rate:
-    """A token bucket: `per_second` on average, and `at_once` after a pause."""
+    """A token bucket: `per_second` on average, in bursts of at most `at_once`."""
 
     per_second: float
     at_once: float
     clock: Callable[[], float] = time.monotonic
     _spent: float = 0
-    _seen: float = 0
+    _updated_at: float = 0
 
     def take(self, amount: float) -> float:
         """Returns the seconds to wait; 0 if the amount was taken."""
         now = self.clock()
-        self._spent = max(0, self._spent - (now - self._seen) * self.per_second)
-        self._seen = now
+        self._spent = max(0, self._spent - (now - self._updated_at) * self.per_second)
+        self._updated_at = now
         excess = self._spent + amount - self.at_once
         if excess > 0:
             return excess / self.per_second
@@ -56,8 +55,8 @@ class Rate:
 
 @dataclass
 class LineBudget:
-    """What one class of shoppers, guests or accounts, may order: `per_minute` lines each, and orders of more
-    than `large` lines at a rate that all of them share."""
+    """The limits for guests, or for accounts: each may order `per_minute` lines, and orders of more than
+    `large` lines share a `rate`."""
 
     per_minute: int
     large: int
@@ -66,21 +65,21 @@ class LineBudget:
     _refused: dict[UUID, tuple[float, int]] = field(default_factory=dict)
 
     def check(self, shopper: UUID, lines: int) -> None:
-        """Raises TooManyLines if that many were refused just now, and nothing can have changed since."""
+        """Raises TooManyLines if the last refusal still applies to that many lines."""
         until, room = self._refused.get(shopper, (0, lines))
         wait = until - self.clock()
         if lines > room and wait > 0:
             raise _too_many(wait)
 
     def spend(self, shopper: UUID, lines: int) -> None:
-        """The cart has been read, and what follows costs by its lines. Raises TooManyLines,
+        """Called once the number of lines is known, before prices are read. Raises TooManyLines,
         TooManyLargeOrders."""
         self.check(shopper, lines)
         if lines > self.large and (wait := self.rate.take(lines)):
-            raise TooManyLargeOrders("Other large orders come first.", retry_after=wait)
+            raise TooManyLargeOrders("Too many large orders at this moment.", retry_after=wait)
 
     def refusal(self, shopper: UUID, ordered: int, wait: float) -> TooManyLines:
-        """What the database has refused: `ordered` lines count against the limit, the first of them for
+        """Remember a refusal by the database: `ordered` lines count towards the limit, the first of them for
         `wait` more seconds."""
         if len(self._refused) >= _MOST_REMEMBERED:
             self._refused.clear()
@@ -90,15 +89,15 @@ class LineBudget:
 
 @dataclass(frozen=True)
 class Budgets:
-    """A process's."""
+    """The budgets of this process."""
 
     guests: LineBudget
     accounts: LineBudget
 
     def of(self, *, guest: bool) -> LineBudget:
-        """The shopper's."""
+        """The one for such a shopper."""
         return self.guests if guest else self.accounts
 
 
 def _too_many(wait: float) -> TooManyLines:
-    return TooManyLines(f"Some of your lines of the last {WINDOW} s must pass first.", retry_after=wait)
+    return TooManyLines(f"You have ordered too many lines in the last {WINDOW} seconds.", retry_after=wait)

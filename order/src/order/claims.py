@@ -1,7 +1,7 @@
-"""An account claims an order that its shopper has placed as a guest, by the link in the receipt.
+"""An account claims an order that was placed as a guest, with the link in the receipt.
 
-Auth does not confirm addresses. What confirms this one is the link: it was mailed to the order's address, so
-whoever has it reads that mailbox. With an account of the same address that is the right to the order.
+Auth does not verify addresses. The link does: it was mailed to the order's address, so whoever has it can
+read that mailbox. Together with an account of the same address it gives the right to the order.
 """
 
 from typing import Annotated, Self
@@ -18,24 +18,24 @@ from chassis.messaging.encryption import Cipher
 from chassis.saga.tx import Tx
 from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim
-from order import views
-from order.addresses import Addresses
-from order.api import Read, ToDo
+from order import schemas
+from order.api import ProvidedActions, ProvidedOrders
 from order.domain import MergedGuest, Order
+from order.privacy import Addresses
 
 router = APIRouter(tags=["orders"])
 log = structlog.get_logger()
 
 
 class BadLink(Unprocessable):
-    """422: it is no link of ours, or the order is not kept any more."""
+    """422: the token is invalid, or the order was deleted."""
 
     type = "/problems/claim-link-not-valid"
     title = "The link is not valid"
 
 
 class LinkExpired(Problem):
-    """410: it was good for so many days."""
+    """410: the link has expired."""
 
     status = 410
     type = "/problems/claim-link-expired"
@@ -43,14 +43,14 @@ class LinkExpired(Problem):
 
 
 class LinkUsed(Conflict):
-    """409: the order belongs to an account, and not to the caller's."""
+    """409: the order belongs to another account."""
 
     type = "/problems/claim-link-used"
     title = "The order belongs to an account already"
 
 
 class AnothersAddress(Forbidden):
-    """403: the order was placed with another address than the account's."""
+    """403: the order has another address than the account."""
 
     type = "/problems/claim-needs-the-address"
     title = "The account has another address than the order"
@@ -63,7 +63,7 @@ class ClaimOrder(Body):
 
 
 class Claims:
-    """Lets accounts claim orders."""
+    """Gives orders to accounts that claim them."""
 
     def __init__(self, tickets: Tickets, transactions: Transactions, addresses: Addresses) -> None:
         self._tickets = tickets
@@ -72,7 +72,8 @@ class Claims:
 
     @classmethod
     def of(cls, keys: SecretStr, transactions: Transactions) -> Self:
-        """With the keys of the setting (see `EncryptionKeys`); notification derives the links' key too."""
+        """With a key derived from those of the setting (see `EncryptionKeys`), as notification does for its
+        links."""
         return cls(Tickets.of(keys, CLAIM_PURPOSE), transactions, Addresses(Cipher.of(keys)))
 
     async def claim(self, token: str, caller: Principal) -> OrderClaim:
@@ -97,33 +98,33 @@ class Claims:
         if not self._addresses.is_contact(caller.email or "", order.contact):
             log.warning("claim refused", account=str(caller.id), order=str(order.order_id))
             raise AnothersAddress("Log in to an account with the address that the receipt was sent to.")
-        was = order.claimed_by
+        claimed_before = order.claimed_by
         if not order.claim(caller.id, await tx.get(MergedGuest, order.shopper_id)):
             raise LinkUsed
-        if was is None and order.claimed_by:
+        if claimed_before is None and order.claimed_by:
             log.info("order claimed", account=str(caller.id), order=str(order.order_id))
 
 
 @router.post(
     "/v1/order-claims",
-    response_model=views.OrderView,
+    response_model=schemas.OrderView,
     summary="Claim an order that was placed as a guest",
     responses={status: RESPONSES[status] for status in (403, 409, 410, 422)},
 )
 async def claim_order(
     body: ClaimOrder,
     caller: Caller,
-    orders: Read,
-    actions: ToDo,
+    orders: ProvidedOrders,
+    actions: ProvidedActions,
     claims: Provided[Claims],
 ) -> Response:
-    """The receipt of a guest's order has a link with this token. It is good once, for some weeks, for an
-    account whose address is the one that the receipt was sent to; for the same account again it changes
-    nothing. From then on the order is the account's alone."""
+    """The receipt of a guest's order has a link with this token. It can be used once, within some weeks, by
+    an account with the address that the receipt was sent to. From then on the order belongs to that account
+    only. Idempotent for the same account."""
     if caller.role == "guest":
         raise Forbidden("Log in to an account to claim an order.")
     claim = await claims.claim(body.token, caller)
     found = await orders.find(claim.order_id)
     if found is None:
         raise BadLink
-    return views.answer(views.order_view(found, actions.of(found, caller.id)))
+    return schemas.response(schemas.order_view(found, actions.of(found, caller.id)))

@@ -1,4 +1,4 @@
-"""What order reads of its neighbours: the shopper's cart, and what products cost at this moment."""
+"""Clients for other services: the shopper's cart, and the current prices of products."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,26 +10,25 @@ from chassis.outbound.service_client import REQUEST_ERRORS, ServiceClient
 from chassis.telemetry.logs import without_trace
 from order.pricing import Cart, Offer, Wanted
 
-Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
+ReadOffers = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 
 
 class Carts:
-    """The carts, read from cart with the shopper's own token."""
+    """Reads carts with the shopper's own token."""
 
     def __init__(self, cart: ServiceClient) -> None:
         self._cart = cart
 
     async def read(self, token: str) -> Cart:
-        """The caller's cart. Raises Unavailable, and TokenRejected when cart says so."""
-        told = (await self._cart.get_json("/v1/cart/lines", token=token)).json()
-        lines = [Wanted(line["sku"], line["quantity"]) for line in told["items"]]
-        ids, bought = (tuple(UUID(one) for one in told.get(name, ())) for name in ("ids", "bought"))
+        """The cart of the token's shopper. Raises Unavailable, TokenRejected."""
+        document = (await self._cart.get_json("/v1/cart/lines", token=token)).json()
+        lines = [Wanted(line["sku"], line["quantity"]) for line in document["items"]]
+        ids, bought = (tuple(UUID(one) for one in document.get(name, ())) for name in ("ids", "bought"))
         return Cart(lines, ids, bought)
 
 
 async def read_offers(product: ServiceClient, skus: Sequence[str]) -> dict[str, Offer]:
-    """What product sells of these, at its prices; what it does not sell is left out. Raises Unavailable,
-    RequestRejected."""
+    """Those of the products that are for sale, with their prices. Raises Unavailable, RequestRejected."""
     answer = await product.get_json("/v1/products", params={"sku": skus})
     return {
         one["sku"]: Offer(one["sku"], one["name"], one["price"], one["currency"])
@@ -38,51 +37,53 @@ async def read_offers(product: ServiceClient, skus: Sequence[str]) -> dict[str, 
     }
 
 
-class _Call:
-    """One read on its way, or about to be: who waits for it gets what became of it."""
+class _Batch:
+    """One read of several products, pending or running, and its result for all who wait for it."""
 
     def __init__(self) -> None:
         self.skus: set[str] = set()
         self.waiting = 0
-        self.ended: asyncio.Future[Mapping[str, Offer] | Exception] = asyncio.Future()
+        self.result: asyncio.Future[Mapping[str, Offer] | Exception] = asyncio.Future()
 
 
-class Offers:
-    """Prices for many checkouts at once: whoever asks while a read is under way shares the next one.
+class OfferLoader:
+    """A dataloader: checkouts that ask for prices while a read is running share the next one.
 
-    Nothing is kept: a price is never older than the question. An idle loader waits `linger` seconds for
-    company; one read asks for at most `per_call` products, which bounds its URL too, as no sku has more than
-    32 bytes there. Nobody's cart decides another's checkout: who asks for more than `shared` products
-    reads alone, so that no other waits for them; a shared read that is refused is made again for each who
-    waited for it; a checkout that is cancelled leaves the others undisturbed.
+    Nothing is cached: a price is never older than the request for it. An idle loader waits for the
+    `batch_window`, in seconds, before it reads. One read has at most `per_call` products, which also limits
+    the URL's length, as a sku has at most 32 bytes in it.
+
+    No cart affects another shopper's checkout: a request for more than `shared` products is read alone, so
+    that nobody else waits for it; a shared read that is rejected is repeated alone for each of its requests;
+    a cancelled request does not disturb the others.
     """
 
-    def __init__(self, read: Read, *, linger: float, per_call: int, shared: int) -> None:
+    def __init__(self, read: ReadOffers, *, batch_window: float, per_call: int, shared: int) -> None:
         self._read = read
-        self._linger = linger
+        self._batch_window = batch_window
         self._per_call = per_call
         self._shared = min(shared, per_call)
-        self._next: list[_Call] = []
+        self._next: list[_Batch] = []
         self._task: asyncio.Task[None] | None = None
 
     async def load(self, skus: Sequence[str]) -> Mapping[str, Offer]:
-        """Those of the products that are sold. Raises what the read raised."""
+        """Those of the products that are for sale. Raises what the read raised."""
         if not skus:
             return {}
         if len(skus) > self._shared:
             return await self._read_alone(skus)
-        call = self._join(skus)
+        batch = self._join(skus)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=without_trace())
-        ended = await asyncio.shield(call.ended)
-        if isinstance(ended, REQUEST_ERRORS) and call.waiting > 1:
+        result = await asyncio.shield(batch.result)
+        if isinstance(result, REQUEST_ERRORS) and batch.waiting > 1:
             return await self._read_alone(skus)
-        if isinstance(ended, Exception):
-            raise ended.with_traceback(None)
-        return {sku: ended[sku] for sku in skus if sku in ended}
+        if isinstance(result, Exception):
+            raise result.with_traceback(None)
+        return {sku: result[sku] for sku in skus if sku in result}
 
     async def aclose(self) -> None:
-        """Stop reading; whoever still waits is told that there is no answer."""
+        """Stop reading; pending requests raise Unavailable."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -94,34 +95,34 @@ class Offers:
             found |= await self._read(skus[start : start + self._per_call])
         return found
 
-    def _join(self, skus: Sequence[str]) -> _Call:
-        """The first read that has room for all of them."""
-        for call in self._next:
-            if len(call.skus.union(skus)) <= self._per_call:
+    def _join(self, skus: Sequence[str]) -> _Batch:
+        """The first batch that has room for all of them."""
+        for batch in self._next:
+            if len(batch.skus.union(skus)) <= self._per_call:
                 break
         else:
-            call = _Call()
-            self._next.append(call)
-        call.skus.update(skus)
-        call.waiting += 1
-        return call
+            batch = _Batch()
+            self._next.append(batch)
+        batch.skus.update(skus)
+        batch.waiting += 1
+        return batch
 
     async def _run(self) -> None:
-        calls: list[_Call] = []
+        batches: list[_Batch] = []
         try:
-            await asyncio.sleep(self._linger)
+            await asyncio.sleep(self._batch_window)
             while self._next:
-                calls, self._next = self._next, []
-                await asyncio.gather(*map(self._make, calls))
+                batches, self._next = self._next, []
+                await asyncio.gather(*map(self._read_batch, batches))
         finally:
-            for call in (*calls, *self._next):
-                if not call.ended.done():
-                    call.ended.set_result(Unavailable("This server stops."))
+            for batch in (*batches, *self._next):
+                if not batch.result.done():
+                    batch.result.set_result(Unavailable("Server is shutting down."))
             self._task = None
             self._next = []
 
-    async def _make(self, call: _Call) -> None:
+    async def _read_batch(self, batch: _Batch) -> None:
         try:
-            call.ended.set_result(await self._read(sorted(call.skus)))
+            batch.result.set_result(await self._read(sorted(batch.skus)))
         except Exception as error:
-            call.ended.set_result(error)
+            batch.result.set_result(error)

@@ -1,4 +1,4 @@
-"""Where one may ship to: the officially assigned codes of ISO 3166-1 alpha-2."""
+"""Countries to ship to: the officially assigned codes of ISO 3166-1 alpha-2."""
 
 _CODES = """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT

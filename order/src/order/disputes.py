@@ -1,4 +1,4 @@
-"""Disputes as an order knows them: what the shopper's bank asks back, and how that stands."""
+"""Disputes of an order's payment, and their status."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from contracts import PaymentDisputed
 
 @dataclass(frozen=True)
 class Dispute:
-    """`noted_at` is when payment heard of its status."""
+    """`noted_at` is when the payment service learnt its status."""
 
     dispute_id: UUID
     amount: int
@@ -21,7 +21,8 @@ class Dispute:
 
 
 def noted(disputes: Sequence[Dispute], event: PaymentDisputed) -> tuple[Dispute, ...]:
-    """With what the event says; of two statuses of one dispute the later counts, whichever comes first."""
+    """The disputes with the event applied. The latest status of a dispute counts, in whatever order they
+    arrive."""
     new = Dispute(
         event.dispute_id, event.amount.amount, event.reason, event.status, event.due_by, event.noted_at
     )
@@ -32,5 +33,5 @@ def noted(disputes: Sequence[Dispute], event: PaymentDisputed) -> tuple[Dispute,
 
 
 def lost(disputes: Iterable[Dispute]) -> int:
-    """What the shopper has from her bank for good."""
+    """What the bank has paid back to the shopper for good."""
     return sum(one.amount for one in disputes if one.status == "lost")

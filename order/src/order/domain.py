@@ -1,4 +1,4 @@
-"""An order's rules: how it is placed, and how it ends, paid or cancelled, in whatever order news come in."""
+"""An order's rules: how it ends, paid or cancelled, in whatever order the events arrive."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Status = Literal["pending", "paid", "cancelled"]
 
 
 class Impossible(Exception):
-    """Two things are said of an order that cannot both be true: somebody has to look into it."""
+    """Two events about an order contradict each other: an operator has to investigate."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Address:
 
 @dataclass(eq=False)
 class MergedGuest:
-    """A guest who has logged in: what the guest has ordered, before or since, is the account's."""
+    """A guest who has logged in: the guest's orders, from before or after, belong to the account."""
 
     guest_id: UUID
     user_id: UUID
@@ -55,18 +55,21 @@ class MergedGuest:
 
 @dataclass(eq=False)
 class Order:
-    """One order. `contact` is the shopper's e-mail address, sealed; `sealed_shipping` is `shipping` as events
-    carry it. The database gives a number where none is given. Whether a guest placed it is not known of old
-    orders, nor which cart it was: there is one order with each `cart_id`, besides cancelled ones.
-    `shopper_id` stays who placed it, `claimed_by` is the account that has claimed it from a guest.
-    `action_url`, sealed, is the page of the shopper's bank at which she may confirm until
-    `action_expires_at`, while the order is pending; `return_url` is where she goes from there. `declined_at`
-    is when her payment was declined, or she was too late to confirm it; `network`, hashed, is where she
-    ordered from, forgotten as soon as it is known that it was not declined.
+    """One order.
 
-    `cancelled_by` is `staff` when they did it. `returns` is all that goes back of it, and `returning_since`
-    since when something of that has still to be done. The last fields note what was undone of a cancelled
-    order and whether that was all, and how often and until when the saga was nudged because it stood.
+    `contact` is the shopper's e-mail address, encrypted, and `sealed_shipping` is `shipping`, encrypted for
+    events. The database generates a missing number. Old orders have neither `guest` nor `cart_id`; apart from
+    cancelled orders, a `cart_id` has only one. `shopper_id` is always who placed it, `claimed_by` the account
+    that has claimed it from a guest.
+
+    `action_url`, encrypted, is the page of the shopper's bank where she can confirm until `action_expires_at`
+    while the order is pending, and `return_url` is where that page sends her back to. `declined_at` is when
+    her payment was declined, or her time to confirm it was over. `network`, hashed, is where she ordered
+    from; it is forgotten as soon as the payment can no longer be declined.
+
+    `cancelled_by` is `staff` if they cancelled it. `returning_since` is since when one of `returns` waits to
+    be restocked or refunded. `undone` is whether a cancelled order misses no compensation, `nudges` how often
+    its stuck saga was nudged, and `nudge_at` when that is due again.
     """
 
     order_id: UUID
@@ -111,18 +114,17 @@ class Order:
     network: bytes | None = None
 
     def owner(self, merged: MergedGuest | None) -> UUID:
-        """Whose it is, given what has become of who placed it."""
+        """Who owns it, if the guest who placed it was merged like that."""
         return self.claimed_by or (merged.user_id if merged else self.shopper_id)
 
     def claim(self, account: UUID, merged: MergedGuest | None) -> bool:
-        """The account has a right to it, unless it belongs to an account. Tells whether it is that account's
-        now."""
+        """Make the account its owner if it belongs to a guest. Returns whether the account owns it now."""
         if self.guest and self.owner(merged) == self.shopper_id:
             self.claimed_by = account
         return self.owner(merged) == account
 
     def created(self) -> OrderCreated:
-        """What is said when the order is placed."""
+        """The event of a new order."""
         return OrderCreated(
             order_id=self.order_id,
             shopper_id=self.shopper_id,
@@ -139,19 +141,19 @@ class Order:
         )
 
     def ask_shopper(self, asked: PaymentActionRequired) -> None:
-        """Her bank wants her to confirm. When the order has ended, nobody wants anything."""
+        """Keep the page where she confirms with her bank, unless the order has ended."""
         if self.status == "pending":
             self.action_url, self.action_expires_at = asked.url, asked.expires_at
 
     def pay(self, paid: OrderPaid, now: datetime) -> None:
-        """The money was captured. If the order was cancelled meanwhile, it stays so. What was paid has to be
-        what was ordered."""
-        self._is_as_placed(paid)
+        """The money was captured. An order that was cancelled meanwhile stays cancelled, and misses its
+        refund. Raises Impossible if what was paid differs from what was ordered."""
+        self._require_as_placed(paid)
         if self.reason in ("out_of_stock", "payment_declined"):
             raise Impossible(f"paid, although cancelled for {self.reason}")
         if self.status == "pending":
             if self.voided_at or self.refunded_at:
-                raise Impossible("paid, although the money went back")
+                raise Impossible("paid, although the payment was voided or refunded")
             self.status = "paid"
             self.payment_id = paid.payment_id
             self.paid_at = now
@@ -160,85 +162,87 @@ class Order:
             self.undone = False
 
     def may_be_cancelled(self, now: datetime, within: timedelta) -> bool:
-        """Whether its shopper may still cancel it: once it is paid, for so long."""
+        """Whether its shopper may still cancel it: a paid order only `within` that time after it was paid."""
         return self.status != "paid" or self.paid_at is None or now < self.paid_at + within
 
     def expire(self, now: datetime) -> list[OrderCancelled]:
-        """The deadline has passed; only an order that is still pending minds."""
+        """Cancel the order if it is still pending at its deadline."""
         if self.status != "pending":
             return []
         if self.action_url is not None:
             self.declined_at = now
         return self._cancel("expired", now)
 
-    def withdraw(self, now: datetime, by: str | None = None) -> list[OrderCancelled]:
-        """The shopper wants it no more, or staff cancel it. Raises Fulfilled once its goods have left."""
+    def cancel(self, now: datetime, by: str | None = None) -> list[OrderCancelled]:
+        """Cancel it for the shopper, or `by` staff. Raises Fulfilled once it was fulfilled."""
         if self.status == "paid" and self.fulfilled_at:
-            raise returns.Fulfilled("The order has left for its shopper: request a return instead.")
+            raise returns.Fulfilled("The order was fulfilled: request a return instead.")
         if self.status == "paid" and any(one.counts and one.lines for one in self.returns):
-            raise returns.Fulfilled("Some of the order was taken back already: request a return of the rest.")
+            raise returns.Fulfilled("Some of the order was returned already: request a return of the rest.")
         if self.status == "paid" and late.settled(self.late_refunds):
-            raise returns.Fulfilled("A refund of the order was settled otherwise: staff refund the rest.")
+            raise returns.Fulfilled(
+                "A refund of the order was settled in another way: ask staff to refund the rest."
+            )
         if self.status != "cancelled":
             self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)
 
     def fulfil(self, now: datetime) -> list[OrderFulfilled]:
-        """Its goods have left. Raises NotPaid, and TooMuch when all of its money was given back."""
+        """The goods were shipped. Raises NotPaid, and TooMuch if all of the money was refunded."""
         if self.status != "paid":
-            raise returns.NotPaid(f"The order is {self.status}: only a paid order is fulfilled.")
+            raise returns.NotPaid(f"The order is {self.status}: only a paid order can be fulfilled.")
         if self.fulfilled_at:
             return []
         if self.total and not self.left:
-            raise returns.TooMuch("All that was paid for the order was given back.")
+            raise returns.TooMuch("All that was paid for the order was refunded.")
         self.fulfilled_at = now
         return [self._fulfilled()]
 
     @property
     def left(self) -> int:
-        """What can still be given back of its total."""
+        """What of its total can still be refunded."""
         return max(0, self.total - returns.given(self.returns))
 
     @property
     def refunded(self) -> int:
-        """What was given back so far."""
+        """What was refunded so far."""
         parts = sum(one.amount for one in self.returns if one.refunded_at)
         return late.refunded(self.total, self.refunded_at, self.refunded_rest, parts, self.late_refunds)
 
-    def run_short(self, short: tuple[ShortLine, ...], now: datetime) -> list[OrderCancelled]:
+    def cancel_out_of_stock(self, short: tuple[ShortLine, ...], now: datetime) -> list[OrderCancelled]:
         """Stock could not be reserved."""
-        self._was_not_paid("out of stock")
+        self._require_never_paid("out of stock")
         return self._cancel("out_of_stock", now, short)
 
     def decline(self, why: str | None, now: datetime, *, too_late: bool = False) -> list[OrderCancelled]:
         """The payment was refused for good; or the shopper is `too_late` to confirm it with her bank."""
-        self._was_not_paid("payment declined")
+        self._require_never_paid("payment declined")
         if self.status == "pending":
             self.decline_reason, self.declined_at = why, now
         return self._cancel("expired" if too_late else "payment_declined", now)
 
     def note_release(self, now: datetime) -> None:
-        """Its stock is on hand again."""
-        self._is_cancelled("stock released")
+        """The stock was released."""
+        self._require_cancelled("stock released")
         self.stock_released_at = self.stock_released_at or now
 
     def note_void(self, now: datetime) -> None:
-        """Its money is no longer held."""
-        self._is_not_paid("payment voided")
+        """The authorization of the money was released."""
+        self._require_not_paid("payment voided")
         if self.refunded_at:
             raise Impossible("payment voided, although refunded")
         self.voided_at = self.voided_at or now
 
     def note_refund(self, rest: int, now: datetime) -> None:
-        """Its money went back."""
-        self._is_not_paid("payment refunded")
+        """The money was refunded."""
+        self._require_not_paid("payment refunded")
         if self.voided_at:
             raise Impossible("payment refunded, although voided")
         if self.refunded_at is None:
             self.refunded_at, self.refunded_rest = now, rest
 
     def note_failed_refund(self, failed: PaymentRefundFailed, now: datetime) -> None:
-        """Something that had gone back came back: the shopper does not have it."""
+        """A refund failed after it was made: the shopper does not have that money."""
         if failed.amount.currency != self.currency:
             raise Impossible("a refund failed in another currency")
         self.note_late(LateRefund(failed.refund_id, failed.amount.amount, failed.code, now))
@@ -246,49 +250,50 @@ class Order:
     def note_late(self, one: LateRefund) -> None:
         self.late_refunds = late.noted(self.late_refunds, one)
 
-    def restate(self, now: datetime) -> list[Event]:
-        """What was said of the order and still holds, for neighbours who have lost it."""
+    def events_to_republish(self, now: datetime) -> list[Event]:
+        """The events about this order that are still true, for services that have lost them."""
         if self.status == "pending" and now < self.deadline:
             return [self.created()]
         settled = (self.settled(one) for one in late.settled(self.late_refunds))
         if self.status == "paid":
-            said = [self._fulfilled()] if self.fulfilled_at else []
+            fulfilled = [self._fulfilled()] if self.fulfilled_at else []
             due = (self.returned(one) for one in self.returns if one.is_due and one.by != "provider")
-            return [*said, *due, *settled]
+            return [*fulfilled, *due, *settled]
         return [self._cancelled(self.reason), *settled] if self.reason else []
 
-    def owes(self, told: Collection[str]) -> list[str]:
-        """What has still to be undone of a cancelled order, given which events were told of it; what the
-        returns of a paid one wait for."""
+    def missing_compensations(self, event_types: Collection[str]) -> list[str]:
+        """The events that are still missing: of a cancelled order the compensations of what was done for it,
+        according to the `event_types` in its timeline; of a paid one, what its returns wait for."""
         if self.status == "paid":
             return sorted({type_ for one in self.returns for type_ in self.awaited(one)})
         if self.status != "cancelled":
             return []
-        owed = []
-        if "stock.reserved" in told and not self.stock_released_at:
-            owed.append("stock.released")
-        if (self.paid_at or "order.paid" in told) and not self.refunded_at:
-            owed.append("payment.refunded")
-        elif "payment.authorized" in told and not (self.voided_at or self.refunded_at):
-            owed.append("payment.voided")
-        return owed
+        missing = []
+        if "stock.reserved" in event_types and not self.stock_released_at:
+            missing.append("stock.released")
+        if (self.paid_at or "order.paid" in event_types) and not self.refunded_at:
+            missing.append("payment.refunded")
+        elif "payment.authorized" in event_types and not (self.voided_at or self.refunded_at):
+            missing.append("payment.voided")
+        return missing
 
-    def stand(self, now: datetime, pause: timedelta, limit: int) -> bool:
-        """It stands, and is looked at again after twice the pause. Tells whether to nudge: `limit` times at
-        most."""
-        again = self.nudges < limit
-        self.nudges += again
+    def count_nudge(self, now: datetime, pause: timedelta, limit: int) -> bool:
+        """Whether to nudge this stuck saga now: `limit` times at most, each after twice the pause of the time
+        before."""
+        nudge = self.nudges < limit
+        if nudge:
+            self.nudges += 1
         self.nudge_at = now + pause * 2**self.nudges
-        return again
+        return nudge
 
     def _fulfilled(self) -> OrderFulfilled:
         return OrderFulfilled(order_id=self.order_id, number=self.number)
 
-    def settled(self, came_back: LateRefund) -> OrderRefundSettled:
+    def settled(self, failed: LateRefund) -> OrderRefundSettled:
         return OrderRefundSettled(
             order_id=self.order_id,
-            refund_id=came_back.refund_id,
-            amount=Money(amount=came_back.amount, currency=self.currency),
+            refund_id=failed.refund_id,
+            amount=Money(amount=failed.amount, currency=self.currency),
         )
 
     def returned(self, one: Return) -> OrderReturned:
@@ -304,8 +309,8 @@ class Order:
         )
 
     def awaited(self, one: Return) -> list[str]:
-        """The events that this return waits for: nobody has still to be refunded once all of the money went
-        back, whatever it was for, or was lost to the shopper's bank."""
+        """The events that this return waits for. A refund is not among them once the whole total was
+        refunded, for whatever reason, or lost in disputes."""
         everything = self.refunded + disputes.lost(self.disputes) >= self.total
         return [type_ for type_ in one.awaits() if type_ == "stock.returned" or not everything]
 
@@ -342,10 +347,10 @@ class Order:
             cancelled_by=self.cancelled_by,
         )
 
-    def _is_as_placed(self, paid: OrderPaid) -> None:
-        """What of it is compared is what money and stock depend on."""
+    def _require_as_placed(self, paid: OrderPaid) -> None:
+        """Compares what money and stock depend on."""
         if self.payment_id not in (None, paid.payment_id):
-            raise Impossible("paid by another payment than before")
+            raise Impossible("paid by a second payment")
         differs = [
             name
             for name, is_same in (
@@ -356,20 +361,20 @@ class Order:
             if not is_same
         ]
         if differs:
-            raise Impossible(f"paid, but not as ordered: {' and '.join(differs)}")
+            raise Impossible(f"paid, but differs from what was ordered: {' and '.join(differs)}")
 
-    def _was_not_paid(self, news: str) -> None:
+    def _require_never_paid(self, event: str) -> None:
         if self.paid_at is not None:
-            raise Impossible(f"{news}, although paid")
+            raise Impossible(f"{event}, although paid")
 
-    def _is_not_paid(self, news: str) -> None:
-        """A pending order may hear that its money went back before it hears that payment was declined."""
+    def _require_not_paid(self, event: str) -> None:
+        """A pending order may consume the event of its refund before that of its declined payment."""
         if self.status == "paid":
-            raise Impossible(f"{news}, although paid")
+            raise Impossible(f"{event}, although paid")
 
-    def _is_cancelled(self, news: str) -> None:
+    def _require_cancelled(self, event: str) -> None:
         if self.status != "cancelled":
-            raise Impossible(f"{news}, although {self.status}")
+            raise Impossible(f"{event}, although {self.status}")
 
 
 def _sold(lines: Iterable[Line]) -> list[tuple[str, int, int]]:

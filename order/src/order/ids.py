@@ -10,12 +10,12 @@ _VARIANT = 0x2 << 62
 
 
 def new_order_id() -> UUID:
-    """An id of this moment."""
+    """A new id, ordered by time."""
     stamp = time.time_ns() // 1_000_000 << 80
     chance = int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(0x3 << 62)
     return UUID(int=stamp | _VERSION_7 | _VARIANT | chance)
 
 
 def first_order_id(moment: datetime) -> UUID:
-    """The least id of that moment: orders from then on have greater ones."""
+    """The smallest id of that moment: later orders have greater ones."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | _VERSION_7 | _VARIANT)

@@ -1,7 +1,7 @@
-"""An order is looked up by number and e-mail address, without an account and without a token.
+"""Looks an order up by its number and e-mail address, without an account and without a token.
 
-Whoever asks learns nothing from a refusal: a number that nobody has and an address that is not the order's
-are the same answer after the same work, and count the same, before anybody has looked.
+A failure reveals nothing: an unknown number and a wrong address get the same response, after the same work,
+and count the same. The attempt is counted before the order is read.
 """
 
 import time
@@ -19,10 +19,10 @@ from chassis.http.provided import Provided
 from chassis.storage.attempts import Attempts, bucket
 from contracts import CancelReason, Line, MailAddress, Money, ShortLine
 from contracts.order import WhyDeclined
-from order import api, views
+from order import api, schemas
 from order.action import Actions
-from order.addresses import Addresses
 from order.domain import Status
+from order.privacy import Addresses
 from order.store import Orders, Row
 from order.stream_tickets import StreamTickets
 from order.watch import Reader
@@ -32,29 +32,29 @@ log = structlog.get_logger()
 
 
 class TooManyLookups(TooManyRequests):
-    """429: too many failed, for this number or from this network; nothing was looked up."""
+    """429: too many lookups of this number, or from this network, have failed; this one was not made."""
 
     type = "/problems/too-many-attempts"
 
 
 class LookUp(Body):
-    """What stands in the mail that confirmed the order, and where that was sent to."""
+    """The number in the mail that confirmed the order, and the address it was sent to."""
 
     number: api.Number
     email: MailAddress
 
 
-class Watched(BaseModel):
-    """Where to watch the order, for a page's `EventSource`; it has to be opened soon."""
+class StreamLink(BaseModel):
+    """The URL of the order's event stream, for a page's `EventSource`."""
 
     href: str
     expires_in: Annotated[int, Field(description="Seconds within which it can be opened.")]
 
 
 class LookedUp(BaseModel):
-    """What an order's number and address show of it: no names, and not where it ships to."""
+    """What a lookup shows of an order: no names and no addresses."""
 
-    number: views.Number
+    number: schemas.Number
     status: Status
     total: Money
     lines: list[Line]
@@ -66,8 +66,8 @@ class LookedUp(BaseModel):
     short: list[ShortLine]
     decline_reason: WhyDeclined
     refunded_at: datetime | None
-    action: views.ToDo
-    events: Watched
+    action: schemas.PendingAction
+    events: StreamLink
 
 
 _SHOWN = LookedUp.model_fields.keys() - {"events"}
@@ -75,8 +75,8 @@ _SHOWN = LookedUp.model_fields.keys() - {"events"}
 
 @dataclass(frozen=True)
 class Lookups:
-    """At most so many failures in a window, `per_number` for a number and `per_network` from a network. A
-    stream that a lookup leads to lasts `stream_seconds`."""
+    """Looks orders up, with at most `per_number` failures for a number and `per_network` from a network in a
+    window. The event stream of a lookup lasts `stream_seconds`."""
 
     orders: Orders
     actions: Actions
@@ -103,7 +103,7 @@ class Lookups:
     def view(self, row: Row) -> dict[str, Any]:
         """See `LookedUp`."""
         order_id, shopper = row["order_id"], row["shopper_id"]
-        whole = views.order_view(row, self.actions.of(row, shopper))
+        whole = schemas.order_view(row, self.actions.of(row, shopper))
         reader = Reader(order_id, time.time() + self.stream_seconds, shopper)
         issued = self.tickets.issue(order_id, reader)
         events = {"href": issued.href, "expires_in": issued.seconds}
@@ -117,9 +117,9 @@ class Lookups:
     responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
 )
 async def look_up(body: LookUp, origin: FromWhere, lookups: Provided[Lookups]) -> Response:
-    """By its number and the e-mail address that it was placed with. An unknown number and a wrong address are
-    answered alike, and both are limited."""
+    """By its number and the e-mail address that it was placed with. An unknown number and a wrong address get
+    the same response, and both are rate-limited."""
     found = await lookups.find(body.number, body.email, origin)
     if found is None:
-        raise NotFound("There is no order with this number and this address.")
-    return views.answer(lookups.view(found))
+        raise NotFound("No order with this number and address found.")
+    return schemas.response(lookups.view(found))

@@ -1,4 +1,4 @@
-"""The order service: checkout over HTTP, and the end of every order."""
+"""The order service: checkout, orders until they end, and returns."""
 
 from datetime import timedelta
 from functools import partial
@@ -9,33 +9,31 @@ from chassis.messaging.encryption import Cipher
 from chassis.outbound.service_client import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
-from order import api, claims, lookup, returns_api, saga, stream_api
+from order import api, claims, jobs, lookup, returns_api, saga, stream_api
 from order.action import Actions, origins
-from order.addresses import Addresses
 from order.budget import Budgets, LineBudget, Rate
 from order.checkout import Checkout
 from order.claims import Claims
-from order.clients import Carts, Offers, read_offers
+from order.clients import Carts, OfferLoader, read_offers
 from order.lookup import Lookups
-from order.networks import Networks
-from order.places import Places
 from order.placing import Placing
+from order.privacy import Addresses, Networks
 from order.returns import ReturnPeriod
 from order.settings import Settings
 from order.store import Orders
+from order.stream_limits import StreamLimits
 from order.stream_tickets import StreamTickets
-from order.sweeps import sweeps
 from order.tables import idempotency_keys
 from order.watch import Watch, wake_on_commit
 
 
 def build(settings: Settings, chassis: Chassis) -> Components:
-    """Put the parts together."""
-    cart, product = _neighbour(settings, "cart"), _neighbour(settings, "product")
+    """Wire the components."""
+    cart, product = _client(settings, "cart"), _client(settings, "product")
     read = partial(read_offers, product)
-    offers = Offers(
+    offers = OfferLoader(
         read,
-        linger=settings.price_linger,
+        batch_window=settings.price_linger,
         per_call=settings.prices_per_call,
         shared=settings.prices_shared,
     )
@@ -62,7 +60,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             tickets,
             Proxies.of(settings.trusted_proxies),
         ],
-        jobs=sweeps(settings, chassis.transactions, keys, attempts),
+        jobs=jobs.periodic(settings, chassis.transactions, keys, attempts),
         closing=[
             wake_on_commit(chassis.engine, watch.wake),
             watch.aclose,
@@ -73,7 +71,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
 
 
-def _neighbour(settings: Settings, name: str) -> ServiceClient:
+def _client(settings: Settings, name: str) -> ServiceClient:
     return ServiceClient(
         name,
         getattr(settings, f"{name}_url"),
@@ -83,7 +81,7 @@ def _neighbour(settings: Settings, name: str) -> ServiceClient:
 
 
 def _checkout(
-    settings: Settings, chassis: Chassis, carts: Carts, offers: Offers, keys: IdempotencyKeys
+    settings: Settings, chassis: Chassis, carts: Carts, offers: OfferLoader, keys: IdempotencyKeys
 ) -> Checkout:
     return Checkout(
         carts,
@@ -94,7 +92,7 @@ def _checkout(
         _budgets(settings),
         limits=settings.limits,
         guest_pieces=settings.guest_open_pieces,
-        patience=timedelta(seconds=settings.order_deadline),
+        lifetime=timedelta(seconds=settings.order_deadline),
     )
 
 
@@ -135,8 +133,8 @@ def _watch(settings: Settings, chassis: Chassis, orders: Orders, actions: Action
         every=settings.watch_every,
         gap=settings.watch_gap,
         heartbeat=settings.stream_heartbeat,
-        patience=settings.stream_patience,
-        places=Places(
+        timeline_wait=settings.stream_patience,
+        limits=StreamLimits(
             per_order=settings.max_streams_per_order,
             per_caller=settings.max_streams_per_caller,
             most=settings.max_streams,

@@ -1,6 +1,7 @@
-"""A new order, `order.created` and the answer to the checkout's key, committed by a single statement.
+"""Commits a new order, `order.created` and the response stored under the idempotency key with a single
+statement.
 
-This is where the shop spends most, and a round trip for each would cost five times the CPU.
+This is the most frequent write of the shop; a round trip for each part would cost five times the CPU.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from chassis.storage.composed import Part
 from chassis.storage.database import Transactions
 from chassis.storage.raw_sql import fetch
 from contracts import Line
-from order import views
+from order import schemas
 from order.budget import WINDOW, LineBudget
 from order.domain import Order
 from order.ids import first_order_id
@@ -30,39 +31,39 @@ _lines = TypeAdapter(tuple[Line, ...])
 
 
 class TooManyOpen(Conflict):
-    """The shopper holds back as much stock as one may with orders that are not paid."""
+    """409: the shopper has the maximum number of pending orders."""
 
     type = "/problems/too-many-open-orders"
     title = "Too many open orders"
 
 
 class TooManyPieces(Conflict):
-    """409: a guest holds back as many pieces of a product as one may with orders that are not paid."""
+    """409: the guest has the maximum number of pieces of a product in pending orders."""
 
     type = "/problems/too-many-open-pieces"
     title = "Too many pieces in open orders"
 
 
 class TooManyDeclined(TooManyRequests):
-    """429: too many payments of the shopper, or from her network, were declined."""
+    """429: too many payments of the shopper, or from the same network, were declined."""
 
     type = "/problems/too-many-declined"
     title = "Too many declined payments"
 
 
 class CartOrdered(Conflict):
-    """409: there is an order of this cart, pending or paid."""
+    """409: this cart already has an order, pending or paid."""
 
     type = "/problems/cart-already-ordered"
     title = "The cart has been ordered"
 
 
 class NumberTaken(Exception):
-    """Another order has this number already: make another one."""
+    """Another order already has this number: try another one."""
 
 
 class PlaceAgain(Conflict):
-    """409, if another attempt does not help either: the order of its cart was cancelled just now."""
+    """409: other orders of the cart were placed and cancelled at the same time, in every attempt."""
 
     type = "/problems/place-again"
     title = "The order could not be placed at this moment"
@@ -70,10 +71,11 @@ class PlaceAgain(Conflict):
 
 @dataclass(frozen=True)
 class Caps:
-    """How much of the shop's stock may be held back without being paid for.
+    """Limits on stock that is reserved without being paid for.
 
-    A shopper has so many open orders, a guest so many pieces of one product in them. Within `window` so many
-    payments may be declined, one shopper's and one network's.
+    A shopper may have `open_orders` pending orders, a guest `guest_pieces` of one product in them. Within
+    `window`, `shopper_declined` payments of one shopper and `network_declined` of one network may be
+    declined.
     """
 
     open_orders: int
@@ -109,17 +111,17 @@ class Placing:
             if error.constraint_name != "orders_cart":
                 raise
             await self.raise_if_ordered(cart)
-            raise _again() from error
+            raise _place_again() from error
 
     async def raise_if_ordered(self, cart: Cart) -> None:
-        """Raises CartOrdered, which says by which order, if there is one of this cart."""
+        """Raises CartOrdered, with the order, if this cart already has one."""
         for found in await fetch(self._transactions.engine, _ORDERED, cart.ids, cart.bought):
             raise CartOrdered(
-                f"Order {found['number']} was placed from this cart. It can be ordered again if that order is"
-                " cancelled.",
+                f"Order {found['number']} was placed from this cart. The cart can be ordered again if that"
+                " order is cancelled.",
                 order_id=found["order_id"],
                 number=found["number"],
-                links=views.links(found["order_id"]),
+                links=schemas.links(found["order_id"]),
             )
 
     async def _commit(
@@ -136,7 +138,7 @@ class Placing:
             Part("before", _BEFORE, self._limits(order, cart, budget, since)),
             claim.settling(ACCEPTED, body, headers, given="before", when="allowed"),
             Part("placed", _INSERT, _row(order, cart)),
-            Part("others", _FURTHER_CARTS, {"order_id": order.order_id, "carts": cart.ids[1:]}),
+            Part("further", _FURTHER_CARTS, {"order_id": order.order_id, "carts": cart.ids[1:]}),
             self._transactions.publishing(order.created(), order.created_at, given="placed"),
             select="before.* FROM before",
         )
@@ -144,7 +146,7 @@ class Placing:
             return
         if found["ordered_before"]:
             await self.raise_if_ordered(cart)
-            raise _again()
+            raise _place_again()
         self._raise_if_capped(order, found["pending"], found["too_many_of"], found["declined"])
         if found["ordered"] + len(order.lines) > budget.per_minute:
             wait = (found["oldest"] - since).total_seconds()
@@ -173,19 +175,19 @@ class Placing:
     def _raise_if_capped(
         self, order: Order, pending: int, too_many_of: str | None, declined: datetime | None
     ) -> None:
-        """`too_many_of` is a product of which too many pieces would be open, `declined` when the oldest of
-        those payments was that count."""
+        """`too_many_of` is a product with too many pieces in pending orders; `declined` is when the oldest of
+        too many payments was declined."""
         if pending >= self._caps.open_orders:
-            raise TooManyOpen(f"At most {self._caps.open_orders} orders may wait for payment at once.")
+            raise TooManyOpen(f"At most {self._caps.open_orders} orders can be pending at once.")
         if too_many_of is not None:
             raise TooManyPieces(
-                f"Without an account at most {self._caps.guest_pieces} pieces of one product may wait for"
-                " payment at once.",
+                f"Without an account at most {self._caps.guest_pieces} pieces of one product can be in"
+                " pending orders at once.",
                 sku=too_many_of,
             )
         if declined is not None:
             raise TooManyDeclined(
-                "Too many payments were declined, of yours or from your network: wait and try again.",
+                "Too many payments from you or your network were declined: wait and try again.",
                 retry_after=(declined + self._caps.window - order.created_at).total_seconds(),
             )
 
@@ -211,15 +213,15 @@ def _row(order: Order, cart: Cart) -> dict[str, Any]:
     }
 
 
-def _again() -> PlaceAgain:
+def _place_again() -> PlaceAgain:
     return PlaceAgain(
-        "Other orders of this cart are placed and cancelled at this moment.", headers={"Retry-After": "1"}
+        "Other orders of this cart are being placed and cancelled.", headers={"Retry-After": "1"}
     )
 
 
-# The cart's first id is the order's own: its index refuses a second one that is placed at the same moment.
-# Others, which carts have that were merged or bought in part, are compared only. Each look-up is by an index,
-# whatever the statistics say.
+# The cart's first id is stored with the order, in a unique index that refuses a second order at the same
+# moment. Further ids, of carts that were merged or bought in part, are only compared. The query is written so
+# that each look-up uses an index, whatever the statistics say.
 _OF_CART = """
     SELECT order_id, number FROM unnest({ids}::uuid[]) AS cart (id) CROSS JOIN LATERAL (
         SELECT order_id, number FROM orders
@@ -236,7 +238,7 @@ _OF_CART = """
 """
 _ORDERED = _OF_CART.format(ids="$1", bought="$2")
 
-# The time of the last but so many: with it there are too many.
+# When the oldest of too many payments was declined; null if there are fewer.
 _DECLINED = """(
     SELECT declined_at FROM orders WHERE {of} AND declined_at > :declined_since
     ORDER BY declined_at DESC OFFSET {most} LIMIT 1

@@ -1,4 +1,4 @@
-"""What goes back of a paid order: goods that are returned, money that staff give back, and what is left."""
+"""What is returned and refunded of a paid order, and what is left of it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,35 +13,35 @@ ReturnState = Literal["requested", "received", "granted", "rejected", "withdrawn
 
 
 class ReturnPeriod(timedelta):
-    """How long after it was paid an order may be cancelled, and after it was fulfilled returned."""
+    """For how long an order can be cancelled after it was paid, and returned after it was fulfilled."""
 
 
 class NotReturnable(Exception):
-    """Nothing goes back as it was asked for; the text says why."""
+    """The order cannot be cancelled, fulfilled, returned or refunded as requested; the message says why."""
 
 
 class NotPaid(NotReturnable):
-    """The order is not paid, or not any more."""
+    """The order is not paid, or was cancelled since."""
 
 
 class NotFulfilled(NotReturnable):
-    """The goods have not left yet: the order is to be cancelled."""
+    """The order was not fulfilled yet: cancel it instead."""
 
 
 class Fulfilled(NotReturnable):
-    """The goods have left, or came back in part: the order cannot be cancelled, but returned."""
+    """The order was fulfilled, or returned in part: it cannot be cancelled, only returned."""
 
 
 class PeriodOver(NotReturnable):
-    """It was fulfilled longer ago than orders are taken back."""
+    """The period for returns is over."""
 
 
 class Closed(NotReturnable):
-    """This return has ended otherwise."""
+    """The return has already ended in another way."""
 
 
 class TooMuch(NotReturnable):
-    """More than is left: of the lines, as `errors` names them, or of the money."""
+    """More than is left of a line, as `errors` says, or of the money."""
 
     def __init__(self, reason: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(reason)
@@ -49,12 +49,12 @@ class TooMuch(NotReturnable):
 
 
 class Unknown(NotReturnable):
-    """The order has no such return, or none of its refunds that came back is this."""
+    """The order has no such return, or no such failed refund."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """So many pieces of one of the order's lines."""
+    """A number of pieces of one of the order's lines."""
 
     sku: str
     quantity: int
@@ -62,9 +62,11 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Return:
-    """Something that goes back, or has. `by` is `return` when goods come back, `staff` when staff give money
-    back, `provider` when that was done at the payment provider. Without `restock` the lines say only what the
-    money is for. `reason` is why it was rejected.
+    """A return of goods, or a refund without one.
+
+    `by` is `return` for a return of goods, `staff` for a refund by staff, and `provider` for a refund that
+    was made at the payment provider. Without `restock` the lines only say what is refunded. `reason` is why
+    it was rejected.
     """
 
     return_id: UUID
@@ -81,12 +83,12 @@ class Return:
 
     @property
     def counts(self) -> bool:
-        """Whether its pieces and its money are gone, or promised."""
+        """Whether its pieces and its amount reduce what is left."""
         return self.state not in ("rejected", "withdrawn")
 
     @property
     def is_due(self) -> bool:
-        """Whether the others were told to restock and to refund."""
+        """Whether `order.returned` was published, so that it is to be restocked and refunded."""
         return self.state in ("received", "granted")
 
     @property
@@ -94,7 +96,7 @@ class Return:
         return self.lines if self.restock else ()
 
     def awaits(self) -> list[str]:
-        """The events that tell of what is still to be done for it."""
+        """The events that it still waits for."""
         if not self.is_due:
             return []
         awaited = ["stock.returned"] if self.restocks and not self.restocked_at else []
@@ -106,25 +108,29 @@ def find(returns: Iterable[Return], return_id: UUID) -> Return | None:
 
 
 def changed(returns: Iterable[Return], after: Return) -> tuple[Return, ...]:
-    """With that one as it is now."""
+    """The returns with this one replaced."""
     return tuple(after if one.return_id == after.return_id else one for one in returns)
 
 
 def taken(bought: Sequence[Line], returns: Iterable[Return], wanted: Sequence[Pieces]) -> tuple[Line, ...]:
-    """The lines that are wanted back, at the prices that were paid. Raises TooMuch when there is less of one
-    than is wanted: what was bought less what went back, or is requested to."""
+    """The `wanted` pieces as lines at the prices that were paid. Raises TooMuch if more is wanted of a line
+    than was bought, less what was returned or requested."""
     left = Counter({line.sku: line.quantity for line in bought})
     for one in returns:
         if one.counts:
             left.subtract({line.sku: line.quantity for line in one.lines})
-    asked = Counter[str]()
+    pieces_by_sku = Counter[str]()
     for pieces in wanted:
-        asked[pieces.sku] += pieces.quantity
-    errors = [{"sku": sku, "detail": _too_many(left[sku])} for sku in asked if asked[sku] > left[sku]]
+        pieces_by_sku[pieces.sku] += pieces.quantity
+    errors = [
+        {"sku": sku, "detail": _too_many(left[sku])}
+        for sku in pieces_by_sku
+        if pieces_by_sku[sku] > left[sku]
+    ]
     if errors:
-        raise TooMuch("More than is left of what was bought.", errors)
+        raise TooMuch("More than is left of the lines.", errors)
     lines = {line.sku: line for line in bought}
-    return tuple(lines[sku].model_copy(update={"quantity": pieces}) for sku, pieces in asked.items())
+    return tuple(lines[sku].model_copy(update={"quantity": pieces}) for sku, pieces in pieces_by_sku.items())
 
 
 def worth(lines: Iterable[Line]) -> int:
@@ -132,19 +138,19 @@ def worth(lines: Iterable[Line]) -> int:
 
 
 def given(returns: Iterable[Return]) -> int:
-    """What was refunded, or is promised."""
+    """The sum of what was refunded or requested."""
     return sum(one.amount for one in returns if one.counts)
 
 
 def receive(one: Return, amount: int, now: datetime) -> Return:
-    """The goods are here, and so much is refunded. Raises Closed when it was rejected or withdrawn."""
+    """The goods have arrived, and `amount` is refunded. Raises Closed if it was rejected or withdrawn."""
     if not one.counts:
         raise Closed(f"This return was {one.state}.")
     return one if one.is_due else replace(one, state="received", amount=amount, received_at=now)
 
 
 def close(one: Return, state: Literal["rejected", "withdrawn"], reason: str | None = None) -> Return:
-    """Nothing comes of it. Raises Closed when it is too late for that."""
+    """Reject or withdraw it. Raises Closed if it is no longer only requested."""
     if one.state == state:
         return one
     if one.state != "requested":
@@ -153,4 +159,4 @@ def close(one: Return, state: Literal["rejected", "withdrawn"], reason: str | No
 
 
 def _too_many(left: int) -> str:
-    return f"At most {left} can go back." if left > 0 else "None of it can go back."
+    return f"At most {left} can be returned." if left > 0 else "None can be returned."

@@ -1,8 +1,8 @@
-"""What order does on hearing how a checkout goes: it ends the order, paid or cancelled, and keeps its story.
+"""Order's part in the saga: it ends each order, paid or cancelled, and keeps its timeline.
 
-Nobody conducts. Product reserves the stock and payment holds the money as soon as `order.created` is said;
-payment captures once both are done. Order hears the end of it, and says `order.cancelled` when there is to
-be none: whoever has done something for the order undoes it on hearing that.
+There is no orchestrator. Product reserves the stock and payment authorizes the money when they consume
+`order.created`; payment captures once both are done. Order consumes the outcome. When the order fails it
+publishes `order.cancelled`, on which every service compensates what it has done for the order.
 """
 
 from uuid import UUID
@@ -35,7 +35,7 @@ from contracts import (
 from contracts.order import AboutOrder
 from order import returning
 from order.domain import Impossible, MergedGuest, Order
-from order.story import TimelineEntry
+from order.timeline import TimelineEntry
 
 steps = Steps("order", locks=lambda event: [(Order, event.order_id)])
 
@@ -51,7 +51,7 @@ async def mark_paid(event: OrderPaid, tx: Tx) -> None:
 async def cancel_short_order(event: StockRejected, tx: Tx) -> None:
     """Cancel: out of stock."""
     order = await _load(tx, event.order_id)
-    tx.publish(*order.run_short(event.short, tx.now))
+    tx.publish(*order.cancel_out_of_stock(event.short, tx.now))
 
 
 @steps.on(PaymentDeclined, publishes=[OrderCancelled])
@@ -63,56 +63,56 @@ async def cancel_declined_order(event: PaymentDeclined, tx: Tx) -> None:
 
 @steps.on(PaymentActionRequired)
 async def ask_shopper(event: PaymentActionRequired, tx: Tx) -> None:
-    """Show the shopper where she confirms with her bank, unless the order has ended."""
+    """Show the shopper where to confirm with her bank, unless the order has ended."""
     order = await _load(tx, event.order_id)
     order.ask_shopper(event)
 
 
 @steps.on(StockReleased)
 async def note_release(event: StockReleased, tx: Tx) -> None:
-    """Note that the stock is back."""
+    """Record that the stock was released."""
     order = await _load(tx, event.order_id)
     order.note_release(tx.now)
 
 
 @steps.on(PaymentVoided)
 async def note_void(event: PaymentVoided, tx: Tx) -> None:
-    """Note that the money is no longer held."""
+    """Record that the authorization was released."""
     order = await _load(tx, event.order_id)
     order.note_void(tx.now)
 
 
 @steps.on(PaymentRefunded)
 async def note_refund(event: PaymentRefunded, tx: Tx) -> None:
-    """Note that the money went back."""
+    """Record that the money was refunded."""
     order = await _load(tx, event.order_id)
     order.note_refund(event.total.amount, tx.now)
 
 
 @steps.on(PaymentRefundFailed)
 async def note_failed_refund(event: PaymentRefundFailed, tx: Tx) -> None:
-    """Note that a refund came back: the shopper does not have that money."""
+    """Record that a refund failed: the shopper does not have that money."""
     order = await _load(tx, event.order_id)
     order.note_failed_refund(event, tx.now)
 
 
 @steps.on(PaymentDisputed)
 async def note_dispute(event: PaymentDisputed, tx: Tx) -> None:
-    """Note that the shopper's bank asks for the money, or how it has decided."""
+    """Record a dispute of the payment, or its new status."""
     order = await _load(tx, event.order_id)
     returning.note_dispute(order, event)
 
 
 @steps.on(StockReturned)
 async def note_restock(event: StockReturned, tx: Tx) -> None:
-    """Note that the goods of a return are on hand again."""
+    """Record that the goods of a return were restocked."""
     order = await _load(tx, event.order_id)
     returning.note_restock(order, event.return_id, tx.now)
 
 
 @steps.on(PaymentRefundedInPart)
 async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
-    """Note what went back, and for which return."""
+    """Record a refund in part, and for which return."""
     order = await _load(tx, event.order_id)
     returning.note_refund(order, event, tx.now)
 
@@ -121,21 +121,21 @@ async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
     SagaNudged, publishes=[OrderCreated, OrderFulfilled, OrderReturned, OrderRefundSettled, OrderCancelled]
 )
 async def say_again(event: SagaNudged, tx: Tx) -> None:
-    """Say again that the order was created, fulfilled, returned or cancelled, a refund of it settled."""
+    """Republish the events about the order that are still true."""
     order = await _load(tx, event.order_id)
-    tx.publish(*order.restate(tx.now))
+    tx.publish(*order.events_to_republish(tx.now))
 
 
 @steps.on(GuestMerged, locks=lambda event: ())
 async def move_guest_orders(event: GuestMerged, tx: Tx) -> None:
-    """What the guest has ordered, before or since, is the account's."""
+    """Give the guest's orders, from before or after, to the account."""
     tx.add_once(MergedGuest(event.guest_id, event.user_id, tx.now))
 
 
 async def _load(tx: Tx, order_id: UUID) -> Order:
     order = await tx.get(Order, order_id)
     if order is None:
-        raise Impossible(f"no order {order_id}")  # it was committed before anybody could hear of it
+        raise Impossible(f"no order {order_id}")  # its row was committed together with `order.created`
     return order
 
 
@@ -143,7 +143,7 @@ timeline = Steps("order.timeline")
 
 
 async def keep_in_timeline(event: AboutOrder, tx: Tx) -> None:
-    """Keep it in the order's timeline, unless it is there."""
+    """Add the event to the order's timeline, once."""
     assert tx.envelope is not None
     tx.add_once(TimelineEntry.of(event, tx.envelope))
 

@@ -1,4 +1,4 @@
-"""What order is told besides what every service is."""
+"""Order's settings, besides those of every service."""
 
 from datetime import timedelta
 from typing import Annotated, Self
@@ -14,35 +14,35 @@ from order.placing import Caps
 from order.pricing import Limits
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
-# A refund may be refused for days, and may fail as late as 30 days after it was made.
+# A refund may be retried for days, and may fail up to 30 days after it was made.
 AFTER_RETURN_DAYS = 60
 
 Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(ServiceSettings):
-    """`contact_key` may list several keys, comma-separated: the first seals, the others still open. So may
-    `action_key`, which opens the address of the page at which a shopper confirms with her bank; from there
-    she may come back to `return_origins`.
+    """`contact_key` may list several keys, comma-separated: the first encrypts, all of them decrypt. So may
+    `action_key`, for the URL of the page where a shopper confirms with her bank; that page may send her back
+    to `return_origins`.
 
-    A paid order may be cancelled, that is returned, for `return_days`. An order is kept for
-    `order_keep_days` after it was placed, its timeline for `timeline_keep_days`; both at least
-    `AFTER_RETURN_DAYS` longer than it may be returned, and 0 is for ever.
+    A paid order can be cancelled, and a fulfilled one returned, for `return_days`. An order is kept for
+    `order_keep_days` after it was placed, its timeline for `timeline_keep_days`; both must be at least
+    `AFTER_RETURN_DAYS` longer than `return_days`, and 0 keeps for ever.
 
-    A shopper may order `lines_per_minute` lines within a minute, a guest `guest_lines_per_minute`. Orders of
-    more than `large_order` lines share `large_lines_per_second` in each process, and guests' such orders
-    `guest_large_lines_per_second`.
+    A shopper may order `lines_per_minute` lines, a guest `guest_lines_per_minute`. Orders of more than
+    `large_order` lines share a rate in each process, `large_lines_per_second` for accounts and
+    `guest_large_lines_per_second` for guests.
 
-    A guest may have `guest_open_pieces` of one product in orders that are not paid. Within
-    `decline_window_seconds` a shopper's payments may be declined `declines_per_shopper` times, and those of
-    one network `declines_per_network` times.
+    A guest may have `guest_open_pieces` of one product in pending orders. Within `decline_window_seconds`,
+    `declines_per_shopper` payments of one shopper and `declines_per_network` of one network may be declined.
 
-    A ticket opens an event stream for `ticket_seconds`. Lookups by number and address may fail so often in a
-    window; the stream that one leads to ends after `lookup_stream_seconds`.
+    A ticket opens an event stream for `ticket_seconds`. Within `lookup_window_seconds`, `lookups_per_number`
+    lookups of a number and `lookups_per_network` from a network may fail. The stream of a lookup ends after
+    `lookup_stream_seconds`.
 
-    A saga that stands for `nudge_after` is nudged, then again after twice that time and so on, `nudge_limit`
-    times at most, and not `nudge_days` after its order was placed or cancelled. Until then every service
-    keeps what its steps know of the order: what is said again finds it done.
+    A saga that has been stuck for `nudge_after` seconds is nudged, again after twice that time and so on, at
+    most `nudge_limit` times, and no later than `nudge_days` after its order was placed or cancelled. For that
+    long every service keeps its state of the order, so that a republished event is recognised as handled.
     """
 
     product_url: Url
@@ -76,7 +76,7 @@ class Settings(ServiceSettings):
 
     neighbour_timeout: Seconds = 2
     neighbour_total: Seconds = 5
-    publish_linger: Annotated[float, Field(ge=0)] = 0.03  # checkouts commit one by one
+    publish_linger: Annotated[float, Field(ge=0)] = 0.03  # so that single checkouts are published in batches
     price_linger: Annotated[float, Field(ge=0)] = 0.005
     prices_per_call: Annotated[int, Field(ge=1, le=500)] = 500
     prices_shared: Count = 50
@@ -118,12 +118,12 @@ class Settings(ServiceSettings):
 
     @property
     def limits(self) -> Limits:
-        """The largest order that is taken."""
+        """The largest order that is accepted."""
         return Limits(self.max_lines, self.max_quantity, self.max_total)
 
     @property
     def caps(self) -> Caps:
-        """How much stock may be held back."""
+        """Limits on stock that is reserved without being paid for."""
         return Caps(
             self.max_open_orders,
             self.guest_open_pieces,

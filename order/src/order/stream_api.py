@@ -1,4 +1,4 @@
-"""An order's event stream over HTTP, with a token or, where one cannot be sent, with a ticket."""
+"""The endpoints of an order's event stream, which is opened with a token or a ticket."""
 
 from typing import Annotated
 
@@ -10,24 +10,24 @@ from pydantic import BaseModel, Field
 from chassis.http.identity import Caller, principal
 from chassis.http.problems import RESPONSES
 from chassis.http.provided import Provided
-from order import views
-from order.api import Read, Which, visible
+from order import schemas
+from order.api import OrderRef, ProvidedOrders, visible
 from order.stream_tickets import BadStreamTicket, StreamTickets
 from order.watch import ENDED_BY, EventStream, Reader, Watch
 
 router = APIRouter(tags=["orders"])
-Issue = Provided[StreamTickets]
+ProvidedTickets = Provided[StreamTickets]
 
 
 class _Ticket(SecurityBase):
-    """The query's ticket, as a security scheme beside the token."""
+    """The ticket in the query, as a security scheme beside the token."""
 
     scheme_name = "ticket"
     model = APIKey.model_validate(
         {
             "in": APIKeyIn.query,
             "name": "ticket",
-            "description": "From `POST /v1/orders/{order}/events/ticket`, in place of a token.",
+            "description": "From `POST /v1/orders/{order}/events/ticket`, instead of a token.",
         }
     )
 
@@ -36,7 +36,7 @@ class _Ticket(SecurityBase):
 
 
 class StreamTicket(BaseModel):
-    """Opens the event stream of one order until it expires; `events` is the address with the ticket in it."""
+    """Opens the event stream of one order until it expires; `events` is the URL with the ticket."""
 
     ticket: str
     expires_in: Annotated[int, Field(description="Seconds within which the stream can be opened.")]
@@ -50,16 +50,18 @@ class StreamTicket(BaseModel):
     summary="Get a ticket for an order's event stream",
     responses={404: RESPONSES[404]},
 )
-async def issue_ticket(which: Which, caller: Caller, orders: Read, tickets: Issue) -> Response:
-    """A browser's `EventSource` cannot send an `Authorization` header: it opens `events` instead. The ticket
-    is for this order alone and for seconds, in which the browser may reconnect with it. A stream that was
-    opened goes on for as long as the token with which the ticket was got. When one breaks off later, the
-    browser is answered 401 and reports an error: get another ticket and open a new `EventSource`, which is
-    told everything from the beginning."""
-    order = visible(await orders.owner(which), caller)
+async def issue_ticket(
+    ref: OrderRef, caller: Caller, orders: ProvidedOrders, tickets: ProvidedTickets
+) -> Response:
+    """For a browser's `EventSource`, which cannot send an `Authorization` header: open `events` with it. The
+    ticket is valid for this order only and for a few seconds, in which the browser can reconnect with it. An
+    open stream lasts until the token with which the ticket was requested expires. If it breaks off later, the
+    browser's reconnect gets a 401 and an error event: request a new ticket and open a new `EventSource`,
+    which gets all events from the beginning."""
+    order = visible(await orders.owner(ref), caller)
     issued = tickets.issue(order["order_id"], Reader(caller.id, caller.until))
     view = {"ticket": issued.ticket, "expires_in": issued.seconds, "events": issued.href}
-    return views.answer(view, 201)
+    return schemas.response(view, 201)
 
 
 @router.get(
@@ -68,37 +70,37 @@ async def issue_ticket(which: Which, caller: Caller, orders: Read, tickets: Issu
     response_class=EventStream,
     summary="Watch an order",
     responses={
-        200: {"content": {"text/event-stream": {"schema": views.STREAMED}}},
-        204: {"description": "The order has ended and its reader has seen it all."},
+        200: {"content": {"text/event-stream": {"schema": schemas.STREAMED}}},
+        204: {"description": "The order has ended and the reader has received everything."},
         404: RESPONSES[404],
     },
 )
 async def watch_order(
-    which: Which,
+    ref: OrderRef,
     request: Request,
     ticket: Annotated[str | None, Security(_Ticket())],
-    orders: Read,
-    tickets: Issue,
+    orders: ProvidedOrders,
+    tickets: ProvidedTickets,
     watch: Provided[Watch],
     last_event_id: Annotated[str, Header(max_length=2000)] = "",
 ) -> Response:
-    """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each
-    state. Ends when the order is paid or cancelled, with the token, and when its caller has opened too many
-    others since. A reader that comes back misses nothing.
+    """Server-Sent Events: `timeline` for each event of the saga, past ones first, and `order` for each state.
+    The stream ends when the order is paid or cancelled, when the token expires, and when the same caller has
+    opened too many newer ones. A reader that reconnects misses nothing.
 
-    `ticket` counts instead of a token. One that was tampered with, has expired or is for another order is
-    answered 401 (`/problems/ticket-not-valid`)."""
+    `ticket` takes the place of a token. A ticket that was tampered with, has expired or is for another order
+    is answered with 401 (`/problems/ticket-not-valid`)."""
     if ticket is None:
         caller = await principal(request)
-        order = visible(await orders.owner(which), caller)
+        order = visible(await orders.owner(ref), caller)
         reader = Reader(caller.id, caller.until)
     else:
         opened, reader = tickets.read(ticket)
-        found = await orders.owner(which)
+        found = await orders.owner(ref)
         if found is None or found["order_id"] != opened:
             raise BadStreamTicket
         order = found
-    seen = [name for name in last_event_id.split(",") if name]
-    if ENDED_BY.get(order["status"]) in seen:
-        return Response(status_code=204)  # tells an EventSource to come back no more
-    return EventStream(watch, watch.open(order["order_id"], seen, reader))
+    delivered = [name for name in last_event_id.split(",") if name]
+    if ENDED_BY.get(order["status"]) in delivered:
+        return Response(status_code=204)  # tells an EventSource not to reconnect
+    return EventStream(watch, watch.open(order["order_id"], delivered, reader))

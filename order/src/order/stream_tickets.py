@@ -1,5 +1,6 @@
-"""Tickets for event streams: a browser's `EventSource` cannot send a token, and a token in an address would
-lie in histories and logs for as long as it is good. A ticket is good for one order, and for seconds."""
+"""Tickets for event streams. A browser's `EventSource` cannot send a token in a header, and a token in a URL
+would be valid for long after it got into histories and logs. A ticket is valid for one order and for
+seconds."""
 
 import time
 from collections.abc import Callable
@@ -17,18 +18,18 @@ _PURPOSE = "an order's event stream"
 
 
 class BadStreamTicket(Unauthenticated):
-    """401: tampered with, expired, or for another order; which of them is nobody's business."""
+    """401: tampered with, expired, or for another order; the response does not say which."""
 
     type = "/problems/ticket-not-valid"
     title = "The ticket is not valid"
 
     def __init__(self) -> None:
-        super().__init__("It has expired, or is not for this order: get another one.")
+        super().__init__("The ticket has expired or is not for this order: get a new one.")
 
 
 @dataclass(frozen=True)
 class Issued:
-    """A new ticket, good for `seconds`."""
+    """A new ticket, valid for `seconds`."""
 
     ticket: str
     order_id: UUID
@@ -36,12 +37,12 @@ class Issued:
 
     @property
     def href(self) -> str:
-        """What it opens, with it."""
+        """The URL of the stream, with the ticket."""
         return f"/v1/orders/{self.order_id}/events?ticket={self.ticket}"
 
 
 class StreamTickets:
-    """Each is good for `seconds`, but not for longer than what the reader got it with."""
+    """Issues and reads tickets. Each is valid for `seconds`, but not for longer than the reader's token."""
 
     def __init__(self, tickets: Tickets, *, seconds: float, clock: Callable[[], float] = time.time) -> None:
         self._tickets = tickets
@@ -50,11 +51,11 @@ class StreamTickets:
 
     @classmethod
     def of(cls, keys: SecretStr, *, seconds: float) -> Self:
-        """With a key that is derived from those of the setting (see `EncryptionKeys`)."""
+        """With a key derived from those of the setting (see `EncryptionKeys`)."""
         return cls(Tickets.of(keys, _PURPOSE), seconds=seconds)
 
     def issue(self, order_id: UUID, reader: Reader) -> Issued:
-        """A ticket with which this reader may open that order's stream."""
+        """A ticket for this reader and this order's stream."""
         now = self._clock()
         until = min(now + self._seconds, reader.until)
         content = {"order": str(order_id), "reader": str(reader.id), "until": reader.until}
@@ -63,7 +64,7 @@ class StreamTickets:
         return Issued(self._tickets.issue(content, until), order_id, int(until - now))
 
     def read(self, ticket: str) -> tuple[UUID, Reader]:
-        """Which order's stream it opens, and for whom. Raises BadStreamTicket."""
+        """The order and the reader that the ticket is for. Raises BadStreamTicket."""
         try:
             content = self._tickets.read(ticket)
         except BadTicket:

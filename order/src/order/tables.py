@@ -1,4 +1,4 @@
-"""The service's tables, and how rows of them become orders and timeline entries."""
+"""The service's tables, mapped to orders, timeline entries and staff's actions."""
 
 from sqlalchemy import (
     Boolean,
@@ -23,8 +23,7 @@ from order.disputes import Dispute
 from order.domain import Address, MergedGuest, Order
 from order.late import LateRefund
 from order.returns import Return
-from order.staff import StaffAction
-from order.story import TimelineEntry
+from order.timeline import StaffAction, TimelineEntry
 
 metadata = MetaData()
 chassis_tables(metadata)
@@ -85,7 +84,7 @@ merged_guests = Table(
     Column("merged_at", _moment, nullable=False),
 )
 
-# A cart that was merged or bought in part counts as several.
+# The further ids of carts that were merged or bought in part.
 further_carts = Table(
     "further_carts",
     metadata,

@@ -1,4 +1,5 @@
-"""Open event streams: one poll of the database for all of them, whoever wrote what they wait for."""
+"""Open event streams, all supplied by one poll of the database, since any process may have written the
+change."""
 
 import asyncio
 import time
@@ -22,22 +23,22 @@ from starlette.types import Receive, Scope, Send
 from chassis.errors import Unavailable
 from chassis.telemetry.logs import without_trace
 from order.action import Actions
-from order.places import Full, Places
+from order.schemas import dumps, event_view
 from order.store import Orders, Row
-from order.views import dumps, event_view
+from order.stream_limits import Full, StreamLimits
 
 log = structlog.get_logger()
 
 ENDED_BY = {"paid": "order.paid", "cancelled": "order.cancelled"}
 
 
-_COME_BACK_LATER = b"retry: 15000\n\n"  # milliseconds; a reader that comes back at once displaces another
+_RECONNECT_LATER = b"retry: 15000\n\n"  # milliseconds; reconnecting at once would displace another stream
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads a stream, and until when they may, in seconds of the epoch. A reader without a token is shown
-    what `shopper` would be, and takes none of that shopper's places."""
+    """Who reads a stream, and until when they may, in seconds of the epoch. A reader without a token sees
+    what `shopper` would see, but does not count towards that shopper's streams."""
 
     id: UUID
     until: float
@@ -45,14 +46,18 @@ class Reader:
 
 
 class Stream:
-    """One reader of one order. `seen` names the events that the reader has, in order, by their type where it
-    happens once to an order; `until` is when the reader's right ends, by the loop's clock."""
+    """One reader of one order.
+
+    `delivered` has the names of the events that the reader has received, in order (see `store`).
+    `timeline_wait` is how many seconds the last state waits for its event. `until` is when the reader's token
+    expires, by the loop's clock.
+    """
 
     def __init__(
         self,
         order_id: UUID,
-        seen: Sequence[str],
-        patience: float,
+        delivered: Sequence[str],
+        timeline_wait: float,
         actions: Actions,
         *,
         reader: Reader,
@@ -61,63 +66,67 @@ class Stream:
         self.order_id = order_id
         self.caller = reader.id
         self.until = until
-        self.standing = ""
-        self.seen = [*seen]
+        self.state = ""
+        self.delivered = [*delivered]
         self.ended = False
         self.chunks: asyncio.Queue[bytes] = asyncio.Queue()
-        self._patience = patience
+        self._timeline_wait = timeline_wait
         self._actions = actions
         self._shopper = reader.shopper or reader.id
-        self._late: float | None = None
+        self._wait_until: float | None = None
 
     def consume(self, rows: Sequence[Row], now: float) -> None:
-        """Pass on what is new: events, then the state that they have led to."""
-        told = [self._tell(row) for row in rows if row["type"] is not None]
-        status, standing = rows[0]["status"], rows[0]["standing"]
-        if standing != self.standing and not self._waits_for_the_story(status, now):
-            self.standing = standing
+        """Send the new events, then the state that they have led to."""
+        chunks = [self._timeline_event(row) for row in rows if row["type"] is not None]
+        status, state = rows[0]["status"], rows[0]["state"]
+        if state != self.state and not self._waits_for_timeline(status, now):
+            self.state = state
             self.ended = status in ENDED_BY
-            told.append(format_sse_event(event="order", data_str=dumps(self._state(rows[0])).decode()))
-        if told:
-            self.chunks.put_nowait(b"".join(told))
+            chunks.append(format_sse_event(event="order", data_str=dumps(self._order(rows[0])).decode()))
+        if chunks:
+            self.chunks.put_nowait(b"".join(chunks))
 
     def end(self) -> None:
-        """The server stops: the reader comes back to another."""
+        """The server is shutting down: the reader reconnects to another one."""
         self.ended = True
         self.chunks.put_nowait(b"")
 
-    def give_way(self) -> None:
-        """Another stream takes its place."""
+    def displace(self) -> None:
+        """Another stream has displaced this one."""
         self.ended = True
-        self.chunks.put_nowait(_COME_BACK_LATER)
+        self.chunks.put_nowait(_RECONNECT_LATER)
 
-    def _state(self, row: Row) -> dict[str, Any]:
+    def _order(self, row: Row) -> dict[str, Any]:
         state = {name: row[name] for name in ("order_id", "number", "status", "reason")}
         return state | {"action": self._actions.of(row, self._shopper)}
 
-    def _tell(self, row: Row) -> bytes:
-        self.seen.append(row["name"])
+    def _timeline_event(self, row: Row) -> bytes:
+        self.delivered.append(row["name"])
         data = dumps(event_view(row)).decode()
-        return format_sse_event(event="timeline", id=",".join(self._named()), data_str=data)
+        return format_sse_event(event="timeline", id=",".join(self._last_event_id()), data_str=data)
 
-    def _named(self) -> Sequence[str]:
-        """What a reader needs to come back with: nothing that follows the end of the order, or it would grow
-        with every return."""
-        ends = [self.seen.index(end) for end in ENDED_BY.values() if end in self.seen]
-        return self.seen[: max(ends) + 1] if ends else self.seen
+    def _last_event_id(self) -> Sequence[str]:
+        """The names that a reader needs to reconnect with. None that follow the end of the order, or the
+        header would grow with every return."""
+        ends = [self.delivered.index(end) for end in ENDED_BY.values() if end in self.delivered]
+        return self.delivered[: max(ends) + 1] if ends else self.delivered
 
-    def _waits_for_the_story(self, status: str, now: float) -> bool:
-        """The timeline has a queue of its own, which may be a little behind: a reader wants both."""
-        if status not in ENDED_BY or ENDED_BY[status] in self.seen:
+    def _waits_for_timeline(self, status: str, now: float) -> bool:
+        """The timeline has its own queue, which may be a little behind: the last event is sent before the
+        last state, because the stream ends with that."""
+        if status not in ENDED_BY or ENDED_BY[status] in self.delivered:
             return False
-        self._late = self._late or now + self._patience
-        return now < self._late
+        self._wait_until = self._wait_until or now + self._timeline_wait
+        return now < self._wait_until
 
 
 class Watch:
-    """Keeps streams supplied. In seconds: it looks after `every`, or when woken, but not more often than each
-    `gap`; a silent stream gets a comment after `heartbeat`; the last state waits `patience` for the event
-    that led to it. `places` are the streams that may be open."""
+    """Supplies the open streams.
+
+    All times are in seconds. It polls after `every`, or when woken, but waits at least `gap` between two
+    polls. A silent stream gets a comment after `heartbeat`. The last state waits at most `timeline_wait` for
+    its event. `limits` holds the open streams.
+    """
 
     def __init__(
         self,
@@ -128,8 +137,8 @@ class Watch:
         every: float,
         gap: float,
         heartbeat: float,
-        patience: float,
-        places: Places[Stream],
+        timeline_wait: float,
+        limits: StreamLimits[Stream],
     ) -> None:
         self._orders = orders
         self._actions = actions
@@ -137,40 +146,40 @@ class Watch:
         self._every = every
         self._gap = gap
         self._heartbeat = heartbeat
-        self._patience = patience
-        self._streams = places
+        self._timeline_wait = timeline_wait
+        self._streams = limits
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def open(self, order_id: UUID, seen: Sequence[str], reader: Reader) -> Stream:
-        """A stream, to be read with `read`. Raises Unavailable when there are too many."""
+    def open(self, order_id: UUID, delivered: Sequence[str], reader: Reader) -> Stream:
+        """A stream, to be read with `read`. Raises Unavailable if there are too many."""
         if self._stopping.is_set():
             raise Unavailable("Server is shutting down.", retry_after=5)
         until = asyncio.get_running_loop().time() + reader.until - time.time()
-        stream = Stream(order_id, seen, self._patience, self._actions, reader=reader, until=until)
+        stream = Stream(order_id, delivered, self._timeline_wait, self._actions, reader=reader, until=until)
         try:
             displaced = self._streams.admit(stream)
         except Full:
             raise Unavailable("Too many open event streams.", retry_after=5) from None
         if displaced is not None:
-            displaced.give_way()
+            displaced.displace()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=without_trace())
         self.wake()
         return stream
 
     def close(self, stream: Stream) -> None:
-        """Nobody reads it any more."""
+        """The reader has gone."""
         self._streams.discard(stream)
 
     async def read(self, stream: Stream) -> AsyncIterator[bytes]:
-        """What goes to the reader, until the order has ended, or the reader's right."""
+        """The chunks for the reader, until the order has ended or the reader's token expires."""
         now = asyncio.get_running_loop().time
         while not (stream.ended and stream.chunks.empty()) and now() < stream.until:
             yield await self._next(stream, min(self._heartbeat, stream.until - now()))
 
     def wake(self) -> None:
-        """Something was committed: look soon."""
+        """Poll soon, because something was committed."""
         self._awake.set()
 
     async def aclose(self) -> None:
@@ -192,7 +201,7 @@ class Watch:
             while self._streams and not self._stopping.is_set():
                 self._awake.clear()
                 if streams := [stream for stream in self._streams if not stream.ended]:
-                    await self._look(streams)
+                    await self._poll(streams)
                 await asyncio.sleep(self._gap)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._every - self._gap):
@@ -202,23 +211,23 @@ class Watch:
             for stream in self._streams:
                 stream.end()
 
-    async def _look(self, streams: Sequence[Stream]) -> None:
+    async def _poll(self, streams: Sequence[Stream]) -> None:
         try:
-            rows = await self._orders.news(
+            rows = await self._orders.changes(
                 [stream.order_id for stream in streams],
-                [stream.standing for stream in streams],
-                [",".join(stream.seen) for stream in streams],
+                [stream.state for stream in streams],
+                [",".join(stream.delivered) for stream in streams],
             )
         except Exception:
-            log.exception("could not look for news", streams=len(streams))
+            log.exception("polling for streams failed", streams=len(streams))
             return
         now = asyncio.get_running_loop().time()
-        for n, news in groupby(rows, key=itemgetter("n")):
-            streams[n - 1].consume([*news], now)
+        for n, changes in groupby(rows, key=itemgetter("n")):
+            streams[n - 1].consume([*changes], now)
 
 
 def wake_on_commit(engine: AsyncEngine, wake: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    """Call `wake` after each of this process's transactions; await what is returned to stop that."""
+    """Call `wake` after each transaction of this process. Returns a function that stops that."""
 
     def committed(session: Session) -> None:
         if session.bind is engine.sync_engine:
@@ -233,16 +242,16 @@ def wake_on_commit(engine: AsyncEngine, wake: Callable[[], None]) -> Callable[[]
 
 
 class EventStream(StreamingResponse):
-    """Answers with a stream; whichever way the answer ends, the stream's place is free again."""
+    """A response with a stream, which is closed however the response ends."""
 
     media_type = "text/event-stream"
 
     def __init__(self, watch: Watch, stream: Stream) -> None:
         super().__init__(watch.read(stream), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
-        self._leave = partial(watch.close, stream)
+        self._close = partial(watch.close, stream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._leave()
+            self._close()

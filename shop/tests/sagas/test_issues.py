@@ -62,7 +62,7 @@ def new_order(status: str = "pending") -> Order:
         paid = OrderPaid(order_id=ID, shopper_id=shopper, lines=LINES, total=TOTAL, payment_id="pi_1")
         order.pay(paid, CREATED)
     if status == "cancelled":
-        order.withdraw(CREATED)
+        order.cancel(CREATED)
     return order
 
 

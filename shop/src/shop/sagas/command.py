@@ -39,7 +39,7 @@ app = typer.Typer(help="Inspect sagas, find stuck ones, and nudge them.", no_arg
 
 def _order(text: str) -> UUID | str:
     try:
-        return numbers.which(text)
+        return numbers.id_or_number(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

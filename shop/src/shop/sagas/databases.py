@@ -17,7 +17,7 @@ from chassis.saga.tx import key_of
 from chassis.storage.database import connect
 from notification.domain import Correspondence
 from notification.tables import correspondence as correspondence_table
-from order import views
+from order import schemas
 from order.domain import Order
 from order.store import Orders
 from order.tables import orders as orders_table
@@ -90,19 +90,19 @@ async def load_saga(
     row = await orders.find(order)
     if row is None:
         raise ShopError(f"no order {order}: `shop saga list --state pending` lists some")
-    timeline = [views.event_view(one) for one in await orders.story(order) if one["type"] is not None]
-    return _plain(views.order_view(row)), _plain(timeline)
+    timeline = [schemas.event_view(one) for one in await orders.timeline(order) if one["type"] is not None]
+    return _plain(schemas.order_view(row)), _plain(timeline)
 
 
 async def list_orders(databases: ReadOnlyDatabases, state: str, limit: int) -> list[dict[str, Any]]:
     """The newest orders of that state."""
     rows = await Orders(databases.engines["order"]).page(limit, status=state)
-    listed: list[dict[str, Any]] = _plain([views.order_view(row) for row in rows])
+    listed: list[dict[str, Any]] = _plain([schemas.order_view(row) for row in rows])
     return listed
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(views.dumps(value))
+    return json.loads(schemas.dumps(value))
 
 
 def _first_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ def preview(snapshot: Snapshot, order_id: UUID) -> dict[str, list[str]]:
         snapshot.payments.get(order_id),
     )
     republished: dict[str, Sequence[Event]] = {
-        "order": order.restate(snapshot.now),
+        "order": order.events_to_republish(snapshot.now),
         "product": hold.events_to_republish(snapshot.now) if hold else [],
         "payment": [*payment.events_to_republish(), *_partial_refunds(snapshot, payment)] if payment else [],
     }

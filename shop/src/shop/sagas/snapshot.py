@@ -112,7 +112,7 @@ class Snapshot:
 
     def missing_compensations(self, order: Order) -> list[str]:
         """Event types of compensations that the order still misses."""
-        return order.owes(self.timelines.get(order.order_id, frozenset()))
+        return order.missing_compensations(self.timelines.get(order.order_id, frozenset()))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""What comes round: orders that nobody pays expire, once, with several sweeping; old keys are forgotten."""
+"""The periodic jobs: orders expire once, whatever the number of replicas, and old idempotency keys are
+deleted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,14 +10,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.http.idempotency import IdempotencyKeys
-from order.sweeps import expire_orders, forget_keys
+from order.jobs import delete_old_keys, expire_orders
 from order.tables import idempotency_keys
 
 Start = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-async def pending(order: Any, neighbours: Any, shopper: UUID) -> list[UUID]:
+async def pending(order: Any, services: Any, shopper: UUID) -> list[UUID]:
     """Seven pending orders."""
     return [await order.placed(shopper) for _ in range(7)]
 
@@ -29,12 +30,10 @@ async def let_pass(order: Any, order_ids: list[UUID]) -> None:
 
 
 async def cancelled(order: Any) -> list[str]:
-    return sorted(data["order_id"] for type_, data in await order.said() if type_ == "order.cancelled")
+    return sorted(data["order_id"] for type_, data in await order.published() if type_ == "order.cancelled")
 
 
-async def test_orders_past_their_deadline_are_cancelled_and_others_left(
-    order: Any, pending: list[UUID]
-) -> None:
+async def test_only_orders_past_their_deadline_are_cancelled(order: Any, pending: list[UUID]) -> None:
     await let_pass(order, pending[:3])
     await expire_orders(order.transactions, 100)
     assert await cancelled(order) == sorted(map(str, pending[:3]))
@@ -44,13 +43,13 @@ async def test_orders_past_their_deadline_are_cancelled_and_others_left(
     }
 
 
-async def test_a_sweep_goes_on_until_nothing_is_due(order: Any, pending: list[UUID]) -> None:
+async def test_expiring_continues_until_nothing_is_due(order: Any, pending: list[UUID]) -> None:
     await let_pass(order, pending)
     await expire_orders(order.transactions, 2)
     assert await cancelled(order) == sorted(map(str, pending))
 
 
-async def test_replicas_that_sweep_together_cancel_each_order_once(
+async def test_concurrent_replicas_cancel_each_order_once(
     start: Start, order: Any, pending: list[UUID]
 ) -> None:
     replicas = [order, await start(), await start()]
@@ -60,7 +59,7 @@ async def test_replicas_that_sweep_together_cancel_each_order_once(
     assert await cancelled(order) == sorted(map(str, pending))
 
 
-async def test_a_sweep_does_not_wait_for_an_order_that_a_step_is_at(
+async def test_expiring_skips_an_order_that_is_locked_by_a_step(
     order: Any, pending: list[UUID], paid: Any
 ) -> None:
     await let_pass(order, pending)
@@ -80,7 +79,7 @@ async def test_a_paid_order_does_not_expire(order: Any, pending: list[UUID], pai
     assert await cancelled(order) == []
 
 
-async def test_a_payment_that_comes_after_the_deadline_is_left_to_be_refunded(
+async def test_an_order_paid_after_it_expired_stays_cancelled(
     order: Any, shopper: UUID, pending: list[UUID], paid: Any
 ) -> None:
     await let_pass(order, pending[:1])
@@ -90,17 +89,17 @@ async def test_a_payment_that_comes_after_the_deadline_is_left_to_be_refunded(
     assert (view["status"], view["reason"]) == ("cancelled", "expired")
 
 
-async def test_old_keys_are_forgotten(order: Any, shopper: UUID) -> None:
+async def test_old_idempotency_keys_are_deleted(order: Any, shopper: UUID) -> None:
     await order.place(shopper, key="old")
     await order.place(shopper, key="new")
     await order.database.execute(
         "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'old'"
     )
-    await forget_keys(IdempotencyKeys(order.engine, idempotency_keys))
+    await delete_old_keys(IdempotencyKeys(order.engine, idempotency_keys))
     assert [row["key"] for row in await order.database.fetch("SELECT key FROM idempotency_keys")] == ["new"]
 
 
-async def test_a_sweep_reads_pending_orders_only(order: Any, shopper: UUID) -> None:
+async def test_the_query_for_expired_orders_uses_its_index(order: Any, shopper: UUID) -> None:
     await order.database.execute(
         """
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,

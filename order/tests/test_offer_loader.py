@@ -1,4 +1,4 @@
-"""Prices for many checkouts: who shares a read with whom, and what becomes of it when it fails."""
+"""The dataloader of prices: which requests share a read, and what happens when it fails."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ import pytest
 
 from chassis.errors import Unavailable
 from chassis.outbound.service_client import RequestRejected
-from order.clients import Offers
+from order.clients import OfferLoader
 from order.pricing import Offer
 
 
@@ -43,21 +43,21 @@ def product() -> Product:
 
 
 @pytest.fixture
-def offers(product: Product) -> Offers:
-    return Offers(product.read, linger=0.001, per_call=3, shared=2)
+def offers(product: Product) -> OfferLoader:
+    return OfferLoader(product.read, batch_window=0.001, per_call=3, shared=2)
 
 
-def load(offers: Offers, *skus: str) -> "asyncio.Task[Mapping[str, Offer]]":
+def load(offers: OfferLoader, *skus: str) -> "asyncio.Task[Mapping[str, Offer]]":
     return asyncio.create_task(offers.load(skus))
 
 
-async def test_those_who_ask_together_share_a_read(product: Product, offers: Offers) -> None:
+async def test_requests_at_the_same_moment_share_a_read(product: Product, offers: OfferLoader) -> None:
     first, second = await asyncio.gather(load(offers, "A", "B"), load(offers, "B", "C"))
     assert product.reads == [["A", "B", "C"]]
     assert (set(first), set(second)) == ({"A", "B"}, {"B", "C"})
 
 
-async def test_those_who_ask_during_a_read_share_the_next_one(product: Product, offers: Offers) -> None:
+async def test_requests_during_a_read_share_the_next_one(product: Product, offers: OfferLoader) -> None:
     product.open.clear()
     first = load(offers, "A")
     await product.asked(1)
@@ -70,34 +70,34 @@ async def test_those_who_ask_during_a_read_share_the_next_one(product: Product, 
     assert product.reads == [["A"], ["A", "B"]]
 
 
-async def test_nothing_is_kept(product: Product, offers: Offers) -> None:
+async def test_nothing_is_cached(product: Product, offers: OfferLoader) -> None:
     assert (await offers.load(["A"]))["A"].price == 100
     product.price = 200
     assert (await offers.load(["A"]))["A"].price == 200
 
 
-async def test_a_read_asks_for_so_many_at_most(product: Product, offers: Offers) -> None:
+async def test_a_read_has_a_maximum_number_of_products(product: Product, offers: OfferLoader) -> None:
     found = await offers.load(["A", "B", "C", "D", "E", "F", "G"])
     assert set(found) == set("ABCDEFG")
     assert product.reads == [["A", "B", "C"], ["D", "E", "F"], ["G"]]
 
 
-async def test_a_shared_read_asks_for_so_many_at_most_and_breaks_no_cart_in_two(
-    product: Product, offers: Offers
+async def test_a_shared_read_has_a_maximum_number_of_products_and_splits_no_cart(
+    product: Product, offers: OfferLoader
 ) -> None:
     await asyncio.gather(load(offers, "A", "B"), load(offers, "C", "D"), load(offers, "A", "E"))
     assert product.reads == [["A", "B", "E"], ["C", "D"]]
 
 
-async def test_nobody_waits_for_a_large_cart(product: Product, offers: Offers) -> None:
+async def test_nobody_waits_for_a_large_cart(product: Product, offers: OfferLoader) -> None:
     large, small = load(offers, "A", "B", "C"), load(offers, "D")
     await product.asked(2)
     await asyncio.gather(large, small)
     assert product.reads == [["A", "B", "C"], ["D"]]
 
 
-async def test_a_shared_read_that_is_refused_fails_for_the_guilty_one_alone(
-    product: Product, offers: Offers
+async def test_a_rejected_shared_read_fails_only_the_request_that_caused_it(
+    product: Product, offers: OfferLoader
 ) -> None:
     product.refused = {"A"}
     waiting = [load(offers, "A"), load(offers, "B"), load(offers, "C")]
@@ -106,24 +106,24 @@ async def test_a_shared_read_that_is_refused_fails_for_the_guilty_one_alone(
     assert product.reads == [["A", "B", "C"], ["A"], ["B"], ["C"]]
 
 
-async def test_a_read_that_nobody_shares_is_refused_once(product: Product, offers: Offers) -> None:
+async def test_a_rejected_unshared_read_is_not_repeated(product: Product, offers: OfferLoader) -> None:
     product.refused = {"A"}
     with pytest.raises(RequestRejected):
         await offers.load(["A"])
     assert product.reads == [["A"]]
 
 
-async def test_what_is_not_sold_is_left_out(offers: Offers) -> None:
+async def test_what_is_not_sold_is_left_out(offers: OfferLoader) -> None:
     assert set(await offers.load(["A", "GONE"])) == {"A"}
 
 
-async def test_nothing_asked_is_nothing_read(product: Product, offers: Offers) -> None:
+async def test_without_skus_nothing_is_read(product: Product, offers: OfferLoader) -> None:
     assert await offers.load([]) == {}
     assert product.reads == []
 
 
-async def test_a_read_that_fails_fails_for_all_who_waited_for_it_and_no_others(
-    product: Product, offers: Offers
+async def test_a_failed_read_fails_only_the_requests_that_waited_for_it(
+    product: Product, offers: OfferLoader
 ) -> None:
     product.broken = {"A"}
     waiting = [load(offers, "A"), load(offers, "B"), load(offers, "C"), load(offers, "D")]
@@ -133,7 +133,7 @@ async def test_a_read_that_fails_fails_for_all_who_waited_for_it_and_no_others(
     assert set(await offers.load(["A"])) == {"A"}
 
 
-async def test_one_who_leaves_does_not_disturb_the_others(product: Product, offers: Offers) -> None:
+async def test_a_cancelled_request_does_not_disturb_the_others(product: Product, offers: OfferLoader) -> None:
     product.open.clear()
     leaving, staying = load(offers, "A"), load(offers, "A")
     await product.asked(1)
@@ -144,7 +144,7 @@ async def test_one_who_leaves_does_not_disturb_the_others(product: Product, offe
         await leaving
 
 
-async def test_a_failure_that_nobody_waits_for_any_more_is_no_news(product: Product, offers: Offers) -> None:
+async def test_a_failure_that_nobody_waits_for_is_not_logged(product: Product, offers: OfferLoader) -> None:
     product.open.clear()
     product.broken = {"A"}
     leaving = load(offers, "A")
@@ -155,7 +155,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_no_news(product: Prod
     assert set(await offers.load(["B"])) == {"B"}
 
 
-async def test_closing_lets_nobody_wait_for_ever(product: Product, offers: Offers) -> None:
+async def test_closing_ends_all_waiting_requests(product: Product, offers: OfferLoader) -> None:
     product.open.clear()
     reading = load(offers, "A")
     await product.asked(1)

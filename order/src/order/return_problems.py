@@ -1,4 +1,4 @@
-"""How HTTP tells that something of an order cannot go back: each reason is a problem of its own."""
+"""The HTTP problems for what the domain refuses about cancelling, fulfilling, returning and refunding."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,42 +8,42 @@ from order import returns
 
 
 class NotPaid(Conflict):
-    """409: only a paid order is fulfilled, returned or refunded."""
+    """409: only a paid order can be fulfilled, returned or refunded."""
 
     type = "/problems/order-not-paid"
     title = "The order is not paid"
 
 
 class NotFulfilled(Conflict):
-    """409: the goods have not left, so nothing can come back; the order is to be cancelled."""
+    """409: the order was not fulfilled yet: cancel it instead."""
 
     type = "/problems/order-not-fulfilled"
     title = "Cancel the order instead"
 
 
 class Fulfilled(Conflict):
-    """409: the goods have left, or came back in part; a return is to be requested."""
+    """409: the order was fulfilled, or returned in part: request a return instead."""
 
     type = "/problems/order-fulfilled"
     title = "Request a return instead"
 
 
 class TooLate(Conflict):
-    """409: it is longer ago than the shop takes orders back."""
+    """409: the period for cancelling or returning is over."""
 
     type = "/problems/too-late-to-return"
     title = "Too late to return the order"
 
 
 class TooMuch(Conflict):
-    """409: more than is left, of a line or of the money; `errors` names the lines."""
+    """409: more than is left of a line, or of the money; `errors` names the lines."""
 
     type = "/problems/more-than-is-left"
     title = "More than is left"
 
 
 class Closed(Conflict):
-    """409: this return has ended otherwise."""
+    """409: this return has already ended in another way."""
 
     type = "/problems/return-closed"
     title = "The return has ended"
@@ -59,8 +59,8 @@ _PROBLEMS = {
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Raises the problem for what the domain refuses."""
+def as_problems() -> Iterator[None]:
+    """Turns a NotReturnable into its problem."""
     try:
         yield
     except returns.Unknown as unknown:

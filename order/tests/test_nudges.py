@@ -1,4 +1,4 @@
-"""Sagas that stand are nudged: pending orders before they are given up, cancelled ones until all is done."""
+"""Stuck sagas are nudged: pending orders, cancelled ones with missing compensations, and open returns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ from contracts import (
     StockReserved,
     StockReturned,
 )
-from order.reconcile import nudge_returning, nudge_slow, nudge_to_undo
+from order.jobs import nudge_pending, nudge_returns, nudge_uncompensated
 from order.settings import Settings
 
 Start = Callable[..., Awaitable[Any]]
@@ -39,19 +39,19 @@ async def age(order: Any, seconds: float) -> None:
 
 
 async def nudged(order: Any) -> list[UUID]:
-    return [UUID(data["order_id"]) for type_, data in await order.said() if type_ == "saga.nudged"]
+    return [UUID(data["order_id"]) for type_, data in await order.published() if type_ == "saga.nudged"]
 
 
-async def cancelled(order: Any, shopper: UUID, *heard: Callable[[UUID], Event]) -> UUID:
-    """An order that was cancelled just now, after what was done for it."""
+async def cancelled(order: Any, shopper: UUID, *events: Callable[[UUID], Event]) -> UUID:
+    """An order that was cancelled just now, after these events."""
     order_id: UUID = await order.placed(shopper)
-    await order.consume(*(event(order_id) for event in heard))
+    await order.consume(*(build(order_id) for build in events))
     assert (await order.cancel(order_id, shopper)).is_success
     return order_id
 
 
 async def received(order: Any, shopper: UUID, paid: Any, bearer: Any) -> tuple[UUID, UUID]:
-    """An order one piece of which came back just now, and the return's id."""
+    """An order with a return that was received just now, and the return's id."""
     order_id: UUID = await order.placed(shopper)
     await order.consume(paid(order_id))
     path, staff = f"/v1/orders/{order_id}", bearer(uuid4(), role="warehouse")
@@ -83,59 +83,59 @@ def authorized(order_id: UUID) -> Event:
     return PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=AMOUNT)
 
 
-async def test_a_pending_order_is_nudged_before_it_is_given_up(
+async def test_a_pending_order_is_nudged_before_it_expires(
     order: Any, shopper: UUID, settings: Settings
 ) -> None:
     slow = await order.placed(shopper)
     await age(order, 181)
     await order.placed(shopper)
     for _ in range(2):
-        await nudge_slow(order.transactions, settings)
+        await nudge_pending(order.transactions, settings)
     assert await nudged(order) == [slow]
     await age(order, 361)
-    await nudge_slow(order.transactions, settings)
+    await nudge_pending(order.transactions, settings)
     assert len(await nudged(order)) == 3, "again after twice the time, and the other one"
 
 
-async def test_a_cancelled_order_is_nudged_until_everything_is_undone(
+async def test_a_cancelled_order_is_nudged_until_no_compensation_is_missing(
     order: Any, shopper: UUID, settings: Settings
 ) -> None:
     one = await cancelled(order, shopper, reserved, authorized)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [], "it has only just been cancelled"
     await age(order, 181)
     await order.consume(StockReleased(order_id=one, restocked=False))
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
     await order.consume(PaymentVoided(order_id=one, payment_id="pi_1"))
     await age(order, 361)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
     assert await order.database.fetchval("SELECT undone FROM orders")
 
 
-async def test_a_cancelled_order_for_which_nothing_was_done_is_looked_at_once(
+async def test_a_cancelled_order_without_missing_compensations_is_checked_once(
     order: Any, shopper: UUID, settings: Settings
 ) -> None:
     await cancelled(order, shopper)
     await age(order, 181)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == []
     assert await order.database.fetchval("SELECT undone FROM orders")
 
 
-async def test_money_that_was_taken_for_an_order_that_seemed_undone_is_looked_after(
+async def test_a_late_capture_of_an_undone_order_is_nudged(
     order: Any, shopper: UUID, settings: Settings, paid: Any
 ) -> None:
     one = await cancelled(order, shopper)
     await age(order, 181)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     await order.consume(paid(one))
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
     await order.consume(PaymentRefunded(order_id=one, payment_id="pi_1", total=AMOUNT))
     await age(order, 361)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await order.database.fetchval("SELECT undone FROM orders")
 
 
@@ -143,19 +143,19 @@ async def test_nudges_are_bounded(order: Any, shopper: UUID, settings: Settings)
     one = await cancelled(order, shopper, reserved)
     for _ in range(settings.nudge_limit + 2):
         await age(order, settings.nudge_after * 2**settings.nudge_limit + 1)
-        await nudge_to_undo(order.transactions, settings)
+        await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one] * settings.nudge_limit
 
 
-async def test_what_services_may_have_forgotten_is_left_alone_and_what_inboxes_have_is_not(
+async def test_orders_are_nudged_for_as_long_as_services_keep_their_state(
     order: Any, shopper: UUID, settings: Settings
 ) -> None:
     one = await cancelled(order, shopper, reserved)
     await age(order, 20 * 86400)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
     await age(order, 71 * 86400)
-    await nudge_to_undo(order.transactions, settings)
+    await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
 
 
@@ -164,15 +164,15 @@ async def test_a_return_is_nudged_until_it_is_both_restocked_and_refunded(
     order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any, first: Any, last: Any
 ) -> None:
     one, return_id = await received(order, shopper, paid, bearer)
-    await nudge_returning(order.transactions, settings)
-    assert await nudged(order) == [], "it has only just come back"
+    await nudge_returns(order.transactions, settings)
+    assert await nudged(order) == [], "it was only just received"
     await order.consume(first(one, return_id))
     await age(order, 181)
-    await nudge_returning(order.transactions, settings)
+    await nudge_returns(order.transactions, settings)
     assert await nudged(order) == [one]
     await order.consume(last(one, return_id))
     await age(order, 361)
-    await nudge_returning(order.transactions, settings)
+    await nudge_returns(order.transactions, settings)
     assert await nudged(order) == [one]
 
 
@@ -185,11 +185,11 @@ async def test_a_return_that_was_only_requested_is_not_nudged(
     keyed = bearer(shopper) | {"Idempotency-Key": uuid4().hex}
     assert (await order.http.post(f"/v1/orders/{one}/returns", headers=keyed, json=lines)).is_success
     await age(order, 181)
-    await nudge_returning(order.transactions, settings)
+    await nudge_returns(order.transactions, settings)
     assert await nudged(order) == []
 
 
-async def test_a_return_is_nudged_after_ever_longer_pauses_and_so_often_at_most(
+async def test_a_return_is_nudged_a_limited_number_of_times_with_doubling_pauses(
     order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any
 ) -> None:
     one, _ = await received(order, shopper, paid, bearer)
@@ -197,40 +197,40 @@ async def test_a_return_is_nudged_after_ever_longer_pauses_and_so_often_at_most(
     pauses = (180, 360, 720)
     for n, pause in enumerate(pauses):
         await age(order, pause - 5)
-        await nudge_returning(order.transactions, few)
+        await nudge_returns(order.transactions, few)
         assert len(await nudged(order)) == n, f"{pause} seconds have not passed"
         await age(order, 10)
-        await nudge_returning(order.transactions, few)
+        await nudge_returns(order.transactions, few)
         assert await nudged(order) == [one] * (n + 1)
     for _ in range(2):
         await age(order, 86400)
-        await nudge_returning(order.transactions, few)
+        await nudge_returns(order.transactions, few)
     assert len(await nudged(order)) == few.nudge_limit
 
 
-async def test_a_return_that_services_may_have_forgotten_is_left_alone(
+async def test_a_return_is_not_nudged_after_services_may_have_deleted_it(
     order: Any, shopper: UUID, settings: Settings, paid: Any, bearer: Any
 ) -> None:
     await received(order, shopper, paid, bearer)
     await age(order, 91 * 86400)
-    await nudge_returning(order.transactions, settings)
+    await nudge_returns(order.transactions, settings)
     assert await nudged(order) == []
 
 
-async def test_replicas_that_sweep_together_nudge_each_order_once(
+async def test_concurrent_replicas_nudge_each_order_once(
     start: Start, order: Any, shopper: UUID, settings: Settings
 ) -> None:
     replicas = [order, await start(), await start()]
     orders = [await order.placed(shopper) for _ in range(7)]
     await age(order, 181)
     few = settings.model_copy(update={"sweep_batch": 3})
-    await asyncio.gather(*(nudge_slow(one.transactions, few) for one in replicas))
+    await asyncio.gather(*(nudge_pending(one.transactions, few) for one in replicas))
     for _ in range(3):
-        await nudge_slow(order.transactions, few)
+        await nudge_pending(order.transactions, few)
     assert sorted(await nudged(order)) == sorted(orders)
 
 
-async def test_a_sweep_reads_only_what_is_to_be_undone(order: Any) -> None:
+async def test_the_query_for_missing_compensations_uses_its_index(order: Any) -> None:
     await order.database.execute("""
         INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
             deadline, status, cancelled_at, reason, undone)

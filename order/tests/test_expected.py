@@ -1,4 +1,5 @@
-"""Nobody is charged more than the page has shown, or for something else."""
+"""A checkout with an expected total and lines: nobody is charged more than the page showed, or for something
+else."""
 
 from hashlib import sha256
 from typing import Any
@@ -13,13 +14,13 @@ def pounds(amount: int, currency: str = "GBP") -> dict[str, Any]:
     return {"amount": amount, "currency": currency}
 
 
-async def test_what_is_as_it_was_seen_is_accepted(order: Any, shopper: UUID) -> None:
+async def test_an_expected_total_and_lines_are_accepted(order: Any, shopper: UUID) -> None:
     answer = await order.place(shopper, expected_total=pounds(699), expected_lines=LINES[::-1])
     assert (answer.status_code, answer.json()["total"]) == (202, pounds(699))
 
 
-async def test_a_total_that_rose_is_refused_and_shown(order: Any, neighbours: Any, shopper: UUID) -> None:
-    neighbours.sell("MUG", 200)
+async def test_a_higher_total_is_refused_and_shown(order: Any, services: Any, shopper: UUID) -> None:
+    services.sell("MUG", 200)
     refused = await order.place(shopper, key="once", expected_total=pounds(699))
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/total-changed")
     assert refused.json()["total"] == pounds(700)
@@ -32,7 +33,7 @@ async def test_a_total_that_rose_is_refused_and_shown(order: Any, neighbours: An
     assert accepted.status_code == 202
 
 
-async def test_a_total_that_fell_is_charged_as_it_is(order: Any, shopper: UUID) -> None:
+async def test_a_lower_total_is_accepted_and_charged(order: Any, shopper: UUID) -> None:
     answer = await order.place(shopper, expected_total=pounds(1000))
     assert (answer.status_code, answer.json()["total"]) == (202, pounds(699))
 
@@ -43,7 +44,7 @@ async def test_another_currency_is_refused_whatever_the_amount(order: Any, shopp
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "expected",
     [
         LINES[:1],
         [*LINES, {"sku": "TEA", "quantity": 1}],
@@ -52,10 +53,10 @@ async def test_another_currency_is_refused_whatever_the_amount(order: Any, shopp
         [],
     ],
 )
-async def test_other_lines_are_refused_though_they_cost_less(
-    order: Any, shopper: UUID, seen: list[dict[str, Any]]
+async def test_other_lines_are_refused_even_if_they_cost_less(
+    order: Any, shopper: UUID, expected: list[dict[str, Any]]
 ) -> None:
-    refused = await order.place(shopper, expected_total=pounds(99_999), expected_lines=seen)
+    refused = await order.place(shopper, expected_total=pounds(99_999), expected_lines=expected)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/total-changed")
     assert len(refused.json()["lines"]) == 2
 
@@ -74,7 +75,7 @@ async def test_other_lines_are_refused_though_they_cost_less(
         ({"expected_lines": [{"sku": "MUG", "quantity": 1, "price": 1}]}, "/expected_lines/0/price"),
     ],
 )
-async def test_what_cannot_have_been_seen_is_pointed_at(
+async def test_an_invalid_expectation_is_named(
     order: Any, shopper: UUID, change: dict[str, Any], pointer: str
 ) -> None:
     refused = await order.place(shopper, **change)
@@ -82,13 +83,15 @@ async def test_what_cannot_have_been_seen_is_pointed_at(
     assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
 
 
-async def test_what_was_expected_is_a_part_of_the_request(order: Any, shopper: UUID) -> None:
+async def test_the_expectation_is_part_of_the_request(order: Any, shopper: UUID) -> None:
     await order.place(shopper, key="once", expected_total=pounds(699))
     other = await order.place(shopper, key="once", expected_total=pounds(800))
     assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
 
 
-async def test_a_request_without_it_is_the_same_to_the_previous_release(order: Any, shopper: UUID) -> None:
+async def test_without_an_expectation_the_fingerprint_is_the_previous_releases(
+    order: Any, shopper: UUID
+) -> None:
     """So that a repeat that the one release answers is known to the other."""
     await order.place(shopper, key="once")
     known = b'{"payment_method":"pm_card_visa","email":null,"shipping":null,"expires_in":null}'

@@ -1,4 +1,5 @@
-"""An order's story as its owner may read it: what was said, by whom, when, and what led to it."""
+"""The records about an order besides its state: the timeline of its events, and the audit of staff's
+actions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +24,9 @@ from contracts import (
 )
 from contracts.order import AboutOrder
 
-# Never `contact` or the bank's page, and nothing that the order itself shows already and better.
-_TOLD: dict[type[AboutOrder], set[str]] = {
+# Which fields of an event its timeline entry shows: never `contact` or the bank's page, and nothing that the
+# order itself shows already.
+_SHOWN: dict[type[AboutOrder], set[str]] = {
     OrderCreated: {"total", "deadline"},
     OrderCancelled: {"reason", "was_paid", "short", "decline_reason", "cancelled_by"},
     StockRejected: {"short"},
@@ -43,7 +45,7 @@ _TOLD: dict[type[AboutOrder], set[str]] = {
 
 @dataclass(eq=False)
 class TimelineEntry:
-    """One event of an order's saga; `time` is when it was said."""
+    """One event of an order's saga; `said_by` is the service that published it, `time` is when."""
 
     event_id: str
     order_id: UUID
@@ -56,7 +58,7 @@ class TimelineEntry:
 
     @classmethod
     def of(cls, event: AboutOrder, envelope: Envelope) -> Self:
-        told = _TOLD.get(type(event))
+        fields = _SHOWN.get(type(event))
         return cls(
             event_id=envelope.id,
             order_id=event.order_id,
@@ -65,5 +67,19 @@ class TimelineEntry:
             time=envelope.time,
             causation_id=envelope.causation_id,
             traceparent=envelope.traceparent,
-            data=event.model_dump(mode="json", include=told, exclude_none=True) if told else {},
+            data=event.model_dump(mode="json", include=fields, exclude_none=True) if fields else {},
         )
+
+
+@dataclass(eq=False)
+class StaffAction:
+    """What a member of staff did to an order, stored with the change. `about` has the details, such as the
+    return and its amount."""
+
+    action_id: UUID
+    order_id: UUID
+    action: str
+    done_by: UUID
+    done_at: datetime
+    why: str | None
+    about: dict[str, Any]

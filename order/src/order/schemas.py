@@ -1,4 +1,4 @@
-"""Orders as HTTP shows them: the models are for the document, the answers are made straight from rows."""
+"""The HTTP models of orders. They document the responses, which are built directly from rows."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,12 +19,12 @@ from order.returns import Return, ReturnState
 
 Number = Annotated[
     str,
-    Field(description="A number to read and to say; goes wherever the id does.", examples=["K7Q2X-9XMDA"]),
+    Field(description="A short number for people; can be used instead of the id.", examples=["K7Q2X-9XMDA"]),
 ]
 
 
 class Links(BaseModel):
-    """Where to go on from here."""
+    """Related resources."""
 
     self: str
     timeline: str
@@ -32,7 +32,7 @@ class Links(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The checkout was accepted; the order ends paid or cancelled, by its deadline at the latest."""
+    """The checkout was accepted; the order ends paid or cancelled, at its deadline at the latest."""
 
     order_id: UUID
     number: Number
@@ -42,21 +42,21 @@ class Accepted(BaseModel):
 
 
 class Action(BaseModel):
-    """The shopper's bank wants her to confirm the payment at `url`: send her there before `expires_at`."""
+    """The shopper's bank asks her to confirm the payment at `url`, before `expires_at`."""
 
     url: str
     expires_at: datetime
 
 
-ToDo = Annotated[
+PendingAction = Annotated[
     Action | None,
-    Field(description="What a pending order waits for; shown to its shopper only, and while she may still."),
+    Field(description="What the shopper of a pending order has to do; shown only to her, until it expires."),
 ]
 
 
 class FailedRefund(BaseModel):
-    """A refund that was made, and came back: the shopper is told that the shop gets in touch. `code` is the
-    provider's reason."""
+    """A refund that failed after it was made; the shop will contact the shopper. `code` is the provider's
+    reason."""
 
     refund_id: UUID
     amount: Money
@@ -65,70 +65,70 @@ class FailedRefund(BaseModel):
 
 
 class DisputeView(BaseModel):
-    """The shopper's bank asks for the money of the order; `status` and `reason` are the provider's words."""
+    """The shopper disputes the payment with her bank; `status` and `reason` are the provider's."""
 
     dispute_id: UUID
     amount: Money
     reason: str
     status: str
-    due_by: Annotated[datetime | None, Field(description="Until when the shop may answer.")]
+    due_by: Annotated[datetime | None, Field(description="Until when the shop can respond.")]
 
 
 class ReturnView(BaseModel):
-    """Something that goes back of an order: goods, money, or both. `by` is who began it: `return` when goods
-    come back, `staff` when staff give money back, `provider` when that was done at the payment provider."""
+    """A return of goods, or a refund without one. `by` is `return` for a return of goods, `staff` for a
+    refund by staff, and `provider` for a refund that was made at the payment provider."""
 
     return_id: UUID
     by: str
     state: ReturnState
     lines: list[Line]
-    restock: Annotated[bool, Field(description="Whether the lines go back on the shelf.")]
+    restock: Annotated[bool, Field(description="Whether the lines are restocked.")]
     amount: Annotated[Money, Field(description="What is refunded.")]
     requested_at: datetime
-    received_at: Annotated[datetime | None, Field(description="When the goods came, or staff decided.")]
+    received_at: Annotated[datetime | None, Field(description="When the goods arrived, or staff refunded.")]
     restocked_at: datetime | None
     refunded_at: datetime | None
     reason: Annotated[str | None, Field(description="Why it was rejected.")]
 
 
 class Returns(BaseModel):
-    """All that goes back of an order, or was to, the oldest first."""
+    """The returns and refunds of an order, the oldest first."""
 
     items: list[ReturnView]
 
 
 class StaffActionView(BaseModel):
-    """What somebody of the staff did to an order."""
+    """What a member of staff did to an order."""
 
     action: str
-    done_by: Annotated[UUID, Field(description="The account.")]
+    done_by: Annotated[UUID, Field(description="The staff member's account.")]
     done_at: datetime
     why: str | None
-    about: Annotated[dict[str, Any], Field(description="What of the order it concerned.")]
+    about: Annotated[dict[str, Any], Field(description="Details, such as the return and its amount.")]
 
 
 class OrderAudit(BaseModel):
-    """First things first."""
+    """What staff did to an order, the oldest first."""
 
     items: list[StaffActionView]
 
 
 class OrderView(Accepted):
-    """An order. Of a cancelled one, `stock_released_at`, `voided_at` and `refunded_at` say what has been
-    undone."""
+    """An order. `stock_released_at`, `voided_at` and `refunded_at` show which compensations of a cancelled
+    one are done."""
 
-    action: ToDo
+    action: PendingAction
     shopper_id: Annotated[
-        UUID, Field(description="Whose it is: who placed it, or the account that it has moved to.")
+        UUID, Field(description="The owner: who placed it, or the account that it was moved to.")
     ]
     lines: list[Line]
     shipping: Address | None
     created_at: datetime
     deadline: datetime
     paid_at: datetime | None
-    fulfilled_at: Annotated[datetime | None, Field(description="When it left for its shopper.")]
+    fulfilled_at: Annotated[datetime | None, Field(description="When the goods were shipped.")]
     cancelled_at: datetime | None
-    cancelled_by: Annotated[str | None, Field(description="`staff` when they did it.")]
+    cancelled_by: Annotated[str | None, Field(description="`staff` if staff cancelled it.")]
     reason: CancelReason | None
     short: list[ShortLine]
     decline_reason: WhyDeclined
@@ -136,22 +136,21 @@ class OrderView(Accepted):
     voided_at: datetime | None
     refunded_at: datetime | None
     disputes: list[DisputeView]
-    refunded: Annotated[
-        Money, Field(description="What was given back of the total so far, less what came back to the shop.")
-    ]
+    refunded: Annotated[Money, Field(description="What was refunded so far, less failed refunds.")]
     failed_refunds: list[FailedRefund]
     returns: list[ReturnView]
 
 
 class OrderPage(BaseModel):
-    """Newest first; `next` is the page after this one, or null on the last."""
+    """Newest first; `next` is the `before` of the next page, or null on the last page."""
 
     items: list[OrderView]
     next: str | None
 
 
 class TimelineEvent(BaseModel):
-    """One event of the order's saga; `causation_id` is the id of the event that led to it."""
+    """One event of the order's saga, published by the service `said_by`; `causation_id` is the id of the
+    event that led to it."""
 
     id: str
     type: str
@@ -163,7 +162,7 @@ class TimelineEvent(BaseModel):
 
 
 class Timeline(BaseModel):
-    """All events of the order's saga so far, in order of time."""
+    """The events of the order's saga so far, by time."""
 
     order_id: UUID
     number: Number
@@ -171,13 +170,13 @@ class Timeline(BaseModel):
 
 
 class State(BaseModel):
-    """How the order stands."""
+    """The state of an order."""
 
     order_id: UUID
     number: Number
     status: Status
     reason: CancelReason | None
-    action: ToDo
+    action: PendingAction
 
 
 def _problem(title: str, description: str, **members: dict[str, Any]) -> dict[str, Any]:
@@ -187,27 +186,27 @@ def _problem(title: str, description: str, **members: dict[str, Any]) -> dict[st
 
 _PROBLEM = "#/components/schemas/Problem"
 NOT_PLACED: dict[str, Any] = {
-    "description": "Conflict: `type` says with what.",
+    "description": "Conflict: `type` says which.",
     "content": {
         "application/problem+json": {
             "schema": {
                 "anyOf": [
                     _problem(
                         "CartAlreadyOrdered",
-                        "`/problems/cart-already-ordered`: this order is of the cart, pending or paid.",
+                        "`/problems/cart-already-ordered`: the cart already has this order, pending or paid.",
                         order_id={"type": "string", "format": "uuid"},
                         number={"type": "string"},
                         links={"$ref": "#/components/schemas/Links"},
                     ),
                     _problem(
                         "TotalChanged",
-                        "`/problems/total-changed`: not what was expected, but this.",
+                        "`/problems/total-changed`: the current total and lines, which are not as expected.",
                         total={"$ref": "#/components/schemas/Money"},
                         lines={"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
                     ),
                     _problem(
                         "TooManyOpenPieces",
-                        "`/problems/too-many-open-pieces`: without an account, of this product.",
+                        "`/problems/too-many-open-pieces`: too many pieces of `sku` in pending orders.",
                         sku={"type": "string"},
                     ),
                     {"$ref": _PROBLEM},
@@ -216,7 +215,7 @@ NOT_PLACED: dict[str, Any] = {
         }
     },
 }
-"""What a checkout is refused with that contradicts the state of things."""
+"""The 409 responses to a checkout."""
 
 STREAMED = {
     "type": "object",
@@ -225,19 +224,22 @@ STREAMED = {
     "properties": {
         "event": {"type": "string", "enum": ["timeline", "order"]},
         "data": {"type": "string", "description": "JSON: a `TimelineEvent`, or a `State`."},
-        "id": {"type": "string", "description": "What was seen so far; send it as `Last-Event-ID`."},
+        "id": {
+            "type": "string",
+            "description": "The events received so far; send it as `Last-Event-ID` to reconnect.",
+        },
     },
 }
-"""What a stream consists of, as its document says."""
+"""The OpenAPI schema of an event in a stream."""
 
 
 def dumps(value: Any) -> bytes:
-    """JSON, with moments in UTC; what orjson does not know is an asyncpg UUID."""
+    """JSON, with times in UTC; the default is for asyncpg's UUIDs."""
     return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
 
 
-def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
+def response(value: Any, status: int = 200) -> Response:
+    """A JSON response."""
     return Response(dumps(value), status, media_type="application/json")
 
 
@@ -294,7 +296,7 @@ def _dispute_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:
 
 
 def page_view(orders: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:
-    """See `OrderPage`; `orders` are views."""
+    """See `OrderPage`; `orders` are schemas."""
     return {"items": orders, "next": following}
 
 
