@@ -248,7 +248,7 @@ def every_shopper_is_mailed(evidence: Evidence) -> Iterator[Violation]:
 
 @check(2)
 def no_guest_is_mailed_for_nothing(evidence: Evidence) -> Iterator[Violation]:
-    """No mail is sent about a guest's order that neither held money nor was paid: its address is unverified."""
+    """A guest's order that neither held money nor was paid gets no mail: its address is unverified."""
     charges = _by_order(evidence)
     mailed = {mail.order_id for mail in evidence.mails}
     for order in _orders(evidence, "cancelled"):
