@@ -64,7 +64,7 @@ async def test_the_newest_entries_are_given_in_order_of_time_and_of_one_order_if
 
 
 async def test_an_unknown_number_is_told_in_one_line(audit: Audit) -> None:
-    with pytest.raises(ShopError, match="no action 7: `shop audit list`"):
+    with pytest.raises(ShopError, match="no action 7 in the audit: `shop audit list`"):
         await audit.entry(7)
 
 

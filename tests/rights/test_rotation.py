@@ -102,11 +102,11 @@ async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(wor
         assert code == 0, said
         assert [key["does"] for key in await listed(stack)] == ["signs", "stays"]
         during = Verifiers.of(OperatedStack.load(stack.folder), visitors.http)
-        assert set((await during.who_takes(old)).values()) == {True}
-        assert set((await during.who_takes(new)).values()) == {True}
+        assert set((await during.who_accepts(old)).values()) == {True}
+        assert set((await during.who_accepts(new)).values()) == {True}
 
         code, said = await shop(stack, "drop", "--", old.kid)
-        assert (code, "are good until" in said) == (1, True)
+        assert (code, "are valid until" in said) == (1, True)
         before = visitors.seen.total()
         while visitors.seen.total() < before + 50:
             await asyncio.sleep(0.05)
@@ -116,8 +116,8 @@ async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(wor
     assert code == 0, said
     async with httpx.AsyncClient(timeout=30) as http:
         after = Verifiers.of(OperatedStack.load(stack.folder), http)
-        assert set((await after.who_takes(old)).values()) == {False}
-        assert set((await after.who_takes(new)).values()) == {True}
+        assert set((await after.who_accepts(old)).values()) == {False}
+        assert set((await after.who_accepts(new)).values()) == {True}
 
 
 async def test_a_step_that_was_interrupted_is_made_good_by_the_next(world: World) -> None:

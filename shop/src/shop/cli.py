@@ -1,4 +1,4 @@
-"""`shop`: what the operator does with the shop. Other packages may bring verbs of their own."""
+"""`shop`: the operator's command line. Other packages add commands through entry points."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from shop.provision import command as provision
 from shop.sagas import command as saga
 
 app = typer.Typer(
-    help="Run the shop on this machine, replay checkouts, look into sagas.",
+    help="Run the shop on this machine, replay checkouts, inspect sagas.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -42,7 +42,7 @@ app.command()(generate)
 
 
 def _add(found: EntryPoint) -> None:
-    """A verb, or a group of verbs, that another package brings where it is installed."""
+    """Add a command, or a group of commands, of another installed package."""
     command = found.load()
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=found.name)
@@ -66,8 +66,10 @@ def choose_stack(
 
 
 def main() -> None:
-    """Exits with the command's own code; a ShopError is told in its own words, not with a traceback."""
-    logging.getLogger("aiormq").addHandler(logging.NullHandler())  # a broker that is away is told once, by us
+    """Exits with the command's own code; a ShopError is printed in one line, without a traceback."""
+    logging.getLogger("aiormq").addHandler(
+        logging.NullHandler()
+    )  # an unavailable broker is reported once, by us
     try:
         app()
     except ShopError as error:

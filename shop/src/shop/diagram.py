@@ -1,4 +1,4 @@
-"""A saga drawn: a lane for each service, what it said and when, what led to it, what was undone."""
+"""A saga as a diagram: a lane for each service with its events, their times and causes, and compensations."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ from contracts import format_amount_with_code
 
 LANES = ("order", "product", "payment")
 PIVOT = "order.paid"
-ASKED = "payment.action_required"
+ACTION_REQUIRED = "payment.action_required"
 REFUSALS = {"stock.rejected", "payment.declined"}
-UNDONE = {
+COMPENSATIONS = {
     "stock.released",
     "payment.voided",
     "payment.refunded",
@@ -25,7 +25,7 @@ Event = Mapping[str, Any]
 
 
 def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
-    """Time runs down; each event stands in the lane of the service that said it."""
+    """Time runs down; each event is in the lane of the service that published it."""
     table = Table(title=title(order), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("when", justify="right", style="dim", no_wrap=True)
     for lane in LANES:
@@ -42,23 +42,25 @@ def diagram(order: Mapping[str, Any], events: Sequence[Event]) -> Table:
 
 def title(order: Mapping[str, Any]) -> str:
     total, reason = order["total"], order.get("reason")
-    how = f"{order['status']} ({reason})" if reason else order["status"]
-    how += ", fulfilled" if order.get("fulfilled_at") else ""
+    status = f"{order['status']} ({reason})" if reason else order["status"]
+    status += ", fulfilled" if order.get("fulfilled_at") else ""
     which = f"{order['number']} ({order['order_id']})"
-    back = order.get("refunded") or {"amount": 0}
-    less = (
-        f", {format_amount_with_code(back['amount'], total['currency'])} refunded" if back["amount"] else ""
+    refunded = order.get("refunded") or {"amount": 0}
+    suffix = (
+        f", {format_amount_with_code(refunded['amount'], total['currency'])} refunded"
+        if refunded["amount"]
+        else ""
     )
-    return f"order {which}: {how}, {format_amount_with_code(total['amount'], total['currency'])}{less}"
+    return f"order {which}: {status}, {format_amount_with_code(total['amount'], total['currency'])}{suffix}"
 
 
 def mark(kind: str) -> Text:
     """An event's type, marked by what it means for the saga."""
     if kind == PIVOT:
         return Text(f"◆ {kind}", "bold green")
-    if kind == ASKED:
+    if kind == ACTION_REQUIRED:
         return Text(f"? {kind}", "cyan")
-    if kind in UNDONE:
+    if kind in COMPENSATIONS:
         return Text(f"↶ {kind}", "yellow")
     if kind in REFUSALS or kind == "order.cancelled":
         return Text(f"✗ {kind}", "red")

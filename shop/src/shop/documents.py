@@ -1,4 +1,4 @@
-"""The documents that are drawn from the code: schemas, AsyncAPI, the saga table, the broker's topology."""
+"""The documents generated from the code: schemas, AsyncAPI, the saga table, the broker's topology."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from contracts.compatibility import breaking_changes
 from contracts.schema import committed, schemas
 from shop.errors import ShopError
 
-Heard = tuple[Participant, Steps, Step]
+Consumer = tuple[Participant, Steps, Step]
 
 
 def documents(participants: Sequence[Participant]) -> dict[str, str]:
@@ -29,15 +29,15 @@ def documents(participants: Sequence[Participant]) -> dict[str, str]:
 
 
 def stale(root: Path, participants: Sequence[Participant]) -> list[str]:
-    """Which committed documents do not say what the code says."""
-    drawn = documents(participants)
-    differing = [name for name, text in drawn.items() if _read(root / name) != text]
+    """Which committed documents differ from the code."""
+    generated = documents(participants)
+    differing = [name for name, text in generated.items() if _read(root / name) != text]
     kept = {f"contracts/schemas/{name}" for name in committed(root / "contracts/schemas")}
-    return sorted({*differing, *(kept - drawn.keys())})
+    return sorted({*differing, *(kept - generated.keys())})
 
 
 def incompatible(root: Path) -> list[str]:
-    """How the models break those who were built against the committed schemas."""
+    """How the models break consumers that were built against the committed schemas."""
     new = {name: json.loads(text) for name, text in schemas().items()}
     found = []
     for name, old in committed(root / "contracts/schemas").items():
@@ -47,7 +47,7 @@ def incompatible(root: Path) -> list[str]:
 
 
 def write(root: Path, participants: Sequence[Participant]) -> list[str]:
-    """Bring the documents up to date. Returns those that changed. Raises when a schema would break."""
+    """Write the documents. Returns those that changed. Raises ShopError if a schema would break."""
     if broken := incompatible(root):
         raise ShopError("give the event a new version instead: " + "; ".join(broken))
     changed = stale(root, participants)
@@ -57,32 +57,34 @@ def write(root: Path, participants: Sequence[Participant]) -> list[str]:
     return changed
 
 
-def said_by(event: type[Event], participants: Sequence[Participant]) -> list[str]:
-    """Whom the event names, and who else may say it."""
+def publishers(event: type[Event], participants: Sequence[Participant]) -> list[str]:
+    """The event's own publisher, and other services that may publish it."""
     others = (p.name for p in participants if event.type in p.published_keys())
     return list(dict.fromkeys([event.publisher, *others]))
 
 
 def saga_table(participants: Sequence[Participant]) -> str:
-    """Every event: who says it, who hears it and does what, and what undoes that."""
-    heard = [(p, steps, step) for p in participants for steps in p.steps for step in steps]
+    """Every event: its publishers, the steps that consume it, and the compensations."""
+    consumers = [(p, steps, step) for p in participants for steps in p.steps for step in steps]
     events = in_sequence(participants)
-    rows = [_row(event.type, ", ".join(said_by(event, participants)), heard) for event in events]
+    rows = [_row(event.type, ", ".join(publishers(event, participants)), consumers) for event in events]
     calls = [
-        f"| {p.name} | `{settlement.kind}` | {_said(settlement.publishes)} |"
+        f"| {p.name} | `{outcome.kind}` | {_types(outcome.publishes)} |"
         for p in participants
-        for settlement in p.intents or ()
+        for outcome in p.intents or ()
     ]
     return _SAGA.format(rows="\n".join(rows), calls="\n".join(calls))
 
 
-def _row(type_: str, said_by: str, heard: Sequence[Heard]) -> str:
-    mine = [(p, steps, step) for p, steps, step in heard if step.event.type == type_]
-    undone_by = [
-        f"{p.name}: `{step.name}` undoes `{step.compensates}`" for p, _, step in mine if step.compensates
+def _row(type_: str, published_by: str, consumers: Sequence[Consumer]) -> str:
+    mine = [(p, steps, step) for p, steps, step in consumers if step.event.type == type_]
+    compensations = [
+        f"{p.name}: `{step.name}` compensates `{step.compensates}`" for p, _, step in mine if step.compensates
     ]
-    lines = [_hearing(p, steps, step) for p, steps, step in mine]
-    return f"| `{type_}` | {said_by} | {'<br>'.join(lines) or '–'} | {'<br>'.join(undone_by) or '–'} |"
+    lines = [_consumer(p, steps, step) for p, steps, step in mine]
+    return (
+        f"| `{type_}` | {published_by} | {'<br>'.join(lines) or '–'} | {'<br>'.join(compensations) or '–'} |"
+    )
 
 
 def in_sequence(participants: Sequence[Participant]) -> list[type[Event]]:
@@ -106,27 +108,27 @@ def _led_to(event: type[Event], participants: Sequence[Participant]) -> list[typ
     return list(dict.fromkeys(led_to))
 
 
-def _hearing(participant: Participant, steps: Steps, step: Step) -> str:
+def _consumer(participant: Participant, steps: Steps, step: Step) -> str:
     if steps.queue != participant.name:
         return f"({steps.queue})"
-    says = f" → {_said(step.publishes)}" if step.publishes else ""
-    return f"**{participant.name}** `{step.name}`: {step.summary.rstrip('.')}{says}"
+    published = f" → {_types(step.publishes)}" if step.publishes else ""
+    return f"**{participant.name}** `{step.name}`: {step.summary.rstrip('.')}{published}"
 
 
-def _said(events: Iterable[Any]) -> str:
+def _types(events: Iterable[Any]) -> str:
     return ", ".join(f"`{event.type}`" for event in events) or "–"
 
 
 def _asyncapi(participants: Sequence[Participant]) -> str:
-    heard_by: dict[str, list[str]] = {}
+    consumed_by: dict[str, list[str]] = {}
     queues: dict[str, str] = {}
     for participant in participants:
         for steps in participant.steps:
             queues[steps.queue] = participant.name
             for key in steps.routing_keys():
-                heard_by.setdefault(key, []).append(steps.queue)
-    sayers = {event.type: said_by(event, participants) for event in EVENTS.values()}
-    document = asyncapi(sayers, heard_by, queues)
+                consumed_by.setdefault(key, []).append(steps.queue)
+    published_by = {event.type: publishers(event, participants) for event in EVENTS.values()}
+    document = asyncapi(published_by, consumed_by, queues)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -137,10 +139,10 @@ def _read(file: Path) -> str | None:
 _SAGA = """\
 # The saga
 
-Drawn from the registered steps by `shop generate`; a test fails when it differs from the code. Every
-step may be told of its events in any order and any number of times.
+Generated from the registered steps by `shop generate`; a test fails when it differs from the code. Every
+step may receive its events in any order and any number of times.
 
-| event | said by | heard by, what it does → what it may say | compensation |
+| event | published by | consumed by: step → events that it may publish | compensation |
 |---|---|---|---|
 {rows}
 
@@ -149,7 +151,7 @@ step may be told of its events in any order and any number of times.
 Committed as intents before they are made, made outside any transaction, repeated with the same key until
 their outcome is known.
 
-| service | call | its outcome may say |
+| service | call | events that its outcome may publish |
 |---|---|---|
 {calls}
 """

@@ -1,7 +1,7 @@
-"""What the command line tells the operator when it cannot do what was asked."""
+"""The error of the command line."""
 
 
 class ShopError(Exception):
-    """One line that says what to do next; printed on stderr, the process ends with `exit_code`."""
+    """One line with what to do next, printed on stderr; the process exits with `exit_code`."""
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""`shop generate`: redraw the documents that follow from the code."""
+"""`shop generate`: regenerate the documents that are derived from the code."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ from shop.project import project_root
 
 def generate(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail when something is stale.")
+        bool, typer.Option("--check", help="Write nothing; fail if a document is out of date.")
     ] = False,
 ) -> None:
-    """Redraw schemas, AsyncAPI, SAGA.md and the broker's definitions from the code."""
+    """Regenerate schemas, AsyncAPI, SAGA.md and the broker's definitions from the code."""
     root = project_root()
     if not check:
         for name in documents.write(root, PARTICIPANTS):
             print(f"wrote {name}")
         return
     if found := [*documents.stale(root, PARTICIPANTS), *documents.incompatible(root)]:
-        raise ShopError("not what the code says; run `shop generate`: " + ", ".join(found))
+        raise ShopError("out of date, run `shop generate`: " + ", ".join(found))

@@ -1,4 +1,4 @@
-"""RabbitMQ's management API as the operator: just what the runner and the tests ask of it."""
+"""RabbitMQ's management API as the operator: the calls that tools and tests need."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,7 +11,7 @@ from shop.errors import ShopError
 
 
 class Refused(ShopError):
-    """The broker understood the request and said no."""
+    """The broker rejected the request."""
 
 
 class Management:
@@ -32,7 +32,7 @@ class Management:
         return (await self._call("GET", path)).json()
 
     async def health(self, check: str) -> Any:
-        """What a health check says: 503 is an answer, too."""
+        """A health check's result, also of one that fails (503)."""
         answer = await self._http.get(_joined(("health", "checks", check)))
         return (answer if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else _check(answer)).json()
 
@@ -43,7 +43,7 @@ class Management:
         await self._call("POST", path, body)
 
     async def delete(self, *path: str) -> None:
-        """Deleting what is not there is fine."""
+        """Deleting what does not exist is no error."""
         answer = await self._http.delete(_joined(path))
         if answer.status_code != httpx.codes.NOT_FOUND:
             _check(answer)

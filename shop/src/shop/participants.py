@@ -1,4 +1,4 @@
-"""Who takes part in the saga: what the topology and the documents are drawn from."""
+"""The participants of the saga, from which topology and documents are generated."""
 
 from auth.saga import participant as auth
 from cart.saga import participant as cart

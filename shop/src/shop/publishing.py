@@ -1,4 +1,4 @@
-"""Publishing an operator's own event, confirmed, under the operator's login."""
+"""Publishing an operator's own event, with the operator's login, confirmed by the broker."""
 
 import asyncio
 
@@ -14,9 +14,9 @@ from shop.targets import Target
 SECONDS = 10
 
 
-async def publish(target: Target, said: Envelope, what: str) -> None:
-    """Publish it to all who hear it. Raises ShopError, which calls it `what`, when the broker does not
-    confirm it, or has no queue for it."""
+async def publish(target: Target, message: Envelope, what: str) -> None:
+    """Publish it to the events exchange. Raises ShopError, which calls it `what`, if the broker does not
+    confirm it or has no queue for it."""
     url = target.operator_amqp_url
     try:
         async with (
@@ -25,6 +25,6 @@ async def publish(target: Target, said: Envelope, what: str) -> None:
             connection.channel(publisher_confirms=True, on_return_raises=True) as channel,
         ):
             exchange = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
-            await exchange.publish(said.to_message(login(url)), said.type, mandatory=True)
+            await exchange.publish(message.to_message(login(url)), message.type, mandatory=True)
     except BROKER_ERRORS as error:
-        raise ShopError(f"the broker did not take the {what} ({error!r}): see `shop status`") from error
+        raise ShopError(f"the broker did not accept the {what} ({error!r}): see `shop status`") from error

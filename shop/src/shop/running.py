@@ -1,4 +1,4 @@
-"""Other programs, run to their end: none is left behind, and none is waited for without end."""
+"""Running another program to its end, with a time limit; none is left behind."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from shop.errors import ShopError
 async def run(
     command: Sequence[str], shown: str, seconds: float, env: Mapping[str, str] | None = None
 ) -> tuple[int, bytes]:
-    """The exit code, and what it printed. Raises ShopError, which calls it `shown`, when there is no such
-    program, or when it does not end in time and had to be killed."""
+    """The exit code and the output. Raises ShopError, which calls it `shown`, if the program does not exist,
+    or had to be killed because it did not end within `seconds`."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,

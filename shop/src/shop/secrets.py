@@ -1,4 +1,4 @@
-"""Everything secret about one stack: generated when first asked for, one file each, for the owner's eyes."""
+"""The secrets of one stack: generated on first use, one file each, readable only by the owner."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def _signing_keys() -> str:
     return json.dumps({"keys": [key.as_dict(private=True)]})
 
 
-_MAKERS: dict[str, Callable[[], str]] = {
+_GENERATORS: dict[str, Callable[[], str]] = {
     SIGNING_KEYS: _signing_keys,
     "contact-key": lambda: Fernet.generate_key().decode(),
     "action-key": lambda: Fernet.generate_key().decode(),
@@ -34,7 +34,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
 
 
 class Secrets:
-    """Names are files; one with no maker of its own is a random password, safe in URLs, SQL and shells."""
+    """Each name is a file; without a generator of its own a random password, safe in URLs, SQL and shells."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,14 +44,14 @@ class Secrets:
         file = self._folder / name
         if not file.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_once(file, _MAKERS.get(name, lambda: secrets.token_hex(16))())
+            _write_once(file, _GENERATORS.get(name, lambda: secrets.token_hex(16))())
         return file
 
     def read(self, name: str) -> str:
         return _value(self.path(name))
 
     def held(self, name: str) -> str:
-        """One that somebody else has made. Raises ShopError when it is not there."""
+        """One that exists already. Raises ShopError if it does not."""
         try:
             return _value(self._folder / name)
         except OSError as error:
@@ -59,18 +59,18 @@ class Secrets:
 
 
 def _value(file: Path) -> str:
-    """Who puts in a secret of their own leaves a newline after it."""
+    """Editors leave a newline after a secret that was entered by hand."""
     return file.read_text().removesuffix("\n")
 
 
 def _write_once(file: Path, text: str) -> None:
-    """Two processes may ask at once: the first one's value stands, and nobody ever reads half of it."""
+    """Of two processes at once the first one's value is kept, and nobody reads half of it."""
     draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
     with draft.open("w") as whole:
         whole.write(text)
         whole.flush()
-        os.fsync(whole.fileno())  # an empty file would stand for ever
+        os.fsync(whole.fileno())  # an empty file would stay for ever
     try:
         os.link(draft, file)
     except FileExistsError:

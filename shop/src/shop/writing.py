@@ -1,11 +1,11 @@
-"""Files that are read by others while they are written: nobody ever sees half of one."""
+"""Writing files atomically, for readers that read at any time."""
 
 import os
 from pathlib import Path
 
 
 def write(file: Path, text: str, mode: int = 0o600) -> None:
-    """Put it in the place of what was there."""
+    """Replace the file's content, atomically."""
     draft = file.with_name(f"{file.name}.draft")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)

@@ -25,7 +25,7 @@ def test_a_broker_that_works_has_nothing_to_tell() -> None:
 def test_an_alarm_says_which_resource_of_which_node() -> None:
     [(kind, means)] = told(Figures(alarms=[{"node": "rabbit@a", "resource": "memory"}]))
     assert kind == "broker-alarm"
-    assert means == "memory alarm on rabbit@a: the broker takes no messages until there is more room"
+    assert means == "memory alarm on rabbit@a: the broker blocks publishers until the alarm clears"
 
 
 def test_a_node_that_is_down_and_one_that_sees_nobody_are_told() -> None:
@@ -44,7 +44,7 @@ def test_a_blocked_connection_says_whose_it_is() -> None:
     )
     [(kind, means)] = told(figures)
     assert kind == "connection-blocked"
-    assert means == "the broker takes nothing from connection 'order publishes' of order: blocked"
+    assert means == "the broker blocks connection 'order publishes' of order: blocked"
 
 
 def test_a_queue_is_told_before_it_is_full() -> None:

@@ -29,13 +29,13 @@ def shop(*arguments: str, code: int = 0) -> str:
 
 
 def test_a_new_key_waits_until_all_can_have_it(file: Path) -> None:
-    assert "is added: hand the file to auth" in shop("add", "--file", str(file))
+    assert "is added: give the file to auth" in shop("add", "--file", str(file))
 
     [first, new] = json.loads(shop("list", "--json", "--file", str(file)))
 
     assert (first["does"], new["does"]) == ("signs", "waits")
     assert "may not have" in shop("use", new["kid"], "--file", str(file), code=1)
-    assert "waits to be used" in shop("add", "--file", str(file), code=1)
+    assert "is added and not yet used" in shop("add", "--file", str(file), code=1)
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
 
 
@@ -50,7 +50,7 @@ def test_a_key_that_is_old_enough_takes_over_and_the_other_is_dropped(file: Path
     assert (signing["kid"], signing["does"]) == (second.kid, "signs")
     assert (staying["kid"], staying["does"]) == (ring.signer.kid, "stays")
     assert staying["tokens_until"] > LONGEST_TOKEN_SECONDS
-    assert "or end them with --now" in shop("drop", staying["kid"], "--file", str(file), code=1)
+    assert "or pass --now" in shop("drop", staying["kid"], "--file", str(file), code=1)
     assert "is dropped" in shop("drop", staying["kid"], "--now", "--file", str(file))
     assert [key.kid for key in Ring.read(file.read_text()).keys] == [second.kid]
 

@@ -40,7 +40,7 @@ def test_a_used_key_signs_and_the_former_one_stays() -> None:
 def test_a_retired_key_is_dropped_when_its_last_token_is_over() -> None:
     ring = Ring([FIRST]).add(SECOND).use(SECOND, NOW)
     old = ring.key(FIRST.kid)
-    with pytest.raises(Refused, match="are good until 2027-01-16"):
+    with pytest.raises(Refused, match="are valid until 2027-01-16"):
         ring.drop(old, NOW + LONGEST_TOKEN_SECONDS - 1, with_its_tokens=False)
     assert kids(ring.drop(old, NOW + LONGEST_TOKEN_SECONDS, with_its_tokens=False)) == [SECOND.kid]
 
@@ -55,18 +55,18 @@ def test_a_key_that_has_signed_nothing_is_dropped_freely() -> None:
 
 
 def test_the_key_that_signs_is_never_dropped() -> None:
-    with pytest.raises(Refused, match="signs: use another first"):
+    with pytest.raises(Refused, match="is the signing key: use another first"):
         Ring([FIRST, SECOND]).drop(FIRST, NOW, with_its_tokens=True)
 
 
 def test_one_rotation_goes_at_a_time() -> None:
-    with pytest.raises(Refused, match="waits to be used"):
+    with pytest.raises(Refused, match="is added and not yet used"):
         Ring([FIRST]).add(SECOND).add(THIRD)
     assert Ring([FIRST]).add(SECOND).use(SECOND, NOW).add(THIRD).waiting is THIRD
 
 
 def test_what_signs_already_is_not_used_again() -> None:
-    with pytest.raises(Refused, match="signs already"):
+    with pytest.raises(Refused, match="is the signing key already"):
         Ring([FIRST]).use(FIRST, NOW)
 
 

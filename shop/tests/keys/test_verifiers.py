@@ -28,22 +28,22 @@ def answering(*statuses: int, patience: float = 45) -> Verifiers:
 
 
 async def test_only_a_401_says_that_a_key_is_not_taken() -> None:
-    answers = await answering(200, 403, 401, 503, 0).who_takes(KEY)
+    answers = await answering(200, 403, 401, 503, 0).who_accepts(KEY)
     assert [*answers.values()] == [True, True, False, None, None]
 
 
 async def test_who_does_not_answer_has_not_agreed() -> None:
-    with pytest.raises(ShopError, match="not taken yet by answers 401, answers 503"):
-        await answering(200, 401, 503, patience=-1).until_all_take(KEY)
-    with pytest.raises(ShopError, match="still taken by answers 200, answers 0"):
-        await answering(200, 401, 0, patience=-1).until_none_takes(KEY)
-    await answering(200, 403).until_all_take(KEY)
-    await answering(401).until_none_takes(KEY)
+    with pytest.raises(ShopError, match="not accepted yet by answers 401, answers 503"):
+        await answering(200, 401, 503, patience=-1).until_all_accept(KEY)
+    with pytest.raises(ShopError, match="still accepted by answers 200, answers 0"):
+        await answering(200, 401, 0, patience=-1).until_none_accepts(KEY)
+    await answering(200, 403).until_all_accept(KEY)
+    await answering(401).until_none_accepts(KEY)
 
 
 async def test_every_copy_of_a_service_is_asked_by_itself(tmp_path: Path) -> None:
     stack = OperatedStack.create(tmp_path, 24000, replicas=2)
     async with httpx.AsyncClient() as http:
-        asked = Verifiers.of(stack, http).questions
+        asked = Verifiers.of(stack, http).urls
     assert {"gateway", "auth", "auth-2", "product-2", "cart-2", "order", "order-2"} <= asked.keys()
     assert len({url.partition("/v1")[0] for url in asked.values()}) == len(asked)

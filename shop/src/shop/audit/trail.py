@@ -1,6 +1,6 @@
 """The operators' audit: who did what to the shop's messages, when and why, with the state before and after.
 
-It is written before anything is done and closed afterwards, so that what was interrupted half-way is known.
+An entry is written before the action and closed after it, so that interrupted actions are known.
 It has a database of its own, `operations`, which no service may connect to.
 """
 
@@ -88,7 +88,7 @@ class Audit:
     @classmethod
     @asynccontextmanager
     async def opened(cls, target: Target, who: str) -> AsyncIterator["Audit"]:
-        """Made on first use. Raises ShopError when PostgreSQL does not answer: nothing is done unaudited."""
+        """The database is created on first use. Raises ShopError if PostgreSQL does not answer."""
         try:
             await _ensure_database(target)
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
@@ -128,7 +128,7 @@ class Audit:
         await self.mark(number, "done")
 
     async def begin(self, action: AuditedAction) -> int:
-        """Write it down before it is done. Returns its number."""
+        """Write the entry before the action. Returns its number."""
         row = asdict(action) | {"who": self.who}
         places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
         number: int = await self.connection.fetchval(
@@ -138,7 +138,7 @@ class Audit:
         return number
 
     async def mark(self, number: int, state: State, error: str | None = None) -> None:
-        """How far it has come."""
+        """Record the entry's state."""
         await self.connection.execute(
             """UPDATE action SET state = $2, error = $3,
                    ended_at = CASE WHEN $2 IN ('done', 'failed') THEN now() END WHERE id = $1""",
@@ -158,11 +158,11 @@ class Audit:
         """Raises ShopError when there is none of that number."""
         found = await self._entries("WHERE id = $1", number)
         if not found:
-            raise ShopError(f"the audit has no action {number}: `shop audit list` shows them")
+            raise ShopError(f"no action {number} in the audit: `shop audit list` shows them")
         return found[0]
 
     async def unfinished(self) -> list[Entry]:
-        """Actions on dead letters that were interrupted, or that somebody is at just now."""
+        """Actions on dead letters that were interrupted, or are in progress."""
         return await self._entries(
             "WHERE state IN ('begun', 'published') AND letter_id IS NOT NULL ORDER BY id"
         )

@@ -1,4 +1,4 @@
-"""`shop broker`: the live broker against its definitions, and how it is."""
+"""`shop broker`: compare the live broker with its definitions, and restore it."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 @app.command()
 def check(as_json: Json = False) -> None:
-    """What the broker lacks or has too much, and its alarms. Exits with 3 if there is anything."""
+    """Differences from the definitions, and alarms. Exits with 3 if there are any."""
     target = targets.resolve()
     issues = asyncio.run(look(target, declared(target)))
     if as_json:
@@ -42,18 +42,18 @@ def restore(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Import the definitions anew, and take away bindings, policies and permissions that they do not have.
+    """Import the definitions, and remove bindings, policies and permissions that they do not have.
 
-    Messages, queues, exchanges and passwords stay. Exits with 3 when something is left to be done by hand: a
-    queue of another type would have to be deleted, with its messages.
+    Messages, queues, exchanges and passwords stay. Exits with 3 if something has to be done by hand: a queue
+    of another type would have to be deleted with its messages.
     """
     target, console = targets.resolve(), Console(quiet=as_json)
     what = asyncio.run(prepare(target, declared(target)))
     found = [str(one) for one in what.found]
-    for line in found or ["the broker is as its definitions say"]:
+    for line in found or ["the broker matches its definitions"]:
         console.print(line, markup=False, highlight=False)
     if found and not yes and as_json:
-        raise ShopError("with --json nobody is asked: say --yes as well")
+        raise ShopError("--json does not ask for confirmation: pass --yes, too")
     if found and not yes:
         typer.confirm("Restore it?", abort=True)
     if found:
@@ -62,9 +62,9 @@ def restore(
     if as_json:
         print(json.dumps({"restored": [one for one in found if one not in left], "left": left}, indent=2))
     for line in left:
-        console.print(f"not restored, see to it by hand: {line}", markup=False, highlight=False)
+        console.print(f"not restored, fix it by hand: {line}", markup=False, highlight=False)
     if found and not left:
-        console.print("restored: `shop saga list` names what was lost meanwhile")
+        console.print("restored: `shop saga list` shows sagas that lost events meanwhile")
     if left:
         raise typer.Exit(DIFFERS)
 
@@ -74,4 +74,4 @@ def tell(console: Console, issues: list[BrokerIssue]) -> None:
         console.print(Text.assemble((issue.kind, "bold red"), f"  {issue.means}"), soft_wrap=True)
         console.print(Text(f"    → {issue.next}", "cyan"), soft_wrap=True)
     if not issues:
-        console.print("the broker is as it should be")
+        console.print("the broker matches its definitions, and has no alarms")

@@ -1,4 +1,4 @@
-"""How a broker is that has the right definitions: alarms, nodes, blocked connections, queues that fill up."""
+"""The condition of a broker: alarms, nodes, blocked connections, queues that are nearly full."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _NODES = "shop status; shop logs rabbitmq"
 
 @dataclass(frozen=True)
 class Figures:
-    """What the management API says: `alarms` of this moment, the rest seconds old."""
+    """From the management API: `alarms` are current, the rest is seconds old."""
 
     alarms: Sequence[Entry] = ()
     nodes: Sequence[Entry] = ()
@@ -23,7 +23,7 @@ class Figures:
 
 
 def conditions(figures: Figures) -> list[BrokerIssue]:
-    """Everything that keeps messages from flowing, or soon will."""
+    """Everything that blocks messages, or soon will."""
     return [
         *_alarms(figures),
         *_nodes(figures),
@@ -33,7 +33,7 @@ def conditions(figures: Figures) -> list[BrokerIssue]:
 
 
 def dead_letters(figures: Figures) -> dict[str, int]:
-    """How many lie in each queue of dead letters."""
+    """The number of messages in each dead-letter queue."""
     return {
         queue["name"]: queue.get("messages", 0) for queue in figures.queues if queue["name"].endswith(".dead")
     }
@@ -42,7 +42,7 @@ def dead_letters(figures: Figures) -> dict[str, int]:
 def _alarms(figures: Figures) -> Iterator[BrokerIssue]:
     for alarm in figures.alarms:
         what = f"{alarm['resource']} alarm on {alarm['node']}"
-        means = f"{what}: the broker takes no messages until there is more room"
+        means = f"{what}: the broker blocks publishers until the alarm clears"
         yield BrokerIssue("broker-alarm", means, _NODES)
 
 
@@ -51,7 +51,7 @@ def _nodes(figures: Figures) -> Iterator[BrokerIssue]:
         if not node.get("running"):
             yield BrokerIssue("node-down", f"node {node['name']} of the broker is down", _NODES)
         if partitions := node.get("partitions"):
-            means = f"node {node['name']} does not see {', '.join(partitions)}: the broker is partitioned"
+            means = f"node {node['name']} is partitioned from {', '.join(partitions)}"
             yield BrokerIssue("broker-partitioned", means, _NODES)
 
 
@@ -59,7 +59,7 @@ def _blocked(figures: Figures) -> Iterator[BrokerIssue]:
     for one in figures.connections:
         if one.get("state") in ("blocked", "blocking"):
             name = one.get("user_provided_name") or one.get("name")
-            means = f"the broker takes nothing from connection {name!r} of {one.get('user')}: {one['state']}"
+            means = f"the broker blocks connection {name!r} of {one.get('user')}: {one['state']}"
             yield BrokerIssue("connection-blocked", means, _NODES)
 
 

@@ -1,4 +1,4 @@
-"""One look at a broker over its management API, without changing anything."""
+"""Checking a broker over its management API, without changing anything."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ DEFINITIONS = Path("deploy/rabbitmq/definitions.json")
 
 
 def declared(target: Target, file: Path | None = None) -> Definitions:
-    """What a shop's broker is to be: `file`, else a stack's own, else the one in the image or the clone.
+    """The broker's definitions: `file`, else a stack's own, else the one in the image or the clone.
 
     Raises ShopError when it cannot be read."""
     file = file or target.topology or (DEFINITIONS if DEFINITIONS.exists() else project_root() / DEFINITIONS)
@@ -38,7 +38,7 @@ async def look(target: Target, definitions: Definitions) -> list[BrokerIssue]:
 
 
 async def look_closely(target: Target, definitions: Definitions) -> tuple[list[BrokerIssue], Figures]:
-    """The same, and the figures that it was seen by."""
+    """The same, and the figures."""
     live, figures = await ask(target)
     return [*differs(definitions, live, operator=operator_of(target)), *conditions(figures)], figures
 

@@ -55,5 +55,5 @@ async def apply(target: Target, what: Restoring) -> None:
             await topology.apply(broker, what.wanted, what.surplus)
     except (httpx.HTTPError, ShopError) as error:
         raise ShopError(
-            f"the broker did not take its definitions: {error or type(error).__name__}"
+            f"the broker did not accept its definitions: {error or type(error).__name__}"
         ) from error

@@ -26,7 +26,7 @@ File = Annotated[
 ]
 Name = Annotated[str, typer.Argument(help="A kid or how it begins; `list` shows them.")]
 Why = Annotated[str, typer.Option(help="The reason, for the audit.")]
-_NEXT = "hand the file to auth, which reads it by itself; render the gateway's file, and reload the gateway"
+_NEXT = "give the file to auth, which rereads it; render the gateway's file, and reload the gateway"
 
 
 @app.command("list")
@@ -34,7 +34,7 @@ def list_keys(
     file: File = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
-    """Which key signs, which waits to be used, and which stays for the tokens that it has signed."""
+    """The signing key, the added one, and retired keys whose tokens are still valid."""
     ring = _held(file or local_target().secrets.path(SIGNING_KEYS))
     rows = [_row(ring, key) for key in ring.keys]
     if as_json:
@@ -48,7 +48,7 @@ def list_keys(
 
 @app.command()
 def add(why: Why = "rotation", file: File = None) -> None:
-    """Make a new key: everybody who verifies tokens learns of it, nothing is signed with it yet."""
+    """Add a new key: verifiers fetch it, nothing is signed with it yet."""
     now = int(time.time())
     if file is not None:
         key = SigningKey.made(now)
@@ -56,44 +56,44 @@ def add(why: Why = "rotation", file: File = None) -> None:
         print(f"{key.kid} is added: {_NEXT}; then `shop keys use {key.kid}`")
         return
     key = asyncio.run(_rotate(why, lambda rotation: rotation.add()))
-    print(f"{key.kid} is added, and everybody takes it: go on with `shop keys use {key.kid}`")
+    print(f"{key.kid} is added, and every verifier accepts it: continue with `shop keys use {key.kid}`")
 
 
 @app.command()
 def use(name: Name, why: Why = "rotation", file: File = None) -> None:
-    """Sign with it from now on. Refused while anybody might not take what it signs."""
+    """Sign with it from now on. Refused while a verifier might not accept its tokens."""
     now = int(time.time())
     if file is not None:
         ring = _held(file)
         key = ring.key(name)
         refuse_too_new(key, now)
         write(file, ring.use(key, now).text(), _mode(file))
-        print(f"{key.kid} signs as soon as auth has the file")
+        print(f"{key.kid} is used for signing as soon as auth has the file")
         return
     key = asyncio.run(_rotate(why, lambda rotation: rotation.use(name)))
-    print(f"{key.kid} signs; drop the former one when its tokens have ended: see `shop keys list`")
+    print(f"{key.kid} signs; drop the previous key when its tokens have expired: see `shop keys list`")
 
 
 @app.command()
 def drop(
     name: Name,
     why: Why = "rotation",
-    now: Annotated[bool, typer.Option("--now", help="End the tokens that it has signed.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Invalidate the tokens that it has signed.")] = False,
     file: File = None,
 ) -> None:
-    """Take a key away. Refused for the one that signs and, without --now, while its tokens are about.
+    """Remove a key. Refused for the signing key and, without --now, while its tokens are valid.
 
-    With --now, for a key that was stolen: whoever has a token of it has to log in again, and a guest's cart
-    is out of reach.
+    With --now, for a stolen key: users with a token signed by it have to log in again, guests lose their
+    carts.
     """
     if file is not None:
         ring = _held(file)
         key = ring.key(name)
         write(file, ring.drop(key, int(time.time()), with_its_tokens=now).text(), _mode(file))
-        print(f"{key.kid} is dropped: {_NEXT}; services forget it within five minutes of that")
+        print(f"{key.kid} is dropped: {_NEXT}; services drop it within five minutes")
         return
     key = asyncio.run(_rotate(why, lambda rotation: rotation.drop(name, with_its_tokens=now)))
-    print(f"{key.kid} is dropped, and nobody takes it any more")
+    print(f"{key.kid} is dropped, and no verifier accepts it any more")
 
 
 async def _rotate(why: str, step: Callable[[Rotation], Awaitable[SigningKey]]) -> SigningKey:

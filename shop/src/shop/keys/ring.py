@@ -22,7 +22,7 @@ LONGEST_TOKEN_SECONDS = LONGEST_TOKEN + _LEEWAY_SECONDS
 
 
 class Refused(ShopError):
-    """It would lock somebody out."""
+    """The change would lock somebody out."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Ring:
             entries = json.loads(text)["keys"]
             keys = [SigningKey({**entry, "kid": _named(entry)}) for entry in entries]
         except (ValueError, KeyError, TypeError, JoseError) as error:
-            raise ShopError(f"these are no signing keys: {error}") from error
+            raise ShopError(f"not a set of signing keys: {error}") from error
         if not keys:
             raise ShopError("there are no signing keys")
         return cls(keys)
@@ -91,15 +91,15 @@ class Ring:
     def add(self, key: SigningKey) -> Self:
         """Published from now on, and signing nothing."""
         if self.waiting is not None:
-            raise Refused(f"{self.waiting.kid} waits to be used: use it or drop it first")
+            raise Refused(f"{self.waiting.kid} is added and not yet used: use or drop it first")
         return replace(self, keys=[*self.keys, key])
 
     def use(self, key: SigningKey, now: int) -> Self:
         """It signs from now on; what signed until now is retired, and stays for the tokens that are about."""
         if key.kid == self.signer.kid:
-            raise Refused(f"{key.kid} signs already")
+            raise Refused(f"{key.kid} is the signing key already")
         if "d" not in key.jwk:
-            raise Refused(f"{key.kid} has no private part to sign with")
+            raise Refused(f"{key.kid} has no private part")
         used = SigningKey({name: value for name, value in key.jwk.items() if name != "retired_at"})
         retired = SigningKey({**self.signer.jwk, "retired_at": now})
         return replace(self, keys=[used, retired, *(one for one in self.keys[1:] if one.kid != key.kid)])
@@ -107,17 +107,15 @@ class Ring:
     def drop(self, key: SigningKey, now: int, *, with_its_tokens: bool) -> Self:
         """Gone. `with_its_tokens`: also while there may be some that it has signed."""
         if key.kid == self.signer.kid:
-            raise Refused(f"{key.kid} signs: use another first")
+            raise Refused(f"{key.kid} is the signing key: use another first")
         until = last_token_until(key)
         if until is not None and until > now and not with_its_tokens:
-            raise Refused(
-                f"tokens of {key.kid} are good until {_moment(until)}: drop it then, or end them with --now"
-            )
+            raise Refused(f"tokens of {key.kid} are valid until {_time(until)}: drop it then, or pass --now")
         return replace(self, keys=[one for one in self.keys if one.kid != key.kid])
 
 
 def last_token_until(key: SigningKey) -> int | None:
-    """When the last token of a retired key is over; `None` for one that has signed nothing."""
+    """When the last token of a retired key expires; `None` if the key has signed nothing."""
     return None if key.retired_at is None else key.retired_at + LONGEST_TOKEN_SECONDS
 
 
@@ -125,7 +123,7 @@ def refuse_too_new(key: SigningKey, now: int) -> None:
     """For where verifiers cannot be asked. Raises Refused while one may not have fetched the key yet."""
     until = key.added_at + PUBLISHED_SECONDS
     if now < until:
-        raise Refused(f"who verifies tokens may not have {key.kid} before {_moment(until)}: use it then")
+        raise Refused(f"verifiers may not have {key.kid} before {_time(until)}: use it then")
 
 
 def _named(entry: dict[str, Any]) -> str:
@@ -134,5 +132,5 @@ def _named(entry: dict[str, Any]) -> str:
     return str(key.kid)
 
 
-def _moment(seconds: int) -> str:
+def _time(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

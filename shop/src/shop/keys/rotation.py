@@ -1,4 +1,4 @@
-"""The steps of a rotation on this machine's stack, each done when everybody who verifies tokens knows it.
+"""The steps of a rotation on this machine's stack, each complete when every verifier has it.
 
 Auth reads its file again by itself; the gateway's file is rendered and the gateway told.
 """
@@ -38,27 +38,27 @@ class Rotation:
         return Ring.read(self.file.read_text())
 
     async def add(self) -> SigningKey:
-        """A new key that everybody takes and nobody signs with."""
+        """Add a key that every verifier accepts and nothing is signed with."""
         ring, key = self.ring, SigningKey.made(int(time.time()))
         await self._become("add", ring, ring.add(key))
-        await self.verifiers.until_all_take(key)
+        await self.verifiers.until_all_accept(key)
         return key
 
     async def use(self, name: str) -> SigningKey:
-        """Refused unless everybody takes what it signs."""
+        """Refused unless every verifier accepts its tokens."""
         ring = self.ring
         key = ring.key(name)
         changed = ring.use(key, int(time.time()))
-        await self.verifiers.until_all_take(key)
+        await self.verifiers.until_all_accept(key)
         await self._become("use", ring, changed)
         return key
 
     async def drop(self, name: str, *, with_its_tokens: bool) -> SigningKey:
-        """Nobody takes it any more."""
+        """No verifier accepts it any more."""
         ring = self.ring
         key = ring.key(name)
         await self._become("drop", ring, ring.drop(key, int(time.time()), with_its_tokens=with_its_tokens))
-        await self.verifiers.until_none_takes(key)
+        await self.verifiers.until_none_accepts(key)
         return key
 
     async def _become(self, what: str, before: Ring, after: Ring) -> None:
@@ -80,7 +80,7 @@ async def rotating(stack: LocalTarget, why: str) -> AsyncIterator[Rotation]:
     """
     with stack.exclusive():
         if not stack.is_running():
-            raise ShopError("the shop does not run: `shop up` first, or name the file with --file")
+            raise ShopError("the shop is not running: `shop up` first, or pass the file with --file")
         stack.reload_gateway()
         async with httpx.AsyncClient() as http, Audit.opened(stack, operator()) as audit:
             yield Rotation(stack, Verifiers.of(stack, http), audit, why)

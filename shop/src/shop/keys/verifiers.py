@@ -1,4 +1,4 @@
-"""Who verifies tokens, asked whether they take one that a key has signed: nothing else shows it."""
+"""Asks every verifier of tokens whether it accepts one signed by a given key."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ AUDIENCE = "saga-shop"
 _TOKEN_SECONDS = 60
 _ANSWER_SECONDS = 5
 _PAUSE_SECONDS = 0.5
-# What a guest may ask for, or is refused for being a guest: a good token is never answered with 401.
-_QUESTIONS = {
+# Paths where a guest's valid token gets 200 or 403, never 401.
+_PATHS = {
     "auth": "/v1/users/me",
     "product": "/v1/products?status=retired",
     "cart": "/v1/cart/lines",
@@ -30,48 +30,48 @@ _QUESTIONS = {
 
 @dataclass(frozen=True)
 class Verifiers:
-    """`questions` are URLs by the name of who answers: every copy of a service, and the gateway.
+    """`urls` by verifier: every copy of a service, and the gateway.
 
     `patience` is seconds: a service asks auth for keys that it does not know every ten at most.
     """
 
-    questions: Mapping[str, str]
+    urls: Mapping[str, str]
     http: httpx.AsyncClient
     patience: float = 45
 
     @classmethod
     def of(cls, stack: LocalTarget, http: httpx.AsyncClient) -> "Verifiers":
-        questions = {"gateway": f"{stack.gateway_url}{_QUESTIONS['cart']}"}
-        for service, path in _QUESTIONS.items():
+        urls = {"gateway": f"{stack.gateway_url}{_PATHS['cart']}"}
+        for service, path in _PATHS.items():
             for copy, address in stack.addresses(service).items():
-                questions[copy] = f"{address}{path}"
-        return cls(questions, http)
+                urls[copy] = f"{address}{path}"
+        return cls(urls, http)
 
-    async def until_all_take(self, key: SigningKey) -> None:
-        """Raises ShopError when somebody still does not."""
+    async def until_all_accept(self, key: SigningKey) -> None:
+        """Raises ShopError if a verifier still does not."""
         await self._until(key, taken=True)
 
-    async def until_none_takes(self, key: SigningKey) -> None:
-        """Has those that still know the key fetch what auth publishes now. Raises ShopError."""
+    async def until_none_accepts(self, key: SigningKey) -> None:
+        """Makes verifiers fetch the current keys. Raises ShopError if one still accepts this key."""
         await self._until(key, taken=False)
 
-    async def who_takes(self, key: SigningKey) -> Mapping[str, bool | None]:
-        """`None` of who gave no answer that would tell."""
+    async def who_accepts(self, key: SigningKey) -> Mapping[str, bool | None]:
+        """By verifier; `None` if its answer does not tell."""
         token = _token(key)
-        answers = await asyncio.gather(*(self._takes(url, token) for url in self.questions.values()))
-        return dict(zip(self.questions, answers, strict=True))
+        answers = await asyncio.gather(*(self._accepts(url, token) for url in self.urls.values()))
+        return dict(zip(self.urls, answers, strict=True))
 
     async def _until(self, key: SigningKey, *, taken: bool) -> None:
         deadline = time.monotonic() + self.patience
-        while others := _others(await self.who_takes(key), taken):
+        while others := _others(await self.who_accepts(key), taken):
             if time.monotonic() > deadline:
-                state = "not taken yet" if taken else "still taken"
+                state = "not accepted yet" if taken else "still accepted"
                 raise ShopError(f"{key.kid} is {state} by {', '.join(others)}: see their logs, and try again")
             if not taken:
-                await self.who_takes(SigningKey.made(int(time.time())))
+                await self.who_accepts(SigningKey.made(int(time.time())))
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _takes(self, url: str, token: str) -> bool | None:
+    async def _accepts(self, url: str, token: str) -> bool | None:
         headers = {"Authorization": f"Bearer {token}"}
         try:
             answer = await self.http.get(url, headers=headers, timeout=_ANSWER_SECONDS)

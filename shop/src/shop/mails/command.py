@@ -1,4 +1,4 @@
-"""`shop mails`: look at mails that could not be delivered, and have them sent again."""
+"""`shop mails`: inspect mails that could not be delivered, and send them again."""
 
 import asyncio
 import json
@@ -12,39 +12,36 @@ from rich.text import Text
 
 from shop import targets
 from shop.audit.trail import operator
-from shop.mails.resending import chosen, document
+from shop.mails.resending import document, select
 from shop.mails.resending import resend as send_again
 from shop.sagas.collecting import put_off, undeliverable
 from shop.sagas.databases import open_databases
 from shop.sagas.snapshot import UndeliveredMail
 from shop.terminal import consent, printable
 
-app = typer.Typer(help="Look at mails that were not delivered; send them again.", no_args_is_help=True)
+app = typer.Typer(help="Inspect undelivered mails; send them again.", no_args_is_help=True)
 
 LIMIT = 1000
-Ids = Annotated[
-    list[str], typer.Argument(help="Mails, as `list` names them, or their orders; beginnings will do.")
-]
+Ids = Annotated[list[str], typer.Argument(help="Ids of mails as in `list`, or of their orders, or prefixes.")]
 Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Look at so many, the oldest.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most this many, the oldest.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 @app.command("list")
 def list_mails(limit: Limit = LIMIT, as_json: Json = False) -> None:
-    """Mails that were rejected, given up, or are in doubt, and why; and how many wait for their recipients'
-    next hour."""
+    """Mails that were rejected, given up, or are in doubt, and why; and how many wait for an hourly limit."""
     mails, waiting = asyncio.run(_look(limit))
     if as_json:
         parts = {"mails": mails, "put_off": waiting}
         print(json.dumps({name: [document(one) for one in part] for name, part in parts.items()}, indent=2))
         return
     console = Console()
-    _tell(console, mails)
+    _print(console, mails)
     if waiting:
-        console.print(f"{len(waiting)} more wait until their recipients may have more mail (--json has them)")
+        console.print(f"{len(waiting)} more wait for their recipients' hourly limit (--json lists them)")
 
 
 @app.command()
@@ -58,15 +55,15 @@ def resend(
 ) -> None:
     """Have mails sent again, under the same Message-ID. What is in doubt may have arrived: then it arrives
     twice."""
-    found = asyncio.run(chosen(targets.resolve(), mails, limit))
+    found = asyncio.run(select(targets.resolve(), mails, limit))
     console = Console(quiet=as_json)
-    _tell(console, found)
+    _print(console, found)
     question = f"Send {len(found)} mail{'s' * (len(found) > 1)} again?"
     why = consent(question, why, yes=yes, as_json=as_json)
     asyncio.run(send_again(targets.resolve(), found, why, operator(who)))
     if as_json:
         print(json.dumps({"asked_for": [mail.id for mail in found]}, indent=2))
-    console.print(f"{len(found)} asked for; `shop mails list` shows what could not be delivered again")
+    console.print(f"{len(found)} requested; `shop mails list` shows those that fail again")
 
 
 async def _look(limit: int) -> tuple[Sequence[UndeliveredMail], Sequence[UndeliveredMail]]:
@@ -74,7 +71,7 @@ async def _look(limit: int) -> tuple[Sequence[UndeliveredMail], Sequence[Undeliv
         return await undeliverable(databases, limit), await put_off(databases, limit)
 
 
-def _tell(console: Console, mails: Sequence[UndeliveredMail]) -> None:
+def _print(console: Console, mails: Sequence[UndeliveredMail]) -> None:
     if not mails:
         console.print("every mail was delivered or is on its way")
         return

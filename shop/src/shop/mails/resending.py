@@ -1,4 +1,4 @@
-"""Mails that did not go out, as an operator looks at them, and having them sent again."""
+"""Undelivered mails, and requests to send them again."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,29 +26,28 @@ def document(mail: UndeliveredMail) -> dict[str, Any]:
     return asdict(mail) | plain
 
 
-async def chosen(target: Target, ids: Sequence[str], limit: int) -> list[UndeliveredMail]:
-    """The undeliverable mails whose ids, or whose orders' ids, begin like that. Raises ShopError unless each
-    names one."""
+async def select(target: Target, ids: Sequence[str], limit: int) -> list[UndeliveredMail]:
+    """The undeliverable mails whose ids, or whose orders' ids, start with these. Raises ShopError unless each
+    matches one."""
     async with open_databases(target) as databases:
         mails = await undeliverable(databases, limit)
     return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
 
 
 async def resend(target: Target, mails: Sequence[UndeliveredMail], why: str, who: str) -> None:
-    """Ask for each of them, audited. Raises ShopError when the broker does not confirm one; what was asked
-    for before stands."""
+    """Publish a request for each, audited. Raises ShopError at the first that the broker does not confirm."""
     async with Audit.opened(target, who) as audit:
         for mail in mails:
             event = MailResendRequested(
                 resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
             )
-            said = envelope(event, "operator", datetime.now(UTC), None, None)
+            message = envelope(event, "operator", datetime.now(UTC), None, None)
             about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
             action = AuditedAction(
-                "resend-mail", why, order_id=about, message_id=said.id, before=document(mail)
+                "resend-mail", why, order_id=about, message_id=message.id, before=document(mail)
             )
             async with audit.record(action):
-                await publish(target, said, "request")
+                await publish(target, message, "request")
 
 
 def _find(mails: Sequence[UndeliveredMail], prefix: str) -> UndeliveredMail:
@@ -58,9 +57,11 @@ def _find(mails: Sequence[UndeliveredMail], prefix: str) -> UndeliveredMail:
         mail for mail in mails if any(name.startswith(prefix) for name in _names(mail))
     ]
     if not found:
-        raise ShopError(f"there is no undeliverable mail {prefix}: `shop mails list` shows them")
+        raise ShopError(f"no undeliverable mail {prefix}: `shop mails list` shows them")
     if len(found) > 1:
-        raise ShopError(f"{prefix} may be {', '.join(mail.id for mail in found)}: give more of it")
+        raise ShopError(
+            f"{prefix} is ambiguous ({', '.join(mail.id for mail in found)}): give more characters"
+        )
     return found[0]
 
 

@@ -32,7 +32,7 @@ async def provide(
         await broker.put("global-parameters", _IMPORTED, body={"value": json.dumps(declared)})
         await broker.post("definitions", body={"users": ourselves})  # last: it may bring another password
     except (Refused, httpx.HTTPError) as error:
-        raise ShopError(f"the broker did not take the topology: {error or type(error).__name__}") from error
+        raise ShopError(f"the broker did not accept the topology: {error or type(error).__name__}") from error
 
 
 async def _until_it_answers(broker: Management, patience: float) -> None:
@@ -44,7 +44,9 @@ async def _until_it_answers(broker: Management, patience: float) -> None:
             return
         except (Refused, httpx.HTTPError) as error:
             if time.monotonic() > deadline:
-                raise ShopError(f"the broker did not let us in within {patience:g} s: {error!r}") from error
+                raise ShopError(
+                    f"the broker did not accept the operator's login within {patience:g} s: {error!r}"
+                ) from error
         await asyncio.sleep(_POLL_SECONDS)
 
 
