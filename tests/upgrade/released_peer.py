@@ -41,7 +41,7 @@ def _spoken(document: Wire) -> Wire:
     }
 
 
-def hear(messages: list[Wire]) -> list[str]:
+def failures(messages: list[Wire]) -> list[str]:
     """What went wrong when every queue that hears of them was given these messages."""
     return [failure for message in messages for failure in asyncio.run(_heard(message))]
 
@@ -145,7 +145,7 @@ def _before(queue: str, event: Any) -> list[Any]:
 
 if __name__ == "__main__":
     given = json.load(sys.stdin)
-    does: Any = {"speak": speak, "hear": hear, "bound": bound, "consume": consume}[sys.argv[1]]
+    does: Any = {"speak": speak, "failures": failures, "bound": bound, "consume": consume}[sys.argv[1]]
     with redirect_stdout(sys.stderr):  # where logs belong
         answer = does(given)
     json.dump({"by": contracts.__file__, "answer": answer}, sys.stdout)
