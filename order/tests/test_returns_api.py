@@ -251,6 +251,16 @@ async def test_a_refund_needs_a_reason_and_exactly_one_amount(
     assert await published(order, "order.returned") == []
 
 
+async def test_lines_that_were_free_are_returned_and_not_refunded(
+    order: Any, paid_order: UUID, post: Any
+) -> None:
+    await order.database.execute("UPDATE orders SET lines = jsonb_set(lines, '{1,unit_price}', '0')")
+    body = {"reason": "x", "lines": [{"sku": "MUG", "quantity": 1}], "restock": True}
+    answer = await post(paid_order, "refunds", STAFF, role="admin", key="k", json=body)
+    assert "request a return" in refused(answer, 409, "nothing-to-refund")["detail"]
+    assert await published(order, "order.returned") == []
+
+
 async def test_no_more_is_refunded_than_was_paid(
     order: Any, paid_order: UUID, shopper: UUID, post: Any
 ) -> None:

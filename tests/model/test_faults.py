@@ -587,7 +587,7 @@ def a_refused_part_is_never_asked_for_again(patch: Patch) -> None:
     patch.setattr(payment.refunds, "retry", lambda *_: False)
 
 
-@fault("order shows what has gone back", LOST_RETURN)
+@fault("all of the money is told to be back with its true amount", LOST_RETURN)
 def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Patch) -> None:
     """Either would do: what went back is compared, so a part that was overlooked is found."""
 

@@ -42,6 +42,13 @@ class TooMuch(Conflict):
     title = "More than is left"
 
 
+class NothingToRefund(Conflict):
+    """409: the lines to refund were free; goods without a price come back by a return."""
+
+    type = "/problems/nothing-to-refund"
+    title = "Nothing to refund"
+
+
 class Closed(Conflict):
     """409: this return has already ended in another way."""
 
@@ -54,6 +61,7 @@ _PROBLEMS = {
     returns.NotFulfilled: NotFulfilled,
     returns.Fulfilled: Fulfilled,
     returns.PeriodOver: TooLate,
+    returns.NothingToRefund: NothingToRefund,
     returns.Closed: Closed,
 }
 

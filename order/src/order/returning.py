@@ -45,6 +45,8 @@ def give_back(
     if order.status != "paid":
         raise returns.NotPaid(f"The order is {order.status}: there is nothing to refund.")
     lines = returns.taken(order.lines, order.returns, wanted)
+    if amount is None and lines and not returns.worth(lines):
+        raise returns.NothingToRefund("These lines were free: request a return to take them back.")
     if amount is None:
         amount = min(returns.worth(lines), order.left) if lines else order.left
     if not 0 < amount <= order.left:

@@ -36,6 +36,10 @@ class PeriodOver(NotReturnable):
     """The period for returns is over."""
 
 
+class NothingToRefund(NotReturnable):
+    """The pieces to refund were free."""
+
+
 class Closed(NotReturnable):
     """The return has already ended in another way."""
 

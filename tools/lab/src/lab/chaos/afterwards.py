@@ -146,11 +146,12 @@ class Afterwards:
         await self._staff.receive(one)
 
     async def _refund_by_staff(self, checkout: Checkout, dice: random.Random) -> None:
-        """All of it, a part, or a product that goes back on the shelf; free orders have nothing to refund."""
+        """All of it, a part, or a product that goes back on the shelf; what was free is not refunded."""
         order_id = await self._paid(checkout)
-        total = (await self._shopper(checkout).order(order_id))["total"]["amount"]
+        order = await self._shopper(checkout).order(order_id)
+        total = order["total"]["amount"]
         if total:
-            sku = dice.choice(sorted(checkout.lines))
+            sku = dice.choice([line["sku"] for line in order["lines"] if line["unit_price"]])
             wanted: dict[str, Any] = dice.choice(
                 [
                     {"whole": True},
