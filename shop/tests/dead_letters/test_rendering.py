@@ -161,7 +161,7 @@ def test_advice_fits_the_failure(one: Any, told: str) -> None:
 def test_a_replay_is_previewed_with_what_the_step_will_do() -> None:
     failed = letter(headers={**letter().headers, "failed-step": "authorize_payment"})
     text = " ".join(printed(render_preview([Action.replay(failed)])).split())
-    assert text.startswith(f"{failed.id[:8]} order.created → payment, authorize_payment: Hold the money")
+    assert text.startswith(f"{failed.id[:8]} order.created → payment, authorize_payment: Authorize the")
 
 
 def test_a_replay_of_an_undecodable_message_is_warned_of() -> None:

@@ -24,14 +24,14 @@ def test_the_status_of_a_stack_that_never_was_says_how_to_start_it(tmp_path: Pat
     answer = _shop(tmp_path / "none", "status")
 
     assert answer.returncode == 1
-    assert answer.stderr == f"shop: there is no stack in {tmp_path}/none: start one with `shop up`\n"
+    assert answer.stderr == f"shop: no stack in {tmp_path}/none: start one with `shop up`\n"
 
 
 def test_an_unknown_program_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     answer = _shop(tmp_path / "none", "up", "--only", "oder")
 
     assert answer.returncode == 1
-    assert answer.stderr.startswith("shop: there is no program oder: choose from postgres, rabbitmq, ")
+    assert answer.stderr.startswith("shop: no program oder: choose one of postgres, rabbitmq, ")
 
 
 def test_a_setting_without_a_program_is_refused(tmp_path: Path) -> None:

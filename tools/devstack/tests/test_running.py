@@ -166,7 +166,7 @@ def test_a_taken_port_is_named_with_its_holder_before_anything_starts(town: Town
 def test_a_program_that_does_not_stay_up_is_reported_with_the_end_of_its_log(town: Town) -> None:
     town.add_broken("order", "raise SystemExit('DATABASE_URL is not set')")
 
-    with pytest.raises(ShopError, match=r"order does not stay up(?s:.*)DATABASE_URL is not set"):
+    with pytest.raises(ShopError, match=r"order exits repeatedly(?s:.*)DATABASE_URL is not set"):
         town.up()
 
 

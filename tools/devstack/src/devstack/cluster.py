@@ -1,4 +1,4 @@
-"""Several RabbitMQ nodes on one machine as one broker: who joins whom, and every queue on all of them."""
+"""Several RabbitMQ nodes on one machine as one cluster, with a member of every queue on each node."""
 
 import asyncio
 import json
@@ -8,11 +8,11 @@ from shop.management import Management
 
 JOIN_SECONDS = 60
 _POLL_SECONDS = 0.5
-_FOR_SIGNING_IN = ("vhosts", "users", "permissions")
+_FOR_LOGIN = ("vhosts", "users", "permissions")
 
 
 def configuration(first: str, *, is_first: bool) -> str:
-    """Lines of rabbitmq.conf. The others join the first; a minority stops rather than go its own way."""
+    """Lines of rabbitmq.conf. The others join the first; nodes in a minority pause."""
     joining = (
         ""
         if is_first
@@ -23,9 +23,9 @@ def configuration(first: str, *, is_first: bool) -> str:
 
 
 def users_only(definitions: str) -> str:
-    """What a node may import at boot: a queue that is declared before the others have joined stays on one."""
+    """What a node may import at boot: a queue declared before the others join would have one member."""
     every = json.loads(definitions)
-    return json.dumps({kind: every[kind] for kind in _FOR_SIGNING_IN if kind in every})
+    return json.dumps({kind: every[kind] for kind in _FOR_LOGIN if kind in every})
 
 
 async def until_joined(broker: Management, count: int) -> None:
@@ -36,7 +36,7 @@ async def until_joined(broker: Management, count: int) -> None:
             return
         await asyncio.sleep(_POLL_SECONDS)
     raise ShopError(
-        f"{count} nodes did not become one cluster, only {', '.join(running)}: see `shop logs rabbitmq-2`"
+        f"{count} nodes did not form one cluster, only {', '.join(running)}: see `shop logs rabbitmq-2`"
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from devstack import ports
 from devstack.down import down as stop
-from devstack.down import purge as forget
+from devstack.down import purge as delete_data
 from devstack.layout import default_folder
 from devstack.logs import follow as follow_logs
 from devstack.logs import tail
@@ -30,20 +30,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 
 def up(
-    only: Annotated[str, typer.Option(help="Some programs, with commas between.")] = "",
-    port_base: Annotated[int | None, typer.Option(help=f"First of the ports; {ports.BASE}.")] = None,
-    free_ports: Annotated[bool, typer.Option("--free-ports", help="Find ports that nobody uses.")] = False,
+    only: Annotated[str, typer.Option(help="Only these programs, comma-separated.")] = "",
+    port_base: Annotated[int | None, typer.Option(help=f"The first port [{ports.BASE}].")] = None,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Find free ports.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Environment of a program: order.ORDER_DEADLINE=60.")
     ] = None,
     brokers: Annotated[
-        int | None, typer.Option(min=1, max=7, help="Nodes of RabbitMQ, one cluster; 1.")
+        int | None, typer.Option(min=1, max=7, help="RabbitMQ nodes, as one cluster [1].")
     ] = None,
-    replicas: Annotated[int | None, typer.Option(min=1, max=8, help="Copies of every service; 1.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that each program may take.")] = 90,
+    replicas: Annotated[int | None, typer.Option(min=1, max=8, help="Copies of every service [1].")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds for each program to become ready.")] = 90,
     as_json: Json = False,
 ) -> None:
-    """Start what is down and return when everything is ready."""
+    """Start what is not running; returns when everything is ready."""
     stack = _stack_for(port_base, free_ports, settings, brokers, replicas)
     known = programs(stack)
     chosen = choose([name for name in only.split(",") if name], known)
@@ -58,10 +58,10 @@ def up(
 
 
 def down(
-    purge: Annotated[bool, typer.Option("--purge", help="Forget its data, secrets and logs too.")] = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete its data, secrets and logs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Stop everything, from the gateway inwards."""
+    """Stop everything, the gateway first."""
     try:
         stack = Stack.load()
     except ShopError:
@@ -69,7 +69,7 @@ def down(
     else:
         stopped = stop(stack, programs(stack), lambda name: None if as_json else print(f"stopping {name}"))
         if purge:
-            forget(stack)
+            delete_data(stack)
     if as_json:
         print(json.dumps({"stopped": stopped}))
     else:
@@ -77,9 +77,9 @@ def down(
 
 
 def status(as_json: Json = False) -> None:
-    """Every program: state, pid, uptime, readiness, memory; dead letters, and what is wrong with the broker.
+    """Every program: state, pid, uptime, readiness, memory; dead letters, and broker issues.
 
-    Exits with 3 unless all are ready and the broker is as it should be.
+    Exits with 3 unless all are ready and the broker has no issues.
     """
     stack = Stack.load()
     found = statuses(stack, programs(stack))
@@ -98,11 +98,11 @@ def status(as_json: Json = False) -> None:
 
 
 def logs(
-    service: Annotated[str | None, typer.Argument(help="One program; all of them if left out.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of each to begin with.")] = 20,
+    service: Annotated[str | None, typer.Argument(help="One program; all if omitted.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines as they come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many last lines of each.")] = 20,
 ) -> None:
-    """What the programs have said."""
+    """The programs' logs."""
     stack = Stack.load()
     names = [program.name for program in choose([service] if service else [], programs(stack))]
     files = {name: stack.layout.log(name) for name in names}
@@ -134,7 +134,9 @@ def _stack_for(
     brokers = brokers or (before.brokers if before else 1)
     replicas = replicas or (before.replicas if before else 1)
     if before is not None and brokers != before.brokers:
-        raise ShopError(f"the stack has a broker of {before.brokers}: `shop down --purge` starts afresh")
+        raise ShopError(
+            f"the stack has {before.brokers} RabbitMQ nodes: `shop down --purge` removes it, then start anew"
+        )
     if before is not None and (alive or not (free_ports or port_base)):
         base = before.port_base
     elif free_ports:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from devstack import epmd, leftovers
-from devstack.guard import alone
+from devstack.guard import exclusive
 from devstack.program import Program
 from devstack.stack import Stack
 from devstack.supervisor import Supervisor
@@ -16,8 +16,8 @@ _POLL_SECONDS = 0.05
 
 
 def down(stack: Stack, known: Sequence[Program], progress: Callable[[str], None]) -> list[str]:
-    """Returns the names of what was stopped, none if nothing ran. Works on a stack that is half broken."""
-    with alone(stack.layout):
+    """Returns the names of the stopped programs. Works on a partly broken stack, too."""
+    with exclusive(stack.layout):
         supervisor = Supervisor(stack)
         stopped = []
         if supervisor.is_alive():
@@ -25,16 +25,16 @@ def down(stack: Stack, known: Sequence[Program], progress: Callable[[str], None]
             supervisor.shut_down()
         stopped += leftovers.stop(stack)
         epmd.stop_if_ours()
-        _forget_sockets(stack)
+        _remove_sockets(stack)
         return stopped
 
 
 def purge(stack: Stack) -> None:
-    """End at once whatever still runs and forget all that the stack has kept: data, secrets, logs."""
-    with alone(stack.layout):
+    """Kill what still runs, and delete the stack's data, secrets and logs."""
+    with exclusive(stack.layout):
         leftovers.kill(stack)
         epmd.stop_if_ours()
-        _forget_sockets(stack)
+        _remove_sockets(stack)
         shutil.rmtree(stack.folder)
 
 
@@ -52,7 +52,7 @@ def _stop_in_waves(
 
 
 def _await_stop(supervisor: Supervisor, stopping: Sequence[Program]) -> None:
-    # supervisord itself kills what outlives its grace: the margin is for that.
+    # supervisord kills what does not stop in time: the margin is for that.
     deadline = time.monotonic() + max((program.stop_seconds for program in stopping), default=0) + 10
     while left := [p.name for p in stopping if supervisor.info()[p.name]["statename"] not in _STOPPED]:
         if time.monotonic() > deadline:
@@ -60,7 +60,7 @@ def _await_stop(supervisor: Supervisor, stopping: Sequence[Program]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _forget_sockets(stack: Stack) -> None:
+def _remove_sockets(stack: Stack) -> None:
     inside = stack.sockets.is_relative_to(stack.folder)
     if not inside:
         shutil.rmtree(stack.sockets, ignore_errors=True)

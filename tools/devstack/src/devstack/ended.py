@@ -1,4 +1,4 @@
-"""Waiting for processes that are not our children; one that only waits to be reaped has ended."""
+"""Waiting for processes that are not our children; a zombie counts as ended."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The environment that each program is started with: addresses, its own secrets and nobody else's."""
+"""Each program's environment: addresses, and only its own secrets."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES
 
 MAIL_FROM = "Saga Shop <shop@example.com>"
-UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # whom kong.yml sends requests to
+UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # of kong.yml
 TRUSTED_PROXIES = "TRUSTED_PROXIES"  # a setting of `gateway`: the proxies in front of it, as CIDR blocks
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:8000", "http://localhost:18000")
 WEBHOOK_PATH = "/v1/webhooks/stripe"
-# What the provider does on its own or later than it answers; the rest payment knows from the answer.
+# What the provider does by itself, or after its response; payment knows the rest from responses.
 WEBHOOK_EVENTS = ",".join(
     (
         *("payment_intent.requires_action", "payment_intent.payment_failed", "payment_intent.canceled"),
@@ -25,7 +25,7 @@ WEBHOOK_EVENTS = ",".join(
 
 
 def of(stack: Stack, program: str) -> dict[str, str]:
-    """A service's copies are told the same, but for a port that each has for itself."""
+    """A service's copies have the same environment, except for a port of its own for each."""
     name = next((service for service in SERVICES if program in stack.copies(service)), program)
     environment = {"PORT": str(stack.ports[name])} if name in stack.ports else {}
     if name in SERVICES:
@@ -67,13 +67,13 @@ def _auth(stack: Stack) -> dict[str, str]:
 
 
 def _trusted(stack: Stack) -> dict[str, str]:
-    """Who counts clients trusts the proxies that the gateway trusts: they are set once, at the gateway."""
+    """Services that count clients trust the same proxies as the gateway, where these are set."""
     at_gateway = stack.settings.get("gateway", {})
     return {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
 
 
 def _origins(stack: Stack) -> str:
-    """Where pages of the shop are: the origins whose pages may read answers, set once, at the gateway."""
+    """Origins of the shop's pages, for CORS and return URLs: set once, at the gateway."""
     given = stack.settings.get("gateway", {}).get(CORS_ORIGINS)
     return given or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url])
 

@@ -11,7 +11,7 @@ _SECONDS = 10
 
 
 def stop_if_ours() -> None:
-    """End the one that a stack of this project has started, unless a node is registered with it."""
+    """Stop the one that a stack of this project started, unless a node is registered with it."""
     if any(_is_ours(process) for process in psutil.process_iter(["name"]) if process.info["name"] == "epmd"):
         # Refuses by itself while a node lives: no race between asking and killing.
         subprocess.run(["epmd", "-kill"], capture_output=True, timeout=_SECONDS, check=False)

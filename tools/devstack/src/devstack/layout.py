@@ -1,4 +1,4 @@
-"""Where the stack keeps its things: one folder, found from the project's root wherever the command is run."""
+"""The stack's files: one folder, found from the project's root wherever the command is run."""
 
 import os
 import tempfile

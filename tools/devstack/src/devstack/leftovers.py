@@ -1,4 +1,4 @@
-"""What a crash left running: processes that carry the stack's mark but that no supervisord keeps any more."""
+"""Processes that a crash left running: they have the stack's mark, but no supervisord manages them."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,7 +27,7 @@ def _left(stack: Stack) -> list[psutil.Process]:
 
 
 def stop(stack: Stack) -> list[str]:
-    """Ask them to end, wait, then make them. Returns the names of those that were there."""
+    """Terminate them, wait, then kill them. Returns their names."""
     processes = _left(stack)
     names = [_name(process) for process in processes]
     _signal(processes, SIGTERM, to_postgres=SIGINT)
@@ -38,7 +38,7 @@ def stop(stack: Stack) -> list[str]:
 
 
 def kill(stack: Stack) -> None:
-    """The whole stack at once, its supervisord too: for one whose data nobody wants any more."""
+    """Kill the whole stack, its supervisord too: for a stack whose data is not needed any more."""
     processes = _left(stack)
     _signal(processes, SIGKILL, to_postgres=SIGQUIT)
     still_running(processes, _GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""The programs' output: the end of it, or as it comes."""
+"""The programs' logs: the last lines, or new lines as they come."""
 
 import time
 from collections.abc import Iterator, Mapping

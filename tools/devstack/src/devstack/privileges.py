@@ -51,6 +51,6 @@ def _open(folder: Path, user: pwd.struct_passwd) -> None:
         let_pass(folder, user.pw_uid)
     except OSError as error:
         raise ShopError(
-            f"PostgreSQL, as user {SYSTEM_USER}, cannot pass {folder} ({error.strerror}): "
-            "clone the project elsewhere or do not work as root"
+            f"PostgreSQL, as user {SYSTEM_USER}, cannot traverse {folder} ({error.strerror}): "
+            "clone the project into another folder, or do not work as root"
         ) from error

@@ -1,4 +1,4 @@
-"""What the stack is made of, as data: a program starts after some others, is probed, stops in its wave."""
+"""The stack's programs as data: which others each starts after, its readiness probe, when it is stopped."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from devstack.stack import Stack
 Probe = Callable[[Stack], Awaitable[bool]]
 
 
-async def _at_once(_: Stack) -> bool:
+async def _immediately(_: Stack) -> bool:
     return True
 
 
@@ -24,7 +24,7 @@ def _nothing_before(_: Stack) -> None: ...
 
 @dataclass(frozen=True)
 class Program:
-    """`wave`: the highest is stopped first. `after`: who must be settled before this one starts."""
+    """`wave`: the highest is stopped first. `after`: programs that must be settled first."""
 
     name: str
     command: Callable[[Stack], list[str]]
@@ -35,5 +35,5 @@ class Program:
     stop_signal: str = "TERM"
     stop_seconds: int = 20
     prepare: Callable[[Stack], None] = _nothing_before
-    is_ready: Probe = _at_once
+    is_ready: Probe = _immediately
     settle: Callable[[Stack, frozenset[str]], Awaitable[None]] = nothing_more

@@ -64,7 +64,7 @@ def choose(wanted: Iterable[str], everything: list[Program]) -> list[Program]:
     known = [program.name for program in everything]
     for name in names:
         if name not in known:
-            raise ShopError(f"there is no program {name}: choose from {', '.join(known)}")
+            raise ShopError(f"no program {name}: choose one of {', '.join(known)}")
     return [program for program in everything if not names or program.name in names]
 
 

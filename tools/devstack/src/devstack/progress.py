@@ -1,4 +1,4 @@
-"""Progress of a start: a live table on a terminal, a line for each program that is ready elsewhere."""
+"""Progress of a start: a live table on a terminal, otherwise a line for each program that is ready."""
 
 from collections.abc import Sequence
 from types import TracebackType

@@ -128,13 +128,13 @@ async def is_ready(stack: Stack, node: str = FIRST) -> bool:
 
 
 async def set_memory_watermark(stack: Stack, node: str, share: float) -> None:
-    """The share of the machine's memory from which on a node takes no messages. Raises ShopError."""
+    """The share of the machine's memory above which a node blocks publishers. Raises ShopError."""
     control = str(server_script().with_name("rabbitmqctl"))
     command = [control, "-q", "-n", node_name(stack, node), "set_vm_memory_high_watermark", str(share)]
     env = {"PATH": os.environ["PATH"], **environment(stack, node)}
     code, output = await run(command, "rabbitmqctl", CONTROL_SECONDS, env)
     if code:
-        raise ShopError(f"rabbitmqctl ended with {code}: {last_line(output)}")
+        raise ShopError(f"rabbitmqctl exited with {code}: {last_line(output)}")
 
 
 def is_formed(stack: Stack) -> bool:
@@ -158,7 +158,7 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
                 await _bring_to(broker, stack, new, imported.read_text())
         except (ShopError, httpx.HTTPError) as error:
             raise ShopError(
-                f"the new topology does not fit this broker; `shop down --purge` starts afresh ({error})"
+                f"the new topology does not fit this broker; `shop down --purge` removes it ({error})"
             ) from error
     if stack.brokers == 1:
         write(_definitions(stack, FIRST), new)

@@ -60,7 +60,7 @@ class Stack:
         try:
             state = json.loads(Layout(folder).state.read_text())
         except FileNotFoundError:
-            raise ShopError(f"there is no stack in {folder}: start one with `shop up`") from None
+            raise ShopError(f"no stack in {folder}: start one with `shop up`") from None
         topology = Path(state["topology"]) if state["topology"] else None
         return cls(
             folder,

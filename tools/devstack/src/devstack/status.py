@@ -1,4 +1,4 @@
-"""How every program of the stack is doing."""
+"""The state of every program of the stack."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ class Status:
     pss: int | None = None
     address: str | None = None
     issues: tuple[BrokerIssue, ...] = ()  # of the broker, at its first node
-    dead_letters: Mapping[str, int] = field(default_factory=dict)  # there too: how many lie in which queue
+    dead_letters: Mapping[str, int] = field(default_factory=dict)  # there too: queue to number of messages
 
 
 def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
-    """How each of the known programs is doing, and what is wrong with the broker."""
+    """The state of each program, and broker issues."""
     supervisor = Supervisor(stack)
     infos = supervisor.info() if supervisor.is_alive() else {}
     return asyncio.run(_gather(stack, known, infos))
@@ -42,11 +42,13 @@ def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
 
 async def _gather(stack: Stack, known: Sequence[Program], infos: dict[str, Info]) -> list[Status]:
     found = list(await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known)))
-    return [await _looked_into(stack, one) if one.name == FIRST and one.ready else one for one in found]
+    return [
+        await _with_broker_issues(stack, one) if one.name == FIRST and one.ready else one for one in found
+    ]
 
 
-async def _looked_into(stack: Stack, broker: Status) -> Status:
-    """With what the monitor may only see at its next look."""
+async def _with_broker_issues(stack: Stack, broker: Status) -> Status:
+    """Checked now: the monitor may only see it at its next check."""
     if stack.topology is None:
         return broker
     try:

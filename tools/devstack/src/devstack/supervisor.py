@@ -64,7 +64,7 @@ class Supervisor:
             self._call("stopProcess", name, False)
 
     def signal(self, name: str, signal: str) -> None:
-        """`KILL`, `STOP`, `CONT`, …; what dies of it is started again."""
+        """`KILL`, `STOP`, `CONT`, …; a program that it kills is restarted."""
         with _unless(Faults.NOT_RUNNING):
             self._call("signalProcess", name, signal)
 

@@ -1,4 +1,4 @@
-"""Start what is down, everything at once that does not have to wait for something else, until it is ready."""
+"""Start what is not running, in parallel where no program has to wait for another, until all is ready."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from devstack import leftovers, ports
-from devstack.guard import alone
+from devstack.guard import exclusive
 from devstack.logs import tail
 from devstack.program import Program
 from devstack.stack import Stack
@@ -31,12 +31,12 @@ class Started:
 def up(
     stack: Stack, chosen: Sequence[Program], known: Sequence[Program], progress: Progress, timeout: float
 ) -> list[Started]:
-    """Bring the chosen programs up; `known` are all that a running supervisord may be keeping already.
+    """Bring the chosen programs up; `known` are all programs that a running supervisord may manage already.
 
     `timeout` in seconds is for each program. Raises ShopError when a port is taken or a program does not
-    become ready; what has been started by then stays up, to be looked at.
+    become ready; what has been started by then keeps running, to be inspected.
     """
-    with alone(stack.layout):
+    with exclusive(stack.layout):
         supervisor = Supervisor(stack)
         running = supervisor.running() if supervisor.is_alive() else set()
         if not supervisor.is_alive():
@@ -62,7 +62,7 @@ def _check_ports(stack: Stack, starting: Sequence[Program]) -> None:
             if not ports.is_free(port):
                 raise ShopError(
                     f"port {port} ({name}) is taken by {ports.holder(port)}: "
-                    "stop that, or choose other ports with `shop up --port-base`"
+                    "stop it, or choose other ports with `shop up --port-base`"
                 )
 
 
@@ -117,7 +117,7 @@ class _Start:
         while not await program.is_ready(self._stack):
             starts.add(self._info(program.name)["start"])
             if len(starts - {0}) == _STARTS_ALLOWED:
-                raise self._failure(program, "does not stay up")
+                raise self._failure(program, "exits repeatedly")
             if time.monotonic() > deadline:
                 raise self._failure(program, f"was not ready after {self._timeout:g} s")
             await asyncio.sleep(_POLL_SECONDS)

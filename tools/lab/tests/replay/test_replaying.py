@@ -118,4 +118,4 @@ def test_a_replay_without_a_shop_says_how_to_start_one(tmp_path: Path, write: Ca
     done = _shop(tmp_path / "none", "replay", str(write(row())))
 
     assert done.returncode == 1
-    assert done.stderr == f"shop: there is no stack in {tmp_path}/none: start one with `shop up`\n"
+    assert done.stderr == f"shop: no stack in {tmp_path}/none: start one with `shop up`\n"

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from devstack import Stack
-from devstack.guard import alone
+from devstack.guard import exclusive
 from devstack.layout import Layout
 from devstack.testing.broker import Broker, RabbitServer
 from devstack.testing.databases import PostgresServer
@@ -96,5 +96,5 @@ def _shop_to_oneself(request: pytest.FixtureRequest) -> Iterator[None]:
     if "stack" not in request.fixturenames:
         yield
         return
-    with alone(Layout(request.config.stash[_SESSION].folder / "turn"), _TURN_SECONDS):
+    with exclusive(Layout(request.config.stash[_SESSION].folder / "turn"), _TURN_SECONDS):
         yield

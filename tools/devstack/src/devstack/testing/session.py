@@ -14,7 +14,7 @@ import psutil
 from devstack import Stack, ports
 from devstack.down import purge
 from devstack.gateway import RATE_FACTOR
-from devstack.guard import alone
+from devstack.guard import exclusive
 from devstack.layout import Layout
 from devstack.programs import choose, programs
 from devstack.up import up
@@ -33,7 +33,7 @@ _SETTINGS = {  # all of a test's shoppers share one address
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Do asynchronous work from a plain fixture, in a thread of its own: the test's loop is left alone."""
+    """Do asynchronous work from a plain fixture, in a thread of its own: the test's loop is not used."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 
@@ -63,7 +63,7 @@ class Session:
 
     def _running(self, kind: str, only: list[str], topology: Path | None) -> Stack:
         known = programs()
-        with alone(Layout(self.folder)):
+        with exclusive(Layout(self.folder)):
             _remove_abandoned(self.folder)
             stack = self._stack(self.folder / kind, topology)
             up(stack, choose(only, known), known, lambda *_: None, _READY_SECONDS)
