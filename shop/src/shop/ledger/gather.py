@@ -1,4 +1,4 @@
-"""Gathering evidence from a shop: databases, provider, mailbox and queues, each read once."""
+"""Collecting evidence from a shop: databases, provider, mailbox and queues, each read once."""
 
 import asyncio
 import json
