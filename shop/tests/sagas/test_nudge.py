@@ -17,7 +17,7 @@ from shop.cli import app
 from shop.errors import ShopError
 
 Run = Callable[..., tuple[int, Any]]
-AT_ONCE = ("--threshold", "0.001")
+AT_ONCE = ("--patience", "0.001")
 
 
 @pytest.fixture

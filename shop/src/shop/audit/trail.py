@@ -68,7 +68,7 @@ class AuditedAction:
 @dataclass(frozen=True, kw_only=True)
 class Entry(AuditedAction):
     """An action as the audit has it. `published`: the broker has confirmed the copy of a dead letter, its
-    original may still be there. `error` says what became of it when it was not done as it was meant."""
+    original may still be there. `error` is the reason if it failed."""
 
     id: int
     at: datetime

@@ -1,4 +1,4 @@
-"""`python -m shop.broker` watches the broker of SHOP_MANAGEMENT_URL until it is told to stop."""
+"""`python -m shop.broker` monitors the broker of SHOP_MANAGEMENT_URL until it is stopped."""
 
 import asyncio
 import sys

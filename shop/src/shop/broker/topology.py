@@ -46,7 +46,7 @@ def moved_to(vhost: str, definitions: Definitions) -> Definitions:
     return definitions | lists | {"vhosts": [{"name": vhost}]}
 
 
-# What tells an entry from its neighbours.
+# The fields that identify an entry.
 IDENTITY = {
     "bindings": ("vhost", "source", "destination", "destination_type", "routing_key", "arguments"),
     "policies": ("vhost", "name"),

@@ -1,6 +1,6 @@
 """The steps of a rotation on this machine's stack, each complete when every verifier has it.
 
-Auth reads its file again by itself; the gateway's file is rendered and the gateway told.
+Auth rereads its file by itself; the gateway's file is rendered, and the gateway reloads it.
 """
 
 import time
@@ -74,7 +74,7 @@ def _kids(ring: Ring) -> dict[str, list[str]]:
 
 @asynccontextmanager
 async def rotating(stack: LocalTarget, why: str) -> AsyncIterator[Rotation]:
-    """Begins by telling the gateway what the file says, in case that the last step was interrupted.
+    """Reloads the gateway first, in case the previous step was interrupted.
 
     One at a time. Raises ShopError unless the stack runs.
     """

@@ -179,7 +179,7 @@ def every_refund_is_known(evidence: Evidence) -> Iterator[Violation]:
 
 @check(2)
 def every_dispute_is_known(evidence: Evidence) -> Iterator[Violation]:
-    """Payment knows of every dispute at the provider, and how it stands."""
+    """Payment knows of every dispute at the provider, and its status."""
     for charge in evidence.charges:
         for dispute in charge.disputes:
             known = evidence.disputes.get(dispute.id)
@@ -277,7 +277,7 @@ def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[tuple[str
 
 
 def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:
-    """Whether it ever did: the provider says only what it holds now, and a hold that was voided is none."""
+    """Whether it ever did: the provider shows only current holds, not a voided one."""
     return any(charge.authorized for charge in charges) or bool(_HOLDS & order.told)
 
 

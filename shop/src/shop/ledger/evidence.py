@@ -54,7 +54,7 @@ class OrderSeen:
 
     @property
     def owed(self) -> int:
-        """What had gone back and is with the shop again: the operator is told."""
+        """Refunded money that came back to the shop, because a refund failed later."""
         return max(0, sum(one.amount if one.failed else -one.amount for one in self.late))
 
     @property

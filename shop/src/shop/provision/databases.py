@@ -1,6 +1,6 @@
 """A database for every service with two roles: its owner, who migrates it, and the service, who works in it.
 
-Each run says anew who may do what, also where an earlier release has left the service as the owner.
+Each run sets all rights again, also where an earlier release has left the service as the owner.
 """
 
 import asyncio
