@@ -21,7 +21,7 @@ RETIRED = {
     "ServiceClient": r"\bNeighbour(Refused|Crashed)?\b",
     "Cipher, encrypt, decrypt": r"\bSeal(Keys)?\b|\bNotSealed\b|\.seal\(",
     "Batcher": r"\bGathering\b",
-    "Job": r"\bPeriodic\b|\bsweeps\b",
+    "Job": r"\bPeriodic[(\]]|import Periodic\b|\bsweeps\b",
     "Components, Provided": r"\bParts\(|\bpart\(\"|app\.state\.(?!registry)\w+",
     "raw_sql": r"chassis\.storage\.direct|chassis\.direct",
     "circuit opened, closed": r"is left alone\"|\"answers again\"",
