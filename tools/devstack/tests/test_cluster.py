@@ -10,8 +10,8 @@ import aio_pika
 import pytest
 
 from chassis.messaging.broker import Publisher, connect
-from chassis.runtime.serve import open_sockets
 from chassis.runtime.settings import ServiceSettings
+from chassis.serve import open_sockets
 from devstack import Stack, ports, rabbitmq
 from devstack.cluster import check_members
 from devstack.down import purge

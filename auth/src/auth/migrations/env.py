@@ -1,5 +1,5 @@
 """Alembic asks for this file; the chassis knows what to do."""
 
-from chassis.runtime.migrate import run_from_env
+from chassis.migrate import run_from_env
 
 run_from_env()

@@ -1,5 +1,5 @@
 """Alembic's entry."""
 
-from chassis.runtime.migrate import run_from_env
+from chassis.migrate import run_from_env
 
 run_from_env()

@@ -1,5 +1,5 @@
 """Alembic needs this file; the chassis knows what is in it."""
 
-from chassis.runtime.migrate import run_from_env
+from chassis.migrate import run_from_env
 
 run_from_env()

@@ -6,7 +6,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import asyncpg
 
-from chassis.runtime.migrate import migrate
+from chassis.migrate import migrate
 from devstack import Stack
 from devstack.testing.session import run
 from shop.provision.databases import hand_over, owner_of
