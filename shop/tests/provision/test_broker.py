@@ -117,7 +117,7 @@ async def test_a_topology_that_the_broker_refuses_is_told_and_the_next_run_finis
     spoilt["bindings"] = [one for one in spoilt["bindings"] if one["destination"] != "product"]
     spoilt["policies"][0]["definition"] = {"no-such-thing": 1}
 
-    with pytest.raises(ShopError, match=r"^the broker did not take the topology: RabbitMQ answered 400"):
+    with pytest.raises(ShopError, match=r"^the broker did not accept the topology: RabbitMQ answered 400"):
         await _provide(stack, broker, spoilt)
     await _provide(stack, broker, declared)
 
@@ -147,7 +147,9 @@ async def test_a_broker_that_lets_nobody_in_is_told_in_one_line(
     stack: Stack, declared: dict[str, Any]
 ) -> None:
     async with Management(stack.management_url, OPERATOR, "guessed") as broker:
-        with pytest.raises(ShopError, match=r"^the broker did not let us in within 0 s: .*401"):
+        with pytest.raises(
+            ShopError, match=r"^the broker did not accept the operator's login within 0 s: .*401"
+        ):
             await provide(broker, declared, str.upper, patience=0)
 
 
