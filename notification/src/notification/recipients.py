@@ -2,12 +2,10 @@
 
 from collections import OrderedDict
 from datetime import datetime
-from hashlib import blake2b
 
-from chassis.messaging.encryption import EncryptionKeys
+from chassis.messaging.encryption import EncryptionKeys, KeyedHash
 
 _REMEMBERED = 10_000
-_PERSON = b"mail recipients"
 
 
 class PutOff(Exception):
@@ -18,15 +16,14 @@ class Recipients:
     """`keys` is the setting `contact_key`. A new first key restarts all counts."""
 
     def __init__(self, keys: EncryptionKeys) -> None:
-        first = keys.get_secret_value().split(",")[0]
-        self._key = blake2b(first.encode(), person=_PERSON).digest()
+        self._hash = KeyedHash(keys, b"mail recipients")
         self._put_off: OrderedDict[bytes, datetime] = OrderedDict()
 
     def hash(self, address: str) -> bytes:
         """The same for every spelling of an address: case and what follows a `+` (RFC 5233) are ignored."""
         local, _, domain = address.lower().rpartition("@")
         mailbox = f"{local.partition('+')[0]}@{domain}"
-        return blake2b(mailbox.encode(), key=self._key, digest_size=16).digest()
+        return self._hash.digest(mailbox)
 
     def put_off(self, hashed: bytes, until: datetime) -> None:
         """Remember the limit, so that this process need not connect to the mail server to find out again."""

@@ -1,6 +1,7 @@
 """The endpoints to place, list, read and cancel orders."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
@@ -258,7 +259,7 @@ async def cancel_order(
             events = order.cancel(tx.now, by=None if why is None else "staff")
         tx.publish(*events)
         if events and why is not None:
-            tx.add(StaffAction(new_order_id(), order.order_id, "cancel", caller.id, tx.now, why, {}))
+            audit(tx, caller, order, "cancel", why)
     return schemas.response(schemas.order_view(visible(await orders.find(order.order_id), caller, REFUND)))
 
 
@@ -299,6 +300,18 @@ def visible(found: Row | None, caller: Principal, scope: str = READ_ALL) -> Row:
             return found
         log.warning("foreign order refused", account=str(caller.id), role=caller.role)
     raise NotFound(NOT_FOUND)
+
+
+def audit(
+    tx: SqlTx,
+    staff: Principal,
+    order: Order,
+    action: str,
+    why: str | None,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Record at commit what staff have done to the order, and why."""
+    tx.add(StaffAction(new_order_id(), order.order_id, action, staff.id, tx.now, why, dict(about or {})))
 
 
 async def load(tx: SqlTx, found: Row) -> Order:

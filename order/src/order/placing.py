@@ -134,10 +134,11 @@ class Placing:
         budget: LineBudget,
     ) -> None:
         since = order.created_at - timedelta(seconds=WINDOW)
+        lines = _lines.dump_json(order.lines).decode()
         found = await self._transactions.run(
-            Part("before", _BEFORE, self._limits(order, cart, budget, since)),
+            Part("before", _BEFORE, self._limits(order, lines, cart, budget, since)),
             claim.settling(ACCEPTED, body, headers, given="before", when="allowed"),
-            Part("placed", _INSERT, _row(order, cart)),
+            Part("placed", _INSERT, _row(order, lines)),
             Part("further", _FURTHER_CARTS, {"order_id": order.order_id, "carts": cart.ids[1:]}),
             self._transactions.publishing(order.created(), order.created_at, given="placed"),
             select="before.* FROM before",
@@ -153,7 +154,9 @@ class Placing:
             raise budget.refusal(order.shopper_id, found["ordered"], wait)
         raise claim.lost()
 
-    def _limits(self, order: Order, cart: Cart, budget: LineBudget, since: datetime) -> dict[str, Any]:
+    def _limits(
+        self, order: Order, lines: str, cart: Cart, budget: LineBudget, since: datetime
+    ) -> dict[str, Any]:
         caps = self._caps
         return {
             "shopper": order.shopper_id,
@@ -161,7 +164,7 @@ class Placing:
             "network": order.network,
             "carts": cart.ids,
             "bought": cart.bought,
-            "lines": _lines.dump_json(order.lines).decode(),
+            "lines": lines,
             "count": len(order.lines),
             "first_recent": first_order_id(since),
             "lines_per_minute": budget.per_minute,
@@ -192,11 +195,11 @@ class Placing:
             )
 
 
-def _row(order: Order, cart: Cart) -> dict[str, Any]:
+def _row(order: Order, lines: str) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "shopper": order.shopper_id,
-        "lines": _lines.dump_json(order.lines).decode(),
+        "lines": lines,
         "total": order.total,
         "currency": order.currency,
         "payment_method": order.payment_method,

@@ -1,17 +1,14 @@
 """Compares mail addresses and counts networks without storing either in readable form."""
 
 import hmac
-from hashlib import blake2b
 
 import structlog
 from pydantic import SecretStr
 
 from chassis.http.origin import Origin
-from chassis.messaging.encryption import Cipher, NotDecryptable
+from chassis.messaging.encryption import Cipher, KeyedHash, NotDecryptable
 
 log = structlog.get_logger()
-
-_PERSON = b"order networks"
 
 
 class Addresses:
@@ -38,12 +35,11 @@ class Networks:
     new first key all counts start again."""
 
     def __init__(self, keys: SecretStr) -> None:
-        first = keys.get_secret_value().split(",")[0]
-        self._key = blake2b(first.encode(), person=_PERSON).digest()
+        self._hash = KeyedHash(keys, b"order networks")
 
     def hash(self, origin: Origin) -> bytes | None:
         """16 bytes; `None` if the client's address is unknown, so that all such clients do not count as one
         network."""
         if not origin.is_known:
             return None
-        return blake2b(origin.network.encode(), key=self._key, digest_size=16).digest()
+        return self._hash.digest(origin.network)

@@ -21,6 +21,7 @@ from order.api import (
     ProvidedOrders,
     ProvidedTransactions,
     Reason,
+    audit,
     load,
     visible,
 )
@@ -29,7 +30,6 @@ from order.ids import new_order_id
 from order.return_problems import as_problems
 from order.returns import Pieces, Return, ReturnPeriod
 from order.store import Row
-from order.timeline import StaffAction
 
 router = APIRouter(tags=["returns"])
 
@@ -313,11 +313,7 @@ async def settle_refund(
         if events:
             tx.publish(*events)
             about = {"refund_id": str(refund_id), "amount": events[0].amount.amount}
-            tx.add(
-                StaffAction(
-                    new_order_id(), order.order_id, "settle refund", staff.id, tx.now, body.reason, about
-                )
-            )
+            audit(tx, staff, order, "settle refund", body.reason, about)
     return schemas.response(schemas.order_view(visible(await orders.find(order.order_id), staff, REFUND)))
 
 
@@ -364,4 +360,4 @@ def _audit(
     if one is not None:
         about = {"return_id": str(one.return_id), "amount": one.amount}
         about["lines"] = {line.sku: line.quantity for line in one.lines}
-    tx.add(StaffAction(new_order_id(), order.order_id, action, staff.id, tx.now, why, about))
+    audit(tx, staff, order, action, why, about)

@@ -128,7 +128,7 @@ class Claim:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Store the response in the caller's transaction. Raises ClaimLost if a repeat has the key."""
-        statement = text(_SETTLE.format(table=self._table))
+        statement = text(_SETTLE.format(table=self._table, given="", when="true"))
         stored = await session.execute(statement, self._values(status, body, headers))
         if stored.first() is None:
             raise self.lost()
@@ -141,7 +141,7 @@ class Claim:
         statement that has the request's effects: store the response if the SQL condition `when` holds for the
         row of the part `given`. It returns no row if the condition does not hold, or if a repeat has claimed
         the key."""
-        sql = _SETTLE_WHEN.format(table=self._table, given=given, when=when)
+        sql = _SETTLE.format(table=self._table, given=f"FROM {given}", when=when)
         return Part("settled", sql, self._values(status, body, headers), self._note_settled)
 
     def lost(self) -> ClaimLost:
@@ -246,10 +246,6 @@ _PURGE = """
         RETURNING true)
     SELECT count(*) FROM purged"""
 _SETTLE = """
-    UPDATE {table} SET status = :status, body = :body, headers = CAST(:headers AS jsonb)
-    WHERE owner = :owner AND key = :key AND claim = :claim AND status IS NULL
-    RETURNING true"""
-_SETTLE_WHEN = """
-    UPDATE {table} AS kept SET status = :status, body = :body, headers = :headers::jsonb FROM {given}
+    UPDATE {table} AS kept SET status = :status, body = :body, headers = CAST(:headers AS jsonb) {given}
     WHERE owner = :owner AND key = :key AND claim = :claim AND kept.status IS NULL AND {when}
     RETURNING true"""

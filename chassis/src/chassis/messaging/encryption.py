@@ -1,6 +1,7 @@
 """Encrypts personal data in events, so that neither queues nor logs contain it in plain text."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Annotated, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -46,6 +47,22 @@ class Cipher:
             return self._fernet.decrypt(encrypted.encode()).decode()
         except InvalidToken as error:
             raise NotDecryptable("not encrypted with any of these keys") from error
+
+
+class KeyedHash:
+    """Hashes personal data, so that equal texts can be counted and compared where none of them can be read.
+
+    `keys`: a setting (see `EncryptionKeys`); the first key counts, so that a new one makes all hashes new.
+    `purpose`: at most 16 bytes; hashes for different purposes cannot be compared.
+    """
+
+    def __init__(self, keys: SecretStr, purpose: bytes) -> None:
+        first = keys.get_secret_value().split(",")[0]
+        self._key = blake2b(first.encode(), person=purpose).digest()
+
+    def digest(self, text: str) -> bytes:
+        """16 bytes."""
+        return blake2b(text.encode(), key=self._key, digest_size=16).digest()
 
 
 def _usable(keys: SecretStr) -> SecretStr:
