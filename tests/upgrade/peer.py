@@ -1,25 +1,24 @@
 """One side of the wire: it publishes what it is given, says what it could not consume, or consumes from a
-broker. JSON on standard input and output. `released_peer` is the same for the previous release's code."""
+broker. Imported, it is this release's side. Run as a script by the previous release's code, with JSON on
+standard input and output, it is that one's."""
 
 import asyncio
 import json
 import sys
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import contracts
-from chassis.messaging.broker import Publisher, connect
-from chassis.runtime.consumer import Consumer
-from chassis.saga.delivery import decode
-from chassis.storage.outbox import envelope
-from chassis.testing import Harness
 from contracts import Line, event_named
 from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order
 from product.domain import Hold
 from shop.participants import PARTICIPANTS
+
+names: Any = import_module("tests.upgrade." + ("released_names" if __name__ == "__main__" else "names"))
 
 Wire = dict[str, Any]
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -33,7 +32,7 @@ def speak(documents: list[Wire]) -> list[Wire]:
 def _spoken(document: Wire) -> Wire:
     model = event_named(document["type"])
     event = model.model_validate_json(json.dumps(document["data"]))
-    message = envelope(event, model.publisher, _NOW, "cause/1", None).to_message(login=model.publisher)
+    message = names.wire(event, _NOW)
     return {
         "type": document["type"],
         "headers": message.headers,
@@ -58,13 +57,13 @@ async def _heard(message: Wire) -> list[str]:
     )
     for participant in PARTICIPANTS:
         for steps in participant.steps:
-            if message["type"] not in steps.routing_keys():
+            if message["type"] not in names.routing_keys(steps):
                 continue
-            harness = Harness(steps, intents=participant.intents)
+            harness = names.Harness(steps, intents=participant.intents)
             try:
-                event: Any = decode(delivered, steps).event
+                event: Any = names.read(delivered, steps)
                 harness.put(*_before(steps.queue, event))
-                await harness.consume(event)
+                await names.consume(harness, event)
             except Exception as error:
                 failures.append(f"{steps.queue} on {message['type']}: {error!r} {message['body']}")
     return failures
@@ -72,10 +71,12 @@ async def _heard(message: Wire) -> list[str]:
 
 def bound(_: None) -> dict[str, list[str]]:
     """The types that each queue has steps for."""
-    return {steps.queue: steps.routing_keys() for participant in PARTICIPANTS for steps in participant.steps}
+    return {
+        steps.queue: names.routing_keys(steps) for participant in PARTICIPANTS for steps in participant.steps
+    }
 
 
-class Counting(Publisher):
+class Counting(names.Publisher):  # type: ignore[misc]
     """Counts what the broker has confirmed."""
 
     confirmed = 0
@@ -93,12 +94,12 @@ def consume(given: Wire) -> None:
 
 
 async def _consume(amqp_url: str, moves: int) -> None:
-    nobody, consumer = cast("Any", None), cast("Any", Consumer)
-    connection = await connect(amqp_url, "peer", timeout=10, patience=10)
+    nobody: Any = None
+    connection = await names.connect(amqp_url, "peer", timeout=10, **names.CONNECT)
     publisher = Counting(connection, window=10, timeout=10)
     consumers = [
-        consumer(
-            connection, publisher, nobody, steps, service="peer", batch=10, batch_bytes=1_000_000, linger=0
+        names.Consumer(
+            connection, publisher, nobody, steps, service="peer", batch=10, linger=0, **names.CONSUME
         )
         for participant in PARTICIPANTS
         for steps in participant.steps

@@ -85,7 +85,7 @@ class Release:
         self.schemas = committed(tree / SCHEMAS)
 
     def does(self, what: str, given: Any) -> Any:
-        script = str(ROOT / "tests/upgrade/released_peer.py")
+        script = str(ROOT / "tests/upgrade/peer.py")
         run = python(self.tree, [script, what], given=json.dumps(given), seconds=60)
         assert run.returncode == 0, run.stderr[-3000:]
         said = json.loads(run.stdout)
