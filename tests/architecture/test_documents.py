@@ -10,11 +10,6 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
 QUOTED = re.compile(r"\]\(([\w/.]+\.py)\):\n\n```python\n(.+?)```", re.DOTALL)
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-NARROW = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    *(ROOT / f"docs/{name}.md" for name in ("architecture", "benchmarks", "glossary", "operations", "saga")),
-]
 
 
 def _name(document: Path) -> str:
@@ -38,7 +33,7 @@ def test_the_readme_fits_a_screen() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 110
 
 
-@pytest.mark.parametrize("document", NARROW, ids=_name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
 def test_a_document_is_at_most_120_columns_wide(document: Path) -> None:
     lines = FENCE.sub("", document.read_text()).splitlines()
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
