@@ -61,6 +61,13 @@ def test_whoever_counts_clients_trusts_the_same_proxies_as_kong_and_by_default_n
 def test_kong_notices_that_a_service_has_moved(services: Any) -> None:
     told = services["kong"]["environment"]
     assert (told["KONG_DNS_VALID_TTL"], told["KONG_DNS_STALE_TTL"]) == ("5", "5")
+    assert told["KONG_DNS_NOT_FOUND_TTL"] == "1"
+
+
+def test_kong_stops_before_it_is_killed_even_with_open_event_streams(services: Any) -> None:
+    timeout = services["kong"]["environment"]["KONG_NGINX_MAIN_WORKER_SHUTDOWN_TIMEOUT"]
+    grace = services["kong"]["stop_grace_period"]
+    assert int(timeout.removesuffix("s")) < int(grace.removesuffix("s"))
 
 
 def test_every_upstream_of_kong_is_a_name_beside_it(services: Any) -> None:
