@@ -6,8 +6,9 @@ import pytest
 
 from chassis.errors import Unavailable
 from chassis.http.problems import Unauthenticated
+from chassis.testing import signing_key
 
-from .issuer import ADA, NOW, Issuer, new_key
+from .issuer import ADA, NOW, Issuer
 
 
 async def test_many_callers_at_the_start_fetch_the_keys_once(issuer: Issuer) -> None:
@@ -29,7 +30,7 @@ async def test_a_cancelled_request_does_not_cancel_the_fetch(issuer: Issuer) -> 
 async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> None:
     verifier = issuer.verifier(refetch_every=10)
     await verifier.verify(issuer.token())
-    issuer.keys.insert(0, new_key("two"))
+    issuer.keys.insert(0, signing_key("two"))
     issuer.now += 10
     assert await verifier.verify(issuer.token())
     assert issuer.asked == 2
@@ -41,7 +42,7 @@ async def test_unknown_keys_cause_a_limited_number_of_fetches(issuer: Issuer) ->
     for step in range(20):
         issuer.now = NOW + step
         with pytest.raises(Unauthenticated):
-            await verifier.verify(issuer.token({"kid": f"made up {step}"}))
+            await verifier.verify(issuer.token(header={"kid": f"made up {step}"}))
     assert issuer.asked == 2
 
 
@@ -56,14 +57,14 @@ async def test_an_empty_key_set_withdraws_no_key(issuer: Issuer) -> None:
     good, issuer.keys = issuer.keys[0], []
     issuer.now += 301
     with pytest.raises(Unavailable):
-        await verifier.verify(issuer.token({"kid": "nobody"}, key=good))
+        await verifier.verify(issuer.token(header={"kid": "nobody"}, key=good))
     assert await verifier.verify(issuer.token(key=good, jti="another"))
 
 
 async def test_while_the_issuer_is_away_a_token_with_a_new_key_gets_503(issuer: Issuer) -> None:
     verifier = issuer.verifier(refetch_every=10, retry_every=1)
     await verifier.verify(issuer.token())
-    issuer.keys.insert(0, new_key("two"))
+    issuer.keys.insert(0, signing_key("two"))
     issuer.now += 10
     issuer.away = True
     with pytest.raises(Unavailable):
@@ -119,7 +120,7 @@ async def test_a_withdrawn_key_is_rejected_even_for_cached_tokens(issuer: Issuer
     verifier = issuer.verifier(refetch_every=10)
     token = issuer.token()
     await verifier.verify(token)
-    issuer.keys = [new_key("two")]
+    issuer.keys = [signing_key("two")]
     issuer.now += 10
     assert await verifier.verify(token)
     await verifier.verify(issuer.token())
@@ -131,7 +132,7 @@ async def test_a_withdrawn_key_is_noticed_without_a_token_of_another_key(issuer:
     verifier = issuer.verifier(max_age=300)
     token = issuer.token(exp=NOW + 86_400)
     await verifier.verify(token)
-    issuer.keys = [new_key("two")]
+    issuer.keys = [signing_key("two")]
     issuer.was_asked.clear()
     issuer.now += 301
     assert await verifier.verify(token)

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ import httpx
 import pytest
 import uvicorn
 from cryptography.fernet import Fernet
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -30,6 +27,7 @@ from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis
 from chassis.storage import outbox
 from chassis.storage.database import Transactions, connect
+from chassis.testing import TokenMint
 from contracts import Event, Line, Money, OrderPaid
 from order.main import service
 from order.saga import participant
@@ -38,28 +36,22 @@ from order.settings import Settings
 CONTACT_KEY = Fernet.generate_key().decode()
 ACTION_KEY = Fernet.generate_key().decode()
 RETURN_ORIGINS = "https://shop.example,http://localhost:3000"
-SIGNING_KEY = ECKey.generate_key("P-256", auto_kid=True)
+MINT = TokenMint()
 
 
 SCOPES = {
-    "admin": "orders:read-all orders:fulfil orders:refund",
-    "reader": "orders:read-all",
-    "warehouse": "orders:fulfil",
+    "admin": ("orders:read-all", "orders:fulfil", "orders:refund"),
+    "reader": ("orders:read-all",),
+    "warehouse": ("orders:fulfil",),
 }
 
 
-def token(
+def bearer(
     shopper: UUID, role: str = "shopper", email: str | None = "ada@example.com", lifetime: int = 600
-) -> str:
-    """An access token as auth issues them."""
-    claims: dict[str, Any] = {"iss": "saga-shop", "aud": "saga-shop", "sub": str(shopper), "role": role}
-    claims |= {"exp": int(time.time()) + lifetime, "jti": uuid4().hex} | ({"email": email} if email else {})
-    claims |= {"scope": SCOPES[role]} if role in SCOPES else {}
-    return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": SIGNING_KEY.kid}, claims, SIGNING_KEY)
-
-
-def bearer(*args: Any, **more: Any) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token(*args, **more)}"}
+) -> dict[str, str]:
+    """The authorization of an account with this role."""
+    token = MINT.token(shopper, *SCOPES.get(role, ()), role=role, email=email, lifetime=lifetime)
+    return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass
@@ -81,7 +73,7 @@ class OtherServices:
         self.products[sku] = {**one, "available": 5, "category": None, **more}
 
     async def jwks(self, _: Request) -> Response:
-        return JSONResponse(KeySet([SIGNING_KEY]).as_dict(private=False))
+        return JSONResponse(MINT.jwks)
 
     async def cart(self, request: Request) -> Response:
         await self._ask("cart")

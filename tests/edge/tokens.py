@@ -3,15 +3,10 @@
 import time
 from typing import Any
 
-from joserfc.jwk import ECKey
+from chassis.testing import TokenMint, signing_key
 
-from tests.forging import signed
-
-CURRENT, OTHER, STRANGER = (
-    ECKey.generate_key("P-256", {"kid": kid}) for kid in ("current", "other", "stranger")
-)
-KEY_SET = {"keys": [key.as_dict(private=False) for key in (CURRENT, OTHER)]}
-_KEYS = {"current": CURRENT, "other": OTHER, "stranger": STRANGER}
+_MINTS = {kid: TokenMint(key=signing_key(kid)) for kid in ("current", "other", "stranger")}
+KEY_SET = {"keys": [*_MINTS["current"].jwks["keys"], *_MINTS["other"].jwks["keys"]]}
 
 
 def token(wish: dict[str, Any] | str) -> str:
@@ -24,17 +19,15 @@ def token(wish: dict[str, Any] | str) -> str:
     if isinstance(wish, str):
         return wish
     signed_by = wish.get("signed_by", "current")
-    algorithm = wish.get("alg", "ES256")
-    header = {"alg": algorithm, "typ": "at+jwt", "kid": wish.get("kid", signed_by), **wish.get("header", {})}
     exp = wish.get("exp", 600)
     claims = {
-        "sub": "1",
         "exp": int(time.time()) + exp if isinstance(exp, int) else exp,
         "kid": wish.get("payload_kid"),
         **wish.get("claims", {}),
     }
-    return signed(_given(header), _given(claims), _KEYS[signed_by], algorithm)
-
-
-def _given(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
+    return _MINTS[signed_by].token(
+        "1",
+        algorithm=wish.get("alg", "ES256"),
+        header={"kid": wish.get("kid", signed_by), **wish.get("header", {})},
+        **claims,
+    )

@@ -14,8 +14,7 @@ from chassis.runtime.service import Service
 from devstack import Stack
 from shop.targets import SERVICES
 from tests.rights.asking import answer, operation
-from tests.rights.tokens import WRONG
-from tests.rights.world import World
+from tests.rights.world import WRONG, World
 
 TABLE: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("table.yml").read_text())
 COLUMNS: Sequence[str] = TABLE["columns"]

@@ -1,5 +1,6 @@
 """A running shop with somebody of every role in it, and things of theirs to ask for."""
 
+import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,14 +8,18 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from joserfc.jwk import ECKey
 
 from chassis.http.tickets import Tickets
+from chassis.testing import Fault, TokenMint
 from contracts import CLAIM_PURPOSE
 from devstack import Stack
 from devstack.stack import ADMIN_EMAIL
+from shop.keys.verifiers import AUDIENCE, ISSUER
 from shop.secrets import SIGNING_KEYS
-from tests.rights.tokens import WRONG, Mint
 
+WRONG = ("unscoped", *Fault)
+_EVERY_SCOPE = ("account:read", "catalogue:write", "orders:read-all", "orders:fulfil", "orders:refund")
 _PAID_SECONDS = 60
 
 
@@ -32,7 +37,8 @@ class World:
     def __init__(self, stack: Stack, http: httpx.Client) -> None:
         self.stack = stack
         self.http = http
-        self.mint = Mint(stack.secret(SIGNING_KEYS))
+        signer = ECKey.import_key(json.loads(stack.secret(SIGNING_KEYS))["keys"][0])
+        self.mint = TokenMint(ISSUER, AUDIENCE, key=signer)
 
     def ask(self, service: str, method: str, path: str, token: str | None = None, **more: Any) -> Any:
         """The answer's document; anything but success is an error of the test's own making."""
@@ -54,8 +60,13 @@ class World:
                 return self.another.token
             case "admin":
                 return self.admin
-        assert who in WRONG
-        return self.mint.token(self.shopper.id, who)
+            case "unscoped":
+                return self._admins()
+        return self._admins(*_EVERY_SCOPE, fault=Fault(who))
+
+    def _admins(self, *scopes: str, fault: Fault | None = None) -> str:
+        """Signed with the shop's own key, with the shopper for an administrator, as auth never would."""
+        return self.mint.token(self.shopper.id, *scopes, fault=fault, role="admin", email="ada@example.com")
 
     @cached_property
     def shopper(self) -> Account:
