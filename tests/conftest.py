@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from devstack import Stack
-from lab.playing import stage
+from lab.services import scenario_shop
 from scenarios import SCENARIOS, Report, run
 
 Played = Callable[[str], Report]
@@ -19,7 +19,7 @@ def played(stack: Stack) -> Played:
 
     def play(name: str) -> Report:
         if name not in reports:
-            reports[name] = asyncio.run(run(SCENARIOS[name], stage(stack)))
+            reports[name] = asyncio.run(run(SCENARIOS[name], scenario_shop(stack)))
         return reports[name]
 
     return play

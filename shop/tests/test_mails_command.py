@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from devstack import Stack
 from devstack.supervisor import Supervisor
-from lab.playing import stage
+from lab.services import scenario_shop
 from scenarios.mails import mails
 from scenarios.play import Play
 from scenarios.play import stage as on_stage
@@ -45,7 +45,7 @@ def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
 @asynccontextmanager
 async def paid_while_the_mailbox(stack: Stack, **fault: Any) -> Any:
     """An order that was paid, with something wrong at the mailbox for its shopper alone."""
-    async with on_stage(stage(stack)) as play:
+    async with on_stage(scenario_shop(stack)) as play:
         recipient = {"recipient": play.shopper.email}
         (
             await play.http.post(f"{stack.mailbox_url}/_mailbox/faults", json=fault | recipient)

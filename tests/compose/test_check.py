@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.compose.hardening import faults
-from lab.compose.project import Project, service_of
+from lab.compose.project import Project, hardening_faults, service_of
 from shop.errors import ShopError
 
 HARD: dict[str, Any] = {
@@ -35,7 +34,7 @@ def container(service: str = "order-api", *, user: str = "10001:10001", **host: 
 
 
 def test_a_hard_container_is_let_pass() -> None:
-    assert faults([container()]) == []
+    assert hardening_faults([container()]) == []
 
 
 @pytest.mark.parametrize(
@@ -54,11 +53,11 @@ def test_a_hard_container_is_let_pass() -> None:
     ],
 )
 def test_whatever_is_not_hard_is_named(softened: dict[str, Any], fault: str) -> None:
-    assert faults([container(), container(**softened)]) == [f"order-api: {fault}"]
+    assert hardening_faults([container(), container(**softened)]) == [f"order-api: {fault}"]
 
 
 def test_only_servers_that_own_their_data_may_start_as_root() -> None:
-    assert faults([container("postgres", user="", CapAdd=["CHOWN"])]) == []
+    assert hardening_faults([container("postgres", user="", CapAdd=["CHOWN"])]) == []
 
 
 def test_what_docker_complains_of_last_is_what_the_operator_reads(

@@ -9,7 +9,7 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage
 
 from devstack import Stack
-from lab.playing import stage
+from lab.services import scenario_shop
 from scenarios.broker import Tap, copy_of
 from scenarios.guests import claim_token
 from scenarios.play import Play
@@ -59,7 +59,7 @@ async def plant(stack: Stack) -> Planted:
             "a foreign return URL": f"https://elsewhere.example/back/{mark}",
         }
     )
-    async with on_stage(stage(stack)) as play:
+    async with on_stage(scenario_shop(stack)) as play:
         tap = await play.broker.watch()
 
         async def listen(answer: httpx.Response) -> None:

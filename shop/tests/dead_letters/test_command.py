@@ -11,7 +11,7 @@ import pytest
 
 from devstack import Stack
 from devstack.programs import script
-from lab.playing import stage
+from lab.services import scenario_shop
 from scenarios import EXERCISES
 from scenarios import run as play
 from shop.dead_letters.session import peek
@@ -58,7 +58,7 @@ async def until_ended(stack: Stack, order_id: str) -> str:
 
 
 async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Stack) -> None:
-    report = await play(EXERCISES["spoilt-message"], stage(stack))
+    report = await play(EXERCISES["spoilt-message"], scenario_shop(stack))
     assert report.as_expected, report
     assert report.order_id is not None
     order_id = report.order_id

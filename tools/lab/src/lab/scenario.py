@@ -1,4 +1,4 @@
-"""`shop scenario list` and `shop scenario run`: replay checkout sagas and compare what came out."""
+"""`shop scenario list` and `shop scenario run`: play checkout sagas and compare what came out."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab.playing import stage
+from lab.services import scenario_shop
 from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
 from shop import targets
 from shop.errors import ShopError
@@ -26,8 +26,8 @@ def list_scenarios(as_json: Json = False) -> None:
     """Name and story of every scenario, then of the exercises: an operator has to go on where they end."""
     found = [*SCENARIOS.values(), *EXERCISES.values()]
     if as_json:
-        told = [{"name": s.name, "story": s.story, "exercise": s.name in EXERCISES} for s in found]
-        print(json.dumps(told, indent=2))
+        listed = [{"name": s.name, "story": s.story, "exercise": s.name in EXERCISES} for s in found]
+        print(json.dumps(listed, indent=2))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for scenario in found:
@@ -44,17 +44,17 @@ def run_scenarios(
     as_json: Json = False,
 ) -> None:
     """Play scenarios one after the other. Exits with 1 unless all came out as expected."""
-    reports = play(_chosen(names or [], everything), targets.resolve(url), quiet=as_json)
+    chosen = _chosen(names or [], everything)
+    reports = play(chosen, targets.resolve(url), Console(quiet=as_json))
     if as_json:
-        print(json.dumps([document(report) for report in reports], indent=2))
+        print(json.dumps([_document(report) for report in reports], indent=2))
     if not all(report.as_expected for report in reports):
         raise typer.Exit(1)
 
 
-def play(chosen: list[Scenario], target: Target, *, quiet: bool = False) -> list[Report]:
-    """With a progress bar and a line for each on the way."""
-    shop = stage(target)
-    console = Console(quiet=quiet)
+def play(chosen: list[Scenario], target: Target, console: Console) -> list[Report]:
+    """Play them with a progress bar, and print a line for each."""
+    shop = scenario_shop(target)
     reports = []
     with counting(console) as progress:
         bar = progress.add_task("scenarios", total=len(chosen))
@@ -62,12 +62,12 @@ def play(chosen: list[Scenario], target: Target, *, quiet: bool = False) -> list
             progress.update(bar, description=scenario.name)
             report = asyncio.run(run(scenario, shop))
             reports.append(report)
-            _tell(console, report)
+            _print(console, report)
             progress.advance(bar)
     return reports
 
 
-def document(report: Report) -> dict[str, Any]:
+def _document(report: Report) -> dict[str, Any]:
     return {
         "scenario": report.scenario.name,
         "as_expected": report.as_expected,
@@ -85,7 +85,7 @@ def _chosen(names: list[str], everything: bool) -> list[Scenario]:
     if everything:
         return list(SCENARIOS.values())
     if not names:
-        raise ShopError("name a scenario or say --all; `shop scenario list` shows them")
+        raise ShopError("name a scenario or pass --all; `shop scenario list` shows them")
     known = SCENARIOS | EXERCISES
     for name in names:
         if name not in known:
@@ -93,7 +93,7 @@ def _chosen(names: list[str], everything: bool) -> list[Scenario]:
     return [known[name] for name in names]
 
 
-def _tell(console: Console, report: Report) -> None:
+def _print(console: Console, report: Report) -> None:
     mark = "[green]✓[/]" if report.as_expected else "[red]✗[/]"
     console.print(f"{mark} [bold]{report.scenario.name}[/] {report.scenario.story} ({report.seconds} s)")
     if report.as_expected:

@@ -2,27 +2,48 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import aiohttp
 import typer
 import uvloop
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from devstack import Stack, ports
 from devstack.down import down, purge
 from devstack.programs import programs
 from devstack.progress import Progress as Starting
 from devstack.up import up
-from lab.bench.run import Figures, measure
+from lab.bench.load import Load
+from lab.bench.machine import cpu_seconds, describe, resident_bytes
+from shop.ledger.gather import until_quiet
 from shop.project import project_root
 
 START_SECONDS = 90
-Advance = Callable[[], None]
+QUIET_SECONDS = 120
+STAND_INS = ("sandbox", "mailbox")  # they play the outside world: not what a checkout costs the shop
+_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """CPU in milliseconds per checkout, latency in seconds, memory in MiB."""
+
+    checkouts: int
+    in_flight: int
+    per_second: float
+    cpu_per_checkout: float
+    cpu_by_program: dict[str, float]
+    latency: dict[str, float]
+    resident: dict[str, float]
+    machine: dict[str, Any]
 
 
 def bench(
@@ -43,7 +64,12 @@ def bench(
         known = programs()
         with Starting(known, quiet=as_json) as starting:
             up(stack, known, known, starting.note, START_SECONDS)
-        figures = _measure(stack, checkouts, warm_up, in_flight, quiet=as_json)
+        console = Console(stderr=True, quiet=as_json)
+        with (
+            Progress(console=console, transient=True) as progress,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            figures = runner.run(_measure(stack, progress, checkouts, warm_up, in_flight))
     finally:
         down(stack, programs(), lambda _: None)
         purge(stack)
@@ -53,22 +79,53 @@ def bench(
     if as_json:
         print(document)
     else:
-        _tell(figures, target)
+        _show(figures, target)
 
 
-def _measure(stack: Stack, checkouts: int, warm_up: int, in_flight: int, *, quiet: bool) -> Figures:
-    with Progress(console=Console(stderr=True, quiet=quiet), transient=True) as progress:
+async def _measure(stack: Stack, progress: Progress, checkouts: int, warm_up: int, in_flight: int) -> Figures:
+    """Warm up, then measure until everything is quiet."""
 
-        def phase(name: str, total: int) -> Advance:
-            task = progress.add_task(name, total=total)
-            return lambda: progress.advance(task)
+    def phase(name: str, total: int) -> Callable[[], None]:
+        return partial(progress.advance, progress.add_task(name, total=total))
 
-        work = measure(stack, checkouts=checkouts, warm_up=warm_up, in_flight=in_flight, phase=phase)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        load = Load(stack, http)
+        await load.prepare(warm_up + checkouts, phase("preparing shoppers", warm_up + checkouts))
+        await load.run(warm_up, in_flight, phase("warming up", warm_up))
+        await until_quiet(stack, QUIET_SECONDS)
+        before, started = cpu_seconds(stack), time.perf_counter()
+        latencies = sorted(await load.run(checkouts, in_flight, phase("measuring", checkouts)))
+        seconds = time.perf_counter() - started
+        await _until_mailed(stack, http, checkouts + warm_up)
+        after = cpu_seconds(stack)
+    by_program = {name: round((after[name] - before[name]) * 1000 / checkouts, 3) for name in after}
+    return Figures(
+        checkouts=checkouts,
+        in_flight=in_flight,
+        per_second=round(checkouts / seconds, 1),
+        cpu_per_checkout=round(sum(v for n, v in by_program.items() if n not in STAND_INS), 2),
+        cpu_by_program=by_program,
+        latency={
+            name: round(latencies[min(int(checkouts * share), checkouts - 1)], 3)
+            for name, share in _SHARES.items()
+        },
+        resident={name: round(used / 2**20, 1) for name, used in resident_bytes(stack).items()},
+        machine=await describe(stack),
+    )
 
 
-def _tell(figures: Figures, target: Path) -> None:
+async def _until_mailed(stack: Stack, http: aiohttp.ClientSession, receipts: int) -> None:
+    """The last receipts are part of what a checkout costs."""
+    url = f"{stack.mailbox_url}/api/v1/messages"
+    async with asyncio.timeout(QUIET_SECONDS):
+        while True:
+            async with http.get(url, params={"limit": "1", "reason": "receipt"}) as answer:
+                if (await answer.json())["total"] >= receipts:
+                    return
+            await asyncio.sleep(0.2)
+
+
+def _show(figures: Figures, target: Path) -> None:
     console = Console()
     machine = figures.machine
     console.print(
@@ -77,9 +134,8 @@ def _tell(figures: Figures, target: Path) -> None:
         + ", ".join(f"{name} {seconds} s" for name, seconds in figures.latency.items()),
         highlight=False,
     )
-    table = Table(box=None, pad_edge=False)
-    for column, justify in (("program", "left"), ("ms CPU per checkout", "right"), ("MiB", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    columns = Column("ms CPU per checkout", justify="right"), Column("MiB", justify="right")
+    table = Table("program", *columns, box=None, pad_edge=False)
     for name, used in sorted(figures.cpu_by_program.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{used:.2f}", f"{figures.resident.get(name, 0):.0f}")
     table.add_row("in all", "", f"{sum(figures.resident.values()):.0f}")

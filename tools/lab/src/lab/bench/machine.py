@@ -1,25 +1,17 @@
-"""What machine figures come from: without it they say nothing."""
+"""The machine that figures come from, and what CPU and memory each program of a stack uses there."""
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import psutil
 
 from devstack import Stack, rabbitmq
+from devstack.supervisor import Supervisor
 
 TIMEOUT_SECONDS = 10
-
-
-def processor() -> str:
-    """The CPU's name as the kernel tells it."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 async def describe(stack: Stack) -> dict[str, str | int]:
@@ -31,7 +23,7 @@ async def describe(stack: Stack) -> dict[str, str | int]:
     finally:
         await database.close()
     return {
-        "processor": processor(),
+        "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.release()}",
@@ -39,3 +31,49 @@ async def describe(stack: Stack) -> dict[str, str | int]:
         "rabbitmq": overview["rabbitmq_version"],
         "postgresql": postgresql,
     }
+
+
+def cpu_seconds(stack: Stack) -> dict[str, float]:
+    """User and system time of each program's running processes. PostgreSQL's backends keep running: the
+    services' pools hold their connections open."""
+    return {name: sum(map(_cpu, family)) for name, family in _families(stack).items()}
+
+
+def resident_bytes(stack: Stack) -> dict[str, int]:
+    """Resident memory of each program. A page that processes share counts once for all of them (PSS)."""
+    return {name: sum(map(_resident, family)) for name, family in _families(stack).items()}
+
+
+def _processor() -> str:
+    """The CPU's name from the kernel."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _families(stack: Stack) -> dict[str, list[psutil.Process]]:
+    """Each program's processes, children included; supervisord's own children are the programs."""
+    supervisor = Supervisor(stack)
+    families = {"supervisor": [psutil.Process(supervisor.pid())]}
+    for name, info in supervisor.info().items():
+        if info["pid"]:
+            process = psutil.Process(info["pid"])
+            families[name] = [process, *process.children(recursive=True)]
+    return families
+
+
+def _cpu(process: psutil.Process) -> float:
+    with suppress(psutil.NoSuchProcess):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
+def _resident(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
+    return 0

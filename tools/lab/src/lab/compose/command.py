@@ -1,49 +1,61 @@
-"""`shop compose check`: the compose file, built and run beside whatever else runs, and taken down again."""
+"""`shop compose check`: build and run the compose file beside whatever else runs, check it, take it down."""
 
+import asyncio
 import json
 import os
+import shlex
 import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
 
+import httpx
 import typer
 from rich.console import Console
 
 from devstack import ports
-from lab.compose.check import Check
-from lab.compose.project import Project
+from devstack.programs import script
+from lab.compose.project import Container, Project, hardening_faults, service_of
 from shop.errors import ShopError
+from shop.management import Management
 from shop.project import project_root
 from shop.terminal import counting
 
 app = typer.Typer(help="The shop in containers.", no_args_is_help=True)
 _PORTS = ("SHOP_PORT", "SHOP_SANDBOX_PORT", "SHOP_MAIL_PORT", "SHOP_AMQP_PORT", "SHOP_MANAGEMENT_PORT")
+UP_SECONDS = 900.0
+_PLAY_SECONDS = 600.0
+_STOP_SECONDS = 180.0
+_COPIES = 3
+_CONSUMING_SECONDS = 30
+_KILLED = 137
+_OURS = "saga-shop/"
 
 
 @app.command()
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
-    """Build and start everything under a name and ports of its own, ask what the file promises, take it down.
+    """Start all of it under a name and ports of its own, check what the file promises, take it down.
 
-    COMPOSE_FILE says which files, as for `docker compose`. Exits with 1 when something does not hold.
+    COMPOSE_FILE says which files, as for `docker compose`. Exits with 1 when a check fails.
     """
     base = ports.free_base()
     chosen = {name: base + number for number, name in enumerate(_PORTS)}
     project = Project(f"saga-shop-check-{os.getpid()}", project_root(), chosen)
-    with _ended_by_sigterm_too():
-        held = _checked(project, Console(quiet=as_json))
+    with _sigterm_as_interrupt():
+        passed = _checked(project, Console(quiet=as_json))
     if as_json:
-        print(json.dumps(held, indent=2))
+        print(json.dumps(passed, indent=2))
 
 
 def _checked(project: Project, console: Console) -> list[dict[str, str | float]]:
     check = Check(project)
     steps = list(check.steps())
-    held: list[dict[str, str | float]] = []
+    passed: list[dict[str, str | float]] = []
     try:
         with counting(console) as progress:
             bar = progress.add_task("compose", total=len(steps))
@@ -52,21 +64,21 @@ def _checked(project: Project, console: Console) -> list[dict[str, str | float]]
                 began = time.monotonic()
                 step()
                 seconds = round(time.monotonic() - began, 1)
-                held.append({"holds": sentence, "seconds": seconds})
+                passed.append({"holds": sentence, "seconds": seconds})
                 console.print(f"[green]✓[/] {sentence} ({seconds} s)", highlight=False)
                 progress.advance(bar)
     except ShopError as error:
         if tails := project.tails():
             Console(stderr=True).print(tails, markup=False, highlight=False)
-        raise ShopError(f"not so that {sentence}: {error}") from error
+        raise ShopError(f"check failed: {sentence}: {error}") from error
     finally:
         check.down()
-    return held
+    return passed
 
 
 @contextmanager
-def _ended_by_sigterm_too() -> Iterator[None]:
-    """Containers would outlive us: whoever ends us has them taken down first."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """The containers would outlive this process: SIGTERM, too, has them taken down first."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -76,3 +88,123 @@ def _ended_by_sigterm_too() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Check:
+    """The steps in their sequence, each named by what it checks: a step needs those before it."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        yield "everything is built, up and healthy", self._up
+        yield "no container has more rights than it needs", self._check_hardening
+        yield "Kong reaches neither the database nor the broker", self._check_networks
+        yield "every scenario comes out as expected", lambda: self._play("--all")
+        yield f"order-worker scales to {_COPIES}", self._scale
+        yield "a scenario comes out as expected on all of them", lambda: self._play("paid")
+        yield "every promise is kept", self._check_ledger
+        yield "everything stops by itself when asked to", self._stop
+
+    def down(self) -> None:
+        self._project.compose(
+            "--profile", "*", "down", "--volumes", "--remove-orphans", seconds=_STOP_SECONDS
+        )
+        self._project.remove_images()
+
+    def _up(self) -> None:
+        self._project.compose("up", "--build", "--wait", "--quiet-pull", seconds=UP_SECONDS)
+
+    def _check_hardening(self) -> None:
+        containers = self._project.containers()
+        if found := hardening_faults(containers):
+            raise ShopError("; ".join(found))
+        # What the engine was configured to forbid is one thing, what a process can do there another.
+        tried = "test $(id -u) = 10001 && ! touch /app/x /etc/x /run/secrets/x 2>/dev/null"
+        for container in _running(containers):
+            if container["Config"]["Image"].startswith(_OURS):
+                try:
+                    self._project.inside(
+                        container, f"{tried} && grep -q '^CapEff:[[:space:]]*0*$' /proc/1/status"
+                    )
+                except ShopError as error:
+                    raise ShopError(f"{service_of(container)} may do more than it should") from error
+
+    def _check_networks(self) -> None:
+        containers = _running(self._project.containers())
+        kong = next(one for one in containers if service_of(one) == "kong")
+        if not self._connects(kong, "redis", 6379):
+            raise ShopError("kong does not reach its own counters in redis, so this check proves nothing")
+        for container in containers:
+            ports = {"postgres": [5432], "rabbitmq": [5672, 15672]}.get(service_of(container), [])
+            addresses = [end["IPAddress"] for end in container["NetworkSettings"]["Networks"].values()]
+            for port in ports:
+                for host in (service_of(container), *addresses):
+                    if self._connects(kong, host, port):
+                        raise ShopError(f"kong reaches {service_of(container)} at {host}:{port}")
+
+    def _connects(self, source: Container, host: str, port: int) -> bool:
+        try:
+            self._project.inside(source, f"timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null")
+        except ShopError:
+            return False
+        return True
+
+    def _play(self, what: str) -> None:
+        operator = self._operator_environment()
+        done = subprocess.run(
+            [script("shop"), "scenario", "run", what, "--url", operator["SHOP_URL"], "--json"],
+            env=self._project.environment() | operator,
+            capture_output=True,
+            text=True,
+            timeout=_PLAY_SECONDS,
+            check=False,
+        )
+        if not done.stdout:
+            raise ShopError(f"`shop scenario run {what}`: {done.stderr.strip()}")
+        for report in json.loads(done.stdout):
+            if not report["as_expected"]:
+                raise ShopError(
+                    f"{report['scenario']}: expected {report['expected']}, came out {report['outcome']}"
+                    f" {report['claims']} {report['error'] or ''}"
+                )
+
+    def _operator_environment(self) -> dict[str, str]:
+        """The shop's SHOP_… settings, with its addresses on this side of the published ports."""
+        words = (shlex.split(line) for line in self._project.operator("env").splitlines())
+        return dict(word[1].split("=", 1) for word in words if word[:1] == ["export"])
+
+    def _scale(self) -> None:
+        self._project.compose(
+            *("up", "--wait", "--no-recreate", "--scale", f"order-worker={_COPIES}"), seconds=UP_SECONDS
+        )
+        asyncio.run(_until_consuming(self._operator_environment()))
+
+    def _check_ledger(self) -> None:
+        self._project.compose(
+            "run", "--rm", "--no-deps", "-T", "shop", "ledger", "check", seconds=_PLAY_SECONDS
+        )
+
+    def _stop(self) -> None:
+        running = {container["Id"] for container in _running(self._project.containers())}
+        self._project.compose("stop", seconds=_STOP_SECONDS)
+        for container in self._project.containers():
+            code, name = container["State"]["ExitCode"], service_of(container)
+            ours = container["Config"]["Image"].startswith(_OURS)
+            if container["Id"] in running and (code == _KILLED or (ours and code)):
+                raise ShopError(f"{name} exited with {code}")
+
+
+async def _until_consuming(operator: Mapping[str, str]) -> None:
+    user = httpx.URL(operator["SHOP_AMQP_URL"])
+    async with Management(operator["SHOP_MANAGEMENT_URL"], user.username, user.password) as broker:
+        for _ in range(_CONSUMING_SECONDS):
+            consumers = await broker.get("consumers", "/")
+            if sum(one["queue"]["name"] == "order" for one in consumers) == _COPIES:
+                return
+            await asyncio.sleep(1)
+    raise ShopError(f"not all of {_COPIES} order-workers consume from `order`")
+
+
+def _running(containers: list[Container]) -> list[Container]:
+    return [container for container in containers if container["State"]["Running"]]
