@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from auth import store
 from auth.domain import Account, Session
+from auth.logins import LoginLimit
 from auth.passwords import Passwords
 from auth.store import claim_guest
-from auth.throttle import LoginLimit
 from chassis.http.origin import Origin
 from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions, connect

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cart.main import CARTS
+from cart.jobs import CARTS
 from cart.saga import steps
 from cart.settings import Settings
 from chassis.storage.database import Transactions, connect

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from cart.main import CARTS, GUEST_CARTS
+from cart.jobs import CARTS, GUEST_CARTS
 from cart.settings import Settings
 from cart.store import Carts
 from chassis.storage.database import connect

@@ -8,7 +8,7 @@ import pytest
 from chassis.storage.database import connect
 from chassis.storage.raw_sql import fetch
 from contracts import CURRENCIES
-from product.prices import price_problem
+from product.schemas import price_problem
 
 REFUSED = [
     (1999, "XYZ", "currency"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from product.spelling import correct, respell
+from product.search import correct, respell
 
 WORDS = {"lantern": 3, "lanterns": 1, "white": 5, "red": 4, "heart": 9, "hart": 1, "chart": 2, "set": 8}
 

@@ -1,14 +1,17 @@
 """The endpoints of accounts, guests and public keys; `token_api` has those of logging in."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 
 from auth.keys import PUBLISHED_SECONDS, Keys
 from auth.registration import Registration
 from auth.schemas import Guest, NewAccount, User
+from auth.settings import Settings
 from auth.store import Accounts
 from auth.token_api import NOT_STORED, TokensPart
 from chassis.http.identity import Principal, require
@@ -33,12 +36,7 @@ async def register(
     """409 says that the address is taken. That cannot be concealed, since an account can be used at once; but
     how many 409s a network gets is limited, and after that every registration gets 429."""
     account = await registration.register(new.email, new.password.get_secret_value(), origin)
-    return User(
-        id=account.account_id,
-        email=account.email,
-        role=account.role,
-        registered_at=account.registered_at,
-    )
+    return User.of(account)
 
 
 @router.get("/v1/users/me", summary="Who am I", responses={404: RESPONSES[404]})
@@ -50,12 +48,7 @@ async def me(
     account = await accounts.by_id(caller.id)
     if account is None:
         raise NotFound("Account not found.")
-    return User(
-        id=account.account_id,
-        email=account.email,
-        role=account.role,
-        registered_at=account.registered_at,
-    )
+    return User.of(account)
 
 
 @router.post("/v1/guests", summary="Shop as a guest", status_code=201, response_model=Guest)
@@ -87,3 +80,16 @@ async def published_keys(keys: Provided[Keys]) -> JwkSet:
     """The JWK set (RFC 7517) that access tokens are verified with."""
     headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
     return JwkSet(keys.current.published, headers=headers)
+
+
+def first_admin(settings: Settings, registration: Registration) -> APIRouter:
+    """No routes: its lifespan creates the first admin, if the settings name one, before the API starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.admin_email is not None and settings.admin_password is not None:
+            password = settings.admin_password.get_secret_value()
+            await registration.ensure_admin(settings.admin_email, password)
+        yield
+
+    return APIRouter(lifespan=lifespan)

@@ -1,7 +1,7 @@
 """Logging in, refreshing, logging out: the use cases that start, renew and end a session."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import structlog
@@ -10,16 +10,39 @@ from auth.domain import Account, Session, login_address, normalised_password
 from auth.oauth import InvalidGrant, TooManyAttempts
 from auth.passwords import Passwords
 from auth.store import Accounts, claim_guest
-from auth.throttle import LoginLimit
 from auth.tokens import RefreshToken
 from chassis.http.origin import Origin
-from chassis.storage.database import SqlTx, Transactions
+from chassis.storage.attempts import Attempts, bucket
+from chassis.storage.database import Transactions
 from contracts import GuestMerged
 
 log = structlog.get_logger()
 
 WRONG_CREDENTIALS = "The e-mail address or the password is wrong."
 SESSION_ENDED = "The session has ended: log in again."
+
+
+@dataclass(frozen=True)
+class LoginLimit:
+    """At most `per_account` failures for an account from a network, and `per_address` from a network in all.
+
+    Attempts are counted before the password is checked, and taken back if it is right. Failures from one
+    network do not lock an account's owner out on another.
+    """
+
+    attempts: Attempts
+    per_account: int
+    per_address: int
+
+    async def count(self, email: str, origin: Origin) -> float:
+        """Count an attempt. Returns the seconds to wait, 0 if it may proceed."""
+        account, address = _login_buckets(email, origin)
+        return await self.attempts.count({account: self.per_account, address: self.per_address})
+
+    async def forgive(self, email: str, origin: Origin) -> None:
+        """Take the attempt back: the password was right."""
+        account, address = _login_buckets(email, origin)
+        await self.attempts.forgive(clear=account, give_back=address)
 
 
 @dataclass(frozen=True)
@@ -44,7 +67,9 @@ class Logins:
         if self.passwords.outdated(account.password_hash):
             rehashed = await self.passwords.hash(password)
         async with self.transactions() as tx:
-            token = self._new_session(tx, account)
+            token = RefreshToken.new(uuid4())
+            expires_at = tx.now + min(self.idle, self.longest)
+            tx.add(Session(token.session_id, account.account_id, token.hash, tx.now, expires_at))
             if guest is not None and await claim_guest(tx.session, guest, account.account_id, tx.now):
                 tx.publish(GuestMerged(guest_id=guest, user_id=account.account_id))
             if rehashed is not None and (kept := await tx.get(Account, account.account_id)):
@@ -96,15 +121,13 @@ class Logins:
             raise InvalidGrant(WRONG_CREDENTIALS)
         return account
 
-    def _new_session(self, tx: SqlTx, account: Account) -> RefreshToken:
-        token = RefreshToken.new(uuid4())
-        expires_at: datetime = tx.now + min(self.idle, self.longest)
-        tx.add(Session(token.session_id, account.account_id, token.hash, tx.now, expires_at))
-        return token
-
     def _log_refusal(self, outcome: str, session: Session | None, origin: Origin) -> None:
         account_id = str(session.account_id) if session else None
         if outcome == "reused":
             log.error("refresh token reused, session ended", account=account_id, network=origin.shown)
         else:
             log.info("refresh refused", account=account_id, network=origin.shown)
+
+
+def _login_buckets(email: str, origin: Origin) -> tuple[bytes, bytes]:
+    return bucket(f"{email} {origin.network}"), bucket(origin.network)

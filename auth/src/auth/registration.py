@@ -1,22 +1,19 @@
 """Creates accounts: by registration, or for the first admin when the service starts."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import structlog
-from fastapi import FastAPI
 from sqlalchemy.exc import IntegrityError
 
 from auth.domain import Account, Role, WeakPassword, check_password, normalised_password
 from auth.passwords import Passwords
 from auth.store import Accounts
-from auth.throttle import ConflictLimit
 from chassis.http.origin import Origin
 from chassis.http.problems import Conflict, TooManyRequests, Unprocessable
 from chassis.messaging.encryption import Cipher
+from chassis.storage.attempts import Attempts, bucket
 from chassis.storage.database import Transactions
 from contracts import UserRegistered
 
@@ -44,6 +41,26 @@ class PasswordIsAddress(Unprocessable):
 
     type = "/problems/password-is-address"
     title = "The password is the address"
+
+
+@dataclass(frozen=True)
+class ConflictLimit:
+    """At most `limit` registrations with taken addresses from a network in a window.
+
+    Each of them reveals that an account exists. Beyond the limit the network cannot register at all until the
+    window ends: any other response would still reveal it.
+    """
+
+    attempts: Attempts
+    limit: int
+
+    async def wait(self, origin: Origin) -> float:
+        """The seconds to wait, 0 if a registration may proceed."""
+        return await self.attempts.wait(_conflict_bucket(origin), self.limit)
+
+    async def count(self, origin: Origin) -> None:
+        """Count a registration with a taken address."""
+        await self.attempts.count({_conflict_bucket(origin): self.limit})
 
 
 @dataclass(frozen=True)
@@ -97,12 +114,11 @@ class Registration:
         elif known.role != "admin":
             log.error("ADMIN_EMAIL belongs to a shopper: no admin created", account=str(known.account_id))
 
-    @asynccontextmanager
-    async def admin_lifespan(self, email: str, password: str, _: FastAPI) -> AsyncIterator[None]:
-        """A lifespan that ensures the admin before the service starts."""
-        await self.ensure_admin(email, password)
-        yield
-
     async def _new_account(self, email: str, password: str, role: Role) -> Account:
         hashed = await self.passwords.hash(password)
         return Account(uuid4(), email, hashed, role, datetime.now(UTC))
+
+
+def _conflict_bucket(origin: Origin) -> bytes:
+    """Distinct from every login's bucket: user names contain no NUL."""
+    return bucket(f"registration\0{origin.network}")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
+from auth.domain import Account
 from chassis.http.problems import NO_NUL, Body
 from contracts import MailAddress
 
@@ -38,6 +39,15 @@ class User(BaseModel):
     email: str
     role: str = Field(description="`shopper` or `admin`.")
     registered_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> "User":
+        return cls(
+            id=account.account_id,
+            email=account.email,
+            role=account.role,
+            registered_at=account.registered_at,
+        )
 
 
 class Guest(BaseModel):

@@ -1,16 +1,11 @@
 """Cart: what a shopper intends to buy."""
 
-from cart import api, saga
+from cart import api, jobs, saga
 from cart.products import Products
 from cart.settings import Settings
 from cart.store import Carts
 from chassis.outbound.service_client import ServiceClient
-from chassis.runtime.retention import Rule, retention
 from chassis.runtime.service import Chassis, Components, Service
-
-GUEST_CARTS = Rule("cart", at="touched_at", where="guest")
-CARTS = Rule("cart", at="touched_at", where="NOT guest")
-TAKEN_OUT = Rule("taken_out", key="order_id")
 
 
 def build(settings: Settings, chassis: Chassis) -> Components:
@@ -22,18 +17,8 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
     return Components(
         routers=[api.router],
-        provide=[
-            Carts(chassis.engine),
-            Products(product, known_for=settings.known_for),
-        ],
-        jobs=[
-            retention(
-                chassis.engine,
-                (GUEST_CARTS, settings.guest_cart_keep_days),
-                (CARTS, settings.cart_keep_days),
-                (TAKEN_OUT, settings.taken_out_keep_days),
-            )
-        ],
+        provide=[Carts(chassis.engine), Products(product, known_for=settings.known_for)],
+        jobs=jobs.periodic(settings, chassis.engine),
         closing=[product.aclose],
     )
 

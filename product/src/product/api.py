@@ -15,8 +15,7 @@ from chassis.http.provided import Provided, registry
 from contracts import is_sku
 from product.catalogue import Catalogue, Criteria
 from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath
-from product.search import SearchLimit, search
-from product.spelling import Vocabulary, respell
+from product.search import SearchLimit, Vocabulary, respell, search
 
 JSON = "application/json"
 _admin = require("catalogue:write")

@@ -1,18 +1,38 @@
-"""The catalogue's public reads: one SQL statement each, from rows straight to JSON."""
+"""The catalogue's public reads: one SQL statement each, from rows straight to JSON.
 
-from collections.abc import Sequence
+Lists have keyset pagination: a cursor names the last row of a page, so that no page skips or repeats rows
+when others are added.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Select, bindparam, case, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.types import Double
 
+from chassis.http.problems import Unprocessable
 from chassis.storage.raw_sql import fetch
 from contracts import cleaned
 from product.domain import Status
-from product.paging import SORT_ORDERS, TSQUERY, Sort, decode, encode
 from product.tables import product, stock
+
+Sort = Literal["name", "price", "-price", "newest", "relevance"]
 
 _available = case((stock.c.status == literal_column("'active'"), stock.c.on_hand), else_=literal_column("0"))
 _listed = select(
@@ -34,6 +54,32 @@ _BULK = """
 _one = _listed.add_columns(product.c.description, product.c.created_at, product.c.updated_at).where(
     product.c.sku == bindparam("sku")
 )
+TSQUERY = func.websearch_to_tsquery("english", bindparam("q", type_=Text()))
+
+
+class BadCursor(Unprocessable):
+    """422: the cursor is malformed, or was issued for another sort order."""
+
+    type = "/problems/bad-cursor"
+    title = "Bad cursor"
+
+
+@dataclass(frozen=True)
+class SortOrder:
+    """Sorts by `column` and then by sku, both in the same direction. `read` checks and converts the column's
+    value from a cursor; it raises `TypeError` or `ValueError`."""
+
+    column: ColumnElement[Any]
+    read: Callable[[Any], Any]
+    descending: bool = False
+
+    def page(self, query: Select[Any], after: tuple[Any, str] | None) -> Select[Any]:
+        """The query in this order, starting after the row that a cursor names."""
+        key = (self.column, product.c.sku)
+        if after is not None:
+            row, last = tuple_(*key), tuple_(*after, types=[self.column.type, Text()])
+            query = query.where(row < last if self.descending else row > last)
+        return query.order_by(*(part.desc() if self.descending else part for part in key))
 
 
 @dataclass(frozen=True)
@@ -113,3 +159,49 @@ def _filtered(query: Select[Any], criteria: Criteria) -> Select[Any]:
         query = query.where((_available > 0) == criteria.in_stock)
     # The status is a literal, so that the partial indexes can be used.
     return query.where(product.c.status == literal_column(f"'{criteria.status}'"))
+
+
+def encode(sort: Sort, value: Any, sku: str) -> str:
+    """A cursor after the row that has `value` in the sort's column."""
+    return base64.urlsafe_b64encode(orjson.dumps([sort, value, sku])).decode().rstrip("=")
+
+
+def decode(cursor: str, sort: Sort) -> tuple[Any, str]:
+    """The sort column's value and the sku of the last row of the page before. Raises BadCursor."""
+    try:
+        issued_for, value, sku = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if issued_for != sort:
+            raise ValueError
+        return SORT_ORDERS[sort].read(value), _text(sku)
+    except (ValueError, TypeError) as error:
+        raise BadCursor("Use the `next` of a page, or start without a cursor.") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError
+    return value
+
+
+def _bigint(value: Any) -> int:
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise TypeError
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment
+
+
+SORT_ORDERS: dict[Sort, SortOrder] = {
+    "name": SortOrder(product.c.name, _text),
+    "price": SortOrder(product.c.price, _bigint),
+    "-price": SortOrder(product.c.price, _bigint, descending=True),
+    "newest": SortOrder(product.c.created_at, _moment, descending=True),
+    "relevance": SortOrder(
+        cast(func.ts_rank_cd(product.c.search, TSQUERY), Double()), float, descending=True
+    ),
+}

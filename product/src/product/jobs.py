@@ -1,11 +1,15 @@
-"""Job jobs: nudge sagas whose stock stays reserved long past the order's deadline, and serve or reject
-orders that wait for stock."""
+"""Periodic jobs: nudge sagas whose stock stays reserved long past the order's deadline, serve or reject
+orders that wait for stock, and delete holds that have ended."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import structlog
 
+from chassis.runtime.jobs import Job
+from chassis.runtime.retention import Rule, retention
 from chassis.storage.database import Transactions
 from contracts import SagaNudged
 from product import store
@@ -14,6 +18,16 @@ from product.settings import Settings
 from product.waiting import end_waiting, serve_waiting
 
 log = structlog.get_logger()
+
+HOLDS = Rule("hold", key="order_id", where="state NOT IN ('reserved', 'waiting')")
+
+
+def periodic(settings: Settings, transactions: Transactions) -> Sequence[Job]:
+    return [
+        Job("reconcile", settings.reconcile_every, partial(nudge_stuck_holds, transactions, settings)),
+        Job("waiting", settings.waiting_every, partial(check_waiting_orders, transactions, settings)),
+        retention(transactions.engine, (HOLDS, settings.hold_keep_days)),
+    ]
 
 
 async def nudge_stuck_holds(transactions: Transactions, settings: Settings) -> None:

@@ -8,11 +8,10 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from chassis.http.problems import NO_NUL, Body
-from contracts import ListedCurrency, OneLine, Sku
+from contracts import CURRENCIES, ListedCurrency, OneLine, Sku, format_amount
 from contracts.one_line import PATTERN as ONE_LINE
+from product.catalogue import Sort
 from product.domain import Status
-from product.paging import Sort
-from product.prices import price_problem
 
 Name = Annotated[
     str,
@@ -104,6 +103,20 @@ class ProductPage(BaseModel):
         dict[str, str],
         Field(description="Misspelt words of the search, and what each was replaced with."),
     ]
+
+
+def price_problem(price: int, code: str | None) -> str | None:
+    """Why a price cannot be charged in a currency, or None; an unknown currency is reported by its own
+    field."""
+    currency = CURRENCIES.get(code or "")
+    if currency is None or currency.can_be_charged(price):
+        return None
+    if price % currency.step:
+        return (
+            f"must be a multiple of {currency.step}: {currency.code} is charged in steps of "
+            + format_amount(currency.step, currency.code)
+        )
+    return f"must not be more than {currency.maximum}: the maximum that can be charged in {currency.code}"
 
 
 class NewProduct(Body):

@@ -1,14 +1,35 @@
-"""Searches with spelling correction, and a limit on how many run at once."""
+"""Searches: misspelt words are corrected by those that the catalogue has, and only so many searches run at
+once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.errors import Unavailable
 from chassis.http.problems import Unprocessable
 from product.catalogue import Catalogue, Criteria, Page
-from product.spelling import Vocabulary, correct, respell
+
+_WORD = re.compile(r"[^\W\d_]+")
+_SHORTEST = 4
+_LONG = 6
+_MAX_DISTANCE = 2  # wrong letters in a word of at least `_LONG` letters; 1 in a shorter one
+_MOST = 5  # words that are corrected in one search: each is compared with the whole vocabulary
+
+# The commonest words of active products, unstemmed: the search column has only stems.
+_WORDS = text("""
+    SELECT word, ndoc FROM ts_stat($$
+        SELECT to_tsvector('simple', name || ' ' || coalesce(category, '') || ' ' || description)
+        FROM product WHERE status = 'active'$$)
+    WHERE length(word) >= 3 AND word !~ '[0-9]' ORDER BY ndoc DESC, word LIMIT :limit
+""")
 
 
 class SearchLimit:
@@ -33,6 +54,39 @@ class SearchLimit:
             self._slots.release()
 
 
+class Vocabulary:
+    """The catalogue's words, read again when a search needs them and they are older than `age` seconds.
+
+    Holds at most `limit` words, the commonest.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        age: float,
+        limit: int = 50_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._age = age
+        self._limit = limit
+        self._clock = clock
+        self._read_at = float("-inf")
+        self._words: dict[str, int] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def words(self) -> Mapping[str, int]:
+        """Maps each word to how many products have it."""
+        async with self._one_at_a_time:
+            if self._clock() - self._read_at > self._age:
+                async with self._engine.connect() as connection:
+                    rows = await connection.execute(_WORDS, {"limit": self._limit})
+                    self._words = {row.word: row.ndoc for row in rows}
+                self._read_at = self._clock()
+        return self._words
+
+
 async def search(
     catalogue: Catalogue, vocabulary: Vocabulary, criteria: Criteria
 ) -> tuple[Page, dict[str, str]]:
@@ -47,3 +101,23 @@ async def search(
     if corrected:
         page = await catalogue.page(replace(criteria, q=respell(criteria.q, corrected)))
     return page, corrected if page.items else {}
+
+
+def correct(words: Mapping[str, int], q: str) -> dict[str, str]:
+    """Maps each word of the search that the catalogue does not have to the nearest that it has. `words` maps
+    the catalogue's words to how many products have them."""
+    wrong = {word.lower() for word in _WORD.findall(q)} - words.keys()
+    tried = sorted(word for word in wrong if len(word) >= _SHORTEST)[:_MOST]
+    nearest = {word: _nearest(words, word) for word in tried}
+    return {word: right for word, right in nearest.items() if right is not None}
+
+
+def respell(q: str, corrected: Mapping[str, str]) -> str:
+    """The search with its words replaced; quotes and operators stay as they are."""
+    return _WORD.sub(lambda match: corrected.get(match[0].lower(), match[0]), q)
+
+
+def _nearest(words: Mapping[str, int], word: str) -> str | None:
+    distance = _MAX_DISTANCE if len(word) >= _LONG else 1
+    near = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=distance, limit=None)
+    return min(near, key=lambda found: (found[1], -words[found[0]], found[0]))[0] if near else None

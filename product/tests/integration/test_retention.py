@@ -11,7 +11,7 @@ from sqlalchemy import text
 from chassis.runtime.retention import first_id
 from chassis.storage.database import Transactions, connect
 from product.domain import Hold, HoldState
-from product.main import HOLDS
+from product.jobs import HOLDS
 from product.settings import Settings
 
 NOW = datetime.now(UTC)

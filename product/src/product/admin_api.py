@@ -14,7 +14,6 @@ from product import store
 from product.api import JSON
 from product.catalogue import Catalogue
 from product.domain import BelowZero, Stock
-from product.prices import price_problem
 from product.schemas import (
     LoadedProducts,
     NewAdjustment,
@@ -25,6 +24,7 @@ from product.schemas import (
     SkuInPath,
     StockLevel,
     StockRecord,
+    price_problem,
 )
 from product.waiting import serve_waiting
 

@@ -1,0 +1,24 @@
+"""The periodic job: delete carts that nobody has touched for long, and records of bought lines."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from cart.settings import Settings
+from chassis.runtime.jobs import Job
+from chassis.runtime.retention import Rule, retention
+
+GUEST_CARTS = Rule("cart", at="touched_at", where="guest")
+CARTS = Rule("cart", at="touched_at", where="NOT guest")
+TAKEN_OUT = Rule("taken_out", key="order_id")
+
+
+def periodic(settings: Settings, engine: AsyncEngine) -> Sequence[Job]:
+    return [
+        retention(
+            engine,
+            (GUEST_CARTS, settings.guest_cart_keep_days),
+            (CARTS, settings.cart_keep_days),
+            (TAKEN_OUT, settings.taken_out_keep_days),
+        )
+    ]
