@@ -9,7 +9,7 @@ import pytest
 from contracts import EVENTS, Event, SagaNudged
 from contracts.order import AboutOrder
 from notification import domain, saga
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "notification/src/notification/templates"

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from contracts import EVENTS
 from contracts.schema import committed, file_name
 from shop import documents
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 ROOT = Path(__file__).parents[2]
 

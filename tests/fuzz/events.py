@@ -13,7 +13,7 @@ from chassis.messaging.envelope import Envelope
 from chassis.saga.steps import Steps
 from chassis.storage.outbox import envelope
 from contracts import EVENTS, Event
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 QUEUES: dict[str, Steps] = {steps.queue: steps for p in PARTICIPANTS for steps in p.steps}
 

@@ -21,7 +21,7 @@ from chassis.saga.topology import EVENTS_EXCHANGE, LADDER, Participant, definiti
 from chassis.storage.database import Transactions, connect
 from contracts import Event, OrderPaid
 from order.domain import Order
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 from tests.fuzz.events import QUEUES, enveloped, good, heard_by
 from tests.fuzz.odd import UNREADABLE, with_nul
 

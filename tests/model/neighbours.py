@@ -15,7 +15,7 @@ from chassis.saga.delivery import Delivery, decode
 from chassis.saga.steps import Steps
 from chassis.testing import Published, published
 from contracts import Event
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 from tests.fuzz.events import good
 from tests.model.bank import NOW
 

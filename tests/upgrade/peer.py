@@ -16,7 +16,7 @@ from contracts import Line, event_named
 from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order
 from product.domain import Hold
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 names: Any = import_module("tests.upgrade." + ("released_names" if __name__ == "__main__" else "names"))
 

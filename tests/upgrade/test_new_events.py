@@ -15,7 +15,7 @@ from devstack.testing.broker import Broker
 from shop.audit.trail import Audit
 from shop.dead_letters.dead_letter import STEPS
 from shop.dead_letters.session import Action, DeadLetterSession
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 from tests.upgrade import peer
 from tests.upgrade.documents import examples
 from tests.upgrade.released import ROOT, SCHEMAS, Release

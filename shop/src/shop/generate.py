@@ -6,8 +6,8 @@ import typer
 
 from shop import documents
 from shop.errors import ShopError
-from shop.participants import PARTICIPANTS
 from shop.project import project_root
+from shop.services import PARTICIPANTS
 
 
 def generate(

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.runtime.environment import Environment, load, password_in
-from order.settings import Settings as OrderSettings
+from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
 from shop.running import last_line, run
 
@@ -44,7 +44,7 @@ class RemoteSettings(Environment):
     database_url: DatabaseUrl | None = Field(default=None, repr=False)
     admin_email: str | None = None
     admin_password: SecretStr | None = None
-    nudge_days: Annotated[int, Field(ge=1)] = OrderSettings.model_fields["nudge_days"].default
+    nudge_days: Annotated[int, Field(ge=1)] = NUDGE_DAYS
     stop: str | None = None
     start: str | None = None
 

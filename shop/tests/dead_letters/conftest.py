@@ -12,7 +12,7 @@ from devstack.testing.broker import Broker
 from shop.audit.trail import Audit
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.dead_letters.session import DeadLetterSession
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 Bury = Callable[..., Awaitable[None]]
 

@@ -10,12 +10,17 @@ from sqlalchemy import text
 
 from chassis.storage.database import connect
 from payment.disputes import Dispute
-from shop.sagas.collecting import RECENT, orders_mentioned, orders_with_lost_events, undeliverable
-from shop.sagas.collecting import _calls as calls_of
-from shop.sagas.collecting import _provider_reports as provider_reports
-from shop.sagas.collecting import _unpublished as unpublished_of
-from shop.sagas.databases import ReadOnlyDatabases
+from shop.sagas.collecting import (
+    RECENT,
+    bounced_refunds,
+    open_calls,
+    orders_mentioned,
+    orders_with_lost_events,
+    undeliverable_mails,
+    unpublished_events,
+)
 from shop.sagas.snapshot import OpenCall, UndeliveredMail, UnpublishedEvent
+from shop.services import ReadOnlyDatabases
 from shop.targets import SERVICES
 
 NOW = datetime.now(UTC)
@@ -229,12 +234,13 @@ async def test_calls_events_and_mails_of_a_partial_refund_are_found_by_the_order
                 VALUES ('refund:1', 'refund', :id, CAST(:of AS jsonb), 'rejected', now())"""),
             {"id": refund_id, "of": json.dumps(of)},
         )
-    calls, published = await calls_of(databases, 10, OLDEST), await unpublished_of(databases, 10, OLDEST)
-    mails = await undeliverable(databases, 10, OLDEST)
+    calls = await open_calls(databases, 10, OLDEST)
+    published = await unpublished_events(databases, 10, OLDEST)
+    mails = await undeliverable_mails(databases, 10, OLDEST)
     assert [one.order_id for one in calls] == [OLDEST]
     assert [one.order_id for one in published] == [OLDEST]
     assert [one.order_id for one in mails] == [OLDEST]
-    assert await calls_of(databases, 10, order_id(1)) == ()
+    assert await open_calls(databases, 10, order_id(1)) == ()
 
 
 async def test_a_refund_that_failed_repeatedly_is_named_by_its_first_id(
@@ -256,9 +262,9 @@ async def test_a_refund_that_failed_repeatedly_is_named_by_its_first_id(
                 {"id": refund_id, "order": OLDEST, "state": state, "again_of": again_of},
             )
     for only in (None, OLDEST):
-        bounced, _, _ = await provider_reports(databases, 10, only)
+        bounced = await bounced_refunds(databases, 10, only)
         assert {one.refund_id for one in bounced} == {first, other}
-    assert (await provider_reports(databases, 10, order_id(1)))[0] == ()
+    assert await bounced_refunds(databases, 10, order_id(1)) == ()
 
 
 async def test_an_order_with_nothing_open_is_loaded_when_its_refund_failed(
@@ -270,8 +276,8 @@ async def test_an_order_with_nothing_open_is_loaded_when_its_refund_failed(
                 VALUES (:id, :of, 1, 'staff', 'bounced')"""),
             {"id": order_id(5), "of": OLDEST},
         )
-    bounced, disputes, _ = await provider_reports(databases, 10, None)
-    assert orders_mentioned((), (), (), bounced, disputes) == {OLDEST}
+    bounced = await bounced_refunds(databases, 10, None)
+    assert orders_mentioned((), (), (), bounced, ()) == {OLDEST}
 
 
 def test_everything_listed_names_its_order() -> None:

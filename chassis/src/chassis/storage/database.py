@@ -34,6 +34,7 @@ def connect(
     statement_timeout: float,
     lock_timeout: float | None = None,
     timeout: float | None = None,
+    read_only: bool = False,
 ) -> AsyncEngine:
     """A database engine of which every wait has a limit, in seconds.
 
@@ -42,6 +43,7 @@ def connect(
     `lock_timeout`: the server ends a statement that waits longer for a lock; two fifths of
         `statement_timeout` unless given.
     `timeout`: without any reply for so long, the client gives up; twice `statement_timeout` unless given.
+    `read_only`: the server refuses every statement that writes.
 
     The server's limits end well before the client's: so a slow statement is not taken for an outage. Raises
     `ValueError` unless `lock_timeout` < `statement_timeout` < `timeout`.
@@ -64,6 +66,7 @@ def connect(
                 "statement_timeout": _milliseconds(statement_timeout),
                 "lock_timeout": _milliseconds(lock_timeout),
                 "idle_in_transaction_session_timeout": _milliseconds(timeout),
+                "default_transaction_read_only": "on" if read_only else "off",
                 "jit": "off",
                 "plan_cache_mode": "force_generic_plan",  # no statement here gains from a plan for its values
             },

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from order.domain import Order
+from order.operations import Order
 from shop import targets
 from shop.audit.trail import Entry, operator
 from shop.dead_letters.dead_letter import STEPS, DeadLetter
@@ -35,7 +35,7 @@ from shop.dead_letters.selection import find, queues_of, select
 from shop.dead_letters.session import LIMIT, Action, DeadLetterSession
 from shop.diagram import diagram
 from shop.errors import ShopError
-from shop.sagas.databases import load_saga, open_databases
+from shop.services import find_saga, open_databases
 from shop.terminal import consent, counting, printable
 
 app = typer.Typer(help="Inspect dead letters; replay, edit or discard them.", no_args_is_help=True)
@@ -238,7 +238,7 @@ async def _saga(letter: DeadLetter) -> tuple[dict[str, Any], list[dict[str, Any]
         return None
     async with open_databases(targets.resolve()) as databases:
         try:
-            return await load_saga(databases, UUID(letter.order_id))
+            return await find_saga(databases, UUID(letter.order_id))
         except ShopError:
             return None
 

@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from chassis.messaging.envelope import COPIES
 from chassis.saga.steps import Step
 from chassis.saga.topology import EVENTS_EXCHANGE
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 # Headers that a service adds to a dead letter; without them the retries start over.
 FAILURE_HEADERS = frozenset({"failed-service", "failed-step", "error", "attempts", "first-seen"})

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from chassis.messaging.envelope import Envelope, Unreadable
 from contracts import EVENTS, Event, format_amount_with_code
-from order.domain import Order
+from order.operations import Order
 from shop.dead_letters.dead_letter import STEPS, DeadLetter
 from shop.errors import ShopError
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shop.dead_letters.dead_letter import STEPS, DeadLetter
 from shop.dead_letters.deliveries import Listing
 from shop.errors import ShopError
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 SHORTEST_PREFIX = 4
 

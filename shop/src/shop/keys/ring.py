@@ -13,8 +13,7 @@ from typing import Any, Self
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from auth.keys import PUBLISHED_SECONDS
-from auth.settings import LONGEST_TOKEN
+from auth.operations import LONGEST_TOKEN, PUBLISHED_SECONDS
 from shop.errors import ShopError
 
 _LEEWAY_SECONDS = 60  # of verifiers' clocks, generously

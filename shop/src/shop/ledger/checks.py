@@ -7,8 +7,8 @@ from inspect import getdoc
 from uuid import UUID
 
 from contracts import CURRENCIES
-from notification.domain import UNDELIVERABLE, refund_failure_id
-from payment.bounces import refund_id_of
+from notification.operations import UNDELIVERABLE, refund_failure_id
+from payment.operations import refund_id_of
 from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
 
 Violation = str

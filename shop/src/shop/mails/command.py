@@ -14,9 +14,9 @@ from shop import targets
 from shop.audit.trail import operator
 from shop.mails.resending import document, select
 from shop.mails.resending import resend as send_again
-from shop.sagas.collecting import put_off, undeliverable
-from shop.sagas.databases import open_databases
+from shop.sagas.collecting import put_off_mails, undeliverable_mails
 from shop.sagas.snapshot import UndeliveredMail
+from shop.services import open_databases
 from shop.terminal import consent, printable
 
 app = typer.Typer(help="Inspect undelivered mails; send them again.", no_args_is_help=True)
@@ -68,7 +68,7 @@ def resend(
 
 async def _look(limit: int) -> tuple[Sequence[UndeliveredMail], Sequence[UndeliveredMail]]:
     async with open_databases(targets.resolve()) as databases:
-        return await undeliverable(databases, limit), await put_off(databases, limit)
+        return await undeliverable_mails(databases, limit), await put_off_mails(databases, limit)
 
 
 def _print(console: Console, mails: Sequence[UndeliveredMail]) -> None:

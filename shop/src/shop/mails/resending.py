@@ -11,9 +11,9 @@ from contracts import MailReason, MailResendRequested
 from shop.audit.trail import Audit, AuditedAction
 from shop.errors import ShopError
 from shop.publishing import publish
-from shop.sagas.collecting import undeliverable
-from shop.sagas.databases import open_databases
+from shop.sagas.collecting import undeliverable_mails
 from shop.sagas.snapshot import UndeliveredMail
+from shop.services import open_databases
 from shop.targets import Target
 
 SHORTEST_PREFIX = 4
@@ -30,7 +30,7 @@ async def select(target: Target, ids: Sequence[str], limit: int) -> list[Undeliv
     """The undeliverable mails whose ids, or whose orders' ids, start with these. Raises ShopError unless each
     matches one."""
     async with open_databases(target) as databases:
-        mails = await undeliverable(databases, limit)
+        mails = await undeliverable_mails(databases, limit)
     return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
 
 

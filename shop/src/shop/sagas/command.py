@@ -17,18 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts import format_amount_with_code
-from order import numbers
+from order.operations import id_or_number, list_orders
 from shop import targets
 from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.sagas.collecting import take_snapshot
-from shop.sagas.databases import list_orders, load_saga, open_databases
 from shop.sagas.issues import of_order, stuck
 from shop.sagas.nudging import nudge as publish_nudge
 from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.returns import to_receive
 from shop.sagas.snapshot import Issue, Snapshot
 from shop.sagas.waiting import waits_for
+from shop.services import find_saga, open_databases
 from shop.targets import Target
 
 STUCK = 3
@@ -39,7 +39,7 @@ app = typer.Typer(help="Inspect sagas, find stuck ones, and nudge them.", no_arg
 
 def _order(text: str) -> UUID | str:
     try:
-        return numbers.id_or_number(text)
+        return id_or_number(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -158,7 +158,7 @@ def nudge(
 async def fetch(target: Target, order: UUID | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The order with that id or number, and its timeline. Raises ShopError if there is none."""
     async with open_databases(target) as databases:
-        return await load_saga(databases, order)
+        return await find_saga(databases, order)
 
 
 async def _id(target: Target, order: UUID | str) -> UUID:
@@ -176,13 +176,13 @@ async def _stuck(target: Target, limit: int, threshold: float) -> tuple[list[Iss
 
 async def _page(target: Target, state: State, limit: int) -> list[dict[str, Any]]:
     async with open_databases(target) as databases:
-        return await list_orders(databases, state, limit)
+        return await list_orders(databases.engines["order"], state, limit)
 
 
 async def _view(target: Target, order: UUID, threshold: float) -> SagaView:
     async with open_databases(target) as databases:
         snapshot = await take_snapshot(target, databases, limit=100, only=order)
-        found, events = await load_saga(databases, order)  # read last: never older than the snapshot
+        found, events = await find_saga(databases, order)  # read last: never older than the snapshot
     issues = of_order(stuck(snapshot, timedelta(seconds=threshold)), order)
     return SagaView(found, events, issues, waits_for(snapshot, snapshot.orders[order]), snapshot)
 

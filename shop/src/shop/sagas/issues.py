@@ -7,12 +7,12 @@ from textwrap import shorten
 from uuid import UUID
 
 from chassis.saga.intents import OutcomePending
-from notification.recipients import PutOff
-from order.domain import Order
-from payment.stripe_requests import LIST
-from product.domain import LONGEST_WAIT
+from notification.operations import is_put_off
+from order.operations import Order
+from payment.operations import GAVE_BACK, LIST
+from product.operations import LONGEST_WAIT
 from shop.sagas import provider, returns
-from shop.sagas.snapshot import GAVE_BACK, Issue, OpenCall, Snapshot, nudge_command
+from shop.sagas.snapshot import Issue, OpenCall, Snapshot, nudge_command
 from shop.sagas.waiting import HAS_MONEY, STOCK_OF_OTHERS, waits_for
 
 ERROR_LENGTH = 120
@@ -148,7 +148,7 @@ def _unknown_outcomes(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
 
 def _unsent_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
     for call in snapshot.calls:
-        if call.since < before and call.service == "notification" and not _is_put_off(call):
+        if call.since < before and call.service == "notification" and not is_put_off(call.error):
             means = f"the {call.kind} has not been sent{_tried(call)}"
             yield Issue("letter-not-sent", call.order_id, call.since, means, _look_at("notification"))
 
@@ -267,11 +267,6 @@ def _has_waited_too_long(snapshot: Snapshot, order: Order) -> bool:
 def _is_pending(call: OpenCall) -> bool:
     """The provider answered that the shopper has to act first."""
     return (call.error or "").startswith(f"{OutcomePending.__name__}: ")
-
-
-def _is_put_off(call: OpenCall) -> bool:
-    """It is sent when its recipient's hourly limit allows."""
-    return (call.error or "").startswith(f"{PutOff.__name__}: ")
 
 
 def _tried(call: OpenCall) -> str:

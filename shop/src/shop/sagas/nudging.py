@@ -6,8 +6,7 @@ from uuid import UUID, uuid4
 
 from chassis.storage.outbox import envelope
 from contracts import Event, SagaNudged
-from payment.domain import Payment
-from payment.refunds import refunded_in_part
+from payment.operations import events_to_republish
 from shop.audit.trail import Audit, AuditedAction, operator
 from shop.errors import ShopError
 from shop.publishing import publish
@@ -22,17 +21,13 @@ def preview(snapshot: Snapshot, order_id: UUID) -> dict[str, list[str]]:
         snapshot.holds.get(order_id),
         snapshot.payments.get(order_id),
     )
+    refunds = [one for one in snapshot.refunds.values() if one.order_id == order_id]
     republished: dict[str, Sequence[Event]] = {
         "order": order.events_to_republish(snapshot.now),
         "product": hold.events_to_republish(snapshot.now) if hold else [],
-        "payment": [*payment.events_to_republish(), *_partial_refunds(snapshot, payment)] if payment else [],
+        "payment": events_to_republish(payment, refunds) if payment else [],
     }
     return {service: [event.type for event in events] for service, events in republished.items()}
-
-
-def _partial_refunds(snapshot: Snapshot, payment: Payment) -> list[Event]:
-    mine = [one for one in snapshot.refunds.values() if one.order_id == payment.order_id]
-    return [refunded_in_part(payment, one) for one in mine if one.state == "refunded"]
 
 
 def refuse_forgotten(target: Target, snapshot: Snapshot, order_id: UUID) -> None:

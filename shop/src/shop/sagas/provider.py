@@ -6,8 +6,7 @@ from textwrap import shorten
 from uuid import UUID
 
 from contracts import format_amount
-from payment.bounces import MAX_REPEATS
-from payment.stripe_answers import RequestRefused
+from payment.operations import MAX_REPEATS, is_request_refused
 from shop.sagas.snapshot import Issue, OpenCall, Snapshot, nudge_command
 
 ERROR_LENGTH = 120
@@ -54,9 +53,7 @@ def stray_payments(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
 
 def requests_refused(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
     """One issue for all calls: one thing has to be fixed, and it is no order's."""
-    refused = [
-        call for call in snapshot.calls if (call.error or "").startswith(f"{RequestRefused.__name__}: ")
-    ]
+    refused = [call for call in snapshot.calls if is_request_refused(call.error)]
     if refused:
         why = (refused[-1].error or "").partition(": ")[2]
         remedy = next((what for error, what in _REMEDIES.items() if why.startswith(error)), _BAD_REQUEST)

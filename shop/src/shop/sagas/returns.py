@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from contracts import format_amount_with_code
-from order.domain import Order
-from order.returns import Return
-from payment.domain import AMOUNT_MISMATCH
-from payment.refunds import MORE_THAN_IS_LEFT, Refund
+from order.operations import Order, Return
+from payment.operations import AMOUNT_MISMATCH, MORE_THAN_IS_LEFT, Refund
 from shop.sagas.snapshot import Issue, Snapshot, nudge_command
 
 

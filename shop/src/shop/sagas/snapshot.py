@@ -5,18 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from notification.domain import Correspondence
-from order.domain import Order
-from payment.disputes import Dispute
-from payment.domain import Payment
-from payment.reconciliation import Stray
-from payment.refunds import Refund
-from product.domain import Hold
+from notification.operations import Correspondence
+from order.operations import Order
+from payment.operations import Dispute, Payment, Refund, Stray
+from product.operations import Hold
 from shop.broker.issue import BrokerIssue
 from shop.dead_letters.dead_letter import DeadLetter
-
-GAVE_BACK = ("voided", "refunded")
-"""Payment's states in which it has published that money, held or taken, was given back."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What an order's saga waits for, in words: pure functions of a snapshot."""
 
-from order.domain import Order
-from payment.domain import Payment
+from order.operations import Order
+from payment.operations import Payment
 from shop.sagas import returns
 from shop.sagas.snapshot import Snapshot
 

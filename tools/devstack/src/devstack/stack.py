@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from devstack import ports
 from devstack.layout import Layout, default_folder, socket_folder
-from order import settings as order_settings
+from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
 from shop.secrets import Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
@@ -199,8 +199,7 @@ class Stack:
 
     @property
     def nudge_days(self) -> int:
-        default = order_settings.Settings.model_fields["nudge_days"].default
-        return int(self.settings.get("order", {}).get("NUDGE_DAYS", default))
+        return int(self.settings.get("order", {}).get("NUDGE_DAYS", NUDGE_DAYS))
 
     def database_url(self, service: str, database: str | None = None, *, sockets: Path | None = None) -> str:
         """For SQLAlchemy; as the service's own role, into its own database unless another is named."""

@@ -10,13 +10,13 @@ from uuid import UUID
 import asyncpg
 
 from devstack import Stack
-from payment.reconciliation import LISTS
+from payment.operations import LISTS
 from shop.ledger.gather import is_busy
 from shop.sagas.collecting import take_snapshot
-from shop.sagas.databases import open_databases
 from shop.sagas.issues import stuck
 from shop.sagas.nudging import nudge, preview
 from shop.sagas.snapshot import Issue, Snapshot
+from shop.services import open_databases
 
 PATIENCE = timedelta(seconds=15)  # the storm is over: what makes no progress for so long has been lost
 AGAIN_SECONDS = 30  # the shop has so long for what a nudge asks of it

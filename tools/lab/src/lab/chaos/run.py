@@ -21,7 +21,7 @@ from lab.chaos.plan import FIRST_AT, Fault
 from lab.chaos.recovery import Recovery, first_accepted, longest_pause, recoveries
 from lab.chaos.report import Report, Weather
 from lab.chaos.shoppers import Shoppers
-from notification.domain import UNDELIVERABLE
+from notification.operations import UNDELIVERABLE
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.gather import gather
 

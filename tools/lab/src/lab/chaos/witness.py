@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from lab.chaos.memory import Account, AtProvider, Checkout, GoesBack, Memory
-from payment import bounces, disputes
+from payment.operations import dispute_id_of, refund_id_of
 from shop.ledger import Evidence
 from shop.ledger.evidence import OrderSeen, ReturnSeen
 
@@ -65,7 +65,7 @@ def _lost_at_the_provider(done: AtProvider, known: dict[str, OrderSeen], seen: E
     what = f"order {done.order_id}: the {done.what} {done.id} at the provider"
     if done.what == "dispute":
         at_provider = {one.id: one.status for charge in seen.charges for one in charge.disputes}
-        shown = order.disputes.get(str(disputes.dispute_id_of(done.id)))
+        shown = order.disputes.get(str(dispute_id_of(done.id)))
         if shown is None or shown != at_provider.get(done.id):
             yield f"{what} is {at_provider.get(done.id)}, and shown as {shown}"
         return
@@ -73,7 +73,7 @@ def _lost_at_the_provider(done: AtProvider, known: dict[str, OrderSeen], seen: E
     if done.id not in refunds:
         yield f"{what} is not in the provider's list"
         return
-    shop_id = str(bounces.refund_id_of(refunds[done.id]))
+    shop_id = str(refund_id_of(refunds[done.id]))
     if done.what == "failure" and not any(one.refund_id == shop_id and one.failed for one in order.late):
         yield f"{what} is not shown"
     back = _return(order, shop_id)
