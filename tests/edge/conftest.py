@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from standins.gateway.render import render
+from shop.provision.kong import render
 from tests.edge import fake_redis
 from tests.edge.fake import Fake
 from tests.edge.running import free_port, load_kong, standin

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from standins.gateway.render import render
+from shop.provision.kong import render
 from tests.edge import fake_redis
 from tests.edge.asking import Reply, ask
 from tests.edge.fake import Fake

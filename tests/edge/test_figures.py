@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from standins.gateway.render import render
+from shop.provision.kong import render
 from tests.edge.asking import ask
 from tests.edge.fake import Fake
 from tests.edge.running import free_port, standin

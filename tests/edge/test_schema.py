@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from standins.gateway.render import render
+from shop.provision.kong import render
 from tests.edge.schema import complaints
 from tests.edge.tokens import KEY_SET
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from standins.gateway.render import render
+from shop.provision.kong import render
 from tests.edge import fake_redis
 from tests.edge.asking import Reply, ask
 from tests.edge.fake import Fake

@@ -17,10 +17,9 @@ import notification.operations
 import order.operations
 import payment.operations
 import product.operations
-from scenarios.mails import mails
 from shop.errors import ShopError
 from shop.gateway import TIMEOUT_SECONDS
-from shop.ledger import provider
+from shop.ledger import mailbox, provider
 from shop.ledger.evidence import (
     CartSeen,
     ChargeSeen,
@@ -202,8 +201,7 @@ async def _charges(target: Target, databases: ReadOnlyDatabases) -> tuple[tuple[
 
 async def _mails(target: Target) -> tuple[MailSeen, ...]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
-        caught = await mails(http, target.mailbox_url)
-    return tuple(MailSeen(mail.order_id, mail.reason, mail.message_id, mail.refund_id) for mail in caught)
+        return await mailbox.mails(http, target.mailbox_url)
 
 
 async def _counts(databases: ReadOnlyDatabases, table: str) -> dict[str, int]:

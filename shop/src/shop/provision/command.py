@@ -11,6 +11,7 @@ from shop.errors import ShopError
 from shop.management import Management
 from shop.provision import broker as the_broker
 from shop.provision import databases as the_databases
+from shop.provision.kong import Counters, render_file
 from shop.provision.secrets import hand_out
 from shop.remote import RemoteTarget, remote_settings
 from shop.secrets import Secrets, role_secret
@@ -25,26 +26,62 @@ Vault = Annotated[
     typer.Option("--secrets", envvar="SHOP_SECRETS", help="The folder `vault` of `provision secrets`."),
 ]
 Patience = Annotated[float, typer.Option("--wait", min=0, help="Seconds for a server that is starting.")]
+Kong = Annotated[Path, typer.Option(help="The gateway's file, without keys.")]
+TracesEndpoint = Annotated[
+    str | None,
+    typer.Option(envvar="SHOP_TRACES_ENDPOINT", help="Where the gateway sends traces (OTLP over HTTP)."),
+]
+CorsOrigins = Annotated[
+    str | None,
+    typer.Option(envvar="CORS_ORIGINS", help="Whose pages may read the gateway's answers: origin,…"),
+]
+_KONG = Path("deploy/kong/kong.yml")
 
 
 @app.command("secrets")
 def provide_secrets(
     folder: Annotated[Path, typer.Argument(help="Holds them all in `vault`, and a folder for each reader.")],
-    kong: Annotated[Path, typer.Option(help="The gateway's file, without keys.")] = Path(
-        "deploy/kong/kong.yml"
-    ),
-    traces_endpoint: Annotated[
-        str | None,
-        typer.Option(envvar="SHOP_TRACES_ENDPOINT", help="Where the gateway sends traces (OTLP over HTTP)."),
-    ] = None,
-    cors_origins: Annotated[
-        str | None,
-        typer.Option(envvar="CORS_ORIGINS", help="Whose pages may read the gateway's answers: origin,…"),
-    ] = None,
+    kong: Kong = _KONG,
+    traces_endpoint: TracesEndpoint = None,
+    cors_origins: CorsOrigins = None,
 ) -> None:
     """Make the secrets that are missing, and give each reader its own. Those that are there stay."""
     written = hand_out(folder, kong, traces_endpoint, cors_origins)
     print(f"{len(written)} files written" if written else "nothing to do")
+
+
+@app.command("kong")
+def print_kong(
+    keys: Annotated[Path, typer.Option(help="Auth's JWK set: only its public halves are printed.")],
+    kong: Kong = _KONG,
+    upstreams: Annotated[
+        list[str] | None, typer.Option("--upstream", metavar="NAME=HOST:PORT", help="Repeatable.")
+    ] = None,
+    rate_factor: Annotated[float, typer.Option(help="Multiplies every rate limit.")] = 1,
+    counters: Annotated[Counters, typer.Option(help="In redis, or in each gateway for itself.")] = "redis",
+    redis: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="If not as the file has it.")] = None,
+    redis_password_file: Path | None = None,
+    traces_endpoint: TracesEndpoint = None,
+    cors_origins: CorsOrigins = None,
+) -> None:
+    """Print the gateway's file with auth's public keys, for a Kong that is started by hand."""
+    try:
+        password = redis_password_file.read_text().strip() if redis_password_file else None
+        signing_keys = keys.read_text()
+    except OSError as error:
+        raise ShopError(f"{error.filename}: {error.strerror}") from error
+    text = render_file(
+        kong,
+        signing_keys,
+        upstreams=dict(upstream.partition("=")[::2] for upstream in upstreams or ()),
+        rate_factor=rate_factor,
+        counters=counters,
+        redis=redis,
+        redis_password=password,
+        cors_origins=cors_origins,
+        traces_endpoint=traces_endpoint,
+    )
+    print(text, end="")
 
 
 @app.command("databases")

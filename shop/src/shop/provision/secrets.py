@@ -8,10 +8,10 @@ from pathlib import Path
 from shop.broker import topology
 from shop.errors import ShopError
 from shop.provision.databases import owner_of
+from shop.provision.kong import render_file
 from shop.secrets import SIGNING_KEYS, Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
 from shop.writing import write
-from standins.gateway.render import render
 
 VAULT = "vault"  # the folder of all of them, for whoever provisions
 _REDIS = "redis"
@@ -38,7 +38,14 @@ def hand_out(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         vault = Secrets(folder / VAULT)
-        handed = _handed_out(vault, _kong(vault, kong_file, traces_endpoint, cors_origins))
+        kong_yml = render_file(
+            kong_file,
+            vault.read(SIGNING_KEYS),
+            redis_password=vault.read(_REDIS),
+            cors_origins=cors_origins,
+            traces_endpoint=traces_endpoint,
+        )
+        handed = _handed_out(vault, kong_yml)
         return [
             file
             for reader, texts in handed.items()
@@ -84,20 +91,6 @@ def _same(vault: Secrets, names: tuple[str, ...]) -> dict[str, str]:
 def _operator_only(vault: Secrets) -> str:
     """What a fresh broker starts with: somebody to provision it, and no `guest`."""
     return json.dumps(topology.render({}, OPERATOR, lambda user: vault.read(f"rabbitmq-{user}")), indent=1)
-
-
-def _kong(vault: Secrets, kong_file: Path, traces_endpoint: str | None, cors_origins: str | None) -> str:
-    try:
-        keys = json.loads(vault.read(SIGNING_KEYS))
-        return render(
-            kong_file.read_text(),
-            keys=keys,
-            redis_password=vault.read(_REDIS),
-            cors_origins=cors_origins,
-            traces_endpoint=traces_endpoint,
-        )
-    except ValueError as error:
-        raise ShopError(f"{kong_file} cannot be rendered: {error}") from error
 
 
 def _put(file: Path, text: str, mode: int) -> bool:

@@ -1,6 +1,5 @@
 """The gateway as an operator starts it: one line and a code when it cannot, SIGHUP to read the file again."""
 
-import json
 import os
 import select
 import signal
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from joserfc.jwk import ECKey
 
 from tools.standins.tests.gateway.files import SHOP, changed, plugin, smallest
 
@@ -70,55 +68,6 @@ def test_it_says_so_when_the_port_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = _run(PORT=str(taken.getsockname()[1]), KONG_FILE=str(file))
     _assert_one_line(done)
-
-
-def test_render_prints_a_file_that_it_can_serve(tmp_path: Path) -> None:
-    kong, keys = tmp_path / "kong.yml", tmp_path / "keys.json"
-    kong.write_text(SHOP)
-    key = ECKey.generate_key("P-256", {"kid": "k1"})
-    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
-    done = _run(
-        "render", "--kong-file", str(kong), "--keys", str(keys), "--upstream", "order=127.0.0.1:18004"
-    )
-    assert done.returncode == 0, done.stderr
-    assert yaml.safe_load(done.stdout)["consumers"][0]["jwt_secrets"][0]["key"] == "k1"
-
-
-def test_render_reads_the_password_of_redis_from_a_file(tmp_path: Path) -> None:
-    kong, keys, password = tmp_path / "kong.yml", tmp_path / "keys.json", tmp_path / "password"
-    kong.write_text(SHOP)
-    keys.write_text(json.dumps({"keys": [ECKey.generate_key("P-256", {"kid": "k1"}).as_dict(private=False)]}))
-    password.write_text("geheim\n")
-    common = ("render", "--kong-file", str(kong), "--keys", str(keys), "--redis-password-file", str(password))
-    done = _run(*common, "--redis", "10.0.0.5:6380", "--traces-endpoint", "http://collector:4318/v1/traces")
-    assert done.returncode == 0, done.stderr
-    plugins = {plugin["name"]: plugin for plugin in yaml.safe_load(done.stdout)["plugins"]}
-    assert plugins["rate-limiting"]["config"]["redis"] | {"timeout": 0} == {
-        "host": "10.0.0.5",
-        "port": 6380,
-        "password": "geheim",
-        "timeout": 0,
-        "database": 0,
-        "ssl": False,
-    }
-    assert plugins["opentelemetry"]["enabled"]
-
-
-@pytest.mark.parametrize(
-    "wrong", [("--redis", "redis"), ("--redis-password-file", "/nowhere"), ("--traces-endpoint", "collector")]
-)
-def test_render_refuses_what_no_gateway_could_use(tmp_path: Path, wrong: tuple[str, str]) -> None:
-    kong, keys = tmp_path / "kong.yml", tmp_path / "keys.json"
-    kong.write_text(SHOP)
-    keys.write_text(json.dumps({"keys": [ECKey.generate_key("P-256", {"kid": "k1"}).as_dict(private=False)]}))
-    _assert_one_line(_run("render", "--kong-file", str(kong), "--keys", str(keys), *wrong))
-
-
-def test_render_refuses_a_set_without_keys(tmp_path: Path) -> None:
-    kong, keys = tmp_path / "kong.yml", tmp_path / "keys.json"
-    kong.write_text(SHOP)
-    keys.write_text("{}")
-    _assert_one_line(_run("render", "--kong-file", str(kong), "--keys", str(keys)))
 
 
 class Running:

@@ -2,10 +2,10 @@ import pytest
 import yaml
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from shop.provision.kong import CONSUMER, render
 from standins.gateway.config import parse
 from standins.gateway.keys import public_key
 from standins.gateway.plugins import opentelemetry, rate_limiting
-from standins.gateway.render import CONSUMER, render
 from tools.standins.tests.gateway.files import SHOP
 
 OLD, NEW = (ECKey.generate_key("P-256", {"kid": kid}) for kid in ("2026-10", "2026-11"))

@@ -1,7 +1,6 @@
-"""`python -m standins.gateway` serves; `python -m standins.gateway render` prints the file to load."""
+"""`python -m standins.gateway` serves; `shop provision kong` prints the file to load."""
 
 import argparse
-import json
 import logging
 import os
 import socket
@@ -12,20 +11,17 @@ from pathlib import Path
 
 import uvloop
 
-from standins.gateway.config import Refused, parse, read
+from standins.gateway.config import Refused, read
 from standins.gateway.plan import plan
 from standins.gateway.proxies import trusted_proxies
-from standins.gateway.render import render
 from standins.gateway.serve import serve
 
 CANNOT_START = 78
 
 
 def main(arguments: list[str]) -> int:
-    options = _options().parse_args(arguments)
+    _options().parse_args(arguments)
     try:
-        if options.command == "render":
-            return _render(options)
         return _serve()
     except (Refused, ValueError, OSError) as error:
         sys.stderr.write(f"gateway: {' '.join(str(error).split())}\n")
@@ -33,52 +29,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    return argparse.ArgumentParser(
         prog="python -m standins.gateway",
         description="Serves KONG_FILE on HOST and PORT, its state and figures on STATUS_PORT if there is one;"
         " UPSTREAMS says where names live (order=127.0.0.1:18004,…), TRUSTED_PROXIES which proxies stand in"
         " front (10.0.0.0/8,…).",
     )
-    commands = parser.add_subparsers(dest="command")
-    rendering = commands.add_parser("render", help="print kong.yml with auth's public keys")
-    rendering.add_argument("--kong-file", type=Path, required=True)
-    rendering.add_argument("--keys", type=Path, required=True, help="auth's JWK set")
-    rendering.add_argument("--upstream", action="append", default=[], metavar="NAME=HOST:PORT")
-    rendering.add_argument("--rate-factor", type=float, default=1, help="multiplies every rate limit")
-    rendering.add_argument(
-        "--counters",
-        choices=("redis", "local"),
-        default="redis",
-        help="where limits count: as the file says, in redis, or in each gateway for itself",
-    )
-    rendering.add_argument("--redis", metavar="HOST:PORT", help="the redis that counts")
-    rendering.add_argument("--redis-password-file", type=Path, metavar="FILE")
-    rendering.add_argument(
-        "--cors-origins", metavar="ORIGIN,…", help="in place of the file's: whose pages may read answers"
-    )
-    rendering.add_argument("--traces-endpoint", metavar="URL", help="OTLP over HTTP; without it no traces")
-    return parser
-
-
-def _render(options: argparse.Namespace) -> int:
-    text = render(
-        options.kong_file.read_text(),
-        keys=json.loads(options.keys.read_text()),
-        upstreams=addresses(options.upstream),
-        rate_factor=options.rate_factor,
-        counters=options.counters,
-        redis=options.redis,
-        redis_password=_content(options.redis_password_file),
-        cors_origins=options.cors_origins,
-        traces_endpoint=options.traces_endpoint,
-    )
-    parse(text)
-    sys.stdout.write(text)
-    return 0
-
-
-def _content(file: Path | None) -> str | None:
-    return None if file is None else file.read_text().strip()
 
 
 def addresses(pairs: Iterable[str]) -> dict[str, str]:

@@ -1,10 +1,12 @@
-"""`kong.yml` with what the committed file cannot hold: auth's public keys, this machine's addresses.
+"""`kong.yml` with what the committed file cannot hold: auth's public keys, redis's password, addresses.
 
 Kong has no JWKS and cannot read a public key from its environment, so the keys are in the rendered file.
 """
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,18 +14,32 @@ import yaml
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from shop.errors import ShopError
+
 CONSUMER = "holders-of-our-tokens"
 NOBODY = "https://nobody.invalid"
 """Added to a single origin: Kong would send that one in every response."""
 
+Counters = Literal["redis", "local"]
+_ADDRESS = re.compile(r"[^:]+:[0-9]+")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """Kong fills in the tables that it reads: two places must not share one."""
+    """Kong fills in the tables that it reads: two entries must not share one."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+def render_file(kong_file: Path, keys: str, *, rate_factor: float | str = 1, **options: Any) -> str:
+    """The file rendered; `keys` is JSON, the options are those of `render`. Raises ShopError if one is
+    invalid or a file cannot be read."""
+    try:
+        factor = float(rate_factor)
+        return render(kong_file.read_text(), keys=json.loads(keys), rate_factor=factor, **options)
+    except (OSError, ValueError) as error:
+        raise ShopError(f"{kong_file} cannot be rendered: {error}") from error
 
 
 def render(
@@ -32,44 +48,51 @@ def render(
     keys: Mapping[str, Any],
     upstreams: Mapping[str, str] | None = None,
     rate_factor: float = 1,
-    counters: Literal["redis", "local"] = "redis",
+    counters: Counters = "redis",
     redis: str | None = None,
     redis_password: str | None = None,
     cors_origins: str | None = None,
     traces_endpoint: str | None = None,
 ) -> str:
-    """The file for Kong or the stand-in to load.
+    """The file for Kong or the stand-in to load. Raises ValueError for an argument that is invalid.
 
-    `keys` is a JWK set of P-256 keys with `kid`, of which only the public half is used; during a rotation it
-    holds the old and the new one. `upstreams` replaces hosts (`{"order": "127.0.0.1:18004"}`), `rate_factor`
-    multiplies every rate limit. Limits count in redis (at `redis`, host:port, if not where the file says), or
-    with `counters="local"` in each gateway for itself. `cors_origins`, comma-separated, stand in place of the
-    file's. Traces are handed on and exported if `traces_endpoint`
-    says where to. Raises ValueError for a set without usable keys, for an unknown host, for a factor that is
-    not above zero, or for an address that is none.
+    `keys`: a JWK set of P-256 keys with `kid`, of which only the public half is used; during a rotation it
+        has the old and the new one.
+    `upstreams`: replaces hosts, `{"order": "127.0.0.1:18004"}`.
+    `rate_factor`: multiplies every rate limit.
+    `counters`: limits count in redis, or with `local` in each gateway for itself.
+    `redis`: host:port, if not where the file says.
+    `cors_origins`: comma-separated, instead of the file's.
+    `traces_endpoint`: where traces are exported to, over HTTP; without it there are none.
     """
     document: dict[str, Any] = yaml.safe_load(kong_yml)
-    document["consumers"] = [{"username": CONSUMER, "jwt_secrets": [_secret(key) for key in _all(keys)]}]
+    document["consumers"] = [{"username": CONSUMER, "jwt_secrets": _secrets(keys)}]
     _move(document, upstreams or {})
     if rate_factor <= 0:
         raise ValueError("the rate factor must be above zero")
-    for plugin in _plugins(document):
+    if traces_endpoint is not None and not traces_endpoint.startswith(("http://", "https://")):
+        raise ValueError(f"write the traces endpoint as a URL, not {traces_endpoint!r}")
+    services = document["services"]
+    routes = [route for service in services for route in service.get("routes", [])]
+    for plugin in [plugin for owner in (document, *services, *routes) for plugin in owner.get("plugins", [])]:
+        config = plugin.get("config")
         if plugin["name"] == "rate-limiting":
-            _scale(plugin["config"], rate_factor)
-            _count(plugin["config"], counters, redis, redis_password)
+            for window in config.keys() & {"second", "minute", "hour", "day", "month", "year"}:
+                config[window] = max(1, round(config[window] * rate_factor))
+            _count(config, counters, redis, redis_password)
         elif plugin["name"] == "cors":
-            plugin["config"]["origins"] = _origins(cors_origins or "") or plugin["config"]["origins"]
+            config["origins"] = _origins(cors_origins or "") or config["origins"]
         elif plugin["name"] == "opentelemetry":
             plugin["enabled"] = traces_endpoint is not None
-            plugin["config"]["traces_endpoint"] = traces_endpoint or plugin["config"]["traces_endpoint"]
+            config["traces_endpoint"] = traces_endpoint or config["traces_endpoint"]
     return yaml.dump(document, Dumper=_WithoutAliases, sort_keys=False, width=110)
 
 
-def _all(keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _secrets(keys: Mapping[str, Any]) -> list[dict[str, Any]]:
     held = keys.get("keys")
     if not isinstance(held, list) or not held:
         raise ValueError("the JWK set holds no keys")
-    return held
+    return [_secret(key) for key in held]
 
 
 def _secret(jwk: dict[str, Any]) -> dict[str, Any]:
@@ -90,21 +113,12 @@ def _move(document: dict[str, Any], upstreams: Mapping[str, str]) -> None:
     unknown = upstreams.keys() - hosts
     if unknown:
         raise ValueError(f"no service has the upstream host {min(unknown)}")
+    if wrong := [name for name, address in upstreams.items() if not _ADDRESS.fullmatch(address)]:
+        raise ValueError(f"write an upstream as name=host:port, not {wrong[0]}={upstreams[wrong[0]]}")
     for service in document["services"]:
         url = urlsplit(service["url"])
         if url.hostname in upstreams:
             service["url"] = urlunsplit(url._replace(netloc=upstreams[url.hostname]))
-
-
-def _plugins(document: dict[str, Any]) -> list[dict[str, Any]]:
-    services = document["services"]
-    routes = [route for service in services for route in service.get("routes", [])]
-    return [plugin for owner in (document, *services, *routes) for plugin in owner.get("plugins", [])]
-
-
-def _scale(limits: dict[str, Any], factor: float) -> None:
-    for window in limits.keys() & {"second", "minute", "hour", "day", "month", "year"}:
-        limits[window] = max(1, round(limits[window] * factor))
 
 
 def _origins(text: str) -> list[str]:
@@ -122,9 +136,9 @@ def _count(limits: dict[str, Any], counters: str, redis: str | None, password: s
     if limits["policy"] != "redis":
         return
     if redis is not None:
-        host, _, port = redis.rpartition(":")
-        if not host or not port.isdigit():
+        if not _ADDRESS.fullmatch(redis):
             raise ValueError(f"write the redis as host:port, not {redis!r}")
+        host, port = redis.split(":")
         limits["redis"] |= {"host": host, "port": int(port)}
     if password is not None:
         limits["redis"]["password"] = password
