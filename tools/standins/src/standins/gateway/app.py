@@ -1,25 +1,33 @@
 """The gateway as an ASGI application: refuse, route, run the plugins, forward, pass the answer back."""
 
+import asyncio
 import os
 import time
 from collections.abc import MutableMapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from standins.gateway.answers import failure, message, plain
-from standins.gateway.body import ClientGone, read_body
-from standins.gateway.client import CancelledWhenGone
-from standins.gateway.exchange import Answer, Exchange, Receive
-from standins.gateway.forward import forwarded, upstream_headers, upstream_path
+from standins.gateway.exchange import Answer, ClientGone, Exchange, Receive
+from standins.gateway.forward import (
+    Send,
+    forwarded,
+    send_own,
+    send_upstream,
+    upstream_headers,
+    upstream_path,
+)
 from standins.gateway.metrics import Metrics
-from standins.gateway.paths import BadPath, normalise
 from standins.gateway.plan import Plan, Target
 from standins.gateway.proxies import Trusted, client_of, is_trusted
-from standins.gateway.relay import Send, send_own, send_upstream
+from standins.gateway.router import BadPath, normalise
 from standins.gateway.upstream import Ask, BadUpstream, NameUnknown, SlowUpstream, Upstreams
 
 Scope = MutableMapping[str, Any]
 
 _LONGEST_HEADER = 8 * 1024 - len(": \r\n")  # nginx's large_client_header_buffers
+
+# Most answers are given by then; only for the slower ones is it worth a task to watch.
+_WATCH_AFTER_SECONDS = 0.05
 
 # nginx refuses a request that carries one of these twice.
 _ONCE = frozenset(
@@ -49,11 +57,11 @@ class Gateway:
             _nothing_too_long(exchange)
             _nothing_twice(exchange)
         except BadPath:
-            bad = plain(400, f"Bad request\nrequest_id: {exchange.request_id}\n")
+            bad = exchange.plain(400, "Bad request")
             return await send_own(send, exchange, plan.everywhere, bad, started)
         found = plan.router.find(exchange.method, exchange.path)
         if found is None:
-            nothing = message(exchange, 404, "no Route matched with those values")
+            nothing = exchange.message(404, "no Route matched with those values")
             return await send_own(send, exchange, plan.everywhere, nothing, started)
         target, matched = found
         try:
@@ -79,11 +87,11 @@ class Gateway:
         try:
             answer = await self._upstreams.ask(target.upstream, ask)
         except NameUnknown:
-            return message(exchange, 503, "name resolution failed")
+            return exchange.message(503, "name resolution failed")
         except SlowUpstream:
-            return failure(exchange, 504, "The upstream server is timing out")
+            return exchange.failure(504, "The upstream server is timing out")
         except BadUpstream:
-            return failure(exchange, 502, "An invalid response was received from the upstream server")
+            return exchange.failure(502, "An invalid response was received from the upstream server")
         answered = time.monotonic()
         async with answer:
             await send_upstream(send, exchange, target.plugins, answer, started, asked)
@@ -127,7 +135,7 @@ def _nothing_twice(exchange: Exchange) -> None:
 async def _access(exchange: Exchange, target: Target, scheme: str) -> Answer | None:
     if target.https_only and scheme != "https":
         upgrade = {b"connection": b"Upgrade", b"upgrade": b"TLS/1.2, HTTP/1.1"}
-        return message(exchange, 426, "Please use HTTPS protocol", upgrade)
+        return exchange.message(426, "Please use HTTPS protocol", upgrade)
     for plugin in target.plugins:
         answer = await plugin.access(exchange)
         if answer is not None:
@@ -143,5 +151,43 @@ async def _ask(exchange: Exchange, target: Target, matched: str, scope: Scope) -
     body = exchange.body
     if body is None:
         carries = b"content-length" in exchange.headers or b"transfer-encoding" in exchange.headers
-        body = await read_body(exchange.receive) if carries else b""
+        body = await exchange.read_body() if carries else b""
     return Ask(exchange.method, path, headers, body)
+
+
+class CancelledWhenGone:
+    """Inside the block the running task is cancelled when the client closes; the block then ends quietly.
+
+    The request's body must have been read, or not be wanted: `receive` is used here.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._watch: asyncio.Task[None] | None = None
+        self._gone = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        if not self._gone or self._task is None:
+            return False
+        self._task.uncancel()
+        return kind is asyncio.CancelledError
+
+    def _start(self) -> None:
+        self._watch = asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        if self._task is not None:
+            self._task.cancel()

@@ -11,39 +11,41 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from standins.gateway.keys import public_key
-from standins.gateway.plugins import (
-    bot_detection,
-    cors,
-    jwt,
-    opentelemetry,
-    prometheus,
-    rate_limiting,
-    request_size,
-    request_transformer,
-    response_transformer,
-)
+from standins.gateway.plugins import Entry, Strict, bot_detection, cors, jwt, opentelemetry, rate_limiting
+from standins.gateway.plugins import sizes_and_headers as sizes
 from standins.gateway.router import compile_path
-from standins.gateway.strict import Strict
 
-PluginEntry = Annotated[
-    bot_detection.Entry
-    | cors.Entry
-    | jwt.Entry
-    | opentelemetry.Entry
-    | prometheus.Entry
-    | rate_limiting.Entry
-    | request_size.Entry
-    | request_transformer.Entry
-    | response_transformer.Entry,
-    Field(discriminator="name"),
-]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Milliseconds = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Refused(Exception):
     """The file has something that the stand-in does not support; the message is one line."""
+
+
+class PrometheusConfig(Strict):
+    """Which figures are kept. They are served by the status listener, never to shoppers."""
+
+    per_consumer: Literal[False]
+    status_code_metrics: Literal[True]
+    latency_metrics: Literal[True]
+    bandwidth_metrics: Literal[False]
+    upstream_health_metrics: Literal[False]
+    ai_metrics: Literal[False]
+
+
+PluginEntry = Annotated[
+    Entry[Literal["bot-detection"], bot_detection.Config]
+    | Entry[Literal["cors"], cors.Config]
+    | Entry[Literal["jwt"], jwt.Config]
+    | opentelemetry.OpenTelemetryEntry
+    | Entry[Literal["prometheus"], PrometheusConfig]
+    | Entry[Literal["rate-limiting"], rate_limiting.Config]
+    | Entry[Literal["request-size-limiting"], sizes.SizeConfig]
+    | Entry[Literal["request-transformer"], sizes.RequestConfig]
+    | Entry[Literal["response-transformer"], sizes.ResponseConfig],
+    Field(discriminator="name"),
+]
 
 
 class WithPlugins(Strict):
@@ -108,7 +110,7 @@ class JwtSecret(Strict):
     @field_validator("rsa_public_key")
     @classmethod
     def _is_a_public_key(cls, pem: str) -> str:
-        public_key(pem)
+        jwt.public_key(pem)
         return pem
 
 
@@ -144,8 +146,8 @@ def parse(text: str) -> KongFile:
         raise Refused(f"not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(step) for step in first["loc"]) or "the file"
-        raise Refused(f"{place}: {first['msg']} (given: {first['input']!r:.80})") from None
+        field = ".".join(str(step) for step in first["loc"]) or "the file"
+        raise Refused(f"{field}: {first['msg']} (given: {first['input']!r:.80})") from None
 
 
 def read(path: Path) -> KongFile:

@@ -1,11 +1,30 @@
-"""What a plugin sees of one request and of its answer. Header names are lower case throughout."""
+"""One request on its way through the plugins, and the answers that Kong gives itself.
+
+Header names are lower case throughout.
+"""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final
+
+import orjson
 
 Headers = dict[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+SERVER: Final = b"kong/3.9.3"
+VIA: Final = b"1.1 kong/3.9.3"
+
+_JSON: Final = b"application/json; charset=utf-8"
+_TEXT: Final = b"text/plain; charset=utf-8"
+
+
+class TooLarge(Exception):
+    """The body is longer than allowed."""
+
+
+class ClientGone(Exception):
+    """The client closed its connection."""
 
 
 @dataclass(slots=True)
@@ -41,12 +60,54 @@ class Exchange:
     notes: dict[object, Any] = field(default_factory=dict)
     body: bytes | None = None
 
+    async def read_body(self, limit: int | None = None) -> bytes:
+        """The whole body, which Kong reads before it turns to the upstream.
 
-class Plugin(Protocol):
-    """`access` may answer in place of the service; `decorate` edits the headers of whatever is answered."""
+        Raises TooLarge past `limit` bytes, ClientGone when the connection closes.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            event = await self.receive()
+            if event["type"] == "http.disconnect":
+                raise ClientGone
+            part = event.get("body", b"")
+            size += len(part)
+            if limit is not None and size > limit:
+                raise TooLarge
+            if not event.get("more_body"):
+                return b"".join((*parts, part)) if parts else part
+            parts.append(part)
+
+    def message(self, status: int, text: str, headers: Headers | None = None) -> Answer:
+        """The pretty-printed body with a request id: no route, size and rate limits, name resolution."""
+        body = f'{{\n  "message":"{text}",\n  "request_id":"{self.request_id}"\n}}'.encode()
+        return Answer(status, {b"content-type": _JSON, **(headers or {})}, body)
+
+    def plain(self, status: int, text: str) -> Answer:
+        """Plain text with a request id, as nginx's own errors become."""
+        body = f"{text}\nrequest_id: {self.request_id}\n".encode()
+        return Answer(status, {b"content-type": _TEXT}, body)
+
+    def failure(self, status: int, text: str) -> Answer:
+        """Plain text, unless the client accepts another type."""
+        accept = self.headers.get(b"accept", b"text/plain")
+        return (self.plain if accept.startswith(b"text/plain") else self.message)(status, text)
+
+
+def refusal(status: int, content: object, headers: Headers) -> Answer:
+    """The compact body without an id that the jwt plugin gives."""
+    return Answer(status, {b"content-type": _JSON, **headers}, orjson.dumps(content))
+
+
+class Plugin:
+    """`priority` is its place in Kong's order: the highest runs first."""
 
     priority: int
 
-    async def access(self, exchange: Exchange) -> Answer | None: ...
+    async def access(self, exchange: Exchange) -> Answer | None:
+        """May answer in place of the service."""
+        return None
 
-    def decorate(self, exchange: Exchange, headers: Headers) -> None: ...
+    def decorate(self, exchange: Exchange, headers: Headers) -> None:
+        """Edits the headers of whatever is answered."""

@@ -1,10 +1,18 @@
-"""What Kong's prometheus plugin counts of requests that had a route, by its names and in its buckets."""
+"""What Kong's prometheus plugin counts of requests that had a route, by its names and in its buckets, and the
+status listener that serves it, apart from the public one.
 
+Not prometheus_client, which writes labels in an order and numbers in a form that differ from Kong's.
+"""
+
+import socket
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
+
+from aiohttp import web
 
 from standins.gateway.plan import Target
 
@@ -75,3 +83,32 @@ class _Latency:
                 yield f'{self._name}_bucket{{{labels},le="{bound}"}} {below}'
             yield f"{self._name}_count{{{labels}}} {below}"
             yield f"{self._name}_sum{{{labels}}} {self._sums[labels]}"
+
+
+class Status:
+    """`ready` is False while the last configuration that was to be loaded has been refused."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.ready = True
+        self._metrics = metrics
+
+    @asynccontextmanager
+    async def listening(self, listener: socket.socket) -> AsyncIterator[None]:
+        app = web.Application()
+        app.router.add_get("/status/ready", self._readiness)
+        app.router.add_get("/metrics", self._figures)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _readiness(self, request: web.Request) -> web.Response:
+        if self.ready:
+            return web.json_response({"message": "ready"})
+        return web.json_response({"message": "the last configuration was refused"}, status=503)
+
+    async def _figures(self, request: web.Request) -> web.Response:
+        return web.Response(text="\n".join((*self._metrics.lines(), "")), content_type="text/plain")

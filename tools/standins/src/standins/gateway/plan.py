@@ -8,19 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from standins.gateway import config
 from standins.gateway.exchange import Headers, Plugin
-from standins.gateway.keys import Credential, public_key
-from standins.gateway.plugins import (
-    bot_detection,
-    cors,
-    counters,
-    jwt,
-    opentelemetry,
-    prometheus,
-    rate_limiting,
-    request_size,
-    request_transformer,
-    response_transformer,
-)
+from standins.gateway.plugins import bot_detection, cors, jwt, opentelemetry, rate_limiting
+from standins.gateway.plugins import sizes_and_headers as sizes
 from standins.gateway.router import Router, Rule
 
 if TYPE_CHECKING:
@@ -99,7 +88,7 @@ def _upstream(service: config.Service) -> Upstream:
     )
 
 
-def _credentials(consumers: Iterable[config.Consumer]) -> Iterable[tuple[str, Credential]]:
+def _credentials(consumers: Iterable[config.Consumer]) -> Iterable[tuple[str, jwt.Credential]]:
     for consumer in consumers:
         for secret in consumer.jwt_secrets:
             headers: Headers = {
@@ -107,14 +96,14 @@ def _credentials(consumers: Iterable[config.Consumer]) -> Iterable[tuple[str, Cr
                 b"x-consumer-username": consumer.username.encode(),
                 b"x-credential-identifier": secret.key.encode(),
             }
-            yield secret.key, Credential(public_key(secret.rsa_public_key), headers)
+            yield secret.key, jwt.Credential(jwt.public_key(secret.rsa_public_key), headers)
 
 
 class _Plugins:
     """Makes plugins of entries: those with the same redis share its connections, all know the same keys."""
 
     def __init__(self, consumers: Iterable[config.Consumer]) -> None:
-        self._credentials: Mapping[str, Credential] = dict(_credentials(consumers))
+        self._credentials: Mapping[str, jwt.Credential] = dict(_credentials(consumers))
         self._redis: dict[rate_limiting.RedisConfig, Redis] = {}
 
     def of(self, owner: config.WithPlugins, scope: str) -> dict[str, Plugin]:
@@ -123,31 +112,32 @@ class _Plugins:
         return {name: plugin for name, plugin in made if plugin is not None}
 
     def _plugin(self, entry: config.PluginEntry, scope: str) -> Plugin | None:
-        match entry:
-            case bot_detection.Entry():
-                return bot_detection.BotDetection(entry.config)
-            case cors.Entry():
-                return cors.Cors(entry.config)
-            case jwt.Entry():
+        match entry.config:
+            case bot_detection.Config() as settings:
+                return bot_detection.BotDetection(settings)
+            case cors.Config() as settings:
+                return cors.Cors(settings)
+            case jwt.Config():
                 return jwt.Jwt(self._credentials)
-            case opentelemetry.Entry():
-                return opentelemetry.OpenTelemetry() if entry.enabled else None
-            case prometheus.Entry():
+            case opentelemetry.Config():
+                enabled = isinstance(entry, opentelemetry.OpenTelemetryEntry) and entry.enabled
+                return opentelemetry.OpenTelemetry() if enabled else None
+            case config.PrometheusConfig():
                 return None
-            case rate_limiting.Entry():
-                return rate_limiting.RateLimiting(entry.config, self._counters(entry.config, scope))
-            case request_size.Entry():
-                return request_size.RequestSize(entry.config)
-            case request_transformer.Entry():
-                return request_transformer.RequestTransformer(entry.config)
-            case response_transformer.Entry():
-                return response_transformer.ResponseTransformer(entry.config)
+            case rate_limiting.Config() as settings:
+                return rate_limiting.RateLimiting(settings, self._counters(settings, scope))
+            case sizes.SizeConfig() as settings:
+                return sizes.RequestSize(settings)
+            case sizes.RequestConfig() as settings:
+                return sizes.RequestTransformer(settings)
+            case sizes.ResponseConfig() as settings:
+                return sizes.ResponseTransformer(settings)
 
-    def _counters(self, limits: rate_limiting.Config, scope: str) -> counters.Counters:
+    def _counters(self, limits: rate_limiting.Config, scope: str) -> rate_limiting.Counters:
         if limits.redis is None:
-            return counters.Here()
-        from standins.gateway.plugins import shared_counters  # heavy, and only here is it needed
+            return rate_limiting.LocalCounters()
+        from standins.gateway.plugins import redis_counters  # heavy, and only here is it needed
 
         if limits.redis not in self._redis:
-            self._redis[limits.redis] = shared_counters.connect(limits.redis)
-        return shared_counters.Shared(self._redis[limits.redis], scope)
+            self._redis[limits.redis] = redis_counters.connect(limits.redis)
+        return redis_counters.RedisCounters(self._redis[limits.redis], scope)

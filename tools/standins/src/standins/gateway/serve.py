@@ -12,10 +12,9 @@ import uvicorn
 
 from standins.gateway.app import Gateway
 from standins.gateway.config import Refused, read
-from standins.gateway.metrics import Metrics
+from standins.gateway.metrics import Metrics, Status
 from standins.gateway.plan import Plan, plan
 from standins.gateway.proxies import Trusted
-from standins.gateway.status import Status
 from standins.gateway.upstream import Upstreams
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from standins.gateway.exchange import Answer, Exchange, Headers
-from standins.gateway.strict import Strict
+from standins.gateway.exchange import Answer, Exchange, Headers, Plugin
+from standins.gateway.plugins import Strict
 
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")]
 Method = Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"]
@@ -24,12 +24,7 @@ class Config(Strict):
     preflight_continue: Literal[False]
 
 
-class Entry(Strict):
-    name: Literal["cors"]
-    config: Config
-
-
-class Cors:
+class Cors(Plugin):
     priority = 2000
 
     def __init__(self, config: Config) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from standins.gateway.exchange import Answer, Exchange, Headers
-from standins.gateway.strict import Strict
+from standins.gateway.exchange import Answer, Exchange, Plugin
+from standins.gateway.plugins import Entry, Strict
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})", re.IGNORECASE)
 _SAMPLED = 1
@@ -46,13 +46,11 @@ class Config(Strict):
     queue: Queue
 
 
-class Entry(Strict):
-    name: Literal["opentelemetry"]
+class OpenTelemetryEntry(Entry[Literal["opentelemetry"], Config]):
     enabled: bool
-    config: Config
 
 
-class OpenTelemetry:
+class OpenTelemetry(Plugin):
     priority = 14
 
     async def access(self, exchange: Exchange) -> Answer | None:
@@ -61,9 +59,6 @@ class OpenTelemetry:
         sampled = b"01" if given is None or int(given[2], 16) & _SAMPLED else b"00"
         exchange.upstream[b"traceparent"] = b"00-%b-%b-%b" % (trace, _hexadecimal(8), sampled)
         return None
-
-    def decorate(self, exchange: Exchange, headers: Headers) -> None:
-        """Adds nothing."""
 
 
 def _hexadecimal(size: int) -> bytes:

@@ -3,18 +3,31 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from standins.gateway.answers import message, refusal
-from standins.gateway.exchange import Answer, Exchange, Headers
-from standins.gateway.plugins.counters import CannotCount, Counters, Window
-from standins.gateway.strict import Strict
-
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+from standins.gateway.exchange import Answer, Exchange, Headers, Plugin, refusal
+from standins.gateway.plugins import Strict
 
 log = logging.getLogger(__name__)
+
+
+class CannotCount(Exception):
+    """The counts could not be had in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One clock second, minute or hour."""
+
+    name: str
+    seconds: int
+    limit: int
+
+    def started(self, now: int) -> int:
+        return now - now % self.seconds
 
 
 class RedisConfig(Strict):
@@ -53,16 +66,42 @@ class Config(Strict):
         return self
 
     def windows(self) -> list[Window]:
-        named = {"second": self.second, "minute": self.minute, "hour": self.hour}
-        return [Window(name, _SECONDS[name], limit) for name, limit in named.items() if limit is not None]
+        named = (("second", 1, self.second), ("minute", 60, self.minute), ("hour", 3600, self.hour))
+        return [Window(name, seconds, limit) for name, seconds, limit in named if limit is not None]
 
 
-class Entry(Strict):
-    name: Literal["rate-limiting"]
-    config: Config
+class Counters(Protocol):
+    async def used(self, client: str, windows: Sequence[Window], now: int) -> list[int]:
+        """How many came from `client` before this request, in each window. Raises CannotCount."""
+        ...
+
+    def admitted(self, client: str, windows: Sequence[Window], now: int) -> None:
+        """The request that was just asked about goes through."""
 
 
-class RateLimiting:
+class LocalCounters:
+    """Counts what was admitted, in this process; a window's counts go when the next one starts."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[int, dict[str, int]]] = {}
+
+    async def used(self, client: str, windows: Sequence[Window], now: int) -> list[int]:
+        return [self._running(window, now).get(client, 0) for window in windows]
+
+    def admitted(self, client: str, windows: Sequence[Window], now: int) -> None:
+        for window in windows:
+            counts = self._running(window, now)
+            counts[client] = counts.get(client, 0) + 1
+
+    def _running(self, window: Window, now: int) -> dict[str, int]:
+        started, counts = self._counts.get(window.name, (-1, {}))
+        if started != window.started(now):
+            counts = {}
+            self._counts[window.name] = window.started(now), counts
+        return counts
+
+
+class RateLimiting(Plugin):
     priority = 910
 
     def __init__(self, config: Config, counters: Counters, clock: Callable[[], float] = time.time) -> None:
@@ -80,13 +119,13 @@ class RateLimiting:
             if self._fault_tolerant:
                 return None
             return refusal(500, {"message": "An unexpected error occurred"}, {})
-        reached = (place for place, window in enumerate(self._windows) if used[place] >= window.limit)
+        reached = (number for number, window in enumerate(self._windows) if used[number] >= window.limit)
         full = next(reached, None)
         headers = _headers(self._windows, used, full, now)
         exchange.notes[self] = headers
         if full is not None:
             headers[b"retry-after"] = headers[b"ratelimit-reset"]
-            return message(exchange, 429, "API rate limit exceeded")
+            return exchange.message(429, "API rate limit exceeded")
         self._counters.admitted(exchange.client, self._windows, now)
         return None
 
@@ -98,9 +137,9 @@ def _headers(windows: Sequence[Window], used: Sequence[int], full: int | None, n
     """What each window has left, and in general the scarcest; of two that are, the longer."""
     headers: Headers = {}
     scarcest: tuple[int, int] | None = None
-    for place, window in enumerate(windows):
-        spent = 1 if full in (None, place) else 0
-        left = max(0, window.limit - used[place] - spent)
+    for number, window in enumerate(windows):
+        spent = 1 if full in (None, number) else 0
+        left = max(0, window.limit - used[number] - spent)
         headers[b"x-ratelimit-limit-" + window.name.encode()] = b"%d" % window.limit
         headers[b"x-ratelimit-remaining-" + window.name.encode()] = b"%d" % left
         if scarcest is None or (left, -window.seconds) < scarcest:

@@ -1,6 +1,6 @@
 import pytest
 
-from standins.gateway.paths import BadPath, escape, normalise
+from standins.gateway.router import BadPath, escape, normalise
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from standins.gateway.plugins.counters import CannotCount, Window
-from standins.gateway.plugins.rate_limiting import RedisConfig
+from standins.gateway.plugins.rate_limiting import CannotCount, RedisConfig, Window
 
 # As many as Kong keeps open to one redis.
 _MOST_CONNECTIONS = 100
 
 
-class Shared:
+class RedisCounters:
     """Counts every request, refused ones too, in redis: as Kong does with `sync_rate: -1`."""
 
     def __init__(self, redis: Redis, scope: str) -> None:
@@ -22,13 +21,13 @@ class Shared:
         self._scope = scope
 
     async def used(self, client: str, windows: Sequence[Window], now: int) -> list[int]:
-        trip = self._redis.pipeline(transaction=True)
+        pipeline = self._redis.pipeline(transaction=True)
         for window in windows:
             key = f"ratelimit:{self._scope}:{client}:{window.started(now)}:{window.name}"
-            trip.incr(key)
-            trip.expire(key, window.seconds)
+            pipeline.incr(key)
+            pipeline.expire(key, window.seconds)
         try:
-            answers = await trip.execute()
+            answers = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise CannotCount(f"redis: {error!r}") from error
         return [int(count) - 1 for count in answers[::2]]
@@ -38,16 +37,16 @@ class Shared:
 
 
 def connect(config: RedisConfig) -> Redis:
-    """A client that connects when it is first used, waits so long for each thing, and never tries twice."""
-    patience = config.timeout / 1000
+    """A client that connects when it is first used, and never tries twice."""
+    timeout = config.timeout / 1000
     return Redis(
         connection_pool=BlockingConnectionPool(
             host=config.host,
             port=config.port,
             password=config.password,
-            socket_timeout=patience,
-            socket_connect_timeout=patience,
-            timeout=patience,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            timeout=timeout,
             max_connections=_MOST_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),
             protocol=2,

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from standins.gateway.config import Refused, parse
-from tools.standins.tests.gateway.files import SHOP, changed, plugin, smallest
+from tools.standins.tests.unit.gateway.files import SHOP, changed, plugin, smallest
 
 ROUTE = "services.0.routes.0"
 SERVICE = "services.0"

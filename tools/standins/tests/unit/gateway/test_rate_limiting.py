@@ -4,9 +4,15 @@ from dataclasses import dataclass
 import orjson
 
 from standins.gateway.exchange import Answer, Headers
-from standins.gateway.plugins.counters import CannotCount, Counters, Here, Window
-from standins.gateway.plugins.rate_limiting import Config, RateLimiting
-from tools.standins.tests.gateway.exchanges import exchange
+from standins.gateway.plugins.rate_limiting import (
+    CannotCount,
+    Config,
+    Counters,
+    LocalCounters,
+    RateLimiting,
+    Window,
+)
+from tools.standins.tests.unit.gateway.exchanges import exchange
 
 
 @dataclass
@@ -37,7 +43,7 @@ def _limits(
         "fault_tolerant": fault_tolerant,
         "hide_client_headers": False,
     }
-    return RateLimiting(Config.model_validate(settings | windows), counters or Here(), clock)
+    return RateLimiting(Config.model_validate(settings | windows), counters or LocalCounters(), clock)
 
 
 async def _ask(limits: RateLimiting, client: str = "10.0.0.1") -> tuple[Answer | None, Headers]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.standins.tests.gateway.files import SHOP, changed, plugin, smallest
+from tools.standins.tests.unit.gateway.files import SHOP, changed, plugin, smallest
 
 COMMAND = [sys.executable, "-m", "standins.gateway"]
 

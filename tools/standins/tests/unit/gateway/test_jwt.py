@@ -6,9 +6,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from standins.gateway.keys import Credential, Mistake, parse, public_key
-from standins.gateway.plugins.jwt import Jwt
-from tools.standins.tests.gateway.exchanges import exchange
+from standins.gateway.plugins.jwt import Credential, Jwt, Mistake, parse, public_key
+from tools.standins.tests.unit.gateway.exchanges import exchange
 
 KEY = ECKey.generate_key("P-256", {"kid": "k1"})
 

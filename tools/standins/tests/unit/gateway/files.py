@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-SHOP = (Path(__file__).parents[4] / "deploy/kong/kong.yml").read_text()
+SHOP = (Path(__file__).parents[5] / "deploy/kong/kong.yml").read_text()
 
 
 def smallest() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import pytest
 
 from standins.gateway.plugins.bot_detection import BotDetection, Config
-from tools.standins.tests.gateway.exchanges import exchange
+from tools.standins.tests.unit.gateway.exchanges import exchange
 
 
 async def _status(agent: str, **lists: list[str]) -> int | None:

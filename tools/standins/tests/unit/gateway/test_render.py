@@ -4,9 +4,10 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from shop.provision.kong import CONSUMER, render
 from standins.gateway.config import parse
-from standins.gateway.keys import public_key
-from standins.gateway.plugins import opentelemetry, rate_limiting
-from tools.standins.tests.gateway.files import SHOP
+from standins.gateway.plugins import rate_limiting
+from standins.gateway.plugins.jwt import public_key
+from standins.gateway.plugins.opentelemetry import OpenTelemetryEntry
+from tools.standins.tests.unit.gateway.files import SHOP
 
 OLD, NEW = (ECKey.generate_key("P-256", {"kid": kid}) for kid in ("2026-10", "2026-11"))
 
@@ -42,7 +43,7 @@ def _limits(text: str) -> list[rate_limiting.Config]:
     file = parse(text)
     owners = (file, *file.services, *(route for service in file.services for route in service.routes))
     plugins = [plugin for owner in owners for plugin in owner.plugins]
-    return [plugin.config for plugin in plugins if isinstance(plugin, rate_limiting.Entry)]
+    return [plugin.config for plugin in plugins if isinstance(plugin.config, rate_limiting.Config)]
 
 
 def test_every_limit_counts_in_the_redis_that_is_named_with_its_password() -> None:
@@ -60,8 +61,8 @@ def test_one_gateway_on_a_machine_without_redis_counts_for_itself() -> None:
     assert len(limits) == len(_limits(SHOP))
 
 
-def _traces(text: str) -> opentelemetry.Entry:
-    (entry,) = (plugin for plugin in parse(text).plugins if isinstance(plugin, opentelemetry.Entry))
+def _traces(text: str) -> OpenTelemetryEntry:
+    (entry,) = (plugin for plugin in parse(text).plugins if isinstance(plugin, OpenTelemetryEntry))
     return entry
 
 
