@@ -9,7 +9,7 @@ import aiohttp
 
 from standins.mailbox.__main__ import Mailbox
 from standins.mailbox.settings import Settings
-from standins.serving import served
+from standins.running import served
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,39 +2,11 @@
 
 import gc
 import sys
-import time
-from collections.abc import Callable
 
-import uvicorn
-
-from standins.sandbox.app import Sandbox
-from standins.sandbox.calls import CallHandler
-from standins.sandbox.journal import Journal, Unreadable
-from standins.sandbox.protocol import BreakableProtocol
-from standins.sandbox.settings import Misconfigured, Settings, from_environment
-from standins.sandbox.state import State
-from standins.sandbox.webhooks import WebhookSender
-
-SHUTDOWN = 3
-
-
-def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn.Server:
-    """Rebuilds the state from the journal and returns the server, not yet started. Raises Unreadable."""
-    state = State(Journal(settings.journal), most_pending=settings.webhook_queue)
-    sender = WebhookSender(settings, state, clock)
-    app = Sandbox(settings, state, sender, CallHandler(settings, state, sender, clock))
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=BreakableProtocol,
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=SHUTDOWN,
-    )
-    return uvicorn.Server(config)
+from standins.running import Misconfigured
+from standins.sandbox.app import build
+from standins.sandbox.journal import Unreadable
+from standins.sandbox.settings import from_environment
 
 
 def main() -> None:

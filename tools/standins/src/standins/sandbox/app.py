@@ -2,16 +2,22 @@
 
 import hmac
 import os
+import time
+from collections.abc import Callable
 
+import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from standins.sandbox import control, forms, operations, page, queries
+from standins.sandbox import control, forms, operations, page, queries, refunds
 from standins.sandbox.calls import CallHandler, Operation
 from standins.sandbox.errors import INVALID, Refusal
-from standins.sandbox.exchange import Exchange
+from standins.sandbox.exchange import BreakableProtocol, Exchange
+from standins.sandbox.journal import Journal
 from standins.sandbox.settings import Settings
 from standins.sandbox.state import State
 from standins.sandbox.webhooks import WebhookSender
+
+SHUTDOWN = 3
 
 # An empty step stands for a name.
 POSTS: dict[tuple[str, ...], Operation] = {
@@ -19,7 +25,7 @@ POSTS: dict[tuple[str, ...], Operation] = {
     ("payment_intents", "", "confirm"): operations.confirm,
     ("payment_intents", "", "capture"): operations.capture,
     ("payment_intents", "", "cancel"): operations.cancel,
-    ("refunds",): operations.refund,
+    ("refunds",): refunds.refund,
 }
 GETS: dict[tuple[str, ...], queries.Query] = {
     ("payment_intents",): queries.intents,
@@ -61,7 +67,7 @@ class Sandbox:
         if not exchange.path.startswith("/v1/"):
             await control.serve(exchange, self._state, self._sender, self._handler)
             return
-        exchange.tag(f"req_{os.urandom(7).hex()}")
+        exchange.request = f"req_{os.urandom(7).hex()}"
         try:
             self._authenticate(exchange)
             await self._dispatch(exchange)
@@ -89,3 +95,22 @@ class Sandbox:
         else:
             message = f"Unrecognized request URL ({exchange.method}: {exchange.path}) in this sandbox."
             raise Refusal(message, status=404, kind=INVALID)
+
+
+def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn.Server:
+    """Rebuilds the state from the journal and returns the server, not yet started. Raises Unreadable."""
+    state = State(Journal(settings.journal), most_pending=settings.webhook_queue)
+    sender = WebhookSender(settings, state, clock)
+    app = Sandbox(settings, state, sender, CallHandler(settings, state, sender, clock))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=BreakableProtocol,
+        ws="none",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=SHUTDOWN,
+    )
+    return uvicorn.Server(config)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from standins.sandbox import cards, forms, later, operations
-from standins.sandbox.change import Change, Event
+from standins.sandbox import cards, disputes, forms, operations
 from standins.sandbox.errors import INVALID, Refusal, error
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import Fault
 from standins.sandbox.intents import Intent
+from standins.sandbox.journal import Change, Event
 from standins.sandbox.operations import Call, Effect, Here, fresh_id
 from standins.sandbox.render import Json, intent_json, refund_json
 from standins.sandbox.settings import Settings
@@ -149,11 +149,11 @@ class CallHandler:
             self._wait_for(intent)
 
     def _wait_for(self, intent: Intent) -> None:
-        if any(later.due(self._state, intent, self.now)):
+        if any(disputes.due(self._state, intent, self.now)):
             asyncio.get_running_loop().call_later(self._settings.later, self._apply_due, intent.id)
 
     def _apply_due(self, name: str) -> None:
-        for call in list(later.due(self._state, self._state.intents[name], self.now)):
+        for call in list(disputes.due(self._state, self._state.intents[name], self.now)):
             self.carry_out(call)
 
     async def _delay(self, fault: Fault | None) -> None:

@@ -7,61 +7,50 @@ The first word is the operation (authorize, capture, cancel, refund), the rest w
 """
 
 import re
+from dataclasses import dataclass
+from typing import cast
 
 from standins.sandbox.errors import INVALID, error
-from standins.sandbox.faults import Fault
+from standins.sandbox.faults import Fault, Kind, Operation
 
-BRANDS = (
-    "visa",
-    "visa_debit",
-    "mastercard",
-    "mastercard_debit",
-    "amex",
-    "discover",
-    "diners",
-    "jcb",
-    "unionpay",
-)
-REGIONS = ("us", "gb", "de", "fr", "ch", "at", "es", "it", "nl", "jp", "ca", "au")
+_BRANDS = "visa visa_debit mastercard mastercard_debit amex discover diners jcb unionpay"
+_REGIONS = "us gb de fr ch at es it nl jp ca au"
+BRANDS, REGIONS = _BRANDS.split(), _REGIONS.split()
 
-# card: (code, decline code, parameter, message)
-DECLINES: dict[str, tuple[str, str, str | None, str]] = {
-    "chargeDeclined": ("card_declined", "generic_decline", None, "Your card was declined."),
-    "chargeDeclinedInsufficientFunds": (
-        "card_declined",
-        "insufficient_funds",
-        None,
-        "Your card has insufficient funds.",
-    ),
-    "chargeDeclinedLostCard": ("card_declined", "lost_card", None, "Your card was declined."),
-    "chargeDeclinedStolenCard": ("card_declined", "stolen_card", None, "Your card was declined."),
-    "chargeDeclinedFraudulent": ("card_declined", "fraudulent", None, "Your card was declined."),
-    "chargeDeclinedVelocityLimitExceeded": (
-        "card_declined",
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """What Stripe answers when a card is declined."""
+
+    decline_code: str
+    message: str = "Your card was declined."
+    code: str = "card_declined"
+    param: str | None = None
+
+
+DECLINES = {
+    "chargeDeclined": Decline("generic_decline"),
+    "chargeDeclinedInsufficientFunds": Decline("insufficient_funds", "Your card has insufficient funds."),
+    "chargeDeclinedLostCard": Decline("lost_card"),
+    "chargeDeclinedStolenCard": Decline("stolen_card"),
+    "chargeDeclinedFraudulent": Decline("fraudulent"),
+    "chargeDeclinedVelocityLimitExceeded": Decline(
         "card_velocity_exceeded",
-        None,
         "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
     ),
-    "chargeDeclinedExpiredCard": ("expired_card", "expired_card", "exp_month", "Your card has expired."),
-    "chargeDeclinedIncorrectCvc": (
-        "incorrect_cvc",
-        "incorrect_cvc",
-        "cvc",
-        "Your card's security code is incorrect.",
+    "chargeDeclinedExpiredCard": Decline(
+        "expired_card", "Your card has expired.", "expired_card", "exp_month"
     ),
-    "chargeDeclinedProcessingError": (
+    "chargeDeclinedIncorrectCvc": Decline(
+        "incorrect_cvc", "Your card's security code is incorrect.", "incorrect_cvc", "cvc"
+    ),
+    "chargeDeclinedProcessingError": Decline(
         "processing_error",
-        "processing_error",
-        None,
         "An error occurred while processing your card. Try again in a little bit.",
+        "processing_error",
     ),
     # The bank cannot ask for a confirmation, and declines without one.
-    "threeDSecureRequiredProcessingError": (
-        "card_declined",
-        "generic_decline",
-        None,
-        "Your card was declined.",
-    ),
+    "threeDSecureRequiredProcessingError": Decline("generic_decline"),
 }
 
 # Cards whose bank asks the shopper, each with the decline that follows when she has confirmed:
@@ -99,7 +88,7 @@ _FAILED: dict[str, dict[str, str]] = {
     ),
 }
 
-FAULTS = {
+FAULTS: dict[str, Kind] = {
     "ThenTimeout": "timeout_after",
     "ThenDisconnect": "disconnect_after",
     "ThenServerError": "error_after",
@@ -110,7 +99,7 @@ FAULTS = {
 }
 MAGIC = re.compile(rf"pm_card_sandbox_(authorize|capture|cancel|refund)({'|'.join(FAULTS)})(?:_([1-9]\d?))?")
 REFUND_FAILS = "pm_card_refundFail"
-REFUND_PENDS = "pm_card_pendingRefund"
+REFUND_PENDS = "pm_card_pendingRefund"  # a refund to it is pending at first
 # card: the reason and the first status of the dispute that follows its capture
 DISPUTES = {
     "pm_card_createDispute": ("fraudulent", "needs_response"),
@@ -126,11 +115,6 @@ GOOD = frozenset(f"pm_card_{name}" for name in (*BRANDS, *REGIONS, *FRICTIONLESS
 
 def is_known(card: str) -> bool:
     return card in GOOD or asks(card) or declines(card) is not None or fault_of(card) is not None
-
-
-def refunds_later(card: str | None) -> bool:
-    """Whether a refund to it is pending at first."""
-    return card == REFUND_PENDS
 
 
 def asks(card: str) -> bool:
@@ -153,8 +137,9 @@ def decline_error(name: str, charge: str | None) -> dict[str, str]:
     """Stripe's error for a decline, or for a failed authentication, which has no charge."""
     if name in _FAILED:
         return _FAILED[name]
-    code, decline_code, param, message = DECLINES[name]
-    body = error(message, kind="card_error", code=code, param=param) | {"decline_code": decline_code}
+    decline = DECLINES[name]
+    body = error(decline.message, kind="card_error", code=decline.code, param=decline.param)
+    body |= {"decline_code": decline.decline_code}
     return body | {"charge": charge} if charge else body
 
 
@@ -162,7 +147,7 @@ def fault_of(card: str | None) -> Fault | None:
     match = MAGIC.fullmatch(card) if card else None
     if match is None:
         return None
-    return Fault(operation=match[1], kind=FAULTS[match[2]], count=int(match[3] or 1))
+    return Fault(operation=cast("Operation", match[1]), kind=FAULTS[match[2]], count=int(match[3] or 1))
 
 
 def brand(card: str | None) -> str:

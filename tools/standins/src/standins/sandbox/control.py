@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
+from pydantic import ValidationError
 
-from standins.sandbox import cards, later
+from standins.running import in_one_line
+from standins.sandbox import cards, disputes, refunds
 from standins.sandbox.calls import CallHandler
 from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
-from standins.sandbox.faults import KINDS, OPERATIONS, Fault
+from standins.sandbox.faults import Fault
 from standins.sandbox.ledger import ledger
 from standins.sandbox.operations import Call
 from standins.sandbox.render import dispute_json, intent_json, refund_json
@@ -21,6 +23,8 @@ from standins.sandbox.webhooks import Delivery, WebhookSender
 PROBLEM = b"application/problem+json"
 DECLINABLE = ("authorize", "capture")
 OUTCOMES = {"succeeded": True, "failed": False}
+
+T = TypeVar("T")
 
 
 async def serve(exchange: Exchange, state: State, sender: WebhookSender, handler: CallHandler) -> None:
@@ -50,7 +54,7 @@ async def _reply(
             state.faults.faults.clear()
             state.save_faults()
         case "POST", "/_sandbox/webhooks":
-            sender.travel(_delivery(await _json(exchange)))
+            sender.travel(_validated(Delivery, await _json(exchange)))
             state.save_webhooks(asdict(sender.delivery))
         case "GET", "/_sandbox/faults" | "/_sandbox/webhooks":
             pass
@@ -100,11 +104,11 @@ def _refund(
     reason: str = "declined",
     amount: int | None = None,
 ) -> Call:
-    """A refund by its id, or the newest of a payment, turns; without a status one is made by hand."""
+    """A refund, or the newest one of a payment, changes; without a status the dashboard makes one."""
     if payment_intent and not status:
-        return later.refund_by_hand(state, payment_intent, now, amount)
-    name = refund or later.newest_refund(state, payment_intent)
-    return later.turn_refund(state, name, status or "failed", reason)
+        return refunds.refund_by_dashboard(state, payment_intent, now, amount)
+    name = refund or refunds.newest_refund(state, payment_intent)
+    return refunds.turn_refund(state, name, status or "failed", reason)
 
 
 def _dispute(
@@ -117,57 +121,30 @@ def _dispute(
     amount: int | None = None,
 ) -> Call:
     if dispute:
-        return later.turn_dispute(state, dispute, status)
-    return later.open_dispute(state, payment_intent, now, reason, status, amount)
+        return disputes.turn_dispute(state, dispute, status)
+    return disputes.open_dispute(state, payment_intent, now, reason, status, amount)
 
 
 def _expiration(state: State, now: int, payment_intent: str) -> Call:
-    return later.expire(state, payment_intent, now)
+    return refunds.expire(state, payment_intent, now)
 
 
-LATER: dict[str, Callable[..., Call]] = {
-    "refunds": _refund,
-    "disputes": _dispute,
-    "expirations": _expiration,
-}
+LATER: dict[str, Callable[..., Call]] = {"refunds": _refund, "disputes": _dispute, "expirations": _expiration}
 
 
 def _fault(given: dict[str, Any]) -> Fault:
-    try:
-        fault = Fault(**given)
-    except TypeError as problem:
-        raise Refusal(f"A fault has {', '.join(Fault.__dataclass_fields__)}: {problem}") from problem
-    if fault.operation not in OPERATIONS:
-        raise Refusal(f"operation must be one of {', '.join(OPERATIONS)}")
-    if fault.kind not in KINDS:
-        raise Refusal(f"kind must be one of {', '.join(KINDS)}")
+    fault = _validated(Fault, given)
+    if fault.count == 0:
+        raise Refusal("count: at least 1, or none for every request")
     if fault.kind == "decline" and fault.operation not in DECLINABLE:
         raise Refusal(f"only {' and '.join(DECLINABLE)} can be declined")
     if fault.decline not in cards.DECLINES:
         raise Refusal(f"decline must be one of {', '.join(cards.DECLINES)}")
-    if fault.count is not None:
-        _within("count", fault.count, int, 1, 1_000_000)
-    if fault.seconds is not None:
-        _within("seconds", fault.seconds, (int, float), 0, 600)
-    _within("probability", fault.probability, (int, float), 0, 1)
-    _within("seed", fault.seed, int, 0, 2**63)
     return fault
 
 
-def _delivery(given: dict[str, Any]) -> Delivery:
+def _validated(kind: Callable[..., T], given: dict[str, Any]) -> T:
     try:
-        delivery = Delivery(**given)
-    except TypeError as problem:
-        raise Refusal(
-            f"Webhook delivery has {', '.join(Delivery.__dataclass_fields__)}: {problem}"
-        ) from problem
-    _within("copies", delivery.copies, int, 0, 10)
-    _within("reorder", delivery.reorder, int, 0, 1000)
-    _within("delay", delivery.delay, (int, float), 0, 600)
-    _within("seed", delivery.seed, int, 0, 2**63)
-    return delivery
-
-
-def _within(name: str, value: object, kind: type | tuple[type, ...], least: float, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:  # type: ignore[operator]
-        raise Refusal(f"{name} must be a number from {least} to {most}")
+        return kind(**given)
+    except ValidationError as error:
+        raise Refusal(in_one_line(error)) from error

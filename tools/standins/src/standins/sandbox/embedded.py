@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 
-from standins.sandbox.__main__ import build
+from standins.running import served
+from standins.sandbox.app import build
 from standins.sandbox.settings import Settings
-from standins.serving import served
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,31 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, cast
 
 import orjson
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from standins.sandbox.errors import Refusal
-from standins.sandbox.protocol import EXTENSION
 from standins.sandbox.settings import Settings
 
 JSON = b"application/json"
 Header = tuple[bytes, bytes]
+EXTENSION = "standins.disconnect"
+
+
+class BreakableProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, and one thing more that an application can do: break off without an answer."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["extensions"] = {EXTENSION: self.transport.abort}
 
 
 class Exchange:
+    """`request` is the id that the answer carries, where the provider would give one."""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -32,10 +44,6 @@ class Exchange:
     def public_url(self) -> str:
         """Where the sandbox is reached from outside."""
         return self._settings.public_url or f"http://{self.headers.get(b'host', b'').decode('latin-1')}"
-
-    def tag(self, request: str) -> None:
-        """Gives the request the id that its answer carries."""
-        self.request = request
 
     async def body(self) -> bytes:
         """The whole body. Raises Refusal when it is too long or too slow."""

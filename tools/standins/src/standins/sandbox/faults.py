@@ -7,40 +7,32 @@ refusals that are the shop's own to mend: `wrong_key`, `no_permission`, `bad_for
 """
 
 import random
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, field
+from typing import Annotated, Any, Literal, get_args
 
-OPERATIONS = ("authorize", "capture", "cancel", "refund", "retrieve", "any")
-KINDS = (
-    "timeout_after",
-    "disconnect_after",
-    "error_after",
-    "error_stored",
-    "error_before",
-    "wrong_key",
-    "no_permission",
-    "bad_form",
-    "slow",
-    "decline",
-)
-ONCE = (
-    "slow",
-    "decline",
-    "error_stored",
-)  # what happens while a call is carried out, not when it is replayed
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+Operation = Literal["authorize", "capture", "cancel", "refund", "retrieve", "any"]
+Before = Literal["error_before", "wrong_key", "no_permission", "bad_form"]
+During = Literal["error_stored", "slow", "decline"]
+After = Literal["timeout_after", "disconnect_after", "error_after"]
+Kind = Before | During | After
+ONCE = get_args(During)
+"""What happens while a call is carried out, and not when it is replayed."""
 
 
-@dataclass
+@dataclass(config=ConfigDict(strict=True, extra="forbid"))
 class Fault:
     """One thing that goes wrong. `count`: how many requests it still hits (None: all that the odds choose);
     `seconds`: how long a slow answer takes (None: as the sandbox is set); `decline`: a name in DECLINES."""
 
-    operation: str
-    kind: str
-    count: int | None = None
-    probability: float = 1.0
-    seed: int = 0
-    seconds: float | None = None
+    operation: Operation
+    kind: Kind
+    count: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0, le=2**63)] = 0
+    seconds: Annotated[float, Field(ge=0, le=600)] | None = None
     decline: str = "chargeDeclined"
 
     def __post_init__(self) -> None:

@@ -4,16 +4,9 @@ from dataclasses import dataclass, field, replace
 
 from standins.sandbox.errors import Refusal, unexpected_state
 
-CANCELABLE = (
-    "requires_payment_method",
-    "requires_capture",
-    "requires_confirmation",
-    "requires_action",
-    "processing",
-)
 CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
-
-
+_CANCELABLE = "requires_payment_method requires_capture requires_confirmation requires_action processing"
+CANCELABLE = _CANCELABLE.split()
 EXPIRED_UNCAPTURED = "expired_uncaptured_charge"
 OPEN_DISPUTE = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
 CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
@@ -33,6 +26,11 @@ class Refund:
     metadata: dict[str, str] = field(default_factory=dict)
     status: str = "succeeded"
     failure_reason: str | None = None
+
+    @classmethod
+    def of(cls, intent: "Intent", name: str, amount: int, now: int, reason: str | None = None) -> "Refund":
+        assert intent.charge is not None, "what is held or captured has a charge"
+        return cls(name, intent.id, intent.charge, amount, intent.currency, now, reason)
 
     @property
     def moved(self) -> int:

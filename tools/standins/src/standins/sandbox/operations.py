@@ -13,27 +13,14 @@ from standins.sandbox.forms import Form
 from standins.sandbox.intents import Dispute, Intent, Refund
 from standins.sandbox.state import State
 
-CREATE = {
-    "amount",
-    "currency",
-    "capture_method",
-    "confirm",
-    "payment_method",
-    "allowed_payment_method_types",
-    "automatic_payment_methods",
-    "return_url",
-    "off_session",
-    "error_on_requires_action",
-    "description",
-    "receipt_email",
-    "statement_descriptor",
-    "statement_descriptor_suffix",
-    "metadata",
-    "expand",
-}
+_CREATE = """
+    amount currency capture_method confirm payment_method allowed_payment_method_types return_url off_session
+    automatic_payment_methods error_on_requires_action description receipt_email statement_descriptor
+    statement_descriptor_suffix metadata expand
+"""
+CREATE = _CREATE.split()
 ONLY_CONFIRMED = ("return_url", "off_session", "error_on_requires_action")
 CANCEL_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
-REFUND_REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +57,9 @@ class Call:
 
     operation: str
     who: str
-    card: str | None
-    intent: str | None
     act: Callable[[str | None], Effect]
+    card: str | None = None
+    intent: str | None = None
 
 
 def fresh_id(prefix: str) -> str:
@@ -97,39 +84,36 @@ def create(_: State, form: Form, __: str, here: Here) -> Call:
             return _confirmed(draft, card, decline, terms, here)
         return Effect(replace(draft, status="requires_confirmation", card=card) if card else draft)
 
-    return Call("authorize", draft.order_id or "", card, None, act)
+    return Call("authorize", draft.order_id or "", act, card)
 
 
 def confirm(state: State, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"payment_method", *ONLY_CONFIRMED, "expand"})
-    intent, card, terms = find_intent(state, name), _card(form), _terms(form)
+    intent, card, terms = state.intent(name), _card(form), _terms(form)
     known = card or intent.card
 
     def act(decline: str | None) -> Effect:
         return _confirmed(state.intents[name], known, decline, terms, here)
 
-    return Call("authorize", intent.order_id or name, known, name, act)
+    return Call("authorize", intent.order_id or name, act, known, name)
 
 
 def authenticate(state: State, name: str, *, passed: bool) -> Call:
     """The shopper confirms at her bank, or refuses."""
-    intent = find_intent(state, name)
+    intent = state.intent(name)
 
     def act(_: str | None) -> Effect:
         before = state.intents[name]
         decline = cards.declines_once_confirmed(before.card) if passed else cards.REFUSED
         return _decided(before.authenticate(decline, fresh_id("ch") if passed else None))
 
-    return Call("authenticate", intent.order_id or name, None, None, act)
+    return Call("authenticate", intent.order_id or name, act)
 
 
 def capture(state: State, form: Form, name: str, _: Here) -> Call:
     forms.only(form, {"amount_to_capture", "metadata", "expand"})
-    intent, amount, notes = (
-        find_intent(state, name),
-        forms.amount(form, "amount_to_capture"),
-        forms.metadata(form),
-    )
+    intent, notes = state.intent(name), forms.metadata(form)
+    amount = forms.amount(form, "amount_to_capture")
     check_units(amount, intent.currency, "amount_to_capture")
 
     def act(decline: str | None) -> Effect:
@@ -139,52 +123,17 @@ def capture(state: State, form: Form, name: str, _: Here) -> Call:
             return Effect(current, error=cards.decline_error(decline, current.charge))
         return Effect(replace(taken, metadata=current.metadata | notes), events=("payment_intent.succeeded",))
 
-    return Call("capture", name, intent.card, name, act)
+    return Call("capture", name, act, intent.card, name)
 
 
 def cancel(state: State, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"cancellation_reason", "expand"})
-    intent, reason = find_intent(state, name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
+    intent, reason = state.intent(name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
 
     def act(_: str | None) -> Effect:
         return Effect(state.intents[name].cancel(reason, here.now), events=("payment_intent.canceled",))
 
-    return Call("cancel", name, intent.card, name, act)
-
-
-def refund(state: State, form: Form, _: str, here: Here) -> Call:
-    forms.only(form, {"payment_intent", "charge", "amount", "reason", "metadata", "expand"})
-    name = _refunded_intent(state, form)
-    intent, amount = find_intent(state, name, "payment_intent"), forms.amount(form, "amount")
-    reason, notes = forms.choice(form, "reason", REFUND_REASONS), forms.metadata(form)
-    check_units(amount, intent.currency, "amount")
-
-    def act(_: str | None) -> Effect:
-        before = state.intents[name]
-        after = before.refund(amount)
-        back = after.refunded - before.refunded
-        assert before.charge is not None, "what was captured has a charge"
-        record = Refund(
-            fresh_id("re"),
-            name,
-            before.charge,
-            back,
-            before.currency,
-            here.now,
-            reason,
-            notes,
-            "pending" if cards.refunds_later(before.card) else "succeeded",
-        )
-        return Effect(after, refund=record, events=("charge.refunded", "refund.created"))
-
-    return Call("refund", name, intent.card, name, act)
-
-
-def find_intent(state: State, name: str, param: str = "intent") -> Intent:
-    intent = state.intents.get(name)
-    if intent is None:
-        raise missing("payment_intent", name, param)
-    return intent
+    return Call("cancel", name, act, intent.card, name)
 
 
 def _confirmed(intent: Intent, card: str | None, decline: str | None, terms: Terms, here: Here) -> Effect:
@@ -266,17 +215,3 @@ def _refuse_a_redirect(form: Form) -> None:
             "to `card`.",
             param="return_url",
         )
-
-
-def _refunded_intent(state: State, form: Form) -> str:
-    charge, intent = forms.text(form, "charge"), forms.text(form, "payment_intent")
-    if charge and intent:
-        raise Refusal("You may only specify one of these parameters: charge, payment_intent.", param="charge")
-    if charge:
-        if charge not in state.charges:
-            raise missing("charge", charge, "charge")
-        return state.charges[charge]
-    if intent is None:
-        message = "One of the following params should be provided for this request: payment_intent or charge."
-        raise Refusal(message, code="parameter_missing", param="payment_intent")
-    return intent

@@ -10,7 +10,6 @@ from standins.sandbox import forms
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
 from standins.sandbox.intents import Dispute, Intent, Refund
-from standins.sandbox.operations import find_intent
 from standins.sandbox.render import (
     Json,
     charge_json,
@@ -31,20 +30,16 @@ Query = Callable[[State, Form, str], Json]
 
 
 def intent(state: State, form: Form, name: str) -> Json:
-    return intent_json(find_intent(state, name), forms.expand(form), disputed=name in state.disputes_of)
+    return intent_json(state.intent(name), forms.expand(form), disputed=name in state.disputes_of)
 
 
 def charge(state: State, _: Form, name: str) -> Json:
-    if name not in state.charges:
-        raise missing("charge", name, "charge")
-    intent = state.charges[name]
+    intent = state.intent_of_charge(name)
     return charge_json(state.intents[intent], disputed=intent in state.disputes_of)
 
 
 def refund(state: State, _: Form, name: str) -> Json:
-    if name not in state.refunds:
-        raise missing("refund", name, "refund")
-    return refund_json(state.refunds[name])
+    return refund_json(state.refund(name))
 
 
 def intents(state: State, form: Form, _: str) -> Json:
@@ -66,9 +61,7 @@ def disputes(state: State, form: Form, _: str) -> Json:
 
 
 def dispute(state: State, _: Form, name: str) -> Json:
-    if name not in state.disputes:
-        raise missing("dispute", name, "dispute")
-    return dispute_json(state.disputes[name])
+    return dispute_json(state.dispute(name))
 
 
 def search(state: State, form: Form, _: str) -> Json:

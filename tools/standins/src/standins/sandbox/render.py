@@ -4,29 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from standins.sandbox.cards import brand, decline_error
-from standins.sandbox.change import Change, Event
 from standins.sandbox.intents import OPEN_DISPUTE, Dispute, Intent, Refund
+from standins.sandbox.journal import Change, Event
 
 API_VERSION = "2026-10-28.endive"
-NOTHING = dict.fromkeys(
-    (
-        "application",
-        "application_fee_amount",
-        "customer",
-        "on_behalf_of",
-        "payment_method_configuration_details",
-        "processing",
-        "receipt_email",
-        "review",
-        "setup_future_usage",
-        "shipping",
-        "source",
-        "statement_descriptor",
-        "statement_descriptor_suffix",
-        "transfer_data",
-        "transfer_group",
-    )
-)
+_NOTHING = """
+    application application_fee_amount customer on_behalf_of payment_method_configuration_details processing
+    receipt_email review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix
+    transfer_data transfer_group
+"""
+NOTHING = dict.fromkeys(_NOTHING.split())
 
 Json = dict[str, Any]
 

@@ -1,14 +1,19 @@
 """The sandbox's state: payments, refunds, idempotency keys and undelivered events."""
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from standins.sandbox.change import Change, Event, from_journal
+from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.faults import FaultPlan
-from standins.sandbox.idempotency import Keys
 from standins.sandbox.intents import Dispute, Intent, Refund
-from standins.sandbox.journal import Journal
+from standins.sandbox.journal import Change, Event, Journal, from_journal
+
+KEPT = 24 * 3600
+LONGEST = 255
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -18,6 +23,57 @@ class Balance:
 
     captured: int = 0
     refunded: int = 0
+
+
+class Keys:
+    """Idempotency keys as Stripe keeps them: the result of what was executed, replayed for 24 hours.
+
+    409 `idempotency_key_in_use` while the first request runs, 400 `idempotency_error` when the key comes back
+    with other parameters: https://docs.stripe.com/api/idempotent_requests.
+    """
+
+    def __init__(self) -> None:
+        self._stored: OrderedDict[str, Change] = OrderedDict()
+        self._running: dict[str, str] = {}
+
+    def find(self, key: str, fingerprint: str, now: int) -> Change | None:
+        """The stored result, or None when the request is the first. Raises Refusal for a clash."""
+        if len(key) > LONGEST:
+            raise Refusal(f"Idempotency-Key is too long: {len(key)} of at most {LONGEST} characters")
+        self._forget_before(now - KEPT)
+        stored = self._stored.get(key)
+        first = stored.fingerprint if stored else self._running.get(key, fingerprint)
+        if first != fingerprint:
+            message = (
+                "Keys for idempotent requests can only be used with the same parameters they were first used "
+                f"with. Try using a key other than '{key}' if you meant to execute a different request."
+            )
+            raise Refusal(message, kind="idempotency_error")
+        if key in self._running:
+            message = (
+                "There is currently another in-progress request using this Idempotent Key (that probably "
+                "means you submitted twice, and the other request is still going through): "
+                f"{key}. Please try again later."
+            )
+            raise Refusal(message, status=409, kind="idempotency_error", code="idempotency_key_in_use")
+        return stored
+
+    def start(self, key: str, fingerprint: str) -> None:
+        self._running[key] = fingerprint
+
+    def finish(self, key: str) -> None:
+        self._running.pop(key, None)
+
+    def store(self, key: str, change: Change) -> None:
+        self._stored[key] = change
+
+    def _forget_before(self, moment: int) -> None:
+        """Results lie in the order they were stored, so the old ones are in front."""
+        while self._stored:
+            oldest = next(iter(self._stored))
+            if self._stored[oldest].at > moment:
+                return
+            del self._stored[oldest]
 
 
 class State:
@@ -39,6 +95,19 @@ class State:
         self._journal = journal
         for entry in journal.read():
             self._restore(entry)
+
+    def intent(self, name: str, param: str = "intent") -> Intent:
+        """The payment of that name; `param` is where the request named it. Raises Refusal."""
+        return _found("payment_intent", self.intents, name, param)
+
+    def refund(self, name: str) -> Refund:
+        return _found("refund", self.refunds, name)
+
+    def dispute(self, name: str) -> Dispute:
+        return _found("dispute", self.disputes, name)
+
+    def intent_of_charge(self, name: str) -> str:
+        return _found("charge", self.charges, name)
 
     def commit(self, change: Change) -> None:
         self._journal.append({"change": change})
@@ -113,3 +182,9 @@ class State:
             self.faults.fire(entry["fired"])
         elif "webhooks" in entry:
             self.webhooks = entry["webhooks"]
+
+
+def _found(kind: str, objects: Mapping[str, T], name: str, param: str = "") -> T:
+    if name not in objects:
+        raise missing(kind, name, param or kind)
+    return objects[name]

@@ -11,11 +11,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import aiohttp
 import orjson
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field
 
-from standins.sandbox.change import Change, Event
+from standins.sandbox.journal import Change, Event
 from standins.sandbox.render import event_json
 from standins.sandbox.settings import Settings
 from standins.sandbox.state import State
@@ -27,15 +30,15 @@ GATHER = 0.5
 SETTLE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic.dataclasses.dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Delivery:
     """How events are sent: `copies` of each, shuffled in groups of `reorder`, `delay` seconds late. With 0
     copies they are lost for good."""
 
-    copies: int = 1
-    reorder: int = 0
-    delay: float = 0.0
-    seed: int = 0
+    copies: Annotated[int, Field(ge=0, le=10)] = 1
+    reorder: Annotated[int, Field(ge=0, le=1000)] = 0
+    delay: Annotated[float, Field(ge=0, le=600)] = 0.0
+    seed: Annotated[int, Field(ge=0, le=2**63)] = 0
 
 
 @dataclass(slots=True)

@@ -101,7 +101,10 @@ async def test_a_torn_last_line_is_forgotten(settings: Settings, connect: Any, h
     [
         ({}, "set SANDBOX_API_KEY"),
         ({"SANDBOX_API_KEY": "x"}, "set SANDBOX_JOURNAL"),
-        ({"SANDBOX_API_KEY": "x", "SANDBOX_JOURNAL": "j", "PORT": "http"}, "PORT must be a number"),
+        (
+            {"SANDBOX_API_KEY": "x", "SANDBOX_JOURNAL": "j", "PORT": "http"},
+            "PORT: Input should be a valid integer",
+        ),
         (
             {"SANDBOX_API_KEY": "x", "SANDBOX_JOURNAL": "j", "SANDBOX_WEBHOOK_URL": "http://x"},
             "set SANDBOX_WEBHOOK_SECRET",

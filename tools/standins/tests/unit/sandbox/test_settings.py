@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from standins.sandbox.settings import Misconfigured, from_environment
+from standins.running import Misconfigured
+from standins.sandbox.settings import from_environment
 
 GIVEN = {"SANDBOX_API_KEY": "sk_test_key", "SANDBOX_JOURNAL": "/var/lib/sandbox.journal"}
 

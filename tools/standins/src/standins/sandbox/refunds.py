@@ -1,0 +1,94 @@
+"""Refunds: those that the shop asks for, and what the bank or a user of the dashboard does with them."""
+
+from dataclasses import replace
+
+from standins.sandbox import cards, forms
+from standins.sandbox.currencies import check_units
+from standins.sandbox.errors import Refusal, missing
+from standins.sandbox.forms import Form
+from standins.sandbox.intents import EXPIRED_UNCAPTURED, Refund
+from standins.sandbox.operations import Call, Effect, Here, fresh_id
+from standins.sandbox.state import State
+
+REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+STATUSES = ("failed", "succeeded")
+CARD_EXPIRED = "expired_or_canceled_card"
+
+
+def refund(state: State, form: Form, _: str, here: Here) -> Call:
+    forms.only(form, {"payment_intent", "charge", "amount", "reason", "metadata", "expand"})
+    name = _refunded_intent(state, form)
+    intent, amount = state.intent(name, "payment_intent"), forms.amount(form, "amount")
+    reason, notes = forms.choice(form, "reason", REASONS), forms.metadata(form)
+    check_units(amount, intent.currency, "amount")
+    status = "pending" if intent.card == cards.REFUND_PENDS else "succeeded"
+
+    def act(_: str | None) -> Effect:
+        effect = _refunded(state, name, amount, here.now)
+        assert effect.refund is not None
+        return replace(effect, refund=replace(effect.refund, reason=reason, metadata=notes, status=status))
+
+    return Call("refund", name, act, intent.card, name)
+
+
+def refund_by_dashboard(state: State, name: str, now: int, amount: int | None) -> Call:
+    """A refund in the provider's dashboard, without the shop's metadata."""
+    state.intent(name, "payment_intent")
+    return Call("refund by dashboard", name, lambda _: _refunded(state, name, amount, now))
+
+
+def turn_refund(state: State, name: str, status: str, reason: str = CARD_EXPIRED) -> Call:
+    """A pending refund fails or succeeds."""
+    before = state.refund(name)
+    if status not in STATUSES:
+        raise Refusal(f"status must be one of {', '.join(STATUSES)}")
+    if before.status in ("failed", status):
+        raise Refusal(f"The refund is {before.status} already")
+    failed = status == "failed"
+
+    def act(_: str | None) -> Effect:
+        intent = state.intents[before.intent]
+        after = replace(before, status=status, failure_reason=reason if failed else None)
+        back = replace(intent, refunded=intent.refunded + after.moved - before.moved)
+        return Effect(back, after, events=("refund.updated", *(["refund.failed"] if failed else [])))
+
+    return Call("refund turns", name, act)
+
+
+def newest_refund(state: State, name: str) -> str:
+    """The last refund of that payment."""
+    if not (refunds := state.refunds_of.get(name)):
+        raise missing("refund", name, "payment_intent")
+    return refunds[-1]
+
+
+def expire(state: State, name: str, now: int) -> Call:
+    """An authorization expires after a week: the provider releases it, and records that as a refund."""
+    before = state.intent(name)
+
+    def act(_: str | None) -> Effect:
+        after = before.expire(now)
+        released = Refund.of(before, fresh_id("re"), before.amount, now, EXPIRED_UNCAPTURED)
+        events = ("payment_intent.canceled", "charge.expired", "charge.refunded", "refund.created")
+        return Effect(after, released, events=events)
+
+    return Call("expire", name, act)
+
+
+def _refunded(state: State, name: str, amount: int | None, now: int) -> Effect:
+    before = state.intents[name]
+    after = before.refund(amount)
+    made = Refund.of(before, fresh_id("re"), after.refunded - before.refunded, now)
+    return Effect(after, made, events=("charge.refunded", "refund.created"))
+
+
+def _refunded_intent(state: State, form: Form) -> str:
+    charge, intent = forms.text(form, "charge"), forms.text(form, "payment_intent")
+    if charge and intent:
+        raise Refusal("You may only specify one of these parameters: charge, payment_intent.", param="charge")
+    if charge:
+        return state.intent_of_charge(charge)
+    if intent is None:
+        message = "One of the following params should be provided for this request: payment_intent or charge."
+        raise Refusal(message, code="parameter_missing", param="payment_intent")
+    return intent
