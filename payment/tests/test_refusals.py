@@ -83,7 +83,7 @@ def test_a_form_that_stripe_does_not_accept_is_the_shops_fault(error: dict[str, 
 
 @pytest.mark.parametrize("card", DECLINES)
 def test_every_decline_of_the_sandbox_has_a_reason(card: str) -> None:
-    code = DECLINES[card][1]
+    code = DECLINES[card].decline_code
     assert decline_reason(code) in get_args(DeclineReason)
     assert (shown_code(code) == code) == (code not in ("lost_card", "stolen_card", "fraudulent"))
 
