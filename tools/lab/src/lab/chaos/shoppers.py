@@ -14,7 +14,7 @@ from lab.chaos.afterwards import TROUBLE, Afterwards
 from lab.chaos.memory import Checkout, Decision, Memory
 from lab.chaos.staff import NOT_YET
 from lab.chaos.witness import TOTAL_CHANGED
-from lab.replay.patience import Patience, Patient
+from lab.http_retry import RetryPolicy, RetryTransport
 from scenarios.bank import CARD, RETURN_URL
 from scenarios.shopper import Shopper
 from shop.gateway import admin_client, checked_json
@@ -26,8 +26,8 @@ STOCK = 1_000_000
 SCARCE_STOCK = 150
 TIMEOUT_SECONDS = 12
 PAUSE = (0.2, 1.2)
-PATIENCE = Patience(tries=6, first=0.3, longest=5)
-LAST_PATIENCE = Patience(tries=30, first=0.3, longest=5)
+RETRIES = RetryPolicy(attempts=6, first_pause=0.3, longest_pause=5)
+LAST_RETRIES = RetryPolicy(attempts=30, first_pause=0.3, longest_pause=5)
 ORDERED = "/problems/cart-already-ordered"
 CONFIRMED_IN_VAIN = "pm_card_threeDSecureRequiredChargeDeclined"
 CHANGED = "/problems/total-changed"
@@ -92,7 +92,7 @@ class Shoppers:
         limits = httpx.Limits(max_connections=2 * at_once, max_keepalive_connections=2 * at_once)
         self.answers = Answers(httpx.AsyncHTTPTransport(limits=limits))
         self._stack = stack
-        self._http = self._client(PATIENCE)
+        self._http = self._client(RETRIES)
         self._outside = httpx.AsyncClient(timeout=OUTSIDE_SECONDS)
         self._closing, self._over = asyncio.Event(), asyncio.Event()
         self._going_on: set[asyncio.Task[None]] = set()
@@ -127,7 +127,7 @@ class Shoppers:
     async def resolve(self) -> None:
         """Ask again, with the same key, for every answer that never came, once what goes on has come to its
         end or has had its time."""
-        self._http = self._client(LAST_PATIENCE)
+        self._http = self._client(LAST_RETRIES)
         self._afterwards = self._after()
         places = asyncio.Semaphore(self._at_once)
 
@@ -216,11 +216,11 @@ class Shoppers:
     def _after(self) -> Afterwards:
         return Afterwards(self._stack, self.memory, self._http, self._outside, self._over)
 
-    def _client(self, patience: Patience) -> httpx.AsyncClient:
+    def _client(self, policy: RetryPolicy) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=self._stack.gateway_url,
             timeout=TIMEOUT_SECONDS,
-            transport=Patient(self.answers, patience),
+            transport=RetryTransport(self.answers, policy),
         )
 
 

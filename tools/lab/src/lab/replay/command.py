@@ -2,21 +2,41 @@
 
 import asyncio
 import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
+import httpx
 import typer
 from rich.console import Console
 
-from lab.replay.invoices import Book, gather
-from lab.replay.play import Result
-from lab.replay.reading import read
-from lab.replay.report import Replay, document, tell
-from lab.replay.run import Terms, run
+from lab.http_retry import RetryPolicy, RetryTransport
+from lab.replay.catalogue import CONCURRENT_ADJUSTMENTS, load, products_of, repriced
+from lab.replay.customers import Customers
+from lab.replay.invoices import InvoiceFile, gather, read
+from lab.replay.plan import Sale, Skip, Step, plan
+from lab.replay.play import Player, Result
+from lab.replay.report import Replay, document, show
 from shop import targets
+from shop.gateway import TIMEOUT_SECONDS, admin_client
 from shop.targets import Target
 from shop.terminal import counting
+
+Report = Callable[[str, Result | None], None]  # gets what is being done, and each result as it comes
+
+
+@dataclass(frozen=True)
+class Options:
+    """`stock_factor` times what the file sells is the opening stock; an order may take `timeout` seconds."""
+
+    concurrency: int
+    stock_factor: Decimal
+    timeout: float
 
 
 def replay(
@@ -33,22 +53,65 @@ def replay(
 
     Exits with 1 unless every invoice is accounted for: paid, cancelled, or skipped for a reason.
     """
-    book = gather(read(file))
-    terms = Terms(concurrency, Decimal(str(stock_factor)), timeout)
-    done = _watched(targets.resolve(url), str(file), book, terms, quiet=as_json)
+    invoices = gather(read(file))
+    target = targets.resolve(url)
+    options = Options(concurrency, Decimal(str(stock_factor)), timeout)
+    with counting(Console(stderr=True, quiet=as_json)) as progress:
+        bar = progress.add_task("", total=len(invoices.invoices))
+
+        def report(doing: str, result: Result | None) -> None:
+            progress.update(bar, description=doing, advance=0 if result is None else 1)
+
+        done = asyncio.run(_replay(target, str(file), invoices, options, report))
     if as_json:
         print(json.dumps(document(done), indent=2))
     else:
-        tell(Console(), done)
+        show(Console(), done)
     if not done.all_ended:
         raise typer.Exit(1)
 
 
-def _watched(target: Target, file: str, book: Book, terms: Terms, *, quiet: bool) -> Replay:
-    with counting(Console(stderr=True, quiet=quiet)) as progress:
-        bar = progress.add_task("", total=len(book.invoices))
+async def _replay(target: Target, path: str, file: InvoiceFile, options: Options, report: Report) -> Replay:
+    """Plan, load the catalogue, play and sum up. Raises ShopError."""
+    started = time.monotonic()
+    steps = plan(file.invoices)
+    sales = [step.invoice for step in steps if isinstance(step, Sale)]
+    products = products_of(sales)
+    run = uuid4().hex[:12]
+    prices = {product.sku: product.price for product in products.values()}
+    loading, shopping = _transport(CONCURRENT_ADJUSTMENTS), _transport(options.concurrency)
+    report("loading the catalogue", None)
+    async with admin_client(target) as admin:
+        token = admin.headers["Authorization"]
+    async with _client(target, loading, Authorization=token) as http:
+        loaded = await load(http, list(products.values()), options.stock_factor)
+    async with _client(target, shopping) as http:
+        player = Player(Customers(http, target.customers_secret), prices, run, options.timeout)
+        results = await _play(player, steps, options.concurrency, partial(report, "checking out"))
+    limited = loading.limited + shopping.limited
+    seconds = round(time.monotonic() - started, 1)
+    return Replay(path, run, file, loaded, repriced(sales, products), results, limited, seconds)
 
-        def heed(doing: str, result: Result | None) -> None:
-            progress.update(bar, description=doing, advance=0 if result is None else 1)
 
-        return asyncio.run(run(target, file, book, terms, heed))
+async def _play(
+    player: Player, steps: Sequence[Step], concurrency: int, report: Callable[[Result], None]
+) -> list[Result]:
+    """A result for each step, in the same order."""
+    results = [Result(step, "skipped", step.reason, step.detail) for step in steps if isinstance(step, Skip)]
+    for result in results:
+        report(result)
+    playable = [step for step in steps if not isinstance(step, Skip)]
+    results += await player.play_all(playable, concurrency, report)
+    found = {result.step.invoice.number: result for result in results}
+    return [found[step.invoice.number] for step in steps]
+
+
+def _transport(connections: int) -> RetryTransport:
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return RetryTransport(httpx.AsyncHTTPTransport(limits=limits), RetryPolicy())
+
+
+def _client(target: Target, transport: RetryTransport, **headers: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=target.gateway_url, timeout=TIMEOUT_SECONDS, transport=transport, headers=headers
+    )

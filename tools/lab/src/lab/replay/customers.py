@@ -1,4 +1,4 @@
-"""The customers of the invoices as shoppers: an account each, kept over their invoices; guests are new."""
+"""The customers of the invoices as shoppers: one account for each, and a new guest where none is named."""
 
 import asyncio
 import hashlib
@@ -20,8 +20,8 @@ class _LoggedIn:
 class Customers:
     """`secret` makes their passwords, so that a later replay of the same shop can log in again.
 
-    Whether to register or to log in first is learnt from whoever came before: the shop soon stops telling
-    somebody who asks for addresses that are taken, and who fails to log in.
+    Whether to register or to log in first is decided by how it went for the customer before: the shop limits
+    how often one may register a taken address, or fail to log in.
     """
 
     def __init__(self, http: httpx.AsyncClient, secret: str) -> None:
@@ -32,23 +32,23 @@ class Customers:
         self._first = asyncio.Lock()
 
     async def shopper(self, customer: str | None) -> Shopper:
-        """Raises Unexpected. To be asked for one customer at a time."""
+        """The customer, logged in. Raises Unexpected. One call at a time for each customer."""
         if customer is None:
             return await Shopper.guest(self._http)
         if customer not in self._known:
-            self._known[customer] = await self._enter(customer)
+            self._known[customer] = await self._register_or_log_in(customer)
         elif time.monotonic() >= self._known[customer].until:
             self._known[customer] = await self._log_in(customer)
         return self._known[customer].shopper
 
-    async def _enter(self, customer: str) -> _LoggedIn:
+    async def _register_or_log_in(self, customer: str) -> _LoggedIn:
         if self._returning is None:
             async with self._first:
                 if self._returning is None:
                     await self._register(customer)
                     return await self._log_in(customer)
         if self._returning:
-            answer = await self._ask_for_token(customer)
+            answer = await self._request_token(customer)
             if answer.status_code != 400:
                 return self._logged_in(customer, answer)
         await self._register(customer)
@@ -61,14 +61,14 @@ class Customers:
         self._returning = answer.status_code == 409
 
     async def _log_in(self, customer: str) -> _LoggedIn:
-        return self._logged_in(customer, await self._ask_for_token(customer))
+        return self._logged_in(customer, await self._request_token(customer))
 
-    async def _ask_for_token(self, customer: str) -> httpx.Response:
+    async def _request_token(self, customer: str) -> httpx.Response:
         form = {"username": _address(customer), "password": self._password(customer)}
         return await self._http.post("/v1/token", data=form)
 
-    def _logged_in(self, customer: str, told: httpx.Response) -> _LoggedIn:
-        answer = must(told, 200)
+    def _logged_in(self, customer: str, response: httpx.Response) -> _LoggedIn:
+        answer = must(response, 200)
         shopper = Shopper(self._http, answer["access_token"], _address(customer))
         return _LoggedIn(shopper, time.monotonic() + answer["expires_in"] / 2)
 

@@ -1,4 +1,5 @@
-"""What each invoice becomes: a checkout, the cancellation of an earlier one, or nothing and why."""
+"""What each invoice becomes: a checkout, the cancellation of an earlier one, or nothing and why; and which
+step may be played next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,27 +31,24 @@ class Skip:
     detail: str | None = None
 
 
-Step = Sale | Return | Skip
+Playable = Sale | Return
+Step = Playable | Skip
 
 
 def plan(invoices: Iterable[Invoice]) -> list[Step]:
     """One step for each invoice, in the same order."""
     steps: list[Step] = []
-    kept: dict[str | None, list[Invoice]] = {}  # sales by customer that nobody has returned, the latest last
+    kept: dict[str | None, list[Invoice]] = {}  # sales by customer that were not returned, the latest last
     for invoice in invoices:
         sales = kept.setdefault(invoice.customer, [])
         if not invoice.rows:
-            steps.append(_empty(invoice))
+            steps.append(Skip(invoice, "no line is left to play", "; ".join(invoice.dropped)))
         elif invoice.is_credit_note:
             steps.append(_credit(invoice, sales))
         else:
             steps.append(Sale(invoice))
             sales.append(invoice)
     return steps
-
-
-def _empty(invoice: Invoice) -> Skip:
-    return Skip(invoice, "no line is left to play", "; ".join(invoice.dropped))
 
 
 def _credit(note: Invoice, sales: list[Invoice]) -> Return | Skip:
@@ -65,3 +63,30 @@ def _credit(note: Invoice, sales: list[Invoice]) -> Return | Skip:
         if all(sale.pieces.get(sku, 0) >= count for sku, count in back.items()):
             return Skip(note, "returns a part of a sale, and orders are cancelled whole", sale.number)
     return Skip(note, "returns what no sale in this file explains")
+
+
+class StepQueue:
+    """Gives out steps in the order of the file, but never two of one customer at once, who has one cart: a
+    busy customer's steps are passed over, and come first once that customer is free. Guests never wait."""
+
+    def __init__(self, steps: Iterable[Playable]) -> None:
+        self._waiting = dict(enumerate(steps))
+        self._busy: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self) -> Playable | None:
+        """The first step of the file that may be played now; None while there is none."""
+        for position, step in self._waiting.items():
+            customer = step.invoice.customer
+            if customer is None or customer not in self._busy:
+                del self._waiting[position]
+                if customer is not None:
+                    self._busy.add(customer)
+                return step
+        return None
+
+    def done(self, invoice: Invoice) -> None:
+        """The invoice's step has ended: its customer is free."""
+        self._busy.discard(invoice.customer or "")

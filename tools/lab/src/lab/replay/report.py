@@ -1,4 +1,4 @@
-"""What a replay tells: every invoice with its outcome, and what became of every row of the file."""
+"""The report of a replay: every invoice with its outcome, and what became of every row of the file."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lab.replay.catalogue import Loaded
-from lab.replay.invoices import UNREADABLE, Book
+from lab.replay.invoices import UNREADABLE, InvoiceFile
 from lab.replay.play import Result
 
 MOST_SHOWN = 5
@@ -19,11 +19,11 @@ _COLOURS = {"paid": "green", "cancelled": "yellow", "skipped": "dim", "failed": 
 
 @dataclass(frozen=True)
 class Replay:
-    """One replay as a whole; `results` are in the order of the file, `limited` counts the answers 429."""
+    """A replay's result; `results` are in the order of the file, `limited` counts the responses 429."""
 
-    file: str
+    path: str
     run: str
-    book: Book
+    file: InvoiceFile
     loaded: Loaded
     repriced: int
     results: list[Result]
@@ -32,7 +32,7 @@ class Replay:
 
     @property
     def all_ended(self) -> bool:
-        """Every invoice is accounted for: paid, cancelled, or skipped for a reason."""
+        """Every invoice is paid, cancelled, or skipped for a reason."""
         return all(result.outcome not in ("failed", "unended") for result in self.results)
 
     def outcomes(self) -> dict[str, int]:
@@ -41,30 +41,30 @@ class Replay:
 
     def dropped(self) -> dict[str, int]:
         """Rows by why they were dropped, the commonest first; with those kept they are all."""
-        total = Counter({UNREADABLE: sum(row.invoice is None for row in self.book.bad_rows)})
-        for invoice in self.book.invoices:
+        total = Counter({UNREADABLE: sum(row.invoice is None for row in self.file.bad_rows)})
+        for invoice in self.file.invoices:
             total += invoice.dropped
         return dict(total.most_common())
 
 
 def document(replay: Replay) -> dict[str, Any]:
-    """For `--json`."""
-    book = replay.book
+    """The JSON document."""
+    file = replay.file
     return {
-        "file": replay.file,
+        "file": replay.path,
         "run": replay.run,
         "seconds": replay.seconds,
         "totals": {
-            "invoices": len(book.invoices),
+            "invoices": len(file.invoices),
             **replay.outcomes(),
-            "rows": book.rows,
-            "rows_kept": sum(len(invoice.rows) for invoice in book.invoices),
+            "rows": file.rows,
+            "rows_kept": sum(len(invoice.rows) for invoice in file.invoices),
             "rows_dropped": replay.dropped(),
             "rows_repriced": replay.repriced,
             "products": asdict(replay.loaded),
             "rate_limited": replay.limited,
         },
-        "bad_rows": [asdict(row) for row in book.bad_rows],
+        "bad_rows": [asdict(row) for row in file.bad_rows],
         "invoices": [_entry(result) for result in replay.results],
     }
 
@@ -86,14 +86,14 @@ def _entry(result: Result) -> dict[str, Any]:
     }
 
 
-def tell(console: Console, replay: Replay) -> None:
-    """For people: outcomes and reasons with their counts and the first invoices of each."""
+def show(console: Console, replay: Replay) -> None:
+    """Print outcomes and reasons with their counts and the first invoices of each."""
     console.print(_outcomes(replay))
     for note in _notes(replay):
         console.print(note, highlight=False, markup=False)
-    for row in replay.book.bad_rows[:MOST_SHOWN]:
+    for row in replay.file.bad_rows[:MOST_SHOWN]:
         console.print(f"  line {row.line}: {row.why}", style="red", markup=False)
-    if (more := len(replay.book.bad_rows) - MOST_SHOWN) > 0:
+    if (more := len(replay.file.bad_rows) - MOST_SHOWN) > 0:
         console.print(f"  … and {more} more (--json has them all)")
 
 
@@ -112,10 +112,10 @@ def _outcomes(replay: Replay) -> Table:
 
 
 def _notes(replay: Replay) -> Iterator[str]:
-    book, loaded = replay.book, replay.loaded
+    file, loaded = replay.file, replay.loaded
     dropped = replay.dropped()
     yield ""
-    yield f"{len(book.invoices)} invoices of {book.rows} rows in {replay.seconds:.1f} s"
+    yield f"{len(file.invoices)} invoices of {file.rows} rows in {replay.seconds:.1f} s"
     yield (
         f"products: {loaded.created} created, {loaded.changed} changed, {loaded.unchanged} unchanged;"
         f" stock adjusted for {loaded.adjusted}"

@@ -1,21 +1,19 @@
-"""Every row of a file ends in one place: it counts, or it is dropped and said why."""
-
-from collections.abc import Callable
+"""Every row of a file ends in one place: it counts, or it is dropped with its reason."""
 
 import pytest
 
-from lab.replay.invoices import UNREADABLE, Book
-from tools.lab.tests.replay.sheets import row
+from lab.replay.invoices import UNREADABLE
+from tools.lab.tests.invoice_files import ReadInvoices, row
 
 
-def test_rows_of_one_product_are_merged(book: Callable[..., Book]) -> None:
-    [invoice] = book(row(quantity=6), row(sku="71053"), row(quantity=4)).invoices
+def test_rows_of_one_product_are_merged(invoices_of: ReadInvoices) -> None:
+    [invoice] = invoices_of(row(quantity=6), row(sku="71053"), row(quantity=4)).invoices
 
     assert invoice.pieces == {"85123A": 10, "71053": 6}
 
 
-def test_an_invoice_may_be_scattered_over_the_file(book: Callable[..., Book]) -> None:
-    found = book(row("1"), row("2"), row("1", sku="71053")).invoices
+def test_an_invoice_may_be_scattered_over_the_file(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row("1"), row("2"), row("1", sku="71053")).invoices
 
     assert [(invoice.number, len(invoice.rows)) for invoice in found] == [("1", 2), ("2", 1)]
 
@@ -35,46 +33,46 @@ def test_an_invoice_may_be_scattered_over_the_file(book: Callable[..., Book]) ->
     ],
 )
 def test_what_no_shop_could_sell_is_dropped(
-    dropped: dict[str, object], why: str, book: Callable[..., Book]
+    dropped: dict[str, object], why: str, invoices_of: ReadInvoices
 ) -> None:
-    [invoice] = book(dropped, row(sku="71053")).invoices
+    [invoice] = invoices_of(dropped, row(sku="71053")).invoices
 
     assert invoice.dropped == {why: 1}
     assert invoice.pieces == {"71053": 6}
 
 
-def test_a_credit_note_takes_back_what_is_below_zero(book: Callable[..., Book]) -> None:
-    [note] = book(row("C1", quantity=-6), row("C1", sku="71053", quantity=2)).invoices
+def test_a_credit_note_takes_back_what_is_below_zero(invoices_of: ReadInvoices) -> None:
+    [note] = invoices_of(row("C1", quantity=-6), row("C1", sku="71053", quantity=2)).invoices
 
     assert note.is_credit_note
     assert note.pieces == {"85123A": 6}
     assert note.dropped == {"a credit note that gives out": 1}
 
 
-def test_a_bad_row_is_dropped_from_its_invoice_and_named(book: Callable[..., Book]) -> None:
-    found = book(row(quantity="six"), row(sku="71053"))
+def test_a_bad_row_is_dropped_from_its_invoice_and_named(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row(quantity="six"), row(sku="71053"))
 
     [invoice] = found.invoices
     assert invoice.dropped == {UNREADABLE: 1}
     assert [(bad.line, bad.invoice) for bad in found.bad_rows] == [(2, "536365")]
 
 
-def test_an_invoice_of_bad_rows_alone_is_still_an_invoice(book: Callable[..., Book]) -> None:
-    [invoice] = book(row(quantity="six")).invoices
+def test_an_invoice_of_bad_rows_alone_is_still_an_invoice(invoices_of: ReadInvoices) -> None:
+    [invoice] = invoices_of(row(quantity="six")).invoices
 
     assert (invoice.number, invoice.rows, invoice.customer) == ("536365", [], None)
 
 
-def test_a_row_of_another_customer_is_bad(book: Callable[..., Book]) -> None:
-    found = book(row(customer="17850"), row(customer="13047"), row(customer=""))
+def test_a_row_of_another_customer_is_bad(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row(customer="17850"), row(customer="13047"), row(customer=""))
 
     [invoice] = found.invoices
     assert (invoice.customer, len(invoice.rows)) == ("17850", 1)
     assert [bad.line for bad in found.bad_rows] == [3, 4]
 
 
-def test_every_row_is_accounted_for(book: Callable[..., Book]) -> None:
-    found = book(row(), row(quantity="six"), row(invoice=""), row(sku="POST"), row(customer=""))
+def test_every_row_is_accounted_for(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row(), row(quantity="six"), row(invoice=""), row(sku="POST"), row(customer=""))
 
     [invoice] = found.invoices
     nowhere = sum(bad.invoice is None for bad in found.bad_rows)

@@ -1,16 +1,24 @@
-"""Small sheets in the columns of the data set, written as a spreadsheet would: with a byte-order mark."""
+"""Small CSV files in the columns of the data set, written as a spreadsheet does: with a byte-order mark."""
 
 import csv
 from pathlib import Path
+from typing import Protocol
 
-from lab.replay.invoices import Book, gather
-from lab.replay.reading import COLUMNS, read
+from lab.replay.invoices import COLUMNS, InvoiceFile, gather, read
 
 Fields = dict[str, object]
 
 
+class WriteFile(Protocol):
+    def __call__(self, *rows: Fields) -> Path: ...
+
+
+class ReadInvoices(Protocol):
+    def __call__(self, *rows: Fields) -> InvoiceFile: ...
+
+
 def row(invoice: str = "536365", sku: str = "85123A", quantity: object = 6, **more: object) -> Fields:
-    """One sound row; `name`, `price`, `customer` and `date` may be given, too."""
+    """One valid row; `name`, `price`, `customer` and `date` may be given, too."""
     return {
         "InvoiceNo": invoice,
         "StockCode": sku,
@@ -32,6 +40,6 @@ def write(path: Path, *rows: Fields) -> Path:
     return path
 
 
-def book(path: Path, *rows: Fields) -> Book:
+def invoice_file(path: Path, *rows: Fields) -> InvoiceFile:
     """The invoices of a file with these rows."""
     return gather(read(write(path, *rows)))

@@ -1,4 +1,4 @@
-"""`shop replay` over the whole shop: a small sheet with something of everything."""
+"""`shop replay` over the whole shop: a small file with every kind of invoice."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from devstack import Stack
 from devstack.programs import script
-from tools.lab.tests.replay.sheets import Fields, row
+from tools.lab.tests.invoice_files import Fields, WriteFile, row
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def lamp() -> str:
 
 
 @pytest.fixture
-def replay(stack: Stack, write: Callable[..., Path]) -> Callable[..., tuple[int, dict[str, Any]]]:
+def replay(stack: Stack, write: WriteFile) -> Callable[..., tuple[int, dict[str, Any]]]:
     """`replay(*rows, options=())`: the exit code and the document."""
 
     def run(*rows: Fields, options: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
@@ -82,7 +82,7 @@ def test_every_invoice_is_played_or_skipped_and_the_replay_can_be_repeated(
     assert len(ids) == 6, "a repeated replay places orders of its own"
 
 
-def test_with_half_of_the_stock_the_later_ones_run_out(
+def test_with_half_of_the_stock_the_later_orders_are_cancelled(
     replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
 ) -> None:
     rows = [row(str(n), sku=lamp, quantity=2, customer="") for n in range(4)]
@@ -94,7 +94,7 @@ def test_with_half_of_the_stock_the_later_ones_run_out(
     assert document["invoices"][2]["detail"] == f"{lamp}: 2 wanted, 0 left"
 
 
-def test_what_the_shop_refuses_fails_and_is_told_by_the_exit_code(
+def test_a_checkout_that_the_shop_refuses_fails_and_sets_the_exit_code(
     replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
 ) -> None:
     code, document = replay(row("1", sku=lamp, quantity=20_000), row("2", sku=lamp))
@@ -103,7 +103,7 @@ def test_what_the_shop_refuses_fails_and_is_told_by_the_exit_code(
     assert [one["outcome"] for one in document["invoices"]] == ["failed", "paid"]
 
 
-def test_a_file_that_is_no_sheet_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_file_without_the_columns_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "other.csv"
     path.write_text("a,b\n1,2\n")
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_no_sheet_is_told_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_replay_without_a_shop_says_how_to_start_one(tmp_path: Path, write: Callable[..., Path]) -> None:
+def test_without_a_shop_the_error_tells_how_to_start_one(tmp_path: Path, write: WriteFile) -> None:
     done = _shop(tmp_path / "none", "replay", str(write(row())))
 
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The catalogue goes in calls that the gateway lets through, and opens with the stock that was asked for."""
+"""Each product has one name and one price, and is loaded in requests that the gateway allows."""
 
 import json
 from decimal import Decimal
@@ -7,11 +7,25 @@ from typing import Any
 import httpx
 import pytest
 
-from lab.replay.assortment import Good
-from lab.replay.catalogue import MOST_AT_ONCE, MOST_BYTES, Loaded, batches, load, opening
+from lab.replay.catalogue import (
+    BATCH_BYTES,
+    BATCH_SIZE,
+    Loaded,
+    Product,
+    batches,
+    load,
+    opening_stock,
+    products_of,
+    repriced,
+)
 from shop.errors import ShopError
+from tools.lab.tests.invoice_files import ReadInvoices, row
 
-GOODS = [Good("85123A", "LANTERN", 255, 10), Good("71053", "HANGER", 339, 5), Good("POPPY", "POPPY", 1, 7)]
+PRODUCTS = [
+    Product("85123A", "LANTERN", 255, 10),
+    Product("71053", "HANGER", 339, 5),
+    Product("POPPY", "POPPY", 1, 7),
+]
 
 
 class Shelf:
@@ -25,7 +39,7 @@ class Shelf:
     async def load(self, factor: str) -> Loaded:
         transport = httpx.MockTransport(self._answer)
         async with httpx.AsyncClient(base_url="http://shop", transport=transport) as admin:
-            return await load(admin, GOODS, Decimal(factor))
+            return await load(admin, PRODUCTS, Decimal(factor))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/products/bulk":
@@ -59,14 +73,14 @@ async def test_new_products_open_with_what_is_sold() -> None:
     assert shelf.available == {"85123A": 10, "71053": 5, "POPPY": 7}
 
 
-async def test_products_that_are_there_are_brought_to_level_up_or_down() -> None:
+async def test_stock_of_known_products_is_adjusted_up_or_down() -> None:
     shelf = Shelf(**{"85123A": 0, "71053": 50, "POPPY": 7})
 
     assert await shelf.load("1") == Loaded(created=0, changed=0, unchanged=3, adjusted=2)
     assert shelf.available == {"85123A": 10, "71053": 5, "POPPY": 7}
 
 
-async def test_a_retired_product_stays_as_it_is() -> None:
+async def test_a_retired_product_is_not_adjusted() -> None:
     shelf = Shelf(**{"85123A": 3, "71053": 5, "POPPY": 7})
     shelf.retired.add("85123A")
 
@@ -75,7 +89,7 @@ async def test_a_retired_product_stays_as_it_is() -> None:
     assert shelf.available["85123A"] == 3
 
 
-async def test_a_shop_that_goes_away_meanwhile_is_told_in_a_line() -> None:
+async def test_a_shop_that_stops_answering_is_reported_in_one_line() -> None:
     shelf = Shelf(**{"85123A": 3, "71053": 4, "POPPY": 7})
     shelf.broken = True
 
@@ -85,17 +99,45 @@ async def test_a_shop_that_goes_away_meanwhile_is_told_in_a_line() -> None:
 
 @pytest.mark.parametrize(("factor", "pieces"), [("0", 0), ("0.5", 5), ("0.29", 2), ("1", 10), ("2.5", 25)])
 def test_opening_stock_is_a_share_of_what_is_sold_rounded_down(factor: str, pieces: int) -> None:
-    assert opening(GOODS[0], Decimal(factor)) == pieces
+    assert opening_stock(PRODUCTS[0], Decimal(factor)) == pieces
 
 
 def test_opening_stock_is_no_more_than_product_takes() -> None:
-    assert opening(Good("71053", "HANGER", 339, 999_999), Decimal(2)) == 1_000_000
+    assert opening_stock(Product("71053", "HANGER", 339, 999_999), Decimal(2)) == 1_000_000
 
 
-def test_no_call_carries_more_than_it_may() -> None:
+def test_no_request_is_larger_than_the_gateway_allows() -> None:
     small = [{"sku": str(n)} for n in range(2500)]
     large = [{"sku": str(n), "name": "N" * 190} for n in range(1000)]
 
-    assert [len(batch) for batch in batches(small)] == [MOST_AT_ONCE, MOST_AT_ONCE, 500]
-    assert all(len(json.dumps(batch, separators=(",", ":"))) < MOST_BYTES + 2 for batch in batches(large))
+    assert [len(batch) for batch in batches(small)] == [BATCH_SIZE, BATCH_SIZE, 500]
+    assert all(len(json.dumps(batch, separators=(",", ":"))) < BATCH_BYTES + 2 for batch in batches(large))
     assert [product for batch in batches(large) for product in batch] == large
+
+
+def test_the_commonest_price_is_the_catalogues_and_the_others_are_counted(invoices_of: ReadInvoices) -> None:
+    sales = invoices_of(row("1", price="5.17"), row("2", price="2.55"), row("3", price="2.55")).invoices
+
+    products = products_of(sales)
+
+    assert products == {"85123A": Product("85123A", "WHITE LANTERN", 255, 18)}
+    assert repriced(sales, products) == 1
+
+
+def test_of_equally_common_prices_the_first_counts(invoices_of: ReadInvoices) -> None:
+    sales = invoices_of(row("1", price="5.17"), row("2", price="2.55")).invoices
+
+    assert products_of(sales)["85123A"].price == 517
+
+
+def test_a_product_without_a_name_is_named_by_its_code(invoices_of: ReadInvoices) -> None:
+    sales = invoices_of(row(name="")).invoices
+
+    assert products_of(sales)["85123A"].name == "85123A"
+
+
+def test_codes_that_differ_in_case_are_two_products(invoices_of: ReadInvoices) -> None:
+    assert list(products_of(invoices_of(row(sku="15056bl"), row(sku="15056BL")).invoices)) == [
+        "15056bl",
+        "15056BL",
+    ]

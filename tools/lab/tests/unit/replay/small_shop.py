@@ -1,4 +1,4 @@
-"""A shop behind its door, as small as a replay can do with: orders end as their products' names say."""
+"""A fake shop behind an HTTP transport: orders end as their products' names say."""
 
 import json
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ class SmallShop:
 
     def __init__(self) -> None:
         self.accounts: set[str] = set()
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.keys: list[str] = []
         self.orders: dict[str, dict[str, Any]] = {}
         self.sold: list[dict[str, int]] = []
@@ -32,7 +32,7 @@ class SmallShop:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
         what = f"{request.method} {'/v1/orders/…' if path.startswith('/v1/orders/') else path}"
-        self.asked[what] += 1
+        self.requests[what] += 1
         who = request.headers.get("authorization", "")
         match what:
             case "POST /v1/users":
