@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from chassis.runtime import worker as worker_
 from chassis.runtime.health import health_routes
-from lab.chaos.gate import Gate, to_port
+from lab.chaos.network import Proxy, to_port
 
 from .conftest import ThingMade
 
@@ -22,19 +22,19 @@ GRACE = 2.0
 
 
 @pytest.fixture
-async def gate(world: Any) -> AsyncIterator[Gate]:
+async def proxy(world: Any) -> AsyncIterator[Proxy]:
     """A proxy between the seller and its broker."""
     parts = urlsplit(world.settings.amqp_url)
     assert parts.hostname is not None
     assert parts.port is not None
-    gate = Gate()
-    port = await gate.listen(to_port(parts.hostname, parts.port))
+    proxy = Proxy()
+    port = await proxy.listen(to_port(parts.hostname, parts.port))
     there = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
     world.settings = world.settings.model_copy(update={"amqp_url": there, "shutdown_grace": GRACE})
-    yield gate
-    gate.open()
+    yield proxy
+    proxy.restore()
     await world.stop()
-    await gate.close()
+    await proxy.close()
 
 
 async def readiness(world: Any, worker: Any) -> tuple[int, dict[str, str]]:
@@ -45,12 +45,14 @@ async def readiness(world: Any, worker: Any) -> tuple[int, dict[str, str]]:
     return answer.status_code, answer.json()
 
 
-async def test_a_frozen_broker_does_not_keep_a_process_from_ending(world: Any, gate: Gate, made: Any) -> None:
+async def test_a_frozen_broker_does_not_keep_a_process_from_ending(
+    world: Any, proxy: Proxy, made: Any
+) -> None:
     transactions = world.transactions()
     worker = await world.start(transactions=transactions)
     await world.publish(made)
     await world.sold()
-    gate.stall()
+    proxy.stall()
     async with transactions() as tx:
         tx.publish(ThingMade(id=uuid4()))
     began = time.monotonic()
@@ -59,18 +61,18 @@ async def test_a_frozen_broker_does_not_keep_a_process_from_ending(world: Any, g
     assert time.monotonic() - began < GRACE + 3 * worker_.MIN_GRACE_SECONDS + 1
 
 
-async def test_consumers_stop_together(world: Any, gate: Gate) -> None:
+async def test_consumers_stop_together(world: Any, proxy: Proxy) -> None:
     world.participant = replace(world.participant, steps=[*world.participant.steps] * 3)
     worker = await world.start()
-    gate.stall()
+    proxy.stall()
     began = time.monotonic()
     await worker.stop()
     assert time.monotonic() - began < GRACE + 3 * worker_.MIN_GRACE_SECONDS + 1
 
 
-async def test_the_grace_period_begins_with_the_signal(world: Any, gate: Gate) -> None:
+async def test_the_grace_period_begins_with_the_signal(world: Any, proxy: Proxy) -> None:
     worker = await world.start()
-    gate.stall()
+    proxy.stall()
     worker.begin_to_stop()
     await asyncio.sleep(GRACE)  # the share of open requests
     began = time.monotonic()
@@ -104,11 +106,11 @@ async def test_readiness_names_a_stuck_queue(world: Any) -> None:
     await world.eventually(ready)
 
 
-async def test_readiness_reports_that_nothing_can_be_published(world: Any, gate: Gate) -> None:
+async def test_readiness_reports_that_nothing_can_be_published(world: Any, proxy: Proxy) -> None:
     world.settings = world.settings.model_copy(update={"stuck_after": 0.5, "broker_timeout": 0.2})
     transactions = world.transactions()
     worker = await world.start(transactions=transactions)
-    gate.stall()
+    proxy.stall()
     async with transactions() as tx:
         tx.publish(ThingMade(id=uuid4()))
 
@@ -117,7 +119,7 @@ async def test_readiness_reports_that_nothing_can_be_published(world: Any, gate:
         return "nothing could be published" in checks.get("outbox", "")
 
     await world.eventually(is_reported)
-    gate.open()
+    proxy.restore()
 
     async def ready() -> bool:
         return (await readiness(world, worker))[0] == 200

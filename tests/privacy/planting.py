@@ -14,7 +14,7 @@ from scenarios.broker import Tap, copy_of
 from scenarios.guests import claim_token
 from scenarios.play import Play
 from scenarios.play import stage as on_stage
-from scenarios.shopper import Shopper, must
+from scenarios.shopper import Shopper, must, press_bank_button
 
 CARDS = {"a card": "4242424242424242", "a card with spaces": "5555 5555 5555 4444"}
 
@@ -135,7 +135,7 @@ async def _confirm_with_the_bank(play: Play, planted: Planted) -> None:
     page = planted.keep("a bank's page", asked["action"]["url"])
     [secret] = parse_qs(urlsplit(page).query)["client_secret"]
     planted.keep("a client secret", secret)
-    await play.press_bank_button(page, "complete")
+    await press_bank_button(play.http, play.shop.sandbox_url, page, "complete")
     await shopper.until(planted.confirmed_id, "paid")
 
 

@@ -4,6 +4,7 @@ nothing."""
 from urllib.parse import parse_qs, urlsplit
 
 from scenarios.play import Outcome, Play, scenario
+from scenarios.shopper import press_bank_button
 
 CARD = "pm_card_authenticationRequired"
 RETURN_URL = "http://localhost:3000/orders/return"
@@ -22,7 +23,7 @@ async def until_action_required(play: Play, **more: int) -> str:
 
 async def choose(play: Play, page: str, choice: str) -> str:
     """Press a button of the page. Returns the `redirect_status`, `succeeded` or `failed`."""
-    location = await play.press_bank_button(page, choice)
+    location = await press_bank_button(play.http, play.shop.sandbox_url, page, choice)
     play.claim("she is redirected to the return URL", location.startswith(f"{RETURN_URL}?"))
     return parse_qs(urlsplit(location).query)["redirect_status"][0]
 

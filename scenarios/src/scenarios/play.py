@@ -129,15 +129,6 @@ class Play:
             while reason not in await self._mails():
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def press_bank_button(self, page: str, choice: str) -> str:
-        """Press a button of the bank's page, `complete` or `fail`. Returns where it redirects to. The page is
-        the sandbox's, under the address at which it is reached from here."""
-        here = httpx.URL(self.shop.sandbox_url)
-        url = httpx.URL(page).copy_with(scheme=here.scheme, host=here.host, port=here.port)
-        pressed = await self.http.post(url, data={"choice": choice})
-        must(pressed, 303)
-        return str(pressed.headers["location"])
-
     async def until_payments_cancelled(self) -> None:
         """Wait until all of the order's payments are cancelled at the provider."""
         async with asyncio.timeout(SETTLE_SECONDS):

@@ -142,6 +142,16 @@ async def _poll(
                 return answer
 
 
+async def press_bank_button(http: httpx.AsyncClient, sandbox_url: str, page: str, choice: str) -> str:
+    """Press a button of the bank's page, `complete` or `fail`. Returns where it redirects to. The page is the
+    sandbox's, which is reached at `sandbox_url` from here."""
+    here = httpx.URL(sandbox_url)
+    url = httpx.URL(page).copy_with(scheme=here.scheme, host=here.host, port=here.port)
+    pressed = await http.post(url, data={"choice": choice})
+    must(pressed, 303)
+    return str(pressed.headers["location"])
+
+
 def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:
     """The response's JSON. Raises `Unexpected`, with the response, for another status."""
     if response.status_code not in statuses:

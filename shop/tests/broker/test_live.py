@@ -17,7 +17,7 @@ from devstack.down import purge
 from devstack.programs import choose, programs
 from devstack.testing.session import run
 from devstack.up import up
-from lab.chaos.faults import Faults
+from lab.chaos.faults import FaultInjector
 from lab.chaos.plan import Fault
 from shop.broker.looking import declared, look
 from shop.broker.restoring import apply, prepare
@@ -167,19 +167,19 @@ async def test_a_memory_alarm_is_shown_and_ends(broker: Stack) -> None:
 async def test_what_chaos_does_to_a_broker_is_seen_and_ends(
     broker: Stack, kind: str, target: str, says: str
 ) -> None:
-    faults = Faults(broker, {})
+    faults = FaultInjector(broker, {})
     doing = asyncio.create_task(faults.inject(Fault(0, kind, target, 3)))
     async with asyncio.timeout(10):
         while not any(means.startswith(says) for means in await found(broker)):
             await asyncio.sleep(0.1)
     await doing
-    assert faults.spoilt == []
+    assert faults.failed == []
     assert await found(broker) == []
 
 
 async def test_a_service_that_may_not_publish_is_cut_off_and_refused(broker: Stack) -> None:
     """A channel goes on with what it has been allowed, so its connection is closed."""
-    faults = Faults(broker, {})
+    faults = FaultInjector(broker, {})
     async with await aio_pika.connect(broker.amqp_url("payment")) as connection:
         channel = await connection.channel()
         events = await channel.get_exchange("events")

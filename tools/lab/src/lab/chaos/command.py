@@ -1,4 +1,4 @@
-"""`shop chaos`: faults on a shop of its own under load, and whether every promise held."""
+"""`shop chaos`: faults on a shop of its own under load, and whether every promise is kept."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
+import stamina
 import typer
 import uvloop
 from rich.console import Console
@@ -18,8 +19,9 @@ from devstack.gateway import RATE_FACTOR
 from devstack.layout import Layout
 from devstack.stack import more_ports
 from lab.chaos.plan import chosen, draw, kinds
-from lab.chaos.report import Report, document, tell
-from lab.chaos.run import Now, Terms, storm
+from lab.chaos.report import Report, document, show
+from lab.chaos.run import Options, run
+from lab.chaos.run import Progress as RunProgress
 from shop.project import project_root
 
 FOLDER = "chaos"
@@ -29,7 +31,7 @@ SETTINGS = {
     "gateway": {RATE_FACTOR: "1000"},
     "auth": {"REGISTRATION_CONFLICTS": MANY, "LOGIN_ATTEMPTS_PER_ADDRESS": MANY},
     "order": {"DECLINES_PER_NETWORK": MANY, "DECLINES_PER_SHOPPER": MANY},
-    # What takes minutes, and a day, has to happen within a run and soon after it.
+    # What takes minutes or a day by default has to happen during a run or soon after it.
     "payment": {"ACTION_MINUTES": "0.4", "RECONCILE_PROVIDER_EVERY": "30", "SWEEP_EVERY": "10"},
 }
 
@@ -52,22 +54,22 @@ def chaos(
 ) -> None:
     """Break what can break while shoppers check out, let it settle, and check every promise.
 
-    Exits with 1 when anything was lost, doubled or stuck; the stack then stays, stopped, with its logs.
+    Exits with 1 when anything is lost, doubled or stuck; the stack then stays, stopped, with its logs.
     """
     root = project_root()
     words = [word for word in faults.split(",") if word]
     plan = draw(seed, minutes * 60, chosen(words, kinds(brokers, replicas)))
     stack = _stack(root, brokers, replicas)
     _log_to(stack.layout.log(FOLDER))
-    terms = Terms(seed, minutes * 60, shoppers, plan, apart)
-    report = _watched(stack, terms, quiet=as_json)
+    options = Options(seed, minutes * 60, shoppers, plan, apart)
+    report = _run(stack, options, quiet=as_json)
     text = json.dumps(document(report), indent=2)
     target = output or root / ".local" / "chaos.json"
     target.write_text(text + "\n")
     if as_json:
         print(text)
     else:
-        tell(Console(), report)
+        show(Console(), report)
     if not report.is_well:
         Console(stderr=True).print(f"logs and data are kept in {stack.folder}", highlight=False)
         raise typer.Exit(1)
@@ -76,13 +78,14 @@ def chaos(
 
 
 def _log_to(file: Path) -> None:
-    """What the libraries say of connections that break, which is what they are here for."""
+    """Broken connections and retries are logged by the libraries: expected here, so not on the terminal."""
+    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
     file.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=file, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
 
 
 def _stack(root: Path, brokers: int, replicas: int) -> Stack:
-    """A fresh one, in a folder of its own."""
+    """A new one, in a folder of its own."""
     folder = root / ".local" / FOLDER
     if Layout(folder).state.exists():
         purge(Stack.load(folder))
@@ -97,20 +100,19 @@ def _stack(root: Path, brokers: int, replicas: int) -> Stack:
     )
 
 
-def _watched(stack: Stack, terms: Terms, *, quiet: bool) -> Report:
+def _run(stack: Stack, options: Options, *, quiet: bool) -> Report:
     console = Console(stderr=True, quiet=quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("starting the shop", total=terms.seconds)
+        bar = progress.add_task("starting the shop", total=options.seconds)
 
-        def tell_(line: str) -> None:
+        def print_line(line: str) -> None:
             progress.console.print(line, highlight=False, markup=False)
 
-        def watch(now: Now) -> None:
-            doing = (
-                f"{now.checkouts} checkouts, {now.pending} pending, {now.faults} of {len(terms.plan)} faults"
-            )
+        def watch(now: RunProgress) -> None:
+            counts = f"{now.checkouts} checkouts, {now.pending} pending"
+            doing = f"{counts}, {now.faults} of {len(options.plan)} faults"
             progress.update(bar, completed=now.seconds, description=doing)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(storm(stack, terms, tell_, watch))
+            return runner.run(run(stack, options, print_line, watch))

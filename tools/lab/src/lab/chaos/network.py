@@ -1,46 +1,162 @@
-"""The ways between the shop's programs and what they need, each through a gate of its own."""
+"""The network between the shop's programs and what they connect to: proxies that can cut, stall and
+refuse."""
 
-from collections.abc import Mapping
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from devstack import Stack
 from devstack.stack import HOST
-from lab.chaos.gate import Gate, to_port, to_socket
 from shop.targets import SERVICES
 
+CONNECT_SECONDS = 5
+CHUNK = 65536
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST instead of FIN
 _SOCKET = ".s.PGSQL.5432"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], Awaitable[Streams]]
+
+
+def to_port(host: str, port: int) -> Connect:
+    return lambda: asyncio.open_connection(host, port)
+
+
+def to_socket(path: Path) -> Connect:
+    return lambda: asyncio.open_unix_connection(path)
+
+
+class Proxy:
+    """Forwards bytes both ways. It may have several listeners, each to a server of its own."""
+
+    def __init__(self) -> None:
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._forwarding: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
+
+    async def listen(self, connect: Connect) -> int:
+        """Listen on a free port of this machine. Returns it."""
+        server = await asyncio.start_server(self._accepting(connect), "127.0.0.1", 0)
+        self._servers.append(server)
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+    async def listen_at(self, path: Path, connect: Connect) -> None:
+        """Listen on a Unix socket; its folder has to exist."""
+        self._servers.append(await asyncio.start_unix_server(self._accepting(connect), path))
+
+    def cut(self) -> None:
+        """Reset every open connection; new ones are accepted."""
+        for writer in self._connections:
+            _reset(writer)
+
+    def stall(self) -> None:
+        """Hold all bytes from now on, in both directions; new connections get no answer."""
+        self._flowing.clear()
+
+    def refuse(self) -> None:
+        """Reset every open connection, and from now on every new one."""
+        self._refusing = True
+        self.cut()
+
+    def restore(self) -> None:
+        """Forward again, also the bytes that were held."""
+        self._refusing = False
+        self._flowing.set()
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        self.restore()
+        self.cut()
+        if self._forwarding:
+            await asyncio.wait(self._forwarding, timeout=CONNECT_SECONDS)
+
+    def _accepting(self, connect: Connect) -> Callable[..., Awaitable[None]]:
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self._refusing:
+                _reset(writer)
+                return
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    upstream = await connect()
+            except (OSError, TimeoutError):
+                _reset(writer)
+                return
+            await self._forward_both((reader, writer), upstream)
+
+        return accept
+
+    async def _forward_both(self, client: Streams, upstream: Streams) -> None:
+        writers = {client[1], upstream[1]}
+        self._connections |= writers
+        directions = [
+            asyncio.create_task(self._forward(client[0], upstream[1])),
+            asyncio.create_task(self._forward(upstream[0], client[1])),
+        ]
+        self._forwarding.update(directions)
+        try:
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._forwarding.difference_update(directions)
+            self._connections -= writers
+            for direction in directions:
+                direction.cancel()
+            for writer in writers:
+                writer.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):  # when one end breaks, the other is closed
+            while data := await reader.read(CHUNK):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection: socket.socket | None = writer.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()
 
 
 @dataclass(frozen=True)
 class Network:
-    """`all`: the gate of each (client, server); `amqp_ports`: by service, one for each node of the broker."""
+    """The proxy of each client and server ("broker", "database" or "provider"); a service's AMQP ports, one
+    for each node of the broker."""
 
-    all: Mapping[tuple[str, str], Gate]
+    proxies: Mapping[tuple[str, str], Proxy]
     amqp_ports: Mapping[str, list[int]]
     provider_port: int
 
     async def close(self) -> None:
-        for gate in self.all.values():
-            await gate.close()
+        for proxy in self.proxies.values():
+            await proxy.close()
 
 
 async def build(stack: Stack) -> Network:
-    gates: dict[tuple[str, str], Gate] = {}
+    proxies: dict[tuple[str, str], Proxy] = {}
     amqp_ports = {}
     for service in SERVICES:
-        broker = gates[service, "broker"] = Gate()
+        broker = proxies[service, "broker"] = Proxy()
         amqp_ports[service] = [await broker.listen(to_port(HOST, port)) for port in stack.amqp_ports]
-        database = gates[service, "database"] = Gate()
+        database = proxies[service, "database"] = Proxy()
         socket = stack.sockets / "postgres" / _SOCKET
         await database.listen_at(_folder(stack, service) / _SOCKET, to_socket(socket))
-    provider = gates["payment", "provider"] = Gate()
+    provider = proxies["payment", "provider"] = Proxy()
     provider_port = await provider.listen(to_port(HOST, stack.ports["sandbox"]))
-    return Network(gates, amqp_ports, provider_port)
+    return Network(proxies, amqp_ports, provider_port)
 
 
 def settings(stack: Stack, network: Network) -> Mapping[str, Mapping[str, str]]:
-    """The stack's, and what sends every service through its gates."""
+    """The stack's settings, with addresses that lead every service through its proxies."""
     through: dict[str, dict[str, str]] = {
         service: {
             **stack.settings.get(service, {}),
@@ -54,7 +170,7 @@ def settings(stack: Stack, network: Network) -> Mapping[str, Mapping[str, str]]:
 
 
 def _folder(stack: Stack, service: str) -> Path:
-    """Where the service finds the gate to its database, in place of the server's own socket."""
+    """Where the service finds its database proxy's socket, in place of the server's own."""
     folder = stack.sockets / service
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,5 @@
-"""What is to go wrong and when: drawn from the seed alone, before anything runs. Same seed, same plan."""
+"""The plan of faults: which and when, drawn from the seed alone before anything runs. Same seed, same
+plan."""
 
 import random
 from collections.abc import Sequence
@@ -10,11 +11,11 @@ from shop.targets import SERVICES
 
 FIRST_AT = 3.0
 GAP = (1.5, 4.0)  # seconds from one fault to the next
-REST_SECONDS = 10.0  # nothing else is done so soon to what was killed: a fault must meet something alive
+REST_SECONDS = 10.0  # before the next fault of a target that has to restart or reconnect first
 LONG_SECONDS = 15.0
-COMPLETE_SECONDS = 120.0
+COMPLETE_SECONDS = 120.0  # plans as long as this have every kind
 DRAWS = 10
-# What shoppers do not wait for: mails, and what a step ignores.
+# They delay no order: mails, and what a step ignores.
 _HARMLESS = {
     "kill-mailbox",
     "mail-refused",
@@ -25,12 +26,12 @@ _HARMLESS = {
     "provider-repeats-webhooks",
     "provider-loses-webhooks",
 }
-LEADER = "leader"  # whichever node of the broker leads most queues at that moment
+LEADER = "leader"  # the node of the broker that leads most queues at that moment
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`at` is seconds after the load has begun, `seconds` how long it lasts, 0 for what happens at once."""
+    """`at` is seconds after the load has begun, `seconds` how long it lasts, 0 for what is over at once."""
 
     at: float
     kind: str
@@ -38,7 +39,7 @@ class Fault:
     seconds: float
 
     @property
-    def can_hold_orders(self) -> bool:
+    def can_delay_orders(self) -> bool:
         """Whether an order may have to wait because of it."""
         return self.kind not in _HARMLESS and self.target.partition("-")[0] != "notification"
 
@@ -48,13 +49,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Kind:
-    """`cards` is how often it is in the deck, `seconds` the shortest and the longest that it lasts; after a
-    gentle one its target is as it was."""
+    """`seconds` is the shortest and the longest that it lasts, `weight` how often a round of faults has it.
+    With `needs_rest` its target has to restart or reconnect afterwards."""
 
     targets: tuple[str, ...]
     seconds: tuple[float, float] = (0.0, 0.0)
-    cards: int = 1
-    is_gentle: bool = False
+    weight: int = 1
+    needs_rest: bool = True
 
 
 def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
@@ -62,7 +63,7 @@ def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
     nodes = tuple(numbered("rabbitmq", brokers))
     copies = tuple(copy for name in SERVICES for copy in numbered(name, replicas))
     known = {
-        "kill-service": Kind(copies, cards=3),
+        "kill-service": Kind(copies, weight=3),
         "kill-broker": Kind(nodes),
         "kill-database": Kind(("postgres",)),
         "kill-provider": Kind(("sandbox",)),
@@ -80,16 +81,16 @@ def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
         "refuse-broker": Kind(SERVICES, (2, 8)),
         "refuse-database": Kind(SERVICES, (2, 8)),
         "refuse-provider": Kind(("payment",), (2, 8)),
-        "provider-declines": Kind(("sandbox",), (3, 8), is_gentle=True),
-        "provider-fails": Kind(("sandbox",), (3, 8), is_gentle=True),
-        "provider-charges-and-is-silent": Kind(("sandbox",), (3, 8), is_gentle=True),
-        "provider-repeats-webhooks": Kind(("sandbox",), (5, 15), is_gentle=True),
-        "provider-loses-webhooks": Kind(("sandbox",), (5, 15), is_gentle=True),
-        "messages-twice": Kind(("events",), (3, 8), is_gentle=True),
+        "provider-declines": Kind(("sandbox",), (3, 8), needs_rest=False),
+        "provider-fails": Kind(("sandbox",), (3, 8), needs_rest=False),
+        "provider-charges-and-is-silent": Kind(("sandbox",), (3, 8), needs_rest=False),
+        "provider-repeats-webhooks": Kind(("sandbox",), (5, 15), needs_rest=False),
+        "provider-loses-webhooks": Kind(("sandbox",), (5, 15), needs_rest=False),
+        "messages-twice": Kind(("events",), (3, 8), needs_rest=False),
         "messages-reordered": Kind(SERVICES[1:], (2, 5)),
-        "mail-refused": Kind(("mailbox",), (2, 6), is_gentle=True),
-        "mail-taken-and-not-said": Kind(("mailbox",), (2, 6), is_gentle=True),
-        "mail-slow": Kind(("mailbox",), (4, 8), is_gentle=True),
+        "mail-refused": Kind(("mailbox",), (2, 6), needs_rest=False),
+        "mail-taken-and-not-said": Kind(("mailbox",), (2, 6), needs_rest=False),
+        "mail-slow": Kind(("mailbox",), (4, 8), needs_rest=False),
         "broker-refuses-publish": Kind(("order", "product", "payment"), (3, 8)),
         "broker-loses-binding": Kind(("order", "product", "payment", "notification"), (3, 8)),
         "broker-alarm": Kind(nodes, (3, 8)),
@@ -117,53 +118,53 @@ def _is_of(word: str, name: str) -> bool:
 def draw(seed: int, seconds: float, known: dict[str, Kind]) -> list[Fault]:
     """Faults for so many seconds, the last one over by then, and in two minutes or more every kind."""
     plan: list[Fault] = []
-    for attempt in range(DRAWS):  # now and then many of a deck want the same target, and time runs out
+    for attempt in range(DRAWS):  # sometimes many faults of a round want the same target, and time runs out
         plan = _draw(random.Random(f"{seed} {attempt}"), seconds, known)
         if seconds < COMPLETE_SECONDS or {fault.kind for fault in plan} == known.keys():
             break
     return plan
 
 
-def _draw(dice: random.Random, seconds: float, known: dict[str, Kind]) -> list[Fault]:
-    """Rounds of the whole deck, each shuffled with the long ones first; two faults at once never have the
-    same target."""
+def _draw(rng: random.Random, seconds: float, known: dict[str, Kind]) -> list[Fault]:
+    """Rounds of all kinds, each shuffled with the long ones first; two faults at once never have the same
+    target."""
     plan: list[Fault] = []
-    deck: list[str] = []
+    kinds_left: list[str] = []
     busy: dict[str, float] = {}
     at = FIRST_AT
     while at < seconds:
-        deck = deck or _shuffled(dice, known)
-        fault = _next(dice, deck, known, busy, at, seconds)
+        kinds_left = kinds_left or _shuffled(rng, known)
+        fault = _next(rng, kinds_left, known, busy, at, seconds)
         if fault is None:
             at += 1
             continue
-        deck.remove(fault.kind)
+        kinds_left.remove(fault.kind)
         plan.append(fault)
-        rest = 0 if known[fault.kind].is_gentle else REST_SECONDS
+        rest = REST_SECONDS if known[fault.kind].needs_rest else 0
         busy[fault.target] = at + fault.seconds + rest
-        at += dice.uniform(*GAP)
+        at += rng.uniform(*GAP)
     return plan
 
 
 def _next(
-    dice: random.Random,
-    deck: list[str],
+    rng: random.Random,
+    kinds_left: list[str],
     known: dict[str, Kind],
     busy: dict[str, float],
     at: float,
     end: float,
 ) -> Fault | None:
-    """The first card that can be played now."""
-    for name in deck:
+    """Of the first kind that has a free target now, and enough time."""
+    for name in kinds_left:
         least, most = known[name].seconds
         free = [target for target in known[name].targets if busy.get(target, 0) <= at]
         if free and at + least <= end:
-            lasts = min(dice.uniform(least, most), end - at)
-            return Fault(round(at, 1), name, dice.choice(free), round(lasts, 1))
+            lasts = min(rng.uniform(least, most), end - at)
+            return Fault(round(at, 1), name, rng.choice(free), round(lasts, 1))
     return None
 
 
-def _shuffled(dice: random.Random, known: dict[str, Kind]) -> list[str]:
-    deck = [name for name, kind in known.items() for _ in range(kind.cards)]
-    dice.shuffle(deck)
-    return sorted(deck, key=lambda name: known[name].seconds[0] < LONG_SECONDS)
+def _shuffled(rng: random.Random, known: dict[str, Kind]) -> list[str]:
+    names = [name for name, kind in known.items() for _ in range(kind.weight)]
+    rng.shuffle(names)
+    return sorted(names, key=lambda name: known[name].seconds[0] < LONG_SECONDS)

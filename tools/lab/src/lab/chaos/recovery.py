@@ -1,21 +1,21 @@
-"""How long the shop took to come back after each fault, told from when orders were accepted and ended.
+"""How long the shop took to recover from each fault, computed from when orders were accepted and ended.
 
-A fault is blamed for the time from its end until an order that was placed since is paid, but only as long as
-no other fault that can hold orders goes on: from there on the time is the other's. Of several that are over,
-the last is blamed.
+The time from a fault's end until an order that was placed since is paid counts as that fault's, but only
+while no other fault that can delay orders lasts: from then on it counts as the other's. Of several faults
+that are over, it counts as the last one's.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lab.chaos.memory import Checkout
+from lab.chaos.history import Checkout
 from lab.chaos.plan import Fault
 
 
 @dataclass(frozen=True)
 class Injected:
-    """A fault that has happened; `began` and `over` are monotonic seconds."""
+    """A fault that was injected; `began` and `over` are monotonic seconds."""
 
     fault: Fault
     began: float
@@ -25,10 +25,10 @@ class Injected:
 @dataclass(frozen=True)
 class Recovery:
     """Seconds after the fault's end: until an order placed since was paid, and until every order that was
-    pending then had ended. None: not while anybody looked.
+    pending then had ended. None: not during the run.
 
-    `alone` is how much of the first this fault is to blame for, None if another was going on when it ended;
-    `held` is the first order that was accepted since, and `why` what it waited for.
+    `alone` is how much of the first counts as this fault's, None if another one lasted longer; `held` is the
+    first order that was accepted since, and `why` is what it waited for.
     """
 
     fault: Fault
@@ -40,11 +40,11 @@ class Recovery:
 
 
 def recoveries(injected: Iterable[Injected], checkouts: Sequence[Checkout]) -> list[Recovery]:
-    """Cards that are slow by themselves do not count."""
+    """For each fault, in the same order. Cards that are slow by themselves do not count."""
     quick = [one for one in checkouts if one.is_quick and one.accepted_at is not None]
     every = list(injected)
-    holding = [one for one in every if one.fault.can_hold_orders]
-    return [_recovery(one, quick, holding) for one in every]
+    delaying = [one for one in every if one.fault.can_delay_orders]
+    return [_recovery(one, quick, delaying) for one in every]
 
 
 def first_accepted(since: float, checkouts: Iterable[Checkout]) -> Checkout | None:
@@ -54,20 +54,20 @@ def first_accepted(since: float, checkouts: Iterable[Checkout]) -> Checkout | No
 
 
 def longest_pause(checkouts: Iterable[Checkout]) -> float:
-    """The most seconds that went by with no order being paid, from the first that was to the last."""
+    """The most seconds between two payments in a row."""
     paid = sorted(one.ended_at for one in checkouts if one.ended_at is not None and one.status == "paid")
     return round(max((later - earlier for earlier, later in pairwise(paid)), default=0), 1)
 
 
-def _alone(injected: Injected, until: float, holding: Iterable[Injected]) -> float | None:
-    """Of the seconds from the fault's end, those before another fault that can hold orders goes on."""
-    others = [one for one in holding if one is not injected and one.over > injected.over]
-    if not injected.fault.can_hold_orders or any(one.began <= injected.over for one in others):
+def _alone(injected: Injected, until: float, delaying: Iterable[Injected]) -> float | None:
+    """Of the seconds from the fault's end, those before another fault that can delay orders begins."""
+    others = [one for one in delaying if one is not injected and one.over > injected.over]
+    if not injected.fault.can_delay_orders or any(one.began <= injected.over for one in others):
         return None
     return min([until, *(one.began for one in others)]) - injected.over
 
 
-def _recovery(injected: Injected, quick: Sequence[Checkout], holding: Sequence[Injected]) -> Recovery:
+def _recovery(injected: Injected, quick: Sequence[Checkout], delaying: Sequence[Injected]) -> Recovery:
     over = injected.over
     since = [one for one in quick if one.accepted_at is not None and one.accepted_at > over]
     paid = [one.ended_at for one in since if one.status == "paid" and one.ended_at is not None]
@@ -79,7 +79,7 @@ def _recovery(injected: Injected, quick: Sequence[Checkout], holding: Sequence[I
         and (one.ended_at is None or one.ended_at > over)
     ]
     ended = [one.ended_at for one in pending if one.ended_at is not None]
-    alone = _alone(injected, min(paid), holding) if paid else None
+    alone = _alone(injected, min(paid), delaying) if paid else None
     first = first_accepted(over, quick)
     return Recovery(
         injected.fault,

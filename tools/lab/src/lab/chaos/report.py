@@ -1,6 +1,7 @@
-"""What a run comes to, as text and as data."""
+"""The report of a chaos run, as text and as JSON."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,29 +10,30 @@ from rich.console import Console
 from lab.chaos.recovery import Recovery
 
 MOST_SHOWN = 10
-LONG = 15.0  # seconds that one fault may hold a new order
+LONG = 15.0  # seconds that one fault may delay a new order
 
 
 @dataclass(frozen=True)
-class Weather:
-    """The load that was held, and what came of it."""
+class LoadSummary:
+    """The load, and what came of it."""
 
     checkouts: int
     accepted: int
     refused: dict[str, int]  # by status
-    gone_away: int
+    gone_away: int  # shoppers who gave up before a checkout
     per_second: float
     ended: dict[str, int]
     cancelled_for: dict[str, int]
-    answers: dict[str, int]  # every single one, before anybody tried again
+    answers: dict[str, int]  # responses and connection errors, retries included
     undeliverable: dict[str, int]  # mails that were listed for an operator, by fate
-    longest_pause: float  # seconds with no order being paid
-    beside: dict[str, int] = field(default_factory=dict)  # what is not the plain flow, by what it was
+    longest_pause: float  # seconds in which no order was paid
+    beside: dict[str, int] = field(default_factory=dict)  # what happened besides plain checkouts
 
 
 @dataclass(frozen=True)
 class Report:
-    """`amiss` has everything that must not be, by name; `spoilt` are faults that could not be done."""
+    """`amiss` has the violations by the name of their check; `spoilt` are faults that could not be
+    injected."""
 
     seed: int
     seconds: float
@@ -39,12 +41,12 @@ class Report:
     brokers: int
     replicas: int
     machine: dict[str, str | int]
-    weather: Weather
+    weather: LoadSummary
     faults: dict[str, int]
     spoilt: list[str]
     recoveries: list[Recovery]
     amiss: dict[str, list[str]]
-    nudged: dict[str, int] = field(default_factory=dict)  # orders, by what was found when the storm was over
+    nudged: dict[str, int] = field(default_factory=dict)  # orders, by kind of issue
     apart: bool = False
 
     @property
@@ -53,26 +55,28 @@ class Report:
 
     @property
     def slowest(self) -> Recovery | None:
-        """Of all recoveries that were seen to their end."""
-        seen = [one for one in self.recoveries if one.until_paid is not None]
-        return max(seen, key=lambda one: one.until_paid or 0, default=None)
+        """The longest of those that ended during the run."""
+        return _longest(self.recoveries, lambda one: one.until_paid)
 
     @property
     def slowest_alone(self) -> Recovery | None:
-        """Of the time that one fault is to blame for by itself."""
-        known = [one for one in self.recoveries if one.alone is not None]
-        return max(known, key=lambda one: one.alone or 0, default=None)
+        """The longest time that counts as one fault's."""
+        return _longest(self.recoveries, lambda one: one.alone)
 
     @property
     def long_alone(self) -> list[Recovery]:
-        """Single faults that held a new order for too long, the longest first."""
+        """Faults that delayed a new order for too long by themselves, the longest first."""
         found = [one for one in self.recoveries if (one.alone or 0) > LONG]
         return sorted(found, key=lambda one: -(one.alone or 0))
 
     @property
     def longest_backlog(self) -> Recovery | None:
-        seen = [one for one in self.recoveries if one.until_caught_up is not None]
-        return max(seen, key=lambda one: one.until_caught_up or 0, default=None)
+        return _longest(self.recoveries, lambda one: one.until_caught_up)
+
+
+def _longest(recoveries: Iterable[Recovery], seconds: Callable[[Recovery], float | None]) -> Recovery | None:
+    known = [one for one in recoveries if seconds(one) is not None]
+    return max(known, key=lambda one: seconds(one) or 0, default=None)
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def tell(console: Console, report: Report) -> None:
+def show(console: Console, report: Report) -> None:
     load, machine = report.weather, report.machine
     lines = [
         f"seed {report.seed}, {report.seconds:.0f} s of faults, quiet {report.settled_after:.0f} s after; "
@@ -104,28 +108,28 @@ def tell(console: Console, report: Report) -> None:
     if report.nudged:
         lines.append(f"{sum(report.nudged.values())} orders nudged afterwards: {_counts(report.nudged)}")
     if report.spoilt:
-        lines.append(f"{len(report.spoilt)} faults could not be done, for what else was broken")
+        lines.append(f"{len(report.spoilt)} faults could not be injected because of others")
     if (slowest := report.slowest) is not None:
         lines.append(f"longest until a new order was paid: {slowest.until_paid} s, {_since(slowest)}")
     if (backlog := report.longest_backlog) is not None:
         lines.append(f"longest until all had ended: {backlog.until_caught_up} s, {_since(backlog)}")
     if (alone := report.slowest_alone) is not None:
-        lines.append(f"longest that one fault alone held a new order: {_blame(alone)}")
-    lines += [f"over {LONG:.0f} s: {_blame(one)}" for one in report.long_alone]
+        lines.append(f"longest that one fault alone held a new order: {_counted(alone)}")
+    lines += [f"over {LONG:.0f} s: {_counted(one)}" for one in report.long_alone]
     for line in lines:
         console.print(line, highlight=False, markup=False)
     for name, found in report.amiss.items():
         if found:
             console.print(f"✗ {name}: {len(found)}", style="red", markup=False)
-        for finding in found[:MOST_SHOWN]:
-            console.print(f"      {finding}", style="red", markup=False)
+        for violation in found[:MOST_SHOWN]:
+            console.print(f"      {violation}", style="red", markup=False)
         if len(found) > MOST_SHOWN:
             console.print(f"      … and {len(found) - MOST_SHOWN} more (the JSON has them all)")
     if report.is_well:
         console.print("✓ nothing lost, doubled or stuck", style="green")
 
 
-def _blame(recovery: Recovery) -> str:
+def _counted(recovery: Recovery) -> str:
     why = f": {recovery.why}" if recovery.why else ""
     return f"{recovery.alone} s, {recovery.fault} at {recovery.fault.at} s{why}"
 
@@ -135,5 +139,4 @@ def _since(recovery: Recovery) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    most_first = sorted(counts.items(), key=lambda item: -item[1])
-    return ", ".join(f"{count} {name}" for name, count in most_first) or "none"
+    return ", ".join(f"{count} {name}" for name, count in Counter(counts).most_common()) or "none"

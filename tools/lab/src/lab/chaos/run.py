@@ -1,4 +1,5 @@
-"""One run from end to end: start, storm, settle, look."""
+"""One chaos run from end to end: start the shop, inject faults under load, let it settle, check every
+promise."""
 
 import asyncio
 import time
@@ -12,29 +13,31 @@ from devstack.down import down
 from devstack.programs import programs
 from devstack.up import up
 from lab.bench.machine import describe
-from lab.chaos import network, witness
-from lab.chaos.evidence import with_reasons
-from lab.chaos.faults import Faults
-from lab.chaos.healing import heal
-from lab.chaos.onlooker import Onlooker
+from lab.chaos import network
+from lab.chaos.checker import violations
+from lab.chaos.delays import with_reasons
+from lab.chaos.faults import FaultInjector
+from lab.chaos.observer import Observer
 from lab.chaos.plan import FIRST_AT, Fault
 from lab.chaos.recovery import Recovery, first_accepted, longest_pause, recoveries
-from lab.chaos.report import Report, Weather
+from lab.chaos.repair import repair
+from lab.chaos.report import LoadSummary, Report
 from lab.chaos.shoppers import Shoppers
 from notification.operations import UNDELIVERABLE
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.gather import gather
 
 START_SECONDS = 150
-QUIET_SECONDS = 300  # the longest rung of the retries is a minute, and so is a lease
-APART_SECONDS = 120  # one fault's, for an order to be paid again
-APART_REST = 3
-Tell = Callable[[str], None]
+QUIET_SECONDS = 300  # the longest retry delay is a minute, and so is a lease
+PAID_TIMEOUT = 120  # with `apart`: after one fault, for an order to be paid again
+APART_PAUSE = 3  # and then before the next fault
+Print = Callable[[str], None]
+Watch = Callable[["Progress"], None]
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a run is given; `seconds` is how long faults are injected."""
+class Options:
+    """`seconds` is how long faults are injected."""
 
     seed: int
     seconds: float
@@ -44,168 +47,157 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Now:
-    """How far a storm is, for whoever watches."""
-
+class Progress:
     seconds: float
     checkouts: int
     pending: int
     faults: int
 
 
-async def storm(stack: Stack, terms: Terms, tell: Tell, watch: Callable[[Now], None]) -> Report:
+async def run(stack: Stack, options: Options, print_line: Print, watch: Watch) -> Report:
     """The stack is left stopped. Raises ShopError when the shop does not start or does not come back."""
-    gates = await network.build(stack)
-    through = replace(stack, settings=network.settings(stack, gates))
+    proxied = await network.build(stack)
+    stack = replace(stack, settings=network.settings(stack, proxied))
     try:
-        await _start(through, tell)
-        return await _Storm(through, terms, Faults(through, gates.all), tell, watch).run()
+        await _start(stack, print_line)
+        return await _Run(stack, options, FaultInjector(stack, proxied.proxies), print_line, watch).run()
     finally:
-        await asyncio.to_thread(down, through, programs(through), lambda _: None)
-        await gates.close()
+        await asyncio.to_thread(down, stack, programs(stack), lambda _: None)
+        await proxied.close()
 
 
-async def _start(stack: Stack, tell: Tell) -> None:
+async def _start(stack: Stack, print_line: Print) -> None:
     def note(name: str, state: str, seconds: float) -> None:
         if state == "ready":
-            tell(f"{name} is ready ({seconds:.1f} s)")
+            print_line(f"{name} is ready ({seconds:.1f} s)")
 
     known = programs(stack)
     await asyncio.to_thread(up, stack, known, known, note, START_SECONDS)
 
 
-class _Storm:
+class _Run:
     def __init__(
-        self, stack: Stack, terms: Terms, faults: Faults, tell: Tell, watch: Callable[[Now], None]
+        self, stack: Stack, options: Options, faults: FaultInjector, print_line: Print, watch: Watch
     ) -> None:
         self._stack = stack
-        self._terms = terms
+        self._options = options
         self._faults = faults
-        self._tell = tell
+        self._print = print_line
         self._watch = watch
-        self._shoppers = Shoppers(stack, terms.seed, terms.shoppers)
-        self._memory = self._shoppers.memory
-        self._onlooker = Onlooker(stack, self._memory.checkouts)
+        self._shoppers = Shoppers(stack, options.seed, options.shoppers)
+        self._history = self._shoppers.history
+        self._observer = Observer(stack, self._history.checkouts)
         self._begun = 0
 
     async def run(self) -> Report:
         machine = await describe(self._stack)
         await self._shoppers.stock()
         async with asyncio.TaskGroup() as group:
-            looking = group.create_task(self._onlooker.look_on())
+            observing = group.create_task(self._observer.run())
             started = time.monotonic()
-            await self._rage(started)
-            lasted = time.monotonic() - started
+            await self._inject_under_load(started)
+            seconds = time.monotonic() - started
             settled, nudged = await self._settle()
-            looking.cancel()
-        await self._shoppers.look()
+            observing.cancel()
+        await self._shoppers.read_accounts()
         await self._shoppers.aclose()
-        seen = await gather(self._stack)
-        recovered = recoveries(self._faults.injected, self._memory.checkouts)
-        told = await with_reasons(self._stack, recovered, self._memory.checkouts, self._faults.injected)
-        return self._report(machine, seen, lasted, settled, nudged, told)
+        evidence = await gather(self._stack)
+        found = recoveries(self._faults.injected, self._history.checkouts)
+        explained = await with_reasons(self._stack, found, self._history.checkouts, self._faults.injected)
+        return self._report(machine, evidence, seconds, settled, nudged, explained)
 
-    async def _rage(self, started: float) -> None:
+    async def _inject_under_load(self, started: float) -> None:
         async with asyncio.TaskGroup() as group:
             shopping = group.create_task(self._shoppers.run())
-            watching = group.create_task(self._keep_watched(started))
-            if self._terms.apart:
-                breaking = [group.create_task(self._one_by_one(started))]
+            watching = group.create_task(self._report_progress(started))
+            if self._options.apart:
+                injecting = [group.create_task(self._inject_apart(started))]
             else:
-                breaking = [group.create_task(self._inject(fault, started)) for fault in self._terms.plan]
-            await asyncio.sleep(self._terms.seconds)
+                injecting = [group.create_task(self._inject(fault, started)) for fault in self._options.plan]
+            await asyncio.sleep(self._options.seconds)
             self._shoppers.stop()
-            await asyncio.wait([shopping, *breaking])
+            await asyncio.wait([shopping, *injecting])
             watching.cancel()
 
     async def _inject(self, fault: Fault, started: float) -> None:
         await asyncio.sleep(started + fault.at - time.monotonic())
         self._begun += 1
-        self._tell(f"{fault.at:6.1f} s  {fault}")
+        self._print(f"{fault.at:6.1f} s  {fault}")
         await self._faults.inject(fault)
 
-    async def _one_by_one(self, started: float) -> None:
+    async def _inject_apart(self, started: float) -> None:
         await asyncio.sleep(FIRST_AT)
-        for fault in self._terms.plan:
+        for fault in self._options.plan:
             at = time.monotonic() - started
-            if at + fault.seconds > self._terms.seconds:
+            if at + fault.seconds > self._options.seconds:
                 return
             await self._inject(replace(fault, at=round(at, 1)), started)
-            await self._until_paid_again(time.monotonic())
+            since = time.monotonic()
+            while (
+                time.monotonic() - since < PAID_TIMEOUT
+                and first_accepted(since, self._history.checkouts) is None
+            ):
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(APART_PAUSE)
 
-    async def _until_paid_again(self, since: float) -> None:
-        """Then a little longer, for what was held back to go through."""
-        while (
-            time.monotonic() - since < APART_SECONDS and first_accepted(since, self._memory.checkouts) is None
-        ):
-            await asyncio.sleep(0.2)
-        await asyncio.sleep(APART_REST)
-
-    async def _keep_watched(self, started: float) -> None:
+    async def _report_progress(self, started: float) -> None:
         while True:
-            checkouts = len(self._memory.checkouts)
-            self._watch(Now(time.monotonic() - started, checkouts, self._onlooker.pending, self._begun))
+            checkouts = len(self._history.checkouts)
+            self._watch(Progress(time.monotonic() - started, checkouts, self._observer.pending, self._begun))
             await asyncio.sleep(0.5)
 
     async def _settle(self) -> tuple[float, dict[str, int]]:
-        """Everything is made well; returns after how many seconds nothing was on its way any more, and how
-        many orders had to be nudged, by what was found."""
-        began, over = time.monotonic(), datetime.now(UTC)
-        self._tell("the storm is over: everything is started again")
+        """Remove all faults. Returns after how many seconds nothing was in progress any more, and how many
+        orders had to be nudged, by kind of issue."""
+        began, since = time.monotonic(), datetime.now(UTC)
+        self._print("no more faults: everything is started again")
         await _start(self._stack, lambda _: None)
-        await self._faults.lift()
-        unanswered = sum(not one.is_answered for one in self._memory.checkouts)
-        self._tell(f"{unanswered} checkouts without an answer are repeated with the same key, and the rest")
+        await self._faults.remove_all()
+        unanswered = sum(not one.is_answered for one in self._history.checkouts)
+        self._print(f"repeating {unanswered} checkouts that were not answered, and other requests")
         await self._shoppers.resolve()
-        self._tell("nudging what was lost, until nothing is on its way")
-        nudged = await heal(self._stack, QUIET_SECONDS, over)
+        self._print("nudging stuck orders, until nothing is in progress")
+        nudged = await repair(self._stack, QUIET_SECONDS, since)
         return round(time.monotonic() - began, 1), nudged
 
     def _report(
         self,
         machine: dict[str, str | int],
-        seen: Evidence,
-        lasted: float,
+        evidence: Evidence,
+        seconds: float,
         settled: float,
         nudged: dict[str, int],
         recovered: list[Recovery],
     ) -> Report:
-        checkouts = self._memory.checkouts
-        findings = {check.name: list(check.violations(seen)) for check in CHECKS}
-        status = {order.order_id: order for order in seen.orders}
-        ended = Counter(order.status for order in seen.orders)
-        reasons = Counter(order.reason for order in seen.orders if order.reason)
+        checkouts = self._history.checkouts
         return Report(
-            seed=self._terms.seed,
-            seconds=round(lasted, 1),
+            seed=self._options.seed,
+            seconds=round(seconds, 1),
             settled_after=settled,
             brokers=self._stack.brokers,
             replicas=self._stack.replicas,
             machine=machine,
-            weather=Weather(
+            weather=LoadSummary(
                 checkouts=len(checkouts),
                 accepted=sum(bool(one.order_ids) for one in checkouts),
-                refused=dict(Counter((one.refused or "")[:3] for one in checkouts if one.refused)),
+                refused=dict(Counter(one.refused[:3] for one in checkouts if one.refused)),
                 gone_away=self._shoppers.given_up,
-                per_second=round(len(status) / lasted, 1),
-                ended=dict(ended),
-                cancelled_for=dict(reasons),
-                answers=dict(self._shoppers.answers.counted),
-                undeliverable=dict(Counter(one.fate for one in seen.kept if one.fate in UNDELIVERABLE)),
+                per_second=round(len({order.order_id for order in evidence.orders}) / seconds, 1),
+                ended=dict(Counter(order.status for order in evidence.orders)),
+                cancelled_for=dict(Counter(order.reason for order in evidence.orders if order.reason)),
+                answers=dict(self._shoppers.responses.counted),
+                undeliverable=dict(Counter(one.fate for one in evidence.kept if one.fate in UNDELIVERABLE)),
                 longest_pause=longest_pause(checkouts),
-                beside=self._memory.counted(),
+                beside=self._history.counts(),
             ),
             faults=dict(Counter(one.fault.kind for one in self._faults.injected)),
-            spoilt=[f"{fault}: {why}" for fault, why in self._faults.spoilt],
+            spoilt=[f"{fault}: {error}" for fault, error in self._faults.failed],
             nudged=nudged,
-            apart=self._terms.apart,
+            apart=self._options.apart,
             recoveries=recovered,
             amiss={
-                "lost": list(witness.lost(self._memory, seen)),
-                "doubled": list(witness.doubled(self._memory, seen)),
-                "stuck": list(witness.stuck(self._memory, seen)),
-                "wrong": list(witness.wrong(self._memory, seen)),
-                "crashed": self._shoppers.answers.crashes,
-                **findings,
+                **violations(self._history, evidence),
+                "crashed": self._shoppers.responses.crashes,
+                **{check.name: list(check.violations(evidence)) for check in CHECKS},
             },
         )

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from lab.chaos.why import Gap, Moment, explain, logged, longest_gap
+from lab.chaos.delays import Gap, Moment, explain, logged, longest_gap
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def line(seconds: float, event: str, level: str = "warning") -> str:
     return json.dumps({"event": event, "level": level, "timestamp": at}, separators=(",", ":"))
 
 
-def test_the_longest_gap_names_both_ends_and_who_was_waited_for() -> None:
+def test_the_longest_gap_has_both_events_and_the_service_of_the_later() -> None:
     found = longest_gap([PAID, CREATED, RESERVED])
     assert found == GAP
     assert str(found) == "12.5 s from stock.reserved until order.paid (payment)"
@@ -34,7 +34,7 @@ def test_what_the_service_logged_meanwhile_is_counted() -> None:
         line(1, "too early"),
         line(3, "broker away"),
         line(4, "broker away", "error"),
-        line(5, "only told", "info"),
+        line(5, "an info", "info"),
         line(6, "half a line")[:-9],
         "no JSON at all",
         line(6, "lease lost"),

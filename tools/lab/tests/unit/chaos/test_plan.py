@@ -1,4 +1,4 @@
-"""The plan of faults: a function of the seed, complete in two minutes, one thing at a time to each target."""
+"""The plan of faults: a function of the seed, complete in two minutes, one fault of each target at a time."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ def test_every_kind_happens_within_two_minutes_on_a_cluster_of_copies(seed: int)
 
 
 @given(seeds, st.floats(10, 600))
-def test_all_faults_are_over_in_time_and_no_target_is_met_twice_at_once(seed: int, seconds: float) -> None:
+def test_all_faults_are_over_in_time_and_no_target_has_two_at_once(seed: int, seconds: float) -> None:
     until: dict[str, float] = {}
     for fault in draw(seed, seconds, kinds()):
         assert fault.at + fault.seconds <= seconds + 0.2
@@ -56,11 +56,11 @@ def test_faults_are_chosen_by_family_or_name() -> None:
     assert chosen([], kinds()) == kinds()
 
 
-def test_a_fault_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_fault_is_refused() -> None:
     with pytest.raises(ShopError, match="kil: choose from away, broker, cut"):
         chosen(["kil"], kinds())
 
 
-def test_a_fault_says_what_it_is() -> None:
+def test_a_fault_is_printed_with_its_target_and_duration() -> None:
     assert str(Fault(3, "stall-broker", "order", 4.4)) == "stall-broker order for 4 s"
     assert str(Fault(3, "kill-broker", "rabbitmq", 0)) == "kill-broker rabbitmq"

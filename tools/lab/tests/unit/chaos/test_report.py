@@ -1,4 +1,4 @@
-"""What a run comes to, as text and as data."""
+"""The report of a chaos run, as text and as JSON."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ from rich.console import Console
 
 from lab.chaos.plan import Fault
 from lab.chaos.recovery import Recovery
-from lab.chaos.report import Report, Weather, document, tell
+from lab.chaos.report import LoadSummary, Report, document, show
 
 KILL, CUT = Fault(3, "kill-broker", "rabbitmq", 0), Fault(9.5, "cut-broker", "order", 0)
 REPORT = Report(
@@ -18,7 +18,7 @@ REPORT = Report(
     brokers=3,
     replicas=2,
     machine={"processor": "a CPU", "cores": 2, "python": "3.11", "rabbitmq": "3.10.8"},
-    weather=Weather(
+    weather=LoadSummary(
         checkouts=10,
         accepted=10,
         refused={},
@@ -43,12 +43,12 @@ REPORT = Report(
 
 
 def _text(report: Report) -> str:
-    said = StringIO()
-    tell(Console(file=said, width=200), report)
-    return said.getvalue()
+    output = StringIO()
+    show(Console(file=output, width=200), report)
+    return output.getvalue()
 
 
-def test_a_run_without_findings_is_well_and_says_how_long_it_took_to_recover() -> None:
+def test_a_run_without_violations_is_well_and_reports_the_recovery_times() -> None:
     text = _text(REPORT)
     assert "✓ nothing lost, doubled or stuck" in text
     assert "8 paid, 2 cancelled" in text
@@ -63,7 +63,7 @@ def test_a_run_without_findings_is_well_and_says_how_long_it_took_to_recover() -
     assert "over 15 s" not in text
 
 
-def test_every_single_fault_that_held_an_order_for_long_is_listed_and_decides_nothing() -> None:
+def test_faults_that_delayed_an_order_for_long_are_listed_and_fail_no_run() -> None:
     report = replace(
         REPORT, recoveries=[Recovery(CUT, 16, 16, 15.5), Recovery(KILL, 80, 80, 79.0, "1", "a lease")]
     )
@@ -75,20 +75,20 @@ def test_every_single_fault_that_held_an_order_for_long_is_listed_and_decides_no
     assert [one["alone"] for one in document(report)["long_alone"]] == [79.0, 15.5]
 
 
-def test_a_finding_is_told_under_its_name_and_nothing_is_well() -> None:
+def test_a_violation_is_printed_under_its_check_and_the_run_is_not_well() -> None:
     text = _text(replace(REPORT, amiss={"lost": ["order 1"], "doubled": []}))
     assert "✗ lost: 1" in text
     assert "order 1" in text
     assert "nothing lost" not in text
 
 
-def test_many_findings_are_cut_short_in_the_text_only() -> None:
+def test_many_violations_are_shortened_in_the_text_only() -> None:
     report = replace(REPORT, amiss={"lost": [f"order {number}" for number in range(30)]})
     assert "and 20 more" in _text(report)
     assert len(document(report)["amiss"]["lost"]) == 30
 
 
-def test_the_document_is_json_and_says_at_once_whether_all_is_well() -> None:
+def test_the_json_document_begins_with_whether_all_is_well() -> None:
     read = json.loads(json.dumps(document(REPORT)))
     assert read["well"] is True
     assert read["weather"]["ended"] == {"paid": 8, "cancelled": 2}

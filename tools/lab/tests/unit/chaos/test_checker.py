@@ -1,4 +1,4 @@
-"""What was answered, against what the shop has to show."""
+"""What the shop promised in its responses, compared with what it has."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lab.chaos import witness
-from lab.chaos.memory import Account, AtProvider, Checkout, GoesBack, Memory
+from lab.chaos import checker
+from lab.chaos.history import Account, Checkout, History, ProviderAction, ReturnRequest
 from payment import bounces, disputes
 from shop.ledger import Evidence
 from shop.ledger.evidence import ChargeSeen, DisputeSeen, LateSeen, OrderSeen, RefundSeen, ReturnSeen
@@ -25,81 +25,83 @@ def checkout(*order_ids: str, key: str = "k", token: str | None = None, **more: 
     return Checkout(key, whose, "a@example.com", "pm_card_visa", order_ids=set(order_ids), **more)
 
 
-def lost(memory: Memory, seen: Evidence) -> list[str]:
-    return list(witness.lost(memory, seen))
+def lost(history: History, evidence: Evidence) -> list[str]:
+    return list(checker.lost(history, evidence))
 
 
-def doubled(memory: Memory, seen: Evidence) -> list[str]:
-    return list(witness.doubled(memory, seen))
+def doubled(history: History, evidence: Evidence) -> list[str]:
+    return list(checker.doubled(history, evidence))
 
 
-def stuck(memory: Memory, seen: Evidence) -> list[str]:
-    return list(witness.stuck(memory, seen))
+def stuck(history: History, evidence: Evidence) -> list[str]:
+    return list(checker.stuck(history, evidence))
 
 
-def wrong(memory: Memory, seen: Evidence) -> list[str]:
-    return list(witness.wrong(memory, seen))
+def wrong(history: History, evidence: Evidence) -> list[str]:
+    return list(checker.wrong(history, evidence))
 
 
-def test_what_was_promised_and_is_there_is_neither_lost_nor_doubled() -> None:
+def test_a_shop_that_has_what_it_promised_violates_nothing() -> None:
     checkouts = [checkout("1"), checkout("2"), checkout(refused="422 empty")]
     seen = Evidence(NOW, orders=(order("1"), order("2", "cancelled")))
-    assert lost(Memory(checkouts), seen) == []
-    assert doubled(Memory(checkouts), seen) == []
-    assert stuck(Memory(checkouts), seen) == []
-    assert wrong(Memory(checkouts), seen) == []
+    assert lost(History(checkouts), seen) == []
+    assert doubled(History(checkouts), seen) == []
+    assert stuck(History(checkouts), seen) == []
+    assert wrong(History(checkouts), seen) == []
 
 
-def test_an_accepted_order_that_the_shop_does_not_know_is_lost() -> None:
-    assert lost(Memory([checkout("1")]), Evidence(NOW)) == ["order 1 was accepted, the shop does not know it"]
+def test_an_accepted_order_that_the_shop_does_not_have_is_lost() -> None:
+    assert lost(History([checkout("1")]), Evidence(NOW)) == [
+        "order 1 was accepted, the shop does not have it"
+    ]
 
 
 def test_a_checkout_that_never_was_answered_is_lost() -> None:
-    assert lost(Memory([checkout(key="k7")]), Evidence(NOW)) == ["the checkout k7 was never answered"]
+    assert lost(History([checkout(key="k7")]), Evidence(NOW)) == ["the checkout k7 was never answered"]
 
 
 def test_two_orders_of_one_checkout_are_doubled() -> None:
     seen = Evidence(NOW, orders=(order("1"), order("2")))
-    assert doubled(Memory([checkout("1", "2")]), seen) == ["the checkout k became the orders 1, 2"]
+    assert doubled(History([checkout("1", "2")]), seen) == ["the checkout k became the orders 1, 2"]
 
 
-def test_an_order_that_no_shopper_was_told_of_is_doubled() -> None:
+def test_an_order_that_was_in_no_response_is_doubled() -> None:
     seen = Evidence(NOW, orders=(order("1"), order("2")))
-    assert doubled(Memory([checkout("1")]), seen) == ["order 2 belongs to no checkout that was answered"]
+    assert doubled(History([checkout("1")]), seen) == ["order 2 belongs to no checkout that was answered"]
 
 
-def test_one_order_for_two_checkouts_is_told() -> None:
+def test_one_order_for_two_checkouts_is_doubled() -> None:
     seen = Evidence(NOW, orders=(order("1"),))
-    found = doubled(Memory([checkout("1"), checkout("1", token="another")]), seen)
+    found = doubled(History([checkout("1"), checkout("1", token="another")]), seen)
     assert found == ["order 1 was the answer to 2 checkouts"]
 
 
-def test_a_cart_that_was_bought_in_two_tabs_is_doubled() -> None:
+def test_a_cart_that_was_ordered_in_two_tabs_is_doubled() -> None:
     tabs = [checkout("1", key="a", token="one"), checkout("2", key="b", token="one")]
     seen = Evidence(NOW, orders=(order("1"), order("2", "pending")))
-    assert doubled(Memory(tabs), seen) == ["the checkouts a, b of one cart all became orders"]
+    assert doubled(History(tabs), seen) == ["the checkouts a, b of one cart all became orders"]
     after_a_decline = Evidence(NOW, orders=(order("1", "cancelled"), order("2")))
-    assert doubled(Memory(tabs), after_a_decline) == []
+    assert doubled(History(tabs), after_a_decline) == []
 
 
-def test_a_tab_is_answered_when_it_is_told_of_the_others_order_which_is_known() -> None:
+def test_a_tab_is_answered_by_a_link_to_the_others_order_which_must_exist() -> None:
     first = checkout("1")
-    tab = first.tab("k-tab")
+    tab = first.in_another_tab("k-tab")
     tab.ordered_before = "1"
-    assert lost(Memory([first, tab]), Evidence(NOW, orders=(order("1"),))) == []
+    assert lost(History([first, tab]), Evidence(NOW, orders=(order("1"),))) == []
     tab.ordered_before = "2"
-    assert lost(Memory([first, tab]), Evidence(NOW, orders=(order("1"),))) == [
-        "order 2 was told of, the shop does not know it"
+    assert lost(History([first, tab]), Evidence(NOW, orders=(order("1"),))) == [
+        "order 2 was linked to, the shop does not have it"
     ]
 
 
 def test_a_pending_order_is_stuck() -> None:
-    assert stuck(Memory(), Evidence(NOW, orders=(order("1", "pending"),))) == ["order 1 is still pending"]
+    assert stuck(History(), Evidence(NOW, orders=(order("1", "pending"),))) == ["order 1 is still pending"]
 
 
 def test_an_order_that_was_cancelled_and_is_paid_is_wrong() -> None:
     seen = Evidence(NOW, orders=(order("1"),))
-    assert wrong(Memory([checkout("1", cancelled_by_shopper=True)]), seen) == [
+    assert wrong(History([checkout("1", cancelled_by_shopper=True)]), seen) == [
         "order 1 was cancelled by its shopper and is paid"
     ]
 
@@ -108,14 +110,14 @@ MINE = Account("ada@example.com", "secret", "guest's", "hers", frozenset({"1"}),
 LOGGED_IN = checkout("1", token="guest's", lines={"A": 2}, account=MINE)
 
 
-def after_the_login(**more: Any) -> Memory:
-    return Memory([LOGGED_IN], [replace(MINE, **more)])
+def after_the_login(**more: Any) -> History:
+    return History([LOGGED_IN], [replace(MINE, **more)])
 
 
 CANCELLED = Evidence(NOW, orders=(order("1", "cancelled"),))
 
 
-def test_an_account_that_has_its_guests_orders_and_cart_is_well() -> None:
+def test_an_account_that_has_its_guests_orders_and_cart_violates_nothing() -> None:
     assert lost(after_the_login(), CANCELLED) == []
     assert lost(after_the_login(cart={}), Evidence(NOW, orders=(order("1"),))) == []
     assert wrong(after_the_login(), CANCELLED) == []
@@ -128,9 +130,9 @@ def test_an_order_that_its_account_does_not_see_is_lost() -> None:
 
 
 def test_an_order_from_another_tab_is_the_accounts_as_well() -> None:
-    memory = after_the_login()
-    memory.checkouts.append(checkout("2", key="tab", token="guest's"))
-    assert lost(memory, Evidence(NOW, orders=(order("1", "cancelled"), order("2")))) == [
+    history = after_the_login()
+    history.checkouts.append(checkout("2", key="tab", token="guest's"))
+    assert lost(history, Evidence(NOW, orders=(order("1", "cancelled"), order("2")))) == [
         "order 2 was placed by the guest ada@example.com, whose account does not see it"
     ]
 
@@ -144,7 +146,7 @@ def test_a_cart_that_nobody_bought_and_the_account_does_not_have_is_lost() -> No
 @pytest.mark.parametrize("never", [{"orders": None}, {"cart": None}])
 def test_an_account_that_never_was_answered_is_lost(never: dict[str, None]) -> None:
     assert lost(after_the_login(**never), CANCELLED) == [
-        "ada@example.com has logged in, and was never shown orders and cart"
+        "ada@example.com has logged in, and never got its orders and cart"
     ]
 
 
@@ -155,71 +157,75 @@ def test_an_order_that_is_still_the_guests_is_wrong() -> None:
 
 
 BUYER = checkout("1", lines={"A": 2}, fulfilled=True)
-BACK = GoesBack(
+BACK = ReturnRequest(
     "r", "1", "return", {"lines": [{"sku": "A", "quantity": 1}]}, BUYER, {"back"}, amount=50, received=True
 )
-GRANTED = GoesBack("g", "1", "staff", {"amount": 50}, BUYER, {"back"}, amount=50)
+GRANTED = ReturnRequest("g", "1", "staff", {"amount": 50}, BUYER, {"back"}, amount=50)
 SEEN = ReturnSeen("back", 50, {"A": 1})
 
 
-def going_back(one: GoesBack, *seen: ReturnSeen) -> tuple[Memory, Evidence]:
-    return Memory([BUYER], going_back=[one]), Evidence(NOW, orders=(order("1", returns=seen),))
+def requested(one: ReturnRequest, *seen: ReturnSeen) -> tuple[History, Evidence]:
+    return History([BUYER], returns=[one]), Evidence(NOW, orders=(order("1", returns=seen),))
 
 
 @pytest.mark.parametrize(("one", "seen"), [(BACK, SEEN), (GRANTED, replace(SEEN, lines={}, by="staff"))])
-def test_what_goes_back_once_and_as_was_said_is_well(one: GoesBack, seen: ReturnSeen) -> None:
-    memory, evidence = going_back(one, seen)
-    for verdict in (lost, doubled, stuck, wrong):
-        assert verdict(memory, evidence) == []
+def test_a_return_that_is_as_promised_violates_nothing(one: ReturnRequest, seen: ReturnSeen) -> None:
+    history, evidence = requested(one, seen)
+    for check in (lost, doubled, stuck, wrong):
+        assert check(history, evidence) == []
 
 
 @pytest.mark.parametrize(
-    ("one", "seen", "finding"),
+    ("one", "seen", "violation"),
     [
         (replace(BACK, return_ids=set()), [], "the return r of order 1 was never answered"),
-        (replace(BACK, received=False), [SEEN], "the return r of order 1 was never received: nobody answers"),
-        (BACK, [], "return back was promised, order 1 does not have it"),
-        (GRANTED, [], "return back was promised, order 1 does not have it"),
+        (
+            replace(BACK, received=False),
+            [SEEN],
+            "the return r of order 1 was not answered when received",
+        ),
+        (BACK, [], "return back was accepted, order 1 does not have it"),
+        (GRANTED, [], "return back was accepted, order 1 does not have it"),
     ],
 )
-def test_a_return_that_never_was_answered_or_is_not_there_is_lost(
-    one: GoesBack, seen: list[ReturnSeen], finding: str
+def test_a_return_that_was_never_answered_or_does_not_exist_is_lost(
+    one: ReturnRequest, seen: list[ReturnSeen], violation: str
 ) -> None:
-    assert lost(*going_back(one, *seen)) == [finding]
+    assert lost(*requested(one, *seen)) == [violation]
 
 
 def test_two_returns_of_one_key_are_doubled() -> None:
     two = replace(BACK, return_ids={"back", "again"})
-    assert doubled(*going_back(two, SEEN, replace(SEEN, return_id="again"))) == [
+    assert doubled(*requested(two, SEEN, replace(SEEN, return_id="again"))) == [
         "the return r became again, back"
     ]
 
 
-def test_a_return_that_nobody_was_told_of_is_doubled_unless_the_provider_made_it() -> None:
-    assert doubled(*going_back(BACK, SEEN, replace(SEEN, return_id="again"))) == [
-        "order 1 has the return again, which nobody was told of"
+def test_a_return_that_nobody_requested_is_doubled_unless_the_provider_made_it() -> None:
+    assert doubled(*requested(BACK, SEEN, replace(SEEN, return_id="again"))) == [
+        "order 1 has the return again, which nobody requested"
     ]
-    assert doubled(*going_back(BACK, SEEN, replace(SEEN, return_id="again", by="provider"))) == []
+    assert doubled(*requested(BACK, SEEN, replace(SEEN, return_id="again", by="provider"))) == []
 
 
 def test_a_return_that_was_received_and_is_not_restocked_or_refunded_is_stuck() -> None:
-    assert stuck(*going_back(BACK, replace(SEEN, restocked=False))) == [
+    assert stuck(*requested(BACK, replace(SEEN, restocked=False))) == [
         "return back of order 1 is not restocked"
     ]
-    assert stuck(*going_back(BACK, replace(SEEN, refunded=False))) == [
+    assert stuck(*requested(BACK, replace(SEEN, refunded=False))) == [
         "return back of order 1 is not refunded"
     ]
 
 
 @pytest.mark.parametrize(
-    ("one", "seen", "finding"),
+    ("one", "seen", "violation"),
     [
         (BACK, replace(SEEN, amount=40), "return back of order 1 comes to 40, and 50 was promised"),
-        (BACK, replace(SEEN, is_due=False), "return back of order 1 was said to be received, and is not"),
+        (BACK, replace(SEEN, is_due=False), "return back of order 1 was received by staff, and is not due"),
         (
             BACK,
             replace(SEEN, lines={"A": 2}),
-            "return back of order 1 is of {'A': 2}, and {'A': 1} was sent back",
+            "return back of order 1 is of {'A': 2}, and {'A': 1} was requested",
         ),
         (
             replace(BACK, return_ids=set(), refused="409 no"),
@@ -228,30 +234,32 @@ def test_a_return_that_was_received_and_is_not_restocked_or_refunded_is_stuck() 
         ),
     ],
 )
-def test_a_return_that_is_not_as_was_said_is_wrong(one: GoesBack, seen: ReturnSeen, finding: str) -> None:
-    assert wrong(*going_back(one, seen)) == [finding]
+def test_a_return_that_is_not_as_promised_is_wrong(
+    one: ReturnRequest, seen: ReturnSeen, violation: str
+) -> None:
+    assert wrong(*requested(one, seen)) == [violation]
 
 
-def test_an_order_that_has_left_and_is_cancelled_is_wrong() -> None:
+def test_an_order_that_was_fulfilled_and_is_cancelled_is_wrong() -> None:
     seen = Evidence(NOW, orders=(order("1", "cancelled"),))
-    assert wrong(Memory([BUYER]), seen) == ["order 1 has left, and is cancelled"]
+    assert wrong(History([BUYER]), seen) == ["order 1 was fulfilled, and is cancelled"]
 
 
 @pytest.mark.parametrize("decision", ["fail", "leave"])
 def test_an_order_that_is_paid_and_was_not_confirmed_is_wrong(decision: Any) -> None:
-    memory = Memory([checkout("1", decision=decision)])
-    finding = ["order 1 was paid, and its shopper has not confirmed it"]
-    assert wrong(memory, Evidence(NOW, orders=(order("1"),))) == finding
+    history = History([checkout("1", decision=decision)])
+    violation = ["order 1 was paid, and its shopper has not confirmed it"]
+    assert wrong(history, Evidence(NOW, orders=(order("1"),))) == violation
     late = order("1", "cancelled", told=frozenset({"order.paid", "order.cancelled"}))
-    assert wrong(memory, Evidence(NOW, orders=(late,))) == finding
-    assert wrong(memory, CANCELLED) == []
-    assert wrong(memory, Evidence(NOW, orders=(replace(order("1"), total=0),))) == []  # no bank is asked
-    assert wrong(Memory([checkout("1", decision="complete")]), Evidence(NOW, orders=(order("1"),))) == []
+    assert wrong(history, Evidence(NOW, orders=(late,))) == violation
+    assert wrong(history, CANCELLED) == []
+    assert wrong(history, Evidence(NOW, orders=(replace(order("1"), total=0),))) == []  # no bank is asked
+    assert wrong(History([checkout("1", decision="complete")]), Evidence(NOW, orders=(order("1"),))) == []
 
 
-def agreed(amount: int, *order_ids: str, **more: Any) -> Memory:
+def agreed(amount: int, *order_ids: str, **more: Any) -> History:
     expected = {"expected_total": {"amount": amount, "currency": "GBP"}}
-    return Memory([checkout(*order_ids, more=expected, seen_total=100, **more)])
+    return History([checkout(*order_ids, more=expected, shown_total=100, **more)])
 
 
 def test_an_order_for_more_than_was_agreed_to_is_wrong() -> None:
@@ -261,18 +269,18 @@ def test_an_order_for_more_than_was_agreed_to_is_wrong() -> None:
 
 
 def test_a_checkout_that_is_refused_although_nothing_has_changed_is_wrong() -> None:
-    finding = ["the checkout k was refused, and nothing had changed"]
-    assert wrong(agreed(100, refused=witness.TOTAL_CHANGED), Evidence(NOW)) == finding
-    assert wrong(agreed(99, refused=witness.TOTAL_CHANGED), Evidence(NOW)) == []
-    assert wrong(Memory([checkout(refused=witness.TOTAL_CHANGED)]), Evidence(NOW)) == finding
+    violation = ["the checkout k was refused, and nothing had changed"]
+    assert wrong(agreed(100, refused=checker.TOTAL_CHANGED), Evidence(NOW)) == violation
+    assert wrong(agreed(99, refused=checker.TOTAL_CHANGED), Evidence(NOW)) == []
+    assert wrong(History([checkout(refused=checker.TOTAL_CHANGED)]), Evidence(NOW)) == violation
 
 
 REFUND = RefundSeen("re_1", 50, "succeeded")
 KNOWN_AS = str(bounces.refund_id_of(REFUND))
-MADE = Memory([checkout("1")], at_provider=[AtProvider("1", "refund", "re_1")])
-FAILED = Memory([checkout("1")], at_provider=[AtProvider("1", "failure", "re_1")])
+MADE = History([checkout("1")], provider_actions=[ProviderAction("1", "refund", "re_1")])
+FAILED = History([checkout("1")], provider_actions=[ProviderAction("1", "failure", "re_1")])
 KNOWN_DISPUTE = str(disputes.dispute_id_of("dp_1"))
-DISPUTED = Memory([checkout("1")], at_provider=[AtProvider("1", "dispute", "dp_1")])
+DISPUTED = History([checkout("1")], provider_actions=[ProviderAction("1", "dispute", "dp_1")])
 
 
 def at_the_provider(*refunds: RefundSeen, **more: Any) -> Evidence:
@@ -281,7 +289,7 @@ def at_the_provider(*refunds: RefundSeen, **more: Any) -> Evidence:
     return Evidence(NOW, orders=(order("1", **more),), charges=(charge,))
 
 
-def test_what_was_done_at_the_provider_and_is_shown_is_well() -> None:
+def test_what_was_done_at_the_provider_and_is_shown_violates_nothing() -> None:
     back = ReturnSeen(KNOWN_AS, 50, by="provider")
     assert lost(MADE, at_the_provider(REFUND, returns=(back,))) == []
     assert lost(FAILED, at_the_provider(REFUND, late=(LateSeen(KNOWN_AS, 50),))) == []

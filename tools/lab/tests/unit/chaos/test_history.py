@@ -1,22 +1,22 @@
-"""What the load remembers of itself."""
+"""The history of the load."""
 
-from lab.chaos.memory import Account, AtProvider, Checkout, GoesBack, Memory
+from lab.chaos.history import Account, Checkout, History, ProviderAction, ReturnRequest
 
 
-def test_whatever_is_not_the_plain_flow_is_counted() -> None:
+def test_what_happens_besides_plain_checkouts_is_counted() -> None:
     plain = Checkout("1", "t", "a@example.com", "pm_card_visa", order_ids={"1"})
     asked = Checkout("2", "u", "b@example.com", "pm_card_visa", decision="leave", order_ids={"2"})
-    memory = Memory(
+    history = History(
         [plain, asked],
         [Account("b@example.com", "secret", "u")],
         [
-            GoesBack("r", "1", "return", {}, plain, {"back"}, received=True),
-            GoesBack("s", "1", "return", {}, plain, {"requested"}),
-            GoesBack("g", "1", "staff", {}, plain, {"granted"}),
+            ReturnRequest("r", "1", "return", {}, plain, {"back"}, received=True),
+            ReturnRequest("s", "1", "return", {}, plain, {"requested"}),
+            ReturnRequest("g", "1", "staff", {}, plain, {"granted"}),
         ],
-        [AtProvider("1", "dispute", "dp_1")],
+        [ProviderAction("1", "dispute", "dp_1")],
     )
-    assert memory.counted() == {
+    assert history.counts() == {
         "left at the bank": 1,
         "logged in": 1,
         "returns": 1,
@@ -27,10 +27,10 @@ def test_whatever_is_not_the_plain_flow_is_counted() -> None:
 
 def test_nobody_goes_to_the_bank_from_another_tab() -> None:
     asked = Checkout("1", "t", "a@example.com", "pm_card_visa", decision="complete")
-    assert asked.tab("2").decision == "leave"
+    assert asked.in_another_tab("2").decision == "leave"
 
 
-def test_an_order_is_its_guests_until_the_login_was_answered() -> None:
+def test_an_order_belongs_to_its_guest_until_the_login_was_answered() -> None:
     account = Account("b@example.com", "secret", "guest's")
     mine = Checkout("1", "guest's", "a@example.com", "pm_card_visa", account=account)
     assert mine.bearer == "guest's"
