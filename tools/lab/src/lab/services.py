@@ -1,8 +1,11 @@
-"""Stops and starts a shop's services while it runs, for scenarios and for injected faults."""
+"""Stops and starts the services of a running shop, and reads their databases."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
+
+import asyncpg
 
 from devstack import Stack
 from devstack.programs import choose, programs
@@ -67,3 +70,12 @@ async def _start_and_wait(stack: Stack, name: str) -> None:
                     await asyncio.sleep(0.05)
     except TimeoutError as error:
         raise ShopError(f"{name} was not ready after {_START_SECONDS} s: see `shop logs {name}`") from error
+
+
+async def fetch(stack: Stack, database: str, query: str, *arguments: object) -> list[Any]:
+    """The rows of one query, as the operator's role."""
+    connection = await asyncpg.connect(stack.operator_dsn(database), timeout=10, command_timeout=10)
+    try:
+        return list(await connection.fetch(query, *arguments))
+    finally:
+        await connection.close()

@@ -10,6 +10,7 @@ from uuid import uuid4
 import aiohttp
 
 from devstack import Stack
+from lab.load import for_each
 from shop.errors import ShopError
 
 PRODUCTS = 200
@@ -35,15 +36,13 @@ class Load:
     async def prepare(self, checkouts: int, advance: Advance) -> None:
         """A guest with three products in the cart for every checkout."""
         skus = await self._stock_catalogue()
-        limit = asyncio.Semaphore(PREPARING)
 
         async def one(number: int) -> None:
-            async with limit:
-                chosen = [skus[(number * LINES + i) % PRODUCTS] for i in range(LINES)]
-                self._tokens.append(await self._guest(chosen))
-                advance()
+            chosen = [skus[(number * LINES + i) % PRODUCTS] for i in range(LINES)]
+            self._tokens.append(await self._guest(chosen))
+            advance()
 
-        await asyncio.gather(*(one(number) for number in range(checkouts)))
+        await for_each(range(checkouts), one, PREPARING)
 
     async def run(self, checkouts: int, in_flight: int, advance: Advance) -> list[float]:
         """That many of the prepared checkouts, `in_flight` at once. Returns the seconds that each took

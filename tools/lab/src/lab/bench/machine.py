@@ -5,23 +5,17 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
-import asyncpg
 import psutil
 
 from devstack import Stack, rabbitmq
 from devstack.supervisor import Supervisor
-
-TIMEOUT_SECONDS = 10
+from lab.services import fetch
 
 
 async def describe(stack: Stack) -> dict[str, str | int]:
     async with rabbitmq.management(stack) as broker:
         overview = await broker.get("overview")
-    database = await asyncpg.connect(stack.operator_dsn(), timeout=TIMEOUT_SECONDS)
-    try:
-        postgresql = await database.fetchval("SHOW server_version", timeout=TIMEOUT_SECONDS)
-    finally:
-        await database.close()
+    [postgresql] = await fetch(stack, "order", "SHOW server_version")
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
@@ -29,7 +23,7 @@ async def describe(stack: Stack) -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "rabbitmq": overview["rabbitmq_version"],
-        "postgresql": postgresql,
+        "postgresql": postgresql["server_version"],
     }
 
 

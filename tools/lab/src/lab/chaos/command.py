@@ -19,9 +19,8 @@ from devstack.gateway import RATE_FACTOR
 from devstack.layout import Layout
 from devstack.stack import more_ports
 from lab.chaos.plan import chosen, draw, kinds
-from lab.chaos.report import Report, document, show
+from lab.chaos.report import document, show
 from lab.chaos.run import Options, run
-from lab.chaos.run import Progress as RunProgress
 from shop.project import project_root
 
 FOLDER = "chaos"
@@ -62,7 +61,13 @@ def chaos(
     stack = _stack(root, brokers, replicas)
     _log_to(stack.layout.log(FOLDER))
     options = Options(seed, minutes * 60, shoppers, plan, apart)
-    report = _run(stack, options, quiet=as_json)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, quiet=as_json)
+    with (
+        Progress(*columns, console=console, transient=True) as progress,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        report = runner.run(run(stack, options, progress))
     text = json.dumps(document(report), indent=2)
     target = output or root / ".local" / "chaos.json"
     target.write_text(text + "\n")
@@ -98,21 +103,3 @@ def _stack(root: Path, brokers: int, replicas: int) -> Stack:
         brokers=brokers,
         replicas=replicas,
     )
-
-
-def _run(stack: Stack, options: Options, *, quiet: bool) -> Report:
-    console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("starting the shop", total=options.seconds)
-
-        def print_line(line: str) -> None:
-            progress.console.print(line, highlight=False, markup=False)
-
-        def watch(now: RunProgress) -> None:
-            counts = f"{now.checkouts} checkouts, {now.pending} pending"
-            doing = f"{counts}, {now.faults} of {len(options.plan)} faults"
-            progress.update(bar, completed=now.seconds, description=doing)
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(run(stack, options, print_line, watch))

@@ -12,9 +12,9 @@ from typing import Any
 
 from devstack import Stack
 from lab.chaos.history import Checkout
-from lab.chaos.observer import fetch
 from lab.chaos.recovery import Injected, Recovery
 from lab.chaos.report import LONG
+from lab.services import fetch
 from shop.targets import SERVICES
 
 MOST_LINES = 3

@@ -5,7 +5,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aio_pika
@@ -15,7 +15,7 @@ import stamina
 from chassis.saga.topology import EVENTS_EXCHANGE
 from devstack import Stack, rabbitmq
 from devstack.supervisor import Supervisor
-from lab.chaos.network import Proxy
+from lab.chaos.network import Proxies
 from lab.chaos.plan import LEADER, Fault
 from lab.chaos.recovery import Injected
 from lab.services import start_service, stop_service
@@ -44,9 +44,7 @@ Act = Callable[[Fault], Awaitable[None]]
 
 
 class FaultInjector:
-    """`proxies` are those between a client and the "broker", "database" or "provider"."""
-
-    def __init__(self, stack: Stack, proxies: Mapping[tuple[str, str], Proxy]) -> None:
+    def __init__(self, stack: Stack, proxies: Proxies) -> None:
         self._stack = stack
         self._proxies = proxies
         self._supervisor = Supervisor(stack)
@@ -63,9 +61,9 @@ class FaultInjector:
             "cut": self._disturb_connections,
             "stall": self._disturb_connections,
             "refuse": self._disturb_connections,
-            "provider": self._disturb_provider,
+            "provider": self._disturb_stand_in,
             "messages": self._disturb_messages,
-            "mail": self._disturb_mail,
+            "mail": self._disturb_stand_in,
             "broker": self._disturb_broker,
         }
         began = time.monotonic()
@@ -80,9 +78,8 @@ class FaultInjector:
         """Provider and mailbox behave again, every proxy forwards, the broker is as its definitions say."""
         for proxy in self._proxies.values():
             proxy.restore()
-        await self._control("DELETE", f"{self._stack.sandbox_url}/_sandbox/faults")
-        await self._control("POST", f"{self._stack.sandbox_url}/_sandbox/webhooks", {})
-        await self._control("DELETE", f"{self._stack.mailbox_url}/_mailbox/faults")
+        for control in ("provider", "webhooks", "mailbox"):
+            await self._control(control)
         await _retried(self._restore_broker)("")
         for node in self._stack.nodes:
             await self._end_alarm(node)
@@ -130,27 +127,24 @@ class FaultInjector:
             await asyncio.sleep(fault.seconds)
             proxy.restore()
 
-    async def _disturb_provider(self, fault: Fault) -> None:
-        sandbox = f"{self._stack.sandbox_url}/_sandbox"
-        if fault.kind in _WEBHOOKS:
-            await self._control("POST", f"{sandbox}/webhooks", _WEBHOOKS[fault.kind])
-            await asyncio.sleep(fault.seconds)
-            await self._control("POST", f"{sandbox}/webhooks", {})
-            return
-        for one in _PROVIDER[fault.kind]:
-            await self._control("POST", f"{sandbox}/faults", one)
+    async def _disturb_stand_in(self, fault: Fault) -> None:
+        control, bodies = _STAND_INS[fault.kind]
+        for body in bodies:
+            await self._control(control, body)
         await asyncio.sleep(fault.seconds)
-        await self._control("DELETE", f"{sandbox}/faults")
+        await self._control(control)
 
-    async def _disturb_mail(self, fault: Fault) -> None:
-        faults = f"{self._stack.mailbox_url}/_mailbox/faults"
-        await self._control("POST", faults, _MAIL[fault.kind])
-        await asyncio.sleep(fault.seconds)
-        await self._control("DELETE", faults)
-
-    async def _control(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> None:
-        """A request to a stand-in's control API."""
+    async def _control(self, control: str, body: Mapping[str, Any] | None = None) -> None:
+        """Set how a stand-in misbehaves; without a body it behaves again."""
+        url = {
+            "provider": f"{self._stack.sandbox_url}/_sandbox/faults",
+            "webhooks": f"{self._stack.sandbox_url}/_sandbox/webhooks",
+            "mailbox": f"{self._stack.mailbox_url}/_mailbox/faults",
+        }[control]
+        if control == "webhooks":
+            body = body or {}
         async with httpx.AsyncClient(timeout=CONTROL_SECONDS) as http:
+            method = "DELETE" if body is None else "POST"
             (await http.request(method, url, json=body)).raise_for_status()
 
     async def _disturb_broker(self, fault: Fault) -> None:
@@ -219,24 +213,25 @@ _retried = stamina.retry(
     on=_ERRORS, attempts=None, timeout=REMOVE_SECONDS, wait_initial=0.5, wait_max=0.5, wait_jitter=0
 )
 _MANY = 1_000_000
-_OFTEN = {"operation": "any", "probability": 0.3}
-_PROVIDER: dict[str, tuple[dict[str, Any], ...]] = {
-    "provider-declines": ({"operation": "authorize", "kind": "decline", "probability": 0.5},),
-    "provider-fails": tuple(
-        _OFTEN | {"kind": kind}
-        for kind in ("error_before", "error_after", "error_stored", "disconnect_after", "slow")
+_STAND_INS: dict[str, tuple[str, Sequence[Mapping[str, Any]]]] = {
+    "provider-declines": ("provider", [{"operation": "authorize", "kind": "decline", "probability": 0.5}]),
+    "provider-fails": (
+        "provider",
+        [
+            {"operation": "any", "probability": 0.3, "kind": kind}
+            for kind in ("error_before", "error_after", "error_stored", "disconnect_after", "slow")
+        ],
     ),
     "provider-charges-and-is-silent": (
-        {"operation": "capture", "kind": "timeout_after", "probability": 0.2},
-        {"operation": "authorize", "kind": "timeout_after", "probability": 0.1},
+        "provider",
+        [
+            {"operation": "capture", "kind": "timeout_after", "probability": 0.2},
+            {"operation": "authorize", "kind": "timeout_after", "probability": 0.1},
+        ],
     ),
-}
-_WEBHOOKS: dict[str, dict[str, Any]] = {
-    "provider-repeats-webhooks": {"copies": 3, "reorder": 20, "delay": 0.5},
-    "provider-loses-webhooks": {"copies": 0},
-}
-_MAIL: dict[str, dict[str, Any]] = {
-    "mail-refused": {"kind": "defer", "count": _MANY},
-    "mail-taken-and-not-said": {"kind": "accept_then_disconnect", "count": 5},
-    "mail-slow": {"kind": "slow", "seconds": 4, "count": _MANY},
+    "provider-repeats-webhooks": ("webhooks", [{"copies": 3, "reorder": 20, "delay": 0.5}]),
+    "provider-loses-webhooks": ("webhooks", [{"copies": 0}]),
+    "mail-refused": ("mailbox", [{"kind": "defer", "count": _MANY}]),
+    "mail-taken-and-not-said": ("mailbox", [{"kind": "accept_then_disconnect", "count": 5}]),
+    "mail-slow": ("mailbox", [{"kind": "slow", "seconds": 4, "count": _MANY}]),
 }

@@ -4,9 +4,9 @@ refuse."""
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from devstack import Stack
@@ -127,50 +127,29 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-@dataclass(frozen=True)
-class Network:
-    """The proxy of each client and server ("broker", "database" or "provider"); a service's AMQP ports, one
-    for each node of the broker."""
-
-    proxies: Mapping[tuple[str, str], Proxy]
-    amqp_ports: Mapping[str, list[int]]
-    provider_port: int
-
-    async def close(self) -> None:
-        for proxy in self.proxies.values():
-            await proxy.close()
+Proxies = Mapping[tuple[str, str], Proxy]  # by client and server: "broker", "database" or "provider"
 
 
-async def build(stack: Stack) -> Network:
+@asynccontextmanager
+async def proxied(stack: Stack) -> AsyncIterator[tuple[Stack, Proxies]]:
+    """The stack with settings that lead every service through its proxies, and the proxies."""
     proxies: dict[tuple[str, str], Proxy] = {}
-    amqp_ports = {}
+    settings = {name: dict(stack.settings.get(name, {})) for name in (*stack.settings, *SERVICES)}
     for service in SERVICES:
         broker = proxies[service, "broker"] = Proxy()
-        amqp_ports[service] = [await broker.listen(to_port(HOST, port)) for port in stack.amqp_ports]
+        ports = [await broker.listen(to_port(HOST, port)) for port in stack.amqp_ports]
+        settings[service]["AMQP_URL"] = ",".join(stack.amqp_url(service, port=port) for port in ports)
+        # The service finds its proxy's socket in a folder of its own, in place of the server's.
+        folder = stack.sockets / service
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = proxies[service, "database"] = Proxy()
-        socket = stack.sockets / "postgres" / _SOCKET
-        await database.listen_at(_folder(stack, service) / _SOCKET, to_socket(socket))
+        await database.listen_at(folder / _SOCKET, to_socket(stack.sockets / "postgres" / _SOCKET))
+        settings[service]["DATABASE_URL"] = stack.database_url(service, sockets=folder)
     provider = proxies["payment", "provider"] = Proxy()
-    provider_port = await provider.listen(to_port(HOST, stack.ports["sandbox"]))
-    return Network(proxies, amqp_ports, provider_port)
-
-
-def settings(stack: Stack, network: Network) -> Mapping[str, Mapping[str, str]]:
-    """The stack's settings, with addresses that lead every service through its proxies."""
-    through: dict[str, dict[str, str]] = {
-        service: {
-            **stack.settings.get(service, {}),
-            "AMQP_URL": ",".join(stack.amqp_url(service, port=port) for port in network.amqp_ports[service]),
-            "DATABASE_URL": stack.database_url(service, sockets=_folder(stack, service)),
-        }
-        for service in SERVICES
-    }
-    through["payment"]["STRIPE_API_BASE"] = f"http://{HOST}:{network.provider_port}"
-    return {**stack.settings, **through}
-
-
-def _folder(stack: Stack, service: str) -> Path:
-    """Where the service finds its database proxy's socket, in place of the server's own."""
-    folder = stack.sockets / service
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    port = await provider.listen(to_port(HOST, stack.ports["sandbox"]))
+    settings["payment"]["STRIPE_API_BASE"] = f"http://{HOST}:{port}"
+    try:
+        yield replace(stack, settings=settings), proxies
+    finally:
+        for proxy in proxies.values():
+            await proxy.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
 
 import asyncpg
 
@@ -53,12 +52,3 @@ class Observer:
         for row in await connection.fetch(_ENDED, list(self._pending)):
             ended = self._pending.pop(row["order_id"])
             ended.status, ended.ended_at = row["status"], time.monotonic()
-
-
-async def fetch(stack: Stack, service: str, query: str, *arguments: object) -> list[Any]:
-    """The rows of one query to a service's database."""
-    connection = await asyncpg.connect(stack.operator_dsn(service), timeout=10, command_timeout=10)
-    try:
-        return list(await connection.fetch(query, *arguments))
-    finally:
-        await connection.close()

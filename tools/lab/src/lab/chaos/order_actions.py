@@ -13,6 +13,7 @@ import httpx
 from devstack import Stack
 from lab.chaos.history import Account, Checkout, Decision, History, ReturnRequest
 from lab.chaos.staff import ProviderDashboard, Staff, bearer
+from lab.load import for_each
 from scenarios.shopper import Shopper, Unexpected, must, press_bank_button
 
 LOG_IN = 0.05
@@ -222,13 +223,7 @@ async def _succeeds(doing: Awaitable[None]) -> bool:
 
 
 async def _for_each(items: Iterable[T], act: Callable[[T], Awaitable[None]]) -> None:
-    limit = asyncio.Semaphore(CONCURRENT)
-
-    async def one(item: T) -> None:
-        async with limit:
-            await _succeeds(act(item))
-
-    await asyncio.gather(*map(one, items))
+    await for_each(items, lambda item: _succeeds(act(item)), CONCURRENT)
 
 
 # What happens to an accepted order, and how often of a hundred times.

@@ -133,38 +133,22 @@ def _draw(rng: random.Random, seconds: float, known: dict[str, Kind]) -> list[Fa
     busy: dict[str, float] = {}
     at = FIRST_AT
     while at < seconds:
-        kinds_left = kinds_left or _shuffled(rng, known)
-        fault = _next(rng, kinds_left, known, busy, at, seconds)
-        if fault is None:
+        if not kinds_left:
+            kinds_left = [name for name, kind in known.items() for _ in range(kind.weight)]
+            rng.shuffle(kinds_left)
+            kinds_left.sort(key=lambda name: known[name].seconds[0] < LONG_SECONDS)
+        for name in kinds_left:
+            least, most = known[name].seconds
+            free = [target for target in known[name].targets if busy.get(target, 0) <= at]
+            if free and at + least <= seconds:
+                lasts = min(rng.uniform(least, most), seconds - at)
+                plan.append(Fault(round(at, 1), name, rng.choice(free), round(lasts, 1)))
+                break
+        else:
             at += 1
             continue
+        fault = plan[-1]
         kinds_left.remove(fault.kind)
-        plan.append(fault)
-        rest = REST_SECONDS if known[fault.kind].needs_rest else 0
-        busy[fault.target] = at + fault.seconds + rest
+        busy[fault.target] = at + fault.seconds + (REST_SECONDS if known[fault.kind].needs_rest else 0)
         at += rng.uniform(*GAP)
     return plan
-
-
-def _next(
-    rng: random.Random,
-    kinds_left: list[str],
-    known: dict[str, Kind],
-    busy: dict[str, float],
-    at: float,
-    end: float,
-) -> Fault | None:
-    """Of the first kind that has a free target now, and enough time."""
-    for name in kinds_left:
-        least, most = known[name].seconds
-        free = [target for target in known[name].targets if busy.get(target, 0) <= at]
-        if free and at + least <= end:
-            lasts = min(rng.uniform(least, most), end - at)
-            return Fault(round(at, 1), name, rng.choice(free), round(lasts, 1))
-    return None
-
-
-def _shuffled(rng: random.Random, known: dict[str, Kind]) -> list[str]:
-    names = [name for name, kind in known.items() for _ in range(kind.weight)]
-    rng.shuffle(names)
-    return sorted(names, key=lambda name: known[name].seconds[0] < LONG_SECONDS)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from devstack import Stack
-from lab.chaos.observer import fetch
+from lab.services import fetch
 from payment.operations import LISTS
 from shop.ledger.gather import is_busy
 from shop.sagas.collecting import take_snapshot

@@ -4,19 +4,22 @@ promise."""
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.progress import Progress
 
 from devstack import Stack
 from devstack.down import down
 from devstack.programs import programs
 from devstack.up import up
 from lab.bench.machine import describe
-from lab.chaos import network
 from lab.chaos.checker import violations
 from lab.chaos.delays import with_reasons
 from lab.chaos.faults import FaultInjector
+from lab.chaos.network import proxied
 from lab.chaos.observer import Observer
 from lab.chaos.plan import FIRST_AT, Fault
 from lab.chaos.recovery import Recovery, first_accepted, longest_pause, recoveries
@@ -31,8 +34,6 @@ START_SECONDS = 150
 QUIET_SECONDS = 300  # the longest retry delay is a minute, and so is a lease
 PAID_TIMEOUT = 120  # with `apart`: after one fault, for an order to be paid again
 APART_PAUSE = 3  # and then before the next fault
-Print = Callable[[str], None]
-Watch = Callable[["Progress"], None]
 
 
 @dataclass(frozen=True)
@@ -46,44 +47,31 @@ class Options:
     apart: bool = False  # one fault at a time, the next once an order placed since was paid
 
 
-@dataclass(frozen=True)
-class Progress:
-    seconds: float
-    checkouts: int
-    pending: int
-    faults: int
-
-
-async def run(stack: Stack, options: Options, print_line: Print, watch: Watch) -> Report:
+async def run(stack: Stack, options: Options, progress: Progress) -> Report:
     """The stack is left stopped. Raises ShopError when the shop does not start or does not come back."""
-    proxied = await network.build(stack)
-    stack = replace(stack, settings=network.settings(stack, proxied))
-    try:
-        await _start(stack, print_line)
-        return await _Run(stack, options, FaultInjector(stack, proxied.proxies), print_line, watch).run()
-    finally:
-        await asyncio.to_thread(down, stack, programs(stack), lambda _: None)
-        await proxied.close()
+    async with proxied(stack) as (stack, proxies):
+        try:
+            await _start(stack, progress.console)
+            return await _Run(stack, options, FaultInjector(stack, proxies), progress).run()
+        finally:
+            await asyncio.to_thread(down, stack, programs(stack), lambda _: None)
 
 
-async def _start(stack: Stack, print_line: Print) -> None:
+async def _start(stack: Stack, console: Console | None = None) -> None:
     def note(name: str, state: str, seconds: float) -> None:
-        if state == "ready":
-            print_line(f"{name} is ready ({seconds:.1f} s)")
+        if console and state == "ready":
+            console.print(f"{name} is ready ({seconds:.1f} s)", highlight=False, markup=False)
 
     known = programs(stack)
     await asyncio.to_thread(up, stack, known, known, note, START_SECONDS)
 
 
 class _Run:
-    def __init__(
-        self, stack: Stack, options: Options, faults: FaultInjector, print_line: Print, watch: Watch
-    ) -> None:
+    def __init__(self, stack: Stack, options: Options, faults: FaultInjector, progress: Progress) -> None:
         self._stack = stack
         self._options = options
         self._faults = faults
-        self._print = print_line
-        self._watch = watch
+        self._progress = progress
         self._shoppers = Shoppers(stack, options.seed, options.shoppers)
         self._history = self._shoppers.history
         self._observer = Observer(stack, self._history.checkouts)
@@ -109,7 +97,7 @@ class _Run:
     async def _inject_under_load(self, started: float) -> None:
         async with asyncio.TaskGroup() as group:
             shopping = group.create_task(self._shoppers.run())
-            watching = group.create_task(self._report_progress(started))
+            watching = group.create_task(self._show_progress(started))
             if self._options.apart:
                 injecting = [group.create_task(self._inject_apart(started))]
             else:
@@ -140,18 +128,23 @@ class _Run:
                 await asyncio.sleep(0.2)
             await asyncio.sleep(APART_PAUSE)
 
-    async def _report_progress(self, started: float) -> None:
+    async def _show_progress(self, started: float) -> None:
+        bar = self._progress.add_task("", total=self._options.seconds)
         while True:
-            checkouts = len(self._history.checkouts)
-            self._watch(Progress(time.monotonic() - started, checkouts, self._observer.pending, self._begun))
+            counts = f"{len(self._history.checkouts)} checkouts, {self._observer.pending} pending"
+            doing = f"{counts}, {self._begun} of {len(self._options.plan)} faults"
+            self._progress.update(bar, completed=time.monotonic() - started, description=doing)
             await asyncio.sleep(0.5)
+
+    def _print(self, line: str) -> None:
+        self._progress.console.print(line, highlight=False, markup=False)
 
     async def _settle(self) -> tuple[float, dict[str, int]]:
         """Remove all faults. Returns after how many seconds nothing was in progress any more, and how many
         orders had to be nudged, by kind of issue."""
         began, since = time.monotonic(), datetime.now(UTC)
         self._print("no more faults: everything is started again")
-        await _start(self._stack, lambda _: None)
+        await _start(self._stack)
         await self._faults.remove_all()
         unanswered = sum(not one.is_answered for one in self._history.checkouts)
         self._print(f"repeating {unanswered} checkouts that were not answered, and other requests")

@@ -4,7 +4,6 @@ responds."""
 import asyncio
 import random
 import time
-from collections import Counter
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +14,7 @@ from lab.chaos.checker import TOTAL_CHANGED
 from lab.chaos.history import Checkout, Decision, History
 from lab.chaos.order_actions import ERRORS, OrderActions
 from lab.chaos.staff import NOT_NOW
-from lab.http_retry import RetryPolicy, RetryTransport
+from lab.load import RetryPolicy, RetryTransport, for_each
 from scenarios.bank import CARD, RETURN_URL
 from scenarios.shopper import Shopper
 from shop.gateway import admin_client, checked_json
@@ -58,47 +57,22 @@ NEEDS_CONFIRMATION = {CARD, DECLINED_AFTER_CONFIRMING}  # and what the shopper d
 DECISIONS: dict[Decision, int] = {"complete": 4, "fail": 2, "leave": 2}
 
 
-class CountingTransport(httpx.AsyncBaseTransport):
-    """Counts every response and connection error, below the transport that retries."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-        self.counted: Counter[str] = Counter()
-        self.crashes: list[str] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            response = await self._inner.handle_async_request(request)
-        except httpx.TransportError as error:
-            self.counted[type(error).__name__] += 1
-            raise
-        self.counted[str(response.status_code)] += 1
-        if response.status_code == 500:
-            self.crashes.append(
-                f"{request.method} {request.url.path} at {time.strftime('%H:%M:%S')}: "
-                f"{response.headers.get('x-kong-request-id', '')}"
-            )
-        return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
 class Shoppers:
     """`at_once` shoppers, until `stop` is called; `history` is what they requested and got."""
 
     def __init__(self, stack: Stack, seed: int, at_once: int) -> None:
         self._seed = seed
         self._at_once = at_once
-        limits = httpx.Limits(max_connections=2 * at_once, max_keepalive_connections=2 * at_once)
-        self.responses = CountingTransport(httpx.AsyncHTTPTransport(limits=limits))
+        self.responses = RetryTransport(2 * at_once, RETRIES)
         self._stack = stack
-        self._http = self._client(RETRIES)
+        self._http = httpx.AsyncClient(
+            base_url=stack.gateway_url, timeout=TIMEOUT_SECONDS, transport=self.responses
+        )
         self._outside = httpx.AsyncClient(timeout=PROVIDER_SECONDS)
         self._stopping, self._over = asyncio.Event(), asyncio.Event()
         self._acting: set[asyncio.Task[None]] = set()
         self.history = History()
-        self._actions = self._order_actions()
+        self._actions = OrderActions(stack, self.history, self._http, self._outside, self._over)
         self.given_up = 0  # guests who never reached a checkout
 
     async def stock(self) -> None:
@@ -128,15 +102,9 @@ class Shoppers:
     async def resolve(self) -> None:
         """Repeat every request that was never answered, with the same key, once the actions that are under
         way have ended or had their time."""
-        self._http = self._client(LAST_RETRIES)
-        self._actions = self._order_actions()
-        limit = asyncio.Semaphore(self._at_once)
-
-        async def repeat(checkout: Checkout) -> None:
-            async with limit:
-                await self._place(checkout)
-
-        await asyncio.gather(*(repeat(one) for one in self.history.checkouts if not one.is_answered))
+        self.responses.policy = LAST_RETRIES
+        unanswered = [one for one in self.history.checkouts if not one.is_answered]
+        await for_each(unanswered, self._place, self._at_once)
         if self._acting:  # what is paid only now is returned, refunded or disputed as well
             await asyncio.wait(self._acting, timeout=FINISH_SECONDS)
             self._over.set()
@@ -149,7 +117,7 @@ class Shoppers:
 
     async def aclose(self) -> None:
         await self._outside.aclose()
-        await self.responses.aclose()
+        await self._http.aclose()
 
     async def _reprice(self, rng: random.Random) -> None:
         """Staff raise and lower the prices of a few products."""
@@ -209,16 +177,6 @@ class Shoppers:
             checkout.refused = TOTAL_CHANGED
         elif response.status_code not in {*NOT_NOW, 409}:
             checkout.refused = f"{response.status_code} {response.text[:200]}"
-
-    def _order_actions(self) -> OrderActions:
-        return OrderActions(self._stack, self.history, self._http, self._outside, self._over)
-
-    def _client(self, policy: RetryPolicy) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            base_url=self._stack.gateway_url,
-            timeout=TIMEOUT_SECONDS,
-            transport=RetryTransport(self.responses, policy),
-        )
 
 
 def _expect(checkout: Checkout, rng: random.Random) -> None:

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated
 
 import httpx
@@ -46,16 +44,12 @@ def check(
     base = ports.free_base()
     chosen = {name: base + number for number, name in enumerate(_PORTS)}
     project = Project(f"saga-shop-check-{os.getpid()}", project_root(), chosen)
-    with _sigterm_as_interrupt():
-        passed = _checked(project, Console(quiet=as_json))
-    if as_json:
-        print(json.dumps(passed, indent=2))
-
-
-def _checked(project: Project, console: Console) -> list[dict[str, str | float]]:
-    check = Check(project)
-    steps = list(check.steps())
+    # The containers would outlive this process: SIGTERM, too, has them taken down first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    checks = Checks(project)
+    steps = list(checks.steps())
     passed: list[dict[str, str | float]] = []
+    console = Console(quiet=as_json)
     try:
         with counting(console) as progress:
             bar = progress.add_task("compose", total=len(steps))
@@ -72,25 +66,12 @@ def _checked(project: Project, console: Console) -> list[dict[str, str | float]]
             Console(stderr=True).print(tails, markup=False, highlight=False)
         raise ShopError(f"check failed: {sentence}: {error}") from error
     finally:
-        check.down()
-    return passed
+        checks.down()
+    if as_json:
+        print(json.dumps(passed, indent=2))
 
 
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """The containers would outlive this process: SIGTERM, too, has them taken down first."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class Check:
+class Checks:
     """The steps in their sequence, each named by what it checks: a step needs those before it."""
 
     def __init__(self, project: Project) -> None:

@@ -1,6 +1,5 @@
 """The catalogue of a replay: what the invoices sell, each product with one name, one price and its stock."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from lab.load import for_each
 from lab.replay.invoices import Invoice, Row
 from shop.errors import ShopError
 from shop.gateway import checked_json
@@ -108,17 +108,10 @@ async def _adjust(admin: httpx.AsyncClient, products: Sequence[Product], factor:
         for item in found["items"]:
             if item["status"] == "active" and item["available"] != wanted[item["sku"]]:
                 deltas[item["sku"]] = wanted[item["sku"]] - item["available"]
-    limit = asyncio.Semaphore(CONCURRENT_ADJUSTMENTS)
 
-    async def adjust(sku: str, delta: int) -> None:
-        body = {"delta": delta, "reason": "opening stock of a replay"}
-        async with limit:
-            checked_json(await admin.post(f"/v1/products/{sku}/stock", json=body))
+    async def adjust(sku: str) -> None:
+        body = {"delta": deltas[sku], "reason": "opening stock of a replay"}
+        checked_json(await admin.post(f"/v1/products/{sku}/stock", json=body))
 
-    tasks = [asyncio.create_task(adjust(sku, delta)) for sku, delta in deltas.items()]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+    await for_each(deltas, adjust, CONCURRENT_ADJUSTMENTS)
     return len(deltas)

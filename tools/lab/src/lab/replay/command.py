@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -14,8 +13,9 @@ from uuid import uuid4
 import httpx
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
-from lab.http_retry import RetryPolicy, RetryTransport
+from lab.load import RetryPolicy, RetryTransport
 from lab.replay.catalogue import CONCURRENT_ADJUSTMENTS, load, products_of, repriced
 from lab.replay.customers import Customers
 from lab.replay.invoices import InvoiceFile, gather, read
@@ -26,8 +26,6 @@ from shop import targets
 from shop.gateway import TIMEOUT_SECONDS, admin_client
 from shop.targets import Target
 from shop.terminal import counting
-
-Report = Callable[[str, Result | None], None]  # gets what is being done, and each result as it comes
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,7 @@ def replay(
     target = targets.resolve(url)
     options = Options(concurrency, Decimal(str(stock_factor)), timeout)
     with counting(Console(stderr=True, quiet=as_json)) as progress:
-        bar = progress.add_task("", total=len(invoices.invoices))
-
-        def report(doing: str, result: Result | None) -> None:
-            progress.update(bar, description=doing, advance=0 if result is None else 1)
-
-        done = asyncio.run(_replay(target, str(file), invoices, options, report))
+        done = asyncio.run(_replay(target, str(file), invoices, options, progress))
     if as_json:
         print(json.dumps(document(done), indent=2))
     else:
@@ -71,7 +64,9 @@ def replay(
         raise typer.Exit(1)
 
 
-async def _replay(target: Target, path: str, file: InvoiceFile, options: Options, report: Report) -> Replay:
+async def _replay(
+    target: Target, path: str, file: InvoiceFile, options: Options, progress: Progress
+) -> Replay:
     """Plan, load the catalogue, play and sum up. Raises ShopError."""
     started = time.monotonic()
     steps = plan(file.invoices)
@@ -79,36 +74,33 @@ async def _replay(target: Target, path: str, file: InvoiceFile, options: Options
     products = products_of(sales)
     run = uuid4().hex[:12]
     prices = {product.sku: product.price for product in products.values()}
-    loading, shopping = _transport(CONCURRENT_ADJUSTMENTS), _transport(options.concurrency)
-    report("loading the catalogue", None)
+    loading = RetryTransport(CONCURRENT_ADJUSTMENTS, RetryPolicy())
+    shopping = RetryTransport(options.concurrency, RetryPolicy())
+    bar = progress.add_task("loading the catalogue", total=len(steps))
     async with admin_client(target) as admin:
         token = admin.headers["Authorization"]
     async with _client(target, loading, Authorization=token) as http:
         loaded = await load(http, list(products.values()), options.stock_factor)
     async with _client(target, shopping) as http:
         player = Player(Customers(http, target.customers_secret), prices, run, options.timeout)
-        results = await _play(player, steps, options.concurrency, partial(report, "checking out"))
-    limited = loading.limited + shopping.limited
+        progress.update(bar, description="checking out")
+        results = await _play(player, steps, options.concurrency, lambda: progress.advance(bar))
+    limited = loading.counted["429"] + shopping.counted["429"]
     seconds = round(time.monotonic() - started, 1)
     return Replay(path, run, file, loaded, repriced(sales, products), results, limited, seconds)
 
 
 async def _play(
-    player: Player, steps: Sequence[Step], concurrency: int, report: Callable[[Result], None]
+    player: Player, steps: Sequence[Step], concurrency: int, advance: Callable[[], None]
 ) -> list[Result]:
     """A result for each step, in the same order."""
     results = [Result(step, "skipped", step.reason, step.detail) for step in steps if isinstance(step, Skip)]
-    for result in results:
-        report(result)
+    for _ in results:
+        advance()
     playable = [step for step in steps if not isinstance(step, Skip)]
-    results += await player.play_all(playable, concurrency, report)
+    results += await player.play_all(playable, concurrency, lambda _: advance())
     found = {result.step.invoice.number: result for result in results}
     return [found[step.invoice.number] for step in steps]
-
-
-def _transport(connections: int) -> RetryTransport:
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    return RetryTransport(httpx.AsyncHTTPTransport(limits=limits), RetryPolicy())
 
 
 def _client(target: Target, transport: RetryTransport, **headers: str) -> httpx.AsyncClient:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from lab.http_retry import RetryPolicy, RetryTransport
+from lab.load import RetryPolicy, RetryTransport
 
 QUICK = RetryPolicy(attempts=3, first_pause=0.001, longest_pause=0.002)
 
@@ -26,7 +26,7 @@ class Script:
 
 
 async def post(script: Script, path: str = "/v1/orders") -> httpx.Response:
-    transport = RetryTransport(httpx.MockTransport(script), QUICK)
+    transport = RetryTransport(1, QUICK, httpx.MockTransport(script))
     async with httpx.AsyncClient(base_url="http://shop", transport=transport) as http:
         return await http.request("POST", path)
 
