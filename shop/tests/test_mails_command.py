@@ -18,8 +18,7 @@ from devstack import Stack
 from devstack.supervisor import Supervisor
 from lab.services import scenario_shop
 from scenarios.mails import mails
-from scenarios.play import Play
-from scenarios.play import stage as on_stage
+from scenarios.play import Play, new_play
 from shop.audit.trail import Audit, Entry
 from shop.cli import app
 from shop.errors import ShopError
@@ -45,7 +44,7 @@ def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
 @asynccontextmanager
 async def paid_while_the_mailbox(stack: Stack, **fault: Any) -> Any:
     """An order that was paid, with something wrong at the mailbox for its shopper alone."""
-    async with on_stage(scenario_shop(stack)) as play:
+    async with new_play(scenario_shop(stack)) as play:
         recipient = {"recipient": play.shopper.email}
         (
             await play.http.post(f"{stack.mailbox_url}/_mailbox/faults", json=fault | recipient)

@@ -12,8 +12,7 @@ from devstack import Stack
 from lab.services import scenario_shop
 from scenarios.broker import Tap, copy_of
 from scenarios.guests import claim_token
-from scenarios.play import Play
-from scenarios.play import stage as on_stage
+from scenarios.play import Play, new_play
 from scenarios.shopper import Shopper, must, press_bank_button
 
 CARDS = {"a card": "4242424242424242", "a card with spaces": "5555 5555 5555 4444"}
@@ -59,7 +58,7 @@ async def plant(stack: Stack) -> Planted:
             "a foreign return URL": f"https://elsewhere.example/back/{mark}",
         }
     )
-    async with on_stage(scenario_shop(stack)) as play:
+    async with new_play(scenario_shop(stack)) as play:
         tap = await play.broker.watch()
 
         async def listen(answer: httpx.Response) -> None:

@@ -1,17 +1,6 @@
 """Checkout sagas to play: short scripts, each with its expected outcome."""
 
-from scenarios import (
-    amounts,
-    bad_messages,
-    bank,
-    endings,
-    guests,
-    later,
-    outages,
-    repeated,
-    returned,
-    two_tabs,
-)
+from scenarios import amounts, bank, endings, faults, guests, refunds, two_tabs
 from scenarios.play import EXERCISES, SCENARIOS, Outcome, Report, Scenario, Shop, run
 
 __all__ = [
@@ -22,14 +11,11 @@ __all__ = [
     "Scenario",
     "Shop",
     "amounts",
-    "bad_messages",
     "bank",
     "endings",
+    "faults",
     "guests",
-    "later",
-    "outages",
-    "repeated",
-    "returned",
+    "refunds",
     "run",
     "two_tabs",
 ]

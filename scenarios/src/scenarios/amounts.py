@@ -8,18 +8,14 @@ _NO_PAYMENT = "the provider has no payment for the order"
 @scenario(Outcome("paid", mails=("receipt",), taken=2), price=0)
 async def free(play: Play) -> None:
     """A guest orders two pieces that cost nothing, without a card: paid without the provider."""
-    await play.fill_cart(2)
-    await play.check_out(None)
-    await play.until("paid")
+    await play.buy(None)
     play.claim(_NO_PAYMENT, not await play.payments())
 
 
 @scenario(Outcome("cancelled", "shopper", mails=("cancellation", "receipt")), price=0)
 async def free_and_cancelled(play: Play) -> None:
     """The shopper cancels a free order: the stock is restocked, and no mail mentions a refund."""
-    await play.fill_cart(2)
-    order_id = await play.check_out(None)
-    await play.until("paid")
+    order_id = await play.buy(None)
     await play.until_mailed("receipt")
     await play.shopper.cancel(order_id)
     await play.until_published("payment.refunded")
@@ -39,9 +35,7 @@ async def paid_in_dinars(play: Play) -> None:
 
 
 async def _paid(play: Play, *, total: int, currency: str) -> None:
-    await play.fill_cart(2)
-    order_id = await play.check_out()
-    await play.until("paid")
+    order_id = await play.buy()
     order = await play.shopper.order(order_id)
     play.claim(
         "the order's total is what was priced", order["total"] == {"amount": total, "currency": currency}

@@ -7,9 +7,7 @@ from scenarios.shopper import Shopper
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
 async def paid(play: Play) -> None:
     """A guest buys two pieces by card: stock taken, money captured, receipt sent, cart emptied."""
-    await play.fill_cart(2)
-    await play.check_out()
-    await play.until("paid")
+    await play.buy()
 
 
 @scenario(Outcome("cancelled", "out_of_stock", mails=("cancellation",), cart_left=6))
@@ -34,13 +32,10 @@ async def shelf_emptied_by_declines(play: Play) -> None:
     other = await Shopper.guest(play.http)
     await other.fill_cart({play.sku: STOCK})
     await play.fill_cart(2)
-    await play.shop.stop("payment")
-    try:
+    async with play.stopped("payment"):
         declined = await other.check_out("pm_card_chargeDeclined")
         await other.until_in_timeline(declined, "stock.reserved")
         await play.check_out()
-    finally:
-        await play.shop.start("payment")
     await other.until(declined, "cancelled")
     await play.until("paid")
 
@@ -48,14 +43,11 @@ async def shelf_emptied_by_declines(play: Play) -> None:
 @scenario(Outcome("cancelled", "shopper", mails=("cancellation",), cart_left=2))
 async def cancelled_before_paying(play: Play) -> None:
     """The shopper cancels before the payment starts: nothing is charged, the stock is released."""
-    await play.shop.stop("payment")
-    try:
+    async with play.stopped("payment"):
         await play.fill_cart(2)
         order_id = await play.check_out()
         await play.until_published("stock.reserved")
         await play.shopper.cancel(order_id)
-    finally:
-        await play.shop.start("payment")
 
 
 @scenario(
@@ -63,9 +55,7 @@ async def cancelled_before_paying(play: Play) -> None:
 )
 async def cancelled_after_paying(play: Play) -> None:
     """The shopper cancels a paid order: all of the money is refunded, the stock restocked."""
-    await play.fill_cart(2)
-    order_id = await play.check_out()
-    await play.until("paid")
+    order_id = await play.buy()
     await play.until_mailed("receipt")
     await play.shopper.cancel(order_id)
     await play.until_published("payment.refunded")
@@ -74,10 +64,7 @@ async def cancelled_after_paying(play: Play) -> None:
 @scenario(Outcome("cancelled", "expired", mails=("cancellation",), cart_left=2))
 async def order_expires(play: Play) -> None:
     """Payment is down past the deadline: the order expires, and nothing is charged once payment is back."""
-    await play.shop.stop("payment")
-    try:
+    async with play.stopped("payment"):
         await play.fill_cart(2)
         await play.check_out(expires_in=1)
         await play.until("cancelled")
-    finally:
-        await play.shop.start("payment")

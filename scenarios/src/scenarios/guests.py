@@ -29,9 +29,7 @@ async def guest_logs_in(play: Play) -> None:
 @scenario(BOUGHT)
 async def order_looked_up(play: Play) -> None:
     """A guest has lost the token: the order's number and e-mail address together show the order."""
-    await play.fill_cart(2)
-    await play.check_out()
-    await play.until("paid")
+    await play.buy()
     assert play.number is not None
     found = must(await play.shopper.look_up(play.number), 200)
     play.claim("the order is shown as paid", (found["status"], found["total"]["amount"]) == ("paid", 1000))
@@ -51,9 +49,7 @@ async def order_looked_up(play: Play) -> None:
 @scenario(BOUGHT)
 async def order_claimed(play: Play) -> None:
     """A guest's receipt has a claim link: only an account of the same address can claim the order with it."""
-    await play.fill_cart(2)
-    order_id = await play.check_out()
-    await play.until("paid")
+    order_id = await play.buy()
     await play.until_mailed("receipt")
     token = await claim_token(play, order_id)
     if token is None:

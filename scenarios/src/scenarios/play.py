@@ -12,7 +12,7 @@ import httpx
 
 from scenarios.broker import OperatorsBroker
 from scenarios.mails import mails
-from scenarios.shopper import Shopper, must
+from scenarios.shopper import Shopper, must, poll
 
 PRICE = 500
 STOCK = 5
@@ -54,7 +54,7 @@ class Scenario:
     name: str
     story: str
     expected: Outcome
-    script: Callable[["Play"], Awaitable[None]]
+    script: "Script"
     price: int = PRICE
     currency: str = "GBP"
 
@@ -114,6 +114,22 @@ class Play:
         self.order_id, self.number = str(placed["order_id"]), placed["number"]
         return self.order_id
 
+    async def buy(self, payment_method: str | None = "pm_card_visa") -> str:
+        """Order two pieces and wait until they are paid. Returns the order's id."""
+        await self.fill_cart(2)
+        order_id = await self.check_out(payment_method)
+        await self.until("paid")
+        return order_id
+
+    @asynccontextmanager
+    async def stopped(self, service: str) -> AsyncIterator[None]:
+        """A service is down meanwhile."""
+        await self.shop.stop(service)
+        try:
+            yield
+        finally:
+            await self.shop.start(service)
+
     async def until(self, status: str) -> None:
         assert self.order_id is not None
         await self.shopper.until(self.order_id, status)
@@ -125,15 +141,15 @@ class Play:
 
     async def until_mailed(self, reason: str) -> None:
         """Wait until the shopper has that mail about the order."""
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while reason not in await self._mails():
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(self._mails, lambda mailed: reason in mailed, SETTLE_SECONDS)
 
     async def until_payments_cancelled(self) -> None:
         """Wait until all of the order's payments are cancelled at the provider."""
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while any(payment["status"] != "canceled" for payment in await self.payments()):
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(
+            self.payments,
+            lambda found: all(payment["status"] == "canceled" for payment in found),
+            SETTLE_SECONDS,
+        )
 
     def claim(self, what: str, holds: bool) -> None:
         """Check a condition besides the outcome."""
@@ -142,14 +158,15 @@ class Play:
     async def outcome(self) -> Outcome:
         """The outcome so far, read from the gateway, the provider's ledger and the mailbox."""
         order = await self.shopper.order(self.order_id) if self.order_id else {}
-        ledger = await self._ledger() if self.order_id else {}
+        product = must(await self.http.get(f"/v1/products/{self.sku}"), 200)
+        payments = await self.payments() if self.order_id else []
         return Outcome(
             status=order.get("status"),
             reason=order.get("reason"),
-            captured=ledger.get("captured", 0),
-            refunded=ledger.get("refunded", 0),
+            captured=sum(one["captured"] for one in payments),
+            refunded=sum(one["refunded"] for one in payments),
             mails=await self._mails() if self.order_id else (),
-            taken=STOCK - await self._available(),
+            taken=STOCK - product["available"],
             cart_left=sum((await self.shopper.cart()).values()),
         )
 
@@ -160,16 +177,9 @@ class Play:
         payments: list[dict[str, Any]] = found["payments"]
         return payments
 
-    async def _ledger(self) -> dict[str, int]:
-        payments = await self.payments()
-        return {name: sum(i[name] for i in payments) for name in ("captured", "refunded")}
-
     async def _mails(self) -> tuple[str, ...]:
         found = await mails(self.http, self.shop.mailbox_url, self.order_id)
         return tuple(sorted(mail.reason for mail in found if mail.reason))
-
-    async def _available(self) -> int:
-        return int(must(await self.http.get(f"/v1/products/{self.sku}"), 200)["available"])
 
 
 @dataclass(frozen=True)
@@ -199,7 +209,7 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
     play: Play | None = None
     outcome, error = None, None
     try:
-        async with stage(shop, scenario.price, scenario.currency) as play:
+        async with new_play(shop, scenario.price, scenario.currency) as play:
             await scenario.script(play)
             outcome = await _settled(play, scenario.expected)
     except Exception as failure:
@@ -209,18 +219,20 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
 
 
 @asynccontextmanager
-async def stage(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncIterator[Play]:
+async def new_play(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncIterator[Play]:
     """A new product with five pieces at that price, and a guest with an empty cart."""
     async with httpx.AsyncClient(base_url=shop.gateway_url, timeout=30) as http:
         sku = f"SCENE-{uuid4().hex[:10].upper()}"
-        await _stock_product(http, shop, {"sku": sku, "price": price, "currency": currency})
+        product = {
+            "sku": sku,
+            "name": "Scenario product",
+            "stock": STOCK,
+            "price": price,
+            "currency": currency,
+        }
+        must(await http.post("/v1/products", json=product, headers=await logged_in(http, shop)), 201)
         async with OperatorsBroker.connected(shop.amqp_url) as broker:
             yield Play(shop, http, broker, await Shopper.guest(http), sku)
-
-
-async def _stock_product(http: httpx.AsyncClient, shop: Shop, product: dict[str, Any]) -> None:
-    product = {"name": "Scenario product", "stock": STOCK, **product}
-    must(await http.post("/v1/products", json=product, headers=await logged_in(http, shop)), 201)
 
 
 async def logged_in(http: httpx.AsyncClient, shop: Shop) -> dict[str, str]:

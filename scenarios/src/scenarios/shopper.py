@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
 
 POLL_SECONDS = 0.05
 LONGEST_POLL_SECONDS = 2.0
+T = TypeVar("T")
 
 
 class Unexpected(Exception):
@@ -64,7 +65,7 @@ class Shopper:
         async def lines() -> dict[str, Any]:
             return must(await self.http.get("/v1/cart/lines", headers=self.headers), 200)
 
-        await _poll(lines, lambda cart: not cart["items"], seconds)
+        await poll(lines, lambda cart: not cart["items"], seconds, LONGEST_POLL_SECONDS)
 
     async def try_check_out(
         self, payment_method: str | None = "pm_card_visa", *, key: str | None = None, **more: Any
@@ -93,9 +94,7 @@ class Shopper:
 
     async def until_listed(self, order_id: str, seconds: float = 30) -> None:
         """Wait until the shopper's list has the order. Raises `TimeoutError`."""
-        async with asyncio.timeout(seconds):
-            while order_id not in [one["order_id"] for one in await self.orders()]:
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(self.orders, lambda found: order_id in [one["order_id"] for one in found], seconds)
 
     async def look_up(self, number: str) -> httpx.Response:
         """Look the order up by number and address, without a token."""
@@ -112,34 +111,38 @@ class Shopper:
 
     async def until_in_timeline(self, order_id: str, event_type: str, seconds: float = 30) -> None:
         """Wait until the order's timeline has the event. Raises `TimeoutError`."""
-        async with asyncio.timeout(seconds):
-            while event_type not in [event["type"] for event in await self.timeline(order_id)]:
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(
+            lambda: self.timeline(order_id),
+            lambda events: event_type in [event["type"] for event in events],
+            seconds,
+        )
 
     async def until(self, order_id: str, status: str, seconds: float = 30) -> None:
         """Wait for a status. Raises `TimeoutError`."""
-        async with asyncio.timeout(seconds):
-            while (await self.order(order_id))["status"] != status:
-                await asyncio.sleep(POLL_SECONDS)
+        await poll(lambda: self.order(order_id), lambda order: order["status"] == status, seconds)
 
     async def until_order(
         self, order_id: str, holds: Callable[[dict[str, Any]], object], seconds: float = 30
     ) -> dict[str, Any]:
         """Wait until the condition holds for the order. Returns it. Raises `TimeoutError`."""
-        return await _poll(lambda: self.order(order_id), holds, seconds)
+        return await poll(lambda: self.order(order_id), holds, seconds, LONGEST_POLL_SECONDS)
 
 
-async def _poll(
-    read: Callable[[], Awaitable[dict[str, Any]]], holds: Callable[[dict[str, Any]], object], seconds: float
-) -> dict[str, Any]:
-    """Read with growing pauses until the condition holds. Returns what was read."""
+async def poll(
+    read: Callable[[], Awaitable[T]],
+    holds: Callable[[T], object],
+    seconds: float,
+    longest_pause: float = POLL_SECONDS,
+) -> T:
+    """Read until the condition holds, with pauses that double up to the longest. Returns what was read.
+    Raises `TimeoutError`."""
     pause = POLL_SECONDS
     async with asyncio.timeout(seconds):
         while True:
-            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+            pause = min(2 * pause, longest_pause)
             await asyncio.sleep(pause)
-            if holds(answer := await read()):
-                return answer
+            if holds(found := await read()):
+                return found
 
 
 async def press_bank_button(http: httpx.AsyncClient, sandbox_url: str, page: str, choice: str) -> str:

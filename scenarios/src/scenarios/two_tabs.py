@@ -11,15 +11,12 @@ RAISED_PRICE = 2 * PRICE
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
 async def two_tabs(play: Play) -> None:
     """Two tabs submit one cart, again after a cancellation and once it is paid: one order each time."""
-    await play.shop.stop("payment")
-    try:
+    async with play.stopped("payment"):
         await play.fill_cart(2)
         cancelled = await _submit_twice(play)
         await play.shopper.cancel(cancelled)
         play.order_id = await _submit_twice(play)
         play.claim("a cancelled order's cart can be ordered again", play.order_id != cancelled)
-    finally:
-        await play.shop.start("payment")
     await play.until("paid")
     await play.shopper.until_cart_is_empty()
     late = await play.shopper.try_check_out()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from devstack import Stack
 from lab.services import scenario_shop
-from scenarios.play import stage as on_stage
+from scenarios.play import new_play
 from shop.audit.trail import Audit, Entry
 from shop.cli import app
 from shop.errors import ShopError
@@ -36,7 +36,7 @@ def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 async def placed(stack: Stack, queue: str, key: str, *, until: str) -> str:
     """An order of which one event never reaches a queue, once `until` was published."""
-    async with on_stage(scenario_shop(stack)) as play:
+    async with new_play(scenario_shop(stack)) as play:
         await play.fill_cart()
         bound = await play.broker.channel.declare_queue(queue, passive=True)
         await bound.unbind("events", key)
@@ -95,7 +95,7 @@ def test_a_nudge_reserves_stock_if_product_missed_the_order(stack: Stack, run: R
 
 def test_orders_are_listed_by_status(stack: Stack, run: Run) -> None:
     async def paid() -> str:
-        async with on_stage(scenario_shop(stack)) as play:
+        async with new_play(scenario_shop(stack)) as play:
             await play.fill_cart()
             order_id = await play.check_out()
             await play.until("paid")
