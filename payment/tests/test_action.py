@@ -15,7 +15,7 @@ from contracts import (
     StockReserved,
 )
 from payment.domain import Decision, Impossible, Payment
-from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Outcome, Voided
+from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Outcome, Voided, conclude
 from payment.saga import intents, steps
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ def waiting(redirected: OrderCreated) -> Payment:
     """A payment that waits for its shopper."""
     payment = Payment(redirected.order_id)
     payment.authorize(redirected)
-    payment.conclude(ASKED, NOW)
+    conclude(payment, ASKED, NOW)
     return payment
 
 
@@ -67,14 +67,14 @@ async def test_a_payment_waits_for_the_shoppers_confirmation_and_is_then_capture
 
 def test_nothing_is_captured_before_the_shopper_has_confirmed(waiting: Payment) -> None:
     assert waiting.reserve() == Decision()
-    decision = waiting.conclude(HELD, NOW)
+    decision = conclude(waiting, HELD, NOW)
     assert (types(decision), decision.call) == (["payment.authorized"], "capture")
 
 
 def test_the_confirmation_expires_at_the_orders_deadline_at_the_latest(redirected: OrderCreated) -> None:
     payment = Payment(redirected.order_id)
     payment.authorize(redirected)
-    [event] = payment.conclude(ActionRequired("pi_1", "page", NOW + timedelta(days=1)), NOW).events
+    [event] = conclude(payment, ActionRequired("pi_1", "page", NOW + timedelta(days=1)), NOW).events
     assert isinstance(event, PaymentActionRequired)
     assert event.expires_at == redirected.deadline
 
@@ -83,10 +83,10 @@ def test_the_confirmation_expires_at_the_orders_deadline_at_the_latest(redirecte
     "code", ["payment_intent_authentication_failure", "insufficient_funds", NOT_CONFIRMED]
 )
 def test_a_refused_failed_or_late_confirmation_declines_and_voids(waiting: Payment, code: str) -> None:
-    decision = waiting.conclude(Declined(code), NOW)
+    decision = conclude(waiting, Declined(code), NOW)
     assert (types(decision), decision.call) == (["payment.declined"], "void")
     assert waiting.action_url is None
-    assert waiting.conclude(Voided(held=False), NOW) == Decision(), (
+    assert conclude(waiting, Voided(held=False), NOW) == Decision(), (
         "no money was held, so payment.voided is not published"
     )
     assert waiting.state == "declined"
@@ -128,12 +128,12 @@ async def test_an_order_cancelled_before_the_bank_asks_publishes_no_action_requi
 
 
 def test_a_repeated_action_required_changes_nothing(waiting: Payment) -> None:
-    assert waiting.conclude(ASKED, NOW) == Decision()
-    waiting.conclude(HELD, NOW)
-    assert waiting.conclude(ASKED, NOW) == waiting.conclude(HELD, NOW) == Decision()
+    assert conclude(waiting, ASKED, NOW) == Decision()
+    conclude(waiting, HELD, NOW)
+    assert conclude(waiting, ASKED, NOW) == conclude(waiting, HELD, NOW) == Decision()
     assert waiting.state == "authorized"
     with pytest.raises(Impossible):
-        waiting.conclude(ActionRequired("pi_2", "page", NOW), NOW)
+        conclude(waiting, ActionRequired("pi_2", "page", NOW), NOW)
 
 
 async def test_a_nudge_republishes_action_required_while_the_confirmation_is_pending(saga: Harness) -> None:

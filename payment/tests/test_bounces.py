@@ -21,16 +21,8 @@ from contracts import (
 from payment import bounces, stripe_requests
 from payment.bounces import MAX_REPEATS
 from payment.domain import Impossible, Payment
-from payment.outcomes import (
-    Authorized,
-    Captured,
-    Found,
-    FoundRefund,
-    Outcome,
-    PartRefunded,
-    Refunded,
-    RefundRefused,
-)
+from payment.lookups import Found, FoundRefund
+from payment.outcomes import Authorized, Captured, Outcome, PartRefunded, Refunded, RefundRefused
 from payment.refunds import Refund
 from payment.saga import intents, steps
 
@@ -89,7 +81,7 @@ async def look(saga: Harness, *refunds: FoundRefund) -> None:
     async def intend_look(tx: Any) -> None:
         payment = await tx.get(Payment, ORDER)
         payment.news += 1
-        tx.intend(stripe_requests.look_intent(ORDER, "pi_1", payment.news))
+        tx.intend(stripe_requests.lookup_intent(ORDER, "pi_1", payment.news))
 
     await saga.run(intend_look)
     await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), refunds[::-1]))

@@ -12,7 +12,7 @@ from chassis.saga.intents import OutcomePending
 from contracts import NOT_CONFIRMED, Money, OrderCreated
 from payment import stripe_requests
 from payment.domain import Payment
-from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Voided
+from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Voided, conclude
 from payment.stripe_client import LATEST, SOONEST, StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
@@ -76,7 +76,7 @@ async def waiting(provider: StripeClient, clock: Clock, order: Callable[..., Pay
     payment = order()
     outcome = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
     assert isinstance(outcome, ActionRequired)
-    payment.conclude(outcome, clock())
+    conclude(payment, outcome, clock())
     return payment
 
 
@@ -123,7 +123,7 @@ async def test_the_outcome_is_pending_until_the_shopper_confirms(
         await provider.call(intent)
     await sandbox.authenticate(str(waiting.payment_id), "succeeded")
     assert await provider.call(intent) == Authorized(str(waiting.payment_id), TOTAL)
-    waiting.conclude(Authorized(str(waiting.payment_id), TOTAL), clock())
+    conclude(waiting, Authorized(str(waiting.payment_id), TOTAL), clock())
     assert await provider.call(stripe_requests.call_intent("capture", waiting, clock())) == Captured(TOTAL)
 
 
@@ -146,7 +146,7 @@ async def test_a_failed_challenge_and_a_decline_after_it_are_declines(
     payment = order(f"pm_card_{card}")
     waiting = await provider.call(stripe_requests.call_intent("authorize", payment, clock()))
     assert isinstance(waiting, ActionRequired)
-    payment.conclude(waiting, clock())
+    conclude(payment, waiting, clock())
     await sandbox.authenticate(str(payment.payment_id), outcome)
     assert await provider.call(stripe_requests.call_intent("confirm", payment, clock())) == Declined(code)
     assert await provider.call(stripe_requests.call_intent("void", payment, clock())) == Voided(held=False)

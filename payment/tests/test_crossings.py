@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from contracts import Event, Money, OrderCreated, PaymentDeclined
 from payment.domain import Call, Decision, Payment
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+from payment.outcomes import (
+    Authorized,
+    Captured,
+    Declined,
+    Outcome,
+    Refunded,
+    RefundRefused,
+    Voided,
+    conclude,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TOTAL = Money(amount=2000, currency="GBP")
@@ -94,7 +103,7 @@ class World:
             outcome = self.bank.do(call)
             if answered:
                 self.open.remove(call)
-                self.apply(self.payment.conclude(outcome, NOW))
+                self.apply(conclude(self.payment, outcome, NOW))
 
     def apply(self, decision: Decision) -> None:
         if self.payment.cancelled:

@@ -6,7 +6,18 @@ import pytest
 
 from contracts import Money, OrderCreated, OrderPaid, PaymentDeclined, PaymentRefunded
 from payment.domain import Decision, Impossible, Payment
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, RefundRefused, Voided
+from payment.outcomes import (
+    Authorized,
+    Captured,
+    Declined,
+    Outcome,
+    Refunded,
+    RefundRefused,
+    Voided,
+    conclude,
+    lapse,
+    note_lookup,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TOTAL = Money(amount=2000, currency="GBP")
@@ -16,8 +27,8 @@ def paid(order: OrderCreated) -> Payment:
     payment = Payment(order.order_id)
     payment.authorize(order)
     payment.reserve()
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    payment.conclude(Captured(TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Captured(TOTAL), NOW)
     return payment
 
 
@@ -29,17 +40,17 @@ def test_the_money_is_authorized_when_the_order_is_created(created: OrderCreated
     payment = Payment(created.order_id)
 
     assert payment.authorize(created).call == "authorize"
-    assert types(payment.conclude(Authorized("pi_1", TOTAL), NOW)) == ["payment.authorized"]
+    assert types(conclude(payment, Authorized("pi_1", TOTAL), NOW)) == ["payment.authorized"]
     assert payment.state == "authorized"
 
 
 def test_the_money_is_captured_once_it_is_authorized_and_the_stock_reserved(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
     assert payment.reserve().call == "capture"
-    (event,) = payment.conclude(Captured(TOTAL), NOW).events
+    (event,) = conclude(payment, Captured(TOTAL), NOW).events
     assert event.model_dump(include={"type", "payment_id", "total"}) == {
         "payment_id": "pi_1",
         "total": {"amount": 2000, "currency": "GBP"},
@@ -52,7 +63,7 @@ def test_the_stock_may_be_reserved_before_any_other_event(created: OrderCreated)
 
     assert payment.reserve() == Decision()
     assert payment.authorize(created).call == "authorize"
-    decision = payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    decision = conclude(payment, Authorized("pi_1", TOTAL), NOW)
     assert (types(decision), decision.call) == (["payment.authorized"], "capture")
 
 
@@ -69,15 +80,15 @@ def test_an_order_cancelled_during_the_authorization_is_voided_afterwards(create
     payment.reserve()
 
     assert payment.cancel() == Decision()
-    decision = payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    decision = conclude(payment, Authorized("pi_1", TOTAL), NOW)
     assert (types(decision), decision.call) == (["payment.authorized"], "void")
-    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+    assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
 
 
 def test_an_order_cancelled_after_the_authorization_is_voided(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
     assert payment.cancel().call == "void"
     assert payment.reserve() == Decision()
@@ -87,11 +98,11 @@ def test_a_capture_that_a_void_has_overtaken_publishes_nothing(created: OrderCre
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
     assert payment.cancel().call == "void"
-    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
-    assert payment.conclude(Declined("canceled"), NOW) == Decision()
+    assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
+    assert conclude(payment, Declined("canceled"), NOW) == Decision()
     assert payment.state == "voided"
 
 
@@ -102,21 +113,21 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_published_as_paid(
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
     payment.cancel()
 
-    assert payment.conclude(Captured(TOTAL), NOW) == Decision(call="refund"), teller
-    assert payment.conclude(Captured(TOTAL), NOW) == Decision(), "both outcomes say the same"
-    assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
-    assert payment.conclude(Captured(TOTAL), NOW) == Decision()
+    assert conclude(payment, Captured(TOTAL), NOW) == Decision(call="refund"), teller
+    assert conclude(payment, Captured(TOTAL), NOW) == Decision(), "both outcomes say the same"
+    assert types(conclude(payment, Refunded(TOTAL), NOW)) == ["payment.refunded"]
+    assert conclude(payment, Captured(TOTAL), NOW) == Decision()
 
 
 def test_order_paid_describes_the_order_as_created(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    (event,) = payment.conclude(Captured(TOTAL), NOW).events
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
+    (event,) = conclude(payment, Captured(TOTAL), NOW).events
     order_snapshot = created.model_dump(exclude={"payment_method", "deadline", "return_url"})
     assert None not in order_snapshot.values()
     assert event.model_dump() == {**order_snapshot, "payment_id": "pi_1"}
@@ -126,7 +137,7 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
     payment = paid(created)
 
     assert payment.cancel().call == "refund"
-    (event,) = payment.conclude(Refunded(TOTAL), NOW).events
+    (event,) = conclude(payment, Refunded(TOTAL), NOW).events
     assert event.model_dump() == {
         "order_id": created.order_id,
         "payment_id": "pi_1",
@@ -141,7 +152,7 @@ def test_a_declined_card_declines_the_payment(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
 
-    (event,) = payment.conclude(Declined("insufficient_funds"), NOW).events
+    (event,) = conclude(payment, Declined("insufficient_funds"), NOW).events
     why = "insufficient_funds"
     assert event.model_dump(exclude={"order_id"}) == {"code": why, "decline_reason": why}
     assert payment.reserve() == payment.cancel() == Decision()
@@ -151,22 +162,22 @@ def test_a_declined_card_declines_the_payment(created: OrderCreated) -> None:
 def test_a_lapsed_authorization_declines_and_is_voided(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
-    decision = payment.lapse()
+    decision = lapse(payment)
     (declined,) = decision.events
     assert isinstance(declined, PaymentDeclined)
     assert (declined.code, declined.decline_reason) == ("canceled", "not_completed")
     assert decision.call == "void"
-    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
-    assert payment.lapse() == Decision()
+    assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
+    assert lapse(payment) == Decision()
 
 
 def test_a_lapsed_authorization_changes_no_captured_payment(
     created: OrderCreated,
 ) -> None:
     payment = paid(created)
-    assert payment.lapse() == Decision()
+    assert lapse(payment) == Decision()
     assert payment.state == "captured"
 
 
@@ -175,15 +186,15 @@ def test_news_during_a_look_leads_to_another_look(created: OrderCreated) -> None
 
     assert (payment.look_up().call, payment.news) == ("look", 1)
     assert (payment.look_up().call, payment.news) == ("look", 2)
-    assert payment.looked_up(1).call == "look"
-    assert (payment.looked_up(2), payment.news) == (Decision(), 0)
+    assert note_lookup(payment, 1).call == "look"
+    assert (note_lookup(payment, 2), payment.news) == (Decision(), 0)
 
 
 def test_a_stolen_card_is_published_as_a_generic_decline(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
 
-    (event,) = payment.conclude(Declined("stolen_card"), NOW).events
+    (event,) = conclude(payment, Declined("stolen_card"), NOW).events
     assert "stolen" not in event.model_dump_json()
     assert (payment.code, payment.events_to_republish()) == ("stolen_card", (event,))
 
@@ -192,23 +203,23 @@ def test_a_declined_capture_voids_the_authorization(created: OrderCreated) -> No
     payment = Payment(created.order_id)
     payment.reserve()
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
-    decision = payment.conclude(Declined("expired_card"), NOW)
+    decision = conclude(payment, Declined("expired_card"), NOW)
     assert (types(decision), decision.call) == (["payment.declined"], "void")
     assert payment.cancel() == Decision(), "order cancels on hearing of the decline"
-    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+    assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
 
 
 def test_a_refused_refund_is_retried_a_day_later(created: OrderCreated) -> None:
     payment = paid(created)
     payment.cancel()
 
-    assert payment.conclude(RefundRefused("balance_insufficient"), NOW) == Decision()
+    assert conclude(payment, RefundRefused("balance_insufficient"), NOW) == Decision()
     assert (payment.state, payment.code) == ("refund_failed", "balance_insufficient")
     assert payment.refund_at == NOW + timedelta(hours=25)
     assert payment.retry_refund().call == "refund"
-    assert types(payment.conclude(Refunded(TOTAL), NOW)) == ["payment.refunded"]
+    assert types(conclude(payment, Refunded(TOTAL), NOW)) == ["payment.refunded"]
 
 
 @pytest.mark.parametrize(
@@ -217,24 +228,24 @@ def test_a_refused_refund_is_retried_a_day_later(created: OrderCreated) -> None:
 def test_an_outcome_that_contradicts_the_state_is_impossible(created: OrderCreated, outcome: Outcome) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
     with pytest.raises(Impossible):
-        payment.conclude(outcome, NOW)
+        conclude(payment, outcome, NOW)
 
 
 def test_an_authorization_without_reserved_stock_is_released(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
     assert payment.release_expired() == Decision(), "the outcome of the authorization is unknown"
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
     decision = payment.release_expired()
     assert (types(decision), payment.code, decision.call) == (["payment.declined"], "expired", "void")
     assert payment.release_expired() == payment.reserve() == payment.cancel() == Decision(), (
         "whatever comes late"
     )
-    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+    assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
 
 
 def test_a_paid_or_ended_payment_is_not_released(created: OrderCreated) -> None:
@@ -253,21 +264,21 @@ def test_only_events_that_are_still_true_are_republished(created: OrderCreated) 
     assert again(payment) == []
     payment.authorize(created)
     assert again(payment) == []
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
     assert again(payment) == ["payment.authorized"]
     payment.release_expired()
     assert again(payment) == ["payment.declined"]
-    payment.conclude(Voided(), NOW)
+    conclude(payment, Voided(), NOW)
     assert again(payment) == ["payment.declined", "payment.voided"]
 
     payment = paid(created)
     assert again(payment) == ["order.paid"]
     payment.cancel()
     assert again(payment) == []
-    payment.conclude(RefundRefused("charge_disputed"), NOW)
+    conclude(payment, RefundRefused("charge_disputed"), NOW)
     assert again(payment) == [], "the code of a refused refund is no decline"
     payment.retry_refund()
-    payment.conclude(Refunded(TOTAL), NOW)
+    conclude(payment, Refunded(TOTAL), NOW)
     assert again(payment) == ["payment.refunded"]
 
 
@@ -283,11 +294,11 @@ def test_another_amount_than_was_requested_is_voided(created: OrderCreated, held
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    decision = payment.conclude(Authorized("pi_1", held), NOW)
+    decision = conclude(payment, Authorized("pi_1", held), NOW)
     assert (types(decision), decision.call) == (["payment.declined"], "void")
     assert payment.code == "amount_mismatch"
     assert payment.cancel() == Decision(), "it is on its way back already"
-    assert types(payment.conclude(Voided(), NOW)) == ["payment.voided"]
+    assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
 
 
 @pytest.mark.parametrize("taken", OTHERS)
@@ -295,13 +306,13 @@ def test_a_captured_amount_other_than_the_total_is_refunded(created: OrderCreate
     payment = Payment(created.order_id)
     payment.authorize(created)
     payment.reserve()
-    payment.conclude(Authorized("pi_1", TOTAL), NOW)
-    decision = payment.conclude(Captured(taken), NOW)
+    conclude(payment, Authorized("pi_1", TOTAL), NOW)
+    decision = conclude(payment, Captured(taken), NOW)
     assert (types(decision), decision.call) == (["payment.declined"], "refund")
     assert [event.type for event in payment.events_to_republish()] == ["payment.declined"]
-    payment.conclude(RefundRefused("balance_insufficient"), NOW)
+    conclude(payment, RefundRefused("balance_insufficient"), NOW)
     assert payment.retry_refund().call == "refund"
-    payment.conclude(Refunded(TOTAL), NOW)
+    conclude(payment, Refunded(TOTAL), NOW)
     assert [event.type for event in payment.events_to_republish()] == ["payment.declined", "payment.refunded"]
 
 

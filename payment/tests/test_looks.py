@@ -24,7 +24,8 @@ from contracts import (
 from payment import stripe_requests
 from payment.disputes import Dispute
 from payment.domain import Payment
-from payment.outcomes import Authorized, Captured, Found, FoundDispute, Refunded, RefundRefused
+from payment.lookups import Found, FoundDispute
+from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
 from payment.saga import intents, steps
 from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded

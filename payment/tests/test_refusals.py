@@ -13,7 +13,8 @@ from chassis.outbound.circuit import CircuitOpen
 from contracts import DeclineReason, Money, OrderCreated
 from payment import stripe_answers, stripe_requests
 from payment.domain import Payment
-from payment.outcomes import Authorized, Declined, Refunded, decline_reason, shown_code
+from payment.events import decline_reason, shown_code
+from payment.outcomes import Authorized, Declined, Refunded
 from payment.stripe_answers import RequestRefused
 from payment.stripe_client import StripeClient
 from standins.sandbox.cards import DECLINES

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from contracts import CURRENCIES, Money
 from payment import stripe_answers
+from payment.domain import is_chargeable
+from payment.lookups import from_provider
 from payment.outcomes import Authorized, Captured
-from payment.units import chargeable, from_provider, to_provider
+from payment.stripe_requests import to_provider
 
 
 @st.composite
@@ -27,7 +29,7 @@ def test_an_amount_held_as_requested_is_the_orders_total(total: Money) -> None:
     asked = to_provider(total)
     held = intent(asked, amount_capturable=asked["amount"])
     taken = intent(asked, amount_received=asked["amount"]) | {"status": "succeeded"}
-    assert chargeable(total)
+    assert is_chargeable(total)
     assert stripe_answers.OUTCOME_READERS["authorize"](held) == Authorized("pi_1", total)
     assert stripe_answers.OUTCOME_READERS["capture"](taken) == Captured(total)
 

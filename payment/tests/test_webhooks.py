@@ -17,10 +17,9 @@ from cryptography.fernet import Fernet
 
 from chassis.http.provided import registry
 from contracts import Line, Money, OrderCreated
-from payment.api import Webhooks
 from payment.main import service
 from payment.settings import Settings
-from payment.webhooks import Hint, Hints
+from payment.webhooks import Hint, Hints, Webhooks
 
 SECRET = "whsec_payment"
 ORDER = OrderCreated(

@@ -14,12 +14,13 @@ MAIN_LINES = 70
 
 # Modules that a service has no use for, and why.
 ABSENT = {
+    ("payment", "api"): "its only route is in webhooks.py",
     ("payment", "schemas"): "its only route takes the provider's signed bytes, and answers without a body",
     ("notification", "api"): "it has no routes",
     ("notification", "schemas"): "it has no routes",
 }
 # Modules with routes of one subject, which they are named for.
-ROUTED_SUBJECTS: dict[str, set[str]] = {"order": {"claims", "lookup"}}
+ROUTED_SUBJECTS: dict[str, set[str]] = {"order": {"claims", "lookup"}, "payment": {"webhooks"}}
 
 Rule = Callable[[str], list[str]]
 RULES: list[Rule] = []

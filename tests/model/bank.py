@@ -16,7 +16,8 @@ import stripe
 
 from chassis.saga.intents import OutcomePending
 from chassis.saga.tx import Intent
-from payment.outcomes import Found, Outcome, Page
+from payment.lookups import Found, Page
+from payment.outcomes import Outcome
 from payment.reconciliation import Comparison
 from payment.stripe_answers import OutcomeUnknown
 from payment.stripe_client import StripeClient
@@ -90,7 +91,7 @@ class Bank:
         self._provider._stripe = Desk(self[books], "yes", "answered")  # type: ignore[assignment]
         comparing = Comparison(self._provider.call, Rows(place))
         pages = (at_once(comparing.call(page_intent(name, 0))) for name in LISTS)
-        return any(page.looks for page in pages)
+        return any(page.lookups for page in pages)
 
     def forget(self, books: int, key: str) -> int:
         """The books a day later: the answer to that call is remembered no more, and it may be made anew."""

@@ -33,7 +33,7 @@ from contracts import (
 )
 from order.domain import Order
 from payment.domain import Decision, Payment
-from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, Voided
+from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, Voided, conclude
 from tests.model.automaton import Act, Automaton, Command, Numbers
 from tests.model.bank import NOW
 from tests.model.core import DEADLINE
@@ -258,7 +258,7 @@ def _follow(payment: Payment, decision: Decision, tx: Tx) -> None:
             "void": Voided(),
             "refund": Refunded(payment.order.total),
         }
-        _follow(payment, payment.conclude(outcomes[decision.call], tx.now), tx)
+        _follow(payment, conclude(payment, outcomes[decision.call], tx.now), tx)
 
 
 def _paid(order_id: UUID, *, accepts: bool) -> Command:
@@ -267,7 +267,7 @@ def _paid(order_id: UUID, *, accepts: bool) -> Command:
         if payment is None or payment.state != "authorizing" or payment.order is None:
             return
         outcome = Authorized(f"pi_{order_id}", payment.order.total) if accepts else Declined("card_declined")
-        _follow(payment, payment.conclude(outcome, tx.now), tx)
+        _follow(payment, conclude(payment, outcome, tx.now), tx)
 
     return Command(end, _ENDS)
 

@@ -10,7 +10,7 @@ import cart.saga
 import chassis.saga.delivery
 import notification.saga
 import order.domain
-import payment.domain
+import payment.outcomes
 import payment.refunds
 import payment.saga
 import payment.stripe_answers
@@ -94,7 +94,7 @@ def payment_ignores_its_tombstone(patch: Patch) -> None:
         if self.order is not None:
             return NOTHING
         self.order, self.cancelled = order, False
-        return Decision(call=self._start("authorizing", "authorize"))
+        return Decision(call=self.start("authorizing", "authorize"))
 
     patch.setattr(Payment, "authorize", authorize)
 
@@ -177,7 +177,7 @@ def an_event_comes_from_where_it_says(patch: Patch) -> None:
 
 @fault("a paid order is charged", MISTAKEN)
 def payment_takes_whatever_amount_the_provider_names(patch: Patch) -> None:
-    patch.setattr(Payment, "_matches_total", lambda self, moved: True)
+    patch.setattr(payment.outcomes, "_is_total", lambda payment, moved: True)
 
 
 @fault("a paid order is charged", EDITED)
@@ -188,7 +188,7 @@ def order_takes_whatever_was_paid_for_its_total(patch: Patch) -> None:
 @fault("a free order is none of the providers", FREE)
 def a_free_order_asks_the_provider(patch: Patch) -> None:
     def hold(self: Payment) -> Decision:
-        return Decision(call=self._start("authorizing", "authorize"))
+        return Decision(call=self.start("authorizing", "authorize"))
 
     patch.setattr(Payment, "_authorize_free", hold)
 
@@ -197,7 +197,7 @@ def a_free_order_asks_the_provider(patch: Patch) -> None:
 def a_free_order_is_refunded_by_the_provider(patch: Patch) -> None:
     def give_back(self: Payment) -> Decision:
         if self.state == "captured":
-            return Decision(call=self._start("refunding", "refund"))
+            return Decision(call=self.start("refunding", "refund"))
         self.state = "refused" if self.state in ("expected", "authorized") else self.state
         return NOTHING
 
@@ -237,13 +237,13 @@ def what_is_said_is_published_without_an_outbox(patch: Patch) -> None:
 
 @fault("money is taken only for stock that was held")
 def payment_captures_before_stock_is_reserved(patch: Patch) -> None:
-    authorized = Payment._authorized
+    authorized = payment.outcomes._authorized
 
-    def capture_at_once(self: Payment, payment_id: str, held: Money) -> Decision:
-        self.stock_reserved = True
-        return authorized(self, payment_id, held)
+    def capture_at_once(of: Payment, payment_id: str, held: Money) -> Decision:
+        of.stock_reserved = True
+        return authorized(of, payment_id, held)
 
-    patch.setattr(Payment, "_authorized", capture_at_once)
+    patch.setattr(payment.outcomes, "_authorized", capture_at_once)
 
 
 @fault("what is reserved is what orders hold")
@@ -354,11 +354,11 @@ def a_void_that_came_too_late_is_taken_for_done(patch: Patch) -> None:
 
 @fault("a-cancelled-order-costs-nothing")
 def a_refused_capture_keeps_the_hold(patch: Patch) -> None:
-    def declined(self: Payment, code: str) -> Decision:
-        self.state = "declined" if self.state == "authorizing" else "voiding"
-        return Decision((self._payment_declined(code),))
+    def declined(of: Payment, code: str) -> Decision:
+        of.state = "declined" if of.state == "authorizing" else "voiding"
+        return Decision((of.decline(code),))
 
-    patch.setattr(Payment, "_declined", declined)
+    patch.setattr(payment.outcomes, "_declined", declined)
 
 
 @fault("a-cancelled-order-costs-nothing")
@@ -489,11 +489,11 @@ def a_claim_takes_an_order_from_an_account(patch: Patch) -> None:
 
 @fault("every-shopper-is-mailed", ASKED)
 def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
-    def hold(self: Payment, asked: Any) -> Decision:
-        assert self.order is not None
-        return self._authorized(asked.payment_id, self.order.total)
+    def hold(of: Payment, asked: Any) -> Decision:
+        assert of.order is not None
+        return payment.outcomes._authorized(of, asked.payment_id, of.order.total)
 
-    patch.setattr(Payment, "_action_required", hold)
+    patch.setattr(payment.outcomes, "_action_required", hold)
 
 
 @fault("nothing is kept or held once declined or given back", ASKED)
@@ -510,15 +510,15 @@ def a_cancelled_order_leaves_the_question_open(patch: Patch) -> None:
 
 @fault("nothing is kept or held once declined or given back", ASKED)
 def a_shopper_who_is_too_late_can_still_confirm(patch: Patch) -> None:
-    declined = Payment._declined
+    declined = payment.outcomes._declined
 
-    def keep_open(self: Payment, code: str) -> Decision:
-        if self.state == "action_required":
-            self.state = "declined"
-            return Decision((self._payment_declined(code),))
-        return declined(self, code)
+    def keep_open(of: Payment, code: str) -> Decision:
+        if of.state == "action_required":
+            of.state = "declined"
+            return Decision((of.decline(code),))
+        return declined(of, code)
 
-    patch.setattr(Payment, "_declined", keep_open)
+    patch.setattr(payment.outcomes, "_declined", keep_open)
 
 
 @fault("a cancelled order stays cancelled", ASKED)
@@ -531,8 +531,8 @@ def a_late_question_opens_an_order_again(patch: Patch) -> None:
 
 @fault("only what was held is voided", ASKED)
 def what_was_never_held_is_said_to_be_voided(patch: Patch) -> None:
-    voided = Payment._voided
-    patch.setattr(Payment, "_voided", lambda self, *, held: voided(self, held=True))
+    voided = payment.outcomes._voided
+    patch.setattr(payment.outcomes, "_voided", lambda of, *, held: voided(of, held=True))
 
 
 @fault("every-shopper-is-mailed", ASKED)
@@ -591,11 +591,11 @@ def a_refused_part_is_never_asked_for_again(patch: Patch) -> None:
 def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Patch) -> None:
     """Either would do: what went back is compared, so a part that was overlooked is found."""
 
-    def refunded(self: Payment, amount: Money | None, now: Any) -> Decision:
-        return NOTHING if self.state == "refunded" else self.complete_refund()
+    def refunded(of: Payment, amount: Money | None, now: Any) -> Decision:
+        return NOTHING if of.state == "refunded" else of.complete_refund()
 
     patch.setattr(payment.refunds, "_are_open", lambda refunds: False)
-    patch.setattr(Payment, "_refunded", refunded)
+    patch.setattr(payment.outcomes, "_refunded", refunded)
 
 
 @fault("every-return-is-refunded", LOST_RETURN)

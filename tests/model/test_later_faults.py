@@ -10,13 +10,14 @@ import order.disputes
 import order.late
 import payment.bounces
 import payment.disputes
+import payment.outcomes
 import payment.reconciliation
 import payment.refunds
 import payment.saga
 import payment.stripe_requests
 from payment.disputes import Dispute
-from payment.domain import NOTHING, Decision, Payment
-from payment.outcomes import FoundRefund
+from payment.domain import NOTHING, Decision, Impossible, Payment
+from payment.lookups import FoundRefund
 from payment.reconciliation import Compared
 from shop.ledger.evidence import ChargeSeen
 from tests.model.core import Shop
@@ -121,24 +122,24 @@ def what_others_have_refunded_is_taken_for_all_of_it(patch: Patch) -> None:
 
 @fault("no step fails", ELSEWHERE)
 def a_refusal_that_a_look_has_overtaken_is_impossible(patch: Patch) -> None:
-    refused = Payment.refuse_refund
+    refused = payment.outcomes.refuse_refund
 
-    def strict(self: Payment, code: str, now: Any) -> Decision:
-        if self.state == "refunded":
-            raise self._impossible("refund refused")
-        return refused(self, code, now)
+    def strict(of: Payment, code: str, now: Any) -> Decision:
+        if of.state == "refunded":
+            raise Impossible("refund refused")
+        return refused(of, code, now)
 
-    patch.setattr(Payment, "refuse_refund", strict)
+    patch.setattr(payment.outcomes, "refuse_refund", strict)
 
 
 @fault("all of the money is told to be back with its true amount", ELSEWHERE)
 def whatever_went_back_is_taken_for_what_was_left(patch: Patch) -> None:
     """Amounts are not compared."""
 
-    def refunded(self: Payment, amount: Any, now: Any) -> Decision:
-        return NOTHING if self.state == "refunded" else self.complete_refund()
+    def refunded(of: Payment, amount: Any, now: Any) -> Decision:
+        return NOTHING if of.state == "refunded" else of.complete_refund()
 
-    patch.setattr(Payment, "_refunded", refunded)
+    patch.setattr(payment.outcomes, "_refunded", refunded)
 
 
 @fault("no step fails", RETURNED_ELSEWHERE)

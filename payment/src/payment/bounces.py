@@ -1,19 +1,22 @@
 """Refunds that the shop learns about later: those made at the provider, and those that bounced, which means
 that they failed after they had succeeded."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event, PaymentRefundFailed
-from payment.domain import NOTHING, REFUNDED_SHORT, Decision, Impossible, Payment
-from payment.outcomes import Found, FoundRefund
-from payment.refunds import Refund, clear_bounces, money, refunded_in_part
+from payment import outcomes
+from payment.domain import NOTHING, Decision, Impossible, Payment
+from payment.lookups import Found, FoundRefund, uuid_of
+from payment.refunds import Refund, amount_of, clear_bounces, refunded_in_part
 
 GIVEN = ("succeeded",)
 FAILED = ("failed", "canceled")
+# Less was refunded than was left of the money. The order was paid, so this does not decline it.
+REFUNDED_SHORT = "refunded_short"
 # After so many repeats somebody has to settle a bounced refund otherwise.
 MAX_REPEATS = 5
 
@@ -41,10 +44,7 @@ class Identified(Protocol):
 
 def refund_id_of(found: Identified) -> UUID:
     """The shop's id of a refund; without one in its metadata it is derived from the provider's id."""
-    try:
-        return UUID(found.refund_id or "")
-    except ValueError:
-        return uuid5(_REFUNDS, found.id)
+    return uuid_of(found.refund_id) or uuid5(_REFUNDS, found.id)
 
 
 def is_whole(payment: Payment, found: FoundRefund) -> bool:
@@ -77,7 +77,7 @@ def refund_failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
         order_id=payment.order_id,
         refund_id=refund.refund_id,
         payment_id=payment.payment_id or "",
-        amount=money(payment, refund),
+        amount=amount_of(payment, refund),
         code=refund.code or "unknown",
         contact=payment.order.contact,
         number=payment.order.number,
@@ -177,7 +177,7 @@ def _conclude(
     if (given and sum(given) == payment.left) or _is_all_refunded(found):
         return _settle(payment, rows)
     is_answered = payment.refund_at is not None  # otherwise the outcome of the running call decides
-    return payment.refuse_refund(REFUNDED_SHORT, now) if is_answered else NOTHING
+    return outcomes.refuse_refund(payment, REFUNDED_SHORT, now) if is_answered else NOTHING
 
 
 def _settle(payment: Payment, rows: Collection[Refund]) -> Decision:
@@ -192,13 +192,8 @@ def _settle(payment: Payment, rows: Collection[Refund]) -> Decision:
 
 
 def _is_all_refunded(found: Found) -> bool:
-    return found.taken is not None and sum(_given(found)) >= found.taken.amount
-
-
-def _given(found: Found) -> Iterator[int]:
-    for one in found.refunds:
-        if one.status in GIVEN and one.amount is not None:
-            yield one.amount.amount
+    given = [one.amount.amount for one in found.refunds if one.status in GIVEN and one.amount is not None]
+    return found.taken is not None and sum(given) >= found.taken.amount
 
 
 def may_differ(state: str, refund_state: str | None, found: FoundRefund) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from contracts import Money, PaymentDisputed
 from payment.domain import Payment
-from payment.outcomes import FoundDispute
+from payment.lookups import FoundDispute
 
 _DISPUTES = UUID("4a3c00cb-c265-47dc-a10d-f4b8c4ed1875")
 _TICK = timedelta(microseconds=1)

@@ -2,6 +2,7 @@
 payments and begin reconciliations."""
 
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -34,24 +35,17 @@ PAYMENTS = Rule(
 def jobs(settings: Settings, transactions: Transactions) -> list[Job]:
     """Payment's jobs."""
 
-    async def refund() -> None:
-        await retry_refunds(transactions, settings.refund_attempts)
-
-    async def expire() -> None:
-        grace = timedelta(seconds=settings.give_up_after)
-        await release_expired(transactions, grace, settings.sweep_batch)
-
-    async def report() -> None:
-        await report_overdue(transactions, timedelta(seconds=settings.overdue_after))
-
-    async def reconcile() -> None:
-        await begin_reconciling(transactions, timedelta(seconds=settings.reconcile_provider_every))
-
+    every, reconcile_every = settings.sweep_every, settings.reconcile_provider_every
+    reconcile = partial(begin_reconciling, transactions, timedelta(seconds=reconcile_every))
+    refund = partial(retry_refunds, transactions, settings.refund_attempts)
+    grace = timedelta(seconds=settings.give_up_after)
+    release = partial(release_expired, transactions, grace, settings.sweep_batch)
+    report = partial(report_overdue, transactions, timedelta(seconds=settings.overdue_after))
     return [
-        Job("reconcile", min(settings.reconcile_provider_every, settings.sweep_every), reconcile),
-        Job("retry refunds", settings.sweep_every, refund),
-        Job("release expired", settings.sweep_every, expire),
-        Job("report overdue", settings.sweep_every, report),
+        Job("reconcile", min(reconcile_every, every), reconcile),
+        Job("retry refunds", every, refund),
+        Job("release expired", every, release),
+        Job("report overdue", every, report),
         retention(
             transactions.engine,
             (WEBHOOKS, settings.webhook_keep_days),

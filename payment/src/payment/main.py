@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
-from payment import api, saga
+from payment import saga, webhooks
 from payment.jobs import jobs
 from payment.reconciliation import Comparison
 from payment.settings import Settings
 from payment.store import Known
 from payment.stripe_client import StripeClient
-from payment.webhooks import Hints
+from payment.webhooks import Hints, Webhooks
 
 
 def build(settings: Settings, chassis: Chassis) -> Components:
@@ -26,8 +26,8 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     hints = Hints(chassis.transactions, settings.webhook_linger)
     secret = settings.stripe_webhook_secret.get_secret_value()
     return Components(
-        routers=[api.router],
-        provide=[api.Webhooks(hints, secret, settings.webhook_tolerance)],
+        routers=[webhooks.router],
+        provide=[Webhooks(hints, secret, settings.webhook_tolerance)],
         jobs=jobs(settings, chassis.transactions),
         call=Comparison(client.call, Known(chassis.engine)).call,
         issues=client.issues,

@@ -1,15 +1,21 @@
-"""What comes back from the payment provider, in the shop's words: how a call ended, what a look found, and
-why a payment was declined. A call whose outcome is unknown has none yet: it is repeated until it has one.
-
-The codes of declines are Stripe's: https://docs.stripe.com/declines/codes and
-https://docs.stripe.com/error-codes.
+"""How a provider call that changes something ends, and what each outcome leads to. A call whose outcome is
+unknown has none yet: it is repeated until it has one.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts import NOT_CONFIRMED, DeclineReason, Money
+from contracts import Money
+from payment import events
+from payment.domain import (
+    AMOUNT_MISMATCH,
+    DISPUTED,
+    NOTHING,
+    REFUND_RETRY_AFTER,
+    Decision,
+    Impossible,
+    Payment,
+)
 
 
 @dataclass(frozen=True)
@@ -73,121 +79,145 @@ class RefundRefused:
 
 
 Outcome = Authorized | ActionRequired | Declined | Captured | Voided | Refunded | PartRefunded | RefundRefused
-"""How a call that changes something ended. A look finds `Found`."""
 
 
-@dataclass(frozen=True)
-class FoundRefund:
-    """A refund at the provider. `order_id` and `refund_id` are the metadata of the shop's own refunds;
-    without them somebody has made it at the provider. `amount` is `None` in a currency that the shop does not
-    use."""
-
-    id: str
-    payment_id: str
-    amount: Money | None
-    status: str
-    code: str | None = None
-    order_id: str | None = None
-    refund_id: str | None = None
-
-
-@dataclass(frozen=True)
-class FoundDispute:
-    """A dispute at the provider. `due_by` is until when the shop may respond."""
-
-    id: str
-    payment_id: str
-    amount: Money | None
-    reason: str
-    status: str
-    due_by: datetime | None = None
+def conclude(payment: Payment, outcome: Outcome, now: datetime) -> Decision:
+    """The outcome of a call is known. Raises `Impossible` if it contradicts the payment's state."""
+    match outcome:
+        case Authorized(payment_id, held):
+            return _authorized(payment, payment_id, held)
+        case ActionRequired():
+            return _action_required(payment, outcome)
+        case Declined(code):
+            return _declined(payment, code)
+        case Captured(taken):
+            return _captured(payment, taken)
+        case Voided(held):
+            return _voided(payment, held=held)
+        case Refunded(amount):
+            return _refunded(payment, amount, now)
+        case RefundRefused(code):
+            return refuse_refund(payment, code, now)
+        case PartRefunded():
+            raise _impossible(payment, "refunded in part")
 
 
-@dataclass(frozen=True)
-class Found:
-    """A payment at the provider. `left` is what is held, or captured and not refunded, in the provider's
-    units."""
-
-    payment_id: str
-    status: str
-    held: Money | None
-    taken: Money | None
-    order_id: str | None = None
-    refunds: tuple[FoundRefund, ...] = ()
-    disputes: tuple[FoundDispute, ...] = ()
-    left: int = 0
-    currency: str = ""
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of one of the provider's lists, the newest first; `after` is its last id if there are more
-    pages."""
-
-    name: str
-    items: tuple[Found | FoundRefund | FoundDispute, ...]
-    after: str | None
+def _authorized(payment: Payment, payment_id: str, held: Money | None) -> Decision:
+    if payment.payment_id == payment_id and payment.state != "action_required":
+        return NOTHING
+    if payment.state not in ("authorizing", "action_required"):
+        raise _impossible(payment, "authorized")
+    payment.state, payment.payment_id, payment.action_url = "authorized", payment_id, None
+    if not _is_total(payment, held):
+        return Decision((payment.decline(AMOUNT_MISMATCH),), payment.start("voiding", "void"))
+    authorized = events.authorized(*payment.money())
+    decision = NOTHING
+    if payment.cancelled:
+        decision = payment.cancel()
+    elif payment.stock_reserved:
+        decision = payment.reserve()
+    return Decision((authorized,), decision.call)
 
 
-# The shop's own code, where Stripe's refusal has a message but no code.
-UNUSABLE = "payment_method_unusable"
-# The shop's own code for an amount that Stripe does not accept: the order was placed before checkout refused
-# such currencies and prices.
-NOT_CHARGEABLE = "amount_not_chargeable"
-
-_DECLINE_CODES: Mapping[DeclineReason, tuple[str, ...]] = {
-    "insufficient_funds": ("insufficient_funds",),
-    "card_expired": ("expired_card",),
-    "card_details": (
-        *("incorrect_number", "incorrect_cvc", "incorrect_zip", "incorrect_address", "incorrect_pin"),
-        *("invalid_number", "invalid_cvc", "invalid_expiry_month", "invalid_expiry_year", "invalid_pin"),
-    ),
-    "card_not_supported": (
-        *("card_not_supported", "currency_not_supported", "invalid_card_type", "country_unsupported"),
-        *("payment_intent_incompatible_payment_method", "payment_method_unsupported_type"),
-        "payment_method_currency_mismatch",
-    ),
-    "not_confirmed": (
-        *("authentication_required", "authentication_not_handled", "mobile_device_authentication_required"),
-        *("payment_intent_authentication_failure", "payment_method_customer_decline"),
-        NOT_CONFIRMED,
-    ),
-    "payment_method_unusable": (
-        *("resource_missing", "token_already_used", "token_in_use", "testmode_decline", UNUSABLE),
-    ),
-    "amount": ("amount_too_small", "amount_too_large", NOT_CHARGEABLE),
-    "try_again": (
-        *("processing_error", "issuer_not_available", "try_again_later", "reenter_transaction"),
-        *("approve_with_id", "card_decline_rate_limit_exceeded"),
-        *("payment_method_not_available", "payment_method_provider_timeout"),
-    ),
-    "not_completed": (
-        *("amount_mismatch", "canceled", "declined", "expired", "no_answer", "url_invalid"),
-        *("charge_expired_for_capture", "capture_charge_authorization_expired"),
-    ),
-    "bank_declined": ("payment_method_provider_decline",),
-}
-_DECLINE_REASONS: Mapping[str, DeclineReason] = {
-    code: why for why, codes in _DECLINE_CODES.items() for code in codes
-}
-
-# Stripe: whoever uses a stolen card must not learn that this is known.
-_SECRET_CODES = frozenset(
-    {
-        *("fraudulent", "lost_card", "merchant_blacklist", "pickup_card", "restricted_card"),
-        *("security_violation", "stolen_card"),
-    }
-)
+def _action_required(payment: Payment, action: ActionRequired) -> Decision:
+    if payment.payment_id == action.payment_id:
+        return NOTHING
+    if payment.state != "authorizing":
+        raise _impossible(payment, "action required")
+    payment.payment_id = action.payment_id
+    if payment.cancelled:
+        return Decision(call=payment.start("voiding", "void"))
+    order, _ = payment.money()
+    payment.state = "action_required"
+    payment.action_url, payment.action_expires_at = action.url, min(action.expires_at, order.deadline)
+    event = events.action_required(*payment.money(), payment.action_url, payment.action_expires_at)
+    return Decision((event,), "confirm")
 
 
-def decline_reason(code: str) -> DeclineReason:
-    """The reason for the shopper. All codes that are not listed are a bank's."""
-    if code not in _DECLINE_REASONS and code.startswith("payment_method_"):
-        return "payment_method_unusable"
-    return _DECLINE_REASONS.get(code, "bank_declined")
+def _declined(payment: Payment, code: str) -> Decision:
+    if payment.is_given_back or payment.state == "declined":
+        return NOTHING
+    if payment.state == "authorizing":
+        payment.state = "declined"
+        return Decision((payment.decline(code),))
+    if payment.state in ("action_required", "capturing"):
+        # Without the void the shopper might still confirm, with another card.
+        return Decision((payment.decline(code),), payment.start("voiding", "void"))
+    raise _impossible(payment, "declined")
 
 
-def shown_code(code: str) -> str:
-    """The code that a shopper may see."""
-    return "generic_decline" if code in _SECRET_CODES else code
+def _captured(payment: Payment, taken: Money | None) -> Decision:
+    if payment.was_captured:
+        return NOTHING
+    if payment.state == "voiding":
+        return Decision(call=payment.start("refunding", "refund"))
+    if payment.state != "capturing":
+        raise _impossible(payment, "captured")
+    if not _is_total(payment, taken):
+        return Decision((payment.decline(AMOUNT_MISMATCH),), payment.start("refunding", "refund"))
+    return payment.pay()
+
+
+def _voided(payment: Payment, *, held: bool) -> Decision:
+    """If no money was ever held, `payment.voided` is not published."""
+    if payment.state in ("voided", "declined"):
+        return NOTHING
+    if payment.state != "voiding":
+        raise _impossible(payment, "voided")
+    payment.state = "voided" if held else "declined"
+    return Decision((events.voided(*payment.money()),)) if held else NOTHING
+
+
+def _refunded(payment: Payment, amount: Money | None, now: datetime) -> Decision:
+    """If the amount is not what was left, somebody has refunded at the provider, or a refund has bounced: the
+    payment is looked up first, and what is missing is refunded later."""
+    if payment.state == "refunded":
+        return NOTHING
+    if payment.state == "refund_failed":  # the payment was looked up first, and a refund has bounced since
+        return payment.look_up()
+    if payment.state != "refunding":
+        raise _impossible(payment, "refunded")
+    if amount is not None and amount.amount == payment.left:
+        return payment.complete_refund()
+    payment.refund_at = now + REFUND_RETRY_AFTER
+    return payment.look_up()
+
+
+def refuse_refund(payment: Payment, code: str, now: datetime) -> Decision:
+    """The refund is retried when the provider has forgotten its key. If the payment was looked up first, it
+    may be known already that somebody has refunded all of it, even if that has bounced since."""
+    if payment.state in ("refunded", "refund_failed"):
+        return NOTHING
+    if payment.state != "refunding":
+        raise _impossible(payment, "refund refused")
+    payment.state = "refund_failed"
+    if payment.code != AMOUNT_MISMATCH:
+        payment.code = code
+    payment.refunds_refused += 1
+    payment.refund_at = now + REFUND_RETRY_AFTER
+    return payment.look_up() if code in DISPUTED else NOTHING
+
+
+def note_lookup(payment: Payment, news: int) -> Decision:
+    """The payment was looked up when its `news` was so much: look it up again if there has been more."""
+    if payment.news > news:
+        return Decision(call="look")
+    payment.news = 0
+    return NOTHING
+
+
+def lapse(payment: Payment) -> Decision:
+    """A lookup found that the money is no longer held, although the shop has not voided it. During a capture
+    or void, the outcome of that call decides."""
+    if payment.state != "authorized":
+        return NOTHING
+    return Decision((payment.decline("canceled"),), payment.start("voiding", "void"))
+
+
+def _is_total(payment: Payment, moved: Money | None) -> bool:
+    order, _ = payment.money()
+    return moved == order.total
+
+
+def _impossible(payment: Payment, outcome: str) -> Impossible:
+    return Impossible(f"{outcome} while {payment.state}")

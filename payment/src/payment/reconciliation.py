@@ -6,7 +6,7 @@ compared outside any transaction, and nearly always there is no difference. Paym
 up; money that belongs to no order is recorded as a stray.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ import structlog
 
 from chassis.saga.tx import Intent
 from payment import bounces, disputes
-from payment.outcomes import Found, FoundDispute, FoundRefund, Page
+from payment.lookups import Found, FoundDispute, FoundRefund, Page, uuid_of
 from payment.stripe_requests import page_intent
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ class Compared:
     """The result of comparing a page: payments to look up, by order; new strays; strays that are settled."""
 
     name: str
-    looks: Mapping[UUID, str]
+    lookups: Mapping[UUID, str]
     strays: tuple[Stray, ...] = ()
     settled: tuple[str, ...] = ()
     after: str | None = None
@@ -110,28 +110,28 @@ class Comparison:
 
     async def _payments(self, page: Page) -> Compared:
         found = [one for one in page.items if isinstance(one, Found)]
-        orders = [order_id for one in found if (order_id := _order_id(one)) is not None]
+        orders = [order_id for one in found if (order_id := uuid_of(one.order_id)) is not None]
         known = await self._known.payments([one.payment_id for one in found], orders)
         by_payment = {row["payment_id"]: row for row in known}
         by_order = {row["order_id"]: row for row in known}
-        looks: dict[UUID, str] = {}
+        lookups: dict[UUID, str] = {}
         strays: list[Stray] = []
         for one in found:
             row = by_payment.get(one.payment_id)
             if row is not None and _was_moved(row, one):
-                looks[row["order_id"]] = one.payment_id
-            elif one.left and _is_stray(row, by_order.get(_order_id(one))):
+                lookups[row["order_id"]] = one.payment_id
+            elif one.left and _is_stray(row, by_order.get(uuid_of(one.order_id))):
                 strays.append(_stray(one))
         others = {one.payment_id for one in found} - {one.payment_id for one in strays}
         settled = await self._known.open_strays(sorted(others))
-        return Compared(page.name, looks, tuple(strays), tuple(settled), page.after)
+        return Compared(page.name, lookups, tuple(strays), tuple(settled), page.after)
 
     async def _refunds(self, page: Page) -> Compared:
         found = [one for one in page.items if isinstance(one, FoundRefund)]
         known = await self._known.payments(sorted({one.payment_id for one in found}), [])
         payments = {row["payment_id"]: row for row in known}
         states = await self._known.refund_states([bounces.refund_id_of(one) for one in found])
-        looks = {
+        lookups = {
             payments[one.payment_id]["order_id"]: one.payment_id
             for one in found
             if one.payment_id in payments
@@ -139,20 +139,18 @@ class Comparison:
                 payments[one.payment_id]["state"], states.get(bounces.refund_id_of(one)), one
             )
         }
-        return Compared(page.name, looks, after=page.after)
+        return Compared(page.name, lookups, after=page.after)
 
     async def _disputes(self, page: Page) -> Compared:
         found = [one for one in page.items if isinstance(one, FoundDispute)]
         known = await self._known.dispute_statuses([disputes.dispute_id_of(one.id) for one in found])
         changed = [one for one in found if known.get(disputes.dispute_id_of(one.id)) != one.status]
-        return Compared(page.name, await self._disputed_payments(changed), after=page.after)
-
-    async def _disputed_payments(self, changed: Iterable[FoundDispute]) -> dict[UUID, str]:
         payments = {one.payment_id for one in changed}
-        known = await self._known.payments(sorted(payments), [])
-        for unknown in payments - {row["payment_id"] for row in known}:
+        rows = await self._known.payments(sorted(payments), [])
+        for unknown in payments - {row["payment_id"] for row in rows}:
             log.info("dispute of unknown payment", payment_id=unknown)
-        return {row["order_id"]: row["payment_id"] for row in known}
+        lookups = {row["order_id"]: row["payment_id"] for row in rows}
+        return Compared(page.name, lookups, after=page.after)
 
 
 def _was_moved(row: Row, found: Found) -> bool:
@@ -171,13 +169,6 @@ def _is_stray(own: Row | None, of_order: Row | None) -> bool:
         of_order is not None and of_order["payment_id"] is None and of_order["state"] == "authorizing"
     )
     return not is_authorizing
-
-
-def _order_id(found: Found) -> UUID | None:
-    try:
-        return UUID(found.order_id or "")
-    except ValueError:
-        return None
 
 
 def _stray(found: Found) -> Stray:

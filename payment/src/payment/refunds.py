@@ -105,7 +105,7 @@ def conclude(
     if refund.state != "refunding":
         raise Impossible(f"refund ended while {refund.state}")
     match outcome:
-        case PartRefunded(amount) if amount == money(payment, refund):
+        case PartRefunded(amount) if amount == amount_of(payment, refund):
             refund.state, refund.code, refund.refund_at = "refunded", None, None
             decision = Decision((refunded_in_part(payment, refund),))
         case PartRefunded(amount):
@@ -136,7 +136,7 @@ def clear_bounces(payment: Payment) -> None:
         payment.state = "refunded"
 
 
-def money(payment: Payment, refund: Refund) -> Money:
+def amount_of(payment: Payment, refund: Refund) -> Money:
     """The refund's amount, in the order's currency."""
     assert payment.order is not None, "only captured money is refunded"
     return Money(amount=refund.amount, currency=payment.order.total.currency)
@@ -148,7 +148,7 @@ def refunded_in_part(payment: Payment, refund: Refund) -> PaymentRefundedInPart:
         order_id=payment.order_id,
         refund_id=refund.refund_id,
         payment_id=payment.payment_id or "",
-        amount=money(payment, refund),
+        amount=amount_of(payment, refund),
         by=refund.by,
         contact=payment.order.contact,
         number=payment.order.number,

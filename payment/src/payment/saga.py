@@ -27,13 +27,14 @@ from contracts import (
     SagaNudged,
     StockReserved,
 )
-from payment import bounces, disputes, refunds
+from payment import bounces, disputes, outcomes, refunds
 from payment.disputes import Dispute
 from payment.domain import Decision, Impossible, Payment
-from payment.outcomes import Found, FoundDispute, Outcome, PartRefunded, RefundRefused
+from payment.lookups import Found, FoundDispute
+from payment.outcomes import Outcome, PartRefunded, RefundRefused
 from payment.reconciliation import Compared, Reconciliation, Stray
 from payment.refunds import Refund
-from payment.stripe_requests import LIST, LOOK, PART, call_intent, look_intent, page_intent, part_intent
+from payment.stripe_requests import LIST, LOOKUP, PART, call_intent, lookup_intent, page_intent, part_intent
 
 log = structlog.get_logger()
 
@@ -114,50 +115,43 @@ async def settle_refund(event: OrderRefundSettled, tx: Tx) -> None:
         PaymentDisputed,
     ],
 )
-async def say_again(event: SagaNudged, tx: Tx) -> None:
+async def republish_events(event: SagaNudged, tx: Tx) -> None:
     """Republish the payment's events, retry calls whose outcome is unknown, and refunds that were refused."""
     payment = await tx.get(Payment, event.order_id)
-    if payment is not None:
-        tx.retry_now(event.order_id)
-        tx.publish(*payment.events_to_republish())
-        if payment.refund_at is not None and payment.refund_at <= tx.now:
-            apply(payment, payment.retry_refund(), tx)
-        for refund in await _refunds(payment, tx):
-            tx.retry_now(refund.refund_id)
-            if refund.state == "refunded":
-                tx.publish(refunds.refunded_in_part(payment, refund))
-            elif refund.state == "bounced":
-                tx.publish(bounces.refund_failed(payment, refund))
-                _repeat(payment, refund, tx)
-            elif refund.refund_at is not None and refund.refund_at <= tx.now:
-                retry_part(payment, refund, tx)
-        for dispute in (await tx.get_many(Dispute, [UUID(one) for one in payment.disputes])).values():
-            tx.publish(disputes.payment_disputed(payment, dispute))
+    if payment is None:
+        return
+    tx.retry_now(event.order_id)
+    tx.publish(*payment.events_to_republish())
+    if payment.refund_at is not None and payment.refund_at <= tx.now:
+        apply(payment, payment.retry_refund(), tx)
+    for refund in await _refunds(payment, tx):
+        _republish_refund(payment, refund, tx)
+    for dispute in (await tx.get_many(Dispute, [UUID(one) for one in payment.disputes])).values():
+        tx.publish(disputes.payment_disputed(payment, dispute))
 
 
-@intents.on_outcome("authorize", publishes=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
-async def note_authorization(intent: Intent, outcome: Outcome, tx: Tx) -> None:
-    await _conclude(intent, outcome, tx)
-
-
-@intents.on_outcome("confirm", publishes=[PaymentAuthorized, PaymentDeclined])
-async def note_confirmation(intent: Intent, outcome: Outcome, tx: Tx) -> None:
-    await _conclude(intent, outcome, tx)
-
-
-@intents.on_outcome("capture", publishes=[OrderPaid, PaymentDeclined])
-async def note_capture(intent: Intent, outcome: Outcome, tx: Tx) -> None:
-    await _conclude(intent, outcome, tx)
-
-
-@intents.on_outcome("void", publishes=[PaymentVoided])
-async def note_void(intent: Intent, outcome: Outcome, tx: Tx) -> None:
-    await _conclude(intent, outcome, tx)
+def _republish_refund(payment: Payment, refund: Refund, tx: Tx) -> None:
+    tx.retry_now(refund.refund_id)
+    if refund.state == "refunded":
+        tx.publish(refunds.refunded_in_part(payment, refund))
+    elif refund.state == "bounced":
+        tx.publish(bounces.refund_failed(payment, refund))
+        repeated = bounces.repeat(payment, refund)
+        if repeated is not None:
+            tx.add(repeated)
+            tx.intend(part_intent(repeated, payment, tx.now))
+    elif refund.refund_at is not None and refund.refund_at <= tx.now:
+        retry_part(payment, refund, tx)
 
 
 @intents.on_outcome("refund", publishes=[PaymentRefunded])
-async def note_refund(intent: Intent, outcome: Outcome, tx: Tx) -> None:
-    await _conclude(intent, outcome, tx)
+@intents.on_outcome("void", publishes=[PaymentVoided])
+@intents.on_outcome("capture", publishes=[OrderPaid, PaymentDeclined])
+@intents.on_outcome("confirm", publishes=[PaymentAuthorized, PaymentDeclined])
+@intents.on_outcome("authorize", publishes=[PaymentAuthorized, PaymentActionRequired, PaymentDeclined])
+async def note_outcome(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    payment = await _payment(intent.subject, tx)
+    apply(payment, outcomes.conclude(payment, outcome, tx.now), tx)
     if isinstance(outcome, RefundRefused):
         log.error("refund refused", code=outcome.code)
 
@@ -174,23 +168,17 @@ async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused
 
 
 @intents.on_outcome(
-    LOOK,
-    publishes=[
-        PaymentDeclined,
-        PaymentDisputed,
-        PaymentRefunded,
-        PaymentRefundedInPart,
-        PaymentRefundFailed,
-    ],
+    LOOKUP,
+    publishes=[PaymentDeclined, PaymentDisputed, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed],
 )
-async def note_look(intent: Intent, found: Found, tx: Tx) -> None:
+async def note_lookup(intent: Intent, found: Found, tx: Tx) -> None:
     payment = await tx.get(Payment, intent.subject)
     if payment is None:
-        log.warning("look-up of pruned payment", payment_id=found.payment_id)
+        log.warning("lookup of pruned payment", payment_id=found.payment_id)
         return
-    apply(payment, payment.looked_up(intent.payload["news"]), tx)
+    apply(payment, outcomes.note_lookup(payment, intent.payload["news"]), tx)
     if found.status == "canceled":
-        apply(payment, payment.lapse(), tx)
+        apply(payment, outcomes.lapse(payment), tx)
     elif found.status == "succeeded" and payment.state == "authorized":
         # When the stock is reserved our capture finds it captured; when the order is cancelled, our void
         # does.
@@ -203,8 +191,8 @@ async def note_look(intent: Intent, found: Found, tx: Tx) -> None:
 
 @intents.on_outcome(LIST)
 async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
-    for order_id, payment_id in sorted(compared.looks.items()):
-        tx.intend(look_intent(order_id, payment_id))
+    for order_id, payment_id in sorted(compared.lookups.items()):
+        tx.intend(lookup_intent(order_id, payment_id))
     for stray in compared.strays:
         log.warning("payment of no order", payment_id=stray.payment_id, order_id=stray.order_id)
         tx.add_once(stray)
@@ -247,11 +235,6 @@ async def _note_dispute(payment: Payment, found: FoundDispute, tx: Tx) -> None:
         tx.publish(disputes.payment_disputed(payment, known))
 
 
-async def _conclude(intent: Intent, outcome: Outcome, tx: Tx) -> None:
-    payment = await _payment(intent.subject, tx)
-    apply(payment, payment.conclude(outcome, tx.now), tx)
-
-
 async def _payment(order_id: UUID, tx: Tx) -> Payment:
     payment = await tx.get(Payment, order_id)
     if payment is None:
@@ -271,13 +254,6 @@ def retry_part(payment: Payment, refund: Refund, tx: Tx) -> None:
     """Retry a partial refund that was refused."""
     if refunds.retry(payment, refund, tx.now):
         tx.intend(part_intent(refund, payment, tx.now))
-
-
-def _repeat(payment: Payment, refund: Refund, tx: Tx) -> None:
-    repeated = bounces.repeat(payment, refund)
-    if repeated is not None:
-        tx.add(repeated)
-        tx.intend(part_intent(repeated, payment, tx.now))
 
 
 def apply(payment: Payment, decision: Decision, tx: Tx) -> None:

@@ -1,36 +1,30 @@
-"""How Stripe's answers are read: what an object's status means for the call that was made, which refusals
-decline a payment, and how a payment is at Stripe now.
+"""How Stripe's answers are read: what an object's status means for the call that was made, and which refusals
+decline a payment.
 
 What Stripe refuses because of the shopper's card declines the payment. Whatever else it refuses is the shop's
 own fault (a wrong key, no permission, an account or a form that Stripe does not accept) and says nothing
 about the card: the outcome stays unknown, and the call is repeated until somebody has fixed the cause.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import stripe
 
-from contracts import Money
+from payment.events import UNUSABLE
+from payment.lookups import Answer, money
 from payment.outcomes import (
-    UNUSABLE,
     Authorized,
     Captured,
     Declined,
-    Found,
-    FoundDispute,
-    FoundRefund,
     Outcome,
     PartRefunded,
     Refunded,
     RefundRefused,
     Voided,
 )
-from payment.units import from_provider
 
-Answer = Mapping[str, Any]
 Refusal = stripe.CardError | stripe.InvalidRequestError
 
 
@@ -79,11 +73,17 @@ def listed_refund(refunds: Iterable[Answer], order_id: str) -> Outcome | None:
     return next(iter(outcomes), None)
 
 
-def listed_part(refunds: Iterable[Answer], refund_id: str) -> Answer | None:
-    """The refund of that part, from all refunds of its payment. One that failed comes last."""
+def listed_part(refunds: Iterable[Answer], refund_id: str) -> Outcome | None:
+    """The outcome of refunding that part, from all refunds of its payment; one that failed comes last. `None`
+    if it was never made: only then may it be requested again."""
     parts = [one for one in refunds if _has(one, {"refund_id": refund_id})]
-    parts.sort(key=lambda one: isinstance(part_outcome(one), RefundRefused))
-    return next(iter(parts), None)
+    parts.sort(key=lambda one: isinstance(_part(one), RefundRefused))
+    if not parts:
+        return None
+    outcome = _part(parts[0])
+    if outcome is None:
+        raise OutcomeUnknown(f"the refund is {parts[0]['status']}")
+    return outcome
 
 
 def _has(refund: Answer, metadata: Mapping[str, str | None]) -> bool:
@@ -93,9 +93,9 @@ def _has(refund: Answer, metadata: Mapping[str, str | None]) -> bool:
 def _authorization(intent: Answer) -> Read:
     match intent["status"]:
         case "succeeded":
-            return Authorized(intent["id"], _money(intent, "amount_received"))
+            return Authorized(intent["id"], money(intent, "amount_received"))
         case "requires_capture":
-            return Authorized(intent["id"], _money(intent, "amount_capturable"))
+            return Authorized(intent["id"], money(intent, "amount_capturable"))
         case "processing":
             return None
         case "canceled":
@@ -116,7 +116,7 @@ def _confirmation(intent: Answer) -> Read:
 def _capture(intent: Answer) -> Outcome | None:
     match intent["status"]:
         case "succeeded":
-            return Captured(_money(intent, "amount_received"))
+            return Captured(money(intent, "amount_received"))
         case "canceled":
             return Declined("canceled")
     return None
@@ -127,7 +127,7 @@ def _void(intent: Answer) -> Outcome | None:
         case "canceled":
             return Voided(held=_was_held(intent.get("latest_charge")))
         case "succeeded":
-            return Captured(_money(intent, "amount_received"))
+            return Captured(money(intent, "amount_received"))
     return None
 
 
@@ -140,13 +140,13 @@ def _was_held(charge: Answer | str | None) -> bool:
 def _refund(refund: Answer) -> Outcome | None:
     match refund["status"]:
         case "succeeded":
-            return Refunded(_money(refund, "amount"))
+            return Refunded(money(refund, "amount"))
         case "failed" | "canceled":
             return RefundRefused(refund.get("failure_reason") or refund["status"])
     return None
 
 
-def part_outcome(refund: Answer) -> Outcome | None:
+def _part(refund: Answer) -> Outcome | None:
     """The outcome of refunding a part, from its refund."""
     outcome = _refund(refund)
     return PartRefunded(outcome.amount) if isinstance(outcome, Refunded) else outcome
@@ -158,77 +158,10 @@ OUTCOME_READERS: Mapping[str, Callable[[Answer], Read]] = {
     "capture": _capture,
     "void": _void,
     "refund": _refund,
-    "refund_part": part_outcome,
+    "refund_part": _part,
 }
 """For each kind of call, how its outcome is read from the answer or from the object as it is now; `None`:
 undecided."""
-
-
-def read_payment(intent: Answer, refunds: Sequence[Answer] = (), disputes: Sequence[Answer] = ()) -> Found:
-    """A payment from Stripe's payment intent, refunds and disputes."""
-    return Found(
-        intent["id"],
-        intent["status"],
-        _money(intent, "amount_capturable"),
-        _money(intent, "amount_received"),
-        (intent["metadata"] or {}).get("order_id"),
-        tuple(read_refund(one) for one in refunds),
-        tuple(read_dispute(one) for one in disputes),
-        _left(intent),
-        intent["currency"].upper(),
-        datetime.fromtimestamp(intent["created"], UTC),
-    )
-
-
-def _left(intent: Answer) -> int:
-    charge = intent.get("latest_charge")
-    refunded = charge["amount_refunded"] if isinstance(charge, Mapping) else 0
-    taken: int = intent["amount_received"]
-    return int(intent["amount_capturable"]) + max(0, taken - refunded if taken else 0)
-
-
-def read_refund(refund: Answer) -> FoundRefund:
-    """A refund from Stripe's object."""
-    metadata = refund["metadata"] or {}
-    return FoundRefund(
-        refund["id"],
-        _id(refund["payment_intent"]),
-        _money(refund, "amount"),
-        refund["status"],
-        refund.get("failure_reason"),
-        metadata.get("order_id"),
-        metadata.get("refund_id"),
-    )
-
-
-def read_dispute(dispute: Answer) -> FoundDispute:
-    """A dispute from Stripe's object."""
-    due_by = (dispute.get("evidence_details") or {}).get("due_by")
-    return FoundDispute(
-        dispute["id"],
-        _id(dispute["payment_intent"]),
-        _money(dispute, "amount"),
-        dispute["reason"],
-        dispute["status"],
-        datetime.fromtimestamp(due_by, UTC) if due_by else None,
-    )
-
-
-ITEM_READERS: Mapping[str, Callable[[Answer], Found | FoundRefund | FoundDispute]] = {
-    "payment_intents": read_payment,
-    "refunds": read_refund,
-    "disputes": read_dispute,
-}
-"""For each of Stripe's lists, how one of its items is read."""
-
-
-def _id(reference: Any) -> str:
-    """Stripe gives the object instead of its id where the request expanded it."""
-    return str(reference["id"] if isinstance(reference, Mapping) else reference or "")
-
-
-def _money(answer: Answer, name: str) -> Money | None:
-    return from_provider(answer[name], answer["currency"])
 
 
 # Codes: https://docs.stripe.com/error-codes. `payment_method_types`, `…_options` and the like are the form's.

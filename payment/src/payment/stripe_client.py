@@ -8,6 +8,7 @@ is only looked up, because she is the one who confirms.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, cast
 
 import aiohttp
@@ -19,18 +20,11 @@ from chassis.saga.intents import OutcomePending
 from chassis.saga.tx import Intent
 from chassis.telemetry.privacy import reason
 from contracts import NOT_CONFIRMED
-from payment import stripe_answers
-from payment.outcomes import ActionRequired, Declined, Found, Outcome, Page, Refunded, RefundRefused
-from payment.stripe_answers import (
-    SHOPS_FAULT,
-    Answer,
-    OutcomeUnknown,
-    Read,
-    Redirect,
-    Refusal,
-    RequestRefused,
-)
-from payment.stripe_requests import LIST, LOOK, PART
+from payment import lookups, stripe_answers
+from payment.lookups import Answer, Found, Page
+from payment.outcomes import ActionRequired, Declined, Outcome, Refunded, RefundRefused
+from payment.stripe_answers import SHOPS_FAULT, OutcomeUnknown, Read, Redirect, Refusal, RequestRefused
+from payment.stripe_requests import LIST, LOOKUP, PART
 
 # Stripe's search may miss what was created with a key for about an hour after the key's end; twice that is
 # safe.
@@ -126,7 +120,7 @@ class StripeClient:
     async def _call(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found | Page:
         if intent.kind == "confirm":
             return await self._confirmation(intent)
-        if intent.kind == LOOK:
+        if intent.kind == LOOKUP:
             return await self._payment(intent.payload["payment_id"])
         if intent.kind == LIST:
             return await self._page(intent)
@@ -203,36 +197,27 @@ class StripeClient:
             query = f"metadata['order_id']:'{intent.subject}'"
             search = await self._get("/v1/payment_intents/search", query=query)
             return stripe_answers.searched_authorization(search)
-        if intent.kind == "refund":
-            refunds = await self._refunds(form["payment_intent"])
-            return stripe_answers.listed_refund(refunds, str(intent.subject))
-        if intent.kind == PART:
-            return self._part(await self._refunds(form["payment_intent"]), intent)
+        if intent.kind in ("refund", PART):
+            # Unlike a search, the list is up to date.
+            refunds = await self._all("/v1/refunds", payment_intent=form["payment_intent"])
+            if intent.kind == "refund":
+                return stripe_answers.listed_refund(refunds, str(intent.subject))
+            return stripe_answers.listed_part(refunds, str(intent.subject))
         try:
             payment = await self._get(intent.payload["path"].rpartition("/")[0], expand=["latest_charge"])
         except stripe.InvalidRequestError:
             return None
         return stripe_answers.OUTCOME_READERS[intent.kind](payment)
 
-    def _part(self, refunds: Sequence[Answer], intent: Intent) -> Outcome | None:
-        """`None` when it was never made: only then may it be requested again."""
-        part = stripe_answers.listed_part(refunds, str(intent.subject))
-        if part is None:
-            return None
-        outcome = stripe_answers.part_outcome(part)
-        if outcome is None:
-            raise OutcomeUnknown(f"the refund is {part['status']}")
-        return outcome
-
     async def _payment(self, payment_id: str) -> Found:
-        """The payment as it is now: three requests at most, one if no money was taken."""
+        """The payment as it is now. Its refunds and disputes are read only if money was taken."""
         intent = await self._get(f"/v1/payment_intents/{payment_id}")
         if not intent["amount_received"]:
             # Stripe records a void as a refund, too, of money that was never taken.
-            return stripe_answers.read_payment(intent)
+            return lookups.read_payment(intent)
         refunds = await self._all("/v1/refunds", MAX_PAGES, payment_intent=payment_id)
         disputes = await self._all("/v1/disputes", MAX_PAGES, payment_intent=payment_id)
-        return stripe_answers.read_payment(intent, refunds, disputes)
+        return lookups.read_payment(intent, refunds, disputes)
 
     async def _page(self, intent: Intent) -> Page:
         """One page of a list of Stripe's."""
@@ -243,25 +228,19 @@ class StripeClient:
         if name == "payment_intents":
             query["expand"] = ["data.latest_charge"]
         answer = await self._get(f"/v1/{name}", **query)
-        items = tuple(stripe_answers.ITEM_READERS[name](one) for one in answer["data"])
+        items = tuple(lookups.ITEM_READERS[name](one) for one in answer["data"])
         return Page(name, items, answer["data"][-1]["id"] if answer["has_more"] else None)
-
-    async def _refunds(self, payment_id: str) -> Sequence[Answer]:
-        """All refunds of a payment. Unlike a search, the list is up to date."""
-        return await self._all("/v1/refunds", payment_intent=payment_id)
 
     async def _all(self, path: str, max_pages: int | None = None, **query: str) -> Sequence[Answer]:
         """The items of all pages of a list, or of `max_pages`."""
         items: list[Answer] = []
         after: dict[str, str] = {}
-        pages = 0
-        while max_pages is None or pages < max_pages:
+        for _ in range(max_pages) if max_pages else count():
             page = await self._get(path, limit=PAGE_SIZE, **query, **after)
             items += page["data"]
             if not page["has_more"]:
                 break
             after = {"starting_after": items[-1]["id"]}
-            pages += 1
         return items
 
     async def _post(self, intent: Intent) -> Answer:

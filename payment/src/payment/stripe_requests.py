@@ -9,15 +9,15 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.saga.tx import Intent
+from contracts import CURRENCIES, Money
 from payment.domain import Call, Payment
-from payment.refunds import Refund, money
-from payment.units import to_provider
+from payment.refunds import Refund, amount_of
 
 # Stripe forgets a key after 24 hours; a call that began just before still has to end in time.
 KEY_LIFETIME = timedelta(hours=23)
 
 PART = "refund_part"
-LOOK = "look"
+LOOKUP = "look"
 LIST = "list"
 
 _PAGES = UUID("80ff9dd5-328a-4f2b-bb8e-fa551f815910")
@@ -25,8 +25,8 @@ _PAGES = UUID("80ff9dd5-328a-4f2b-bb8e-fa551f815910")
 
 def call_intent(call: Call, payment: Payment, now: datetime) -> Intent:
     """The intent of that call. Its payload is the path, the form and until when its key is valid."""
-    if call == LOOK:
-        return look_intent(payment.order_id, str(payment.payment_id), payment.news)
+    if call == LOOKUP:
+        return lookup_intent(payment.order_id, str(payment.payment_id), payment.news)
     path, form = _request(call, payment)
     payload = _payload(path, form, now)
     if call == "confirm":
@@ -39,16 +39,16 @@ def part_intent(refund: Refund, payment: Payment, now: datetime) -> Intent:
     """The intent to refund a part of the money. Its payload also names the order."""
     form = {
         "payment_intent": payment.payment_id,
-        "amount": to_provider(money(payment, refund))["amount"],
+        "amount": to_provider(amount_of(payment, refund))["amount"],
         "metadata": {**_metadata(payment), "refund_id": str(refund.refund_id)},
     }
     payload = _payload("/v1/refunds", form, now)
     return Intent(PART, refund.refund_id, {**payload, "order_id": str(payment.order_id)})
 
 
-def look_intent(order_id: UUID, payment_id: str, news: int = 0) -> Intent:
+def lookup_intent(order_id: UUID, payment_id: str, news: int = 0) -> Intent:
     """The intent to look a payment up; `news` is how many notices of changes have been received by now."""
-    return Intent(LOOK, order_id, {"payment_id": payment_id, "news": news})
+    return Intent(LOOKUP, order_id, {"payment_id": payment_id, "news": news})
 
 
 def page_intent(name: str, since: int, after: str | None = None) -> Intent:
@@ -73,7 +73,7 @@ def _request(call: Call, payment: Payment) -> tuple[str, dict[str, Any]]:
         case "void":
             return f"/v1/payment_intents/{payment.payment_id}/cancel", {"expand": ["latest_charge"]}
         case "look":
-            raise AssertionError("a look has no form")
+            raise AssertionError("a lookup has no form")
         case "refund":
             # Without an amount Stripe refunds all that is left, whatever somebody has refunded by hand.
             return "/v1/refunds", {"payment_intent": payment.payment_id, "metadata": _metadata(payment)}
@@ -103,3 +103,12 @@ def _redirects(return_url: str | None) -> dict[str, Any]:
 
 def _metadata(payment: Payment) -> dict[str, str]:
     return {"order_id": str(payment.order_id)}
+
+
+def to_provider(money: Money) -> dict[str, Any]:
+    """`amount` and `currency` of a request. Raises ValueError or KeyError if the amount cannot be
+    converted."""
+    return {
+        "amount": CURRENCIES[money.currency].to_provider(money.amount),
+        "currency": money.currency.lower(),
+    }

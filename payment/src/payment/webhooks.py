@@ -1,4 +1,5 @@
-"""The provider's webhooks: whether an event is genuine, which payment it is about, and what it leads to.
+"""The provider's webhooks, payment's only route: whether an event is genuine, which payment it is about, and
+what it leads to.
 
 An event is only a hint. A call whose outcome is unknown is repeated at once, and a payment that somebody may
 have changed at the provider is looked up.
@@ -14,15 +15,20 @@ from uuid import UUID
 import orjson
 import stripe
 import structlog
+from fastapi import APIRouter, Request, Response
 
+from chassis.http.problems import RESPONSES, Problem
+from chassis.http.provided import Provided
 from chassis.saga.intents import retry_now
 from chassis.storage.database import Transactions
 from chassis.telemetry.logs import without_trace
 from payment import store
 from payment.domain import Payment
+from payment.lookups import uuid_of
 from payment.saga import apply
 
 log = structlog.get_logger()
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 # Events that the shop's own calls cause: the calls' answers say the same, and mostly earlier.
 _ECHOES = frozenset(
@@ -60,8 +66,11 @@ CANCELLED = "payment_intent.canceled"
 TAKEN = "payment_intent.succeeded"
 
 
-class InvalidWebhook(Exception):
-    """The event was not signed by the provider, is too old, or cannot be read."""
+class InvalidWebhook(Problem):
+    """400: the event was not signed by the provider, is too old, or cannot be read."""
+
+    status = 400
+    title = "Bad Request"
 
 
 @dataclass(frozen=True)
@@ -96,20 +105,13 @@ def _hint(event: Any) -> Hint | None:
     if kind not in _ECHOES | _NEWS:
         return None
     about = event["data"]["object"]
-    order_id = _uuid((about.get("metadata") or {}).get("order_id", ""))
+    order_id = uuid_of((about.get("metadata") or {}).get("order_id"))
     payment = about["id"] if about.get("object") == "payment_intent" else about.get("payment_intent")
     payment_id = payment["id"] if isinstance(payment, dict) else payment
     if order_id is None and payment_id is None:
         return None
     is_news = kind in _NEWS and not (kind == "refund.created" and order_id is not None)
     return Hint(event_id, kind, order_id, payment_id, is_news)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 class Hints:
@@ -187,3 +189,42 @@ class Hints:
 
 def _orders(hints: Iterable[Hint]) -> list[UUID]:
     return [hint.order_id for hint in hints if hint.order_id is not None]
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """What the route needs: `hints` acts on them, `secret` signs events, which may be `tolerance` seconds
+    old."""
+
+    hints: Hints
+    secret: str
+    tolerance: int
+
+
+@router.post(
+    "/stripe",
+    summary="Receive a webhook of the payment provider",
+    description="A signed Stripe event, at least once and in any order. It is only a hint: a call whose "
+    "outcome is unknown is retried now, and a payment that may have changed at the provider (a refund, a "
+    "dispute, a cancellation) is looked up. Events of other types or of unknown payments are answered with "
+    "200 and ignored.",
+    response_class=Response,
+    responses={
+        200: {"description": "Received, and committed where it matters"},
+        400: RESPONSES[400],
+        413: RESPONSES[413],
+        503: RESPONSES[503],
+    },
+    openapi_extra={
+        "parameters": [
+            {"name": "Stripe-Signature", "in": "header", "required": True, "schema": {"type": "string"}}
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    },
+)
+async def receive_webhook(request: Request, webhooks: Provided[Webhooks]) -> Response:
+    signature = request.headers.get("stripe-signature")
+    hint = read(await request.body(), signature, webhooks.secret, webhooks.tolerance)
+    if hint is not None:
+        await webhooks.hints.accept(hint)
+    return Response()

@@ -16,7 +16,7 @@ from notification.domain import Correspondence
 from order.domain import Order
 from payment.disputes import Dispute
 from payment.domain import Payment
-from payment.outcomes import ActionRequired, Authorized, Captured, Refunded, RefundRefused
+from payment.outcomes import ActionRequired, Authorized, Captured, Refunded, RefundRefused, conclude
 from payment.reconciliation import Stray
 from product.domain import Hold
 from shop.broker.definitions import differs
@@ -70,18 +70,18 @@ def payment(*events: str) -> Payment:
     """Payment's state after so much of `reserved`, `captured`, `cancelled`, `refused`, `refunded`."""
     one = Payment(ID)
     one.authorize(new_order().created())
-    one.conclude(Authorized("pi_1", TOTAL), CREATED)
+    conclude(one, Authorized("pi_1", TOTAL), CREATED)
     for what in events:
         match what:
             case "captured":
                 one.reserve()
-                one.conclude(Captured(TOTAL), CREATED)
+                conclude(one, Captured(TOTAL), CREATED)
             case "cancelled":
                 one.cancel()
             case "refused":
-                one.conclude(RefundRefused("charge_disputed"), CREATED)
+                conclude(one, RefundRefused("charge_disputed"), CREATED)
             case "refunded":
-                one.conclude(Refunded(TOTAL), CREATED)
+                conclude(one, Refunded(TOTAL), CREATED)
     return one
 
 
@@ -152,7 +152,7 @@ def test_an_order_whose_shopper_can_still_confirm_is_not_stuck() -> None:
     one, paying = new_order(), Payment(ID)
     paying.authorize(one.created())
     until = NOW + timedelta(minutes=3)
-    [said] = paying.conclude(ActionRequired("pi_1", "sealed", until), CREATED).events
+    [said] = conclude(paying, ActionRequired("pi_1", "sealed", until), CREATED).events
     error = "OutcomePending: the shopper may confirm until 12:13:00 UTC"
     call = OpenCall("payment", "confirm", ID, CREATED, attempts=40, error=error)
     snapshot = snapshot_of(one, payments={ID: paying}, holds=holding("reserved"), calls=(call,))

@@ -13,7 +13,7 @@ from order import returning
 from order.domain import Order
 from order.returns import Pieces
 from payment.domain import Payment
-from payment.outcomes import Authorized, Captured
+from payment.outcomes import Authorized, Captured, conclude
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from product.domain import Hold
 from shop.diagram import title
@@ -67,8 +67,8 @@ def captured() -> Payment:
     )
     one.authorize(order.created())
     one.reserve()
-    one.conclude(Authorized("pi_1", TOTAL), CREATED)
-    one.conclude(Captured(TOTAL), CREATED)
+    conclude(one, Authorized("pi_1", TOTAL), CREATED)
+    conclude(one, Captured(TOTAL), CREATED)
     return one
 
 
