@@ -43,6 +43,7 @@ DISPUTE_ID: Final = UUID("9d6b2e0a-43f5-5b7e-8a1c-4e0f5d2c7b66")
 PAYMENT_ID: Final = "pi_1"
 NUMBER: Final = "K7Q2X-9XMDA"
 CONTACT: Final = "encrypted mail address"
+SHIPPING: Final = "encrypted address"
 PLACED_AT: Final = datetime.now(UTC)
 DEADLINE: Final = PLACED_AT + timedelta(days=1)
 """Later than any test run ends."""
@@ -187,6 +188,7 @@ def _snapshot(event: type[E], changes: dict[str, Any], **default: Any) -> E:
         number=NUMBER,
         placed_at=PLACED_AT,
         guest=False,
+        shipping=SHIPPING,
         **default,
     )
 

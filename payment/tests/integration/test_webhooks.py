@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,20 +15,12 @@ import stripe
 from cryptography.fernet import Fernet
 
 from chassis.http.provided import registry
-from contracts import Line, Money, OrderCreated
+from contracts.testing import order_created
 from payment.main import service
 from payment.settings import Settings
 from payment.webhooks import Hint, Hints, Webhooks
 
 SECRET = "whsec_payment"
-ORDER = OrderCreated(
-    order_id=uuid4(),
-    shopper_id=uuid4(),
-    lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=2000),),
-    total=Money(amount=2000, currency="GBP"),
-    payment_method="pm_card_visa",
-    deadline=datetime(2026, 1, 1, tzinfo=UTC),
-)
 
 
 @dataclass
@@ -62,7 +53,7 @@ class Payments:
             " refunds_refused) VALUES ($1, $2, $3, true, $4, $5, 0)",
             order_id,
             state,
-            ORDER.model_copy(update={"order_id": order_id}).model_dump_json(),
+            order_created(order_id=order_id).model_dump_json(),
             state == "voiding",
             payment_id,
         )

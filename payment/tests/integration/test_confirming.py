@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from chassis.saga.intents import OutcomePending
-from contracts import NOT_CONFIRMED, Money, OrderCreated
+from contracts import NOT_CONFIRMED, OrderCreated
+from contracts.testing import TOTAL
 from payment import stripe_requests
 from payment.domain import Payment
 from payment.outcomes import ActionRequired, Authorized, Captured, Declined, Voided, conclude
@@ -18,7 +19,6 @@ from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
 KEY = "sk_test_payment"
-TOTAL = Money(amount=2000, currency="GBP")
 ACTION_TIME = timedelta(minutes=10)
 
 

@@ -22,6 +22,7 @@ from cryptography.fernet import Fernet
 from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from chassis.storage.outbox import envelope
 from contracts import Event, OrderCancelled, OrderCreated, StockReserved
+from contracts.testing import stock_reserved
 from payment.main import service
 from payment.saga import participant
 from payment.settings import Settings
@@ -144,7 +145,7 @@ def order(created: OrderCreated) -> Callable[..., OrderCreated]:
 
 
 def reserved(order: OrderCreated) -> StockReserved:
-    return StockReserved(order_id=order.order_id)
+    return stock_reserved(order_id=order.order_id)
 
 
 def cancelled(order: OrderCreated) -> OrderCancelled:

@@ -1,39 +1,30 @@
 """Changes at the provider are looked up, compared and published once."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.saga.tx import Intent
 from chassis.testing import Harness
 from contracts import (
     Money,
     OrderCancelled,
     OrderCreated,
-    OrderReturned,
     PaymentDisputed,
     PaymentRefunded,
-    SagaNudged,
     StockReserved,
 )
+from contracts.testing import TOTAL, order_returned, saga_nudged
 from payment import stripe_requests
 from payment.disputes import Dispute
 from payment.domain import Payment
 from payment.lookups import Found, FoundDispute
 from payment.outcomes import Authorized, Captured, Refunded, RefundRefused
 from payment.saga import intents, steps
-from payment.stripe_client import StripeClient
-from standins.sandbox.embedded import Embedded, embedded
-from standins.sandbox.settings import Settings
 
 KEY = "sk_test_payment"
 NOW = datetime.now(UTC)
-TOTAL = Money(amount=2000, currency="GBP")
 NOTHING = Money(amount=0, currency="GBP")
 
 
@@ -104,7 +95,7 @@ async def refused(saga: Harness, created: OrderCreated, cancelled: OrderCancelle
 
 
 async def nudge(saga: Harness, created: OrderCreated) -> None:
-    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=uuid4()))
+    await saga.consume(saga_nudged())
 
 
 async def test_a_refund_refused_for_a_dispute_leads_to_a_look(
@@ -144,9 +135,7 @@ async def test_a_cancelled_order_whose_money_was_lost_is_not_refunded(
 ) -> None:
     await receive_news(saga, created)
     await saga.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
-    part = OrderReturned(
-        order_id=created.order_id, return_id=uuid4(), shopper_id=uuid4(), amount=TOTAL, by="staff"
-    )
+    part = order_returned(lines=(), amount=TOTAL, by="staff")
     await saga.consume(part, cancelled)
     assert not saga.intended
     assert [event.type for event in saga.published] == ["payment.disputed", "payment.refunded"]
@@ -191,69 +180,3 @@ async def test_money_captured_at_the_provider_pays_the_order_or_is_refunded(
     if not is_on:
         await saga.settle("refund", created.order_id, Refunded(TOTAL))
     assert [event.type for event in saga.published] == ["order.paid" if is_on else "payment.refunded"]
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
-    async with embedded(Settings(api_key=KEY, journal=tmp_path / "journal", port=0)) as running:
-        yield running
-
-
-@pytest.fixture
-async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=2)
-    yield provider
-    await provider.aclose()
-
-
-@pytest.fixture
-async def payment(provider: StripeClient, created: OrderCreated) -> Payment:
-    """One that was taken."""
-    order = created.model_copy(update={"order_id": uuid4()})
-    payment = Payment(order.order_id, order=order)
-    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
-    assert isinstance(held, Authorized)
-    payment.payment_id = held.payment_id
-    await provider.call(stripe_requests.call_intent("capture", payment, NOW))
-    return payment
-
-
-def look(payment: Payment) -> Intent:
-    return stripe_requests.call_intent("look", payment, NOW)
-
-
-async def test_a_look_finds_refunds_and_disputes_at_the_provider(
-    provider: StripeClient, sandbox: Embedded, payment: Payment
-) -> None:
-    await sandbox.control("POST", "disputes", {"payment_intent": payment.payment_id})
-    await provider._stripe.raw_request_async(
-        "post", "/v1/refunds", payment_intent=payment.payment_id, amount=300
-    )
-
-    seen = await provider.call(look(payment))
-    assert isinstance(seen, Found)
-    assert (seen.status, seen.taken, seen.order_id) == ("succeeded", TOTAL, str(payment.order_id))
-    (refund,) = seen.refunds
-    assert (refund.amount, refund.status, refund.order_id) == (
-        Money(amount=300, currency="GBP"),
-        "succeeded",
-        None,
-    )
-    (dispute,) = seen.disputes
-    assert (dispute.reason, dispute.status, dispute.amount) == ("fraudulent", "needs_response", TOTAL)
-    assert dispute.due_by is not None
-
-
-async def test_a_void_is_no_refund_although_the_provider_records_one(
-    provider: StripeClient, sandbox: Embedded, created: OrderCreated
-) -> None:
-    order = created.model_copy(update={"order_id": uuid4()})
-    payment = Payment(order.order_id, order=order)
-    held = await provider.call(stripe_requests.call_intent("authorize", payment, NOW))
-    assert isinstance(held, Authorized)
-    payment.payment_id = held.payment_id
-    await sandbox.control("POST", "expirations", {"payment_intent": payment.payment_id})
-
-    seen = await provider.call(look(payment))
-    assert isinstance(seen, Found)
-    assert (seen.status, seen.taken, seen.refunds) == ("canceled", NOTHING, ())

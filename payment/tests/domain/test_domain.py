@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts import Money, OrderCreated, OrderPaid, PaymentDeclined, PaymentRefunded
+from contracts.testing import CONTACT, TOTAL
 from payment.domain import Decision, Impossible, Payment
 from payment.outcomes import (
     Authorized,
@@ -20,7 +21,6 @@ from payment.outcomes import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TOTAL = Money(amount=2000, currency="GBP")
 
 
 def paid(order: OrderCreated) -> Payment:
@@ -141,7 +141,7 @@ def test_an_order_cancelled_after_it_was_paid_is_refunded(created: OrderCreated)
     assert event.model_dump() == {
         "order_id": created.order_id,
         "payment_id": "pi_1",
-        "contact": "sealed",
+        "contact": CONTACT,
         "total": {"amount": 2000, "currency": "GBP"},
         "number": created.number,
         "before": None,

@@ -13,28 +13,19 @@ from contracts import (
     OrderCreated,
     OrderReturned,
     PaymentRefundedInPart,
-    SagaNudged,
     StockReserved,
 )
+from contracts.testing import CONTACT, ORDER_ID, TOTAL, gbp, order_returned, saga_nudged
 from payment.domain import REFUND_RETRY_AFTER, Impossible, Payment
 from payment.outcomes import Authorized, Captured, PartRefunded, Refunded, RefundRefused
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from payment.saga import intents, steps
 
-from .conftest import ORDER, SHOPPER
-
 FIRST, SECOND = UUID(int=1), UUID(int=2)
-TOTAL = Money(amount=2000, currency="GBP")
-
-
-def gbp(amount: int) -> Money:
-    return Money(amount=amount, currency="GBP")
 
 
 def returned(amount: int, return_id: UUID = FIRST, by: str = "return") -> OrderReturned:
-    return OrderReturned(
-        order_id=ORDER, return_id=return_id, shopper_id=SHOPPER, amount=gbp(amount), by=by, contact="sealed"
-    )
+    return order_returned(return_id=return_id, lines=(), amount=gbp(amount), by=by)
 
 
 @pytest.fixture
@@ -42,8 +33,8 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     """Of an order that was paid."""
     saga = Harness(steps, intents=intents)
     await saga.consume(created, reserved)
-    await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
-    await saga.settle("capture", ORDER, Captured(TOTAL))
+    await saga.settle("authorize", ORDER_ID, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", ORDER_ID, Captured(TOTAL))
     saga.published.clear()
     return saga
 
@@ -55,7 +46,7 @@ def refund(saga: Harness, refund_id: UUID = FIRST) -> Refund:
 
 
 def payment(saga: Harness) -> Payment:
-    found = saga.row(Payment, ORDER)
+    found = saga.row(Payment, ORDER_ID)
     assert found is not None
     return found
 
@@ -73,18 +64,18 @@ async def test_a_part_is_refunded_once_under_its_own_key(saga: Harness) -> None:
     assert intent.payload["form"] == {
         "payment_intent": "pi_1",
         "amount": 500,
-        "metadata": {"order_id": str(ORDER), "refund_id": str(FIRST)},
+        "metadata": {"order_id": str(ORDER_ID), "refund_id": str(FIRST)},
     }
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
     [event] = saga.published
     assert isinstance(event, PaymentRefundedInPart)
     assert event.model_dump(exclude={"number"}) == {
-        "order_id": ORDER,
+        "order_id": ORDER_ID,
         "refund_id": FIRST,
         "payment_id": "pi_1",
         "amount": {"amount": 500, "currency": "GBP"},
         "by": "return",
-        "contact": "sealed",
+        "contact": CONTACT,
     }
     assert (refund(saga).state, payment(saga).left, payment(saga).state) == ("refunded", 1500, "captured")
     saga.forget(returned(500))
@@ -115,11 +106,11 @@ async def test_a_refused_part_is_retried_when_enough_is_left(saga: Harness) -> N
     assert payment(saga).left == 2000
     await saga.consume(returned(600, SECOND))
     saga.now += REFUND_RETRY_AFTER
-    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=8)))
+    await saga.consume(saga_nudged(nudge_id=UUID(int=8)))
     assert list(saga.intended) == [f"refund_part:{SECOND}"]
     await saga.settle("refund_part", SECOND, RefundRefused("balance_insufficient"))
     saga.now += REFUND_RETRY_AFTER
-    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    await saga.consume(saga_nudged(nudge_id=UUID(int=9)))
     assert sorted(saga.intended) == [f"refund_part:{FIRST}"]
 
 
@@ -127,7 +118,7 @@ async def test_a_nudge_republishes_partial_refunds(saga: Harness) -> None:
     await saga.consume(returned(500))
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
     before = saga.published[-1]
-    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    await saga.consume(saga_nudged(nudge_id=UUID(int=9)))
     assert saga.published[-1] == before
     assert [event.type for event in saga.published[1:]] == ["order.paid", "payment.refunded_in_part"]
 
@@ -139,8 +130,8 @@ async def test_a_cancelled_orders_rest_is_refunded_once_the_outcomes_of_parts_ar
     assert list(saga.intended) == [f"refund_part:{FIRST}"]
     assert payment(saga).state == "refunding"
     await saga.settle("refund_part", FIRST, PartRefunded(gbp(500)))
-    assert list(saga.intended) == [f"refund:{ORDER}"]
-    await saga.settle("refund", ORDER, Refunded(gbp(1500)))
+    assert list(saga.intended) == [f"refund:{ORDER_ID}"]
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(1500)))
     assert published_amounts(saga) == [("payment.refunded_in_part", 500), ("payment.refunded", 1500)]
     assert saga.published[-1].before == gbp(500)  # type: ignore[attr-defined]
 
@@ -151,7 +142,7 @@ async def test_a_cancelled_order_is_refunded_fully_when_its_part_was_refused(
     await saga.consume(returned(500), cancelled)
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     assert refund(saga).state == "covered"
-    await saga.settle("refund", ORDER, Refunded(gbp(2000)))
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(2000)))
     assert published_amounts(saga) == [("payment.refunded", 2000)]
 
 
@@ -167,7 +158,7 @@ async def test_a_cancelled_order_refunded_in_parts_needs_no_refund(
 
 async def test_a_return_after_the_cancellation_is_covered(saga: Harness, cancelled: OrderCancelled) -> None:
     await saga.consume(cancelled, returned(500))
-    assert list(saga.intended) == [f"refund:{ORDER}"]
+    assert list(saga.intended) == [f"refund:{ORDER_ID}"]
     assert refund(saga).state == "covered"
 
 
@@ -176,7 +167,7 @@ async def test_a_refused_part_is_covered_by_a_cancellation(saga: Harness, cancel
     await saga.settle("refund_part", FIRST, RefundRefused("balance_insufficient"))
     await saga.consume(cancelled)
     assert refund(saga).state == "covered"
-    assert list(saga.intended) == [f"refund:{ORDER}"]
+    assert list(saga.intended) == [f"refund:{ORDER_ID}"]
 
 
 async def test_a_part_for_which_the_provider_has_nothing_left_is_covered(saga: Harness) -> None:
@@ -195,7 +186,7 @@ async def test_a_part_refunded_with_another_amount_fails_and_is_not_retried(
     assert refund(saga).refund_at is None
     assert not saga.published
     saga.now += timedelta(days=9)
-    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=9)))
+    await saga.consume(saga_nudged(nudge_id=UUID(int=9)))
     assert not saga.intended
 
 

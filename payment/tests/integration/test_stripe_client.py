@@ -11,7 +11,8 @@ import stripe
 
 from chassis.outbound.circuit import CircuitOpen
 from chassis.saga.tx import Intent
-from contracts import Money, OrderCreated
+from contracts import OrderCreated
+from contracts.testing import TOTAL
 from payment import stripe_requests
 from payment.domain import Call, Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, Voided
@@ -22,7 +23,6 @@ from standins.sandbox.settings import Settings
 
 KEY = "sk_test_payment"
 NOW = datetime.now(UTC)
-TOTAL = Money(amount=2000, currency="GBP")
 Ask = Callable[[Call], Intent]
 
 

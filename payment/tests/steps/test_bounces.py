@@ -12,12 +12,11 @@ from contracts import (
     OrderCancelled,
     OrderCreated,
     OrderRefundSettled,
-    OrderReturned,
     PaymentRefundedInPart,
     PaymentRefundFailed,
-    SagaNudged,
     StockReserved,
 )
+from contracts.testing import CONTACT, ORDER_ID, TOTAL, gbp, order_returned, saga_nudged
 from payment import bounces, stripe_requests
 from payment.bounces import MAX_REPEATS
 from payment.domain import Impossible, Payment
@@ -26,14 +25,7 @@ from payment.outcomes import Authorized, Captured, Outcome, PartRefunded, Refund
 from payment.refunds import Refund
 from payment.saga import intents, steps
 
-from .conftest import ORDER, SHOPPER
-
 PART = UUID(int=1)
-TOTAL = Money(amount=2000, currency="GBP")
-
-
-def gbp(amount: int) -> Money:
-    return Money(amount=amount, currency="GBP")
 
 
 @pytest.fixture
@@ -41,8 +33,8 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
     """Payment, with a paid order."""
     saga = Harness(steps, intents=intents)
     await saga.consume(created, reserved)
-    await saga.settle("authorize", ORDER, Authorized("pi_1", TOTAL))
-    await saga.settle("capture", ORDER, Captured(TOTAL))
+    await saga.settle("authorize", ORDER_ID, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", ORDER_ID, Captured(TOTAL))
     saga.published.clear()
     return saga
 
@@ -51,7 +43,7 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
 async def refunded(saga: Harness, cancelled: OrderCancelled) -> Harness:
     """Payment, with a cancelled order whose money was refunded."""
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(TOTAL))
+    await saga.settle("refund", ORDER_ID, Refunded(TOTAL))
     saga.published.clear()
     return saga
 
@@ -70,7 +62,7 @@ def ours(name: str, amount: int, status: str = "succeeded", part: UUID | None = 
         gbp(amount),
         status,
         "expired_or_canceled_card" if status == "failed" else None,
-        str(ORDER),
+        str(ORDER_ID),
         str(part) if part else None,
     )
 
@@ -79,16 +71,18 @@ async def look(saga: Harness, *refunds: FoundRefund) -> None:
     """A look finds these refunds, the newest first, as the provider lists them."""
 
     async def intend_look(tx: Any) -> None:
-        payment = await tx.get(Payment, ORDER)
+        payment = await tx.get(Payment, ORDER_ID)
         payment.news += 1
-        tx.intend(stripe_requests.lookup_intent(ORDER, "pi_1", payment.news))
+        tx.intend(stripe_requests.lookup_intent(ORDER_ID, "pi_1", payment.news))
 
     await saga.run(intend_look)
-    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), refunds[::-1]))
+    await saga.settle(
+        "look", ORDER_ID, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), refunds[::-1])
+    )
 
 
 def payment(saga: Harness) -> Payment:
-    found = saga.row(Payment, ORDER)
+    found = saga.row(Payment, ORDER_ID)
     assert found is not None
     return found
 
@@ -106,11 +100,7 @@ def published(saga: Harness) -> list[tuple[str, str | None]]:
 
 
 async def returned(saga: Harness, amount: int = 500) -> None:
-    await saga.consume(
-        OrderReturned(
-            order_id=ORDER, return_id=PART, shopper_id=SHOPPER, amount=gbp(amount), contact="sealed"
-        )
-    )
+    await saga.consume(order_returned(return_id=PART, lines=(), amount=gbp(amount)))
     await saga.settle(stripe_requests.PART, PART, PartRefunded(gbp(amount)))
 
 
@@ -122,10 +112,10 @@ async def test_a_refund_at_the_provider_is_published_once_and_reduces_what_is_le
 
     (event,) = saga.published
     assert isinstance(event, PaymentRefundedInPart)
-    assert (event.by, event.amount, event.contact) == ("provider", gbp(300), "sealed")
+    assert (event.by, event.amount, event.contact) == ("provider", gbp(300), CONTACT)
     assert payment(saga).left == 1700
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(gbp(1700)))
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(1700)))
     assert [one.type for one in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
 
@@ -157,12 +147,12 @@ async def test_a_refund_of_less_than_is_left_is_looked_up_before_it_is_published
 ) -> None:
     """Somebody has refunded a part at the provider, and its webhook was lost."""
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(gbp(1700)))
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(1700)))
     assert saga.published == []
-    assert list(saga.intended) == [f"look:{ORDER}"]
+    assert list(saga.intended) == [f"look:{ORDER_ID}"]
 
     found = (ours("re_2", 1700), elsewhere("re_1", 300))
-    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
+    await saga.settle("look", ORDER_ID, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), found))
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
     assert saga.published[1].total == gbp(1700)  # type: ignore[attr-defined]
     assert payment(saga).state == "refunded"
@@ -172,9 +162,9 @@ async def test_a_refund_of_less_than_was_requested_is_not_taken_for_all(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(gbp(1999)))
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(1999)))
     found = (ours("re_1", 1999),)
-    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
+    await saga.settle("look", ORDER_ID, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), found))
 
     assert saga.published == []
     one = payment(saga)
@@ -193,9 +183,9 @@ async def test_a_payment_refunded_completely_at_the_provider_is_looked_up(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(None))
+    await saga.settle("refund", ORDER_ID, Refunded(None))
     await saga.settle(
-        "look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000),))
+        "look", ORDER_ID, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), (elsewhere("re_1", 2000),))
     )
     assert payment(saga).state == "refunded"
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
@@ -236,7 +226,7 @@ async def test_a_bounced_refund_of_the_provider_is_published(saga: Harness) -> N
 
 
 async def nudge(saga: Harness, number: int) -> None:
-    await saga.consume(SagaNudged(order_id=ORDER, nudge_id=UUID(int=number)))
+    await saga.consume(saga_nudged(nudge_id=UUID(int=number)))
 
 
 async def test_a_nudge_repeats_a_bounced_refund_under_its_own_id(refunded: Harness) -> None:
@@ -266,7 +256,7 @@ async def test_a_repeated_part_reduces_what_is_left_again(saga: Harness) -> None
 
 
 def settled(refund_id: UUID, amount: int = 2000) -> OrderRefundSettled:
-    return OrderRefundSettled(order_id=ORDER, refund_id=refund_id, amount=gbp(amount))
+    return OrderRefundSettled(order_id=ORDER_ID, refund_id=refund_id, amount=gbp(amount))
 
 
 async def test_a_settled_full_refund_is_not_repeated(refunded: Harness) -> None:
@@ -341,8 +331,8 @@ async def test_a_look_during_the_refund_leaves_the_decision_to_its_outcome(
     await look(saga, *found)
     assert payment(saga).state == "refunding"
 
-    await saga.settle("refund", ORDER, Refunded(gbp(1500)))
-    await saga.settle("look", ORDER, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), found))
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(1500)))
+    await saga.settle("look", ORDER_ID, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), found))
     one = payment(saga)
     assert (one.state, one.left) == ("refund_failed", 2000)
     assert one.refund_at is not None
@@ -353,7 +343,7 @@ async def test_a_bounced_part_is_not_repeated_while_the_rest_is_due(
 ) -> None:
     await returned(saga)
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
+    await saga.settle("refund", ORDER_ID, RefundRefused("balance_insufficient"))
     await look(saga, ours("re_1", 500, "failed", PART))
     assert payment(saga).left == 2000, "it goes back with the rest"
     await nudge(saga, 1)
@@ -365,7 +355,7 @@ async def test_a_published_full_refund_stays_the_same_when_a_part_bounces(
 ) -> None:
     await returned(saga)
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(gbp(1500)))
+    await saga.settle("refund", ORDER_ID, Refunded(gbp(1500)))
     (refunded,) = [event for event in saga.published if event.type == "payment.refunded"]
     await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await nudge(saga, 1)
@@ -378,9 +368,9 @@ async def test_what_bounced_before_the_look_is_refunded_later(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(None))
-    found = Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER), (elsewhere("re_1", 2000, "failed"),))
-    await saga.settle("look", ORDER, found)
+    await saga.settle("refund", ORDER_ID, Refunded(None))
+    found = Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), (elsewhere("re_1", 2000, "failed"),))
+    await saga.settle("look", ORDER_ID, found)
     assert payment(saga).state == "refund_failed"
     assert payment(saga).refund_at is not None
 
@@ -390,7 +380,7 @@ async def test_a_refusal_after_a_look_found_a_full_refund_changes_nothing(
 ) -> None:
     await saga.consume(cancelled)
     await look(saga, elsewhere("re_1", 2000))
-    await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
+    await saga.settle("refund", ORDER_ID, RefundRefused("balance_insufficient"))
     assert (payment(saga).state, payment(saga).refund_at) == ("refunded", None)
 
 
@@ -401,7 +391,7 @@ async def test_an_outcome_after_looks_found_the_refund_and_its_bounce_changes_no
     await saga.consume(cancelled)
     for status in ("succeeded", "failed"):
         await look(saga, elsewhere("re_1", 2000, status))
-    await saga.settle("refund", ORDER, outcome)
+    await saga.settle("refund", ORDER_ID, outcome)
     assert (payment(saga).state, payment(saga).refund_at) == ("refund_failed", None)
 
 
@@ -417,7 +407,7 @@ async def test_a_refused_refund_that_is_made_at_the_provider_is_complete(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, RefundRefused("balance_insufficient"))
+    await saga.settle("refund", ORDER_ID, RefundRefused("balance_insufficient"))
     await look(saga, elsewhere("re_1", 2000))
     assert payment(saga).state == "refunded"
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
@@ -429,7 +419,7 @@ async def test_a_cancelled_orders_bounced_refund_is_refunded(
     await returned(saga)
     await look(saga, ours("re_1", 500, "failed", PART))
     await saga.consume(cancelled)
-    await saga.settle("refund", ORDER, Refunded(TOTAL))
+    await saga.settle("refund", ORDER_ID, Refunded(TOTAL))
     assert payment(saga).state == "refunded"
     assert saga.published[-1].total == TOTAL  # type: ignore[attr-defined]
 

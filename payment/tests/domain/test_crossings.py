@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import Event, Money, OrderCreated, PaymentDeclined
+from contracts import Event, OrderCreated, PaymentDeclined
+from contracts.testing import TOTAL
 from payment.domain import Call, Decision, Payment
 from payment.outcomes import (
     Authorized,
@@ -21,7 +22,6 @@ from payment.outcomes import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TOTAL = Money(amount=2000, currency="GBP")
 
 
 def types(decision: Decision) -> list[str]:

@@ -20,7 +20,7 @@ from payment.refunds import Refund
 from payment.stripe_answers import OutcomeUnknown
 from payment.stripe_client import StripeClient
 
-from . import typed
+from .. import stripe_parameters
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CREATE = "/v1/payment_intents"
@@ -38,7 +38,7 @@ class Clerk:
     async def raw_request_async(
         self, method: str, path: str, *, idempotency_key: str = "", **form: Any
     ) -> SimpleNamespace:
-        typed.validate(method, path, form)
+        stripe_parameters.validate(method, path, form)
         self.asked.append((method, path))
         if path.endswith("/search") or (method, path) in LISTED:
             return SimpleNamespace(data={"data": [], "has_more": False})
@@ -114,20 +114,22 @@ async def test_a_refund_of_a_part_is_well_formed(created: OrderCreated, hours: f
     ],
 )
 def test_a_malformed_request_is_found(wrong: dict[str, Any]) -> None:
-    typed.validate("post", CREATE, GOOD)
+    stripe_parameters.validate("post", CREATE, GOOD)
     with pytest.raises(ValidationError):
-        typed.validate("post", CREATE, GOOD | wrong)
+        stripe_parameters.validate("post", CREATE, GOOD | wrong)
 
 
 def test_an_amount_or_a_currency_that_is_missing_is_found() -> None:
     for name in GOOD:
         with pytest.raises(ValidationError):
-            typed.validate("post", CREATE, {key: value for key, value in GOOD.items() if key != name})
+            stripe_parameters.validate(
+                "post", CREATE, {key: value for key, value in GOOD.items() if key != name}
+            )
 
 
 def test_an_unlisted_request_is_found() -> None:
     with pytest.raises(AssertionError, match="add its type"):
-        typed.validate("post", "/v1/customers", {})
+        stripe_parameters.validate("post", "/v1/customers", {})
 
 
 def test_the_sandbox_has_the_sdks_api_version() -> None:

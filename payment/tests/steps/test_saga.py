@@ -1,18 +1,16 @@
 """Payment's steps: the calls they intend, and the events published on their outcomes."""
 
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
 from chassis.testing import Harness
-from contracts import Money, OrderCancelled, OrderCreated, OrderPaid, SagaNudged, StockReserved
+from contracts import OrderCancelled, OrderCreated, OrderPaid, StockReserved
 from contracts.order import LONG_OVER
+from contracts.testing import TOTAL, saga_nudged
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
-
-TOTAL = Money(amount=2000, currency="GBP")
 
 
 @pytest.fixture
@@ -154,8 +152,8 @@ async def test_a_nudge_republishes_the_payments_events(
     await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
     await saga.settle("capture", created.order_id, Captured(TOTAL))
     paid = saga.published[-1]
-    for nudge in range(2):
-        await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=nudge)))
+    for _ in range(2):
+        await saga.consume(saga_nudged())
     assert saga.published[2:] == [paid, paid]
     assert not saga.intended
 
@@ -169,13 +167,13 @@ async def test_a_nudge_retries_a_refund_refused_a_day_ago(
     await saga.consume(cancelled)
     await saga.settle("refund", created.order_id, RefundRefused("balance_insufficient"))
 
-    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
+    await saga.consume(saga_nudged())
     assert not saga.intended, "the provider would only repeat its answer"
     saga.now += timedelta(hours=26)
-    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=2)))
+    await saga.consume(saga_nudged())
     assert list(saga.intended) == [f"refund:{created.order_id}"]
 
 
 async def test_a_nudge_of_an_unknown_order_does_nothing(saga: Harness, created: OrderCreated) -> None:
-    await saga.consume(SagaNudged(order_id=created.order_id, nudge_id=UUID(int=1)))
+    await saga.consume(saga_nudged())
     assert (saga.published, saga.rows) == ([], {})
