@@ -1,83 +1,44 @@
-"""Events about one order, as other services publish them."""
+"""The events of one order of two products, placed on 27 November 2026, of which nothing is shipped."""
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from contracts import (
-    Line,
-    Money,
-    OrderCancelled,
-    OrderPaid,
-    PaymentRefunded,
-    PaymentRefundFailed,
-    PaymentVoided,
-    ShortLine,
-    UserRegistered,
+from contracts import Line, OrderCancelled, OrderPaid, PaymentRefunded, PaymentRefundFailed
+from contracts.testing import (
+    gbp,
+    order_cancelled,
+    order_paid,
+    payment_refund_failed,
+    payment_refunded,
+    stock_rejected,
 )
 
-ORDER = UUID("11111111-2222-4333-8444-555555555555")
-SHOPPER = UUID("99999999-2222-4333-8444-555555555555")
-LINES = (
-    Line(sku="MUG", name="Mug <b>large</b>", quantity=2, unit_price=1250),
-    Line(sku="TEA", name="Earl Grey", quantity=1, unit_price=499),
-)
-SNAPSHOT: dict[str, Any] = {
-    "order_id": ORDER,
-    "shopper_id": SHOPPER,
-    "contact": "sealed",
-    "lines": LINES,
-    "total": Money(amount=2999, currency="GBP"),
-    "number": "K7Q2X-9XMDA",
+_ORDER: dict[str, Any] = {
+    "lines": (
+        Line(sku="MUG", name="Mug <b>large</b>", quantity=2, unit_price=1250),
+        Line(sku="TEA", name="Earl Grey", quantity=1, unit_price=499),
+    ),
     "placed_at": datetime(2026, 11, 27, 9, 58, tzinfo=UTC),
+    "shipping": None,
 }
+_TOTAL = gbp(2999)
 
 
-def paid(**changed: Any) -> OrderPaid:
-    return OrderPaid(**SNAPSHOT | {"payment_id": "pi_1"} | changed)
+def paid(**changes: Any) -> OrderPaid:
+    return order_paid(**_ORDER | changes)
 
 
-def voided() -> PaymentVoided:
-    return PaymentVoided(order_id=ORDER, payment_id="pi_1")
-
-
-def cancelled(reason: str = "shopper", **changed: Any) -> OrderCancelled:
-    return OrderCancelled(**SNAPSHOT | {"reason": reason, "was_paid": False} | changed)
+def cancelled(reason: str = "shopper", **changes: Any) -> OrderCancelled:
+    return order_cancelled(**_ORDER | {"reason": reason} | changes)
 
 
 def out_of_stock() -> OrderCancelled:
-    return cancelled("out_of_stock", short=(ShortLine(sku="MUG", wanted=2, available=1),))
+    return cancelled("out_of_stock", short=stock_rejected().short)
 
 
-def refund_failed(**changed: Any) -> PaymentRefundFailed:
-    amount = Money(amount=2999, currency="GBP")
-    return PaymentRefundFailed(
-        **{
-            "order_id": ORDER,
-            "refund_id": UUID(int=8),
-            "payment_id": "pi_1",
-            "amount": amount,
-            "code": "expired_or_canceled_card",
-            "contact": "sealed",
-            "number": "K7Q2X-9XMDA",
-        }
-        | changed
-    )
+def refund_failed(**changes: Any) -> PaymentRefundFailed:
+    return payment_refund_failed(**{"amount": _TOTAL} | changes)
 
 
-def refunded(**changed: Any) -> PaymentRefunded:
-    total = Money(amount=2999, currency="GBP")
-    return PaymentRefunded(
-        **{
-            "order_id": ORDER,
-            "payment_id": "pi_1",
-            "contact": "sealed",
-            "total": total,
-            "number": SNAPSHOT["number"],
-        }
-        | changed
-    )
-
-
-def registered(**changed: Any) -> UserRegistered:
-    return UserRegistered(**{"user_id": SHOPPER, "contact": "sealed"} | changed)
+def refunded(**changes: Any) -> PaymentRefunded:
+    return payment_refunded(**{"total": _TOTAL} | changes)

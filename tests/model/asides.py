@@ -20,10 +20,9 @@ from chassis.saga.steps import Steps
 from chassis.saga.tx import Intent
 from chassis.testing import Harness
 from contracts import OrderPaid, event_named
-from notification.delivery import MailDelivery
+from notification.delivery import MailDelivery, Recipients
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.mail import MailRenderer
-from notification.recipients import Recipients
 from notification.smtp import Start
 from notification.store import IN_DOUBT, StartResult
 from order.domain import Order

@@ -6,7 +6,14 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from contracts import OrderCancelled, OrderPaid, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
+from contracts import (
+    Money,
+    OrderCancelled,
+    OrderPaid,
+    PaymentRefunded,
+    PaymentRefundedInPart,
+    PaymentRefundFailed,
+)
 
 Reason = Literal["receipt", "cancellation", "refund", "welcome"]
 Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_up", "in_doubt", "withheld"]
@@ -94,14 +101,9 @@ class KeptMail:
 
 
 def receipt(event: OrderPaid) -> Content:
-    lines = [
-        {"name": line.name, "quantity": line.quantity, "unit_price": line.unit_price} for line in event.lines
-    ]
     return {
-        "lines": lines,
-        "total": event.total.amount,
-        "currency": event.total.currency,
-        "number": event.number,
+        **_amount(event.total, event.number),
+        "lines": [line.model_dump(include={"name", "quantity", "unit_price"}) for line in event.lines],
         "placed_at": event.placed_at.isoformat() if event.placed_at else None,
         "shipping": event.shipping,
         "guest": event.guest,
@@ -115,24 +117,27 @@ def cancellation(event: OrderCancelled, *, paid: bool) -> Content:
         for line in event.short
     ]
     return {
+        **_amount(event.total, event.number),
         "reason": event.reason,
         "short": short,
         "decline_reason": event.decline_reason,
         "paid": paid,
-        "total": event.total.amount,
-        "currency": event.total.currency,
-        "number": event.number,
         "by": event.cancelled_by,
     }
 
 
 def refund(event: PaymentRefunded) -> Content:
-    return {
-        "total": event.total.amount,
-        "currency": event.total.currency,
-        "number": event.number,
-        "rest": event.before is not None,
-    }
+    return {**_amount(event.total, event.number), "rest": event.before is not None}
+
+
+def refund_in_part(event: PaymentRefundedInPart) -> Content:
+    """The mail's subject is the refund, so its content has the order's id."""
+    return {**_amount(event.amount, event.number), "part": event.by, "order_id": str(event.order_id)}
+
+
+def refund_failed(event: PaymentRefundFailed) -> Content:
+    """The mail about a failed refund has the reason `refund`, too."""
+    return {**_amount(event.amount, event.number), "failed": True, "order_id": str(event.order_id)}
 
 
 def refund_failure_id(refund_id: UUID) -> UUID:
@@ -141,24 +146,5 @@ def refund_failure_id(refund_id: UUID) -> UUID:
     return uuid5(refund_id, "failed")
 
 
-def refund_failed(event: PaymentRefundFailed) -> Content:
-    """The content of the mail about a failed refund, which has the reason `refund`, too."""
-    return {
-        "total": event.amount.amount,
-        "currency": event.amount.currency,
-        "number": event.number,
-        "failed": True,
-        "order_id": str(event.order_id),
-    }
-
-
-def refund_in_part(event: PaymentRefundedInPart) -> Content:
-    """The content of the mail about a partial refund; its subject is the refund, so it has the order's id,
-    too."""
-    return {
-        "total": event.amount.amount,
-        "currency": event.amount.currency,
-        "number": event.number,
-        "part": event.by,
-        "order_id": str(event.order_id),
-    }
+def _amount(money: Money, number: str | None) -> dict[str, Any]:
+    return {"total": money.amount, "currency": money.currency, "number": number}

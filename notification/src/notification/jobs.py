@@ -1,25 +1,26 @@
-"""The periodic job: delete old mails."""
+"""Periodic jobs: delete what is no longer needed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notification import store
+from chassis.runtime.jobs import Job
+from chassis.runtime.retention import Rule, retention
+from notification.store import HOUR
+
+KEPT_MAILS = Rule("kept_mail", at="at")
+CORRESPONDENCE = Rule("correspondence", at="begun_at")
+RECIPIENTS = Rule("recipient", at="mailed[cardinality(mailed)]")
 
 
-class Retention:
-    """Deletes what is no longer needed, in batches. 0 days keep for ever."""
+def jobs(engine: AsyncEngine, *, kept_mail_days: int, correspondence_days: int) -> list[Job]:
+    """`kept_mail_days`, `correspondence_days`: how long these are kept; 0 for ever."""
 
-    def __init__(self, engine: AsyncEngine, *, kept_mail_days: int, correspondence_days: int) -> None:
-        self._engine = engine
-        self._kept_mail_days = kept_mail_days
-        self._correspondence_days = correspondence_days
+    async def forget_recipients() -> None:
+        """Delete the counts of recipients who had no mail within the hour."""
+        await RECIPIENTS.prune(engine, datetime.now(UTC) - HOUR)
 
-    async def delete_old(self) -> None:
-        """Delete recipients' counts, kept mails and correspondence that are old enough."""
-        now = datetime.now(UTC)
-        await store.delete_recipients(self._engine)
-        if self._kept_mail_days:
-            await store.delete_kept_mails(self._engine, now - timedelta(days=self._kept_mail_days))
-        if self._correspondence_days:
-            await store.delete_correspondence(self._engine, now - timedelta(days=self._correspondence_days))
+    return [
+        Job("forget recipients", 600, forget_recipients),
+        retention(engine, (KEPT_MAILS, kept_mail_days), (CORRESPONDENCE, correspondence_days)),
+    ]

@@ -1,8 +1,8 @@
 """Notification's door for operators' tools, which import nothing else of it: what is imported here and
 queries that only read."""
 
+from notification.delivery import PutOff
 from notification.domain import UNDELIVERABLE, Correspondence, refund_failure_id
-from notification.recipients import PutOff
 from notification.saga import participant
 from notification.tables import metadata  # maps Correspondence
 

@@ -62,7 +62,7 @@ async def send_receipt(event: OrderPaid, tx: Tx) -> None:
 
 
 @steps.on(OrderCancelled, compensates=send_receipt)
-async def tell_of_cancellation(event: OrderCancelled, tx: Tx) -> None:
+async def send_cancellation(event: OrderCancelled, tx: Tx) -> None:
     """Mail why it was cancelled and whether money comes back, unless a guest never paid; stop an unsent
     receipt."""
     correspondence = await _correspondence(tx, event.order_id)
@@ -77,7 +77,7 @@ async def tell_of_cancellation(event: OrderCancelled, tx: Tx) -> None:
 
 
 @steps.on(PaymentRefunded)
-async def tell_of_refund(event: PaymentRefunded, tx: Tx) -> None:
+async def send_refund(event: PaymentRefunded, tx: Tx) -> None:
     """Mail that the money is on its way back; not for a free order."""
     correspondence = await _correspondence(tx, event.order_id)
     correspondence.cancelled = True  # only a cancelled order is refunded as a whole
@@ -87,14 +87,14 @@ async def tell_of_refund(event: PaymentRefunded, tx: Tx) -> None:
 
 
 @steps.on(PaymentRefundedInPart, locks=lambda event: [(Correspondence, event.refund_id)])
-async def tell_of_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
+async def send_partial_refund(event: PaymentRefundedInPart, tx: Tx) -> None:
     """Mail that a part of the money is on its way back, once for each such refund."""
     correspondence = await _correspondence(tx, event.refund_id)
     _send("refund", event, refund_in_part(event), correspondence, tx)
 
 
 @steps.on(PaymentRefundFailed, locks=lambda event: [(Correspondence, refund_failure_id(event.refund_id))])
-async def tell_of_failed_refund(event: PaymentRefundFailed, tx: Tx) -> None:
+async def send_refund_failure(event: PaymentRefundFailed, tx: Tx) -> None:
     """Mail that the refund failed and the shop will get in touch, once for each refund."""
     subject_id = refund_failure_id(event.refund_id)
     correspondence = await _correspondence(tx, subject_id)
@@ -109,7 +109,7 @@ async def welcome_user(event: UserRegistered, tx: Tx) -> None:
 
 
 @steps.on(MailResendRequested)
-async def send_again(event: MailResendRequested, tx: Tx) -> None:
+async def resend_mail(event: MailResendRequested, tx: Tx) -> None:
     """Send an undeliverable mail again, once for each request."""
     kept = await tx.get(KeptMail, Intent(event.reason, event.subject_id).key)
     if kept is not None and kept.resend(event.resend_id):

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.messaging.encryption import EncryptionKeys
+from chassis.runtime.retention import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
-from notification.mail import Seller
-from notification.mime import is_mailbox
+from notification.mail import ClaimLinks, Seller, is_mailbox
+from notification.smtp import SmtpServer
 
 
 def _sender(text: str) -> str:
@@ -34,9 +35,6 @@ def _with(name: str, example: str) -> AfterValidator:
 
 OrderLink = Annotated[str, _with("number", "https://example.com/orders/{number}")]
 ClaimLink = Annotated[str, _with("token", "https://example.com/claim#{token}")]
-
-
-Days = Annotated[int, Field(ge=0)]
 
 
 class Settings(ServiceSettings):
@@ -74,10 +72,27 @@ class Settings(ServiceSettings):
     settle_linger: Annotated[float, Field(ge=0)] = 0.25  # the send log has the outcome before that
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
     recipient_mails_per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
-    kept_mail_keep_days: Days = 90
-    correspondence_keep_days: Days = 800
+    kept_mail_keep_days: KeepDays = 90
+    correspondence_keep_days: KeepDays = 800
 
     def seller(self) -> Seller:
         name = [self.seller_name] if self.seller_name else []
         address = [part.strip() for part in (self.seller_address or "").split("|") if part.strip()]
         return Seller((*name, *address), self.seller_vat_id)
+
+    def claim_links(self) -> ClaimLinks | None:
+        if self.claim_link is None:
+            return None
+        return ClaimLinks.of(self.claim_link, self.claim_link_days, self.contact_key)
+
+    def smtp_server(self) -> SmtpServer:
+        return SmtpServer(
+            self.smtp_host,
+            self.smtp_port,
+            self.smtp_tls,
+            self.smtp_username,
+            self.smtp_password.get_secret_value() if self.smtp_password else None,
+            self.smtp_idle,
+            self.smtp_timeout,
+            self.smtp_data_timeout,
+        )

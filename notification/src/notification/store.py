@@ -64,21 +64,6 @@ _START = """
 """
 _UNDO_START = "UPDATE intent SET started_at = NULL WHERE key = $1 AND started_at = $2"
 _OUTCOME = "SELECT outcome::text FROM intent WHERE key = $1 AND started_at <> $2"
-_DELETE_RECIPIENTS = """
-    DELETE FROM recipient WHERE hash IN (
-        SELECT hash FROM recipient WHERE mailed[cardinality(mailed)] < now() - interval '1 hour' LIMIT $1)
-    RETURNING 1
-"""
-_DELETE_KEPT = """
-    DELETE FROM kept_mail WHERE key IN (SELECT key FROM kept_mail WHERE at < $1 ORDER BY at LIMIT $2)
-    RETURNING 1
-"""
-_DELETE_CORRESPONDENCE = """
-    DELETE FROM correspondence WHERE subject_id IN (
-        SELECT subject_id FROM correspondence WHERE begun_at < $1 ORDER BY begun_at LIMIT $2)
-    RETURNING 1
-"""
-_BATCH = 1000
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 Verdict = Literal["started", "finished", "stopped", "put_off", "gone"]
@@ -230,21 +215,3 @@ def _start_result(row: Any, stamp: datetime) -> StartResult:
 
 def _outcome(recorded: str | None) -> Outcome:
     return IN_DOUBT if recorded is None else Outcome(**json.loads(recorded))
-
-
-async def delete_recipients(engine: AsyncEngine) -> None:
-    """Delete the counts of recipients who had no mail within the hour."""
-    await _delete_in_batches(engine, _DELETE_RECIPIENTS)
-
-
-async def delete_kept_mails(engine: AsyncEngine, before: datetime) -> None:
-    await _delete_in_batches(engine, _DELETE_KEPT, before)
-
-
-async def delete_correspondence(engine: AsyncEngine, before: datetime) -> None:
-    await _delete_in_batches(engine, _DELETE_CORRESPONDENCE, before)
-
-
-async def _delete_in_batches(engine: AsyncEngine, statement: str, *values: Any) -> None:
-    while len(await fetch(engine, statement, *values, _BATCH)) == _BATCH:
-        pass

@@ -16,7 +16,7 @@ from chassis.storage import raw_sql
 from chassis.storage.database import Transactions, connect
 from notification import store
 from notification.domain import Correspondence, KeptMail, Outcome
-from notification.jobs import Retention
+from notification.jobs import jobs
 from notification.store import IN_DOUBT, SendLog
 
 ADA, BEN = b"ada", b"ben"
@@ -249,9 +249,11 @@ async def test_retention_deletes_recipients_and_old_mails(engine: AsyncEngine) -
             {"old": old},
         )
 
-    await Retention(engine, kept_mail_days=90, correspondence_days=0).delete_old()
+    for job in jobs(engine, kept_mail_days=90, correspondence_days=0):
+        await job.work()
     assert await _kept(engine) == ([new], sorted([old, new]), 0)
-    await Retention(engine, kept_mail_days=0, correspondence_days=365).delete_old()
+    for job in jobs(engine, kept_mail_days=0, correspondence_days=365):
+        await job.work()
     assert await _kept(engine) == ([new], [new], 0)
 
 

@@ -18,12 +18,13 @@ from cryptography.fernet import Fernet
 from chassis.messaging.encryption import Cipher
 from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from chassis.storage.outbox import envelope
-from contracts import Event, MailResendRequested
+from contracts import Event
+from contracts.testing import ORDER_ID, mail_resend_requested, payment_voided, user_registered
 from devstack.testing.broker import Broker
 from notification.main import service
 from notification.settings import Settings
 
-from ..events import ORDER, cancelled, paid, refunded, registered, voided
+from ..events import cancelled, paid, refunded
 from ..mailserver import MailServer
 
 KEY = Fernet.generate_key().decode()
@@ -111,7 +112,7 @@ async def test_each_event_has_its_mail_and_each_mail_is_sent_once(
     notification: Notification, mail: MailServer
 ) -> None:
     contact = sealed()
-    events = [paid(contact=contact), registered(contact=contact)]
+    events = [paid(contact=contact), user_registered(contact=contact)]
     await notification.publish(*events, *events)
     await notification.until_fates(receipt="sent", welcome="sent")
     events = [cancelled(contact=contact, was_paid=True), refunded(contact=contact)]
@@ -156,10 +157,10 @@ async def test_a_mail_that_is_refused_for_good_is_kept_and_can_be_resent(
     await notification.until_fates(receipt="rejected")
     assert mail.mailbox == []
     [kept] = await notification.database.fetch("SELECT * FROM kept_mail")
-    assert (kept["key"], kept["why"]) == (f"receipt:{ORDER}", "refused with 550 5.1.1")
+    assert (kept["key"], kept["why"]) == (f"receipt:{ORDER_ID}", "refused with 550 5.1.1")
     assert ADDRESS not in str(dict(kept))
 
-    request = MailResendRequested(resend_id=uuid4(), subject_id=ORDER, reason="receipt")
+    request = mail_resend_requested(reason="receipt")
     await notification.publish(request, request)
     await notification.until_fates(receipt="sent")
     assert reasons(mail) == ["receipt"]
@@ -221,10 +222,10 @@ async def test_a_guest_who_never_paid_gets_no_mail_and_one_whose_money_was_held_
     ]
     await notification.publish(*declined, cancelled(guest=True, contact=sealed()))
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 10 FROM kept_mail"))
-    await notification.publish(voided())
+    await notification.publish(payment_voided())
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM kept_mail WHERE fate = 'sent'"))
     [mailed] = _contents(mail)
-    assert _message(mailed)["X-Order-Id"] == str(ORDER)
+    assert _message(mailed)["X-Order-Id"] == str(ORDER_ID)
 
 
 async def test_a_retried_mail_keeps_its_message_id(notification: Notification, mail: MailServer) -> None:
@@ -232,5 +233,5 @@ async def test_a_retried_mail_keeps_its_message_id(notification: Notification, m
     await notification.publish(paid(contact=sealed()))
     await notification.until_fates(receipt="sent")
     assert [_message(content)["Message-ID"] for content in _contents(mail)] == [
-        f"<receipt.{ORDER}@example.com>"
+        f"<receipt.{ORDER_ID}@example.com>"
     ]

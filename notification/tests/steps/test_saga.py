@@ -3,7 +3,7 @@
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -16,10 +16,18 @@ from contracts import (
     PaymentRefunded,
     PaymentVoided,
 )
+from contracts.testing import (
+    CONTACT,
+    ORDER_ID,
+    SHOPPER_ID,
+    mail_resend_requested,
+    payment_voided,
+    user_registered,
+)
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.saga import intents, steps
 
-from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refund_failed, refunded, registered, voided
+from ..events import cancelled, out_of_stock, paid, refund_failed, refunded
 
 SENT = Outcome("sent")
 REJECTED = Outcome("rejected", "refused with 550 5.1.1")
@@ -34,35 +42,39 @@ def intended(notification: Harness) -> list[str]:
     return sorted(intent.kind for intent in notification.intended.values())
 
 
-def fates(notification: Harness, subject: UUID = ORDER) -> dict[str, str]:
+def fates(notification: Harness, subject: UUID = ORDER_ID) -> dict[str, str]:
     correspondence = notification.row(Correspondence, subject)
     assert correspondence is not None
     return correspondence.mails
 
 
 def kept(notification: Harness, kind: str = "receipt") -> KeptMail:
-    found = notification.row(KeptMail, f"{kind}:{ORDER}")
+    found = notification.row(KeptMail, f"{kind}:{ORDER_ID}")
     assert found is not None
     return found
 
 
 def resend(reason: Any) -> MailResendRequested:
-    return MailResendRequested(resend_id=uuid4(), subject_id=ORDER, reason=reason)
+    return mail_resend_requested(reason=reason)
 
 
 async def test_a_paid_order_gets_a_receipt(notification: Harness) -> None:
     await notification.consume(paid())
 
     [intent] = notification.intended.values()
-    assert intent.key == f"receipt:{ORDER}"
+    assert intent.key == f"receipt:{ORDER_ID}"
     assert intent.payload["total"] == 2999
-    assert intent.payload["contact"] == "sealed"
-    await notification.settle("receipt", ORDER, SENT)
+    assert intent.payload["contact"] == CONTACT
+    await notification.settle("receipt", ORDER_ID, SENT)
     assert fates(notification) == {"receipt": "sent"}
 
 
 async def test_each_event_has_its_mail(notification: Harness) -> None:
-    for event, kind in ((cancelled(), "cancellation"), (refunded(), "refund"), (registered(), "welcome")):
+    for event, kind in (
+        (cancelled(), "cancellation"),
+        (refunded(), "refund"),
+        (user_registered(), "welcome"),
+    ):
         await notification.consume(event)
         assert f"{kind}:{event.subject}" in notification.intended
 
@@ -103,18 +115,18 @@ async def test_a_refunded_order_gets_no_receipt_either(notification: Harness) ->
 
 async def test_a_stopped_receipt_is_recorded(notification: Harness) -> None:
     await notification.consume(paid(), cancelled())
-    await notification.settle("receipt", ORDER, Outcome("stopped"))
+    await notification.settle("receipt", ORDER_ID, Outcome("stopped"))
     assert fates(notification) == {"receipt": "stopped", "cancellation": "intended"}
 
 
 async def test_repeats_that_the_inbox_has_forgotten_send_no_mail(notification: Harness) -> None:
-    await notification.consume(paid(), refunded(), cancelled(), registered())
+    await notification.consume(paid(), refunded(), cancelled(), user_registered())
     for kind in ("receipt", "refund", "cancellation"):
-        await notification.settle(kind, ORDER, SENT)
-    await notification.settle("welcome", SHOPPER, SENT)
+        await notification.settle(kind, ORDER_ID, SENT)
+    await notification.settle("welcome", SHOPPER_ID, SENT)
     notification.inbox.clear()
 
-    await notification.consume(paid(), refunded(), cancelled(), registered())
+    await notification.consume(paid(), refunded(), cancelled(), user_registered())
 
     assert intended(notification) == []
     assert set(fates(notification).values()) == {"sent"}
@@ -123,8 +135,8 @@ async def test_repeats_that_the_inbox_has_forgotten_send_no_mail(notification: H
 @pytest.mark.parametrize("outcome", [REJECTED, Outcome("given_up"), Outcome("in_doubt")])
 async def test_an_undeliverable_mail_is_kept_and_not_retried(notification: Harness, outcome: Outcome) -> None:
     await notification.consume(paid())
-    intent = notification.intended[f"receipt:{ORDER}"]
-    await notification.settle("receipt", ORDER, outcome)
+    intent = notification.intended[f"receipt:{ORDER_ID}"]
+    await notification.settle("receipt", ORDER_ID, outcome)
     notification.inbox.clear()
     await notification.consume(paid())
     assert intended(notification) == []
@@ -135,14 +147,14 @@ async def test_an_undeliverable_mail_is_kept_and_not_retried(notification: Harne
 
 async def test_a_sent_mail_is_not_kept(notification: Harness) -> None:
     await notification.consume(paid())
-    await notification.settle("receipt", ORDER, SENT)
-    assert notification.row(KeptMail, f"receipt:{ORDER}") is None
+    await notification.settle("receipt", ORDER_ID, SENT)
+    assert notification.row(KeptMail, f"receipt:{ORDER_ID}") is None
 
 
 async def test_an_undeliverable_mail_is_sent_again_on_request(notification: Harness) -> None:
     await notification.consume(paid())
-    first = notification.intended[f"receipt:{ORDER}"]
-    await notification.settle("receipt", ORDER, REJECTED)
+    first = notification.intended[f"receipt:{ORDER_ID}"]
+    await notification.settle("receipt", ORDER_ID, REJECTED)
     notification.now += timedelta(days=4)
 
     await notification.consume(resend("receipt"))
@@ -152,7 +164,7 @@ async def test_an_undeliverable_mail_is_sent_again_on_request(notification: Harn
     assert intent.payload["lines"] == first.payload["lines"]
     assert intent.payload["written_at"] == notification.now.isoformat()
     assert fates(notification) == {"receipt": "intended"}
-    await notification.settle("receipt", ORDER, SENT)
+    await notification.settle("receipt", ORDER_ID, SENT)
     assert fates(notification) == {"receipt": "sent"}
     assert kept(notification).fate == "sent"
 
@@ -160,9 +172,9 @@ async def test_an_undeliverable_mail_is_sent_again_on_request(notification: Harn
 async def test_a_resend_request_counts_once(notification: Harness) -> None:
     request = resend("receipt")
     await notification.consume(paid())
-    await notification.settle("receipt", ORDER, REJECTED)
+    await notification.settle("receipt", ORDER_ID, REJECTED)
     await notification.consume(request)
-    await notification.settle("receipt", ORDER, REJECTED)
+    await notification.settle("receipt", ORDER_ID, REJECTED)
     notification.inbox.clear()
     await notification.consume(request)
     assert intended(notification) == []
@@ -174,16 +186,16 @@ async def test_a_resend_request_counts_once(notification: Harness) -> None:
 async def test_only_undeliverable_mails_are_sent_again(notification: Harness) -> None:
     await notification.consume(paid(), resend("receipt"), resend("refund"))
     assert intended(notification) == ["receipt"]
-    await notification.settle("receipt", ORDER, SENT)
+    await notification.settle("receipt", ORDER_ID, SENT)
     await notification.consume(resend("receipt"))
     assert intended(notification) == []
 
 
 async def test_two_resend_requests_in_a_row_send_one_mail(notification: Harness) -> None:
     await notification.consume(paid())
-    await notification.settle("receipt", ORDER, Outcome("in_doubt"))
+    await notification.settle("receipt", ORDER_ID, Outcome("in_doubt"))
     await notification.consume(resend("receipt"), resend("receipt"))
-    await notification.settle("receipt", ORDER, SENT)
+    await notification.settle("receipt", ORDER_ID, SENT)
     assert intended(notification) == []
     assert len(kept(notification).resends) == 1
 
@@ -196,7 +208,7 @@ async def test_a_guest_who_never_paid_gets_no_mail(notification: Harness) -> Non
     assert fates(notification) == {"cancellation": "withheld"}
 
 
-@pytest.mark.parametrize("events", [*permutations([voided(), cancelled(guest=True)])])
+@pytest.mark.parametrize("events", [*permutations([payment_voided(), cancelled(guest=True)])])
 async def test_a_guest_whose_money_was_held_gets_the_cancellation_in_either_sequence(
     notification: Harness, events: tuple[PaymentVoided | OrderCancelled, ...]
 ) -> None:
@@ -204,9 +216,9 @@ async def test_a_guest_whose_money_was_held_gets_the_cancellation_in_either_sequ
         await notification.consume(event)
         notification.inbox.clear()
     [intent] = notification.intended.values()
-    assert intent.key == f"cancellation:{ORDER}"
-    assert intent.payload["contact"] == "sealed"
-    await notification.settle("cancellation", ORDER, SENT)
+    assert intent.key == f"cancellation:{ORDER_ID}"
+    assert intent.payload["contact"] == CONTACT
+    await notification.settle("cancellation", ORDER_ID, SENT)
     await notification.consume(*events)
     assert intended(notification) == []
     assert fates(notification) == {"cancellation": "sent"}
@@ -219,7 +231,7 @@ async def test_a_withheld_mail_is_sent_when_a_refund_arrives(notification: Harne
 
 async def test_a_withheld_mail_mentions_a_capture_that_arrives_later(notification: Harness) -> None:
     await notification.consume(cancelled(guest=True), paid())
-    assert notification.intended[f"cancellation:{ORDER}"].payload["paid"] is True
+    assert notification.intended[f"cancellation:{ORDER_ID}"].payload["paid"] is True
     assert fates(notification)["receipt"] == "stopped"
 
 
@@ -238,11 +250,11 @@ async def test_shoppers_with_an_account_get_every_cancellation(
 
 async def test_without_a_contact_no_mail_is_sent_and_that_is_recorded(notification: Harness) -> None:
     await notification.consume(
-        paid(contact=None), cancelled(contact=None), refunded(contact=None), registered(contact=None)
+        paid(contact=None), cancelled(contact=None), refunded(contact=None), user_registered(contact=None)
     )
     assert intended(notification) == []
     assert set(fates(notification).values()) == {"no_contact"}
-    assert fates(notification, SHOPPER) == {"welcome": "no_contact"}
+    assert fates(notification, SHOPPER_ID) == {"welcome": "no_contact"}
 
 
 @pytest.mark.parametrize("events", [*permutations([paid(), cancelled(was_paid=True), refunded()])])
@@ -257,12 +269,12 @@ async def test_cancellation_and_refund_are_mailed_once_in_any_sequence(
 
 async def test_a_cancellation_mentions_a_capture_that_crossed_it(notification: Harness) -> None:
     await notification.consume(paid(), cancelled(was_paid=False))
-    assert notification.intended[f"cancellation:{ORDER}"].payload["paid"] is True
+    assert notification.intended[f"cancellation:{ORDER_ID}"].payload["paid"] is True
 
 
 async def test_lines_out_of_stock_are_listed_by_name(notification: Harness) -> None:
     await notification.consume(out_of_stock())
-    payload = notification.intended[f"cancellation:{ORDER}"].payload
+    payload = notification.intended[f"cancellation:{ORDER_ID}"].payload
     assert payload["short"] == [{"name": "Mug <b>large</b>", "wanted": 2, "available": 1}]
     assert payload["reason"] == "out_of_stock"
     assert payload["paid"] is False

@@ -10,15 +10,15 @@ from pydantic import SecretStr
 from chassis.errors import Unavailable
 from chassis.messaging.encryption import Cipher, NotDecryptable
 from chassis.saga.tx import Intent
+from contracts.testing import ORDER_ID
 from notification import domain
-from notification.delivery import MailDelivery
+from notification.delivery import MailDelivery, PutOff, Recipients
 from notification.domain import Outcome
 from notification.mail import MailRenderer
-from notification.recipients import PutOff, Recipients
 from notification.smtp import NotAccepted, Start
 from notification.store import IN_DOUBT, StartResult, Verdict
 
-from .events import ORDER, cancelled, paid
+from ..events import cancelled, paid
 
 NOW = datetime(2026, 1, 4, tzinfo=UTC)
 KEY = Fernet.generate_key().decode()
@@ -96,7 +96,7 @@ def delivery(transport: FakeTransport, send_log: FakeSendLog | None = None) -> M
 
 def receipt(address: str = "ada@example.com", written_at: datetime = NOW, **more: str) -> Intent:
     written = {"contact": CIPHER.encrypt(address), "written_at": written_at.isoformat(), **more}
-    return Intent("receipt", ORDER, {**domain.receipt(paid()), **written})
+    return Intent("receipt", ORDER_ID, {**domain.receipt(paid()), **written})
 
 
 async def test_the_address_is_decrypted_for_the_envelope_only() -> None:
@@ -213,7 +213,7 @@ async def test_a_mail_is_given_up_after_days() -> None:
 
 async def test_a_cancellation_is_sent() -> None:
     payload = {**domain.cancellation(cancelled(), paid=False), **receipt().payload}
-    assert await delivery(FakeTransport()).deliver(Intent("cancellation", ORDER, payload)) == SENT
+    assert await delivery(FakeTransport()).deliver(Intent("cancellation", ORDER_ID, payload)) == SENT
 
 
 @pytest.mark.parametrize("address", ["nonsense", "a@example.com\r\nRCPT TO:<b@example.com>", "ä@example.com"])
@@ -225,6 +225,6 @@ async def test_an_invalid_address_gets_no_mail(address: str) -> None:
 
 async def test_a_contact_that_is_encrypted_with_a_missing_key_can_be_retried() -> None:
     contact = Cipher([Fernet.generate_key().decode()]).encrypt("ada@example.com")
-    intent = Intent("receipt", ORDER, {**receipt().payload, "contact": contact})
+    intent = Intent("receipt", ORDER_ID, {**receipt().payload, "contact": contact})
     with pytest.raises(NotDecryptable):
         await delivery(FakeTransport()).deliver(intent)

@@ -9,7 +9,7 @@ import pytest
 from notification.domain import Outcome
 from notification.smtp import NotAccepted, SmtpClient, SmtpServer
 
-from .mailserver import MailServer, serving
+from ..mailserver import MailServer, serving
 
 MAIL = b"Subject: x\r\n\r\n.starts with a dot\r\nends\r\n"
 ADA = "ada@example.com"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notification.mime import compose, is_mailbox
+from notification.mail import compose, is_mailbox
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
 

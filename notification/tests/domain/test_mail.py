@@ -16,13 +16,14 @@ from pydantic import SecretStr
 from chassis.http.tickets import TicketExpired, Tickets
 from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, DeclineReason, Line, Money, ShortLine
+from contracts.testing import CONTACT, ORDER_ID, SHOPPER_ID
 from notification import domain
 from notification.mail import SENTENCES, ClaimLinks, MailRenderer, Seller, Shipping
 
-from .events import ORDER, SHOPPER, cancelled, out_of_stock, paid, refund_failed, refunded
+from ..events import cancelled, out_of_stock, paid, refund_failed, refunded
 
 NOTHING = Money(amount=0, currency="GBP")
-WRITTEN = {"contact": "sealed", "written_at": "2026-01-01T12:00:00+00:00"}
+WRITTEN = {"contact": CONTACT, "written_at": "2026-01-01T12:00:00+00:00"}
 
 
 def read(
@@ -42,7 +43,7 @@ def body(message: EmailMessage, kind: str) -> str:
     return content
 
 
-def intended(kind: str, content: domain.Content, subject: UUID = ORDER) -> Intent:
+def intended(kind: str, content: domain.Content, subject: UUID = ORDER_ID) -> Intent:
     return Intent(kind, subject, {**content, **WRITTEN})
 
 
@@ -88,7 +89,7 @@ def test_a_guests_receipt_has_a_link_to_claim_the_order_with() -> None:
         for seconds, is_good in ((30 * 86_400 - 1, True), (30 * 86_400, False)):
             tickets = Tickets([KEY.get_secret_value()], CLAIM_PURPOSE, clock=lambda: written_at + seconds)  # noqa: B023
             if is_good:
-                assert tickets.read(token) == {"order_id": str(ORDER)}
+                assert tickets.read(token) == {"order_id": str(ORDER_ID)}
             else:
                 with pytest.raises(TicketExpired):
                     tickets.read(token)
@@ -141,7 +142,7 @@ def test_a_receipt_has_number_date_address_seller_and_link() -> None:
 def test_a_receipt_leaves_out_what_is_missing() -> None:
     """Events of older releases have no number, date or address, and the seller is an optional setting."""
     message = read(intended("receipt", domain.receipt(paid(number=None, placed_at=None))))
-    assert message["Subject"] == f"Your receipt for order {ORDER}"
+    assert message["Subject"] == f"Your receipt for order {ORDER_ID}"
     for kind in ("plain", "html"):
         for label in ("None", "Date", "Ships to", "Sold by", "VAT", "See your order"):
             assert label not in body(message, kind)
@@ -172,8 +173,8 @@ def test_a_name_cannot_forge_a_line(kind: str) -> None:
 
 def test_a_mail_has_its_headers() -> None:
     message = read(RECEIPT)
-    assert message["Message-ID"] == f"<receipt.{ORDER}@example.com>"
-    assert message["X-Order-Id"] == str(ORDER)
+    assert message["Message-ID"] == f"<receipt.{ORDER_ID}@example.com>"
+    assert message["X-Order-Id"] == str(ORDER_ID)
     assert message["X-Reason"] == "receipt"
     assert message["From"] == "Saga Shop <shop@example.com>"
     assert message["To"] == "ada@example.com"
@@ -244,7 +245,7 @@ def test_a_cancellation_after_payment_says_that_the_money_comes_back() -> None:
 def test_a_failed_refund_says_that_the_shop_gets_in_touch() -> None:
     message = read(intended("refund", domain.refund_failed(refund_failed()), UUID(int=9)))
     assert message["Subject"] == "Your refund for order K7Q2X-9XMDA did not arrive"
-    assert message["X-Order-Id"] == str(ORDER)
+    assert message["X-Order-Id"] == str(ORDER_ID)
     for kind in ("plain", "html"):
         assert "£29.99" in body(message, kind)
         assert "We will get in touch" in body(message, kind)
@@ -285,9 +286,9 @@ def test_each_currency_has_its_own_decimals(amount: int, currency: str, reads: s
 
 
 def test_a_welcome_is_about_no_order() -> None:
-    message = read(intended("welcome", {}, SHOPPER))
+    message = read(intended("welcome", {}, SHOPPER_ID))
     assert message["X-Order-Id"] is None
-    assert message["Message-ID"] == f"<welcome.{SHOPPER}@example.com>"
+    assert message["Message-ID"] == f"<welcome.{SHOPPER_ID}@example.com>"
     assert "order 9" not in body(message, "plain")
     assert "Welcome to Saga Shop" in body(message, "html")
 
