@@ -7,6 +7,7 @@ import pytest
 
 from chassis.runtime.settings import ServiceSettings
 from devstack import Stack
+from devstack.environment import of
 from shop.targets import SERVICES
 
 from .finding import found
@@ -16,7 +17,7 @@ from .planting import told_to_the_stack
 @pytest.mark.parametrize("service", SERVICES)
 def test_settings_show_no_secret(service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack.create(tmp_path, 29000)
-    environment = stack.environment(service)
+    environment = of(stack, service)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     secrets = told_to_the_stack(stack)

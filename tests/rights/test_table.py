@@ -11,7 +11,7 @@ import yaml
 from fastapi.routing import iter_route_contexts
 
 from chassis.runtime.service import Service
-from devstack import Stack
+from devstack import Stack, environment
 from shop.targets import SERVICES
 from tests.rights.asking import answer, operation
 from tests.rights.world import WRONG, World
@@ -50,7 +50,7 @@ def test_every_endpoint_has_its_row_and_every_row_its_endpoint(service: str, sta
 def test_nothing_is_served_that_the_table_does_not_show(
     service: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in stack.environment(service).items():
+    for name, value in environment.of(stack, service).items():
         monkeypatch.setenv(name, value)
     declared: Service[Any] = importlib.import_module(f"{service}.main").service
     served = {

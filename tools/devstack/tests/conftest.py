@@ -1,4 +1,4 @@
-"""A stack of small programs, so that what the runner promises is tried with real processes."""
+"""A stack of small programs, so that starting and stopping are tried with real processes."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -9,17 +9,16 @@ import pytest
 
 from devstack import Stack, ports
 from devstack.down import down, purge
-from devstack.probe import http_answers
-from devstack.program import Program
+from devstack.program import Program, http_answers
 from devstack.supervisor import Supervisor
 from devstack.up import Started, up
 
 _PROGRAM = """\
 import http.server, os, signal, sys
-name, diary = sys.argv[1:]
+name, record = sys.argv[1:]
 
 def write(word):
-    with open(diary, "a") as file:
+    with open(record, "a") as file:
         file.write(f"{word} {name}\\n")
 
 def stop(*_):
@@ -41,8 +40,8 @@ server.serve_forever()
 
 
 @dataclass
-class Town:
-    """A stack, its programs, and the diary into which they write when they start and stop."""
+class SmallStack:
+    """A stack, its programs, and the file into which they write when they start and stop."""
 
     stack: Stack
     folder: Path
@@ -53,7 +52,7 @@ class Town:
         script = self._script("serve.py", _PROGRAM)
         program = Program(
             name,
-            lambda _: [sys.executable, "-S", str(script), name, str(self.diary)],
+            lambda _: [sys.executable, "-S", str(script), name, str(self._record)],
             lambda stack: {"PORT": str(stack.ports[name]), **stack.settings.get(name, {})},
             ports=(name,),
             wave=wave,
@@ -84,12 +83,13 @@ class Town:
     def supervisor(self) -> Supervisor:
         return Supervisor(self.stack)
 
-    @property
-    def diary(self) -> Path:
-        return self.folder / "diary"
+    def recorded(self) -> list[str]:
+        """`started order`, `stopped order`, as it happened."""
+        return self._record.read_text().splitlines()
 
-    def diary_lines(self) -> list[str]:
-        return self.diary.read_text().splitlines()
+    @property
+    def _record(self) -> Path:
+        return self.folder / "record"
 
     def _script(self, name: str, code: str) -> Path:
         script = self.folder / name
@@ -98,12 +98,12 @@ class Town:
 
 
 @pytest.fixture
-def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """`make_stack("name", **options)`: a stack on free ports, purged afterwards."""
+def make_stack(tmp_path: Path) -> Iterator[Callable[[str], Stack]]:
+    """`make_stack("name")`: a stack on free ports, purged afterwards."""
     made: list[Stack] = []
 
-    def make(name: str = "stack", **options: object) -> Stack:
-        made.append(Stack.create(tmp_path / name, ports.free_base(), durable=False, **options))  # type: ignore[arg-type]
+    def make(name: str) -> Stack:
+        made.append(Stack.create(tmp_path / name, ports.free_base(), durable=False))
         return made[-1]
 
     yield make
@@ -112,5 +112,5 @@ def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
 
 
 @pytest.fixture
-def town(make_stack: Callable[..., Stack], tmp_path: Path) -> Town:
-    return Town(make_stack(), tmp_path)
+def small(make_stack: Callable[[str], Stack], tmp_path: Path) -> SmallStack:
+    return SmallStack(make_stack("stack"), tmp_path)

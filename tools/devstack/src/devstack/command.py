@@ -2,31 +2,57 @@
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from devstack import ports
 from devstack.down import down as stop
 from devstack.down import purge as delete_data
-from devstack.layout import default_folder
-from devstack.logs import follow as follow_logs
-from devstack.logs import tail
+from devstack.layout import default_folder, last_lines
+from devstack.layout import follow as follow_logs
+from devstack.program import Program
 from devstack.programs import choose, programs
-from devstack.progress import Progress
 from devstack.stack import Stack, more_ports
 from devstack.status import Status
 from devstack.status import status as statuses
 from devstack.supervisor import Supervisor
+from devstack.up import Progress
 from devstack.up import up as start
 from shop.broker.command import tell
 from shop.errors import ShopError
 from shop.project import project_root
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+@contextmanager
+def progress(starting: Sequence[Program], *, quiet: bool) -> Iterator[Progress]:
+    """A live table on a terminal, otherwise a line for each program that is ready.
+
+    `with progress(programs, quiet=False) as note: up(…, note, …)`.
+    """
+    rows = {program.name: ("waiting", 0.0) for program in starting}
+    console = Console(stderr=True, quiet=quiet)
+    with Live(console=console, refresh_per_second=8) if console.is_terminal else nullcontext() as live:
+
+        def note(program: str, state: str, seconds: float) -> None:
+            rows[program] = (state, seconds)
+            if live:
+                table = Table(box=None, show_header=False, pad_edge=False)
+                for name, (reached, after) in rows.items():
+                    table.add_row(name, reached, f"{after:.1f} s" if after else "")
+                live.update(table)
+            elif state in ("ready", "already running"):
+                console.print(f"{program} {state} ({seconds:.1f} s)", highlight=False)
+
+        yield note
 
 
 def up(
@@ -47,8 +73,8 @@ def up(
     stack = _stack_for(port_base, free_ports, settings, brokers, replicas)
     known = programs(stack)
     chosen = choose([name for name in only.split(",") if name], known)
-    with Progress(chosen, quiet=as_json) as progress:
-        started = start(stack, chosen, known, progress.note, timeout)
+    with progress(chosen, quiet=as_json) as note:
+        started = start(stack, chosen, known, note, timeout)
     if as_json:
         print(json.dumps({"programs": [asdict(one) for one in started], "urls": stack.urls()}, indent=2))
     elif all(one.already_running for one in started):
@@ -108,7 +134,7 @@ def logs(
     files = {name: stack.layout.log(name) for name in names}
     width = max(map(len, names)) if not service else 0
     for name, file in files.items():
-        for line in tail(file, lines):
+        for line in last_lines(file, lines):
             _print_line(name, line, width)
     if follow:
         for name, line in follow_logs(files):

@@ -1,18 +1,26 @@
 """Stop the stack from the outside in: gateway, services, stand-ins, then broker and database."""
 
 import shutil
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals
 
-from devstack import epmd, leftovers
-from devstack.guard import exclusive
+import psutil
+
+from devstack import postgres
+from devstack.layout import exclusive
 from devstack.program import Program
 from devstack.stack import Stack
-from devstack.supervisor import Supervisor
+from devstack.supervisor import MARK, Supervisor
 from shop.errors import ShopError
 
 _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 _POLL_SECONDS = 0.05
+_GRACE_SECONDS = 20
+_EPMD = "epmd"  # Erlang's name service is the machine's, whoever happened to start it
+_EPMD_SECONDS = 10
 
 
 def down(stack: Stack, known: Sequence[Program], progress: Callable[[str], None]) -> list[str]:
@@ -23,19 +31,32 @@ def down(stack: Stack, known: Sequence[Program], progress: Callable[[str], None]
         if supervisor.is_alive():
             stopped = _stop_in_waves(supervisor, known, progress)
             supervisor.shut_down()
-        stopped += leftovers.stop(stack)
-        epmd.stop_if_ours()
+        stopped += stop_orphans(stack)
+        _stop_epmd()
         _remove_sockets(stack)
         return stopped
 
 
 def purge(stack: Stack) -> None:
-    """Kill what still runs, and delete the stack's data, secrets and logs."""
+    """Kill what still runs, supervisord too, and delete the stack's data, secrets and logs."""
     with exclusive(stack.layout):
-        leftovers.kill(stack)
-        epmd.stop_if_ours()
+        processes = _processes(stack)
+        _signal(processes, SIGKILL, to_postgres=SIGQUIT)
+        psutil.wait_procs(processes, _GRACE_SECONDS)
+        _stop_epmd()
         _remove_sockets(stack)
         shutil.rmtree(stack.folder)
+
+
+def stop_orphans(stack: Stack) -> list[str]:
+    """Terminate what a killed supervisord left running, wait, then kill it. Returns the processes' names."""
+    processes = _processes(stack)
+    names = [_name(process) for process in processes]
+    _signal(processes, SIGTERM, to_postgres=SIGINT)
+    _, alive = psutil.wait_procs(processes, _GRACE_SECONDS)
+    _signal(alive, SIGKILL, to_postgres=SIGQUIT)
+    psutil.wait_procs(alive, _GRACE_SECONDS)
+    return names
 
 
 def _stop_in_waves(
@@ -60,7 +81,48 @@ def _await_stop(supervisor: Supervisor, stopping: Sequence[Program]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def _processes(stack: Stack) -> list[psutil.Process]:
+    """Every process of the stack; where no supervisord is alive, these are orphans."""
+    found = {process.pid: process for process in _marked(stack)}
+    database = postgres.server_pid(stack.layout.pgdata)
+    if database:
+        # PostgreSQL writes its title over its environment, so the mark is gone.
+        with suppress(psutil.NoSuchProcess):
+            found[database] = psutil.Process(database)
+    return list(found.values())
+
+
+def _marked(stack: Stack) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            if process.environ().get(MARK) == str(stack.folder) and process.name() != _EPMD:
+                yield process
+
+
+def _signal(processes: Sequence[psutil.Process], signal: Signals, to_postgres: Signals) -> None:
+    """Killed outright, PostgreSQL would leave its shared memory behind."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(to_postgres if process.name() == "postgres" else signal)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return "a process that has just ended"
+
+
+def _stop_epmd() -> None:
+    """Stop Erlang's name service if a stack of this project started it, unless a node still needs it."""
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.info["name"] == _EPMD and MARK in process.environ():
+                # Refuses by itself while a node lives: no race between asking and killing.
+                subprocess.run(["epmd", "-kill"], capture_output=True, timeout=_EPMD_SECONDS, check=False)
+                return
+
+
 def _remove_sockets(stack: Stack) -> None:
-    inside = stack.sockets.is_relative_to(stack.folder)
-    if not inside:
+    if not stack.sockets.is_relative_to(stack.folder):
         shutil.rmtree(stack.sockets, ignore_errors=True)

@@ -1,17 +1,16 @@
 """Each program's environment: addresses, and only its own secrets."""
 
-from collections.abc import Callable
-
-from devstack.gateway import CORS_ORIGINS
 from devstack.stack import ADMIN_EMAIL, HOST, Stack, own_port
 from shop.keys.verifiers import AUDIENCE, ISSUER
-from shop.provision.databases import owner_of
 from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES
 
 MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # of kong.yml
-TRUSTED_PROXIES = "TRUSTED_PROXIES"  # a setting of `gateway`: the proxies in front of it, as CIDR blocks
+# Settings of `gateway`:
+TRUSTED_PROXIES = "TRUSTED_PROXIES"  # the proxies in front of it, as CIDR blocks
+RATE_FACTOR = "RATE_FACTOR"  # multiplies every rate limit, for load from one address
+CORS_ORIGINS = "CORS_ORIGINS"  # whose pages may read answers, comma-separated
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:8000", "http://localhost:18000")
 WEBHOOK_PATH = "/v1/webhooks/stripe"
 # What the provider does by itself, or after its response; payment knows the rest from responses.
@@ -29,23 +28,14 @@ def of(stack: Stack, program: str) -> dict[str, str]:
     name = next((service for service in SERVICES if program in stack.copies(service)), program)
     environment = {"PORT": str(stack.ports[name])} if name in stack.ports else {}
     if name in SERVICES:
-        environment |= _service(stack, name)
-    if name in _OWN:
-        environment |= _OWN[name](stack)
+        environment |= _common(stack, name)
+    environment |= _own(stack, name)
     if own_port(program) in stack.ports:
         environment["OWN_PORT"] = str(stack.ports[own_port(program)])
     return {**environment, **stack.settings.get(name, {})}
 
 
-def migration(stack: Stack) -> dict[str, str]:
-    """What `migrate` reads, as the databases' owners: `ORDER_DATABASE_URL` and so on."""
-    return {
-        f"{service.upper()}_DATABASE_URL": stack.database_url(owner_of(service), service)
-        for service in SERVICES
-    }
-
-
-def _service(stack: Stack, service: str) -> dict[str, str]:
+def _common(stack: Stack, service: str) -> dict[str, str]:
     return {
         "DATABASE_URL": stack.database_url(service),
         "AMQP_URL": stack.amqp_urls(service),
@@ -56,14 +46,66 @@ def _service(stack: Stack, service: str) -> dict[str, str]:
     }
 
 
-def _auth(stack: Stack) -> dict[str, str]:
-    return {
-        "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
-        "CONTACT_KEY": stack.secret("contact-key"),
-        "ADMIN_EMAIL": ADMIN_EMAIL,
-        "ADMIN_PASSWORD": stack.secret("admin-password"),
-        **_trusted(stack),
-    }
+def _own(stack: Stack, program: str) -> dict[str, str]:
+    match program:
+        case "auth":
+            return {
+                "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
+                "CONTACT_KEY": stack.secret("contact-key"),
+                "ADMIN_EMAIL": ADMIN_EMAIL,
+                "ADMIN_PASSWORD": stack.secret("admin-password"),
+                **_trusted(stack),
+            }
+        case "cart":
+            return {"PRODUCT_URL": stack.http("product")}
+        case "order":
+            return {
+                "PRODUCT_URL": stack.http("product"),
+                "CART_URL": stack.http("cart"),
+                "CONTACT_KEY": stack.secret("contact-key"),
+                "ACTION_KEY": stack.secret("action-key"),
+                "RETURN_ORIGINS": _origins(stack),
+                "ORDER_DEADLINE": "900",
+                **_trusted(stack),
+            }
+        case "payment":
+            return {
+                "STRIPE_API_KEY": stack.secret("stripe-api-key"),
+                "STRIPE_API_BASE": stack.sandbox_url,
+                "STRIPE_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+                "ACTION_KEY": stack.secret("action-key"),
+            }
+        case "notification":
+            return {
+                "CONTACT_KEY": stack.secret("contact-key"),
+                "SMTP_HOST": HOST,
+                "SMTP_PORT": str(stack.ports["smtp"]),
+                "MAIL_FROM": MAIL_FROM,
+                "SELLER_NAME": "Saga Shop",
+                "SELLER_ADDRESS": "1 Example Street|London",
+                "CLAIM_LINK": "https://shop.example.com/claim#{token}",
+            }
+        case "sandbox":
+            return {
+                "SANDBOX_API_KEY": stack.secret("stripe-api-key"),
+                "SANDBOX_JOURNAL": str(stack.folder / "sandbox.journal"),
+                "SANDBOX_WEBHOOK_URL": f"{stack.gateway_url}{WEBHOOK_PATH}",
+                "SANDBOX_WEBHOOK_EVENTS": WEBHOOK_EVENTS,
+                "SANDBOX_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
+            }
+        case "mailbox":
+            return {"SMTP_PORT": str(stack.ports["smtp"]), "MAILBOX_FOLDER": str(stack.folder / "mailbox")}
+        case "gateway":
+            upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
+            return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
+        case "monitor":
+            return {
+                "SHOP_MANAGEMENT_URL": stack.management_url,
+                "SHOP_AMQP_URL": stack.operator_amqp_url,
+                "DEFINITIONS": str(stack.topology or ""),
+            }
+        case _:
+            return {}
 
 
 def _trusted(stack: Stack) -> dict[str, str]:
@@ -76,80 +118,3 @@ def _origins(stack: Stack) -> str:
     """Origins of the shop's pages, for CORS and return URLs: set once, at the gateway."""
     given = stack.settings.get("gateway", {}).get(CORS_ORIGINS)
     return given or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url])
-
-
-def _cart(stack: Stack) -> dict[str, str]:
-    return {"PRODUCT_URL": stack.http("product")}
-
-
-def _order(stack: Stack) -> dict[str, str]:
-    return {
-        "PRODUCT_URL": stack.http("product"),
-        "CART_URL": stack.http("cart"),
-        "CONTACT_KEY": stack.secret("contact-key"),
-        "ACTION_KEY": stack.secret("action-key"),
-        "RETURN_ORIGINS": _origins(stack),
-        "ORDER_DEADLINE": "900",
-        **_trusted(stack),
-    }
-
-
-def _payment(stack: Stack) -> dict[str, str]:
-    return {
-        "STRIPE_API_KEY": stack.secret("stripe-api-key"),
-        "STRIPE_API_BASE": stack.sandbox_url,
-        "STRIPE_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
-        "ACTION_KEY": stack.secret("action-key"),
-    }
-
-
-def _notification(stack: Stack) -> dict[str, str]:
-    return {
-        "CONTACT_KEY": stack.secret("contact-key"),
-        "SMTP_HOST": HOST,
-        "SMTP_PORT": str(stack.ports["smtp"]),
-        "MAIL_FROM": MAIL_FROM,
-        "SELLER_NAME": "Saga Shop",
-        "SELLER_ADDRESS": "1 Example Street|London",
-        "CLAIM_LINK": "https://shop.example.com/claim#{token}",
-    }
-
-
-def _sandbox(stack: Stack) -> dict[str, str]:
-    return {
-        "SANDBOX_API_KEY": stack.secret("stripe-api-key"),
-        "SANDBOX_JOURNAL": str(stack.folder / "sandbox.journal"),
-        "SANDBOX_WEBHOOK_URL": f"{stack.gateway_url}{WEBHOOK_PATH}",
-        "SANDBOX_WEBHOOK_EVENTS": WEBHOOK_EVENTS,
-        "SANDBOX_WEBHOOK_SECRET": stack.secret("stripe-webhook-secret"),
-    }
-
-
-def _mailbox(stack: Stack) -> dict[str, str]:
-    return {"SMTP_PORT": str(stack.ports["smtp"]), "MAILBOX_FOLDER": str(stack.folder / "mailbox")}
-
-
-def _gateway(stack: Stack) -> dict[str, str]:
-    upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
-    return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
-
-
-def _monitor(stack: Stack) -> dict[str, str]:
-    return {
-        "SHOP_MANAGEMENT_URL": stack.management_url,
-        "SHOP_AMQP_URL": stack.operator_amqp_url,
-        "DEFINITIONS": str(stack.topology or ""),
-    }
-
-
-_OWN: dict[str, Callable[[Stack], dict[str, str]]] = {
-    "auth": _auth,
-    "cart": _cart,
-    "order": _order,
-    "payment": _payment,
-    "notification": _notification,
-    "sandbox": _sandbox,
-    "mailbox": _mailbox,
-    "gateway": _gateway,
-    "monitor": _monitor,
-}

@@ -3,9 +3,8 @@
 import shlex
 from contextlib import AbstractContextManager
 
-from devstack import gateway
-from devstack.guard import exclusive
-from devstack.programs import script
+from devstack.layout import exclusive
+from devstack.programs import render_gateway, script
 from devstack.stack import Stack, own_port
 from devstack.supervisor import Supervisor
 
@@ -24,7 +23,7 @@ class OperatedStack(Stack):
         return Supervisor(self).is_alive()
 
     def reload_gateway(self) -> None:
-        gateway.prepare(self)
+        render_gateway(self)
         Supervisor(self).signal("gateway", "HUP")
 
     def exported(self) -> dict[str, str]:

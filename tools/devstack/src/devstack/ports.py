@@ -4,35 +4,24 @@ import errno
 import random
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
 BASE = 18000
 SIZE = 16
-OFFSETS = {
-    "gateway": 0,
-    "auth": 1,
-    "product": 2,
-    "cart": 3,
-    "order": 4,
-    "payment": 5,
-    "notification": 6,
-    "sandbox": 7,
-    "mailbox": 8,
-    "smtp": 9,
-    "storefront": 10,
-    "amqp": 11,
-    "distribution": 12,
-    "management": 13,
-    "monitor": 14,
-}
+# From the base on, in this order: what people have written down keeps its number.
+USUAL = (
+    *("gateway", "auth", "product", "cart", "order", "payment", "notification", "sandbox", "mailbox", "smtp"),
+    *("storefront", "amqp", "distribution", "management", "monitor"),
+)
 # Below the ephemeral range (32768 up), where an outgoing connection could sit on the port by chance.
 _FREE_BASES = range(20000, 32000, SIZE)
 
 
 def block(base: int, more: Sequence[str] = ()) -> dict[str, int]:
     """The usual sixteen and, after them, one for each of `more`."""
-    usual = {name: base + offset for name, offset in OFFSETS.items()}
+    usual = {name: base + number for number, name in enumerate(USUAL)}
     return usual | {name: base + SIZE + number for number, name in enumerate(more)}
 
 
@@ -58,14 +47,8 @@ def free_base(more: Sequence[str] = ()) -> int:
 
 def holder(port: int) -> str:
     """The process that listens there, if this user can see it: `nginx (pid 42)`, else `another program`."""
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:
-        return "another program"
-    for one in connections:
-        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid:
-            try:
+    with suppress(psutil.AccessDenied, psutil.NoSuchProcess):
+        for one in psutil.net_connections(kind="tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port and one.pid:
                 return f"{psutil.Process(one.pid).name()} (pid {one.pid})"
-            except psutil.NoSuchProcess:
-                break
     return "another program"

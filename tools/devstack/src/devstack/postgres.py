@@ -1,6 +1,8 @@
-"""A PostgreSQL of our own: the server from PyPI, on a Unix socket."""
+"""A PostgreSQL of our own: the server from PyPI, on a Unix socket, and the services' databases in it."""
 
+import os
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from devstack.privileges import as_server_user, give_to_server_user
 from devstack.stack import Stack
 from shop.errors import ShopError
 from shop.provision import databases
+from shop.running import last_line, run
 from shop.secrets import role_secret
 from shop.targets import OPERATOR, SERVICES
 
 _INITDB_SECONDS = 120
+_MIGRATE_SECONDS = 120
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -89,10 +93,26 @@ async def is_ready(stack: Stack) -> bool:
     return True
 
 
-async def provide(stack: Stack) -> None:
-    """Every service's roles and database, as they should be."""
+async def settle(stack: Stack, starting: frozenset[str]) -> None:
+    """Every service's roles and database, brought to the newest schema for those that are about to start."""
     connect = databases.connecting(stack.operator_dsn)
     await databases.provide(connect, SERVICES, lambda role: stack.secret(role_secret(role)))
+    services = [service for service in SERVICES if service in starting]
+    if services:
+        await _migrate(stack, services)
+
+
+async def _migrate(stack: Stack, services: list[str]) -> None:
+    migrate, log = Path(sys.executable).with_name("migrate"), stack.layout.log("migrate")
+    shown = f"`migrate {' '.join(services)}`"
+    urls = {
+        f"{service.upper()}_DATABASE_URL": stack.database_url(databases.owner_of(service), service)
+        for service in services
+    }
+    code, output = await run([str(migrate), *services], shown, _MIGRATE_SECONDS, {**os.environ, **urls})
+    log.write_bytes(output)
+    if code:
+        raise ShopError(f"{shown} failed: {last_line(output)} (see {log})")
 
 
 def _runner(stack: Stack) -> list[str]:
@@ -104,23 +124,11 @@ def _initdb(stack: Stack) -> None:
     password.touch(mode=0o600)
     password.write_text(stack.secret(f"postgres-{OPERATOR}"))
     give_to_server_user(password)
-    arguments = [
-        "--username",
-        OPERATOR,
-        "--pwfile",
-        str(password),
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--no-locale",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "-D",
-        str(stack.layout.pgdata),
-    ]
-    if not stack.durable:
-        arguments.append("--no-sync")
+    login = [f"--username={OPERATOR}", f"--pwfile={password}", "--auth=scram-sha-256"]
+    locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    durability = [] if stack.durable else ["--no-sync"]
     made = subprocess.run(
-        [*_runner(stack), str(_binaries() / "initdb"), *arguments],
+        [*_runner(stack), _binaries() / "initdb", "-D", stack.layout.pgdata, *login, *locale, *durability],
         text=True,
         capture_output=True,
         timeout=_INITDB_SECONDS,

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from devstack import environment, gateway, migrations, postgres, rabbitmq
-from devstack.probe import http_answers
-from devstack.program import Program, nothing_more
+from devstack import environment, postgres, rabbitmq
+from devstack.program import Program, http_answers, nothing_more
 from devstack.stack import Stack, numbered, own_port
 from shop.errors import ShopError
+from shop.project import project_root
+from shop.provision.kong import render_file
+from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES
 
 
@@ -26,7 +28,7 @@ def programs(stack: Stack | None = None) -> list[Program]:
             stop_seconds=30,
             prepare=postgres.prepare,
             is_ready=postgres.is_ready,
-            settle=migrations.settle,
+            settle=postgres.settle,
         ),
         *_broker(nodes, is_formed=stack is not None and rabbitmq.is_formed(stack)),
         _module_program("sandbox", "standins.sandbox", wave=1),
@@ -52,7 +54,7 @@ def programs(stack: Stack | None = None) -> list[Program]:
             lambda stack: environment.of(stack, "gateway"),
             ports=("gateway",),
             wave=3,
-            prepare=gateway.prepare,
+            prepare=render_gateway,
             is_ready=http_answers("gateway", None),
         ),
     ]
@@ -71,6 +73,19 @@ def choose(wanted: Iterable[str], everything: list[Program]) -> list[Program]:
 def script(name: str) -> str:
     """A console script of the project, from the environment that runs us."""
     return str(Path(sys.executable).with_name(name))
+
+
+def render_gateway(stack: Stack) -> None:
+    """The gateway's configuration: `deploy/kong/kong.yml` with auth's public keys in it."""
+    settings = stack.settings.get("gateway", {})
+    text = render_file(
+        project_root() / "deploy" / "kong" / "kong.yml",
+        stack.secret(SIGNING_KEYS),
+        rate_factor=settings.get(environment.RATE_FACTOR, "1"),
+        counters="local",
+        cors_origins=settings.get(environment.CORS_ORIGINS),
+    )
+    stack.layout.kong.write_text(text)
 
 
 def _broker(nodes: Sequence[str], *, is_formed: bool) -> Iterator[Program]:

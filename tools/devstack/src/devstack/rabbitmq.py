@@ -1,17 +1,17 @@
-"""A RabbitMQ node of our own from the installed package's scripts; the system's broker is not touched."""
+"""RabbitMQ nodes of our own, alone or as one cluster, from the installed package's scripts; the system's
+broker is not touched."""
 
+import asyncio
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
-from devstack import cluster
-from devstack.probe import status_of
+from devstack.program import status_of
 from devstack.stack import HOST, Stack
 from shop.broker import topology
 from shop.broker.definitions import differences, surplus
@@ -21,32 +21,30 @@ from shop.running import last_line, run
 from shop.targets import OPERATOR
 from shop.writing import write
 
-_SCRIPTS = (
-    "/usr/lib/rabbitmq/bin",
-    "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
-    "/opt/rabbitmq/sbin",
-    "/opt/homebrew/opt/rabbitmq/sbin",
-    "/usr/local/opt/rabbitmq/sbin",
+_SCRIPTS = (  # below /
+    "usr/lib/rabbitmq/bin",
+    "usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "opt/rabbitmq/sbin",
+    "opt/homebrew/opt/rabbitmq/sbin",
+    "usr/local/opt/rabbitmq/sbin",
 )
 # Two schedulers that sleep when there is nothing to do, and no port for the network.
 _ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 FIRST = "rabbitmq"
-CONTROL_SECONDS = 20
+_CONTROL_SECONDS = 20
+_JOIN_SECONDS = 60
+_POLL_SECONDS = 0.5
 MEMORY_WATERMARK = 0.4  # ours, and what RabbitMQ 3 does by itself
 _MISSING = "RabbitMQ is not installed: install it with `sudo apt-get install -y rabbitmq-server`"
 
 
 def server_script() -> Path:
     """The package's own start script. Raises ShopError, saying how to install it, when there is none."""
-    for script in _found():
-        if os.access(script, os.X_OK) and shutil.which("erl"):
-            return script
-    raise ShopError(_MISSING)
-
-
-def _found() -> Iterator[Path]:
     for pattern in _SCRIPTS:
-        yield from sorted(Path("/").glob(f"{pattern.lstrip('/')}/rabbitmq-server"), reverse=True)
+        for script in sorted(Path("/").glob(f"{pattern}/rabbitmq-server"), reverse=True):
+            if os.access(script, os.X_OK) and shutil.which("erl"):
+                return script
+    raise ShopError(_MISSING)
 
 
 def node_name(stack: Stack, node: str = FIRST) -> str:
@@ -87,7 +85,6 @@ def environment(stack: Stack, node: str = FIRST) -> dict[str, str]:
 
 
 def _configuration(stack: Stack, node: str) -> str:
-    clustering = cluster.configuration(node_name(stack), is_first=node == FIRST) if stack.brokers > 1 else ""
     return f"""\
 listeners.tcp.1 = {HOST}:{stack.ports[port_name("amqp", node)]}
 management.tcp.ip = {HOST}
@@ -101,7 +98,15 @@ vm_memory_high_watermark.relative = {MEMORY_WATERMARK}
 log.console = true
 log.console.level = info
 log.file = false
-{clustering}"""
+{_clustering(stack, node) if stack.brokers > 1 else ""}"""
+
+
+def _clustering(stack: Stack, node: str) -> str:
+    """The others join the first; nodes in a minority pause."""
+    first = f"cluster_formation.classic_config.nodes.1 = {node_name(stack)}\n"
+    discovery = f"cluster_formation.peer_discovery_backend = classic_config\n{first}"
+    common = "cluster_partition_handling = pause_minority\nqueue_leader_locator = balanced\n"
+    return common if node == FIRST else discovery + common
 
 
 def prepare(stack: Stack, node: str = FIRST) -> None:
@@ -112,7 +117,7 @@ def prepare(stack: Stack, node: str = FIRST) -> None:
     write(home / "enabled_plugins", "[rabbitmq_management].\n")
     write(home / "rabbitmq.conf", _configuration(stack, node))
     at_boot = _rendered(stack)
-    write(_definitions(stack, node), cluster.users_only(at_boot) if stack.brokers > 1 else at_boot)
+    write(_definitions(stack, node), _users_only(at_boot) if stack.brokers > 1 else at_boot)
 
 
 def management(stack: Stack, node: str = FIRST) -> Management:
@@ -132,7 +137,7 @@ async def set_memory_watermark(stack: Stack, node: str, share: float) -> None:
     control = str(server_script().with_name("rabbitmqctl"))
     command = [control, "-q", "-n", node_name(stack, node), "set_vm_memory_high_watermark", str(share)]
     env = {"PATH": os.environ["PATH"], **environment(stack, node)}
-    code, output = await run(command, "rabbitmqctl", CONTROL_SECONDS, env)
+    code, output = await run(command, "rabbitmqctl", _CONTROL_SECONDS, env)
     if code:
         raise ShopError(f"rabbitmqctl exited with {code}: {last_line(output)}")
 
@@ -149,9 +154,9 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
     new = _rendered(stack)
     if stack.brokers > 1 and not imported.exists():
         async with management(stack) as broker:
-            await cluster.until_joined(broker, stack.brokers)
+            await _until_joined(broker, stack.brokers)
             await broker.post("definitions", body=json.loads(new))
-            await cluster.check_members(broker, stack.brokers)
+            await check_members(broker, stack.brokers)
     if imported.exists():
         try:
             async with management(stack) as broker:
@@ -175,12 +180,38 @@ async def _bring_to(broker: Management, stack: Stack, new: str, before: str) -> 
         await topology.apply(broker, json.loads(new), surplus(declared, live, operator=OPERATOR))
 
 
+def _users_only(definitions: str) -> str:
+    """What a node may import at boot: a queue declared before the others join would have one member."""
+    every = json.loads(definitions)
+    return json.dumps({kind: every[kind] for kind in ("vhosts", "users", "permissions") if kind in every})
+
+
+async def _until_joined(broker: Management, count: int) -> None:
+    """Raises ShopError unless that many nodes run as one cluster."""
+    for _ in range(int(_JOIN_SECONDS / _POLL_SECONDS)):
+        running = [node["name"] for node in await broker.get("nodes") if node["running"]]
+        if len(running) == count:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise ShopError(
+        f"{count} nodes did not form one cluster, only {', '.join(running)}: see `shop logs rabbitmq-2`"
+    )
+
+
+async def check_members(broker: Management, count: int) -> None:
+    """Raises ShopError when a quorum queue is not on every node."""
+    for queue in await broker.get("queues"):
+        members = queue.get("members", [])
+        if queue.get("type") == "quorum" and len(members) != count:
+            raise ShopError(f"queue {queue['name']} is on {len(members)} of {count} nodes")
+
+
 def _definitions(stack: Stack, node: str) -> Path:
     return stack.layout.node(node) / "definitions.json"
 
 
 def _imported(stack: Stack) -> Path:
-    return stack.layout.rabbitmq / "imported.json"
+    return stack.layout.node(FIRST) / "imported.json"
 
 
 def _rendered(stack: Stack) -> str:

@@ -1,13 +1,14 @@
 """One stack described by data: where it lives, its ports, its secrets and the addresses made of them."""
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
+
+from pydantic import TypeAdapter
 
 from devstack import ports
 from devstack.layout import Layout, default_folder, socket_folder
@@ -15,6 +16,7 @@ from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
 from shop.secrets import Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
+from shop.writing import write
 
 ADMIN_EMAIL = "admin@example.com"
 HOST = "127.0.0.1"
@@ -61,17 +63,7 @@ class Stack:
             state = json.loads(Layout(folder).state.read_text())
         except FileNotFoundError:
             raise ShopError(f"no stack in {folder}: start one with `shop up`") from None
-        topology = Path(state["topology"]) if state["topology"] else None
-        return cls(
-            folder,
-            state["port_base"],
-            Path(state["sockets"]),
-            state["durable"],
-            topology,
-            state["settings"],
-            state.get("brokers", 1),
-            state.get("replicas", 1),
-        )
+        return TypeAdapter(cls).validate_python({**state, "folder": folder})
 
     @classmethod
     def create(
@@ -94,20 +86,9 @@ class Stack:
         if not sockets.exists() and sockets.parent != folder:
             sockets = socket_folder(folder)  # /tmp was cleared, by `down` or a reboot
         stack = cls(folder, port_base, sockets, durable, topology, settings or {}, brokers, replicas)
-        stack.save()
+        state = TypeAdapter(Stack).dump_python(stack, mode="json", exclude={"folder"})
+        write(stack.layout.state, json.dumps(state | {"urls": stack.urls()}, indent=2))
         return stack
-
-    def save(self) -> None:
-        state = asdict(self) | {
-            "sockets": str(self.sockets),
-            "topology": str(self.topology) if self.topology else None,
-            "urls": self.urls(),
-        }
-        del state["folder"]
-        draft = self.layout.state.with_suffix(".draft")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(state, indent=2))
-        os.replace(draft, self.layout.state)
 
     @property
     def layout(self) -> Layout:
@@ -213,9 +194,3 @@ class Stack:
         password = self.secret(role_secret(role))
         host = quote(str(sockets or self.sockets / "postgres"), safe="/")
         return f"{scheme}://{role}:{password}@/{database}?host={host}"
-
-    def environment(self, program: str) -> dict[str, str]:
-        """What the program is started with, apart from what every process on this machine gets."""
-        from devstack.environment import of
-
-        return of(self, program)

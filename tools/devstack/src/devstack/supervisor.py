@@ -4,9 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, cast
@@ -15,14 +14,13 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 import psutil
 from supervisor.xmlrpc import Faults
 
-from devstack.ended import still_running
 from devstack.program import Program
 from devstack.stack import Stack
 from shop.errors import ShopError
 from shop.project import project_root
+from shop.writing import write
 
 MARK = "SAGA_SHOP_STACK"  # every process of a stack carries its folder, so that orphans can be found
-_START_SECONDS = 20
 _STOP_SECONDS = 60
 _ANSWER_SECONDS = 90  # longer than any program takes to stop
 _RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
@@ -71,13 +69,15 @@ class Supervisor:
     def shut_down(self) -> None:
         process = psutil.Process(self.pid())
         self._call("shutdown")
-        if still_running([process], _STOP_SECONDS):
+        try:
+            process.wait(_STOP_SECONDS)
+        except psutil.TimeoutExpired:
             log = self._stack.layout.log("supervisord")
-            raise ShopError(f"supervisord (pid {process.pid}) does not stop: see {log}")
+            raise ShopError(f"supervisord (pid {process.pid}) does not stop: see {log}") from None
 
     def configure(self, programs: Iterable[Program]) -> None:
         """Write what is to be kept; a running supervisord takes over what changed, and stops it to do so."""
-        _write_private(self._stack.layout.supervisor, _configuration(self._stack, self.socket, programs))
+        write(self._stack.layout.supervisor, _configuration(self._stack, self.socket, programs))
         if self.is_alive():
             self._update()
         else:
@@ -99,26 +99,13 @@ class Supervisor:
     def _launch(self) -> None:
         self.socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._stack.layout.supervisor)]
+        # It listens on its socket before it goes into the background.
         launched = subprocess.run(
             command, env=_clean_environment(self._stack), capture_output=True, text=True, check=False
         )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self.is_alive():
-            if launched.returncode or time.monotonic() > deadline:
-                reason = (launched.stderr or launched.stdout).strip().splitlines()
-                raise ShopError(f"supervisord did not start: {reason[-1] if reason else 'no answer'}")
-            time.sleep(0.02)
-
-
-class _Connection(HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_ANSWER_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        if launched.returncode or not self.is_alive():
+            reason = (launched.stderr or launched.stdout).strip().splitlines()
+            raise ShopError(f"supervisord did not start: {reason[-1] if reason else 'no answer'}")
 
 
 class _Transport(Transport):
@@ -127,7 +114,11 @@ class _Transport(Transport):
         self._path = path
 
     def make_connection(self, _: object) -> HTTPConnection:
-        return _Connection(self._path)
+        connection = HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(_ANSWER_SECONDS)
+        connection.sock.connect(str(self._path))
+        return connection
 
 
 def _clean_environment(stack: Stack) -> dict[str, str]:
@@ -137,15 +128,14 @@ def _clean_environment(stack: Stack) -> dict[str, str]:
     return kept | {MARK: str(stack.folder), "PYTHONPYCACHEPREFIX": cache}
 
 
-class _unless(suppress):  # noqa: N801
+@contextmanager
+def _unless(*codes: int) -> Iterator[None]:
     """Faults that mean that there is nothing left to do."""
-
-    def __init__(self, *codes: int) -> None:
-        super().__init__(Fault)
-        self._codes = codes
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        return isinstance(error, Fault) and error.faultCode in self._codes
+    try:
+        yield
+    except Fault as fault:
+        if fault.faultCode not in codes:
+            raise
 
 
 def _configuration(stack: Stack, socket: Path, programs: Iterable[Program]) -> str:
@@ -193,9 +183,3 @@ def _literal(value: object) -> str:
     if any(unsafe in text for unsafe in ('"', "\n", " ;", " #")):
         raise ValueError(f"supervisor's configuration has no way to write {text!r}")
     return text.replace("%", "%%")
-
-
-def _write_private(file: Path, text: str) -> None:
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_text(text)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from devstack import leftovers, ports
-from devstack.guard import exclusive
-from devstack.logs import tail
+from devstack import ports
+from devstack.down import stop_orphans
+from devstack.layout import exclusive, last_lines
 from devstack.program import Program
 from devstack.stack import Stack
 from devstack.supervisor import Info, Supervisor
@@ -40,19 +40,15 @@ def up(
         supervisor = Supervisor(stack)
         running = supervisor.running() if supervisor.is_alive() else set()
         if not supervisor.is_alive():
-            leftovers.stop(stack)
-        _lay_out(stack)
+            stop_orphans(stack)
+        stack.sockets.mkdir(parents=True, exist_ok=True)
+        stack.sockets.chmod(0o711)  # PostgreSQL, as its own user, passes through to its folder in it
+        stack.layout.log("any").parent.mkdir(parents=True, exist_ok=True)
         _check_ports(stack, [program for program in chosen if program.name not in running])
         kept = set(supervisor.info()) if supervisor.is_alive() else set()
         names = kept | {program.name for program in chosen}
         supervisor.configure([program for program in known if program.name in names])
         return asyncio.run(_Start(stack, supervisor, chosen, progress, timeout).run())
-
-
-def _lay_out(stack: Stack) -> None:
-    stack.sockets.mkdir(parents=True, exist_ok=True)
-    stack.sockets.chmod(0o711)  # PostgreSQL, as its own user, passes through to its folder in it
-    stack.layout.log("any").parent.mkdir(parents=True, exist_ok=True)
 
 
 def _check_ports(stack: Stack, starting: Sequence[Program]) -> None:
@@ -75,12 +71,8 @@ class _Start:
         progress: Progress,
         timeout: float,
     ) -> None:
-        self._stack = stack
-        self._supervisor = supervisor
-        self._chosen = chosen
-        self._names = frozenset(program.name for program in chosen)
-        self._progress = progress
-        self._timeout = timeout
+        self._stack, self._supervisor, self._chosen = stack, supervisor, chosen
+        self._progress, self._timeout = progress, timeout
         self._settled = {program.name: asyncio.Event() for program in chosen}
         self._running = supervisor.running()
         self._asked, self._infos = time.monotonic(), supervisor.info()
@@ -105,7 +97,7 @@ class _Start:
             await asyncio.to_thread(program.prepare, self._stack)
             self._supervisor.start(program.name)
         await self._until_ready(program)
-        await program.settle(self._stack, self._names)
+        await program.settle(self._stack, frozenset(self._settled))
         self._settled[program.name].set()
         seconds = time.monotonic() - began
         self._progress(program.name, "already running" if already else "ready", seconds)
@@ -130,4 +122,5 @@ class _Start:
 
     def _failure(self, program: Program, what: str) -> ShopError:
         log = self._stack.layout.log(program.name)
-        return ShopError("\n".join([f"{program.name} {what}; the end of {log}:", *tail(log, _LINES_OF_LOG)]))
+        end = last_lines(log, _LINES_OF_LOG)
+        return ShopError("\n".join([f"{program.name} {what}; the end of {log}:", *end]))

@@ -4,25 +4,27 @@ All workers of a session share them; the session's controller stops them at the 
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, make_url
 
 from devstack import Stack
-from devstack.guard import exclusive
-from devstack.layout import Layout
+from devstack.layout import Layout, exclusive
+from devstack.supervisor import Supervisor
 from devstack.testing.broker import Broker, RabbitServer
 from devstack.testing.databases import PostgresServer
 from devstack.testing.session import Session
 
 _SESSION = pytest.StashKey[Session]()
-_MARKS = {"postgres_server": "postgres", "rabbitmq_server": "broker", "stack": "shop"}
-_TURN_SECONDS = 1800.0  # all the others may come first
+_MARKS = {"postgres_server": "postgres", "rabbitmq_server": "broker", "stack": "shop"}  # by fixture
+_SERVERS = {"postgres": "postgres", "rabbitmq": "broker"}  # by program
+_LOCK_SECONDS = 1800.0  # all the others may come first
 
 
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("shop_session")
-    config.stash[_SESSION] = Session.joined(given) if given else Session.opened(config.rootpath)
+    config.stash[_SESSION] = Session(Path(given)) if given else Session.created(config.rootpath)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
@@ -31,6 +33,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for fixture in _MARKS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(_MARKS[fixture])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that starts a server without its mark fails: `-m` could not leave it out."""
+    start = Supervisor.start
+
+    def checked(supervisor: Supervisor, name: str) -> None:
+        mark = _SERVERS.get(name)
+        if mark and not item.get_closest_marker(mark) and not item.get_closest_marker("shop"):
+            pytest.fail(f"{item.nodeid} starts {name}: mark it with @pytest.mark.{mark}")
+        start(supervisor, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Supervisor, "start", checked)
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -91,10 +109,10 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 
 @pytest.fixture(autouse=True)
-def _shop_to_oneself(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whoever has the whole shop may stop parts of it: those tests go one after the other, in all workers."""
+def _one_shop_test_at_a_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test may stop parts of the shop: those that use it run one after the other, in all workers."""
     if "stack" not in request.fixturenames:
         yield
         return
-    with exclusive(Layout(request.config.stash[_SESSION].folder / "turn"), _TURN_SECONDS):
+    with exclusive(Layout(request.config.stash[_SESSION].folder / "turn"), _LOCK_SECONDS):
         yield

@@ -40,12 +40,21 @@ class Broker:
 
         Users come along with passwords of their own; they are the server's, the same in every virtual host.
         """
-        own = render(moved_to(self.vhost, definitions), OPERATOR, self._password)
+        own = render(
+            moved_to(self.vhost, definitions), OPERATOR, lambda user: self.stack.secret(f"rabbitmq-{user}")
+        )
         async with self.management() as api:
             await api.post("definitions", body=own)
 
-    def _password(self, user: str) -> str:
-        return self.stack.secret(f"rabbitmq-{user}")
+    async def create(self) -> None:
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        async with self.management() as api:
+            await api.put("vhosts", self.vhost)
+            await api.put("permissions", self.vhost, OPERATOR, body=everything)
+
+    async def delete(self) -> None:
+        async with self.management() as api:
+            await api.delete("vhosts", self.vhost)
 
 
 class RabbitServer:
@@ -55,18 +64,8 @@ class RabbitServer:
     @contextmanager
     def broker(self) -> Iterator[Broker]:
         broker = Broker(self.stack, f"test-{secrets.token_hex(6)}")
-        run(self._create(broker))
+        run(broker.create())
         try:
             yield broker
         finally:
-            run(self._delete(broker))
-
-    async def _create(self, broker: Broker) -> None:
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        async with broker.management() as api:
-            await api.put("vhosts", broker.vhost)
-            await api.put("permissions", broker.vhost, OPERATOR, body=everything)
-
-    async def _delete(self, broker: Broker) -> None:
-        async with broker.management() as api:
-            await api.delete("vhosts", broker.vhost)
+            run(broker.delete())

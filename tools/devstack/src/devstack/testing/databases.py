@@ -12,8 +12,7 @@ from devstack.testing.session import run
 from shop.provision.databases import hand_over, owner_of
 from shop.targets import OPERATOR
 
-_EMPTY = "template1"
-_BUILDING = 918_273  # any constant: the lock under which templates are built
+_TEMPLATES_LOCK = 918_273  # any constant: the advisory lock under which templates are built
 
 
 class PostgresServer:
@@ -33,19 +32,20 @@ class PostgresServer:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of an empty database."""
-        with self._fresh(_EMPTY) as name:
+        with self._fresh("template1") as name:
             yield self.url(name)
 
     @contextmanager
     def copies(self) -> Iterator[Callable[[str], str]]:
+        """For a service's name the URL of a migrated database, each call's own."""
         with ExitStack() as made:
-            yield lambda service: made.enter_context(self._copy(service))
 
-    @contextmanager
-    def _copy(self, service: str) -> Iterator[str]:
-        with self._fresh(run(self._migrated(service))) as name:
-            run(self._hand_over(name, service))
-            yield self.stack.database_url(service, name)
+            def copy(service: str) -> str:
+                name = made.enter_context(self._fresh(run(self._migrated(service))))
+                run(self._hand_over(name, service))
+                return self.stack.database_url(service, name)
+
+            yield copy
 
     @contextmanager
     def _fresh(self, template: str) -> Iterator[str]:
@@ -61,7 +61,7 @@ class PostgresServer:
         """The template's name; built by the first who asks, in any worker."""
         template, draft = f"template_{service}", f"draft_{service}"
         async with self._connection() as connection:
-            await connection.execute("SELECT pg_advisory_lock($1)", _BUILDING)
+            await connection.execute("SELECT pg_advisory_lock($1)", _TEMPLATES_LOCK)
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", template):
                 await connection.execute(f'DROP DATABASE IF EXISTS "{draft}"')
                 await connection.execute(f'CREATE DATABASE "{draft}"')

@@ -7,15 +7,14 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psutil
 
 from devstack import Stack, ports
 from devstack.down import purge
-from devstack.gateway import RATE_FACTOR
-from devstack.guard import exclusive
-from devstack.layout import Layout
+from devstack.environment import RATE_FACTOR
+from devstack.layout import Layout, exclusive
 from devstack.programs import choose, programs
 from devstack.up import up
 from shop.errors import ShopError
@@ -24,11 +23,11 @@ from shop.targets import SERVICES
 
 T = TypeVar("T")
 _READY_SECONDS = 150.0
-_TALKATIVE = {"LOG_LEVEL": "debug"}  # even so nothing private is logged
+_VERBOSE = {"LOG_LEVEL": "debug"}  # even so nothing private is logged
 _SETTINGS = {  # all of a test's shoppers share one address
-    **dict.fromkeys(SERVICES, _TALKATIVE),
-    "gateway": _TALKATIVE | {RATE_FACTOR: "1000"},
-    "auth": _TALKATIVE | {"REGISTRATION_CONFLICTS": "1000", "LOGIN_ATTEMPTS_PER_ADDRESS": "10000"},
+    **dict.fromkeys(SERVICES, _VERBOSE),
+    "gateway": _VERBOSE | {RATE_FACTOR: "1000"},
+    "auth": _VERBOSE | {"REGISTRATION_CONFLICTS": "1000", "LOGIN_ATTEMPTS_PER_ADDRESS": "10000"},
 }
 
 
@@ -40,16 +39,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(frozen=True)
 class Session:
+    """Nothing is written before a test asks for a server."""
+
     folder: Path
 
     @classmethod
-    def opened(cls, root: Path) -> "Session":
-        """The controller's; nothing is written before a test asks for a server."""
+    def created(cls, root: Path) -> Self:
+        """The controller's; workers are given its folder."""
         return cls(root / ".local" / "test" / _owner(os.getpid()))
-
-    @classmethod
-    def joined(cls, folder: str) -> "Session":
-        return cls(Path(folder))
 
     def servers(self, name: str) -> Stack:
         """The bare PostgreSQL or RabbitMQ of this session, running."""
@@ -59,35 +56,32 @@ class Session:
         return self._running("shop", [], project_root() / "deploy" / "rabbitmq" / "definitions.json")
 
     def close(self) -> None:
-        _remove(self.folder)
+        for state in self.folder.glob("*/state.json"):
+            purge(Stack.load(state.parent))
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _running(self, kind: str, only: list[str], topology: Path | None) -> Stack:
-        known = programs()
+        folder, known = self.folder / kind, programs()
         with exclusive(Layout(self.folder)):
-            _remove_abandoned(self.folder)
-            stack = self._stack(self.folder / kind, topology)
+            self._close_abandoned()
+            try:
+                stack = Stack.load(folder)
+            except ShopError:
+                base = ports.free_base()
+                stack = Stack.create(folder, base, durable=False, topology=topology, settings=_SETTINGS)
             up(stack, choose(only, known), known, lambda *_: None, _READY_SECONDS)
         return stack
 
-    def _stack(self, folder: Path, topology: Path | None) -> Stack:
-        try:
-            return Stack.load(folder)
-        except ShopError:
-            return Stack.create(
-                folder, ports.free_base(), durable=False, topology=topology, settings=_SETTINGS
-            )
+    def _close_abandoned(self) -> None:
+        """Sessions that were killed could not stop their servers themselves."""
+        for folder in self.folder.parent.iterdir():
+            pid = folder.name.partition(".")[0]
+            if folder != self.folder and pid.isdigit() and not _is_alive(folder.name, int(pid)):
+                Session(folder).close()
 
 
 def _owner(pid: int) -> str:
     return f"{pid}.{psutil.Process(pid).create_time():.0f}"
-
-
-def _remove_abandoned(ours: Path) -> None:
-    """Sessions that were killed could not tidy up after themselves."""
-    for folder in ours.parent.iterdir():
-        pid = folder.name.partition(".")[0]
-        if folder != ours and pid.isdigit() and not _is_alive(folder.name, int(pid)):
-            _remove(folder)
 
 
 def _is_alive(name: str, pid: int) -> bool:
@@ -95,9 +89,3 @@ def _is_alive(name: str, pid: int) -> bool:
         return _owner(pid) == name
     except psutil.NoSuchProcess:
         return False
-
-
-def _remove(folder: Path) -> None:
-    for state in folder.glob("*/state.json"):
-        purge(Stack.load(state.parent))
-    shutil.rmtree(folder, ignore_errors=True)

@@ -17,9 +17,9 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from devstack import Stack, ports
+from devstack.command import progress as starting
 from devstack.down import down, purge
 from devstack.programs import programs
-from devstack.progress import Progress as Starting
 from devstack.up import up
 from lab.bench.load import Load
 from lab.bench.machine import cpu_seconds, describe, resident_bytes
@@ -62,8 +62,8 @@ def bench(
     )
     try:
         known = programs()
-        with Starting(known, quiet=as_json) as starting:
-            up(stack, known, known, starting.note, START_SECONDS)
+        with starting(known, quiet=as_json) as note:
+            up(stack, known, known, note, START_SECONDS)
         console = Console(stderr=True, quiet=as_json)
         with (
             Progress(console=console, transient=True) as progress,

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from devstack import Stack, ports
 from devstack.down import purge
-from devstack.gateway import RATE_FACTOR
+from devstack.environment import RATE_FACTOR
 from devstack.layout import Layout
 from devstack.stack import more_ports
 from lab.chaos.plan import chosen, draw, kinds

@@ -1,4 +1,4 @@
-"""The real PostgreSQL and RabbitMQ of a stack: who may do what, and how a new topology arrives."""
+"""The PostgreSQL and the RabbitMQ of a stack: who may connect, and how a changed topology is applied."""
 
 import asyncio
 import json
@@ -69,6 +69,7 @@ async def _keys_bound(stack: Stack) -> set[str]:
     return {binding["routing_key"] for binding in found if binding["source"] == "events"}
 
 
+@pytest.mark.postgres
 async def test_a_wrong_password_is_refused(database: Stack) -> None:
     dsn = database.operator_dsn().replace(database.secret("postgres-operator"), "guessed")
 
@@ -76,6 +77,7 @@ async def test_a_wrong_password_is_refused(database: Stack) -> None:
         await asyncpg.connect(dsn)
 
 
+@pytest.mark.postgres
 async def test_the_database_listens_on_no_port(database: Stack) -> None:
     pid = postgres.server_pid(database.layout.pgdata)
     assert pid
@@ -83,8 +85,9 @@ async def test_the_database_listens_on_no_port(database: Stack) -> None:
     assert not [one for one in psutil.Process(pid).net_connections("inet") if one.status == "LISTEN"]
 
 
-def test_the_database_comes_back_after_a_kill(make_stack: Callable[..., Stack]) -> None:
-    stack = make_stack()
+@pytest.mark.postgres
+def test_a_database_starts_beside_the_pid_file_of_a_killed_one(make_stack: Callable[[str], Stack]) -> None:
+    stack = make_stack("stack")
     _up(stack, "postgres")
     pid = postgres.server_pid(stack.layout.pgdata)
     assert pid
@@ -94,6 +97,7 @@ def test_the_database_comes_back_after_a_kill(make_stack: Callable[..., Stack]) 
     assert [one.already_running for one in _up(stack, "postgres")] == [False]
 
 
+@pytest.mark.broker
 async def test_a_service_signs_in_with_its_own_password_only(broker: Stack) -> None:
     connection = await aio_pika.connect(broker.amqp_url("order"))
     await connection.close()
@@ -102,7 +106,8 @@ async def test_a_service_signs_in_with_its_own_password_only(broker: Stack) -> N
         await aio_pika.connect(broker.amqp_url("order").replace(broker.secret("rabbitmq-order"), "guessed"))
 
 
-async def test_a_changed_topology_reaches_a_broker_that_runs(broker: Stack) -> None:
+@pytest.mark.broker
+async def test_a_changed_topology_is_applied_to_a_running_broker(broker: Stack) -> None:
     assert broker.topology
     before = await _keys_bound(broker)
     broker.topology.write_text(json.dumps(_topology("order.paid", "payment.declined")))
@@ -113,7 +118,9 @@ async def test_a_changed_topology_reaches_a_broker_that_runs(broker: Stack) -> N
     assert await _keys_bound(broker) == {"order.paid", "payment.declined"}
 
 
-def test_a_missing_broker_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_broker_is_reported_with_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
 
     with pytest.raises(ShopError, match="sudo apt-get install -y rabbitmq-server"):

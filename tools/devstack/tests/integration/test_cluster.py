@@ -1,9 +1,9 @@
-"""Three nodes as one broker, and copies of a service behind one port."""
+"""Three RabbitMQ nodes as one broker, and copies of a service behind one port."""
 
 import asyncio
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aio_pika
@@ -13,9 +13,7 @@ from chassis.messaging.broker import Publisher, connect
 from chassis.runtime.settings import ServiceSettings
 from chassis.serve import open_sockets
 from devstack import Stack, ports, rabbitmq
-from devstack.cluster import check_members
 from devstack.down import purge
-from devstack.environment import of
 from devstack.programs import choose, programs
 from devstack.stack import more_ports
 from devstack.supervisor import Supervisor
@@ -30,6 +28,7 @@ QUEUE = {
     "auto_delete": False,
     "arguments": {"x-queue-type": "quorum"},
 }
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BINDING = {"source": "amq.topic", "vhost": "/", "destination": "till", "destination_type": "queue"}
 
 
@@ -54,7 +53,8 @@ async def _queue(stack: Stack, node: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-async def test_what_was_confirmed_outlives_the_leader_and_publishing_goes_on(cluster: Stack) -> None:
+@pytest.mark.broker
+async def test_confirmed_messages_survive_the_leaders_death_and_publishing_goes_on(cluster: Stack) -> None:
     assert len((await _queue(cluster, "rabbitmq"))["members"]) == 3
     connection = await connect(cluster.amqp_urls(OPERATOR), "tests", timeout=10)
     publisher = Publisher(connection, window=10, timeout=20)
@@ -93,62 +93,45 @@ async def _bodies(stack: Stack, node: str) -> set[str]:
     return found
 
 
-async def test_a_queue_that_is_not_on_every_node_is_told() -> None:
+async def test_a_queue_that_is_not_on_every_node_is_reported() -> None:
     class Api:
         async def get(self, _: str) -> list[dict[str, Any]]:
             return [{"name": "till", "type": "quorum", "members": ["one"]}, {"name": "t", "type": "classic"}]
 
     with pytest.raises(ShopError, match="till is on 1 of 3 nodes"):
-        await check_members(Api(), 3)  # type: ignore[arg-type]
+        await rabbitmq.check_members(Api(), 3)  # type: ignore[arg-type]
 
 
-def test_copies_are_told_the_same_but_for_a_port_of_their_own(tmp_path: Any) -> None:
-    stack = Stack.create(tmp_path, 20000, settings={"order": {"LEASE": "5"}}, brokers=2, replicas=2)
-    first, second = of(stack, "order"), of(stack, "order-2")
-    own = {first.pop("OWN_PORT"), second.pop("OWN_PORT")}
-    assert len(own - {first["PORT"]}) == 2
-    assert first == second
-    assert first["LEASE"] == "5"
-    assert len(set(first["AMQP_URL"].split(","))) == 2
-
-
-def test_a_stack_of_one_needs_no_more_than_sixteen_ports(tmp_path: Any) -> None:
-    stack = Stack.create(tmp_path, 20000)
-    assert max(stack.ports.values()) < 20016
-    assert "OWN_PORT" not in of(stack, "order")
-    assert [program.name for program in programs(stack)] == [program.name for program in programs()]
-
-
-async def test_copies_share_a_port_and_one_that_is_gone_is_not_missed() -> None:
+async def test_copies_share_a_port_and_the_others_answer_when_one_is_gone() -> None:
     shared, own, other = (_free_port() for _ in range(3))
     sockets = [open_sockets(_settings(shared, one)) for one in (own, other)]
     servers = [
-        [await asyncio.start_server(_say(name), sock=sock) for sock in listening]
+        [await asyncio.start_server(_answering(name), sock=sock) for sock in listening]
         for name, listening in zip((b"1", b"2"), sockets, strict=True)
         if listening
     ]
-    assert {await _heard(shared) for _ in range(40)} == {b"1", b"2"}
-    assert (await _heard(own), await _heard(other)) == (b"1", b"2")
+    assert {await _received(shared) for _ in range(40)} == {b"1", b"2"}
+    assert (await _received(own), await _received(other)) == (b"1", b"2")
     for server in servers[0]:
         server.close()
-    assert {await _heard(shared) for _ in range(10)} == {b"2"}
+    assert {await _received(shared) for _ in range(10)} == {b"2"}
     for server in servers[1]:
         server.close()
 
 
-def _say(name: bytes) -> Any:
-    async def say(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def _answering(name: bytes) -> Handler:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(name)
         writer.close()
 
-    return say
+    return answer
 
 
-async def _heard(port: int) -> bytes:
+async def _received(port: int) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    heard = await reader.read()
+    received = await reader.read()
     writer.close()
-    return heard
+    return received
 
 
 def _free_port() -> int:

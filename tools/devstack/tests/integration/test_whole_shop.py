@@ -8,7 +8,7 @@ from devstack.status import status
 from shop.targets import SERVICES
 
 
-def test_everything_is_ready_and_known_by_its_address(stack: Stack) -> None:
+def test_every_program_is_ready_and_has_an_address(stack: Stack) -> None:
     assert all(one.ready for one in status(stack, programs()))
     assert {*SERVICES, "gateway", "rabbitmq"} <= stack.urls().keys()
 

@@ -1,10 +1,12 @@
+"""Ports of a stack: a free block of them, and who uses a taken one."""
+
 import os
 import socket
 
 from devstack import ports
 
 
-def test_a_free_block_is_below_the_ephemeral_range_and_all_free() -> None:
+def test_every_port_of_a_free_block_is_free_and_below_the_ephemeral_range() -> None:
     block = ports.block(ports.free_base())
 
     assert max(block.values()) < 32768
@@ -17,7 +19,7 @@ def test_the_default_block_starts_with_the_gateway_at_18000() -> None:
     assert (block["gateway"], block["order"], block["management"]) == (18000, 18004, 18013)
 
 
-def test_who_listens_on_a_port_is_named() -> None:
+def test_the_process_that_listens_on_a_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 

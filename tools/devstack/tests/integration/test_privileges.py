@@ -1,3 +1,5 @@
+"""PostgreSQL as its own user reaches files in a private folder, and nobody else does."""
+
 import os
 import pwd
 import stat
@@ -6,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.passage import let_pass
+from devstack.privileges import let_traverse
 
 _NOBODY = pwd.getpwnam("nobody").pw_uid
 _DAEMON = pwd.getpwnam("daemon").pw_uid
@@ -29,7 +31,7 @@ def private(tmp_path: Path) -> Path:
     for folder in (tmp_path, *tmp_path.parents):
         if not folder.stat().st_mode & stat.S_IXOTH:
             for uid in (_NOBODY, _DAEMON):
-                let_pass(folder, uid)
+                let_traverse(folder, uid)
     folder = tmp_path / "private"
     folder.mkdir(mode=0o700)
     (folder / "file").write_text("here")
@@ -37,25 +39,25 @@ def private(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_one_user_passes_and_nobody_else_does(private: Path) -> None:
+def test_one_user_may_traverse_a_private_folder_and_nobody_else(private: Path) -> None:
     assert not _may_read(private / "file", _NOBODY)
 
-    let_pass(private, _NOBODY)
+    let_traverse(private, _NOBODY)
 
     assert _may_read(private / "file", _NOBODY)
     assert not _may_read(private / "file", _DAEMON)
 
 
-def test_passing_is_not_looking_around(private: Path) -> None:
-    let_pass(private, _NOBODY)
+def test_who_may_traverse_a_folder_may_not_list_it(private: Path) -> None:
+    let_traverse(private, _NOBODY)
 
     assert not _run_as(_NOBODY, "ls", private)
 
 
-def test_a_second_user_does_not_shut_out_the_first(private: Path) -> None:
-    let_pass(private, _NOBODY)
-    let_pass(private, _DAEMON)
-    let_pass(private, _DAEMON)
+def test_a_second_user_does_not_replace_the_first(private: Path) -> None:
+    let_traverse(private, _NOBODY)
+    let_traverse(private, _DAEMON)
+    let_traverse(private, _DAEMON)
 
     assert _may_read(private / "file", _NOBODY)
     assert _may_read(private / "file", _DAEMON)

@@ -1,4 +1,4 @@
-"""The servers that every member's tests can ask for."""
+"""The fixtures that give tests their servers."""
 
 import aio_pika
 import pytest
@@ -15,16 +15,16 @@ _TOPOLOGY = {
 }
 
 
-@pytest.mark.parametrize("turn", [1, 2])
-async def test_each_test_has_an_empty_database(postgres: str, turn: int) -> None:
+@pytest.mark.parametrize("repetition", [1, 2])
+async def test_each_test_has_an_empty_database(postgres: str, repetition: int) -> None:
     engine = create_async_engine(postgres)
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE once (id int)"))
     await engine.dispose()
 
 
-@pytest.mark.parametrize("turn", [1, 2])
-async def test_each_test_has_an_empty_virtual_host(rabbitmq: Broker, turn: int) -> None:
+@pytest.mark.parametrize("repetition", [1, 2])
+async def test_each_test_has_an_empty_virtual_host(rabbitmq: Broker, repetition: int) -> None:
     connection = await aio_pika.connect(rabbitmq.url)
     async with connection:
         channel = await connection.channel()
@@ -35,7 +35,7 @@ async def test_each_test_has_an_empty_virtual_host(rabbitmq: Broker, turn: int) 
         assert queue.name == "order"
 
 
-async def test_an_imported_topology_brings_its_users_and_what_they_may_do(rabbitmq: Broker) -> None:
+async def test_an_imported_topology_brings_its_users_and_their_permissions(rabbitmq: Broker) -> None:
     await rabbitmq.import_topology(_TOPOLOGY)
 
     connection = await aio_pika.connect(rabbitmq.url_of("order"))

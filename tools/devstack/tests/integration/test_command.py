@@ -1,9 +1,11 @@
-"""What the operator sees: one line on stderr and an exit code, or JSON."""
+"""`shop up`, `down`, `status` and `logs`: one line on stderr and an exit code, or JSON."""
 
 import json
 import os
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from devstack.programs import script
 
@@ -20,14 +22,14 @@ def _shop(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_status_of_a_stack_that_never_was_says_how_to_start_it(tmp_path: Path) -> None:
+def test_status_without_a_stack_names_the_command_that_starts_one(tmp_path: Path) -> None:
     answer = _shop(tmp_path / "none", "status")
 
     assert answer.returncode == 1
     assert answer.stderr == f"shop: no stack in {tmp_path}/none: start one with `shop up`\n"
 
 
-def test_an_unknown_program_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_program_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     answer = _shop(tmp_path / "none", "up", "--only", "oder")
 
     assert answer.returncode == 1
@@ -40,13 +42,14 @@ def test_a_setting_without_a_program_is_refused(tmp_path: Path) -> None:
     assert "write PROGRAM.VARIABLE=VALUE" in answer.stderr
 
 
-def test_down_where_nothing_runs_is_fine(tmp_path: Path) -> None:
+def test_down_succeeds_where_nothing_runs(tmp_path: Path) -> None:
     answer = _shop(tmp_path / "none", "down")
 
     assert (answer.returncode, answer.stdout) == (0, "nothing was running\n")
 
 
-def test_a_stack_goes_up_is_told_as_json_and_goes_down(tmp_path: Path) -> None:
+@pytest.mark.postgres  # started by the command
+def test_up_status_logs_and_down_of_one_program(tmp_path: Path) -> None:
     stack = tmp_path / "stack"
     try:
         up = _shop(stack, "up", "--only", "postgres", "--free-ports", "--json")
