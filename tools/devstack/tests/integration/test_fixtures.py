@@ -15,16 +15,16 @@ _TOPOLOGY = {
 }
 
 
-@pytest.mark.parametrize("repetition", [1, 2])
-async def test_each_test_has_an_empty_database(postgres: str, repetition: int) -> None:
+@pytest.mark.parametrize("_repetition", [1, 2])
+async def test_each_test_has_an_empty_database(postgres: str, _repetition: int) -> None:
     engine = create_async_engine(postgres)
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE once (id int)"))
     await engine.dispose()
 
 
-@pytest.mark.parametrize("repetition", [1, 2])
-async def test_each_test_has_an_empty_virtual_host(rabbitmq: Broker, repetition: int) -> None:
+@pytest.mark.parametrize("_repetition", [1, 2])
+async def test_each_test_has_an_empty_virtual_host(rabbitmq: Broker, _repetition: int) -> None:
     connection = await aio_pika.connect(rabbitmq.url)
     async with connection:
         channel = await connection.channel()
