@@ -1,15 +1,18 @@
 """The events that services exchange, and the types that they share.
 
-Models grow by optional fields only; any other change needs a new version (see `compatibility`).
+Models grow by optional fields only; any other change needs a new version (see `contracts.schema`).
 """
 
-from contracts.claim import CLAIM_PURPOSE, OrderClaim
-from contracts.currency import CURRENCIES, Currency, ListedCurrency, format_amount, format_amount_with_code
+from contracts.currency import (
+    CURRENCIES,
+    Currency,
+    ListedCurrency,
+    Money,
+    format_amount,
+    format_amount_with_code,
+)
 from contracts.event import EVENTS, Event, event_named
-from contracts.mail import MailReason, MailResendRequested
-from contracts.mail_address import MailAddress, mail_address
-from contracts.money import Money
-from contracts.one_line import OneLine, cleaned
+from contracts.operator import MailReason, MailResendRequested, SagaNudged
 from contracts.order import (
     CancelReason,
     DeclineReason,
@@ -33,10 +36,9 @@ from contracts.payment import (
     PaymentRefundFailed,
     PaymentVoided,
 )
-from contracts.saga import SagaNudged
-from contracts.sku import SKU_LENGTH, SKU_PATTERN, Sku, is_sku
 from contracts.stock import StockRejected, StockReleased, StockReserved, StockReturned
-from contracts.user import GuestMerged, UserRegistered
+from contracts.text import SKU_LENGTH, SKU_PATTERN, MailAddress, OneLine, Sku, cleaned, is_sku, mail_address
+from contracts.user import CLAIM_PURPOSE, GuestMerged, OrderClaim, UserRegistered
 
 __all__ = [
     "CLAIM_PURPOSE",

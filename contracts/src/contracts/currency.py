@@ -1,4 +1,5 @@
-"""The currencies in which the shop sells, and the minor units of the provider: one list for all services.
+"""Money on the wire, never a float; the currencies in which the shop sells, and the minor units of the
+provider: one list for all services.
 
 The shop's amounts are minor units by ISO 4217, the provider's are minor units by Stripe, and the two differ.
 The list is closed: another currency can be neither priced nor charged. It is part of the code, not read from
@@ -15,7 +16,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MinorUnits = Annotated[int, Field(ge=0, description="Minor units of the currency: pence, cents.")]
+CurrencyCode = Annotated[
+    str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code, upper case.", examples=["GBP"])
+]
+
+
+class Money(BaseModel):
+    """An amount in minor units (`1999` is 19.99 GBP) of an ISO 4217 currency."""
+
+    model_config = ConfigDict(frozen=True)
+
+    amount: MinorUnits
+    currency: CurrencyCode
+
 
 # Eight digits in the provider's units, for every card: https://docs.stripe.com/api/payment_intents/create
 LARGEST_CHARGE = 99_999_999

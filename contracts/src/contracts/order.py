@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.currency import MinorUnits, Money
 from contracts.event import Event
-from contracts.money import MinorUnits, Money
-from contracts.one_line import Cleaned
+from contracts.text import Cleaned
 
 # Longer than any outage that an order can survive, shorter than any service keeps its rows about one.
 LONG_OVER = timedelta(days=7)

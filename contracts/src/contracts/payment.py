@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from contracts.money import Money
+from contracts.currency import Money
 from contracts.order import AboutOrder, Contact, OrderNumber, WhyDeclined
 
 NOT_CONFIRMED = "not_confirmed"

@@ -1,12 +1,14 @@
-"""The events about accounts."""
+"""The events about accounts, and the link by which an account claims a guest's order."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.event import Event
 from contracts.order import Contact
+
+CLAIM_PURPOSE = "claim a guest's order"
 
 
 class UserRegistered(Event):
@@ -35,3 +37,16 @@ class GuestMerged(Event):
     @property
     def subject(self) -> UUID:
         return self.guest_id
+
+
+class OrderClaim(BaseModel):
+    """The content of the claim link in a guest's receipt: the order that the link's holder may claim, with an
+    account of the order's mail address.
+
+    Notification issues it and order accepts it: a ticket whose key is derived from the contact key, which
+    both have.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    order_id: UUID

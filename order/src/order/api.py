@@ -16,7 +16,7 @@ from chassis.http.problems import RESPONSES, Body, Forbidden, NotFound, Unproces
 from chassis.http.provided import Provided
 from chassis.storage.database import SqlTx, Transactions
 from contracts import MailAddress, OneLine
-from contracts.one_line import PATTERN as ONE_LINE
+from contracts.text import PATTERN as ONE_LINE
 from order import numbers, schemas
 from order.action import Actions, AllowedOrigins, origin_of
 from order.checkout import Checkout, Request

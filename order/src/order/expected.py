@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from chassis.http.problems import Body, Conflict
 from contracts import Line, Money, Sku
-from contracts.money import CurrencyCode
+from contracts.currency import CurrencyCode
 from order.pricing import Expected
 
 

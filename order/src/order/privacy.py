@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class Addresses:
-    """Compares addresses in the form of `contracts.mail_address`; as with accounts, case does not matter."""
+    """Compares addresses in the form of `contracts.text`; as with accounts, case does not matter."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher

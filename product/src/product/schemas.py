@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from chassis.http.problems import NO_NUL, Body
 from contracts import CURRENCIES, ListedCurrency, OneLine, Sku, format_amount
-from contracts.one_line import PATTERN as ONE_LINE
+from contracts.text import PATTERN as ONE_LINE
 from product.catalogue import Sort
 from product.domain import Status
 

@@ -11,8 +11,7 @@ from chassis.saga.steps import Step, Steps
 from chassis.saga.topology import Participant, definitions
 from contracts import EVENTS, Event, OrderCreated, SagaNudged
 from contracts.asyncapi import asyncapi
-from contracts.compatibility import breaking_changes
-from contracts.schema import committed, schemas
+from contracts.schema import breaking_changes, committed, schemas
 from shop.errors import ShopError
 
 Consumer = tuple[Participant, Steps, Step]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import Line, Money, OrderPaid, cleaned
-from contracts.one_line import one_line
+from contracts.text import one_line
 
 REFUSED = {
     "line feed": "\n",

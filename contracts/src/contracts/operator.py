@@ -1,4 +1,4 @@
-"""The event by which an operator requests that a mail is sent again."""
+"""The events by which an operator has a stuck saga go on, or a mail sent again."""
 
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -6,8 +6,26 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.event import Event
+from contracts.order import AboutOrder
 
 MailReason = Literal["receipt", "cancellation", "refund", "welcome"]
+
+
+class SagaNudged(AboutOrder):
+    """The order's saga is stuck: services republish their events about it that are still true.
+
+    Published by an operator, or by a service that has waited too long for an event. Each nudge has a subject
+    of its own.
+    """
+
+    type: ClassVar[str] = "saga.nudged"
+    publisher: ClassVar[str] = "operator"
+
+    nudge_id: Annotated[UUID, Field(description="This nudge; also the CloudEvents subject.")]
+
+    @property
+    def subject(self) -> UUID:
+        return self.nudge_id
 
 
 class MailResendRequested(Event):

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from contracts import OrderPaid
-from contracts.compatibility import breaking_changes
-from contracts.schema import schema_of
+from contracts.schema import breaking_changes, schema_of
 
 PAID = schema_of(OrderPaid)
 
