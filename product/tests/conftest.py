@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,7 +10,8 @@ import pytest
 from chassis.http.identity import Principal, TokenVerifier
 from chassis.http.problems import Unauthenticated
 from chassis.http.provided import registry
-from contracts import Line, Money, OrderCancelled, OrderCreated, OrderPaid, OrderReturned
+from contracts import OrderCancelled, OrderCreated, OrderPaid, OrderReturned
+from contracts.testing import line, order_cancelled, order_created, order_paid, order_returned
 from product.main import service
 from product.settings import Settings
 
@@ -24,36 +24,20 @@ class Order:
     def __init__(self, **pieces: int) -> None:
         self.id = uuid4()
         self._deadline = datetime.now(UTC) + timedelta(minutes=15)
-        self._snapshot: dict[str, Any] = {
-            "order_id": self.id,
-            "shopper_id": uuid4(),
-            "lines": _lines(pieces),
-            "total": Money(amount=100, currency="GBP"),
-        }
+        self._lines = [line(sku, quantity) for sku, quantity in pieces.items()]
 
     def created(self) -> OrderCreated:
-        return OrderCreated(**self._snapshot, payment_method="pm_card_visa", deadline=self._deadline)
+        return order_created(order_id=self.id, lines=self._lines, deadline=self._deadline)
 
     def paid(self) -> OrderPaid:
-        return OrderPaid(**self._snapshot, payment_id="pi_1")
+        return order_paid(order_id=self.id, lines=self._lines)
 
     def cancelled(self) -> OrderCancelled:
-        return OrderCancelled(**self._snapshot, reason="shopper", was_paid=False)
+        return order_cancelled(order_id=self.id, lines=self._lines)
 
     def returned(self, **pieces: int) -> OrderReturned:
-        return OrderReturned(
-            order_id=self.id,
-            return_id=uuid4(),
-            shopper_id=self._snapshot["shopper_id"],
-            lines=_lines(pieces),
-            amount=Money(amount=1, currency="GBP"),
-        )
-
-
-def _lines(pieces: dict[str, int]) -> tuple[Line, ...]:
-    return tuple(
-        Line(sku=sku, name=sku, quantity=quantity, unit_price=100) for sku, quantity in pieces.items()
-    )
+        lines = [line(sku, quantity) for sku, quantity in pieces.items()]
+        return order_returned(order_id=self.id, return_id=uuid4(), lines=lines)
 
 
 @pytest.fixture

@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Line, Money, OrderCreated, StockRejected, StockReleased, StockReserved
+from contracts import Line, StockRejected, StockReleased, StockReserved
+from contracts.testing import line, order_created
 from product.domain import BelowZero, Hold, NeverReserved, Stock
 
 ORDER = UUID(int=7)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE = NOW + timedelta(minutes=15)
-
-
-def line(sku: str, quantity: int) -> Line:
-    return Line(sku=sku, name=sku, quantity=quantity, unit_price=100)
 
 
 def stocked(**pieces: int) -> dict[str, Stock]:
@@ -26,15 +23,7 @@ def stocked(**pieces: int) -> dict[str, Stock]:
 def place(
     order_id: UUID, lines: list[Line], stocks: dict[str, Stock]
 ) -> tuple[Hold, StockReserved | StockRejected | None]:
-    created = OrderCreated(
-        order_id=order_id,
-        shopper_id=UUID(int=8),
-        lines=tuple(lines),
-        total=Money(amount=100, currency="GBP"),
-        payment_method="pm_card_visa",
-        deadline=DEADLINE,
-    )
-    return Hold.place(created, stocks, NOW)
+    return Hold.place(order_created(order_id=order_id, lines=lines, deadline=DEADLINE), stocks, NOW)
 
 
 def test_all_lines_are_reserved() -> None:

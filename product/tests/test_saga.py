@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from chassis.testing import Harness
-from contracts import SagaNudged, StockRejected, StockReleased, StockReserved
+from contracts import StockRejected, StockReleased, StockReserved
 from contracts.order import LONG_OVER
+from contracts.testing import saga_nudged
 from product.domain import Hold, NeverReserved, Stock
 from product.saga import steps
 
@@ -153,6 +154,6 @@ async def test_a_nudge_republishes_the_state_of_the_hold_and_changes_nothing(ord
     await harness.consume(one.created(), other.created())
     published, before = list(harness.published), pieces(harness, "lamp")
     for order_id in (one.id, other.id, uuid4()):
-        await harness.consume(SagaNudged(order_id=order_id, nudge_id=uuid4()))
+        await harness.consume(saga_nudged(order_id=order_id))
     assert harness.published == published * 2
     assert pieces(harness, "lamp") == before

@@ -29,7 +29,7 @@ def placed(order: type, *wanted: dict[str, int]) -> Sequence[Any]:
     """Orders in the sequence of their placing."""
     orders = [order(**lines) for lines in wanted]
     for one, order_id in zip(orders, sorted(one.id for one in orders), strict=True):
-        one.id = one._snapshot["order_id"] = order_id
+        one.id = order_id
     return orders
 
 
