@@ -13,7 +13,7 @@ from cart.settings import Settings
 from chassis.errors import Unavailable
 from chassis.http.identity import Principal, TokenVerifier
 from chassis.http.provided import registry
-from chassis.outbound.service_client import Answer, RequestRejected
+from chassis.outbound import Answer, RequestRejected
 
 
 class FakeProduct:

@@ -36,7 +36,7 @@ from order.settings import Settings
 CONTACT_KEY = Fernet.generate_key().decode()
 ACTION_KEY = Fernet.generate_key().decode()
 RETURN_ORIGINS = "https://shop.example,http://localhost:3000"
-MINT = TokenMint()
+MINT = TokenMint("saga-shop", "saga-shop")
 
 
 SCOPES = {

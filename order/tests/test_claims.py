@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
-from chassis.http.tickets import Tickets
+from chassis.messaging.encryption import Tickets
 from contracts import CLAIM_PURPOSE, GuestMerged, OrderPaid
 
 from .conftest import CONTACT_KEY

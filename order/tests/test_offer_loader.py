@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from chassis.errors import Unavailable
-from chassis.outbound.service_client import RequestRejected
+from chassis.outbound import RequestRejected
 from order.clients import OfferLoader
 from order.pricing import Offer
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from chassis.storage.composed import compose
+from chassis.storage.raw_sql import compose
 from contracts import OrderPaid
 from order.placing import _BEFORE
 

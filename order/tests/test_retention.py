@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from chassis.runtime.retention import first_id
+from chassis.runtime.jobs import first_id
 from chassis.storage.attempts import Attempts
 from contracts import GuestMerged, StockReserved
 from order.jobs import MERGED_GUESTS, ORDERS, STAFF_ACTIONS, TIMELINE, periodic

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.saga.event import event_id
+from chassis.saga.tx import event_id
 from chassis.testing import Harness
 from contracts import (
     Event,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from cryptography.fernet import Fernet
 
-from chassis.http.tickets import Tickets
+from chassis.messaging.encryption import Tickets
 from order.stream_tickets import BadStreamTicket, StreamTickets
 from order.watch import Reader
 

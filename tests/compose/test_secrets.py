@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chassis.runtime.environment import load
-from chassis.runtime.settings import DatabaseSettings
+from chassis.runtime.settings import DatabaseSettings, load
 from shop.broker.looking import declared
 from shop.provision.secrets import VAULT, hand_out
 from shop.remote import RemoteSettings, RemoteTarget

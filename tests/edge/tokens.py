@@ -5,7 +5,9 @@ from typing import Any
 
 from chassis.testing import TokenMint, signing_key
 
-_MINTS = {kid: TokenMint(key=signing_key(kid)) for kid in ("current", "other", "stranger")}
+_MINTS = {
+    kid: TokenMint("saga-shop", "saga-shop", key=signing_key(kid)) for kid in ("current", "other", "stranger")
+}
 KEY_SET = {"keys": [*_MINTS["current"].jwks["keys"], *_MINTS["other"].jwks["keys"]]}
 
 

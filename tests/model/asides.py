@@ -15,9 +15,8 @@ import cart.saga
 import notification.saga
 import order.saga
 from cart.domain import Cart
-from chassis.saga.event import Event
 from chassis.saga.steps import Steps
-from chassis.saga.tx import Intent
+from chassis.saga.tx import Event, Intent
 from chassis.testing import Harness
 from contracts import OrderPaid, event_named
 from notification.delivery import MailDelivery, Recipients

@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from chassis.saga.event import Event
-from chassis.saga.tx import Intent, Tx
+from chassis.saga.tx import Event, Intent, Tx
 from chassis.testing import Harness, Published
 
 T = TypeVar("T")

@@ -16,9 +16,8 @@ import payment.saga
 import product.saga
 import product.waiting
 from chassis.messaging.encryption import Cipher
-from chassis.saga.event import Event
 from chassis.saga.steps import Steps
-from chassis.saga.tx import Tx
+from chassis.saga.tx import Event, Tx
 from chassis.testing import Harness
 from contracts import (
     GuestMerged,

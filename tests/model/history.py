@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from chassis.saga.event import Event
+from chassis.saga.tx import Event
 from chassis.testing import Published
 from shop.diagram import LANES, mark
 from tests.model.explore import Violation

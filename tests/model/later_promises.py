@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from chassis.saga.event import Event
+from chassis.saga.tx import Event
 from contracts import PaymentDisputed, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
 from payment import disputes
 from payment.bounces import refund_id_of

@@ -9,8 +9,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import product.saga
-from chassis.saga.event import Event
-from chassis.saga.tx import Tx
+from chassis.saga.tx import Event, Tx
 from contracts import Line, Money, OrderCancelled, OrderPaid
 from product.domain import Hold, Stock
 from tests.model.automaton import Command, Place

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 
-from chassis.saga.event import Event, event_id
+from chassis.saga.tx import Event, event_id
 from product.domain import Hold, Stock
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen

@@ -17,9 +17,8 @@ from uuid import UUID, uuid5
 import cart.saga
 import order.saga
 from cart.domain import Cart
-from chassis.saga.event import Event
 from chassis.saga.steps import Steps
-from chassis.saga.tx import Tx
+from chassis.saga.tx import Event, Tx
 from chassis.testing import Harness
 from contracts import (
     GuestMerged,

@@ -8,7 +8,7 @@ queue is a set: any message of it may be delivered next.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chassis.saga.event import Event
+from chassis.saga.tx import Event
 from tests.model.automaton import Automaton, Numbers, Place, Turn
 
 State = tuple[int, ...]

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 from joserfc.jwk import ECKey
 
-from chassis.http.tickets import Tickets
+from chassis.messaging.encryption import Tickets
 from chassis.testing import Fault, TokenMint
 from contracts import CLAIM_PURPOSE
 from devstack import Stack

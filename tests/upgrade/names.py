@@ -21,7 +21,7 @@ __all__ = [
     "wire",
 ]
 
-CONNECT: dict[str, Any] = {"patience": 10}
+CONNECT: dict[str, Any] = {"startup_timeout": 10}
 CONSUME: dict[str, Any] = {"batch_bytes": 1_000_000}
 
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.settings import Settings
-from chassis.runtime.jobs import Job
-from chassis.runtime.retention import Rule, retention
+from chassis.runtime.jobs import Job, Rule, retention
 
 GUEST_CARTS = Rule("cart", at="touched_at", where="guest")
 CARTS = Rule("cart", at="touched_at", where="NOT guest")

@@ -4,7 +4,7 @@ from cart import api, jobs, saga
 from cart.products import Products
 from cart.settings import Settings
 from cart.store import Carts
-from chassis.outbound.service_client import ServiceClient
+from chassis.outbound import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from chassis.outbound.service_client import ServiceClient
+from chassis.outbound import ServiceClient
 from contracts import is_sku
 
 _REMEMBERED = 50_000

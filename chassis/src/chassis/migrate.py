@@ -10,8 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chassis.runtime.environment import load
-from chassis.runtime.settings import DatabaseSettings
+from chassis.runtime.settings import DatabaseSettings, load
 
 # The key of an advisory lock, any constant: only one migration at a time runs in a database.
 _LOCK = 7264201

@@ -14,9 +14,8 @@ import uvloop
 from fastapi import FastAPI
 
 from chassis.http.provided import registry
-from chassis.runtime.environment import load
 from chassis.runtime.service import Chassis, Service
-from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.settings import ServiceSettings, load
 from chassis.runtime.worker import Worker
 from chassis.telemetry.logs import configure_logging
 

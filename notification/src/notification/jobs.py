@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.runtime.jobs import Job
-from chassis.runtime.retention import Rule, retention
+from chassis.runtime.jobs import Job, Rule, retention
 from notification.store import HOUR
 
 KEPT_MAILS = Rule("kept_mail", at="at")

@@ -12,7 +12,7 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from pydantic import SecretStr
 
-from chassis.http.tickets import Tickets
+from chassis.messaging.encryption import Tickets
 from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, DeclineReason, OrderClaim, cleaned, format_amount, mail_address
 

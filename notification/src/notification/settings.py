@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.messaging.encryption import EncryptionKeys
-from chassis.runtime.retention import KeepDays
+from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from notification.mail import ClaimLinks, Seller, is_mailbox
 from notification.smtp import SmtpServer

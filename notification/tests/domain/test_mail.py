@@ -13,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from chassis.http.tickets import TicketExpired, Tickets
+from chassis.messaging.encryption import TicketExpired, Tickets
 from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, DeclineReason, Line, Money, ShortLine
 from contracts.testing import CONTACT, ORDER_ID, SHOPPER_ID

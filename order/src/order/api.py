@@ -14,7 +14,8 @@ from chassis.http.identity import Caller, Principal
 from chassis.http.origin import FromWhere
 from chassis.http.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
 from chassis.http.provided import Provided
-from chassis.storage.database import SqlTx, Transactions
+from chassis.storage.database import Transactions
+from chassis.storage.tx import SqlTx
 from contracts import MailAddress, OneLine
 from contracts.text import PATTERN as ONE_LINE
 from order import numbers, schemas

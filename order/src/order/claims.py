@@ -13,8 +13,7 @@ from pydantic import Field, SecretStr
 from chassis.http.identity import Caller, Principal
 from chassis.http.problems import RESPONSES, Body, Conflict, Forbidden, Problem, Unprocessable
 from chassis.http.provided import Provided
-from chassis.http.tickets import LONGEST, BadTicket, TicketExpired, Tickets
-from chassis.messaging.encryption import Cipher
+from chassis.messaging.encryption import LONGEST, BadTicket, Cipher, TicketExpired, Tickets
 from chassis.saga.tx import Tx
 from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim

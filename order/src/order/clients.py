@@ -6,7 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from chassis.errors import Unavailable
-from chassis.outbound.service_client import REQUEST_ERRORS, ServiceClient
+from chassis.outbound import REQUEST_ERRORS, ServiceClient
 from chassis.telemetry.logs import without_trace
 from order.pricing import Cart, Offer, Wanted
 

@@ -11,8 +11,7 @@ from uuid import uuid4
 import structlog
 
 from chassis.http.idempotency import IdempotencyKeys
-from chassis.runtime.jobs import Job
-from chassis.runtime.retention import Rule, retention
+from chassis.runtime.jobs import Job, Rule, retention
 from chassis.saga.tx import Tx
 from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions

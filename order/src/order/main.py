@@ -6,7 +6,7 @@ from functools import partial
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.http.origin import Proxies
 from chassis.messaging.encryption import Cipher
-from chassis.outbound.service_client import ServiceClient
+from chassis.outbound import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 from order import api, claims, jobs, lookup, returns_api, saga, stream_api

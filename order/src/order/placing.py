@@ -15,9 +15,8 @@ from pydantic import TypeAdapter
 
 from chassis.http.idempotency import Claim
 from chassis.http.problems import Conflict, TooManyRequests
-from chassis.storage.composed import Part
 from chassis.storage.database import Transactions
-from chassis.storage.raw_sql import fetch
+from chassis.storage.raw_sql import Part, fetch
 from contracts import Line
 from order import schemas
 from order.budget import WINDOW, LineBudget

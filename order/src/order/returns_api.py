@@ -10,7 +10,7 @@ from chassis.http.idempotency import IdempotencyKey, IdempotencyKeys
 from chassis.http.identity import Caller, Principal, require
 from chassis.http.problems import RESPONSES, Body, Forbidden, Unprocessable
 from chassis.http.provided import Provided
-from chassis.storage.database import SqlTx
+from chassis.storage.tx import SqlTx
 from contracts import CURRENCIES, Sku
 from order import returning, schemas
 from order.api import (

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from chassis.http.origin import TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
-from chassis.runtime.retention import KeepDays
+from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
 from order.placing import Caps

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from chassis.http.problems import Unauthenticated
-from chassis.http.tickets import BadTicket, Tickets
+from chassis.messaging.encryption import BadTicket, Tickets
 from order.watch import Reader
 
 _PURPOSE = "an order's event stream"

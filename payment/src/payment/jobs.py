@@ -6,8 +6,7 @@ from functools import partial
 
 import structlog
 
-from chassis.runtime.jobs import Job
-from chassis.runtime.retention import Rule, retention
+from chassis.runtime.jobs import Job, Rule, retention
 from chassis.storage.database import Transactions
 from payment import reconciliation, store
 from payment.disputes import ENDED

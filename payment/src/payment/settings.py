@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from chassis.messaging.encryption import EncryptionKeys
-from chassis.runtime.retention import KeepDays
+from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import stripe
 import structlog
 
-from chassis.outbound.circuit import Circuit
+from chassis.outbound import Circuit
 from chassis.saga.intents import OutcomePending
 from chassis.saga.tx import Intent
 from chassis.telemetry.privacy import reason

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from chassis.runtime.retention import first_id
+from chassis.runtime.jobs import first_id
 from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
 from payment import jobs, store

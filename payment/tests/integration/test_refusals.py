@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from chassis.outbound.circuit import CircuitOpen
+from chassis.outbound import CircuitOpen
 from contracts import OrderCreated
 from contracts.testing import TOTAL
 from payment import stripe_requests

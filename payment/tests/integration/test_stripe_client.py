@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import stripe
 
-from chassis.outbound.circuit import CircuitOpen
+from chassis.outbound import CircuitOpen
 from chassis.saga.tx import Intent
 from contracts import OrderCreated
 from contracts.testing import TOTAL

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chassis.http.identity import Principal, require
 from chassis.http.problems import RESPONSES, Conflict, NotFound, Unprocessable
 from chassis.http.provided import Provided
-from chassis.storage.database import SqlTx, Transactions
+from chassis.storage.database import Transactions
+from chassis.storage.tx import SqlTx
 from contracts import CURRENCIES
 from product import store
 from product.api import JSON

@@ -8,8 +8,7 @@ from uuid import uuid4
 
 import structlog
 
-from chassis.runtime.jobs import Job
-from chassis.runtime.retention import Rule, retention
+from chassis.runtime.jobs import Job, Rule, retention
 from chassis.storage.database import Transactions
 from contracts import SagaNudged
 from product import store

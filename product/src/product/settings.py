@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.runtime.retention import KeepDays
+from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from product.domain import LONGEST_WAIT
 

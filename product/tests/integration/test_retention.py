@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from chassis.runtime.retention import first_id
+from chassis.runtime.jobs import first_id
 from chassis.storage.database import Transactions, connect
 from product.domain import Hold, HoldState
 from product.jobs import HOLDS

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.runtime.environment import Environment, load, password_in
+from chassis.runtime.settings import Environment, load, password_in
 from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
 from shop.running import last_line, run

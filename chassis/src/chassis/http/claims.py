@@ -1,12 +1,20 @@
-"""Parses a token's header and claims strictly: anything ambiguous is rejected. Source: RFC 8725, RFC 9068."""
+"""Parses a token's header and claims strictly, and logs rejected tokens: anything ambiguous is rejected.
+
+Source: RFC 8725, RFC 9068.
+"""
 
 import json
+import time
 from base64 import urlsafe_b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from uuid import UUID
 
+import structlog
+
+log = structlog.get_logger()
+_MAX_KID = 64
 MAX_TOKEN_LENGTH = 4096
 _MAX_MOMENT = 2**53  # JSON's numbers are exact only below it; this also excludes infinity
 
@@ -106,3 +114,31 @@ def _uuid(value: Any) -> UUID:
     if str(uuid) != value:
         raise ValueError("an unusual UUID")
     return uuid
+
+
+@dataclass
+class RejectedTokenLog:
+    """Logs at most `most` rejections in `seconds`; the next line then has the number of those left out."""
+
+    most: int = 60
+    seconds: float = 60
+    clock: Callable[[], float] = time.monotonic
+    _since: float = float("-inf")
+    _logged: int = 0
+    _held_back: int = 0
+
+    def record(self, reason: str, kid: object) -> None:
+        """Log a rejection, without the token itself. `kid` is what the token claims, of any type."""
+        if self.clock() >= self._since + self.seconds:
+            self._since, self._logged = self.clock(), 0
+        if self._logged >= self.most:
+            self._held_back += 1
+            return
+        more = {"held_back": self._held_back} if self._held_back else {}
+        self._logged, self._held_back = self._logged + 1, 0
+        log.info("token refused", reason=reason, kid=_printable(kid), **more)
+
+
+def _printable(kid: object) -> str:
+    """As a short ASCII text."""
+    return str(kid)[:_MAX_KID].encode("ascii", "backslashreplace").decode()

@@ -25,8 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.sql import text
 
 from chassis.http.problems import Conflict, Unprocessable
-from chassis.storage.composed import Part
-from chassis.storage.raw_sql import fetch
+from chassis.storage.raw_sql import Part, fetch
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
@@ -137,7 +136,7 @@ class Claim:
     def settling(
         self, status: int, body: bytes, headers: Mapping[str, str], *, given: str, when: str
     ) -> Part:
-        """A part of a composed statement (see `chassis.storage.composed`), which settles the claim in the
+        """A part of a composed statement (see `chassis.storage.raw_sql`), which settles the claim in the
         statement that has the request's effects: store the response if the SQL condition `when` holds for the
         row of the part `given`. It returns no row if the condition does not hold, or if a repeat has claimed
         the key."""

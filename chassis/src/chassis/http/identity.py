@@ -16,11 +16,10 @@ from fastapi.security.base import SecurityBase
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from chassis.http.claims import BadToken, claims_of, header_of
+from chassis.http.claims import BadToken, RejectedTokenLog, claims_of, header_of
 from chassis.http.jwks import PublishedKeys
 from chassis.http.problems import Forbidden, Unauthenticated
 from chassis.http.provided import registry
-from chassis.http.rejected_tokens import RejectedTokenLog
 
 log = structlog.get_logger()
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})

@@ -54,9 +54,7 @@ class PublishedKeys:
         if not self.refresh_if_old() or kid not in self._keys:
             fetching = self._fetch_if_due()
             if fetching is not None:
-                await asyncio.shield(
-                    fetching
-                )  # other requests wait for it, too: one's end must not cancel it
+                await asyncio.shield(fetching)  # others wait for it, too: one's end must not cancel it
         if self._age() > self.stale_for or (kid not in self._keys and self._failing):
             raise Unavailable("Tokens cannot be verified at the moment.", retry_after=self.retry_every)
         return self._keys.get(kid)

@@ -57,7 +57,7 @@ parameters, body and security (400, 401, 403, 413, 422, 503) are added to the do
 
 
 def complete(app: FastAPI) -> None:
-    """Make `app.openapi()` describe problem responses, in place of FastAPI's own 422."""
+    """Make `app.openapi()` describe problem responses, instead of FastAPI's own 422."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

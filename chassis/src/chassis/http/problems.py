@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.errors import TokenRejected, Unavailable
 from chassis.http.openapi import RESPONSES, complete, phrase
-from chassis.storage.outage import is_out_of_time, is_outage
+from chassis.storage.raw_sql import is_out_of_time, is_outage
 
 __all__ = [
     "NO_NUL",
@@ -26,7 +26,6 @@ __all__ = [
     "Body",
     "Conflict",
     "Forbidden",
-    "LimitBody",
     "NotFound",
     "Problem",
     "TooManyRequests",
@@ -208,11 +207,11 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
         where = errors[0]["loc"][-1]
         return answer(400, "Bad Request", f"The body is not JSON: {errors[0]['ctx']['error']} at {where}.")
     status = 400 if any(one["loc"][0] == "header" for one in errors) else 422
-    places = {"errors": [_place(one) for one in errors]}
-    return answer(status, phrase(status), "The request is not valid.", extensions=places)
+    invalid = {"errors": [_invalid_part(one) for one in errors]}
+    return answer(status, phrase(status), "The request is not valid.", extensions=invalid)
 
 
-def _place(error: Mapping[str, Any]) -> dict[str, str]:
+def _invalid_part(error: Mapping[str, Any]) -> dict[str, str]:
     source, *path = error["loc"]
     detail = error["msg"]
     if source != "body":
@@ -247,41 +246,3 @@ class _AnswerCrash:
             is_temporary = is_outage(error) or is_out_of_time(error)
             retry = unavailable(Unavailable("The database does not answer."))
             await (retry if is_temporary else Problem().response())(scope, receive, send)
-
-
-class LimitBody:
-    """Rejects a request whose body is larger than `max_bytes` with 413. The size of a body without
-    Content-Length is counted as it is received."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self.app = app
-        self.max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-            if declared is None:
-                receive = self._counted(receive)
-            elif int(declared) > self.max_bytes:  # the server reads no more than the declared length
-                await self._refuse(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(413, phrase(413), self._detail())(scope, receive, send)
-
-    def _counted(self, receive: Receive) -> Receive:
-        size = 0
-
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self.max_bytes:
-                raise HTTPException(413, self._detail())
-            return message
-
-        return counted
-
-    def _detail(self) -> str:
-        return f"A request body may have {self.max_bytes} bytes at most."

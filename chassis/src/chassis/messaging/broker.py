@@ -22,17 +22,18 @@ from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ConnectionChannelError
 from yarl import URL
 
-from chassis.messaging.cancellation import as_broken_connection
+from chassis.messaging.tasks import as_broken_connection, pauses
 
 log = structlog.get_logger()
 
 # aiormq closes a silent connection after three heartbeats, each a second longer than this: 12 s.
 HEARTBEAT_SECONDS = 3
 _CLOSE_SECONDS = 1
-_LOOK_AGAIN_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _REFUSED = (AuthenticationError, ProbableAuthenticationError)
 
 Publishing = tuple[str, aio_pika.Message]
+Outcome = BaseException | None  # `None`: confirmed
 
 
 class MultiNodeConnection(aio_pika.RobustConnection):
@@ -59,20 +60,22 @@ class MultiNodeConnection(aio_pika.RobustConnection):
         return "RabbitMQ"
 
 
-async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) -> AbstractRobustConnection:
+async def connect(
+    urls: str, name: str, *, timeout: float, startup_timeout: float = 0
+) -> AbstractRobustConnection:
     """A connection that reconnects by itself.
 
     `urls`: the URLs of the broker's nodes, comma-separated.
     `name`: what the management UI shows.
     `timeout`: seconds for one attempt to connect.
-    `patience`: seconds for which a first connection is attempted while the broker is unavailable.
+    `startup_timeout`: seconds for which the first connection is attempted again while the broker is
+        unavailable.
 
     Raises the last attempt's error, and at once if the broker refuses the credentials.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    delay = 0.25
-    while True:
+    deadline = loop.time() + startup_timeout
+    for pause in pauses(0.25, 5):
         connection = MultiNodeConnection(
             urls.split(","),
             client_properties={"connection_name": name},
@@ -82,14 +85,13 @@ async def connect(urls: str, name: str, *, timeout: float, patience: float = 0) 
             await connection.connect(timeout=timeout)
         except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
             await connection.close()
-            pause = delay * random.uniform(0.5, 1)
             if isinstance(error, _REFUSED) or loop.time() + pause > deadline:
                 raise
             log.warning("broker unavailable, retrying", connection=name, error=repr(error))
             await asyncio.sleep(pause)
-            delay = min(delay * 2, 5.0)
         else:
             return connection
+    raise AssertionError("there are pauses without end")
 
 
 def login(urls: str) -> str:
@@ -116,10 +118,10 @@ class Publisher:
         self._one_at_a_time = asyncio.Lock()
         self._suspects: set[tuple[str, str]] = set()
 
-    async def send(self, exchange: str, messages: Sequence[Publishing]) -> list[BaseException | None]:
+    async def send(self, exchange: str, messages: Sequence[Publishing]) -> list[Outcome]:
         """Publish pairs of routing key and message. Returns for each `None` if it was confirmed, and the
         error otherwise; `is_refused` decides whether the message itself is the cause."""
-        outcomes: list[BaseException | None] = [None] * len(messages)
+        outcomes: list[Outcome] = [None] * len(messages)
         together = [i for i, (key, _) in enumerate(messages) if (exchange, key) not in self._suspects]
         one_by_one = [i for i, (key, _) in enumerate(messages) if (exchange, key) in self._suspects]
         async with self._one_at_a_time:
@@ -128,8 +130,12 @@ class Publisher:
                 errors = await self._send_window(exchange, [messages[i] for i in chosen])
                 for i, error in zip(chosen, errors, strict=True):
                     outcomes[i] = error
-                if any(_closed_the_channel(error) for error in errors):
-                    one_by_one += self._to_send_one_by_one(exchange, messages, chosen, errors)
+                if not any(_closed_the_channel(error) for error in errors):
+                    continue
+                if len(chosen) == 1:  # it is the refused one
+                    self._suspects.add((exchange, messages[chosen[0]][0]))
+                else:
+                    one_by_one += [i for i in chosen if outcomes[i] and not _leaves_channel_open(outcomes[i])]
             await self._send_one_by_one(exchange, messages, one_by_one, outcomes)
         return outcomes
 
@@ -139,30 +145,14 @@ class Publisher:
             async with self._connection.channel() as channel:
                 await channel.declare_exchange(exchange, passive=True)
 
-    def _to_send_one_by_one(
-        self,
-        exchange: str,
-        messages: Sequence[Publishing],
-        chosen: Sequence[int],
-        errors: Sequence[BaseException | None],
-    ) -> list[int]:
-        if len(chosen) > 1:
-            return [
-                i
-                for i, error in zip(chosen, errors, strict=True)
-                if error and not _leaves_channel_open(error)
-            ]
-        self._suspects.add((exchange, messages[chosen[0]][0]))  # a window of one: it is the refused one
-        return []
-
     async def _send_one_by_one(
         self,
         exchange: str,
         messages: Sequence[Publishing],
         chosen: Sequence[int],
-        outcomes: list[BaseException | None],
+        outcomes: list[Outcome],
     ) -> None:
-        unreachable: BaseException | None = None
+        unreachable: Outcome = None
         for i in chosen:
             if unreachable is None:
                 [outcomes[i]] = await self._send_window(exchange, [messages[i]])
@@ -179,7 +169,7 @@ class Publisher:
             elif not is_refused(error):
                 unreachable = error
 
-    async def _send_window(self, exchange: str, window: Sequence[Publishing]) -> list[BaseException | None]:
+    async def _send_window(self, exchange: str, window: Sequence[Publishing]) -> list[Outcome]:
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:
             with as_broken_connection():
@@ -219,7 +209,7 @@ class Publisher:
             transport = self._connection.transport
             if transport is not None and not transport.connection.is_closed:
                 return transport
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _start_over(self) -> None:
         """Close the channel; the next window opens a new one. The broker may have closed it because of a
@@ -253,12 +243,12 @@ def is_refused(error: BaseException) -> bool:
     return not isinstance(error, (TimeoutError, asyncio.CancelledError, *CONNECTION_EXCEPTIONS))
 
 
-def _leaves_channel_open(error: BaseException) -> bool:
+def _leaves_channel_open(error: Outcome) -> bool:
     """The message was returned or negatively confirmed, which does not affect the others on its channel."""
     return isinstance(error, DeliveryError)
 
 
-def _closed_the_channel(error: BaseException | None) -> bool:
+def _closed_the_channel(error: Outcome) -> bool:
     """The broker closed the channel or the connection because of a message. If it closes the connection for
     another reason (the node stops, an operator closes it), the error is a plain `ConnectionClosed`."""
     if isinstance(error, ConnectionClosed):

@@ -22,10 +22,8 @@ COPIES = frozenset({"CC", "BCC"})
 _PREFIX = "cloudEvents:"
 _MAX_SHORT = 255  # bytes
 _ID = re.compile(r"[a-z_.]{1,100}/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EARLIEST, _LATEST = (
-    datetime(1970, 1, 1, tzinfo=UTC),
-    datetime(9999, 1, 1, tzinfo=UTC),
-)  # what AMQP can encode
+# What AMQP can encode.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Unreadable(Exception):

@@ -1,14 +1,13 @@
 """Consumes one queue. It always works in this sequence: decode, claim, run, commit, acknowledge.
 
 A batch that fails is rolled back and handled again message by message. A message that still fails goes to the
-retry ladder and then to the dead letters, and the rest of the batch is committed. While the database is away
-the consumer waits and tries again, and no attempt is counted. A message that was redelivered many times may
-crash the process: it is handled alone, and the attempt is recorded in the database beforehand.
+retry ladder and then to the dead letters, and the rest of the batch is committed. While the database is
+unavailable, the consumer waits and tries again, and no attempt is counted. A message that was redelivered
+many times may crash the process: it is handled alone, and the attempt is recorded in the database beforehand.
 """
 
 import asyncio
 import hashlib
-import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
@@ -16,16 +15,15 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInvalidStateError
 
-from chassis.messaging.batching import Batcher
 from chassis.messaging.broker import Publisher
-from chassis.messaging.cancellation import as_broken_connection
 from chassis.messaging.envelope import Unreadable
+from chassis.messaging.tasks import Batcher, as_broken_connection, pauses
 from chassis.runtime.retry import Retry, shortened
 from chassis.saga.delivery import Delivery, decode
 from chassis.saga.steps import Steps
-from chassis.storage import inbox, started
+from chassis.storage import inbox
 from chassis.storage.database import Transactions
-from chassis.storage.outage import is_outage
+from chassis.storage.raw_sql import is_outage
 from chassis.telemetry.logs import trace_context
 from chassis.telemetry.privacy import redacted
 
@@ -143,13 +141,13 @@ class Consumer:
     async def _handle_suspect(self, message: AbstractIncomingMessage) -> None:
         """Handle it alone, and record the attempt beforehand: if the process crashes, the count survives."""
         engine, queue, print_ = self._transactions.engine, self._steps.queue, _fingerprint(message)
-        times = await self._through_outages(lambda: started.begin(engine, queue, print_))
+        times = await self._through_outages(lambda: inbox.begin(engine, queue, print_))
         if times > MAX_CRASHES:
             why = f"the process ended {MAX_CRASHES} times while handling it"
             await self._retry.dead_letter(message, why, step="unknown")
         else:
             await self._decode_and_handle([message])
-        await self._through_outages(lambda: started.end(engine, queue, print_))
+        await self._through_outages(lambda: inbox.end(engine, queue, print_))
         await _acknowledge(message, multiple=False)
         self._note_progress()
 
@@ -179,17 +177,16 @@ class Consumer:
             await self._handle_failed(batch, error)
 
     async def _through_outages(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work, and repeat it for as long as the database is away. Returns its result."""
-        delay = 0.1
-        while True:
+        """Do the work, and repeat it for as long as the database is unavailable. Returns its result."""
+        for pause in pauses(0.1, 2):
             try:
                 return await work()
             except Exception as error:
                 if not is_outage(error):
                     raise
                 log.warning("database unavailable, retrying", error=repr(error))
-            await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 2.0)
+            await asyncio.sleep(pause)
+        raise AssertionError("there are pauses without end")
 
     async def _handle_failed(self, batch: list[Delivery], error: Exception) -> None:
         if len(batch) == 1:

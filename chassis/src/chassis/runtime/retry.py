@@ -7,7 +7,6 @@ and no loss.
 """
 
 import asyncio
-import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +17,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from chassis.messaging.broker import Publisher, is_refused
 from chassis.messaging.envelope import COPIES
+from chassis.messaging.tasks import pauses
 from chassis.saga.delivery import Delivery, publisher
 from chassis.saga.steps import Steps
 from chassis.saga.topology import DEAD, LADDER, retry_exchange
@@ -63,7 +63,7 @@ class Retry:
                 attempts=failed.attempts,
                 exc_info=error,
             )
-            await self._move(failed.to_message(**self._stamp(step, _reason(error))), key)
+            await self._move(failed.to_message(**self._stamp(step, shortened(reason(error)))), key)
 
     async def dead_letter(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
         """Publish the message to the dead letters at once, because no retry can help."""
@@ -100,17 +100,13 @@ class Retry:
         While the dead-letter queue is full, a dead letter goes to the ladder's longest delay instead, so that
         the queue's other messages do not wait for it.
         """
-        delay = 0.1
-        while True:
+        for pause in pauses(0.1, 2):
             [refused] = await self._publisher.send(retry_exchange(self._steps.queue), [(key, message)])
             if refused is None:
                 return
             if key == DEAD and is_refused(refused):
-                log.error(
-                    "dead-letter queue full, retrying later",
-                    message_id=message.message_id,
-                    error=reason(refused),
-                )
+                why = reason(refused)
+                log.error("dead-letter queue full, retrying later", message_id=message.message_id, error=why)
                 key = LADDER[-1]
                 continue
             log.error(
@@ -119,8 +115,7 @@ class Retry:
                 key=key,
                 error=reason(refused),
             )
-            await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, 2.0)
+            await asyncio.sleep(pause)
 
 
 def _is_writable(value: Any) -> bool:
@@ -128,10 +123,6 @@ def _is_writable(value: Any) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
     return value is None or isinstance(value, str)
-
-
-def _reason(error: Exception) -> str:
-    return shortened(reason(error))
 
 
 def shortened(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from chassis.messaging.batching import Batcher
-from chassis.messaging.cancellation import as_broken_connection, as_failure
+from chassis.messaging.tasks import Batcher, as_broken_connection, as_failure, pauses
+from chassis.runtime.settings import ServiceSettings
 from chassis.saga.intents import (
     Call,
     Due,
@@ -21,8 +21,9 @@ from chassis.saga.intents import (
     postpone,
     release,
 )
-from chassis.storage.database import SqlTx, Transactions
-from chassis.storage.outage import is_outage
+from chassis.storage.database import Transactions
+from chassis.storage.raw_sql import is_outage
+from chassis.storage.tx import SqlTx
 from chassis.telemetry.logs import trace_context
 from chassis.telemetry.privacy import reason
 
@@ -56,38 +57,20 @@ class IntentRunner:
 
     `intents`: the functions that handle the outcomes.
     `call`: makes one call and returns its outcome.
-    `poll`: seconds between looks for intents that no process has leased.
-    `lease`: seconds that a lease lasts unless it is extended.
-    `linger`: seconds that the first outcome of a batch waits for others.
-    `batch`: the maximum number of outcomes per commit.
-    `concurrency`: the maximum number of calls at once.
-    `longest_delay`: the maximum delay before a call is repeated, in seconds.
+    `settings`: `outbox_poll`, `lease`, `settle_linger`, `consume_batch`, `intent_concurrency` and
+        `intent_longest_delay` count here.
     """
 
     def __init__(
-        self,
-        transactions: Transactions,
-        intents: Intents,
-        call: Call,
-        *,
-        poll: float,
-        lease: float,
-        linger: float,
-        batch: int,
-        concurrency: int,
-        longest_delay: float,
+        self, transactions: Transactions, intents: Intents, call: Call, settings: ServiceSettings
     ) -> None:
         self._transactions = transactions
         self._engine = transactions.engine
         self._holder = transactions.holder
         self._intents = intents
         self._call = call
-        self._poll = poll
-        self._lease = lease
-        self._linger = linger
-        self._batch = batch
-        self._concurrency = concurrency
-        self._longest_delay = longest_delay
+        self._settings = settings
+        self._lease = settings.lease
         self._held: dict[str, _Held] = {}
         self._due: asyncio.Queue[_Held] = asyncio.Queue()
         self._outcomes: Batcher[tuple[_Held, Any]] = Batcher()
@@ -118,7 +101,7 @@ class IntentRunner:
             group.create_task(as_failure(self._recover()))
             group.create_task(as_failure(self._keep_leases()))
             group.create_task(as_failure(self._settle()))
-            for _ in range(self._concurrency):
+            for _ in range(self._settings.intent_concurrency):
                 group.create_task(as_failure(self._make_calls()))
 
     async def finish(self, grace: float) -> None:
@@ -147,14 +130,14 @@ class IntentRunner:
 
     async def _recover(self) -> None:
         while True:
-            await asyncio.sleep(self._poll)
+            await asyncio.sleep(self._settings.outbox_poll)
             try:
                 await self._lease_available()
             except Exception:
                 log.exception("intent poll failed")
 
     async def _lease_available(self) -> None:
-        while (limit := min(self._batch, self._room())) > 0:
+        while (limit := min(self._settings.consume_batch, self._room())) > 0:
             found = await lease_available(self._engine, self._lease, limit, self._holder)
             self.wake(found)
             if len(found) < limit:
@@ -186,9 +169,7 @@ class IntentRunner:
                 self._due.put_nowait(held)
                 return
             if held.until - loop.time() < self._lease / 3:
-                self._drop(
-                    held
-                )  # its lease was not extended and ends soon: a poll finds the intent afterwards
+                self._drop(held)  # its lease was not extended and ends soon: a poll finds it afterwards
                 continue
             due = held.due
             self._begin()
@@ -203,7 +184,7 @@ class IntentRunner:
 
     async def _settle(self) -> None:
         while True:
-            outcomes = await self._outcomes.batch(self._batch, self._linger)
+            outcomes = await self._outcomes.batch(self._settings.consume_batch, self._settings.settle_linger)
             await self._settle_batch(outcomes)
             self._end(len(outcomes))
 
@@ -222,19 +203,16 @@ class IntentRunner:
 
     async def _settle_batch(self, outcomes: list[tuple[_Held, Any]]) -> None:
         """Keep the outcomes during an outage of the database: without them the calls would be repeated."""
-        delay = 0.1
-        while True:
+        for pause in pauses(0.1, 2):
             try:
                 await self._commit(outcomes)
             except Exception as error:
                 if not is_outage(error):
                     await self._settle_failed(outcomes, error)
                     return
-                log.warning(
-                    "database unavailable, retrying outcomes", outcomes=len(outcomes), error=reason(error)
-                )
-                await asyncio.sleep(delay * random.uniform(0.5, 1))
-                delay = min(delay * 2, 2.0)
+                count, why = len(outcomes), reason(error)
+                log.warning("database unavailable, retrying outcomes", outcomes=count, error=why)
+                await asyncio.sleep(pause)
             else:
                 break
         for held, _ in outcomes:
@@ -254,7 +232,8 @@ class IntentRunner:
             async with self._transactions() as tx:
                 due = [held.due for held in settling]
                 held_here = await delete_settled(tx.session, due, self._holder)
-                await self._lock(tx, due)
+                if self._intents.locks is not None:
+                    await tx.lock([pair for one in due for pair in self._intents.locks(one.intent)])
                 for held, outcome in outcomes:
                     await self._settle_one(held.due, outcome, tx, held_here)
         except BaseException:
@@ -269,10 +248,6 @@ class IntentRunner:
         else:
             log.warning("outcome dropped: the lease was lost", intent=due.intent.key)
 
-    async def _lock(self, tx: SqlTx, due: list[Due]) -> None:
-        if self._intents.locks is not None:
-            await tx.lock([pair for one in due for pair in self._intents.locks(one.intent)])
-
     async def _postpone(self, held: _Held, error: Exception) -> None:
         due = held.due
         self._drop(held)
@@ -282,7 +257,7 @@ class IntentRunner:
                 delay = error.again_in
                 log.info("outcome pending", intent=due.intent.key, attempts=due.attempts + 1, why=why)
             else:
-                delay = min(self._longest_delay, 2.0 ** min(due.attempts, 30))
+                delay = min(self._settings.intent_longest_delay, 2.0 ** min(due.attempts, 30))
                 log.warning("outcome unknown", intent=due.intent.key, attempts=due.attempts + 1, error=why)
             delay *= random.uniform(0.5, 1)
             try:

@@ -5,17 +5,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.http import problems
 from chassis.http.identity import TokenVerifier
+from chassis.http.middleware import LimitBody, Trace
 from chassis.http.provided import Registry
-from chassis.http.tracing import Trace
-from chassis.runtime.health import health_routes
 from chassis.runtime.jobs import Job
 from chassis.runtime.settings import ServiceSettings
 from chassis.runtime.worker import Worker
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 S = TypeVar("S", bound=ServiceSettings)
 
 CLOSE_SECONDS = 2.0
+READY_TIMEOUT_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Service(Generic[S]):
             for router in components.routers:
                 app.include_router(router)
         problems.install(app)
-        app.add_middleware(problems.LimitBody, max_bytes=settings.max_body_bytes)
+        app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes)
         app.add_middleware(Trace)
         return app
 
@@ -150,3 +152,33 @@ async def _close(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
                 await close()
         except Exception:
             log.exception("component did not close")
+
+
+def health_routes(engine: AsyncEngine, worker: Worker | None) -> APIRouter:
+    """The routes for probes, which are not part of the OpenAPI document. `/healthz`: the process answers.
+    `/readyz`: database and broker answer, too, and the queues make progress."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        checks: dict[str, Any] = {"database": await _database(engine)}
+        if worker is not None:
+            checks["broker"] = "ok" if worker.connected else "not connected"
+            checks |= worker.issues()
+        ready = all(state == "ok" for state in checks.values())
+        return JSONResponse(checks, status_code=200 if ready else 503)
+
+    return router
+
+
+async def _database(engine: AsyncEngine) -> str:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS), engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except Exception as error:
+        return type(error).__name__
+    return "ok"

@@ -17,16 +17,16 @@ import structlog
 from aio_pika.abc import AbstractRobustConnection
 
 from chassis.messaging.broker import Publisher, connect, login
-from chassis.messaging.cancellation import as_failure
+from chassis.messaging.tasks import as_failure
 from chassis.runtime.consumer import Consumer
 from chassis.runtime.jobs import Job
+from chassis.runtime.relay import Relay
 from chassis.runtime.runner import IntentRunner
 from chassis.runtime.settings import ServiceSettings
 from chassis.saga.intents import Call
 from chassis.saga.topology import EVENTS_EXCHANGE, Participant
-from chassis.storage import inbox, started
+from chassis.storage import inbox
 from chassis.storage.database import Transactions
-from chassis.storage.outbox import Relay
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ PURGE_BATCH = 5_000
 class Worker:
     """Runs a participant's background work.
 
-    `transactions`: opens the steps' transactions, and hands what they commit to the relay and the runner.
+    `transactions`: opens the steps' transactions, and passes what they commit to the relay and the runner.
     `call`: makes the remote calls that the participant intends.
     `jobs`: the periodic jobs.
     `issues`: names what keeps the service's remote calls from making progress, for `/readyz`.
@@ -93,10 +93,12 @@ class Worker:
     async def _start(self) -> None:
         publisher = await self._connect()
         if self._participant.intents is not None and self._call is not None:
-            self._runner = self._intent_runner(self._call)
+            intents = self._participant.intents
+            self._runner = IntentRunner(self._transactions, intents, self._call, self._settings)
             self._spawn(self._runner.run(), "intents")
         if self._participant.published_keys():
-            self._relay = self._outbox_relay(publisher)
+            source = login(self._settings.amqp_url)
+            self._relay = Relay(self._transactions.engine, publisher, source, self._settings)
             self._spawn(self._relay.run(), "relay")
         self._transactions.after_commit(relay=self._relay, runner=self._runner)
         for consumer in self._consumers:
@@ -164,38 +166,10 @@ class Worker:
             settings.amqp_url,
             f"{self._participant.name} {purpose}",
             timeout=settings.broker_timeout,
-            patience=settings.broker_patience,
+            startup_timeout=settings.broker_patience,
         )
         self._connections.append(connection)
         return connection
-
-    def _intent_runner(self, call: Call) -> IntentRunner:
-        assert self._participant.intents is not None
-        return IntentRunner(
-            self._transactions,
-            self._participant.intents,
-            call,
-            poll=self._settings.outbox_poll,
-            lease=self._settings.lease,
-            linger=self._settings.settle_linger,
-            batch=self._settings.consume_batch,
-            concurrency=self._settings.intent_concurrency,
-            longest_delay=self._settings.intent_longest_delay,
-        )
-
-    def _outbox_relay(self, publisher: Publisher) -> Relay:
-        return Relay(
-            self._transactions.engine,
-            publisher,
-            login(self._settings.amqp_url),
-            exchange=EVENTS_EXCHANGE,
-            poll=self._settings.outbox_poll,
-            lease=self._settings.lease,
-            timeout=self._settings.broker_timeout,
-            linger=self._settings.publish_linger,
-            batch=self._settings.publish_window,
-            longest_delay=self._settings.refused_longest_delay,
-        )
 
     def _purge_inbox(self) -> Job:
         keep = timedelta(days=self._settings.inbox_keep_days)
@@ -204,7 +178,7 @@ class Worker:
             purged = PURGE_BATCH
             while purged == PURGE_BATCH:
                 purged = await inbox.forget(self._transactions.engine, keep, limit=PURGE_BATCH)
-            await started.forget(self._transactions.engine, keep)
+            await inbox.forget_started(self._transactions.engine, keep)
 
         return Job("purge inbox", 60, purge)
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from chassis.messaging.envelope import Envelope, Unreadable
-from chassis.saga.event import Event
 from chassis.saga.steps import Step, Steps
 from chassis.saga.topology import EVENTS_EXCHANGE
+from chassis.saga.tx import Event
 from chassis.telemetry.privacy import reason
 
 

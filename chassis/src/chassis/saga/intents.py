@@ -15,8 +15,7 @@ from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, Uuid, bind
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from chassis.saga.event import Event
-from chassis.saga.tx import Intent, Tx
+from chassis.saga.tx import Event, Intent, Tx
 
 _json = TypeAdapter(dict[str, Any])
 

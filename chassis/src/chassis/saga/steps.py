@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chassis.saga.event import Event
-from chassis.saga.tx import Tx
+from chassis.saga.tx import Event, Tx
 
 E = TypeVar("E", bound=Event)
 StepFunction = Callable[[E, Tx], Awaitable[None]]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.saga.event import Event
 from chassis.saga.intents import Intents
 from chassis.saga.steps import Steps
+from chassis.saga.tx import Event
 
 EVENTS_EXCHANGE = "events"
 LADDER = ("1s", "10s", "60s")
@@ -62,7 +62,7 @@ def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dic
     queues = [steps.queue for participant in participants for steps in participant.steps]
     return {
         "vhosts": [{"name": vhost}],
-        "users": [_user(p) for p in participants],
+        "users": [{"name": p.name, "password_hash": "", "tags": [], "limits": LIMITS} for p in participants],
         "permissions": [_permission(p, vhost) for p in participants],
         "topic_permissions": [_topic_permission(p, vhost) for p in participants],
         "exchanges": [
@@ -151,10 +151,6 @@ def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any
         "definition": definition,
         "priority": 1,
     }
-
-
-def _user(participant: Participant) -> dict[str, Any]:
-    return {"name": participant.name, "password_hash": "", "tags": [], "limits": LIMITS}
 
 
 def _permission(participant: Participant, vhost: str) -> dict[str, Any]:

@@ -1,15 +1,45 @@
-"""All that a step may do inside its transaction: load rows by key, add rows, publish events, intend calls."""
+"""What a step works with: the event that it handles, and its transaction, which loads rows by key, adds rows,
+publishes events and intends calls."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 from uuid import UUID
 
 from chassis.messaging.envelope import Envelope
-from chassis.saga.event import Event
 
 Row = TypeVar("Row")
+
+
+class Event(Protocol):
+    """An immutable fact. Any frozen pydantic model with these members is an event.
+
+    Each type of event happens at most once to a subject, so `<type>/<subject>` is the event's id: when it is
+    published again, every inbox recognises the repeat.
+    """
+
+    type: ClassVar[str]
+    version: ClassVar[int]
+    publisher: ClassVar[str]
+    """The service that usually publishes it. The broker's permissions decide who may."""
+
+    @property
+    def subject(self) -> UUID: ...
+
+    @property
+    def about(self) -> UUID:
+        """The id that log lines carry while the event is handled; usually the subject."""
+
+    def model_dump_json(self) -> str: ...
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes) -> Self: ...
+
+
+def event_id(event: Event) -> str:
+    """The id of its envelope."""
+    return f"{event.type}/{event.subject}"
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,26 @@
 """The service's database: its engine, the chassis' tables, and transactions that publish events and intend
 remote calls."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from functools import cache
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import Dialect, MetaData, Table, any_, bindparam, inspect, select
+from sqlalchemy import Dialect, MetaData, Table
 from sqlalchemy import types as sql
-from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from chassis.messaging.envelope import Envelope
 from chassis.saga import intents
-from chassis.saga.event import Event
-from chassis.saga.tx import Cause, Intent, key_field, key_of
-from chassis.storage import composed, inbox, outbox, started
-from chassis.storage.composed import Part
+from chassis.saga.tx import Event
+from chassis.storage import inbox, outbox, raw_sql
+from chassis.storage.raw_sql import Part
+from chassis.storage.tx import SqlTx
 from chassis.telemetry.logs import current_traceparent
 
-Row = TypeVar("Row")
 Committed = TypeVar("Committed")
 
 
@@ -80,7 +77,7 @@ def _milliseconds(seconds: float) -> str:
 
 def chassis_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
     """Define the chassis' tables in the service's metadata. Returns inbox, outbox and intent."""
-    started.table(metadata)
+    inbox.started_table(metadata)
     return inbox.table(metadata), outbox.table(metadata), intents.table(metadata)
 
 
@@ -100,93 +97,6 @@ class Json(sql.TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else self._adapter.validate_python(value)
-
-
-class SqlTx:
-    """`Tx` on PostgreSQL: each row is loaded once and locked; changes are written before the commit."""
-
-    def __init__(self, session: AsyncSession, source: str) -> None:
-        self.session = session
-        self.now = datetime.now(UTC)
-        self.envelope: Envelope | None = None
-        self.outbox: list[Envelope] = []
-        self.intents: list[intents.Due] = []
-        self.retry_now_subjects: set[UUID] = set()
-        self.cause: str | None = None
-        self._source = source
-        self._loaded: dict[tuple[type, Any], Any] = {}
-        self._once: dict[type, list[Any]] = {}
-
-    async def get(self, row_type: type[Row], key: Any) -> Row | None:
-        if (row_type, key) not in self._loaded:
-            await self.get_many(row_type, [key])
-        row: Row | None = self._loaded[row_type, key]
-        return row
-
-    async def get_many(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
-        wanted = list(dict.fromkeys(keys))
-        missing = [key for key in wanted if (row_type, key) not in self._loaded]
-        if missing:
-            for key in missing:
-                self._loaded[row_type, key] = None
-            await self._load(row_type, missing)
-        found = ((key, self._loaded[row_type, key]) for key in wanted)
-        return {key: row for key, row in found if row is not None}
-
-    async def get_free(self, row_type: type[Row], keys: Iterable[Any]) -> dict[Any, Row]:
-        wanted = list(dict.fromkeys(keys))
-        missing = [key for key in wanted if self._loaded.get((row_type, key)) is None]
-        if missing:
-            await self._load(row_type, missing, skip_locked=True)
-        found = ((key, self._loaded.get((row_type, key))) for key in wanted)
-        return {key: row for key, row in found if row is not None}
-
-    async def _load(self, row_type: type[Any], keys: list[Any], *, skip_locked: bool = False) -> None:
-        column = inspect(row_type).primary_key[0]
-        query = select(row_type).where(column == _any(column, keys)).order_by(column)
-        for row in await self.session.scalars(query.with_for_update(skip_locked=skip_locked)):
-            self._loaded[row_type, getattr(row, key_field(row_type))] = row
-
-    def add(self, row: Any) -> None:
-        self._loaded[type(row), key_of(row)] = row
-        self.session.add(row)
-
-    def add_once(self, row: Any) -> None:
-        self._once.setdefault(type(row), []).append(row)
-
-    async def flush(self) -> None:
-        """Write changed and added rows, in a statement per table."""
-        await self.session.flush()
-        for row_type in sorted(self._once, key=lambda t: t.__name__):
-            insertion = _insertion(row_type)
-            rows = [{name: getattr(row, name) for name in insertion.names} for row in self._once[row_type]]
-            rows.sort(key=insertion.key)  # always in the same sequence, against deadlocks
-            await (await self.session.connection()).execute(insertion.statement, rows)
-
-    def publish(self, *events: Event, cause: Cause | None = None) -> None:
-        cause_id = self.cause if cause is None else cause.id
-        trace = current_traceparent() if cause is None else cause.traceparent
-        self.outbox += [outbox.envelope(event, self._source, self.now, cause_id, trace) for event in events]
-
-    def intend(self, *intended: Intent) -> None:
-        for intent in intended:
-            self.intents.append(intents.Due(intent, 0, self.cause, current_traceparent()))
-
-    def retry_now(self, subject: UUID) -> None:
-        self.retry_now_subjects.add(subject)
-
-    async def lock(self, pairs: Iterable[tuple[type, Any]]) -> None:
-        """Load and lock the rows of many steps at once, in a statement per table, sorted by key."""
-        keys: dict[type, list[Any]] = {}
-        for row_type, key in pairs:
-            keys.setdefault(row_type, []).append(key)
-        for row_type in sorted(keys, key=lambda t: t.__name__):
-            await self.get_many(row_type, keys[row_type])
-
-    def handling(self, envelope: Envelope) -> None:
-        """Set the message that the transaction handles from now on."""
-        self.envelope = envelope
-        self.cause = envelope.id
 
 
 class AfterCommit(Protocol[Committed]):
@@ -224,7 +134,7 @@ class Transactions:
     def after_commit(
         self, *, relay: AfterCommit[Envelope] | None = None, runner: AfterCommit[intents.Due] | None = None
     ) -> None:
-        """From now on, hand committed events to `relay` and committed intents to `runner`."""
+        """From now on, pass committed events to `relay` and committed intents to `runner`."""
         self._relay = relay or _Nothing()
         self._runner = runner or _Nothing()
 
@@ -237,8 +147,8 @@ class Transactions:
         return self._lease if self._runner.has_room() else 0
 
     async def run(self, *parts: Part, select: str) -> Mapping[str, Any]:
-        """Run and commit one statement composed of these parts; see `composed.run`."""
-        return await composed.run(self.engine, parts, select)
+        """Run and commit one statement composed of these parts; see `raw_sql.run`."""
+        return await raw_sql.run(self.engine, parts, select)
 
     def publishing(self, event: Event, time: datetime, *, given: str) -> Part:
         """A part of a composed statement: publish the event if the part `given` returned a row."""
@@ -270,26 +180,6 @@ class Transactions:
             self._runner.wake(due)
 
 
-@dataclass(frozen=True)
-class _Insertion:
-    """How rows of a type are inserted unless their keys exist; a column has the name of its field."""
-
-    statement: Insert
-    names: tuple[str, ...]
-    key: Callable[[dict[str, Any]], tuple[str, ...]]
-
-
-@cache
-def _insertion(row_type: type) -> _Insertion:
-    table: Any = inspect(row_type).local_table
-    key = tuple(column.key for column in table.primary_key)
-    return _Insertion(
-        insert(table).on_conflict_do_nothing(),
-        tuple(field.name for field in fields(row_type)),
-        lambda row: tuple(str(row[name]) for name in key),
-    )
-
-
 class _Nothing:
     """In place of a relay or a runner that the process does not have."""
 
@@ -298,8 +188,3 @@ class _Nothing:
 
     def wake(self, committed: list[Any]) -> None:
         pass
-
-
-def _any(column: Any, keys: list[Any]) -> Any:
-    """All keys as one array parameter, so that one prepared statement serves any number of keys."""
-    return any_(bindparam(None, keys, type_=sql.ARRAY(column.type)))

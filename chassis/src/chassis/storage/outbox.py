@@ -6,13 +6,9 @@ because the process died or the broker was unavailable, any process's poll may l
 the broker refuses does not hold up others: it is retried after a growing delay of its own.
 """
 
-import asyncio
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
-import structlog
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -22,7 +18,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TextClause,
     Uuid,
     bindparam,
     text,
@@ -30,16 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from chassis.messaging.batching import Batcher
-from chassis.messaging.broker import Publisher, is_refused
-from chassis.messaging.cancellation import as_failure
 from chassis.messaging.envelope import Envelope
-from chassis.saga.event import Event
-from chassis.storage.composed import Part
+from chassis.saga.tx import Event
+from chassis.storage.raw_sql import Part
 from chassis.telemetry.logs import valid_traceparent
-from chassis.telemetry.privacy import reason
-
-log = structlog.get_logger()
 
 
 def table(metadata: MetaData) -> Table:
@@ -163,7 +152,6 @@ _RETRY_SOON = text("""
     UPDATE outbox SET leased_until = now() + :delay * interval '1 second'
     FROM relaxed WHERE message_id = ANY(CAST(:ids AS text[]))
 """)
-_RETRY_SOON_SECONDS = (1.0, 3.0)
 
 # Each refused row has a delay of its own, which grows by half with every attempt.
 _REFUSED = text("""
@@ -176,155 +164,41 @@ _REFUSED = text("""
 """)
 _ERROR_LENGTH = 300
 
-# How much is kept in memory, for example during an outage of the broker; the poll finds the rest.
-_MAX_ROWS = 1_000
-_MAX_BYTES = 16 * 1024 * 1024
+
+async def lease_available(engine: AsyncEngine, source: str, lease: float, limit: int) -> list[Envelope]:
+    """Lease up to `limit` events of this `source` for `lease` seconds that no process has leased."""
+    async with engine.connect() as connection:
+        rows = await connection.execute(_LEASE, {"lease": lease, "limit": limit})
+        return [
+            Envelope(
+                type=row.type,
+                version=row.version,
+                source=source,
+                subject=row.subject,
+                time=row.time,
+                data=row.data.encode(),
+                causation_id=row.causation_id,
+                traceparent=valid_traceparent(row.traceparent),  # earlier releases did not validate it
+            )
+            for row in rows
+        ]
 
 
-class Relay:
-    """Publishes committed events: at once those that `wake` hands over after a commit, and by a poll those
-    that no process has leased.
+async def delete_confirmed(engine: AsyncEngine, ids: list[str]) -> None:
+    """Delete the events that the broker has confirmed."""
+    async with engine.connect() as connection:
+        await connection.execute(_CONFIRMED, {"ids": ids})
 
-    `source`: the broker's user who publishes.
-    `exchange`: where events are published.
-    `poll`: seconds between two polls.
-    `lease`: seconds that a row is leased for.
-    `timeout`: seconds that the publisher takes at most for a batch. A row whose lease may end within that
-        time is left to the poll.
-    `linger`: seconds that the first event of a batch waits for others.
-    `batch`: the maximum number of events per round.
-    `longest_delay`: the maximum delay, in seconds, before a refused event is published again.
-    """
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        publisher: Publisher,
-        source: str,
-        *,
-        exchange: str,
-        poll: float,
-        lease: float,
-        timeout: float,
-        linger: float,
-        batch: int,
-        longest_delay: float,
-    ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._publisher = publisher
-        self._source = source
-        self._exchange = exchange
-        self._poll = poll
-        self._lease = lease
-        self._publish_within = lease - timeout  # seconds after the commit in which publishing may begin
-        self._linger = linger
-        self._batch = batch
-        self._longest_delay = longest_delay
-        self._waiting: Batcher[tuple[float, Envelope]] = Batcher()
-        self._waiting_bytes = 0
-        self._publishing: list[Envelope] = []
-        self._failing_since: float | None = None
+async def retry_soon(engine: AsyncEngine, ids: list[str], delay: float) -> None:
+    """Let any process publish these events in `delay` seconds."""
+    async with engine.connect() as connection:
+        await connection.execute(_RETRY_SOON, {"ids": ids, "delay": delay})
 
-    def has_room(self) -> bool:
-        """Whether this process may keep more events in memory; if not, rows are committed without a lease."""
-        return len(self._waiting) < _MAX_ROWS and self._waiting_bytes < _MAX_BYTES
 
-    def wake(self, events: list[Envelope]) -> None:
-        """Queue events that this process has just committed and leased."""
-        now = asyncio.get_running_loop().time()
-        self._waiting.put((now, e) for e in events)
-        self._waiting_bytes += sum(len(e.data) for e in events)
-
-    def failing_for(self) -> float:
-        """Seconds since the broker last answered an attempt to publish; 0 if it answered the last one."""
-        if self._failing_since is None:
-            return 0
-        return asyncio.get_running_loop().time() - self._failing_since
-
-    async def run(self) -> None:
-        """Publish until cancelled. When a round fails, that is logged, and a later poll finds its rows."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(as_failure(self._forward()))
-            group.create_task(as_failure(self._recover()))
-
-    async def drain(self) -> None:
-        """Publish what is still in memory, after `run` has ended and nothing more is committed."""
-        if self._publishing:
-            await self._publish(self._publishing)
-        while len(self._waiting):
-            await self._publish(self._still_leased(self._waiting.take(self._batch)))
-
-    async def _forward(self) -> None:
-        while True:
-            taken = await self._waiting.batch(self._batch, self._linger)
-            self._publishing = self._still_leased(taken)
-            await self._round(self._publishing)
-            self._publishing = []
-
-    def _still_leased(self, taken: list[tuple[float, Envelope]]) -> list[Envelope]:
-        """Without events that have waited so long that a poll of any process may have leased them."""
-        self._waiting_bytes -= sum(len(e.data) for _, e in taken)
-        oldest = asyncio.get_running_loop().time() - self._publish_within
-        return [e for since, e in taken if since >= oldest]
-
-    async def _recover(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll)
-            try:
-                while events := await self._lease_available():
-                    await self._round(events)
-            except Exception:
-                log.exception("outbox poll failed")
-
-    async def _round(self, events: list[Envelope]) -> None:
-        try:
-            await self._publish(events)
-        except Exception:
-            log.exception("outbox round failed", rows=len(events))
-
-    async def _publish(self, events: list[Envelope]) -> None:
-        errors = await self._publisher.send(
-            self._exchange, [(e.type, e.to_message(self._source)) for e in events]
-        )
-        outcomes = list(zip(events, errors, strict=True))
-        confirmed = [e.id for e, error in outcomes if error is None]
-        refused = {e.id: error for e, error in outcomes if error is not None and is_refused(error)}
-        unsent = [e.id for e, error in outcomes if error is not None and e.id not in refused]
-        self._note_outage(unsent, answered=len(unsent) < len(events))
-        if confirmed:
-            await self._execute(_CONFIRMED, ids=confirmed)
-        if refused:
-            for id_, error in refused.items():
-                log.error("event refused by the broker, retrying", message_id=id_, error=reason(error))
-            why = [reason(error)[:_ERROR_LENGTH] for error in refused.values()]
-            await self._execute(_REFUSED, ids=list(refused), errors=why, longest=self._longest_delay)
-        if unsent:
-            log.warning("events not confirmed", events=len(unsent), error=repr(next(filter(None, errors))))
-            await self._execute(_RETRY_SOON, ids=unsent, delay=random.uniform(*_RETRY_SOON_SECONDS))
-
-    def _note_outage(self, unsent: list[str], *, answered: bool) -> None:
-        if answered:
-            self._failing_since = None
-        elif unsent and self._failing_since is None:
-            self._failing_since = asyncio.get_running_loop().time()
-
-    async def _execute(self, statement: TextClause, **values: Any) -> None:
-        async with self._engine.connect() as connection:
-            await connection.execute(statement, values)
-
-    async def _lease_available(self) -> list[Envelope]:
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(_LEASE, {"lease": self._lease, "limit": self._batch})
-            return [
-                Envelope(
-                    type=row.type,
-                    version=row.version,
-                    source=self._source,
-                    subject=row.subject,
-                    time=row.time,
-                    data=row.data.encode(),
-                    causation_id=row.causation_id,
-                    traceparent=valid_traceparent(row.traceparent),  # earlier releases did not validate it
-                )
-                for row in rows
-            ]
+async def note_refused(engine: AsyncEngine, errors: Mapping[str, str], longest: float) -> None:
+    """Record why the broker refused each event, by its id. It is published again after a delay, at most
+    `longest` seconds."""
+    cut = [error[:_ERROR_LENGTH] for error in errors.values()]
+    async with engine.connect() as connection:
+        await connection.execute(_REFUSED, {"ids": list(errors), "errors": cut, "longest": longest})

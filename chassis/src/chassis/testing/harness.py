@@ -9,11 +9,10 @@ from uuid import UUID
 
 from chassis.messaging.envelope import Envelope
 from chassis.saga.delivery import Delivery, Incoming, decode
-from chassis.saga.event import Event, event_id
 from chassis.saga.intents import Intents
 from chassis.saga.steps import Steps
 from chassis.saga.topology import EVENTS_EXCHANGE
-from chassis.saga.tx import Cause, Intent, Tx, key_of
+from chassis.saga.tx import Cause, Event, Intent, Tx, event_id, key_of
 from chassis.storage.outbox import envelope
 
 Row = TypeVar("Row")

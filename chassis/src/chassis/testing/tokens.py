@@ -1,4 +1,4 @@
-"""Mints access tokens for tests: good ones as the issuer's, and ones with any fault that a test asks for."""
+"""Mints access tokens for tests: valid ones as the issuer's, and ones with a fault."""
 
 import hashlib
 import hmac
@@ -40,8 +40,8 @@ class TokenMint:
 
     def __init__(
         self,
-        issuer: str = "saga-shop",
-        audience: str = "saga-shop",
+        issuer: str,
+        audience: str,
         *,
         key: SigningKey | None = None,
         clock: Callable[[], float] = time.time,
@@ -72,7 +72,7 @@ class TokenMint:
         `fault`: what is wrong with it.
         `header`: members of the header to change; `None` leaves one out.
         `algorithm`: signs, and is named in the header.
-        `claims`: further claims, or others in place of the usual; `None` leaves one out.
+        `claims`: further claims, or replacements of the usual ones; `None` leaves one out.
         """
         now = int(self._clock())
         key, members = self.key, {"alg": algorithm, "typ": "at+jwt", "kid": self.key.kid}
@@ -83,7 +83,6 @@ class TokenMint:
             "iat": now,
             "exp": now + lifetime,
             "jti": uuid4().hex,
-            "role": "shopper",
             "scope": " ".join(scopes) or None,
         }
         match fault:

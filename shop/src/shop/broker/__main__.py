@@ -11,7 +11,7 @@ import uvicorn
 from pydantic import Field
 from starlette.applications import Starlette
 
-from chassis.runtime.environment import Environment, load
+from chassis.runtime.settings import Environment, load
 from chassis.telemetry.logs import configure_logging
 from shop.broker.looking import declared, look_closely
 from shop.broker.monitor import Monitor, app
