@@ -14,10 +14,10 @@ import httpx
 import pytest
 import uvicorn
 from cryptography.fernet import Fernet
-from joserfc.jwk import ECKey
 
 from auth.main import service
 from auth.settings import Settings
+from chassis.testing import signing_key
 
 CONTACT_KEY = Fernet.generate_key().decode()
 
@@ -54,7 +54,7 @@ StartAuth = Callable[..., Awaitable[Auth]]
 
 @pytest.fixture
 def signing_keys_file(tmp_path: Path) -> Path:
-    keys = [ECKey.generate_key("P-256", auto_kid=True).as_dict(private=True) for _ in range(2)]
+    keys = [signing_key().as_dict(private=True) for _ in range(2)]
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": keys}))
     return file

@@ -1,25 +1,31 @@
 """The service's API over a database of the test's own, with a fake product service."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.main import service
 from cart.products import Products
 from cart.settings import Settings
 from chassis.errors import Unavailable
-from chassis.http.identity import Principal, TokenVerifier
+from chassis.http.identity import TokenVerifier
 from chassis.http.provided import registry
-from chassis.outbound import Answer, RequestRejected
+from chassis.outbound import Answer, Params, RequestRejected, ServiceClient
+from chassis.storage.database import connect
+from chassis.testing import TokenMint
+
+MINT = TokenMint()
+
+Clients = Callable[..., httpx.AsyncClient]
+"""`clients(owner, "guest")`: a client with that owner's token."""
 
 
-class FakeProduct:
+class FakeProduct(ServiceClient):
     """Responds as the product service does, from a dict; `reads` has the skus of each call."""
-
-    name = "product"
 
     def __init__(self) -> None:
         self.products: dict[str, dict[str, Any]] = {}
@@ -39,22 +45,15 @@ class FakeProduct:
             **changed,
         }
 
-    async def get_json(self, path: str, *, params: Any, token: str | None = None) -> Answer:
-        self.reads.append(params["sku"])
+    async def get_json(self, path: str, *, params: Params | None = None, token: str | None = None) -> Answer:
+        skus = cast("Sequence[str]", (params or {})["sku"])
+        self.reads.append(skus)
         if self.down:
             raise Unavailable("product does not answer.")
         if self.refuses:
             raise RequestRejected("product", 400, b"")
-        items = [self.products[sku] for sku in params["sku"] if sku in self.products]
+        items = [self.products[sku] for sku in skus if sku in self.products]
         return Answer(200, httpx.Response(200, json={"items": items}).content)
-
-
-class OwnerVerifier:
-    """A token verifier: the token is the owner's id and role."""
-
-    async def verify(self, token: str) -> Principal:
-        owner, _, role = token.partition(".")
-        return Principal(UUID(owner), role, None, token)
 
 
 @pytest.fixture
@@ -71,31 +70,39 @@ def settings(migrated: Callable[[str], str]) -> Settings:
         database_url=migrated("cart"),
         amqp_url="amqp://nobody",
         jwks_url="http://nobody",
-        token_issuer="shop",
-        token_audience="shop",
+        token_issuer="saga-shop",
+        token_audience="saga-shop",
         product_url="http://nobody",
         role="api",
     )
 
 
 @pytest.fixture
-async def clients(
-    settings: Settings, product_service: FakeProduct
-) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """`clients(owner, "guest")`: a client with that owner's token."""
-    app = service.app(settings)
-    registry(app).provide(OwnerVerifier(), TokenVerifier)
-    registry(app).provide(Products(product_service, known_for=30))  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app)
-
-    def client(owner: UUID, role: str = "shopper") -> httpx.AsyncClient:
-        headers = {"authorization": f"Bearer {owner}.{role}"}
-        return httpx.AsyncClient(transport=transport, base_url="http://cart", headers=headers)
-
-    async with app.router.lifespan_context(app):
-        yield client
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
+    yield engine
+    await engine.dispose()
 
 
 @pytest.fixture
-def shopper(clients: Callable[[UUID], httpx.AsyncClient]) -> httpx.AsyncClient:
+async def clients(settings: Settings, product_service: FakeProduct) -> AsyncIterator[Clients]:
+    app = service.app(settings)
+    keys = httpx.MockTransport(lambda _: httpx.Response(200, json=MINT.jwks))
+    issuer = httpx.AsyncClient(transport=keys)
+    verifier = TokenVerifier("http://auth", "saga-shop", "saga-shop", http=issuer)
+    registry(app).provide(verifier)
+    registry(app).provide(Products(product_service, known_for=30))
+    transport = httpx.ASGITransport(app)
+
+    def client(owner: UUID, role: str = "shopper") -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {MINT.token(owner, role=role)}"}
+        return httpx.AsyncClient(transport=transport, base_url="http://cart", headers=headers)
+
+    async with issuer, app.router.lifespan_context(app):
+        yield client
+        await verifier.aclose()
+
+
+@pytest.fixture
+def shopper(clients: Clients) -> httpx.AsyncClient:
     return clients(uuid4())

@@ -2,30 +2,23 @@
 each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from sqlalchemy import text
 
 from chassis.storage.database import Transactions, connect
-from product.domain import Hold
+from product.domain import Hold, HoldState
 from product.jobs import nudge_stuck_holds
 from product.settings import Settings
 
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
-@pytest.fixture
-async def transactions(settings: Settings) -> AsyncIterator[Transactions]:
-    engine = connect(settings.database_url, pool_size=4, statement_timeout=10)
-    yield Transactions(engine, "product", lease=0)
-    await engine.dispose()
-
-
-async def hold(transactions: Transactions, state: Any = "reserved", deadline: datetime = LONG_AGO) -> UUID:
+async def hold(
+    transactions: Transactions, state: HoldState = "reserved", deadline: datetime = LONG_AGO
+) -> UUID:
     order_id = uuid4()
     async with transactions() as tx:
         tx.add(Hold(order_id, state, {"lamp": 1}, deadline=deadline))

@@ -1,27 +1,17 @@
 """Holds that have ended are kept for a while; open ones are kept until they end."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from chassis.runtime.jobs import first_id
-from chassis.storage.database import Transactions, connect
+from chassis.storage.database import Transactions
 from product.domain import Hold, HoldState
 from product.jobs import HOLDS
-from product.settings import Settings
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def transactions(settings: Settings) -> AsyncIterator[Transactions]:
-    engine = connect(settings.database_url, pool_size=4, statement_timeout=10)
-    yield Transactions(engine, "product", lease=0)
-    await engine.dispose()
 
 
 async def test_ended_holds_are_pruned_and_open_ones_stay(transactions: Transactions) -> None:

@@ -4,7 +4,6 @@ deadlocks, the job serves those that were skipped, and no order waits for long."
 import asyncio
 import random
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -15,6 +14,8 @@ from product.domain import Hold, Stock
 from product.jobs import check_waiting_orders
 from product.settings import Settings
 
+from ..conftest import Create
+from ..orders import Order
 from .conftest import handle, handle_all, levels, states, stock_up
 
 Workers = list[Transactions]
@@ -38,11 +39,9 @@ async def waited_for(workers: Workers) -> dict[str, dict[UUID, int]]:
         return {sku: dict(one.waiting) for sku, one in (await tx.get_many(Stock, skus)).items()}
 
 
-async def test_released_pieces_go_to_a_waiting_order_in_the_same_transaction(
-    workers: Workers, order: Any
-) -> None:
+async def test_released_pieces_go_to_a_waiting_order_in_the_same_transaction(workers: Workers) -> None:
     await stock_up(workers, lamp=1)
-    one, other = order(lamp=1), order(lamp=1)
+    one, other = Order(lamp=1), Order(lamp=1)
     await handle(workers[0], [one.created()])
     await handle(workers[0], [other.created()])
     assert await published_about(workers, other.id) == []
@@ -52,9 +51,9 @@ async def test_released_pieces_go_to_a_waiting_order_in_the_same_transaction(
     assert await levels(workers) == {"lamp": (0, 1, 0)}
 
 
-async def test_a_late_reservation_has_the_waiting_orders_own_cause(workers: Workers, order: Any) -> None:
+async def test_a_late_reservation_has_the_waiting_orders_own_cause(workers: Workers) -> None:
     await stock_up(workers, lamp=1)
-    one, other = order(lamp=1), order(lamp=1)
+    one, other = Order(lamp=1), Order(lamp=1)
     await handle_all(workers, [one.created(), other.created()], size=1)
     winner, loser = (one, other) if await published_about(workers, one.id) else (other, one)
     await handle(workers[0], [winner.cancelled()])
@@ -65,13 +64,13 @@ async def test_a_late_reservation_has_the_waiting_orders_own_cause(workers: Work
 
 
 async def test_concurrent_releases_cancellations_and_sales_do_not_deadlock_and_lose_no_order(
-    workers: Workers, order: Any, settings: Settings
+    workers: Workers, settings: Settings
 ) -> None:
     """Orders of one, two and three products for 12 pieces each: each order that gets them is paid or
     cancelled."""
     dice = random.Random(7)
     await stock_up(workers, a=12, b=12, c=12)
-    orders = [order(**dict.fromkeys(dice.sample("abc", dice.randint(1, 3)), 1)) for _ in range(60)]
+    orders = [Order(**dict.fromkeys(dice.sample("abc", dice.randint(1, 3)), 1)) for _ in range(60)]
     await handle_all(workers, [one.created() for one in orders], size=5)
     paid = 0
     for _ in range(20):
@@ -98,10 +97,10 @@ async def test_concurrent_releases_cancellations_and_sales_do_not_deadlock_and_l
 
 
 async def test_a_release_skips_a_locked_order_and_the_job_serves_it(
-    workers: Workers, order: Any, settings: Settings
+    workers: Workers, settings: Settings
 ) -> None:
     await stock_up(workers, lamp=1)
-    one, other = order(lamp=1), order(lamp=1)
+    one, other = Order(lamp=1), Order(lamp=1)
     await handle(workers[0], [one.created()])
     await handle(workers[0], [other.created()])
     async with workers[1]() as tx:
@@ -113,11 +112,9 @@ async def test_a_release_skips_a_locked_order_and_the_job_serves_it(
     assert await published_about(workers, other.id) == ["stock.reserved"]
 
 
-async def test_no_order_waits_for_longer_than_the_setting(
-    workers: Workers, order: Any, settings: Settings
-) -> None:
+async def test_no_order_waits_for_longer_than_the_setting(workers: Workers, settings: Settings) -> None:
     await stock_up(workers, lamp=1)
-    one, other = order(lamp=1), order(lamp=1)
+    one, other = Order(lamp=1), Order(lamp=1)
     await handle(workers[0], [one.created()])
     await handle(workers[0], [other.created()])
     await check_waiting_orders(workers[0], settings)
@@ -145,11 +142,11 @@ async def test_the_job_reads_only_waiting_holds_and_their_stock(workers: Workers
 
 
 async def test_adjusting_or_retiring_a_product_serves_or_rejects_waiting_orders(
-    admin: httpx.AsyncClient, create: Any, settings: Settings, order: Any
+    admin: httpx.AsyncClient, create: Create, settings: Settings
 ) -> None:
     engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
     workers = [Transactions(engine, "product", lease=0)]
-    one, *others = sorted((order(lamp=1) for _ in range(3)), key=lambda each: each.id)
+    one, *others = sorted((Order(lamp=1) for _ in range(3)), key=lambda each: each.id)
     await create("lamp", stock=1)
     for each in (one, *others):
         await handle(workers[0], [each.created()])

@@ -1,6 +1,5 @@
 """The ids of a cart: they stay while it changes, and are new once it is bought or replaced."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -10,19 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.jobs import CARTS
 from cart.saga import steps
-from cart.settings import Settings
-from chassis.storage.database import Transactions, connect
+from chassis.storage.database import Transactions
 from chassis.storage.raw_sql import fetch
-from contracts import Event, GuestMerged, Line, Money, OrderPaid
+from contracts import Event, OrderPaid
+from contracts.testing import guest_merged, line, order_paid
 
-Clients = Callable[..., httpx.AsyncClient]
-
-
-@pytest.fixture
-async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
-    yield engine
-    await engine.dispose()
+from ..conftest import Clients
 
 
 async def ids(client: httpx.AsyncClient) -> tuple[UUID, ...]:
@@ -49,13 +41,8 @@ async def handle(engine: AsyncEngine, *events: Event) -> None:
 
 
 def paid(shopper: UUID, **pieces: int) -> OrderPaid:
-    return OrderPaid(
-        order_id=uuid4(),
-        shopper_id=shopper,
-        lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=1) for sku, n in pieces.items()),
-        total=Money(amount=1, currency="GBP"),
-        payment_id="pi_1",
-    )
+    lines = tuple(line(sku, n) for sku, n in pieces.items())
+    return order_paid(order_id=uuid4(), shopper_id=shopper, lines=lines)
 
 
 async def test_a_cart_stays_the_same_while_its_shopper_changes_it(shopper: httpx.AsyncClient) -> None:
@@ -123,17 +110,17 @@ async def test_a_merged_cart_has_the_ids_of_both(clients: Clients, engine: Async
     for guest in guests:
         await put(clients(guest), A=1)
     first, second = [await ids(clients(guest)) for guest in guests]
-    await handle(engine, GuestMerged(guest_id=guests[0], user_id=account))
+    await handle(engine, guest_merged(guest_id=guests[0], user_id=account))
     assert await ids(clients(account)) == first
     assert await ids(clients(guests[0])) == ()
-    await handle(engine, GuestMerged(guest_id=guests[1], user_id=account))
+    await handle(engine, guest_merged(guest_id=guests[1], user_id=account))
     assert await ids(clients(account)) == second + first
 
 
 async def test_a_merged_cart_has_the_orders_of_both(clients: Clients, engine: AsyncEngine) -> None:
     guest, account = uuid4(), uuid4()
     await put(clients(guest), A=2)
-    await handle(engine, early := paid(guest, A=1), GuestMerged(guest_id=guest, user_id=account))
+    await handle(engine, early := paid(guest, A=1), guest_merged(guest_id=guest, user_id=account))
     await put(clients(account), B=1)
     await handle(engine, late := paid(guest, A=1))
     bought = (await clients(account).get("/v1/cart/lines")).json()["bought"]

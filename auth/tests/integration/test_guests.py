@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from .conftest import Auth, StartAuth
+from ..conftest import Auth, StartAuth
 
 
 async def guest(auth: Auth) -> Any:

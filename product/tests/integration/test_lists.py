@@ -1,9 +1,9 @@
 """Pages, filters and searches, on a real PostgreSQL."""
 
-from typing import Any
-
 import httpx
 import pytest
+
+from ..conftest import Create
 
 
 async def walk(client: httpx.AsyncClient, path: str) -> list[str]:
@@ -18,7 +18,7 @@ async def walk(client: httpx.AsyncClient, path: str) -> list[str]:
 
 
 @pytest.fixture
-async def shelves(create: Any) -> None:
+async def shelves(create: Create) -> None:
     for sku, price, stock in (("A", 300, 1), ("B", 100, 0), ("C", 200, 5), ("D", 200, 5), ("E", 100, 2)):
         await create(sku, price=price, stock=stock, category="glass" if sku in "AB" else "wood")
 
@@ -45,7 +45,9 @@ async def test_every_product_is_on_one_page(anybody: httpx.AsyncClient, query: s
 
 
 @pytest.mark.usefixtures("shelves")
-async def test_a_product_added_between_pages_repeats_no_row(anybody: httpx.AsyncClient, create: Any) -> None:
+async def test_a_product_added_between_pages_repeats_no_row(
+    anybody: httpx.AsyncClient, create: Create
+) -> None:
     first = (await anybody.get("/v1/products?limit=2")).json()
     await create("0", name="A first one")
     assert await walk(anybody, first["next"]) == ["C", "D", "E"]
@@ -59,7 +61,7 @@ async def test_an_invalid_cursor_is_rejected(anybody: httpx.AsyncClient, cursor:
 
 
 @pytest.fixture
-async def gifts(create: Any) -> None:
+async def gifts(create: Create) -> None:
     await create("71053", name="White metal lantern", category="lighting")
     await create("71054", name="Red lanterns, set of 3", description="Paper lanterns on a string")
     await create("22752", name="Set 7 babushka nesting boxes", description="Red and white")

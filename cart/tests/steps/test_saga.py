@@ -8,20 +8,16 @@ import pytest
 from cart.domain import Cart
 from cart.saga import steps
 from chassis.testing import Harness
-from contracts import Event, GuestMerged, Line, Money, OrderPaid
+from contracts import Event, OrderPaid
+from contracts.testing import guest_merged, line, order_paid
 
 GUEST, ACCOUNT = UUID(int=1), UUID(int=2)
-MERGED = GuestMerged(guest_id=GUEST, user_id=ACCOUNT)
+MERGED = guest_merged(guest_id=GUEST, user_id=ACCOUNT)
 
 
 def paid(shopper: UUID, order: int = 9, **pieces: int) -> OrderPaid:
-    return OrderPaid(
-        order_id=UUID(int=order),
-        shopper_id=shopper,
-        lines=tuple(Line(sku=sku, name=sku, quantity=n, unit_price=1) for sku, n in pieces.items()),
-        total=Money(amount=1, currency="GBP"),
-        payment_id="pi_1",
-    )
+    lines = tuple(line(sku, n) for sku, n in pieces.items())
+    return order_paid(order_id=UUID(int=order), shopper_id=shopper, lines=lines)
 
 
 def items(harness: Harness, owner: UUID) -> dict[str, int] | None:
@@ -51,13 +47,13 @@ async def test_without_a_cart_nothing_is_removed(harness: Harness) -> None:
     assert items(harness, ACCOUNT) is None
 
 
-async def test_a_guest_s_items_move_to_the_account(harness: Harness) -> None:
+async def test_a_guests_items_move_to_the_account(harness: Harness) -> None:
     harness.put(Cart(GUEST, {"lamp": 2}), Cart(ACCOUNT, {"lamp": 1, "vase": 1}))
     await harness.consume(MERGED)
     assert items(harness, ACCOUNT) == {"lamp": 3, "vase": 1}
 
 
-async def test_an_account_without_a_cart_gets_the_guest_s(harness: Harness) -> None:
+async def test_an_account_without_a_cart_gets_the_guests(harness: Harness) -> None:
     harness.put(Cart(GUEST, {"lamp": 2}))
     await harness.consume(MERGED)
     assert items(harness, ACCOUNT) == {"lamp": 2}

@@ -10,13 +10,12 @@ from structlog.testing import capture_logs
 from auth import store
 from auth.domain import Account, Session
 from auth.logins import LoginLimit
-from auth.passwords import Passwords
 from auth.store import claim_guest
 from chassis.http.origin import Origin
 from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions, connect
 
-from .conftest import StartAuth
+from ..conftest import StartAuth
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -90,13 +89,3 @@ async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartA
     assert {line["account"] for line in logs if "account" in line} == {user["id"]}
     for secret in ("ada@example.com", "horse", token, "127.0.0.1"):
         assert secret not in str(logs)
-
-
-async def test_no_password_matches_an_unknown_user() -> None:
-    passwords = Passwords(threads=1, queue=1)
-    hashed = await passwords.hash("correct horse")
-    assert await passwords.verify(hashed, "correct horse")
-    assert not await passwords.verify(hashed, "wrong horse")
-    assert not await passwords.verify("no hash", "correct horse")
-    assert not await passwords.verify(None, "correct horse")
-    await passwords.aclose()

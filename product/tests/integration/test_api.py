@@ -1,7 +1,6 @@
 """The catalogue over HTTP, on a real PostgreSQL."""
 
 import json
-from typing import Any
 
 import httpx
 import pytest
@@ -9,6 +8,8 @@ import pytest
 from chassis.storage.database import connect
 from chassis.storage.raw_sql import fetch
 from product.settings import Settings
+
+from ..conftest import Create, authorization
 
 
 async def test_a_created_product_is_for_sale(admin: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
@@ -21,7 +22,7 @@ async def test_a_created_product_is_for_sale(admin: httpx.AsyncClient, anybody: 
     assert (shown["price"], shown["currency"], shown["status"]) == (255, "GBP", "active")
 
 
-async def test_a_sku_is_created_once(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_sku_is_created_once(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A", stock=1)
     answer = await admin.post("/v1/products", json={"sku": "A", "name": "Other", "price": 1})
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/product-exists")
@@ -44,11 +45,11 @@ async def test_administration_is_for_administrators(
     anybody: httpx.AsyncClient, method: str, path: str
 ) -> None:
     assert (await anybody.request(method, path, json={})).status_code == 401
-    as_shopper = {"authorization": "Bearer shopper"}
+    as_shopper = authorization("shopper")
     assert (await anybody.request(method, path, json={}, headers=as_shopper)).status_code == 403
 
 
-async def test_a_changed_product_keeps_the_rest(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_changed_product_keeps_the_rest(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A", description="Of glass", category="lighting", stock=2)
     changed = (await admin.patch("/v1/products/A", json={"price": 300, "category": None})).json()
     assert (changed["price"], changed["category"]) == (300, None)
@@ -56,7 +57,7 @@ async def test_a_changed_product_keeps_the_rest(admin: httpx.AsyncClient, create
     assert changed["updated_at"] > changed["created_at"]
 
 
-async def test_a_name_cannot_be_removed(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_name_cannot_be_removed(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A")
     assert (await admin.patch("/v1/products/A", json={"name": None})).status_code == 422
 
@@ -68,7 +69,7 @@ async def test_an_unknown_product_is_not_found(admin: httpx.AsyncClient, method:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_retired_product_is_shown_but_not_for_sale(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_retired_product_is_shown_but_not_for_sale(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A", stock=5)
     assert (await admin.delete("/v1/products/A")).status_code == 204
     assert (await admin.delete("/v1/products/A")).status_code == 204
@@ -81,7 +82,7 @@ async def test_a_retired_product_is_shown_but_not_for_sale(admin: httpx.AsyncCli
     assert (await admin.get("/v1/products/A")).json()["available"] == 5
 
 
-async def test_an_unchanged_product_is_answered_with_304(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_an_unchanged_product_is_answered_with_304(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A", stock=1)
     etag = (await admin.get("/v1/products/A")).headers["etag"]
     for sent in (etag, f"W/{etag}", f'"other", {etag}'):
@@ -91,7 +92,7 @@ async def test_an_unchanged_product_is_answered_with_304(admin: httpx.AsyncClien
     assert (await admin.get("/v1/products/A", headers={"if-none-match": etag})).status_code == 200
 
 
-async def test_a_bulk_read_leaves_out_unknown_products(anybody: httpx.AsyncClient, create: Any) -> None:
+async def test_a_bulk_read_leaves_out_unknown_products(anybody: httpx.AsyncClient, create: Create) -> None:
     await create("A", stock=3)
     await create("B", price=250)
     answer = await anybody.get("/v1/products?sku=B&sku=none&sku=A&sku=A")
@@ -129,7 +130,7 @@ async def test_an_invalid_query_is_rejected(anybody: httpx.AsyncClient, query: s
 @pytest.mark.parametrize("field", ["name", "category"])
 @pytest.mark.parametrize("character", ["\n", "\x85", "\u2028", "\u202e", "\u200b", "\ue000"])
 async def test_names_and_categories_are_one_line(
-    admin: httpx.AsyncClient, create: Any, field: str, character: str
+    admin: httpx.AsyncClient, create: Create, field: str, character: str
 ) -> None:
     await create("A")
     text = f"Mug{character}Total: 0.00 GBP"
@@ -144,7 +145,7 @@ async def test_names_and_categories_are_one_line(
 
 
 async def test_names_from_older_releases_are_shown_as_one_line(
-    admin: httpx.AsyncClient, create: Any, settings: Settings
+    admin: httpx.AsyncClient, create: Create, settings: Settings
 ) -> None:
     await create("A", category="lighting")
     await _execute(settings, "UPDATE product SET name = E'Mug\\nTotal', category = E'lamps\\u202e'")
@@ -159,7 +160,7 @@ async def test_names_from_older_releases_are_shown_as_one_line(
 @pytest.mark.parametrize("field", ["name", "description", "category"])
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
 async def test_text_that_postgresql_cannot_store_is_rejected(
-    admin: httpx.AsyncClient, create: Any, field: str, text: str
+    admin: httpx.AsyncClient, create: Create, field: str, text: str
 ) -> None:
     await create("A")
     headers = {"Content-Type": "application/json"}
@@ -168,7 +169,7 @@ async def test_text_that_postgresql_cannot_store_is_rejected(
     assert answer.json()["errors"][0]["pointer"] == f"/{field}"
 
 
-async def test_an_adjustment_is_recorded(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_an_adjustment_is_recorded(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A", stock=5)
     answer = await admin.post("/v1/products/A/stock", json={"delta": -2, "reason": "broken"})
     assert answer.json() == {"sku": "A", "on_hand": 3, "reserved": 0, "sold": 0, "received": 3}
@@ -180,14 +181,14 @@ async def test_an_adjustment_is_recorded(admin: httpx.AsyncClient, create: Any) 
     assert record["received"] == sum(a["delta"] for a in record["adjustments"])
 
 
-async def test_only_pieces_on_hand_can_be_written_off(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_only_pieces_on_hand_can_be_written_off(admin: httpx.AsyncClient, create: Create) -> None:
     await create("A", stock=1)
     answer = await admin.post("/v1/products/A/stock", json={"delta": -2, "reason": "broken"})
     assert (answer.status_code, answer.json()["on_hand"]) == (409, 1)
     assert len((await admin.get("/v1/products/A/stock")).json()["adjustments"]) == 1
 
 
-async def test_a_bulk_load_is_idempotent(admin: httpx.AsyncClient, create: Any) -> None:
+async def test_a_bulk_load_is_idempotent(admin: httpx.AsyncClient, create: Create) -> None:
     await create("B", stock=1)
     items = [{"sku": sku, "name": f"Product {sku}", "price": 100, "stock": 7} for sku in "CAB"]
     first = await admin.post("/v1/products/bulk", json={"items": items})

@@ -1,29 +1,19 @@
 """Carts that were not changed for long are deleted, guests' sooner than accounts'."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.jobs import CARTS, GUEST_CARTS
-from cart.settings import Settings
 from cart.store import Carts
-from chassis.storage.database import connect
 from chassis.storage.raw_sql import fetch
+
+from ..conftest import Clients, FakeProduct
 
 GUEST, ACCOUNT = UUID(int=1), UUID(int=2)
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = connect(settings.database_url, pool_size=2, statement_timeout=10)
-    yield engine
-    await engine.dispose()
 
 
 async def owners(engine: AsyncEngine) -> set[UUID]:
@@ -66,7 +56,7 @@ async def test_frequent_changes_touch_no_index(engine: AsyncEngine) -> None:
 
 
 async def test_a_guests_cart_is_marked(
-    engine: AsyncEngine, clients: Callable[..., httpx.AsyncClient], product_service: Any
+    engine: AsyncEngine, clients: Clients, product_service: FakeProduct
 ) -> None:
     product_service.put("MUG")
     guest, account = uuid4(), uuid4()

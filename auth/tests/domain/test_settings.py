@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from auth.keys import KeyFile
 from auth.settings import Settings
 
-from .conftest import CONTACT_KEY
+from ..conftest import CONTACT_KEY
 
 
 def settings(keys: Path, **changed: Any) -> Settings:

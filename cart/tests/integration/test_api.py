@@ -1,10 +1,8 @@
 """A shopper's cart over HTTP, on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,7 +12,9 @@ from structlog.testing import capture_logs
 from cart.saga import move_guest_items
 from cart.settings import Settings
 from chassis.storage import database
-from contracts import GuestMerged
+from contracts.testing import guest_merged
+
+from ..conftest import Clients, FakeProduct
 
 
 async def lines(client: httpx.AsyncClient) -> dict[str, int]:
@@ -38,7 +38,9 @@ async def test_a_cart_needs_a_token(shopper: httpx.AsyncClient) -> None:
         assert (await shopper.get(path, headers={"authorization": ""})).status_code == 401
 
 
-async def test_the_cart_shows_prices_and_their_sum(shopper: httpx.AsyncClient, product_service: Any) -> None:
+async def test_the_cart_shows_prices_and_their_sum(
+    shopper: httpx.AsyncClient, product_service: FakeProduct
+) -> None:
     product_service.put("A", price=295, available=9)
     await shopper.put("/v1/cart/items/B", json={"quantity": 1})
     await shopper.put("/v1/cart/items/A", json={"quantity": 3})
@@ -65,7 +67,7 @@ async def test_a_put_replaces_the_quantity(shopper: httpx.AsyncClient) -> None:
     assert await lines(shopper) == {"A": 2}
 
 
-async def test_a_cart_is_visible_to_its_owner_only(clients: Callable[[UUID], httpx.AsyncClient]) -> None:
+async def test_a_cart_is_visible_to_its_owner_only(clients: Clients) -> None:
     one, other = clients(uuid4()), clients(uuid4())
     await one.put("/v1/cart/items/A", json={"quantity": 1})
     assert await lines(other) == {}
@@ -103,7 +105,9 @@ async def test_an_unknown_product_is_rejected(shopper: httpx.AsyncClient) -> Non
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-for-sale")
 
 
-async def test_a_retired_product_is_rejected(shopper: httpx.AsyncClient, product_service: Any) -> None:
+async def test_a_retired_product_is_rejected(
+    shopper: httpx.AsyncClient, product_service: FakeProduct
+) -> None:
     product_service.put("old", status="retired")
     assert (await shopper.put("/v1/cart/items/old", json={"quantity": 1})).status_code == 404
 
@@ -123,7 +127,7 @@ async def test_a_duplicate_sku_is_rejected(shopper: httpx.AsyncClient) -> None:
 
 
 async def test_a_product_that_was_just_checked_is_not_read_again(
-    shopper: httpx.AsyncClient, product_service: Any
+    shopper: httpx.AsyncClient, product_service: FakeProduct
 ) -> None:
     for quantity in (1, 2, 3):
         await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
@@ -131,7 +135,7 @@ async def test_a_product_that_was_just_checked_is_not_read_again(
 
 
 async def test_while_product_is_down_the_cart_is_shown_without_prices(
-    shopper: httpx.AsyncClient, product_service: Any
+    shopper: httpx.AsyncClient, product_service: FakeProduct
 ) -> None:
     await shopper.put("/v1/cart/items/A", json={"quantity": 2})
     product_service.down = True
@@ -143,7 +147,7 @@ async def test_while_product_is_down_the_cart_is_shown_without_prices(
 
 
 async def test_while_product_is_down_any_sku_is_accepted_and_the_response_is_degraded(
-    shopper: httpx.AsyncClient, product_service: Any
+    shopper: httpx.AsyncClient, product_service: FakeProduct
 ) -> None:
     product_service.down = True
     answer = await shopper.put("/v1/cart/items/none", json={"quantity": 1})
@@ -155,7 +159,7 @@ async def test_while_product_is_down_any_sku_is_accepted_and_the_response_is_deg
 
 @pytest.mark.parametrize("sku", ["", "x" * 33, "A B", "-A", "\U0001f600", "A\0", "é"])
 async def test_an_invalid_sku_is_rejected_even_while_product_is_down(
-    shopper: httpx.AsyncClient, product_service: Any, sku: str
+    shopper: httpx.AsyncClient, product_service: FakeProduct, sku: str
 ) -> None:
     product_service.down = True
     replaced = await shopper.put("/v1/cart", json={"items": [{"sku": sku, "quantity": 1}]})
@@ -167,7 +171,7 @@ async def test_an_invalid_sku_is_rejected_even_while_product_is_down(
 
 
 async def test_an_invalid_sku_in_an_old_cart_is_shown_as_unknown_and_can_be_removed(
-    shopper: httpx.AsyncClient, settings: Settings, product_service: Any
+    shopper: httpx.AsyncClient, settings: Settings, product_service: FakeProduct
 ) -> None:
     await shopper.put("/v1/cart/items/A", json={"quantity": 2})
     engine = database.connect(settings.database_url, pool_size=1, statement_timeout=15)
@@ -184,7 +188,7 @@ async def test_an_invalid_sku_in_an_old_cart_is_shown_as_unknown_and_can_be_remo
 
 
 async def test_an_error_of_product_is_not_an_outage_and_nothing_unchecked_is_stored(
-    shopper: httpx.AsyncClient, product_service: Any
+    shopper: httpx.AsyncClient, product_service: FakeProduct
 ) -> None:
     product_service.refuses = True
     with capture_logs() as logs:
@@ -195,7 +199,7 @@ async def test_an_error_of_product_is_not_an_outage_and_nothing_unchecked_is_sto
 
 
 async def test_a_thousand_lines_fit_and_one_more_does_not(
-    shopper: httpx.AsyncClient, product_service: Any
+    shopper: httpx.AsyncClient, product_service: FakeProduct
 ) -> None:
     skus = [f"{n:032}" for n in range(1000)]
     for sku in skus:
@@ -213,15 +217,13 @@ async def test_products_put_at_the_same_moment_are_all_there(shopper: httpx.Asyn
     assert await lines(shopper) == {"A": 1, "B": 1, "C": 1}
 
 
-async def test_a_guest_s_cart_is_the_account_s_after_the_login(
-    clients: Callable[[UUID], httpx.AsyncClient], settings: Settings
-) -> None:
+async def test_a_guests_cart_is_the_accounts_after_the_login(clients: Clients, settings: Settings) -> None:
     guest_id, user_id = uuid4(), uuid4()
     guest, user = clients(guest_id), clients(user_id)
     await guest.put("/v1/cart/items/A", json={"quantity": 2})
     engine = database.connect(settings.database_url, pool_size=2, statement_timeout=15)
     async with database.Transactions(engine, "cart", lease=60)() as tx:
-        await move_guest_items(GuestMerged(guest_id=guest_id, user_id=user_id), tx)
+        await move_guest_items(guest_merged(guest_id=guest_id, user_id=user_id), tx)
     await engine.dispose()
     assert await lines(user) == {"A": 2}
     assert await lines(guest) == {}

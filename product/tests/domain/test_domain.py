@@ -23,7 +23,7 @@ def stocked(**pieces: int) -> dict[str, Stock]:
 def place(
     order_id: UUID, lines: list[Line], stocks: dict[str, Stock]
 ) -> tuple[Hold, StockReserved | StockRejected | None]:
-    return Hold.place(order_created(order_id=order_id, lines=lines, deadline=DEADLINE), stocks, NOW)
+    return Hold.place(order_created(order_id=order_id, lines=tuple(lines), deadline=DEADLINE), stocks, NOW)
 
 
 def test_all_lines_are_reserved() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from .conftest import Auth, StartAuth
+from ..conftest import Auth, StartAuth
 
 FROM_ELSEWHERE = {"X-Forwarded-For": "198.51.100.7"}
 

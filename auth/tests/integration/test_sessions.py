@@ -5,7 +5,9 @@ import asyncio
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from .conftest import Auth, StartAuth
+from auth.passwords import Passwords
+
+from ..conftest import Auth, StartAuth
 
 
 async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> None:
@@ -130,3 +132,13 @@ async def test_no_refresh_token_can_be_read_from_the_database(auth: Auth) -> Non
     kept = await auth.database.fetchrow("SELECT * FROM session")
     assert len(kept["secret_hash"]) == 32
     assert token not in str(kept)
+
+
+async def test_no_password_matches_an_unknown_user() -> None:
+    passwords = Passwords(threads=1, queue=1)
+    hashed = await passwords.hash("correct horse")
+    assert await passwords.verify(hashed, "correct horse")
+    assert not await passwords.verify(hashed, "wrong horse")
+    assert not await passwords.verify("no hash", "correct horse")
+    assert not await passwords.verify(None, "correct horse")
+    await passwords.aclose()

@@ -5,7 +5,7 @@ from argon2 import PasswordHasher
 from auth.passwords import Passwords
 from chassis.messaging.encryption import Cipher
 
-from .conftest import CONTACT_KEY, Auth, StartAuth
+from ..conftest import CONTACT_KEY, Auth, StartAuth
 
 
 async def test_registering_creates_an_account_and_publishes_it_with_an_encrypted_address(auth: Auth) -> None:
