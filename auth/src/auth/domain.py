@@ -19,10 +19,6 @@ SCOPES = {
 Renewal = Literal["renewed", "over", "reused"]
 
 
-class WeakPassword(ValueError):
-    """The password is the mail address or its local part."""
-
-
 @dataclass(eq=False)
 class Account:
     """An account that can log in. `email` is normalised by `address`."""
@@ -89,7 +85,6 @@ def normalised_password(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-def check_password(password: str, email: str) -> None:
-    """Raises WeakPassword."""
-    if password.lower() in (email, email.partition("@")[0]):
-        raise WeakPassword
+def is_address(password: str, email: str) -> bool:
+    """Whether the password is the mail address or its local part, which are guessed first."""
+    return password.lower() in (email, email.partition("@")[0])

@@ -43,8 +43,9 @@ class SigningKeys(Keys):
         self._signer = keys[0]
         self._header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": keys[0].kid}
         self.kids = [key.kid for key in keys]
-        public = [{**_public(key), "use": "sig", "alg": ALGORITHM} for key in keys]
-        self.published = orjson.dumps({"keys": public})
+        members = [key.as_dict(private=False) for key in keys]
+        public = [{name: value for name, value in one.items() if name in _PUBLIC} for one in members]
+        self.published = orjson.dumps({"keys": [{**one, "use": "sig", "alg": ALGORITHM} for one in public]})
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -99,16 +100,13 @@ class KeyFile(Keys):
         stamp = _stamp(self._path)
         if stamp != self._stamp:
             self._stamp = stamp
-            self._reload()
+            try:
+                self._keys = SigningKeys.read(self._path)
+            except BadSigningKeys as error:
+                log.error("signing keys unusable, previous ones kept", error=str(error))
+            else:
+                log.warning("signing keys changed", kids=self._keys.kids)
         return self._keys
-
-    def _reload(self) -> None:
-        try:
-            self._keys = SigningKeys.read(self._path)
-        except BadSigningKeys as error:
-            log.error("signing keys unusable, previous ones kept", error=str(error))
-        else:
-            log.warning("signing keys changed", kids=self._keys.kids)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -118,10 +116,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _public(key: ECKey) -> dict[str, Any]:
-    return {name: value for name, value in key.as_dict(private=False).items() if name in _PUBLIC}
 
 
 def _imported(entry: dict[str, Any]) -> ECKey:

@@ -90,7 +90,11 @@ class Logins:
             if session is not None:
                 outcome = session.renew(token.hash, successor.hash, tx.now, self.idle, self.longest)
         if session is None or outcome != "renewed":
-            self._log_refusal(outcome, session, origin)
+            account_id = str(session.account_id) if session else None
+            if outcome == "reused":
+                log.error("refresh token reused, session ended", account=account_id, network=origin.shown)
+            else:
+                log.info("refresh refused", account=account_id, network=origin.shown)
             raise InvalidGrant(SESSION_ENDED)
         account = await self.accounts.by_id(session.account_id)
         if account is None:
@@ -120,13 +124,6 @@ class Logins:
             log.warning("login refused", account=account_id, network=origin.shown)
             raise InvalidGrant(WRONG_CREDENTIALS)
         return account
-
-    def _log_refusal(self, outcome: str, session: Session | None, origin: Origin) -> None:
-        account_id = str(session.account_id) if session else None
-        if outcome == "reused":
-            log.error("refresh token reused, session ended", account=account_id, network=origin.shown)
-        else:
-            log.info("refresh refused", account=account_id, network=origin.shown)
 
 
 def _login_buckets(email: str, origin: Origin) -> tuple[bytes, bytes]:

@@ -32,8 +32,14 @@ class Passwords:
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Takes the same time for an account that does not exist (`None`). Raises Unavailable."""
-        matches = await self._run(lambda: self._matches(password_hash or self._unknown_users, password))
-        return matches and password_hash is not None
+
+        def matches() -> bool:
+            try:
+                return self._hasher.verify(password_hash or self._unknown_users, password)
+            except (VerificationError, InvalidHashError):
+                return False
+
+        return await self._run(matches) and password_hash is not None
 
     def outdated(self, password_hash: str) -> bool:
         """Whether the hash has other parameters than the current ones."""
@@ -42,12 +48,6 @@ class Passwords:
     async def aclose(self) -> None:
         """Finish running hashes in their threads and cancel waiting ones."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _matches(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
 
     async def _run(self, work: Callable[[], T]) -> T:
         if not self._free_slots:

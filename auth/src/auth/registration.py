@@ -7,7 +7,7 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import Account, Role, WeakPassword, check_password, normalised_password
+from auth.domain import Account, Role, is_address, normalised_password
 from auth.passwords import Passwords
 from auth.store import Accounts
 from chassis.http.origin import Origin
@@ -27,9 +27,6 @@ class EmailTaken(Conflict):
     title = "There is an account with this address"
 
 
-_TOO_MANY = "Too many registrations with addresses that are taken: wait and try again."
-
-
 class TooManyRegistrations(TooManyRequests):
     """429: too many registrations with addresses that are taken."""
 
@@ -37,7 +34,7 @@ class TooManyRegistrations(TooManyRequests):
 
 
 class PasswordIsAddress(Unprocessable):
-    """422: the password is the mail address, which is guessed first."""
+    """422: the password is the mail address or its local part."""
 
     type = "/problems/password-is-address"
     title = "The password is the address"
@@ -81,13 +78,13 @@ class Registration:
         taken.
         """
         password = normalised_password(password)
-        try:
-            check_password(password, email)
-        except WeakPassword as error:
-            raise PasswordIsAddress from error
+        if is_address(password, email):
+            raise PasswordIsAddress
         if wait := await self.conflicts.wait(origin):
             log.warning("registration throttled", network=origin.shown)
-            raise TooManyRegistrations(_TOO_MANY, retry_after=wait)
+            raise TooManyRegistrations(
+                "Too many registrations with addresses that are taken: wait and try again.", retry_after=wait
+            )
         account = await self._new_account(email, password, "shopper")
         try:
             async with self.transactions() as tx:

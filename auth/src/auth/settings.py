@@ -1,7 +1,7 @@
 """Auth's own settings: keys, the first admin, lifetimes of tokens, limits on login attempts."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -11,19 +11,18 @@ from chassis.http.origin import TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.settings import Seconds, ServiceSettings
 
-
-def _readable(path: Path) -> Path:
-    SigningKeys.read(path)
-    return path
+Given = TypeVar("Given", Path, SecretStr)
 
 
-def _parsed(keys: SecretStr) -> SigningKeys:
-    return SigningKeys.parse(keys.get_secret_value(), "SIGNING_KEYS")
+def _keys(given: Path | SecretStr) -> Keys:
+    if isinstance(given, Path):
+        return KeyFile(given)
+    return SigningKeys.parse(given.get_secret_value(), "SIGNING_KEYS")
 
 
-def _usable(keys: SecretStr) -> SecretStr:
-    _parsed(keys)
-    return keys
+def _usable(given: Given) -> Given:
+    _keys(given)
+    return given
 
 
 LONGEST_TOKEN = 24 * 60 * 60  # seconds; a retired key stays published for as long
@@ -38,7 +37,7 @@ class Settings(ServiceSettings):
     """
 
     signing_keys: Annotated[SecretStr, AfterValidator(_usable)] | None = None
-    signing_keys_file: Annotated[Path, AfterValidator(_readable)] | None = None
+    signing_keys_file: Annotated[Path, AfterValidator(_usable)] | None = None
     contact_key: EncryptionKeys
     admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
@@ -66,7 +65,6 @@ class Settings(ServiceSettings):
 
     def read_signing_keys(self) -> Keys:
         """Raises BadSigningKeys."""
-        if self.signing_keys_file is not None:
-            return KeyFile(self.signing_keys_file)
-        assert self.signing_keys is not None
-        return _parsed(self.signing_keys)
+        given = self.signing_keys_file or self.signing_keys
+        assert given is not None
+        return _keys(given)

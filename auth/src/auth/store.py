@@ -1,5 +1,6 @@
 """Auth's SQL, beyond loading a row by its key."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,11 +13,11 @@ from auth.tables import account, merged_guest
 from auth.tables import session as sessions
 
 
+@dataclass(frozen=True)
 class Accounts:
     """Reads of accounts, each in a connection of its own."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    engine: AsyncEngine
 
     async def by_email(self, email: str) -> Account | None:
         return await self._one(email=email)
@@ -25,7 +26,7 @@ class Accounts:
         return await self._one(account_id=account_id)
 
     async def _one(self, **key: object) -> Account | None:
-        async with self._engine.connect() as connection:
+        async with self.engine.connect() as connection:
             rows = await connection.execute(select(account).filter_by(**key))
             found = rows.mappings().one_or_none()
         return None if found is None else Account(**found)

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from auth.domain import Session, WeakPassword, address, check_password, login_address, normalised_password
+from auth.domain import Session, address, is_address, login_address, normalised_password
 from auth.tokens import RefreshToken
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,9 +73,8 @@ def test_an_address_that_mail_servers_may_reject_is_invalid(typed: str) -> None:
 
 def test_a_password_may_not_be_the_address_or_its_name() -> None:
     for password in ("ada.lovelace@example.com", "Ada.Lovelace"):
-        with pytest.raises(WeakPassword):
-            check_password(password, "ada.lovelace@example.com")
-    check_password("Ada.Lovelace!", "ada.lovelace@example.com")
+        assert is_address(password, "ada.lovelace@example.com")
+    assert not is_address("Ada.Lovelace!", "ada.lovelace@example.com")
 
 
 def test_a_password_is_the_same_from_any_keyboard() -> None:

@@ -32,7 +32,12 @@ class Products:
             return {}
         answer = await self._product.get_json("/v1/products", params={"sku": valid})
         products = {product["sku"]: product for product in answer.json()["items"]}
-        self._remember(sku for sku, product in products.items() if product["status"] == "active")
+        if len(self._active_at) > _REMEMBERED:
+            self._active_at.clear()
+        now = self._clock()
+        self._active_at.update(
+            (sku, now) for sku, product in products.items() if product["status"] == "active"
+        )
         return products
 
     async def not_for_sale(self, skus: Iterable[str]) -> list[str]:
@@ -41,8 +46,3 @@ class Products:
         unchecked = [sku for sku in skus if self._active_at.get(sku, since) <= since]
         products = await self.read(unchecked)
         return [sku for sku in unchecked if sku not in products or products[sku]["status"] != "active"]
-
-    def _remember(self, skus: Iterable[str]) -> None:
-        if len(self._active_at) > _REMEMBERED:
-            self._active_at.clear()
-        self._active_at.update(dict.fromkeys(skus, self._clock()))

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Text, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cart.domain import MOST_LINES, Cart, Full, Merged
-from cart.tables import cart
 from chassis.storage.raw_sql import fetch
 
-# Every checkout reads a cart, so this bypasses SQLAlchemy. `touched_at` is exact to the day only: it is
-# indexed, and if every update changed it, every update would have to change the index too.
+# `touched_at` is exact to the day only: it is indexed, and if every update changed it, every update would
+# have to change the index too.
 _READ = "SELECT items::text, ids, bought FROM cart WHERE owner_id = $1 AND merged_into IS NULL"
 _REPLACE = """
     INSERT INTO cart AS kept (owner_id, items, guest) VALUES ($1, $2::text::jsonb, $3)
@@ -32,21 +30,15 @@ _PUT = """
         AND (SELECT count(*) FROM jsonb_object_keys(kept.items || excluded.items)) <= $4
     RETURNING owner_id
 """
-
-_own = cart.c.owner_id == bindparam("owner")
-_is_merged = select(cart.c.merged_into.is_not(None)).where(_own)
-_remove = (
-    update(cart)
-    .where(_own, cart.c.merged_into.is_(None))
-    .values(items=cart.c["items"].op("-")(bindparam("sku", type_=Text())))
-)
+_REMOVE = "UPDATE cart SET items = items - $2::text WHERE owner_id = $1 AND merged_into IS NULL"
+_IS_MERGED = "SELECT merged_into IS NOT NULL FROM cart WHERE owner_id = $1"
 
 
 class Carts:
     """Items are quantities by sku. An owner without a row has an empty cart."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
 
     async def read(self, owner: UUID) -> Cart:
         """The owner's cart; empty if it was merged into another."""
@@ -64,14 +56,12 @@ class Carts:
     async def put(self, owner: UUID, sku: str, quantity: int, *, guest: bool) -> None:
         """Set the quantity of one product. Raises Full, Merged."""
         if not await fetch(self._engine, _PUT, owner, _json({sku: quantity}), guest, MOST_LINES):
-            async with self._engine.connect() as connection:
-                merged = await connection.scalar(_is_merged, {"owner": owner})
+            [[merged]] = await fetch(self._engine, _IS_MERGED, owner)
             raise Merged if merged else Full
 
     async def remove(self, owner: UUID, sku: str) -> None:
         """Remove one product, if it is there."""
-        async with self._engine.connect() as connection:
-            await connection.execute(_remove, {"owner": owner, "sku": sku})
+        await fetch(self._engine, _REMOVE, owner, sku)
 
 
 def _json(items: Mapping[str, int]) -> str:

@@ -9,10 +9,9 @@ from chassis.http.identity import Principal, require
 from chassis.http.problems import RESPONSES, Conflict, NotFound, Unprocessable
 from chassis.http.provided import Provided
 from chassis.storage.database import Transactions
-from chassis.storage.tx import SqlTx
 from contracts import CURRENCIES
 from product import store
-from product.api import JSON
+from product.api import JSON, UNKNOWN
 from product.catalogue import Catalogue
 from product.domain import BelowZero, Stock
 from product.schemas import (
@@ -85,7 +84,7 @@ async def change_product(
     async with transact() as tx:
         currency = await store.change(tx.session, sku, changes.model_dump(exclude_unset=True))
         if currency is None:
-            raise _unknown()
+            raise NotFound(UNKNOWN)
         if "price" in changes.model_fields_set:
             _check_price(changes.price, currency)
     return Response(await catalogue.one(sku), media_type=JSON)
@@ -97,7 +96,7 @@ async def retire_product(sku: SkuInPath, _: Admin, transact: Transact) -> Respon
     rejected as out of stock. To sell it again, PATCH its status."""
     async with transact() as tx:
         if not await store.change(tx.session, sku, {"status": "retired"}):
-            raise _unknown()
+            raise NotFound(UNKNOWN)
         await serve_waiting((await tx.get_many(Stock, [sku])).values(), tx)
     return Response(status_code=204)
 
@@ -106,7 +105,13 @@ async def retire_product(sku: SkuInPath, _: Admin, transact: Transact) -> Respon
 async def adjust_stock(sku: SkuInPath, new: NewAdjustment, admin: Admin, transact: Transact) -> StockLevel:
     """Only pieces that are on hand can be written off. New pieces go to waiting orders first."""
     async with transact() as tx:
-        stock = await _adjusted(tx, sku, new.delta)
+        stock = await tx.get(Stock, sku)
+        if stock is None:
+            raise NotFound(UNKNOWN)
+        try:
+            stock.adjust(new.delta)
+        except BelowZero:
+            raise NotOnHand(f"Only {stock.on_hand} on hand.", on_hand=stock.on_hand) from None
         await serve_waiting([stock], tx)
         await store.note_adjustment(tx.session, sku, new.delta, new.reason, admin.id)
     return StockLevel.model_validate(stock, from_attributes=True)
@@ -117,19 +122,8 @@ async def get_stock(sku: SkuInPath, _: Admin, engine: Provided[AsyncEngine]) -> 
     """How many pieces are on hand, reserved and sold, and the latest adjustments."""
     record = await store.stock_record(engine, sku)
     if record is None:
-        raise _unknown()
+        raise NotFound(UNKNOWN)
     return StockRecord.model_validate(record)
-
-
-async def _adjusted(tx: SqlTx, sku: str, delta: int) -> Stock:
-    stock = await tx.get(Stock, sku)
-    if stock is None:
-        raise _unknown()
-    try:
-        stock.adjust(delta)
-    except BelowZero:
-        raise NotOnHand(f"Only {stock.on_hand} on hand.", on_hand=stock.on_hand) from None
-    return stock
 
 
 def _check_price(price: int, currency: str) -> None:
@@ -139,7 +133,3 @@ def _check_price(price: int, currency: str) -> None:
         problem = f"{currency} cannot be charged any more: replace the product with one in another currency"
     if problem:
         raise Unprocessable("The request is not valid.", errors=[{"pointer": "/price", "detail": problem}])
-
-
-def _unknown() -> NotFound:
-    return NotFound("Product not found.")

@@ -13,11 +13,12 @@ from chassis.http.identity import require
 from chassis.http.problems import RESPONSES, NotFound, Unprocessable
 from chassis.http.provided import Provided, registry
 from contracts import is_sku
-from product.catalogue import Catalogue, Criteria
+from product.catalogue import Catalogue
 from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath
 from product.search import SearchLimit, Vocabulary, respell, search
 
 JSON = "application/json"
+UNKNOWN = "Product not found."
 _admin = require("catalogue:write")
 
 
@@ -68,14 +69,13 @@ async def list_products(
     corrected; `corrected` lists them."""
     if parameters.status == "retired":
         await _admin(request)
-    given = parameters.model_dump(exclude_none=True, exclude={"sku"})
-    criteria = Criteria(**{"sort": "relevance" if parameters.q else "name", **given})
     async with limit.slot():
-        page, corrected = await search(catalogue, vocabulary, criteria)
-    if corrected:
-        given["q"] = respell(given["q"], corrected)
+        page, corrected = await search(catalogue, vocabulary, parameters)
     following = None
     if page.cursor is not None:
+        given = parameters.model_dump(exclude_none=True, exclude={"sku"})
+        if corrected:
+            given["q"] = respell(given["q"], corrected)
         following = f"{request.url.path}?{urlencode({**given, 'cursor': page.cursor})}"
     content = orjson.dumps({"items": page.items, "next": following, "corrected": corrected})
     return Response(content, media_type=JSON)
@@ -99,7 +99,7 @@ async def get_product(
     """One product, retired ones included."""
     content = await catalogue.one(sku)
     if content is None:
-        raise NotFound("Product not found.")
+        raise NotFound(UNKNOWN)
     etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if etag in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:

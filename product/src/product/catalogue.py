@@ -5,56 +5,29 @@ when others are added.
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    Text,
-    bindparam,
-    case,
-    cast,
-    func,
-    literal_column,
-    select,
-    tuple_,
-)
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.types import Double
 
 from chassis.http.problems import Unprocessable
 from chassis.storage.raw_sql import fetch
 from contracts import cleaned
-from product.domain import Status
-from product.tables import product, stock
+from product.schemas import ListParameters, Sort
 
-Sort = Literal["name", "price", "-price", "newest", "relevance"]
-
-_available = case((stock.c.status == literal_column("'active'"), stock.c.on_hand), else_=literal_column("0"))
-_listed = select(
-    product.c.sku,
-    product.c.name,
-    product.c.category,
-    product.c.price,
-    product.c.currency,
-    product.c.status,
-    _available.label("available"),
-).join_from(product, stock, stock.c.sku == product.c.sku)
+_AVAILABLE = "CASE WHEN s.status = 'active' THEN s.on_hand ELSE 0 END"
+_LISTED = f"p.sku, p.name, p.category, p.price, p.currency, p.status, {_AVAILABLE} AS available"
+_SELECT = "SELECT {columns} FROM product p JOIN stock s ON s.sku = p.sku WHERE {conditions}"
+_ONE = _SELECT.format(
+    columns=f"{_LISTED}, p.description, p.created_at, p.updated_at", conditions="p.sku = $1"
+)
 # The subquery hides the number of skus from the planner. Otherwise it would plan each call anew, which costs
 # five times as much as the read.
-_BULK = """
-    SELECT p.sku, p.name, p.category, p.price, p.currency, p.status,
-           CASE WHEN s.status = 'active' THEN s.on_hand ELSE 0 END AS available
-    FROM product p JOIN stock s ON s.sku = p.sku WHERE p.sku = ANY((SELECT $1::text[])::text[]) ORDER BY p.sku
-"""
-_one = _listed.add_columns(product.c.description, product.c.created_at, product.c.updated_at).where(
-    product.c.sku == bindparam("sku")
-)
-TSQUERY = func.websearch_to_tsquery("english", bindparam("q", type_=Text()))
+_BULK = _SELECT.format(columns=_LISTED, conditions="p.sku = ANY((SELECT $1::text[])::text[]) ORDER BY p.sku")
+_WORDS = "websearch_to_tsquery('english', $1)"
 
 
 class BadCursor(Unprocessable):
@@ -69,32 +42,9 @@ class SortOrder:
     """Sorts by `column` and then by sku, both in the same direction. `read` checks and converts the column's
     value from a cursor; it raises `TypeError` or `ValueError`."""
 
-    column: ColumnElement[Any]
+    column: str
     read: Callable[[Any], Any]
     descending: bool = False
-
-    def page(self, query: Select[Any], after: tuple[Any, str] | None) -> Select[Any]:
-        """The query in this order, starting after the row that a cursor names."""
-        key = (self.column, product.c.sku)
-        if after is not None:
-            row, last = tuple_(*key), tuple_(*after, types=[self.column.type, Text()])
-            query = query.where(row < last if self.descending else row > last)
-        return query.order_by(*(part.desc() if self.descending else part for part in key))
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """What a list or search asks for; prices in minor units."""
-
-    sort: Sort
-    limit: int
-    cursor: str | None = None
-    q: str | None = None
-    category: str | None = None
-    price_min: int | None = None
-    price_max: int | None = None
-    in_stock: bool | None = None
-    status: Status = "active"
 
 
 @dataclass(frozen=True)
@@ -109,56 +59,61 @@ class Catalogue:
     """Reads without locks and without a transaction."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
 
     async def bulk(self, skus: Sequence[str]) -> bytes:
         """Those of the products that exist, retired ones included, as a JSON page."""
         rows = await fetch(self._engine, _BULK, skus)
-        return orjson.dumps({"items": [_one_line(dict(row)) for row in rows], "next": None, "corrected": {}})
+        return orjson.dumps({"items": [_one_line(row) for row in rows], "next": None, "corrected": {}})
 
     async def one(self, sku: str) -> bytes | None:
         """A product as JSON, retired or not."""
-        rows = await self._rows(_one, {"sku": sku})
+        rows = await fetch(self._engine, _ONE, sku)
         return orjson.dumps(_one_line(rows[0])) if rows else None
 
-    async def page(self, criteria: Criteria) -> Page:
+    async def page(self, wanted: ListParameters) -> Page:
         """One page. Raises BadCursor."""
-        order = SORT_ORDERS[criteria.sort]
-        after = decode(criteria.cursor, criteria.sort) if criteria.cursor is not None else None
-        query = _filtered(_listed.add_columns(order.column.label("sort_value")), criteria)
-        rows = await self._rows(order.page(query, after).limit(criteria.limit + 1), {"q": criteria.q})
-        items = [_one_line(row) for row in rows[: criteria.limit]]
-        values = [item.pop("sort_value") for item in items]
-        more = len(rows) > criteria.limit
-        return Page(items, encode(criteria.sort, values[-1], items[-1]["sku"]) if more else None)
-
-    async def _rows(self, statement: Any, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-        async with self._engine.connect() as connection:
-            result = await connection.execute(statement, parameters)
-            names = list(map(str, result.keys()))  # orjson takes no subclass of str for a key
-            return [dict(zip(names, row, strict=True)) for row in result]
+        statement, values = _page(wanted)
+        rows = await fetch(self._engine, statement, *values)
+        items = [_one_line(row) for row in rows[: wanted.limit]]
+        sort_values = [item.pop("sort_value") for item in items]
+        more = len(rows) > wanted.limit
+        return Page(items, encode(wanted.order, sort_values[-1], items[-1]["sku"]) if more else None)
 
 
-def _one_line(row: dict[str, Any]) -> dict[str, Any]:
+def _page(wanted: ListParameters) -> tuple[str, list[Any]]:
+    """The statement that reads one row more than the page has, and its values."""
+    order = SORT_ORDERS[wanted.order]
+    conditions = [f"p.status = '{wanted.status or 'active'}'"]  # literally, for the partial indexes
+    values: list[Any] = []
+    if wanted.q is not None:
+        conditions.append(f"p.search @@ {_WORDS}")
+        values.append(wanted.q)
+    for condition, value in (
+        ("p.category =", wanted.category),
+        ("p.price >=", wanted.price_min),
+        ("p.price <=", wanted.price_max),
+        (f"({_AVAILABLE} > 0) =", wanted.in_stock),
+    ):
+        if value is not None:
+            values.append(value)
+            conditions.append(f"{condition} ${len(values)}")
+    if wanted.cursor is not None:
+        values += decode(wanted.cursor, wanted.order)
+        beyond = "<" if order.descending else ">"
+        conditions.append(f"({order.column}, p.sku) {beyond} (${len(values) - 1}, ${len(values)})")
+    values.append(wanted.limit + 1)
+    direction = "DESC" if order.descending else "ASC"
+    statement = _SELECT.format(
+        columns=f"{_LISTED}, {order.column} AS sort_value", conditions=" AND ".join(conditions)
+    )
+    return f"{statement} ORDER BY {order.column} {direction}, p.sku {direction} LIMIT ${len(values)}", values
+
+
+def _one_line(row: Mapping[str, Any]) -> dict[str, Any]:
     """Older releases accepted names that are not one line: clean them."""
-    row["name"] = cleaned(row["name"])
-    row["category"] = row["category"] and cleaned(row["category"])
-    return row
-
-
-def _filtered(query: Select[Any], criteria: Criteria) -> Select[Any]:
-    if criteria.q is not None:
-        query = query.where(product.c.search.op("@@")(TSQUERY))
-    if criteria.category is not None:
-        query = query.where(product.c.category == criteria.category)
-    if criteria.price_min is not None:
-        query = query.where(product.c.price >= criteria.price_min)
-    if criteria.price_max is not None:
-        query = query.where(product.c.price <= criteria.price_max)
-    if criteria.in_stock is not None:
-        query = query.where((_available > 0) == criteria.in_stock)
-    # The status is a literal, so that the partial indexes can be used.
-    return query.where(product.c.status == literal_column(f"'{criteria.status}'"))
+    category = row["category"]
+    return {**row, "name": cleaned(row["name"]), "category": category and cleaned(category)}
 
 
 def encode(sort: Sort, value: Any, sku: str) -> str:
@@ -197,11 +152,9 @@ def _moment(value: Any) -> datetime:
 
 
 SORT_ORDERS: dict[Sort, SortOrder] = {
-    "name": SortOrder(product.c.name, _text),
-    "price": SortOrder(product.c.price, _bigint),
-    "-price": SortOrder(product.c.price, _bigint, descending=True),
-    "newest": SortOrder(product.c.created_at, _moment, descending=True),
-    "relevance": SortOrder(
-        cast(func.ts_rank_cd(product.c.search, TSQUERY), Double()), float, descending=True
-    ),
+    "name": SortOrder("p.name", _text),
+    "price": SortOrder("p.price", _bigint),
+    "-price": SortOrder("p.price", _bigint, descending=True),
+    "newest": SortOrder("p.created_at", _moment, descending=True),
+    "relevance": SortOrder(f"ts_rank_cd(p.search, {_WORDS})::float8", float, descending=True),
 }

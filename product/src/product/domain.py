@@ -129,18 +129,14 @@ class Hold:
     traceparent: str | None = None
 
     @classmethod
-    def of_pruned_order(cls, order_id: UUID) -> "Hold":
-        """For an order that is returned so late that retention has deleted its hold."""
-        return cls(order_id, "sold")
-
-    @classmethod
     def place(
         cls, order: OrderCreated, stocks: Stocks, now: datetime
     ) -> tuple["Hold", StockReserved | StockRejected | None]:
         """Reserve all lines, or none if one is short. If other orders have reserved what is missing, wait for
         it and return no event yet."""
         hold = cls(order.order_id, "waiting", _pieces(order.lines), deadline=order.deadline)
-        outcome = hold._decide(stocks, may_wait=hold._may_join(stocks))
+        known = hold.lines.keys() & stocks.keys()
+        outcome = hold._decide(stocks, may_wait=all(len(stocks[sku].waiting) < MOST_WAITING for sku in known))
         if outcome is None:
             hold.waiting_since = now
             for sku, pieces in hold.lines.items():
@@ -176,7 +172,7 @@ class Hold:
             self.state = "released"
         elif self.state == "sold":
             for sku, pieces in self.lines.items():
-                stocks[sku].restock(pieces - self._returned_pieces(sku))
+                stocks[sku].restock(pieces - sum(one.get(sku, 0) for one in self.returned.values()))
             self.state = "restocked"
         else:
             self._refuse(stocks)
@@ -205,17 +201,15 @@ class Hold:
     ) -> list[StockReserved | StockRejected | StockReleased | StockReturned]:
         """The events about this hold that are still true, for services that have lost them. Past the deadline
         `stock.reserved` is not repeated, so that payment captures no money for it."""
-        return [*self._current(now), *(self._returned(UUID(one)) for one in self.returned)]
-
-    def _current(self, now: datetime) -> list[StockReserved | StockRejected | StockReleased]:
+        returns = [self._returned(UUID(one)) for one in self.returned]
         match self.state:
             case "reserved" if self.deadline and now < self.deadline:
-                return [StockReserved(order_id=self.order_id)]
+                return [StockReserved(order_id=self.order_id), *returns]
             case "rejected" if self.short:
-                return [StockRejected(order_id=self.order_id, short=self.short)]
+                return [StockRejected(order_id=self.order_id, short=self.short), *returns]
             case "released" | "restocked":
-                return [self._released()]
-        return []
+                return [self._released(), *returns]
+        return [*returns]
 
     def count_nudge(self, now: datetime, pause: timedelta, limit: int) -> bool:
         """Whether to nudge the saga of this stuck hold now: `limit` times at most, each after twice the pause
@@ -225,9 +219,6 @@ class Hold:
             self.nudges += 1
         self.nudge_at = now + pause * 2**self.nudges
         return nudge
-
-    def _returned_pieces(self, sku: str) -> int:
-        return sum(pieces.get(sku, 0) for pieces in self.returned.values())
 
     def _returned(self, return_id: UUID) -> StockReturned:
         return StockReturned(order_id=self.order_id, return_id=return_id)
@@ -245,9 +236,6 @@ class Hold:
         self._stop_waiting(stocks)
         self.state, self.short = "rejected", short
         return StockRejected(order_id=self.order_id, short=short)
-
-    def _may_join(self, stocks: Stocks) -> bool:
-        return all(len(stocks[sku].waiting) < MOST_WAITING for sku in self.lines.keys() & stocks.keys())
 
     def _refuse(self, stocks: Stocks) -> None:
         if self.state == "waiting":

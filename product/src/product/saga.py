@@ -30,7 +30,7 @@ def _rows(event: OrderSnapshot | OrderReturned) -> Iterable[tuple[type, Any]]:
 
 
 steps = Steps("product", locks=_rows)
-participant = Participant("product", steps=[steps], publishes=[SagaNudged])
+participant = Participant("product", steps=[steps], publishes=[SagaNudged])  # nudges come from `jobs`
 
 
 @steps.on(OrderCreated, publishes=[StockReserved, StockRejected])
@@ -84,7 +84,7 @@ async def restock_returned(event: OrderReturned, tx: Tx) -> None:
         return
     hold = await tx.get(Hold, event.order_id)
     if hold is None:
-        hold = Hold.of_pruned_order(event.order_id)
+        hold = Hold(event.order_id, "sold")  # retention has deleted the hold of this old order
         tx.add(hold)
     # The hold's own skus, too: a return that arrives before `order.paid` first sells the whole order.
     skus = sorted({*hold.lines, *(line.sku for line in event.lines)})

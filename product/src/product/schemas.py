@@ -1,7 +1,7 @@
 """The HTTP models of product."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from chassis.http.problems import NO_NUL, Body
 from contracts import CURRENCIES, ListedCurrency, OneLine, Sku, format_amount
 from contracts.text import PATTERN as ONE_LINE
-from product.catalogue import Sort
 from product.domain import Status
 
+Sort = Literal["name", "price", "-price", "newest", "relevance"]
 Name = Annotated[
     str,
     Field(min_length=1, max_length=200, pattern=ONE_LINE, examples=["White hanging heart T-light holder"]),
@@ -37,16 +37,6 @@ Reason = Annotated[
     str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["delivery 4711", "broken"])
 ]
 SkuInPath = Annotated[Sku, Path()]
-SearchWords = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=200,
-        pattern=NO_NUL,
-        description="Words to find, as in a search engine: quotes, `or` and `-` work.",
-        examples=["red lantern"],
-    ),
-]
 MOST_SKUS = 1000
 
 
@@ -63,7 +53,16 @@ class ListParameters(BaseModel):
             "Cannot be combined with other filters.",
         ),
     ] = []
-    q: SearchWords | None = None
+    q: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            pattern=NO_NUL,
+            description="Words to find, as in a search engine: quotes, `or` and `-` work.",
+            examples=["red lantern"],
+        ),
+    ] = None
     sort: Annotated[Sort | None, Field(description="Default: by name, a search by relevance.")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str | None, Field(max_length=1000, description="From the `next` of a page.")] = None
@@ -72,6 +71,10 @@ class ListParameters(BaseModel):
     price_max: Price | None = None
     in_stock: bool | None = None
     status: Annotated[Status | None, Field(description="`retired` is for administrators.")] = None
+
+    @property
+    def order(self) -> Sort:
+        return self.sort or ("name" if self.q is None else "relevance")
 
 
 class ListedProduct(BaseModel):

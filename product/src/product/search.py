@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -15,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.errors import Unavailable
 from chassis.http.problems import Unprocessable
-from product.catalogue import Catalogue, Criteria, Page
+from product.catalogue import Catalogue, Page
+from product.schemas import ListParameters
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 4
@@ -88,18 +88,18 @@ class Vocabulary:
 
 
 async def search(
-    catalogue: Catalogue, vocabulary: Vocabulary, criteria: Criteria
+    catalogue: Catalogue, vocabulary: Vocabulary, wanted: ListParameters
 ) -> tuple[Page, dict[str, str]]:
     """The page, and the misspelt words with their corrections if only a corrected search finds anything.
     Raises BadCursor, Unprocessable."""
-    if criteria.sort == "relevance" and criteria.q is None:
+    if wanted.sort == "relevance" and wanted.q is None:
         raise Unprocessable("`sort=relevance` needs a search: give `q`.")
-    page = await catalogue.page(criteria)
-    if page.items or criteria.q is None or criteria.cursor is not None:
+    page = await catalogue.page(wanted)
+    if page.items or wanted.q is None or wanted.cursor is not None:
         return page, {}
-    corrected = correct(await vocabulary.words(), criteria.q)
+    corrected = correct(await vocabulary.words(), wanted.q)
     if corrected:
-        page = await catalogue.page(replace(criteria, q=respell(criteria.q, corrected)))
+        page = await catalogue.page(wanted.model_copy(update={"q": respell(wanted.q, corrected)}))
     return page, corrected if page.items else {}
 
 

@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from product.tables import adjustment, product, stock
 
-_OPENING = "opening stock"
-
 # In sku order, as reservations lock, so that the two cannot deadlock. The transaction that inserts the stock
 # row has created the product: of two concurrent loads only one sets its opening stock.
 _PUT = text("""
@@ -40,7 +38,6 @@ _PUT = text("""
     SELECT (SELECT count(*) FROM opened) AS created, (SELECT count(*) FROM put) AS put
 """)
 
-
 _STUCK_HOLDS = text("""
     SELECT order_id FROM hold
     WHERE state = 'reserved' AND deadline < :before
@@ -60,7 +57,7 @@ async def put(
 ) -> tuple[int, int]:
     """Create products with their opening stock, and change those that exist if `overwrite`, never their
     stock. Returns how many were created and how many changed."""
-    parameters = {"items": orjson.dumps(items).decode(), "admin": admin, "reason": _OPENING}
+    parameters = {"items": orjson.dumps(items).decode(), "admin": admin, "reason": "opening stock"}
     row = (await session.execute(_PUT, {**parameters, "overwrite": overwrite})).one()
     return row.created, row.put - row.created
 
