@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("auth", "product", "cart", "order", "payment", "notification")
-SKELETON = ("main", "settings", "api", "schemas", "saga", "domain", "store", "tables", "jobs")
+SKELETON = ("main", "settings", "api", "schemas", "saga", "domain", "store", "tables", "jobs", "operations")
 TEST_FOLDERS = {"domain", "steps", "integration", "contract"}
 MAIN_LINES = 70
 

@@ -12,7 +12,7 @@ from chassis.saga.steps import Steps
 from chassis.testing import published
 from contracts import EVENTS, Event, testing
 from contracts.schema import committed, file_name
-from shop.participants import PARTICIPANTS
+from shop.services import PARTICIPANTS
 
 SCHEMAS = committed(Path(__file__).parents[2] / "contracts/schemas")
 CONSUMED = [

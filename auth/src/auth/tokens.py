@@ -6,7 +6,6 @@ import binascii
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -27,7 +26,6 @@ class AccessTokens:
     audience: str
     access_seconds: float
     guest_seconds: float
-    clock: Callable[[], float] = time.time
 
     def for_account(self, account: Account) -> str:
         return self._issue(account.account_id, account.role, self.access_seconds, {"email": account.email})
@@ -37,7 +35,7 @@ class AccessTokens:
         return self._issue(guest_id, "guest", self.guest_seconds, {})
 
     def _issue(self, subject: UUID, role: str, lifetime: float, more: dict[str, Any]) -> str:
-        now = int(self.clock())
+        now = int(time.time())
         claims = {
             "iss": self.issuer,
             "aud": self.audience,

@@ -4,16 +4,16 @@ once."""
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.errors import Unavailable
 from chassis.http.problems import Unprocessable
+from chassis.storage.raw_sql import fetch
 from product.catalogue import Catalogue, Page
 from product.schemas import ListParameters
 
@@ -24,12 +24,12 @@ _MAX_DISTANCE = 2  # wrong letters in a word of at least `_LONG` letters; 1 in a
 _MOST = 5  # words that are corrected in one search: each is compared with the whole vocabulary
 
 # The commonest words of active products, unstemmed: the search column has only stems.
-_WORDS = text("""
+_WORDS = """
     SELECT word, ndoc FROM ts_stat($$
         SELECT to_tsvector('simple', name || ' ' || coalesce(category, '') || ' ' || description)
         FROM product WHERE status = 'active'$$)
-    WHERE length(word) >= 3 AND word !~ '[0-9]' ORDER BY ndoc DESC, word LIMIT :limit
-""")
+    WHERE length(word) >= 3 AND word !~ '[0-9]' ORDER BY ndoc DESC, word LIMIT 50000
+"""
 
 
 class SearchLimit:
@@ -55,23 +55,11 @@ class SearchLimit:
 
 
 class Vocabulary:
-    """The catalogue's words, read again when a search needs them and they are older than `age` seconds.
+    """The catalogue's words, read again when a search needs them and they are older than `age` seconds."""
 
-    Holds at most `limit` words, the commonest.
-    """
-
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        *,
-        age: float,
-        limit: int = 50_000,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, engine: AsyncEngine, *, age: float) -> None:
+        self._engine = engine
         self._age = age
-        self._limit = limit
-        self._clock = clock
         self._read_at = float("-inf")
         self._words: dict[str, int] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -79,11 +67,10 @@ class Vocabulary:
     async def words(self) -> Mapping[str, int]:
         """Maps each word to how many products have it."""
         async with self._one_at_a_time:
-            if self._clock() - self._read_at > self._age:
-                async with self._engine.connect() as connection:
-                    rows = await connection.execute(_WORDS, {"limit": self._limit})
-                    self._words = {row.word: row.ndoc for row in rows}
-                self._read_at = self._clock()
+            if time.monotonic() - self._read_at > self._age:
+                rows = await fetch(self._engine, _WORDS)
+                self._words = {row["word"]: row["ndoc"] for row in rows}
+                self._read_at = time.monotonic()
         return self._words
 
 
