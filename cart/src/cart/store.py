@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import cart.tables  # noqa: F401  maps Cart and TakenOut, which steps load and change
 from cart.domain import MOST_LINES, Cart, Full, Merged
 from chassis.storage.raw_sql import fetch
 
