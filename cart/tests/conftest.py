@@ -18,7 +18,7 @@ from chassis.outbound import Answer, Params, RequestRejected, ServiceClient
 from chassis.storage.database import connect
 from chassis.testing import TokenMint
 
-MINT = TokenMint()
+MINT = TokenMint("saga-shop", "saga-shop")
 
 Clients = Callable[..., httpx.AsyncClient]
 """`clients(owner, "guest")`: a client with that owner's token."""

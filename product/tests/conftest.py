@@ -15,7 +15,7 @@ from product.main import service
 from product.settings import Settings
 
 ADMIN = UUID(int=1)
-MINT = TokenMint()
+MINT = TokenMint("saga-shop", "saga-shop")
 
 Create = Callable[..., Awaitable[None]]
 """`await create("A", price=295, stock=3)`: a product that is for sale."""
