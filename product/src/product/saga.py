@@ -100,7 +100,7 @@ async def restock_returned(event: OrderReturned, tx: Tx) -> None:
     publishes=[StockReserved, StockRejected, StockReleased, StockReturned],
     locks=lambda event: [(Hold, event.order_id)],
 )
-async def say_again(event: SagaNudged, tx: Tx) -> None:
+async def republish_events(event: SagaNudged, tx: Tx) -> None:
     """Republish that the stock is reserved, rejected, released or returned."""
     hold = await tx.get(Hold, event.order_id)
     if hold is not None:
