@@ -10,7 +10,10 @@ from typing import Any, Self
 from standins.gateway.exchange import Answer, ClientGone, Exchange, Receive
 from standins.gateway.forward import (
     Send,
+    Trusted,
+    client_of,
     forwarded,
+    is_trusted,
     send_own,
     send_upstream,
     upstream_headers,
@@ -18,7 +21,6 @@ from standins.gateway.forward import (
 )
 from standins.gateway.metrics import Metrics
 from standins.gateway.plan import Plan, Target
-from standins.gateway.proxies import Trusted, client_of, is_trusted
 from standins.gateway.router import BadPath, normalise
 from standins.gateway.upstream import Ask, BadUpstream, NameUnknown, SlowUpstream, Upstreams
 

@@ -1,46 +1,89 @@
-"""The process: uvicorn on one port, perhaps the status on another, and SIGHUP to read the file again."""
+"""The process: its settings, the public port, perhaps a status port, and SIGHUP to read the file again."""
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import field
 from pathlib import Path
+from typing import Annotated, Any
 
-import uvicorn
+from pydantic import BeforeValidator, PlainValidator
+from pydantic.dataclasses import dataclass
 
 from standins.gateway.app import Gateway
 from standins.gateway.config import Refused, read
+from standins.gateway.forward import Trusted, trusted_proxies
 from standins.gateway.metrics import Metrics, Status
-from standins.gateway.plan import Plan, plan
-from standins.gateway.proxies import Trusted
+from standins.gateway.plan import plan
 from standins.gateway.upstream import Upstreams
+from standins.running import http_server, read_settings
 
 log = logging.getLogger(__name__)
 
 
-async def serve(
-    listener: socket.socket,
-    file: Path,
-    first: Plan,
-    addresses: Mapping[str, str],
-    status_listener: socket.socket | None = None,
-    trusted: Trusted = (),
-) -> None:
-    """Serves `first` until SIGTERM or SIGINT; `addresses` maps upstream names to `host:port`, `trusted` are
-    the proxies in front."""
-    upstreams = Upstreams(addresses)
-    metrics = Metrics() if status_listener else None
-    gateway = Gateway(first, upstreams, metrics, trusted)
+def _addresses(text: str) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for pair in filter(None, text.split(",")):
+        name, _, address = pair.strip().partition("=")
+        host, _, port = address.rpartition(":")
+        if not name or not host or not port.isdigit():
+            raise ValueError(f"write an upstream as name=host:port, not {pair!r}")
+        known[name] = address
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`upstreams` maps upstream names to `host:port`, `trusted_proxies` are the proxies in front."""
+
+    kong_file: Path = Path("deploy/kong/kong.yml")
+    upstreams: Annotated[dict[str, str], BeforeValidator(_addresses)] = field(default_factory=dict)
+    trusted_proxies: Annotated[Trusted, PlainValidator(trusted_proxies)] = ()
+    host: str = "127.0.0.1"
+    port: int = 18000
+    status_port: int | None = None
+    log_level: str = "INFO"
+
+
+def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
+    return read_settings(Settings, {name: name.upper() for name in Settings.__dataclass_fields__}, env)
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. Raises Refused for the file, OSError for a port that is taken."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    metrics = Metrics() if settings.status_port is not None else None
+    status = Status(metrics) if metrics else None
+    upstreams = Upstreams(settings.upstreams)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(upstreams.close)
-        status = Status(metrics) if metrics else None
-        if status and status_listener:
-            await closing.enter_async_context(status.listening(status_listener))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, gateway, status, file)
-        log.info("serving %s on http://%s:%d", file, *listener.getsockname()[:2])
-        await uvicorn.Server(_settings(gateway)).serve(sockets=[listener])
+        gateway = Gateway(plan(read(settings.kong_file)), upstreams, metrics, settings.trusted_proxies)
+        listener = closing.enter_context(socket.create_server((settings.host, settings.port)))
+        if status:
+            listening = socket.create_server((settings.host, settings.status_port))
+            await closing.enter_async_context(status.listening(closing.enter_context(listening)))
+        reload = (gateway, status, settings.kong_file)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, *reload)
+        log.info("serving %s on http://%s:%d", settings.kong_file, *listener.getsockname()[:2])
+        await http_server(gateway, settings.host, settings.port, **_OPTIONS).serve(sockets=[listener])
+
+
+# No proxy headers: whom a request comes from is for TRUSTED_PROXIES.
+_OPTIONS: dict[str, Any] = {
+    "http": "httptools",
+    "lifespan": "off",
+    "log_config": None,
+    "proxy_headers": False,
+    "timeout_keep_alive": 75,
+    "timeout_graceful_shutdown": 5,
+}
 
 
 def _reload(gateway: Gateway, status: Status | None, file: Path) -> None:
@@ -55,18 +98,3 @@ def _reload(gateway: Gateway, status: Status | None, file: Path) -> None:
         ready = True
     if status is not None:
         status.ready = ready
-
-
-def _settings(gateway: Gateway) -> uvicorn.Config:
-    return uvicorn.Config(
-        gateway,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-    )

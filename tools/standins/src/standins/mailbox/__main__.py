@@ -11,13 +11,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from standins.mailbox import app
-from standins.mailbox.faults import Faults
-from standins.mailbox.settings import Misconfigured, Settings, from_environment
+from standins.mailbox.settings import Faults, Settings, from_environment
 from standins.mailbox.smtp import SmtpProtocol
 from standins.mailbox.store import Store
+from standins.running import Misconfigured, http_server
 
 log = logging.getLogger("uvicorn.error")
-SHUTDOWN = 3
 
 
 class Mailbox:
@@ -31,16 +30,8 @@ class Mailbox:
 
     def server(self) -> uvicorn.Server:
         """The HTTP server, not yet started; it opens the SMTP door with its own."""
-        config = uvicorn.Config(
-            app.build(self._store, self._faults, self._live),
-            host=self._settings.host,
-            port=self._settings.port,
-            ws="none",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN,
-        )
-        return uvicorn.Server(config)
+        page = app.build(self._store, self._faults, self._live)
+        return http_server(page, self._settings.host, self._settings.port)
 
     @asynccontextmanager
     async def _live(self, _: Starlette) -> AsyncIterator[None]:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,9 +14,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from standins.mailbox.faults import KINDS, Fault, Faults
-from standins.mailbox.message import html_of, summary_json, whole_json
-from standins.mailbox.store import Kept, Store
+from standins.mailbox.message import StoredMail
+from standins.mailbox.settings import Fault, Faults
+from standins.mailbox.store import Store
+from standins.running import in_one_line
 
 PAGE = Path(__file__).parent / "page"
 MOST_LISTED = 1000
@@ -43,19 +44,18 @@ class Pages:
             return _json({"deleted": self._store.clear()})
         query = request.query_params
         wanted = {header: query[name] for name, header in FILTERS.items() if name in query}
-        found = [
-            one for one in reversed(self._store.messages.values()) if _matches(one, wanted, query.get("to"))
-        ]
+        newest_first = reversed(self._store.messages.values())
+        found = [mail for mail in newest_first if _matches(mail, wanted, query.get("to"))]
         start = _number(query.get("start"), 0)
         shown = found[start : start + min(_number(query.get("limit"), 100), MOST_LISTED)]
-        return _json({"total": len(found), "messages": [self._summary(one) for one in shown]})
+        return _json({"total": len(found), "messages": [mail.summary(self._copies(mail)) for mail in shown]})
 
     async def message(self, request: Request) -> Response:
-        kept = self._find(request)
-        return _json(whole_json(kept, self._copies(kept)))
+        mail = self._find(request)
+        return _json(mail.whole(self._copies(mail)))
 
     async def html(self, request: Request) -> Response:
-        content = html_of(self._find(request))
+        content = self._find(request).html()
         if content is None:
             raise HTTPException(404, "this message has no HTML")
         return Response(content, media_type="text/html", headers=CAGED)
@@ -76,17 +76,14 @@ class Pages:
     async def health(self, _: Request) -> Response:
         return _json({"status": "ok"})
 
-    def _find(self, request: Request) -> Kept:
-        kept = self._store.messages.get(request.path_params["number"])
-        if kept is None:
+    def _find(self, request: Request) -> StoredMail:
+        mail = self._store.messages.get(request.path_params["number"])
+        if mail is None:
             raise HTTPException(404, "no such message, or it is too old to be kept")
-        return kept
+        return mail
 
-    def _summary(self, kept: Kept) -> dict[str, Any]:
-        return summary_json(kept, self._copies(kept))
-
-    def _copies(self, kept: Kept) -> int:
-        return self._store.copies[kept.headers.get("message-id", "")]
+    def _copies(self, mail: StoredMail) -> int:
+        return self._store.copies[mail.headers.get("message-id", "")]
 
 
 def build(
@@ -111,10 +108,10 @@ def build(
     )
 
 
-def _matches(kept: Kept, wanted: dict[str, str], to: str | None) -> bool:
-    if to is not None and to not in kept.recipients:
+def _matches(mail: StoredMail, wanted: dict[str, str], to: str | None) -> bool:
+    if to is not None and to not in mail.recipients:
         return False
-    return all(kept.headers.get(header) == value for header, value in wanted.items())
+    return all(mail.headers.get(header) == value for header, value in wanted.items())
 
 
 def _number(given: str | None, default: int) -> int:
@@ -127,18 +124,9 @@ def _number(given: str | None, default: int) -> int:
 
 def _fault(body: bytes) -> Fault:
     try:
-        fault = Fault(**orjson.loads(body))
-    except (TypeError, orjson.JSONDecodeError) as problem:
-        raise HTTPException(
-            400, f"send a JSON object with kind, count, recipient, seconds: {problem}"
-        ) from problem
-    if fault.kind not in KINDS:
-        raise HTTPException(400, f"kind must be one of {', '.join(KINDS)}")
-    if not isinstance(fault.count, int) or fault.count < 1 or not isinstance(fault.recipient, str):
-        raise HTTPException(400, "count must be a positive number, recipient a text")
-    if not isinstance(fault.seconds, int | float) or not 0 <= fault.seconds <= 3600:
-        raise HTTPException(400, "seconds must be a number from 0 to 3600")
-    return fault
+        return TypeAdapter(Fault).validate_json(body)
+    except ValidationError as error:
+        raise HTTPException(400, f"not a fault: {in_one_line(error)}") from error
 
 
 def _json(content: object, status: int = 200, media: str = "application/json") -> Response:

@@ -1,13 +1,17 @@
-"""The mailbox's settings, read once from the environment."""
+"""What a mailbox is set to do: its settings from the environment, and the faults of the next messages."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
-class Misconfigured(Exception):
-    """A setting is missing or invalid; the message names it and says what it should be."""
+from standins.running import read_settings
+
+Port = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,36 +20,46 @@ class Settings:
 
     folder: Path
     host: str = "127.0.0.1"
-    port: int = 18008
-    smtp_port: int = 18009
-    keep: int = 10_000
-    largest: int = 1_048_576
-    recipients: int = 100
-    connections: int = 200
-    idle: float = 60.0
+    port: Port = 18008
+    smtp_port: Port = 18009
+    keep: Count = 10_000
+    largest: Count = 1_048_576
+    recipients: Count = 100
+    connections: Count = 200
+    idle: Annotated[float, Field(gt=0)] = 60.0
+
+
+VARIABLES = {name: f"MAILBOX_{name.upper()}" for name in Settings.__dataclass_fields__} | {
+    name: name.upper() for name in ("host", "port", "smtp_port")
+}
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
-    if not env.get("MAILBOX_FOLDER"):
-        raise Misconfigured("set MAILBOX_FOLDER to where messages are kept")
-    return Settings(
-        folder=Path(env["MAILBOX_FOLDER"]),
-        host=env.get("HOST", "127.0.0.1"),
-        port=_number(env, "PORT", 18008, least=0),
-        smtp_port=_number(env, "SMTP_PORT", 18009, least=0),
-        keep=_number(env, "MAILBOX_KEEP", 10_000),
-        largest=_number(env, "MAILBOX_LARGEST", 1_048_576),
-        recipients=_number(env, "MAILBOX_RECIPIENTS", 100),
-        connections=_number(env, "MAILBOX_CONNECTIONS", 200),
-        idle=_number(env, "MAILBOX_IDLE", 60),
-    )
+    return read_settings(Settings, VARIABLES, env)
 
 
-def _number(env: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
-    try:
-        number = int(env.get(name) or default)
-    except ValueError as problem:
-        raise Misconfigured(f"{name} must be a whole number, not {env[name]}") from problem
-    if number < least:
-        raise Misconfigured(f"{name} must be at least {least}")
-    return number
+@dataclass(slots=True, config=ConfigDict(strict=True, extra="forbid"))
+class Fault:
+    """`defer` answers 451 and `reject` 550 to a whole message, `disconnect` hangs up on it,
+    `accept_then_disconnect` keeps it and hangs up without an answer, and `slow` keeps it and answers after
+    `seconds`. It hits the next `count` messages to an address with `recipient` in it."""
+
+    kind: Literal["defer", "reject", "disconnect", "accept_then_disconnect", "slow"]
+    count: Count = 1
+    recipient: str = ""
+    seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+
+
+class Faults:
+    def __init__(self) -> None:
+        self.planned: list[Fault] = []
+
+    def take(self, recipients: list[str]) -> Fault | None:
+        """The fault that hits this message; its count goes down."""
+        for fault in self.planned:
+            if any(fault.recipient in recipient for recipient in recipients):
+                fault.count -= 1
+                if fault.count == 0:
+                    self.planned.remove(fault)
+                return fault
+        return None

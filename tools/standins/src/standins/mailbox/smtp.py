@@ -1,6 +1,8 @@
 """SMTP as far as a mail provider's door: one protocol object a connection, no task, many mails each.
 
 RFC 5321 with PIPELINING, SIZE, 8BITMIME and SMTPUTF8. No TLS and no login: it listens on this machine only.
+Not aiosmtpd, which takes 0.9 ms of CPU more for each mail, on the cores that are being measured, and loses a
+mail whose client has gone.
 """
 
 import asyncio
@@ -9,8 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from standins.mailbox.faults import Faults
-from standins.mailbox.settings import Settings
+from standins.mailbox.settings import Faults, Settings
 
 LONGEST_LINE = 4096
 MOST_ERRORS = 20
@@ -107,12 +108,12 @@ class SmtpProtocol(asyncio.Protocol):
     def _accept(self, raw: bytes) -> None:
         assert self._sender is not None
         keep = partial(self._store, self._sender, self._recipients, raw)
-        fault = self._faults.meet(self._recipients)
+        fault = self._faults.take(self._recipients)
         kind = fault.kind if fault else None
         if kind == "defer":
-            self._say(b"451 4.3.0 told to defer, try again")
+            self._say(b"451 4.3.0 deferred on request, try again")
         elif kind == "reject":
-            self._say(b"550 5.7.1 told to reject")
+            self._say(b"550 5.7.1 rejected on request")
         elif kind == "disconnect":
             self._transport.abort()
         elif fault and kind == "slow":

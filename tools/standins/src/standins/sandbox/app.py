@@ -8,7 +8,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from standins.sandbox import control, forms, operations, page, queries, refunds
+from standins.running import http_server
+from standins.sandbox import control, forms, operations, page, queries, reversals
 from standins.sandbox.calls import CallHandler, Operation
 from standins.sandbox.errors import INVALID, Refusal
 from standins.sandbox.exchange import BreakableProtocol, Exchange
@@ -17,15 +18,13 @@ from standins.sandbox.settings import Settings
 from standins.sandbox.state import State
 from standins.sandbox.webhooks import WebhookSender
 
-SHUTDOWN = 3
-
 # An empty step stands for a name.
 POSTS: dict[tuple[str, ...], Operation] = {
     ("payment_intents",): operations.create,
     ("payment_intents", "", "confirm"): operations.confirm,
     ("payment_intents", "", "capture"): operations.capture,
     ("payment_intents", "", "cancel"): operations.cancel,
-    ("refunds",): refunds.refund,
+    ("refunds",): reversals.refund,
 }
 GETS: dict[tuple[str, ...], queries.Query] = {
     ("payment_intents",): queries.intents,
@@ -102,15 +101,4 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn
     state = State(Journal(settings.journal), most_pending=settings.webhook_queue)
     sender = WebhookSender(settings, state, clock)
     app = Sandbox(settings, state, sender, CallHandler(settings, state, sender, clock))
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        http=BreakableProtocol,
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=SHUTDOWN,
-    )
-    return uvicorn.Server(config)
+    return http_server(app, settings.host, settings.port, http=BreakableProtocol, timeout_keep_alive=75)

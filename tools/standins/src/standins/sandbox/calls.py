@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
-from standins.sandbox import cards, disputes, forms, operations
+from standins.sandbox import cards, forms, operations, reversals
 from standins.sandbox.errors import INVALID, Refusal, error
 from standins.sandbox.exchange import Exchange
-from standins.sandbox.faults import Fault
+from standins.sandbox.faults import Before, Fault, Kind
 from standins.sandbox.intents import Intent
 from standins.sandbox.journal import Change, Event
 from standins.sandbox.operations import Call, Effect, Here, fresh_id
@@ -21,9 +22,10 @@ from standins.sandbox.webhooks import WebhookSender
 
 Operation = Callable[[State, forms.Form, str, Here], Call]
 REPLAYED = (b"idempotent-replayed", b"true")
-BROKEN = error("An unknown error occurred: the sandbox was told to fail.", kind="api_error")
-BEFORE = {
+BROKEN = error("An unknown error occurred: the sandbox fails on request.", kind="api_error")
+INSTEAD: dict[Kind, tuple[int, Json]] = {
     "error_before": (500, BROKEN),
+    "error_after": (500, BROKEN),
     "wrong_key": (401, error("Invalid API Key provided: sk_test_****", kind=INVALID)),
     "no_permission": (403, error("The provided key does not have access to this account.", kind=INVALID)),
     "bad_form": (
@@ -31,7 +33,7 @@ BEFORE = {
         error("Received unknown parameter: fee", kind=INVALID, code="parameter_unknown", param="fee"),
     ),
 }
-"""Responses of faults that prevent the call."""
+"""Errors that a fault gives in place of the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,11 @@ class CheckedCall:
     """A checked call with its idempotency key and its fault."""
 
     call: Call
-    request: str
-    key: str | None
-    fingerprint: str
     at: int
-    fault: Fault | None
+    request: str
+    key: str | None = None
+    fingerprint: str = ""
+    fault: Fault | None = None
 
 
 class CallHandler:
@@ -59,13 +61,11 @@ class CallHandler:
         stored = self._state.keys.find(key, fingerprint, now) if key else None
         call = operation(self._state, form, name, Here(now, exchange.public_url))
         fault = self._fault(call, key, replay=stored is not None)
-        if fault and fault.kind in BEFORE:
-            status, body = BEFORE[fault.kind]
-            await exchange.answer(status, {"error": body})
+        if fault and fault.kind in get_args(Before):
+            await self._break(exchange, fault)
             return
-        change = stored or await self._execute(
-            CheckedCall(call, exchange.request, key, fingerprint, now, fault)
-        )
+        checked = CheckedCall(call, now, exchange.request, key, fingerprint, fault)
+        change = stored or await self._execute(checked)
         if not await self._break(exchange, fault):
             replayed = [REPLAYED] if stored else []
             await exchange.answer(change.status, _content(change, forms.expand(form)), *replayed)
@@ -86,7 +86,7 @@ class CallHandler:
 
     def carry_out(self, call: Call) -> Change:
         """Execute what a bank or a user of the dashboard does. Raises Refusal."""
-        return self._carry_out(CheckedCall(call, f"req_{os.urandom(7).hex()}", None, "", self.now, None))
+        return self._carry_out(CheckedCall(call, self.now, f"req_{os.urandom(7).hex()}"))
 
     def _fault(self, call: Call, key: str | None, *, replay: bool) -> Fault | None:
         tied = cards.fault_of(call.card)
@@ -149,11 +149,11 @@ class CallHandler:
             self._wait_for(intent)
 
     def _wait_for(self, intent: Intent) -> None:
-        if any(disputes.due(self._state, intent, self.now)):
+        if any(reversals.due(self._state, intent, self.now)):
             asyncio.get_running_loop().call_later(self._settings.later, self._apply_due, intent.id)
 
     def _apply_due(self, name: str) -> None:
-        for call in list(disputes.due(self._state, self._state.intents[name], self.now)):
+        for call in list(reversals.due(self._state, self._state.intents[name], self.now)):
             self.carry_out(call)
 
     async def _delay(self, fault: Fault | None) -> None:
@@ -161,19 +161,14 @@ class CallHandler:
             await asyncio.sleep(self._settings.slow if fault.seconds is None else fault.seconds)
 
     async def _break(self, exchange: Exchange, fault: Fault | None) -> bool:
-        """Whether a fault lost the response."""
-        match fault.kind if fault else None:
-            case "timeout_after":
-                await exchange.break_off(self._settings.hang)
-            case "disconnect_after":
-                await exchange.break_off(0)
-            case "error_after":
-                await exchange.answer(500, {"error": BROKEN})
-            case str(kind) if kind in BEFORE:
-                status, body = BEFORE[kind]
-                await exchange.answer(status, {"error": body})
-            case _:
-                return False
+        """Whether a fault lost the response, or replaced it."""
+        if fault and fault.kind in INSTEAD:
+            status, body = INSTEAD[fault.kind]
+            await exchange.answer(status, {"error": body})
+        elif fault and fault.kind in ("timeout_after", "disconnect_after"):
+            await exchange.break_off(self._settings.hang if fault.kind == "timeout_after" else 0)
+        else:
+            return False
         return True
 
 

@@ -9,7 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from standins.running import in_one_line
-from standins.sandbox import cards, disputes, refunds
+from standins.sandbox import cards, reversals
 from standins.sandbox.calls import CallHandler
 from standins.sandbox.errors import Refusal
 from standins.sandbox.exchange import Exchange
@@ -106,9 +106,9 @@ def _refund(
 ) -> Call:
     """A refund, or the newest one of a payment, changes; without a status the dashboard makes one."""
     if payment_intent and not status:
-        return refunds.refund_by_dashboard(state, payment_intent, now, amount)
-    name = refund or refunds.newest_refund(state, payment_intent)
-    return refunds.turn_refund(state, name, status or "failed", reason)
+        return reversals.refund_by_dashboard(state, payment_intent, now, amount)
+    name = refund or reversals.newest_refund(state, payment_intent)
+    return reversals.turn_refund(state, name, status or "failed", reason)
 
 
 def _dispute(
@@ -121,12 +121,12 @@ def _dispute(
     amount: int | None = None,
 ) -> Call:
     if dispute:
-        return disputes.turn_dispute(state, dispute, status)
-    return disputes.open_dispute(state, payment_intent, now, reason, status, amount)
+        return reversals.turn_dispute(state, dispute, status)
+    return reversals.open_dispute(state, payment_intent, now, reason, status, amount)
 
 
 def _expiration(state: State, now: int, payment_intent: str) -> Call:
-    return refunds.expire(state, payment_intent, now)
+    return reversals.expire(state, payment_intent, now)
 
 
 LATER: dict[str, Callable[..., Call]] = {"refunds": _refund, "disputes": _dispute, "expirations": _expiration}

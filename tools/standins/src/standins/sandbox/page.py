@@ -6,6 +6,8 @@ https://docs.stripe.com/payments/3d-secure/authentication-flow#return-url.
 
 import hmac
 from html import escape
+from pathlib import Path
+from string import Template
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from standins.sandbox import forms
@@ -17,6 +19,7 @@ from standins.sandbox.intents import Intent
 from standins.sandbox.state import State
 
 PATH = "/3d_secure/"
+PAGE = Template(Path(__file__).with_suffix(".html").read_text())
 HTML = b"text/html; charset=utf-8"
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -93,19 +96,4 @@ def _over(intent: Intent) -> str:
 
 
 async def _show(exchange: Exchange, status: int, content: str) -> None:
-    page = f"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Your bank (test)</title>
-<style>
-body {{ font: 1.125rem/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 32rem;
-  margin: 3rem auto; padding: 0 1rem }}
-button {{ font: inherit; padding: .6rem 1rem; margin: .25rem .5rem .25rem 0; border: 2px solid #1b1b1b;
-  border-radius: .4rem; background: #fff; color: inherit; cursor: pointer }}
-button:first-child {{ background: #0b5d2a; border-color: #0b5d2a; color: #fff }}
-button:focus-visible {{ outline: 3px solid #1f5fbf; outline-offset: 2px }}
-</style></head>
-<body><main>{content}</main></body>
-</html>
-"""
-    await exchange.send(status, page.encode(), *HEADERS, media=HTML)
+    await exchange.send(status, PAGE.substitute(content=content).encode(), *HEADERS, media=HTML)

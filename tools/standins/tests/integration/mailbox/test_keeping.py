@@ -171,4 +171,4 @@ async def test_a_mailbox_that_cannot_start_says_in_one_line_what_to_do(tmp_path:
     )
     async with asyncio.timeout(20):
         _, stderr = await child.communicate()
-    assert (child.returncode, stderr) == (1, b"mailbox: set MAILBOX_FOLDER to where messages are kept\n")
+    assert (child.returncode, stderr) == (1, b"mailbox: set MAILBOX_FOLDER (or MAILBOX_FOLDER_FILE)\n")

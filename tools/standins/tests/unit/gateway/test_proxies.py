@@ -2,7 +2,7 @@
 
 import pytest
 
-from standins.gateway.proxies import client_of, trusted_proxies
+from standins.gateway.forward import client_of, trusted_proxies
 
 TRUSTED = trusted_proxies("10.0.0.0/24, fd00::/8")
 
