@@ -1,6 +1,6 @@
 """`kong.yml` as models: the entities, fields and values that the stand-in honours.
 
-Whatever else stands in the file is refused, also where Kong would take it, and so is a missing value whose
+Whatever else is in the file is refused, also where Kong would take it, and so is a missing value whose
 default in Kong is a trap.
 """
 

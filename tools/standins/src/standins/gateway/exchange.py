@@ -101,12 +101,12 @@ def refusal(status: int, content: object, headers: Headers) -> Answer:
 
 
 class Plugin:
-    """`priority` is its place in Kong's order: the highest runs first."""
+    """The plugin with the highest `priority` runs first, as in Kong."""
 
     priority: int
 
     async def access(self, exchange: Exchange) -> Answer | None:
-        """May answer in place of the service."""
+        """May answer instead of the service."""
         return None
 
     def decorate(self, exchange: Exchange, headers: Headers) -> None:

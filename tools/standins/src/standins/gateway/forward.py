@@ -54,7 +54,7 @@ def is_trusted(address: str, trusted: Trusted) -> bool:
 def client_of(peer: str, forwarded: Iterable[str], trusted: Trusted) -> str:
     """The last address that no trusted proxy has; `forwarded` are the values of X-Forwarded-For.
 
-    What a client has put there itself stands to the left of its own address, and is not reached.
+    What a client has put there itself is to the left of its own address, and is not reached.
     """
     client = peer
     for entry in reversed(",".join(forwarded).split(",")):
@@ -109,10 +109,10 @@ def upstream_headers(
     return headers
 
 
-def forwarded(exchange: Exchange, name: bytes, seen: str) -> str:
-    """What a trusted proxy says in a header of that name, or what was seen here."""
-    said = exchange.headers.get(name) if exchange.trusted else None
-    return seen if said is None else said.decode("latin-1")
+def forwarded(exchange: Exchange, name: bytes, own: str) -> str:
+    """The value that a trusted proxy sent in that header, or the gateway's own."""
+    given = exchange.headers.get(name) if exchange.trusted else None
+    return own if given is None else given.decode("latin-1")
 
 
 def _named_by_connection(exchange: Exchange) -> frozenset[bytes]:
@@ -126,7 +126,7 @@ def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, 
     peer = exchange.peer.encode()
     before = exchange.headers.get(b"x-forwarded-for")
     host = exchange.headers.get(b"host", b"").decode("latin-1")
-    seen = {
+    own = {
         b"x-forwarded-proto": scheme,
         b"x-forwarded-host": host if host.endswith("]") else host.rpartition(":")[0] or host,
         b"x-forwarded-port": str(port),
@@ -134,7 +134,7 @@ def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, 
     }
     return [
         (b"x-forwarded-for", before + b", " + peer if before else peer),
-        *((name, forwarded(exchange, name, value).encode("latin-1")) for name, value in seen.items()),
+        *((name, forwarded(exchange, name, value).encode("latin-1")) for name, value in own.items()),
         (b"x-real-ip", exchange.client.encode()),
         (b"x-kong-request-id", exchange.request_id.encode()),
         (b"via", VIA),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A Kong service: `path` stands before every request's path; timeouts in seconds."""
+    """A Kong service: `path` is put before every request's path; timeouts in seconds."""
 
     name: str
     host: str

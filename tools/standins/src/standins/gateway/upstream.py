@@ -32,7 +32,7 @@ class NameUnknown(Exception):
 
 
 class BadUpstream(Exception):
-    """The upstream refused, hung up or sent what is not an answer. `sent`: it may have seen the request."""
+    """The upstream refused, hung up or sent no HTTP. `sent`: the request may have reached it."""
 
     def __init__(self, *, sent: bool) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Upstreams:
             auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
         )
-        # aiohttp would try once more of its own accord; how often is for kong.yml to say. No public switch.
+        # aiohttp would try once more of its own accord; kong.yml decides how often. No public switch.
         self._session._retry_connection = False
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Mailbox:
-    """Both doors on one store, in one event loop. Raises OSError or ValueError if it cannot be read."""
+    """SMTP and HTTP on one store, in one event loop. Raises OSError or ValueError if it cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -29,7 +29,7 @@ class Mailbox:
         self.smtp_port = settings.smtp_port
 
     def server(self) -> uvicorn.Server:
-        """The HTTP server, not yet started; it opens the SMTP door with its own."""
+        """The HTTP server, not yet started; it opens the SMTP port with its own."""
         page = app.build(self._store, self._faults, self._live)
         return http_server(page, self._settings.host, self._settings.port)
 

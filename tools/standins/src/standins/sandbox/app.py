@@ -18,7 +18,7 @@ from standins.sandbox.settings import Settings
 from standins.sandbox.state import State
 from standins.sandbox.webhooks import WebhookSender
 
-# An empty step stands for a name.
+# An empty step is a name.
 POSTS: dict[tuple[str, ...], Operation] = {
     ("payment_intents",): operations.create,
     ("payment_intents", "", "confirm"): operations.confirm,
@@ -90,7 +90,7 @@ class Sandbox:
             await self._handler.serve(exchange, POSTS[pattern], name)
         elif exchange.method == "GET" and (query := GETS.get(steps) or GETS.get(pattern)):
             form = forms.nest(forms.read_form(exchange.query))
-            await self._handler.look(exchange, query(self._state, form, name))
+            await self._handler.answer_query(exchange, query(self._state, form, name))
         else:
             message = f"Unrecognized request URL ({exchange.method}: {exchange.path}) in this sandbox."
             raise Refusal(message, status=404, kind=INVALID)

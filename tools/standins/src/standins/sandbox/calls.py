@@ -70,7 +70,7 @@ class CallHandler:
             replayed = [REPLAYED] if stored else []
             await exchange.answer(change.status, _content(change, forms.expand(form)), *replayed)
 
-    async def look(self, exchange: Exchange, found: Json) -> None:
+    async def answer_query(self, exchange: Exchange, found: Json) -> None:
         fault = self._planned("retrieve", replay=False)
         await self._delay(fault)
         if not await self._break(exchange, fault):

@@ -1,4 +1,4 @@
-"""What the outside witness reads: every payment and what became of it, and whether the books agree."""
+"""Every payment and its state for tests and the shop's ledger check, and whether the sums agree."""
 
 from collections import defaultdict
 from typing import Any

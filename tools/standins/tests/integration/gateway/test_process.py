@@ -62,7 +62,7 @@ def test_it_does_not_start_with_settings_that_make_no_sense(
     _assert_one_line(_run(**{"PORT": "0", "KONG_FILE": str(file)} | environment))
 
 
-def test_it_says_so_when_the_port_is_taken(tmp_path: Path) -> None:
+def test_it_does_not_start_when_the_port_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "kong.yml"
     file.write_text(SHOP)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -87,7 +87,7 @@ class Running:
         assert self.process.stderr is not None
         while True:
             ready, _, _ = select.select([self.process.stderr], [], [], 20)
-            assert ready, f"never said: {words}"
+            assert ready, f"never logged: {words}"
             line = self.process.stderr.readline()
             assert line, f"ended before saying: {words}"
             if words in line.decode():
@@ -131,7 +131,7 @@ def running(file: Path) -> Iterator[Running]:
         gateway.process.communicate(timeout=20)
 
 
-def test_it_reads_the_file_again_when_told_to(file: Path, running: Running) -> None:
+def test_it_reads_the_file_again_on_sighup(file: Path, running: Running) -> None:
     assert running.status() == 503
     file.write_text(changed(smallest(), "services.0.routes.0.paths", ["/elsewhere"]))
     running.process.send_signal(signal.SIGHUP)

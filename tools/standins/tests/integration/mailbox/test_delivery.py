@@ -32,19 +32,19 @@ def smtp(mailbox: Embedded) -> aiosmtplib.SMTP:
     return aiosmtplib.SMTP(hostname="127.0.0.1", port=mailbox.smtp_port, timeout=5)
 
 
-async def dialogue(mailbox: Embedded, said: bytes, *, until: bytes = b"221") -> bytes:
-    """What the door answers to raw bytes, up to the answer looked for or the end of the connection."""
+async def dialogue(mailbox: Embedded, sent: bytes, *, until: bytes = b"221") -> bytes:
+    """The replies to raw bytes, up to the one that is waited for or the end of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", mailbox.smtp_port)
-    writer.write(said)
-    heard = b""
+    writer.write(sent)
+    replies = b""
     async with asyncio.timeout(5):
-        while until not in heard and (piece := await reader.read(4096)):
-            heard += piece
+        while until not in replies and (piece := await reader.read(4096)):
+            replies += piece
     writer.close()
-    return heard
+    return replies
 
 
-async def test_a_mail_is_kept_with_its_text_html_and_marks(mailbox: Embedded) -> None:
+async def test_a_mail_is_stored_with_its_text_html_order_and_reason(mailbox: Embedded) -> None:
     async with smtp(mailbox) as client:
         await client.send_message(receipt())
     [mail] = await mailbox.messages()
@@ -70,17 +70,17 @@ async def test_commands_may_come_all_at_once(mailbox: Embedded) -> None:
         b"MAIL FROM:<shop@saga.example> SIZE=20 BODY=8BITMIME\r\nRCPT TO:<ada@example.com>\r\nDATA\r\n"
         b"Subject: %d\r\n\r\nHello\r\n.\r\n"
     )
-    heard = await dialogue(mailbox, b"EHLO me\r\n" + one % 1 + one % 2 + b"NOOP\r\nQUIT\r\n")
-    codes = [line[:3] for line in heard.split(b"\r\n") if line[3:4] == b" "]
+    replies = await dialogue(mailbox, b"EHLO me\r\n" + one % 1 + one % 2 + b"NOOP\r\nQUIT\r\n")
+    codes = [line[:3] for line in replies.split(b"\r\n") if line[3:4] == b" "]
     assert codes == [b"220", b"250", *[b"250", b"250", b"354", b"250"] * 2, b"250", b"221"]
     assert [mail["subject"] for mail in await mailbox.messages()] == ["2", "1"]
 
 
 async def test_a_mail_may_come_in_the_smallest_pieces(mailbox: Embedded) -> None:
-    said = b"HELO me\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.c>\r\nDATA\r\nSubject: x\r\n\r\nHi\r\n.\r\nQUIT\r\n"
+    sent = b"HELO me\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.c>\r\nDATA\r\nSubject: x\r\n\r\nHi\r\n.\r\nQUIT\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", mailbox.smtp_port)
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for byte in said:
+    for byte in sent:
         writer.write(bytes([byte]))
         await writer.drain()
     async with asyncio.timeout(5):
@@ -116,16 +116,16 @@ async def test_a_mail_that_is_too_long_is_refused_and_the_next_one_taken(mailbox
     assert [mail["order_id"] for mail in await mailbox.messages()] == ["order-2"]
 
 
-async def test_a_long_mail_whose_size_was_not_said_is_dropped_as_it_comes(mailbox: Embedded) -> None:
-    said = (
+async def test_a_mail_that_is_too_long_is_refused_without_a_declared_size(mailbox: Embedded) -> None:
+    sent = (
         b"HELO me\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n" + b"x" * 300_000 + b"\r\n.\r\nQUIT\r\n"
     )
-    assert b"552" in await dialogue(mailbox, said)
+    assert b"552" in await dialogue(mailbox, sent)
     assert await mailbox.messages() == []
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("sent", "code"),
     [
         (b"MAIL FROM:<a@b.c>\r\n", b"503"),
         (b"HELO me\r\nRCPT TO:<a@b.c>\r\n", b"503"),
@@ -139,8 +139,8 @@ async def test_a_long_mail_whose_size_was_not_said_is_dropped_as_it_comes(mailbo
         (b"WHAT\r\n" * 20, b"421"),
     ],
 )
-async def test_a_wrong_command_is_refused(mailbox: Embedded, said: bytes, code: bytes) -> None:
-    assert code + b" " in await dialogue(mailbox, said, until=code)
+async def test_a_wrong_command_is_refused(mailbox: Embedded, sent: bytes, code: bytes) -> None:
+    assert code + b" " in await dialogue(mailbox, sent, until=code)
 
 
 async def test_a_deferred_mail_is_not_kept_until_it_comes_again(mailbox: Embedded) -> None:
@@ -155,7 +155,7 @@ async def test_a_deferred_mail_is_not_kept_until_it_comes_again(mailbox: Embedde
     assert len(await mailbox.messages()) == 1
 
 
-async def test_a_mail_is_accepted_and_the_answer_lost(mailbox: Embedded) -> None:
+async def test_a_mail_can_be_accepted_and_the_reply_lost(mailbox: Embedded) -> None:
     await mailbox.fault(kind="accept_then_disconnect")
     client = smtp(mailbox)
     await client.connect()
@@ -180,7 +180,7 @@ async def test_a_slow_answer_comes_after_its_time_and_the_mail_is_kept_once(mail
     assert [mail["order_id"] for mail in await mailbox.messages()] == ["order-3", "order-2", "order-1"]
 
 
-async def test_a_slow_mail_is_kept_though_its_client_has_gone(mailbox: Embedded) -> None:
+async def test_a_slow_mail_is_stored_though_its_client_has_gone(mailbox: Embedded) -> None:
     await mailbox.fault(kind="slow", seconds=0.3)
     client = smtp(mailbox)
     await client.connect()
@@ -193,7 +193,7 @@ async def test_a_slow_mail_is_kept_though_its_client_has_gone(mailbox: Embedded)
             await asyncio.sleep(0.05)
 
 
-async def test_a_fault_meets_only_whom_it_is_meant_for(mailbox: Embedded) -> None:
+async def test_a_fault_hits_only_mails_to_its_recipient(mailbox: Embedded) -> None:
     await mailbox.fault(kind="reject", recipient="bob@example.com")
     async with smtp(mailbox) as client:
         await client.send_message(receipt())
@@ -204,7 +204,7 @@ async def test_a_fault_meets_only_whom_it_is_meant_for(mailbox: Embedded) -> Non
     assert (await mailbox.ask("GET", "/_mailbox/faults"))[1] == {"faults": []}
 
 
-async def test_a_fault_is_lifted(mailbox: Embedded) -> None:
+async def test_a_planned_fault_can_be_deleted(mailbox: Embedded) -> None:
     await mailbox.fault(kind="disconnect", count=100)
     await mailbox.ask("DELETE", "/_mailbox/faults")
     async with smtp(mailbox) as client:
@@ -227,12 +227,12 @@ async def test_a_fault_that_makes_no_sense_is_refused(mailbox: Embedded, fault: 
     assert (status, problem["status"]) == (400, 400)
 
 
-async def test_nobody_stays_without_a_word(settings: Settings) -> None:
+async def test_an_idle_connection_is_closed_with_421(settings: Settings) -> None:
     async with embedded(replace(settings, idle=0.2)) as mailbox:
         assert b"421" in await dialogue(mailbox, b"NOOP\r\n", until=b"421")
 
 
-async def test_the_door_takes_no_more_than_it_can(settings: Settings) -> None:
+async def test_connections_past_the_limit_are_refused(settings: Settings) -> None:
     async with embedded(replace(settings, connections=1)) as mailbox, smtp(mailbox) as first:
         assert b"421" in await dialogue(mailbox, b"", until=b"421")
         await first.send_message(receipt())

@@ -32,7 +32,7 @@ def send(mailbox: Embedded, *mails: bytes, to: str = "ada@example.com") -> None:
             client.sendmail("shop@saga.example", [to], one)
 
 
-async def test_mails_are_found_by_what_marks_them(mailbox: Embedded) -> None:
+async def test_mails_are_found_by_order_reason_message_id_and_recipient(mailbox: Embedded) -> None:
     await asyncio.to_thread(send, mailbox, mail(1), mail(2, "refund"), mail(1))
     await asyncio.to_thread(send, mailbox, mail(3), to="bob@example.com")
 
@@ -71,7 +71,7 @@ def test_files_go_when_all_that_is_in_them_is_gone(tmp_path: Path) -> None:
     store.close()
 
 
-async def test_all_mails_can_be_deleted_and_numbers_go_on(settings: Settings) -> None:
+async def test_all_mails_can_be_deleted_and_numbers_continue(settings: Settings) -> None:
     async with embedded(settings) as mailbox:
         await asyncio.to_thread(send, mailbox, mail(1), mail(2))
         assert await mailbox.ask("DELETE", "/api/v1/messages") == (200, {"deleted": 2})
@@ -129,7 +129,7 @@ async def test_a_mails_html_is_caged(mailbox: Embedded) -> None:
     assert "script" not in policy
 
 
-async def test_there_is_a_page(mailbox: Embedded) -> None:
+async def test_the_page_and_its_files_are_served(mailbox: Embedded) -> None:
     async with mailbox.http.get(f"{mailbox.url}/") as answer:
         content = await answer.text()
         assert "default-src 'self'" in answer.headers["content-security-policy"]

@@ -1,6 +1,6 @@
 """A sandbox, really started, and the provider's own SDK talking to it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,7 @@ import stripe
 
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
-
-KEY = "sk_test_sandbox"
+from tools.standins.tests.integration.sandbox.typed import KEY, Connect, Hold, Start
 
 
 @pytest.fixture
@@ -21,8 +20,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Embedded]]]:
-    """Starts a sandbox, with other settings than the usual ones if need be."""
+async def start(settings: Settings) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def begin(*clock: Callable[[], float], **changes: Any) -> Embedded:
@@ -32,14 +30,12 @@ async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Emb
 
 
 @pytest.fixture
-async def sandbox(start: Callable[..., Awaitable[Embedded]]) -> Embedded:
+async def sandbox(start: Start) -> Embedded:
     return await start()
 
 
 @pytest.fixture
-def connect() -> Callable[..., stripe.StripeClient]:
-    """Gives an SDK client that does not retry by itself."""
-
+def connect() -> Connect:
     def client(sandbox: Embedded | str, timeout: float = 5, key: str = KEY) -> stripe.StripeClient:
         url = sandbox if isinstance(sandbox, str) else sandbox.url
         http = stripe.HTTPXClient(timeout=timeout, verify_ssl_certs=False)
@@ -49,14 +45,12 @@ def connect() -> Callable[..., stripe.StripeClient]:
 
 
 @pytest.fixture
-def client(sandbox: Embedded, connect: Callable[..., stripe.StripeClient]) -> stripe.StripeClient:
+def client(sandbox: Embedded, connect: Connect) -> stripe.StripeClient:
     return connect(sandbox)
 
 
 @pytest.fixture
-def hold() -> Callable[..., Awaitable[stripe.PaymentIntent]]:
-    """Authorizes as a shop does: the money is held, under a key that belongs to the order."""
-
+def hold() -> Hold:
     async def authorize(
         client: stripe.StripeClient, order: str = "order-1", card: str = "pm_card_visa", **changes: Any
     ) -> stripe.PaymentIntent:

@@ -11,11 +11,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from standins.sandbox.embedded import Embedded
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold, Start
 
 RETURN = "https://shop.example/orders/1?tab=pay"
 
 
-async def ask(client: stripe.StripeClient, hold: Any, **changes: Any) -> stripe.PaymentIntent:
+async def ask(client: stripe.StripeClient, hold: Hold, **changes: Any) -> stripe.PaymentIntent:
     card = changes.pop("card", "pm_card_authenticationRequired")
     asked: stripe.PaymentIntent = await hold(client, card=card, **{"return_url": RETURN} | changes)
     return asked
@@ -40,7 +41,7 @@ async def press(sandbox: Embedded, page: str, choice: str) -> tuple[int, str]:
     ],
 )
 async def test_a_bank_that_asks_holds_nothing_and_names_its_page(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any, card: str
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold, card: str
 ) -> None:
     asked = await ask(client, hold, card=f"pm_card_{card}")
     assert (asked.status, asked.amount_capturable, asked.latest_charge) == ("requires_action", 0, None)
@@ -57,13 +58,13 @@ async def test_a_bank_that_asks_holds_nothing_and_names_its_page(
 @pytest.mark.parametrize(
     "card", ["threeDSecureOptional", "threeDSecureOptionalProcessingError", "amex_threeDSecureNotSupported"]
 )
-async def test_a_bank_that_need_not_ask_does_not(client: stripe.StripeClient, hold: Any, card: str) -> None:
+async def test_a_bank_that_need_not_ask_does_not(client: stripe.StripeClient, hold: Hold, card: str) -> None:
     held = await ask(client, hold, card=f"pm_card_{card}")
     assert (held.status, held.next_action) == ("requires_capture", None)
 
 
 async def test_the_shopper_confirms_at_the_page_and_goes_back_to_the_shop(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     asked = await ask(client, hold)
     async with sandbox.http.get(page_of(asked)) as shown:
@@ -85,7 +86,7 @@ async def test_the_shopper_confirms_at_the_page_and_goes_back_to_the_shop(
 
 
 async def test_a_shopper_who_refuses_has_failed_authentication(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     asked = await ask(client, hold)
     _, back = await press(sandbox, page_of(asked), "fail")
@@ -105,7 +106,7 @@ async def test_a_shopper_who_refuses_has_failed_authentication(
     ],
 )
 async def test_a_card_may_be_declined_although_the_shopper_has_confirmed(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any, card: str, decline_code: str
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold, card: str, decline_code: str
 ) -> None:
     asked = await ask(client, hold, card=f"pm_card_{card}")
     _, back = await press(sandbox, page_of(asked), "complete")
@@ -116,7 +117,7 @@ async def test_a_card_may_be_declined_although_the_shopper_has_confirmed(
     assert declined.last_payment_error.decline_code == decline_code
 
 
-async def test_a_bank_that_cannot_be_asked_declines_at_once(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_bank_that_cannot_be_asked_declines_at_once(client: stripe.StripeClient, hold: Hold) -> None:
     with pytest.raises(stripe.CardError) as caught:
         await ask(client, hold, card="pm_card_threeDSecureRequiredProcessingError")
     assert caught.value.code == "card_declined"
@@ -124,25 +125,27 @@ async def test_a_bank_that_cannot_be_asked_declines_at_once(client: stripe.Strip
 
 @pytest.mark.parametrize("how", ["error_on_requires_action", "off_session"])
 async def test_where_the_shopper_is_absent_a_bank_that_asks_declines(
-    client: stripe.StripeClient, hold: Any, how: str
+    client: stripe.StripeClient, hold: Hold, how: str
 ) -> None:
+    absent: dict[str, Any] = {how: True}
     with pytest.raises(stripe.CardError) as caught:
-        await hold(client, card="pm_card_authenticationRequired", **{how: True})
+        await hold(client, card="pm_card_authenticationRequired", **absent)
     error: Any = caught.value.error
     assert (caught.value.http_status, error.code) == (402, "authentication_required")
     assert error.decline_code == "authentication_required"
     assert error.payment_intent.status == "requires_payment_method"
 
 
-async def test_without_an_address_to_return_to_the_question_is_for_stripes_own_script(
-    client: stripe.StripeClient, hold: Any
+async def test_without_a_return_url_the_next_action_is_for_stripes_script(
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     asked = await hold(client, card="pm_card_authenticationRequired")
+    assert asked.next_action is not None
     assert (asked.status, asked.next_action.type) == ("requires_action", "use_stripe_sdk")
 
 
-async def test_whoever_allows_redirects_names_an_address_to_return_to(
-    client: stripe.StripeClient, hold: Any
+async def test_a_payment_that_may_redirect_needs_a_return_url(
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     more: Any = {"allowed_payment_method_types": "", "automatic_payment_methods": {"enabled": True}}
     with pytest.raises(stripe.InvalidRequestError) as caught:
@@ -155,7 +158,7 @@ async def test_whoever_allows_redirects_names_an_address_to_return_to(
 
 
 async def test_what_is_for_a_confirmation_is_refused_without_one(
-    client: stripe.StripeClient, hold: Any
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         await hold(client, confirm=False, return_url=RETURN)
@@ -163,7 +166,7 @@ async def test_what_is_for_a_confirmation_is_refused_without_one(
 
 
 async def test_a_payment_is_decided_once_whatever_is_pressed_later(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     asked = await ask(client, hold)
     await press(sandbox, page_of(asked), "complete")
@@ -173,7 +176,7 @@ async def test_a_payment_is_decided_once_whatever_is_pressed_later(
 
 
 async def test_a_canceled_payment_waits_for_nobody(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     asked = await ask(client, hold)
     canceled = await client.v1.payment_intents.cancel_async(asked.id)
@@ -185,8 +188,8 @@ async def test_a_canceled_payment_waits_for_nobody(
     assert (await client.v1.payment_intents.retrieve_async(asked.id)).status == "canceled"
 
 
-async def test_what_was_canceled_tells_whether_money_was_held(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+async def test_a_canceled_payment_shows_whether_money_was_held(
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     never, held = await ask(client, hold), await ask(client, hold, order="order-2")
     await sandbox.authenticate(held.id, "succeeded")
@@ -196,8 +199,8 @@ async def test_what_was_canceled_tells_whether_money_was_held(
         assert getattr(canceled.latest_charge, "status", None) == charge
 
 
-async def test_the_page_is_for_whoever_was_given_its_whole_address(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+async def test_the_page_needs_the_client_secret(
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     asked = await ask(client, hold)
     for page in (page_of(asked).partition("?")[0], f"{sandbox.url}/3d_secure/pi_unknown?client_secret=x"):
@@ -205,14 +208,14 @@ async def test_the_page_is_for_whoever_was_given_its_whole_address(
     assert (await press(sandbox, page_of(asked), "perhaps"))[0] == 400
 
 
-async def test_the_page_has_the_address_that_browsers_reach(start: Any, connect: Any, hold: Any) -> None:
+async def test_the_page_has_the_public_url(start: Start, connect: Connect, hold: Hold) -> None:
     sandbox = await start(public_url="https://bank.example")
     asked = await ask(connect(sandbox), hold)
     assert page_of(asked).startswith("https://bank.example/3d_secure/")
 
 
-async def test_a_test_decides_in_the_shoppers_place(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+async def test_the_control_api_confirms_or_refuses_for_the_shopper(
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     asked = await ask(client, hold)
     assert (await sandbox.authenticate(asked.id, "failed"))["status"] == "requires_payment_method"
@@ -222,38 +225,40 @@ async def test_a_test_decides_in_the_shoppers_place(
         await sandbox.authenticate(asked.id, "perhaps")
 
 
-async def test_a_question_outlives_a_restart(start: Any, connect: Any, hold: Any) -> None:
+async def test_a_confirmation_can_be_given_after_a_restart(
+    start: Start, connect: Connect, hold: Hold
+) -> None:
     asked = await ask(connect(await start(public_url="http://bank.example")), hold)
     again = await start()
-    await sandbox_page(again, page_of(asked))
+    await confirm_at(again, page_of(asked))
     assert (await connect(again).v1.payment_intents.retrieve_async(asked.id)).status == "requires_capture"
 
 
-async def sandbox_page(sandbox: Embedded, page: str) -> None:
+async def confirm_at(sandbox: Embedded, page: str) -> None:
     moved = page.replace("http://bank.example", sandbox.url)
     assert (await press(sandbox, moved, "complete"))[0] == 303
 
 
-async def test_the_shop_is_told_of_the_question_and_of_the_answer(
-    start: Any, connect: Any, hold: Any
+async def test_the_need_for_a_confirmation_and_its_outcome_are_sent_as_events(
+    start: Start, connect: Connect, hold: Hold
 ) -> None:
-    told: list[str] = []
+    events: list[str] = []
 
-    async def hear(request: web.Request) -> web.Response:
-        told.append(json.loads(await request.read())["type"])
+    async def receive(request: web.Request) -> web.Response:
+        events.append(json.loads(await request.read())["type"])
         return web.Response()
 
     app = web.Application()
-    app.router.add_post("/hook", hear)
+    app.router.add_post("/hook", receive)
     async with TestServer(app) as shop:
         sandbox = await start(webhook_url=str(shop.make_url("/hook")), webhook_secret="whsec_of_a_test")
         client = connect(sandbox)
         confirmed, refused = await ask(client, hold), await ask(client, hold, order="order-2")
         await sandbox.authenticate(confirmed.id, "succeeded")
         await sandbox.authenticate(refused.id, "failed")
-        while len(told) < 4:
+        while len(events) < 4:
             await asyncio.sleep(0.01)
-    assert sorted(told) == [
+    assert sorted(events) == [
         "payment_intent.amount_capturable_updated",
         "payment_intent.payment_failed",
         "payment_intent.requires_action",

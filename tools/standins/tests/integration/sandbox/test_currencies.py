@@ -1,11 +1,10 @@
 """Each currency is charged as Stripe's document says."""
 
-from typing import Any
-
 import pytest
 import stripe
 
 from standins.sandbox import currencies
+from tools.standins.tests.integration.sandbox.typed import Hold
 
 REFUSED = [
     (199_950, "isk", "invalid_charge_amount_no_decimal_compatible", "evenly divisible by 100"),
@@ -23,7 +22,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("amount", "currency", "code", "says"), REFUSED)
 async def test_what_stripe_refuses_is_refused_with_its_code(
-    client: stripe.StripeClient, hold: Any, amount: int, currency: str, code: str | None, says: str
+    client: stripe.StripeClient, hold: Hold, amount: int, currency: str, code: str | None, says: str
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError, match=says) as caught:
         await hold(client, amount=amount, currency=currency)
@@ -36,13 +35,13 @@ async def test_what_stripe_refuses_is_refused_with_its_code(
     [(500, "isk"), (500, "jpy"), (5120, "kwd"), (5, "mga"), (17_545, "huf"), (80_045, "twd"), (1, "bdt")],
 )
 async def test_what_stripe_takes_is_held(
-    client: stripe.StripeClient, hold: Any, amount: int, currency: str
+    client: stripe.StripeClient, hold: Hold, amount: int, currency: str
 ) -> None:
     held = await hold(client, amount=amount, currency=currency)
     assert (held.amount_capturable, held.currency) == (amount, currency)
 
 
-async def test_a_part_of_it_is_no_fraction_either(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_part_is_no_fraction_of_a_unit_either(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client, amount=1000, currency="isk")
     with pytest.raises(stripe.InvalidRequestError, match="divisible by 100"):
         await client.v1.payment_intents.capture_async(held.id, {"amount_to_capture": 950})

@@ -7,13 +7,14 @@ import pytest
 import stripe
 
 from standins.sandbox.embedded import Embedded
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold
 
 CAPTURE: Any = {"idempotency_key": "capture:order-1"}
 
 
 @pytest.mark.parametrize("fault", ["ThenTimeout", "ThenDisconnect", "ThenServerError"])
 async def test_a_capture_that_was_not_answered_has_happened_once(
-    sandbox: Embedded, connect: Any, hold: Any, fault: str
+    sandbox: Embedded, connect: Connect, hold: Hold, fault: str
 ) -> None:
     client = connect(sandbox, timeout=2)
     held = await hold(client, card=f"pm_card_sandbox_capture{fault}")
@@ -28,7 +29,7 @@ async def test_a_capture_that_was_not_answered_has_happened_once(
 
 @pytest.mark.parametrize("fault", ["ThenTimeout", "ThenDisconnect", "ThenServerError"])
 async def test_a_hold_that_was_not_answered_has_happened_once(
-    sandbox: Embedded, connect: Any, hold: Any, fault: str
+    sandbox: Embedded, connect: Connect, hold: Hold, fault: str
 ) -> None:
     client = connect(sandbox, timeout=2)
     card = f"pm_card_sandbox_authorize{fault}"
@@ -38,8 +39,8 @@ async def test_a_hold_that_was_not_answered_has_happened_once(
     assert len((await sandbox.ledger("order-1"))["payments"]) == 1
 
 
-async def test_a_server_error_can_be_stored_and_only_the_payment_tells(
-    client: stripe.StripeClient, hold: Any
+async def test_a_server_error_can_be_stored_and_only_a_lookup_shows_the_effect(
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     held = await hold(client, card="pm_card_sandbox_captureThenServerErrorStored")
     for _ in range(3):
@@ -49,7 +50,7 @@ async def test_a_server_error_can_be_stored_and_only_the_payment_tells(
     assert (await client.v1.payment_intents.retrieve_async(held.id)).amount_received == 1999
 
 
-async def test_a_card_breaks_as_many_calls_as_it_says(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_card_breaks_as_many_calls_as_it_says(client: stripe.StripeClient, hold: Hold) -> None:
     card = "pm_card_sandbox_authorizeThenServerError_2"
     for _ in range(2):
         with pytest.raises(stripe.APIError):
@@ -57,7 +58,7 @@ async def test_a_card_breaks_as_many_calls_as_it_says(client: stripe.StripeClien
     assert (await hold(client, card=card)).status == "requires_capture"
 
 
-async def test_a_card_breaks_calls_of_its_own_order_only(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_card_breaks_calls_of_its_own_order_only(client: stripe.StripeClient, hold: Hold) -> None:
     card = "pm_card_sandbox_authorizeThenServerError"
     for order in ("order-1", "order-2"):
         with pytest.raises(stripe.APIError):
@@ -65,7 +66,7 @@ async def test_a_card_breaks_calls_of_its_own_order_only(client: stripe.StripeCl
         assert (await hold(client, order=order, card=card)).status == "requires_capture"
 
 
-async def test_the_sdk_survives_a_fault_by_itself(sandbox: Embedded, hold: Any) -> None:
+async def test_the_sdk_survives_a_fault_by_itself(sandbox: Embedded, hold: Hold) -> None:
     client = stripe.StripeClient(
         "sk_test_sandbox",
         base_addresses={"api": sandbox.url},
@@ -77,7 +78,7 @@ async def test_the_sdk_survives_a_fault_by_itself(sandbox: Embedded, hold: Any) 
 
 
 async def test_a_server_error_before_acting_leaves_nothing(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     await sandbox.fault(operation="authorize", kind="error_before", count=1)
     with pytest.raises(stripe.APIError) as caught:
@@ -87,7 +88,7 @@ async def test_a_server_error_before_acting_leaves_nothing(
     assert (await hold(client)).status == "requires_capture"
 
 
-async def test_a_slow_card_is_slow(client: stripe.StripeClient, sandbox: Embedded, hold: Any) -> None:
+async def test_a_slow_card_is_slow(client: stripe.StripeClient, sandbox: Embedded, hold: Hold) -> None:
     held = await hold(client, card="pm_card_sandbox_captureSlow")
     begin = time.monotonic()
     await client.v1.payment_intents.capture_async(held.id, {}, CAPTURE)
@@ -95,7 +96,7 @@ async def test_a_slow_card_is_slow(client: stripe.StripeClient, sandbox: Embedde
 
 
 async def test_a_capture_can_be_declined_and_the_money_stays_held(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     held = await hold(client, card="pm_card_sandbox_captureDeclined")
     with pytest.raises(stripe.CardError):
@@ -105,7 +106,7 @@ async def test_a_capture_can_be_declined_and_the_money_stays_held(
 
 
 async def test_a_planned_decline_has_its_reason(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     await sandbox.fault(
         operation="authorize", kind="decline", decline="chargeDeclinedInsufficientFunds", count=1
@@ -118,7 +119,7 @@ async def test_a_planned_decline_has_its_reason(
 
 
 async def test_a_planned_fault_hits_only_its_operation_until_it_is_lifted(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     await sandbox.fault(operation="capture", kind="error_after")
     held = await hold(client)
@@ -130,7 +131,7 @@ async def test_a_planned_fault_hits_only_its_operation_until_it_is_lifted(
 
 
 async def test_the_same_seed_breaks_the_same_calls(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     async def broken(run: str) -> list[int]:
         await sandbox.fault(operation="authorize", kind="error_before", probability=0.5, seed=7)

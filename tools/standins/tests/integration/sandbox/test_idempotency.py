@@ -1,13 +1,13 @@
 """A key makes a call happen once: it is replayed, refused when it changes, and kept for a day."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import stripe
 
 from standins.sandbox.embedded import Embedded
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold, Start
 
 DAY = 24 * 3600
 
@@ -24,7 +24,7 @@ def replayed(answer: Any) -> bool:
 
 
 async def test_the_same_call_twice_holds_the_money_once(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     first, second = await hold(client), await hold(client)
     assert first.id == second.id
@@ -32,13 +32,13 @@ async def test_the_same_call_twice_holds_the_money_once(
     assert len((await sandbox.ledger("order-1"))["payments"]) == 1
 
 
-async def test_a_replay_shows_the_payment_as_it_was(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_replay_shows_the_payment_as_it_was(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id)
     assert (await hold(client)).status == "requires_capture"
 
 
-async def test_a_decline_is_replayed_too(client: stripe.StripeClient, sandbox: Embedded, hold: Any) -> None:
+async def test_a_decline_is_replayed_too(client: stripe.StripeClient, sandbox: Embedded, hold: Hold) -> None:
     for _ in range(2):
         with pytest.raises(stripe.CardError) as caught:
             await hold(client, card="pm_card_chargeDeclined")
@@ -46,7 +46,7 @@ async def test_a_decline_is_replayed_too(client: stripe.StripeClient, sandbox: E
     assert len((await sandbox.ledger("order-1"))["payments"]) == 1
 
 
-async def test_what_the_state_refused_stays_refused(client: stripe.StripeClient, hold: Any) -> None:
+async def test_what_the_state_refused_stays_refused(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     key: Any = {"idempotency_key": "refund:order-1"}
     with pytest.raises(stripe.InvalidRequestError):
@@ -56,7 +56,7 @@ async def test_what_the_state_refused_stays_refused(client: stripe.StripeClient,
         await client.v1.refunds.create_async({"payment_intent": held.id}, key)
 
 
-async def test_a_key_with_other_parameters_is_refused(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_key_with_other_parameters_is_refused(client: stripe.StripeClient, hold: Hold) -> None:
     await hold(client)
     with pytest.raises(stripe.IdempotencyError) as caught:
         await hold(client, amount=2999)
@@ -65,26 +65,26 @@ async def test_a_key_with_other_parameters_is_refused(client: stripe.StripeClien
     assert caught.value.error.type == "idempotency_error"
 
 
-async def test_a_key_of_another_call_is_refused(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_key_that_another_call_used_is_refused(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     with pytest.raises(stripe.IdempotencyError):
         await client.v1.payment_intents.capture_async(held.id, {}, {"idempotency_key": "authorize:order-1"})
 
 
-async def test_the_order_of_parameters_does_not_matter(client: stripe.StripeClient, hold: Any) -> None:
+async def test_the_order_of_parameters_does_not_matter(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client, metadata={"order_id": "order-1", "shop": "saga"})
     again = await hold(client, metadata={"shop": "saga", "order_id": "order-1"})
     assert again.id == held.id
 
 
-async def test_a_validation_failure_leaves_the_key_free(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_validation_failure_leaves_the_key_free(client: stripe.StripeClient, hold: Hold) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         await hold(client, amount=0)
     assert (await hold(client)).status == "requires_capture"
 
 
-async def test_a_second_call_while_the_first_one_runs_is_told_to_come_back(
-    client: stripe.StripeClient, sandbox: Embedded, connect: Any, hold: Any
+async def test_a_second_call_while_the_first_one_runs_is_answered_with_409(
+    client: stripe.StripeClient, sandbox: Embedded, connect: Connect, hold: Hold
 ) -> None:
     await sandbox.fault(operation="authorize", kind="slow", seconds=0.5, count=1)
     first = asyncio.create_task(hold(client))
@@ -100,7 +100,7 @@ async def test_a_second_call_while_the_first_one_runs_is_told_to_come_back(
     assert (await hold(client)).id == held.id
 
 
-async def test_a_key_is_kept_for_a_day(start: Callable[..., Any], connect: Any, hold: Any) -> None:
+async def test_a_key_is_kept_for_a_day(start: Start, connect: Connect, hold: Hold) -> None:
     clock = Clock()
     sandbox = await start(clock)
     client = connect(sandbox)
@@ -112,13 +112,13 @@ async def test_a_key_is_kept_for_a_day(start: Callable[..., Any], connect: Any, 
     assert len((await sandbox.ledger())["orders_with_several_intents"]["order-1"]) == 2
 
 
-async def test_a_key_has_a_greatest_length(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_key_that_is_too_long_is_refused(client: stripe.StripeClient, hold: Hold) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="too long"):
         await hold(client, order="x" * 300, metadata={})
 
 
-async def test_an_order_charged_twice_stands_out(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+async def test_an_order_charged_twice_is_listed_by_the_ledger(
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     held = await hold(client), await hold(client, order="order-2")
     again = await client.v1.payment_intents.create_async(

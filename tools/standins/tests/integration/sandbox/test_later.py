@@ -2,25 +2,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import stripe
 
 from standins.sandbox.embedded import Embedded
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold, Start
 
-Later = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+class Paid(Protocol):
+    """Money that was taken by that card."""
+
+    async def __call__(self, card: str = "pm_card_visa", order: str = "order-1") -> stripe.PaymentIntent: ...
 
 
 @pytest.fixture
-async def sandbox(start: Callable[..., Awaitable[Embedded]]) -> Embedded:
+async def sandbox(start: Start) -> Embedded:
     return await start(later=0.05)
 
 
 @pytest.fixture
-def paid(client: stripe.StripeClient, hold: Any) -> Callable[..., Awaitable[stripe.PaymentIntent]]:
-    """Money that was taken by that card."""
-
+def paid(client: stripe.StripeClient, hold: Hold) -> Paid:
     async def pay(card: str = "pm_card_visa", order: str = "order-1") -> stripe.PaymentIntent:
         held = await hold(client, card=card, order=order)
         return await client.v1.payment_intents.capture_async(held.id)
@@ -42,7 +45,7 @@ async def entry(sandbox: Embedded) -> dict[str, Any]:
 
 
 async def test_a_refund_that_fails_later_leaves_the_money_where_it_was_and_may_be_made_again(
-    client: stripe.StripeClient, sandbox: Embedded, paid: Any
+    client: stripe.StripeClient, sandbox: Embedded, paid: Paid
 ) -> None:
     payment = await paid("pm_card_refundFail")
     refund = await client.v1.refunds.create_async({"payment_intent": payment.id})
@@ -58,8 +61,8 @@ async def test_a_refund_that_fails_later_leaves_the_money_where_it_was_and_may_b
     assert (await client.v1.refunds.create_async({"payment_intent": payment.id})).amount == payment.amount
 
 
-async def test_money_is_given_back_by_hand_and_its_newest_refund_fails(
-    client: stripe.StripeClient, sandbox: Embedded, paid: Any
+async def test_money_is_refunded_in_the_dashboard_and_its_newest_refund_fails(
+    client: stripe.StripeClient, sandbox: Embedded, paid: Paid
 ) -> None:
     payment = await paid()
     asked = {"payment_intent": payment.id, "amount": 300}
@@ -73,7 +76,7 @@ async def test_money_is_given_back_by_hand_and_its_newest_refund_fails(
     assert (await entry(sandbox))["refunded"] == 0
 
 
-async def test_a_pending_refund_succeeds_later(client: stripe.StripeClient, paid: Any) -> None:
+async def test_a_pending_refund_succeeds_later(client: stripe.StripeClient, paid: Paid) -> None:
     payment = await paid("pm_card_pendingRefund")
     refund = await client.v1.refunds.create_async({"payment_intent": payment.id})
     assert refund.status == "pending"
@@ -85,7 +88,7 @@ async def test_a_pending_refund_succeeds_later(client: stripe.StripeClient, paid
 
 
 async def test_a_payment_is_disputed_and_the_dispute_is_lost(
-    client: stripe.StripeClient, sandbox: Embedded, paid: Any
+    client: stripe.StripeClient, sandbox: Embedded, paid: Paid
 ) -> None:
     payment = await paid("pm_card_createDispute")
 
@@ -110,7 +113,7 @@ async def test_a_payment_is_disputed_and_the_dispute_is_lost(
     assert again == 400
 
 
-async def test_an_inquiry_withdraws_nothing(sandbox: Embedded, paid: Any) -> None:
+async def test_an_inquiry_withdraws_nothing(sandbox: Embedded, paid: Paid) -> None:
     payment = await paid()
     asked = {"payment_intent": payment.id, "status": "warning_needs_response", "amount": 100}
     status, dispute = await sandbox.control("POST", "disputes", asked)
@@ -119,7 +122,7 @@ async def test_an_inquiry_withdraws_nothing(sandbox: Embedded, paid: Any) -> Non
 
 
 async def test_an_authorization_expires_and_is_booked_as_a_refund_of_what_was_never_taken(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     held = await hold(client)
     status, _ = await sandbox.control("POST", "expirations", {"payment_intent": held.id})
@@ -150,8 +153,8 @@ async def test_what_makes_no_sense_is_refused(sandbox: Embedded, path: str, aske
     assert problem["detail"]
 
 
-async def test_what_was_still_to_come_comes_after_a_restart(
-    start: Callable[..., Awaitable[Embedded]], connect: Any, hold: Any, settings: Any
+async def test_later_changes_that_were_due_happen_after_a_restart(
+    start: Start, connect: Connect, hold: Hold
 ) -> None:
     first = await start(later=3600)
     client = connect(first)
@@ -166,7 +169,7 @@ async def test_what_was_still_to_come_comes_after_a_restart(
 
 
 async def test_lists_are_paged_and_cut_by_when_things_were_created(
-    client: stripe.StripeClient, hold: Any
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     made = [(await hold(client, order=f"order-{n}")).id for n in range(5)]
     newest = await client.v1.payment_intents.list_async({"limit": 2})

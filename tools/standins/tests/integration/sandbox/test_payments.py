@@ -1,4 +1,4 @@
-"""The rules of money: what may be held, taken and given back, told in the provider's own errors."""
+"""The rules of money: what may be held, taken and given back, in the provider's own errors."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import pytest
 import stripe
 
 from standins.sandbox.embedded import Embedded
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold
 
 
-async def test_a_payment_is_held_and_then_captured(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_payment_is_held_and_then_captured(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     assert (held.status, held.amount_capturable, held.amount_received) == ("requires_capture", 1999, 0)
     taken = await client.v1.payment_intents.capture_async(held.id)
@@ -17,7 +18,7 @@ async def test_a_payment_is_held_and_then_captured(client: stripe.StripeClient, 
     assert taken.metadata["order_id"] == "order-1"
 
 
-async def test_money_taken_at_once_needs_no_capture(client: stripe.StripeClient, hold: Any) -> None:
+async def test_money_taken_at_once_needs_no_capture(client: stripe.StripeClient, hold: Hold) -> None:
     assert (await hold(client, capture_method="automatic")).status == "succeeded"
 
 
@@ -32,7 +33,7 @@ async def test_money_taken_at_once_needs_no_capture(client: stripe.StripeClient,
     ],
 )
 async def test_a_declined_card_takes_no_money_and_says_why(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any, card: str, code: str, decline_code: str
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold, card: str, code: str, decline_code: str
 ) -> None:
     with pytest.raises(stripe.CardError) as caught:
         await hold(client, card=card)
@@ -44,7 +45,7 @@ async def test_a_declined_card_takes_no_money_and_says_why(
 
 
 async def test_a_declined_payment_can_be_confirmed_with_another_card(
-    client: stripe.StripeClient, hold: Any
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     with pytest.raises(stripe.CardError) as caught:
         await hold(client, card="pm_card_chargeDeclined")
@@ -55,7 +56,7 @@ async def test_a_declined_payment_can_be_confirmed_with_another_card(
     assert held.last_payment_error is None
 
 
-async def test_a_held_payment_is_canceled_once(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_held_payment_is_canceled_once(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     reason: Any = {"cancellation_reason": "abandoned"}
     assert (await client.v1.payment_intents.cancel_async(held.id, reason)).status == "canceled"
@@ -65,7 +66,7 @@ async def test_a_held_payment_is_canceled_once(client: stripe.StripeClient, hold
 
 
 async def test_a_captured_payment_is_neither_canceled_nor_captured_again(
-    client: stripe.StripeClient, hold: Any
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id)
@@ -78,7 +79,7 @@ async def test_a_captured_payment_is_neither_canceled_nor_captured_again(
 
 
 async def test_a_canceled_payment_is_never_captured(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold
 ) -> None:
     held = await hold(client)
     await client.v1.payment_intents.cancel_async(held.id)
@@ -87,7 +88,7 @@ async def test_a_canceled_payment_is_never_captured(
     assert (await sandbox.ledger())["totals"]["eur"]["captured"] == 0
 
 
-async def test_no_more_is_captured_than_was_held(client: stripe.StripeClient, hold: Any) -> None:
+async def test_no_more_is_captured_than_was_held(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     with pytest.raises(stripe.InvalidRequestError) as caught:
         await client.v1.payment_intents.capture_async(held.id, {"amount_to_capture": 2000})
@@ -96,7 +97,7 @@ async def test_no_more_is_captured_than_was_held(client: stripe.StripeClient, ho
     assert (taken.status, taken.amount_received) == ("succeeded", 1500)
 
 
-async def test_no_more_is_refunded_than_was_captured(client: stripe.StripeClient, hold: Any) -> None:
+async def test_no_more_is_refunded_than_was_captured(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id, {"amount_to_capture": 1500})
     first = await client.v1.refunds.create_async({"payment_intent": held.id, "amount": 1000})
@@ -110,7 +111,7 @@ async def test_no_more_is_refunded_than_was_captured(client: stripe.StripeClient
     assert rest.amount == 500
 
 
-async def test_nothing_is_refunded_twice(client: stripe.StripeClient, sandbox: Embedded, hold: Any) -> None:
+async def test_nothing_is_refunded_twice(client: stripe.StripeClient, sandbox: Embedded, hold: Hold) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id)
     await client.v1.refunds.create_async({"payment_intent": held.id})
@@ -120,19 +121,20 @@ async def test_nothing_is_refunded_twice(client: stripe.StripeClient, sandbox: E
     assert (await sandbox.ledger())["totals"]["eur"]["refunded"] == 1999
 
 
-async def test_nothing_is_refunded_that_was_not_taken(client: stripe.StripeClient, hold: Any) -> None:
+async def test_nothing_is_refunded_that_was_not_taken(client: stripe.StripeClient, hold: Hold) -> None:
     held = await hold(client)
     with pytest.raises(stripe.InvalidRequestError, match="does not have a successful charge"):
         await client.v1.refunds.create_async({"payment_intent": held.id})
 
 
-async def test_what_was_made_can_be_found_again(client: stripe.StripeClient, hold: Any) -> None:
+async def test_what_was_made_can_be_found_again(client: stripe.StripeClient, hold: Hold) -> None:
     held = [await hold(client, order=f"order-{number}") for number in range(3)]
     await client.v1.payment_intents.capture_async(held[1].id)
-    refund = await client.v1.refunds.create_async({"charge": held[1].latest_charge})
+    charge = str(held[1].latest_charge)
+    refund = await client.v1.refunds.create_async({"charge": charge})
     one: Any = await client.v1.payment_intents.retrieve_async(held[1].id, {"expand": ["latest_charge"]})
     assert one.latest_charge.refunded
-    assert (await client.v1.charges.retrieve_async(held[1].latest_charge)).amount_refunded == 1999
+    assert (await client.v1.charges.retrieve_async(charge)).amount_refunded == 1999
     assert (await client.v1.refunds.retrieve_async(refund.id)).amount == 1999
     listed = await client.v1.refunds.list_async({"payment_intent": held[1].id})
     assert [found.id for found in listed.data] == [refund.id]
@@ -140,7 +142,7 @@ async def test_what_was_made_can_be_found_again(client: stripe.StripeClient, hol
     assert [found.id for found in (await client.v1.payment_intents.search_async(query)).data] == [held[1].id]
 
 
-async def test_a_long_list_comes_in_pages(client: stripe.StripeClient, hold: Any) -> None:
+async def test_a_long_list_comes_in_pages(client: stripe.StripeClient, hold: Hold) -> None:
     held = [(await hold(client, order=f"order-{number}")).id for number in range(5)]
     page = await client.v1.payment_intents.list_async({"limit": 2})
     assert page.has_more
@@ -154,7 +156,7 @@ async def test_an_unknown_payment_is_missing(client: stripe.StripeClient) -> Non
         assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
 
 
-async def test_only_the_secret_key_opens_the_door(sandbox: Embedded, connect: Any) -> None:
+async def test_only_the_secret_key_is_accepted(sandbox: Embedded, connect: Connect) -> None:
     with pytest.raises(stripe.AuthenticationError) as caught:
         await connect(sandbox, key="sk_test_other").v1.balance.retrieve_async()
     assert caught.value.http_status == 401
@@ -162,7 +164,7 @@ async def test_only_the_secret_key_opens_the_door(sandbox: Embedded, connect: An
 
 
 async def test_the_balance_is_what_was_taken_and_not_given_back(
-    client: stripe.StripeClient, hold: Any
+    client: stripe.StripeClient, hold: Hold
 ) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id)
@@ -194,7 +196,7 @@ async def test_the_balance_is_what_was_taken_and_not_given_back(
     ],
 )
 async def test_a_wrong_parameter_is_named(
-    client: stripe.StripeClient, sandbox: Embedded, hold: Any, changes: dict[str, Any], param: str
+    client: stripe.StripeClient, sandbox: Embedded, hold: Hold, changes: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         await hold(client, **changes)
@@ -215,7 +217,7 @@ async def test_a_wrong_parameter_is_named(
         (b"description=" + b"x" * 70_000, 413),
     ],
 )
-async def test_a_malformed_body_is_refused_in_the_providers_words(
+async def test_a_malformed_body_is_refused_with_stripes_error(
     sandbox: Embedded, body: bytes, status: int
 ) -> None:
     headers = {
@@ -229,7 +231,7 @@ async def test_a_malformed_body_is_refused_in_the_providers_words(
         assert answer.headers["Request-Id"].startswith("req_")
 
 
-async def test_a_call_that_the_sandbox_does_not_play_is_said_to_be_missing(
+async def test_an_unknown_call_is_answered_with_404(
     client: stripe.StripeClient,
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="Unrecognized request URL") as caught:

@@ -16,6 +16,7 @@ import stripe
 
 from standins.sandbox.embedded import embedded
 from standins.sandbox.settings import Settings
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold
 
 URL = re.compile(rb"running on (http://[\d.:]+)")
 
@@ -47,7 +48,7 @@ async def ledger(url: str) -> Any:
 
 
 async def test_a_killed_sandbox_remembers_payments_and_keys(
-    settings: Settings, connect: Any, hold: Any
+    settings: Settings, connect: Connect, hold: Hold
 ) -> None:
     async with process(settings) as url:
         client = connect(url)
@@ -67,7 +68,7 @@ async def test_a_killed_sandbox_remembers_payments_and_keys(
 
 
 async def test_a_fault_does_not_happen_again_after_a_restart(
-    settings: Settings, connect: Any, hold: Any
+    settings: Settings, connect: Connect, hold: Hold
 ) -> None:
     card = "pm_card_sandbox_authorizeThenServerError"
     async with embedded(settings) as sandbox:
@@ -83,7 +84,7 @@ async def test_a_fault_does_not_happen_again_after_a_restart(
         assert (await client.v1.payment_intents.capture_async(held.id)).status == "succeeded"
 
 
-async def test_a_torn_last_line_is_forgotten(settings: Settings, connect: Any, hold: Any) -> None:
+async def test_a_torn_last_line_is_forgotten(settings: Settings, connect: Connect, hold: Hold) -> None:
     async with embedded(settings) as sandbox:
         await hold(connect(sandbox))
         before = await sandbox.ledger()

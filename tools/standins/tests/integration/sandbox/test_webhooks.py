@@ -1,7 +1,7 @@
 """Events reach the webhook signed, at least once, and as badly as the test wants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,12 +10,13 @@ from aiohttp import web
 
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
+from tools.standins.tests.integration.sandbox.typed import Connect, Hold, Start
 
 SECRET = "whsec_test"
 
 
 class Receiver:
-    """A webhook endpoint that checks signatures as the SDK does, and fails as often as it is told."""
+    """A webhook endpoint that checks signatures as the SDK does, and fails as often as asked."""
 
     def __init__(self) -> None:
         self.events: list[stripe.Event] = []
@@ -56,7 +57,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def sandbox(start: Callable[..., Any], receiver: Receiver) -> Any:
+async def sandbox(start: Start, receiver: Receiver) -> Any:
     return await start(webhook_url=receiver.url, webhook_secret=SECRET)
 
 
@@ -70,8 +71,8 @@ async def settled(sandbox: Embedded) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_sale_and_its_return_are_told(
-    client: stripe.StripeClient, receiver: Receiver, hold: Any
+async def test_a_capture_and_its_refund_are_sent_as_events(
+    client: stripe.StripeClient, receiver: Receiver, hold: Hold
 ) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id)
@@ -84,13 +85,13 @@ async def test_a_sale_and_its_return_are_told(
         "payment_intent.succeeded",
         "refund.created",
     ]
-    told: Any = {event.type: event.data.object for event in events}
-    assert (told["charge.refunded"]["object"], told["charge.refunded"]["amount_refunded"]) == ("charge", 1999)
-    assert (told["refund.created"]["object"], told["refund.created"]["payment_intent"]) == ("refund", held.id)
+    sent: Any = {event.type: event.data.object for event in events}
+    assert (sent["charge.refunded"]["object"], sent["charge.refunded"]["amount_refunded"]) == ("charge", 1999)
+    assert (sent["refund.created"]["object"], sent["refund.created"]["payment_intent"]) == ("refund", held.id)
 
 
-async def test_what_comes_later_is_told(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+async def test_later_changes_are_sent_as_events(
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     held = await hold(client)
     await client.v1.payment_intents.capture_async(held.id)
@@ -111,15 +112,15 @@ async def test_what_comes_later_is_told(
         "charge.dispute.closed",
         "charge.dispute.funds_reinstated",
     }
-    told: Any = {event.type: event.data.object for event in events}
-    failed = told["refund.failed"]
+    sent: Any = {event.type: event.data.object for event in events}
+    failed = sent["refund.failed"]
     assert (failed["status"], failed["failure_reason"]) == ("failed", "declined")
-    closed = told["charge.dispute.closed"]
+    closed = sent["charge.dispute.closed"]
     assert (closed["object"], closed["payment_intent"], closed["status"]) == ("dispute", held.id, "won")
 
 
-async def test_a_decline_and_a_cancellation_are_told(
-    client: stripe.StripeClient, receiver: Receiver, hold: Any
+async def test_a_decline_and_a_cancellation_are_sent_as_events(
+    client: stripe.StripeClient, receiver: Receiver, hold: Hold
 ) -> None:
     with pytest.raises(stripe.CardError):
         await hold(client, card="pm_card_chargeDeclined")
@@ -131,8 +132,8 @@ async def test_a_decline_and_a_cancellation_are_told(
     assert kinds(events)[::2] == ["payment_intent.payment_failed", "payment_intent.canceled"]
 
 
-async def test_a_replay_is_not_told_again(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+async def test_a_replay_sends_no_second_event(
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     await hold(client)
     await hold(client)
@@ -140,8 +141,8 @@ async def test_a_replay_is_not_told_again(
     assert len(receiver.events) == 1
 
 
-async def test_what_nobody_asked_for_is_not_told(
-    start: Callable[..., Any], connect: Any, receiver: Receiver, hold: Any
+async def test_events_that_are_not_configured_are_not_sent(
+    start: Start, connect: Connect, receiver: Receiver, hold: Hold
 ) -> None:
     sandbox = await start(
         webhook_url=receiver.url,
@@ -155,8 +156,8 @@ async def test_what_nobody_asked_for_is_not_told(
     assert kinds(receiver.events) == ["payment_intent.succeeded"]
 
 
-async def test_an_event_is_told_until_it_is_taken(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+async def test_an_event_is_sent_again_until_it_is_accepted(
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     receiver.failing = 2
     await hold(client)
@@ -165,8 +166,8 @@ async def test_an_event_is_told_until_it_is_taken(
     await settled(sandbox)
 
 
-async def test_an_event_that_is_never_taken_is_given_up(
-    start: Callable[..., Any], connect: Any, receiver: Receiver, hold: Any
+async def test_an_event_that_is_never_accepted_is_given_up(
+    start: Start, connect: Connect, receiver: Receiver, hold: Hold
 ) -> None:
     receiver.failing = 1000
     sandbox = await start(webhook_url=receiver.url, webhook_secret=SECRET, webhook_attempts=2)
@@ -176,7 +177,7 @@ async def test_an_event_that_is_never_taken_is_given_up(
 
 
 async def test_events_come_twice_on_request(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     await sandbox.control("POST", "webhooks", {"copies": 2})
     await hold(client)
@@ -185,17 +186,17 @@ async def test_events_come_twice_on_request(
 
 
 async def test_events_come_out_of_order_on_request(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     await sandbox.control("POST", "webhooks", {"reorder": 8, "seed": 3})
     made = [(await hold(client, order=f"order-{number}")).id for number in range(8)]
-    told: list[Any] = [event.data.object for event in await receiver.wait_for(8)]
-    assert sorted(one["id"] for one in told) == sorted(made)
-    assert [one["id"] for one in told] != made
+    sent: list[Any] = [event.data.object for event in await receiver.wait_for(8)]
+    assert sorted(one["id"] for one in sent) == sorted(made)
+    assert [one["id"] for one in sent] != made
 
 
 async def test_events_come_late_on_request(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     await sandbox.control("POST", "webhooks", {"delay": 0.5})
     loop = asyncio.get_running_loop()
@@ -206,19 +207,19 @@ async def test_events_come_late_on_request(
 
 
 async def test_events_are_lost_on_request(
-    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Any
+    client: stripe.StripeClient, sandbox: Embedded, receiver: Receiver, hold: Hold
 ) -> None:
     await sandbox.control("POST", "webhooks", {"copies": 0})
     await hold(client, order="lost")
     await settled(sandbox)
     await sandbox.control("POST", "webhooks", {})
-    held = await hold(client, order="told")
-    told: list[Any] = [event.data.object for event in await receiver.wait_for(1)]
-    assert [one["id"] for one in told] == [held.id]
+    held = await hold(client, order="sent")
+    sent: list[Any] = [event.data.object for event in await receiver.wait_for(1)]
+    assert [one["id"] for one in sent] == [held.id]
 
 
-async def test_what_was_not_told_before_a_restart_is_told_after_it(
-    settings: Settings, receiver: Receiver, connect: Any, hold: Any
+async def test_events_that_were_pending_at_a_restart_are_sent_after_it(
+    settings: Settings, receiver: Receiver, connect: Connect, hold: Hold
 ) -> None:
     closed = Settings(
         settings.api_key,
@@ -234,15 +235,15 @@ async def test_what_was_not_told_before_a_restart_is_told_after_it(
     )
     async with embedded(open_again) as sandbox:
         [event] = await receiver.wait_for(1)
-        told: Any = event.data.object
-        assert (told["id"], told["status"]) == (held.id, "requires_capture")
+        sent: Any = event.data.object
+        assert (sent["id"], sent["status"]) == (held.id, "requires_capture")
         await settled(sandbox)
     async with embedded(open_again) as sandbox:
         assert (await sandbox.ledger())["webhooks"] == {"pending": 0, "lost": 0}
 
 
-async def test_the_oldest_event_is_lost_when_nobody_listens_for_long(
-    start: Callable[..., Any], connect: Any, hold: Any
+async def test_the_oldest_event_is_dropped_when_too_many_are_pending(
+    start: Start, connect: Connect, hold: Hold
 ) -> None:
     sandbox = await start(webhook_url="http://127.0.0.1:9/hook", webhook_secret=SECRET, webhook_queue=2)
     for number in range(3):

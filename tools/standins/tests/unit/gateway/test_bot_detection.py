@@ -35,7 +35,7 @@ async def _status(agent: str, **lists: list[str]) -> int | None:
         "voyager/1.0",
     ],
 )
-async def test_who_is_on_kongs_list_is_turned_away(agent: str) -> None:
+async def test_an_agent_on_kongs_list_is_refused(agent: str) -> None:
     assert await _status(agent) == 403
 
 
@@ -57,15 +57,15 @@ async def test_who_is_on_kongs_list_is_turned_away(agent: str) -> None:
         "the-voyager",
     ],
 )
-async def test_who_is_not_on_it_is_let_in(agent: str) -> None:
+async def test_an_agent_that_is_not_on_kongs_list_passes(agent: str) -> None:
     assert await _status(agent) is None
 
 
-async def test_who_is_let_in_by_name_is_not_looked_up_any_further() -> None:
+async def test_allow_comes_before_deny_and_before_kongs_list() -> None:
     assert await _status("Googlebot/2.1", allow=["^Googlebot/"], deny=["bot"]) is None
     assert await _status("not Googlebot/2.1", allow=["^Googlebot/"]) == 403
 
 
-async def test_who_is_turned_away_by_name_need_not_be_on_kongs_list() -> None:
+async def test_an_agent_on_the_deny_list_is_refused() -> None:
     assert await _status("sqlmap/1.9", deny=["sqlmap"]) == 403
     assert await _status("sqlmap/1.9") is None

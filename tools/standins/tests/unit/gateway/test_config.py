@@ -178,14 +178,14 @@ def test_a_plugin_is_refused_without_a_value_whose_default_is_a_trap(name: str, 
 
 
 @pytest.mark.parametrize("field", ["retries", "connect_timeout", "read_timeout"])
-def test_a_service_is_refused_without_its_patience(field: str) -> None:
+def test_a_service_without_its_timeouts_is_refused(field: str) -> None:
     document = smallest()
     del document["services"][0][field]
     with pytest.raises(Refused, match=f"services.0.{field}: Field required"):
         parse(yaml.safe_dump(document))
 
 
-def test_a_route_is_refused_that_does_not_say_whether_it_strips() -> None:
+def test_a_route_without_strip_path_is_refused() -> None:
     document = smallest()
     del document["services"][0]["routes"][0]["strip_path"]
     with pytest.raises(Refused, match="strip_path: Field required"):

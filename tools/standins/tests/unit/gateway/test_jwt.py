@@ -53,7 +53,7 @@ async def test_a_token_like_one_that_was_good_is_checked_itself() -> None:
     assert await _refusal(plugin, f"{head}.{claims}.{signature}") == {"message": "Invalid signature"}
 
 
-async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("standins.gateway.plugins.jwt._REMEMBERED", 2)
     clock = Clock()
     plugin = _plugin(clock)
@@ -62,7 +62,7 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert len(plugin._verified) == 2
 
 
-async def test_the_upstream_learns_the_consumer_and_not_what_the_client_claims() -> None:
+async def test_the_upstream_gets_the_consumer_headers_and_not_those_of_the_client() -> None:
     clock = Clock()
     request = exchange(authorization=f"Bearer {_token(clock.now + 10)}", x_consumer_username="admin")
     assert await _plugin(clock).access(request) is None

@@ -58,7 +58,7 @@ async def test_a_window_lets_its_limit_through_and_no_more() -> None:
     assert [(await _ask(limits))[0] is None for _ in range(4)] == [True, True, False, False]
 
 
-async def test_the_answer_at_the_limit_says_when_to_come_back() -> None:
+async def test_the_answer_at_the_limit_has_a_retry_after() -> None:
     clock = Clock(6000 + 45.5)
     limits = _limits(clock, minute=1)
     await _ask(limits)
@@ -84,7 +84,7 @@ async def test_each_client_has_a_count_of_its_own() -> None:
     assert (await _ask(limits, "10.0.0.1"))[0] is not None
 
 
-async def test_the_general_headers_tell_of_the_window_that_is_scarcest() -> None:
+async def test_the_general_headers_are_those_of_the_scarcest_window() -> None:
     limits = _limits(Clock(), minute=5, hour=7)
     _, headers = await _ask(limits)
     assert (headers[b"ratelimit-limit"], headers[b"ratelimit-remaining"]) == (b"5", b"4")
@@ -101,12 +101,12 @@ async def test_a_refused_request_does_not_use_up_the_longer_window() -> None:
     assert headers[b"x-ratelimit-remaining-hour"] == b"1"
 
 
-async def test_nobody_passes_uncounted() -> None:
+async def test_without_fault_tolerance_no_request_passes_uncounted() -> None:
     answer, headers = await _ask(_limits(Clock(), Nowhere(), minute=1))
     assert answer is not None
     assert (answer.status, orjson.loads(answer.body)) == (500, {"message": "An unexpected error occurred"})
     assert headers == {}
 
 
-async def test_everybody_passes_uncounted_where_faults_are_tolerated_and_is_told_of_no_limit() -> None:
+async def test_with_fault_tolerance_requests_pass_uncounted_and_without_limit_headers() -> None:
     assert await _ask(_limits(Clock(), Nowhere(), fault_tolerant=True, minute=1)) == (None, {})

@@ -101,7 +101,7 @@ def test_limits_are_scaled_together() -> None:
     assert after == [10 * (limit or 0) for limit in before]
 
 
-def test_places_do_not_share_a_table() -> None:
+def test_the_rendered_file_has_no_yaml_aliases() -> None:
     shared = SHOP.replace("_format_version", "x: &x {a: 1}\ny: *x\n_format_version")
     assert "*" not in render(shared, keys=_keys(NEW)).partition("_format_version")[0]
 
@@ -118,7 +118,7 @@ def test_places_do_not_share_a_table() -> None:
     ],
     ids=["no set", "empty", "no kid", "P-384", "RSA", "shared secret"],
 )
-def test_keys_that_cannot_check_our_tokens_are_refused(keys: dict[str, object]) -> None:
+def test_keys_that_cannot_verify_our_tokens_are_refused(keys: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="key"):
         render(SHOP, keys=keys)
 

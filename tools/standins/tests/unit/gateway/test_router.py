@@ -44,6 +44,6 @@ def test_no_route_takes_what_none_names(method: str, path: str) -> None:
     assert _router(("", "/a", 0), ("GET", "/only-get", 0)).find(method, path) is None
 
 
-def test_a_route_tells_which_part_of_the_path_it_matched() -> None:
+def test_a_match_returns_the_part_of_the_path_that_matched() -> None:
     assert _router(("", "/a", 0)).find("GET", "/a/b") == ("/a", "/a")
     assert _router(("", "~/a/[a-z]", 0)).find("GET", "/a/bc") == ("~/a/[a-z]", "/a/b")

@@ -1,4 +1,4 @@
-"""What the sandbox is told: secrets by variable or file, and what is wrong in one line."""
+"""The sandbox's settings: secrets by variable or file, and what is wrong in one line."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ from standins.gateway.exchange import Answer, Exchange, Plugin
 from standins.gateway.plugins import Strict
 
 _REMEMBERED: Final = 1_000
-# A word that says what it is. Kong spares phones called CUBOT.
+# Words for robots in general. Kong spares phones called CUBOT.
 _GENERAL: Final = (
     r"[Ss][Pp][Ii][Dd][Ee][Rr]",
     r"[Ss]crape",
