@@ -2,8 +2,8 @@
 
 A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows it, once.
 `error_stored` does what Stripe documents: the effect is done, but the 500 is what is stored and replayed, so
-only a lookup of the payment shows it. `error_before` leaves no trace, and the key free; so do the refusals that
-are the shop's own to mend: `wrong_key`, `no_permission`, `bad_form`.
+only a lookup of the payment shows it. `error_before` leaves no trace, and the key free; so do the refusals
+that are the shop's own to mend: `wrong_key`, `no_permission`, `bad_form`.
 """
 
 import random
