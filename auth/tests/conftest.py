@@ -29,10 +29,13 @@ class Auth:
     http: httpx.AsyncClient
     database: Any
 
-    async def register(self, email: str = "ada@example.com", password: str = "correct horse") -> Any:
+    async def register(
+        self, email: str = "ada@example.com", password: str = "correct horse"
+    ) -> dict[str, str]:
         answer = await self.http.post("/v1/users", json={"email": email, "password": password})
         assert answer.status_code == 201, answer.text
-        return answer.json()
+        user: dict[str, str] = answer.json()
+        return user
 
     async def log_in(
         self, email: str = "ada@example.com", password: str = "correct horse", **more: Any

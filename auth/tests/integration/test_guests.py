@@ -6,13 +6,14 @@ from typing import Any
 from ..conftest import Auth, StartAuth
 
 
-async def guest(auth: Auth) -> Any:
+async def guest(auth: Auth) -> dict[str, Any]:
     answer = await auth.http.post("/v1/guests")
     assert answer.status_code == 201
-    return answer.json()
+    visitor: dict[str, Any] = answer.json()
+    return visitor
 
 
-async def merges(auth: Auth) -> list[Any]:
+async def merges(auth: Auth) -> list[dict[str, str]]:
     return [event for type_, event in await auth.published() if type_ == "guest.merged"]
 
 
