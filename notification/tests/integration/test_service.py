@@ -92,7 +92,7 @@ async def notification(
     await database.close()
 
 
-def sealed() -> str:
+def encrypted() -> str:
     return Cipher([KEY]).encrypt(ADDRESS)
 
 
@@ -111,7 +111,7 @@ def _message(content: bytes) -> Any:
 async def test_each_event_has_its_mail_and_each_mail_is_sent_once(
     notification: Notification, mail: MailServer
 ) -> None:
-    contact = sealed()
+    contact = encrypted()
     events = [paid(contact=contact), user_registered(contact=contact)]
     await notification.publish(*events, *events)
     await notification.until_fates(receipt="sent", welcome="sent")
@@ -127,9 +127,9 @@ async def test_a_waiting_receipt_is_stopped_by_a_cancellation(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.busy = True
-    await notification.publish(paid(contact=sealed()))
+    await notification.publish(paid(contact=encrypted()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
-    await notification.publish(cancelled(contact=sealed()))
+    await notification.publish(cancelled(contact=encrypted()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM correspondence WHERE cancelled"))
     mail.busy = False
 
@@ -140,7 +140,7 @@ async def test_a_waiting_receipt_is_stopped_by_a_cancellation(
 
 async def test_the_address_is_never_stored_in_the_clear(notification: Notification, mail: MailServer) -> None:
     mail.busy = True
-    await notification.publish(paid(contact=sealed()))
+    await notification.publish(paid(contact=encrypted()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
     for table in ("intent", "correspondence", "inbox"):
         for row in await notification.database.fetch(f"SELECT * FROM {table}"):
@@ -153,7 +153,7 @@ async def test_a_mail_that_is_refused_for_good_is_kept_and_can_be_resent(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.on_recipient = ["550 5.1.1 no such user"]
-    await notification.publish(paid(contact=sealed()))
+    await notification.publish(paid(contact=encrypted()))
     await notification.until_fates(receipt="rejected")
     assert mail.mailbox == []
     [kept] = await notification.database.fetch("SELECT * FROM kept_mail")
@@ -170,7 +170,7 @@ async def test_a_mail_that_was_started_before_a_crash_is_in_doubt_and_not_sent(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.busy = True
-    await notification.publish(paid(contact=sealed()))
+    await notification.publish(paid(contact=encrypted()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
     await notification.database.execute("UPDATE intent SET started_at = now()")
     mail.busy = False
@@ -182,7 +182,7 @@ async def test_a_mail_that_was_recorded_as_sent_before_a_crash_is_not_in_doubt(
     notification: Notification, mail: MailServer
 ) -> None:
     mail.busy = True
-    await notification.publish(paid(contact=sealed()))
+    await notification.publish(paid(contact=encrypted()))
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM intent WHERE attempts > 0"))
     await notification.database.execute(
         """UPDATE intent SET started_at = now(), outcome = '{"fate": "sent", "why": null}'"""
@@ -194,7 +194,7 @@ async def test_a_mail_that_was_recorded_as_sent_before_a_crash_is_not_in_doubt(
 
 async def test_a_slow_mail_server_gets_each_mail_once(notification: Notification, mail: MailServer) -> None:
     mail.takes = 0.2
-    events = [paid(order_id=uuid4(), contact=sealed()) for _ in range(15)]
+    events = [paid(order_id=uuid4(), contact=encrypted()) for _ in range(15)]
     await notification.publish(*events)
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 15 FROM correspondence"))
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 0 FROM intent"))
@@ -205,7 +205,7 @@ async def test_a_slow_mail_server_gets_each_mail_once(notification: Notification
 async def test_a_flood_of_mails_to_one_recipient_waits_and_loses_nothing(
     notification: Notification, mail: MailServer
 ) -> None:
-    await notification.publish(*(paid(order_id=uuid4(), contact=sealed()) for _ in range(LIMIT + 5)))
+    await notification.publish(*(paid(order_id=uuid4(), contact=encrypted()) for _ in range(LIMIT + 5)))
     await eventually(
         lambda: notification.database.fetchval("SELECT count(*) = 5 FROM intent WHERE error LIKE 'PutOff%'")
     )
@@ -218,9 +218,9 @@ async def test_a_guest_who_never_paid_gets_no_mail_and_one_whose_money_was_held_
     notification: Notification, mail: MailServer
 ) -> None:
     declined = [
-        cancelled("payment_declined", guest=True, order_id=uuid4(), contact=sealed()) for _ in range(9)
+        cancelled("payment_declined", guest=True, order_id=uuid4(), contact=encrypted()) for _ in range(9)
     ]
-    await notification.publish(*declined, cancelled(guest=True, contact=sealed()))
+    await notification.publish(*declined, cancelled(guest=True, contact=encrypted()))
     await eventually(lambda: notification.database.fetchval("SELECT count(*) = 10 FROM kept_mail"))
     await notification.publish(payment_voided())
     await eventually(lambda: notification.database.fetchval("SELECT 1 FROM kept_mail WHERE fate = 'sent'"))
@@ -230,7 +230,7 @@ async def test_a_guest_who_never_paid_gets_no_mail_and_one_whose_money_was_held_
 
 async def test_a_retried_mail_keeps_its_message_id(notification: Notification, mail: MailServer) -> None:
     mail.on_data = ["451 4.3.0 disk full"]
-    await notification.publish(paid(contact=sealed()))
+    await notification.publish(paid(contact=encrypted()))
     await notification.until_fates(receipt="sent")
     assert [_message(content)["Message-ID"] for content in _contents(mail)] == [
         f"<receipt.{ORDER_ID}@example.com>"

@@ -28,18 +28,18 @@ LISTED = [("get", f"/v1/{name}") for name in LISTS]
 GOOD: dict[str, Any] = {"amount": 2000, "currency": "gbp"}
 
 
-class Clerk:
+class RecordingStripe:
     """Answers nothing of use, and lets nothing pass that the SDK does not know."""
 
     def __init__(self, status: str) -> None:
         self._status = status
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
 
     async def raw_request_async(
         self, method: str, path: str, *, idempotency_key: str = "", **form: Any
     ) -> SimpleNamespace:
         stripe_parameters.validate(method, path, form)
-        self.asked.append((method, path))
+        self.requests.append((method, path))
         if path.endswith("/search") or (method, path) in LISTED:
             return SimpleNamespace(data={"data": [], "has_more": False})
         answer = {"id": "pi_1", "object": "it", "status": self._status, "amount": 2000, "currency": "gbp"}
@@ -55,12 +55,12 @@ class Clerk:
 
 async def test_a_request_for_a_page_of_each_list_is_well_formed() -> None:
     provider = StripeClient("sk_test")
-    clerk = Clerk("succeeded")
-    provider._stripe = clerk  # type: ignore[assignment]
+    stripe_api = RecordingStripe("succeeded")
+    provider._stripe = stripe_api  # type: ignore[assignment]
     for name in LISTS:
         for after in (None, "re_1"):
             await provider.call(stripe_requests.page_intent(name, 1_700_000_000, after))
-    assert {path for _, path in clerk.asked} == {f"/v1/{name}" for name in LISTS}
+    assert {path for _, path in stripe_api.requests} == {f"/v1/{name}" for name in LISTS}
 
 
 def payments(created: OrderCreated) -> Iterator[Payment]:
@@ -78,25 +78,25 @@ async def test_every_request_to_the_provider_is_well_formed(
 ) -> None:
     for payment in payments(created):
         provider = StripeClient("sk_test", clock=lambda: NOW + timedelta(hours=hours))
-        clerk = Clerk(status)
-        provider._stripe = clerk  # type: ignore[assignment]
+        stripe_api = RecordingStripe(status)
+        provider._stripe = stripe_api  # type: ignore[assignment]
         with suppress(OutcomeUnknown, OutcomePending):
             await provider.call(stripe_requests.call_intent(call, payment, NOW))
-        assert clerk.asked
+        assert stripe_api.requests
 
 
 @pytest.mark.parametrize("hours", [0, 23.5])
 async def test_a_refund_of_a_part_is_well_formed(created: OrderCreated, hours: float) -> None:
     payment = Payment(created.order_id, order=created, payment_id="pi_1")
     provider = StripeClient("sk_test", clock=lambda: NOW + timedelta(hours=hours))
-    clerk = Clerk("pending")
-    provider._stripe = clerk  # type: ignore[assignment]
+    stripe_api = RecordingStripe("pending")
+    provider._stripe = stripe_api  # type: ignore[assignment]
     with suppress(OutcomeUnknown):
         await provider.call(
             stripe_requests.part_intent(Refund(UUID(int=1), created.order_id, 500, "return"), payment, NOW)
         )
-    assert ("post", "/v1/refunds") in clerk.asked
-    assert ("get", "/v1/refunds") in clerk.asked
+    assert ("post", "/v1/refunds") in stripe_api.requests
+    assert ("get", "/v1/refunds") in stripe_api.requests
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from payment.outcomes import ActionRequired, Authorized, Declined, Voided, concl
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HELD = Authorized("pi_1", TOTAL)
-ASKED = ActionRequired("pi_1", "sealed page", NOW + timedelta(minutes=10))
+ACTION_REQUIRED = ActionRequired("pi_1", "encrypted page", NOW + timedelta(minutes=10))
 RETURN = "https://shop.example/back"
 
 
@@ -29,7 +29,7 @@ def waiting(redirected: OrderCreated) -> Payment:
     """A payment that waits for its shopper."""
     payment = Payment(redirected.order_id)
     payment.authorize(redirected)
-    conclude(payment, ASKED, NOW)
+    conclude(payment, ACTION_REQUIRED, NOW)
     return payment
 
 
@@ -66,9 +66,9 @@ def test_a_refused_failed_or_late_confirmation_declines_and_voids(waiting: Payme
 
 
 def test_a_repeated_action_required_changes_nothing(waiting: Payment) -> None:
-    assert conclude(waiting, ASKED, NOW) == Decision()
+    assert conclude(waiting, ACTION_REQUIRED, NOW) == Decision()
     conclude(waiting, HELD, NOW)
-    assert conclude(waiting, ASKED, NOW) == conclude(waiting, HELD, NOW) == Decision()
+    assert conclude(waiting, ACTION_REQUIRED, NOW) == conclude(waiting, HELD, NOW) == Decision()
     assert waiting.state == "authorized"
     with pytest.raises(Impossible):
         conclude(waiting, ActionRequired("pi_2", "page", NOW), NOW)

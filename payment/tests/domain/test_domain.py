@@ -106,9 +106,9 @@ def test_a_capture_that_a_void_has_overtaken_publishes_nothing(created: OrderCre
     assert payment.state == "voided"
 
 
-@pytest.mark.parametrize("teller", ["the capture", "the void"])
+@pytest.mark.parametrize("source", ["the capture", "the void"])
 def test_a_capture_faster_than_the_void_is_refunded_and_never_published_as_paid(
-    created: OrderCreated, teller: str
+    created: OrderCreated, source: str
 ) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
@@ -116,7 +116,7 @@ def test_a_capture_faster_than_the_void_is_refunded_and_never_published_as_paid(
     conclude(payment, Authorized("pi_1", TOTAL), NOW)
     payment.cancel()
 
-    assert conclude(payment, Captured(TOTAL), NOW) == Decision(call="refund"), teller
+    assert conclude(payment, Captured(TOTAL), NOW) == Decision(call="refund"), source
     assert conclude(payment, Captured(TOTAL), NOW) == Decision(), "both outcomes say the same"
     assert types(conclude(payment, Refunded(TOTAL), NOW)) == ["payment.refunded"]
     assert conclude(payment, Captured(TOTAL), NOW) == Decision()
@@ -181,7 +181,7 @@ def test_a_lapsed_authorization_changes_no_captured_payment(
     assert payment.state == "captured"
 
 
-def test_news_during_a_look_leads_to_another_look(created: OrderCreated) -> None:
+def test_news_during_a_lookup_leads_to_another_lookup(created: OrderCreated) -> None:
     payment = paid(created)
 
     assert (payment.look_up().call, payment.news) == ("look", 1)

@@ -83,11 +83,11 @@ def test_of_several_payments_of_an_order_the_one_that_holds_money_is_taken() -> 
     }
 
     assert stripe_answers.searched_authorization(search) == Authorized("pi_1", _gbp(700))
-    asked = {"id": "pi_3", "status": "requires_action", "next_action": PAGE}
+    redirected = {"id": "pi_3", "status": "requires_action", "next_action": PAGE}
     assert stripe_answers.searched_authorization(
-        {"data": [*search["data"][:1], asked]}
+        {"data": [*search["data"][:1], redirected]}
     ) == stripe_answers.Redirect("pi_3", "https://b")
-    assert stripe_answers.searched_authorization({"data": [asked, *search["data"]]}) == Authorized(
+    assert stripe_answers.searched_authorization({"data": [redirected, *search["data"]]}) == Authorized(
         "pi_1", _gbp(700)
     )
     assert stripe_answers.searched_authorization({"data": []}) is None

@@ -20,15 +20,15 @@ def totals(draw: st.DrawFn) -> Money:
     return Money(amount=draw(st.integers(0, most)) * currency.step, currency=currency.code)
 
 
-def intent(asked: dict[str, Any], **amounts: int) -> dict[str, Any]:
-    return {"id": "pi_1", "status": "requires_capture", "currency": asked["currency"], **amounts}
+def intent(requested: dict[str, Any], **amounts: int) -> dict[str, Any]:
+    return {"id": "pi_1", "status": "requires_capture", "currency": requested["currency"], **amounts}
 
 
 @given(totals())
 def test_an_amount_held_as_requested_is_the_orders_total(total: Money) -> None:
-    asked = to_provider(total)
-    held = intent(asked, amount_capturable=asked["amount"])
-    taken = intent(asked, amount_received=asked["amount"]) | {"status": "succeeded"}
+    requested = to_provider(total)
+    held = intent(requested, amount_capturable=requested["amount"])
+    taken = intent(requested, amount_received=requested["amount"]) | {"status": "succeeded"}
     assert is_chargeable(total)
     assert stripe_answers.OUTCOME_READERS["authorize"](held) == Authorized("pi_1", total)
     assert stripe_answers.OUTCOME_READERS["capture"](taken) == Captured(total)
@@ -36,9 +36,9 @@ def test_an_amount_held_as_requested_is_the_orders_total(total: Money) -> None:
 
 @given(totals(), st.integers(-200, 200).filter(bool))
 def test_a_single_unit_more_or_less_is_not_the_orders_total(total: Money, by: int) -> None:
-    asked = to_provider(total)
-    assume(asked["amount"] + by >= 0)
-    assert from_provider(asked["amount"] + by, asked["currency"]) != total
+    requested = to_provider(total)
+    assume(requested["amount"] + by >= 0)
+    assert from_provider(requested["amount"] + by, requested["currency"]) != total
 
 
 @pytest.mark.parametrize(("units", "currency"), [(199_950, "isk"), (5124, "kwd"), (1999, "iqd"), (1, "xxx")])

@@ -48,7 +48,7 @@ async def provider(sandbox: Embedded, clock: Clock) -> AsyncIterator[StripeClien
         base=sandbox.url,
         timeout=2,
         failures=2,
-        cipher=lambda url: f"sealed {url}",
+        cipher=lambda url: f"encrypted {url}",
         action_time=ACTION_TIME,
         clock=clock,
     )
@@ -85,7 +85,7 @@ async def test_action_required_has_the_banks_page_and_the_expiry(
 ) -> None:
     assert waiting.action_url is not None
     assert waiting.action_url.startswith(
-        f"sealed {sandbox.url}/3d_secure/{waiting.payment_id}?client_secret="
+        f"encrypted {sandbox.url}/3d_secure/{waiting.payment_id}?client_secret="
     )
     assert waiting.action_expires_at == clock.now + ACTION_TIME
 

@@ -48,11 +48,11 @@ async def payment(provider: StripeClient, created: OrderCreated) -> Payment:
     return payment
 
 
-def look(payment: Payment) -> Intent:
+def look_up(payment: Payment) -> Intent:
     return stripe_requests.call_intent("look", payment, NOW)
 
 
-async def test_a_look_finds_refunds_and_disputes_at_the_provider(
+async def test_a_lookup_finds_refunds_and_disputes_at_the_provider(
     provider: StripeClient, sandbox: Embedded, payment: Payment
 ) -> None:
     await sandbox.control("POST", "disputes", {"payment_intent": payment.payment_id})
@@ -60,16 +60,16 @@ async def test_a_look_finds_refunds_and_disputes_at_the_provider(
         "post", "/v1/refunds", payment_intent=payment.payment_id, amount=300
     )
 
-    seen = await provider.call(look(payment))
-    assert isinstance(seen, Found)
-    assert (seen.status, seen.taken, seen.order_id) == ("succeeded", TOTAL, str(payment.order_id))
-    (refund,) = seen.refunds
+    found = await provider.call(look_up(payment))
+    assert isinstance(found, Found)
+    assert (found.status, found.taken, found.order_id) == ("succeeded", TOTAL, str(payment.order_id))
+    (refund,) = found.refunds
     assert (refund.amount, refund.status, refund.order_id) == (
         Money(amount=300, currency="GBP"),
         "succeeded",
         None,
     )
-    (dispute,) = seen.disputes
+    (dispute,) = found.disputes
     assert (dispute.reason, dispute.status, dispute.amount) == ("fraudulent", "needs_response", TOTAL)
     assert dispute.due_by is not None
 
@@ -84,6 +84,6 @@ async def test_a_void_is_no_refund_although_the_provider_records_one(
     payment.payment_id = held.payment_id
     await sandbox.control("POST", "expirations", {"payment_intent": payment.payment_id})
 
-    seen = await provider.call(look(payment))
-    assert isinstance(seen, Found)
-    assert (seen.status, seen.taken, seen.refunds) == ("canceled", NOTHING, ())
+    found = await provider.call(look_up(payment))
+    assert isinstance(found, Found)
+    assert (found.status, found.taken, found.refunds) == ("canceled", NOTHING, ())

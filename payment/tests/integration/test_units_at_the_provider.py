@@ -68,9 +68,9 @@ async def test_an_amount_survives_authorization_capture_and_refund(
     payment.payment_id = held.payment_id
     assert await provider.call(stripe_requests.call_intent("capture", payment, NOW)) == Captured(total)
     assert await provider.call(stripe_requests.call_intent("refund", payment, NOW)) == Refunded(total)
-    [seen] = (await sandbox.ledger())["payments"]
-    assert [seen[name] for name in ("authorized", "captured", "refunded")] == [units] * 3
-    assert seen["currency"] == currency.lower()
+    [found] = (await sandbox.ledger())["payments"]
+    assert [found[name] for name in ("authorized", "captured", "refunded")] == [units] * 3
+    assert found["currency"] == currency.lower()
 
 
 async def test_every_currency_is_accepted_from_its_minimum_to_its_maximum(

@@ -59,8 +59,8 @@ class Payments:
         )
         return order_id
 
-    async def looks(self) -> list[tuple[UUID, int]]:
-        """The intended looks: of which order, and how much news they cover."""
+    async def lookups(self) -> list[tuple[UUID, int]]:
+        """The intended lookups: of which order, and how much news they cover."""
         found = await self.database.fetch("SELECT subject, payload FROM intent WHERE kind = 'look'")
         return [(row["subject"], json.loads(row["payload"])["news"]) for row in found]
 
@@ -148,11 +148,11 @@ def news(payment_id: str, kind: str = "charge.dispute.created", number: int = 1)
 @pytest.mark.parametrize(
     "kind", ["charge.refunded", "refund.failed", "refund.created", "charge.dispute.closed"]
 )
-async def test_a_look_is_committed_before_the_webhook_is_answered(payments: Payments, kind: str) -> None:
+async def test_a_lookup_is_committed_before_the_webhook_is_answered(payments: Payments, kind: str) -> None:
     order = await payments.paid("pi_1")
 
     assert (await payments.send(news("pi_1", kind))).status_code == 200
-    assert await payments.looks() == [(order, 1)]
+    assert await payments.lookups() == [(order, 1)]
 
 
 async def test_news_counts_once_for_each_event_and_is_looked_up_once(
@@ -162,22 +162,22 @@ async def test_news_counts_once_for_each_event_and_is_looked_up_once(
     for number in (1, 1, 2):
         await payments.send(news("pi_1", number=number))
 
-    assert await payments.looks() == [(order, 1)]
-    assert await payments.news(order) == 2, "another look follows the running one"
+    assert await payments.lookups() == [(order, 1)]
+    assert await payments.news(order) == 2, "another lookup follows the running one"
 
 
 async def test_the_shops_own_void_is_no_news(payments: Payments) -> None:
     await payments.paid("pi_1", "voiding")
 
     await payments.send(event(None, "payment_intent.canceled"))
-    assert await payments.looks() == []
+    assert await payments.lookups() == []
 
 
 async def test_an_authorization_cancelled_at_the_provider_is_looked_up(payments: Payments) -> None:
     order = await payments.paid("pi_1", "authorized")
 
     await payments.send(event(None, "payment_intent.canceled"))
-    assert await payments.looks() == [(order, 1)]
+    assert await payments.lookups() == [(order, 1)]
 
 
 async def test_an_authorization_captured_at_the_provider_is_looked_up_once(payments: Payments) -> None:
@@ -185,7 +185,7 @@ async def test_an_authorization_captured_at_the_provider_is_looked_up_once(payme
 
     for _ in range(2):
         assert (await payments.send(event(order))).status_code == 200
-    assert await payments.looks() == [(order, 1)]
+    assert await payments.lookups() == [(order, 1)]
     assert await payments.news(order) == 1
 
 
@@ -194,14 +194,14 @@ async def test_the_shops_own_capture_is_no_news(payments: Payments, state: str) 
     order = await payments.paid("pi_1", state)
 
     await payments.send(event(order))
-    assert await payments.looks() == []
+    assert await payments.lookups() == []
 
 
 async def test_news_of_a_second_payment_of_an_order_is_ignored(payments: Payments) -> None:
     order = await payments.paid("pi_2")
 
     await payments.send(event(order, "payment_intent.canceled"))
-    assert await payments.looks() == []
+    assert await payments.lookups() == []
 
 
 async def test_news_during_the_authorization_retries_the_call(payments: Payments) -> None:

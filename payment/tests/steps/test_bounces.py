@@ -67,15 +67,15 @@ def ours(name: str, amount: int, status: str = "succeeded", part: UUID | None = 
     )
 
 
-async def look(saga: Harness, *refunds: FoundRefund) -> None:
-    """A look finds these refunds, the newest first, as the provider lists them."""
+async def look_up(saga: Harness, *refunds: FoundRefund) -> None:
+    """A lookup finds these refunds, the newest first, as the provider lists them."""
 
-    async def intend_look(tx: Any) -> None:
+    async def intend_lookup(tx: Any) -> None:
         payment = await tx.get(Payment, ORDER_ID)
         payment.news += 1
         tx.intend(stripe_requests.lookup_intent(ORDER_ID, "pi_1", payment.news))
 
-    await saga.run(intend_look)
+    await saga.run(intend_lookup)
     await saga.settle(
         "look", ORDER_ID, Found("pi_1", "succeeded", gbp(0), TOTAL, str(ORDER_ID), refunds[::-1])
     )
@@ -108,7 +108,7 @@ async def test_a_refund_at_the_provider_is_published_once_and_reduces_what_is_le
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     for _ in range(2):
-        await look(saga, elsewhere("re_1", 300))
+        await look_up(saga, elsewhere("re_1", 300))
 
     (event,) = saga.published
     assert isinstance(event, PaymentRefundedInPart)
@@ -121,13 +121,13 @@ async def test_a_refund_at_the_provider_is_published_once_and_reduces_what_is_le
 
 async def test_the_shops_own_refunds_publish_nothing_more(saga: Harness) -> None:
     await returned(saga)
-    await look(saga, ours("re_1", 500, part=PART))
+    await look_up(saga, ours("re_1", 500, part=PART))
     assert [event.type for event in saga.published] == ["payment.refunded_in_part"]
 
 
 @pytest.mark.parametrize("status", ["pending", "requires_action", "failed", "canceled"])
 async def test_a_refund_at_the_provider_counts_once_it_has_succeeded(saga: Harness, status: str) -> None:
-    await look(saga, elsewhere("re_1", 300, status))
+    await look_up(saga, elsewhere("re_1", 300, status))
     assert saga.published == []
     assert payment(saga).left == 2000
 
@@ -135,7 +135,7 @@ async def test_a_refund_at_the_provider_counts_once_it_has_succeeded(saga: Harne
 async def test_a_full_refund_at_the_provider_leaves_nothing_to_refund(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
-    await look(saga, elsewhere("re_1", 2000))
+    await look_up(saga, elsewhere("re_1", 2000))
     await saga.consume(cancelled)
     assert payment(saga).state == "refunded"
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
@@ -175,7 +175,7 @@ async def test_a_refund_of_less_than_was_requested_is_not_taken_for_all(
 
 
 async def test_a_refund_in_another_currency_is_ignored(saga: Harness) -> None:
-    await look(saga, elsewhere("re_1", 300, currency="EUR"))
+    await look_up(saga, elsewhere("re_1", 300, currency="EUR"))
     assert saga.published == []
 
 
@@ -195,7 +195,7 @@ async def test_a_bounced_part_is_published_once_and_is_left_to_refund_again(saga
     await returned(saga)
     saga.published.clear()
     for _ in range(2):
-        await look(saga, ours("re_1", 500, "failed", PART))
+        await look_up(saga, ours("re_1", 500, "failed", PART))
 
     (event,) = saga.published
     assert isinstance(event, PaymentRefundFailed)
@@ -206,7 +206,7 @@ async def test_a_bounced_part_is_published_once_and_is_left_to_refund_again(saga
 
 async def test_a_bounced_full_refund_is_published_once(refunded: Harness) -> None:
     for _ in range(2):
-        await look(refunded, ours("re_1", 2000, "failed"))
+        await look_up(refunded, ours("re_1", 2000, "failed"))
 
     (event,) = refunded.published
     assert isinstance(event, PaymentRefundFailed)
@@ -216,8 +216,8 @@ async def test_a_bounced_full_refund_is_published_once(refunded: Harness) -> Non
 
 
 async def test_a_bounced_refund_of_the_provider_is_published(saga: Harness) -> None:
-    await look(saga, elsewhere("re_1", 300))
-    await look(saga, elsewhere("re_1", 300, "failed"))
+    await look_up(saga, elsewhere("re_1", 300))
+    await look_up(saga, elsewhere("re_1", 300, "failed"))
     assert published(saga) == [
         ("payment.refunded_in_part", "provider"),
         ("payment.refund_failed", "expired_or_canceled_card"),
@@ -230,7 +230,7 @@ async def nudge(saga: Harness, number: int) -> None:
 
 
 async def test_a_nudge_repeats_a_bounced_refund_under_its_own_id(refunded: Harness) -> None:
-    await look(refunded, ours("re_1", 2000, "failed"))
+    await look_up(refunded, ours("re_1", 2000, "failed"))
     await nudge(refunded, 1)
     (again,) = [key for key in refunded.intended if key.startswith("refund_part:")]
     intent = refunded.intended[again]
@@ -246,7 +246,7 @@ async def test_a_nudge_repeats_a_bounced_refund_under_its_own_id(refunded: Harne
 
 async def test_a_repeated_part_reduces_what_is_left_again(saga: Harness) -> None:
     await returned(saga)
-    await look(saga, ours("re_1", 500, "failed", PART))
+    await look_up(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
     assert payment(saga).left == 1500
 
@@ -260,7 +260,7 @@ def settled(refund_id: UUID, amount: int = 2000) -> OrderRefundSettled:
 
 
 async def test_a_settled_full_refund_is_not_repeated(refunded: Harness) -> None:
-    await look(refunded, ours("re_1", 2000, "failed"))
+    await look_up(refunded, ours("re_1", 2000, "failed"))
     await refunded.consume(settled(rows(refunded)["order"].refund_id))
     assert (payment(refunded).state, rows(refunded)["order"].state) == ("refunded", "covered")
     refunded.published.clear()
@@ -272,7 +272,7 @@ async def test_a_settled_full_refund_is_not_repeated(refunded: Harness) -> None:
 
 async def test_a_settled_part_reduces_what_is_left(saga: Harness) -> None:
     await returned(saga)
-    await look(saga, ours("re_1", 500, "failed", PART))
+    await look_up(saga, ours("re_1", 500, "failed", PART))
     assert payment(saga).left == 2000
     await saga.consume(settled(PART, 500))
     assert (payment(saga).state, payment(saga).left) == ("captured", 1500)
@@ -280,7 +280,7 @@ async def test_a_settled_part_reduces_what_is_left(saga: Harness) -> None:
 
 async def test_a_bounced_refund_is_settled_together_with_its_repeats(saga: Harness) -> None:
     await returned(saga)
-    await look(saga, ours("re_1", 500, "failed", PART))
+    await look_up(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
     with pytest.raises(Impossible, match="while it is being repeated"):
         await saga.consume(settled(PART, 500))
@@ -294,7 +294,7 @@ async def test_a_bounced_refund_is_settled_together_with_its_repeats(saga: Harne
 
 async def test_a_refund_that_was_repeated_and_settled_is_logged(saga: Harness) -> None:
     await returned(saga)
-    await look(saga, ours("re_1", 500, "failed", PART))
+    await look_up(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
     await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     with capture_logs() as logs:
@@ -309,7 +309,7 @@ async def test_an_unknown_refund_is_not_settled(saga: Harness) -> None:
 
 
 async def test_a_refund_is_not_repeated_too_often(refunded: Harness) -> None:
-    await look(refunded, ours("re_1", 2000, "failed"))
+    await look_up(refunded, ours("re_1", 2000, "failed"))
     for number in range(MAX_REPEATS + 2):
         await nudge(refunded, number)
         for key in [one for one in refunded.intended if one.startswith("refund_part:")]:
@@ -321,14 +321,14 @@ async def test_a_refund_is_not_repeated_too_often(refunded: Harness) -> None:
     assert payment(refunded).state == "refund_failed"
 
 
-async def test_a_look_during_the_refund_leaves_the_decision_to_its_outcome(
+async def test_a_lookup_during_the_refund_leaves_the_decision_to_its_outcome(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     """A part has bounced in the meantime: less was refunded in all, and the rest is refunded a day later."""
     await returned(saga)
     await saga.consume(cancelled)
     found = (ours("re_1", 500, "failed", PART), ours("re_2", 1500))
-    await look(saga, *found)
+    await look_up(saga, *found)
     assert payment(saga).state == "refunding"
 
     await saga.settle("refund", ORDER_ID, Refunded(gbp(1500)))
@@ -344,7 +344,7 @@ async def test_a_bounced_part_is_not_repeated_while_the_rest_is_due(
     await returned(saga)
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER_ID, RefundRefused("balance_insufficient"))
-    await look(saga, ours("re_1", 500, "failed", PART))
+    await look_up(saga, ours("re_1", 500, "failed", PART))
     assert payment(saga).left == 2000, "it goes back with the rest"
     await nudge(saga, 1)
     assert not saga.intended
@@ -357,14 +357,14 @@ async def test_a_published_full_refund_stays_the_same_when_a_part_bounces(
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER_ID, Refunded(gbp(1500)))
     (refunded,) = [event for event in saga.published if event.type == "payment.refunded"]
-    await look(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
+    await look_up(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await nudge(saga, 1)
     await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     await nudge(saga, 2)
     assert [event for event in saga.published if event.type == "payment.refunded"] == [refunded, refunded]
 
 
-async def test_what_bounced_before_the_look_is_refunded_later(
+async def test_what_bounced_before_the_lookup_is_refunded_later(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
@@ -375,29 +375,29 @@ async def test_what_bounced_before_the_look_is_refunded_later(
     assert payment(saga).refund_at is not None
 
 
-async def test_a_refusal_after_a_look_found_a_full_refund_changes_nothing(
+async def test_a_refusal_after_a_lookup_found_a_full_refund_changes_nothing(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await saga.consume(cancelled)
-    await look(saga, elsewhere("re_1", 2000))
+    await look_up(saga, elsewhere("re_1", 2000))
     await saga.settle("refund", ORDER_ID, RefundRefused("balance_insufficient"))
     assert (payment(saga).state, payment(saga).refund_at) == ("refunded", None)
 
 
 @pytest.mark.parametrize("outcome", [Refunded(None), RefundRefused("balance_insufficient")])
-async def test_an_outcome_after_looks_found_the_refund_and_its_bounce_changes_nothing(
+async def test_an_outcome_after_lookups_found_the_refund_and_its_bounce_changes_nothing(
     saga: Harness, cancelled: OrderCancelled, outcome: Outcome
 ) -> None:
     await saga.consume(cancelled)
     for status in ("succeeded", "failed"):
-        await look(saga, elsewhere("re_1", 2000, status))
+        await look_up(saga, elsewhere("re_1", 2000, status))
     await saga.settle("refund", ORDER_ID, outcome)
     assert (payment(saga).state, payment(saga).refund_at) == ("refund_failed", None)
 
 
 async def test_a_refund_at_the_provider_covers_a_bounced_one(refunded: Harness) -> None:
-    await look(refunded, ours("re_1", 2000, "failed"))
-    await look(refunded, ours("re_1", 2000, "failed"), elsewhere("re_2", 2000))
+    await look_up(refunded, ours("re_1", 2000, "failed"))
+    await look_up(refunded, ours("re_1", 2000, "failed"), elsewhere("re_2", 2000))
     assert payment(refunded).state == "refunded"
     assert published(refunded)[-1] == ("payment.refunded_in_part", "provider")
     assert "bounced" not in {row.state for row in rows(refunded).values()}
@@ -408,7 +408,7 @@ async def test_a_refused_refund_that_is_made_at_the_provider_is_complete(
 ) -> None:
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER_ID, RefundRefused("balance_insufficient"))
-    await look(saga, elsewhere("re_1", 2000))
+    await look_up(saga, elsewhere("re_1", 2000))
     assert payment(saga).state == "refunded"
     assert [event.type for event in saga.published] == ["payment.refunded_in_part", "payment.refunded"]
 
@@ -417,7 +417,7 @@ async def test_a_cancelled_orders_bounced_refund_is_refunded(
     saga: Harness, cancelled: OrderCancelled
 ) -> None:
     await returned(saga)
-    await look(saga, ours("re_1", 500, "failed", PART))
+    await look_up(saga, ours("re_1", 500, "failed", PART))
     await saga.consume(cancelled)
     await saga.settle("refund", ORDER_ID, Refunded(TOTAL))
     assert payment(saga).state == "refunded"

@@ -18,7 +18,7 @@ from payment.saga import intents, steps
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HELD = Authorized("pi_1", TOTAL)
-ASKED = ActionRequired("pi_1", "sealed page", NOW + timedelta(minutes=10))
+ACTION_REQUIRED = ActionRequired("pi_1", "encrypted page", NOW + timedelta(minutes=10))
 RETURN = "https://shop.example/back"
 
 
@@ -32,7 +32,7 @@ async def saga(redirected: OrderCreated, reserved: StockReserved) -> Harness:
     """The same, with its stock reserved."""
     saga = Harness(steps, intents=intents, now=NOW)
     await saga.consume(redirected, reserved)
-    await saga.settle("authorize", redirected.order_id, ASKED)
+    await saga.settle("authorize", redirected.order_id, ACTION_REQUIRED)
     return saga
 
 
@@ -43,7 +43,11 @@ def published_types(saga: Harness) -> list[str]:
 async def test_a_payment_waits_for_the_shoppers_confirmation_and_is_then_captured(saga: Harness) -> None:
     [event] = saga.published
     assert isinstance(event, PaymentActionRequired)
-    assert (event.payment_id, event.url, event.expires_at) == ("pi_1", ASKED.url, ASKED.expires_at)
+    assert (event.payment_id, event.url, event.expires_at) == (
+        "pi_1",
+        ACTION_REQUIRED.url,
+        ACTION_REQUIRED.expires_at,
+    )
     await saga.settle("confirm", event.order_id, HELD)
     await saga.settle("capture", event.order_id, Captured(TOTAL))
     assert published_types(saga) == ["payment.action_required", "payment.authorized", "order.paid"]
@@ -78,7 +82,7 @@ async def test_an_order_cancelled_before_the_bank_asks_publishes_no_action_requi
 ) -> None:
     saga = Harness(steps, intents=intents, now=NOW)
     await saga.consume(redirected, cancelled)
-    await saga.settle("authorize", redirected.order_id, ASKED)
+    await saga.settle("authorize", redirected.order_id, ACTION_REQUIRED)
     assert saga.published == []
     assert set(saga.intended) == {f"void:{redirected.order_id}"}
 

@@ -42,12 +42,12 @@ async def saga(created: OrderCreated, reserved: StockReserved) -> Harness:
 async def receive_news(saga: Harness, order: OrderCreated) -> None:
     """A webhook about the order's payment was received."""
 
-    async def intend_look(tx: Any) -> None:
+    async def intend_lookup(tx: Any) -> None:
         payment = await tx.get(Payment, order.order_id)
         decision = payment.look_up()
         tx.intend(stripe_requests.call_intent(decision.call, payment, tx.now))
 
-    await saga.run(intend_look)
+    await saga.run(intend_lookup)
 
 
 def found(**more: Any) -> Found:
@@ -63,12 +63,12 @@ async def test_a_dispute_is_published_once_for_each_status(saga: Harness, create
         await receive_news(saga, created)
         await saga.settle("look", created.order_id, found(disputes=(dispute(status),)))
 
-    told = [event for event in saga.published if isinstance(event, PaymentDisputed)]
-    assert [(event.status, event.amount, event.reason) for event in told] == [
+    events = [event for event in saga.published if isinstance(event, PaymentDisputed)]
+    assert [(event.status, event.amount, event.reason) for event in events] == [
         ("needs_response", TOTAL, "fraudulent"),
         ("lost", TOTAL, "fraudulent"),
     ]
-    assert len({event.subject for event in told}) == 2
+    assert len({event.subject for event in events}) == 2
     (row,) = [row for row in saga.rows.values() if isinstance(row, Dispute)]
     assert (row.provider_id, row.status, row.order_id) == ("dp_1", "lost", created.order_id)
 
@@ -98,7 +98,7 @@ async def nudge(saga: Harness, created: OrderCreated) -> None:
     await saga.consume(saga_nudged())
 
 
-async def test_a_refund_refused_for_a_dispute_leads_to_a_look(
+async def test_a_refund_refused_for_a_dispute_leads_to_a_lookup(
     refused: Harness, created: OrderCreated
 ) -> None:
     assert list(refused.intended) == [f"look:{created.order_id}"]
@@ -125,8 +125,8 @@ async def test_a_won_dispute_makes_the_refund_due_however_often_it_was_refused(
 async def test_a_lost_disputes_amount_is_not_refunded(refused: Harness, created: OrderCreated) -> None:
     await refused.settle("look", created.order_id, found(disputes=(dispute("lost"),)))
     await nudge(refused, created)
-    (told,) = [event for event in refused.published if isinstance(event, PaymentRefunded)]
-    assert (told.total.amount, told.before) == (0, TOTAL)
+    (events,) = [event for event in refused.published if isinstance(event, PaymentRefunded)]
+    assert (events.total.amount, events.before) == (0, TOTAL)
     assert not refused.intended
 
 
@@ -141,7 +141,7 @@ async def test_a_cancelled_order_whose_money_was_lost_is_not_refunded(
     assert [event.type for event in saga.published] == ["payment.disputed", "payment.refunded"]
 
 
-async def test_news_during_a_look_is_looked_up_afterwards(saga: Harness, created: OrderCreated) -> None:
+async def test_news_during_a_lookup_leads_to_another_lookup(saga: Harness, created: OrderCreated) -> None:
     await receive_news(saga, created)
     await receive_news(saga, created)
     await saga.settle("look", created.order_id, found())
@@ -152,7 +152,7 @@ async def test_news_during_a_look_is_looked_up_afterwards(saga: Harness, created
     assert [event.type for event in saga.published] == ["payment.disputed"]
 
 
-async def test_a_look_at_a_pruned_payment_is_no_error(saga: Harness, created: OrderCreated) -> None:
+async def test_a_lookup_at_a_pruned_payment_is_no_error(saga: Harness, created: OrderCreated) -> None:
     await receive_news(saga, created)
     saga.rows.clear()
 
