@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
-from contracts import Event, PaymentRefundFailed
+from contracts import Event
 from payment import outcomes
 from payment.domain import NOTHING, Decision, Impossible, Payment
 from payment.lookups import Found, FoundRefund, uuid_of
-from payment.refunds import Refund, amount_of, clear_bounces, refunded_in_part
+from payment.refunds import Refund, clear_bounces, refund_failed, refunded_in_part
 
 GIVEN = ("succeeded",)
 FAILED = ("failed", "canceled")
@@ -70,20 +70,6 @@ def compare(payment: Payment, found: Found, known: Mapping[UUID, Refund], now: d
     return differences
 
 
-def refund_failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
-    """The event of a bounced refund."""
-    assert payment.order is not None, "only captured money is refunded"
-    return PaymentRefundFailed(
-        order_id=payment.order_id,
-        refund_id=refund.refund_id,
-        payment_id=payment.payment_id or "",
-        amount=amount_of(payment, refund),
-        code=refund.code or "unknown",
-        contact=payment.order.contact,
-        number=payment.order.number,
-    )
-
-
 def repeat(payment: Payment, refund: Refund) -> Refund | None:
     """A new refund that repeats a bounced one, under its own id, because the provider has the old one as
     failed. `None` after too many repeats, or if the money is being refunded otherwise."""
@@ -128,8 +114,8 @@ def settle(payment: Payment, refund_id: UUID, known: Mapping[UUID, Refund]) -> b
 
 def _is_counted(payment: Payment, one: FoundRefund) -> bool:
     """Whether it is in the order's currency: other amounts cannot be summed."""
-    assert payment.order is not None, "only captured money is refunded"
-    return one.amount is not None and one.amount.currency == payment.order.total.currency
+    order, _ = payment.money()
+    return one.amount is not None and one.amount.currency == order.total.currency
 
 
 def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences) -> None:

@@ -71,17 +71,14 @@ async def retry_refunds(transactions: Transactions, attempts: int) -> None:
 
 async def release_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
     """Release the money that is still held `grace` after its order's deadline, `batch` payments at a time."""
-    while await _release_batch(transactions, grace, batch) == batch:
-        pass
-
-
-async def _release_batch(transactions: Transactions, grace: timedelta, batch: int) -> int:
-    async with transactions() as tx:
-        due = await store.lock_expired(tx.session, tx.now, grace, batch)
-        for payment in (await tx.get_many(Payment, due)).values():
-            log.error("authorization released after deadline", order_id=str(payment.order_id))
-            apply(payment, payment.release_expired(), tx)
-    return len(due)
+    released = batch
+    while released == batch:
+        async with transactions() as tx:
+            due = await store.lock_expired(tx.session, tx.now, grace, batch)
+            for payment in (await tx.get_many(Payment, due)).values():
+                log.error("authorization released after deadline", order_id=str(payment.order_id))
+                apply(payment, payment.release_expired(), tx)
+        released = len(due)
 
 
 async def begin_reconciling(transactions: Transactions, every: timedelta) -> None:
@@ -98,10 +95,5 @@ async def report_overdue(transactions: Transactions, age: timedelta) -> None:
     for one in await store.overdue(transactions.engine, age):
         log.error("payment overdue", order_id=str(one["order_id"]), state=one["state"], code=one["code"])
     for one in await store.overdue_parts(transactions.engine, age):
-        log.error(
-            "refund overdue",
-            order_id=str(one["order_id"]),
-            refund_id=str(one["refund_id"]),
-            state=one["state"],
-            code=one["code"],
-        )
+        ids = {name: str(one[name]) for name in ("order_id", "refund_id")}
+        log.error("refund overdue", **ids, state=one["state"], code=one["code"])

@@ -7,10 +7,10 @@ has the sum of all; in the end the provider decides whether enough is left.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from contracts import Money, OrderReturned, PaymentRefundedInPart
+from contracts import Money, OrderReturned, PaymentRefundedInPart, PaymentRefundFailed
 from payment.domain import (
     AMOUNT_MISMATCH,
     DISPUTED,
@@ -138,21 +138,29 @@ def clear_bounces(payment: Payment) -> None:
 
 def amount_of(payment: Payment, refund: Refund) -> Money:
     """The refund's amount, in the order's currency."""
-    assert payment.order is not None, "only captured money is refunded"
-    return Money(amount=refund.amount, currency=payment.order.total.currency)
+    order, _ = payment.money()
+    return Money(amount=refund.amount, currency=order.total.currency)
 
 
 def refunded_in_part(payment: Payment, refund: Refund) -> PaymentRefundedInPart:
-    assert payment.order is not None, "only captured money is refunded"
-    return PaymentRefundedInPart(
-        order_id=payment.order_id,
-        refund_id=refund.refund_id,
-        payment_id=payment.payment_id or "",
-        amount=amount_of(payment, refund),
-        by=refund.by,
-        contact=payment.order.contact,
-        number=payment.order.number,
-    )
+    return PaymentRefundedInPart(**_fields(payment, refund), by=refund.by)
+
+
+def refund_failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
+    """The event of a bounced refund."""
+    return PaymentRefundFailed(**_fields(payment, refund), code=refund.code or "unknown")
+
+
+def _fields(payment: Payment, refund: Refund) -> dict[str, Any]:
+    order, payment_id = payment.money()
+    return {
+        "order_id": payment.order_id,
+        "refund_id": refund.refund_id,
+        "payment_id": payment_id,
+        "amount": amount_of(payment, refund),
+        "contact": order.contact,
+        "number": order.number,
+    }
 
 
 def _request(payment: Payment, refund: Refund, now: datetime) -> None:

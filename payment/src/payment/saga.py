@@ -135,7 +135,7 @@ def _republish_refund(payment: Payment, refund: Refund, tx: Tx) -> None:
     if refund.state == "refunded":
         tx.publish(refunds.refunded_in_part(payment, refund))
     elif refund.state == "bounced":
-        tx.publish(bounces.refund_failed(payment, refund))
+        tx.publish(refunds.refund_failed(payment, refund))
         repeated = bounces.repeat(payment, refund)
         if repeated is not None:
             tx.add(repeated)

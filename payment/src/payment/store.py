@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, Uuid, any_, bindparam, func, literal, or_, select, text
+from sqlalchemy import Column, RowMapping, Text, Uuid, any_, bindparam, func, literal, or_, select, text
 from sqlalchemy import types as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -81,14 +81,15 @@ class Known:
 
     async def refund_states(self, ids: Sequence[UUID]) -> dict[UUID, str]:
         """The states of the known ones among these refunds."""
-        known = select(refund.c.refund_id, refund.c.state).where(refund.c.refund_id == _any_of(ids, Uuid()))
-        return {row["refund_id"]: row["state"] for row in await _rows(self._engine, known)}
+        return await self._states(refund.c.refund_id, refund.c.state, ids)
 
     async def dispute_statuses(self, ids: Sequence[UUID]) -> dict[UUID, str]:
         """The statuses of the known ones among these disputes."""
-        ours = dispute.c.dispute_id == _any_of(ids, Uuid())
-        known = select(dispute.c.dispute_id, dispute.c.status).where(ours)
-        return {row["dispute_id"]: row["status"] for row in await _rows(self._engine, known)}
+        return await self._states(dispute.c.dispute_id, dispute.c.status, ids)
+
+    async def _states(self, key: Column[UUID], state: Column[str], ids: Sequence[UUID]) -> dict[UUID, str]:
+        known = select(key, state).where(key == _any_of(ids, Uuid()))
+        return {row[key]: row[state] for row in await _rows(self._engine, known)}
 
     async def open_strays(self, payment_ids: Sequence[str]) -> set[str]:
         """Those of the payments that are open strays."""
