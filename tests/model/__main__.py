@@ -13,7 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tests.model import history
-from tests.model.core import Shop
+from tests.model.saga_world import Shop
 from tests.model.shops import SHOPS, Result, search
 from tests.model.tabs import Tabs
 
@@ -46,7 +46,7 @@ def _watched(shop: Shop | Tabs, *, quiet: bool) -> Result:
 def _document(one: Result) -> dict[str, Any]:
     broken = one.violation and {
         "promise": one.violation[1].broken,
-        "history": [history.happens(one.violation[0], move) for move, _ in one.violation[1].history],
+        "history": [history.describe(one.violation[0], move) for move, _ in one.violation[1].history],
     }
     counts = {"states": one.states, "transitions": one.transitions, "final": one.final}
     return {"shop": one.name, **counts, "seconds": round(one.seconds, 1), "ends": one.ends, "broken": broken}
@@ -65,7 +65,7 @@ def _tell(results: list[Result]) -> None:
     for one in results:
         if one.violation is not None:
             console.print(f"\n{one.name}", highlight=False)
-            console.print(history.told(*one.violation))
+            console.print(history.draw(*one.violation))
     states = sum(one.states for one in results)
     broken = [one.name for one in results if one.violation]
     outcome = f"broken promises: {'; '.join(broken)}" if broken else "no promise broken"

@@ -1,4 +1,4 @@
-"""Breadth-first through all that may happen, until nothing is left that has not been seen."""
+"""Breadth-first through all that may happen, until no state is left that was not visited."""
 
 from array import array
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class Explored:
 
 
 def explore(world: Explorable, always: Check, at_the_end: Check, note: Note | None = None) -> Explored:
-    """Visit every state. `always` looks at each, `at_the_end` at the final ones; both name what is broken.
+    """Visit every state. `always` checks each, `at_the_end` the final ones; both return what is broken.
 
     Whatever the accidents, an end is reached: in no state but the final ones is there nothing that is bound
     to happen, and what is bound to happen never leads in a circle.

@@ -1,4 +1,4 @@
-"""A broken promise told: the shortest history that breaks it, drawn as sagas are."""
+"""Draws a broken promise: the shortest history that breaks it, like the diagram of a saga."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -14,11 +14,11 @@ from tests.model.explore import Violation
 from tests.model.world import Move, World
 
 _HAPPENS = {
-    "hear": "{who} hears {what}",
-    "hear again": "{who} hears {what} once more, its inbox has forgotten it",
-    "hear a lie": "{who} hears {what}",
-    "crash before commit": "{who} hears {what}, crashes before it commits",
-    "crash after commit": "{who} hears {what}, commits, crashes",
+    "deliver": "{who} handles {what}",
+    "redeliver": "{who} handles {what} once more, its inbox has forgotten it",
+    "deliver forged": "{who} handles {what}",
+    "crash before commit": "{who} handles {what}, crashes before it commits",
+    "crash after commit": "{who} handles {what}, commits, crashes",
     "publish": "{what} is published",
     "publish twice": "{what} is published, a crash keeps it in the outbox",
     "lose": "{what} is lost on its way to {who}",
@@ -33,27 +33,28 @@ _HAPPENS = {
 }
 
 
-def told(world: World, violation: Violation) -> Group:
-    """What is broken, and step by step how it came to that, with what was said in the lane of who said it."""
-    lanes = sorted({automaton.name for automaton in world.automata}, key=_place)
+def draw(world: World, violation: Violation) -> Group:
+    """What is broken, and step by step how it came to that, with the events in the lane of their
+    publisher."""
+    lanes = sorted({actor.name for actor in world.actors}, key=_position)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", style="dim", no_wrap=True)
     table.add_column("what happens")
     for lane in lanes:
         table.add_column(lane, no_wrap=True)
-    before = set(world.said(world.start))
-    table.add_row("0", "", *_cells(lanes, world.automata[0].name, before))
+    before = set(world.published(world.start))
+    table.add_row("0", "", *_cells(lanes, world.actors[0].name, before))
     for number, (move, state) in enumerate(violation.history, 1):
-        said = set(world.said(state))
-        lane = world.automata[move.who].name if move.who >= 0 else ""
-        table.add_row(str(number), happens(world, move), *_cells(lanes, lane, said - before))
-        before = said
+        published = set(world.published(state))
+        lane = world.actors[move.who].name if move.who >= 0 else ""
+        table.add_row(str(number), describe(world, move), *_cells(lanes, lane, published - before))
+        before = published
     return Group(Text(f"broken: {violation.broken}", "bold red"), table)
 
 
-def happens(world: World, move: Move) -> str:
+def describe(world: World, move: Move) -> str:
     """A move in words."""
-    who = world.automata[move.who].name if move.who >= 0 else ""
+    who = world.actors[move.who].name if move.who >= 0 else ""
     pattern = _HAPPENS.get(move.kind, "{who}: {kind} {what}")
     return pattern.format(who=who, kind=move.kind, what=_what(world, move)).strip()
 
@@ -65,29 +66,31 @@ def _what(world: World, move: Move) -> str:
             return f"{event.type}{_of(world, event.about)}"
         case Published(user_id=login, headers=headers):
             claimed = headers["cloudEvents:id"], headers["cloudEvents:source"].removeprefix("/")
-            return f"{move.what.routing_key} of {login or 'somebody'} as {claimed[0]} from {claimed[1]}"
+            return (
+                f"{move.what.routing_key} of {login or 'an unknown user'} as {claimed[0]} from {claimed[1]}"
+            )
         case str(key), outcome:
             call, _, order_id = key.partition(":")
             how = outcome if isinstance(outcome, str) else type(outcome).__name__.lower()
             return call + _of(world, UUID(order_id)) + ("" if outcome is None else f": {how}")
-    return _of(world, world.automata[move.who].about).strip()
+    return _of(world, world.actors[move.who].about).strip()
 
 
 def _of(world: World, about: UUID | None) -> str:
     """Which order it is about, where there are several."""
-    orders = sorted({event.about for event in world.said(world.start)})
+    orders = sorted({event.about for event in world.published(world.start)})
     return f" of order {orders.index(about) + 1}" if about in orders and len(orders) > 1 else ""
 
 
-def _place(lane: str) -> int:
+def _position(lane: str) -> int:
     return LANES.index(lane) if lane in LANES else len(LANES)
 
 
-def _cells(lanes: list[str], speaker: str, said: set[Event]) -> Iterator[Text]:
+def _cells(lanes: list[str], speaker: str, published: set[Event]) -> Iterator[Text]:
     for lane in lanes:
         if lane != speaker:
             yield Text("│", "dim")
-        elif said:
-            yield Text("\n").join(mark(kind) for kind in sorted(event.type for event in said))
+        elif published:
+            yield Text("\n").join(mark(kind) for kind in sorted(event.type for event in published))
         else:
             yield Text("○", "dim")

@@ -8,15 +8,15 @@ from chassis.saga.tx import Event, event_id
 from product.domain import Hold, Stock
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
-from tests.model import later_promises, returning
-from tests.model.asides import Asides, Told
-from tests.model.automaton import Place
-from tests.model.bank import NOW
-from tests.model.core import ACCOUNT, Core, Seen
+from tests.model import money_promises, returns
+from tests.model.actor import LocalState
+from tests.model.downstream import Downstream, DownstreamEnd
+from tests.model.provider import NOW
+from tests.model.saga_world import ACCOUNT, OrderSnapshot, SagaWorld
 from tests.model.world import State
 
-Look = Callable[[State], Iterator[str]]
-Rule = Callable[[Seen], bool]
+Find = Callable[[State], Iterator[str]]
+Rule = Callable[[OrderSnapshot], bool]
 RULES: list[Rule] = []
 
 
@@ -27,204 +27,226 @@ def rule(holds: Rule) -> Rule:
 
 
 @rule
-def money_is_held_at_most_once(seen: Seen) -> bool:
-    return sum(one.status in ("requires_capture", "succeeded") for one in seen.books.payments) <= 1
+def money_is_held_at_most_once(snapshot: OrderSnapshot) -> bool:
+    return sum(one.status in ("requires_capture", "succeeded") for one in snapshot.ledger.payments) <= 1
 
 
 @rule
-def no_more_is_given_back_than_was_taken(seen: Seen) -> bool:
-    return all(one.refunded <= one.captured <= one.amount for one in seen.books.payments)
+def no_more_is_given_back_than_was_taken(snapshot: OrderSnapshot) -> bool:
+    return all(one.refunded <= one.captured <= one.amount for one in snapshot.ledger.payments)
 
 
 @rule
-def money_is_taken_only_for_stock_that_was_held(seen: Seen) -> bool:
-    return not seen.taken or (seen.hold is not None and seen.hold.state not in ("rejected", "refused"))
+def money_is_taken_only_for_stock_that_was_held(snapshot: OrderSnapshot) -> bool:
+    return not snapshot.taken or (
+        snapshot.hold is not None and snapshot.hold.state not in ("rejected", "refused")
+    )
 
 
 @rule
-def nothing_is_asked_of_the_provider_once_refused(seen: Seen) -> bool:
-    return seen.payment.state != "refused" or not seen.books.payments
+def nothing_is_asked_of_the_provider_once_refused(snapshot: OrderSnapshot) -> bool:
+    return snapshot.payment.state != "refused" or not snapshot.ledger.payments
 
 
 @rule
-def nothing_is_kept_or_held_once_declined_or_given_back(seen: Seen) -> bool:
-    ended = seen.payment.state in ("declined", "voided", "refunded")
-    kept = seen.taken - seen.given_back - later_promises.unnoticed(seen) - later_promises.lost(seen)
-    return not ended or not (seen.held or kept > 0)
+def nothing_is_kept_or_held_once_declined_or_given_back(snapshot: OrderSnapshot) -> bool:
+    ended = snapshot.payment.state in ("declined", "voided", "refunded")
+    kept = (
+        snapshot.taken
+        - snapshot.given_back
+        - money_promises.unnoticed(snapshot)
+        - money_promises.lost(snapshot)
+    )
+    return not ended or not (snapshot.held or kept > 0)
 
 
 @rule
-def only_what_was_held_is_voided(seen: Seen) -> bool:
-    """A guest whose money was never held is not to be written to, and that is how notification would hear."""
-    held = any(one.charge and one.decline is None for one in seen.books.payments)
-    return held or seen.payment.state != "voided"
+def only_what_was_held_is_voided(snapshot: OrderSnapshot) -> bool:
+    """A guest whose money was never held must not get a mail, and `payment.voided` would send one."""
+    held = any(one.charge and one.decline is None for one in snapshot.ledger.payments)
+    return held or snapshot.payment.state != "voided"
 
 
 @rule
-def a_paid_order_is_charged(seen: Seen) -> bool:
+def a_paid_order_is_charged(snapshot: OrderSnapshot) -> bool:
     """And keeps its money but for what is to go back of it, and what others give back."""
-    may_go = returning.due(seen.order) + later_promises.given_elsewhere(seen)
-    is_kept = seen.taken == seen.order.total and seen.given_back <= may_go
-    return seen.order.status != "paid" or is_kept
+    may_go = returns.due(snapshot.order) + money_promises.given_elsewhere(snapshot)
+    is_kept = snapshot.taken == snapshot.order.total and snapshot.given_back <= may_go
+    return snapshot.order.status != "paid" or is_kept
 
 
 @rule
-def an_order_that_has_left_is_not_cancelled(seen: Seen) -> bool:
-    return seen.order.fulfilled_at is None or seen.order.status == "paid"
+def a_fulfilled_order_is_not_cancelled(snapshot: OrderSnapshot) -> bool:
+    return snapshot.order.fulfilled_at is None or snapshot.order.status == "paid"
 
 
 @rule
-def only_what_came_back_is_restocked(seen: Seen) -> bool:
-    return returning.is_restocked_rightly(seen.order, seen.hold)
+def only_what_came_back_is_restocked(snapshot: OrderSnapshot) -> bool:
+    return returns.is_restocked_rightly(snapshot.order, snapshot.hold)
 
 
 @rule
-def a_cancelled_order_stays_cancelled(seen: Seen) -> bool:
-    return (seen.order.status == "cancelled") == (seen.order.cancelled_at is not None)
+def a_cancelled_order_stays_cancelled(snapshot: OrderSnapshot) -> bool:
+    return (snapshot.order.status == "cancelled") == (snapshot.order.cancelled_at is not None)
 
 
 @rule
-def stock_is_sold_only_for_money(seen: Seen) -> bool:
-    """Of a free order payment's own word counts."""
-    is_said = not seen.order.total and seen.payment.state in ("captured", "refunding", "refunded")
-    is_sold = seen.hold is not None and seen.hold.state in ("sold", "restocked")
-    return not is_sold or seen.taken > 0 or is_said
+def stock_is_sold_only_for_money(snapshot: OrderSnapshot) -> bool:
+    """For a free order, payment's state counts."""
+    paid_free = not snapshot.order.total and snapshot.payment.state in (
+        "captured",
+        "refunding",
+        "refunded",
+    )
+    is_sold = snapshot.hold is not None and snapshot.hold.state in ("sold", "restocked")
+    return not is_sold or snapshot.taken > 0 or paid_free
 
 
 @rule
-def a_free_order_is_none_of_the_providers(seen: Seen) -> bool:
-    return seen.order.total > 0 or not (seen.books.payments or seen.books.answers)
+def a_free_order_is_none_of_the_providers(snapshot: OrderSnapshot) -> bool:
+    return snapshot.order.total > 0 or not (snapshot.ledger.payments or snapshot.ledger.answers)
 
 
 @rule
-def a_free_order_is_paid_only_for_stock_that_was_held(seen: Seen) -> bool:
-    is_paid = not seen.order.total and seen.payment.state == "captured"
-    return not is_paid or (seen.hold is not None and seen.hold.state not in ("rejected", "refused"))
+def a_free_order_is_paid_only_for_stock_that_was_held(snapshot: OrderSnapshot) -> bool:
+    is_paid = not snapshot.order.total and snapshot.payment.state == "captured"
+    return not is_paid or (snapshot.hold is not None and snapshot.hold.state not in ("rejected", "refused"))
 
 
 @rule
-def money_goes_back_only_for_a_cancelled_order(seen: Seen) -> bool:
-    is_off = seen.order.status == "cancelled" or seen.payment.code is not None
-    return is_off or seen.given_back <= returning.due(seen.order) + later_promises.given_elsewhere(seen)
+def money_goes_back_only_for_a_cancelled_order(snapshot: OrderSnapshot) -> bool:
+    is_off = snapshot.order.status == "cancelled" or snapshot.payment.code is not None
+    return is_off or snapshot.given_back <= returns.due(snapshot.order) + money_promises.given_elsewhere(
+        snapshot
+    )
 
 
 class Promises:
-    """The rules and the ledger's checks for one world. What looks the same is looked at once."""
+    """The rules and the ledger's checks for one world. Equal parts of states are checked once."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._looked: dict[object, str | None] = {}
-        self._asides = [Asides(one) for one in core.orders]
-        self._told: dict[tuple[Event, ...], list[Told]] = {}
+    def __init__(self, world: SagaWorld) -> None:
+        self._world = world
+        self._known: dict[object, str | None] = {}
+        self._downstream = [Downstream(one) for one in world.orders]
+        self._ends: dict[tuple[Event, ...], list[DownstreamEnd]] = {}
 
     def always(self, state: State) -> str | None:
         """What is broken in this state."""
-        if failure := self._core.failure(state):
+        if failure := self._world.failure(state):
             return f"no step fails: {failure}"
-        core = self._core
-        looked_at: list[tuple[object, Look]] = [
-            (("said", state[core.said_at]), self._same_again),
-            (("stock", state[core.product_at]), self._stock_is_right),
+        world = self._world
+        parts: list[tuple[object, Find]] = [
+            (("published", state[world.published_at]), self._republished_alike),
+            (("stock", state[world.product_at]), self._stock_is_right),
         ]
-        for n in range(len(core.orders)):
-            looked_at.append(((n, core.concerns(state, n)), partial(self._order_is_right, n=n)))
-            told = state[core.said_at], core.concerns(state, n)[-1]
-            looked_at.append((("told", n, told), partial(self._is_told_truly, n=n)))
-        for part, look in looked_at:
-            if part not in self._looked:
-                self._looked[part] = next(look(state), None)
-            if self._looked[part]:
-                return self._looked[part]
+        for n in range(len(world.orders)):
+            parts.append(((n, world.concerns(state, n)), partial(self._order_is_right, n=n)))
+            end = state[world.published_at], world.concerns(state, n)[-1]
+            parts.append((("end", n, end), partial(self._is_published_truly, n=n)))
+        for part, find in parts:
+            if part not in self._known:
+                self._known[part] = next(find(state), None)
+            if self._known[part]:
+                return self._known[part]
         return None
 
     def at_the_end(self, state: State) -> str | None:
-        """What is broken if this is how it stays, in whatever way it ends aside. Raises Broken."""
-        orders = range(len(self._core.orders))
-        if self._core.shop.merges and not all(self._is_an_accounts(state, n) for n in orders):
+        """What is broken if this is how it stays, in whatever way it ends downstream. Raises Broken."""
+        orders = range(len(self._world.orders))
+        if self._world.shop.merges and not all(self._is_an_accounts(state, n) for n in orders):
             return "an order belongs to the account that its guest became, or to who claimed it"
         for n in orders:
-            if broken := next(later_promises.is_known(self._core.seen(state, n)), None):
+            if broken := next(money_promises.is_known(self._world.snapshot(state, n)), None):
                 return broken
-        aside = [self._aside(n, self._core.said_of(state, n)) for n in orders]
-        # No check compares one order's letters with another's: each way is looked at with any of the others'.
-        for turn in range(max(map(len, aside))):
-            evidence = self._evidence(state, [ways[turn % len(ways)] for ways in aside])
+        ends = [self._ends_of(n, self._world.published_of(state, n)) for n in orders]
+        # No check compares one order's mails with another's: each end is checked with any of the others'.
+        for number in range(max(map(len, ends))):
+            evidence = self._evidence(state, [ways[number % len(ways)] for ways in ends])
             for check in CHECKS:
-                if broken := next(_findings(check.name, evidence), None):
+                if broken := next(_violations(check.name, evidence), None):
                     return broken
         return None
 
     def _is_an_accounts(self, state: State, n: int) -> bool:
-        seen = self._core.seen(state, n)
-        return seen.owner == (seen.order.claimed_by or ACCOUNT)
+        snapshot = self._world.snapshot(state, n)
+        return snapshot.owner == (snapshot.order.claimed_by or ACCOUNT)
 
-    def _same_again(self, state: State) -> Iterator[str]:
-        ids = [event_id(event) for event in self._core.said(state)]
+    def _republished_alike(self, state: State) -> Iterator[str]:
+        ids = [event_id(event) for event in self._world.published(state)]
         if len(set(ids)) < len(ids):
-            yield "what is said again is the same"
+            yield "what is republished is the same"
 
     def _stock_is_right(self, state: State) -> Iterator[str]:
-        yield from _findings("stock-adds-up", Evidence(NOW, stock=self._stock(state)))
-        yield from waits_rightly(self._core.place(state, self._core.product_at))
+        yield from _violations("stock-adds-up", Evidence(NOW, stock=self._stock(state)))
+        yield from waits_rightly(self._world.local(state, self._world.product_at))
 
     def _order_is_right(self, state: State, n: int) -> Iterator[str]:
-        seen = self._core.seen(state, n)
-        yield from (holds.__name__.replace("_", " ") for holds in RULES if not holds(seen))
-        yield from _findings("nobody-is-charged-twice", Evidence(NOW, charges=_charges(seen)))
+        snapshot = self._world.snapshot(state, n)
+        yield from (holds.__name__.replace("_", " ") for holds in RULES if not holds(snapshot))
+        yield from _violations("nobody-is-charged-twice", Evidence(NOW, charges=_charges(snapshot)))
 
-    def _is_told_truly(self, state: State, n: int) -> Iterator[str]:
-        yield from later_promises.is_true(self._core.seen(state, n), self._core.said_of(state, n))
+    def _is_published_truly(self, state: State, n: int) -> Iterator[str]:
+        yield from money_promises.is_true(self._world.snapshot(state, n), self._world.published_of(state, n))
 
-    def _aside(self, n: int, said: tuple[Event, ...]) -> list[Told]:
-        if said not in self._told:
-            self._told[said] = self._asides[n].told(said)
-        return self._told[said]
+    def _ends_of(self, n: int, published: tuple[Event, ...]) -> list[DownstreamEnd]:
+        if published not in self._ends:
+            self._ends[published] = self._downstream[n].ends(published)
+        return self._ends[published]
 
-    def _evidence(self, state: State, aside: list[Told]) -> Evidence:
-        core = self._core
-        every = [core.seen(state, n) for n in range(len(core.orders))]
-        ids = [str(one.order_id) for one in core.orders]
+    def _evidence(self, state: State, ends: list[DownstreamEnd]) -> Evidence:
+        world = self._world
+        every = [world.snapshot(state, n) for n in range(len(world.orders))]
+        ids = [str(one.order_id) for one in world.orders]
         return Evidence(
             now=NOW + timedelta(days=1),
-            orders=tuple(_order(seen, told) for seen, told in zip(every, aside, strict=True)),
-            disputes={row.provider_id: row.status for seen in every for row in seen.disputes},
-            payments={one: seen.payment.state for one, seen in zip(ids, every, strict=True)},
-            charges=tuple(charge for seen in every for charge in _charges(seen)),
+            orders=tuple(_order(snapshot, end) for snapshot, end in zip(every, ends, strict=True)),
+            disputes={row.provider_id: row.status for snapshot in every for row in snapshot.disputes},
+            payments={one: snapshot.payment.state for one, snapshot in zip(ids, every, strict=True)},
+            charges=tuple(charge for snapshot in every for charge in _charges(snapshot)),
             stock=self._stock(state),
-            logged_in={str(one.shopper_id): str(ACCOUNT) for one in core.orders if core.shop.merges},
-            moved={str(seen.merged.guest_id): str(seen.merged.user_id) for seen in every if seen.merged},
-            holds={one: seen.hold.state for one, seen in zip(ids, every, strict=True) if seen.hold},
-            refunds={str(one.refund_id): one.state for seen in every for one in seen.refunds},
+            logged_in={str(one.shopper_id): str(ACCOUNT) for one in world.orders if world.shop.merges},
+            moved={
+                str(snapshot.merged.guest_id): str(snapshot.merged.user_id)
+                for snapshot in every
+                if snapshot.merged
+            },
+            holds={
+                one: snapshot.hold.state for one, snapshot in zip(ids, every, strict=True) if snapshot.hold
+            },
+            refunds={str(one.refund_id): one.state for snapshot in every for one in snapshot.refunds},
             restocked={
-                one: lines for seen in every if seen.hold for one, lines in seen.hold.returned.items()
+                one: lines
+                for snapshot in every
+                if snapshot.hold
+                for one, lines in snapshot.hold.returned.items()
             },
             mails=tuple(
-                MailSeen(one, letter.reason, refund_id=letter.refund_id)
-                for one, told in zip(ids, aside, strict=True)
-                for letter in told.arrived
+                MailSeen(one, mail.reason, refund_id=mail.refund_id)
+                for one, end in zip(ids, ends, strict=True)
+                for mail in end.arrived
             ),
-            letters={one: told.fates for one, told in zip(ids, aside, strict=True)},
+            letters={one: end.fates for one, end in zip(ids, ends, strict=True)},
             kept=tuple(
                 KeptSeen(str(kept.subject_id), kept.reason, kept.fate, kept.why)
-                for told in aside
-                for kept in told.kept
+                for end in ends
+                for kept in end.kept
             ),
-            queues={core.automata[who].name: 1 for who, _ in core.waiting(state)},
-            outboxes={"outbox": len(core.unpublished(state))},
-            intents={core.automata[who].name: len(core.place(state, who).intents) for who in core.books},
+            queues={world.actors[who].name: 1 for who, _ in world.waiting(state)},
+            outboxes={"outbox": len(world.unpublished(state))},
+            intents={world.actors[who].name: len(world.local(state, who).intents) for who in world.ledger},
         )
 
     def _stock(self, state: State) -> tuple[StockSeen, ...]:
         return tuple(
             StockSeen(one.sku, one.on_hand, one.reserved, one.sold, one.received)
-            for one in self._core.stock_seen(state)
+            for one in self._world.stock_of(state)
         )
 
 
-def waits_rightly(place: Place) -> Iterator[str]:
+def waits_rightly(local: LocalState) -> Iterator[str]:
     """What is amiss with what is held and waited for, as product has it."""
-    holds = [row for (kind, _), row in place.harness.rows.items() if kind is Hold]
-    stocks = {key: row for (kind, key), row in place.harness.rows.items() if kind is Stock}
+    holds = [row for (kind, _), row in local.harness.rows.items() if kind is Hold]
+    stocks = {key: row for (kind, key), row in local.harness.rows.items() if kind is Stock}
     for sku, stock in stocks.items():
         if stock.reserved != sum(one.lines.get(sku, 0) for one in holds if one.state == "reserved"):
             yield f"what is reserved is what orders hold: {sku}"
@@ -239,8 +261,8 @@ def waits_rightly(place: Place) -> Iterator[str]:
             yield "nobody waits for what is sold"
 
 
-def _order(seen: Seen, told: Told) -> OrderSeen:
-    order = seen.order
+def _order(snapshot: OrderSnapshot, end: DownstreamEnd) -> OrderSeen:
+    order = snapshot.order
     return OrderSeen(
         str(order.order_id),
         order.status,
@@ -249,15 +271,15 @@ def _order(seen: Seen, told: Told) -> OrderSeen:
         order.currency,
         {line.sku: line.quantity for line in order.lines},
         order.deadline,
-        told.timeline,
+        end.timeline,
         order.guest,
-        returns=returning.seen(order),
-        late=later_promises.late(seen),
-        rest=order.refunded_rest if later_promises.is_taken_as_asked(seen) else None,
+        returns=returns.snapshot(order),
+        late=money_promises.late(snapshot),
+        rest=order.refunded_rest if money_promises.is_taken_as_asked(snapshot) else None,
     )
 
 
-def _charges(seen: Seen) -> tuple[ChargeSeen, ...]:
+def _charges(snapshot: OrderSnapshot) -> tuple[ChargeSeen, ...]:
     return tuple(
         ChargeSeen(
             one.id,
@@ -267,14 +289,14 @@ def _charges(seen: Seen) -> tuple[ChargeSeen, ...]:
             one.captured,
             one.refunded,
             one.currency.upper(),
-            later_promises.refunds(seen.books),
-            later_promises.disputed(seen.books),
+            money_promises.refunds(snapshot.ledger),
+            money_promises.disputed(snapshot.ledger),
         )
-        for one in seen.books.payments
+        for one in snapshot.ledger.payments
     )
 
 
-def _findings(name: str, evidence: Evidence) -> Iterator[str]:
+def _violations(name: str, evidence: Evidence) -> Iterator[str]:
     """What the ledger's check of that name finds."""
     [check] = [check for check in CHECKS if check.name == name]
-    yield from (f"{name}: {finding}" for finding in check.violations(evidence))
+    yield from (f"{name}: {violation}" for violation in check.violations(evidence))

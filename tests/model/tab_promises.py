@@ -7,7 +7,7 @@ from datetime import timedelta
 from order.domain import Order
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.evidence import CartSeen, OrderSeen
-from tests.model.bank import NOW
+from tests.model.provider import NOW
 from tests.model.tabs import TabsWorld, ordered_before
 from tests.model.world import State
 
@@ -15,19 +15,19 @@ _CHECKED = ("a-cart-is-ordered-once", "a-bought-cart-is-empty")
 
 
 class TabPromises:
-    """The promises for one world. What looks the same is looked at once."""
+    """The promises for one world. Equal parts of states are checked once."""
 
     def __init__(self, world: TabsWorld) -> None:
         self._world = world
-        self._looked: dict[tuple[int, ...], str | None] = {}
+        self._known: dict[tuple[int, ...], str | None] = {}
 
     def always(self, state: State) -> str | None:
         """What is broken in this state."""
         if failure := self._world.failure(state):
             return f"no step fails: {failure}"
-        if state[:2] not in self._looked:
-            self._looked[state[:2]] = next(self._bought_twice(state), None)
-        return self._looked[state[:2]]
+        if state[:2] not in self._known:
+            self._known[state[:2]] = next(self._bought_twice(state), None)
+        return self._known[state[:2]]
 
     def at_the_end(self, state: State) -> str | None:
         """What is broken if this is how it stays."""
@@ -35,7 +35,7 @@ class TabPromises:
         ids = {one.order_id: tuple(map(str, one.ids)) for one in claims}
         evidence = Evidence(
             NOW + timedelta(days=1),
-            orders=tuple(_seen(one, ids[one.order_id]) for one in orders),
+            orders=tuple(_order_evidence(one, ids[one.order_id]) for one in orders),
             carts=tuple(
                 CartSeen(str(cart.owner_id), tuple(map(str, cart.ids)), tuple(map(str, cart.bought)))
                 for cart in self._world.carts(state)
@@ -64,7 +64,7 @@ class TabPromises:
                 yield f"no more is bought than was put into carts: {pieces} of {sku}"
 
 
-def _seen(one: Order, cart_ids: tuple[str, ...]) -> OrderSeen:
+def _order_evidence(one: Order, cart_ids: tuple[str, ...]) -> OrderSeen:
     return OrderSeen(
         str(one.order_id),
         one.status,

@@ -33,16 +33,16 @@ from contracts import (
 from order.domain import Order
 from payment.domain import Decision, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, Voided, conclude
-from tests.model.automaton import Act, Automaton, Command, Numbers
-from tests.model.bank import NOW
-from tests.model.core import DEADLINE
+from tests.model.actor import Act, Actor, Command, Numbers
+from tests.model.provider import NOW
+from tests.model.saga_world import DEADLINE
 from tests.model.world import Move, State, World
 
 GUEST, ACCOUNT = UUID(int=101), UUID(int=102)
 PRICE = 500
 _ENDS = (OrderPaid, PaymentDeclined, PaymentRefunded, PaymentVoided)
-_WHIM = ("tab ", "the shopper ")  # so begins what nobody is bound to do
-_UNSEEN, _ANSWERED, _READ = 0, 1, 2  # how a submit stands; from `_READ` on, what it has read
+_OPTIONAL = ("tab ", "the shopper ")  # so begin the moves that need not happen
+_UNSEEN, _ANSWERED, _READ = 0, 1, 2  # the state of a submit; from `_READ` on, what it has read
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class Claim:
 def ordered_before(
     orders: Iterable[Order], claims: Iterable[Claim], ids: Sequence[UUID], bought: Sequence[UUID]
 ) -> bool:
-    """Whether an order stands against another one of a cart with these ids, out of which those were taken."""
-    standing = {one.order_id for one in orders if one.status != "cancelled"}.difference(bought)
-    return any(one.order_id in standing and not set(one.ids).isdisjoint(ids) for one in claims)
+    """Whether an order rules out another one of a cart with these ids, out of which those were taken."""
+    live = {one.order_id for one in orders if one.status != "cancelled"}.difference(bought)
+    return any(one.order_id in live and not set(one.ids).isdisjoint(ids) for one in claims)
 
 
 def put_in(held: Cart, items: Mapping[str, int], other: UUID) -> None:
@@ -111,7 +111,7 @@ def put_in(held: Cart, items: Mapping[str, int], other: UUID) -> None:
 
 
 class TabsWorld(World):
-    """All orders are one automaton here, since they compete for carts, and so are the carts, since a login
+    """All orders are one actor here, since they compete for carts, and so are the carts, since a login
     merges two."""
 
     def __init__(self, tabs: Tabs) -> None:
@@ -119,9 +119,9 @@ class TabsWorld(World):
         self.order_ids = [UUID(int=n + 1) for n in range(len(tabs.submits))]
         self._readings: Numbers[Reading] = Numbers()
         events: Numbers[Event] = Numbers()
-        automata = [self._ordering(events), self._carting(events), self._paying(events)]
+        actors = [self._ordering(events), self._carting(events), self._paying(events)]
         begin = [events.of(GuestMerged(guest_id=GUEST, user_id=ACCOUNT))] if tabs.logs_in else []
-        super().__init__(events, automata, begin)
+        super().__init__(events, actors, begin)
         self._tabs_at = len(self.start)
         self.start = (*self.start, *[_UNSEEN] * len(tabs.submits))
 
@@ -132,12 +132,14 @@ class TabsWorld(World):
             if state[at] == _UNSEEN:
                 yield Move(f"tab {n + 1} is read by", 1), _with(state, at, self._read(state, owner))
             elif state[at] >= _READ:
-                placed = self.automata[0].turn(state[0], ("place", (n, self._readings[state[at] - _READ])))
+                placed = self.actors[0].transition(
+                    state[0], ("place", (n, self._readings[state[at] - _READ]))
+                )
                 after = self._after(_with(state, at, _ANSWERED), 0, placed)
                 yield Move(f"tab {n + 1} is answered by", 0), after
 
     def is_fair(self, move: Move) -> bool:
-        return not move.kind.startswith(_WHIM) and super().is_fair(move)
+        return not move.kind.startswith(_OPTIONAL) and super().is_fair(move)
 
     def orders(self, state: State) -> list[Order]:
         """Those that were placed so far."""
@@ -160,45 +162,45 @@ class TabsWorld(World):
         return wishes.pieces
 
     def _read(self, state: State, owner: UUID) -> int:
-        """How the submit stands that reads this cart now: with nothing in it there is nothing to place."""
+        """The state of the submit that reads this cart now: with nothing in it there is nothing to place."""
         found: Cart | None = self.row(state, 1, Cart, owner)
         if found is None or found.merged_into is not None or not found.items:
             return _ANSWERED
         lines = tuple(sorted(found.items.items()))
         return _READ + self._readings.of(Reading(owner, lines, found.ids, found.bought))
 
-    def _ordering(self, events: Numbers[Event]) -> Automaton:
-        hears = {one.type for one in _ENDS}
+    def _ordering(self, events: Numbers[Event]) -> Actor:
+        consumes = {one.type for one in _ENDS}
         begun = Harness(order.saga.steps, now=NOW)
-        automaton = Ordering("order", begun, events, lambda event: event.type in hears)
+        actor = Ordering("order", begun, events, lambda event: event.type in consumes)
         for n, order_id in enumerate(self.order_ids[: self.tabs.cancels], 1):
-            automaton.commands[f"the shopper cancels order {n} at"] = _cancelling(order_id)
-        return automaton
+            actor.commands[f"the shopper cancels order {n} at"] = _cancelling(order_id)
+        return actor
 
-    def _carting(self, events: Numbers[Event]) -> Automaton:
+    def _carting(self, events: Numbers[Event]) -> Actor:
         begun = Harness(cart.saga.steps, now=NOW)
         begun.put(*(Cart(owner, dict(items), ids=(owner,)) for owner, items in self.tabs.carts.items()))
         everything: dict[str, int] = {}
         for items in self.tabs.carts.values():
             everything = _sum(everything, items)
         begun.put(Wishes(0, everything))
-        heard = cart.saga.steps.routing_keys()
-        automaton = Automaton("cart", begun, events, lambda event: event.type in heard)
+        consumed = cart.saga.steps.routing_keys()
+        actor = Actor("cart", begun, events, lambda event: event.type in consumed)
         for name, change in self.tabs.changes.items():
-            automaton.commands[f"the shopper {name} at"] = _changing(name, change)
-        return automaton
+            actor.commands[f"the shopper {name} at"] = _changing(name, change)
+        return actor
 
-    def _paying(self, events: Numbers[Event]) -> Automaton:
-        heard = till.routing_keys()
-        automaton = Automaton("payment", Harness(till, now=NOW), events, lambda event: event.type in heard)
+    def _paying(self, events: Numbers[Event]) -> Actor:
+        consumed = till.routing_keys()
+        actor = Actor("payment", Harness(till, now=NOW), events, lambda event: event.type in consumed)
         for n, order_id in enumerate(self.order_ids, 1):
-            automaton.commands[f"takes the money for order {n}"] = _paid(order_id, accepts=True)
+            actor.commands[f"takes the money for order {n}"] = _paid(order_id, accepts=True)
             if self.tabs.declines:
-                automaton.commands[f"declines order {n}"] = _paid(order_id, accepts=False)
-        return automaton
+                actor.commands[f"declines order {n}"] = _paid(order_id, accepts=False)
+        return actor
 
 
-class Ordering(Automaton):
+class Ordering(Actor):
     """Order, with what a checkout does when it has read the cart."""
 
     async def _perform(self, harness: Harness, act: Act) -> None:

@@ -29,13 +29,13 @@ def path(violation: Violation | None) -> list[int]:
     return [state[0] for _, state in violation.history]
 
 
-def test_every_state_is_seen_and_the_final_ones_are_known() -> None:
+def test_every_state_is_visited_and_the_final_ones_are_known() -> None:
     found = explore(Toy({0: [1, 2], 1: [3], 2: [3, -1]}), fine, fine)
     assert (sorted(found.states), found.final, found.transitions) == ([(0,), (1,), (2,), (3,)], [(3,)], 5)
     assert found.violation is None
 
 
-def test_the_shortest_history_is_told() -> None:
+def test_the_shortest_history_is_found() -> None:
     toy = Toy({0: [1, 2], 1: [4], 4: [3], 2: [3]})
     found = explore(toy, lambda state: "three" if state == (3,) else None, fine)
     assert path(found.violation) == [2, 3]

@@ -18,8 +18,8 @@ import payment.stripe_client
 import payment.stripe_requests
 import product.domain
 import product.saga
-import tests.model.asides
-import tests.model.core
+import tests.model.downstream
+import tests.model.saga_world
 from cart.domain import Cart, TakenOut
 from chassis.messaging.envelope import Envelope
 from chassis.saga.steps import Steps
@@ -32,10 +32,10 @@ from order.domain import MergedGuest, Order
 from payment.domain import NOTHING, Decision, Payment
 from payment.outcomes import Voided
 from product.domain import Hold, Stock
-from tests.model import neighbours
-from tests.model.asides import Begins
-from tests.model.bank import NOW
-from tests.model.core import Shop
+from tests.model import forged_events
+from tests.model.downstream import MailStore
+from tests.model.provider import NOW
+from tests.model.saga_world import Shop
 from tests.model.shops import ASKED, FREE, MERGED, ONE_ORDER, PATIENT, RETURNS, WAITING, search
 from tests.model.world import World
 
@@ -109,7 +109,7 @@ def cart_keeps_no_record_of_what_it_took_out(patch: Patch) -> None:
 
 
 @fault("what was bought, and nothing else, leaves the cart")
-def cart_merges_a_guest_whom_it_has_merged(patch: Patch) -> None:
+def cart_merges_a_guest_twice(patch: Patch) -> None:
     async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
         if (guest := await tx.get(Cart, event.guest_id)) is not None:
             guest.merged_into = None
@@ -124,19 +124,19 @@ def the_timeline_adds_what_it_has(patch: Patch) -> None:
 
 
 @fault("no step fails: AssertionError")
-def product_reserves_for_whom_it_has_reserved(patch: Patch) -> None:
+def product_reserves_twice_for_an_order(patch: Patch) -> None:
     async def reserve_stock(event: OrderCreated, tx: Tx) -> None:
         stocks = await tx.get_many(Stock, [line.sku for line in event.lines])
-        hold, said = Hold.place(event, stocks, tx.now)
+        hold, published = Hold.place(event, stocks, tx.now)
         tx.add(hold)
-        if said is not None:
-            tx.publish(said)
+        if published is not None:
+            tx.publish(published)
 
     replace_step(patch, product.saga.steps, OrderCreated, reserve_stock)
 
 
 @fault("no step fails: Impossible")
-def payment_holds_money_whenever_it_is_told(patch: Patch) -> None:
+def payment_authorizes_at_every_delivery(patch: Patch) -> None:
     authorize = Payment.authorize
 
     def hold_again(self: Payment, order: Any) -> Decision:
@@ -147,7 +147,7 @@ def payment_holds_money_whenever_it_is_told(patch: Patch) -> None:
 
 
 @fault("what was bought, and nothing else, leaves the cart")
-def an_event_is_known_by_the_id_that_it_says(patch: Patch) -> None:
+def an_event_is_known_by_its_claimed_id(patch: Patch) -> None:
     def believe(headers: Mapping[str, Any], body: bytes) -> Envelope:
         own = {"cloudEvents:id": f"{headers['cloudEvents:type']}/{headers['cloudEvents:subject']}"}
         envelope = read({**headers, **own}, body)
@@ -159,19 +159,19 @@ def an_event_is_known_by_the_id_that_it_says(patch: Patch) -> None:
 
 
 @fault("a-cancelled-order-costs-nothing")
-def payment_knows_an_event_by_the_id_that_it_says(patch: Patch) -> None:
-    patch.setattr(tests.model.asides, "believed", lambda steps, subjects: [])
-    at_all = neighbours.believed
+def payment_knows_an_event_by_its_claimed_id(patch: Patch) -> None:
+    patch.setattr(tests.model.downstream, "accepted", lambda steps, subjects: [])
+    at_all = forged_events.accepted
 
     def at_payment(steps: Steps, subjects: Any) -> Any:
         return at_all(steps, subjects) if steps.queue == "payment" else []
 
-    patch.setattr(tests.model.core, "believed", at_payment)
-    an_event_is_known_by_the_id_that_it_says(patch)
+    patch.setattr(tests.model.saga_world, "accepted", at_payment)
+    an_event_is_known_by_its_claimed_id(patch)
 
 
-@fault("the timeline names who said it")
-def an_event_comes_from_where_it_says(patch: Patch) -> None:
+@fault("the timeline names the publisher")
+def an_event_comes_from_its_claimed_source(patch: Patch) -> None:
     patch.setattr(chassis.saga.delivery, "_with_verified_source", lambda envelope, message, steps: envelope)
 
 
@@ -231,8 +231,8 @@ def the_inbox_is_committed_before_the_step(patch: Patch) -> None:
 
 
 @fault("every-end-is-in-the-timeline")
-def what_is_said_is_published_without_an_outbox(patch: Patch) -> None:
-    patch.setattr(World, "survives", staticmethod(lambda said: ()))
+def events_are_published_without_an_outbox(patch: Patch) -> None:
+    patch.setattr(World, "survives", staticmethod(lambda published: ()))
 
 
 @fault("money is taken only for stock that was held")
@@ -251,9 +251,9 @@ def product_forgets_that_it_has_released(patch: Patch) -> None:
     release = Hold.release
 
     def forget(self: Hold, stocks: Any) -> Any:
-        was, said = self.state, release(self, stocks)
+        was, published = self.state, release(self, stocks)
         self.state = was
-        return said
+        return published
 
     patch.setattr(Hold, "release", forget)
 
@@ -274,15 +274,15 @@ def product_reserves_what_is_not_there(patch: Patch) -> None:
 
 
 @fault("nobody waits for what is there", WAITS)
-def product_releases_and_serves_nobody(patch: Patch) -> None:
+def product_releases_and_serves_no_waiting_order(patch: Patch) -> None:
     async def serve_nobody(stocks: Any, tx: Tx) -> None:
-        """What was released lies there."""
+        """What was released forged there."""
 
     patch.setattr(product.saga, "serve_waiting", serve_nobody)
 
 
 @fault("nobody waits for what is sold", WAITS)
-def product_tells_nobody_who_waits_that_all_is_sold(patch: Patch) -> None:
+def product_rejects_no_waiting_order_when_all_is_sold(patch: Patch) -> None:
     def only_available(self: Stock) -> list[Any]:
         return [one for one, pieces in self.waiting.items() if pieces <= self.available]
 
@@ -295,12 +295,12 @@ def product_gives_a_cancelled_order_what_it_waited_for(patch: Patch) -> None:
 
 
 @fault("who waits is in line", WAITS)
-def product_keeps_in_line_who_was_served(patch: Patch) -> None:
+def product_keeps_a_served_order_waiting(patch: Patch) -> None:
     patch.setattr(Stock, "remove_waiting", lambda self, order_id: None)
 
 
 @fault("what is reserved is what orders hold", WAITS)
-def product_gives_up_for_whom_it_has_served(patch: Patch) -> None:
+def product_rejects_an_order_that_it_has_served(patch: Patch) -> None:
     recheck = Hold.recheck
 
     def whoever(self: Hold, stocks: Any, now: Any, *, may_wait: bool = True) -> Any:
@@ -315,17 +315,17 @@ def product_hoards_the_lines_that_it_can_get(patch: Patch) -> None:
     place = Hold.place
 
     def hoard(order: OrderCreated, stocks: Any, now: Any) -> Any:
-        hold, said = place(order, stocks, now)
+        hold, published = place(order, stocks, now)
         if hold.state == "waiting":
             for sku, pieces in hold.lines.items():
                 stocks[sku].reserve(min(pieces, stocks[sku].on_hand))
-        return hold, said
+        return hold, published
 
     patch.setattr(Hold, "place", hoard)
 
 
 @fault("no-guest-is-mailed-for-nothing")
-def notification_forgets_what_it_has_written(patch: Patch) -> None:
+def notification_forgets_which_mails_it_intends(patch: Patch) -> None:
     intend = Correspondence.intend
 
     def begin_again(self: Correspondence, reason: Any, contact: Any) -> bool:
@@ -336,9 +336,9 @@ def notification_forgets_what_it_has_written(patch: Patch) -> None:
 
 
 @fault("money is held at most once", FORGETS)
-def the_provider_is_asked_under_a_new_key_each_time(patch: Patch) -> None:
+def the_provider_is_called_with_a_new_key_each_time(patch: Patch) -> None:
     async def post(self: Any, intent: Any) -> Any:
-        key = f"{intent.key} again" if intent.key in self._stripe.books.answers else intent.key
+        key = f"{intent.key} again" if intent.key in self._stripe.ledger.answers else intent.key
         response = await self._stripe.raw_request_async(
             "post", intent.payload["path"], idempotency_key=key, **intent.payload["form"]
         )
@@ -372,7 +372,7 @@ def a_captured_order_is_not_refunded(patch: Patch) -> None:
 
 
 @fault("every-end-is-in-the-timeline")
-def an_expired_order_is_not_said_to_be_cancelled(patch: Patch) -> None:
+def an_expired_order_publishes_no_cancellation(patch: Patch) -> None:
     expire = order.domain.Order.expire
 
     def keep_silent(self: Any, now: Any) -> list[Any]:
@@ -383,54 +383,54 @@ def an_expired_order_is_not_said_to_be_cancelled(patch: Patch) -> None:
 
 
 @fault("no step fails")
-def order_cannot_hear_of_a_void_before_the_decline(patch: Patch) -> None:
+def order_cannot_handle_a_void_before_the_decline(patch: Patch) -> None:
     patch.setattr(order.domain.Order, "_require_not_paid", order.domain.Order._require_cancelled)
 
 
 @fault("no receipt for an order that is known to be cancelled")
-def a_receipt_goes_out_without_a_last_look(patch: Patch) -> None:
-    patch.setattr(Begins, "is_cancelled", lambda self, order_id: False)
+def a_receipt_is_sent_without_a_last_check(patch: Patch) -> None:
+    patch.setattr(MailStore, "is_cancelled", lambda self, order_id: False)
 
 
 @fault("every-mail-is-sent-once")
-def a_mail_is_sent_without_noting_that_it_begins(patch: Patch) -> None:
-    start = Begins.start
+def a_mail_is_sent_without_noting_its_start(patch: Patch) -> None:
+    start = MailStore.start
 
-    async def forget(self: Begins, key: str, recipient: bytes) -> Any:
+    async def forget(self: MailStore, key: str, recipient: bytes) -> Any:
         before = self.mails
         answer = await start(self, key, recipient)
         self.mails = before
         return answer
 
-    patch.setattr(Begins, "start", forget)
+    patch.setattr(MailStore, "start", forget)
 
 
 @fault("every-mail-is-sent-once")
 def a_mail_in_doubt_is_sent_again(patch: Patch) -> None:
-    async def start(self: Begins, key: str, recipient: bytes) -> Any:
+    async def start(self: MailStore, key: str, recipient: bytes) -> Any:
         self.mails = replace(self.mails, begun=self.mails.begun | {key})
         return StartResult("started", NOW)
 
-    patch.setattr(Begins, "start", start)
+    patch.setattr(MailStore, "start", start)
 
 
 @fault("every-shopper-is-mailed")
 def a_mail_is_noted_as_sent_before_it_is(patch: Patch) -> None:
-    start = Begins.start
+    start = MailStore.start
 
-    async def at_once(self: Begins, key: str, recipient: bytes) -> Any:
+    async def at_once(self: MailStore, key: str, recipient: bytes) -> Any:
         answer = await start(self, key, recipient)
         if answer.verdict == "started":
             await self.finish(key, answer.stamp, Outcome("sent"))
         return answer
 
-    patch.setattr(Begins, "start", at_once)
+    patch.setattr(MailStore, "start", at_once)
 
 
 @fault("every-shopper-is-mailed")
 def a_withheld_cancellation_is_forgotten(patch: Patch) -> None:
     async def pass_over(correspondence: Correspondence, tx: Tx) -> None:
-        """Nobody is told of the hold."""
+        """The hold is not published."""
 
     patch.setattr(notification.saga, "_money_was_held", pass_over)
 
@@ -441,7 +441,7 @@ def a_guest_who_never_paid_is_mailed(patch: Patch) -> None:
 
 
 @fault("every-shopper-is-mailed")
-def a_letter_counts_as_sent_before_it_is(patch: Patch) -> None:
+def a_mail_counts_as_sent_before_it_is(patch: Patch) -> None:
     intend = Correspondence.intend
 
     def never(self: Correspondence, reason: Any, contact: Any) -> bool:
@@ -463,7 +463,7 @@ def order_moves_the_shopper_with_the_order(patch: Patch) -> None:
 
 
 @fault("no step fails: AssertionError", MERGED)
-def order_adds_a_guest_whom_it_knows(patch: Patch) -> None:
+def order_adds_a_known_guest(patch: Patch) -> None:
     async def add(event: GuestMerged, tx: Tx) -> None:
         tx.add(MergedGuest(event.guest_id, event.user_id, tx.now))
 
@@ -471,7 +471,7 @@ def order_adds_a_guest_whom_it_knows(patch: Patch) -> None:
 
 
 @fault("belongs to the account that its guest became", MERGED)
-def order_forgets_whom_a_guest_has_become(patch: Patch) -> None:
+def order_forgets_which_account_a_guest_became(patch: Patch) -> None:
     async def forget(event: GuestMerged, tx: Tx) -> None:
         """It has handled the event."""
 
@@ -488,7 +488,7 @@ def a_claim_takes_an_order_from_an_account(patch: Patch) -> None:
 
 
 @fault("every-shopper-is-mailed", ASKED)
-def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
+def payment_takes_a_required_action_for_an_authorization(patch: Patch) -> None:
     def hold(of: Payment, asked: Any) -> Decision:
         assert of.order is not None
         return payment.outcomes._authorized(of, asked.payment_id, of.order.total)
@@ -497,7 +497,7 @@ def payment_takes_a_question_for_money_that_is_held(patch: Patch) -> None:
 
 
 @fault("nothing is kept or held once declined or given back", ASKED)
-def a_cancelled_order_leaves_the_question_open(patch: Patch) -> None:
+def a_cancelled_order_leaves_the_required_action_open(patch: Patch) -> None:
     cancel = Payment.cancel
 
     def forget(self: Payment, **more: Any) -> Decision:
@@ -522,7 +522,7 @@ def a_shopper_who_is_too_late_can_still_confirm(patch: Patch) -> None:
 
 
 @fault("a cancelled order stays cancelled", ASKED)
-def a_late_question_opens_an_order_again(patch: Patch) -> None:
+def a_late_required_action_reopens_an_order(patch: Patch) -> None:
     def ask(self: Any, asked: Any) -> None:
         self.status, self.action_url, self.action_expires_at = "pending", asked.url, asked.expires_at
 
@@ -530,23 +530,23 @@ def a_late_question_opens_an_order_again(patch: Patch) -> None:
 
 
 @fault("only what was held is voided", ASKED)
-def what_was_never_held_is_said_to_be_voided(patch: Patch) -> None:
+def what_was_never_authorized_is_published_as_voided(patch: Patch) -> None:
     voided = payment.outcomes._voided
     patch.setattr(payment.outcomes, "_voided", lambda of, *, held: voided(of, held=True))
 
 
 @fault("every-shopper-is-mailed", ASKED)
-def what_she_confirmed_too_late_goes_back_without_a_word(patch: Patch) -> None:
+def a_late_authorization_is_voided_without_an_event(patch: Patch) -> None:
     patch.setattr(payment.stripe_answers, "_was_held", lambda charge: False)
 
 
-@fault("an order that has left is not cancelled", RETURNED)
-def an_order_that_has_left_is_cancelled(patch: Patch) -> None:
+@fault("a fulfilled order is not cancelled", RETURNED)
+def a_fulfilled_order_is_cancelled(patch: Patch) -> None:
     patch.setattr(order.domain.Order, "cancel", lambda self, now: self._cancel("shopper", now))
 
 
 @fault("stock-adds-up", RETURNED)
-def goods_are_restocked_as_often_as_they_are_told_of(patch: Patch) -> None:
+def goods_are_restocked_at_every_delivery(patch: Patch) -> None:
     restock_return = Hold.restock_return
 
     def forget(self: Hold, returned: Any, stocks: Any) -> Any:
@@ -557,7 +557,7 @@ def goods_are_restocked_as_often_as_they_are_told_of(patch: Patch) -> None:
 
 
 @fault("no step fails: AssertionError", RETURNED)
-def payment_refunds_for_whom_it_has_refunded(patch: Patch) -> None:
+def payment_refunds_twice(patch: Patch) -> None:
     async def refund_part(event: OrderReturned, tx: Any) -> None:
         found = await tx.get(Payment, event.order_id)
         tx.add(refund := payment.refunds.begin(found, event, tx.now))
@@ -567,11 +567,11 @@ def payment_refunds_for_whom_it_has_refunded(patch: Patch) -> None:
 
 
 @fault("a paid order is charged", RETURNED)
-def a_part_that_is_not_looked_for_is_refunded_under_a_new_key(patch: Patch) -> None:
+def a_partial_refund_without_a_lookup_is_made_under_a_new_key(patch: Patch) -> None:
     post = payment.stripe_client.StripeClient._post
 
     async def ask(self: Any, intent: Any) -> Any:
-        if intent.kind == payment.stripe_requests.PART and intent.key in self._stripe.books.answers:
+        if intent.kind == payment.stripe_requests.PART and intent.key in self._stripe.ledger.answers:
             form = intent.payload["form"]
             answer = await self._stripe.raw_request_async(
                 "post", "/v1/refunds", idempotency_key="new", **form
@@ -583,11 +583,11 @@ def a_part_that_is_not_looked_for_is_refunded_under_a_new_key(patch: Patch) -> N
 
 
 @fault("every-return-is-refunded", RETURNED)
-def a_refused_part_is_never_asked_for_again(patch: Patch) -> None:
+def a_refused_partial_refund_is_never_retried(patch: Patch) -> None:
     patch.setattr(payment.refunds, "retry", lambda *_: False)
 
 
-@fault("all of the money is told to be back with its true amount", LOST_RETURN)
+@fault("the whole refund is published with its true amount", LOST_RETURN)
 def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Patch) -> None:
     """Either would do: what went back is compared, so a part that was overlooked is found."""
 
@@ -639,7 +639,7 @@ def test_a_fault_is_caught(fault: Fault, monkeypatch: Patch) -> None:
     assert violation[1].history
 
 
-def test_a_last_look_before_a_receipt_goes_out_is_enough(monkeypatch: Patch) -> None:
+def test_a_last_check_before_a_receipt_is_sent_is_enough(monkeypatch: Patch) -> None:
     """That none is even intended once the cancellation is known spares a call, and guards nothing more."""
     intend = Correspondence.intend
 

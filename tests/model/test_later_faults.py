@@ -1,4 +1,4 @@
-"""The exploration of what the provider says later can fail, too: each fault breaks a promise, by name."""
+"""The exploration of later refunds and disputes can fail, too: each fault breaks a promise, by name."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ from payment.domain import NOTHING, Decision, Impossible, Payment
 from payment.lookups import FoundRefund
 from payment.reconciliation import Compared
 from shop.ledger.evidence import ChargeSeen
-from tests.model.core import Shop
+from tests.model.saga_world import Shop
 from tests.model.shops import LATER, search
 from tests.model.test_faults import Fault, Patch
 
@@ -40,7 +40,7 @@ def fault(breaks: str, shop: Shop) -> Callable[[Seed], Seed]:
 
 
 @fault("order knows each dispute as the provider has it", DISPUTED)
-def order_believes_the_status_that_it_hears_last(patch: Patch) -> None:
+def order_takes_the_status_that_comes_last(patch: Patch) -> None:
     def noted(known: Any, event: Any) -> Any:
         others = [one for one in known if one.dispute_id != event.dispute_id]
         new = order.disputes.Dispute(
@@ -65,7 +65,7 @@ def payment_knows_a_dispute_only_as_it_was_opened(patch: Patch) -> None:
 
 
 @fault("order knows each dispute as the provider has it", DISPUTED)
-def nobody_reads_the_lists_of_disputes(patch: Patch) -> None:
+def the_lists_of_disputes_are_not_read(patch: Patch) -> None:
     async def nothing(self: Any, page: Any) -> Any:
         return Compared(page.name, {})
 
@@ -88,8 +88,8 @@ def order_waits_for_a_refund_of_what_was_lost(patch: Patch) -> None:
     patch.setattr(ChargeSeen, "lost", 0)
 
 
-@fault("each refund is told with its true amount", ELSEWHERE)
-def a_webhook_is_believed_without_a_look(patch: Patch) -> None:
+@fault("each refund is published with its true amount", ELSEWHERE)
+def a_webhook_is_trusted_without_a_lookup(patch: Patch) -> None:
     """That something was refunded is taken for that all was."""
     look_up = Payment.look_up
 
@@ -105,11 +105,11 @@ def a_webhook_is_believed_without_a_look(patch: Patch) -> None:
 
 
 @fault("order shows what has gone back", ELSEWHERE)
-def nobody_reads_the_lists_of_refunds(patch: Patch) -> None:
+def the_lists_of_refunds_are_not_read(patch: Patch) -> None:
     patch.setattr(payment.bounces, "may_differ", lambda *_: False)
 
 
-@fault("each refund is told with its true amount", ELSEWHERE)
+@fault("each refund is published with its true amount", ELSEWHERE)
 def what_others_have_refunded_is_taken_for_all_of_it(patch: Patch) -> None:
     note = payment.bounces._note
 
@@ -121,7 +121,7 @@ def what_others_have_refunded_is_taken_for_all_of_it(patch: Patch) -> None:
 
 
 @fault("no step fails", ELSEWHERE)
-def a_refusal_that_a_look_has_overtaken_is_impossible(patch: Patch) -> None:
+def a_refusal_that_a_lookup_has_overtaken_is_impossible(patch: Patch) -> None:
     refused = payment.outcomes.refuse_refund
 
     def strict(of: Payment, code: str, now: Any) -> Decision:
@@ -132,7 +132,7 @@ def a_refusal_that_a_look_has_overtaken_is_impossible(patch: Patch) -> None:
     patch.setattr(payment.outcomes, "refuse_refund", strict)
 
 
-@fault("all of the money is told to be back with its true amount", ELSEWHERE)
+@fault("the whole refund is published with its true amount", ELSEWHERE)
 def whatever_went_back_is_taken_for_what_was_left(patch: Patch) -> None:
     """Amounts are not compared."""
 
@@ -143,7 +143,7 @@ def whatever_went_back_is_taken_for_what_was_left(patch: Patch) -> None:
 
 
 @fault("no step fails", RETURNED_ELSEWHERE)
-def a_refund_elsewhere_is_not_told_as_such(patch: Patch) -> None:
+def a_refund_elsewhere_is_published_as_staffs(patch: Patch) -> None:
     told = payment.refunds.refunded_in_part
 
     def told_as_staffs(row_of: Payment, row: Any) -> Any:
@@ -153,7 +153,7 @@ def a_refund_elsewhere_is_not_told_as_such(patch: Patch) -> None:
     patch.setattr(payment.bounces, "refunded_in_part", told_as_staffs)
 
 
-@fault("all of the money is told to be back with its true amount", RETURNED_ELSEWHERE)
+@fault("the whole refund is published with its true amount", RETURNED_ELSEWHERE)
 def a_refund_elsewhere_is_not_subtracted_from_what_is_left(patch: Patch) -> None:
     note = payment.bounces._note
 
@@ -165,13 +165,13 @@ def a_refund_elsewhere_is_not_subtracted_from_what_is_left(patch: Patch) -> None
     patch.setattr(payment.bounces, "_note", forget)
 
 
-@fault("only what came back is told to have come back", BOUNCED)
-def a_refund_is_told_to_have_come_back_that_has_not(patch: Patch) -> None:
+@fault("only a failed refund is published as failed", BOUNCED)
+def a_refund_that_succeeded_is_published_as_failed(patch: Patch) -> None:
     patch.setattr(payment.bounces, "FAILED", ("succeeded",))
 
 
 @fault("a-paid-order-is-charged-its-total", BOUNCED)
-def a_refund_that_came_back_counts_twice(patch: Patch) -> None:
+def a_failed_refund_counts_twice(patch: Patch) -> None:
     def noted(known: Any, one: Any) -> Any:
         return (*known, one, one)
 
@@ -179,12 +179,12 @@ def a_refund_that_came_back_counts_twice(patch: Patch) -> None:
 
 
 @fault("order shows what has gone back", BOUNCED)
-def what_came_back_counts_as_given_back(patch: Patch) -> None:
+def a_failed_refund_counts_as_refunded(patch: Patch) -> None:
     patch.setattr(order.late.LateRefund, "sign", 0)
 
 
-@fault("what is said again is the same", BOUNCED)
-def what_was_told_of_all_of_the_money_changes_with_a_part(patch: Patch) -> None:
+@fault("what is republished is the same", BOUNCED)
+def the_published_whole_refund_changes_with_a_part(patch: Patch) -> None:
     patch.setattr(Payment, "_is_refund_published", False)
 
 

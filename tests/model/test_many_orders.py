@@ -8,30 +8,37 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 import product.domain
-from tests.model import history, later, returning
-from tests.model.bank import Manners
-from tests.model.core import Core, Shop
-from tests.model.later import Later
+from tests.model import history, provider_ledger, returns
 from tests.model.promises import Promises
+from tests.model.provider import ProviderFaults
+from tests.model.provider_ledger import LaterEvents
+from tests.model.saga_world import SagaWorld, Shop
 from tests.model.world import Move, State
 
 SHOP = Shop(
     "many orders",
     orders=({"A": 1}, {"A": 2, "B": 1}, {"B": 1}, {"A": 1, "B": 2, "C": 1}, {"C": 3}, {"A": 1}),
     stock={"A": 3, "B": 2, "C": 3},
-    manners=Manners(
+    provider=ProviderFaults(
         declines=frozenset({"authorize", "capture"}),
         refusals=1,
         loses=True,
         breaks=True,
         asks=True,
-        later=Later(refunds=(200,), bounces=1, disputes=True, apart=True),
+        later=LaterEvents(refunds=(200,), bounces=1, disputes=True, apart=True),
     ),
     adjusts=True,
-    returns=returning.WHIMS,
+    returns=returns.OPTIONAL,
 )
 GIVE_UP = ("expire", "give up")  # time passes by itself, too, but then few orders would ever be paid
-LATER = {*later.WHIMS, later.WON, later.LOST, *returning.WHIMS, "confirm", "refuse"}
+LATER = {
+    *provider_ledger.OPTIONAL,
+    provider_ledger.WON,
+    provider_ledger.LOST,
+    *returns.OPTIONAL,
+    "confirm",
+    "refuse",
+}
 BOUNDED = settings(
     max_examples=20,
     stateful_step_count=60,
@@ -42,24 +49,24 @@ BOUNDED = settings(
 
 
 class ManyOrders(RuleBasedStateMachine):
-    """Anything that may happen happens, one thing after the other; then all that is bound to. Of all that
-    may happen at a moment little is somebody's whim, and nothing comes later of what was never paid: so
-    whims, and what is bound to happen, have rules of their own."""
+    """Any move that is possible happens, one after the other; then all that are bound to. Few of the possible
+    moves are optional, and nothing follows later for what was never paid: so optional moves, and those that
+    are bound to happen, have rules of their own."""
 
-    core = Core(SHOP)
-    promises = Promises(core)
+    world = SagaWorld(SHOP)
+    promises = Promises(world)
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = self.core.start
+        self.state = self.world.start
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        self._happen(data, list(self.core.moves(self.state)))
+        self._happen(data, list(self.world.moves(self.state)))
 
     @rule(data=st.data())
     def somebody_does_something(self, data: st.DataObject) -> None:
-        moves = [one for one in self.core.moves(self.state) if one[0].kind in LATER]
+        moves = [one for one in self.world.moves(self.state) if one[0].kind in LATER]
         kinds = sorted({move.kind for move, _ in moves})
         if kinds:
             kind = data.draw(st.sampled_from(kinds))
@@ -68,14 +75,14 @@ class ManyOrders(RuleBasedStateMachine):
     @rule(data=st.data(), times=st.integers(5, 25))
     def things_go_on(self, data: st.DataObject, times: int) -> None:
         for _ in range(times):
-            fair = [one for one in self.core.moves(self.state) if self.core.is_fair(one[0])]
+            fair = [one for one in self.world.moves(self.state) if self.world.is_fair(one[0])]
             self._happen(data, [one for one in fair if one[0].kind not in GIVE_UP])
             self.no_rule_is_broken()
 
     def _happen(self, data: st.DataObject, moves: list[tuple[Move, State]]) -> None:
         if moves:
             move, self.state = moves[data.draw(st.integers(0, len(moves) - 1))]
-            data.draw(st.just(history.happens(self.core, move)))  # for whoever reads what broke it
+            data.draw(st.just(history.describe(self.world, move)))  # for the report of a failure
 
     @invariant()
     def no_rule_is_broken(self) -> None:
@@ -83,7 +90,7 @@ class ManyOrders(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         while True:
-            fair = (after for move, after in self.core.moves(self.state) if self.core.is_fair(move))
+            fair = (after for move, after in self.world.moves(self.state) if self.world.is_fair(move))
             after = next(fair, None)
             if after is None:
                 break
@@ -100,8 +107,8 @@ def test_an_oversold_piece_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product.domain, "_short", lambda wanted, stocks: ())
 
     class Overselling(ManyOrders):
-        core = Core(SHOP)
-        promises = Promises(core)
+        world = SagaWorld(SHOP)
+        promises = Promises(world)
 
     with pytest.raises(AssertionError, match="stock-adds-up"):
         run_state_machine_as_test(Overselling, settings=settings(BOUNDED, phases=[Phase.generate]))

@@ -10,8 +10,7 @@ import pytest
 import tests.model.tab_promises
 import tests.model.tabs
 from cart.domain import Cart
-from tests.model.shops import search
-from tests.model.tab_shops import BOUGHT_IN_PART, CARRIED, CHANGED, RESUBMITTED, TWO_CARTS
+from tests.model.shops import BOUGHT_IN_PART, CARRIED, CHANGED, RESUBMITTED, TWO_CARTS, search
 from tests.model.tabs import Claim, Tabs, ordered_before, put_in
 
 Patch = pytest.MonkeyPatch

@@ -43,10 +43,10 @@ async def connected(url: str) -> AsyncIterator[AsyncEngine]:
 class Shopping:
     """An account and three guests; `carts` are theirs by the rules of the model."""
 
-    def __init__(self, engine: AsyncEngine, dice: random.Random) -> None:
+    def __init__(self, engine: AsyncEngine, rng: random.Random) -> None:
         self._transactions = Transactions(engine, "cart", lease=60)
         self._kept = Carts(engine)
-        self._dice = dice
+        self._dice = rng
         self._account, *self._guests = (Cart(uuid4()) for _ in range(4))
         self.carts = [self._account, *self._guests]
         self._same: dict[UUID, UUID] = {}
@@ -126,9 +126,9 @@ NO_CAPS = Caps(10**6, 10**6, 10**6, 10**6, timedelta(minutes=1))
 class Submits:
     """Orders of carts that count as whatever there is; `orders` and `claims` are as the model has them."""
 
-    def __init__(self, engine: AsyncEngine, dice: random.Random) -> None:
+    def __init__(self, engine: AsyncEngine, rng: random.Random) -> None:
         self._engine = engine
-        self._dice = dice
+        self._dice = rng
         self._keys = IdempotencyKeys(engine, idempotency_keys)
         self._placing = Placing(Transactions(engine, "order", lease=0), NO_CAPS)
         self._budget = LineBudget(per_minute=10**6, large=10**6, rate=Rate(1, 1))

@@ -1,4 +1,5 @@
-"""Orders of other shoppers, of which only the hold is in the model: they have what somebody waits for.
+"""Orders of other shoppers, of which only the hold is in the model: they have the pieces that an order waits
+for.
 
 Each is paid sooner or later, and may be cancelled before or after, as its shopper or its bank likes. So one
 order that waits is explored against everything that may end its waiting, at the cost of one order.
@@ -12,15 +13,15 @@ import product.saga
 from chassis.saga.tx import Event, Tx
 from contracts import Line, Money, OrderCancelled, OrderPaid
 from product.domain import Hold, Stock
-from tests.model.automaton import Command, Place
-from tests.model.bank import NOW
+from tests.model.actor import Command, LocalState
+from tests.model.provider import NOW
 
 FIRST = 901
-CANCELLED = "the order of somebody else is cancelled"
-PAID = "the order of somebody else is paid"
+CANCELLED = "the order of another shopper is cancelled"
+PAID = "the order of another shopper is paid"
 
 
-class Others:
+class OtherOrders:
     """`wanted` has the pieces of each by sku; all of them are reserved at the start."""
 
     def __init__(self, wanted: Sequence[Mapping[str, int]]) -> None:
@@ -37,16 +38,16 @@ class Others:
             yield Stock(sku, on_hand=received - held, reserved=held, received=received)
 
     def commands(self) -> Iterator[tuple[str, Command]]:
-        """How they end. The names tell them apart where there are several."""
+        """How they end. The names are numbered where there are several."""
         for n, (order_id, lines) in enumerate(self._wanted.items()):
             which = f" ({n + 1})" if len(self._wanted) > 1 else ""
-            yield CANCELLED + which, _heard(_cancelled(order_id, lines))
-            yield PAID + which, _heard(_paid(order_id, lines))
+            yield CANCELLED + which, _consuming(_cancelled(order_id, lines))
+            yield PAID + which, _consuming(_paid(order_id, lines))
 
-    def without(self, stock: Stock, place: Place) -> Stock:
+    def without(self, stock: Stock, local: LocalState) -> Stock:
         """The stock as if there were no others."""
         for order_id, lines in self._wanted.items():
-            hold, pieces = place.harness.row(Hold, order_id), lines.get(stock.sku, 0)
+            hold, pieces = local.harness.row(Hold, order_id), lines.get(stock.sku, 0)
             assert hold is not None
             held, sold = pieces * (hold.state == "reserved"), pieces * (hold.state == "sold")
             stock = replace(
@@ -58,15 +59,15 @@ class Others:
         return stock
 
 
-def _heard(event: Event) -> Command:
+def _consuming(event: Event) -> Command:
     step = product.saga.steps.find(event.type, event.version)
     assert step is not None
     run = step.run
 
-    async def hear(tx: Tx) -> None:
+    async def consume(tx: Tx) -> None:
         await run(event, tx)
 
-    return Command(hear, step.publishes)
+    return Command(consume, step.publishes)
 
 
 def _cancelled(order_id: UUID, lines: Mapping[str, int]) -> OrderCancelled:

@@ -1,8 +1,8 @@
-"""The payment provider of the model: right about money, and as spiteful about telling as it may be.
+"""The payment provider of the model: right about money, and as unreliable in its answers as it may be.
 
 It holds, takes and gives back by the sandbox's own rules and speaks to payment's real `StripeClient` in the
 place of Stripe's SDK, so that answers, refusals, replays and lookups are read by the code that reads them
-in earnest. What it decides and which answers are lost is left open: `calls` names all that can happen.
+in production. What it decides and which answers are lost is left open: `calls` names all that can happen.
 """
 
 from collections.abc import Iterator
@@ -26,22 +26,21 @@ from standins.sandbox.cards import REFUSED, decline_error
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.intents import Intent as Payment
 from standins.sandbox.render import Json, dispute_json, intent_json, list_json, refund_json, search_json
-from tests.model.automaton import Called, Numbers, Place, at_once
-from tests.model.books import Books, kept
-from tests.model.later import LISTS, Later, Rows, moves, refund
+from tests.model.actor import Called, LocalState, Numbers, at_once
+from tests.model.provider_ledger import LISTS, LaterEvents, Ledger, Rows, kept, moves, refund
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DECLINED = "chargeDeclinedInsufficientFunds"
 
 
 @dataclass(frozen=True)
-class Manners:
-    """What the provider may do, besides doing as it is asked and saying so.
+class ProviderFaults:
+    """What the provider may do, besides doing what it is asked to and answering so.
 
     `declines`: calls that it may refuse. `refusals`: how many refunds it may turn down. `loses`: it acts and
     times out. `breaks`: it acts and answers 500 for as long as it remembers the key, and its search may lag.
     `asks`: it may want the shopper to confirm, who does or does not, at any moment before she is too late.
-    `misstates`: calls for which it may move less than it was asked for, and say so. `stalls`: any call may
+    `misstates`: calls for which it may move less than it was asked for, and answer so. `stalls`: any call may
     stay without an outcome until the key is forgotten. `later` is what others may do at it.
     """
 
@@ -52,98 +51,98 @@ class Manners:
     stalls: bool = False
     misstates: frozenset[str] = frozenset()
     asks: bool = False
-    later: Later = field(default_factory=Later)
+    later: LaterEvents = field(default_factory=LaterEvents)
 
 
-class Bank:
+class Provider:
     """All that may come of each call, worked out once."""
 
-    def __init__(self, manners: Manners) -> None:
-        self._manners = manners
-        self._books: Numbers[Books] = Numbers()
+    def __init__(self, provider: ProviderFaults) -> None:
+        self._manners = provider
+        self._ledgers: Numbers[Ledger] = Numbers()
         self._calls: dict[tuple[int, str], tuple[Called, ...]] = {}
-        self._provider = StripeClient("sk_test_model", failures=10**9, clock=lambda: self._clock)
+        self._client = StripeClient("sk_test_model", failures=10**9, clock=lambda: self._clock)
         self._clock = NOW
-        self.start = self._number(Books())
+        self.start = self._number(Ledger())
 
-    def __getitem__(self, books: int) -> Books:
-        return self._books[books]
+    def __getitem__(self, ledger: int) -> Ledger:
+        return self._ledgers[ledger]
 
-    def calls(self, books: int, intent: Intent, _: Place) -> tuple[Called, ...]:
+    def calls(self, ledger: int, intent: Intent, _: LocalState) -> tuple[Called, ...]:
         """What may come of making this call now."""
-        asked = books, repr(intent)
+        asked = ledger, repr(intent)
         if asked not in self._calls:
-            self._calls[asked] = tuple(dict.fromkeys(self._work_out(self[books], intent)))
+            self._calls[asked] = tuple(dict.fromkeys(self._work_out(self[ledger], intent)))
         return self._calls[asked]
 
-    def moves(self, books: int) -> tuple[tuple[str, int], ...]:
+    def moves(self, ledger: int) -> tuple[tuple[str, int], ...]:
         """What the shopper may do at her bank's page, and others later."""
-        later = ((what, self._number(after)) for what, after in moves(self[books], self._manners.later))
+        later = ((what, self._number(after)) for what, after in moves(self[ledger], self._manners.later))
         return *later, *(
-            (what, self._number(kept(self[books], payment.authenticate(decline, charge))))
-            for payment in self[books].payments
+            (what, self._number(kept(self[ledger], payment.authenticate(decline, charge))))
+            for payment in self[ledger].payments
             if payment.status == "requires_action"
             for what, decline, charge in (("confirm", None, f"ch_{payment.id}"), ("refuse", REFUSED, None))
         )
 
-    def differs(self, books: int, place: Place) -> bool:
+    def differs(self, ledger: int, local: LocalState) -> bool:
         """Whether the provider's lists show something that payment, there, does not know."""
-        self._provider._stripe = Desk(self[books], "yes", "answered")  # type: ignore[assignment]
-        comparing = Comparison(self._provider.call, Rows(place))
+        self._client._stripe = FakeStripe(self[ledger], "yes", "answered")  # type: ignore[assignment]
+        comparing = Comparison(self._client.call, Rows(local))
         pages = (at_once(comparing.call(page_intent(name, 0))) for name in LISTS)
         return any(page.lookups for page in pages)
 
-    def forget(self, books: int, key: str) -> int:
-        """The books a day later: the answer to that call is remembered no more, and it may be made anew."""
-        return self._number(_without(self[books], key, aged=False))
+    def forget(self, ledger: int, key: str) -> int:
+        """The ledger a day later: the answer to that call is remembered no more, and it may be made anew."""
+        return self._number(_without(self[ledger], key, aged=False))
 
-    def age(self, books: int, key: str) -> int:
+    def age(self, ledger: int, key: str) -> int:
         """The same, and the call is still without an outcome."""
-        known = self[books]
+        known = self[ledger]
         broke = known.answers.get(key, (0, {}))[0] == 500
         if key in known.aged or not (broke or self._manners.stalls):
-            return books
+            return ledger
         return self._number(_without(known, key, aged=True))
 
-    def _work_out(self, books: Books, intent: Intent) -> Iterator[Called]:
-        verdicts = ["yes", "no"] if self._may_refuse(books, intent.kind) else ["yes"]
+    def _work_out(self, ledger: Ledger, intent: Intent) -> Iterator[Called]:
+        verdicts = ["yes", "no"] if self._may_refuse(ledger, intent.kind) else ["yes"]
         verdicts += ["less"] * (intent.kind in self._manners.misstates)
         verdicts += ["ask"] * (self._manners.asks and intent.kind == "authorize")
         fates = ["answered"] + ["lost"] * self._manners.loses + ["broken", "blind"] * self._manners.breaks
-        hours = [23.5, 26] if intent.key in books.aged else [0, 1] if intent.kind == "confirm" else [0]
+        hours = [23.5, 26] if intent.key in ledger.aged else [0, 1] if intent.kind == "confirm" else [0]
         for verdict, fate, late in product(verdicts, fates, hours):
             if fate == "blind" and late > 24:
                 continue  # whatever the search has missed, it has caught up by now
             self._clock = NOW + timedelta(hours=late)
-            desk = Desk(books, verdict, fate)
-            self._provider._stripe = desk  # type: ignore[assignment]
+            stripe_api = FakeStripe(ledger, verdict, fate)
+            self._client._stripe = stripe_api  # type: ignore[assignment]
             outcome: Outcome | Found | Page | None
             try:
-                outcome = at_once(self._provider.call(intent))
+                outcome = at_once(self._client.call(intent))
             except (stripe.StripeError, OutcomeUnknown, OutcomePending):
                 outcome = None
-            yield Called(self._number(desk.books), outcome)
+            yield Called(self._number(stripe_api.ledger), outcome)
 
-    def _may_refuse(self, books: Books, kind: str) -> bool:
+    def _may_refuse(self, ledger: Ledger, kind: str) -> bool:
         is_refund = kind in ("refund", "refund_part")
-        return kind in self._manners.declines or (is_refund and books.refused < self._manners.refusals)
+        return kind in self._manners.declines or (is_refund and ledger.refused < self._manners.refusals)
 
-    def _number(self, books: Books) -> int:
-        return self._books.of(books, repr(books))
-
-
-def _without(books: Books, key: str, *, aged: bool) -> Books:
-    answers = {one: answer for one, answer in books.answers.items() if one != key}
-    others = {one for one in books.aged if one != key}
-    return replace(books, answers=answers, aged=tuple(sorted(others | {key} if aged else others)))
+    def _number(self, ledger: Ledger) -> int:
+        return self._ledgers.of(ledger, repr(ledger))
 
 
-class Desk:
+def _without(ledger: Ledger, key: str, *, aged: bool) -> Ledger:
+    answers = {one: answer for one, answer in ledger.answers.items() if one != key}
+    others = {one for one in ledger.aged if one != key}
+    return replace(ledger, answers=answers, aged=tuple(sorted(others | {key} if aged else others)))
+
+
+class FakeStripe:
     """Stripe's client for one call. `verdict` is what the bank decides if it has not yet, `fate` what becomes
     of the answer."""
 
-    def __init__(self, books: Books, verdict: str, fate: str) -> None:
-        self.books = books
+    def __init__(self, ledger: Ledger, verdict: str, fate: str) -> None:
+        self.ledger = ledger
         self._verdict = verdict
         self._fate = fate
 
@@ -152,25 +151,25 @@ class Desk:
     ) -> SimpleNamespace:
         if method == "get":
             return SimpleNamespace(data=self._read(path, form))
-        stored = self.books.answers.get(idempotency_key)
+        stored = self.ledger.answers.get(idempotency_key)
         if stored is None:
             stored = self._act(path, form)
             if self._fate in ("broken", "blind"):
                 stored = 500, {"error": {"message": "it broke"}}
-            answers = {**self.books.answers, idempotency_key: stored}
-            self.books = replace(self.books, answers=dict(sorted(answers.items())))
+            answers = {**self.ledger.answers, idempotency_key: stored}
+            self.ledger = replace(self.ledger, answers=dict(sorted(answers.items())))
         if self._fate == "lost":
             raise stripe.APIConnectionError("the answer was lost")  # type: ignore[no-untyped-call]
         return SimpleNamespace(data=_told(*stored))
 
     def _read(self, path: str, form: Json) -> Json:
         if path.endswith("/search"):
-            found = [] if self._fate == "blind" else [intent_json(one) for one in self.books.payments]
+            found = [] if self._fate == "blind" else [intent_json(one) for one in self.ledger.payments]
             return search_json(path, found, more=False)
         if path == "/v1/refunds":
-            return list_json(path, [refund_json(one) for one in self.books.refunds[::-1]], more=False)
+            return list_json(path, [refund_json(one) for one in self.ledger.refunds[::-1]], more=False)
         if path == "/v1/disputes":
-            return list_json(path, [dispute_json(one) for one in self.books.disputes], more=False)
+            return list_json(path, [dispute_json(one) for one in self.ledger.disputes], more=False)
         return intent_json(self._payment(path.split("/")[3]), form.get("expand", ()))
 
     def _act(self, path: str, form: Json) -> tuple[int, Json]:
@@ -192,7 +191,7 @@ class Desk:
 
     def _hold(self, form: Json) -> tuple[int, Json]:
         decline = DECLINED if self._verdict == "no" else None
-        name = f"pi_{len(self.books.payments) + 1}"
+        name = f"pi_{len(self.ledger.payments) + 1}"
         amount = form["amount"] - (self._verdict == "less")
         draft = Payment(name, amount, form["currency"], "manual", 0, form["metadata"])
         if self._verdict == "ask":
@@ -205,20 +204,20 @@ class Desk:
 
     def _refund(self, form: Json) -> tuple[int, Json]:
         if self._verdict == "no":
-            self.books = replace(self.books, refused=self.books.refused + 1)
+            self.ledger = replace(self.ledger, refused=self.ledger.refused + 1)
             return 400, {"error": {"message": "not now", "code": "balance_insufficient"}}
         before = self._payment(form["payment_intent"])
-        self.books, made = refund(self.books, before, form.get("amount"), form["metadata"])
+        self.ledger, made = refund(self.ledger, before, form.get("amount"), form["metadata"])
         return 200, refund_json(made)
 
     def _payment(self, name: str) -> Payment:
-        found = next((one for one in self.books.payments if one.id == name), None)
+        found = next((one for one in self.ledger.payments if one.id == name), None)
         if found is None:
             raise missing("payment_intent", name, "intent")
         return found
 
     def _keep(self, payment: Payment) -> None:
-        self.books = kept(self.books, payment)
+        self.ledger = kept(self.ledger, payment)
 
 
 def _told(status: int, body: Json) -> Json:

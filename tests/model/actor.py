@@ -1,4 +1,4 @@
-"""A service's real steps as an automaton: what each message makes of each of its states, worked out once."""
+"""A service's real steps as an actor: what each message makes of each of its states, worked out once."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -10,7 +10,7 @@ from chassis.saga.tx import Event, Intent, Tx
 from chassis.testing import Harness, Published
 
 T = TypeVar("T")
-# ("hear", event), ("again", event), ("crash", event), ("lie", number), ("settle", (key, outcome)),
+# ("deliver", event), ("redeliver", event), ("crash", event), ("forged", number), ("settle", (key, outcome)),
 # or ("do", command)
 Act = tuple[str, Any]
 
@@ -33,19 +33,19 @@ class Numbers(Generic[T]):
         return self.things[number]
 
 
-class Turn(NamedTuple):
-    """What came of an act: the state afterwards, the events said, and the error if it failed."""
+class Transition(NamedTuple):
+    """What came of an act: the state afterwards, the events published, and the error if it failed."""
 
     state: int
-    said: tuple[int, ...] = ()
+    published: tuple[int, ...] = ()
     failed: str | None = None
 
 
 @dataclass(frozen=True)
 class Command:
     """What a service does unasked by an event: `work` as a request or a sweep does it, `after` so long. By
-    then the world outside has forgotten the answer to the call with the key `forgets`. `when` tells from its
-    state and the books of the world outside whether it may be done."""
+    then the world outside has forgotten the answer to the call with the key `forgets`. `when` decides by
+    its state and the ledger of the world outside whether it may be done."""
 
     work: Callable[[Tx], Awaitable[None]]
     publishes: Sequence[type[Event]] = ()
@@ -55,12 +55,12 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Place:
+class LocalState:
     """One state: what is committed, and the events that were handled on the way here."""
 
     harness: Harness
     committed: Hashable
-    heard: frozenset[int]
+    handled: frozenset[int]
 
     @property
     def intents(self) -> tuple[Intent, ...]:
@@ -68,95 +68,101 @@ class Place:
 
 
 class Called(NamedTuple):
-    """One thing that may come of a remote call: the books of the world outside afterwards, and the outcome,
+    """One thing that may come of a remote call: the ledger of the world outside afterwards, and the outcome,
     `None` when it stays unknown."""
 
-    books: int
+    ledger: int
     outcome: Any
 
 
 class Outside(Protocol):
-    """Whom a service calls. What it has done and told is a number, its books."""
+    """The world outside that a service calls. What happened there is a number, its ledger."""
 
     start: int
 
-    def calls(self, books: int, intent: Intent, place: Place) -> tuple[Called, ...]:
+    def calls(self, ledger: int, intent: Intent, local: LocalState) -> tuple[Called, ...]:
         """All that may come of making this call now."""
 
-    def moves(self, books: int) -> tuple[tuple[str, int], ...]:
-        """What may happen there by itself, by name, and the books afterwards."""
+    def moves(self, ledger: int) -> tuple[tuple[str, int], ...]:
+        """What may happen there by itself: the name, and the ledger afterwards."""
 
-    def forget(self, books: int, key: str) -> int:
-        """The books when the answer to that call is remembered no more."""
+    def forget(self, ledger: int, key: str) -> int:
+        """The ledger once the answer to that call is forgotten."""
 
-    def age(self, books: int, key: str) -> int:
+    def age(self, ledger: int, key: str) -> int:
         """The same, and the call is without an outcome so far."""
 
 
-class Automaton:
+class Actor:
     """Its transitions depend on its own committed state and the message alone, so each is worked out once,
     by the real step on a fork of the harness. What `simplify` changes of a state makes no difference to any
     step, and makes fewer states."""
 
     def __init__(
-        self, name: str, harness: Harness, events: Numbers[Event], hears: Callable[[Event], bool]
+        self, name: str, harness: Harness, events: Numbers[Event], consumes: Callable[[Event], bool]
     ) -> None:
         self.name = name
-        self.hears = hears
+        self.consumes = consumes
         self.commands: dict[str, Command] = {}
-        self.lies: list[Published] = []
+        self.forged: list[Published] = []
         self._events = events
-        self._places: Numbers[Place] = Numbers()
-        self._turns: dict[tuple[int, Act], Turn] = {}
+        self._locals: Numbers[LocalState] = Numbers()
+        self._transitions: dict[tuple[int, Act], Transition] = {}
         self._repeats: dict[int, tuple[int, ...]] = {}
         self.outside: Outside | None = None
         self.about: UUID | None = None
         self.simplify: Callable[[Harness], None] = lambda harness: None
         self.start = self._number(harness.fork(), frozenset())
 
-    def __getitem__(self, state: int) -> Place:
-        return self._places[state]
+    def __getitem__(self, state: int) -> LocalState:
+        return self._locals[state]
 
-    def turn(self, state: int, act: Act) -> Turn:
+    def transition(self, state: int, act: Act) -> Transition:
         """What comes of it."""
-        turn = self._turns.get((state, act))
-        if turn is None:
-            turn = self._turns[state, act] = self._work_out(state, act)
-        return turn
+        transition = self._transitions.get((state, act))
+        if transition is None:
+            transition = self._transitions[state, act] = self._work_out(state, act)
+        return transition
 
     def repeats(self, state: int) -> tuple[int, ...]:
         """The events handled before that would change something if they came again, although the inbox has
         forgotten them; none, if all is well."""
         found = self._repeats.get(state)
         if found is None:
-            heard = sorted(self[state].heard)
-            found = tuple(event for event in heard if self.turn(state, ("again", event)) != Turn(state))
+            handled = sorted(self[state].handled)
+            found = tuple(
+                event
+                for event in handled
+                if self.transition(state, ("redeliver", event)) != Transition(state)
+            )
             self._repeats[state] = found
         return found
 
-    def _work_out(self, state: int, act: Act) -> Turn:
-        place = self[state]
-        fork, heard = place.harness.fork(), place.heard
+    def _work_out(self, state: int, act: Act) -> Transition:
+        local = self[state]
+        fork, handled = local.harness.fork(), local.handled
         try:
             at_once(self._perform(fork, act))
         except Exception as error:  # goes down the retry ladder; the world takes it for broken
-            return Turn(state, failed=f"{type(error).__name__}: {error}")
+            return Transition(state, failed=f"{type(error).__name__}: {error}")
         finally:
-            assert _committed(place.harness) == place.committed, "what is committed changes by commits alone"
-        if act[0] == "hear":
-            heard |= {act[1]}
-        fork.now = place.harness.now
-        return Turn(self._number(fork, heard), tuple(self._events.of(event) for event in fork.published))
+            assert _committed(local.harness) == local.committed, "what is committed changes by commits alone"
+        if act[0] == "deliver":
+            handled |= {act[1]}
+        fork.now = local.harness.now
+        return Transition(
+            self._number(fork, handled), tuple(self._events.of(event) for event in fork.published)
+        )
 
     async def _perform(self, harness: Harness, act: Act) -> None:
         match act:
-            case "hear", event:
+            case "deliver", event:
                 await harness.consume(self._events[event])
-            case "again", event:
+            case "redeliver", event:
                 harness.forget(self._events[event])
                 await harness.consume(self._events[event])
-            case "lie", number:
-                await harness.receive(self.lies[number])
+            case "forged", number:
+                await harness.receive(self.forged[number])
             case "crash", event:
                 await harness.crash_on(self._events[event])
             case "settle", (key, outcome):
@@ -167,10 +173,10 @@ class Automaton:
                 harness.now += command.after
                 await harness.run(command.work, publishes=command.publishes)
 
-    def _number(self, harness: Harness, heard: frozenset[int]) -> int:
+    def _number(self, harness: Harness, handled: frozenset[int]) -> int:
         self.simplify(harness)
         committed = _committed(harness)
-        return self._places.of(Place(harness, committed, heard), (committed, heard))
+        return self._locals.of(LocalState(harness, committed, handled), (committed, handled))
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

@@ -14,13 +14,13 @@ from payment.refunds import Refund
 from payment.saga import retry_part
 from product.domain import Hold
 from shop.ledger.evidence import ReturnSeen
-from tests.model.automaton import Command
-from tests.model.bank import NOW
+from tests.model.actor import Command
+from tests.model.provider import NOW
 
 GIVEN = 300
 MOST_REFUSALS = 2  # and then it is for people
-WHIMS = ("fulfil", "request a return", "receive the return", "give money back")
-BY_STAFF = WHIMS[3:]
+OPTIONAL = ("fulfil", "request a return", "receive the return", "give money back")
+BY_STAFF = OPTIONAL[3:]
 
 Act = Callable[[Order], list[OrderFulfilled] | list[OrderReturned] | Return]
 
@@ -35,7 +35,7 @@ def commands(one: Order, only: Collection[str]) -> Iterator[tuple[str, Command]]
         (lambda order: returning.receive(order, piece, NOW), None),
         (lambda order: returning.give_back(order, money, NOW, wanted=[], amount=GIVEN, restock=False), money),
     )
-    for name, (act, begins) in zip(WHIMS, acts, strict=True):
+    for name, (act, begins) in zip(OPTIONAL, acts, strict=True):
         if name in only:
             yield name, Command(_doing(one.order_id, act, begins), [OrderFulfilled, OrderReturned])
 
@@ -51,10 +51,10 @@ def _doing(order_id: UUID, act: Act, begins: UUID | None) -> Callable[[Tx], Awai
         assert order is not None
         if any(one.return_id == begins for one in order.returns):
             return  # the same key: the answer is replayed
-        with suppress(NotReturnable):  # whoever asked is told
-            said = act(order)
-            if isinstance(said, list):
-                tx.publish(*said)
+        with suppress(NotReturnable):  # the response
+            published = act(order)
+            if isinstance(published, list):
+                tx.publish(*published)
 
     return do
 
@@ -77,7 +77,7 @@ def due(order: Order) -> int:
     return sum(one.amount for one in order.returns if one.is_due)
 
 
-def seen(order: Order) -> tuple[ReturnSeen, ...]:
+def snapshot(order: Order) -> tuple[ReturnSeen, ...]:
     return tuple(
         ReturnSeen(
             str(one.return_id),

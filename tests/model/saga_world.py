@@ -1,4 +1,4 @@
-"""The core of the saga: order, product, payment and the provider, who decide how an order ends."""
+"""The world of the saga: order, product, payment and the provider, who decide how an order ends."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -37,12 +37,12 @@ from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
 from payment.saga import apply
 from product.domain import BelowZero, Hold, Stock
-from tests.model import later, returning
-from tests.model.automaton import Automaton, Command, Numbers
-from tests.model.bank import NOW, Bank, Manners
-from tests.model.books import Books
-from tests.model.neighbours import believed
-from tests.model.others import CANCELLED, Others
+from tests.model import provider_ledger, returns
+from tests.model.actor import Actor, Command, Numbers
+from tests.model.forged_events import accepted
+from tests.model.other_orders import CANCELLED, OtherOrders
+from tests.model.provider import NOW, Provider, ProviderFaults
+from tests.model.provider_ledger import Ledger
 from tests.model.world import State, World
 
 KEYS = SecretStr(Fernet.generate_key().decode())
@@ -50,26 +50,26 @@ CIPHER = Cipher.of(KEYS)
 CONTACT = CIPHER.encrypt("shopper@example.com")
 DEADLINE = timedelta(minutes=15)
 CONTRADICTION = "Impossible: paid, but differs from what was ordered"
-WHIMS = frozenset({"cancel", "claim", "confirm", "refuse", *returning.WHIMS, *later.WHIMS})
+OPTIONAL = frozenset({"cancel", "claim", "confirm", "refuse", *returns.OPTIONAL, *provider_ledger.OPTIONAL})
 ACCOUNT, CLAIMER = UUID(int=1001), UUID(int=1002)
 _SERVING: list[type[Event]] = [StockReserved, StockRejected]
 
 
 @dataclass(frozen=True)
 class Shop:
-    """What is explored: orders as pieces by sku, the stock they compete for, the provider's manners, whether
-    shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and `losses`:
-    see `World`; who has lost something is nudged until nothing is left to do. `edited` is the total with
-    which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece. With
-    `merges` each guest becomes an account at any moment, and another account may claim the order. `others`
-    have reserved pieces (see `Others`); who waits for them may be `impatient`, and give up at any moment. No
-    more than `most` pieces of a product are ever received, if that is given. `returns` is what of
-    `returning.WHIMS` may be done to it: fulfil it, return a piece, refund it in part."""
+    """What is explored: orders as pieces by sku, the stock they compete for, what the provider may do wrong,
+    whether shoppers are guests, whether they may cancel and whether stock is adjusted by hand. `copies` and
+    `losses`: see `World`; an order that lost something is nudged until nothing is left to do. `edited` is the
+    total with which `order.created` reaches payment, as after an operator's slip. `price` is that of a piece.
+    With `merges` each guest becomes an account at any moment, and another account may claim the order.
+    `others` have reserved pieces (see `OtherOrders`); who waits for them may be `impatient`, and give up at
+    any moment. No more than `most` pieces of a product are ever received, if that is given. `returns` is what
+    of `returns.OPTIONAL` may be done to it: fulfil it, return a piece, refund it in part."""
 
     name: str
     orders: Sequence[Mapping[str, int]] = ({"A": 1},)
     stock: Mapping[str, int] = field(default_factory=lambda: {"A": 1})
-    manners: Manners = field(default_factory=Manners)
+    provider: ProviderFaults = field(default_factory=ProviderFaults)
     guest: bool = True
     cancels: bool = True
     copies: bool = False
@@ -85,14 +85,14 @@ class Shop:
 
 
 @dataclass(frozen=True)
-class Seen:
+class OrderSnapshot:
     """One order as each of the three and the provider have it."""
 
     order: Order
     merged: MergedGuest | None
     payment: Payment
     hold: Hold | None
-    books: Books
+    ledger: Ledger
     refunds: tuple[Refund, ...] = ()
     disputes: tuple[Dispute, ...] = ()
 
@@ -102,42 +102,42 @@ class Seen:
 
     @property
     def held(self) -> int:
-        return sum(one.capturable for one in self.books.payments)
+        return sum(one.capturable for one in self.ledger.payments)
 
     @property
     def taken(self) -> int:
-        return sum(one.captured for one in self.books.payments)
+        return sum(one.captured for one in self.ledger.payments)
 
     @property
     def given_back(self) -> int:
-        return sum(one.refunded for one in self.books.payments)
+        return sum(one.refunded for one in self.ledger.payments)
 
 
-class Core(World):
-    """An order's rows, messages and intents are an automaton of their own in order and in payment: no step
-    there loads what is not its order's. Product is one automaton, since orders share its stock."""
+class SagaWorld(World):
+    """An order's rows, messages and intents are an actor of their own in order and in payment: no step
+    there loads what is not its order's. Product is one actor, since orders share its stock."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        return_url = "https://shop.example" if shop.manners.asks else None
+        return_url = "https://shop.example" if shop.provider.asks else None
         self.orders = [
             _order(n, lines, shop.guest, shop.price, return_url) for n, lines in enumerate(shop.orders)
         ]
         self.skus = list(shop.stock)
-        self.bank = Bank(shop.manners)
+        self.provider = Provider(shop.provider)
         events: Numbers[Event] = Numbers()
-        self.others = Others(shop.others)
+        self.others = OtherOrders(shop.others)
         begun = _begin(product.saga.steps, *self.others.reserve(shop.stock), *self.others.holds())
-        stocked = Automaton("product", begun, events, _hears(product.saga.steps))
+        stocked = Actor("product", begun, events, _consumes(product.saga.steps))
         for one in self.orders:
             self._nudging(stocked, product.saga.steps, one)
             if shop.impatient:
                 name = f"order {self.orders.index(one) + 1} has waited long enough"
                 stocked.commands[name] = Command(_giving_up(one.order_id), _SERVING)
-        whims = self._adjustments()
-        stocked.commands |= {**whims, **dict(self.others.commands())}
-        whims |= {name: command for name, command in self.others.commands() if name.startswith(CANCELLED)}
-        automata = [
+        optional = self._adjustments()
+        stocked.commands |= {**optional, **dict(self.others.commands())}
+        optional |= {name: command for name, command in self.others.commands() if name.startswith(CANCELLED)}
+        actors = [
             *(self._ordering(one, events) for one in self.orders),
             *(self._paying(one, events) for one in self.orders),
             stocked,
@@ -145,18 +145,18 @@ class Core(World):
         begin = [events.of(one.created()) for one in self.orders]
         begin += [events.of(merged(one)) for one in self.orders if shop.merges]
         ids = [one.order_id for one in self.orders]
-        for automaton, steps in zip(
-            automata,
+        for actor, steps in zip(
+            actors,
             [*[order.saga.steps] * len(ids), *[payment.saga.steps] * len(ids), product.saga.steps],
             strict=True,
         ):
-            automaton.lies = believed(steps, ids)
+            actor.forged = accepted(steps, ids)
         self.product_at = 2 * len(self.orders)
         super().__init__(
             events,
-            automata,
+            actors,
             begin,
-            whims=WHIMS | whims.keys(),
+            optional=OPTIONAL | optional.keys(),
             copies=shop.copies,
             losses=shop.losses,
             edits=self._edited(events),
@@ -164,34 +164,34 @@ class Core(World):
         )
 
     def concerns(self, state: State, n: int) -> State:
-        """The part of the state that `seen` looks at."""
+        """The part of the state that `snapshot` reads."""
         paying = len(self.orders) + n
-        return state[n], state[paying], state[self.product_at], state[self.books[paying]]
+        return state[n], state[paying], state[self.product_at], state[self.ledger[paying]]
 
-    def seen(self, state: State, n: int) -> Seen:
+    def snapshot(self, state: State, n: int) -> OrderSnapshot:
         """What became of the n-th order so far."""
         order_id, paying = self.orders[n].order_id, len(self.orders) + n
-        return Seen(
+        return OrderSnapshot(
             self.row(state, n, Order, order_id),
             self.row(state, n, MergedGuest, self.orders[n].shopper_id),
             self.row(state, paying, Payment, order_id) or Payment(order_id),
             self.row(state, self.product_at, Hold, order_id),
-            self.bank[state[self.books[paying]]].of(str(order_id)),
+            self.provider[state[self.ledger[paying]]].of(str(order_id)),
             tuple(row for kind, row in self._rows_of(state, paying) if kind is Refund),
             tuple(row for kind, row in self._rows_of(state, paying) if kind is Dispute),
         )
 
     def _rows_of(self, state: State, who: int) -> list[tuple[type, Any]]:
-        return [(kind, row) for (kind, _), row in self.place(state, who).harness.rows.items()]
+        return [(kind, row) for (kind, _), row in self.local(state, who).harness.rows.items()]
 
-    def said_of(self, state: State, n: int) -> tuple[Event, ...]:
-        """What was said of the n-th order so far."""
-        return tuple(event for event in self.said(state) if event.about == self.orders[n].order_id)
+    def published_of(self, state: State, n: int) -> tuple[Event, ...]:
+        """The events of the n-th order so far."""
+        return tuple(event for event in self.published(state) if event.about == self.orders[n].order_id)
 
-    def stock_seen(self, state: State) -> list[Stock]:
+    def stock_of(self, state: State) -> list[Stock]:
         """The stock of each product, without what others have."""
-        place = self.place(state, self.product_at)
-        return [self.others.without(self.row(state, self.product_at, Stock, sku), place) for sku in self.skus]
+        local = self.local(state, self.product_at)
+        return [self.others.without(self.row(state, self.product_at, Stock, sku), local) for sku in self.skus]
 
     def _adjustments(self) -> dict[str, Command]:
         adjustable = self.skus if self.shop.adjusts else []
@@ -211,37 +211,37 @@ class Core(World):
             edits[len(self.orders) + n, events.of(one.created())] = events.of(edited)
         return edits
 
-    def _ordering(self, one: Order, events: Numbers[Event]) -> Automaton:
+    def _ordering(self, one: Order, events: Numbers[Event]) -> Actor:
         async def expire(tx: Tx) -> None:
             tx.publish(*(await _load(tx, Order, one.order_id)).expire(tx.now))
 
         async def cancel(tx: Tx) -> None:
-            with suppress(NotReturnable):  # the shopper is told
+            with suppress(NotReturnable):  # the response to the shopper
                 tx.publish(*(await _load(tx, Order, one.order_id)).cancel(tx.now))
 
         async def claim(tx: Tx) -> None:
             row, guest = await _load(tx, Order, one.order_id), await tx.get(MergedGuest, one.shopper_id)
             before, claimed = row.owner(guest), row.claim(CLAIMER, guest)
             assert row.owner(guest) == before or before == one.shopper_id, "an order changes hands once"
-            assert claimed == (row.owner(guest) == CLAIMER), "who claims an order is told whose it is"
+            assert claimed == (row.owner(guest) == CLAIMER), "the response to a claim is right"
 
-        hears = _hears(order.saga.steps, one.order_id, one.shopper_id)
-        automaton = Automaton("order", _begin(order.saga.steps, one), events, hears)
-        automaton.about = one.order_id
-        automaton.commands["expire"] = Command(expire, [OrderCancelled], after=DEADLINE)
+        consumes = _consumes(order.saga.steps, one.order_id, one.shopper_id)
+        actor = Actor("order", _begin(order.saga.steps, one), events, consumes)
+        actor.about = one.order_id
+        actor.commands["expire"] = Command(expire, [OrderCancelled], after=DEADLINE)
         if self.shop.cancels:
-            automaton.commands["cancel"] = Command(cancel, [OrderCancelled])
+            actor.commands["cancel"] = Command(cancel, [OrderCancelled])
         if self.shop.merges:
-            automaton.commands["claim"] = Command(claim)
+            actor.commands["claim"] = Command(claim)
         if self.shop.returns:
-            automaton.commands |= dict(returning.commands(one, self.shop.returns))
-        self._nudging(automaton, order.saga.steps, one)
-        return automaton
+            actor.commands |= dict(returns.commands(one, self.shop.returns))
+        self._nudging(actor, order.saga.steps, one)
+        return actor
 
-    def _paying(self, one: Order, events: Numbers[Event]) -> Automaton:
+    def _paying(self, one: Order, events: Numbers[Event]) -> Actor:
         async def refund_again(tx: Tx) -> None:
             found = await tx.get(Payment, one.order_id)
-            if found is not None and found.refund_at and found.refunds_refused < returning.MOST_REFUSALS:
+            if found is not None and found.refund_at and found.refunds_refused < returns.MOST_REFUSALS:
                 apply(found, found.retry_refund(), tx)
 
         async def give_up(tx: Tx) -> None:
@@ -249,38 +249,40 @@ class Core(World):
                 apply(found, found.release_expired(), tx)
 
         begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
-        automaton = Automaton("payment", begun, events, _hears(payment.saga.steps, one.order_id))
-        automaton.outside, automaton.about = self.bank, one.order_id
-        automaton.commands["refund again"] = Command(
+        actor = Actor("payment", begun, events, _consumes(payment.saga.steps, one.order_id))
+        actor.outside, actor.about = self.provider, one.order_id
+        actor.commands["refund again"] = Command(
             refund_again, [PaymentRefunded], REFUND_RETRY_AFTER, forgets=f"refund:{one.order_id}"
         )
-        automaton.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)
+        actor.commands["give up"] = Command(give_up, [PaymentDeclined], after=2 * DEADLINE)
         if self.shop.returns:
-            automaton.commands |= dict(returning.asking_again(one.order_id))
-        automaton.simplify = partial(later.recount, order_id=one.order_id)
-        if self.shop.manners.later:
-            automaton.commands |= dict(later.commands(one.order_id, self._has_news, self._differs(automaton)))
-        if self.shop.manners.later.bounces:
-            automaton.commands[later.NUDGED] = _nudge(payment.saga.steps, one, 2 * DEADLINE)
-        self._nudging(automaton, payment.saga.steps, one)
-        return automaton
+            actor.commands |= dict(returns.asking_again(one.order_id))
+        actor.simplify = partial(provider_ledger.recount, order_id=one.order_id)
+        if self.shop.provider.later:
+            actor.commands |= dict(
+                provider_ledger.commands(one.order_id, self._has_news, self._differs(actor))
+            )
+        if self.shop.provider.later.bounces:
+            actor.commands[provider_ledger.NUDGED] = _nudge(payment.saga.steps, one, 2 * DEADLINE)
+        self._nudging(actor, payment.saga.steps, one)
+        return actor
 
-    def _has_news(self, _: int, books: int) -> bool:
-        return later.has_news(self.bank[books])
+    def _has_news(self, _: int, ledger: int) -> bool:
+        return provider_ledger.has_news(self.provider[ledger])
 
-    def _differs(self, automaton: Automaton) -> Callable[[int, int], bool]:
+    def _differs(self, actor: Actor) -> Callable[[int, int], bool]:
         @cache
-        def differs(state: int, books: int) -> bool:
-            return self.bank.differs(books, automaton[state])
+        def differs(state: int, ledger: int) -> bool:
+            return self.provider.differs(ledger, actor[state])
 
         return differs
 
-    def _nudging(self, automaton: Automaton, steps: Steps, one: Order) -> None:
+    def _nudging(self, actor: Actor, steps: Steps, one: Order) -> None:
         """Nudged before the deadline and after it, as often as it takes."""
         if self.shop.losses:
             for when, after in ("early", timedelta(0)), ("late", 2 * DEADLINE):
                 name = f"nudged {when} about order {self.orders.index(one) + 1}"
-                automaton.commands[name] = _nudge(steps, one, after)
+                actor.commands[name] = _nudge(steps, one, after)
 
 
 def _nudge(steps: Steps, one: Order, after: timedelta) -> Command:
@@ -289,10 +291,10 @@ def _nudge(steps: Steps, one: Order, after: timedelta) -> Command:
     assert step is not None
     run = step.run
 
-    async def say_again(tx: Tx) -> None:
+    async def republish(tx: Tx) -> None:
         await run(nudge, tx)
 
-    return Command(say_again, step.publishes, after=after)
+    return Command(republish, step.publishes, after=after)
 
 
 def _order(n: int, lines: Mapping[str, int], guest: bool, price: int, return_url: str | None) -> Order:
@@ -316,7 +318,7 @@ def _adjusting(sku: str, delta: int, most: int | None) -> Callable[[Tx], Awaitab
         stock = await _load(tx, Stock, sku)
         if most is not None and stock.received + delta > most:
             return
-        with suppress(BelowZero):  # the administrator is told
+        with suppress(BelowZero):  # the response to the administrator
             stock.adjust(delta)
         await product.waiting.serve_waiting([stock], tx)
 
@@ -337,11 +339,11 @@ def _begin(steps: Steps, *rows: Any) -> Harness:
     return begun
 
 
-def _hears(steps: Steps, *about: UUID) -> Any:
-    def hears(event: Event) -> bool:
+def _consumes(steps: Steps, *about: UUID) -> Any:
+    def consumes(event: Event) -> bool:
         return event.type in steps.routing_keys() and (not about or event.about in about)
 
-    return hears
+    return consumes
 
 
 def merged(one: Order) -> GuestMerged:
