@@ -15,7 +15,7 @@ from pamqp.commands import Basic
 
 from contracts import EVENTS, SagaNudged
 from devstack.testing.broker import Broker, RabbitServer
-from shop.project import project_root
+from shop.machine import project_root
 from shop.targets import OPERATOR, SERVICES
 from tests.broker_rights.trying import allowed, signed_in
 

@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from chassis.runtime.settings import DatabaseSettings, load
-from shop.broker.looking import declared
+from shop.broker.checking import declared
+from shop.http import operator_of
 from shop.provision.secrets import VAULT, hand_out
 from shop.remote import RemoteSettings, RemoteTarget
-from shop.targets import SERVICES, operator_of
+from shop.targets import SERVICES
 from standins.sandbox.settings import from_environment
 from tests.compose.conftest import ROOT
 

@@ -132,7 +132,7 @@ async def test_a_server_that_stays_away_is_told_in_one_line() -> None:
         raise ConnectionRefusedError("nobody there")
 
     with pytest.raises(ShopError, match=r"^PostgreSQL did not answer within 0 s: .*nobody there"):
-        await provide_when_up(connect, ["order"], str.upper, patience=0)
+        await provide_when_up(connect, ["order"], str.upper, timeout=0)
 
 
 async def test_a_server_that_is_still_starting_is_waited_for(place: Place) -> None:
@@ -143,7 +143,7 @@ async def test_a_server_that_is_still_starting_is_waited_for(place: Place) -> No
             raise refusals.pop()
         return await place.operator(database)
 
-    await provide_when_up(connect, [place.service], place.passwords.__getitem__, patience=60)
+    await provide_when_up(connect, [place.service], place.passwords.__getitem__, timeout=60)
 
     await (await place.connect(place.service)).close()
 

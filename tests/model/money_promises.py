@@ -6,7 +6,7 @@ from chassis.saga.tx import Event
 from contracts import PaymentDisputed, PaymentRefunded, PaymentRefundedInPart, PaymentRefundFailed
 from payment import disputes
 from payment.bounces import refund_id_of
-from shop.ledger.evidence import DisputeSeen, LateSeen, RefundSeen
+from shop.ledger.evidence import DisputeRecord, LateRefundRecord, RefundRecord
 from tests.model.provider_ledger import Ledger, elsewhere
 from tests.model.saga_world import OrderSnapshot
 
@@ -36,7 +36,7 @@ def is_true(snapshot: OrderSnapshot, published: Sequence[Event]) -> Iterator[str
                     yield "the whole refund is published with its true amount"
 
 
-def _that_last(refunds: Iterable[RefundSeen]) -> list[RefundSeen]:
+def _that_last(refunds: Iterable[RefundRecord]) -> list[RefundRecord]:
     """Those that did not come back."""
     return [one for one in refunds if one.status == "succeeded"]
 
@@ -72,23 +72,24 @@ def lost(snapshot: OrderSnapshot) -> int:
     return sum(one.amount for one in snapshot.ledger.disputes if one.status == "lost")
 
 
-def refunds(ledger: Ledger) -> tuple[RefundSeen, ...]:
+def refunds(ledger: Ledger) -> tuple[RefundRecord, ...]:
     """As the ledger sees them."""
     return tuple(
-        RefundSeen(
+        RefundRecord(
             one.id, one.amount, one.status, one.metadata.get("order_id"), one.metadata.get("refund_id")
         )
         for one in ledger.refunds
     )
 
 
-def disputed(ledger: Ledger) -> tuple[DisputeSeen, ...]:
+def disputed(ledger: Ledger) -> tuple[DisputeRecord, ...]:
     """As the ledger sees them."""
-    return tuple(DisputeSeen(one.id, one.status, one.amount) for one in ledger.disputes)
+    return tuple(DisputeRecord(one.id, one.status, one.amount) for one in ledger.disputes)
 
 
-def late(snapshot: OrderSnapshot) -> tuple[LateSeen, ...]:
+def late(snapshot: OrderSnapshot) -> tuple[LateRefundRecord, ...]:
     """As the ledger sees them."""
     return tuple(
-        LateSeen(str(one.refund_id), one.amount, one.code is not None) for one in snapshot.order.late_refunds
+        LateRefundRecord(str(one.refund_id), one.amount, one.code is not None)
+        for one in snapshot.order.late_refunds
     )

@@ -7,7 +7,7 @@ from functools import partial
 from chassis.saga.tx import Event, event_id
 from product.domain import Hold, Stock
 from shop.ledger import CHECKS, Evidence
-from shop.ledger.evidence import ChargeSeen, KeptSeen, MailSeen, OrderSeen, StockSeen
+from shop.ledger.evidence import ChargeRecord, KeptMailRecord, MailRecord, OrderRecord, StockRecord
 from tests.model import money_promises, returns
 from tests.model.actor import LocalState
 from tests.model.downstream import Downstream, DownstreamEnd
@@ -221,13 +221,13 @@ class Promises:
                 for one, lines in snapshot.hold.returned.items()
             },
             mails=tuple(
-                MailSeen(one, mail.reason, refund_id=mail.refund_id)
+                MailRecord(one, mail.reason, refund_id=mail.refund_id)
                 for one, end in zip(ids, ends, strict=True)
                 for mail in end.arrived
             ),
-            letters={one: end.fates for one, end in zip(ids, ends, strict=True)},
+            fates={one: end.fates for one, end in zip(ids, ends, strict=True)},
             kept=tuple(
-                KeptSeen(str(kept.subject_id), kept.reason, kept.fate, kept.why)
+                KeptMailRecord(str(kept.subject_id), kept.reason, kept.fate, kept.why)
                 for end in ends
                 for kept in end.kept
             ),
@@ -236,9 +236,9 @@ class Promises:
             intents={world.actors[who].name: len(world.local(state, who).intents) for who in world.ledger},
         )
 
-    def _stock(self, state: State) -> tuple[StockSeen, ...]:
+    def _stock(self, state: State) -> tuple[StockRecord, ...]:
         return tuple(
-            StockSeen(one.sku, one.on_hand, one.reserved, one.sold, one.received)
+            StockRecord(one.sku, one.on_hand, one.reserved, one.sold, one.received)
             for one in self._world.stock_of(state)
         )
 
@@ -261,9 +261,9 @@ def waits_rightly(local: LocalState) -> Iterator[str]:
             yield "nobody waits for what is sold"
 
 
-def _order(snapshot: OrderSnapshot, end: DownstreamEnd) -> OrderSeen:
+def _order(snapshot: OrderSnapshot, end: DownstreamEnd) -> OrderRecord:
     order = snapshot.order
-    return OrderSeen(
+    return OrderRecord(
         str(order.order_id),
         order.status,
         order.reason,
@@ -279,9 +279,9 @@ def _order(snapshot: OrderSnapshot, end: DownstreamEnd) -> OrderSeen:
     )
 
 
-def _charges(snapshot: OrderSnapshot) -> tuple[ChargeSeen, ...]:
+def _charges(snapshot: OrderSnapshot) -> tuple[ChargeRecord, ...]:
     return tuple(
-        ChargeSeen(
+        ChargeRecord(
             one.id,
             one.order_id,
             one.status,

@@ -13,7 +13,7 @@ from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
 from payment.saga import retry_part
 from product.domain import Hold
-from shop.ledger.evidence import ReturnSeen
+from shop.ledger.evidence import ReturnRecord
 from tests.model.actor import Command
 from tests.model.provider import NOW
 
@@ -77,9 +77,9 @@ def due(order: Order) -> int:
     return sum(one.amount for one in order.returns if one.is_due)
 
 
-def snapshot(order: Order) -> tuple[ReturnSeen, ...]:
+def snapshot(order: Order) -> tuple[ReturnRecord, ...]:
     return tuple(
-        ReturnSeen(
+        ReturnRecord(
             str(one.return_id),
             one.amount,
             {line.sku: line.quantity for line in one.restocks},

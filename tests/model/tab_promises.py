@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from order.domain import Order
 from shop.ledger import CHECKS, Evidence
-from shop.ledger.evidence import CartSeen, OrderSeen
+from shop.ledger.evidence import CartRecord, OrderRecord
 from tests.model.provider import NOW
 from tests.model.tabs import TabsWorld, ordered_before
 from tests.model.world import State
@@ -37,7 +37,7 @@ class TabPromises:
             NOW + timedelta(days=1),
             orders=tuple(_order_evidence(one, ids[one.order_id]) for one in orders),
             carts=tuple(
-                CartSeen(str(cart.owner_id), tuple(map(str, cart.ids)), tuple(map(str, cart.bought)))
+                CartRecord(str(cart.owner_id), tuple(map(str, cart.ids)), tuple(map(str, cart.bought)))
                 for cart in self._world.carts(state)
             ),
         )
@@ -64,8 +64,8 @@ class TabPromises:
                 yield f"no more is bought than was put into carts: {pieces} of {sku}"
 
 
-def _order_evidence(one: Order, cart_ids: tuple[str, ...]) -> OrderSeen:
-    return OrderSeen(
+def _order_evidence(one: Order, cart_ids: tuple[str, ...]) -> OrderRecord:
+    return OrderRecord(
         str(one.order_id),
         one.status,
         one.reason,

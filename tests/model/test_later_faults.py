@@ -19,7 +19,7 @@ from payment.disputes import Dispute
 from payment.domain import NOTHING, Decision, Impossible, Payment
 from payment.lookups import FoundRefund
 from payment.reconciliation import Compared
-from shop.ledger.evidence import ChargeSeen
+from shop.ledger.evidence import ChargeRecord
 from tests.model.saga_world import Shop
 from tests.model.shops import LATER, search
 from tests.model.test_faults import Fault, Patch
@@ -85,7 +85,7 @@ def what_was_lost_is_refunded_nevertheless(patch: Patch) -> None:
 @fault("every-return-is-refunded", DISPUTED_IN_PART)
 def order_waits_for_a_refund_of_what_was_lost(patch: Patch) -> None:
     patch.setattr(order.disputes, "lost", lambda disputes: 0)
-    patch.setattr(ChargeSeen, "lost", 0)
+    patch.setattr(ChargeRecord, "lost", 0)
 
 
 @fault("each refund is published with its true amount", ELSEWHERE)

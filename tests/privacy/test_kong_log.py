@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from shop.project import project_root
+from shop.machine import project_root
 
 TOLD = {
     "remote_addr",

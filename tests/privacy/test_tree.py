@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from shop.project import project_root
+from shop.machine import project_root
 
 LARGEST = 1024 * 1024
 SECRETS = {

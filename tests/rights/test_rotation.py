@@ -19,8 +19,8 @@ from devstack.programs import script
 from shop.keys.ring import Ring, SigningKey
 from shop.keys.rotation import rotating
 from shop.keys.verifiers import Verifiers
+from shop.machine import write
 from shop.secrets import SIGNING_KEYS
-from shop.writing import write
 from tests.rights.world import World, bearing
 
 pytestmark = pytest.mark.timeout(300)

@@ -2,25 +2,30 @@
 
 import logging
 import os
+import shlex
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
+from shop import documents, targets
 from shop.audit import command as audit
 from shop.broker import command as broker
 from shop.dead_letters import command as dead_letters
-from shop.env import env
 from shop.errors import ShopError
-from shop.generate import generate
 from shop.keys import command as keys
 from shop.ledger import command as ledger
+from shop.machine import project_root
 from shop.mails import command as mails
 from shop.provision import command as provision
+from shop.remote import PREFIX, RemoteSettings, RemoteTarget, remote_settings
 from shop.sagas import command as saga
+from shop.services import PARTICIPANTS
 
 app = typer.Typer(
     help="Run the shop on this machine, replay checkouts, inspect sagas.",
@@ -37,8 +42,66 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(broker.app, name="broker")
 app.add_typer(keys.app, name="keys")
 app.add_typer(provision.app, name="provision")
-app.command()(env)
-app.command()(generate)
+
+
+@app.command()
+def generate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if a document is out of date.")
+    ] = False,
+) -> None:
+    """Regenerate schemas, AsyncAPI, SAGA.md and the broker's definitions from the code."""
+    root = project_root()
+    if not check:
+        for name in documents.write(root, PARTICIPANTS):
+            print(f"wrote {name}")
+        return
+    if found := [*documents.stale(root, PARTICIPANTS), *documents.incompatible(root)]:
+        raise ShopError("out of date, run `shop generate`: " + ", ".join(found))
+
+
+Address = Annotated[str | None, typer.Option(help="As the reader reaches it, if not as we do.")]
+Command = Annotated[str | None, typer.Option(help="With {service} for a service's name.")]
+_IN_THE_URL = {"amqp_password", "database_password"}
+
+
+@app.command()
+def env(
+    url: Address = None,
+    sandbox_url: Address = None,
+    mailbox_url: Address = None,
+    management_url: Address = None,
+    amqp_url: Address = None,
+    database_url: Address = None,
+    stop: Command = None,
+    start: Command = None,
+) -> None:
+    """Print the shop's addresses and the operator's passwords for a shell: eval "$(shop env)"."""
+    target = targets.resolve()
+    given = {} if isinstance(target, RemoteTarget) else target.exported()
+    changed = {
+        "url": url,
+        "sandbox_url": sandbox_url,
+        "stripe_api_base": sandbox_url,
+        "mailbox_url": mailbox_url,
+        "management_url": management_url,
+        "amqp_url": amqp_url,
+        "database_url": database_url,
+        "stop": stop,
+        "start": start,
+    }
+    for name, value in _exports(
+        remote_settings(**given | {name: value for name, value in changed.items() if value})
+    ):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _exports(known: RemoteSettings) -> Iterator[tuple[str, str]]:
+    for name in RemoteSettings.model_fields:
+        value = getattr(known, name)
+        if value is not None and name not in _IN_THE_URL:
+            shown = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            yield f"{PREFIX}{name.upper()}", shown
 
 
 def _add(found: EntryPoint) -> None:

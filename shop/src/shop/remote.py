@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from chassis.runtime.settings import Environment, load, password_in
 from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
-from shop.running import last_line, run
+from shop.machine import last_line, run
 
 PREFIX = "SHOP_"
 COMMAND_SECONDS = 180

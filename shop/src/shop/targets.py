@@ -5,10 +5,8 @@ from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from shop.errors import ShopError
-from shop.management import Management
 from shop.remote import RemoteTarget, remote_settings
 from shop.secrets import Secrets
 
@@ -106,14 +104,3 @@ def local_target() -> LocalTarget:
     raise ShopError(
         "SHOP_URL is not set, and no stack can run here: `shop env`, run next to a shop, prints its variables"
     )
-
-
-def management(target: Target) -> Management:
-    """The broker's management API as the operator."""
-    login = urlsplit(target.operator_amqp_url)
-    return Management(target.management_url, operator_of(target), unquote(login.password or ""))
-
-
-def operator_of(target: Target) -> str:
-    """The operator's user at the broker."""
-    return unquote(urlsplit(target.operator_amqp_url).username or "")

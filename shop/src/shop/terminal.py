@@ -1,12 +1,18 @@
-"""The operator's terminal: asking for consent, a progress bar, and text that is safe to print."""
+"""The operator's terminal: options of many commands, asking for consent, a progress bar, safe text."""
 
 import sys
+from typing import Annotated
 
 import typer
 from rich import progress as bars
 from rich.console import Console
 
 from shop.errors import ShopError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
 
 
 def consent(question: str, why: str | None, *, yes: bool, as_json: bool) -> str:

@@ -1,6 +1,6 @@
 """What keeps messages from flowing, or soon will, is told in words."""
 
-from shop.broker.conditions import Figures, conditions, dead_letters
+from shop.broker.checking import Figures, conditions, dead_letters
 
 LIMITED = {"max-length": 1000, "max-length-bytes": 10_000}
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shop.broker.definitions import differences, differs, surplus, with_live_passwords
-from shop.broker.issue import RESTORE
+from shop.broker.checking import RESTORE, differs
+from shop.broker.definitions import differences, surplus, with_live_passwords
 from shop.broker.topology import moved_to, render
-from shop.project import project_root
+from shop.machine import project_root
 
 DECLARED: dict[str, Any] = json.loads(
     (project_root() / "deploy" / "rabbitmq" / "definitions.json").read_text()

@@ -19,11 +19,11 @@ from devstack.testing.session import run
 from devstack.up import up
 from lab.chaos.faults import FaultInjector
 from lab.chaos.plan import Fault
-from shop.broker.looking import declared, look
+from shop.broker.checking import check, declared
 from shop.broker.restoring import apply, prepare
 from shop.cli import app
 from shop.errors import ShopError
-from shop.project import project_root
+from shop.machine import project_root
 
 BINDING = ("bindings", "/", "e", "events", "q", "notification", "order.paid")
 LOST = "binding events → notification for order.paid is missing"
@@ -49,7 +49,7 @@ def start(stack: Stack) -> None:
 
 
 async def found(stack: Stack) -> list[str]:
-    return [issue.means for issue in await look(stack, declared(stack))]
+    return [issue.means for issue in await check(stack, declared(stack))]
 
 
 async def spoil(stack: Stack) -> None:
@@ -206,7 +206,7 @@ async def test_a_service_that_may_not_publish_is_cut_off_and_refused(broker: Sta
 async def test_a_broker_that_is_away_is_said_in_one_line(broker: Stack) -> None:
     elsewhere = replace(broker, port_base=1)
     with pytest.raises(ShopError, match="RabbitMQ does not answer"):
-        await look(elsewhere, declared(broker))
+        await check(elsewhere, declared(broker))
 
 
 def test_the_command_line_names_and_restores(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

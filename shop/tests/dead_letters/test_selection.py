@@ -1,7 +1,6 @@
 import pytest
 
-from shop.dead_letters.deliveries import Listing
-from shop.dead_letters.selection import find, queues_of, select
+from shop.dead_letters.deliveries import Listing, find, queues_of, select
 from shop.errors import ShopError
 
 from .conftest import letter

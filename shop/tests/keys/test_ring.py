@@ -6,7 +6,7 @@ import pytest
 
 from auth.keys import PUBLISHED_SECONDS, SigningKeys
 from shop.errors import ShopError
-from shop.keys.ring import LONGEST_TOKEN_SECONDS, Refused, Ring, SigningKey, refuse_too_new
+from shop.keys.ring import LONGEST_TOKEN_SECONDS, Ring, SigningKey, UnsafeRotation, refuse_too_new
 from shop.secrets import SIGNING_KEYS, Secrets
 
 NOW = 1_800_000_000
@@ -40,7 +40,7 @@ def test_a_used_key_signs_and_the_former_one_stays() -> None:
 def test_a_retired_key_is_dropped_when_its_last_token_is_over() -> None:
     ring = Ring([FIRST]).add(SECOND).use(SECOND, NOW)
     old = ring.key(FIRST.kid)
-    with pytest.raises(Refused, match="are valid until 2027-01-16"):
+    with pytest.raises(UnsafeRotation, match="are valid until 2027-01-16"):
         ring.drop(old, NOW + LONGEST_TOKEN_SECONDS - 1, with_its_tokens=False)
     assert kids(ring.drop(old, NOW + LONGEST_TOKEN_SECONDS, with_its_tokens=False)) == [SECOND.kid]
 
@@ -55,24 +55,24 @@ def test_a_key_that_has_signed_nothing_is_dropped_freely() -> None:
 
 
 def test_the_key_that_signs_is_never_dropped() -> None:
-    with pytest.raises(Refused, match="is the signing key: use another first"):
+    with pytest.raises(UnsafeRotation, match="is the signing key: use another first"):
         Ring([FIRST, SECOND]).drop(FIRST, NOW, with_its_tokens=True)
 
 
 def test_one_rotation_goes_at_a_time() -> None:
-    with pytest.raises(Refused, match="is added and not yet used"):
+    with pytest.raises(UnsafeRotation, match="is added and not yet used"):
         Ring([FIRST]).add(SECOND).add(THIRD)
     assert Ring([FIRST]).add(SECOND).use(SECOND, NOW).add(THIRD).waiting is THIRD
 
 
 def test_what_signs_already_is_not_used_again() -> None:
-    with pytest.raises(Refused, match="is the signing key already"):
+    with pytest.raises(UnsafeRotation, match="is the signing key already"):
         Ring([FIRST]).use(FIRST, NOW)
 
 
 def test_a_key_that_cannot_sign_is_not_used() -> None:
     public = SigningKey({name: value for name, value in SECOND.jwk.items() if name != "d"})
-    with pytest.raises(Refused, match="no private part"):
+    with pytest.raises(UnsafeRotation, match="no private part"):
         Ring([FIRST, public]).use(public, NOW)
 
 
@@ -84,7 +84,7 @@ def test_a_retired_key_can_be_used_again() -> None:
 
 
 def test_where_nobody_can_be_asked_a_key_is_used_when_all_can_have_it() -> None:
-    with pytest.raises(Refused, match="may not have"):
+    with pytest.raises(UnsafeRotation, match="may not have"):
         refuse_too_new(FIRST, NOW + PUBLISHED_SECONDS - 1)
     refuse_too_new(FIRST, NOW + PUBLISHED_SECONDS)
 

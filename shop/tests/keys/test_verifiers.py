@@ -13,7 +13,7 @@ from shop.keys.verifiers import Verifiers
 KEY = SigningKey.made(1_800_000_000)
 
 
-def answering(*statuses: int, patience: float = 45) -> Verifiers:
+def answering(*statuses: int, timeout: float = 45) -> Verifiers:
     """One verifier for each status; 0 does not answer."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -24,7 +24,7 @@ def answering(*statuses: int, patience: float = 45) -> Verifiers:
         return httpx.Response(status)
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    return Verifiers({f"answers {status}": f"http://{status}/" for status in statuses}, http, patience)
+    return Verifiers({f"answers {status}": f"http://{status}/" for status in statuses}, http, timeout)
 
 
 async def test_only_a_401_says_that_a_key_is_not_taken() -> None:
@@ -34,9 +34,9 @@ async def test_only_a_401_says_that_a_key_is_not_taken() -> None:
 
 async def test_who_does_not_answer_has_not_agreed() -> None:
     with pytest.raises(ShopError, match="not accepted yet by answers 401, answers 503"):
-        await answering(200, 401, 503, patience=-1).until_all_accept(KEY)
+        await answering(200, 401, 503, timeout=-1).until_all_accept(KEY)
     with pytest.raises(ShopError, match="still accepted by answers 200, answers 0"):
-        await answering(200, 401, 0, patience=-1).until_none_accepts(KEY)
+        await answering(200, 401, 0, timeout=-1).until_none_accepts(KEY)
     await answering(200, 403).until_all_accept(KEY)
     await answering(401).until_none_accepts(KEY)
 

@@ -11,21 +11,21 @@ from payment.bounces import refund_id_of
 from shop.ledger import CHECKS, Evidence, gather
 from shop.ledger.checks import undeliverable
 from shop.ledger.evidence import (
-    CartSeen,
-    ChargeSeen,
-    DisputeSeen,
-    KeptSeen,
-    LateSeen,
-    MailSeen,
-    OrderSeen,
-    RefundSeen,
-    ReturnSeen,
-    StockSeen,
+    CartRecord,
+    ChargeRecord,
+    DisputeRecord,
+    KeptMailRecord,
+    LateRefundRecord,
+    MailRecord,
+    OrderRecord,
+    RefundRecord,
+    ReturnRecord,
+    StockRecord,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAID = replace(
-    OrderSeen("paid", "paid", None, 1000, "GBP", {"A": 2}, NOW, frozenset({"order.created", "order.paid"})),
+    OrderRecord("paid", "paid", None, 1000, "GBP", {"A": 2}, NOW, frozenset({"order.created", "order.paid"})),
     cart_ids=("bought",),
 )
 OFF = replace(
@@ -35,23 +35,23 @@ OFF = replace(
     reason="shopper",
     total=500,
     lines={"A": 1},
-    told=frozenset({"order.created", "order.cancelled"}),
+    timeline=frozenset({"order.created", "order.cancelled"}),
     cart_ids=("kept",),
 )
 WAITS = replace(PAID, order_id="waits", status="pending", cart_ids=())
-CHARGED = ChargeSeen("pi_1", "paid", "succeeded", 1000, 1000, 0, "GBP")
-REFUNDED = ChargeSeen("pi_2", "off", "succeeded", 500, 500, 500, "GBP")
-MAILS = (MailSeen("paid", "receipt"), MailSeen("off", "cancellation"), MailSeen("off", "refund"))
+CHARGED = ChargeRecord("pi_1", "paid", "succeeded", 1000, 1000, 0, "GBP")
+REFUNDED = ChargeRecord("pi_2", "off", "succeeded", 500, 500, 500, "GBP")
+MAILS = (MailRecord("paid", "receipt"), MailRecord("off", "cancellation"), MailRecord("off", "refund"))
 
 HEALTHY = Evidence(
     now=NOW + timedelta(hours=1),
     orders=(PAID, OFF),
     payments={"paid": "captured", "off": "refunded"},
     charges=(CHARGED, REFUNDED),
-    stock=(StockSeen("A", 8, 0, 2, 10),),
+    stock=(StockRecord("A", 8, 0, 2, 10),),
     holds={"paid": "sold", "off": "restocked"},
     mails=MAILS,
-    carts=(CartSeen("ada", ("kept", "merged")),),
+    carts=(CartRecord("ada", ("kept", "merged")),),
     logged_in={"guest": "ada"},
     moved={"guest": "ada", "long ago": "bob"},
     queues={"order": 0, "order.dead": 0},
@@ -60,18 +60,18 @@ HEALTHY = Evidence(
 )
 
 
-BACK = ReturnSeen("back", 500, {"A": 1})
+BACK = ReturnRecord("back", 500, {"A": 1})
 RETURNED: dict[str, Any] = {
-    "orders": (replace(PAID, returns=(BACK, ReturnSeen("asked", 500, {"A": 1}, False, False, False))), OFF),
+    "orders": (replace(PAID, returns=(BACK, ReturnRecord("asked", 500, {"A": 1}, False, False, False))), OFF),
     "charges": (replace(CHARGED, refunded=500), REFUNDED),
-    "stock": (StockSeen("A", 9, 0, 1, 10),),
+    "stock": (StockRecord("A", 9, 0, 1, 10),),
     "refunds": {"back": "refunded"},
     "restocked": {"back": {"A": 1}},
-    "mails": (*MAILS, MailSeen("paid", "refund", refund_id="back")),
+    "mails": (*MAILS, MailRecord("paid", "refund", refund_id="back")),
 }
 
 
-def returned(one: ReturnSeen) -> dict[str, Any]:
+def returned(one: ReturnRecord) -> dict[str, Any]:
     """A piece came back, and this is what order has of it."""
     return {**RETURNED, "orders": (replace(PAID, returns=(one,)), OFF)}
 
@@ -89,34 +89,34 @@ def test_nothing_is_amiss_when_a_piece_came_back() -> None:
 
 
 def test_a_refund_is_not_owed_once_all_of_the_money_went_back() -> None:
-    elsewhere = ReturnSeen("elsewhere", 1000)
+    elsewhere = ReturnRecord("elsewhere", 1000)
     orders = replace(PAID, returns=(replace(BACK, refunded=False), elsewhere)), OFF
     charges = replace(CHARGED, refunded=1000), REFUNDED
     refunds = {"back": "covered", "elsewhere": "refunded"}
-    mails = *MAILS, MailSeen("paid", "refund", refund_id="elsewhere")
+    mails = *MAILS, MailRecord("paid", "refund", refund_id="elsewhere")
     changed = {**RETURNED, "orders": orders, "charges": charges, "refunds": refunds, "mails": mails}
     assert amiss(replace(HEALTHY, **changed)) == set()
 
 
 def test_a_return_whose_money_was_lost_to_the_shoppers_bank_is_not_refunded() -> None:
-    lost = replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", CHARGED.captured),))
+    lost = replace(CHARGED, disputes=(DisputeRecord("dp_1", "lost", CHARGED.captured),))
     changed = {**returned(replace(BACK, refunded=False)), "charges": (lost, REFUNDED), "mails": MAILS}
     assert amiss(replace(HEALTHY, **changed, disputes={"dp_1": "lost"})) == set()
 
 
 def test_an_order_that_is_cancelled_after_a_part_went_back_is_mailed_about_both() -> None:
-    part = replace(OFF, returns=(ReturnSeen("part", 100),))
+    part = replace(OFF, returns=(ReturnRecord("part", 100),))
     seen = replace(HEALTHY, orders=(PAID, part), refunds={"part": "refunded"})
     assert amiss(seen) == {"every-shopper-is-mailed"}
-    mails = *MAILS, MailSeen("off", "refund", refund_id="part")
+    mails = *MAILS, MailRecord("off", "refund", refund_id="part")
     assert amiss(replace(seen, mails=mails)) == set()
 
 
 BROKEN: dict[str, list[dict[str, Any]]] = {
     "every-order-has-ended": [{"orders": (PAID, OFF, replace(PAID, order_id="late", status="pending"))}],
     "every-end-is-in-the-timeline": [
-        {"orders": (replace(PAID, told=frozenset({"order.created"})), OFF)},
-        {"orders": (PAID, replace(OFF, told=frozenset({"order.cancelled"})))},
+        {"orders": (replace(PAID, timeline=frozenset({"order.created"})), OFF)},
+        {"orders": (PAID, replace(OFF, timeline=frozenset({"order.cancelled"})))},
     ],
     "nobody-is-charged-twice": [
         {"charges": (CHARGED, replace(CHARGED, payment_id="pi_3"), REFUNDED)},
@@ -158,24 +158,24 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
             )
         },
     ],
-    "a-bought-cart-is-empty": [{"carts": (CartSeen("ada", ("other", "bought")),)}],
+    "a-bought-cart-is-empty": [{"carts": (CartRecord("ada", ("other", "bought")),)}],
     "every-refund-is-known": [
-        {"charges": (replace(CHARGED, refunds=(RefundSeen("re_1", 100, "succeeded"),)), REFUNDED)},
+        {"charges": (replace(CHARGED, refunds=(RefundRecord("re_1", 100, "succeeded"),)), REFUNDED)},
         {
-            "charges": (replace(CHARGED, refunds=(RefundSeen("re_1", 100, "failed"),)), REFUNDED),
-            "refunds": {str(refund_id_of(RefundSeen("re_1", 100, "failed"))): "refunded"},
+            "charges": (replace(CHARGED, refunds=(RefundRecord("re_1", 100, "failed"),)), REFUNDED),
+            "refunds": {str(refund_id_of(RefundRecord("re_1", 100, "failed"))): "refunded"},
         },
     ],
     "every-dispute-is-known": [
-        {"charges": (replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", 1000),)), REFUNDED)},
+        {"charges": (replace(CHARGED, disputes=(DisputeRecord("dp_1", "lost", 1000),)), REFUNDED)},
         {
-            "charges": (replace(CHARGED, disputes=(DisputeSeen("dp_1", "lost", 1000),)), REFUNDED),
+            "charges": (replace(CHARGED, disputes=(DisputeRecord("dp_1", "lost", 1000),)), REFUNDED),
             "disputes": {"dp_1": "needs_response"},
         },
     ],
     "every-charge-has-its-order": [
-        {"charges": (CHARGED, REFUNDED, ChargeSeen("pi_9", "stranger", "succeeded", 1, 1, 1, "GBP"))},
-        {"books_balance": False},
+        {"charges": (CHARGED, REFUNDED, ChargeRecord("pi_9", "stranger", "succeeded", 1, 1, 1, "GBP"))},
+        {"balances": False},
     ],
     "payment-knows-what-order-knows": [
         {"payments": {"paid": "capturing", "off": "refunded"}},
@@ -198,16 +198,16 @@ BROKEN: dict[str, list[dict[str, Any]]] = {
         {"mails": MAILS[:1]},
         {"mails": MAILS[:2]},
         {**RETURNED, "mails": MAILS},
-        {**RETURNED, "mails": (*MAILS, MailSeen("paid", "refund", refund_id="asked"))},
+        {**RETURNED, "mails": (*MAILS, MailRecord("paid", "refund", refund_id="asked"))},
     ],
     "stock-adds-up": [
-        {"stock": (StockSeen("A", 8, 0, 2, 11),)},
-        {"stock": (StockSeen("A", 9, -1, 2, 10),)},
+        {"stock": (StockRecord("A", 8, 0, 2, 11),)},
+        {"stock": (StockRecord("A", 9, -1, 2, 10),)},
     ],
     "sold-is-what-was-paid": [
-        {"stock": (StockSeen("A", 7, 0, 3, 10),)},
-        {"stock": (StockSeen("A", 7, 1, 2, 10),)},
-        {**RETURNED, "stock": (StockSeen("A", 8, 0, 2, 10),)},
+        {"stock": (StockRecord("A", 7, 0, 3, 10),)},
+        {"stock": (StockRecord("A", 7, 1, 2, 10),)},
+        {**RETURNED, "stock": (StockRecord("A", 8, 0, 2, 10),)},
     ],
     "holds-follow-their-orders": [
         {"holds": {"paid": "reserved", "off": "restocked"}},
@@ -241,7 +241,7 @@ def test_every_check_is_shown_to_fail() -> None:
 
 
 def test_an_order_may_wait_for_what_others_hold() -> None:
-    held = (StockSeen("A", 1, 7, 2, 10),)
+    held = (StockRecord("A", 1, 7, 2, 10),)
     waits = replace(WAITS, deadline=HEALTHY.now)
     seen = replace(
         HEALTHY, orders=(PAID, OFF, waits), holds={**HEALTHY.holds, "waits": "waiting"}, stock=held
@@ -252,10 +252,10 @@ def test_an_order_may_wait_for_what_others_hold() -> None:
 @pytest.mark.parametrize(
     "known",
     [
-        {"letters": {"paid": {"receipt": "no_contact"}}},
-        {"kept": (KeptSeen("paid", "receipt", "rejected", "refused with 550"),)},
-        {"kept": (KeptSeen("paid", "receipt", "in_doubt"),)},
-        {"kept": (KeptSeen("paid", "receipt", "given_up"),)},
+        {"fates": {"paid": {"receipt": "no_contact"}}},
+        {"kept": (KeptMailRecord("paid", "receipt", "rejected", "refused with 550"),)},
+        {"kept": (KeptMailRecord("paid", "receipt", "in_doubt"),)},
+        {"kept": (KeptMailRecord("paid", "receipt", "given_up"),)},
         {"put_off": frozenset({("paid", "receipt")})},
     ],
 )
@@ -266,10 +266,10 @@ def test_a_mail_that_was_not_sent_is_accounted_for(known: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "unknown",
     [
-        {"letters": {"paid": {"receipt": "rejected"}}},
-        {"kept": (KeptSeen("paid", "receipt", "sent"),)},
-        {"kept": (KeptSeen("paid", "refund", "rejected"),)},
-        {"kept": (KeptSeen("off", "receipt", "rejected"),)},
+        {"fates": {"paid": {"receipt": "rejected"}}},
+        {"kept": (KeptMailRecord("paid", "receipt", "sent"),)},
+        {"kept": (KeptMailRecord("paid", "refund", "rejected"),)},
+        {"kept": (KeptMailRecord("off", "receipt", "rejected"),)},
     ],
 )
 def test_a_mail_that_is_neither_sent_nor_listed_is_missing(unknown: dict[str, Any]) -> None:
@@ -277,14 +277,17 @@ def test_a_mail_that_is_neither_sent_nor_listed_is_missing(unknown: dict[str, An
 
 
 def test_what_is_undeliverable_is_named() -> None:
-    kept = KeptSeen("paid", "receipt", "in_doubt", "the process ended"), KeptSeen("off", "refund", "sent")
+    kept = (
+        KeptMailRecord("paid", "receipt", "in_doubt", "the process ended"),
+        KeptMailRecord("off", "refund", "sent"),
+    )
     assert list(undeliverable(replace(HEALTHY, kept=kept))) == ["receipt:paid is in doubt: the process ended"]
 
 
 def test_an_operator_may_send_a_mail_again_that_had_arrived_after_all() -> None:
     twice = replace(HEALTHY, mails=(*MAILS, MAILS[0]))
     assert amiss(twice) == {"every-mail-is-sent-once"}
-    assert amiss(replace(twice, kept=(KeptSeen("paid", "receipt", "sent", resends=1),))) == set()
+    assert amiss(replace(twice, kept=(KeptMailRecord("paid", "receipt", "sent", resends=1),))) == set()
 
 
 @pytest.mark.parametrize(
@@ -292,14 +295,14 @@ def test_an_operator_may_send_a_mail_again_that_had_arrived_after_all() -> None:
     [
         ((), 0, True),
         ((), 500, False),
-        ((ReturnSeen("by hand", 500),), 500, True),
-        ((ReturnSeen("by hand", 500),), 0, False),
+        ((ReturnRecord("by hand", 500),), 500, True),
+        ((ReturnRecord("by hand", 500),), 0, False),
     ],
 )
 def test_what_came_back_is_kept_until_somebody_gives_it_back_by_hand(
-    returns: tuple[ReturnSeen, ...], given_back: int, is_right: bool
+    returns: tuple[ReturnRecord, ...], given_back: int, is_right: bool
 ) -> None:
-    bounced = replace(OFF, late=(LateSeen("re_1", 500),), rest=500, returns=returns)
+    bounced = replace(OFF, late=(LateRefundRecord("re_1", 500),), rest=500, returns=returns)
     charge = replace(REFUNDED, refunded=given_back)
     [check] = [check for check in CHECKS if check.name == "a-cancelled-order-costs-nothing"]
     found = list(check.violations(replace(HEALTHY, orders=(PAID, bounced), charges=(CHARGED, charge))))
@@ -311,7 +314,7 @@ def test_a_guest_whose_money_was_never_held_is_owed_no_mail() -> None:
     declined = replace(REFUNDED, authorized=0, captured=0, refunded=0, status="requires_payment_method")
     assert amiss(replace(guest, charges=(CHARGED, declined))) == set()
     for event in ("payment.authorized", "payment.voided"):
-        held = replace(OFF, guest=True, told=OFF.told | {event})
+        held = replace(OFF, guest=True, timeline=OFF.timeline | {event})
         was_held = replace(
             guest, orders=(PAID, held), charges=(CHARGED, replace(declined, status="canceled"))
         )
@@ -320,7 +323,7 @@ def test_a_guest_whose_money_was_never_held_is_owed_no_mail() -> None:
 
 
 def test_what_is_left_of_a_cart_may_be_ordered_once_an_order_was_taken_out() -> None:
-    left = CartSeen("ada", ("left", "bought"), ("paid",))
+    left = CartRecord("ada", ("left", "bought"), ("paid",))
     again = replace(PAID, status="pending", order_id="again", cart_ids=("left", "bought"))
     found = amiss(replace(HEALTHY, carts=(left,), orders=(PAID, OFF, again)))
     assert not found & {"a-cart-is-ordered-once", "a-bought-cart-is-empty"}
@@ -345,8 +348,8 @@ def test_a_charge_is_compared_as_the_provider_counts(total: int, currency: str, 
 
 
 def test_a_free_order_ends_without_the_provider() -> None:
-    told = OFF.told | {"order.paid", "payment.refunded"}
-    orders = replace(PAID, total=0), replace(OFF, total=0, guest=True, told=told)
+    timeline = OFF.timeline | {"order.paid", "payment.refunded"}
+    orders = replace(PAID, total=0), replace(OFF, total=0, guest=True, timeline=timeline)
     free = replace(HEALTHY, orders=orders, charges=(), mails=MAILS[:2])
     assert amiss(free) == set()
     assert amiss(replace(free, mails=MAILS[:1])) == {"every-shopper-is-mailed"}
@@ -357,7 +360,7 @@ CAME_BACK = str(UUID(int=7))
 
 def test_what_came_back_is_kept_and_owed_and_no_check_fails_for_it() -> None:
     """The operator is told of it (`shop saga list`); that it is with the shop is right."""
-    came_back = LateSeen(CAME_BACK, 500)
+    came_back = LateRefundRecord(CAME_BACK, 500)
     assert (
         amiss(
             replace(
@@ -366,7 +369,10 @@ def test_what_came_back_is_kept_and_owed_and_no_check_fails_for_it() -> None:
                 payments={"paid": "captured", "off": "refund_failed"},
                 charges=(CHARGED, replace(REFUNDED, refunded=0)),
                 refunds={CAME_BACK: "bounced"},
-                mails=(*MAILS, MailSeen("off", "refund", refund_id=str(refund_failure_id(UUID(CAME_BACK))))),
+                mails=(
+                    *MAILS,
+                    MailRecord("off", "refund", refund_id=str(refund_failure_id(UUID(CAME_BACK)))),
+                ),
             )
         )
         == set()
@@ -374,17 +380,19 @@ def test_what_came_back_is_kept_and_owed_and_no_check_fails_for_it() -> None:
 
 
 def test_what_came_back_is_told_to_its_shopper() -> None:
-    came_back = replace(OFF, late=(LateSeen(CAME_BACK, 500),))
+    came_back = replace(OFF, late=(LateRefundRecord(CAME_BACK, 500),))
     seen = replace(HEALTHY, orders=(PAID, came_back), charges=(CHARGED, replace(REFUNDED, refunded=0)))
     assert "every-shopper-is-mailed" in amiss(seen)
 
 
 def test_what_went_back_again_is_the_shoppers() -> None:
-    again = replace(OFF, late=(LateSeen(CAME_BACK, 500), LateSeen("again", 500, failed=False)))
+    again = replace(
+        OFF, late=(LateRefundRecord(CAME_BACK, 500), LateRefundRecord("again", 500, failed=False))
+    )
     mails = (
         *MAILS,
-        MailSeen("off", "refund", refund_id=str(refund_failure_id(UUID(CAME_BACK)))),
-        MailSeen("off", "refund", refund_id="again"),
+        MailRecord("off", "refund", refund_id=str(refund_failure_id(UUID(CAME_BACK)))),
+        MailRecord("off", "refund", refund_id="again"),
     )
     assert amiss(replace(HEALTHY, orders=(PAID, again), mails=mails)) == set()
     assert amiss(
@@ -396,5 +404,5 @@ def test_what_was_settled_otherwise_is_still_with_the_provider_and_nobody_is_mai
     came_back: dict[str, Any] = {"refund_id": CAME_BACK, "amount": 500, "code": "lost_card"}
     settled = {"refund_id": str(settled_as(UUID(CAME_BACK))), "amount": 500, "code": None}
     again = {"refund_id": str(UUID(int=3)), "amount": 500, "code": None}
-    assert gather._late([came_back, settled]) == (LateSeen(CAME_BACK, 500),)
+    assert gather._late([came_back, settled]) == (LateRefundRecord(CAME_BACK, 500),)
     assert len(gather._late([came_back, again])) == 2

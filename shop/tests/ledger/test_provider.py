@@ -11,7 +11,7 @@ import stripe
 
 from shop.errors import ShopError
 from shop.ledger import provider
-from shop.ledger.evidence import ChargeSeen
+from shop.ledger.evidence import ChargeRecord
 from shop.targets import Target
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
@@ -53,11 +53,11 @@ async def refund(sandbox: Embedded, payment: str, amount: int) -> str:
     return (await client.v1.refunds.create_async({"payment_intent": payment, "amount": amount})).id
 
 
-async def seen(sandbox: Embedded, since: datetime | None = None) -> tuple[tuple[ChargeSeen, ...], bool]:
+async def seen(sandbox: Embedded, since: datetime | None = None) -> tuple[tuple[ChargeRecord, ...], bool]:
     return await provider.charges(cast("Target", Account(sandbox.url)), since)
 
 
-async def test_all_that_moved_is_seen_and_the_books_balance(sandbox: Embedded) -> None:
+async def test_all_that_moved_is_seen_and_the_balances(sandbox: Embedded) -> None:
     paid, held = await charge(sandbox, "paid"), await charge(sandbox, "held", capture=False)
     kept, failed = await refund(sandbox, paid, 300), await refund(sandbox, paid, 500)
     await sandbox.control("POST", "refunds", {"refund": failed})

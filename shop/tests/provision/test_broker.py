@@ -14,8 +14,8 @@ from devstack.down import purge
 from devstack.programs import choose, programs
 from devstack.up import up
 from shop.errors import ShopError
-from shop.management import Management
-from shop.project import project_root
+from shop.http import Management
+from shop.machine import project_root
 from shop.provision.broker import provide
 from shop.targets import OPERATOR
 
@@ -43,7 +43,7 @@ def declared() -> dict[str, Any]:
 
 
 async def _provide(stack: Stack, broker: Management, declared: dict[str, Any]) -> None:
-    await provide(broker, declared, lambda user: stack.secret(f"rabbitmq-{user}"), patience=30)
+    await provide(broker, declared, lambda user: stack.secret(f"rabbitmq-{user}"), timeout=30)
 
 
 async def _heard(broker: Management, queue: str) -> set[str]:
@@ -133,7 +133,7 @@ async def test_a_topology_that_the_broker_refuses_is_told_and_the_next_run_finis
 async def test_a_password_that_was_changed_counts_from_then_on(
     stack: Stack, broker: Management, declared: dict[str, Any]
 ) -> None:
-    await provide(broker, declared, lambda user: stack.secret(f"rabbitmq-{user}") * 2, patience=30)
+    await provide(broker, declared, lambda user: stack.secret(f"rabbitmq-{user}") * 2, timeout=30)
     old = stack.amqp_url(OPERATOR)
     new = old.replace(secret := stack.secret(f"rabbitmq-{OPERATOR}"), secret * 2)
 
@@ -150,7 +150,7 @@ async def test_a_broker_that_lets_nobody_in_is_told_in_one_line(
         with pytest.raises(
             ShopError, match=r"^the broker did not accept the operator's login within 0 s: .*401"
         ):
-            await provide(broker, declared, str.upper, patience=0)
+            await provide(broker, declared, str.upper, timeout=0)
 
 
 async def _seen(broker: Management) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import yaml
 
 from shop.broker.topology import password_hash
 from shop.errors import ShopError
-from shop.project import project_root
+from shop.machine import project_root
 from shop.provision.secrets import hand_out
 from shop.targets import SERVICES
 

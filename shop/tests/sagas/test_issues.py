@@ -19,8 +19,7 @@ from payment.domain import Payment
 from payment.outcomes import ActionRequired, Authorized, Captured, Refunded, RefundRefused, conclude
 from payment.reconciliation import Stray
 from product.domain import Hold
-from shop.broker.definitions import differs
-from shop.broker.issue import BrokerIssue
+from shop.broker.checking import BrokerIssue, differs
 from shop.cli import app
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.errors import ShopError

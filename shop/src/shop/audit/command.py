@@ -12,10 +12,9 @@ from rich.text import Text
 
 from shop import targets
 from shop.audit.trail import Audit, Entry, document, operator
-from shop.terminal import printable
+from shop.terminal import Json, printable
 
 app = typer.Typer(help="What operators did, and why.", no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 T = TypeVar("T")
 
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from chassis.runtime.settings import Environment, load
 from chassis.telemetry.logs import configure_logging
-from shop.broker.looking import declared, look_closely
+from shop.broker.checking import check_closely, declared
 from shop.broker.monitor import Monitor, app
 from shop.errors import ShopError
 from shop.remote import RemoteTarget, remote_settings
@@ -26,7 +26,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 class Settings(Environment):
     """`definitions` is a file, if not the one beside us; `interval` and `recheck` are seconds between two
-    looks, while all is well and while it is not."""
+    checks, while all is well and while it is not."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -46,16 +46,16 @@ def main() -> int:
         sys.stderr.write(f"monitor: {error}\n")
         return CANNOT_START
     monitor = Monitor(
-        lambda: look_closely(target, definitions), interval=settings.interval, recheck=settings.recheck
+        lambda: check_closely(target, definitions), interval=settings.interval, recheck=settings.recheck
     )
     web = app(monitor)
 
     @asynccontextmanager
     async def live(_: Starlette) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            looking = group.create_task(monitor.run())
+            checking = group.create_task(monitor.run())
             yield
-            looking.cancel()
+            checking.cancel()
 
     web.router.lifespan_context = live
     uvicorn.run(

@@ -10,28 +10,27 @@ from rich.console import Console
 from rich.text import Text
 
 from shop import targets
-from shop.broker.issue import BrokerIssue
-from shop.broker.looking import declared, look
+from shop.broker.checking import BrokerIssue, declared
+from shop.broker.checking import check as find_issues
 from shop.broker.restoring import prepare
 from shop.broker.restoring import restore as bring_back
 from shop.errors import ShopError
+from shop.terminal import Json, Yes
 
 DIFFERS = 3
 
 app = typer.Typer(help="Compare the live broker with its definitions, and restore it.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 @app.command()
 def check(as_json: Json = False) -> None:
     """Differences from the definitions, and alarms. Exits with 3 if there are any."""
     target = targets.resolve()
-    issues = asyncio.run(look(target, declared(target)))
+    issues = asyncio.run(find_issues(target, declared(target)))
     if as_json:
         print(json.dumps({"issues": [asdict(issue) for issue in issues]}, indent=2))
     else:
-        tell(Console(), issues)
+        print_issues(Console(), issues)
     if issues:
         raise typer.Exit(DIFFERS)
 
@@ -39,7 +38,7 @@ def check(as_json: Json = False) -> None:
 @app.command()
 def restore(
     why: Annotated[str, typer.Option(help="The reason, for the audit.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Import the definitions, and remove bindings, policies and permissions that they do not have.
@@ -69,7 +68,7 @@ def restore(
         raise typer.Exit(DIFFERS)
 
 
-def tell(console: Console, issues: list[BrokerIssue]) -> None:
+def print_issues(console: Console, issues: list[BrokerIssue]) -> None:
     for issue in issues:
         console.print(Text.assemble((issue.kind, "bold red"), f"  {issue.means}"), soft_wrap=True)
         console.print(Text(f"    → {issue.next}", "cyan"), soft_wrap=True)

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shop.broker.issue import RESTORE, BrokerIssue
 from shop.broker.topology import IDENTITY, Definitions, Entry
 
 How = Literal["missing", "unknown", "different"]
 
 _KINDS = ("users", "permissions", "topic_permissions", "exchanges", "queues", "bindings", "policies")
 # What is compared of an entry; everything that is not listed belongs to the broker, or is secret.
-_COMPARED = {
+_FIELDS = {
     "users": ("tags", "limits"),
     "permissions": ("configure", "write", "read"),
     "topic_permissions": ("write", "read"),
@@ -57,14 +56,6 @@ def differences(declared: Definitions, live: Definitions, *, operator: str) -> l
     return [found for kind in _KINDS for found in _of_kind(kind, declared, live, operator)]
 
 
-def differs(declared: Definitions, live: Definitions, *, operator: str) -> list[BrokerIssue]:
-    """The same for operators."""
-    return [
-        BrokerIssue("broker-differs", str(found), RESTORE)
-        for found in differences(declared, live, operator=operator)
-    ]
-
-
 def with_live_passwords(declared: Definitions, live: Definitions) -> Definitions:
     """The definitions with every user's password as the broker has it. Raises LookupError with the names of
     those that it does not have."""
@@ -85,12 +76,12 @@ def surplus(declared: Definitions, live: Definitions, *, operator: str) -> Defin
 
 def _unknown(kind: str, declared: Definitions, live: Definitions, operator: str) -> Iterator[Entry]:
     wanted = {_key(kind, entry) for entry in declared.get(kind, [])}
-    for entry in _looked_at(kind, declared, live, operator):
+    for entry in _compared(kind, declared, live, operator):
         if _key(kind, entry) not in wanted and _counts(kind, entry):
             yield entry
 
 
-def _looked_at(kind: str, declared: Definitions, live: Definitions, operator: str) -> Iterator[Entry]:
+def _compared(kind: str, declared: Definitions, live: Definitions, operator: str) -> Iterator[Entry]:
     vhosts = {vhost["name"] for vhost in declared.get("vhosts", [])}
     for entry in live.get(kind, []):
         user = entry.get("name") if kind == "users" else entry.get("user")
@@ -99,7 +90,7 @@ def _looked_at(kind: str, declared: Definitions, live: Definitions, operator: st
 
 
 def _of_kind(kind: str, declared: Definitions, live: Definitions, operator: str) -> Iterator[Difference]:
-    there = {_key(kind, entry): entry for entry in _looked_at(kind, declared, live, operator)}
+    there = {_key(kind, entry): entry for entry in _compared(kind, declared, live, operator)}
     for entry in declared.get(kind, []):
         found = there.get(_key(kind, entry))
         if found is None:
@@ -113,7 +104,7 @@ def _of_kind(kind: str, declared: Definitions, live: Definitions, operator: str)
 def _detail(kind: str, wanted: Entry, there: Entry) -> str:
     return "; ".join(
         f"{field} is {there.get(field)!r}, not {wanted.get(field)!r}"
-        for field in _COMPARED[kind]
+        for field in _FIELDS[kind]
         if _plain(field, there.get(field)) != _plain(field, wanted.get(field))
     )
 

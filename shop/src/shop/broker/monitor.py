@@ -1,4 +1,4 @@
-"""Looks at the broker at the shop's start and every minute; its log and its health check raise the alarm."""
+"""Checks the broker at the shop's start and every minute; its log and its health check raise the alarm."""
 
 import asyncio
 import logging
@@ -11,50 +11,49 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from shop.broker.conditions import Figures, dead_letters
-from shop.broker.issue import BrokerIssue, unreachable
+from shop.broker.checking import BrokerIssue, Figures, dead_letters, unreachable
 from shop.errors import ShopError
 
 logging.getLogger("httpx").setLevel(logging.WARNING)
 log = structlog.get_logger()
 
-Look = Callable[[], Awaitable[tuple[list[BrokerIssue], Figures]]]
+Check = Callable[[], Awaitable[tuple[list[BrokerIssue], Figures]]]
 
 
 class Monitor:
-    """`interval` is seconds from one look to the next while all is well, `recheck` while it is not."""
+    """`interval` is seconds from one check to the next while all is well, `recheck` while it is not."""
 
-    def __init__(self, look: Look, *, interval: float, recheck: float) -> None:
-        self._look = look
+    def __init__(self, check: Check, *, interval: float, recheck: float) -> None:
+        self._check = check
         self._interval = interval
         self._recheck = recheck
         self._dead: Mapping[str, int] | None = None
-        self._looked_at: float | None = None
+        self._checked_at: float | None = None
         self.issues: Sequence[BrokerIssue] = ()
 
     @property
     def is_well(self) -> bool:
-        """Whether the last look found nothing, and was not long ago."""
-        stale = self._looked_at is None or time.monotonic() - self._looked_at > 3 * self._interval
+        """Whether the last check found nothing, and was not long ago."""
+        stale = self._checked_at is None or time.monotonic() - self._checked_at > 3 * self._interval
         return not self.issues and not stale
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self.look()
+            await self.check()
             await asyncio.sleep(self._recheck if self.issues else self._interval)
 
-    async def look(self) -> None:
-        """Once. Each issue is logged at every look, and its end once."""
+    async def check(self) -> None:
+        """Once. Each issue is logged at every check, and its end once."""
         before = self.issues
         try:
-            issues, figures = await self._look()
+            issues, figures = await self._check()
         except ShopError as error:
             self.issues = [unreachable(error)]
         else:
             self.issues = issues
             self._note_growth(dead_letters(figures))
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         for issue in self.issues:
             log.error("broker issue", kind=issue.kind, means=issue.means, next=issue.next)
         if before and not self.issues:

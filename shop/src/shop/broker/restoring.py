@@ -6,11 +6,12 @@ import httpx
 
 from shop.audit.trail import Audit, AuditedAction, operator
 from shop.broker import topology
+from shop.broker.checking import read
 from shop.broker.definitions import Difference, differences, surplus, with_live_passwords
-from shop.broker.looking import ask
 from shop.broker.topology import Definitions
 from shop.errors import ShopError
-from shop.targets import Target, management, operator_of
+from shop.http import management, operator_of
+from shop.targets import Target
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Restoring:
 
 async def prepare(target: Target, declared: Definitions) -> Restoring:
     """What differs, and what would be imported. Raises ShopError when that is not possible."""
-    live, _ = await ask(target)
+    live, _ = await read(target)
     name = operator_of(target)
     found = differences(declared, live, operator=name)
     try:

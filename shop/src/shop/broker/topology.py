@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from shop.management import Management
+from shop.http import Management
 
 Definitions = dict[str, Any]
 Entry = dict[str, Any]

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from order.operations import Order
 from shop import targets
 from shop.audit.trail import Entry, operator
 from shop.dead_letters.dead_letter import STEPS, DeadLetter
-from shop.dead_letters.deliveries import MOST, Listing
+from shop.dead_letters.deliveries import MOST, Listing, find, queues_of, select
 from shop.dead_letters.editing import contradictions, model_of, with_values
 from shop.dead_letters.rendering import (
     document,
@@ -31,12 +31,11 @@ from shop.dead_letters.rendering import (
     render_list,
     render_preview,
 )
-from shop.dead_letters.selection import find, queues_of, select
 from shop.dead_letters.session import LIMIT, Action, DeadLetterSession
 from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.services import find_saga, open_databases
-from shop.terminal import consent, counting, printable
+from shop.terminal import As, Json, Why, Yes, consent, counting, printable
 
 app = typer.Typer(help="Inspect dead letters; replay, edit or discard them.", no_args_is_help=True)
 
@@ -44,11 +43,7 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters: ids as in `
 Id = Annotated[str, typer.Argument(help="A dead letter: its id as in `list`, or a prefix.")]
 Service = Annotated[str | None, typer.Option("--service", help="Only dead letters of this service.")]
 Everything = Annotated[bool, typer.Option("--all", help="All dead letters, or all of --service.")]
-Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Read at most this many of each queue.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 @app.command("list")
@@ -79,38 +74,35 @@ def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
         console.print(diagram(*order_saga))
 
 
-@app.command()
-def replay(
-    letters: Ids = None,
-    service: Service = None,
-    everything: Everything = False,
-    why: Why = None,
-    yes: Yes = False,
-    who: As = None,
-    limit: Limit = LIMIT,
-    as_json: Json = False,
-) -> None:
-    """Publish messages unchanged to their own queue. Exits with 1 if one is no longer there."""
-    with _acting(who, limit, as_json) as acting:
-        actions = [Action.replay(one) for one in select(acting.listing, letters or [], service, everything)]
-        acting.do(actions, why, yes)
+def _act_on_selected(name: str, action: Callable[[DeadLetter], Action], help_: str) -> None:
+    """Add a command with this action on each of the selected dead letters."""
+
+    @app.command(name, help=help_)
+    def act(
+        letters: Ids = None,
+        service: Service = None,
+        everything: Everything = False,
+        why: Why = None,
+        yes: Yes = False,
+        who: As = None,
+        limit: Limit = LIMIT,
+        as_json: Json = False,
+    ) -> None:
+        with _acting(who, limit, as_json) as acting:
+            selected = select(acting.listing, letters or [], service, everything)
+            acting.do([action(letter) for letter in selected], why, yes)
 
 
-@app.command()
-def discard(
-    letters: Ids = None,
-    service: Service = None,
-    everything: Everything = False,
-    why: Why = None,
-    yes: Yes = False,
-    who: As = None,
-    limit: Limit = LIMIT,
-    as_json: Json = False,
-) -> None:
-    """Remove messages for good; the audit keeps them. Exits with 1 if one is no longer there."""
-    with _acting(who, limit, as_json) as acting:
-        actions = [Action.discard(one) for one in select(acting.listing, letters or [], service, everything)]
-        acting.do(actions, why, yes)
+_act_on_selected(
+    "replay",
+    Action.replay,
+    "Publish messages unchanged to their own queue. Exits with 1 if one is no longer there.",
+)
+_act_on_selected(
+    "discard",
+    Action.discard,
+    "Remove messages for good; the audit keeps them. Exits with 1 if one is no longer there.",
+)
 
 
 @app.command()

@@ -1,10 +1,10 @@
-"""Dead letters that are fetched and not acknowledged.
+"""Dead letters that are fetched and not acknowledged, and the selection of some of them.
 
 RabbitMQ requeues them in their old order when the channel closes, also because our process died.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,8 +13,9 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException
 
 from chassis.saga.topology import DEAD
-from shop.dead_letters.dead_letter import DeadLetter
+from shop.dead_letters.dead_letter import STEPS, DeadLetter
 from shop.errors import ShopError
+from shop.services import PARTICIPANTS
 
 SECONDS = 10
 MOST = 65_000  # an AMQP prefetch has sixteen bits
@@ -117,3 +118,43 @@ async def _take(
                 " does another consumer hold them, perhaps the management page? Try again"
             ) from None
     return taken[:expected], ready - expected
+
+
+SHORTEST_PREFIX = 4
+
+
+def queues_of(service: str | None) -> list[str]:
+    """The queues of a service, or all queues. Raises ShopError for a service that consumes nothing."""
+    queues = {p.name: [steps.queue for steps in p.steps] for p in PARTICIPANTS if p.steps}
+    if service is None:
+        return list(STEPS)
+    if service not in queues:
+        raise ShopError(f"{service} consumes no events: choose one of {', '.join(queues)}")
+    return queues[service]
+
+
+def select(listing: Listing, ids: Sequence[str], service: str | None, everything: bool) -> list[DeadLetter]:
+    """By id, or all, or all of a service. Raises ShopError when the options are unclear, or none is found."""
+    if bool(ids) == everything or (service and not everything):
+        raise ShopError("give ids of dead letters, or --all, or --all and --service")
+    if ids:
+        return list({letter.id: letter for letter in (find(listing, one) for one in ids)}.values())
+    queues = queues_of(service)
+    found = [letter for letter in listing.letters if letter.queue in queues]
+    if not found:
+        raise ShopError("there are no dead letters" + (f" of {service}" if service else ""))
+    return found
+
+
+def find(listing: Listing, prefix: str) -> DeadLetter:
+    """The dead letter whose id starts with `prefix`. Raises ShopError unless there is exactly one."""
+    found = [letter for letter in listing.letters if letter.id.startswith(prefix.lower())]
+    if len(found) == 1 and len(prefix) >= SHORTEST_PREFIX:
+        return found[0]
+    if len(prefix) < SHORTEST_PREFIX:
+        raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} characters of the id")
+    if found:
+        several = ", ".join(f"{letter.id} ({letter.queue})" for letter in found)
+        raise ShopError(f"{prefix} is ambiguous ({several}): give more characters")
+    more = "; there are more than --limit" if listing.beyond else ""
+    raise ShopError(f"no dead letter {prefix}: `shop dead-letters list` shows them{more}")

@@ -15,9 +15,10 @@ from rich.table import Table
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey, last_token_until, refuse_too_new
 from shop.keys.rotation import Rotation, rotating
+from shop.machine import write
 from shop.secrets import SIGNING_KEYS
 from shop.targets import local_target
-from shop.writing import write
+from shop.terminal import Json
 
 app = typer.Typer(help="Rotate the keys that sign access tokens.", no_args_is_help=True)
 
@@ -32,7 +33,7 @@ _NEXT = "give the file to auth, which rereads it; render the gateway's file, and
 @app.command("list")
 def list_keys(
     file: File = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """The signing key, the added one, and retired keys whose tokens are still valid."""
     ring = _held(file or local_target().secrets.path(SIGNING_KEYS))

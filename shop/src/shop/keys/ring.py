@@ -20,7 +20,7 @@ _LEEWAY_SECONDS = 60  # of verifiers' clocks, generously
 LONGEST_TOKEN_SECONDS = LONGEST_TOKEN + _LEEWAY_SECONDS
 
 
-class Refused(ShopError):
+class UnsafeRotation(ShopError):
     """The change would lock somebody out."""
 
 
@@ -90,15 +90,15 @@ class Ring:
     def add(self, key: SigningKey) -> Self:
         """Published from now on, and signing nothing."""
         if self.waiting is not None:
-            raise Refused(f"{self.waiting.kid} is added and not yet used: use or drop it first")
+            raise UnsafeRotation(f"{self.waiting.kid} is added and not yet used: use or drop it first")
         return replace(self, keys=[*self.keys, key])
 
     def use(self, key: SigningKey, now: int) -> Self:
         """It signs from now on; what signed until now is retired, and stays for the tokens that are about."""
         if key.kid == self.signer.kid:
-            raise Refused(f"{key.kid} is the signing key already")
+            raise UnsafeRotation(f"{key.kid} is the signing key already")
         if "d" not in key.jwk:
-            raise Refused(f"{key.kid} has no private part")
+            raise UnsafeRotation(f"{key.kid} has no private part")
         used = SigningKey({name: value for name, value in key.jwk.items() if name != "retired_at"})
         retired = SigningKey({**self.signer.jwk, "retired_at": now})
         return replace(self, keys=[used, retired, *(one for one in self.keys[1:] if one.kid != key.kid)])
@@ -106,10 +106,12 @@ class Ring:
     def drop(self, key: SigningKey, now: int, *, with_its_tokens: bool) -> Self:
         """Gone. `with_its_tokens`: also while there may be some that it has signed."""
         if key.kid == self.signer.kid:
-            raise Refused(f"{key.kid} is the signing key: use another first")
+            raise UnsafeRotation(f"{key.kid} is the signing key: use another first")
         until = last_token_until(key)
         if until is not None and until > now and not with_its_tokens:
-            raise Refused(f"tokens of {key.kid} are valid until {_time(until)}: drop it then, or pass --now")
+            raise UnsafeRotation(
+                f"tokens of {key.kid} are valid until {_time(until)}: drop it then, or pass --now"
+            )
         return replace(self, keys=[one for one in self.keys if one.kid != key.kid])
 
 
@@ -119,10 +121,10 @@ def last_token_until(key: SigningKey) -> int | None:
 
 
 def refuse_too_new(key: SigningKey, now: int) -> None:
-    """For where verifiers cannot be asked. Raises Refused while one may not have fetched the key yet."""
+    """For a shop whose verifiers cannot be asked. Raises UnsafeRotation while one may not have the key."""
     until = key.added_at + PUBLISHED_SECONDS
     if now < until:
-        raise Refused(f"verifiers may not have {key.kid} before {_time(until)}: use it then")
+        raise UnsafeRotation(f"verifiers may not have {key.kid} before {_time(until)}: use it then")
 
 
 def _named(entry: dict[str, Any]) -> str:

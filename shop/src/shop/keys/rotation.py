@@ -15,9 +15,9 @@ from shop.audit.trail import Audit, AuditedAction, operator
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey
 from shop.keys.verifiers import Verifiers
+from shop.machine import write
 from shop.secrets import SIGNING_KEYS
 from shop.targets import LocalTarget
-from shop.writing import write
 
 
 @dataclass(frozen=True)

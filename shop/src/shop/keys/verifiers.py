@@ -32,12 +32,12 @@ _PATHS = {
 class Verifiers:
     """`urls` by verifier: every copy of a service, and the gateway.
 
-    `patience` is seconds: a service asks auth for keys that it does not know every ten at most.
+    `timeout` is seconds: a service asks auth for keys that it does not know every ten at most.
     """
 
     urls: Mapping[str, str]
     http: httpx.AsyncClient
-    patience: float = 45
+    timeout: float = 45
 
     @classmethod
     def of(cls, stack: LocalTarget, http: httpx.AsyncClient) -> "Verifiers":
@@ -62,7 +62,7 @@ class Verifiers:
         return dict(zip(self.urls, answers, strict=True))
 
     async def _until(self, key: SigningKey, *, taken: bool) -> None:
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.timeout
         while others := _others(await self.who_accepts(key), taken):
             if time.monotonic() > deadline:
                 state = "not accepted yet" if taken else "still accepted"

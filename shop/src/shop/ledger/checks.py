@@ -9,7 +9,7 @@ from uuid import UUID
 from contracts import CURRENCIES
 from notification.operations import UNDELIVERABLE, refund_failure_id
 from payment.operations import refund_id_of
-from shop.ledger.evidence import ChargeSeen, Evidence, OrderSeen
+from shop.ledger.evidence import ChargeRecord, Evidence, OrderRecord
 
 Violation = str
 CheckFunction = Callable[[Evidence], Iterator[Violation]]
@@ -55,7 +55,7 @@ def every_end_is_in_the_timeline(evidence: Evidence) -> Iterator[Violation]:
     """The timeline of a paid order has `order.paid`, that of a cancelled one `order.cancelled`."""
     for order in evidence.orders:
         for event in {"order.created"} | ({f"order.{order.status}"} - {"order.pending"}):
-            if event not in order.told:
+            if event not in order.timeline:
                 yield f"order {order.order_id} is {order.status}, its timeline has no {event}"
 
 
@@ -91,12 +91,12 @@ def a_free_order_has_no_payment(evidence: Evidence) -> Iterator[Violation]:
             yield f"order {charge.order_id} is free, and the provider has payment {charge.payment_id} for it"
 
 
-def _in_provider_units(order: OrderSeen) -> int:
+def _in_provider_units(order: OrderRecord) -> int:
     """Charges are as the provider counts; an order of before the list of currencies was charged as it was."""
     return _units(order, order.total - order.refunded + order.owed)
 
 
-def _units(order: OrderSeen, amount: int) -> int:
+def _units(order: OrderRecord, amount: int) -> int:
     currency = CURRENCIES.get(order.currency)
     chargeable = currency is not None and currency.can_be_charged(amount)
     return currency.to_provider(amount) if currency and chargeable else amount
@@ -151,13 +151,13 @@ def a_bought_cart_is_empty(evidence: Evidence) -> Iterator[Violation]:
 
 @check(2)
 def every_charge_has_its_order(evidence: Evidence) -> Iterator[Violation]:
-    """Every payment at the provider belongs to an order, and the provider's books balance."""
+    """Every payment at the provider belongs to an order, and the provider's refunds add up."""
     known = {order.order_id for order in evidence.orders}
     for charge in evidence.charges:
         if charge.order_id not in known:
             yield f"payment {charge.payment_id} is for order {charge.order_id}, which does not exist"
-    if not evidence.books_balance:
-        yield "the provider's books do not balance"
+    if not evidence.balances:
+        yield "the provider's refunds do not add up"
 
 
 _CAME_BACK = {"bounced", "covered"}
@@ -263,7 +263,7 @@ def undeliverable(evidence: Evidence) -> Iterator[Violation]:
             yield f"{kept.reason}:{kept.subject_id} is {kept.fate.replace('_', ' ')}: {kept.why}"
 
 
-def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[tuple[str, str]]:
+def _owed(order: OrderRecord, charges: Sequence[ChargeRecord]) -> Iterator[tuple[str, str]]:
     """The subject and the reason of each mail."""
     if order.status == "paid":
         yield order.order_id, "receipt"
@@ -276,9 +276,9 @@ def _owed(order: OrderSeen, charges: Sequence[ChargeSeen]) -> Iterator[tuple[str
         yield str(refund_failure_id(UUID(late.refund_id))) if late.failed else late.refund_id, "refund"
 
 
-def _held_money(order: OrderSeen, charges: Sequence[ChargeSeen]) -> bool:
+def _held_money(order: OrderRecord, charges: Sequence[ChargeRecord]) -> bool:
     """Whether it ever did: the provider shows only current holds, not a voided one."""
-    return any(charge.authorized for charge in charges) or bool(_HOLDS & order.told)
+    return any(charge.authorized for charge in charges) or bool(_HOLDS & order.timeline)
 
 
 def _accounted_for(evidence: Evidence) -> Iterator[tuple[str | None, str | None]]:
@@ -287,8 +287,8 @@ def _accounted_for(evidence: Evidence) -> Iterator[tuple[str | None, str | None]
     yield from ((mail.subject, mail.reason) for mail in evidence.mails)
     yield from evidence.put_off
     yield from ((kept.subject_id, kept.reason) for kept in evidence.kept if kept.fate in UNDELIVERABLE)
-    for order_id, letters in evidence.letters.items():
-        yield from ((order_id, reason) for reason, fate in letters.items() if fate == "no_contact")
+    for order_id, fates in evidence.fates.items():
+        yield from ((order_id, reason) for reason, fate in fates.items() if fate == "no_contact")
 
 
 @check(3)
@@ -393,12 +393,12 @@ def no_service_reaches_anothers_tables(evidence: Evidence) -> Iterator[Violation
         yield f"{trespasser} may connect"
 
 
-def _orders(evidence: Evidence, status: str) -> list[OrderSeen]:
+def _orders(evidence: Evidence, status: str) -> list[OrderRecord]:
     return [order for order in evidence.orders if order.status == status]
 
 
-def _by_order(evidence: Evidence) -> defaultdict[str, list[ChargeSeen]]:
-    charges: defaultdict[str, list[ChargeSeen]] = defaultdict(list)
+def _by_order(evidence: Evidence) -> defaultdict[str, list[ChargeRecord]]:
+    charges: defaultdict[str, list[ChargeRecord]] = defaultdict(list)
     for charge in evidence.charges:
         charges[charge.order_id or ""].append(charge)
     return charges

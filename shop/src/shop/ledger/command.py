@@ -12,6 +12,7 @@ from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
 from shop.ledger.gather import gather, until_quiet
 from shop.targets import Target
+from shop.terminal import Json
 
 app = typer.Typer(help="Compare orders, payments, stock, mails and queues.", no_args_is_help=True)
 MOST_SHOWN = 10
@@ -25,7 +26,7 @@ def _ledger() -> None:
 @app.command()
 def check(
     wait: Annotated[float, typer.Option(help="Seconds to wait until nothing is in progress.")] = 60,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check every promise against evidence from outside. Exits with 1 if a check fails."""
     evidence = asyncio.run(_evidence(targets.resolve(), wait))

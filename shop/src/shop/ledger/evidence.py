@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class ReturnSeen:
+class ReturnRecord:
     """Something that goes back of an order, as order has it; `lines` is what is restocked, sku to pieces. Not
     `is_due`: it is only requested, or came to nothing. `by` is whose doing it is."""
 
@@ -20,7 +20,7 @@ class ReturnSeen:
 
 
 @dataclass(frozen=True)
-class LateSeen:
+class LateRefundRecord:
     """A refund that came back to the shop, or if not `failed`, one that was made again."""
 
     refund_id: str
@@ -29,7 +29,7 @@ class LateSeen:
 
 
 @dataclass(frozen=True)
-class OrderSeen:
+class OrderRecord:
     """An order as order has it; `lines` is sku to quantity, `total` in minor units."""
 
     order_id: str
@@ -39,11 +39,11 @@ class OrderSeen:
     currency: str
     lines: Mapping[str, int]
     deadline: datetime
-    told: frozenset[str] = frozenset()  # event types in its timeline
+    timeline: frozenset[str] = frozenset()  # event types in its timeline
     guest: bool | None = None
     cart_ids: tuple[str, ...] = ()  # what its cart counted as
-    returns: tuple[ReturnSeen, ...] = ()
-    late: tuple[LateSeen, ...] = ()
+    returns: tuple[ReturnRecord, ...] = ()
+    late: tuple[LateRefundRecord, ...] = ()
     rest: int | None = None  # what went back when it was cancelled, besides the parts; `None`: not known
     disputes: Mapping[str, str] = field(default_factory=dict)  # the shop's id of a dispute to its status
 
@@ -66,7 +66,7 @@ class OrderSeen:
 
 
 @dataclass(frozen=True)
-class CartSeen:
+class CartRecord:
     """A cart that holds something, what it counts as when it is ordered, and which orders are out of it."""
 
     owner_id: str
@@ -75,7 +75,7 @@ class CartSeen:
 
 
 @dataclass(frozen=True)
-class RefundSeen:
+class RefundRecord:
     """A refund as the provider has it, in its own units. `order_id` and `refund_id` are what the shop has
     written on it: without them somebody has made it at the provider."""
 
@@ -87,7 +87,7 @@ class RefundSeen:
 
 
 @dataclass(frozen=True)
-class DisputeSeen:
+class DisputeRecord:
     """A dispute as the provider has it, or as payment does."""
 
     id: str
@@ -96,7 +96,7 @@ class DisputeSeen:
 
 
 @dataclass(frozen=True)
-class ChargeSeen:
+class ChargeRecord:
     """A payment as the provider has it, in the provider's own units."""
 
     payment_id: str
@@ -106,8 +106,8 @@ class ChargeSeen:
     captured: int
     refunded: int
     currency: str
-    refunds: tuple[RefundSeen, ...] = ()
-    disputes: tuple[DisputeSeen, ...] = ()
+    refunds: tuple[RefundRecord, ...] = ()
+    disputes: tuple[DisputeRecord, ...] = ()
 
     @property
     def lost(self) -> int:
@@ -116,7 +116,7 @@ class ChargeSeen:
 
 
 @dataclass(frozen=True)
-class StockSeen:
+class StockRecord:
     sku: str
     on_hand: int
     reserved: int
@@ -125,7 +125,7 @@ class StockSeen:
 
 
 @dataclass(frozen=True)
-class MailSeen:
+class MailRecord:
     order_id: str | None
     reason: str | None
     message_id: str | None = None
@@ -138,7 +138,7 @@ class MailSeen:
 
 
 @dataclass(frozen=True)
-class KeptSeen:
+class KeptMailRecord:
     """A mail that notification keeps because it did not go out, or did not at first."""
 
     subject_id: str
@@ -153,19 +153,21 @@ class Evidence:
     """All of it, taken while nothing was on its way any more."""
 
     now: datetime
-    orders: tuple[OrderSeen, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
     payments: Mapping[str, str] = field(default_factory=dict)  # order to payment's state
     disputes: Mapping[str, str] = field(default_factory=dict)  # the provider's id of a dispute to its status
-    charges: tuple[ChargeSeen, ...] = ()
-    books_balance: bool = True
-    stock: tuple[StockSeen, ...] = ()
+    charges: tuple[ChargeRecord, ...] = ()
+    balances: bool = True
+    stock: tuple[StockRecord, ...] = ()
     holds: Mapping[str, str] = field(default_factory=dict)  # order to the state of its hold
     refunds: Mapping[str, str] = field(default_factory=dict)  # refund of a part to its state in payment
     restocked: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # return to sku to pieces
-    mails: tuple[MailSeen, ...] = ()
-    letters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # order to reason to fate
-    kept: tuple[KeptSeen, ...] = ()
-    carts: tuple[CartSeen, ...] = ()
+    mails: tuple[MailRecord, ...] = ()
+    fates: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # subject to reason of a mail to fate
+    kept: tuple[KeptMailRecord, ...] = ()
+    carts: tuple[CartRecord, ...] = ()
     logged_in: Mapping[str, str] = field(default_factory=dict)  # guest to account, as auth has it
     moved: Mapping[str, str] = field(default_factory=dict)  # and as order has it
     put_off: frozenset[tuple[str, str]] = (

@@ -18,22 +18,22 @@ import order.operations
 import payment.operations
 import product.operations
 from shop.errors import ShopError
-from shop.gateway import TIMEOUT_SECONDS
+from shop.http import TIMEOUT_SECONDS, management
 from shop.ledger import mailbox, provider
 from shop.ledger.evidence import (
-    CartSeen,
-    ChargeSeen,
+    CartRecord,
+    ChargeRecord,
     Evidence,
-    KeptSeen,
-    LateSeen,
-    MailSeen,
-    OrderSeen,
-    ReturnSeen,
-    StockSeen,
+    KeptMailRecord,
+    LateRefundRecord,
+    MailRecord,
+    OrderRecord,
+    ReturnRecord,
+    StockRecord,
 )
 from shop.sagas.collecting import put_off_mails
 from shop.services import ReadOnlyDatabases, open_databases
-from shop.targets import SERVICES, Target, management
+from shop.targets import SERVICES, Target
 
 POLL_SECONDS = 0.5
 _TRESPASSERS = """
@@ -101,7 +101,7 @@ async def gather(target: Target) -> Evidence:
             holds = read("product", product.operations.HOLD_STATES)
             restocked = read("product", product.operations.RESTOCKED)
             stock = read("product", product.operations.STOCK)
-            letters = read("notification", notification.operations.FATES_OF_MAILS)
+            fates = read("notification", notification.operations.FATES_OF_MAILS)
             kept = read("notification", notification.operations.KEPT_MAILS)
             carts = read("cart", cart.operations.FILLED_CARTS)
             put_off = group.create_task(put_off_mails(databases))
@@ -111,23 +111,23 @@ async def gather(target: Target) -> Evidence:
             charges = group.create_task(_charges(target, databases))
             mails = group.create_task(_mails(target))
             queues = group.create_task(queue_depths(target))
-    charged, books_balance = charges.result()
+    charged, balances = charges.result()
     return Evidence(
         now=datetime.now(UTC),
         orders=tuple(_order(row) for row in orders.result()),
         payments=dict(payments.result()),
         disputes=dict(disputes.result()),
         charges=charged,
-        books_balance=books_balance,
-        stock=tuple(StockSeen(*row) for row in stock.result()),
+        balances=balances,
+        stock=tuple(StockRecord(*row) for row in stock.result()),
         holds=dict(holds.result()),
         refunds=dict(refunds.result()),
         restocked={id_: lines for (held,) in restocked.result() for id_, lines in json.loads(held).items()},
         mails=mails.result(),
-        letters={subject: json.loads(fates) for subject, fates in letters.result()},
-        kept=tuple(KeptSeen(*row) for row in kept.result()),
+        fates={subject: json.loads(fates) for subject, fates in fates.result()},
+        kept=tuple(KeptMailRecord(*row) for row in kept.result()),
         put_off=frozenset((str(mail.subject_id), mail.reason) for mail in put_off.result()),
-        carts=tuple(CartSeen(owner, tuple(ids), tuple(bought)) for owner, ids, bought in carts.result()),
+        carts=tuple(CartRecord(owner, tuple(ids), tuple(bought)) for owner, ids, bought in carts.result()),
         logged_in=dict(logged_in.result()),
         moved=dict(moved.result()),
         queues=queues.result(),
@@ -142,8 +142,8 @@ async def queue_depths(target: Target) -> dict[str, int]:
         return {queue["name"]: queue.get("messages", 0) for queue in await broker.get("queues")}
 
 
-def _order(row: Mapping[str, Any]) -> OrderSeen:
-    return OrderSeen(
+def _order(row: Mapping[str, Any]) -> OrderRecord:
+    return OrderRecord(
         row["order_id"],
         row["status"],
         row["reason"],
@@ -161,20 +161,20 @@ def _order(row: Mapping[str, Any]) -> OrderSeen:
     )
 
 
-def _late(known: list[dict[str, Any]]) -> tuple[LateSeen, ...]:
+def _late(known: list[dict[str, Any]]) -> tuple[LateRefundRecord, ...]:
     """Without what was settled in another way: the provider keeps that money, and no mail is sent."""
     settled = {
         str(order.operations.settled_as(UUID(one["refund_id"]))) for one in known if one["code"] is not None
     }
     return tuple(
-        LateSeen(one["refund_id"], one["amount"], one["code"] is not None)
+        LateRefundRecord(one["refund_id"], one["amount"], one["code"] is not None)
         for one in known
         if one["refund_id"] not in settled
     )
 
 
-def _return(one: dict[str, Any]) -> ReturnSeen:
-    return ReturnSeen(
+def _return(one: dict[str, Any]) -> ReturnRecord:
+    return ReturnRecord(
         one["return_id"],
         one["amount"],
         {line["sku"]: line["quantity"] for line in one["lines"]} if one["restock"] else {},
@@ -193,13 +193,13 @@ async def _open_calls(databases: ReadOnlyDatabases) -> dict[str, int]:
     return counts
 
 
-async def _charges(target: Target, databases: ReadOnlyDatabases) -> tuple[tuple[ChargeSeen, ...], bool]:
+async def _charges(target: Target, databases: ReadOnlyDatabases) -> tuple[tuple[ChargeRecord, ...], bool]:
     """Since a day before the first order."""
     first = (await databases.rows("order", order.operations.FIRST_PLACED))[0][0]
     return await provider.charges(target, first and first - timedelta(days=1))
 
 
-async def _mails(target: Target) -> tuple[MailSeen, ...]:
+async def _mails(target: Target) -> tuple[MailRecord, ...]:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
         return await mailbox.mails(http, target.mailbox_url)
 

@@ -4,8 +4,8 @@ import re
 
 import httpx
 
-from shop.gateway import checked_json
-from shop.ledger.evidence import MailSeen
+from shop.http import checked_json
+from shop.ledger.evidence import MailRecord
 
 PAGE = 1000
 # `<reason.order@host>`, for a partial refund `<refund.order.refund@host>`; `welcome` is about an account.
@@ -14,9 +14,9 @@ _MESSAGE_ID = re.compile(
 )
 
 
-async def mails(http: httpx.AsyncClient, mailbox_url: str) -> tuple[MailSeen, ...]:
+async def mails(http: httpx.AsyncClient, mailbox_url: str) -> tuple[MailRecord, ...]:
     """All mails, the newest first. Raises ShopError on an error response."""
-    caught: dict[str, MailSeen] = {}
+    caught: dict[str, MailRecord] = {}
     start = 0
     while True:
         page = checked_json(
@@ -30,9 +30,9 @@ async def mails(http: httpx.AsyncClient, mailbox_url: str) -> tuple[MailSeen, ..
             return tuple(caught.values())
 
 
-def _mail(message_id: str | None) -> MailSeen:
+def _mail(message_id: str | None) -> MailRecord:
     ours = _MESSAGE_ID.match(message_id or "")
     if ours is None:
-        return MailSeen(None, None, message_id)
+        return MailRecord(None, None, message_id)
     order_id = None if ours["reason"] == "welcome" else ours["subject"]
-    return MailSeen(order_id, ours["reason"], message_id, ours["refund"])
+    return MailRecord(order_id, ours["reason"], message_id, ours["refund"])

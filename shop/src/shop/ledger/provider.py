@@ -13,8 +13,8 @@ import aiohttp
 import stripe
 
 from shop.errors import ShopError
-from shop.gateway import TIMEOUT_SECONDS
-from shop.ledger.evidence import ChargeSeen, DisputeSeen, RefundSeen
+from shop.http import TIMEOUT_SECONDS
+from shop.ledger.evidence import ChargeRecord, DisputeRecord, RefundRecord
 from shop.targets import Target
 
 PAGE = 100
@@ -23,8 +23,8 @@ GIVES_BACK = ("succeeded", "pending")
 Json = Mapping[str, Any]
 
 
-async def charges(target: Target, since: datetime | None) -> tuple[tuple[ChargeSeen, ...], bool]:
-    """All payments created since then, and whether the provider's books balance: each payment's refunded
+async def charges(target: Target, since: datetime | None) -> tuple[tuple[ChargeRecord, ...], bool]:
+    """All payments created since then, and whether its amounts are consistent: each payment's refunded
     amount is the sum of its refunds. Raises ShopError if the provider refuses or is unavailable."""
     created = {"created": {"gte": int(since.timestamp())}} if since else {}
     async with _client(target) as client:
@@ -71,10 +71,10 @@ def _by_payment(objects: Iterable[Json]) -> defaultdict[str, list[Json]]:
     return found
 
 
-def _charge(intent: Json, refunds: Iterable[Json], disputes: Iterable[Json]) -> ChargeSeen:
+def _charge(intent: Json, refunds: Iterable[Json], disputes: Iterable[Json]) -> ChargeRecord:
     # A voided authorization is booked as a refund, too, of money that was never captured.
     taken = [one for one in refunds if intent["amount_received"]]
-    return ChargeSeen(
+    return ChargeRecord(
         intent["id"],
         intent["metadata"].get("order_id"),
         intent["status"],
@@ -83,16 +83,18 @@ def _charge(intent: Json, refunds: Iterable[Json], disputes: Iterable[Json]) -> 
         sum(one["amount"] for one in taken if one["status"] in GIVES_BACK),
         intent["currency"].upper(),
         tuple(_refund(one) for one in taken),
-        tuple(DisputeSeen(one["id"], one["status"], one["amount"]) for one in disputes),
+        tuple(DisputeRecord(one["id"], one["status"], one["amount"]) for one in disputes),
     )
 
 
-def _refund(one: Json) -> RefundSeen:
+def _refund(one: Json) -> RefundRecord:
     notes = one["metadata"] or {}
-    return RefundSeen(one["id"], one["amount"], one["status"], notes.get("order_id"), notes.get("refund_id"))
+    return RefundRecord(
+        one["id"], one["amount"], one["status"], notes.get("order_id"), notes.get("refund_id")
+    )
 
 
-def _balances(intent: Json, seen: ChargeSeen) -> bool:
+def _balances(intent: Json, seen: ChargeRecord) -> bool:
     charge = intent["latest_charge"]
     refunded = charge["amount_refunded"] if charge and seen.captured else seen.refunded
     return bool(refunded == seen.refunded <= seen.captured <= intent["amount"])

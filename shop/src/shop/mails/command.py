@@ -17,17 +17,13 @@ from shop.mails.resending import resend as send_again
 from shop.sagas.collecting import put_off_mails, undeliverable_mails
 from shop.sagas.snapshot import UndeliveredMail
 from shop.services import open_databases
-from shop.terminal import consent, printable
+from shop.terminal import As, Json, Why, Yes, consent, printable
 
 app = typer.Typer(help="Inspect undelivered mails; send them again.", no_args_is_help=True)
 
 LIMIT = 1000
 Ids = Annotated[list[str], typer.Argument(help="Ids of mails as in `list`, or of their orders, or prefixes.")]
-Why = Annotated[str | None, typer.Option("--why", help="The reason, for the audit; asked for if not given.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-As = Annotated[str | None, typer.Option("--as", envvar="SHOP_OPERATOR", help="Who you are [user@host].")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most this many, the oldest.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 @app.command("list")

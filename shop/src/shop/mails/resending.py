@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from chassis.storage.outbox import envelope
 from contracts import MailReason, MailResendRequested
-from shop.audit.trail import Audit, AuditedAction
+from shop.audit.trail import Audit
 from shop.errors import ShopError
 from shop.publishing import publish
 from shop.sagas.collecting import undeliverable_mails
@@ -41,13 +39,9 @@ async def resend(target: Target, mails: Sequence[UndeliveredMail], why: str, who
             event = MailResendRequested(
                 resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
             )
-            message = envelope(event, "operator", datetime.now(UTC), None, None)
             about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
-            action = AuditedAction(
-                "resend-mail", why, order_id=about, message_id=message.id, before=document(mail)
-            )
-            async with audit.record(action):
-                await publish(target, message, "request")
+            before = document(mail)
+            await publish(target, audit, event, action="resend-mail", why=why, order_id=about, before=before)
 
 
 def _find(mails: Sequence[UndeliveredMail], prefix: str) -> UndeliveredMail:

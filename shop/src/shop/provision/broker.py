@@ -9,7 +9,7 @@ import httpx
 
 from shop.broker import topology
 from shop.errors import ShopError
-from shop.management import Management, Refused
+from shop.http import BrokerRefused, Management
 from shop.targets import OPERATOR
 
 _IMPORTED = "saga-shop-definitions"  # the broker keeps what it was given: the next file's gaps are taken away
@@ -17,11 +17,11 @@ _POLL_SECONDS = 0.5
 
 
 async def provide(
-    broker: Management, declared: topology.Definitions, password_of: Callable[[str], str], patience: float
+    broker: Management, declared: topology.Definitions, password_of: Callable[[str], str], timeout: float
 ) -> None:
-    """Waits up to `patience` seconds for a broker that is still starting. Raises ShopError when it stays away
+    """Waits up to `timeout` seconds for a broker that is still starting. Raises ShopError when it stays away
     or refuses; then what has been changed is finished by the next run."""
-    await _until_it_answers(broker, patience)
+    await _until_it_answers(broker, timeout)
     new = topology.render(declared, OPERATOR, password_of)
     ourselves = [user for user in new["users"] if user["name"] == OPERATOR]
     others = [user for user in new["users"] if user not in ourselves]
@@ -31,21 +31,21 @@ async def provide(
         await broker.delete("users", "guest")
         await broker.put("global-parameters", _IMPORTED, body={"value": json.dumps(declared)})
         await broker.post("definitions", body={"users": ourselves})  # last: it may bring another password
-    except (Refused, httpx.HTTPError) as error:
+    except (BrokerRefused, httpx.HTTPError) as error:
         raise ShopError(f"the broker did not accept the topology: {error or type(error).__name__}") from error
 
 
-async def _until_it_answers(broker: Management, patience: float) -> None:
+async def _until_it_answers(broker: Management, timeout: float) -> None:
     """A node that starts refuses even its operator for a moment."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             await broker.get("whoami")
             return
-        except (Refused, httpx.HTTPError) as error:
+        except (BrokerRefused, httpx.HTTPError) as error:
             if time.monotonic() > deadline:
                 raise ShopError(
-                    f"the broker did not accept the operator's login within {patience:g} s: {error!r}"
+                    f"the broker did not accept the operator's login within {timeout:g} s: {error!r}"
                 ) from error
         await asyncio.sleep(_POLL_SECONDS)
 

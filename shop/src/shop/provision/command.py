@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from shop.errors import ShopError
-from shop.management import Management
+from shop.http import Management
 from shop.provision import broker as the_broker
 from shop.provision import databases as the_databases
 from shop.provision.kong import Counters, render_file
@@ -25,7 +25,7 @@ Vault = Annotated[
     Path,
     typer.Option("--secrets", envvar="SHOP_SECRETS", help="The folder `vault` of `provision secrets`."),
 ]
-Patience = Annotated[float, typer.Option("--wait", min=0, help="Seconds for a server that is starting.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds for a server that is starting.")]
 Kong = Annotated[Path, typer.Option(help="The gateway's file, without keys.")]
 TracesEndpoint = Annotated[
     str | None,
@@ -85,7 +85,7 @@ def print_kong(
 
 
 @app.command("databases")
-def provide_databases(secrets: Vault, wait: Patience = 60) -> None:
+def provide_databases(secrets: Vault, wait: Wait = 60) -> None:
     """Make each service's roles and database, as the superuser of SHOP_DATABASE_URL."""
     vault = Secrets(secrets)
     connect = the_databases.connecting(RemoteTarget(remote_settings()).operator_dsn)
@@ -103,7 +103,7 @@ def provide_broker(
     definitions: Annotated[Path, typer.Option(help="The topology.")] = Path(
         "deploy/rabbitmq/definitions.json"
     ),
-    wait: Patience = 60,
+    wait: Wait = 60,
 ) -> None:
     """Bring the broker at SHOP_MANAGEMENT_URL to the topology and its users; messages stay."""
     target, vault = RemoteTarget(remote_settings()), Secrets(secrets)

@@ -4,7 +4,12 @@ Each run sets all rights again, also where an earlier release has left the servi
 """
 
 import asyncio
+import hashlib
+import hmac
+import secrets
 import time
+import unicodedata
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +17,6 @@ from typing import Any
 import asyncpg
 
 from shop.errors import ShopError
-from shop.provision.scram import verifier
 
 Connect = Callable[[str], Awaitable[Any]]  # a connection to the database of that name, as superuser
 
@@ -76,16 +80,16 @@ async def provide(connect: Connect, services: Iterable[str], password_of: Callab
 
 
 async def provide_when_up(
-    connect: Connect, services: Iterable[str], password_of: Callable[[str], str], patience: float
+    connect: Connect, services: Iterable[str], password_of: Callable[[str], str], timeout: float
 ) -> None:
     """The same, of a server that may still be starting. Raises ShopError when it stays away or refuses."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return await provide(connect, services, password_of)
         except (OSError, TimeoutError, *_STARTING) as error:
             if time.monotonic() > deadline:
-                raise ShopError(f"PostgreSQL did not answer within {patience:g} s: {error!r}") from error
+                raise ShopError(f"PostgreSQL did not answer within {timeout:g} s: {error!r}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise ShopError(f"PostgreSQL refused: {error}") from error
         await asyncio.sleep(_POLL_SECONDS)
@@ -121,3 +125,17 @@ async def _connected(connect: Connect, database: str) -> AsyncIterator[Any]:
 def _quoted(name: str) -> str:
     """`order` is a word of SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+_ITERATIONS = 4096  # as PostgreSQL itself has it; every login pays for them
+
+
+def verifier(password: str) -> str:
+    """A SCRAM-SHA-256 secret. Source: RFC 5803."""
+    salt = secrets.token_bytes(16)
+    prepared = unicodedata.normalize("NFKC", password).encode()
+    salted = hashlib.pbkdf2_hmac("sha256", prepared, salt, _ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = (b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(_ITERATIONS, *encoded)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from shop.broker import topology
 from shop.errors import ShopError
+from shop.machine import write
 from shop.provision.databases import owner_of
 from shop.provision.kong import render_file
 from shop.secrets import SIGNING_KEYS, Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
-from shop.writing import write
 
 VAULT = "vault"  # the folder of all of them, for whoever provisions
 _REDIS = "redis"

@@ -15,8 +15,7 @@ from order.operations import Order
 from payment.operations import Dispute, Payment, Refund, Stray
 from product.operations import Hold
 from shop.audit.trail import operator
-from shop.broker.issue import BrokerIssue
-from shop.broker.looking import declared, look_closely
+from shop.broker.checking import BrokerIssue, check_closely, declared
 from shop.dead_letters.session import peek
 from shop.sagas.snapshot import (
     BouncedRefund,
@@ -209,7 +208,7 @@ async def _broker(
     """Queue lengths and broker issues; empty for a single order, since they belong to none."""
     if only:
         return (), ()
-    issues, figures = await look_closely(target, declared(target))
+    issues, figures = await check_closely(target, declared(target))
     queues = (
         QueueState(queue["name"], queue.get("messages", 0), queue.get("consumers", 0))
         for queue in figures.queues

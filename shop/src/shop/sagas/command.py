@@ -30,6 +30,7 @@ from shop.sagas.snapshot import Issue, Snapshot
 from shop.sagas.waiting import waits_for
 from shop.services import find_saga, open_databases
 from shop.targets import Target
+from shop.terminal import Json, Yes
 
 STUCK = 3
 POLL_SECONDS = 0.5
@@ -45,7 +46,6 @@ def _order(text: str) -> UUID | str:
 
 
 Order = Annotated[Any, typer.Argument(help="The order's id or number.", parser=_order, metavar="ORDER")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Threshold = Annotated[
     float, typer.Option("--patience", help="Seconds without progress after which a saga counts as stuck.")
 ]
@@ -120,7 +120,7 @@ def show(order: Order, threshold: Threshold = 60, as_json: Json = False) -> None
 def nudge(
     order: Order,
     why: Annotated[str, typer.Option(help="The reason, for the audit.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    yes: Yes = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the saga to end; 0: do not.")] = 0,
     threshold: Threshold = 60,
     as_json: Json = False,

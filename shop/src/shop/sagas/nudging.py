@@ -1,13 +1,12 @@
 """Nudging a saga: which events each service will republish, and publishing `saga.nudged`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
-from chassis.storage.outbox import envelope
 from contracts import Event, SagaNudged
 from payment.operations import events_to_republish
-from shop.audit.trail import Audit, AuditedAction, operator
+from shop.audit.trail import Audit, operator
 from shop.errors import ShopError
 from shop.publishing import publish
 from shop.sagas.snapshot import Snapshot
@@ -44,8 +43,6 @@ async def nudge(target: Target, order_id: UUID, why: str, before: Mapping[str, o
     """Publish `saga.nudged`, audited, and return its id. Raises ShopError if the broker does not confirm it;
     then nothing has happened."""
     event = SagaNudged(order_id=order_id, nudge_id=uuid4())
-    message = envelope(event, "operator", datetime.now(UTC), None, None)
-    action = AuditedAction("nudge", why, order_id=str(order_id), message_id=message.id, before=before)
-    async with Audit.opened(target, operator()) as audit, audit.record(action):
-        await publish(target, message, "nudge")
+    async with Audit.opened(target, operator()) as audit:
+        await publish(target, audit, event, action="nudge", why=why, order_id=str(order_id), before=before)
     return event.nudge_id

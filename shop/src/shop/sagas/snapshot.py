@@ -9,7 +9,7 @@ from notification.operations import Correspondence
 from order.operations import Order
 from payment.operations import Dispute, Payment, Refund, Stray
 from product.operations import Hold
-from shop.broker.issue import BrokerIssue
+from shop.broker.checking import BrokerIssue
 from shop.dead_letters.dead_letter import DeadLetter
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from shop.errors import ShopError
 from shop.ledger import mailbox
-from shop.ledger.evidence import MailSeen
+from shop.ledger.evidence import MailRecord
 
 ORDER, REFUND, USER = (str(uuid4()) for _ in range(3))
 MESSAGE_IDS = [
@@ -17,10 +17,10 @@ MESSAGE_IDS = [
     "somebody-else@example.com",
 ]
 MAILS = (
-    MailSeen(ORDER, "refund", MESSAGE_IDS[0], REFUND),
-    MailSeen(ORDER, "receipt", MESSAGE_IDS[1]),
-    MailSeen(None, "welcome", MESSAGE_IDS[2]),
-    MailSeen(None, None, MESSAGE_IDS[3]),
+    MailRecord(ORDER, "refund", MESSAGE_IDS[0], REFUND),
+    MailRecord(ORDER, "receipt", MESSAGE_IDS[1]),
+    MailRecord(None, "welcome", MESSAGE_IDS[2]),
+    MailRecord(None, None, MESSAGE_IDS[3]),
 )
 
 

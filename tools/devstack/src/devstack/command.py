@@ -25,9 +25,9 @@ from devstack.status import status as statuses
 from devstack.supervisor import Supervisor
 from devstack.up import Progress
 from devstack.up import up as start
-from shop.broker.command import tell
+from shop.broker.command import print_issues
 from shop.errors import ShopError
-from shop.project import project_root
+from shop.machine import project_root
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
@@ -119,7 +119,7 @@ def status(as_json: Json = False) -> None:
         for queue, count in dead.items():
             console.print(f"dead letters in {queue}: {count}, see `shop dead-letters list`", highlight=False)
         if issues:
-            tell(console, issues)
+            print_issues(console, issues)
     raise typer.Exit(0 if all(one.ready for one in found) and not issues else 3)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from shop.errors import ShopError
-from shop.project import project_root
+from shop.machine import project_root
 
 _LOCK_SECONDS = 120.0
 LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; supervisor appends its pid while it creates its own

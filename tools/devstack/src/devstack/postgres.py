@@ -12,8 +12,8 @@ import psutil
 from devstack.privileges import as_server_user, give_to_server_user
 from devstack.stack import Stack
 from shop.errors import ShopError
+from shop.machine import last_line, run
 from shop.provision import databases
-from shop.running import last_line, run
 from shop.secrets import role_secret
 from shop.targets import OPERATOR, SERVICES
 

@@ -9,7 +9,7 @@ from devstack import environment, postgres, rabbitmq
 from devstack.program import Program, http_answers, nothing_more
 from devstack.stack import Stack, numbered, own_port
 from shop.errors import ShopError
-from shop.project import project_root
+from shop.machine import project_root
 from shop.provision.kong import render_file
 from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES

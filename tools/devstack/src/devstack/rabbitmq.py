@@ -16,10 +16,9 @@ from devstack.stack import HOST, Stack
 from shop.broker import topology
 from shop.broker.definitions import differences, surplus
 from shop.errors import ShopError
-from shop.management import Management
-from shop.running import last_line, run
+from shop.http import Management
+from shop.machine import last_line, run, write
 from shop.targets import OPERATOR
-from shop.writing import write
 
 _SCRIPTS = (  # below /
     "usr/lib/rabbitmq/bin",

@@ -14,9 +14,9 @@ from devstack import ports
 from devstack.layout import Layout, default_folder, socket_folder
 from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
+from shop.machine import write
 from shop.secrets import Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
-from shop.writing import write
 
 ADMIN_EMAIL = "admin@example.com"
 HOST = "127.0.0.1"

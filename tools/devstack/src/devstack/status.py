@@ -11,9 +11,7 @@ from devstack.program import Program
 from devstack.rabbitmq import FIRST
 from devstack.stack import Stack
 from devstack.supervisor import Info, Supervisor
-from shop.broker.conditions import dead_letters
-from shop.broker.issue import BrokerIssue, unreachable
-from shop.broker.looking import declared, look_closely
+from shop.broker.checking import BrokerIssue, check_closely, dead_letters, declared, unreachable
 from shop.errors import ShopError
 
 
@@ -52,7 +50,7 @@ async def _with_broker_issues(stack: Stack, broker: Status) -> Status:
     if stack.topology is None:
         return broker
     try:
-        issues, figures = await look_closely(stack, declared(stack))
+        issues, figures = await check_closely(stack, declared(stack))
         dead = {queue: count for queue, count in dead_letters(figures).items() if count}
         return replace(broker, issues=tuple(issues), dead_letters=dead)
     except ShopError as error:

@@ -17,8 +17,7 @@ from supervisor.xmlrpc import Faults
 from devstack.program import Program
 from devstack.stack import Stack
 from shop.errors import ShopError
-from shop.project import project_root
-from shop.writing import write
+from shop.machine import project_root, write
 
 MARK = "SAGA_SHOP_STACK"  # every process of a stack carries its folder, so that orphans can be found
 _STOP_SECONDS = 60

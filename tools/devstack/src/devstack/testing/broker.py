@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from devstack import Stack, rabbitmq
 from devstack.testing.session import run
 from shop.broker.topology import Definitions, moved_to, render
-from shop.management import Management
+from shop.http import Management
 from shop.targets import OPERATOR
 
 

@@ -18,7 +18,7 @@ from devstack.layout import Layout, exclusive
 from devstack.programs import choose, programs
 from devstack.up import up
 from shop.errors import ShopError
-from shop.project import project_root
+from shop.machine import project_root
 from shop.targets import SERVICES
 
 T = TypeVar("T")

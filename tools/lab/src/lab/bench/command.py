@@ -24,7 +24,7 @@ from devstack.up import up
 from lab.bench.load import Load
 from lab.bench.machine import cpu_seconds, describe, resident_bytes
 from shop.ledger.gather import until_quiet
-from shop.project import project_root
+from shop.machine import project_root
 
 START_SECONDS = 90
 QUIET_SECONDS = 120

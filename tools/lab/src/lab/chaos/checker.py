@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from lab.chaos.history import Account, Checkout, History, ProviderAction, ReturnRequest
 from payment.operations import dispute_id_of, refund_id_of
 from shop.ledger import Evidence
-from shop.ledger.evidence import OrderSeen, ReturnSeen
+from shop.ledger.evidence import OrderRecord, ReturnRecord
 
 TOTAL_CHANGED = "409 /problems/total-changed"
 
@@ -37,7 +37,7 @@ def lost(history: History, evidence: Evidence) -> Iterator[str]:
 
 
 def _lost_by_log_in(
-    account: Account, checkouts: list[Checkout], known: dict[str, OrderSeen]
+    account: Account, checkouts: list[Checkout], known: dict[str, OrderRecord]
 ) -> Iterator[str]:
     """The guest's orders are the account's, and so is the cart unless an order has emptied it."""
     if account.orders is None or account.cart is None:
@@ -47,13 +47,13 @@ def _lost_by_log_in(
     placed = {order_id for one in mine for order_id in one.order_ids}
     for order_id in sorted(placed - account.orders):
         yield f"order {order_id} was placed by the guest {account.email}, whose account does not see it"
-    was_paid = any("order.paid" in known[order_id].told for order_id in placed & known.keys())
+    was_paid = any("order.paid" in known[order_id].timeline for order_id in placed & known.keys())
     for checkout in mine[:1]:
         if not was_paid and account.cart != checkout.lines:
             yield f"the cart of {account.email} had {checkout.lines}, none was bought, and has {account.cart}"
 
 
-def _lost_return(one: ReturnRequest, known: dict[str, OrderSeen]) -> Iterator[str]:
+def _lost_return(one: ReturnRequest, known: dict[str, OrderRecord]) -> Iterator[str]:
     if not one.is_answered:
         yield f"the {one.by} {one.key} of order {one.order_id} was never answered"
     elif one.by == "return" and one.return_ids and not one.received:
@@ -64,7 +64,7 @@ def _lost_return(one: ReturnRequest, known: dict[str, OrderSeen]) -> Iterator[st
 
 
 def _lost_at_the_provider(
-    action: ProviderAction, known: dict[str, OrderSeen], evidence: Evidence
+    action: ProviderAction, known: dict[str, OrderRecord], evidence: Evidence
 ) -> Iterator[str]:
     order = known.get(action.order_id)
     if order is None:
@@ -158,12 +158,12 @@ def wrong(history: History, evidence: Evidence) -> Iterator[str]:
         yield from _wrong_return(one, known.get(one.order_id))
 
 
-def _wrong_order(checkout: Checkout, order: OrderSeen) -> Iterator[str]:
+def _wrong_order(checkout: Checkout, order: OrderRecord) -> Iterator[str]:
     if checkout.cancelled_by_shopper and order.status == "paid":
         yield f"order {order.order_id} was cancelled by its shopper and is paid"
     if checkout.fulfilled and order.status == "cancelled":
         yield f"order {order.order_id} was fulfilled, and is cancelled"
-    if checkout.decision in ("fail", "leave") and order.total and "order.paid" in order.told:
+    if checkout.decision in ("fail", "leave") and order.total and "order.paid" in order.timeline:
         yield f"order {order.order_id} was paid, and its shopper has not confirmed it"
     expected = checkout.more.get("expected_total")
     if expected is not None and order.total > expected["amount"]:
@@ -175,7 +175,7 @@ def _was_as_shown(checkout: Checkout) -> bool:
     return expected is None or expected["amount"] == checkout.shown_total
 
 
-def _wrong_return(one: ReturnRequest, order: OrderSeen | None) -> Iterator[str]:
+def _wrong_return(one: ReturnRequest, order: OrderRecord | None) -> Iterator[str]:
     """The load requests nothing that may be refused."""
     if one.refused is not None:
         yield f"the {one.by} {one.key} of order {one.order_id} was refused: {one.refused}"
@@ -190,5 +190,5 @@ def _wrong_return(one: ReturnRequest, order: OrderSeen | None) -> Iterator[str]:
             yield f"{what} is of {dict(back.lines)}, and {wanted} was requested"
 
 
-def _return(order: OrderSeen | None, return_id: str) -> ReturnSeen | None:
+def _return(order: OrderRecord | None, return_id: str) -> ReturnRecord | None:
     return next((one for one in order.returns if one.return_id == return_id), None) if order else None

@@ -21,7 +21,7 @@ from devstack.stack import more_ports
 from lab.chaos.plan import chosen, draw, kinds
 from lab.chaos.report import document, show
 from lab.chaos.run import Options, run
-from shop.project import project_root
+from shop.machine import project_root
 
 FOLDER = "chaos"
 MANY = "1000000"

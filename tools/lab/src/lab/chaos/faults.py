@@ -20,7 +20,7 @@ from lab.chaos.plan import LEADER, Fault
 from lab.chaos.recovery import Injected
 from lab.services import start_service, stop_service
 from scenarios.broker import OperatorsBroker
-from shop.broker.looking import declared
+from shop.broker.checking import declared
 from shop.broker.restoring import apply, prepare
 from shop.errors import ShopError
 from shop.targets import OPERATOR

@@ -17,7 +17,7 @@ from lab.chaos.staff import NOT_NOW
 from lab.load import RetryPolicy, RetryTransport, for_each
 from scenarios.bank import CARD, RETURN_URL
 from scenarios.shopper import Shopper
-from shop.gateway import admin_client, checked_json
+from shop.http import admin_client, checked_json
 
 PRODUCTS = 40
 SCARCE = 4  # of which there is not enough

@@ -18,8 +18,8 @@ from devstack import ports
 from devstack.programs import script
 from lab.compose.project import Container, Project, hardening_faults, service_of
 from shop.errors import ShopError
-from shop.management import Management
-from shop.project import project_root
+from shop.http import Management
+from shop.machine import project_root
 from shop.terminal import counting
 
 app = typer.Typer(help="The shop in containers.", no_args_is_help=True)

@@ -12,7 +12,7 @@ import httpx
 from lab.load import for_each
 from lab.replay.invoices import Invoice, Row
 from shop.errors import ShopError
-from shop.gateway import checked_json
+from shop.http import checked_json
 
 BATCH_SIZE = 1000  # products that product takes in one request
 BATCH_BYTES = 60_000  # below the 64 KB that the gateway lets through

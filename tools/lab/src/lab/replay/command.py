@@ -23,7 +23,7 @@ from lab.replay.plan import Sale, Skip, Step, plan
 from lab.replay.play import Player, Result
 from lab.replay.report import Replay, document, show
 from shop import targets
-from shop.gateway import TIMEOUT_SECONDS, admin_client
+from shop.http import TIMEOUT_SECONDS, admin_client
 from shop.targets import Target
 from shop.terminal import counting
 

@@ -10,14 +10,21 @@ from lab.chaos import checker
 from lab.chaos.history import Account, Checkout, History, ProviderAction, ReturnRequest
 from payment import bounces, disputes
 from shop.ledger import Evidence
-from shop.ledger.evidence import ChargeSeen, DisputeSeen, LateSeen, OrderSeen, RefundSeen, ReturnSeen
+from shop.ledger.evidence import (
+    ChargeRecord,
+    DisputeRecord,
+    LateRefundRecord,
+    OrderRecord,
+    RefundRecord,
+    ReturnRecord,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def order(order_id: str, status: str = "paid", **more: Any) -> OrderSeen:
+def order(order_id: str, status: str = "paid", **more: Any) -> OrderRecord:
     told = more.pop("told", frozenset({"order.created", f"order.{status}"}))
-    return OrderSeen(order_id, status, None, 100, "GBP", {"A": 2}, NOW, told, **more)
+    return OrderRecord(order_id, status, None, 100, "GBP", {"A": 2}, NOW, told, **more)
 
 
 def checkout(*order_ids: str, key: str = "k", token: str | None = None, **more: Any) -> Checkout:
@@ -161,15 +168,15 @@ BACK = ReturnRequest(
     "r", "1", "return", {"lines": [{"sku": "A", "quantity": 1}]}, BUYER, {"back"}, amount=50, received=True
 )
 GRANTED = ReturnRequest("g", "1", "staff", {"amount": 50}, BUYER, {"back"}, amount=50)
-SEEN = ReturnSeen("back", 50, {"A": 1})
+SEEN = ReturnRecord("back", 50, {"A": 1})
 
 
-def requested(one: ReturnRequest, *seen: ReturnSeen) -> tuple[History, Evidence]:
+def requested(one: ReturnRequest, *seen: ReturnRecord) -> tuple[History, Evidence]:
     return History([BUYER], returns=[one]), Evidence(NOW, orders=(order("1", returns=seen),))
 
 
 @pytest.mark.parametrize(("one", "seen"), [(BACK, SEEN), (GRANTED, replace(SEEN, lines={}, by="staff"))])
-def test_a_return_that_is_as_promised_violates_nothing(one: ReturnRequest, seen: ReturnSeen) -> None:
+def test_a_return_that_is_as_promised_violates_nothing(one: ReturnRequest, seen: ReturnRecord) -> None:
     history, evidence = requested(one, seen)
     for check in (lost, doubled, stuck, wrong):
         assert check(history, evidence) == []
@@ -189,7 +196,7 @@ def test_a_return_that_is_as_promised_violates_nothing(one: ReturnRequest, seen:
     ],
 )
 def test_a_return_that_was_never_answered_or_does_not_exist_is_lost(
-    one: ReturnRequest, seen: list[ReturnSeen], violation: str
+    one: ReturnRequest, seen: list[ReturnRecord], violation: str
 ) -> None:
     assert lost(*requested(one, *seen)) == [violation]
 
@@ -235,7 +242,7 @@ def test_a_return_that_was_received_and_is_not_restocked_or_refunded_is_stuck() 
     ],
 )
 def test_a_return_that_is_not_as_promised_is_wrong(
-    one: ReturnRequest, seen: ReturnSeen, violation: str
+    one: ReturnRequest, seen: ReturnRecord, violation: str
 ) -> None:
     assert wrong(*requested(one, seen)) == [violation]
 
@@ -275,7 +282,7 @@ def test_a_checkout_that_is_refused_although_nothing_has_changed_is_wrong() -> N
     assert wrong(History([checkout(refused=checker.TOTAL_CHANGED)]), Evidence(NOW)) == violation
 
 
-REFUND = RefundSeen("re_1", 50, "succeeded")
+REFUND = RefundRecord("re_1", 50, "succeeded")
 KNOWN_AS = str(bounces.refund_id_of(REFUND))
 MADE = History([checkout("1")], provider_actions=[ProviderAction("1", "refund", "re_1")])
 FAILED = History([checkout("1")], provider_actions=[ProviderAction("1", "failure", "re_1")])
@@ -283,25 +290,25 @@ KNOWN_DISPUTE = str(disputes.dispute_id_of("dp_1"))
 DISPUTED = History([checkout("1")], provider_actions=[ProviderAction("1", "dispute", "dp_1")])
 
 
-def at_the_provider(*refunds: RefundSeen, **more: Any) -> Evidence:
-    dispute = DisputeSeen("dp_1", "won", 100)
-    charge = ChargeSeen("pi_1", "1", "succeeded", 100, 100, 50, "GBP", refunds, (dispute,))
+def at_the_provider(*refunds: RefundRecord, **more: Any) -> Evidence:
+    dispute = DisputeRecord("dp_1", "won", 100)
+    charge = ChargeRecord("pi_1", "1", "succeeded", 100, 100, 50, "GBP", refunds, (dispute,))
     return Evidence(NOW, orders=(order("1", **more),), charges=(charge,))
 
 
 def test_what_was_done_at_the_provider_and_is_shown_violates_nothing() -> None:
-    back = ReturnSeen(KNOWN_AS, 50, by="provider")
+    back = ReturnRecord(KNOWN_AS, 50, by="provider")
     assert lost(MADE, at_the_provider(REFUND, returns=(back,))) == []
-    assert lost(FAILED, at_the_provider(REFUND, late=(LateSeen(KNOWN_AS, 50),))) == []
+    assert lost(FAILED, at_the_provider(REFUND, late=(LateRefundRecord(KNOWN_AS, 50),))) == []
     assert lost(DISPUTED, at_the_provider(disputes={KNOWN_DISPUTE: "won"})) == []
 
 
 def test_what_was_done_at_the_provider_and_is_not_shown_is_lost() -> None:
     hidden = "order 1: the {} at the provider is not shown".format
     assert lost(MADE, at_the_provider(REFUND)) == [hidden("refund re_1")]
-    due = ReturnSeen(KNOWN_AS, 50, refunded=False, by="provider")
+    due = ReturnRecord(KNOWN_AS, 50, refunded=False, by="provider")
     assert lost(MADE, at_the_provider(REFUND, returns=(due,))) == [hidden("refund re_1")]
-    again = LateSeen(KNOWN_AS, 50, failed=False)
+    again = LateRefundRecord(KNOWN_AS, 50, failed=False)
     assert lost(FAILED, at_the_provider(REFUND, late=(again,))) == [hidden("failure re_1")]
     unknown = "order 1: the dispute dp_1 at the provider is won, and shown as {}".format
     assert lost(DISPUTED, at_the_provider()) == [unknown(None)]

@@ -1,9 +1,20 @@
-"""Running another program to its end, with a time limit; none is left behind."""
+"""This machine: the clone that a command works in, programs that it runs, files that it writes."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from shop.errors import ShopError
+
+
+def project_root() -> Path:
+    """The workspace's folder: the nearest one above the working directory, else where this code lives."""
+    for start in (Path.cwd(), Path(__file__).resolve()):
+        for folder in (start, *start.parents):
+            if (folder / "uv.lock").exists() and (folder / "shop").is_dir():
+                return folder
+    raise ShopError("this is not a clone of the project: run the command inside it")
 
 
 async def run(
@@ -35,3 +46,13 @@ async def run(
 
 def last_line(output: bytes) -> str:
     return "".join(output.decode(errors="replace").strip().splitlines()[-1:])
+
+
+def write(file: Path, text: str, mode: int = 0o600) -> None:
+    """Replace the file's content, atomically."""
+    draft = file.with_name(f"{file.name}.draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.chmod(mode)
+    os.replace(draft, file)

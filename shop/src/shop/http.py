@@ -1,16 +1,18 @@
-"""RabbitMQ's management API as the operator: the calls that tools and tests need."""
+"""HTTP APIs that an operator calls: the shop's through the gateway, and RabbitMQ's management API."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
 from shop.errors import ShopError
+from shop.targets import Target
 
 
-class Refused(ShopError):
+class BrokerRefused(ShopError):
     """The broker rejected the request."""
 
 
@@ -62,6 +64,47 @@ def _check(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     request = answer.request
-    raise Refused(
+    raise BrokerRefused(
         f"RabbitMQ answered {answer.status_code} to {request.method} {request.url.path}: {answer.text}"
     )
+
+
+TIMEOUT_SECONDS = 30
+
+
+@asynccontextmanager
+async def admin_client(target: Target) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client with the administrator's token. Raises ShopError when the gateway does not answer."""
+    async with httpx.AsyncClient(base_url=target.gateway_url, timeout=TIMEOUT_SECONDS) as http:
+        form = {"username": target.admin_email, "password": target.admin_password}
+        try:
+            token = checked_json(await http.post("/v1/token", data=form))
+        except httpx.TransportError as error:
+            raise ShopError(
+                f"the shop does not answer at {target.gateway_url}: `shop up` starts one here"
+            ) from error
+        http.headers["Authorization"] = f"Bearer {token['access_token']}"
+        yield http
+
+
+def checked_json(response: httpx.Response) -> Any:
+    """The response's JSON. Raises ShopError with the problem's detail unless the status is 2xx."""
+    if response.is_success:
+        return response.json() if response.content else None
+    try:
+        problem = response.json()
+        reason = problem.get("detail") or problem.get("title") or problem.get("message")
+    except ValueError:
+        reason = response.text[:200]
+    raise ShopError(f"{response.request.method} {response.request.url.path}: {response.status_code} {reason}")
+
+
+def management(target: Target) -> Management:
+    """The broker's management API as the operator."""
+    login = urlsplit(target.operator_amqp_url)
+    return Management(target.management_url, operator_of(target), unquote(login.password or ""))
+
+
+def operator_of(target: Target) -> str:
+    """The operator's user at the broker."""
+    return unquote(urlsplit(target.operator_amqp_url).username or "")
