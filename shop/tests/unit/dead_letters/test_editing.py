@@ -9,7 +9,7 @@ from contracts import OrderPaid
 from shop.dead_letters.editing import with_body, with_values
 from shop.errors import ShopError
 
-from .conftest import letter
+from ...conftest import letter
 
 ORDER = "6f6b0000-0000-0000-0000-000000000001"
 CREATED: dict[str, Any] = {

@@ -19,7 +19,7 @@ from shop.dead_letters.rendering import (
 )
 from shop.dead_letters.session import Action
 
-from .conftest import letter
+from ...conftest import letter
 
 ORDER = "6f6b0000-0000-0000-0000-000000000001"
 CANCELLED = letter(

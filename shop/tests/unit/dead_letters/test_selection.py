@@ -3,7 +3,7 @@ import pytest
 from shop.dead_letters.deliveries import Listing, find, queues_of, select
 from shop.errors import ShopError
 
-from .conftest import letter
+from ...conftest import letter
 
 LETTERS = tuple(letter(queue=queue, body=b"%d" % n) for n in range(300) for queue in ("order", "cart"))
 SEEN = Listing(LETTERS, {})

@@ -7,7 +7,7 @@ import pytest
 
 from shop.dead_letters.dead_letter import body_of
 
-from .conftest import letter
+from ...conftest import letter
 
 ORDER = "6f6b0000-0000-0000-0000-000000000001"
 

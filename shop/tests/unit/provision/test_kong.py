@@ -1,3 +1,7 @@
+"""Rendering the file for Kong, read back by the stand-in that knows what Kong would refuse."""
+
+from pathlib import Path
+
 import pytest
 import yaml
 from joserfc.jwk import ECKey, OctKey, RSAKey
@@ -7,7 +11,8 @@ from standins.gateway.config import parse
 from standins.gateway.plugins import rate_limiting
 from standins.gateway.plugins.jwt import public_key
 from standins.gateway.plugins.opentelemetry import OpenTelemetryEntry
-from tools.standins.tests.unit.gateway.files import SHOP
+
+SHOP = (Path(__file__).parents[4] / "deploy/kong/kong.yml").read_text()
 
 OLD, NEW = (ECKey.generate_key("P-256", {"kid": kid}) for kid in ("2026-10", "2026-11"))
 

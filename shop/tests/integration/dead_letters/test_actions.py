@@ -17,7 +17,8 @@ from shop.dead_letters.deliveries import Deliveries
 from shop.dead_letters.session import Action, Busy, DeadLetterSession
 from shop.errors import ShopError
 
-from .conftest import Bury, dsn, letter
+from ...conftest import letter
+from .conftest import Bury, dsn
 
 ORDER = UUID("6f6b0000-0000-0000-0000-000000000001")
 READABLE = json.dumps(

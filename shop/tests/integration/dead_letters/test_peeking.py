@@ -9,7 +9,8 @@ from shop.dead_letters.deliveries import fetch
 from shop.dead_letters.session import DeadLetterSession
 from shop.errors import ShopError
 
-from .conftest import Bury, dsn, letter
+from ...conftest import letter
+from .conftest import Bury, dsn
 
 
 async def test_peeking_25_times_loses_and_reorders_nothing(session: DeadLetterSession, bury: Bury) -> None:

@@ -13,7 +13,7 @@ from order.domain import Order
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.dead_letters.editing import contradictions
 
-from .conftest import letter
+from ...conftest import letter
 
 ID = UUID("6f6b0000-0000-0000-0000-000000000001")
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
