@@ -55,62 +55,43 @@ def remote_settings(**given: str | None) -> RemoteSettings:
     return load(RemoteSettings, **{name: value for name, value in given.items() if value is not None})
 
 
+class _Needed:
+    """The value of a setting. Raises ShopError if it is not set."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, target: "RemoteTarget", owner: type["RemoteTarget"]) -> str:
+        return target.need(self._name)
+
+
 @dataclass(frozen=True)
 class RemoteTarget:
     """A shop that is reached over the network (see `shop.targets.Target`)."""
 
     settings: RemoteSettings
 
-    @property
-    def gateway_url(self) -> str:
-        return self._need("url")
-
-    @property
-    def sandbox_url(self) -> str:
-        return self._need("sandbox_url")
+    gateway_url = _Needed("url")
+    sandbox_url = _Needed("sandbox_url")
+    provider_key = _Needed("stripe_api_key")
+    mailbox_url = _Needed("mailbox_url")
+    management_url = _Needed("management_url")
+    operator_amqp_url = _Needed("amqp_url")
+    admin_email = _Needed("admin_email")
+    admin_password = _Needed("admin_password")
+    customers_secret = admin_password
+    topology = None
 
     @property
     def provider_url(self) -> str:
         return self.settings.stripe_api_base or STRIPE
 
     @property
-    def provider_key(self) -> str:
-        return self._need("stripe_api_key")
-
-    @property
-    def mailbox_url(self) -> str:
-        return self._need("mailbox_url")
-
-    @property
-    def management_url(self) -> str:
-        return self._need("management_url")
-
-    @property
-    def operator_amqp_url(self) -> str:
-        return self._need("amqp_url")
-
-    @property
-    def admin_email(self) -> str:
-        return self._need("admin_email")
-
-    @property
-    def admin_password(self) -> str:
-        return self._need("admin_password")
-
-    @property
-    def customers_secret(self) -> str:
-        return self.admin_password
-
-    @property
     def nudge_days(self) -> int:
         return self.settings.nudge_days
 
-    @property
-    def topology(self) -> None:
-        return None
-
     def operator_dsn(self, database: str = "postgres") -> str:
-        return urlsplit(self._need("database_url"))._replace(path=f"/{database}").geturl()
+        return urlsplit(self.need("database_url"))._replace(path=f"/{database}").geturl()
 
     async def stop(self, service: str) -> None:
         await self._run("stop", service)
@@ -119,13 +100,13 @@ class RemoteTarget:
         await self._run("start", service)
 
     async def _run(self, what: str, service: str) -> None:
-        command = [word.replace("{service}", service) for word in shlex.split(self._need(what))]
+        command = [word.replace("{service}", service) for word in shlex.split(self.need(what))]
         shown = shlex.join(command)
         code, output = await run(command, shown, COMMAND_SECONDS)
         if code:
             raise ShopError(f"{shown} exited with {code}: {last_line(output)}")
 
-    def _need(self, name: str) -> str:
+    def need(self, name: str) -> str:
         value = getattr(self.settings, name)
         if value is None:
             raise ShopError(f"{PREFIX}{name.upper()} is not set: `shop env`, run next to the shop, prints it")

@@ -6,16 +6,13 @@ from datetime import datetime, timedelta
 from textwrap import shorten
 from uuid import UUID
 
-from chassis.saga.intents import OutcomePending
 from notification.operations import is_put_off
 from order.operations import Order
-from payment.operations import GAVE_BACK, LIST
+from payment.operations import GAVE_BACK
 from product.operations import LONGEST_WAIT
 from shop.sagas import provider, returns
-from shop.sagas.snapshot import Issue, OpenCall, Snapshot, nudge_command
+from shop.sagas.snapshot import Issue, Snapshot, nudge_command
 from shop.sagas.waiting import HAS_MONEY, STOCK_OF_OTHERS, waits_for
-
-ERROR_LENGTH = 120
 
 
 def stuck(snapshot: Snapshot, threshold: timedelta) -> list[Issue]:
@@ -133,23 +130,10 @@ def _compensation_not_consumed(snapshot: Snapshot, before: datetime) -> Iterator
             yield Issue("not-heard", order.order_id, order.cancelled_at, means, nudge_command(order.order_id))
 
 
-def _unknown_outcomes(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    for call in snapshot.calls:
-        if call.since < before and call.service == "payment" and not _is_pending(call):
-            if call.kind == LIST:
-                yield from provider.list_unread(call, _tried(call))
-                continue
-            means = f"the outcome of {call.kind} at the provider is unknown{_tried(call)}"
-            following = (
-                f"shop logs payment; {nudge_command(call.order_id)}"  # a nudge retries the call at once
-            )
-            yield Issue("outcome-unknown", call.order_id, call.since, means, following)
-
-
 def _unsent_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
     for call in snapshot.calls:
         if call.since < before and call.service == "notification" and not is_put_off(call.error):
-            means = f"the {call.kind} has not been sent{_tried(call)}"
+            means = f"the {call.kind} has not been sent{provider.tried(call)}"
             yield Issue("letter-not-sent", call.order_id, call.since, means, _look_at("notification"))
 
 
@@ -198,7 +182,7 @@ def _unpublished(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
             if row.attempts:
                 again = f"next try at {row.leased_until:%H:%M:%S} UTC" if leased else "next try now"
                 means = f"the broker refused {row.service}'s {row.type} {row.attempts}×, {again}: "
-                means += shorten(row.error or "", ERROR_LENGTH, placeholder=" …")
+                means += shorten(row.error or "", provider.ERROR_LENGTH, placeholder=" …")
                 following = f"shop broker check; shop logs {row.service}"
                 yield Issue("publish-refused", order_id, row.since, means, following)
                 continue
@@ -233,7 +217,7 @@ _CHECKS: tuple[Callable[[Snapshot, datetime], Iterator[Issue]], ...] = (
     _stock_not_sold,
     _end_not_in_timeline,
     _compensation_not_consumed,
-    _unknown_outcomes,
+    provider.unknown_outcomes,
     provider.requests_refused,
     _unsent_mails,
     _undeliverable_mails,
@@ -262,17 +246,6 @@ def _has_waited_too_long(snapshot: Snapshot, order: Order) -> bool:
     """So long that product should have ended the wait by itself."""
     since = snapshot.holds[order.order_id].waiting_since
     return since is not None and since + LONGEST_WAIT < snapshot.now
-
-
-def _is_pending(call: OpenCall) -> bool:
-    """The provider answered that the shopper has to act first."""
-    return (call.error or "").startswith(f"{OutcomePending.__name__}: ")
-
-
-def _tried(call: OpenCall) -> str:
-    if not call.attempts:
-        return ": not tried yet"
-    return f" after {call.attempts} attempts: {shorten(call.error or '', ERROR_LENGTH, placeholder=' …')}"
 
 
 def _look_at(service: str) -> str:

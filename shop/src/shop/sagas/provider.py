@@ -5,12 +5,13 @@ from datetime import datetime
 from textwrap import shorten
 from uuid import UUID
 
+from chassis.saga.intents import OutcomePending
 from contracts import format_amount
-from payment.operations import MAX_REPEATS, is_request_refused
+from payment.operations import LIST, MAX_REPEATS, is_request_refused
 from shop.sagas.snapshot import Issue, OpenCall, Snapshot, nudge_command
 
 ERROR_LENGTH = 120
-_LOOK = "shop status; shop logs payment"
+_LOGS = "shop status; shop logs payment"
 _REMEDIES = {
     "AuthenticationError": "give payment the right STRIPE_API_KEY",
     "PermissionError": "give the key this permission, or enable the account, in the provider's dashboard",
@@ -51,6 +52,21 @@ def stray_payments(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
         yield Issue("stray-payment", _order(one.order_id), one.created_at, means, "shop ledger check")
 
 
+def unknown_outcomes(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
+    for call in snapshot.calls:
+        if call.since < before and call.service == "payment" and not _is_pending(call):
+            if call.kind == LIST:
+                # Belongs to no order, and nothing waits for it: the next list has the same.
+                means = f"the provider's lists cannot be read{tried(call)}"
+                yield Issue("list-unread", None, call.since, means, _LOGS)
+                continue
+            means = f"the outcome of {call.kind} at the provider is unknown{tried(call)}"
+            following = (
+                f"shop logs payment; {nudge_command(call.order_id)}"  # a nudge retries the call at once
+            )
+            yield Issue("outcome-unknown", call.order_id, call.since, means, following)
+
+
 def requests_refused(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
     """One issue for all calls: one thing has to be fixed, and it is no order's."""
     refused = [call for call in snapshot.calls if is_request_refused(call.error)]
@@ -59,12 +75,7 @@ def requests_refused(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
         remedy = next((what for error, what in _REMEDIES.items() if why.startswith(error)), _BAD_REQUEST)
         means = f"the provider rejects our requests, {len(refused)} so far, not because of a card: {remedy}: "
         means += shorten(why, ERROR_LENGTH, placeholder=" …")
-        yield Issue("request-refused", None, min(call.since for call in refused), means, _LOOK)
-
-
-def list_unread(call: OpenCall, tried: str) -> Iterator[Issue]:
-    """Belongs to no order, and nothing waits for it: the next list has the same."""
-    yield Issue("list-unread", None, call.since, f"the provider's lists cannot be read{tried}", _LOOK)
+        yield Issue("request-refused", None, min(call.since for call in refused), means, _LOGS)
 
 
 def _order(text: str | None) -> UUID | None:
@@ -72,3 +83,14 @@ def _order(text: str | None) -> UUID | None:
         return UUID(text or "")
     except ValueError:
         return None
+
+
+def _is_pending(call: OpenCall) -> bool:
+    """The provider answered that the shopper has to act first."""
+    return (call.error or "").startswith(f"{OutcomePending.__name__}: ")
+
+
+def tried(call: OpenCall) -> str:
+    if not call.attempts:
+        return ": not tried yet"
+    return f" after {call.attempts} attempts: {shorten(call.error or '', ERROR_LENGTH, placeholder=' …')}"
