@@ -13,6 +13,7 @@ from cart.products import Products
 from cart.settings import Settings
 from chassis.errors import Unavailable
 from chassis.http.identity import TokenVerifier
+from chassis.http.jwks import PublishedKeys
 from chassis.http.provided import registry
 from chassis.outbound import Answer, Params, RequestRejected, ServiceClient
 from chassis.storage.database import connect
@@ -87,10 +88,9 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def clients(settings: Settings, product_service: FakeProduct) -> AsyncIterator[Clients]:
     app = service.app(settings)
-    keys = httpx.MockTransport(lambda _: httpx.Response(200, json=MINT.jwks))
-    issuer = httpx.AsyncClient(transport=keys)
-    verifier = TokenVerifier("http://auth", "saga-shop", "saga-shop", http=issuer)
-    registry(app).provide(verifier)
+    issuer = httpx.MockTransport(lambda _: httpx.Response(200, json=MINT.jwks))
+    keys = PublishedKeys("http://auth", http=httpx.AsyncClient(transport=issuer))
+    registry(app).provide(TokenVerifier(keys, "saga-shop", "saga-shop"))
     registry(app).provide(Products(product_service, known_for=30))
     transport = httpx.ASGITransport(app)
 
@@ -98,9 +98,9 @@ async def clients(settings: Settings, product_service: FakeProduct) -> AsyncIter
         headers = {"authorization": f"Bearer {MINT.token(owner, role=role)}"}
         return httpx.AsyncClient(transport=transport, base_url="http://cart", headers=headers)
 
-    async with issuer, app.router.lifespan_context(app):
+    async with app.router.lifespan_context(app):
         yield client
-        await verifier.aclose()
+        await keys.aclose()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from chassis.http.identity import TokenVerifier
+from chassis.http.jwks import PublishedKeys
 from chassis.http.provided import registry
 from chassis.storage.database import Transactions, connect
 from chassis.testing import TokenMint
@@ -50,17 +51,16 @@ async def transactions(settings: Settings) -> AsyncIterator[Transactions]:
 async def anybody(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a token."""
     app = service.app(settings)
-    keys = httpx.MockTransport(lambda _: httpx.Response(200, json=MINT.jwks))
-    async with httpx.AsyncClient(transport=keys) as issuer:
-        verifier = TokenVerifier("http://auth", "saga-shop", "saga-shop", http=issuer)
-        registry(app).provide(verifier)
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://product") as client,
-        ):
-            yield client
-        await verifier.aclose()
+    issuer = httpx.MockTransport(lambda _: httpx.Response(200, json=MINT.jwks))
+    keys = PublishedKeys("http://auth", http=httpx.AsyncClient(transport=issuer))
+    registry(app).provide(TokenVerifier(keys, "saga-shop", "saga-shop"))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://product") as client,
+    ):
+        yield client
+    await keys.aclose()
 
 
 @pytest.fixture

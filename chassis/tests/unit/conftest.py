@@ -1,7 +1,7 @@
 """An issuer of access tokens, for tests: it publishes keys like the real one, and can be made unavailable."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from chassis.http.identity import TokenVerifier
+from chassis.http.jwks import PublishedKeys
 from chassis.testing import TokenMint, signing_key
 from chassis.testing.tokens import SigningKey
 
@@ -42,9 +43,12 @@ class Issuer:
         mint = TokenMint("https://issuer", "rooms", key=key or self.keys[0], clock=lambda: self.now)
         return mint.token(ADA, lifetime=60, role=role, **wanted)
 
-    def verifier(self, **settings: Any) -> TokenVerifier:
-        where = ("http://issuer/jwks", "https://issuer", "rooms")
-        return TokenVerifier(*where, http=self.http, clock=lambda: self.now, **settings)
+    def verifier(
+        self, algorithms: Sequence[str] = ("ES256",), remember: int = 4096, **fetching: float
+    ) -> TokenVerifier:
+        """`fetching`: see `PublishedKeys`."""
+        keys = PublishedKeys("http://issuer/jwks", http=self.http, clock=lambda: self.now, **fetching)  # type: ignore[arg-type]
+        return TokenVerifier(keys, "https://issuer", "rooms", algorithms=algorithms, remember=remember)
 
 
 @pytest.fixture

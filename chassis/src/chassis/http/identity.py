@@ -1,14 +1,12 @@
 """Authenticates callers by access tokens, which every service verifies itself."""
 
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
 
-import httpx
 import structlog
 from fastapi import Depends, Request
 from fastapi.openapi.models import OAuth2, OAuthFlowPassword, OAuthFlows
@@ -47,55 +45,34 @@ class Principal:
 class TokenVerifier:
     """Verifies access tokens with the keys that the issuer publishes. Source: RFC 9068, RFC 8725.
 
-    `jwks_url`: where the issuer publishes its keys.
+    `keys`: the keys that the issuer publishes.
     `issuer`, `audience`: the values that a token has to have.
     `algorithms`: the signature algorithms that are accepted.
-    `http`: the client that fetches the keys; unless given, one is made and closed here.
     `leeway`: seconds by which clocks may differ.
-    `timeout`, `max_age`, `refetch_every`, `retry_every`, `stale_for`: seconds; see `PublishedKeys`.
     `remember`: the maximum number of verified tokens that are cached until they expire, because callers
         repeat their token and each verification costs 70 µs.
-    `clock`: the time in seconds since the epoch.
     """
 
     def __init__(
         self,
-        jwks_url: str,
+        keys: PublishedKeys,
         issuer: str,
         audience: str,
         *,
         algorithms: Sequence[str] = ("ES256",),
-        http: httpx.AsyncClient | None = None,
         leeway: float = 10,
-        timeout: float = 2,
-        max_age: float = 300,
-        refetch_every: float = 10,
-        retry_every: float = 1,
-        stale_for: float = 86_400,
         remember: int = 4096,
-        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._keys = keys
+        self._clock = keys.clock
         self._issuer = issuer
         self._audience = audience
         self._algorithms = tuple(algorithms)
         self._leeway = leeway
         self._remember = remember
-        self._clock = clock
         self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
         self._rejected = RejectedTokenLog()
-        self._http = http or httpx.AsyncClient()
-        self._owns_http = http is None
-        self._keys = PublishedKeys(
-            jwks_url,
-            self._http,
-            clock,
-            on_change=self._verified.clear,
-            timeout=timeout,
-            max_age=max_age,
-            refetch_every=refetch_every,
-            retry_every=retry_every,
-            stale_for=stale_for,
-        )
+        keys.on_change = self._verified.clear
 
     async def verify(self, token: str) -> Principal:
         """The caller that the token identifies. Raises Unauthenticated, or Unavailable without keys."""
@@ -114,12 +91,6 @@ class TokenVerifier:
         if len(self._verified) > self._remember:
             self._verified.popitem(last=False)
         return caller
-
-    async def aclose(self) -> None:
-        """Cancel a fetch of keys, and close the HTTP client unless it was given."""
-        await self._keys.aclose()
-        if self._owns_http:
-            await self._http.aclose()
 
     async def _payload(self, token: str, header: Mapping[str, object]) -> bytes:
         """The signed payload. The algorithm has to be one of ours and the key's: the token has no choice."""

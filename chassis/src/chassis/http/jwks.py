@@ -1,8 +1,9 @@
 """The signing keys that an issuer publishes as a JWK Set: fetched when first needed, and cached."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import httpx
@@ -25,24 +26,26 @@ class PublishedKeys:
     cached is valid is unknown then, so `get` raises Unavailable.
 
     `url`: where the issuer publishes the set.
-    `clock`: the time in seconds.
-    `on_change`: called when the set has changed.
     `timeout`: seconds for one fetch.
     `max_age`: after so many seconds the set is refreshed in the background.
     `refetch_every`: a key that is not in the set causes a fetch, at most one in so many seconds.
     `retry_every`: seconds before a failed fetch is repeated.
     `stale_for`: seconds for which keys are used after the last successful fetch.
+    `clock`: the time in seconds.
+    `http`: the client that fetches the set; `aclose` closes it.
+    `on_change`: called when the set has changed.
     """
 
     url: str
-    http: httpx.AsyncClient
-    clock: Callable[[], float]
-    on_change: Callable[[], None]
-    timeout: float
-    max_age: float
-    refetch_every: float
-    retry_every: float
-    stale_for: float
+    _: KW_ONLY
+    timeout: float = 2
+    max_age: float = 300
+    refetch_every: float = 10
+    retry_every: float = 1
+    stale_for: float = 86_400
+    clock: Callable[[], float] = time.time
+    http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
+    on_change: Callable[[], None] = lambda: None
     _keys: dict[str, Key] = field(default_factory=dict)
     _fetched: float = float("-inf")
     _not_before: float = float("-inf")
@@ -67,9 +70,10 @@ class PublishedKeys:
         return self._age() <= self.stale_for
 
     async def aclose(self) -> None:
-        """Cancel a fetch that is under way."""
+        """Cancel a fetch that is under way, and close the client."""
         if self._fetching is not None:
             self._fetching.cancel()
+        await self.http.aclose()
 
     def _age(self) -> float:
         return self.clock() - self._fetched

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.http import problems
 from chassis.http.identity import TokenVerifier
+from chassis.http.jwks import PublishedKeys
 from chassis.http.middleware import LimitBody, Trace
 from chassis.http.provided import Registry
 from chassis.runtime.jobs import Job
@@ -99,7 +100,8 @@ class Service(Generic[S]):
         )
         has_worker = settings.role != "api"
         transactions = database.Transactions(engine, self.name, lease=settings.lease if has_worker else 0)
-        verifier = TokenVerifier(settings.jwks_url, settings.token_issuer, settings.token_audience)
+        keys = PublishedKeys(settings.jwks_url)
+        verifier = TokenVerifier(keys, settings.token_issuer, settings.token_audience)
         chassis = Chassis(engine, transactions, verifier)
         components = self.build(settings, chassis)
         worker = Worker(
@@ -118,7 +120,7 @@ class Service(Generic[S]):
             yield
             chassis.stopping.set()
             await worker.stop()
-            await _close([*components.closing, verifier.aclose, engine.dispose])
+            await _close([*components.closing, keys.aclose, engine.dispose])
 
         app = FastAPI(
             title=self.name,
