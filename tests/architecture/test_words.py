@@ -24,6 +24,7 @@ RETIRED = {
     "Job": r"\bPeriodic[(\]]|import Periodic\b|\bsweeps\b",
     "Components, Provided": r"\bParts\(|\bpart\(\"|app\.state\.(?!registry)\w+",
     "raw_sql": r"chassis\.storage\.direct|chassis\.direct",
+    "lookup": r"\blook_intent\b|\bnote_look\b|\bintend_look\b|\blooked_up\(|\ba look (at|finds|has)\b",
     "circuit opened, closed": r"is left alone\"|\"answers again\"",
     "unavailable, retrying": r"(broker|database) away, waiting",
 }

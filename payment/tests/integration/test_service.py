@@ -23,6 +23,7 @@ from chassis.saga.topology import EVENTS_EXCHANGE, definitions
 from chassis.storage.outbox import envelope
 from contracts import Event, OrderCancelled, OrderCreated, StockReserved
 from contracts.testing import stock_reserved
+from devstack.testing.broker import Broker
 from payment.main import service
 from payment.saga import participant
 from payment.settings import Settings
@@ -99,7 +100,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(migrated: Callable[[str], str], rabbitmq: Any, tmp_path: Path) -> AsyncIterator[Shop]:
+async def shop(migrated: Callable[[str], str], rabbitmq: Broker, tmp_path: Path) -> AsyncIterator[Shop]:
     await rabbitmq.import_topology(definitions([participant]))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
