@@ -1,4 +1,4 @@
-"""The operator's image holds what operates a shop, and nothing that breaks one or plays the world."""
+"""The operator's image holds what operates a shop, without the stack, the laboratory and the stand-ins."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What services keep on their own, as it ships: long enough for the returns that order takes."""
+"""How long each service keeps its rows by default: long enough for the returns that order accepts."""
 
 from typing import Any
 
@@ -33,9 +33,9 @@ def test_what_a_return_needs_is_kept_until_it_has_ended(settings: type[Any], nam
     assert kept == 0 or kept >= default(Order, "return_days") + AFTER_RETURN_DAYS
 
 
-def test_a_guests_cart_outlives_a_guests_order() -> None:
+def test_a_guests_cart_is_kept_longer_than_a_guests_order() -> None:
     assert default(Cart, "guest_cart_keep_days") * 86_400 > default(Order, "order_deadline")
 
 
-def test_a_mail_is_known_to_have_been_sent_for_longer_than_payment_can_say_again_that_it_is_due() -> None:
+def test_a_sent_mail_is_remembered_longer_than_payment_can_republish_its_event() -> None:
     assert default(Notification, "correspondence_keep_days") > default(Payment, "payment_keep_days")

@@ -1,4 +1,4 @@
-"""How much of the broker one service can take."""
+"""How many connections and channels one service may have at RabbitMQ."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ async def url(rabbitmq: Broker) -> AsyncIterator[str]:
         await api.delete("users", name)
 
 
-async def test_a_service_has_so_many_connections_and_no_more(url: str) -> None:
+async def test_a_services_number_of_connections_is_limited(url: str) -> None:
     async with AsyncExitStack() as opened:
         for _ in range(LIMITS["max-connections"]):
             await opened.enter_async_context(signed_in(url))
@@ -31,7 +31,7 @@ async def test_a_service_has_so_many_connections_and_no_more(url: str) -> None:
             await opened.enter_async_context(signed_in(url))
 
 
-async def test_a_service_has_so_many_channels_and_no_more(url: str) -> None:
+async def test_a_services_number_of_channels_is_limited(url: str) -> None:
     async with signed_in(url) as connection:
         for _ in range(LIMITS["max-channels"]):
             await connection.channel()

@@ -1,4 +1,4 @@
-"""Who may do what at RabbitMQ, asked of a real broker: each user with each routing key, queue, exchange."""
+"""Rights at RabbitMQ, tried on a real broker: each user with each routing key, queue and exchange."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def connection(broker: Broker, user: str) -> AsyncIterator[AbstractConnect
 
 
 @each_user
-async def test_a_service_publishes_what_it_says_and_nothing_else(
+async def test_a_service_publishes_the_events_that_it_declares_and_no_others(
     connection: AbstractConnection, user: str
 ) -> None:
     async def publish(channel: AbstractChannel, key: str) -> None:
@@ -67,7 +67,7 @@ async def test_a_service_publishes_what_it_says_and_nothing_else(
 
 
 @each_user
-async def test_a_service_publishes_in_its_own_name_and_in_nobody_elses(
+async def test_a_service_publishes_under_its_own_user_id_only(
     connection: AbstractConnection, user: str
 ) -> None:
     """So that whoever reads an event knows whose it is, and not only whose it says that it is."""
@@ -84,7 +84,7 @@ async def test_a_service_publishes_in_its_own_name_and_in_nobody_elses(
 
 
 @each_user
-async def test_a_service_writes_to_its_own_retries_and_past_no_exchange(
+async def test_a_service_publishes_to_its_own_retry_queues_and_to_no_other_queue_directly(
     connection: AbstractConnection, user: str
 ) -> None:
     async def publish(channel: AbstractChannel, exchange: str) -> None:
@@ -106,7 +106,7 @@ async def test_a_service_reaches_no_queue_directly(connection: AbstractConnectio
 
 
 @each_user
-async def test_a_service_reads_its_own_queues_and_nobodys_dead_letters(
+async def test_a_service_reads_its_own_queues_and_no_dead_letters(
     connection: AbstractConnection, user: str
 ) -> None:
     async def get(channel: AbstractChannel, queue: str) -> None:
@@ -135,7 +135,9 @@ async def test_a_service_empties_no_queue_but_its_own_and_deletes_none(
 
 
 @each_user
-async def test_a_service_makes_and_deletes_nothing(connection: AbstractConnection, user: str) -> None:
+async def test_a_service_declares_and_deletes_nothing_at_the_broker(
+    connection: AbstractConnection, user: str
+) -> None:
     async def declare_queue(channel: AbstractChannel, name: str) -> None:
         await channel.queue_declare(name, exclusive=True)
 
@@ -151,7 +153,7 @@ async def test_a_service_makes_and_deletes_nothing(connection: AbstractConnectio
 
 
 @each_user
-async def test_a_service_hears_nothing_but_what_the_file_binds(
+async def test_a_service_consumes_only_the_events_that_the_file_binds(
     connection: AbstractConnection, user: str
 ) -> None:
     bindings = {(queue, key) for queue in QUEUES for key in (*KEYS, "#")}
@@ -172,7 +174,7 @@ async def test_a_service_hears_nothing_but_what_the_file_binds(
 
 
 @each_user
-async def test_a_service_is_a_stranger_in_any_other_virtual_host(
+async def test_a_service_has_no_rights_in_another_virtual_host(
     connection: AbstractConnection, rabbitmq: Broker, user: str
 ) -> None:
     """Though its user is known there as well."""
@@ -181,7 +183,7 @@ async def test_a_service_is_a_stranger_in_any_other_virtual_host(
 
 
 @each_user
-async def test_a_service_may_not_ask_the_management_api(broker: Broker, user: str) -> None:
+async def test_a_service_may_not_use_the_management_api(broker: Broker, user: str) -> None:
     password = broker.stack.secret(f"rabbitmq-{user}")
     async with httpx.AsyncClient(base_url=broker.management_url, auth=(user, password)) as http:
         for path in ("overview", "whoami", "queues", "definitions", "users"):

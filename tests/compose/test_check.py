@@ -33,7 +33,7 @@ def container(service: str = "order-api", *, user: str = "10001:10001", **host: 
     return changed
 
 
-def test_a_hard_container_is_let_pass() -> None:
+def test_a_hardened_container_is_accepted() -> None:
     assert hardening_faults([container()]) == []
 
 
@@ -52,7 +52,7 @@ def test_a_hard_container_is_let_pass() -> None:
         ({"PortBindings": EVERYWHERE}, "publishes 8000/tcp beyond this machine"),
     ],
 )
-def test_whatever_is_not_hard_is_named(softened: dict[str, Any], fault: str) -> None:
+def test_each_missing_hardening_is_reported(softened: dict[str, Any], fault: str) -> None:
     assert hardening_faults([container(), container(**softened)]) == [f"order-api: {fault}"]
 
 
@@ -60,27 +60,25 @@ def test_only_servers_that_own_their_data_may_start_as_root() -> None:
     assert hardening_faults([container("postgres", user="", CapAdd=["CHOWN"])]) == []
 
 
-def test_what_docker_complains_of_last_is_what_the_operator_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dockers_last_error_line_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     docker(tmp_path, monkeypatch, "echo building >&2; echo no space left on device >&2; exit 17")
     with pytest.raises(ShopError, match="`docker compose --ansi never up` ended with 17: no space left"):
         Project("a", tmp_path, {}).compose("up")
 
 
-def test_a_docker_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_docker_command_that_hangs_is_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     docker(tmp_path, monkeypatch, "exec sleep 60")
     with pytest.raises(ShopError, match="did not end within"):
         Project("a", tmp_path, {}).compose("up", seconds=0.2)
 
 
-def test_where_there_is_no_docker_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_docker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ShopError, match="docker is not installed"):
         Project("a", tmp_path, {}).compose("up")
 
 
-def test_a_project_is_told_its_own_ports_and_of_no_other_shop(
+def test_a_compose_project_gets_its_own_ports_and_no_other_shops_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_URL", "http://another.example")
@@ -88,7 +86,7 @@ def test_a_project_is_told_its_own_ports_and_of_no_other_shop(
     assert Project("a", tmp_path, {"SHOP_PORT": 21000}).compose("ps") == "a 21000 none\n"
 
 
-def test_a_container_is_known_by_its_service() -> None:
+def test_a_container_is_reported_by_its_services_name() -> None:
     assert service_of(container("kong")) == "kong"
 
 

@@ -1,4 +1,4 @@
-"""What a container may do: as little as its program needs."""
+"""The compose file gives each container as few rights as its program needs."""
 
 import re
 from typing import Any
@@ -73,7 +73,7 @@ def test_nothing_secret_gets_into_an_image() -> None:
     }
 
 
-def test_the_lab_replaces_kong_and_asks_the_mailbox_otherwise() -> None:
+def test_the_lab_file_replaces_kong_and_the_mailbox() -> None:
     lab = read("deploy/compose.lab.yml")["services"]
     assert set(lab) == {"kong", "mailpit"}
     assert set(lab["mailpit"]) == {"healthcheck"}

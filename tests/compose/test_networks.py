@@ -1,4 +1,4 @@
-"""Who can reach whom, and what can be reached from outside."""
+"""The compose file's networks: which containers reach each other, and what is reachable from outside."""
 
 import re
 from typing import Any
@@ -31,13 +31,13 @@ def test_only_kong_uses_the_counters(services: Any) -> None:
     assert {name for name, s in services.items() if "counters" in networks(s)} == {"kong", "redis"}
 
 
-def test_nobody_but_those_who_call_out_or_are_called_from_outside_has_a_way_out(compose: Any) -> None:
+def test_only_containers_that_need_it_reach_the_internet(compose: Any) -> None:
     outward = {name for name, network in compose["networks"].items() if not (network or {}).get("internal")}
     ways = {n for n, s in compose["services"].items() if networks(s) & outward}
     assert ways == {"kong", "rabbitmq", "payment-worker", "notification-worker", "sandbox", "mailpit", "shop"}
 
 
-def test_whatever_is_published_is_so_on_this_machine_only(services: Any) -> None:
+def test_every_published_port_is_bound_to_this_machine(services: Any) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert set(published) == {"kong", "rabbitmq", "sandbox", "mailpit"}
     for ports in published.values():
@@ -50,7 +50,7 @@ def test_kong_has_no_admin_api(services: Any) -> None:
     assert (told["KONG_ADMIN_LISTEN"], told["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
 
 
-def test_whoever_counts_clients_trusts_the_same_proxies_as_kong_and_by_default_none(services: Any) -> None:
+def test_services_that_count_clients_trust_kongs_proxies_and_none_by_default(services: Any) -> None:
     told = services["kong"]["environment"]
     assert told["KONG_TRUSTED_IPS"] == "${TRUSTED_PROXIES:-}"
     assert (told["KONG_REAL_IP_HEADER"], told["KONG_REAL_IP_RECURSIVE"]) == ("X-Forwarded-For", "on")

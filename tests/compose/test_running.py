@@ -1,4 +1,4 @@
-"""What keeps the containers running: health, order, restarts, limits, time to stop."""
+"""The compose file's health checks, start order, restarts, limits and time to stop."""
 
 from typing import Any
 
@@ -24,21 +24,21 @@ def seconds(text: str) -> int:
     return int(text[:-1])
 
 
-def test_whatever_does_not_end_says_how_it_is(services: Any) -> None:
+def test_every_lasting_container_has_a_health_check(services: Any) -> None:
     without = {name for name, service in services.items() if "healthcheck" not in service}
     assert without == jobs(services)
 
 
-def test_whatever_does_not_end_comes_back(services: Any) -> None:
+def test_every_lasting_container_is_restarted(services: Any) -> None:
     returning = {name for name, service in services.items() if service["restart"] == "unless-stopped"}
     assert returning == set(services) - jobs(services)
 
 
-def test_a_job_is_not_tried_for_ever(services: Any) -> None:
+def test_a_compose_job_is_not_restarted_for_ever(services: Any) -> None:
     assert {services[name]["restart"] for name in jobs(services)} == {"on-failure:3", "no"}
 
 
-def test_nothing_takes_the_whole_machine(services: Any) -> None:
+def test_every_container_has_limits_of_memory_cpu_and_processes(services: Any) -> None:
     for service in services.values():
         assert {"mem_limit", "cpus", "pids_limit"} <= set(service)
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
@@ -65,17 +65,17 @@ def test_a_worker_waits_for_its_queues(services: Any) -> None:
         assert services[f"{service}-worker"]["depends_on"]["definitions"] == {"condition": ENDED}
 
 
-def test_the_monitor_looks_at_a_broker_that_has_its_definitions(services: Any) -> None:
+def test_the_monitor_starts_after_the_brokers_definitions(services: Any) -> None:
     assert services["monitor"]["depends_on"] == {"definitions": {"condition": ENDED}}
     assert "/readyz" in services["monitor"]["healthcheck"]["test"][-1]
 
 
-def test_everybody_waits_only_for_who_is_there(services: Any) -> None:
+def test_a_container_waits_only_for_containers_of_the_file(services: Any) -> None:
     for service in services.values():
         for name, how in service.get("depends_on", {}).items():
             assert how["condition"] == (ENDED if name in jobs(services) else "service_healthy")
 
 
-def test_whatever_can_be_scaled_has_no_name_or_port_of_its_own(services: Any) -> None:
+def test_a_container_that_can_be_scaled_has_no_fixed_name_or_port(services: Any) -> None:
     for name in (name for name in services if name.endswith(("-api", "-worker"))):
         assert not {"container_name", "ports", "hostname"} & set(services[name])

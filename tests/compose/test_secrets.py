@@ -1,4 +1,4 @@
-"""Who is told what, and that nothing secret stands in the file."""
+"""Each container of the compose file gets its own settings and secrets, and the file holds no secret."""
 
 import importlib
 import re
@@ -42,7 +42,7 @@ def reader(name: str) -> str:
     return READERS.get(name, re.sub("-migrate$", "-owner", re.sub("-(api|worker)$", "", name)))
 
 
-def test_everybody_mounts_the_secrets_of_one_reader_and_cannot_change_them(services: Any) -> None:
+def test_each_container_mounts_one_readers_secrets_read_only(services: Any) -> None:
     for name, service in services.items():
         if name == "setup" or not mounts(service):
             continue
@@ -69,7 +69,7 @@ def test_setup_reaches_nothing(services: Any) -> None:
     assert services["setup"]["network_mode"] == "none"
 
 
-def test_no_secret_stands_in_the_file(services: Any) -> None:
+def test_the_compose_file_holds_no_secret(services: Any) -> None:
     for service in services.values():
         for variable, value in service.get("environment", {}).items():
             assert not re.search(r"(PASSWORD|SECRET|_KEYS?)$", variable)
@@ -77,7 +77,7 @@ def test_no_secret_stands_in_the_file(services: Any) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_can_be_set_up_from_what_it_is_told_and_given(
+def test_a_services_environment_and_secrets_are_complete(
     services: Any, handed: Path, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = importlib.import_module(f"{service}.settings").Settings
@@ -104,14 +104,14 @@ def test_the_sandbox_and_payment_are_given_the_same_key(services: Any, handed: P
     assert from_environment(told).api_key == (handed / "payment" / "stripe-api-key").read_text()
 
 
-def test_kong_knows_the_password_that_its_counters_ask_for(handed: Path) -> None:
+def test_kong_has_the_password_of_its_redis(handed: Path) -> None:
     password = (handed / "redis" / "redis.conf").read_text().split()[-1]
     kong = yaml.safe_load((handed / "kong" / "kong.yml").read_text())
     found = [plugin["config"] for plugin in kong["plugins"] if plugin["name"] == "rate-limiting"]
     assert [config["redis"]["password"] for config in found] == [password]
 
 
-def test_the_operator_is_told_everything_but_how_to_stop_services(
+def test_the_operator_gets_every_setting_except_how_to_stop_services(
     services: Any, handed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone(monkeypatch, environment(services["shop"], handed / "operator"))
@@ -119,7 +119,7 @@ def test_the_operator_is_told_everything_but_how_to_stop_services(
     assert {name for name, value in told.items() if value is None} == {"stop", "start"}
 
 
-def test_the_monitor_is_told_where_the_broker_is_and_nothing_else_of_the_operators(
+def test_the_monitor_gets_the_brokers_address_and_no_other_secret_of_the_operator(
     services: Any, handed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [file.name for file in (handed / "monitor").iterdir()] == ["rabbitmq-password"]

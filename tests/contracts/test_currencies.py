@@ -1,4 +1,4 @@
-"""The shop's list of currencies and the sandbox's, written down apart, are held against each other."""
+"""The shop's list of currencies equals the sandbox's, which is written down separately."""
 
 import pytest
 
@@ -17,12 +17,12 @@ def is_taken(currency: Currency, units: int) -> bool:
     return True
 
 
-def test_both_know_the_same_currencies() -> None:
+def test_shop_and_sandbox_have_the_same_currencies() -> None:
     assert {code.lower() for code in CURRENCIES} == set(sandbox.SUPPORTED)
 
 
 @ALL
-def test_the_provider_takes_what_the_shop_would_charge_and_nothing_beyond(currency: Currency) -> None:
+def test_the_provider_accepts_the_amounts_that_the_shop_charges_and_no_others(currency: Currency) -> None:
     least, most = currency.to_provider(currency.minimum), currency.to_provider(currency.maximum)
     step = currency.to_provider(2 * currency.step) - currency.to_provider(currency.step)
     assert is_taken(currency, least)
@@ -33,7 +33,7 @@ def test_the_provider_takes_what_the_shop_would_charge_and_nothing_beyond(curren
 
 
 @ALL
-def test_both_count_the_same_decimals(currency: Currency) -> None:
+def test_shop_and_sandbox_agree_on_each_currencys_decimals(currency: Currency) -> None:
     code = currency.code.lower()
     decimals = 0 if code in sandbox.ZERO_DECIMALS else 3 if code in sandbox.THREE_DECIMALS else 2
     assert currency.provider_decimals == decimals

@@ -13,7 +13,7 @@ from shop.services import PARTICIPANTS
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_committed_documents_say_what_the_code_says() -> None:
+def test_the_committed_documents_match_the_code() -> None:
     assert documents.stale(ROOT, PARTICIPANTS) == [], "run `shop generate`"
 
 
@@ -48,7 +48,7 @@ def test_every_committed_schema_is_a_json_schema() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-def test_every_event_is_said_by_the_service_that_it_names() -> None:
+def test_every_event_is_published_by_the_service_that_it_names() -> None:
     said = [(key, p.name) for p in PARTICIPANTS for key in p.published_keys()]
     nudged = [("saga.nudged", "order"), ("saga.nudged", "product")]  # and the operator, who hears nothing
     others = [(event.type, event.publisher) for event in EVENTS.values() if event.publisher != "operator"]

@@ -1,4 +1,4 @@
-"""How databases come to their rights: new ones, those of an earlier release, and when it is done again."""
+"""Provisioning gives databases their rights: new ones, those of an earlier release, and on repetition."""
 
 import asyncio
 import secrets
@@ -55,7 +55,7 @@ async def place(postgres_server: PostgresServer) -> AsyncIterator[Place]:
     await place.execute(f"DROP ROLE IF EXISTS {place.owner}")
 
 
-async def test_a_database_that_the_service_owned_is_brought_over_without_loss(place: Place) -> None:
+async def test_a_database_that_its_service_owned_gets_the_new_rights_without_loss(place: Place) -> None:
     await place.execute(f"CREATE ROLE {place.service} LOGIN PASSWORD 'old'")
     await place.execute(f"CREATE DATABASE {place.service} OWNER {place.service}")
     await place.execute(f"REVOKE ALL ON DATABASE {place.service} FROM PUBLIC")
@@ -82,7 +82,7 @@ async def test_a_database_that_the_service_owned_is_brought_over_without_loss(pl
     await owner.close()
 
 
-async def test_providing_again_changes_nothing_for_who_is_at_work(place: Place) -> None:
+async def test_provisioning_again_disturbs_no_open_connection(place: Place) -> None:
     await place.provide()
     service, owner = await place.connect(place.service), await place.connect(place.owner)
     await owner.execute("CREATE TABLE item (id int)")
@@ -96,7 +96,7 @@ async def test_providing_again_changes_nothing_for_who_is_at_work(place: Place) 
     await owner.close()
 
 
-async def test_a_changed_password_is_the_only_one_from_then_on(place: Place) -> None:
+async def test_after_a_password_change_only_the_new_one_connects(place: Place) -> None:
     await place.provide()
     old = place.passwords[place.service]
     place.passwords[place.service] = "another"
@@ -108,7 +108,7 @@ async def test_a_changed_password_is_the_only_one_from_then_on(place: Place) -> 
         await place.connect(place.service, old)
 
 
-async def test_what_was_granted_by_hand_is_taken_back(place: Place) -> None:
+async def test_rights_that_were_granted_by_hand_are_revoked(place: Place) -> None:
     await place.provide()
     owner = await place.connect(place.owner)
     await owner.execute("CREATE TABLE item (id int)")
@@ -127,7 +127,7 @@ async def test_what_was_granted_by_hand_is_taken_back(place: Place) -> None:
     await service.close()
 
 
-async def test_a_server_that_stays_away_is_told_in_one_line() -> None:
+async def test_a_server_that_stays_unavailable_is_reported_in_one_line() -> None:
     async def connect(_: str) -> Any:
         raise ConnectionRefusedError("nobody there")
 
@@ -135,7 +135,7 @@ async def test_a_server_that_stays_away_is_told_in_one_line() -> None:
         await provide_when_up(connect, ["order"], str.upper, timeout=0)
 
 
-async def test_a_server_that_is_still_starting_is_waited_for(place: Place) -> None:
+async def test_setup_waits_for_a_server_that_is_starting(place: Place) -> None:
     refusals = [ConnectionRefusedError(), asyncpg.CannotConnectNowError("the database system is starting up")]
 
     async def connect(database: str) -> Any:

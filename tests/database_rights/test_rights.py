@@ -1,4 +1,4 @@
-"""Who may do what in PostgreSQL, asked of a real server: each role, each database, what a thief would try."""
+"""Rights in PostgreSQL, tried on a real server: each role in each database, and an attacker's attempts."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -83,9 +83,7 @@ async def test_a_role_can_connect_to_its_own_database_alone(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_may_not_change_what_it_works_in(
-    migrated: Callable[[str], str], service: str
-) -> None:
+async def test_a_service_may_not_change_its_schema(migrated: Callable[[str], str], service: str) -> None:
     async with connected(migrated(service)) as connection:
         tables = await tables_of(connection)
         names = {"service": f'"{service}"', "owner": owner_of(service)}
@@ -97,7 +95,9 @@ async def test_a_service_may_not_change_what_it_works_in(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_may_work_in_every_table(migrated: Callable[[str], str], service: str) -> None:
+async def test_a_service_may_read_and_write_every_table_of_its_own(
+    migrated: Callable[[str], str], service: str
+) -> None:
     """Rights alone: what it does with them, its own tests show, in databases like this one."""
     async with connected(migrated(service)) as connection:
         for table in await tables_of(connection):
@@ -105,7 +105,7 @@ async def test_a_service_may_work_in_every_table(migrated: Callable[[str], str],
                 assert await connection.fetchval("SELECT has_table_privilege($1, $2)", f'"{table}"', right)
 
 
-async def test_what_a_later_migration_makes_is_the_services_to_work_in(
+async def test_a_service_may_use_tables_of_later_migrations(
     postgres_server: PostgresServer, migrated: Callable[[str], str]
 ) -> None:
     url = migrated("order")

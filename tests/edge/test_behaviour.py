@@ -23,7 +23,7 @@ CASES = yaml.safe_load((Path(__file__).parent / "table.yml").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["it"] for case in CASES])
-def test_the_edge(case: dict[str, Any], lab: str, fake: Fake) -> None:
+def test_a_row_of_the_table_holds_at_the_edge(case: dict[str, Any], lab: str, fake: Fake) -> None:
     send, expect = case["send"], case["expect"]
     times = send.get("times", 1)
     if times > 1:

@@ -1,4 +1,4 @@
-"""The edge and the services' OpenAPI documents say the same: what is published, and what wants a token.
+"""The edge agrees with the services' OpenAPI documents on what is published and what requires a token.
 
 Each published operation has one route, and no route leads to what nobody publishes.
 """
@@ -71,7 +71,7 @@ def _concrete(path: str) -> str:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_service_publishes_is_open_or_guarded_at_the_edge_as_it_says(
+def test_the_edge_requires_a_token_where_the_openapi_document_does(
     name: str, settings: dict[str, Any]
 ) -> None:
     operations = _operations(name, frozenset(settings.items()))

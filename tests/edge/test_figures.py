@@ -21,7 +21,7 @@ def _measured_lab() -> str:
     return render(yaml.safe_dump(lab), keys=KEY_SET)
 
 
-def test_requests_are_counted_by_route_status_and_whoever_answered(fake: Fake, tmp_path: Path) -> None:
+def test_requests_are_counted_by_route_status_and_source(fake: Fake, tmp_path: Path) -> None:
     status, addresses = free_port(), fake.addresses | {"dead": f"127.0.0.1:{free_port()}"}
     with standin(_measured_lab(), tmp_path, addresses, STATUS_PORT=str(status)) as edge:
         for path in ("/open", "/open/x", "/guarded", "/dead", "/nowhere"):

@@ -30,19 +30,19 @@ def _row(name: str, plugins: dict[str, dict[str, Any]]) -> str:
     return f"| `{name}` | {plugins['rate-limiting']['minute']:,} | {bytes_} | {token} | {robots} |"
 
 
-def test_the_readme_tells_the_limits_of_every_route() -> None:
+def test_the_readme_lists_the_limits_of_every_route() -> None:
     rows = [_row(name, plugins) for name, plugins in _routes().items()]
     told = [line for line in (_FOLDER / "README.md").read_text().splitlines() if line.startswith("| `")]
     assert [line for line in told if line.count("|") == 6] == rows
 
 
-def test_what_can_be_guessed_or_bought_is_limited_more_strictly_than_what_shoppers_read() -> None:
+def test_sign_in_and_checkout_are_limited_more_strictly_than_reading() -> None:
     limits = {name: plugins["rate-limiting"]["minute"] for name, plugins in _routes().items()}
     strict = {"register", "token", "session", "guests", "checkout", "order-lookup"}
     assert max(limits[name] for name in strict) < min(limits[name] for name in limits.keys() - strict)
 
 
-def test_every_limit_is_by_address_counted_in_redis_and_lets_nothing_pass_uncounted() -> None:
+def test_every_limit_counts_by_address_in_redis_and_fails_closed() -> None:
     for plugins in _routes().values():
         limit = plugins["rate-limiting"]
         assert (limit["limit_by"], limit["policy"], limit["fault_tolerant"]) == ("ip", "redis", False)

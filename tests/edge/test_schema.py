@@ -25,11 +25,11 @@ _RENDERED = {
 
 
 @pytest.mark.parametrize("text", [_COMMITTED, *_RENDERED.values()], ids=["as committed", *_RENDERED])
-def test_kong_would_take_it_and_guess_nothing_that_matters(text: str) -> None:
+def test_kong_accepts_the_file_and_guesses_no_value_that_matters(text: str) -> None:
     assert complaints(yaml.safe_load(text)) == []
 
 
-def test_kong_would_take_the_lab_too_whose_routes_are_open_to_every_method() -> None:
+def test_kong_accepts_the_tests_own_file_too() -> None:
     lab = yaml.safe_load((Path(__file__).parent / "lab.yml").read_text())
     assert [line for line in complaints(lab) if ".methods: missing" not in line] == []
 
@@ -59,7 +59,7 @@ def _plugins(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
         ("response-transformer", "add", {"headers": ["X-Frame-Options"]}),
     ],
 )
-def test_a_field_or_value_that_kong_does_not_know_is_noticed(name: str, field: str, value: object) -> None:
+def test_a_field_or_value_that_kong_does_not_know_is_reported(name: str, field: str, value: object) -> None:
     document = yaml.safe_load(_COMMITTED)
     _plugins(document, name)[0]["config"][field] = value
     assert [line for line in complaints(document) if f".{name}.config.{field}" in line]
@@ -76,7 +76,7 @@ def test_a_field_or_value_that_kong_does_not_know_is_noticed(name: str, field: s
         ("opentelemetry", "propagation"),
     ],
 )
-def test_a_default_that_is_a_trap_is_noticed(name: str, field: str) -> None:
+def test_a_dangerous_default_is_reported(name: str, field: str) -> None:
     document = yaml.safe_load(_COMMITTED)
     del _plugins(document, name)[-1]["config"][field]
     assert [line for line in complaints(document) if f".{name}.config.{field}: missing" in line]
@@ -94,7 +94,7 @@ def test_a_default_that_is_a_trap_is_noticed(name: str, field: str) -> None:
         ("plugin", {"enable": True}),
     ],
 )
-def test_an_entity_that_kong_does_not_know_is_noticed(entity: str, change: dict[str, Any]) -> None:
+def test_an_entity_that_kong_does_not_know_is_reported(entity: str, change: dict[str, Any]) -> None:
     document = yaml.safe_load(_COMMITTED)
     service = document["services"][0]
     {"service": service, "route": service["routes"][0], "plugin": document["plugins"][0]}[entity].update(

@@ -99,7 +99,7 @@ def test_an_open_endpoint_reaches_its_service_without_a_token(
 
 
 @pytest.mark.parametrize(("method", "path", "service"), GUARDED)
-def test_every_other_endpoint_wants_a_token(shop: str, method: str, path: str, service: str) -> None:
+def test_every_other_endpoint_requires_a_token(shop: str, method: str, path: str, service: str) -> None:
     assert ask(shop, {"method": method, "path": path}).status == 401
     seen = ask(shop, {"method": method, "path": path, "token": {}})
     assert seen.status == 200
@@ -107,7 +107,7 @@ def test_every_other_endpoint_wants_a_token(shop: str, method: str, path: str, s
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
-def test_nothing_else_passes(shop: str, method: str, path: str) -> None:
+def test_a_request_without_a_route_is_refused(shop: str, method: str, path: str) -> None:
     assert ask(shop, {"method": method, "path": path, "token": {}}).status == 404
 
 
@@ -118,7 +118,7 @@ def test_a_public_service_shows_its_openapi_document(shop: str, service: str) ->
 
 
 @pytest.mark.parametrize("path", sorted({path for _, path, _ in GUARDED}))
-def test_a_page_elsewhere_may_ask_before_it_calls(shop: str, path: str) -> None:
+def test_a_preflight_request_of_another_origin_is_answered(shop: str, path: str) -> None:
     preflight = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "GET"}
     reply = ask(shop, {"method": "OPTIONS", "path": path, "headers": preflight})
     assert reply.status == 200
@@ -126,7 +126,7 @@ def test_a_page_elsewhere_may_ask_before_it_calls(shop: str, path: str) -> None:
     assert "Idempotency-Key" in reply.headers["access-control-allow-headers"]
 
 
-def test_no_service_is_told_who_the_client_says_it_is(shop: str) -> None:
+def test_a_clients_identity_headers_reach_no_service(shop: str) -> None:
     claimed = dict.fromkeys(IDENTITY, "admin")
     for path in ("/v1/products", "/v1/cart"):
         seen = ask(shop, {"path": path, "headers": claimed, "token": {}}).json()
@@ -134,7 +134,7 @@ def test_no_service_is_told_who_the_client_says_it_is(shop: str) -> None:
         assert "authorization" in seen["headers"]
 
 
-def test_a_header_may_be_long_but_not_endless(shop: str) -> None:
+def test_a_header_is_accepted_up_to_a_limit(shop: str) -> None:
     def status(length: int) -> int:
         return ask(shop, {"path": "/v1/products", "headers": {"User-Agent": "x" * length}}).status
 
@@ -183,7 +183,7 @@ def test_guessing_passwords_is_slower_than_shopping(shop: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/users", "/v1/token", "/v1/guests"])
-def test_robots_get_no_accounts_and_people_and_our_own_programs_do(shop: str, path: str) -> None:
+def test_bots_cannot_register_and_people_and_our_programs_can(shop: str, path: str) -> None:
     def status(agent: str) -> int:
         return ask(shop, {"method": "POST", "path": path, "headers": {"User-Agent": agent}}).status
 
@@ -198,13 +198,13 @@ def test_robots_get_no_accounts_and_people_and_our_own_programs_do(shop: str, pa
         assert status(agent) == 200
 
 
-def test_search_engines_and_the_provider_meet_no_check_for_robots(shop: str) -> None:
+def test_search_engines_and_the_provider_are_not_taken_for_bots(shop: str) -> None:
     robot = {"User-Agent": "Googlebot/2.1"}
     assert ask(shop, {"path": "/v1/products", "headers": robot}).status == 200
     assert ask(shop, {"method": "POST", "path": "/v1/webhooks/stripe", "headers": robot}).status == 200
 
 
-def test_a_clients_trace_reaches_the_services_untouched_while_traces_are_off(shop: str) -> None:
+def test_a_clients_trace_reaches_the_services_unchanged_while_tracing_is_off(shop: str) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     seen = ask(shop, {"path": "/v1/products", "headers": {"traceparent": trace}}).json()
     assert seen["headers"]["traceparent"] == trace

@@ -24,12 +24,12 @@ def test_the_first_event_arrives_before_the_second_is_sent(lab: str, fake: Fake)
     connection.close()
 
 
-def test_an_answer_that_ends_by_closing_arrives_whole(lab: str) -> None:
+def test_a_response_that_ends_by_closing_arrives_whole(lab: str) -> None:
     reply = ask(lab, {"path": "/open?do=until-close"})
     assert (reply.status, reply.body) == (200, b"all of it")
 
 
-def test_an_answer_that_breaks_off_does_not_look_complete(lab: str) -> None:
+def test_a_response_that_breaks_off_is_not_complete_for_the_client(lab: str) -> None:
     with pytest.raises(http.client.IncompleteRead):
         ask(lab, {"path": "/open?do=cut"})
 
@@ -57,7 +57,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_ends_it(lab: str, fake: 
     assert left.wait(10)
 
 
-def test_an_answer_keeps_its_cookies_apart(lab: str) -> None:
+def test_a_responses_cookies_stay_separate(lab: str) -> None:
     connection = _connect(lab)
     connection.request("GET", "/open?do=cookies")
     assert connection.getresponse().headers.get_all("Set-Cookie") == ["a=1", "b=2"]

@@ -43,7 +43,7 @@ def seen(reply: Reply) -> Any:
     return reply.json()["headers"]
 
 
-def test_what_a_trusted_proxy_says_of_the_request_is_handed_on(behind: str) -> None:
+def test_forwarding_headers_of_a_trusted_proxy_are_passed_on(behind: str) -> None:
     said = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example", "X-Forwarded-Port": "443"}
     headers = seen(ask(behind, {"path": "/open", "headers": said | {"X-Forwarded-For": "203.0.113.9"}}))
     assert {name.lower(): value for name, value in said.items()}.items() <= headers.items()
@@ -51,7 +51,7 @@ def test_what_a_trusted_proxy_says_of_the_request_is_handed_on(behind: str) -> N
     assert headers["x-forwarded-for"] == "203.0.113.9, 127.0.0.1"
 
 
-def test_https_at_the_proxy_is_https(behind: str) -> None:
+def test_a_trusted_proxys_https_counts_as_https(behind: str) -> None:
     assert ask(behind, {"path": "/secure"}).status == 426
     assert ask(behind, {"path": "/secure", "headers": {"X-Forwarded-Proto": "https"}}).status == 200
 
@@ -64,13 +64,17 @@ def test_https_at_the_proxy_is_https(behind: str) -> None:
         ("9.9.9.9, nonsense", "127.0.0.1"),
     ],
 )
-def test_what_a_client_has_put_there_itself_is_not_believed(behind: str, forwarded: str, client: str) -> None:
+def test_forwarding_headers_of_an_untrusted_client_are_ignored(
+    behind: str, forwarded: str, client: str
+) -> None:
     headers = seen(ask(behind, {"path": "/open", "headers": {"X-Forwarded-For": forwarded}}))
     assert headers["x-real-ip"] == client
 
 
 @pytest.mark.parametrize(("path", "limit"), [("/limited", 3), ("/shared-limit", 3)])
-def test_limits_count_each_client_behind_the_proxy_for_itself(behind: str, path: str, limit: int) -> None:
+def test_limits_count_each_client_behind_a_trusted_proxy_separately(
+    behind: str, path: str, limit: int
+) -> None:
     within_one_minute()
 
     def status(n: int, client: str) -> int:

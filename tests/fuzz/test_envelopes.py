@@ -69,7 +69,7 @@ def message(queue: str) -> aio_pika.Message:
 
 
 @pytest.mark.parametrize("how", UNREADABLE)
-async def test_what_nobody_can_read_is_dead_with_its_reason_and_its_neighbour_is_not(how: str) -> None:
+async def test_an_unreadable_message_is_dead_lettered_with_its_reason_and_no_other_is(how: str) -> None:
     for queue in QUEUES:
         listener = Listener(queue)
         bad = message(queue)
@@ -83,7 +83,7 @@ async def test_what_nobody_can_read_is_dead_with_its_reason_and_its_neighbour_is
 
 
 @pytest.mark.parametrize("how", TOLERATED)
-async def test_what_is_merely_odd_is_heard(how: str) -> None:
+async def test_an_odd_but_valid_message_is_handled(how: str) -> None:
     for queue in QUEUES:
         listener, failing = Listener(queue), Listener(queue, fails=True)
         odd = message(queue)
@@ -144,7 +144,7 @@ LOGINS = [None, "order", "product", "operator"]
 
 @pytest.mark.parametrize("queue", QUEUES)
 @pytest.mark.parametrize("login", LOGINS)
-async def test_no_event_is_done_under_a_source_but_that_of_who_published_it(
+async def test_no_event_is_handled_under_a_source_that_did_not_publish_it(
     queue: str, login: str | None
 ) -> None:
     for model in heard_by(queue):

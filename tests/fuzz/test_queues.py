@@ -1,5 +1,5 @@
-"""Bad messages on a real broker and a real database: each ends in the dead letters with its reason, and the
-good one behind them is handled."""
+"""Bad messages on a real broker and a real database: each is dead-lettered with its reason, and the good one
+behind them is handled."""
 
 import asyncio
 import importlib
@@ -124,7 +124,7 @@ async def handled(transactions: Transactions) -> set[str]:
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-async def test_what_nobody_can_read_is_dead_and_the_good_message_behind_it_is_handled(
+async def test_an_unreadable_message_is_dead_lettered_and_the_next_is_handled(
     queue: str, channel: AbstractChannel, rabbitmq: Any, migrated: Callable[[str], str]
 ) -> None:
     participant = LISTENING[queue]
@@ -143,7 +143,7 @@ async def test_what_nobody_can_read_is_dead_and_the_good_message_behind_it_is_ha
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-async def test_a_forged_id_or_source_is_dead_and_the_event_whose_id_it_was_is_handled(
+async def test_a_forged_id_or_source_is_dead_lettered_and_the_genuine_event_is_handled(
     queue: str, channel: AbstractChannel, rabbitmq: Any, migrated: Callable[[str], str]
 ) -> None:
     """Published as neighbours do: to the exchange of events, by a login that the broker knows."""
@@ -167,7 +167,7 @@ async def test_a_forged_id_or_source_is_dead_and_the_event_whose_id_it_was_is_ha
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-async def test_what_the_database_refuses_goes_down_the_ladder_and_holds_up_nobody(
+async def test_a_message_that_the_database_refuses_is_retried_and_blocks_no_other(
     queue: str, channel: AbstractChannel, rabbitmq: Any, migrated: Callable[[str], str]
 ) -> None:
     """Where a step keeps nothing of the odd text, the event is handled."""

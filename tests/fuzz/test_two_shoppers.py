@@ -241,7 +241,7 @@ async def buy(http: httpx.AsyncClient, sku: str) -> None:
 
 @pytest.mark.timeout(4 * SECONDS)
 @pytest.mark.parametrize("attack", ATTACKS, ids=[attack.__name__ for attack in ATTACKS])
-async def test_whatever_one_shopper_sends_the_others_are_served(
+async def test_a_hostile_shoppers_requests_do_not_affect_the_others(
     attack: Attack, http: httpx.AsyncClient, skus: list[str]
 ) -> None:
     honest = await Shopper.guest(http)

@@ -40,21 +40,23 @@ def test_a_value_is_found_in_every_form(form: str) -> None:
         assert f"it ({form})" in found({"it": value}, f"before {text} after")
 
 
-def test_no_log_holds_any_of_it(private: Mapping[str, str], planted: Planted, stack: Stack) -> None:
+def test_no_log_holds_personal_data_or_secrets(
+    private: Mapping[str, str], planted: Planted, stack: Stack
+) -> None:
     logs = {str(file.relative_to(stack.folder)): file.read_text(errors="replace") for file in _logs(stack)}
     assert {"log/order.log", "log/gateway.log", "log/postgres.log", "log/rabbitmq.log"} <= logs.keys()
     assert str(planted.letters[0].message_id) in logs["log/payment.log"], "these are the logs of that day"
     assert _leaks(private, logs) == {}
 
 
-def test_the_safety_net_under_the_logs_had_nothing_to_catch(planted: Planted, stack: Stack) -> None:
+def test_the_log_filter_had_nothing_to_remove(planted: Planted, stack: Stack) -> None:
     caught = ("[address]", "[card]", "[key]", "[login]", "[token]")
     lines = [line for file in _logs(stack) for line in file.read_text(errors="replace").splitlines()]
     theirs = "communicating with Stripe"  # whose SDK then gives the address of its makers
     assert [line for line in lines if any(kind in line for kind in caught) and theirs not in line] == []
 
 
-def test_no_refusal_repeats_any_of_it(private: Mapping[str, str], planted: Planted) -> None:
+def test_no_refusal_repeats_personal_data(private: Mapping[str, str], planted: Planted) -> None:
     statuses = {answer.status_code for answer in planted.refusals}
     assert {401, 409, 422} <= statuses
     refused = {
@@ -63,7 +65,7 @@ def test_no_refusal_repeats_any_of_it(private: Mapping[str, str], planted: Plant
     assert _leaks(private, refused) == {}
 
 
-def test_no_message_holds_any_of_it(private: Mapping[str, str], planted: Planted) -> None:
+def test_no_message_holds_personal_data(private: Mapping[str, str], planted: Planted) -> None:
     said = {f"{m.message_id}": f"{m.headers} {m.body.decode()}" for m in planted.said}
     assert f"order.paid/{planted.order_id}" in said
     assert f"payment.action_required/{planted.confirmed_id}" in said
@@ -81,12 +83,14 @@ def test_a_dead_letters_reason_quotes_nothing(private: Mapping[str, str], plante
     assert _leaks(others, {str(x.message_id): x.body.decode() for x in planted.letters}) == {}
 
 
-async def test_no_dead_letter_holds_any_of_it(private: Mapping[str, str], stack: Stack) -> None:
+async def test_no_dead_letters_reason_holds_personal_data(private: Mapping[str, str], stack: Stack) -> None:
     seen = await peek(stack, "tests")
     assert _leaks(private, {letter.id: str(letter.document()) for letter in seen.letters}) == {}
 
 
-async def test_no_table_holds_more_than_it_has_to(private: Mapping[str, str], stack: Stack) -> None:
+async def test_no_table_holds_more_personal_data_than_it_needs(
+    private: Mapping[str, str], stack: Stack
+) -> None:
     holds = {}
     for database in (*SERVICES, DATABASE):
         async for table, text in _tables(stack, database):

@@ -56,12 +56,12 @@ def tree() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_what_is_looked_for_would_be_found(kind: str) -> None:
+def test_a_planted_value_would_be_found(kind: str) -> None:
     assert re.search(SECRETS[kind], "".join(SAMPLES[kind]))
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_the_tree_holds_no(kind: str, tree: dict[str, str]) -> None:
+def test_the_repository_holds_no(kind: str, tree: dict[str, str]) -> None:
     places = {
         f"{name}:{text.count(chr(10), 0, found.start()) + 1}"
         for name, text in tree.items()

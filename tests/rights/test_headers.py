@@ -50,7 +50,7 @@ def base(world: World, door: str, service: str) -> str:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(("service", "method", "path"), GUARDED)
-def test_without_a_token_nobody_is_let_in_whatever_the_headers_say(
+def test_headers_without_a_token_give_no_access(
     world: World, door: str, service: str, method: str, path: str
 ) -> None:
     url = base(world, door, service) + path
@@ -60,7 +60,7 @@ def test_without_a_token_nobody_is_let_in_whatever_the_headers_say(
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_shopper_stays_that_shopper_whatever_the_headers_say(world: World, door: str) -> None:
+def test_headers_do_not_change_who_a_shopper_is(world: World, door: str) -> None:
     headers = {**forged(world.another.id, "admin"), **bearing(world.shopper.token)}
     order_id = world.order
 
@@ -75,7 +75,7 @@ def test_a_shopper_stays_that_shopper_whatever_the_headers_say(world: World, doo
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_request_is_what_its_first_line_says(world: World, door: str) -> None:
+def test_headers_do_not_override_the_method_or_the_path(world: World, door: str) -> None:
     token = world.token("guest")
     assert token is not None
     assert world.try_to_fill_cart(token, world.sku) == 200
@@ -87,9 +87,7 @@ def test_a_request_is_what_its_first_line_says(world: World, door: str) -> None:
 
 
 @pytest.mark.parametrize("named", ["Authorization", "authorization, x-consumer-id", "close, Authorization"])
-def test_a_token_that_was_stripped_after_the_gateway_looked_at_it_lets_nobody_in(
-    world: World, named: str
-) -> None:
+def test_a_token_that_was_removed_behind_the_gateway_gives_no_access(world: World, named: str) -> None:
     headers = {**forged(world.shopper.id, "admin"), **bearing(world.shopper.token), "Connection": named}
     for service, method, path in GUARDED:
         answer = world.http.request(method, base(world, "gateway", service) + path, headers=headers)
@@ -99,7 +97,7 @@ def test_a_token_that_was_stripped_after_the_gateway_looked_at_it_lets_nobody_in
 
 @pytest.mark.parametrize("host", [{}, {"Host": ELSEWHERE}])
 @pytest.mark.parametrize("door", DOORS)
-def test_no_answer_leads_to_where_the_headers_say(world: World, door: str, host: Mapping[str, str]) -> None:
+def test_no_response_links_to_the_host_of_a_header(world: World, door: str, host: Mapping[str, str]) -> None:
     token = world.shopper.token
     assert world.try_to_fill_cart(token) == 200
     headers = {**forged(world.another.id, "admin"), **bearing(token), **host}
@@ -123,7 +121,9 @@ def test_no_answer_leads_to_where_the_headers_say(world: World, door: str, host:
 
 
 @pytest.mark.parametrize("more", [{}, {"Connection": "X-Forwarded-For, X-Real-IP"}])
-def test_who_guesses_passwords_cannot_seem_to_be_many(world: World, more: Mapping[str, str]) -> None:
+def test_a_password_guesser_cannot_forge_addresses_to_escape_the_limit(
+    world: World, more: Mapping[str, str]
+) -> None:
     form = {"username": f"{uuid4().hex}@example.com", "password": "wrong horse"}
 
     def guess(n: int) -> int:

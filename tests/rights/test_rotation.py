@@ -1,4 +1,4 @@
-"""The signing key is rotated while the shop is open: two keys are good meanwhile, and no request fails."""
+"""The signing key is rotated while the shop runs: both keys are accepted meanwhile, and no request fails."""
 
 import asyncio
 import json
@@ -88,7 +88,7 @@ def held(stack: Stack) -> list[SigningKey]:
     return [SigningKey(jwk) for jwk in json.loads(stack.secret(SIGNING_KEYS))["keys"]]
 
 
-async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(world: World) -> None:
+async def test_during_a_rotation_all_tokens_work_and_afterwards_the_old_key_is_refused(world: World) -> None:
     stack, first = world.stack, world.token("guest")
     assert first is not None
     [old] = held(stack)
@@ -120,7 +120,7 @@ async def test_a_rotation_locks_nobody_out_and_ends_with_the_old_key_refused(wor
         assert set((await after.who_accepts(new)).values()) == {True}
 
 
-async def test_a_step_that_was_interrupted_is_made_good_by_the_next(world: World) -> None:
+async def test_an_interrupted_rotation_is_completed_by_the_next_command(world: World) -> None:
     file = world.stack.secrets.path(SIGNING_KEYS)
     before = Ring.read(file.read_text())
     added = SigningKey.made(int(time.time()))
@@ -135,7 +135,7 @@ async def test_a_step_that_was_interrupted_is_made_good_by_the_next(world: World
     assert answer.status_code == 200
 
 
-async def test_what_was_done_to_the_keys_is_in_the_audit(world: World) -> None:
+async def test_every_change_of_the_signing_keys_is_in_the_audit(world: World) -> None:
     async with rotating(OperatedStack.load(world.stack.folder), "to be looked at") as rotation:
         added = await rotation.add()
         await rotation.drop(added.kid, with_its_tokens=False)

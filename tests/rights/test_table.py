@@ -1,4 +1,4 @@
-"""Who gets which answer from which endpoint: the table in table.yml, asked of a running shop."""
+"""Which caller gets which status from which endpoint: table.yml, tried on a running shop."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,14 @@ EVERYWHERE = [(service, row) for service in SERVICES for row in TABLE["everywher
 
 
 @pytest.mark.parametrize(("service", "row"), ROWS, ids=lambda text: str(text))
-def test_everybody_gets_the_answer_that_is_theirs(service: str, row: str, world: World) -> None:
+def test_each_caller_gets_the_status_of_the_table(service: str, row: str, world: World) -> None:
     _look(world, service, row, TABLE[service][row])
 
 
 @pytest.mark.parametrize(("service", "row"), EVERYWHERE, ids=lambda text: str(text))
-def test_what_every_service_shows_is_shown_to_everybody(service: str, row: str, world: World) -> None:
+def test_endpoints_that_every_service_has_give_the_status_of_the_table(
+    service: str, row: str, world: World
+) -> None:
     _look(world, service, row, TABLE["everywhere"][row])
 
 
@@ -47,7 +49,7 @@ def test_every_endpoint_has_its_row_and_every_row_its_endpoint(service: str, sta
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_nothing_is_served_that_the_table_does_not_show(
+def test_every_served_endpoint_is_in_the_table(
     service: str, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.of(stack, service).items():
@@ -61,5 +63,5 @@ def test_nothing_is_served_that_the_table_does_not_show(
     assert served == {operation(row) for row in (*TABLE[service], *TABLE["everywhere"])}
 
 
-def test_the_table_has_every_way_in_which_a_token_can_be_wrong() -> None:
+def test_the_table_has_every_kind_of_invalid_token() -> None:
     assert ["anonymous", "guest", "shopper", "another", "admin", *WRONG] == COLUMNS

@@ -87,7 +87,7 @@ async def delivered(channel: AbstractChannel) -> list[tuple[str, str, str]]:
     return sorted(found)
 
 
-async def test_what_an_old_worker_does_not_know_comes_back_from_its_dead_letters(
+async def test_an_event_unknown_to_an_old_worker_is_dead_lettered_and_can_be_redelivered(
     release: Release, unknown: Unknown, channel: AbstractChannel, rabbitmq: Broker, session: DeadLetterSession
 ) -> None:
     sent = await published(channel, unknown)

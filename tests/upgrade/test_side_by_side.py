@@ -1,4 +1,4 @@
-"""Old and new side by side: the previous release hears what is said today, and today hears what it says."""
+"""The previous release and today's code side by side: each can read the events that the other publishes."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def documents(schemas: dict[str, Any], known: dict[str, Any]) -> list[dict[str, 
     ]
 
 
-def test_the_previous_release_hears_what_is_said_today(release: Release) -> None:
+def test_the_previous_release_consumes_todays_events(release: Release) -> None:
     today = committed(ROOT / SCHEMAS)
     spoken = peer.speak(documents(today, release.schemas))
     assert len(spoken) > 10 * EACH
@@ -33,7 +33,7 @@ def test_the_previous_release_hears_what_is_said_today(release: Release) -> None
     assert release.does("failures", spoken) == []
 
 
-def test_the_previous_release_hears_of_a_free_order(release: Release) -> None:
+def test_the_previous_release_consumes_a_free_orders_events(release: Release) -> None:
     """What an order comes to has always been 0 or more, and a payment's id and method are any text."""
     nothing = {"amount": 0, "currency": "GBP"}
     about = {"order_id": ORDER, "total": nothing, "contact": "sealed", "number": "K7Q2X-9XMDA"}
@@ -55,13 +55,13 @@ def test_the_previous_release_hears_of_a_free_order(release: Release) -> None:
     assert release.does("failures", spoken) == []
 
 
-def test_today_hears_what_the_previous_release_says(release: Release) -> None:
+def test_today_consumes_the_previous_releases_events(release: Release) -> None:
     spoken = release.does("speak", documents(release.schemas, committed(ROOT / SCHEMAS)))
     assert len(spoken) > 10 * EACH
     assert peer.failures(spoken) == []
 
 
-def test_what_the_previous_release_cannot_hear_is_noticed(release: Release) -> None:
+def test_an_event_that_the_previous_release_cannot_read_is_found(release: Release) -> None:
     [message] = peer.speak([{"type": "stock.released", "data": {"order_id": ORDER, "restocked": True}}])
     renamed = message["body"].replace("restocked", "is_restocked")
     [failure] = release.does("failures", [{**message, "body": renamed}])[:1]

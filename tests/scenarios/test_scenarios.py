@@ -1,3 +1,5 @@
+"""Every scenario is played on the whole shop and has its expected outcome; then the ledger finds nothing."""
+
 from collections.abc import Callable
 
 import pytest
@@ -11,14 +13,14 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_scenario_comes_out_as_it_says(name: str, played: Callable[[str], Report]) -> None:
+def test_a_scenario_has_its_expected_outcome(name: str, played: Callable[[str], Report]) -> None:
     report = played(name)
     assert report.error is None
     assert report.outcome == report.scenario.expected
     assert [claim for claim, holds in report.claims if not holds] == []
 
 
-async def test_after_all_scenarios_nothing_is_amiss(stack: Stack) -> None:
+async def test_after_all_scenarios_the_ledger_finds_nothing(stack: Stack) -> None:
     await until_quiet(stack, 60)
     seen = await gather(stack)
     findings = {check.name: list(check.violations(seen)) for check in CHECKS}
