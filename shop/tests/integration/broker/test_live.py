@@ -25,6 +25,8 @@ from shop.cli import app
 from shop.errors import ShopError
 from shop.machine import project_root
 
+pytestmark = pytest.mark.broker  # one of these tests' own
+
 BINDING = ("bindings", "/", "e", "events", "q", "notification", "order.paid")
 LOST = "binding events → notification for order.paid is missing"
 
