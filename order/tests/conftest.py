@@ -37,6 +37,19 @@ CONTACT_KEY = Fernet.generate_key().decode()
 ACTION_KEY = Fernet.generate_key().decode()
 RETURN_ORIGINS = "https://shop.example,http://localhost:3000"
 MINT = TokenMint("saga-shop", "saga-shop")
+SETTINGS: dict[str, Any] = {
+    "database_url": "postgresql+asyncpg://nobody",
+    "amqp_url": "amqp://nobody@127.0.0.1:1/",
+    "jwks_url": "http://nobody",
+    "token_issuer": "saga-shop",
+    "token_audience": "saga-shop",
+    "product_url": "http://nobody",
+    "cart_url": "http://nobody",
+    "contact_key": CONTACT_KEY,
+    "action_key": ACTION_KEY,
+    "return_origins": RETURN_ORIGINS,
+}
+"""Settings of a service that reaches nothing."""
 
 
 SCOPES = {
@@ -243,22 +256,16 @@ def paid(shopper: UUID) -> Callable[[UUID], OrderPaid]:
 
 @asynccontextmanager
 async def _running(database_url: str, services: str, changed: dict[str, Any]) -> AsyncIterator[Running]:
-    given: dict[str, Any] = {
+    given = SETTINGS | {
         "database_url": database_url,
-        "amqp_url": "amqp://nobody@127.0.0.1:1/",
         "jwks_url": f"{services}/.well-known/jwks.json",
-        "token_issuer": "saga-shop",
-        "token_audience": "saga-shop",
         "role": "api",
         "product_url": services,
         "cart_url": services,
-        "contact_key": CONTACT_KEY,
-        "action_key": ACTION_KEY,
-        "return_origins": RETURN_ORIGINS,
     }
     engine = connect(database_url, pool_size=2, statement_timeout=10)
     database = await asyncpg.connect(database_url.replace("+asyncpg", ""), timeout=10)
-    app = service.app(Settings(**given | changed))
+    app = service.app(Settings(**(given | changed)))
     async with (
         serving(app) as url,
         httpx.AsyncClient(base_url=url, timeout=20) as http,

@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet
 from chassis.messaging.encryption import Cipher
 from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
 from order.action import origin_of, origins
+from order.jobs_store import SLOW_PENDING, lock_stuck
 from order.settings import Settings
-from order.store import lock_slow_pending
 
 from .conftest import ACTION_KEY
 
@@ -230,6 +230,8 @@ async def test_an_order_is_not_nudged_while_its_shopper_can_confirm(order: Any, 
     async def due(minutes: float) -> list[UUID]:
         async with order.transactions() as tx:
             later = tx.now + timedelta(minutes=minutes)
-            return [*await lock_slow_pending(tx.session, later, timedelta(minutes=3), 10)]
+            pause = timedelta(minutes=3)
+            stuck = await lock_stuck(tx.session, SLOW_PENDING, later, pause=pause, keep=pause, limit=10)
+            return [row.order_id for row in stuck]
 
     assert (await due(9), await due(11)) == ([], [order_id])

@@ -4,7 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from order.budget import LineBudget, Rate, TooManyLargeOrders, TooManyLines
+from order.budget import LineBudget, Rate
+from order.problems import TooManyLargeOrders, TooManyLines
 
 ADA, BOB = uuid4(), uuid4()
 

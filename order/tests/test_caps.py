@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from chassis.http.origin import Origin
 from chassis.storage.database import Transactions
 from contracts import NOT_CONFIRMED, Event, PaymentActionRequired, PaymentDeclined
+from order.checkout import Networks
 from order.jobs import expire_orders, forget_declined_networks
-from order.privacy import Networks
 
 Start = Callable[..., Awaitable[Any]]
 GUEST = {"role": "guest", "email": None}

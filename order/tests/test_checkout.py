@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from chassis.messaging.encryption import Cipher
 from chassis.storage.database import connect
-from order import numbers
+from order import ids
 
 Start = Callable[..., Awaitable[Any]]
 SHIPPING = {"name": "Ada", "street": "1 Main St", "city": "Hull", "postcode": "HU1", "country": "GB"}
@@ -31,7 +31,7 @@ async def test_an_accepted_checkout_has_links(order: Any, shopper: UUID) -> None
     path = f"/v1/orders/{body['order_id']}"
     assert answer.headers["location"] == path
     assert answer.headers["content-type"] == "application/json"
-    assert numbers.read(body["number"]) == body["number"]
+    assert ids.read_number(body["number"]) == body["number"]
     assert body == {
         "order_id": body["order_id"],
         "number": body["number"],

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from chassis.messaging.encryption import Cipher
 from contracts import PaymentActionRequired, PaymentDeclined
-from order import numbers
+from order import ids
 
 from .conftest import ACTION_KEY, CONTACT_KEY
 
@@ -95,7 +95,7 @@ async def test_a_lookup_and_its_stream_show_the_confirmation_page(order: Any, sh
 async def test_an_unknown_number_and_a_wrong_address_get_the_same_response(order: Any, shopper: UUID) -> None:
     number = (await placed(order, shopper))["number"]
     wrong = await look_up(order, number, "eve@example.com")
-    unknown = await look_up(order, numbers.new())
+    unknown = await look_up(order, ids.new_number())
     assert (wrong.status_code, wrong.content) == (unknown.status_code, unknown.content)
     assert wrong.status_code == 404
     names = set(wrong.headers) - {"date"}
@@ -114,7 +114,7 @@ async def test_an_unknown_number_costs_the_same_work_as_a_wrong_address(
         return opened(self, encrypted)
 
     monkeypatch.setattr(Cipher, "decrypt", open_)
-    for asked in (number, numbers.new()):
+    for asked in (number, ids.new_number()):
         work.clear()
         assert (await look_up(order, asked, "eve@example.com")).status_code == 404
         assert work == ["opened"]
@@ -135,14 +135,14 @@ async def test_guesses_of_a_numbers_address_are_limited_across_networks(start: S
 
 async def test_an_unknown_number_is_throttled_too(start: Start) -> None:
     order = await start(lookups_per_number=1)
-    number = numbers.new()
+    number = ids.new_number()
     assert [(await look_up(order, number)).status_code for _ in range(2)] == [404, 429]
 
 
 async def test_guesses_of_numbers_are_limited_per_network(start: Start, shopper: UUID) -> None:
     order = await start(lookups_per_network=3)
     number = (await placed(order, shopper))["number"]
-    assert [(await look_up(order, numbers.new())).status_code for _ in range(4)] == [404] * 3 + [429]
+    assert [(await look_up(order, ids.new_number())).status_code for _ in range(4)] == [404] * 3 + [429]
     assert (await look_up(order, number)).status_code == 429
     assert (await look_up(order, number, client="198.51.100.7")).status_code == 200
 
@@ -195,7 +195,7 @@ async def test_an_undecryptable_contact_looks_like_an_unknown_number(start: Star
     number = (await placed(await start(), shopper))["number"]
     order = await start(contact_key=Fernet.generate_key().decode())
     with capture_logs() as logs:
-        lost, unknown = await look_up(order, number), await look_up(order, numbers.new())
+        lost, unknown = await look_up(order, number), await look_up(order, ids.new_number())
     assert (lost.status_code, lost.content) == (unknown.status_code, unknown.content)
     assert [line["log_level"] for line in logs if "CONTACT_KEY" in line["event"]] == ["error"]
     rotated = await start(contact_key=f"{Fernet.generate_key().decode()},{CONTACT_KEY}")

@@ -9,37 +9,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order import numbers
+from order import ids, placing
 
 
 def test_a_new_number_is_in_the_displayed_form() -> None:
-    drawn = [numbers.new() for _ in range(1000)]
-    assert [numbers.read(one) for one in drawn] == drawn
+    drawn = [ids.new_number() for _ in range(1000)]
+    assert [ids.read_number(one) for one in drawn] == drawn
     assert len(set(drawn)) == 1000
 
 
 @pytest.mark.parametrize("typed", ["K7Q2X-9XMDA", "k7q2x-9xmda", "K7Q2X9XMDA", "k7q2x 9xmda"])
 def test_a_number_is_read_however_it_is_typed(typed: str) -> None:
-    assert numbers.id_or_number(typed) == "K7Q2X-9XMDA"
+    assert ids.id_or_number(typed) == "K7Q2X-9XMDA"
 
 
 def test_letters_that_look_like_digits_are_read_as_those() -> None:
-    assert numbers.read("OIL2X-9XMDO") == "0112X-9XMD0"
+    assert ids.read_number("OIL2X-9XMDO") == "0112X-9XMD0"
 
 
 @pytest.mark.parametrize(
     "typed", ["", "K7Q2X", "K7Q2X-9XMD", "K7Q2X-9XMDAA", "K7Q2X-9XMDU", "K7Q2X-9XMD\u0661"]
 )
 def test_an_invalid_number_is_not_read(typed: str) -> None:
-    assert numbers.read(typed) is None
+    assert ids.read_number(typed) is None
     with pytest.raises(ValueError, match="an order's id or its number"):
-        numbers.id_or_number(typed)
+        ids.id_or_number(typed)
 
 
 @given(st.uuids())
 def test_an_id_is_never_read_as_a_number(order_id: UUID) -> None:
-    assert numbers.id_or_number(str(order_id)) == order_id
-    assert numbers.read(str(order_id)) is None
+    assert ids.id_or_number(str(order_id)) == order_id
+    assert ids.read_number(str(order_id)) is None
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def test_an_order_is_cancelled_and_watched_by_its_number(
 
 async def test_another_shoppers_number_is_not_found(order: Any, placed: Any) -> None:
     stranger, number = uuid4(), placed["number"]
-    missing = await order.get(f"/v1/orders/{numbers.new()}", stranger)
+    missing = await order.get(f"/v1/orders/{ids.new_number()}", stranger)
     for path in ("", "/timeline", "/events"):
         answer = await order.get(f"/v1/orders/{number}{path}", stranger)
         assert (answer.status_code, answer.content) == (404, missing.content)
@@ -94,9 +94,9 @@ async def test_an_invalid_number_is_refused(order: Any, shopper: UUID, path: str
 async def test_a_taken_number_is_replaced_by_another(
     order: Any, shopper: UUID, placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = numbers.new()
+    free = ids.new_number()
     drawn = iter([placed["number"], free])
-    monkeypatch.setattr(numbers, "new", lambda: next(drawn))
+    monkeypatch.setattr(placing, "new_number", lambda: next(drawn))
     answer = await order.place(shopper)
     assert (answer.status_code, answer.json()["number"]) == (202, free)
     assert (await order.get(answer.json()["links"]["self"], shopper)).json()["number"] == free
@@ -106,7 +106,7 @@ async def test_a_taken_number_is_replaced_by_another(
 async def test_an_order_fails_if_every_number_is_taken(
     order: Any, shopper: UUID, placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numbers, "new", lambda: placed["number"])
+    monkeypatch.setattr(placing, "new_number", lambda: placed["number"])
     assert (await order.place(shopper)).status_code == 500
     assert await order.count("orders") == await order.count("outbox") == 1
 
@@ -119,6 +119,6 @@ async def test_a_row_without_a_number_gets_one(order: Any, placed: Any) -> None:
         f" SELECT gen_random_uuid(), {copied} FROM orders, generate_series(1, 100) RETURNING number"
     )
     shown = [row["number"] for row in given]
-    assert [numbers.read(one) for one in shown] == shown
+    assert [ids.read_number(one) for one in shown] == shown
     with pytest.raises(asyncpg.UniqueViolationError):
         await order.database.execute("UPDATE orders SET number = $1", placed["number"])

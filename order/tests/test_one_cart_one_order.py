@@ -10,7 +10,7 @@ import pytest
 
 from chassis.storage.raw_sql import compose
 from contracts import OrderPaid
-from order.placing import _BEFORE
+from order.placing import _EARLIER
 
 Start = Callable[..., Awaitable[Any]]
 FIRST, OTHER, THIRD = (UUID(int=n) for n in (1, 2, 3))
@@ -164,7 +164,7 @@ async def test_checkout_uses_indexes_even_without_statistics(
     order: Any,
 ) -> None:
     await order.database.execute("SET plan_cache_mode = force_generic_plan")
-    sql, parameters = compose((("before", _BEFORE),), "before.* FROM before", ())
+    sql, parameters = compose((("earlier", _EARLIER),), "earlier.* FROM earlier", ())
     await order.database.execute(f"PREPARE checkout AS {sql}")
     rows = await order.database.fetch(f"EXPLAIN EXECUTE checkout ({', '.join(['NULL'] * len(parameters))})")
     plan = "\n".join(row[0] for row in rows)

@@ -28,8 +28,9 @@ from contracts import (
     StockReleased,
     StockReserved,
 )
-from order import saga
-from order.domain import Impossible, Order
+from order import events, saga
+from order.domain import Order
+from order.errors import Impossible
 from order.timeline import TimelineEntry
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -207,12 +208,12 @@ async def test_a_cancelled_order_that_is_paid_publishes_nothing(
 
 async def test_compensations_are_recorded_in_any_order_of_events() -> None:
     for money in (VOIDED, REFUNDED):
-        for events in permutations([RELEASED, money, *([PAID] if money is REFUNDED else [])]):
+        for consumed in permutations([RELEASED, money, *([PAID] if money is REFUNDED else [])]):
             harness = Harness(saga.steps, now=NOW)
             order = new_order()
             order.cancel(NOW)
             harness.put(order)
-            await harness.consume(*events)
+            await harness.consume(*consumed)
             order_after = order_in(harness)
             assert order_after.stock_released_at == NOW
             assert (order_after.voided_at or order_after.refunded_at) == NOW
@@ -253,7 +254,7 @@ async def test_an_event_about_an_unknown_order_is_impossible(event: Event) -> No
 
 def every_event() -> list[Event]:
     order = new_order()
-    created = order.created()
+    created = events.created(order)
     [cancelled] = order.cancel_out_of_stock(SHORT, NOW)
     return [
         created,

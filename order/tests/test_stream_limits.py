@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from order.stream_limits import Full, StreamLimits
+from order.streams import Full, StreamLimits
 
 ADA, BOB, EVE = UUID(int=1), UUID(int=2), UUID(int=3)
 LANTERN = UUID(int=7)

@@ -9,8 +9,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from chassis.messaging.encryption import Tickets
-from order.stream_tickets import BadStreamTicket, StreamTickets
-from order.watch import Reader
+from order.problems import BadStreamTicket
+from order.streams import Reader, StreamTickets
 
 Start = Callable[..., Awaitable[Any]]
 # Exactly what Firefox sends.

@@ -14,8 +14,11 @@ from cryptography.fernet import Fernet
 
 from chassis.messaging.encryption import Cipher
 from order.action import Actions
-from order.stream_limits import StreamLimits
-from order.watch import Reader, Stream, Watch
+from order.settings import Settings
+from order.streams import Reader
+from order.watch import Stream, Watch
+
+from .conftest import SETTINGS
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 ADA = Reader(UUID(int=3), math.inf)
@@ -62,10 +65,10 @@ def orders() -> Orders:
 @pytest.fixture
 def make(orders: Orders) -> Callable[..., Watch]:
     def watch(**changed: Any) -> Watch:
-        given = {"every": 0.02, "gap": 0.01, "heartbeat": 10, "timeline_wait": 0.05} | changed
-        limits: StreamLimits[Stream] = StreamLimits(per_order=5, per_caller=10, most=10)
+        given = {"watch_every": 0.02, "watch_gap": 0.01, "stream_heartbeat": 10, "stream_patience": 0.05}
+        settings = Settings.model_validate(SETTINGS | given | {"max_streams": 10} | changed)
         actions = Actions(Cipher([Fernet.generate_key().decode()]))
-        return Watch(orders, actions, asyncio.Event(), limits=limits, **given)  # type: ignore[arg-type]
+        return Watch(settings, orders, actions, asyncio.Event())  # type: ignore[arg-type]
 
     return watch
 
@@ -106,7 +109,7 @@ async def test_a_failed_poll_is_repeated(orders: Orders, make: Callable[..., Wat
 
 async def test_the_last_state_waits_for_its_event(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.status = {FIRST: "paid"}
-    watch = make(timeline_wait=10)
+    watch = make(stream_patience=10)
     stream = watch.open(FIRST, [], ADA)
     reading = asyncio.create_task(read(watch, stream))
     while len(orders.polls) < 3:
@@ -118,7 +121,7 @@ async def test_the_last_state_waits_for_its_event(orders: Orders, make: Callable
 
 async def test_the_last_state_waits_a_limited_time(orders: Orders, make: Callable[..., Watch]) -> None:
     orders.status = {FIRST: "paid"}
-    watch = make(timeline_wait=0.05)
+    watch = make(stream_patience=0.05)
     assert '"status":"paid"' in await read(watch, watch.open(FIRST, [], ADA))
 
 

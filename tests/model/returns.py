@@ -8,7 +8,8 @@ from chassis.saga.tx import Tx
 from contracts import OrderFulfilled, OrderReturned
 from order import returning
 from order.domain import Order
-from order.returns import NotReturnable, Pieces, Return
+from order.errors import NotReturnable
+from order.returns import Pieces, Return
 from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
 from payment.saga import retry_part

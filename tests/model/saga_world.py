@@ -31,7 +31,8 @@ from contracts import (
     StockReserved,
 )
 from order.domain import MergedGuest, Order
-from order.returns import NotReturnable
+from order.errors import NotReturnable
+from order.events import created
 from payment.disputes import Dispute
 from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
@@ -142,7 +143,7 @@ class SagaWorld(World):
             *(self._paying(one, events) for one in self.orders),
             stocked,
         ]
-        begin = [events.of(one.created()) for one in self.orders]
+        begin = [events.of(created(one)) for one in self.orders]
         begin += [events.of(merged(one)) for one in self.orders if shop.merges]
         ids = [one.order_id for one in self.orders]
         for actor, steps in zip(
@@ -207,8 +208,8 @@ class SagaWorld(World):
         edits = {}
         for n, one in enumerate(self.orders):
             total = Money(amount=self.shop.edited, currency=one.currency)
-            edited = one.created().model_copy(update={"total": total})
-            edits[len(self.orders) + n, events.of(one.created())] = events.of(edited)
+            edited = created(one).model_copy(update={"total": total})
+            edits[len(self.orders) + n, events.of(created(one))] = events.of(edited)
         return edits
 
     def _ordering(self, one: Order, events: Numbers[Event]) -> Actor:

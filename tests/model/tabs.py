@@ -31,6 +31,7 @@ from contracts import (
     PaymentVoided,
 )
 from order.domain import Order
+from order.events import created
 from payment.domain import Decision, Payment
 from payment.outcomes import Authorized, Captured, Declined, Outcome, Refunded, Voided, conclude
 from tests.model.actor import Act, Actor, Command, Numbers
@@ -219,7 +220,7 @@ class Ordering(Actor):
                 placed = _order(n, read)
                 tx.add(placed)
                 tx.add(Claim(placed.order_id, read.ids))
-                tx.publish(placed.created())
+                tx.publish(created(placed))
 
         await harness.run(place, publishes=[OrderCreated])
 

@@ -10,6 +10,7 @@ import cart.saga
 import chassis.saga.delivery
 import notification.saga
 import order.domain
+import order.events
 import payment.outcomes
 import payment.refunds
 import payment.saga
@@ -600,11 +601,7 @@ def a_cancellation_neither_waits_for_parts_nor_compares_what_went_back(patch: Pa
 
 @fault("every-return-is-refunded", LOST_RETURN)
 def order_publishes_a_return_once_only(patch: Patch) -> None:
-    patch.setattr(
-        order.domain.Order,
-        "events_to_republish",
-        _but(order.domain.Order.events_to_republish, "order.returned"),
-    )
+    patch.setattr(order.events, "to_republish", _but(order.events.to_republish, "order.returned"))
 
 
 @fault("sold-is-what-was-paid", LOST_RETURN)

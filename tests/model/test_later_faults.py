@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-import order.disputes
-import order.late
+import order.returning
+import order.returns
 import payment.bounces
 import payment.disputes
 import payment.outcomes
@@ -43,12 +43,12 @@ def fault(breaks: str, shop: Shop) -> Callable[[Seed], Seed]:
 def order_takes_the_status_that_comes_last(patch: Patch) -> None:
     def noted(known: Any, event: Any) -> Any:
         others = [one for one in known if one.dispute_id != event.dispute_id]
-        new = order.disputes.Dispute(
+        new = order.returns.Dispute(
             event.dispute_id, event.amount.amount, event.reason, event.status, event.due_by, event.noted_at
         )
         return (*others, new)
 
-    patch.setattr(order.disputes, "noted", noted)
+    patch.setattr(order.returns, "with_dispute", noted)
 
 
 @fault("order knows each dispute as the provider has it", DISPUTED)
@@ -84,7 +84,7 @@ def what_was_lost_is_refunded_nevertheless(patch: Patch) -> None:
 
 @fault("every-return-is-refunded", DISPUTED_IN_PART)
 def order_waits_for_a_refund_of_what_was_lost(patch: Patch) -> None:
-    patch.setattr(order.disputes, "lost", lambda disputes: 0)
+    patch.setattr(order.returns, "lost", lambda disputes: 0)
     patch.setattr(ChargeRecord, "lost", 0)
 
 
@@ -172,15 +172,15 @@ def a_refund_that_succeeded_is_published_as_failed(patch: Patch) -> None:
 
 @fault("a-paid-order-is-charged-its-total", BOUNCED)
 def a_failed_refund_counts_twice(patch: Patch) -> None:
-    def noted(known: Any, one: Any) -> Any:
-        return (*known, one, one)
+    def note(of: Any, late: Any) -> None:
+        of.late_refunds = (*of.late_refunds, late, late)
 
-    patch.setattr(order.late, "noted", noted)
+    patch.setattr(order.returning, "_note_late_refund", note)
 
 
 @fault("order shows what has gone back", BOUNCED)
 def a_failed_refund_counts_as_refunded(patch: Patch) -> None:
-    patch.setattr(order.late.LateRefund, "sign", 0)
+    patch.setattr(order.returns.LateRefund, "sign", 0)
 
 
 @fault("what is republished is the same", BOUNCED)

@@ -18,11 +18,12 @@ from chassis.http.idempotency import IdempotencyKeys
 from chassis.storage.database import Transactions, connect
 from chassis.storage.raw_sql import fetch
 from contracts import GuestMerged, Line, Money, OrderPaid
-from order import numbers, pricing
+from order import pricing
 from order.budget import LineBudget, Rate
 from order.domain import Order
-from order.ids import new_order_id
-from order.placing import Caps, CartOrdered, Placing
+from order.ids import new_number, new_order_id
+from order.placing import Caps, Placing
+from order.problems import CartOrdered
 from order.tables import idempotency_keys
 from tests.model.tabs import Claim, ordered_before, put_in
 
@@ -163,7 +164,7 @@ class Submits:
         key = uuid4().hex
         try:
             async with self._keys.claim(placed.shopper_id, key, b"") as claim:
-                await self._placing.commit(placed, cart, claim, b"", {}, self._budget)
+                await self._placing.commit(placed, cart, claim, self._budget)
         except CartOrdered as refused:
             return str(refused.extensions["order_id"])
         return None
@@ -189,7 +190,7 @@ class Submits:
             contact="sealed",
             created_at=now,
             deadline=now + timedelta(minutes=15),
-            number=numbers.new(),
+            number=new_number(),
             cart_id=cart_id,
         )
 

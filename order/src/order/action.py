@@ -34,6 +34,14 @@ def origin_of(url: str) -> str:
 class AllowedOrigins(frozenset[str]):
     """The origins that the bank's page may send a shopper back to."""
 
+    def objection(self, url: str) -> str | None:
+        """Why it may not send a shopper to this URL, or None."""
+        try:
+            origin = origin_of(url)
+        except ValueError as error:
+            return f"The return URL {error}."
+        return None if origin in self else f"{origin} is not one of the shop's origins."
+
 
 def origins(text: str) -> AllowedOrigins:
     """From a comma-separated list. Raises ValueError for what is not an origin, or neither https nor

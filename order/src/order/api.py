@@ -1,33 +1,31 @@
-"""The endpoints to place, list, read and cancel orders."""
+"""The endpoints to place, list, read and cancel orders, and those for the orders of guests."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Path, Query, Response
-from fastapi import Body as BodyOf
-from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
+from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import PlainValidator, WithJsonSchema
 
 from chassis.http.idempotency import IdempotencyKey
 from chassis.http.identity import Caller, Principal
 from chassis.http.origin import FromWhere
-from chassis.http.problems import RESPONSES, Body, Forbidden, NotFound, Unprocessable
+from chassis.http.problems import RESPONSES, Forbidden, NotFound
 from chassis.http.provided import Provided
 from chassis.storage.database import Transactions
 from chassis.storage.tx import SqlTx
-from contracts import MailAddress, OneLine
-from contracts.text import PATTERN as ONE_LINE
-from order import numbers, schemas
-from order.action import Actions, AllowedOrigins, origin_of
-from order.checkout import Checkout, Request
-from order.countries import COUNTRIES
+from order import ids, schemas, views
+from order.action import Actions, AllowedOrigins
+from order.cancelling import Cancelling
+from order.checkout import Checkout, Networks, Request
 from order.domain import Address, Order, Status
-from order.expected import ExpectedLines, ExpectedTotal, expected
-from order.ids import new_order_id
-from order.privacy import Networks
-from order.return_problems import TooLate, as_problems
-from order.returns import ReturnPeriod
+from order.guests import Claims, Lookups
+from order.guests_schemas import ClaimOrder, LookedUp, LookUp
+from order.problems import BadLink, as_problems, invalid
+from order.returns import Return
+from order.schemas import CancelOrder, NoBody, PlaceOrder, TypedNumber
 from order.store import Orders, Row
 from order.timeline import StaffAction
 
@@ -36,122 +34,18 @@ log = structlog.get_logger()
 
 READ_ALL = "orders:read-all"
 REFUND = "orders:refund"
-NOT_FOUND = "Order not found."
 
-Line80 = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE),
-    OneLine,
-]
-Reason = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=ONE_LINE),
-    OneLine,
-]
 ProvidedOrders = Provided[Orders]
 ProvidedActions = Provided[Actions]
-ProvidedTransactions = Provided[Transactions]
-IdOrNumber = {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": numbers.PATTERN}]}
+EmptyBody = Annotated[NoBody | None, Body()]
 OrderRef = Annotated[
     UUID | str,
     Path(alias="order", description="The order's id, or its number in any case, with or without the dash."),
-    PlainValidator(numbers.id_or_number),
-    WithJsonSchema(IdOrNumber),
+    PlainValidator(ids.id_or_number),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "uuid"}, {"type": "string", "pattern": ids.NUMBER_PATTERN}]}
+    ),
 ]
-
-
-def _valid_number(text: str) -> str:
-    number = numbers.read(text)
-    if number is None:
-        raise ValueError("must be an order's number, such as K7Q2X-9XMDA")
-    return number
-
-
-Number = Annotated[
-    str, AfterValidator(_valid_number), WithJsonSchema({"type": "string", "pattern": numbers.PATTERN})
-]
-
-
-def _valid_country(code: str) -> str:
-    if code not in COUNTRIES:
-        raise ValueError("must be an ISO 3166-1 alpha-2 code, in upper case")
-    return code
-
-
-class ShipTo(Body):
-    """Where to ship."""
-
-    name: Line80
-    street: Line80
-    city: Line80
-    postcode: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE),
-        OneLine,
-    ]
-    country: Annotated[str, Field(examples=["GB"]), AfterValidator(_valid_country)]
-
-
-class PlaceOrder(Body):
-    """How to pay for the cart, where to write and ship to, and what the shopper expects."""
-
-    payment_method: Annotated[
-        str | None,
-        Field(
-            pattern=r"^pm_[0-9_]*[A-Za-z][A-Za-z0-9_]*$",  # digits only would be a card number
-            max_length=67,
-            description="The payment provider's token, never a card number. Required unless it is free.",
-            examples=["pm_card_visa"],
-        ),
-    ] = None
-    email: Annotated[
-        MailAddress | None,
-        Field(description="Required for guests; the default is the account's address."),
-    ] = None
-    shipping: ShipTo | None = None
-    expires_in: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            description="Seconds until an unpaid order is cancelled, if less than the shop's limit.",
-        ),
-    ] = None
-    expected_total: ExpectedTotal | None = None
-    expected_lines: ExpectedLines | None = None
-    return_url: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=2000,
-            description="Where the bank's page sends the shopper back to, if her bank asks to confirm: one of"
-            " the shop's origins. Without it such a payment is declined.",
-            examples=["https://shop.example/orders/return"],
-        ),
-    ] = None
-
-    def payload(self) -> bytes:
-        """The bytes that an idempotency key is compared by. A newer field that is missing is left out, so
-        that a repeat that reaches the previous release is the same request."""
-        newer = type(self).model_fields.keys() - _ORIGINAL_FIELDS
-        return self.model_dump_json(exclude={name for name in newer if getattr(self, name) is None}).encode()
-
-
-_ORIGINAL_FIELDS = {"payment_method", "email", "shipping", "expires_in"}
-
-
-class NoBody(Body):
-    """No body, or an empty object: fields that would be ignored are refused."""
-
-
-EmptyBody = Annotated[NoBody | None, BodyOf()]
-
-
-class CancelOrder(Body):
-    """Empty, unless staff cancel the order."""
-
-    reason: Annotated[Reason | None, Field(description="Why staff cancel the order; required for them.")] = (
-        None
-    )
 
 
 @router.post(
@@ -159,7 +53,7 @@ class CancelOrder(Body):
     status_code=202,
     response_model=schemas.Accepted,
     summary="Order the cart",
-    responses={409: schemas.NOT_PLACED, **{status: RESPONSES[status] for status in (422, 429, 503)}},
+    responses={409: views.NOT_PLACED, **{status: RESPONSES[status] for status in (422, 429, 503)}},
 )
 async def place_order(
     body: PlaceOrder,
@@ -174,22 +68,20 @@ async def place_order(
     expected total, if it is given. A cart can be ordered once; again only if that order is cancelled."""
     email = body.email or caller.email
     if email is None:
-        missing = {"pointer": "/email", "detail": "Required for a guest's order."}
-        raise Unprocessable("The request is not valid.", errors=[missing])
-    _require_allowed_return_url(body.return_url, return_origins)
-    shipping = Address(**body.shipping.model_dump()) if body.shipping else None
-    is_guest = caller.role == "guest"
+        raise invalid("/email", "Required for a guest's order.")
+    if body.return_url and (objection := return_origins.objection(body.return_url)):
+        raise invalid("/return_url", objection)
     request = Request(
-        caller.id,
-        caller.token,
-        body.payment_method,
-        email,
-        shipping,
-        is_guest,
-        body.expires_in,
-        expected(body.expected_total, body.expected_lines),
-        body.return_url,
-        networks.hash(origin),
+        shopper_id=caller.id,
+        token=caller.token,
+        payment_method=body.payment_method,
+        email=email,
+        shipping=Address(**body.shipping.model_dump()) if body.shipping else None,
+        guest=caller.role == "guest",
+        expires_in=body.expires_in,
+        expected=body.expectations(),
+        return_url=body.return_url,
+        network=networks.hash(origin),
     )
     return await checkout.accept(request, key, body.payload())
 
@@ -206,7 +98,7 @@ async def list_orders(
         UUID | None, Query(description="For administrators: the owner of the orders.")
     ] = None,
     id: Annotated[list[UUID] | None, Query(max_length=100, description="Only these.")] = None,  # noqa: A002
-    number: Annotated[Number | None, Query(description="Only the order with this number.")] = None,
+    number: Annotated[TypedNumber | None, Query(description="Only the order with this number.")] = None,
 ) -> Response:
     """The caller's orders, newest first. Administrators see all orders."""
     if READ_ALL not in caller.scopes:
@@ -215,8 +107,8 @@ async def list_orders(
         shopper_id = caller.id
     rows = await orders.page(limit + 1, owner=shopper_id, status=status, ids=id, number=number, before=before)
     following = str(rows[limit - 1]["order_id"]) if len(rows) > limit else None
-    shown = [schemas.order_view(row, actions.of(row, caller.id)) for row in rows[:limit]]
-    return schemas.response(schemas.page_view(shown, following))
+    shown = [views.order_view(row, actions.of(row, caller.id)) for row in rows[:limit]]
+    return views.response({"items": shown, "next": following})
 
 
 @router.get(
@@ -230,7 +122,7 @@ async def read_order(
 ) -> Response:
     """One of the caller's orders. Administrators can read any, without its `action`."""
     row = visible(await orders.find(ref), caller)
-    return schemas.response(schemas.order_view(row, actions.of(row, caller.id)))
+    return views.response(views.order_view(row, actions.of(row, caller.id)))
 
 
 @router.post(
@@ -243,25 +135,19 @@ async def cancel_order(
     ref: OrderRef,
     caller: Caller,
     orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-    within: Provided[ReturnPeriod],
-    body: Annotated[CancelOrder | None, BodyOf()] = None,
+    cancelling: Provided[Cancelling],
+    body: Annotated[CancelOrder | None, Body()] = None,
 ) -> Response:
     """Cancels a pending order, or a paid one within the shop's return period; refund and restocking follow. A
     fulfilled order can only be returned. Staff can cancel any order, with a reason. Idempotent: a second
     cancel has no effect."""
     found = visible(await orders.owner(ref), caller, REFUND)
     why = _staff_reason(found, caller, body)
-    async with transactions() as tx:
-        order = await load(tx, found)
-        if why is None and not order.may_be_cancelled(tx.now, within):
-            raise TooLate(f"A paid order can be cancelled for {within.days} days.")
-        with as_problems():
-            events = order.cancel(tx.now, by=None if why is None else "staff")
-        tx.publish(*events)
-        if events and why is not None:
-            audit(tx, caller, order, "cancel", why)
-    return schemas.response(schemas.order_view(visible(await orders.find(order.order_id), caller, REFUND)))
+    if why is None:
+        await cancelling.by_shopper(found["order_id"])
+    else:
+        await cancelling.by_staff(found["order_id"], caller.id, why)
+    return views.response(views.order_view(visible(await orders.find(found["order_id"]), caller, REFUND)))
 
 
 @router.get(
@@ -274,23 +160,48 @@ async def read_timeline(ref: OrderRef, caller: Caller, orders: ProvidedOrders) -
     """The events of the order's saga: when, by which service, and the event that led to each."""
     rows = await orders.timeline(ref)
     order = visible(rows[0] if rows else None, caller)
-    events = [schemas.event_view(row) for row in rows if row["type"] is not None]
-    return schemas.response({"order_id": order["order_id"], "number": order["number"], "events": events})
+    events = [views.event_view(row) for row in rows if row["type"] is not None]
+    return views.response({"order_id": order["order_id"], "number": order["number"], "events": events})
 
 
-def _require_allowed_return_url(return_url: str | None, allowed: frozenset[str]) -> None:
-    """Raises Unprocessable for a URL that is not the shop's own."""
-    if return_url is None:
-        return
-    try:
-        origin = origin_of(return_url)
-    except ValueError as error:
-        detail = f"The return URL {error}."
-    else:
-        if origin in allowed:
-            return
-        detail = f"{origin} is not one of the shop's origins."
-    raise Unprocessable("The request is not valid.", errors=[{"pointer": "/return_url", "detail": detail}])
+@router.post(
+    "/v1/order-claims",
+    response_model=schemas.OrderView,
+    summary="Claim an order that was placed as a guest",
+    responses={status: RESPONSES[status] for status in (403, 409, 410, 422)},
+)
+async def claim_order(
+    body: ClaimOrder,
+    caller: Caller,
+    orders: ProvidedOrders,
+    actions: ProvidedActions,
+    claims: Provided[Claims],
+) -> Response:
+    """The receipt of a guest's order has a link with this token. It can be used once, within some weeks, by
+    an account with the address that the receipt was sent to. From then on the order belongs to that account
+    only. Idempotent for the same account."""
+    if caller.role == "guest":
+        raise Forbidden("Log in to an account to claim an order.")
+    claim = await claims.claim(body.token, caller)
+    found = await orders.find(claim.order_id)
+    if found is None:
+        raise BadLink
+    return views.response(views.order_view(found, actions.of(found, caller.id)))
+
+
+@router.post(
+    "/v1/order-lookups",
+    response_model=LookedUp,
+    summary="Look an order up without an account",
+    responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
+)
+async def look_up(body: LookUp, origin: FromWhere, lookups: Provided[Lookups]) -> Response:
+    """By its number and the e-mail address that it was placed with. An unknown number and a wrong address get
+    the same response, and both are rate-limited."""
+    found = await lookups.find(body.number, body.email, origin)
+    if found is None:
+        raise NotFound("No order with this number and address found.")
+    return views.response(lookups.view(found))
 
 
 def visible(found: Row | None, caller: Principal, scope: str = READ_ALL) -> Row:
@@ -300,7 +211,18 @@ def visible(found: Row | None, caller: Principal, scope: str = READ_ALL) -> Row:
         if found["shopper_id"] == caller.id or caller.scopes & {READ_ALL, scope}:
             return found
         log.warning("foreign order refused", account=str(caller.id), role=caller.role)
-    raise NotFound(NOT_FOUND)
+    raise NotFound("Order not found.")
+
+
+@asynccontextmanager
+async def locked(transactions: Transactions, found: Row) -> AsyncIterator[tuple[SqlTx, Order]]:
+    """A transaction and the order, locked until the commit. What the domain refuses becomes a problem."""
+    async with transactions() as tx:
+        order = await tx.get(Order, found["order_id"])
+        if order is None:
+            raise NotFound("Order not found.")
+        with as_problems():
+            yield tx, order
 
 
 def audit(
@@ -308,19 +230,16 @@ def audit(
     staff: Principal,
     order: Order,
     action: str,
-    why: str | None,
+    one: Return | None = None,
+    why: str | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Record at commit what staff have done to the order, and why."""
-    tx.add(StaffAction(new_order_id(), order.order_id, action, staff.id, tx.now, why, dict(about or {})))
-
-
-async def load(tx: SqlTx, found: Row) -> Order:
-    """The order, locked until the commit."""
-    order = await tx.get(Order, found["order_id"])
-    if order is None:
-        raise NotFound(NOT_FOUND)
-    return order
+    """Record at commit what staff have done to the order, about which return, and why."""
+    details = dict(about or {})
+    if one is not None:
+        details = {"return_id": str(one.return_id), "amount": one.amount}
+        details["lines"] = {line.sku: line.quantity for line in one.lines}
+    tx.add(StaffAction(ids.new_order_id(), order.order_id, action, staff.id, tx.now, why, details))
 
 
 def _staff_reason(found: Row, caller: Principal, body: CancelOrder | None) -> str | None:
@@ -330,11 +249,7 @@ def _staff_reason(found: Row, caller: Principal, body: CancelOrder | None) -> st
         if not is_owner:
             raise Forbidden("Only the customer who placed the order can cancel it.")
         if why is not None:
-            raise _invalid("/reason", "Only staff can give a reason.")
+            raise invalid("/reason", "Only staff can give a reason.")
     elif why is None and not is_owner:
-        raise _invalid("/reason", "Staff need a reason to cancel an order.")
+        raise invalid("/reason", "Staff need a reason to cancel an order.")
     return why
-
-
-def _invalid(pointer: str, detail: str) -> Unprocessable:
-    return Unprocessable("The request is not valid.", errors=[{"pointer": pointer, "detail": detail}])

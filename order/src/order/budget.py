@@ -9,26 +9,13 @@ guests and one for accounts: large orders wait for each other, and small ones do
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
-from chassis.http.problems import TooManyRequests
+from order.problems import TooManyLargeOrders, TooManyLines
 
-WINDOW = 60  # seconds
+WINDOW = timedelta(minutes=1)
 _MOST_REMEMBERED = 10_000
-
-
-class TooManyLines(TooManyRequests):
-    """429: the shopper has ordered too many lines in the last minute."""
-
-    type = "/problems/too-many-lines"
-    title = "Too many lines in a minute"
-
-
-class TooManyLargeOrders(TooManyRequests):
-    """429: the shared rate of large orders is used up."""
-
-    type = "/problems/too-many-large-orders"
-    title = "Too many large orders"
 
 
 @dataclass
@@ -100,4 +87,5 @@ class Budgets:
 
 
 def _too_many(wait: float) -> TooManyLines:
-    return TooManyLines(f"You have ordered too many lines in the last {WINDOW} seconds.", retry_after=wait)
+    seconds = WINDOW.seconds
+    return TooManyLines(f"You have ordered too many lines in the last {seconds} seconds.", retry_after=wait)

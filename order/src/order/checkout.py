@@ -2,7 +2,6 @@
 transaction."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,48 +10,38 @@ from weakref import WeakValueDictionary
 
 import orjson
 from fastapi import Response
+from pydantic import SecretStr
 
 from chassis.http.idempotency import Claim, IdempotencyKeys
-from chassis.http.problems import Unprocessable
-from chassis.messaging.encryption import Cipher
+from chassis.http.origin import Origin
+from chassis.messaging.encryption import Cipher, KeyedHash
 from contracts import Line, Money
-from order import numbers, schemas
-from order.budget import Budgets, LineBudget
+from order.budget import LineBudget
 from order.clients import Carts, OfferLoader
 from order.domain import Address, Order
-from order.expected import TotalChanged
+from order.errors import NotOrderable, TotalOutOfRange
 from order.ids import new_order_id
-from order.placing import ACCEPTED, NumberTaken, PlaceAgain, Placing
-from order.pricing import (
-    ANYTHING,
-    Cart,
-    Expected,
-    Limits,
-    Refused,
-    TotalOutOfRange,
-    Wanted,
-    orderable,
-    priced,
-)
+from order.placing import NumberTaken, Placing
+from order.pricing import ANYTHING, Cart, Expected, Limits, orderable, priced
+from order.problems import CartNotOrderable, PlaceAgain, TotalChanged, TotalNotChargeable, invalid
+from order.settings import Settings
 
 # Two orders get the same number once in 10^15 pairs, and nobody cancels that fast: if an attempt fails twice
 # in a row, the cause is something else.
 _ATTEMPTS = 3
 
 
-class NotOrderable(Unprocessable):
-    """422: the cart cannot be ordered."""
+class Networks:
+    """Hashes the networks that orders are placed from. `keys` is the setting that encrypts contacts; with a
+    new first key all counts start again."""
 
-    type = "/problems/cart-not-orderable"
-    title = "The cart cannot be ordered"
+    def __init__(self, keys: SecretStr) -> None:
+        self._hash = KeyedHash(keys, b"order networks")
 
-
-class NotChargeable(Unprocessable):
-    """422: the total is more, or less, than can be charged; `amount`, `minimum` and `maximum` are minor units
-    of `currency`."""
-
-    type = "/problems/total-not-chargeable"
-    title = "The total cannot be charged"
+    def hash(self, origin: Origin) -> bytes | None:
+        """16 bytes; `None` if the client's address is unknown, so that all such clients do not count as one
+        network."""
+        return self._hash.digest(origin.network) if origin.is_known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +64,23 @@ class Request:
 class Checkout:
     """Accepts checkouts.
 
-    `lifetime` is how long an order may stay pending, and `guest_pieces` how many pieces of one product a
-    guest may order. A shopper's orders are committed one after the other, so that the limit on open orders
-    holds; N processes can exceed it by N - 1.
+    A shopper's orders are committed one after the other, so that the limit on open orders holds; N processes
+    can exceed it by N - 1.
     """
 
     def __init__(
-        self,
-        carts: Carts,
-        offers: OfferLoader,
-        placing: Placing,
-        keys: IdempotencyKeys,
-        cipher: Cipher,
-        budgets: Budgets,
-        *,
-        limits: Limits,
-        guest_pieces: int,
-        lifetime: timedelta,
+        self, settings: Settings, carts: Carts, offers: OfferLoader, placing: Placing, keys: IdempotencyKeys
     ) -> None:
         self._carts = carts
         self._offers = offers
         self._placing = placing
         self._keys = keys
-        self._cipher = cipher
-        self._budgets = budgets
-        self._limits = limits
-        self._guest_limits = replace(limits, quantity=min(limits.quantity, guest_pieces))
-        self._lifetime = lifetime
+        self._cipher = Cipher.of(settings.contact_key)
+        self._budgets = settings.budgets
+        self._limits = settings.limits
+        guest_quantity = min(settings.max_quantity, settings.guest_open_pieces)
+        self._guest_limits = replace(settings.limits, quantity=guest_quantity)
+        self._lifetime = settings.order_deadline
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, request: Request, key: str, payload: bytes) -> Response:
@@ -114,64 +93,54 @@ class Checkout:
             budget.check(request.shopper_id, 1)
             cart = await self._carts.read(request.token)
             budget.spend(request.shopper_id, len(cart.lines))
-            order = await self._priced(request, cart)
+            lines, total = await self._priced(request, cart)
+            order = self._order(request, cart, lines, total)
             async with self._locks.setdefault(request.shopper_id, asyncio.Lock()):
-                body, headers = await self._commit(order, cart, claim, budget)
-        return Response(body, ACCEPTED, headers)
+                response = await self._place(order, cart, claim, budget)
+        return response
 
-    async def _commit(
-        self, order: Order, cart: Cart, claim: Claim, budget: LineBudget
-    ) -> tuple[bytes, dict[str, str]]:
-        """Commit the order under a unique number; returns the body and headers of the response."""
+    async def _place(self, order: Order, cart: Cart, claim: Claim, budget: LineBudget) -> Response:
         for _ in range(_ATTEMPTS - 1):
             with suppress(NumberTaken, PlaceAgain):
-                return await self._place(order, cart, claim, budget)
-        return await self._place(order, cart, claim, budget)
+                return await self._placing.commit(order, cart, claim, budget)
+        return await self._placing.commit(order, cart, claim, budget)
 
-    async def _place(
-        self, order: Order, cart: Cart, claim: Claim, budget: LineBudget
-    ) -> tuple[bytes, dict[str, str]]:
-        order.number = numbers.new()
-        body, headers = accepted(order)
-        await self._placing.commit(order, cart, claim, body, headers, budget)
-        return body, headers
-
-    async def _priced(self, request: Request, cart: Cart) -> Order:
-        """The order of this cart at the current prices. If the cart was ordered before, CartOrdered takes
-        precedence over refusals that follow from that, such as an empty cart."""
+    async def _priced(self, request: Request, cart: Cart) -> tuple[tuple[Line, ...], Money]:
+        """The lines of the order and its total, at the current prices. If the cart was ordered before,
+        CartOrdered takes precedence over refusals that follow from that, such as an empty cart."""
         try:
-            limits = self._guest_limits if request.guest else self._limits
-            lines, total = await self._price(cart.lines, limits)
+            lines, total = await self._price(cart, self._guest_limits if request.guest else self._limits)
             if not request.expected.allows(lines, total):
-                raise TotalChanged.to(lines, total)
-        except (NotOrderable, NotChargeable, TotalChanged):
+                raise TotalChanged(
+                    f"The total is {total.amount} minor units of {total.currency} now; `lines` has the cart's"
+                    " lines.",
+                    total=total.model_dump(),
+                    lines=[line.model_dump() for line in lines],
+                )
+        except (CartNotOrderable, TotalNotChargeable, TotalChanged):
             await self._placing.raise_if_ordered(cart)
             raise
-        _require_payment_method(request, total)
-        return self._order(request, cart, lines, total)
+        if total.amount and request.payment_method is None:
+            raise invalid("/payment_method", "Required unless the order is free.")
+        return lines, total
 
-    async def _price(self, wanted: Sequence[Wanted], limits: Limits) -> tuple[tuple[Line, ...], Money]:
+    async def _price(self, cart: Cart, limits: Limits) -> tuple[tuple[Line, ...], Money]:
         try:
-            orderable(wanted, limits)
-            offers = await self._offers.load([one.sku for one in wanted])
-            return priced(wanted, offers, limits)
+            orderable(cart.lines, limits)
+            offers = await self._offers.load([one.sku for one in cart.lines])
+            return priced(cart.lines, offers, limits)
         except TotalOutOfRange as refused:
             amounts = {"minimum": refused.minimum, "maximum": refused.maximum, **refused.total.model_dump()}
-            raise NotChargeable(str(refused), **amounts) from None
-        except Refused as refused:
-            raise NotOrderable(str(refused), errors=refused.errors) from None
-
-    def _lifetime_of(self, request: Request) -> timedelta:
-        """The shop's limit, or the shopper's if that is shorter."""
-        if request.expires_in is None:
-            return self._lifetime
-        return timedelta(seconds=min(self._lifetime.total_seconds(), request.expires_in))
-
-    def _encrypted(self, shipping: Address | None) -> str | None:
-        return None if shipping is None else self._cipher.encrypt(orjson.dumps(shipping).decode())
+            raise TotalNotChargeable(str(refused), **amounts) from None
+        except NotOrderable as refused:
+            raise CartNotOrderable(str(refused), errors=refused.errors) from None
 
     def _order(self, request: Request, cart: Cart, lines: tuple[Line, ...], total: Money) -> Order:
-        now = datetime.now(UTC)
+        now, lifetime, shipping = datetime.now(UTC), self._lifetime, None
+        if request.expires_in is not None:
+            lifetime = min(lifetime, request.expires_in)
+        if request.shipping is not None:
+            shipping = self._cipher.encrypt(orjson.dumps(request.shipping).decode())
         return Order(
             order_id=new_order_id(),
             shopper_id=request.shopper_id,
@@ -181,30 +150,11 @@ class Checkout:
             payment_method=(request.payment_method or "") if total.amount else "",
             contact=self._cipher.encrypt(request.email),
             guest=request.guest,
-            sealed_shipping=self._encrypted(request.shipping),
+            sealed_shipping=shipping,
             created_at=now,
-            deadline=now + self._lifetime_of(request),
+            deadline=now + timedelta(seconds=lifetime),
             shipping=request.shipping,
             cart_id=cart.ids[0] if cart.ids else None,
             return_url=request.return_url,
             network=request.network,
         )
-
-
-def _require_payment_method(request: Request, total: Money) -> None:
-    if total.amount and request.payment_method is None:
-        missing = {"pointer": "/payment_method", "detail": "Required unless the order is free."}
-        raise Unprocessable("The request is not valid.", errors=[missing])
-
-
-def accepted(order: Order) -> tuple[bytes, dict[str, str]]:
-    """The body and headers of the response to a checkout."""
-    links = schemas.links(order.order_id)
-    body = {
-        "order_id": order.order_id,
-        "number": order.number,
-        "status": order.status,
-        "total": {"amount": order.total, "currency": order.currency},
-        "links": links,
-    }
-    return schemas.dumps(body), {"Location": links["self"], "Content-Type": "application/json"}

@@ -1,6 +1,6 @@
 """An order's rules: how it ends, paid or cancelled, in whatever order the events arrive."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -8,29 +8,19 @@ from uuid import UUID
 
 from contracts import (
     CancelReason,
-    Event,
     Line,
     Money,
     OrderCancelled,
-    OrderCreated,
     OrderFulfilled,
     OrderPaid,
-    OrderRefundSettled,
-    OrderReturned,
     PaymentActionRequired,
-    PaymentRefundFailed,
     ShortLine,
 )
-from order import disputes, late, returns
-from order.disputes import Dispute
-from order.late import LateRefund
-from order.returns import Return
+from order import events, returns
+from order.errors import Fulfilled, Impossible, NotPaid, PeriodOver, TooMuch
+from order.returns import Dispute, LateRefund, Return
 
 Status = Literal["pending", "paid", "cancelled"]
-
-
-class Impossible(Exception):
-    """Two events about an order contradict each other: an operator has to investigate."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +113,6 @@ class Order:
             self.claimed_by = account
         return self.owner(merged) == account
 
-    def created(self) -> OrderCreated:
-        """The event of a new order."""
-        return OrderCreated(
-            order_id=self.order_id,
-            shopper_id=self.shopper_id,
-            contact=self.contact,
-            lines=self.lines,
-            total=Money(amount=self.total, currency=self.currency),
-            number=self.number,
-            placed_at=self.created_at,
-            guest=self.guest,
-            shipping=self.sealed_shipping,
-            payment_method=self.payment_method,
-            deadline=self.deadline,
-            return_url=self.return_url,
-        )
-
     def ask_shopper(self, asked: PaymentActionRequired) -> None:
         """Keep the page where she confirms with her bank, unless the order has ended."""
         if self.status == "pending":
@@ -161,10 +134,6 @@ class Order:
         elif self.status == "cancelled":
             self.undone = False
 
-    def may_be_cancelled(self, now: datetime, within: timedelta) -> bool:
-        """Whether its shopper may still cancel it: a paid order only `within` that time after it was paid."""
-        return self.status != "paid" or self.paid_at is None or now < self.paid_at + within
-
     def expire(self, now: datetime) -> list[OrderCancelled]:
         """Cancel the order if it is still pending at its deadline."""
         if self.status != "pending":
@@ -173,16 +142,19 @@ class Order:
             self.declined_at = now
         return self._cancel("expired", now)
 
-    def cancel(self, now: datetime, by: str | None = None) -> list[OrderCancelled]:
-        """Cancel it for the shopper, or `by` staff. Raises Fulfilled once it was fulfilled."""
+    def cancel(
+        self, now: datetime, *, within: timedelta | None = None, by: str | None = None
+    ) -> list[OrderCancelled]:
+        """Cancel it for its shopper, a paid one `within` that time after it was paid, or `by` staff. Raises
+        PeriodOver, and Fulfilled once it was fulfilled."""
+        if within is not None and self.status == "paid" and self.paid_at and now >= self.paid_at + within:
+            raise PeriodOver(f"A paid order can be cancelled for {within.days} days.")
         if self.status == "paid" and self.fulfilled_at:
-            raise returns.Fulfilled("The order was fulfilled: request a return instead.")
+            raise Fulfilled("The order was fulfilled: request a return instead.")
         if self.status == "paid" and any(one.counts and one.lines for one in self.returns):
-            raise returns.Fulfilled("Some of the order was returned already: request a return of the rest.")
-        if self.status == "paid" and late.settled(self.late_refunds):
-            raise returns.Fulfilled(
-                "A refund of the order was settled in another way: ask staff to refund the rest."
-            )
+            raise Fulfilled("Some of the order was returned already: request a return of the rest.")
+        if self.status == "paid" and returns.settled(self.late_refunds):
+            raise Fulfilled("A refund of the order was settled in another way: ask staff to refund the rest.")
         if self.status != "cancelled":
             self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)
@@ -190,13 +162,13 @@ class Order:
     def fulfil(self, now: datetime) -> list[OrderFulfilled]:
         """The goods were shipped. Raises NotPaid, and TooMuch if all of the money was refunded."""
         if self.status != "paid":
-            raise returns.NotPaid(f"The order is {self.status}: only a paid order can be fulfilled.")
+            raise NotPaid(f"The order is {self.status}: only a paid order can be fulfilled.")
         if self.fulfilled_at:
             return []
         if self.total and not self.left:
-            raise returns.TooMuch("All that was paid for the order was refunded.")
+            raise TooMuch("All that was paid for the order was refunded.")
         self.fulfilled_at = now
-        return [self._fulfilled()]
+        return [events.fulfilled(self)]
 
     @property
     def left(self) -> int:
@@ -207,7 +179,7 @@ class Order:
     def refunded(self) -> int:
         """What was refunded so far."""
         parts = sum(one.amount for one in self.returns if one.refunded_at)
-        return late.refunded(self.total, self.refunded_at, self.refunded_rest, parts, self.late_refunds)
+        return returns.refunded(self.total, self.refunded_at, self.refunded_rest, parts, self.late_refunds)
 
     def cancel_out_of_stock(self, short: tuple[ShortLine, ...], now: datetime) -> list[OrderCancelled]:
         """Stock could not be reserved."""
@@ -241,42 +213,6 @@ class Order:
         if self.refunded_at is None:
             self.refunded_at, self.refunded_rest = now, rest
 
-    def note_failed_refund(self, failed: PaymentRefundFailed, now: datetime) -> None:
-        """A refund failed after it was made: the shopper does not have that money."""
-        if failed.amount.currency != self.currency:
-            raise Impossible("a refund failed in another currency")
-        self.note_late(LateRefund(failed.refund_id, failed.amount.amount, failed.code, now))
-
-    def note_late(self, one: LateRefund) -> None:
-        self.late_refunds = late.noted(self.late_refunds, one)
-
-    def events_to_republish(self, now: datetime) -> list[Event]:
-        """The events about this order that are still true, for services that have lost them."""
-        if self.status == "pending" and now < self.deadline:
-            return [self.created()]
-        settled = (self.settled(one) for one in late.settled(self.late_refunds))
-        if self.status == "paid":
-            fulfilled = [self._fulfilled()] if self.fulfilled_at else []
-            due = (self.returned(one) for one in self.returns if one.is_due and one.by != "provider")
-            return [*fulfilled, *due, *settled]
-        return [self._cancelled(self.reason), *settled] if self.reason else []
-
-    def missing_compensations(self, event_types: Collection[str]) -> list[str]:
-        """The events that are still missing: of a cancelled order the compensations of what was done for it,
-        according to the `event_types` in its timeline; of a paid one, what its returns wait for."""
-        if self.status == "paid":
-            return sorted({type_ for one in self.returns for type_ in self.awaited(one)})
-        if self.status != "cancelled":
-            return []
-        missing = []
-        if "stock.reserved" in event_types and not self.stock_released_at:
-            missing.append("stock.released")
-        if (self.paid_at or "order.paid" in event_types) and not self.refunded_at:
-            missing.append("payment.refunded")
-        elif "payment.authorized" in event_types and not (self.voided_at or self.refunded_at):
-            missing.append("payment.voided")
-        return missing
-
     def count_nudge(self, now: datetime, pause: timedelta, limit: int) -> bool:
         """Whether to nudge this stuck saga now: `limit` times at most, each after twice the pause of the time
         before."""
@@ -285,34 +221,6 @@ class Order:
             self.nudges += 1
         self.nudge_at = now + pause * 2**self.nudges
         return nudge
-
-    def _fulfilled(self) -> OrderFulfilled:
-        return OrderFulfilled(order_id=self.order_id, number=self.number)
-
-    def settled(self, failed: LateRefund) -> OrderRefundSettled:
-        return OrderRefundSettled(
-            order_id=self.order_id,
-            refund_id=failed.refund_id,
-            amount=Money(amount=failed.amount, currency=self.currency),
-        )
-
-    def returned(self, one: Return) -> OrderReturned:
-        return OrderReturned(
-            order_id=self.order_id,
-            return_id=one.return_id,
-            shopper_id=self.shopper_id,
-            contact=self.contact,
-            number=self.number,
-            lines=one.restocks,
-            amount=Money(amount=one.amount, currency=self.currency),
-            by=one.by,
-        )
-
-    def awaited(self, one: Return) -> list[str]:
-        """The events that this return waits for. A refund is not among them once the whole total was
-        refunded, for whatever reason, or lost in disputes."""
-        everything = self.refunded + disputes.lost(self.disputes) >= self.total
-        return [type_ for type_ in one.awaits() if type_ == "stock.returned" or not everything]
 
     def _cancel(
         self, reason: CancelReason, now: datetime, short: tuple[ShortLine, ...] = ()
@@ -327,25 +235,7 @@ class Order:
         self.action_url = self.action_expires_at = None
         if self.declined_at is None:
             self.network = None
-        return [self._cancelled(reason)]
-
-    def _cancelled(self, reason: CancelReason) -> OrderCancelled:
-        return OrderCancelled(
-            order_id=self.order_id,
-            shopper_id=self.shopper_id,
-            contact=self.contact,
-            lines=self.lines,
-            total=Money(amount=self.total, currency=self.currency),
-            number=self.number,
-            placed_at=self.created_at,
-            guest=self.guest,
-            shipping=self.sealed_shipping,
-            reason=reason,
-            was_paid=self.paid_at is not None,
-            short=self.short,
-            decline_reason=self.decline_reason,
-            cancelled_by=self.cancelled_by,
-        )
+        return [events.cancelled(self, reason)]
 
     def _require_as_placed(self, paid: OrderPaid) -> None:
         """Compares what money and stock depend on."""

@@ -4,27 +4,26 @@ A nudge (`saga.nudged`) asks every service to publish again what its state says 
 that has handled the event already ignores it; one that has lost it handles it now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
+from sqlalchemy import TextClause
 
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.runtime.jobs import Job, Rule, retention
 from chassis.saga.tx import Tx
 from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions
+from chassis.storage.tx import SqlTx
 from contracts import SagaNudged
+from order import jobs_store
 from order.domain import Order
+from order.events import missing_compensations
 from order.settings import Settings
-from order.store import (
-    forget_networks,
-    lock_expired,
-    lock_open_returns,
-    lock_slow_pending,
-    lock_uncompensated,
-)
 
 log = structlog.get_logger()
 
@@ -63,25 +62,12 @@ def periodic(
     settings: Settings, transactions: Transactions, keys: IdempotencyKeys, attempts: Attempts
 ) -> Sequence[Job]:
     """All jobs, at the intervals of the settings."""
-
-    async def expire() -> None:
-        await expire_orders(transactions, settings.sweep_batch)
-
-    async def nudge() -> None:
-        await nudge_pending(transactions, settings)
-        await nudge_uncompensated(transactions, settings)
-        await nudge_returns(transactions, settings)
-
-    async def delete_keys() -> None:
-        await delete_old_keys(keys)
-
-    async def forget() -> None:
-        await forget_declined_networks(transactions, settings.decline_window, settings.sweep_batch)
-
+    batch = settings.sweep_batch
+    forget = partial(forget_declined_networks, transactions, settings.decline_window, batch)
     return [
-        Job("expire orders", settings.sweep_every, expire),
-        Job("nudge stuck sagas", settings.reconcile_every, nudge),
-        Job("delete old idempotency keys", settings.purge_every, delete_keys),
+        Job("expire orders", settings.sweep_every, partial(expire_orders, transactions, batch)),
+        Job("nudge stuck sagas", settings.reconcile_every, partial(nudge_stuck, transactions, settings)),
+        Job("delete old idempotency keys", settings.purge_every, partial(delete_old_keys, keys)),
         Job("delete expired attempts", settings.purge_every, attempts.forget),
         Job("forget networks", settings.purge_every, forget),
         retention(
@@ -96,76 +82,90 @@ def periodic(
 
 
 async def expire_orders(transactions: Transactions, batch: int) -> None:
-    """Cancel all orders past their deadline, `batch` per transaction. Rows that are locked by a step or by
-    another replica are skipped."""
-    while await _expire_batch(transactions, batch) == batch:
-        pass
+    """Cancel all orders past their deadline, `batch` per transaction."""
+    found = batch
+    while found == batch:
+        async with transactions() as tx:
+            due = await jobs_store.lock_expired(tx.session, tx.now, batch)
+            for order in (await tx.get_many(Order, due)).values():
+                tx.publish(*order.expire(tx.now))
+        found = len(due)
+
+
+async def nudge_stuck(transactions: Transactions, settings: Settings) -> None:
+    """Nudge the sagas that make no progress, whatever they wait for."""
+    await nudge_pending(transactions, settings)
+    await nudge_uncompensated(transactions, settings)
+    await nudge_returns(transactions, settings)
 
 
 async def nudge_pending(transactions: Transactions, settings: Settings) -> None:
     """Nudge pending orders that make no progress, before they expire."""
-    pause = timedelta(seconds=settings.nudge_after)
     async with transactions() as tx:
-        due = await lock_slow_pending(tx.session, tx.now, pause, settings.sweep_batch)
-        orders = list((await tx.get_many(Order, due)).values())
-        _nudge(tx, orders, pause, settings.nudge_limit)
+        orders = [order for order, _ in await _due(tx, jobs_store.SLOW_PENDING, settings)]
+        _nudge(tx, orders, settings)
     if orders:
         log.warning("pending orders stuck", orders=len(orders), oldest=str(orders[0].order_id))
 
 
 async def nudge_uncompensated(transactions: Transactions, settings: Settings) -> None:
     """Nudge cancelled orders with missing compensations; mark those as undone that miss none."""
-    pause, keep = timedelta(seconds=settings.nudge_after), timedelta(days=settings.nudge_days)
+    stuck = {}
     async with transactions() as tx:
-        due = await lock_uncompensated(tx.session, tx.now, pause, keep, settings.sweep_batch)
-        stuck = []
-        for order in (await tx.get_many(Order, due)).values():
-            order.undone = not order.missing_compensations(due[order.order_id])
-            if not order.undone:
-                stuck.append(order)
-        _nudge(tx, stuck, pause, settings.nudge_limit)
-    if stuck:
-        missing = stuck[0].missing_compensations(due[stuck[0].order_id])
-        log.error(
-            "cancelled orders stuck", orders=len(stuck), oldest=str(stuck[0].order_id), waits_for=missing
-        )
+        for order, row in await _due(tx, jobs_store.UNCOMPENSATED, settings):
+            missing = missing_compensations(order, row.types)
+            order.undone = not missing
+            if missing:
+                stuck[order] = missing
+        _nudge(tx, stuck, settings)
+    _log_stuck("cancelled orders stuck", stuck)
 
 
 async def nudge_returns(transactions: Transactions, settings: Settings) -> None:
     """Nudge paid orders with a return that was not restocked or refunded yet."""
-    pause, keep = timedelta(seconds=settings.nudge_after), timedelta(days=settings.nudge_days)
     async with transactions() as tx:
-        due = await lock_open_returns(tx.session, tx.now, pause, keep, settings.sweep_batch)
-        orders = list((await tx.get_many(Order, due)).values())
-        _nudge(tx, orders, pause, settings.nudge_limit)
-    if orders:
-        oldest, missing = str(orders[0].order_id), orders[0].missing_compensations(())
-        log.error("returns stuck", orders=len(orders), oldest=oldest, waits_for=missing)
+        due = await _due(tx, jobs_store.OPEN_RETURNS, settings)
+        stuck = {order: missing_compensations(order, ()) for order, _ in due}
+        _nudge(tx, stuck, settings)
+    _log_stuck("returns stuck", stuck)
 
 
-async def delete_old_keys(keys: IdempotencyKeys) -> None:
-    """Delete all idempotency keys whose time is over."""
-    while await keys.purge():
-        pass
+async def delete_old_keys(keys: IdempotencyKeys, batch: int = 1000) -> None:
+    """Delete all idempotency keys whose time is over, `batch` per transaction."""
+    found = batch
+    while found == batch:
+        found = await keys.purge(batch)
 
 
 async def forget_declined_networks(transactions: Transactions, window: timedelta, batch: int) -> None:
     """Forget the networks of orders whose declined payment counts no longer."""
-    forgotten = batch
-    while forgotten == batch:
+    found = batch
+    while found == batch:
         async with transactions() as tx:
-            forgotten = await forget_networks(tx.session, tx.now - window, batch)
+            found = await jobs_store.forget_networks(tx.session, tx.now - window, batch)
 
 
-async def _expire_batch(transactions: Transactions, batch: int) -> int:
-    async with transactions() as tx:
-        due = await lock_expired(tx.session, tx.now, batch)
-        for order in (await tx.get_many(Order, due)).values():
-            tx.publish(*order.expire(tx.now))
-    return len(due)
+async def _due(tx: SqlTx, query: TextClause, settings: Settings) -> list[tuple[Order, Any]]:
+    """The orders that are due for a nudge, locked, each with the row of the query."""
+    rows = await jobs_store.lock_stuck(
+        tx.session,
+        query,
+        tx.now,
+        pause=timedelta(seconds=settings.nudge_after),
+        keep=timedelta(days=settings.nudge_days),
+        limit=settings.sweep_batch,
+    )
+    orders = await tx.get_many(Order, [row.order_id for row in rows])
+    return [(orders[row.order_id], row) for row in rows]
 
 
-def _nudge(tx: Tx, stuck: Sequence[Order], pause: timedelta, limit: int) -> None:
+def _nudge(tx: Tx, stuck: Iterable[Order], settings: Settings) -> None:
     for order in stuck:
-        if order.count_nudge(tx.now, pause, limit):
+        if order.count_nudge(tx.now, timedelta(seconds=settings.nudge_after), settings.nudge_limit):
             tx.publish(SagaNudged(order_id=order.order_id, nudge_id=uuid4()))
+
+
+def _log_stuck(message: str, stuck: Mapping[Order, Sequence[str]]) -> None:
+    if stuck:
+        oldest, missing = next(iter(stuck.items()))
+        log.error(message, orders=len(stuck), oldest=str(oldest.order_id), waits_for=missing)

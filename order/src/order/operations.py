@@ -7,11 +7,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from order import schemas
+from order import views
 from order.domain import Order
-from order.late import settled_as
-from order.numbers import id_or_number
-from order.returns import Return
+from order.events import awaited, created, missing_compensations, to_republish
+from order.ids import id_or_number
+from order.returns import Return, settled_as
 from order.saga import participant
 from order.settings import Settings
 from order.store import Orders
@@ -64,15 +64,15 @@ async def find_saga(
     row = await orders.find(order)
     if row is None:
         return None
-    timeline = [schemas.event_view(one) for one in await orders.timeline(order) if one["type"] is not None]
-    return _plain(schemas.order_view(row)), _plain(timeline)
+    timeline = [views.event_view(one) for one in await orders.timeline(order) if one["type"] is not None]
+    return _plain(views.order_view(row)), _plain(timeline)
 
 
 async def list_orders(engine: AsyncEngine, status: str, limit: int) -> list[dict[str, Any]]:
     """The newest orders of that status, as the API shows them."""
     rows = await Orders(engine).page(limit, status=status)
-    return [_plain(schemas.order_view(row)) for row in rows]
+    return [_plain(views.order_view(row)) for row in rows]
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(schemas.dumps(value))
+    return json.loads(views.dumps(value))

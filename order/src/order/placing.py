@@ -6,66 +6,31 @@ This is the most frequent write of the shop; a round trip for each part would co
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import orjson
-from pydantic import TypeAdapter
+from fastapi import Response
 
 from chassis.http.idempotency import Claim
-from chassis.http.problems import Conflict, TooManyRequests
+from chassis.runtime.jobs import first_id
+from chassis.storage.raw_sql import Part
 from chassis.storage.database import Transactions
-from chassis.storage.raw_sql import Part, fetch
-from contracts import Line
-from order import schemas
+from chassis.storage.raw_sql import fetch
+from order import events, views
 from order.budget import WINDOW, LineBudget
 from order.domain import Order
-from order.ids import first_order_id
+from order.errors import OrderError
+from order.ids import new_number
 from order.pricing import Cart
+from order.problems import CartOrdered, PlaceAgain, TooManyDeclined, TooManyOpen, TooManyPieces
+from order.store import placeholder, stored
 
 ACCEPTED = 202
 
-_lines = TypeAdapter(tuple[Line, ...])
 
-
-class TooManyOpen(Conflict):
-    """409: the shopper has the maximum number of pending orders."""
-
-    type = "/problems/too-many-open-orders"
-    title = "Too many open orders"
-
-
-class TooManyPieces(Conflict):
-    """409: the guest has the maximum number of pieces of a product in pending orders."""
-
-    type = "/problems/too-many-open-pieces"
-    title = "Too many pieces in open orders"
-
-
-class TooManyDeclined(TooManyRequests):
-    """429: too many payments of the shopper, or from the same network, were declined."""
-
-    type = "/problems/too-many-declined"
-    title = "Too many declined payments"
-
-
-class CartOrdered(Conflict):
-    """409: this cart already has an order, pending or paid."""
-
-    type = "/problems/cart-already-ordered"
-    title = "The cart has been ordered"
-
-
-class NumberTaken(Exception):
+class NumberTaken(OrderError):
     """Another order already has this number: try another one."""
-
-
-class PlaceAgain(Conflict):
-    """409: other orders of the cart were placed and cancelled at the same time, in every attempt."""
-
-    type = "/problems/place-again"
-    title = "The order could not be placed at this moment"
 
 
 @dataclass(frozen=True)
@@ -91,26 +56,35 @@ class Placing:
         self._transactions = transactions
         self._caps = caps
 
-    async def commit(
-        self,
-        order: Order,
-        cart: Cart,
-        claim: Claim,
-        body: bytes,
-        headers: Mapping[str, str],
-        budget: LineBudget,
-    ) -> None:
-        """Raises CartOrdered, TooManyOpen, TooManyPieces, TooManyDeclined, TooManyLines, ClaimLost,
-        NumberTaken, PlaceAgain."""
+    async def commit(self, order: Order, cart: Cart, claim: Claim, budget: LineBudget) -> Response:
+        """Commit the order under a new number; returns the response. Raises CartOrdered, TooManyOpen,
+        TooManyPieces, TooManyDeclined, TooManyLines, ClaimLost, NumberTaken, PlaceAgain."""
+        order.number = new_number()
+        body, headers = views.accepted(order)
+        row = stored(order, _NAMES)
         try:
-            await self._commit(order, cart, claim, body, headers, budget)
+            earlier = await self._transactions.run(
+                Part("earlier", _EARLIER, self._limits(order, row["lines"], cart, budget)),
+                claim.settling(ACCEPTED, body, headers, given="earlier", when="allowed"),
+                Part("placed", _INSERT, row),
+                Part("further", _FURTHER_CARTS, {"order_id": order.order_id, "carts": cart.ids[1:]}),
+                self._transactions.publishing(events.created(order), order.created_at, given="placed"),
+                select="earlier.* FROM earlier",
+            )
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "orders_number":
                 raise NumberTaken(order.number) from error
             if error.constraint_name != "orders_cart":
                 raise
             await self.raise_if_ordered(cart)
-            raise _place_again() from error
+            raise PlaceAgain from error
+        if not claim.settled:
+            if earlier["ordered_before"]:
+                await self.raise_if_ordered(cart)
+                raise PlaceAgain
+            self._raise_if_limited(order, earlier, budget)
+            raise claim.lost()
+        return Response(body, ACCEPTED, headers)
 
     async def raise_if_ordered(self, cart: Cart) -> None:
         """Raises CartOrdered, with the order, if this cart already has one."""
@@ -120,42 +94,10 @@ class Placing:
                 " order is cancelled.",
                 order_id=found["order_id"],
                 number=found["number"],
-                links=schemas.links(found["order_id"]),
+                links=views.links(found["order_id"]),
             )
 
-    async def _commit(
-        self,
-        order: Order,
-        cart: Cart,
-        claim: Claim,
-        body: bytes,
-        headers: Mapping[str, str],
-        budget: LineBudget,
-    ) -> None:
-        since = order.created_at - timedelta(seconds=WINDOW)
-        lines = _lines.dump_json(order.lines).decode()
-        found = await self._transactions.run(
-            Part("before", _BEFORE, self._limits(order, lines, cart, budget, since)),
-            claim.settling(ACCEPTED, body, headers, given="before", when="allowed"),
-            Part("placed", _INSERT, _row(order, lines)),
-            Part("further", _FURTHER_CARTS, {"order_id": order.order_id, "carts": cart.ids[1:]}),
-            self._transactions.publishing(order.created(), order.created_at, given="placed"),
-            select="before.* FROM before",
-        )
-        if claim.settled:
-            return
-        if found["ordered_before"]:
-            await self.raise_if_ordered(cart)
-            raise _place_again()
-        self._raise_if_capped(order, found["pending"], found["too_many_of"], found["declined"])
-        if found["ordered"] + len(order.lines) > budget.per_minute:
-            wait = (found["oldest"] - since).total_seconds()
-            raise budget.refusal(order.shopper_id, found["ordered"], wait)
-        raise claim.lost()
-
-    def _limits(
-        self, order: Order, lines: str, cart: Cart, budget: LineBudget, since: datetime
-    ) -> dict[str, Any]:
+    def _limits(self, order: Order, lines: str, cart: Cart, budget: LineBudget) -> dict[str, Any]:
         caps = self._caps
         return {
             "shopper": order.shopper_id,
@@ -165,65 +107,47 @@ class Placing:
             "bought": cart.bought,
             "lines": lines,
             "count": len(order.lines),
-            "first_recent": first_order_id(since),
+            "first_recent": first_id(order.created_at - WINDOW),
             "lines_per_minute": budget.per_minute,
             "open_orders": caps.open_orders,
             "guest_pieces": caps.guest_pieces,
             "declined_since": order.created_at - caps.window,
-            "shopper_declined": caps.shopper_declined - 1,
-            "network_declined": caps.network_declined - 1,
+            "shopper_declined": caps.shopper_declined,
+            "network_declined": caps.network_declined,
         }
 
-    def _raise_if_capped(
-        self, order: Order, pending: int, too_many_of: str | None, declined: datetime | None
-    ) -> None:
-        """`too_many_of` is a product with too many pieces in pending orders; `declined` is when the oldest of
-        too many payments was declined."""
-        if pending >= self._caps.open_orders:
-            raise TooManyOpen(f"At most {self._caps.open_orders} orders can be pending at once.")
-        if too_many_of is not None:
+    def _raise_if_limited(self, order: Order, earlier: Mapping[str, Any], budget: LineBudget) -> None:
+        """Raises the problem for the first limit that the shopper's `earlier` orders leave no room for."""
+        caps = self._caps
+        if earlier["pending"] >= caps.open_orders:
+            raise TooManyOpen(f"At most {caps.open_orders} orders can be pending at once.")
+        if (sku := earlier["too_many_of"]) is not None:
             raise TooManyPieces(
-                f"Without an account at most {self._caps.guest_pieces} pieces of one product can be in"
+                f"Without an account at most {caps.guest_pieces} pieces of one product can be in"
                 " pending orders at once.",
-                sku=too_many_of,
+                sku=sku,
             )
-        if declined is not None:
+        if (declined_at := earlier["declined"]) is not None:
             raise TooManyDeclined(
                 "Too many payments from you or your network were declined: wait and try again.",
-                retry_after=(declined + self._caps.window - order.created_at).total_seconds(),
+                retry_after=(declined_at + caps.window - order.created_at).total_seconds(),
             )
+        if earlier["ordered"] + len(order.lines) > budget.per_minute:
+            wait = (earlier["oldest"] + WINDOW - order.created_at).total_seconds()
+            raise budget.refusal(order.shopper_id, earlier["ordered"], wait)
 
 
-def _row(order: Order, lines: str) -> dict[str, Any]:
-    return {
-        "order_id": order.order_id,
-        "shopper": order.shopper_id,
-        "lines": lines,
-        "total": order.total,
-        "currency": order.currency,
-        "payment_method": order.payment_method,
-        "contact": order.contact,
-        "created_at": order.created_at,
-        "deadline": order.deadline,
-        "shipping": orjson.dumps(order.shipping).decode() if order.shipping else None,
-        "number": order.number,
-        "guest": order.guest,
-        "sealed_shipping": order.sealed_shipping,
-        "cart": order.cart_id,
-        "return_url": order.return_url,
-        "network": order.network,
-    }
-
-
-def _place_again() -> PlaceAgain:
-    return PlaceAgain(
-        "Other orders of this cart are being placed and cancelled.", headers={"Retry-After": "1"}
-    )
-
+_COLUMNS = """order_id, shopper_id, lines, total, currency, payment_method, contact, created_at, deadline,
+    shipping, number, guest, sealed_shipping, cart_id, return_url, network"""
+_NAMES = [name.strip() for name in _COLUMNS.split(",")]
+_INSERT = f"""
+    INSERT INTO orders ({_COLUMNS})
+    SELECT {", ".join(map(placeholder, _NAMES))} FROM settled RETURNING true
+"""  # noqa: S608
 
 # The cart's first id is stored with the order, in a unique index that refuses a second order at the same
 # moment. Further ids, of carts that were merged or bought in part, are only compared. The query is written so
-# that each look-up uses an index, whatever the statistics say.
+# that each lookup uses an index, whatever the statistics say.
 _OF_CART = """
     SELECT order_id, number FROM unnest({ids}::uuid[]) AS cart (id) CROSS JOIN LATERAL (
         SELECT order_id, number FROM orders
@@ -243,7 +167,7 @@ _ORDERED = _OF_CART.format(ids="$1", bought="$2")
 # When the oldest of too many payments was declined; null if there are fewer.
 _DECLINED = """(
     SELECT declined_at FROM orders WHERE {of} AND declined_at > :declined_since
-    ORDER BY declined_at DESC OFFSET {most} LIMIT 1
+    ORDER BY declined_at DESC OFFSET {most}::int - 1 LIMIT 1
 )"""
 _TOO_MANY_OF = """
     SELECT wanted.sku FROM jsonb_to_recordset(:lines::jsonb) AS wanted (sku text, quantity bigint)
@@ -255,7 +179,7 @@ _TOO_MANY_OF = """
     WHERE wanted.quantity + open.pieces > :guest_pieces::bigint LIMIT 1
 """
 
-_BEFORE = f"""
+_EARLIER = f"""
     SELECT *, NOT ordered_before AND pending < :open_orders
         AND ordered + :count::int <= :lines_per_minute::int
         AND too_many_of IS NULL AND declined IS NULL AS allowed
@@ -264,8 +188,8 @@ _BEFORE = f"""
             EXISTS ({_OF_CART.format(ids=":carts", bought=":bought")}) AS ordered_before,
             CASE WHEN :guest::boolean AND pending > 0 THEN ({_TOO_MANY_OF}) END AS too_many_of,
             greatest(
-                {_DECLINED.format(of="shopper_id = :shopper", most=":shopper_declined::int")},
-                {_DECLINED.format(of="network = :network::bytea", most=":network_declined::int")}
+                {_DECLINED.format(of="shopper_id = :shopper", most=":shopper_declined")},
+                {_DECLINED.format(of="network = :network::bytea", most=":network_declined")}
             ) AS declined
         FROM (
             SELECT count(*) AS pending FROM orders WHERE shopper_id = :shopper AND status = 'pending'
@@ -275,13 +199,6 @@ _BEFORE = f"""
         ) AS recent
     ) AS found
 """  # noqa: S608
-_INSERT = """
-    INSERT INTO orders (order_id, shopper_id, lines, total, currency, payment_method, contact, created_at,
-        deadline, shipping, number, guest, sealed_shipping, cart_id, return_url, network)
-    SELECT :order_id, :shopper, :lines::jsonb, :total, :currency, :payment_method, :contact, :created_at,
-        :deadline, :shipping::jsonb, :number, :guest, :sealed_shipping, :cart, :return_url, :network
-    FROM settled RETURNING true
-"""
 _FURTHER_CARTS = """
     INSERT INTO further_carts (order_id, cart_id) SELECT :order_id, unnest(:carts::uuid[]) FROM placed
 """

@@ -4,32 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts import Line, Money, format_amount, is_sku
-from order.amounts import charged, objection
+from contracts import CURRENCIES, Line, Money, format_amount, is_sku
+from order.errors import NotOrderable, TotalOutOfRange
 
 _UNKNOWN = "Unknown product, or not sold any more."
-
-
-class Refused(Exception):
-    """The cart cannot be ordered. `errors` names the refused lines, if it is because of lines."""
-
-    def __init__(self, reason: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
-        super().__init__(reason)
-        self.errors = errors
-
-
-class TotalOutOfRange(Refused):
-    """The total is more, or less, than can be charged; all amounts in minor units."""
-
-    def __init__(self, total: Money, minimum: int, maximum: int) -> None:
-        amount, least, most = (format_amount(one, total.currency) for one in (total.amount, minimum, maximum))
-        bound = f"the minimum is {least}"
-        if total.amount > maximum:
-            bound = f"the maximum is {most}"
-        super().__init__(f"The total is {amount}; {bound}.")
-        self.total = total
-        self.minimum = minimum
-        self.maximum = maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +68,32 @@ class Limits:
 
 
 def orderable(wanted: Sequence[Wanted], limits: Limits) -> None:
-    """The checks that need no product data. Raises Refused."""
+    """The checks that need no product data. Raises NotOrderable."""
     if not wanted:
-        raise Refused("The cart is empty.")
+        raise NotOrderable("The cart is empty.")
     if len(wanted) > limits.lines:
-        raise Refused(f"An order can have {limits.lines} lines, the cart has {len(wanted)}.")
+        raise NotOrderable(f"An order can have {limits.lines} lines, the cart has {len(wanted)}.")
     if errors := [{"sku": one.sku, "detail": _UNKNOWN} for one in wanted if not is_sku(one.sku)]:
-        raise Refused("Some of the products cannot be ordered.", errors)
+        raise NotOrderable("Some of the products cannot be ordered.", errors)
 
 
 def priced(
     wanted: Sequence[Wanted], offers: Mapping[str, Offer], limits: Limits
 ) -> tuple[tuple[Line, ...], Money]:
-    """The lines of an order and its total, at the current prices. Raises Refused."""
+    """The lines of an order and its total, at the current prices. Raises NotOrderable."""
     if errors := list(_objections(wanted, offers, limits)):
-        raise Refused("Some of the products cannot be ordered.", errors)
+        raise NotOrderable("Some of the products cannot be ordered.", errors)
     [currency, *others] = sorted({offers[one.sku].currency for one in wanted})
     if others:
-        raise Refused(f"An order has one currency, the cart has {', '.join([currency, *others])}.")
-    lines = tuple(_line(one, offers[one.sku]) for one in wanted)
+        raise NotOrderable(f"An order has one currency, the cart has {', '.join([currency, *others])}.")
+    lines = tuple(
+        Line(sku=one.sku, name=offers[one.sku].name, quantity=one.quantity, unit_price=offers[one.sku].price)
+        for one in wanted
+    )
     total = Money(amount=sum(line.quantity * line.unit_price for line in lines), currency=currency)
-    least, most = charged(currency, limits.total)
-    if total.amount and not least <= total.amount <= most:
-        raise TotalOutOfRange(total, least, most)
+    minimum, maximum = CURRENCIES[currency].minimum, min(CURRENCIES[currency].maximum, limits.total)
+    if total.amount and not minimum <= total.amount <= maximum:
+        raise TotalOutOfRange(total, minimum, maximum)
     return lines, total
 
 
@@ -124,9 +105,16 @@ def _objections(
             yield {"sku": one.sku, "detail": _UNKNOWN}
         elif not 1 <= one.quantity <= limits.quantity:
             yield {"sku": one.sku, "detail": f"The quantity must be from 1 to {limits.quantity}."}
-        elif detail := objection(offers[one.sku].price, offers[one.sku].currency):
+        elif detail := _price_objection(offers[one.sku].price, offers[one.sku].currency):
             yield {"sku": one.sku, "detail": detail}
 
 
-def _line(wanted: Wanted, offer: Offer) -> Line:
-    return Line(sku=offer.sku, name=offer.name, quantity=wanted.quantity, unit_price=offer.price)
+def _price_objection(price: int, currency: str) -> str | None:
+    """Why a price cannot be charged, or None. Product rejects such prices, but may still have old ones."""
+    known = CURRENCIES.get(currency)
+    if known is None:
+        return f"Its currency, {currency}, is not supported."
+    if price % known.step:
+        shown, step = format_amount(price, currency), format_amount(known.step, currency)
+        return f"Its price, {shown}, cannot be charged: it is not a multiple of {step}."
+    return None

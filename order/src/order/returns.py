@@ -1,59 +1,21 @@
-"""What is returned and refunded of a paid order, and what is left of it."""
+"""What became of the goods and the money of a paid order: its returns, failed refunds and disputes."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
-from uuid import UUID
+from typing import Any, Literal, Self
+from uuid import UUID, uuid5
 
-from contracts import Line
+from contracts import Line, PaymentDisputed
 
 ReturnState = Literal["requested", "received", "granted", "rejected", "withdrawn"]
+
+MADE_AGAIN = "again"
+"""The `by` of a refund that was made again after it had failed."""
 
 
 class ReturnPeriod(timedelta):
     """For how long an order can be cancelled after it was paid, and returned after it was fulfilled."""
-
-
-class NotReturnable(Exception):
-    """The order cannot be cancelled, fulfilled, returned or refunded as requested; the message says why."""
-
-
-class NotPaid(NotReturnable):
-    """The order is not paid, or was cancelled since."""
-
-
-class NotFulfilled(NotReturnable):
-    """The order was not fulfilled yet: cancel it instead."""
-
-
-class Fulfilled(NotReturnable):
-    """The order was fulfilled, or returned in part: it cannot be cancelled, only returned."""
-
-
-class PeriodOver(NotReturnable):
-    """The period for returns is over."""
-
-
-class NothingToRefund(NotReturnable):
-    """The pieces to refund were free."""
-
-
-class Closed(NotReturnable):
-    """The return has already ended in another way."""
-
-
-class TooMuch(NotReturnable):
-    """More than is left of a line, as `errors` says, or of the money."""
-
-    def __init__(self, reason: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
-        super().__init__(reason)
-        self.errors = errors
-
-
-class Unknown(NotReturnable):
-    """The order has no such return, or no such failed refund."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,60 +69,80 @@ class Return:
         return awaited + (["payment.refunded_in_part"] if self.amount and not self.refunded_at else [])
 
 
-def find(returns: Iterable[Return], return_id: UUID) -> Return | None:
-    return next((one for one in returns if one.return_id == return_id), None)
-
-
-def changed(returns: Iterable[Return], after: Return) -> tuple[Return, ...]:
-    """The returns with this one replaced."""
-    return tuple(after if one.return_id == after.return_id else one for one in returns)
-
-
-def taken(bought: Sequence[Line], returns: Iterable[Return], wanted: Sequence[Pieces]) -> tuple[Line, ...]:
-    """The `wanted` pieces as lines at the prices that were paid. Raises TooMuch if more is wanted of a line
-    than was bought, less what was returned or requested."""
-    left = Counter({line.sku: line.quantity for line in bought})
-    for one in returns:
-        if one.counts:
-            left.subtract({line.sku: line.quantity for line in one.lines})
-    pieces_by_sku = Counter[str]()
-    for pieces in wanted:
-        pieces_by_sku[pieces.sku] += pieces.quantity
-    errors = [
-        {"sku": sku, "detail": _too_many(left[sku])}
-        for sku in pieces_by_sku
-        if pieces_by_sku[sku] > left[sku]
-    ]
-    if errors:
-        raise TooMuch("More than is left of the lines.", errors)
-    lines = {line.sku: line for line in bought}
-    return tuple(lines[sku].model_copy(update={"quantity": pieces}) for sku, pieces in pieces_by_sku.items())
-
-
-def worth(lines: Iterable[Line]) -> int:
-    return sum(line.quantity * line.unit_price for line in lines)
-
-
 def given(returns: Iterable[Return]) -> int:
     """The sum of what was refunded or requested."""
     return sum(one.amount for one in returns if one.counts)
 
 
-def receive(one: Return, amount: int, now: datetime) -> Return:
-    """The goods have arrived, and `amount` is refunded. Raises Closed if it was rejected or withdrawn."""
-    if not one.counts:
-        raise Closed(f"This return was {one.state}.")
-    return one if one.is_due else replace(one, state="received", amount=amount, received_at=now)
+@dataclass(frozen=True)
+class LateRefund:
+    """A refund that failed after it was made, for `code`; without a code, one that was made again."""
+
+    refund_id: UUID
+    amount: int
+    code: str | None
+    at: datetime
+
+    @property
+    def sign(self) -> int:
+        return -1 if self.code else 1
+
+    @classmethod
+    def of_json(cls, one: Mapping[str, Any]) -> Self:
+        """From the JSON of a row."""
+        return cls(UUID(one["refund_id"]), one["amount"], one["code"], datetime.fromisoformat(one["at"]))
 
 
-def close(one: Return, state: Literal["rejected", "withdrawn"], reason: str | None = None) -> Return:
-    """Reject or withdraw it. Raises Closed if it is no longer only requested."""
-    if one.state == state:
-        return one
-    if one.state != "requested":
-        raise Closed(f"This return was {one.state}.")
-    return replace(one, state=state, reason=reason)
+def refunded(total: int, refunded_at: Any, rest: int | None, parts: int, late: Iterable[LateRefund]) -> int:
+    """What of the total the shopper has: the refunded parts, and the rest if it was refunded; less what
+    failed, plus what was made again. Old orders, from before there were parts, have no `rest`."""
+    if refunded_at:
+        parts += total - parts if rest is None else rest
+    return min(total, max(0, parts - not_made_again(late)))
 
 
-def _too_many(left: int) -> str:
-    return f"At most {left} can be returned." if left > 0 else "None can be returned."
+def not_made_again(late: Iterable[LateRefund]) -> int:
+    """The amount that failed and was not made again."""
+    return -sum(one.sign * one.amount for one in late)
+
+
+def settled_as(refund_id: UUID) -> UUID:
+    """The id under which it is recorded that a failed refund was settled in another way."""
+    return uuid5(refund_id, "settled")
+
+
+def settled(late: Iterable[LateRefund]) -> list[LateRefund]:
+    """The failed refunds that were settled in another way."""
+    known = [*late]
+    ids = {one.refund_id for one in known}
+    return [one for one in known if one.code and settled_as(one.refund_id) in ids]
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """The shopper disputes the payment with her bank. `noted_at` is when the payment service learnt its
+    status."""
+
+    dispute_id: UUID
+    amount: int
+    reason: str
+    status: str
+    due_by: datetime | None
+    noted_at: datetime
+
+
+def with_dispute(disputes: Sequence[Dispute], event: PaymentDisputed) -> tuple[Dispute, ...]:
+    """The disputes with the event applied. The latest status of a dispute counts, in whatever order they
+    arrive."""
+    new = Dispute(
+        event.dispute_id, event.amount.amount, event.reason, event.status, event.due_by, event.noted_at
+    )
+    by_id = {one.dispute_id: one for one in disputes}
+    known = by_id.get(new.dispute_id, new)
+    by_id[new.dispute_id] = max(known, new, key=lambda one: one.noted_at)
+    return tuple(by_id.values())
+
+
+def lost(disputes: Iterable[Dispute]) -> int:
+    """What the bank has paid back to the shopper for good."""
+    return sum(one.amount for one in disputes if one.status == "lost")

@@ -1,94 +1,45 @@
 """The endpoints to fulfil, return and refund paid orders."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Depends, Response
-from pydantic import Field, model_validator
 
-from chassis.http.idempotency import IdempotencyKey, IdempotencyKeys
+from chassis.http.idempotency import Claim, IdempotencyKey, IdempotencyKeys
 from chassis.http.identity import Caller, Principal, require
-from chassis.http.problems import RESPONSES, Body, Forbidden, Unprocessable
+from chassis.http.problems import RESPONSES, Body, Forbidden
 from chassis.http.provided import Provided
+from chassis.storage.database import Transactions
 from chassis.storage.tx import SqlTx
-from contracts import CURRENCIES, Sku
-from order import returning, schemas
-from order.api import (
-    READ_ALL,
-    REFUND,
-    EmptyBody,
-    OrderRef,
-    ProvidedOrders,
-    ProvidedTransactions,
-    Reason,
-    audit,
-    load,
-    visible,
-)
+from contracts import CURRENCIES
+from order import returning, schemas, views
+from order.api import READ_ALL, REFUND, EmptyBody, OrderRef, ProvidedOrders, audit, locked, visible
 from order.domain import Order
 from order.ids import new_order_id
-from order.return_problems import as_problems
+from order.problems import invalid
 from order.returns import Pieces, Return, ReturnPeriod
+from order.returns_schemas import (
+    OrderAudit,
+    RefundOrder,
+    RejectReturn,
+    RequestReturn,
+    ReturnLine,
+    Returns,
+    ReturnView,
+    SettleRefund,
+)
 from order.store import Row
 
 router = APIRouter(tags=["returns"])
 
 FULFIL = "orders:fulfil"
 
-Keys = Provided[IdempotencyKeys]
+ProvidedTransactions = Provided[Transactions]
+ProvidedKeys = Provided[IdempotencyKeys]
 Warehouse = Annotated[Principal, Depends(require(FULFIL))]
 Refunder = Annotated[Principal, Depends(require(REFUND))]
 Reader = Annotated[Principal, Depends(require(READ_ALL))]
-
-
-class Line(Body):
-    """A number of pieces of one of the order's lines."""
-
-    sku: Sku
-    quantity: Annotated[int, Field(ge=1, le=10_000)]
-
-
-Lines = Annotated[list[Line], Field(min_length=1, max_length=1000)]
-
-
-class RequestReturn(Body):
-    """What the shopper wants to return."""
-
-    lines: Lines
-
-
-class RejectReturn(Body):
-    """Why the return is rejected; the shopper sees it."""
-
-    reason: Reason
-
-
-class SettleRefund(Body):
-    """How the shopper was paid in another way."""
-
-    reason: Reason
-
-
-class RefundOrder(Body):
-    """What to refund: one of `whole`, `lines` and `amount`, and why."""
-
-    reason: Reason
-    whole: Annotated[Literal[True] | None, Field(description="All that is left to refund.")] = None
-    lines: Annotated[
-        Lines | None, Field(description="The price of these pieces, but no more than is left.")
-    ] = None
-    amount: Annotated[
-        int | None, Field(ge=1, le=99_999_999, description="Minor units of the order's currency.")
-    ] = None
-    restock: Annotated[bool, Field(description="Whether the lines are restocked.")] = False
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if sum(one is not None for one in (self.whole, self.lines, self.amount)) != 1:
-            raise ValueError("must have exactly one of whole, lines and amount")
-        if self.restock and self.lines is None:
-            raise ValueError("restock needs lines")
-        return self
 
 
 @router.post(
@@ -107,31 +58,28 @@ async def fulfil_order(
     """For staff, when the goods were shipped. From then on the order can be returned, not cancelled.
     Idempotent."""
     found = visible(await orders.owner(ref), staff, FULFIL)
-    async with transactions() as tx:
-        order = await load(tx, found)
-        with as_problems():
-            events = order.fulfil(tx.now)
-        if events:
+    async with locked(transactions, found) as (tx, order):
+        if events := order.fulfil(tx.now):
             tx.publish(*events)
-            _audit(tx, staff, order, "fulfil", None)
-    return schemas.response(schemas.order_view(visible(await orders.find(order.order_id), staff, FULFIL)))
+            audit(tx, staff, order, "fulfil")
+    return views.response(views.order_view(visible(await orders.find(order.order_id), staff, FULFIL)))
 
 
 @router.get(
     "/v1/orders/{order}/returns",
-    response_model=schemas.Returns,
+    response_model=Returns,
     summary="List an order's returns and refunds",
     responses={404: RESPONSES[404]},
 )
 async def list_returns(ref: OrderRef, caller: Caller, orders: ProvidedOrders) -> Response:
     """The oldest first."""
-    return schemas.response(schemas.returns_view(visible(await orders.find(ref), caller)))
+    return views.response(views.returns_view(visible(await orders.find(ref), caller)))
 
 
 @router.post(
     "/v1/orders/{order}/returns",
     status_code=201,
-    response_model=schemas.ReturnView,
+    response_model=ReturnView,
     summary="Request a return",
     responses={status: RESPONSES[status] for status in (404, 409, 422)},
 )
@@ -142,7 +90,7 @@ async def request_return(
     caller: Caller,
     orders: ProvidedOrders,
     transactions: ProvidedTransactions,
-    keys: Keys,
+    keys: ProvidedKeys,
     period: Provided[ReturnPeriod],
 ) -> Response:
     """Of lines of a fulfilled order, within the shop's return period; staff can request it at any time. It is
@@ -153,22 +101,18 @@ async def request_return(
     async with keys.claim(caller.id, key, _payload("return", found, body)) as claim:
         if claim.stored:
             return claim.stored.replay()
-        async with transactions() as tx:
-            order = await load(tx, found)
-            with as_problems():
-                one = returning.request(
-                    order, new_order_id(), _pieces(body.lines), tx.now, None if is_staff else period
-                )
+        async with locked(transactions, found) as (tx, order):
+            within = None if is_staff else period
+            one = returning.request(order, new_order_id(), _pieces(body.lines), tx.now, within)
             if is_staff:
-                _audit(tx, caller, order, "request return", one)
-            answer = schemas.response(schemas.return_view(one, order.currency), 201)
-            await claim.settle(tx.session, 201, bytes(answer.body), {"Content-Type": answer.media_type or ""})
+                audit(tx, caller, order, "request return", one)
+            answer = await _created(one, order, claim, tx)
     return answer
 
 
 @router.post(
     "/v1/orders/{order}/returns/{return_id}/receive",
-    response_model=schemas.ReturnView,
+    response_model=ReturnView,
     summary="Mark a return as received",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
@@ -182,20 +126,18 @@ async def receive_return(
 ) -> Response:
     """For staff, when the goods have arrived: they are restocked and refunded, once. Idempotent."""
     found = visible(await orders.owner(ref), staff, FULFIL)
-    async with transactions() as tx:
-        order = await load(tx, found)
-        with as_problems():
-            events = returning.receive(order, return_id, tx.now)
+    async with locked(transactions, found) as (tx, order):
+        events = returning.receive(order, return_id, tx.now)
         one = returning.find(order, return_id)
         if events:
             tx.publish(*events)
-            _audit(tx, staff, order, "receive return", one)
-    return schemas.response(schemas.return_view(one, order.currency))
+            audit(tx, staff, order, "receive return", one)
+    return views.response(views.return_view(one, order.currency))
 
 
 @router.post(
     "/v1/orders/{order}/returns/{return_id}/reject",
-    response_model=schemas.ReturnView,
+    response_model=ReturnView,
     summary="Reject a requested return",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
@@ -209,19 +151,17 @@ async def reject_return(
 ) -> Response:
     """For staff, before it is received. Idempotent."""
     found = visible(await orders.owner(ref), staff, FULFIL)
-    async with transactions() as tx:
-        order = await load(tx, found)
-        with as_problems():
-            changed = returning.close(order, return_id, "rejected", body.reason)
+    async with locked(transactions, found) as (tx, order):
+        changed = returning.close(order, return_id, "rejected", body.reason)
         one = returning.find(order, return_id)
         if changed:
-            _audit(tx, staff, order, "reject return", one, body.reason)
-    return schemas.response(schemas.return_view(one, order.currency))
+            audit(tx, staff, order, "reject return", one, body.reason)
+    return views.response(views.return_view(one, order.currency))
 
 
 @router.post(
     "/v1/orders/{order}/returns/{return_id}/withdraw",
-    response_model=schemas.ReturnView,
+    response_model=ReturnView,
     summary="Withdraw a requested return",
     responses={status: RESPONSES[status] for status in (403, 404, 409)},
 )
@@ -236,20 +176,18 @@ async def withdraw_return(
     """Before it is received; the pieces can be returned again. Idempotent."""
     found = visible(await orders.owner(ref), caller, REFUND)
     is_staff = _is_staff(found, caller)
-    async with transactions() as tx:
-        order = await load(tx, found)
-        with as_problems():
-            changed = returning.close(order, return_id, "withdrawn")
+    async with locked(transactions, found) as (tx, order):
+        changed = returning.close(order, return_id, "withdrawn")
         one = returning.find(order, return_id)
         if changed and is_staff:
-            _audit(tx, caller, order, "withdraw return", one)
-    return schemas.response(schemas.return_view(one, order.currency))
+            audit(tx, caller, order, "withdraw return", one)
+    return views.response(views.return_view(one, order.currency))
 
 
 @router.post(
     "/v1/orders/{order}/refunds",
     status_code=201,
-    response_model=schemas.ReturnView,
+    response_model=ReturnView,
     summary="Refund an order",
     responses={status: RESPONSES[status] for status in (404, 409, 422)},
 )
@@ -260,7 +198,7 @@ async def refund_order(
     staff: Refunder,
     orders: ProvidedOrders,
     transactions: ProvidedTransactions,
-    keys: Keys,
+    keys: ProvidedKeys,
 ) -> Response:
     """For staff: refund all that is left of a paid order, fulfilled or not, the price of some lines, or an
     amount. Not more than the order's total in all."""
@@ -268,24 +206,18 @@ async def refund_order(
     async with keys.claim(staff.id, key, _payload("refund", found, body)) as claim:
         if claim.stored:
             return claim.stored.replay()
-        async with transactions() as tx:
-            order = await load(tx, found)
-            _require_chargeable(body.amount, order.currency)
-            return_id = new_order_id()
-            with as_problems():
-                events = returning.give_back(
-                    order,
-                    return_id,
-                    tx.now,
-                    wanted=_pieces(body.lines or []),
-                    amount=body.amount,
-                    restock=body.restock,
-                )
+        async with locked(transactions, found) as (tx, order):
+            step = CURRENCIES[order.currency].step if order.currency in CURRENCIES else 1
+            if body.amount is not None and body.amount % step:
+                raise invalid("/amount", f"must be a multiple of {step} in {order.currency}")
+            return_id, wanted = new_order_id(), _pieces(body.lines or [])
+            events = returning.give_back(
+                order, return_id, tx.now, wanted=wanted, amount=body.amount, restock=body.restock
+            )
             tx.publish(*events)
             one = returning.find(order, return_id)
-            _audit(tx, staff, order, "refund", one, body.reason)
-            answer = schemas.response(schemas.return_view(one, order.currency), 201)
-            await claim.settle(tx.session, 201, bytes(answer.body), {"Content-Type": answer.media_type or ""})
+            audit(tx, staff, order, "refund", one, body.reason)
+            answer = await _created(one, order, claim, tx)
     return answer
 
 
@@ -306,27 +238,32 @@ async def settle_refund(
     """For staff, after they have paid the shopper in another way, for example by bank transfer. The refund is
     not made again, and `shop saga list` no longer shows it. Idempotent."""
     found = visible(await orders.owner(ref), staff, REFUND)
-    async with transactions() as tx:
-        order = await load(tx, found)
-        with as_problems():
-            events = returning.settle(order, refund_id, tx.now)
-        if events:
+    async with locked(transactions, found) as (tx, order):
+        if events := returning.settle(order, refund_id, tx.now):
             tx.publish(*events)
             about = {"refund_id": str(refund_id), "amount": events[0].amount.amount}
-            audit(tx, staff, order, "settle refund", body.reason, about)
-    return schemas.response(schemas.order_view(visible(await orders.find(order.order_id), staff, REFUND)))
+            audit(tx, staff, order, "settle refund", why=body.reason, about=about)
+    return views.response(views.order_view(visible(await orders.find(order.order_id), staff, REFUND)))
 
 
 @router.get(
     "/v1/orders/{order}/audit",
-    response_model=schemas.OrderAudit,
+    response_model=OrderAudit,
     summary="Read the audit of an order",
     responses={404: RESPONSES[404]},
 )
-async def read_audit(ref: OrderRef, staff: Reader, orders: ProvidedOrders) -> Response:
+async def readaudit(ref: OrderRef, staff: Reader, orders: ProvidedOrders) -> Response:
     """For staff: what staff did to the order, who, when and why."""
     order = visible(await orders.owner(ref), staff)
-    return schemas.response(schemas.audit_view(await orders.staff_actions(order["order_id"])))
+    actions = await orders.staff_actions(order["order_id"])
+    return views.response({"items": [{**row, "about": orjson.Fragment(row["about"])} for row in actions]})
+
+
+async def _created(one: Return, order: Order, claim: Claim, tx: SqlTx) -> Response:
+    """The response with the new return, stored under the idempotency key."""
+    answer = views.response(views.return_view(one, order.currency), 201)
+    await claim.settle(tx.session, 201, bytes(answer.body), {"Content-Type": answer.media_type or ""})
+    return answer
 
 
 def _is_staff(found: Row, caller: Principal) -> bool:
@@ -337,27 +274,10 @@ def _is_staff(found: Row, caller: Principal) -> bool:
     return False
 
 
-def _pieces(lines: list[Line]) -> list[Pieces]:
+def _pieces(lines: list[ReturnLine]) -> list[Pieces]:
     return [Pieces(line.sku, line.quantity) for line in lines]
 
 
 def _payload(what: str, found: Row, body: Body) -> bytes:
     """What an idempotency key is compared by: the same body for another order is another request."""
     return f"{what} {found['order_id']} {body.model_dump_json()}".encode()
-
-
-def _require_chargeable(amount: int | None, code: str) -> None:
-    currency = CURRENCIES.get(code)
-    if amount is not None and currency is not None and amount % currency.step:
-        wrong = {"pointer": "/amount", "detail": f"must be a multiple of {currency.step} in {code}"}
-        raise Unprocessable("The request is not valid.", errors=[wrong])
-
-
-def _audit(
-    tx: SqlTx, staff: Principal, order: Order, action: str, one: Return | None, why: str | None = None
-) -> None:
-    about: dict[str, Any] = {}
-    if one is not None:
-        about = {"return_id": str(one.return_id), "amount": one.amount}
-        about["lines"] = {line.sku: line.quantity for line in one.lines}
-    audit(tx, staff, order, action, why, about)

@@ -33,8 +33,9 @@ from contracts import (
     StockReturned,
 )
 from contracts.order import AboutOrder
-from order import returning
-from order.domain import Impossible, MergedGuest, Order
+from order import events, returning
+from order.domain import MergedGuest, Order
+from order.errors import Impossible
 from order.timeline import TimelineEntry
 
 steps = Steps("order", locks=lambda event: [(Order, event.order_id)])
@@ -93,7 +94,7 @@ async def note_refund(event: PaymentRefunded, tx: Tx) -> None:
 async def note_failed_refund(event: PaymentRefundFailed, tx: Tx) -> None:
     """Record that a refund failed: the shopper does not have that money."""
     order = await _load(tx, event.order_id)
-    order.note_failed_refund(event, tx.now)
+    returning.note_failed_refund(order, event, tx.now)
 
 
 @steps.on(PaymentDisputed)
@@ -123,7 +124,7 @@ async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
 async def say_again(event: SagaNudged, tx: Tx) -> None:
     """Republish the events about the order that are still true."""
     order = await _load(tx, event.order_id)
-    tx.publish(*order.events_to_republish(tx.now))
+    tx.publish(*events.to_republish(order, tx.now))
 
 
 @steps.on(GuestMerged, locks=lambda event: ())

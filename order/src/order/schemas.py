@@ -1,26 +1,152 @@
-"""The HTTP models of orders. They document the responses, which are built directly from rows."""
+"""The HTTP models of orders: requests, and responses, which are built directly from rows (see `views`)."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
-from fastapi import Response
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
-from chassis.telemetry.logs import valid_traceparent
-from contracts import CancelReason, Line, Money, ShortLine
+from chassis.http.problems import Body
+from contracts import CancelReason, Line, MailAddress, Money, OneLine, ShortLine, Sku
+from contracts.currency import CurrencyCode
+from contracts.text import PATTERN as ONE_LINE
 from contracts.order import WhyDeclined
 from order.domain import Address, Status
-from order.late import LateRefund, of_json
-from order.late import refunded as money_back
-from order.returns import Return, ReturnState
+from order.ids import NUMBER_PATTERN, read_number
+from order.pricing import Expected
+from order.returns_schemas import DisputeView, FailedRefund, Reason, ReturnView
 
 Number = Annotated[
     str,
     Field(description="A short number for people; can be used instead of the id.", examples=["K7Q2X-9XMDA"]),
 ]
+
+
+def _valid_number(text: str) -> str:
+    number = read_number(text)
+    if number is None:
+        raise ValueError("must be an order's number, such as K7Q2X-9XMDA")
+    return number
+
+
+TypedNumber = Annotated[
+    str, AfterValidator(_valid_number), WithJsonSchema({"type": "string", "pattern": NUMBER_PATTERN})
+]
+Line80 = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE), OneLine
+]
+
+
+def _valid_country(code: str) -> str:
+    if code not in COUNTRIES:
+        raise ValueError("must be an ISO 3166-1 alpha-2 code, in upper case")
+    return code
+
+
+class ShipTo(Body):
+    """Where to ship."""
+
+    name: Line80
+    street: Line80
+    city: Line80
+    postcode: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE), OneLine
+    ]
+    country: Annotated[str, Field(examples=["GB"]), AfterValidator(_valid_country)]
+
+
+class ExpectedTotal(Body):
+    """The total that the page showed: 409 if it is higher now, or in another currency."""
+
+    amount: Annotated[int, Field(ge=0, description="Minor units of the currency.")]
+    currency: CurrencyCode
+
+
+class ExpectedLine(Body):
+    """A line of the cart that the page showed."""
+
+    sku: Sku
+    quantity: Annotated[int, Field(ge=1, description="Pieces.")]
+
+
+def _each_once(lines: list[ExpectedLine]) -> list[ExpectedLine]:
+    if len({line.sku for line in lines}) < len(lines):
+        raise ValueError("each sku may occur only once")
+    return lines
+
+
+ExpectedLines = Annotated[
+    list[ExpectedLine],
+    Field(max_length=1000, description="The lines that the page showed: 409 if the cart has others."),
+    AfterValidator(_each_once),
+]
+
+
+class PlaceOrder(Body):
+    """How to pay for the cart, where to write and ship to, and what the shopper expects."""
+
+    payment_method: Annotated[
+        str | None,
+        Field(
+            pattern=r"^pm_[0-9_]*[A-Za-z][A-Za-z0-9_]*$",  # digits only would be a card number
+            max_length=67,
+            description="The payment provider's token, never a card number. Required unless it is free.",
+            examples=["pm_card_visa"],
+        ),
+    ] = None
+    email: Annotated[
+        MailAddress | None,
+        Field(description="Required for guests; the default is the account's address."),
+    ] = None
+    shipping: ShipTo | None = None
+    expires_in: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Seconds until an unpaid order is cancelled, if less than the shop's limit.",
+        ),
+    ] = None
+    expected_total: ExpectedTotal | None = None
+    expected_lines: ExpectedLines | None = None
+    return_url: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=2000,
+            description="Where the bank's page sends the shopper back to, if her bank asks to confirm: one of"
+            " the shop's origins. Without it such a payment is declined.",
+            examples=["https://shop.example/orders/return"],
+        ),
+    ] = None
+
+    def expectations(self) -> Expected:
+        """What the shopper expects."""
+        total, lines = self.expected_total, self.expected_lines
+        return Expected(
+            None if total is None else Money(amount=total.amount, currency=total.currency),
+            None if lines is None else {line.sku: line.quantity for line in lines},
+        )
+
+    def payload(self) -> bytes:
+        """The bytes that an idempotency key is compared by. A newer field that is missing is left out, so
+        that a repeat that reaches the previous release is the same request."""
+        newer = type(self).model_fields.keys() - _ORIGINAL_FIELDS
+        return self.model_dump_json(exclude={name for name in newer if getattr(self, name) is None}).encode()
+
+
+_ORIGINAL_FIELDS = {"payment_method", "email", "shipping", "expires_in"}
+
+
+class NoBody(Body):
+    """No body, or an empty object: fields that would be ignored are refused."""
+
+
+class CancelOrder(Body):
+    """Empty, unless staff cancel the order."""
+
+    reason: Annotated[Reason | None, Field(description="Why staff cancel the order; required for them.")] = (
+        None
+    )
 
 
 class Links(BaseModel):
@@ -52,65 +178,6 @@ PendingAction = Annotated[
     Action | None,
     Field(description="What the shopper of a pending order has to do; shown only to her, until it expires."),
 ]
-
-
-class FailedRefund(BaseModel):
-    """A refund that failed after it was made; the shop will contact the shopper. `code` is the provider's
-    reason."""
-
-    refund_id: UUID
-    amount: Money
-    code: str
-    failed_at: datetime
-
-
-class DisputeView(BaseModel):
-    """The shopper disputes the payment with her bank; `status` and `reason` are the provider's."""
-
-    dispute_id: UUID
-    amount: Money
-    reason: str
-    status: str
-    due_by: Annotated[datetime | None, Field(description="Until when the shop can respond.")]
-
-
-class ReturnView(BaseModel):
-    """A return of goods, or a refund without one. `by` is `return` for a return of goods, `staff` for a
-    refund by staff, and `provider` for a refund that was made at the payment provider."""
-
-    return_id: UUID
-    by: str
-    state: ReturnState
-    lines: list[Line]
-    restock: Annotated[bool, Field(description="Whether the lines are restocked.")]
-    amount: Annotated[Money, Field(description="What is refunded.")]
-    requested_at: datetime
-    received_at: Annotated[datetime | None, Field(description="When the goods arrived, or staff refunded.")]
-    restocked_at: datetime | None
-    refunded_at: datetime | None
-    reason: Annotated[str | None, Field(description="Why it was rejected.")]
-
-
-class Returns(BaseModel):
-    """The returns and refunds of an order, the oldest first."""
-
-    items: list[ReturnView]
-
-
-class StaffActionView(BaseModel):
-    """What a member of staff did to an order."""
-
-    action: str
-    done_by: Annotated[UUID, Field(description="The staff member's account.")]
-    done_at: datetime
-    why: str | None
-    about: Annotated[dict[str, Any], Field(description="Details, such as the return and its amount.")]
-
-
-class OrderAudit(BaseModel):
-    """What staff did to an order, the oldest first."""
-
-    items: list[StaffActionView]
 
 
 class OrderView(Accepted):
@@ -169,152 +236,22 @@ class Timeline(BaseModel):
     events: list[TimelineEvent]
 
 
-class State(BaseModel):
-    """The state of an order."""
+class StreamTicket(BaseModel):
+    """Opens the event stream of one order until it expires; `events` is the URL with the ticket."""
 
-    order_id: UUID
-    number: Number
-    status: Status
-    reason: CancelReason | None
-    action: PendingAction
+    ticket: str
+    expires_in: Annotated[int, Field(description="Seconds within which the stream can be opened.")]
+    events: str
 
 
-def _problem(title: str, description: str, **members: dict[str, Any]) -> dict[str, Any]:
-    own = {"type": "object", "properties": members, "required": list(members)}
-    return {"title": title, "description": description, "allOf": [{"$ref": _PROBLEM}, own]}
-
-
-_PROBLEM = "#/components/schemas/Problem"
-NOT_PLACED: dict[str, Any] = {
-    "description": "Conflict: `type` says which.",
-    "content": {
-        "application/problem+json": {
-            "schema": {
-                "anyOf": [
-                    _problem(
-                        "CartAlreadyOrdered",
-                        "`/problems/cart-already-ordered`: the cart already has this order, pending or paid.",
-                        order_id={"type": "string", "format": "uuid"},
-                        number={"type": "string"},
-                        links={"$ref": "#/components/schemas/Links"},
-                    ),
-                    _problem(
-                        "TotalChanged",
-                        "`/problems/total-changed`: the current total and lines, which are not as expected.",
-                        total={"$ref": "#/components/schemas/Money"},
-                        lines={"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
-                    ),
-                    _problem(
-                        "TooManyOpenPieces",
-                        "`/problems/too-many-open-pieces`: too many pieces of `sku` in pending orders.",
-                        sku={"type": "string"},
-                    ),
-                    {"$ref": _PROBLEM},
-                ]
-            }
-        }
-    },
-}
-"""The 409 responses to a checkout."""
-
-STREAMED = {
-    "type": "object",
-    "title": "Server-Sent Event",
-    "required": ["event", "data"],
-    "properties": {
-        "event": {"type": "string", "enum": ["timeline", "order"]},
-        "data": {"type": "string", "description": "JSON: a `TimelineEvent`, or a `State`."},
-        "id": {
-            "type": "string",
-            "description": "The events received so far; send it as `Last-Event-ID` to reconnect.",
-        },
-    },
-}
-"""The OpenAPI schema of an event in a stream."""
-
-
-def dumps(value: Any) -> bytes:
-    """JSON, with times in UTC; the default is for asyncpg's UUIDs."""
-    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
-
-
-def response(value: Any, status: int = 200) -> Response:
-    """A JSON response."""
-    return Response(dumps(value), status, media_type="application/json")
-
-
-def links(order_id: UUID) -> dict[str, str]:
-    """See `Links`."""
-    path = f"/v1/orders/{order_id}"
-    return {"self": path, "timeline": f"{path}/timeline", "events": f"{path}/events"}
-
-
-def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """See `OrderView`."""
-    view: dict[str, Any] = dict(row)
-    del view["action_url"], view["action_expires_at"]
-    view["action"] = action
-    for column in ("lines", "short", "shipping"):
-        view[column] = view[column] and orjson.Fragment(view[column])
-    currency = view.pop("currency")
-    returns = orjson.loads(row["returns"])
-    late = [of_json(one) for one in orjson.loads(view.pop("late_refunds"))]
-    parts = sum(one["amount"] for one in returns if one["refunded_at"])
-    refunded = money_back(row["total"], row["refunded_at"], view.pop("refunded_rest"), parts, late)
-    view["total"] = {"amount": row["total"], "currency": currency}
-    view["refunded"] = {"amount": refunded, "currency": currency}
-    view["returns"] = [_return_view(one, currency) for one in returns]
-    view["failed_refunds"] = [_failed_view(one, currency) for one in late if one.code]
-    view["disputes"] = [_dispute_view(one, currency) for one in orjson.loads(row["disputes"])]
-    view["links"] = links(row["order_id"])
-    return view
-
-
-def returns_view(row: Mapping[str, Any]) -> dict[str, Any]:
-    """See `Returns`."""
-    return {"items": [_return_view(one, row["currency"]) for one in orjson.loads(row["returns"])]}
-
-
-def return_view(one: Return, currency: str) -> dict[str, Any]:
-    """See `ReturnView`."""
-    return _return_view(_returns.dump_python(one, mode="json"), currency)
-
-
-def audit_view(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """See `OrderAudit`."""
-    return {"items": [{**row, "about": orjson.Fragment(row["about"])} for row in rows]}
-
-
-def _failed_view(one: LateRefund, currency: str) -> dict[str, Any]:
-    amount = {"amount": one.amount, "currency": currency}
-    return {"refund_id": one.refund_id, "amount": amount, "code": one.code, "failed_at": one.at}
-
-
-def _dispute_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:
-    shown = {name: one[name] for name in ("dispute_id", "reason", "status", "due_by")}
-    return {**shown, "amount": {"amount": one["amount"], "currency": currency}}
-
-
-def page_view(orders: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:
-    """See `OrderPage`; `orders` are schemas."""
-    return {"items": orders, "next": following}
-
-
-def event_view(row: Mapping[str, Any]) -> dict[str, Any]:
-    """See `TimelineEvent`."""
-    return {
-        "id": row["event_id"],
-        "type": row["type"],
-        "said_by": row["said_by"],
-        "time": row["time"],
-        "causation_id": row["causation_id"],
-        "traceparent": valid_traceparent(row["traceparent"]),
-        "data": orjson.Fragment(row["data"]),
-    }
-
-
-_returns = TypeAdapter(Return)
-
-
-def _return_view(one: Mapping[str, Any], currency: str) -> dict[str, Any]:
-    return {**one, "amount": {"amount": one["amount"], "currency": currency}}
+_CODES = """
+    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT
+    BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH
+    ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT
+    HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS
+    LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI
+    NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG
+    SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG
+    UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
+"""
+COUNTRIES = frozenset(_CODES.split())

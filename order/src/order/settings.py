@@ -10,6 +10,7 @@ from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
+from order.budget import Budgets, LineBudget, Rate
 from order.placing import Caps
 from order.pricing import Limits
 
@@ -130,6 +131,17 @@ class Settings(ServiceSettings):
             self.declines_per_shopper,
             self.declines_per_network,
             self.decline_window,
+        )
+
+    @property
+    def budgets(self) -> Budgets:
+        """The rate limits on ordered lines."""
+        at_once = 2 * self.max_lines
+        guest_rate = Rate(self.guest_large_lines_per_second, at_once)
+        rate = Rate(self.large_lines_per_second, at_once)
+        return Budgets(
+            guests=LineBudget(self.guest_lines_per_minute, self.large_order, guest_rate),
+            accounts=LineBudget(self.lines_per_minute, self.large_order, rate),
         )
 
     @property

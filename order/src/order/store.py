@@ -1,14 +1,21 @@
-"""The queries on orders, each a single statement that returns plain rows."""
+"""The queries on orders, each a single statement that returns plain rows, and the parts of composed
+statements that write orders."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import CursorResult, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+import orjson
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.storage.raw_sql import Part
+from chassis.storage.database import Json
 from chassis.storage.raw_sql import fetch
+from order.domain import Order
+from order.tables import orders
+from order.timeline import StaffAction
 
 Row = Mapping[str, Any]
 
@@ -76,47 +83,6 @@ _CHANGES = f"""
     ORDER BY n, time, event_id
 """  # noqa: S608
 
-_EXPIRED = text("""
-    SELECT order_id FROM orders WHERE status = 'pending' AND deadline < :now
-    LIMIT :limit FOR UPDATE SKIP LOCKED
-""")
-
-
-_SLOW_PENDING = text("""
-    SELECT order_id FROM orders
-    WHERE status = 'pending' AND created_at < :before
-        AND coalesce(nudge_at, created_at) < :now
-        AND coalesce(action_expires_at, created_at) < :now  -- the shopper has time to confirm with her bank
-    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
-""")
-
-# Orders older than `after` are not nudged: services may have deleted what they know of the order, and would
-# handle the republished event as a new one.
-_UNCOMPENSATED = text("""
-    SELECT order_id, ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS types
-    FROM orders
-    WHERE status = 'cancelled' AND NOT undone
-        AND cancelled_at BETWEEN :after AND :before
-        AND coalesce(nudge_at, cancelled_at) < :now
-    ORDER BY cancelled_at LIMIT :limit FOR UPDATE OF orders SKIP LOCKED
-""")
-
-# A restock or a refund of a return is still missing.
-_OPEN_RETURNS = text("""
-    SELECT order_id FROM orders
-    WHERE returning_since BETWEEN :after AND :before
-        AND coalesce(nudge_at, returning_since) < :now
-    ORDER BY returning_since LIMIT :limit FOR UPDATE SKIP LOCKED
-""")
-
-_FORGET_NETWORKS = text("""
-    UPDATE orders SET network = NULL FROM (
-        SELECT order_id FROM orders WHERE network IS NOT NULL AND declined_at < :before
-        LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS old
-    WHERE orders.order_id = old.order_id
-""")
-
 _STAFF_ACTIONS = """
     SELECT action, done_by, done_at, why, about::text FROM staff_action
     WHERE order_id = $1 ORDER BY done_at, action_id
@@ -177,44 +143,78 @@ class Orders:
         return await fetch(self._engine, query.format(key=key), order)
 
 
-async def lock_expired(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
-    """Pending orders past their deadline, locked until the commit; rows locked by others are skipped."""
-    return (await session.execute(_EXPIRED, {"now": now, "limit": limit})).scalars().all()
-
-
-async def lock_slow_pending(
-    session: AsyncSession, now: datetime, pause: timedelta, limit: int
-) -> Sequence[UUID]:
-    """The oldest orders that have been pending for longer than `pause` and are due for a nudge, locked until
-    the commit."""
-    parameters = {"now": now, "before": now - pause, "limit": limit}
-    return (await session.execute(_SLOW_PENDING, parameters)).scalars().all()
-
-
-async def lock_uncompensated(
-    session: AsyncSession, now: datetime, pause: timedelta, keep: timedelta, limit: int
-) -> Mapping[UUID, Sequence[str]]:
-    """Orders that were cancelled longer ago than `pause`, but not than `keep`, and may miss a compensation;
-    with the types of the events in their timelines. Locked until the commit."""
-    parameters = {"now": now, "before": now - pause, "after": now - keep, "limit": limit}
-    return {row.order_id: row.types for row in await session.execute(_UNCOMPENSATED, parameters)}
-
-
-async def lock_open_returns(
-    session: AsyncSession, now: datetime, pause: timedelta, keep: timedelta, limit: int
-) -> Sequence[UUID]:
-    """Orders with a return that has waited for longer than `pause`, but not than `keep`, to be restocked or
-    refunded. Locked until the commit."""
-    parameters = {"now": now, "before": now - pause, "after": now - keep, "limit": limit}
-    return (await session.execute(_OPEN_RETURNS, parameters)).scalars().all()
-
-
 def _first(rows: Sequence[Row]) -> Row | None:
     return rows[0] if rows else None
 
 
-async def forget_networks(session: AsyncSession, before: datetime, limit: int) -> int:
-    """Forget the networks of at most `limit` orders that were declined before then. Returns how many there
-    were."""
-    result = await session.execute(_FORGET_NETWORKS, {"before": before, "limit": limit})
-    return cast("CursorResult[Any]", result).rowcount
+# The columns of JSON, which raw statements read and write as text.
+_JSON = {
+    column.name: TypeAdapter(column.type.type_) for column in orders.columns if isinstance(column.type, Json)
+}
+_NAMES = [column.name for column in orders.columns]
+_READ = f"""
+    SELECT {", ".join(f"{name}::text" if name in _JSON else name for name in _NAMES)}, xmin
+    FROM orders WHERE order_id = $1
+"""  # noqa: S608
+
+
+def stored(order: Order, names: Iterable[str]) -> dict[str, Any]:
+    """The values of these columns, as a part of a composed statement takes them."""
+    values = {name: getattr(order, name) for name in names}
+    for name in values.keys() & _JSON.keys():
+        if values[name] is not None:
+            values[name] = _JSON[name].dump_json(values[name]).decode()
+    return values
+
+
+def placeholder(name: str) -> str:
+    """The parameter for this column in a part of a composed statement."""
+    return f":{name}::jsonb" if name in _JSON else f":{name}"
+
+
+@dataclass(frozen=True)
+class VersionedOrder:
+    """An order that was read without a lock, to be changed only if nobody else has changed it since.
+
+    `version`: the transaction that wrote the row, PostgreSQL's `xmin`. Every update of the row gives it
+        another one. Source: PostgreSQL's manual, section 5.6, System Columns.
+    """
+
+    order: Order
+    version: int
+
+    @classmethod
+    async def read(cls, engine: AsyncEngine, order_id: UUID) -> Self | None:
+        row = _first(await fetch(engine, _READ, order_id))
+        if row is None:
+            return None
+        values = dict(row)
+        version = values.pop("xmin")
+        for name in _JSON:
+            if values[name] is not None:
+                values[name] = _JSON[name].validate_json(values[name])
+        return cls(Order(**values), version)
+
+    def changing(self, changed: Order, done: Callable[[], None]) -> Part:
+        """A part of a composed statement: write what has changed. It returns no row if the order is not as it
+        was read; otherwise `done` is called after the commit."""
+        before, after = vars(self.order), vars(changed)
+        names = [name for name in _NAMES if before[name] != after[name]]
+        sql = f"""
+            UPDATE orders SET {", ".join(f"{name} = {placeholder(name)}" for name in names)}
+            WHERE order_id = :order_id AND xmin = :version::xid RETURNING true
+        """  # noqa: S608
+        guard = {"order_id": changed.order_id, "version": self.version}
+        return Part("changed", sql, stored(changed, names) | guard, done)
+
+
+def recording(action: StaffAction, *, given: str) -> Part:
+    """A part of a composed statement: record what staff did if the part `given` returned a row."""
+    values = vars(action) | {"about": orjson.dumps(action.about).decode()}
+    return Part("recorded", _RECORD.format(given=given), values)
+
+
+_RECORD = """
+    INSERT INTO staff_action (action_id, order_id, action, done_by, done_at, why, about)
+    SELECT :action_id, :order_id, :action, :done_by, :done_at, :why, :about::jsonb FROM {given}
+"""

@@ -5,15 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response, Security
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.security.base import SecurityBase
-from pydantic import BaseModel, Field
 
 from chassis.http.identity import Caller, principal
 from chassis.http.problems import RESPONSES
 from chassis.http.provided import Provided
-from order import schemas
+from order import schemas, views
 from order.api import OrderRef, ProvidedOrders, visible
-from order.stream_tickets import BadStreamTicket, StreamTickets
-from order.watch import ENDED_BY, EventStream, Reader, Watch
+from order.problems import BadStreamTicket
+from order.streams import Reader, StreamTickets
+from order.watch import ENDED_BY, EventStream, Watch
 
 router = APIRouter(tags=["orders"])
 ProvidedTickets = Provided[StreamTickets]
@@ -35,18 +35,10 @@ class _Ticket(SecurityBase):
         return request.query_params.get("ticket")
 
 
-class StreamTicket(BaseModel):
-    """Opens the event stream of one order until it expires; `events` is the URL with the ticket."""
-
-    ticket: str
-    expires_in: Annotated[int, Field(description="Seconds within which the stream can be opened.")]
-    events: str
-
-
 @router.post(
     "/v1/orders/{order}/events/ticket",
     status_code=201,
-    response_model=StreamTicket,
+    response_model=schemas.StreamTicket,
     summary="Get a ticket for an order's event stream",
     responses={404: RESPONSES[404]},
 )
@@ -61,7 +53,7 @@ async def issue_ticket(
     order = visible(await orders.owner(ref), caller)
     issued = tickets.issue(order["order_id"], Reader(caller.id, caller.until))
     view = {"ticket": issued.ticket, "expires_in": issued.seconds, "events": issued.href}
-    return schemas.response(view, 201)
+    return views.response(view, 201)
 
 
 @router.get(
@@ -70,7 +62,7 @@ async def issue_ticket(
     response_class=EventStream,
     summary="Watch an order",
     responses={
-        200: {"content": {"text/event-stream": {"schema": schemas.STREAMED}}},
+        200: {"content": {"text/event-stream": {"schema": views.STREAMED}}},
         204: {"description": "The order has ended and the reader has received everything."},
         404: RESPONSES[404],
     },

@@ -19,10 +19,8 @@ from chassis.http.idempotency import idempotency_table
 from chassis.storage.attempts import attempts_table
 from chassis.storage.database import Json, chassis_tables
 from contracts import Line, ShortLine
-from order.disputes import Dispute
 from order.domain import Address, MergedGuest, Order
-from order.late import LateRefund
-from order.returns import Return
+from order.returns import Dispute, LateRefund, Return
 from order.timeline import StaffAction, TimelineEntry
 
 metadata = MetaData()

@@ -5,7 +5,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -23,26 +22,15 @@ from starlette.types import Receive, Scope, Send
 from chassis.errors import Unavailable
 from chassis.telemetry.logs import without_trace
 from order.action import Actions
-from order.schemas import dumps, event_view
+from order.settings import Settings
 from order.store import Orders, Row
-from order.stream_limits import Full, StreamLimits
+from order.streams import Full, Reader, StreamLimits
+from order.views import dumps, event_view
 
 log = structlog.get_logger()
 
 ENDED_BY = {"paid": "order.paid", "cancelled": "order.cancelled"}
-
-
 _RECONNECT_LATER = b"retry: 15000\n\n"  # milliseconds; reconnecting at once would displace another stream
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Who reads a stream, and until when they may, in seconds of the epoch. A reader without a token sees
-    what `shopper` would see, but does not count towards that shopper's streams."""
-
-    id: UUID
-    until: float
-    shopper: UUID | None = None
 
 
 class Stream:
@@ -123,31 +111,21 @@ class Stream:
 class Watch:
     """Supplies the open streams.
 
-    All times are in seconds. It polls after `every`, or when woken, but waits at least `gap` between two
-    polls. A silent stream gets a comment after `heartbeat`. The last state waits at most `timeline_wait` for
-    its event. `limits` holds the open streams.
+    It polls after `watch_every` seconds, or when woken, but waits at least `watch_gap` between two polls. A
+    silent stream gets a comment after `stream_heartbeat`. The last state waits at most `stream_patience` for
+    its event.
     """
 
-    def __init__(
-        self,
-        orders: Orders,
-        actions: Actions,
-        stopping: asyncio.Event,
-        *,
-        every: float,
-        gap: float,
-        heartbeat: float,
-        timeline_wait: float,
-        limits: StreamLimits[Stream],
-    ) -> None:
+    def __init__(self, settings: Settings, orders: Orders, actions: Actions, stopping: asyncio.Event) -> None:
+        self._settings = settings
         self._orders = orders
         self._actions = actions
         self._stopping = stopping
-        self._every = every
-        self._gap = gap
-        self._heartbeat = heartbeat
-        self._timeline_wait = timeline_wait
-        self._streams = limits
+        self._streams: StreamLimits[Stream] = StreamLimits(
+            per_order=settings.max_streams_per_order,
+            per_caller=settings.max_streams_per_caller,
+            most=settings.max_streams,
+        )
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -156,7 +134,8 @@ class Watch:
         if self._stopping.is_set():
             raise Unavailable("Server is shutting down.", retry_after=5)
         until = asyncio.get_running_loop().time() + reader.until - time.time()
-        stream = Stream(order_id, delivered, self._timeline_wait, self._actions, reader=reader, until=until)
+        wait = self._settings.stream_patience
+        stream = Stream(order_id, delivered, wait, self._actions, reader=reader, until=until)
         try:
             displaced = self._streams.admit(stream)
         except Full:
@@ -176,7 +155,7 @@ class Watch:
         """The chunks for the reader, until the order has ended or the reader's token expires."""
         now = asyncio.get_running_loop().time
         while not (stream.ended and stream.chunks.empty()) and now() < stream.until:
-            yield await self._next(stream, min(self._heartbeat, stream.until - now()))
+            yield await self._next(stream, min(self._settings.stream_heartbeat, stream.until - now()))
 
     def wake(self) -> None:
         """Poll soon, because something was committed."""
@@ -197,14 +176,15 @@ class Watch:
             return KEEPALIVE_COMMENT
 
     async def _run(self) -> None:
+        every, gap = self._settings.watch_every, self._settings.watch_gap
         try:
             while self._streams and not self._stopping.is_set():
                 self._awake.clear()
                 if streams := [stream for stream in self._streams if not stream.ended]:
                     await self._poll(streams)
-                await asyncio.sleep(self._gap)
+                await asyncio.sleep(gap)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._every - self._gap):
+                    async with asyncio.timeout(every - gap):
                         await self._awake.wait()
         finally:
             self._task = None

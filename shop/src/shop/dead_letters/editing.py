@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from chassis.messaging.envelope import Envelope, Unreadable
 from contracts import EVENTS, Event, format_amount_with_code
-from order.operations import Order
+from order.operations import Order, created
 from shop.dead_letters.dead_letter import STEPS, DeadLetter
 from shop.errors import ShopError
 
@@ -145,7 +145,7 @@ def contradictions(before: DeadLetter, after: DeadLetter, order: Order | None) -
     `order` is None if it does not exist: then every changed value is named.
     """
     old, new = _facts(before.json), _facts(after.json)
-    own = _facts(order.created().model_dump(mode="json")) if order else {}
+    own = _facts(created(order).model_dump(mode="json")) if order else {}
     changed = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
     return [
         _sentence(path, after, order, own, old, new)

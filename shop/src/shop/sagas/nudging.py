@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from contracts import Event, SagaNudged
+from order.operations import to_republish
 from payment.operations import events_to_republish
 from shop.audit.trail import Audit, operator
 from shop.errors import ShopError
@@ -22,7 +23,7 @@ def preview(snapshot: Snapshot, order_id: UUID) -> dict[str, list[str]]:
     )
     refunds = [one for one in snapshot.refunds.values() if one.order_id == order_id]
     republished: dict[str, Sequence[Event]] = {
-        "order": order.events_to_republish(snapshot.now),
+        "order": to_republish(order, snapshot.now),
         "product": hold.events_to_republish(snapshot.now) if hold else [],
         "payment": events_to_republish(payment, refunds) if payment else [],
     }

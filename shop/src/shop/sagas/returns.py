@@ -5,6 +5,7 @@ from datetime import datetime
 
 from contracts import format_amount_with_code
 from order.operations import Order, Return
+from order.operations import awaited as awaited_events
 from payment.operations import AMOUNT_MISMATCH, MORE_THAN_IS_LEFT, Refund
 from shop.sagas.snapshot import Issue, Snapshot, nudge_command
 
@@ -78,7 +79,7 @@ def _is_refused(snapshot: Snapshot, one: Return) -> bool:
 
 def _of(snapshot: Snapshot, order: Order, one: Return) -> Iterator[str]:
     hold, refund = snapshot.holds.get(order.order_id), snapshot.refunds.get(one.return_id)
-    for type_ in order.awaited(one):
+    for type_ in awaited_events(order, one):
         if type_ == "stock.returned":
             is_back = hold is not None and str(one.return_id) in hold.returned
             yield _who(is_back, type_, "product", "restock", one)

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from notification.operations import Correspondence
+from order import operations as order_operations
 from order.operations import Order
 from payment.operations import Dispute, Payment, Refund, Stray
 from product.operations import Hold
@@ -106,7 +107,7 @@ class Snapshot:
 
     def missing_compensations(self, order: Order) -> list[str]:
         """Event types of compensations that the order still misses."""
-        return order.missing_compensations(self.timelines.get(order.order_id, frozenset()))
+        return order_operations.missing_compensations(order, self.timelines.get(order.order_id, frozenset()))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 from contracts import Line
 from order.domain import Order
+from order.events import created
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.dead_letters.editing import contradictions
 
@@ -28,7 +29,7 @@ ORDER = Order(
     created_at=CREATED,
     deadline=CREATED,
 )
-SAID: dict[str, Any] = ORDER.created().model_dump(mode="json")
+SAID: dict[str, Any] = created(ORDER).model_dump(mode="json")
 
 
 def with_body(**differing: Any) -> DeadLetter:
@@ -91,7 +92,7 @@ def test_a_contradiction_is_named_with_the_orders_value(change: dict[str, Any], 
 
 def test_a_line_that_is_taken_out_is_named() -> None:
     two = replace(ORDER, lines=(*ORDER.lines, Line(sku="B", name="B", quantity=1, unit_price=1)))
-    before = replace(letter(), body=two.created().model_dump_json().encode())
+    before = replace(letter(), body=created(two).model_dump_json().encode())
     assert contradictions(before, with_body(), two)[0] == (
         f"order {ID} has lines.1.sku B; the edited message has no such value"
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from notification.domain import refund_failure_id
-from order.late import settled_as
+from order.returns import settled_as
 from payment.bounces import refund_id_of
 from shop.ledger import CHECKS, Evidence, gather
 from shop.ledger.checks import undeliverable

@@ -13,6 +13,7 @@ import typer
 from contracts import Line, Money, OrderCreated, OrderPaid, PaymentActionRequired
 from devstack import Stack
 from notification.domain import Correspondence
+from order import events as order_events
 from order.domain import Order
 from payment.disputes import Dispute
 from payment.domain import Payment
@@ -68,7 +69,7 @@ def new_order(status: str = "pending") -> Order:
 def payment(*events: str) -> Payment:
     """Payment's state after so much of `reserved`, `captured`, `cancelled`, `refused`, `refunded`."""
     one = Payment(ID)
-    one.authorize(new_order().created())
+    one.authorize(order_events.created(new_order()))
     conclude(one, Authorized("pi_1", TOTAL), CREATED)
     for what in events:
         match what:
@@ -149,7 +150,7 @@ def test_a_mail_that_waits_for_its_recipients_hourly_limit_is_not_stuck() -> Non
 
 def test_an_order_whose_shopper_can_still_confirm_is_not_stuck() -> None:
     one, paying = new_order(), Payment(ID)
-    paying.authorize(one.created())
+    paying.authorize(order_events.created(one))
     until = NOW + timedelta(minutes=3)
     [said] = conclude(paying, ActionRequired("pi_1", "sealed", until), CREATED).events
     error = "OutcomePending: the shopper may confirm until 12:13:00 UTC"
@@ -474,7 +475,7 @@ def is_a_command(line: str) -> bool:
 
 
 def test_a_preview_lists_what_each_service_will_republish() -> None:
-    created: OrderCreated = new_order().created()
+    created: OrderCreated = order_events.created(new_order())
     hold, _ = Hold.place(created, {}, CREATED)
     snapshot = snapshot_of(holds={ID: hold}, payments={ID: payment("captured")})
     assert preview(snapshot, ID) == {

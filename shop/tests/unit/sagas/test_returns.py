@@ -9,7 +9,7 @@ import pytest
 
 from contracts import Line, Money, OrderPaid, PaymentRefundedInPart
 from notification.domain import Correspondence
-from order import returning
+from order import events, returning
 from order.domain import Order
 from order.returns import Pieces
 from payment.domain import Payment
@@ -65,7 +65,7 @@ def captured() -> Payment:
     order = Order(
         ID, UUID(int=2), LINES, 500, "GBP", "pm_card_visa", "sealed", CREATED, CREATED + timedelta(minutes=15)
     )
-    one.authorize(order.created())
+    one.authorize(events.created(order))
     one.reserve()
     conclude(one, Authorized("pi_1", TOTAL), CREATED)
     conclude(one, Captured(TOTAL), CREATED)
