@@ -16,8 +16,7 @@ from pydantic import SecretStr
 
 from chassis.http.identity import Principal
 from chassis.http.origin import Origin
-from chassis.messaging.encryption import BadTicket, TicketExpired, Tickets
-from chassis.messaging.encryption import Cipher, NotDecryptable
+from chassis.messaging.encryption import BadTicket, Cipher, NotDecryptable, TicketExpired, Tickets
 from chassis.storage.attempts import Attempts, bucket
 from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim

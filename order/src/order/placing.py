@@ -14,9 +14,8 @@ from fastapi import Response
 
 from chassis.http.idempotency import Claim
 from chassis.runtime.jobs import first_id
-from chassis.storage.raw_sql import Part
 from chassis.storage.database import Transactions
-from chassis.storage.raw_sql import fetch
+from chassis.storage.raw_sql import Part, fetch
 from order import events, views
 from order.budget import WINDOW, LineBudget
 from order.domain import Order

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJs
 from chassis.http.problems import Body
 from contracts import CancelReason, Line, MailAddress, Money, OneLine, ShortLine, Sku
 from contracts.currency import CurrencyCode
-from contracts.text import PATTERN as ONE_LINE
 from contracts.order import WhyDeclined
+from contracts.text import PATTERN as ONE_LINE
 from order.domain import Address, Status
 from order.ids import NUMBER_PATTERN, read_number
 from order.pricing import Expected

@@ -10,9 +10,8 @@ import orjson
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.storage.raw_sql import Part
 from chassis.storage.database import Json
-from chassis.storage.raw_sql import fetch
+from chassis.storage.raw_sql import Part, fetch
 from order.domain import Order
 from order.tables import orders
 from order.timeline import StaffAction
