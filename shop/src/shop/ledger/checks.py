@@ -228,10 +228,10 @@ def every_return_is_refunded(evidence: Evidence) -> Iterator[Violation]:
 def every_mail_is_sent_once(evidence: Evidence) -> Iterator[Violation]:
     """No order has two receipts, cancellations or mails about one refund, unless an operator had one sent
     again."""
-    asked = {(kept.subject_id, kept.reason): kept.resends for kept in evidence.kept}
+    resends = {(kept.subject_id, kept.reason): kept.resends for kept in evidence.kept}
     counted = Counter((mail.subject, mail.reason) for mail in evidence.mails if mail.subject and mail.reason)
     for (subject, reason), count in counted.items():
-        if count > 1 + asked.get((subject or "", reason or ""), 0):
+        if count > 1 + resends.get((subject or "", reason or ""), 0):
             yield f"{subject} was sent its {reason} {count} times"
 
 

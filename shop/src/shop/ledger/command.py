@@ -47,7 +47,7 @@ async def _evidence(target: Target, wait: float) -> Evidence:
 def _document(evidence: Evidence, violations: dict[str, list[str]]) -> dict[str, object]:
     return {
         "amiss": sum(map(len, violations.values())),
-        "looked_at": _looked_at(evidence),
+        "looked_at": _counts(evidence),
         "undeliverable": list(undeliverable(evidence)),
         "put_off": len(evidence.put_off),
         "checks": [
@@ -62,7 +62,7 @@ def _document(evidence: Evidence, violations: dict[str, list[str]]) -> dict[str,
     }
 
 
-def _looked_at(evidence: Evidence) -> dict[str, int]:
+def _counts(evidence: Evidence) -> dict[str, int]:
     return {
         "orders": len(evidence.orders),
         "payments": len(evidence.payments),
@@ -83,7 +83,7 @@ def _print(console: Console, evidence: Evidence, violations: dict[str, list[str]
         if len(found) > MOST_SHOWN:
             console.print(f"      … and {len(found) - MOST_SHOWN} more (--json has them all)")
     _print_mails(console, evidence)
-    console.print(", ".join(f"{count} {what}" for what, count in _looked_at(evidence).items()))
+    console.print(", ".join(f"{count} {what}" for what, count in _counts(evidence).items()))
 
 
 def _print_mails(console: Console, evidence: Evidence) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 @dataclass(frozen=True)
 class ReturnRecord:
     """Something that goes back of an order, as order has it; `lines` is what is restocked, sku to pieces. Not
-    `is_due`: it is only requested, or came to nothing. `by` is whose doing it is."""
+    `is_due`: it is only requested, or was rejected. `by`: who decided it."""
 
     return_id: str
     amount: int
@@ -41,7 +41,7 @@ class OrderRecord:
     deadline: datetime
     timeline: frozenset[str] = frozenset()  # event types in its timeline
     guest: bool | None = None
-    cart_ids: tuple[str, ...] = ()  # what its cart counted as
+    cart_ids: tuple[str, ...] = ()  # all ids of its cart
     returns: tuple[ReturnRecord, ...] = ()
     late: tuple[LateRefundRecord, ...] = ()
     rest: int | None = None  # what went back when it was cancelled, besides the parts; `None`: not known
@@ -67,7 +67,7 @@ class OrderRecord:
 
 @dataclass(frozen=True)
 class CartRecord:
-    """A cart that holds something, what it counts as when it is ordered, and which orders are out of it."""
+    """A cart that holds something, the ids that its order may name, and the orders that bought from it."""
 
     owner_id: str
     ids: tuple[str, ...]
@@ -77,7 +77,7 @@ class CartRecord:
 @dataclass(frozen=True)
 class RefundRecord:
     """A refund as the provider has it, in its own units. `order_id` and `refund_id` are what the shop has
-    written on it: without them somebody has made it at the provider."""
+    written on it: without them somebody made it in the provider's dashboard."""
 
     id: str
     amount: int
@@ -139,7 +139,7 @@ class MailRecord:
 
 @dataclass(frozen=True)
 class KeptMailRecord:
-    """A mail that notification keeps because it did not go out, or did not at first."""
+    """A mail that notification keeps because it was not sent, or not at first."""
 
     subject_id: str
     reason: str
@@ -150,7 +150,7 @@ class KeptMailRecord:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of it, taken while nothing was on its way any more."""
+    """All of it, collected when nothing was in progress any more."""
 
     now: datetime
     orders: tuple[OrderRecord, ...] = ()

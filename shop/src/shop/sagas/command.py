@@ -45,7 +45,9 @@ def _order(text: str) -> UUID | str:
         raise typer.BadParameter(str(error)) from error
 
 
-Order = Annotated[Any, typer.Argument(help="The order's id or number.", parser=_order, metavar="ORDER")]
+OrderArgument = Annotated[
+    Any, typer.Argument(help="The order's id or number.", parser=_order, metavar="ORDER")
+]
 Threshold = Annotated[
     float, typer.Option("--patience", help="Seconds without progress after which a saga counts as stuck.")
 ]
@@ -105,7 +107,7 @@ def list_sagas(
 
 
 @app.command()
-def show(order: Order, threshold: Threshold = 60, as_json: Json = False) -> None:
+def show(order: OrderArgument, threshold: Threshold = 60, as_json: Json = False) -> None:
     """Events with publisher, time and cause, compensations, what the saga waits for, and what to do next."""
     target, console = targets.resolve(), Console(quiet=as_json)
     found, events = asyncio.run(fetch(target, order))
@@ -118,7 +120,7 @@ def show(order: Order, threshold: Threshold = 60, as_json: Json = False) -> None
 
 @app.command()
 def nudge(
-    order: Order,
+    order: OrderArgument,
     why: Annotated[str, typer.Option(help="The reason, for the audit.")],
     yes: Yes = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the saga to end; 0: do not.")] = 0,
