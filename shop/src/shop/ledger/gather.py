@@ -1,7 +1,6 @@
 """Collecting evidence from a shop: databases, provider, mailbox and queues, each read once."""
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -122,9 +121,9 @@ async def gather(target: Target) -> Evidence:
         stock=tuple(StockRecord(*row) for row in stock.result()),
         holds=dict(holds.result()),
         refunds=dict(refunds.result()),
-        restocked={id_: lines for (held,) in restocked.result() for id_, lines in json.loads(held).items()},
+        restocked={id_: lines for (held,) in restocked.result() for id_, lines in held.items()},
         mails=mails.result(),
-        fates={subject: json.loads(fates) for subject, fates in fates.result()},
+        fates=dict(fates.result()),
         kept=tuple(KeptMailRecord(*row) for row in kept.result()),
         put_off=frozenset((str(mail.subject_id), mail.reason) for mail in put_off.result()),
         carts=tuple(CartRecord(owner, tuple(ids), tuple(bought)) for owner, ids, bought in carts.result()),
@@ -149,15 +148,15 @@ def _order(row: Mapping[str, Any]) -> OrderRecord:
         row["reason"],
         row["total"],
         row["currency"],
-        json.loads(row["lines"]),
+        row["lines"],
         row["deadline"],
         frozenset(row["timeline"]),
         row["guest"],
         tuple(row["cart_ids"]),
-        tuple(_return(one) for one in json.loads(row["returns"])),
-        _late(json.loads(row["late_refunds"])),
+        tuple(_return(one) for one in row["returns"]),
+        _late(row["late_refunds"]),
         row["refunded_rest"],
-        {one["dispute_id"]: one["status"] for one in json.loads(row["disputes"])},
+        {one["dispute_id"]: one["status"] for one in row["disputes"]},
     )
 
 
