@@ -125,11 +125,11 @@ def _dispute(
     return reversals.open_dispute(state, payment_intent, now, reason, status, amount)
 
 
-def _expiration(state: State, now: int, payment_intent: str) -> Call:
-    return reversals.expire(state, payment_intent, now)
-
-
-LATER: dict[str, Callable[..., Call]] = {"refunds": _refund, "disputes": _dispute, "expirations": _expiration}
+LATER: dict[str, Callable[..., Call]] = {
+    "refunds": _refund,
+    "disputes": _dispute,
+    "expirations": reversals.expire,
+}
 
 
 def _fault(given: dict[str, Any]) -> Fault:

@@ -66,21 +66,15 @@ class Journal:
                     os.truncate(self.path, whole)
                     return
                 whole += len(line)
-                yield self._parse(number, line)
-
-    def _parse(self, number: int, line: bytes) -> dict[str, Any]:
-        try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError as problem:
-            raise Unreadable(f"{self.path}:{number} is no JSON line ({problem})") from problem
-        if not isinstance(entry, dict):
-            raise Unreadable(f"{self.path}:{number} is no journal entry")
-        return entry
+                try:
+                    entry = orjson.loads(line)
+                except orjson.JSONDecodeError as problem:
+                    raise Unreadable(f"{self.path}:{number} is no JSON line ({problem})") from problem
+                if not isinstance(entry, dict):
+                    raise Unreadable(f"{self.path}:{number} is no journal entry")
+                yield entry
 
     def append(self, entry: object) -> None:
         line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
         if os.write(self._file, line) != len(line):
             raise OSError(f"{self.path} took only a part of a line: is the disk full?")
-
-    def close(self) -> None:
-        os.close(self._file)

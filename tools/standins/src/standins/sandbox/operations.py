@@ -67,7 +67,10 @@ def fresh_id(prefix: str) -> str:
 
 
 def create(_: State, form: Form, __: str, here: Here) -> Call:
-    _refuse_payment_method_types(form)
+    if "payment_method_types" in form:
+        # Gone since 2026-09-30.endive, the API version before the one that the SDK asks for.
+        message = "payment_method_types is no longer supported: use allowed_payment_method_types."
+        raise Refusal(message, code="payment_method_types_no_longer_supported", param="payment_method_types")
     forms.only(form, CREATE)
     card, draft, terms = _card(form), _draft(form, here.now), _terms(form)
     confirm = forms.flag(form, "confirm")
@@ -190,13 +193,6 @@ def _card(form: Form) -> str | None:
     if card is not None and not cards.is_known(card):
         raise missing("PaymentMethod", card, "payment_method")
     return card
-
-
-def _refuse_payment_method_types(form: Form) -> None:
-    """Gone since 2026-09-30.endive, the API version before the one that the SDK asks for."""
-    if "payment_method_types" in form:
-        message = "payment_method_types is no longer supported: use allowed_payment_method_types."
-        raise Refusal(message, code="payment_method_types_no_longer_supported", param="payment_method_types")
 
 
 def _refuse_a_redirect(form: Form) -> None:

@@ -67,9 +67,9 @@ def newest_refund(state: State, name: str) -> str:
     return refunds[-1]
 
 
-def expire(state: State, name: str, now: int) -> Call:
+def expire(state: State, now: int, payment_intent: str) -> Call:
     """An authorization expires after a week: the provider releases it, and records that as a refund."""
-    before = state.intent(name)
+    before = state.intent(payment_intent)
 
     def act(_: str | None) -> Effect:
         after = before.expire(now)
@@ -77,7 +77,7 @@ def expire(state: State, name: str, now: int) -> Call:
         events = ("payment_intent.canceled", "charge.expired", "charge.refunded", "refund.created")
         return Effect(after, released, events=events)
 
-    return Call("expire", name, act)
+    return Call("expire", payment_intent, act)
 
 
 def due(state: State, intent: Intent, now: int) -> Iterator[Call]:

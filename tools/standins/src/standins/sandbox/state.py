@@ -114,19 +114,20 @@ class State:
         self._apply(change)
 
     def delivered(self, events: list[str]) -> None:
-        self._journal.append({"delivered": events})
-        self._settle(events)
+        self._record({"delivered": events})
 
     def save_faults(self) -> None:
         self._journal.append({"faults": self.faults.as_json()})
 
     def fire(self, tally: str) -> None:
-        self._journal.append({"fired": tally})
-        self.faults.fire(tally)
+        self._record({"fired": tally})
 
     def save_webhooks(self, settings: dict[str, Any]) -> None:
-        self._journal.append({"webhooks": settings})
-        self.webhooks = settings
+        self._record({"webhooks": settings})
+
+    def _record(self, entry: dict[str, Any]) -> None:
+        self._journal.append(entry)
+        self._restore(entry)
 
     def _apply(self, change: Change) -> None:
         intent = change.intent
@@ -140,8 +141,10 @@ class State:
             self.charges[intent.charge] = intent.id
         if change.refund:
             balance.refunded += self._keep_refund(change.refund)
-        if change.dispute:
-            self._keep_dispute(change.dispute)
+        if dispute := change.dispute:
+            if dispute.id not in self.disputes:
+                self.disputes_of[dispute.intent].append(dispute.id)
+            self.disputes[dispute.id] = dispute
         if change.key:
             self.keys.store(change.key, change)
         for event in change.events:
@@ -155,11 +158,6 @@ class State:
         self.refunds[refund.id] = refund
         return refund.moved - (before.moved if before else 0)
 
-    def _keep_dispute(self, dispute: Dispute) -> None:
-        if dispute.id not in self.disputes:
-            self.disputes_of[dispute.intent].append(dispute.id)
-        self.disputes[dispute.id] = dispute
-
     def _expect(self, event: Event, change: Change) -> None:
         if len(self.pending) >= self._most_pending:
             # Like a provider that gives up: the oldest event is dropped, and the ledger counts it.
@@ -167,15 +165,12 @@ class State:
             self.overflowed += 1
         self.pending[event.id] = (event, change)
 
-    def _settle(self, events: list[str]) -> None:
-        for event in events:
-            self.pending.pop(event, None)
-
     def _restore(self, entry: dict[str, Any]) -> None:
         if "change" in entry:
             self._apply(from_journal(entry["change"]))
         elif "delivered" in entry:
-            self._settle(entry["delivered"])
+            for event in entry["delivered"]:
+                self.pending.pop(event, None)
         elif "faults" in entry:
             self.faults.restore(entry["faults"])
         elif "fired" in entry:
