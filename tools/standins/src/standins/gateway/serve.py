@@ -36,13 +36,16 @@ def _addresses(text: str) -> dict[str, str]:
     return known
 
 
+TrustedProxies = Annotated[Trusted, PlainValidator(trusted_proxies)]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`upstreams` maps upstream names to `host:port`, `trusted_proxies` are the proxies in front."""
 
     kong_file: Path = Path("deploy/kong/kong.yml")
     upstreams: Annotated[dict[str, str], BeforeValidator(_addresses)] = field(default_factory=dict)
-    trusted_proxies: Annotated[Trusted, PlainValidator(trusted_proxies)] = ()
+    trusted_proxies: TrustedProxies = ()
     host: str = "127.0.0.1"
     port: int = 18000
     status_port: int | None = None
