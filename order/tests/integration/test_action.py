@@ -15,7 +15,7 @@ from order.action import origin_of, origins
 from order.jobs_store import SLOW_PENDING, lock_stuck
 from order.settings import Settings
 
-from .conftest import ACTION_KEY
+from ..conftest import ACTION_KEY
 
 PAGE = "https://bank.example/3ds?client_secret=shh"
 RETURN = "https://shop.example/orders/return?from=bank#top"

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from chassis.messaging.encryption import Tickets
 from contracts import CLAIM_PURPOSE, GuestMerged, OrderPaid
 
-from .conftest import CONTACT_KEY
+from ..conftest import CONTACT_KEY
 
 Start = Callable[..., Awaitable[Any]]
 GUEST: dict[str, Any] = {"role": "guest", "email": None}

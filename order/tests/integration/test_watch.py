@@ -18,7 +18,7 @@ from order.settings import Settings
 from order.streams import Reader
 from order.watch import Stream, Watch
 
-from .conftest import SETTINGS
+from ..conftest import SETTINGS
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 ADA = Reader(UUID(int=3), math.inf)

@@ -15,7 +15,7 @@ from chassis.messaging.encryption import Cipher
 from contracts import PaymentActionRequired, PaymentDeclined
 from order import ids
 
-from .conftest import ACTION_KEY, CONTACT_KEY
+from ..conftest import ACTION_KEY, CONTACT_KEY
 
 Start = Callable[..., Awaitable[Any]]
 GUEST: dict[str, Any] = {"role": "guest", "email": None}
