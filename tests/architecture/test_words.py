@@ -15,6 +15,7 @@ SHOP_WORDS = re.compile(
 # What is to be said instead, and the pattern of what was said.
 RETIRED = {
     "publishes=": r"\bsays=|\bkeys_said\b|said_by: ClassVar",
+    "republish": r"\bsay_again\b",
     "consume": r"\.hear\(|\bkeys_heard\b",
     "on_outcome": r"\bintents\.settled\(|\bSettlement\b",
     "retry_now": r"\bhasten(ed)?\b|\bask_sooner\b",

@@ -121,7 +121,7 @@ async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
 @steps.on(
     SagaNudged, publishes=[OrderCreated, OrderFulfilled, OrderReturned, OrderRefundSettled, OrderCancelled]
 )
-async def say_again(event: SagaNudged, tx: Tx) -> None:
+async def republish_events(event: SagaNudged, tx: Tx) -> None:
     """Republish the events about the order that are still true."""
     order = await _load(tx, event.order_id)
     tx.publish(*events.to_republish(order, tx.now))
