@@ -18,7 +18,7 @@ _CREATE = """
     automatic_payment_methods error_on_requires_action description receipt_email statement_descriptor
     statement_descriptor_suffix metadata expand
 """
-CREATE = _CREATE.split()
+CREATE = frozenset(_CREATE.split())
 ONLY_CONFIRMED = ("return_url", "off_session", "error_on_requires_action")
 CANCEL_REASONS = ("duplicate", "fraudulent", "requested_by_customer", "abandoned")
 
