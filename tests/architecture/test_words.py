@@ -28,6 +28,7 @@ RETIRED = {
     "lookup": r"\blook_intent\b|\bnote_look\b|\bintend_look\b|\blooked_up\(|\ba look (at|finds|has)\b",
     "circuit opened, closed": r"is left alone\"|\"answers again\"",
     "a record of evidence, check": r"\b(Order|Charge|Stock|Mail)Seen\b|\blook_closely\b",
+    "proxy, history, checker, actor": r"\b(Onlooker|GoesBack|AtProvider|Asides|Automaton|Manners)\b",
     "unavailable, retrying": r"(broker|database) away, waiting",
 }
 # The previous release has its own names; what is retired has to stand here.

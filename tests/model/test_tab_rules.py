@@ -75,15 +75,15 @@ class Shopping:
     async def is_alike(self) -> bool:
         """Whether each cart holds the same in both, and counts as the same as before wherever it does in the
         other: the ids themselves are random."""
-        for told in self.carts:
-            found = await self._kept.read(told.owner_id)
-            if told.merged_into is not None:
+        for expected in self.carts:
+            found = await self._kept.read(expected.owner_id)
+            if expected.merged_into is not None:
                 assert not found.items
                 assert not found.ids
                 continue
-            if (found.items, found.bought) != (told.items, told.bought):
+            if (found.items, found.bought) != (expected.items, expected.bought):
                 return False
-            ids = zip(told.ids, found.ids, strict=bool(told.items))
+            ids = zip(expected.ids, found.ids, strict=bool(expected.items))
             if any(self._same.setdefault(one, other) != other for one, other in ids):
                 return False
         return len(set(self._same.values())) == len(self._same)

@@ -82,7 +82,7 @@ class FaultInjector:
             await self._control(control)
         await _retried(self._restore_broker)("")
         for node in self._stack.nodes:
-            await self._end_alarm(node)
+            await _retried(self._end_alarm)(node)
 
     async def _kill(self, fault: Fault) -> None:
         victim = await self._leader() if fault.target == LEADER else fault.target
