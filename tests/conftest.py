@@ -1,4 +1,4 @@
-"""What tests of the whole shop share: each scenario is played once, for whoever asks first."""
+"""What tests of the whole shop share: each scenario is played once, for the first test that needs it."""
 
 import asyncio
 from collections.abc import Callable

@@ -73,7 +73,7 @@ def selling() -> Participant:
 
     @intents.on_outcome("charge", publishes=[ThingPaid])
     async def note(intent: Intent, outcome: str, tx: Tx) -> None:
-        if outcome == "anew":
+        if outcome == "again":
             tx.intend(Intent("charge", intent.subject, {"price": 8}))
             return
         sale = await tx.get(Sale, intent.subject)

@@ -1,4 +1,4 @@
-"""The six services have one skeleton: whoever knows one of them finds everything in the others."""
+"""The six services have one skeleton: a reader of one finds everything in the others."""
 
 import ast
 from collections.abc import Callable, Iterator

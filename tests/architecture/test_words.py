@@ -29,6 +29,8 @@ RETIRED = {
     "circuit opened, closed": r"is left alone\"|\"answers again\"",
     "a record of evidence, check": r"\b(Order|Charge|Stock|Mail)Seen\b|\blook_closely\b",
     "proxy, history, checker, actor": r"\b(Onlooker|GoesBack|AtProvider|Asides|Automaton|Manners)\b",
+    "publish, consume, show, check": r"\b(told|heard|hears|whims|manners|neighbours?|[Ss]tory(?!\"))\b",
+    "who, anyone, again": r"\b([Ww]hoever|anew)\b",
     "unavailable, retrying": r"(broker|database) away, waiting",
 }
 # The previous release has its own names; what is retired has to stand here.

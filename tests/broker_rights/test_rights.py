@@ -70,7 +70,7 @@ async def test_a_service_publishes_the_events_that_it_declares_and_no_others(
 async def test_a_service_publishes_under_its_own_user_id_only(
     connection: AbstractConnection, user: str
 ) -> None:
-    """So that whoever reads an event knows whose it is, and not only whose it says that it is."""
+    """A consumer knows who published an event, and not only what the event claims."""
     key = next(iter(PUBLISHES[user]), None)
     exchange = "events" if key else f"{user}.retry"
 

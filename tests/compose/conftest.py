@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class _Override(yaml.SafeLoader):
-    """Reads what `!override` stands before as if it were not there."""
+    """Reads a value that is tagged `!override` as if it had no tag."""
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -46,22 +46,25 @@ def test_every_published_port_is_bound_to_this_machine(services: Any) -> None:
 
 
 def test_kong_has_no_admin_api(services: Any) -> None:
-    told = services["kong"]["environment"]
-    assert (told["KONG_ADMIN_LISTEN"], told["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
+    environment = services["kong"]["environment"]
+    assert (environment["KONG_ADMIN_LISTEN"], environment["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
 
 
 def test_services_that_count_clients_trust_kongs_proxies_and_none_by_default(services: Any) -> None:
-    told = services["kong"]["environment"]
-    assert told["KONG_TRUSTED_IPS"] == "${TRUSTED_PROXIES:-}"
-    assert (told["KONG_REAL_IP_HEADER"], told["KONG_REAL_IP_RECURSIVE"]) == ("X-Forwarded-For", "on")
+    environment = services["kong"]["environment"]
+    assert environment["KONG_TRUSTED_IPS"] == "${TRUSTED_PROXIES:-}"
+    assert (environment["KONG_REAL_IP_HEADER"], environment["KONG_REAL_IP_RECURSIVE"]) == (
+        "X-Forwarded-For",
+        "on",
+    )
     for name in ("auth-api", "auth-worker", "order-api", "order-worker"):
         assert services[name]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-}"
 
 
 def test_kong_notices_that_a_service_has_moved(services: Any) -> None:
-    told = services["kong"]["environment"]
-    assert (told["KONG_DNS_VALID_TTL"], told["KONG_DNS_STALE_TTL"]) == ("5", "5")
-    assert told["KONG_DNS_NOT_FOUND_TTL"] == "1"
+    environment = services["kong"]["environment"]
+    assert (environment["KONG_DNS_VALID_TTL"], environment["KONG_DNS_STALE_TTL"]) == ("5", "5")
+    assert environment["KONG_DNS_NOT_FOUND_TTL"] == "1"
 
 
 def test_kong_stops_before_it_is_killed_even_with_open_event_streams(services: Any) -> None:

@@ -83,11 +83,11 @@ def test_a_services_environment_and_secrets_are_complete(
     settings = importlib.import_module(f"{service}.settings").Settings
     for name in (f"{service}-api", f"{service}-worker"):
         if name in services:
-            told = environment(services[name], handed / service)
+            variables = environment(services[name], handed / service)
             fields = {field.upper() for field in settings.model_fields}
-            assert {variable.removesuffix("_FILE") for variable in told} <= fields | {"SIGNING_KEYS"}
+            assert {variable.removesuffix("_FILE") for variable in variables} <= fields | {"SIGNING_KEYS"}
             with monkeypatch.context() as patch:
-                alone(patch, told)
+                alone(patch, variables)
                 assert f"{service}:" in load(settings).database_url
 
 
@@ -100,8 +100,8 @@ def test_migrations_run_as_the_owner(
 
 
 def test_the_sandbox_and_payment_are_given_the_same_key(services: Any, handed: Path) -> None:
-    told = environment(services["sandbox"], handed / "sandbox")
-    assert from_environment(told).api_key == (handed / "payment" / "stripe-api-key").read_text()
+    variables = environment(services["sandbox"], handed / "sandbox")
+    assert from_environment(variables).api_key == (handed / "payment" / "stripe-api-key").read_text()
 
 
 def test_kong_has_the_password_of_its_redis(handed: Path) -> None:
@@ -115,8 +115,8 @@ def test_the_operator_gets_every_setting_except_how_to_stop_services(
     services: Any, handed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone(monkeypatch, environment(services["shop"], handed / "operator"))
-    told = load(RemoteSettings).model_dump()
-    assert {name for name, value in told.items() if value is None} == {"stop", "start"}
+    settings = load(RemoteSettings).model_dump()
+    assert {name for name, value in settings.items() if value is None} == {"stop", "start"}
 
 
 def test_the_monitor_gets_the_brokers_address_and_no_other_secret_of_the_operator(
@@ -142,9 +142,9 @@ def environment(service: Any, folder: Path) -> dict[str, str]:
     return found
 
 
-def alone(patch: pytest.MonkeyPatch, told: dict[str, str]) -> None:
+def alone(patch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     """Nothing of our own environment is read."""
     for variable in ("SHOP_URL", "SHOP_STACK", "DATABASE_URL"):
         patch.delenv(variable, raising=False)
-    for variable, value in told.items():
+    for variable, value in variables.items():
         patch.setenv(variable, value)

@@ -50,7 +50,7 @@ def test_every_committed_schema_is_a_json_schema() -> None:
 
 def test_every_event_is_published_by_the_service_that_it_names() -> None:
     said = [(key, p.name) for p in PARTICIPANTS for key in p.published_keys()]
-    nudged = [("saga.nudged", "order"), ("saga.nudged", "product")]  # and the operator, who hears nothing
+    nudged = [("saga.nudged", "order"), ("saga.nudged", "product")]  # and the operator, who consumes nothing
     others = [(event.type, event.publisher) for event in EVENTS.values() if event.publisher != "operator"]
     assert sorted(said) == sorted([*others, *nudged])
 

@@ -70,7 +70,7 @@ def redis() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def fake() -> Iterator[Fake]:
-    """What stands behind the lab's routes."""
+    """The upstream behind the lab's routes."""
     with Fake("lab") as server:
         yield server
 

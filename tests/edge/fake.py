@@ -44,7 +44,7 @@ class Fake:
         return self._asked[key]
 
     def leaving(self, key: str) -> threading.Event:
-        """Is set once whoever sent a request that hangs has gone."""
+        """Is set once the client of a request that hangs has gone."""
         return self._left[key]
 
     def release(self, key: str) -> None:

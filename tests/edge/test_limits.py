@@ -32,8 +32,8 @@ def _row(name: str, plugins: dict[str, dict[str, Any]]) -> str:
 
 def test_the_readme_lists_the_limits_of_every_route() -> None:
     rows = [_row(name, plugins) for name, plugins in _routes().items()]
-    told = [line for line in (_FOLDER / "README.md").read_text().splitlines() if line.startswith("| `")]
-    assert [line for line in told if line.count("|") == 6] == rows
+    documented = [line for line in (_FOLDER / "README.md").read_text().splitlines() if line.startswith("| `")]
+    assert [line for line in documented if line.count("|") == 6] == rows
 
 
 def test_sign_in_and_checkout_are_limited_more_strictly_than_reading() -> None:

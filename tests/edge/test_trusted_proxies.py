@@ -24,7 +24,7 @@ LAB = (Path(__file__).parent / "lab.yml").read_text()
 
 @pytest.fixture(scope="module")
 def behind(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of an edge that trusts whoever is on this machine, and a network further out."""
+    """The base URL of an edge that trusts every peer on this machine, and a network further out."""
     text = render(LAB, keys=KEY_SET, redis=redis, redis_password=fake_redis.PASSWORD)
     with (
         Fake("lab") as fake,

@@ -130,7 +130,7 @@ UNREADABLE: dict[str, Change] = {
     "the id of the same event of another subject": _id(f"{{type}}/{uuid4()}"),
     "its own id in capitals": _id("{type}/{SUBJECT}"),
     "its own id and then some": _id("{type}/{subject}/"),
-    "the id of an event that was told before": _id(f"order.cancelled/{UUID(int=1)}"),
+    "the id of an event that was published before": _id(f"order.cancelled/{UUID(int=1)}"),
     "an id without text": _attribute("id", ""),
     "an id of 300 characters": _attribute("id", "x" * 300),
     "an id of 100 KB": _attribute("id", "x" * 100_000),

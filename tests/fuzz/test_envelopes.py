@@ -40,7 +40,7 @@ class Post:
 
 
 class Listener(Consumer):
-    """A consumer whose every step fails, if it is told so."""
+    """A consumer whose every step fails, when that is switched on."""
 
     def __init__(self, queue: str, *, fails: bool = False) -> None:
         self.post = Post()

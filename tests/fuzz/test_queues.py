@@ -146,7 +146,7 @@ async def test_an_unreadable_message_is_dead_lettered_and_the_next_is_handled(
 async def test_a_forged_id_or_source_is_dead_lettered_and_the_genuine_event_is_handled(
     queue: str, channel: AbstractChannel, rabbitmq: Any, migrated: Callable[[str], str]
 ) -> None:
-    """Published as neighbours do: to the exchange of events, by a login that the broker knows."""
+    """Published as services do: to the exchange of events, by a login that the broker knows."""
     participant, us = LISTENING[queue], login(rabbitmq.url)
     events = await channel.get_exchange(EVENTS_EXCHANGE, ensure=False)
     async with working(participant, migrated(participant.name), rabbitmq.url) as transactions:
@@ -182,4 +182,4 @@ async def test_a_message_that_the_database_refuses_is_retried_and_blocks_no_othe
     assert {letter.headers["attempts"] for letter in dead} <= {len(LADDER) + 1}
     for letter in dead:
         assert str(letter.headers["error"]).startswith(REFUSALS)
-    assert bool(dead) == (queue != "cart"), "cart keeps no text of what it hears"
+    assert bool(dead) == (queue != "cart"), "cart keeps no text of what it consumes"

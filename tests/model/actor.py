@@ -23,7 +23,7 @@ class Numbers(Generic[T]):
         self.things: list[T] = []
 
     def of(self, thing: T, key: Hashable = None) -> int:
-        """Its number; `key` stands for a thing that is not hashable itself."""
+        """Its number; `key` replaces a thing that is not hashable itself."""
         number = self._numbers.setdefault(thing if key is None else key, len(self.things))
         if number == len(self.things):
             self.things.append(thing)

@@ -93,7 +93,7 @@ class Provider:
         return any(page.lookups for page in pages)
 
     def forget(self, ledger: int, key: str) -> int:
-        """The ledger a day later: the answer to that call is remembered no more, and it may be made anew."""
+        """The ledger a day later: the answer to that call is no longer stored, and it may be made again."""
         return self._number(_without(self[ledger], key, aged=False))
 
     def age(self, ledger: int, key: str) -> int:

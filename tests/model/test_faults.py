@@ -304,11 +304,11 @@ def product_keeps_a_served_order_waiting(patch: Patch) -> None:
 def product_rejects_an_order_that_it_has_served(patch: Patch) -> None:
     recheck = Hold.recheck
 
-    def whoever(self: Hold, stocks: Any, now: Any, *, may_wait: bool = True) -> Any:
+    def any_order(self: Hold, stocks: Any, now: Any, *, may_wait: bool = True) -> Any:
         self.state = "waiting"
         return recheck(self, stocks, now, may_wait=may_wait)
 
-    patch.setattr(Hold, "recheck", whoever)
+    patch.setattr(Hold, "recheck", any_order)
 
 
 @fault("what is reserved is what orders hold", WAITS_FOR_TWO)

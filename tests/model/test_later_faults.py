@@ -144,10 +144,10 @@ def whatever_went_back_is_taken_for_what_was_left(patch: Patch) -> None:
 
 @fault("no step fails", RETURNED_ELSEWHERE)
 def a_refund_elsewhere_is_published_as_staffs(patch: Patch) -> None:
-    told = payment.refunds.refunded_in_part
+    original = payment.refunds.refunded_in_part
 
     def told_as_staffs(row_of: Payment, row: Any) -> Any:
-        event = told(row_of, row)
+        event = original(row_of, row)
         return event.model_copy(update={"by": "staff"}) if event.by == "provider" else event
 
     patch.setattr(payment.bounces, "refunded_in_part", told_as_staffs)

@@ -151,16 +151,16 @@ class Submits:
         cart = pricing.Cart([], ids, tuple(one.order_id for one in taken_out))
         expected = not ordered_before(self.orders, self.claims, cart.ids, cart.bought)
         placed = self._order(ids[0])
-        stands = await self._place(placed, cart)
-        assert (stands is None) == expected
-        assert stands in {None, *(str(one.order_id) for one in self.orders)}
+        blocking = await self._place(placed, cart)
+        assert (blocking is None) == expected
+        assert blocking in {None, *(str(one.order_id) for one in self.orders)}
         if expected:
             self.orders.append(placed)
             self.claims.append(Claim(placed.order_id, ids))
         return expected
 
     async def _place(self, placed: Order, cart: pricing.Cart) -> str | None:
-        """Returns the order that stands against it."""
+        """Returns the order that blocks it."""
         key = uuid4().hex
         try:
             async with self._keys.claim(placed.shopper_id, key, b"") as claim:

@@ -32,6 +32,6 @@ def forms(value: str) -> Iterator[tuple[str, str]]:
 
 
 def _base64(value: bytes, before: int, alphabet: bytes) -> str:
-    """What is the same whatever stands around it, if so many bytes stand before it in a group of three."""
+    """What is the same in any context, if so many bytes precede it in a group of three."""
     written = base64.b64encode(bytes(before) + value, alphabet)
     return written[-(-before * 8 // 6) : (before + len(value)) * 8 // 6].decode()

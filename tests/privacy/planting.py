@@ -1,4 +1,4 @@
-"""A day at the shop with values that nobody else uses: whoever writes one of them down is found by it."""
+"""A day at the shop with values that nothing else uses: a program that writes one down is found."""
 
 import json
 from dataclasses import dataclass, field

@@ -21,7 +21,7 @@ def test_settings_show_no_secret(service: str, tmp_path: Path, monkeypatch: pyte
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     secrets = told_to_the_stack(stack)
-    assert len(found(secrets, str(environment))) >= 2, "its passwords at least are told to it"
+    assert len(found(secrets, str(environment))) >= 2, "its passwords at least are in its environment"
 
     settings: ServiceSettings = importlib.import_module(f"{service}.main").service.settings()
 

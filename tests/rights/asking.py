@@ -150,7 +150,7 @@ def operation(row: str) -> str:
 
 
 def answer(world: World, service: str, row: str, token: str | None) -> int:
-    """The status that whoever has this token is answered with."""
+    """The status of the response to this token."""
     method, path = operation(row).split(" ")
     wish = _WISHES.get(row, _nothing)(world)
     if row == "POST /v1/orders" and token is not None:

@@ -124,7 +124,7 @@ async def test_an_interrupted_rotation_is_completed_by_the_next_command(world: W
     file = world.stack.secrets.path(SIGNING_KEYS)
     before = Ring.read(file.read_text())
     added = SigningKey.made(int(time.time()))
-    write(file, before.add(added).text())  # and there the process died: the gateway was not told
+    write(file, before.add(added).text())  # and there the process died: the gateway was not reloaded
 
     async with rotating(OperatedStack.load(world.stack.folder), "taken up again") as rotation:
         await rotation.use(added.kid)

@@ -42,7 +42,7 @@ def _spoken(document: Wire) -> Wire:
 
 
 def failures(messages: list[Wire]) -> list[str]:
-    """What went wrong when every queue that hears of them was given these messages."""
+    """The errors when every queue that consumes them got these messages."""
     return [failure for message in messages for failure in asyncio.run(_heard(message))]
 
 

@@ -64,7 +64,7 @@ async def test_a_call_with_an_unknown_outcome_is_repeated_unchanged(
 
 async def test_an_outcome_may_intend_the_same_call_again(world: World, on_credit: ThingMade) -> None:
     world.settings = world.settings.model_copy(update={"lease": 3600})
-    remote = Remote("anew", "yes")
+    remote = Remote("again", "yes")
     await world.start(call=remote.call)
     await world.publish(on_credit)
     assert await world.sold() == [f"thing.paid/{on_credit.id}"]

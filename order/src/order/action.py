@@ -66,7 +66,7 @@ ReturnOrigins = Annotated[str, AfterValidator(_listed)]
 
 
 class Actions:
-    """Shows the link to the bank's page only to the shopper: whoever has it can act for her."""
+    """Shows the link to the bank's page only to the shopper: anyone who has it can act for her."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher

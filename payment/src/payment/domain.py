@@ -173,7 +173,7 @@ class Payment:
         return NOTHING
 
     def _cancel_free(self) -> Decision:
-        """A paid free order publishes `payment.refunded`, too: whoever waits for it would miss it
+        """A paid free order publishes `payment.refunded`, too: order waits for it and would miss it
         otherwise."""
         if self.state == "captured":
             return self.complete_refund()

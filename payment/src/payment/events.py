@@ -106,7 +106,7 @@ _DECLINE_REASONS: Mapping[str, DeclineReason] = {
     code: why for why, codes in _DECLINE_CODES.items() for code in codes
 }
 
-# Stripe: whoever uses a stolen card must not learn that this is known.
+# Stripe: the user of a stolen card must not learn that this is known.
 _SECRET_CODES = frozenset(
     {
         *("fraudulent", "lost_card", "merchant_blacklist", "pickup_card", "restricted_card"),

@@ -44,7 +44,7 @@ class OutcomeUnknown(Exception):
 
 
 class RequestRefused(OutcomeUnknown):
-    """The provider refuses the shop's request, whoever the shopper is: its key, account, version or form."""
+    """The provider refuses the shop's request, for every shopper: its key, account, version or form."""
 
 
 SHOPS_FAULT = (
@@ -229,7 +229,7 @@ def is_final(kind: str, refusal: Refusal) -> bool:
 
 
 def request_refused(error: stripe.StripeError) -> RequestRefused:
-    """The refusal in one line for whoever has to fix it; Stripe's message has the number of the request."""
+    """The refusal in one line, for the operator; Stripe's message has the number of the request."""
     details = [str(detail) for name in ("code", "param") if (detail := _error(error).get(name))]
     suffix = f" ({', '.join(details)})" if details else ""
     return RequestRefused(f"{type(error).__name__}{suffix}: {error}")

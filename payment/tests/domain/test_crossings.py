@@ -30,7 +30,7 @@ def types(decision: Decision) -> list[str]:
 
 @dataclass
 class Bank:
-    """A provider whose books are right, even if its answers are lost."""
+    """A provider whose ledger is right, even if its answers are lost."""
 
     authorizes: bool
     captures: bool

@@ -63,7 +63,7 @@ class Shop:
         return types
 
     async def entry(self, order_id: UUID) -> dict[str, Any]:
-        """The one payment of that order in the provider's books."""
+        """The one payment of that order in the provider's ledger."""
         ledger = await self.sandbox.ledger(str(order_id))
         assert ledger["balanced"]
         (payment,) = ledger["payments"]

@@ -24,7 +24,7 @@ _SELECT = "SELECT {columns} FROM product p JOIN stock s ON s.sku = p.sku WHERE {
 _ONE = _SELECT.format(
     columns=f"{_LISTED}, p.description, p.created_at, p.updated_at", conditions="p.sku = $1"
 )
-# The subquery hides the number of skus from the planner. Otherwise it would plan each call anew, which costs
+# The subquery hides the number of skus from the planner. Otherwise it would plan each call again, which costs
 # five times as much as the read.
 _BULK = _SELECT.format(columns=_LISTED, conditions="p.sku = ANY((SELECT $1::text[])::text[]) ORDER BY p.sku")
 _WORDS = "websearch_to_tsquery('english', $1)"

@@ -52,7 +52,7 @@ class Scenario:
     """`price` is that of a piece, in minor units of `currency`."""
 
     name: str
-    story: str
+    summary: str
     expected: Outcome
     script: "Script"
     price: int = PRICE
@@ -66,7 +66,7 @@ EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to r
 
 
 def scenario(expected: Outcome, *, price: int = PRICE, currency: str = "GBP") -> Register:
-    """Register a script; its docstring is the story, its name the scenario's."""
+    """Register a script; its docstring is the summary, its name the scenario's."""
     return _registered(expected, SCENARIOS, price, currency)
 
 

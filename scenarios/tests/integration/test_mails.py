@@ -77,9 +77,9 @@ def _mailpit(inbox: list[tuple[str, str]], then: Callable[[], None]) -> httpx.As
     def answer(request: httpx.Request) -> httpx.Response:
         start, limit = (int(request.url.params[name]) for name in ("start", "limit"))
         listed = [{"ID": key, "MessageID": one} for key, one in inbox[start : start + limit]]
-        told = {"total": len(inbox), "messages": listed}
+        listing = {"total": len(inbox), "messages": listed}
         then()
-        return httpx.Response(200, json=told)
+        return httpx.Response(200, json=listing)
 
     return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 

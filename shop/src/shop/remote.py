@@ -26,8 +26,8 @@ class RemoteSettings(Environment):
     """Each command needs some of them. Users are the operator's. A restricted `stripe_api_key` is enough,
     if it can read payments, refunds and disputes.
 
-    `stop` and `start` are commands in which `{service}` stands for a service's name; `start` ends when the
-    service answers.
+    `stop` and `start` are commands in which `{service}` is replaced by a service's name; `start` ends when
+    the service answers.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)

@@ -98,8 +98,8 @@ def test_a_rejected_mail_is_named_and_arrives_when_it_is_sent_again(stack: Stack
     assert named["next"] == f"shop mails resend receipt:{order_id} --why TEXT"
     _, ledger = run("ledger", "check")
     assert [one for one in ledger["undeliverable"] if order_id in one]
-    told = {one["check"]: one["findings"] for one in ledger["checks"]}
-    assert [one for one in told["every-shopper-is-mailed"] if order_id in one] == []
+    findings = {one["check"]: one["findings"] for one in ledger["checks"]}
+    assert [one for one in findings["every-shopper-is-mailed"] if order_id in one] == []
 
     with pytest.raises(ShopError, match="pass --yes and --why"):
         run("mails", "resend", mail["id"])
@@ -135,8 +135,8 @@ def test_a_mail_that_was_in_hand_at_a_crash_is_in_doubt_and_never_sent_twice(sta
     run("mails", "resend", mail["id"], "--why", "the shopper says that it never came", "--yes")
     asyncio.run(eventually(lambda: arrived_twice(stack, order_id)))
     _, ledger = run("ledger", "check")
-    told = {one["check"]: one["findings"] for one in ledger["checks"]}
-    assert [one for one in told["every-mail-is-sent-once"] if order_id in one] == []
+    findings = {one["check"]: one["findings"] for one in ledger["checks"]}
+    assert [one for one in findings["every-mail-is-sent-once"] if order_id in one] == []
 
 
 async def arrived_twice(stack: Stack, order_id: str) -> bool:

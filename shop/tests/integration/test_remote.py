@@ -147,7 +147,7 @@ def test_env_prints_what_another_shell_needs_as_it_reaches_the_shop(tell: Tell) 
 @pytest.mark.parametrize("command", ["ledger check", "saga list", "audit list", "dead-letters list"])
 def test_a_shop_that_does_not_answer_is_told_in_one_line(command: str) -> None:
     nowhere = "127.0.0.1:1"
-    told = " ".join(
+    exported = " ".join(
         f"export SHOP_{name}={value};"
         for name, value in {
             "URL": f"http://{nowhere}",
@@ -162,7 +162,7 @@ def test_a_shop_that_does_not_answer_is_told_in_one_line(command: str) -> None:
             "ADMIN_PASSWORD": "x",
         }.items()
     )
-    answered = _in_a_shell(f"{told} {script('shop')} {command}")
+    answered = _in_a_shell(f"{exported} {script('shop')} {command}")
     assert answered.returncode not in (0, 3)
     assert answered.stderr.startswith("shop: ")
     assert answered.stderr.count("\n") == 1
@@ -171,13 +171,13 @@ def test_a_shop_that_does_not_answer_is_told_in_one_line(command: str) -> None:
 def test_the_shop_is_operated_by_what_it_tells(stack: Stack) -> None:
     """In a shell that knows nothing else: a scenario that stops a service, and the ledger."""
     shop = script("shop")
-    told = f'eval "$({shop} --stack {stack.folder} env)"'
-    played = _in_a_shell(f"{told}; {shop} scenario run product-down")
+    exported = f'eval "$({shop} --stack {stack.folder} env)"'
+    played = _in_a_shell(f"{exported}; {shop} scenario run product-down")
     assert played.returncode == 0, played.stdout + played.stderr
-    checked = _in_a_shell(f"{told}; {shop} ledger check")
+    checked = _in_a_shell(f"{exported}; {shop} ledger check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     for command in ("saga list", "dead-letters list", "audit list"):
-        answered = _in_a_shell(f"{told}; {shop} {command}")
+        answered = _in_a_shell(f"{exported}; {shop} {command}")
         assert answered.returncode in (0, 3), answered.stderr
 
 

@@ -13,7 +13,7 @@ from shop.provision.kong import render_file
 from shop.secrets import SIGNING_KEYS, Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
 
-VAULT = "vault"  # the folder of all of them, for whoever provisions
+VAULT = "vault"  # the folder of all of them, for the provisioning
 _REDIS = "redis"
 _PROVIDER = ("stripe-api-key", "stripe-webhook-secret")
 _MORE: dict[str, tuple[str, ...]] = {

@@ -51,7 +51,7 @@ def _pending(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
         if order.order_id in calling:
             continue  # reported as `outcome-unknown`
         if payment is not None and payment.state == "captured":
-            kind, means = "paid-not-heard", "the money is taken, and order has not consumed order.paid"
+            kind, means = "paid-not-consumed", "the money is taken, and order has not consumed order.paid"
         else:
             kind, means = "slow", "waits for " + "; ".join(waits_for(snapshot, order))
         yield Issue(kind, order.order_id, order.created_at, means, nudge_command(order.order_id))
@@ -112,7 +112,7 @@ def _end_not_in_timeline(snapshot: Snapshot, before: datetime) -> Iterator[Issue
         ended, event = order.cancelled_at or order.paid_at, f"order.{order.status}"
         if ended is not None and ended < before and event not in snapshot.timelines.get(order.order_id, ()):
             means = f"{order.status}, and the timeline has not consumed {event}"
-            yield Issue("not-told", order.order_id, ended, means, nudge_command(order.order_id))
+            yield Issue("not-in-timeline", order.order_id, ended, means, nudge_command(order.order_id))
 
 
 def _compensation_not_consumed(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
@@ -127,14 +127,16 @@ def _compensation_not_consumed(snapshot: Snapshot, before: datetime) -> Iterator
         missing = [type_ for type_ in snapshot.missing_compensations(order) if done[type_]]
         if missing:
             means = f"compensated, and order has not consumed {' and '.join(missing)}"
-            yield Issue("not-heard", order.order_id, order.cancelled_at, means, nudge_command(order.order_id))
+            yield Issue(
+                "not-consumed", order.order_id, order.cancelled_at, means, nudge_command(order.order_id)
+            )
 
 
 def _unsent_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
     for call in snapshot.calls:
         if call.since < before and call.service == "notification" and not is_put_off(call.error):
             means = f"the {call.kind} has not been sent{provider.tried(call)}"
-            yield Issue("letter-not-sent", call.order_id, call.since, means, _look_at("notification"))
+            yield Issue("mail-not-sent", call.order_id, call.since, means, _look_at("notification"))
 
 
 def _undeliverable_mails(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:

@@ -85,7 +85,7 @@ async def test_a_fresh_broker_is_as_it_should_be(broker: Stack) -> None:
         channel = await connection.channel()
         queue = await channel.declare_queue(exclusive=True)
         await queue.bind("events", "#")
-        assert await found(broker) == [], "whoever watches for a while is no difference"
+        assert await found(broker) == [], "a temporary consumer is no difference"
 
 
 async def test_a_lost_binding_is_named_raises_the_alarm_and_is_restored(broker: Stack) -> None:

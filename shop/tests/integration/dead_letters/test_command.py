@@ -75,9 +75,9 @@ async def test_a_spoilt_message_is_found_edited_and_its_order_is_paid(stack: Sta
     shop(stack, "dead-letters", "replay", dead["id"], *WHY)
     again = await until_dead(stack, order_id, but=dead["id"])
     assert again["died_before"] == 1
-    story = shop(stack, "dead-letters", "show", again["id"])
-    assert "dead-lettered before: 1×, last replayed" in story
-    assert f"({order_id}): pending" in " ".join(story.split())  # the title is folded
+    shown = shop(stack, "dead-letters", "show", again["id"])
+    assert "dead-lettered before: 1×, last replayed" in shown
+    assert f"({order_id}): pending" in " ".join(shown.split())  # the title is folded
 
     refused = shop(stack, "dead-letters", "edit", again["id"], "--set", "total.amount=x", *WHY, code=1)
     assert refused.startswith("shop: payment could not decode that as order.created: total.amount")

@@ -22,7 +22,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Account:
-    """Where the provider is, for whoever reads its lists."""
+    """Where the provider is, for a reader of its lists."""
 
     provider_url: str
     provider_key: str = KEY

@@ -58,7 +58,7 @@ def test_an_order_that_missed_its_payment_is_found_nudged_and_paid(stack: Stack,
 
     code, listed = run("saga", "list", *AT_ONCE)
     assert code == 3
-    assert "paid-not-heard" in [one["kind"] for one in listed["stuck"] if one["order_id"] == order_id]
+    assert "paid-not-consumed" in [one["kind"] for one in listed["stuck"] if one["order_id"] == order_id]
     code, shown = run("saga", "show", order_id, *AT_ONCE)
     assert (code, shown["order"]["status"]) == (0, "pending")
     assert shown["waits_for"] == ["order to consume order.paid"]

@@ -1,11 +1,11 @@
-"""What keeps messages from flowing, or soon will, is told in words."""
+"""What keeps messages from flowing, or soon will, is described."""
 
 from shop.broker.checking import Figures, conditions, dead_letters
 
 LIMITED = {"max-length": 1000, "max-length-bytes": 10_000}
 
 
-def told(figures: Figures) -> list[tuple[str, str]]:
+def found(figures: Figures) -> list[tuple[str, str]]:
     return [(issue.kind, issue.means) for issue in conditions(figures)]
 
 
@@ -19,11 +19,11 @@ def test_a_broker_that_works_has_nothing_to_tell() -> None:
             {"name": "new"},
         ],
     )
-    assert told(figures) == []
+    assert found(figures) == []
 
 
 def test_an_alarm_says_which_resource_of_which_node() -> None:
-    [(kind, means)] = told(Figures(alarms=[{"node": "rabbit@a", "resource": "memory"}]))
+    [(kind, means)] = found(Figures(alarms=[{"node": "rabbit@a", "resource": "memory"}]))
     assert kind == "broker-alarm"
     assert means == "memory alarm on rabbit@a: the broker blocks publishers until the alarm clears"
 
@@ -35,14 +35,14 @@ def test_a_node_that_is_down_and_one_that_sees_nobody_are_told() -> None:
             {"name": "rabbit@b", "running": True, "partitions": ["rabbit@c"]},
         ]
     )
-    assert [kind for kind, _ in told(figures)] == ["node-down", "broker-partitioned"]
+    assert [kind for kind, _ in found(figures)] == ["node-down", "broker-partitioned"]
 
 
 def test_a_blocked_connection_says_whose_it_is() -> None:
     figures = Figures(
         connections=[{"user_provided_name": "order publishes", "user": "order", "state": "blocked"}]
     )
-    [(kind, means)] = told(figures)
+    [(kind, means)] = found(figures)
     assert kind == "connection-blocked"
     assert means == "the broker blocks connection 'order publishes' of order: blocked"
 

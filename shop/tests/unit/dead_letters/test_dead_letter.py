@@ -73,8 +73,8 @@ def test_odd_headers_become_json_that_postgresql_takes() -> None:
         "nan": float("nan"),
         "deep": [{"when": datetime(2026, 1, 1, tzinfo=UTC)}],
     }
-    told = letter(headers={**odd, "price": Decimal("1.50")}).document()["headers"]
-    assert told == {
+    headers = letter(headers={**odd, "price": Decimal("1.50")}).document()["headers"]
+    assert headers == {
         "nul": "a\N{SYMBOL FOR NULL}b",
         "bytes": "ff",
         "nan": "nan",
@@ -96,7 +96,7 @@ def test_the_key_is_made_of_type_and_subject_not_of_the_claimed_id() -> None:
 def test_the_source_of_a_message_that_the_broker_dead_lettered_is_its_publisher(
     user: str | None, source: str
 ) -> None:
-    """Or, where the broker has checked nobody, whoever publishes such events: never what its sender wrote."""
+    """Or, where the broker has authenticated no user, the publisher of such events, never what it claims."""
     said = {name: value for name, value in letter().headers.items() if name.startswith("cloudEvents:")}
     death = {"x-death": [{"reason": "delivery_limit", "queue": "payment", "exchange": "events"}]}
     lie = letter(headers={**said, **death, "cloudEvents:source": "/auth"}, user_id=user)

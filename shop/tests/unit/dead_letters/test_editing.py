@@ -35,7 +35,7 @@ def test_an_edited_copy_keeps_its_attributes_and_has_no_stamps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "reason"),
     [
         (b"{", "Invalid JSON"),
         (body(total={"amount": 10.5, "currency": "GBP"}), "total.amount: Input should be a valid integer"),
@@ -44,10 +44,10 @@ def test_an_edited_copy_keeps_its_attributes_and_has_no_stamps() -> None:
         (body(order_id=ORDER[:-1] + "2"), f"the message is about {ORDER}: the edited body must be, too"),
     ],
 )
-def test_what_the_step_could_not_read_is_refused(bad: bytes, told: str) -> None:
+def test_what_the_step_could_not_read_is_refused(bad: bytes, reason: str) -> None:
     with pytest.raises(ShopError) as refused:
         with_body(letter(), bad)
-    assert told in str(refused.value)
+    assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

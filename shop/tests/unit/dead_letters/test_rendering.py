@@ -138,7 +138,7 @@ def test_a_huge_body_is_truncated_but_its_diff_is_complete() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "told"),
+    ("one", "advice"),
     [
         (letter(), "The service cannot decode it: edit it"),
         (letter(headers={**letter().headers, "failed-step": "authorize_payment"}), "see `shop logs payment`"),
@@ -154,8 +154,8 @@ def test_a_huge_body_is_truncated_but_its_diff_is_complete() -> None:
         ),
     ],
 )
-def test_advice_fits_the_failure(one: Any, told: str) -> None:
-    assert told in " ".join(advise(one))
+def test_advice_fits_the_failure(one: Any, advice: str) -> None:
+    assert advice in " ".join(advise(one))
 
 
 def test_a_replay_is_previewed_with_what_the_step_will_do() -> None:
@@ -185,8 +185,12 @@ def test_an_edit_is_shown_as_a_difference() -> None:
 
 
 def test_the_json_document_has_the_same() -> None:
-    told = document(CANCELLED, [entry()])
-    assert (told["queue"], told["order_id"], told["failed_step"]) == ("product", ORDER, "release_stock")
-    assert (told["step"], told["compensates"], told["died_before"]) == ("release_stock", "reserve_stock", 1)
-    assert told["message"]["headers"]["attempts"] == 1
-    assert told["history"][0]["who"] == "ada@desk"
+    shown = document(CANCELLED, [entry()])
+    assert (shown["queue"], shown["order_id"], shown["failed_step"]) == ("product", ORDER, "release_stock")
+    assert (shown["step"], shown["compensates"], shown["died_before"]) == (
+        "release_stock",
+        "reserve_stock",
+        1,
+    )
+    assert shown["message"]["headers"]["attempts"] == 1
+    assert shown["history"][0]["who"] == "ada@desk"

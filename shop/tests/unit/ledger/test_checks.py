@@ -359,7 +359,7 @@ CAME_BACK = str(UUID(int=7))
 
 
 def test_what_came_back_is_kept_and_owed_and_no_check_fails_for_it() -> None:
-    """The operator is told of it (`shop saga list`); that it is with the shop is right."""
+    """`shop saga list` reports it; that the shop has the money is right."""
     came_back = LateRefundRecord(CAME_BACK, 500)
     assert (
         amiss(

@@ -88,12 +88,12 @@ def payment(*events: str) -> Payment:
 def snapshot_of(order: Order | None = None, **more: Any) -> Snapshot:
     order = order or new_order()
     written = Correspondence(ID, mails={"receipt": "sent", "cancellation": "sent"})
-    told = {ID: frozenset({f"order.{order.status}"})}
+    timelines = {ID: frozenset({f"order.{order.status}"})}
     given: dict[str, Any] = {
         "now": NOW,
         "orders": {ID: order},
         "correspondence": {ID: written},
-        "timelines": told,
+        "timelines": timelines,
         **more,
     }
     return Snapshot(**given)
@@ -196,7 +196,7 @@ def test_an_order_past_its_deadline_is_found() -> None:
 def test_captured_money_of_which_order_does_not_know_is_to_be_nudged() -> None:
     found = only(snapshot_of(holds=holding("reserved"), payments={ID: payment("captured")}))
     assert found == Issue(
-        "paid-not-heard",
+        "paid-not-consumed",
         ID,
         CREATED,
         "the money is taken, and order has not consumed order.paid",
@@ -206,7 +206,7 @@ def test_captured_money_of_which_order_does_not_know_is_to_be_nudged() -> None:
 
 def test_an_open_mail_call_hides_no_other_issue() -> None:
     snapshot = snapshot_of(payments={ID: payment("captured")}, calls=(call("notification"),))
-    assert kinds(snapshot) == ["letter-not-sent", "paid-not-heard"]
+    assert kinds(snapshot) == ["mail-not-sent", "paid-not-consumed"]
 
 
 def test_a_slow_order_is_reported_with_what_it_waits_for() -> None:
@@ -257,7 +257,7 @@ def test_an_order_that_waits_for_stock_for_longer_than_any_setting_allows_is_stu
                 "holds": holding("released"),
                 "timelines": {ID: frozenset({"stock.reserved", "order.cancelled"})},
             },
-            "not-heard",
+            "not-consumed",
             "stock.released",
         ),
         (
@@ -266,14 +266,14 @@ def test_an_order_that_waits_for_stock_for_longer_than_any_setting_allows_is_stu
                 "payments": {ID: payment("captured", "cancelled", "refunded")},
                 "timelines": {ID: frozenset({"order.paid", "order.cancelled"})},
             },
-            "not-heard",
+            "not-consumed",
             "payment.refunded",
         ),
         ("paid", {"holds": holding("released")}, "stock-not-sold", "paid, and its stock is released"),
-        ("paid", {"timelines": {}}, "not-told", "the timeline has not consumed order.paid"),
-        ("cancelled", {"timelines": {}}, "not-told", "the timeline has not consumed order.cancelled"),
+        ("paid", {"timelines": {}}, "not-in-timeline", "the timeline has not consumed order.paid"),
+        ("cancelled", {"timelines": {}}, "not-in-timeline", "the timeline has not consumed order.cancelled"),
         ("paid", {"correspondence": {}}, "letter-not-written", "no receipt is written"),
-        ("paid", {"calls": (call("notification"),)}, "letter-not-sent", "after 3 attempts: gone away"),
+        ("paid", {"calls": (call("notification"),)}, "mail-not-sent", "after 3 attempts: gone away"),
         (
             "pending",
             {"calls": (call("payment"),)},

@@ -161,7 +161,7 @@ def _stack_for(
     replicas = replicas or (before.replicas if before else 1)
     if before is not None and brokers != before.brokers:
         raise ShopError(
-            f"the stack has {before.brokers} RabbitMQ nodes: `shop down --purge` removes it, then start anew"
+            f"the stack has {before.brokers} RabbitMQ nodes: `shop down --purge` removes it, then start again"
         )
     if before is not None and (alive or not (free_ports or port_base)):
         base = before.port_base

@@ -19,7 +19,7 @@ from shop.errors import ShopError
 _STOPPED = {"STOPPED", "EXITED", "FATAL"}
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 20
-_EPMD = "epmd"  # Erlang's name service is the machine's, whoever happened to start it
+_EPMD = "epmd"  # Erlang's name service belongs to the machine, not to the stack that started it
 _EPMD_SECONDS = 10
 
 

@@ -70,8 +70,8 @@ def prepare(stack: Stack) -> None:
 
 
 def server_pid(data: Path) -> int | None:
-    """The running server of that data folder, whoever started it; after a reboot the recorded pid may be
-    another process."""
+    """The running server of that data folder, also if another process started it; after a reboot the recorded
+    pid may be another process."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
         return pid if str(data) in psutil.Process(pid).cmdline() else None

@@ -23,16 +23,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 @app.command("list")
 def list_scenarios(as_json: Json = False) -> None:
-    """Name and story of every scenario, then of the exercises: an operator has to go on where they end."""
+    """Name and summary of every scenario, then of the exercises: an operator has to go on where they end."""
     found = [*SCENARIOS.values(), *EXERCISES.values()]
     if as_json:
-        listed = [{"name": s.name, "story": s.story, "exercise": s.name in EXERCISES} for s in found]
+        listed = [{"name": s.name, "story": s.summary, "exercise": s.name in EXERCISES} for s in found]
         print(json.dumps(listed, indent=2))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for scenario in found:
         exercise = "[yellow]exercise[/]: " if scenario.name in EXERCISES else ""
-        table.add_row(f"[bold]{scenario.name}", f"{exercise}{scenario.story}")
+        table.add_row(f"[bold]{scenario.name}", f"{exercise}{scenario.summary}")
     Console().print(table)
 
 
@@ -95,7 +95,7 @@ def _chosen(names: list[str], everything: bool) -> list[Scenario]:
 
 def _print(console: Console, report: Report) -> None:
     mark = "[green]✓[/]" if report.as_expected else "[red]✗[/]"
-    console.print(f"{mark} [bold]{report.scenario.name}[/] {report.scenario.story} ({report.seconds} s)")
+    console.print(f"{mark} [bold]{report.scenario.name}[/] {report.scenario.summary} ({report.seconds} s)")
     if report.as_expected:
         if report.scenario.name in EXERCISES:
             console.print(f"    go on with `shop saga show {report.order_id}`", highlight=False)

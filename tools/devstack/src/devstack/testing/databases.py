@@ -49,7 +49,7 @@ class PostgresServer:
 
     @contextmanager
     def _fresh(self, template: str) -> Iterator[str]:
-        """A copy of the template by its name, dropped afterwards whoever is still connected."""
+        """A copy of the template by its name, dropped afterwards even with open connections."""
         name = f"test_{secrets.token_hex(6)}"
         run(self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
         try:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Decision = Literal["complete", "fail", "leave"]  # on the bank's page, which whoever leaves never opens
+Decision = Literal["complete", "fail", "leave"]  # on the bank's page, which a shopper who leaves never opens
 
 
 @dataclass

@@ -23,8 +23,8 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def order(order_id: str, status: str = "paid", **more: Any) -> OrderRecord:
-    told = more.pop("told", frozenset({"order.created", f"order.{status}"}))
-    return OrderRecord(order_id, status, None, 100, "GBP", {"A": 2}, NOW, told, **more)
+    timeline = more.pop("timeline", frozenset({"order.created", f"order.{status}"}))
+    return OrderRecord(order_id, status, None, 100, "GBP", {"A": 2}, NOW, timeline, **more)
 
 
 def checkout(*order_ids: str, key: str = "k", token: str | None = None, **more: Any) -> Checkout:
@@ -257,7 +257,7 @@ def test_an_order_that_is_paid_and_was_not_confirmed_is_wrong(decision: Any) -> 
     history = History([checkout("1", decision=decision)])
     violation = ["order 1 was paid, and its shopper has not confirmed it"]
     assert wrong(history, Evidence(NOW, orders=(order("1"),))) == violation
-    late = order("1", "cancelled", told=frozenset({"order.paid", "order.cancelled"}))
+    late = order("1", "cancelled", timeline=frozenset({"order.paid", "order.cancelled"}))
     assert wrong(history, Evidence(NOW, orders=(late,))) == violation
     assert wrong(history, CANCELLED) == []
     assert wrong(history, Evidence(NOW, orders=(replace(order("1"), total=0),))) == []  # no bank is asked

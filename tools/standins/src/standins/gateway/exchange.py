@@ -41,8 +41,8 @@ class Exchange:
     """One request on its way through the plugins.
 
     `headers` is what the client sent (the first of each name), `upstream` what the gateway sets on the way
-    to the service, `removed` what it takes away. `client` is whom limits count, `peer` whoever is connected:
-    a proxy, whose forwarding headers are believed if it is `trusted`.
+    to the service, `removed` what it takes away. `client` is the address that limits count, `peer` the
+    one that is connected: a proxy, whose forwarding headers are believed if it is `trusted`.
     """
 
     method: str

@@ -51,7 +51,7 @@ def intent_json(intent: Intent, expand: Iterable[str] = (), *, disputed: bool = 
 
 
 def next_action(intent: Intent) -> Json | None:
-    """Where the shopper confirms; for whoever gave no address to return to, it is for Stripe's own script."""
+    """Where the shopper confirms; without an address to return to, it is for Stripe's own script."""
     if intent.status != "requires_action":
         return None
     if intent.return_url is None:
