@@ -8,7 +8,7 @@ from chassis.saga.tx import Tx
 from contracts import OrderFulfilled, OrderReturned
 from order import returning
 from order.domain import Order
-from order.errors import NotReturnable
+from order.errors import NotAllowed
 from order.returns import Pieces, Return
 from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
@@ -34,7 +34,12 @@ def commands(one: Order, only: Collection[str]) -> Iterator[tuple[str, Command]]
         (lambda order: order.fulfil(NOW), None),
         (lambda order: returning.request(order, piece, pieces, NOW, None), piece),
         (lambda order: returning.receive(order, piece, NOW), None),
-        (lambda order: returning.give_back(order, money, NOW, wanted=[], amount=GIVEN, restock=False), money),
+        (
+            lambda order: returning.refund_by_staff(
+                order, money, NOW, wanted=[], amount=GIVEN, restock=False
+            ),
+            money,
+        ),
     )
     for name, (act, begins) in zip(OPTIONAL, acts, strict=True):
         if name in only:
@@ -52,7 +57,7 @@ def _doing(order_id: UUID, act: Act, begins: UUID | None) -> Callable[[Tx], Awai
         assert order is not None
         if any(one.return_id == begins for one in order.returns):
             return  # the same key: the answer is replayed
-        with suppress(NotReturnable):  # the response
+        with suppress(NotAllowed):  # the response
             published = act(order)
             if isinstance(published, list):
                 tx.publish(*published)

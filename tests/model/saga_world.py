@@ -31,7 +31,7 @@ from contracts import (
     StockReserved,
 )
 from order.domain import MergedGuest, Order
-from order.errors import NotReturnable
+from order.errors import NotAllowed
 from order.events import created
 from payment.disputes import Dispute
 from payment.domain import REFUND_RETRY_AFTER, Payment
@@ -217,7 +217,7 @@ class SagaWorld(World):
             tx.publish(*(await _load(tx, Order, one.order_id)).expire(tx.now))
 
         async def cancel(tx: Tx) -> None:
-            with suppress(NotReturnable):  # the response to the shopper
+            with suppress(NotAllowed):  # the response to the shopper
                 tx.publish(*(await _load(tx, Order, one.order_id)).cancel(tx.now))
 
         async def claim(tx: Tx) -> None:

@@ -357,7 +357,7 @@ def a_void_that_came_too_late_is_taken_for_done(patch: Patch) -> None:
 def a_refused_capture_keeps_the_hold(patch: Patch) -> None:
     def declined(of: Payment, code: str) -> Decision:
         of.state = "declined" if of.state == "authorizing" else "voiding"
-        return Decision((of.decline(code),))
+        return Decision((of.declined_event(code),))
 
     patch.setattr(payment.outcomes, "_declined", declined)
 
@@ -516,7 +516,7 @@ def a_shopper_who_is_too_late_can_still_confirm(patch: Patch) -> None:
     def keep_open(of: Payment, code: str) -> Decision:
         if of.state == "action_required":
             of.state = "declined"
-            return Decision((of.decline(code),))
+            return Decision((of.declined_event(code),))
         return declined(of, code)
 
     patch.setattr(payment.outcomes, "_declined", keep_open)

@@ -1,5 +1,4 @@
-"""Auth's door for operators' tools, which import nothing else of it: what is imported here and queries that
-only read."""
+"""All that operators' tools may import of auth: what is imported here, and queries that only read."""
 
 from auth.keys import PUBLISHED_SECONDS
 from auth.saga import participant

@@ -1,5 +1,4 @@
-"""Cart's door for operators' tools, which import nothing else of it: what is imported here and queries that
-only read."""
+"""All that operators' tools may import of cart: what is imported here, and queries that only read."""
 
 from cart.saga import participant
 

@@ -1,5 +1,4 @@
-"""Notification's door for operators' tools, which import nothing else of it: what is imported here and
-queries that only read."""
+"""All that operators' tools may import of notification: what is imported here, and queries that only read."""
 
 from notification.delivery import PutOff
 from notification.domain import UNDELIVERABLE, Correspondence, refund_failure_id

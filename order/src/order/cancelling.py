@@ -45,12 +45,12 @@ class Cancelling:
 
     async def _cancel(self, order_id: UUID, action: StaffAction | None) -> None:
         for _ in range(_ATTEMPTS):
-            if await self._is_cancelled(order_id, action):
+            if await self._try_to_cancel(order_id, action):
                 return
         raise Conflict("The order is being changed: try again.", headers={"Retry-After": "1"})
 
-    async def _is_cancelled(self, order_id: UUID, action: StaffAction | None) -> bool:
-        """Try to cancel it. Returns False if somebody else has changed it since it was read."""
+    async def _try_to_cancel(self, order_id: UUID, action: StaffAction | None) -> bool:
+        """Try to cancel it. Returns False if it was changed since it was read."""
         read = await VersionedOrder.read(self._transactions.engine, order_id)
         if read is None:
             raise NotFound("Order not found.")

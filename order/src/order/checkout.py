@@ -26,8 +26,8 @@ from order.pricing import ANYTHING, Cart, Expected, Limits, orderable, priced
 from order.problems import CartNotOrderable, PlaceAgain, TotalChanged, TotalNotChargeable, invalid
 from order.settings import Settings
 
-# Two orders get the same number once in 10^15 pairs, and nobody cancels that fast: if an attempt fails twice
-# in a row, the cause is something else.
+# Two orders get the same number once in 10^15 pairs, so a second clash in a row has another cause, which the
+# error shows.
 _ATTEMPTS = 3
 
 

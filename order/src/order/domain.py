@@ -17,7 +17,7 @@ from contracts import (
     ShortLine,
 )
 from order import events, returns
-from order.errors import Fulfilled, Impossible, NotPaid, PeriodOver, TooMuch
+from order.errors import CannotBeCancelled, Impossible, NotPaid, PeriodOver, TooMuch
 from order.returns import Dispute, LateRefund, Return
 
 Status = Literal["pending", "paid", "cancelled"]
@@ -48,8 +48,8 @@ class Order:
     """One order.
 
     `contact` is the shopper's e-mail address, encrypted, and `sealed_shipping` is `shipping`, encrypted for
-    events. The database generates a missing number. Old orders have neither `guest` nor `cart_id`; apart from
-    cancelled orders, a `cart_id` has only one. `shopper_id` is always who placed it, `claimed_by` the account
+    events. The database generates a missing number. Old orders have neither `guest` nor `cart_id`. At most
+    one order of a `cart_id` is not cancelled. `shopper_id` is always who placed it, `claimed_by` the account
     that has claimed it from a guest.
 
     `action_url`, encrypted, is the page of the shopper's bank where she can confirm until `action_expires_at`
@@ -58,8 +58,8 @@ class Order:
     from; it is forgotten as soon as the payment can no longer be declined.
 
     `cancelled_by` is `staff` if they cancelled it. `returning_since` is since when one of `returns` waits to
-    be restocked or refunded. `undone` is whether a cancelled order misses no compensation, `nudges` how often
-    its stuck saga was nudged, and `nudge_at` when that is due again.
+    be restocked or refunded. `undone` is whether a cancelled order has all its compensations, `nudges` how
+    often its stuck saga was nudged, and `nudge_at` when that is due again.
     """
 
     order_id: UUID
@@ -119,8 +119,8 @@ class Order:
             self.action_url, self.action_expires_at = asked.url, asked.expires_at
 
     def pay(self, paid: OrderPaid, now: datetime) -> None:
-        """The money was captured. An order that was cancelled meanwhile stays cancelled, and misses its
-        refund. Raises Impossible if what was paid differs from what was ordered."""
+        """The money was captured. An order that was cancelled meanwhile stays cancelled, and now
+        waits for its refund. Raises Impossible if what was paid differs from what was ordered."""
         self._require_as_placed(paid)
         if self.reason in ("out_of_stock", "payment_declined"):
             raise Impossible(f"paid, although cancelled for {self.reason}")
@@ -146,15 +146,17 @@ class Order:
         self, now: datetime, *, within: timedelta | None = None, by: str | None = None
     ) -> list[OrderCancelled]:
         """Cancel it for its shopper, a paid one `within` that time after it was paid, or `by` staff. Raises
-        PeriodOver, and Fulfilled once it was fulfilled."""
+        PeriodOver, and CannotBeCancelled once it was fulfilled."""
         if within is not None and self.status == "paid" and self.paid_at and now >= self.paid_at + within:
             raise PeriodOver(f"A paid order can be cancelled for {within.days} days.")
         if self.status == "paid" and self.fulfilled_at:
-            raise Fulfilled("The order was fulfilled: request a return instead.")
+            raise CannotBeCancelled("The order was fulfilled: request a return instead.")
         if self.status == "paid" and any(one.counts and one.lines for one in self.returns):
-            raise Fulfilled("Some of the order was returned already: request a return of the rest.")
+            raise CannotBeCancelled("Some of the order was returned already: request a return of the rest.")
         if self.status == "paid" and returns.settled(self.late_refunds):
-            raise Fulfilled("A refund of the order was settled in another way: ask staff to refund the rest.")
+            raise CannotBeCancelled(
+                "A refund of the order was settled in another way: ask staff to refund the rest."
+            )
         if self.status != "cancelled":
             self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)

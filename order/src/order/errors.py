@@ -33,35 +33,35 @@ class TotalOutOfRange(NotOrderable):
         self.maximum = maximum
 
 
-class NotReturnable(OrderError):
+class NotAllowed(OrderError):
     """The order cannot be cancelled, fulfilled, returned or refunded as requested; the message says why."""
 
 
-class NotPaid(NotReturnable):
+class NotPaid(NotAllowed):
     """The order is not paid, or was cancelled since."""
 
 
-class NotFulfilled(NotReturnable):
+class NotFulfilled(NotAllowed):
     """The order was not fulfilled yet: cancel it instead."""
 
 
-class Fulfilled(NotReturnable):
+class CannotBeCancelled(NotAllowed):
     """The order was fulfilled, or returned in part: it cannot be cancelled, only returned."""
 
 
-class PeriodOver(NotReturnable):
+class PeriodOver(NotAllowed):
     """The period for cancelling or returning is over."""
 
 
-class NothingToRefund(NotReturnable):
+class NothingToRefund(NotAllowed):
     """The pieces to refund were free; goods without a price come back by a return."""
 
 
-class Closed(NotReturnable):
+class Closed(NotAllowed):
     """The return has already ended in another way."""
 
 
-class TooMuch(NotReturnable):
+class TooMuch(NotAllowed):
     """More than is left of a line, as `errors` says, or of the money."""
 
     def __init__(self, reason: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
@@ -69,5 +69,5 @@ class TooMuch(NotReturnable):
         self.errors = errors
 
 
-class Unknown(NotReturnable):
+class Unknown(NotAllowed):
     """The order has no such return, or no such failed refund."""

@@ -130,6 +130,7 @@ class Lookups:
         """See `LookedUp`."""
         order_id, shopper = row["order_id"], row["shopper_id"]
         whole = views.order_view(row, self._actions.of(row, shopper))
+        # Without an account: the streams of lookups are counted by order.
         reader = Reader(order_id, time.time() + self._settings.lookup_stream_seconds, shopper)
         issued = self._tickets.issue(order_id, reader)
         events = {"href": issued.href, "expires_in": issued.seconds}

@@ -41,6 +41,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     attempts = Attempts(chassis.engine, settings.lookup_window_seconds)
     watch = Watch(settings, orders, actions, chassis.stopping)
     period = ReturnPeriod(days=settings.return_days)
+    stop_waking = wake_on_commit(chassis.engine, watch.wake)
     return Components(
         routers=[api.router, returns_api.router, stream_api.router],
         provide=[
@@ -55,7 +56,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         ],
         jobs=jobs.periodic(settings, chassis.transactions, keys, attempts),
         closing=[
-            wake_on_commit(chassis.engine, watch.wake),
+            stop_waking,
             *(one.aclose for one in (watch, offers, cart, product)),
         ],
     )

@@ -1,5 +1,4 @@
-"""Order's door for operators' tools, which import nothing else of it: what is imported here and queries that
-only read."""
+"""All that operators' tools may import of order: what is imported here, and queries that only read."""
 
 import json
 from typing import Any

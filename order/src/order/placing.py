@@ -178,6 +178,7 @@ _TOO_MANY_OF = """
     WHERE wanted.quantity + open.pieces > :guest_pieces::bigint LIMIT 1
 """
 
+# What the shopper's earlier orders leave room for: the counts, and whether one more order is `allowed`.
 _EARLIER = f"""
     SELECT *, NOT ordered_before AND pending < :open_orders
         AND ordered + :count::int <= :lines_per_minute::int

@@ -146,7 +146,7 @@ def invalid(pointer: str, detail: str) -> Unprocessable:
 _NOT_RETURNABLE = {
     errors.NotPaid: ("order-not-paid", "The order is not paid"),
     errors.NotFulfilled: ("order-not-fulfilled", "Cancel the order instead"),
-    errors.Fulfilled: ("order-fulfilled", "Request a return instead"),
+    errors.CannotBeCancelled: ("order-fulfilled", "Request a return instead"),
     errors.PeriodOver: ("too-late-to-return", "Too late to return the order"),
     errors.NothingToRefund: ("nothing-to-refund", "Nothing to refund"),
     errors.Closed: ("return-closed", "The return has ended"),
@@ -156,12 +156,12 @@ _NOT_RETURNABLE = {
 
 @contextmanager
 def as_problems() -> Iterator[None]:
-    """Turns a NotReturnable into its problem: 404 for an unknown return or refund, otherwise 409."""
+    """Turns a NotAllowed into its problem: 404 for an unknown return or refund, otherwise 409."""
     try:
         yield
     except errors.Unknown as unknown:
         raise NotFound(str(unknown)) from None
-    except errors.NotReturnable as refused:
+    except errors.NotAllowed as refused:
         kind, title = _NOT_RETURNABLE[type(refused)]
         problem = Conflict(str(refused), type=f"/problems/{kind}", title=title)
         if isinstance(refused, errors.TooMuch):

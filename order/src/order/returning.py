@@ -34,7 +34,7 @@ def request(
     order: Order, return_id: UUID, wanted: Sequence[Pieces], now: datetime, within: timedelta | None
 ) -> Return:
     """Request a return, `within` that time after the order was fulfilled; `None` for staff, who have no
-    limit. Raises NotReturnable."""
+    limit. Raises NotAllowed."""
     if order.status == "cancelled":
         raise NotPaid("The order is cancelled: what was paid for it is refunded automatically.")
     if order.status == "pending" or order.fulfilled_at is None:
@@ -47,7 +47,7 @@ def request(
     return one
 
 
-def give_back(
+def refund_by_staff(
     order: Order,
     return_id: UUID,
     now: datetime,
@@ -57,7 +57,7 @@ def give_back(
     restock: bool,
 ) -> list[OrderReturned]:
     """A refund by staff: of the price of the `wanted` pieces, of the `amount`, or without either of all that
-    is left. Raises NotReturnable."""
+    is left. Raises NotAllowed."""
     if order.status != "paid":
         raise NotPaid(f"The order is {order.status}: there is nothing to refund.")
     lines = _taken(order, wanted)

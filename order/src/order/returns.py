@@ -76,7 +76,8 @@ def given(returns: Iterable[Return]) -> int:
 
 @dataclass(frozen=True)
 class LateRefund:
-    """A refund that failed after it was made, for `code`; without a code, one that was made again."""
+    """A correction of what was refunded: a refund that failed after it was made, for `code`; without a code,
+    a failed one that was made again."""
 
     refund_id: UUID
     amount: int

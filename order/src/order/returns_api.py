@@ -211,7 +211,7 @@ async def refund_order(
             if body.amount is not None and body.amount % step:
                 raise invalid("/amount", f"must be a multiple of {step} in {order.currency}")
             return_id, wanted = new_order_id(), _pieces(body.lines or [])
-            events = returning.give_back(
+            events = returning.refund_by_staff(
                 order, return_id, tx.now, wanted=wanted, amount=body.amount, restock=body.restock
             )
             tx.publish(*events)
@@ -252,7 +252,7 @@ async def settle_refund(
     summary="Read the audit of an order",
     responses={404: RESPONSES[404]},
 )
-async def readaudit(ref: OrderRef, staff: Reader, orders: ProvidedOrders) -> Response:
+async def read_audit(ref: OrderRef, staff: Reader, orders: ProvidedOrders) -> Response:
     """For staff: what staff did to the order, who, when and why."""
     order = visible(await orders.owner(ref), staff)
     actions = await orders.staff_actions(order["order_id"])

@@ -18,7 +18,16 @@ from contracts import (
 )
 from order import events, returning
 from order.domain import Order
-from order.errors import Closed, Fulfilled, Impossible, NotFulfilled, NotPaid, PeriodOver, TooMuch, Unknown
+from order.errors import (
+    CannotBeCancelled,
+    Closed,
+    Impossible,
+    NotFulfilled,
+    NotPaid,
+    PeriodOver,
+    TooMuch,
+    Unknown,
+)
 from order.returns import Pieces
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -65,9 +74,9 @@ def request(order: Order, return_id: UUID = FIRST, within: timedelta | None = PE
     return returning.request(order, return_id, pieces, NOW, within)
 
 
-def give_back(order: Order, return_id: UUID = FIRST, amount: int | None = None, **wanted: int) -> Any:
+def refund(order: Order, return_id: UUID = FIRST, amount: int | None = None, **wanted: int) -> Any:
     pieces = [Pieces(sku, quantity) for sku, quantity in wanted.items()]
-    return returning.give_back(order, return_id, NOW, wanted=pieces, amount=amount, restock=False)
+    return returning.refund_by_staff(order, return_id, NOW, wanted=pieces, amount=amount, restock=False)
 
 
 def refunded(amount: int, refund_id: UUID = FIRST, by: str = "return") -> PaymentRefundedInPart:
@@ -102,7 +111,7 @@ def test_a_fulfilled_order_is_returned_and_an_unfulfilled_one_cancelled(paid: Or
     with pytest.raises(NotPaid):
         request(cancelled(), A=1)
     paid.fulfil(NOW)
-    with pytest.raises(Fulfilled, match="request a return instead"):
+    with pytest.raises(CannotBeCancelled, match="request a return instead"):
         paid.cancel(NOW)
     assert paid.status == "paid"
 
@@ -185,31 +194,33 @@ def test_a_return_is_done_once_it_is_restocked_and_refunded(fulfilled: Order, re
 
 
 def test_staff_refund_by_amount_by_lines_or_all_that_is_left(paid: Order) -> None:
-    [published] = give_back(paid, FIRST, amount=100)
+    [published] = refund(paid, FIRST, amount=100)
     assert (published.lines, published.amount.amount, published.by) == ((), 100, "staff")
-    [published] = give_back(paid, SECOND, A=1)
+    [published] = refund(paid, SECOND, A=1)
     assert (published.lines, published.amount.amount) == ((), 250)
-    [published] = give_back(paid, THIRD)
+    [published] = refund(paid, THIRD)
     assert published.amount.amount == 349
     assert paid.left == 0
     with pytest.raises(TooMuch):
-        give_back(paid, UUID(int=14), amount=1)
+        refund(paid, UUID(int=14), amount=1)
     with pytest.raises(TooMuch, match="was refunded"):
         paid.fulfil(NOW)
 
 
 def test_staff_can_restock_refunded_lines(paid: Order) -> None:
-    [published] = returning.give_back(paid, FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True)
+    [published] = returning.refund_by_staff(
+        paid, FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True
+    )
     assert [line.sku for line in published.lines] == ["B"]
     assert events.missing_compensations(paid, ()) == ["payment.refunded_in_part", "stock.returned"]
 
 
 def test_refunds_never_exceed_what_was_paid(fulfilled: Order) -> None:
-    give_back(fulfilled, FIRST, amount=600)
+    refund(fulfilled, FIRST, amount=600)
     one = request(fulfilled, SECOND, A=1)
     assert one.amount == 99
     with pytest.raises(TooMuch, match="0 minor units"):
-        give_back(fulfilled, THIRD, amount=1)
+        refund(fulfilled, THIRD, amount=1)
     [published] = returning.receive(fulfilled, SECOND, NOW)
     assert published.amount.amount == 99
 
@@ -233,7 +244,7 @@ def test_no_refund_is_missing_once_the_whole_total_was_refunded(fulfilled: Order
 
 
 def test_an_unfulfilled_order_can_be_cancelled_after_a_refund_in_part(paid: Order) -> None:
-    give_back(paid, amount=100)
+    refund(paid, amount=100)
     [published] = paid.cancel(NOW, by="staff")
     assert isinstance(published, OrderCancelled)
     assert (published.reason, published.cancelled_by) == ("shopper", "staff")
@@ -241,8 +252,8 @@ def test_an_unfulfilled_order_can_be_cancelled_after_a_refund_in_part(paid: Orde
 
 
 def test_an_order_with_returned_lines_cannot_be_cancelled(paid: Order) -> None:
-    give_back(paid, A=1)
-    with pytest.raises(Fulfilled):
+    refund(paid, A=1)
+    with pytest.raises(CannotBeCancelled):
         paid.cancel(NOW)
 
 
@@ -289,7 +300,7 @@ def test_a_new_return_is_nudged_from_the_start(fulfilled: Order) -> None:
 
 @pytest.mark.parametrize(("status", "since"), [("needs_response", NOW), ("won", NOW), ("lost", None)])
 def test_money_lost_in_a_dispute_is_not_refunded(paid: Order, status: str, since: datetime | None) -> None:
-    give_back(paid, amount=100)
+    refund(paid, amount=100)
     disputed = PaymentDisputed(
         order_id=paid.order_id,
         dispute_id=UUID(int=7),
@@ -314,7 +325,7 @@ def came_back(order: Order) -> None:
 
 
 def test_a_settled_refund_is_published_once_and_republished(paid: Order) -> None:
-    give_back(paid, FIRST, amount=250)
+    refund(paid, FIRST, amount=250)
     came_back(paid)
     assert paid.refunded == 0
     [published] = returning.settle(paid, FIRST, NOW)
@@ -325,7 +336,7 @@ def test_a_settled_refund_is_published_once_and_republished(paid: Order) -> None
     )
     assert returning.settle(paid, FIRST, NOW) == []
     assert published in events.to_republish(paid, NOW)
-    with pytest.raises(Fulfilled, match="ask staff to refund the rest"):
+    with pytest.raises(CannotBeCancelled, match="ask staff to refund the rest"):
         paid.cancel(NOW)
 
 

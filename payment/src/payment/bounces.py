@@ -114,7 +114,7 @@ def settle(payment: Payment, refund_id: UUID, known: Mapping[UUID, Refund]) -> b
 
 def _is_counted(payment: Payment, one: FoundRefund) -> bool:
     """Whether it is in the order's currency: other amounts cannot be summed."""
-    order, _ = payment.money()
+    order, _ = payment.order_and_payment_id()
     return one.amount is not None and one.amount.currency == order.total.currency
 
 

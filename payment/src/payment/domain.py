@@ -103,7 +103,7 @@ class Payment:
     @property
     def left(self) -> int:
         """What was not refunded in parts."""
-        order, _ = self.money()
+        order, _ = self.order_and_payment_id()
         return max(0, order.total.amount - sum(self.refunds.values()))
 
     def count(self, refund_id: UUID, amount: int) -> None:
@@ -130,7 +130,7 @@ class Payment:
             return self._authorize_free()
         if not is_chargeable(order.total):
             self.state = "declined"
-            return Decision((self.decline(events.NOT_CHARGEABLE),))
+            return Decision((self.declined_event(events.NOT_CHARGEABLE),))
         return Decision(call=self.start("authorizing", "authorize"))
 
     def _authorize_free(self) -> Decision:
@@ -152,7 +152,7 @@ class Payment:
     def pay(self) -> Decision:
         """The money is captured, or the order is free."""
         self.state = "captured"
-        return Decision((events.paid(*self.money()),))
+        return Decision((events.paid(*self.order_and_payment_id()),))
 
     def cancel(self, *, waits: bool = False) -> Decision:
         """The order is cancelled. A running authorization is voided when its outcome is known. A running
@@ -203,8 +203,8 @@ class Payment:
             return NOTHING
         if self.is_free:
             self.state = "declined"
-            return Decision((self.decline("expired"),))
-        return Decision((self.decline("expired"),), self.start("voiding", "void"))
+            return Decision((self.declined_event("expired"),))
+        return Decision((self.declined_event("expired"),), self.start("voiding", "void"))
 
     def look_up(self, *, cancelled: bool = False) -> Decision:
         """Something changed at the provider, or the payment was `cancelled` there: look it up, and again if
@@ -220,31 +220,33 @@ class Payment:
         published: list[Event] = []
         declined = self.state in ("declined", "voiding", "voided") or self.code == AMOUNT_MISMATCH
         if self.code is not None and declined:
-            published.append(self.decline(self.code))
+            published.append(self.declined_event(self.code))
         match self.state:
             case "action_required":
                 published.append(
-                    events.action_required(*self.money(), self.action_url, self.action_expires_at)
+                    events.action_required(
+                        *self.order_and_payment_id(), self.action_url, self.action_expires_at
+                    )
                 )
             case "authorized" | "capturing" if not self.is_free:
-                published.append(events.authorized(*self.money()))
+                published.append(events.authorized(*self.order_and_payment_id()))
             case "captured":
-                published.append(events.paid(*self.money()))
+                published.append(events.paid(*self.order_and_payment_id()))
             case "voided":
-                published.append(events.voided(*self.money()))
+                published.append(events.voided(*self.order_and_payment_id()))
             case "refunded":
                 published.append(self._payment_refunded())
         return tuple(published)
 
-    def decline(self, code: str) -> PaymentDeclined:
+    def declined_event(self, code: str) -> PaymentDeclined:
         """The event that the payment is declined, and why."""
         self.code = code
         return events.declined(self.order_id, code)
 
     def _payment_refunded(self) -> PaymentRefunded:
-        return events.refunded(*self.money(), before=sum(self.refunds.values()))
+        return events.refunded(*self.order_and_payment_id(), before=sum(self.refunds.values()))
 
-    def money(self) -> tuple[OrderCreated, str]:
+    def order_and_payment_id(self) -> tuple[OrderCreated, str]:
         """The order and the provider's id of its payment, once there are both."""
         assert self.order is not None, "only an order that was created has a total"
         assert self.payment_id is not None, "only a payment that was authorized has an id"

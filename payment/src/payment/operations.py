@@ -1,5 +1,4 @@
-"""Payment's door for operators' tools, which import nothing else of it: what is imported here and queries
-that only read."""
+"""All that operators' tools may import of payment: what is imported here, and queries that only read."""
 
 from collections.abc import Iterable
 

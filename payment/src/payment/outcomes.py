@@ -44,7 +44,8 @@ class Declined:
 
 @dataclass(frozen=True)
 class Captured:
-    """The money is captured, `None` as above; also the outcome of a void that came too late."""
+    """The money is captured; also the outcome of a void that came too late. `taken` is `None` if the
+    shop cannot have requested it."""
 
     taken: Money | None
 
@@ -58,15 +59,15 @@ class Voided:
 
 @dataclass(frozen=True)
 class Refunded:
-    """All that was left is refunded. `None` as above, or if all was refunded at the provider before: then the
-    payment has to be looked up."""
+    """All that was left is refunded. `amount` is `None` if the shop cannot have requested it, or if all
+    was refunded at the provider before: then the payment has to be looked up."""
 
     amount: Money | None
 
 
 @dataclass(frozen=True)
 class PartRefunded:
-    """A part is refunded, `None` as above."""
+    """A part is refunded. `amount` is `None` if it is not an amount that the shop can have requested."""
 
     amount: Money | None
 
@@ -109,8 +110,8 @@ def _authorized(payment: Payment, payment_id: str, held: Money | None) -> Decisi
         raise _impossible(payment, "authorized")
     payment.state, payment.payment_id, payment.action_url = "authorized", payment_id, None
     if not _is_total(payment, held):
-        return Decision((payment.decline(AMOUNT_MISMATCH),), payment.start("voiding", "void"))
-    authorized = events.authorized(*payment.money())
+        return Decision((payment.declined_event(AMOUNT_MISMATCH),), payment.start("voiding", "void"))
+    authorized = events.authorized(*payment.order_and_payment_id())
     decision = NOTHING
     if payment.cancelled:
         decision = payment.cancel()
@@ -127,10 +128,12 @@ def _action_required(payment: Payment, action: ActionRequired) -> Decision:
     payment.payment_id = action.payment_id
     if payment.cancelled:
         return Decision(call=payment.start("voiding", "void"))
-    order, _ = payment.money()
+    order, _ = payment.order_and_payment_id()
     payment.state = "action_required"
     payment.action_url, payment.action_expires_at = action.url, min(action.expires_at, order.deadline)
-    event = events.action_required(*payment.money(), payment.action_url, payment.action_expires_at)
+    event = events.action_required(
+        *payment.order_and_payment_id(), payment.action_url, payment.action_expires_at
+    )
     return Decision((event,), "confirm")
 
 
@@ -139,10 +142,10 @@ def _declined(payment: Payment, code: str) -> Decision:
         return NOTHING
     if payment.state == "authorizing":
         payment.state = "declined"
-        return Decision((payment.decline(code),))
+        return Decision((payment.declined_event(code),))
     if payment.state in ("action_required", "capturing"):
         # Without the void the shopper might still confirm, with another card.
-        return Decision((payment.decline(code),), payment.start("voiding", "void"))
+        return Decision((payment.declined_event(code),), payment.start("voiding", "void"))
     raise _impossible(payment, "declined")
 
 
@@ -154,7 +157,7 @@ def _captured(payment: Payment, taken: Money | None) -> Decision:
     if payment.state != "capturing":
         raise _impossible(payment, "captured")
     if not _is_total(payment, taken):
-        return Decision((payment.decline(AMOUNT_MISMATCH),), payment.start("refunding", "refund"))
+        return Decision((payment.declined_event(AMOUNT_MISMATCH),), payment.start("refunding", "refund"))
     return payment.pay()
 
 
@@ -165,7 +168,7 @@ def _voided(payment: Payment, *, held: bool) -> Decision:
     if payment.state != "voiding":
         raise _impossible(payment, "voided")
     payment.state = "voided" if held else "declined"
-    return Decision((events.voided(*payment.money()),)) if held else NOTHING
+    return Decision((events.voided(*payment.order_and_payment_id()),)) if held else NOTHING
 
 
 def _refunded(payment: Payment, amount: Money | None, now: datetime) -> Decision:
@@ -199,7 +202,7 @@ def refuse_refund(payment: Payment, code: str, now: datetime) -> Decision:
 
 
 def note_lookup(payment: Payment, news: int) -> Decision:
-    """The payment was looked up when its `news` was so much: look it up again if there has been more."""
+    """The payment was looked up when `news` notices had come: look it up again if there have been more."""
     if payment.news > news:
         return Decision(call="look")
     payment.news = 0
@@ -211,11 +214,11 @@ def lapse(payment: Payment) -> Decision:
     or void, the outcome of that call decides."""
     if payment.state != "authorized":
         return NOTHING
-    return Decision((payment.decline("canceled"),), payment.start("voiding", "void"))
+    return Decision((payment.declined_event("canceled"),), payment.start("voiding", "void"))
 
 
 def _is_total(payment: Payment, moved: Money | None) -> bool:
-    order, _ = payment.money()
+    order, _ = payment.order_and_payment_id()
     return moved == order.total
 
 

@@ -138,7 +138,7 @@ def clear_bounces(payment: Payment) -> None:
 
 def amount_of(payment: Payment, refund: Refund) -> Money:
     """The refund's amount, in the order's currency."""
-    order, _ = payment.money()
+    order, _ = payment.order_and_payment_id()
     return Money(amount=refund.amount, currency=order.total.currency)
 
 
@@ -152,7 +152,7 @@ def refund_failed(payment: Payment, refund: Refund) -> PaymentRefundFailed:
 
 
 def _fields(payment: Payment, refund: Refund) -> dict[str, Any]:
-    order, payment_id = payment.money()
+    order, payment_id = payment.order_and_payment_id()
     return {
         "order_id": payment.order_id,
         "refund_id": refund.refund_id,

@@ -180,8 +180,8 @@ async def note_lookup(intent: Intent, found: Found, tx: Tx) -> None:
     if found.status == "canceled":
         apply(payment, outcomes.lapse(payment), tx)
     elif found.status == "succeeded" and payment.state == "authorized":
-        # When the stock is reserved our capture finds it captured; when the order is cancelled, our void
-        # does.
+        # Nothing to do: our own capture, or our void if the order is cancelled, will find the money
+        # captured, and the order is paid, or refunded.
         log.warning("payment captured at the provider", payment_id=found.payment_id)
     if found.refunds and payment.was_captured:
         await _note_refunds(payment, found, tx)

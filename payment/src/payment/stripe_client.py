@@ -88,7 +88,7 @@ class StripeClient:
     async def call(self, intent: Intent) -> Outcome | Found | Page:
         """Make the call of the intent. Raises the error that left its outcome unknown, and OutcomePending
         while the shopper can still confirm."""
-        outcome = await self._circuit.call(lambda: self._note_refusals(intent))
+        outcome = await self._circuit.call(lambda: self._call_and_count_refusals(intent))
         if isinstance(outcome, OutcomePending):
             raise outcome
         if isinstance(outcome, Redirect):
@@ -106,7 +106,9 @@ class StripeClient:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
-    async def _note_refusals(self, intent: Intent) -> Outcome | Redirect | OutcomePending | Found | Page:
+    async def _call_and_count_refusals(
+        self, intent: Intent
+    ) -> Outcome | Redirect | OutcomePending | Found | Page:
         try:
             outcome = await self._call(intent)
         except SHOPS_FAULT as error:

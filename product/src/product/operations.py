@@ -1,5 +1,4 @@
-"""Product's door for operators' tools, which import nothing else of it: what is imported here and queries
-that only read."""
+"""All that operators' tools may import of product: what is imported here, and queries that only read."""
 
 from product.domain import LONGEST_WAIT, Hold
 from product.saga import participant

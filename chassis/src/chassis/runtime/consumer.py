@@ -140,20 +140,20 @@ class Consumer:
 
     async def _handle_suspect(self, message: AbstractIncomingMessage) -> None:
         """Handle it alone, and record the attempt beforehand: if the process crashes, the count survives."""
-        engine, queue, print_ = self._transactions.engine, self._steps.queue, _fingerprint(message)
-        times = await self._through_outages(lambda: inbox.begin(engine, queue, print_))
+        engine, queue, fingerprint = self._transactions.engine, self._steps.queue, _fingerprint(message)
+        times = await self._through_outages(lambda: inbox.begin(engine, queue, fingerprint))
         if times > MAX_CRASHES:
             why = f"the process ended {MAX_CRASHES} times while handling it"
             await self._retry.dead_letter(message, why, step="unknown")
         else:
             await self._decode_and_handle([message])
-        await self._through_outages(lambda: inbox.end(engine, queue, print_))
+        await self._through_outages(lambda: inbox.end(engine, queue, fingerprint))
         await _acknowledge(message, multiple=False)
         self._note_progress()
 
     async def _decode_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
-        readable, poison = self._decode(messages)
-        for message, why in poison:
+        readable, unreadable = self._decode(messages)
+        for message, why in unreadable:
             await self._retry.dead_letter(message, why, step="decode")
         if readable:
             await self._handle(readable)
@@ -162,13 +162,13 @@ class Consumer:
         self, messages: list[AbstractIncomingMessage]
     ) -> tuple[list[Delivery], list[tuple[AbstractIncomingMessage, str]]]:
         readable: list[Delivery] = []
-        poison: list[tuple[AbstractIncomingMessage, str]] = []
+        unreadable: list[tuple[AbstractIncomingMessage, str]] = []
         for message in messages:
             try:
                 readable.append(decode(message, self._steps))
             except Unreadable as error:
-                poison.append((message, shortened(redacted(f"{error}"))))
-        return readable, poison
+                unreadable.append((message, shortened(redacted(f"{error}"))))
+        return readable, unreadable
 
     async def _handle(self, batch: list[Delivery]) -> None:
         try:
@@ -190,7 +190,7 @@ class Consumer:
 
     async def _handle_failed(self, batch: list[Delivery], error: Exception) -> None:
         if len(batch) == 1:
-            await self._retry.later(batch[0], error)
+            await self._retry.retry_or_dead_letter(batch[0], error)
             return
         for delivery in batch:
             await self._handle([delivery])

@@ -43,7 +43,7 @@ class Retry:
         self._steps = steps
         self._service = service
 
-    async def later(self, delivery: Delivery, error: Exception) -> None:
+    async def retry_or_dead_letter(self, delivery: Delivery, error: Exception) -> None:
         """The step failed: publish the message to the next queue of the ladder, or to the dead letters."""
         envelope = delivery.envelope
         earlier_attempts = envelope.attempts

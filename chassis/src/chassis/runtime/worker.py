@@ -140,11 +140,11 @@ class Worker:
 
     async def _connect(self) -> Publisher:
         settings, name = self._settings, self._participant.name
-        publishing = await self._connected("publishes")
+        publishing = await self._open_connection("publishes")
         publisher = Publisher(publishing, window=settings.publish_window, timeout=settings.broker_timeout)
         await publisher.check(EVENTS_EXCHANGE)
         if self._participant.steps:
-            consuming = await self._connected("consumes")
+            consuming = await self._open_connection("consumes")
             self._consumers = [
                 Consumer(
                     consuming,
@@ -160,7 +160,7 @@ class Worker:
             ]
         return publisher
 
-    async def _connected(self, purpose: str) -> AbstractRobustConnection:
+    async def _open_connection(self, purpose: str) -> AbstractRobustConnection:
         settings = self._settings
         connection = await connect(
             settings.amqp_url,

@@ -36,7 +36,9 @@ class Step:
 
     @property
     def summary(self) -> str:
-        return (inspect.getdoc(self.run) or self.name.replace("_", " ")).split("\n")[0]
+        """The first paragraph of the step's docstring, or its name."""
+        described = inspect.getdoc(self.run) or self.name.replace("_", " ")
+        return " ".join(described.split("\n\n")[0].split())
 
 
 class Steps:

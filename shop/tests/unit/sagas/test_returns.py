@@ -196,7 +196,7 @@ def test_a_refused_refund_is_reported_with_what_to_do(received: Order, failed: R
 
 def test_a_refused_refund_does_not_hide_goods_that_are_not_restocked(received: Order) -> None:
     failed = refund("refund_failed", code="x")
-    returning.give_back(received, OTHER, CREATED, wanted=[], amount=100, restock=False)
+    returning.refund_by_staff(received, OTHER, CREATED, wanted=[], amount=100, restock=False)
     found = stuck(snapshot_of(received, failed), THRESHOLD)
     assert sorted(issue.kind for issue in found) == ["refund-failed", "return-stuck"]
 
