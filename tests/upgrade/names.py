@@ -7,10 +7,12 @@ from chassis.runtime.consumer import Consumer
 from chassis.saga.delivery import decode
 from chassis.storage.outbox import envelope
 from chassis.testing import Harness
+from shop.services import PARTICIPANTS
 
 __all__ = [
     "CONNECT",
     "CONSUME",
+    "PARTICIPANTS",
     "Consumer",
     "Harness",
     "Publisher",

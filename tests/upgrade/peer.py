@@ -16,7 +16,6 @@ from contracts import Line, event_named
 from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order
 from product.domain import Hold
-from shop.services import PARTICIPANTS
 
 names: Any = import_module("tests.upgrade." + ("released_names" if __name__ == "__main__" else "names"))
 
@@ -55,7 +54,7 @@ async def _heard(message: Wire) -> list[str]:
         routing_key=message["type"],
         user_id=message["user_id"],
     )
-    for participant in PARTICIPANTS:
+    for participant in names.PARTICIPANTS:
         for steps in participant.steps:
             if message["type"] not in names.routing_keys(steps):
                 continue
@@ -72,7 +71,9 @@ async def _heard(message: Wire) -> list[str]:
 def bound(_: None) -> dict[str, list[str]]:
     """The types that each queue has steps for."""
     return {
-        steps.queue: names.routing_keys(steps) for participant in PARTICIPANTS for steps in participant.steps
+        steps.queue: names.routing_keys(steps)
+        for participant in names.PARTICIPANTS
+        for steps in participant.steps
     }
 
 
@@ -101,7 +102,7 @@ async def _consume(amqp_url: str, moves: int) -> None:
         names.Consumer(
             connection, publisher, nobody, steps, service="peer", batch=10, linger=0, **names.CONSUME
         )
-        for participant in PARTICIPANTS
+        for participant in names.PARTICIPANTS
         for steps in participant.steps
     ]
     for one in consumers:

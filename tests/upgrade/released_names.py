@@ -6,10 +6,12 @@ from chassis.broker import Publisher, connect
 from chassis.consumer import Consumer
 from chassis.harness import Harness
 from chassis.outbox import envelope
+from shop.participants import PARTICIPANTS
 
 __all__ = [
     "CONNECT",
     "CONSUME",
+    "PARTICIPANTS",
     "Consumer",
     "Harness",
     "Publisher",
