@@ -62,9 +62,10 @@ class Cancelling:
                 events = order.cancel(now, by="staff")
         if not events:
             return True
+        [event] = events
         parts = [
             read.changing(order, self._changed),
-            self._transactions.publishing(events[0], now, given="changed"),
+            self._transactions.publishing(event, now, given="changed"),
         ]
         if action is not None:
             parts.append(recording(action, given="changed"))

@@ -3,7 +3,7 @@ them."""
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts import (
     CancelReason,
@@ -24,15 +24,7 @@ if TYPE_CHECKING:
 
 def created(order: "Order") -> OrderCreated:
     return OrderCreated(
-        order_id=order.order_id,
-        shopper_id=order.shopper_id,
-        contact=order.contact,
-        lines=order.lines,
-        total=Money(amount=order.total, currency=order.currency),
-        number=order.number,
-        placed_at=order.created_at,
-        guest=order.guest,
-        shipping=order.sealed_shipping,
+        **_snapshot(order),
         payment_method=order.payment_method,
         deadline=order.deadline,
         return_url=order.return_url,
@@ -41,21 +33,28 @@ def created(order: "Order") -> OrderCreated:
 
 def cancelled(order: "Order", reason: CancelReason) -> OrderCancelled:
     return OrderCancelled(
-        order_id=order.order_id,
-        shopper_id=order.shopper_id,
-        contact=order.contact,
-        lines=order.lines,
-        total=Money(amount=order.total, currency=order.currency),
-        number=order.number,
-        placed_at=order.created_at,
-        guest=order.guest,
-        shipping=order.sealed_shipping,
+        **_snapshot(order),
         reason=reason,
         was_paid=order.paid_at is not None,
         short=order.short,
         decline_reason=order.decline_reason,
         cancelled_by=order.cancelled_by,
     )
+
+
+def _snapshot(order: "Order") -> dict[str, Any]:
+    """The fields of `OrderSnapshot`: what each consumer may need of the order."""
+    return {
+        "order_id": order.order_id,
+        "shopper_id": order.shopper_id,
+        "contact": order.contact,
+        "lines": order.lines,
+        "total": Money(amount=order.total, currency=order.currency),
+        "number": order.number,
+        "placed_at": order.created_at,
+        "guest": order.guest,
+        "shipping": order.sealed_shipping,
+    }
 
 
 def fulfilled(order: "Order") -> OrderFulfilled:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 from textwrap import shorten
-from uuid import UUID
 
 from chassis.saga.intents import OutcomePending
 from contracts import format_amount
-from payment.operations import LIST, MAX_REPEATS, is_request_refused
+from payment.operations import LIST, MAX_REPEATS, is_request_refused, uuid_of
 from shop.sagas.snapshot import Issue, OpenCall, Snapshot, nudge_command
 
 ERROR_LENGTH = 120
@@ -49,7 +48,7 @@ def stray_payments(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
             f"the provider has {one.amount} {one.currency} (in its own units) in {one.payment_id}, which"
             " belongs to no order here: find out whose it is, or refund it in the provider's dashboard"
         )
-        yield Issue("stray-payment", _order(one.order_id), one.created_at, means, "shop ledger check")
+        yield Issue("stray-payment", uuid_of(one.order_id), one.created_at, means, "shop ledger check")
 
 
 def unknown_outcomes(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
@@ -76,13 +75,6 @@ def requests_refused(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
         means = f"the provider rejects our requests, {len(refused)} so far, not because of a card: {remedy}: "
         means += shorten(why, ERROR_LENGTH, placeholder=" …")
         yield Issue("request-refused", None, min(call.since for call in refused), means, _LOGS)
-
-
-def _order(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
 
 
 def _is_pending(call: OpenCall) -> bool:
