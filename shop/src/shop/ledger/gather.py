@@ -35,6 +35,7 @@ from shop.services import ReadOnlyDatabases, open_databases
 from shop.targets import SERVICES, Target
 
 POLL_SECONDS = 0.5
+STATISTICS_SECONDS = 12.0  # the broker counts its queues' messages every ten seconds
 _TRESPASSERS = """
     SELECT role || ' -> ' || database FROM unnest($1::text[]) AS role, unnest($1::text[]) AS database
     WHERE role <> database AND has_database_privilege(role, database, 'CONNECT') ORDER BY 1"""
@@ -66,8 +67,8 @@ async def is_busy(target: Target) -> bool:
                 await _count(databases, "order", order.operations.PENDING_COUNT),
                 await _count(databases, "payment", payment.operations.IN_PROGRESS_COUNT),
             ]
-        depths = await queue_depths(target)
-    return any(counts) or any(count for name, count in depths.items() if not name.endswith(".dead"))
+        depths = await _queue_depths(target)
+    return any(counts) or _hold_live_messages(depths)
 
 
 @contextmanager
@@ -86,6 +87,7 @@ def _unavailable_reported() -> Iterator[None]:
 async def gather(target: Target) -> Evidence:
     """Raises ShopError when a source of evidence does not answer."""
     with _unavailable_reported():
+        queues = await _recounted_depths(target)
         async with open_databases(target, TIMEOUT_SECONDS) as databases, asyncio.TaskGroup() as group:
 
             def read(service: str, query: str) -> asyncio.Task[Sequence[Any]]:
@@ -109,7 +111,6 @@ async def gather(target: Target) -> Evidence:
             intents = group.create_task(_open_calls(databases))
             charges = group.create_task(_charges(target, databases))
             mails = group.create_task(_mails(target))
-            queues = group.create_task(queue_depths(target))
     charged, balances = charges.result()
     return Evidence(
         now=datetime.now(UTC),
@@ -129,16 +130,29 @@ async def gather(target: Target) -> Evidence:
         carts=tuple(CartRecord(owner, tuple(ids), tuple(bought)) for owner, ids, bought in carts.result()),
         logged_in=dict(logged_in.result()),
         moved=dict(moved.result()),
-        queues=queues.result(),
+        queues=queues,
         outboxes=outboxes.result(),
         intents=intents.result(),
         trespassers=tuple(found for (found,) in trespassers.result()),
     )
 
 
-async def queue_depths(target: Target) -> dict[str, int]:
+async def _recounted_depths(target: Target) -> dict[str, int]:
+    """Each queue's messages. A queue that seems to hold some is read until the broker has counted again: its
+    figure may be that of a moment ago, when the message was on its way."""
+    deadline = time.monotonic() + STATISTICS_SECONDS
+    while _hold_live_messages(depths := await _queue_depths(target)) and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_SECONDS)
+    return depths
+
+
+async def _queue_depths(target: Target) -> dict[str, int]:
     async with management(target) as broker:
         return {queue["name"]: queue.get("messages", 0) for queue in await broker.get("queues")}
+
+
+def _hold_live_messages(depths: Mapping[str, int]) -> bool:
+    return any(count for name, count in depths.items() if not name.endswith(".dead"))
 
 
 def _order(row: Mapping[str, Any]) -> OrderRecord:
