@@ -10,35 +10,25 @@ from typing import Any
 from contracts.event import EVENTS, Event
 from contracts.schema import file_name
 
+_ATTRIBUTES: dict[str, dict[str, str]] = {
+    "specversion": {"const": "1.0"},
+    "id": {"type": "string", "description": "`<type>/<subject>`: every repeat of an event has the same."},
+    "type": {"type": "string", "description": "Also the routing key."},
+    "source": {"type": "string", "description": "`/<service>`."},
+    "subject": {"type": "string", "format": "uuid"},
+    "time": {"type": "string", "format": "date-time"},
+    "dataschema": {"type": "string", "description": "`urn:event:<type>:<version>`."},
+}
+_OPTIONAL_ATTRIBUTES = {
+    "causationid": {"type": "string", "description": "Id of the message that caused this one."},
+    "traceparent": {"type": "string", "description": "W3C Trace Context."},
+}
 _HEADERS = {
     "type": "object",
-    "required": [
-        "cloudEvents:specversion",
-        "cloudEvents:id",
-        "cloudEvents:type",
-        "cloudEvents:source",
-        "cloudEvents:subject",
-        "cloudEvents:time",
-        "cloudEvents:dataschema",
-    ],
-    "properties": {
-        "cloudEvents:specversion": {"const": "1.0"},
-        "cloudEvents:id": {
-            "type": "string",
-            "description": "`<type>/<subject>`: every repeat of an event has the same.",
-        },
-        "cloudEvents:type": {"type": "string", "description": "Also the routing key."},
-        "cloudEvents:source": {"type": "string", "description": "`/<service>`."},
-        "cloudEvents:subject": {"type": "string", "format": "uuid"},
-        "cloudEvents:time": {"type": "string", "format": "date-time"},
-        "cloudEvents:dataschema": {"type": "string", "description": "`urn:event:<type>:<version>`."},
-        "cloudEvents:causationid": {
-            "type": "string",
-            "description": "Id of the message that caused this one.",
-        },
-        "cloudEvents:traceparent": {"type": "string", "description": "W3C Trace Context."},
-    },
+    "required": [f"cloudEvents:{name}" for name in _ATTRIBUTES],
+    "properties": {f"cloudEvents:{n}": schema for n, schema in (_ATTRIBUTES | _OPTIONAL_ATTRIBUTES).items()},
 }
+_EXCHANGE = {"name": "events", "type": "topic", "durable": True, "autoDelete": False, "vhost": "/"}
 
 
 def asyncapi(
@@ -81,9 +71,6 @@ def asyncapi(
         },
         "components": {"messages": {_message(event): _component(event) for event in events}},
     }
-
-
-_EXCHANGE = {"name": "events", "type": "topic", "durable": True, "autoDelete": False, "vhost": "/"}
 
 
 def _message(event: type[Event]) -> str:

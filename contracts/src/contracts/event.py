@@ -9,29 +9,45 @@ EVENTS: dict[tuple[str, int], type["Event"]] = {}
 
 
 class Event(BaseModel):
-    """A fact that a service publishes.
+    """A fact that a service publishes: `class StockReserved(AboutOrder, type="stock.reserved",
+    publisher="product")`.
 
-    `type` is the CloudEvents type and the routing key (`order.created`); `version` is increased when a model
-    changes incompatibly. A subject has at most one event of each type, so `type` and `subject` identify an
-    event for ever: a repeat has the same content. Unknown fields are ignored, so that a publisher may be
-    newer than its consumers.
+    `type`: the CloudEvents type and the routing key. A subject has at most one event of each type, so both
+        identify an event for ever: a repeat has the same content.
+    `version`: increased when a model changes incompatibly.
+    `publisher`: the service that publishes it.
+    `subject`: the field with the subject's id, unless the base class has it.
+
+    Unknown fields are ignored, so that a publisher may be newer than its consumers.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     type: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[int]
     publisher: ClassVar[str]
+    subject_field: ClassVar[str]
 
-    def __init_subclass__(cls, **kwargs: object) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        type: str = "",  # noqa: A002 - the attribute's name in CloudEvents
+        version: int = 1,
+        publisher: str = "",
+        subject: str = "",
+    ) -> None:
         super().__init_subclass__()
-        if "type" in cls.__dict__:
-            EVENTS[cls.type, cls.version] = cls
+        if subject:
+            cls.subject_field = subject
+        if type:
+            cls.type, cls.version, cls.publisher = type, version, publisher
+            EVENTS[type, version] = cls
 
     @property
     def subject(self) -> UUID:
         """The order (or the account) that the event is about: the CloudEvents subject."""
-        raise NotImplementedError
+        subject: UUID = getattr(self, self.subject_field)
+        return subject
 
     @property
     def about(self) -> UUID:

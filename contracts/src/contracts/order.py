@@ -1,7 +1,7 @@
 """The events about an order: created, paid, cancelled, fulfilled, returned."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,15 +77,11 @@ class ShortLine(BaseModel):
     available: Annotated[int, Field(ge=0, description="Pieces that were available.")]
 
 
-class AboutOrder(Event):
+class AboutOrder(Event, subject="order_id"):
     """An event about an order. The order is its subject, unless an order can have several events of that
     type."""
 
     order_id: Annotated[UUID, Field(description="The order; also the CloudEvents subject.")]
-
-    @property
-    def subject(self) -> UUID:
-        return self.order_id
 
     @property
     def about(self) -> UUID:
@@ -115,11 +111,8 @@ class OrderSnapshot(AboutOrder):
     ] = None
 
 
-class OrderCreated(OrderSnapshot):
+class OrderCreated(OrderSnapshot, type="order.created", publisher="order"):
     """A checkout was accepted: its stock is to be reserved, its money authorized."""
-
-    type: ClassVar[str] = "order.created"
-    publisher: ClassVar[str] = "order"
 
     payment_method: Annotated[
         str,
@@ -143,11 +136,8 @@ class OrderCreated(OrderSnapshot):
         return self.deadline + LONG_OVER < now
 
 
-class OrderPaid(OrderSnapshot):
+class OrderPaid(OrderSnapshot, type="order.paid", publisher="payment"):
     """The money was captured: the saga's pivot. No later step can fail permanently."""
-
-    type: ClassVar[str] = "order.paid"
-    publisher: ClassVar[str] = "payment"
 
     payment_id: Annotated[
         str,
@@ -157,11 +147,8 @@ class OrderPaid(OrderSnapshot):
     ]
 
 
-class OrderCancelled(OrderSnapshot):
+class OrderCancelled(OrderSnapshot, type="order.cancelled", publisher="order"):
     """The order was cancelled: services undo their steps for it, and refuse those not yet done."""
-
-    type: ClassVar[str] = "order.cancelled"
-    publisher: ClassVar[str] = "order"
 
     reason: Annotated[CancelReason, Field(description="Why the order ended.")]
     was_paid: Annotated[bool, Field(description="Whether order had received `order.paid` when it cancelled.")]
@@ -176,23 +163,17 @@ class OrderCancelled(OrderSnapshot):
     ] = None
 
 
-class OrderFulfilled(AboutOrder):
+class OrderFulfilled(AboutOrder, type="order.fulfilled", publisher="order"):
     """The order was shipped: from now on it can be returned, not cancelled."""
-
-    type: ClassVar[str] = "order.fulfilled"
-    publisher: ClassVar[str] = "order"
 
     number: OrderNumber = None
 
 
-class OrderReturned(AboutOrder):
+class OrderReturned(AboutOrder, type="order.returned", publisher="order", subject="return_id"):
     """A return or refund of a paid order: goods that staff received, money that staff give back, or both.
 
     An order can have several, so each has a subject of its own.
     """
-
-    type: ClassVar[str] = "order.returned"
-    publisher: ClassVar[str] = "order"
 
     return_id: Annotated[UUID, Field(description="This return or refund; also the CloudEvents subject.")]
     shopper_id: Annotated[UUID, Field(description="The account or guest who ordered.")]
@@ -207,20 +188,9 @@ class OrderReturned(AboutOrder):
         Field(description="`return`: goods were returned; `staff`: staff refund money.", examples=["return"]),
     ] = "return"
 
-    @property
-    def subject(self) -> UUID:
-        return self.return_id
 
-
-class OrderRefundSettled(AboutOrder):
+class OrderRefundSettled(AboutOrder, type="order.refund_settled", publisher="order", subject="refund_id"):
     """Staff gave the money of a failed refund to the shopper in another way: the refund is not repeated."""
-
-    type: ClassVar[str] = "order.refund_settled"
-    publisher: ClassVar[str] = "order"
 
     refund_id: Annotated[UUID, Field(description="The refund that failed; also the CloudEvents subject.")]
     amount: Annotated[Money, Field(description="The amount given in another way.")]
-
-    @property
-    def subject(self) -> UUID:
-        return self.refund_id

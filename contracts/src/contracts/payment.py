@@ -1,7 +1,7 @@
 """The events about an order's payment, besides `order.paid`."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated
 from uuid import UUID, uuid5
 
 from pydantic import Field
@@ -18,12 +18,9 @@ PaymentId = Annotated[
 ]
 
 
-class PaymentActionRequired(AboutOrder):
+class PaymentActionRequired(AboutOrder, type="payment.action_required", publisher="payment"):
     """The shopper's bank requires her to confirm the payment on its page (3-D Secure). Until then nothing is
     held."""
-
-    type: ClassVar[str] = "payment.action_required"
-    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     url: Annotated[
@@ -38,21 +35,15 @@ class PaymentActionRequired(AboutOrder):
     ]
 
 
-class PaymentAuthorized(AboutOrder):
+class PaymentAuthorized(AboutOrder, type="payment.authorized", publisher="payment"):
     """The money is held at the shopper's bank, not captured."""
-
-    type: ClassVar[str] = "payment.authorized"
-    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     total: Annotated[Money, Field(description="The amount held.")]
 
 
-class PaymentDeclined(AboutOrder):
+class PaymentDeclined(AboutOrder, type="payment.declined", publisher="payment"):
     """The payment was declined for good: nothing was captured, and any authorization is voided."""
-
-    type: ClassVar[str] = "payment.declined"
-    publisher: ClassVar[str] = "payment"
 
     code: Annotated[
         str,
@@ -65,20 +56,14 @@ class PaymentDeclined(AboutOrder):
     decline_reason: WhyDeclined = None
 
 
-class PaymentVoided(AboutOrder):
+class PaymentVoided(AboutOrder, type="payment.voided", publisher="payment"):
     """An authorization was voided before anything was captured."""
-
-    type: ClassVar[str] = "payment.voided"
-    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
 
 
-class PaymentRefunded(AboutOrder):
+class PaymentRefunded(AboutOrder, type="payment.refunded", publisher="payment"):
     """All of the captured money was refunded; this is the last refund."""
-
-    type: ClassVar[str] = "payment.refunded"
-    publisher: ClassVar[str] = "payment"
 
     payment_id: PaymentId
     contact: Contact = None
@@ -91,13 +76,12 @@ class PaymentRefunded(AboutOrder):
     ] = None
 
 
-class PaymentRefundedInPart(AboutOrder):
+class PaymentRefundedInPart(
+    AboutOrder, type="payment.refunded_in_part", publisher="payment", subject="refund_id"
+):
     """A part of the captured money was refunded. An order can have several such refunds, so each has a
     subject of its own.
     """
-
-    type: ClassVar[str] = "payment.refunded_in_part"
-    publisher: ClassVar[str] = "payment"
 
     refund_id: Annotated[
         UUID,
@@ -119,18 +103,11 @@ class PaymentRefundedInPart(AboutOrder):
     contact: Contact = None
     number: OrderNumber = None
 
-    @property
-    def subject(self) -> UUID:
-        return self.refund_id
 
-
-class PaymentRefundFailed(AboutOrder):
+class PaymentRefundFailed(AboutOrder, type="payment.refund_failed", publisher="payment", subject="refund_id"):
     """A refund failed after it was made, as can happen for a month: the money is back with the shop. Each
     such refund has a subject of its own.
     """
-
-    type: ClassVar[str] = "payment.refund_failed"
-    publisher: ClassVar[str] = "payment"
 
     refund_id: Annotated[
         UUID,
@@ -142,18 +119,11 @@ class PaymentRefundFailed(AboutOrder):
     contact: Contact = None
     number: OrderNumber = None
 
-    @property
-    def subject(self) -> UUID:
-        return self.refund_id
 
-
-class PaymentDisputed(AboutOrder):
+class PaymentDisputed(AboutOrder, type="payment.disputed", publisher="payment"):
     """The shopper's bank disputes the payment, or has decided a dispute: one event for each status, so each
     has a subject of its own.
     """
-
-    type: ClassVar[str] = "payment.disputed"
-    publisher: ClassVar[str] = "payment"
 
     dispute_id: Annotated[UUID, Field(description="The dispute; derived from the provider's id.")]
     payment_id: PaymentId

@@ -2,8 +2,10 @@
 other and valid; each takes changes of its fields by name. Services never import this module.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from contracts import (
@@ -65,140 +67,98 @@ LINES: Final = (Line(sku="MUG", name="Mug", quantity=2, unit_price=1000),)
 TOTAL: Final = gbp(2000)
 
 
-def order_created(**changes: Any) -> OrderCreated:
-    return _snapshot(OrderCreated, changes, payment_method="pm_card_visa", deadline=DEADLINE)
+@dataclass(frozen=True)
+class Builder(Generic[E]):
+    """Builds events of one type: `order_paid(number=None)`.
+
+    `defaults`: the fields that are not changed. A default that is a function gets all fields and returns the
+        value.
+    """
+
+    event: type[E]
+    defaults: Mapping[str, Any]
+
+    def __call__(self, **changes: Any) -> E:
+        # An event ignores fields that it does not know; a builder must not, or a mistyped change would pass.
+        if unknown := changes.keys() - self.event.model_fields.keys():
+            raise TypeError(f"{self.event.__name__} has no {', '.join(sorted(unknown))}")
+        fields = {**self.defaults, **changes}
+        return self.event(**{name: v(fields) if callable(v) else v for name, v in fields.items()})
 
 
-def order_paid(**changes: Any) -> OrderPaid:
-    return _snapshot(OrderPaid, changes, payment_id=PAYMENT_ID)
+def _about_order(event: type[E], **defaults: Any) -> Builder[E]:
+    return Builder(event, {"order_id": ORDER_ID, **defaults})
 
 
-def order_cancelled(**changes: Any) -> OrderCancelled:
-    return _snapshot(OrderCancelled, changes, reason="shopper", was_paid=False)
-
-
-def order_fulfilled(**changes: Any) -> OrderFulfilled:
-    return _event(OrderFulfilled, changes, order_id=ORDER_ID, number=NUMBER)
-
-
-def order_returned(**changes: Any) -> OrderReturned:
-    """One of the two mugs came back."""
-    return _event(
-        OrderReturned,
-        changes,
-        order_id=ORDER_ID,
-        return_id=RETURN_ID,
-        shopper_id=SHOPPER_ID,
-        contact=CONTACT,
-        number=NUMBER,
-        lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=1000),),
-        amount=gbp(1000),
-    )
-
-
-def order_refund_settled(**changes: Any) -> OrderRefundSettled:
-    return _event(OrderRefundSettled, changes, order_id=ORDER_ID, refund_id=RETURN_ID, amount=gbp(1000))
-
-
-def payment_action_required(**changes: Any) -> PaymentActionRequired:
-    return _payment(PaymentActionRequired, changes, url="encrypted URL", expires_at=DEADLINE)
-
-
-def payment_authorized(**changes: Any) -> PaymentAuthorized:
-    return _payment(PaymentAuthorized, changes, total=TOTAL)
-
-
-def payment_declined(**changes: Any) -> PaymentDeclined:
-    declined = {"code": "insufficient_funds", "decline_reason": "insufficient_funds"}
-    return _event(PaymentDeclined, changes, order_id=ORDER_ID, **declined)
-
-
-def payment_voided(**changes: Any) -> PaymentVoided:
-    return _payment(PaymentVoided, changes)
-
-
-def payment_refunded(**changes: Any) -> PaymentRefunded:
-    return _payment(PaymentRefunded, changes, contact=CONTACT, total=TOTAL, number=NUMBER)
-
-
-def payment_refunded_in_part(**changes: Any) -> PaymentRefundedInPart:
-    """The refund of `order_returned()`."""
-    refund = {"refund_id": RETURN_ID, "amount": gbp(1000), "by": "return"}
-    return _payment(PaymentRefundedInPart, changes, contact=CONTACT, number=NUMBER, **refund)
-
-
-def payment_refund_failed(**changes: Any) -> PaymentRefundFailed:
-    """The refund of `order_returned()`."""
-    refund = {"refund_id": RETURN_ID, "amount": gbp(1000), "code": "expired_or_canceled_card"}
-    return _payment(PaymentRefundFailed, changes, contact=CONTACT, number=NUMBER, **refund)
-
-
-def payment_disputed(**changes: Any) -> PaymentDisputed:
-    dispute = {"dispute_id": DISPUTE_ID, "reason": "fraudulent", "status": "needs_response"}
-    return _payment(PaymentDisputed, changes, amount=TOTAL, noted_at=PLACED_AT, **dispute)
-
-
-def stock_reserved(**changes: Any) -> StockReserved:
-    return _event(StockReserved, changes, order_id=ORDER_ID)
-
-
-def stock_rejected(**changes: Any) -> StockRejected:
-    """One mug is left."""
-    short = (ShortLine(sku="MUG", wanted=2, available=1),)
-    return _event(StockRejected, changes, order_id=ORDER_ID, short=short)
-
-
-def stock_released(**changes: Any) -> StockReleased:
-    return _event(StockReleased, changes, order_id=ORDER_ID, restocked=False)
-
-
-def stock_returned(**changes: Any) -> StockReturned:
-    return _event(StockReturned, changes, order_id=ORDER_ID, return_id=RETURN_ID)
-
-
-def saga_nudged(**changes: Any) -> SagaNudged:
-    """Another nudge with each call."""
-    return _event(SagaNudged, changes, order_id=ORDER_ID, nudge_id=uuid4())
-
-
-def user_registered(**changes: Any) -> UserRegistered:
-    return _event(UserRegistered, changes, user_id=SHOPPER_ID, contact=CONTACT)
-
-
-def guest_merged(**changes: Any) -> GuestMerged:
-    return _event(GuestMerged, changes, guest_id=GUEST_ID, user_id=SHOPPER_ID)
-
-
-def mail_resend_requested(**changes: Any) -> MailResendRequested:
-    """Another request with each call."""
-    return _event(MailResendRequested, changes, resend_id=uuid4(), subject_id=ORDER_ID, reason="receipt")
-
-
-def _snapshot(event: type[E], changes: dict[str, Any], **default: Any) -> E:
+def _snapshot(event: type[E], **defaults: Any) -> Builder[E]:
     """The total is the sum of the lines, unless it is among the changes."""
-    lines = tuple(changes.get("lines", LINES))
-    return _event(
+    return _about_order(
         event,
-        changes,
-        order_id=ORDER_ID,
         shopper_id=SHOPPER_ID,
         contact=CONTACT,
-        lines=lines,
-        total=gbp(sum(one.quantity * one.unit_price for one in lines)),
+        lines=LINES,
+        total=lambda order: gbp(sum(one.quantity * one.unit_price for one in order["lines"])),
         number=NUMBER,
         placed_at=PLACED_AT,
         guest=False,
         shipping=SHIPPING,
-        **default,
+        **defaults,
     )
 
 
-def _payment(event: type[E], changes: dict[str, Any], **default: Any) -> E:
-    return _event(event, changes, order_id=ORDER_ID, payment_id=PAYMENT_ID, **default)
+def _payment(event: type[E], **defaults: Any) -> Builder[E]:
+    return _about_order(event, payment_id=PAYMENT_ID, **defaults)
 
 
-def _event(event: type[E], changes: dict[str, Any], **default: Any) -> E:
-    """An event ignores fields that it does not know; a builder must not, or a mistyped change would pass."""
-    if unknown := changes.keys() - event.model_fields.keys():
-        raise TypeError(f"{event.__name__} has no {', '.join(sorted(unknown))}")
-    return event(**default | changes)
+def _refund(event: type[E], **defaults: Any) -> Builder[E]:
+    """The refund of `order_returned()`."""
+    refund = {"refund_id": RETURN_ID, "amount": gbp(1000), "contact": CONTACT, "number": NUMBER}
+    return _payment(event, **refund, **defaults)
+
+
+def _another_id(_: Mapping[str, Any]) -> UUID:
+    """For events of which each call builds another one."""
+    return uuid4()
+
+
+order_created = _snapshot(OrderCreated, payment_method="pm_card_visa", deadline=DEADLINE)
+order_paid = _snapshot(OrderPaid, payment_id=PAYMENT_ID)
+order_cancelled = _snapshot(OrderCancelled, reason="shopper", was_paid=False)
+order_fulfilled = _about_order(OrderFulfilled, number=NUMBER)
+order_returned = _about_order(  # one of the two mugs came back
+    OrderReturned,
+    return_id=RETURN_ID,
+    shopper_id=SHOPPER_ID,
+    contact=CONTACT,
+    number=NUMBER,
+    lines=(Line(sku="MUG", name="Mug", quantity=1, unit_price=1000),),
+    amount=gbp(1000),
+)
+order_refund_settled = _about_order(OrderRefundSettled, refund_id=RETURN_ID, amount=gbp(1000))
+payment_action_required = _payment(PaymentActionRequired, url="encrypted URL", expires_at=DEADLINE)
+payment_authorized = _payment(PaymentAuthorized, total=TOTAL)
+payment_declined = _about_order(
+    PaymentDeclined, code="insufficient_funds", decline_reason="insufficient_funds"
+)
+payment_voided = _payment(PaymentVoided)
+payment_refunded = _payment(PaymentRefunded, contact=CONTACT, total=TOTAL, number=NUMBER)
+payment_refunded_in_part = _refund(PaymentRefundedInPart, by="return")
+payment_refund_failed = _refund(PaymentRefundFailed, code="expired_or_canceled_card")
+payment_disputed = _payment(
+    PaymentDisputed,
+    amount=TOTAL,
+    noted_at=PLACED_AT,
+    dispute_id=DISPUTE_ID,
+    reason="fraudulent",
+    status="needs_response",
+)
+stock_reserved = _about_order(StockReserved)
+stock_rejected = _about_order(StockRejected, short=(ShortLine(sku="MUG", wanted=2, available=1),))
+stock_released = _about_order(StockReleased, restocked=False)
+stock_returned = _about_order(StockReturned, return_id=RETURN_ID)
+saga_nudged = _about_order(SagaNudged, nudge_id=_another_id)
+user_registered = Builder(UserRegistered, {"user_id": SHOPPER_ID, "contact": CONTACT})
+guest_merged = Builder(GuestMerged, {"guest_id": GUEST_ID, "user_id": SHOPPER_ID})
+mail_resend_requested = Builder(
+    MailResendRequested, {"resend_id": _another_id, "subject_id": ORDER_ID, "reason": "receipt"}
+)

@@ -1,6 +1,6 @@
 """The events about accounts, and the link by which an account claims a guest's order."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,32 +11,18 @@ from contracts.order import Contact
 CLAIM_PURPOSE = "claim a guest's order"
 
 
-class UserRegistered(Event):
+class UserRegistered(Event, type="user.registered", publisher="auth", subject="user_id"):
     """An account was registered."""
-
-    type: ClassVar[str] = "user.registered"
-    publisher: ClassVar[str] = "auth"
 
     user_id: Annotated[UUID, Field(description="The new account; also the CloudEvents subject.")]
     contact: Contact = None
 
-    @property
-    def subject(self) -> UUID:
-        return self.user_id
 
-
-class GuestMerged(Event):
+class GuestMerged(Event, type="guest.merged", publisher="auth", subject="guest_id"):
     """A guest logged in: the guest's cart and orders now belong to the account."""
-
-    type: ClassVar[str] = "guest.merged"
-    publisher: ClassVar[str] = "auth"
 
     guest_id: Annotated[UUID, Field(description="The guest; also the CloudEvents subject.")]
     user_id: Annotated[UUID, Field(description="The account.")]
-
-    @property
-    def subject(self) -> UUID:
-        return self.guest_id
 
 
 class OrderClaim(BaseModel):
