@@ -24,7 +24,6 @@ from order.domain import Order
 from order.ids import new_number, new_order_id
 from order.placing import Caps, Placing
 from order.problems import CartOrdered
-from order.tables import idempotency_keys
 from tests.model.tabs import Claim, ordered_before, put_in
 
 SEEDS = range(4)
@@ -130,7 +129,7 @@ class Submits:
     def __init__(self, engine: AsyncEngine, rng: random.Random) -> None:
         self._engine = engine
         self._dice = rng
-        self._keys = IdempotencyKeys(engine, idempotency_keys)
+        self._keys = IdempotencyKeys(engine)
         self._placing = Placing(Transactions(engine, "order", lease=0), NO_CAPS)
         self._budget = LineBudget(per_minute=10**6, large=10**6, rate=Rate(1, 1))
         self._carts = [uuid4() for _ in range(6)]

@@ -9,7 +9,6 @@ from auth.registration import ConflictLimit, Registration
 from auth.settings import Settings
 from auth.store import Accounts
 from auth.tokens import AccessTokens
-from chassis.http.origin import Proxies
 from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
@@ -45,7 +44,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
     return Components(
         routers=[api.first_admin(settings, registration), api.router, token_api.router],
-        provide=[accounts, keys, logins, registration, tokens, Proxies.of(settings.trusted_proxies)],
+        provide=[accounts, keys, logins, registration, tokens, settings.trusted_proxies],
         jobs=jobs.periodic(settings, chassis.engine, attempts),
         closing=[passwords.aclose],
     )

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import address
 from auth.keys import KeyFile, Keys, SigningKeys
-from chassis.http.origin import TrustedProxies
+from chassis.http.origin import Proxies, TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.settings import Seconds, ServiceSettings
 
@@ -52,7 +52,7 @@ class Settings(ServiceSettings):
     login_window_seconds: Seconds = 15 * 60
     registration_conflicts: Annotated[int, Field(ge=1)] = 20
     registration_window_seconds: Seconds = 15 * 60
-    trusted_proxies: TrustedProxies = ""
+    trusted_proxies: TrustedProxies = Proxies()
 
     hashing_threads: Annotated[int, Field(ge=1)] = 2
     hashing_queue: Annotated[int, Field(ge=1)] = 100

@@ -40,7 +40,7 @@ async def engine(postgres: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 def keys(engine: AsyncEngine) -> IdempotencyKeys:
-    return IdempotencyKeys(engine, TABLE)
+    return IdempotencyKeys(engine)
 
 
 BLOCKED = text(
@@ -194,7 +194,7 @@ async def test_a_crashed_request_holds_its_key_until_the_lock_ends(
 
 
 async def test_a_slow_request_cannot_settle_a_key_that_a_repeat_has_claimed(engine: AsyncEngine) -> None:
-    keys = IdempotencyKeys(engine, TABLE, lock=timedelta(0))
+    keys = IdempotencyKeys(engine, lock=timedelta(0))
     async with keys.claim(ADA, "k", b"payload") as slow, AsyncSession(engine) as session:
         await carry_out(keys, engine)
         with pytest.raises(ClaimLost):
@@ -204,7 +204,7 @@ async def test_a_slow_request_cannot_settle_a_key_that_a_repeat_has_claimed(engi
 
 
 async def test_a_slow_request_cannot_settle_while_the_repeat_still_runs(engine: AsyncEngine) -> None:
-    brief, usual = IdempotencyKeys(engine, TABLE, lock=timedelta(0)), IdempotencyKeys(engine, TABLE)
+    brief, usual = IdempotencyKeys(engine, lock=timedelta(0)), IdempotencyKeys(engine)
     async with (
         brief.claim(ADA, "k", b"payload") as slow,
         usual.claim(ADA, "k", b"payload") as repeat,
@@ -228,7 +228,7 @@ async def test_a_repeat_waits_for_a_commit_that_is_under_way(
 
 
 async def test_a_slow_request_that_gives_up_does_not_release_the_repeats_claim(engine: AsyncEngine) -> None:
-    brief, usual = IdempotencyKeys(engine, TABLE, lock=timedelta(0)), IdempotencyKeys(engine, TABLE)
+    brief, usual = IdempotencyKeys(engine, lock=timedelta(0)), IdempotencyKeys(engine)
     slow = brief.claim(ADA, "k", b"payload")
     await slow.__aenter__()
     async with usual.claim(ADA, "k", b"payload"):
@@ -238,17 +238,17 @@ async def test_a_slow_request_that_gives_up_does_not_release_the_repeats_claim(e
 
 
 async def test_a_response_is_replayed_for_as_long_as_it_is_kept(engine: AsyncEngine) -> None:
-    await carry_out(IdempotencyKeys(engine, TABLE), engine)
-    assert not await claimed(IdempotencyKeys(engine, TABLE, keep=timedelta(hours=1)))
-    assert await claimed(IdempotencyKeys(engine, TABLE, keep=timedelta(0)), ADA, b"another payload")
+    await carry_out(IdempotencyKeys(engine), engine)
+    assert not await claimed(IdempotencyKeys(engine, keep=timedelta(hours=1)))
+    assert await claimed(IdempotencyKeys(engine, keep=timedelta(0)), ADA, b"another payload")
 
 
 async def test_old_keys_are_purged_in_batches(engine: AsyncEngine) -> None:
-    keys = IdempotencyKeys(engine, TABLE)
+    keys = IdempotencyKeys(engine)
     for number in range(5):
         await carry_out(keys, engine, ADA, f"k{number}")
     assert await keys.purge() == 0
-    forgetful = IdempotencyKeys(engine, TABLE, keep=timedelta(0))
+    forgetful = IdempotencyKeys(engine, keep=timedelta(0))
     assert [await forgetful.purge(limit=3) for _ in range(3)] == [3, 2, 0]
 
 
@@ -256,14 +256,14 @@ async def test_a_claim_does_not_wait_for_the_disk_and_leaves_the_connection_as_i
     engine: AsyncEngine,
 ) -> None:
     single = create_async_engine(engine.url, pool_size=1, max_overflow=0)
-    async with IdempotencyKeys(single, TABLE).claim(ADA, "k", b"payload"), single.connect() as connection:
+    async with IdempotencyKeys(single).claim(ADA, "k", b"payload"), single.connect() as connection:
         assert (await connection.execute(text("SHOW synchronous_commit"))).scalar_one() == "on"
     await single.dispose()
 
 
 async def test_a_lost_connection_raises_once_and_is_not_reused(postgres: str, engine: AsyncEngine) -> None:
     single = create_async_engine(postgres, pool_size=1, max_overflow=0)
-    keys = IdempotencyKeys(single, TABLE)
+    keys = IdempotencyKeys(single)
     assert await claimed(keys)
     async with engine.connect() as other:
         await other.execute(KILL_THE_OTHERS)

@@ -174,7 +174,7 @@ async def test_an_invalid_body_is_pointed_at(client: httpx.AsyncClient) -> None:
     body = {"seats": [{"row": "front"}, {"row": 2, "colour/tone": "red"}]}
     response = await client.post("/bookings", json=body)
     assert response.status_code == 422
-    assert problem(response)["title"] == Unprocessable.title
+    assert problem(response)["title"] == "Unprocessable Content"
     assert [error["pointer"] for error in problem(response)["errors"]] == [
         "/seats/0/row",
         "/seats/1/colour~1tone",

@@ -4,7 +4,6 @@ from datetime import timedelta
 from functools import partial
 
 from chassis.http.idempotency import IdempotencyKeys
-from chassis.http.origin import Proxies
 from chassis.messaging.encryption import Cipher
 from chassis.outbound import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
@@ -20,7 +19,6 @@ from order.returns import ReturnPeriod
 from order.settings import Settings
 from order.store import Orders
 from order.streams import StreamTickets
-from order.tables import idempotency_keys
 from order.watch import Watch, wake_on_commit
 
 
@@ -34,7 +32,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         shared=settings.prices_shared,
     )
     keep = timedelta(hours=settings.idempotency_keep_hours)
-    keys = IdempotencyKeys(chassis.engine, idempotency_keys, keep=keep)
+    keys = IdempotencyKeys(chassis.engine, keep=keep)
     placing = Placing(chassis.transactions, settings.caps)
     orders, actions = Orders(chassis.engine), Actions(Cipher.of(settings.action_key))
     tickets = StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds)
@@ -51,7 +49,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             Claims.of(settings.contact_key, chassis.transactions),
             Lookups(settings, orders, actions, tickets, attempts),
             origins(settings.return_origins),
-            Proxies.of(settings.trusted_proxies),
+            settings.trusted_proxies,
             *(orders, actions, tickets, keys, watch, period, chassis.transactions),
         ],
         jobs=jobs.periodic(settings, chassis.transactions, keys, attempts),

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from chassis.http.origin import TrustedProxies
+from chassis.http.origin import Proxies, TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
@@ -51,7 +51,7 @@ class Settings(ServiceSettings):
     contact_key: EncryptionKeys
     action_key: EncryptionKeys
     return_origins: ReturnOrigins = ""
-    trusted_proxies: TrustedProxies = ""
+    trusted_proxies: TrustedProxies = Proxies()
 
     order_deadline: Seconds = 900
     sweep_every: Seconds = 2

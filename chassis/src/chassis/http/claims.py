@@ -8,15 +8,15 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
 import structlog
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 log = structlog.get_logger()
 _MAX_KID = 64
 MAX_TOKEN_LENGTH = 4096
-_MAX_MOMENT = 2**53  # JSON's numbers are exact only below it; this also excludes infinity
 
 
 class BadToken(ValueError):
@@ -31,16 +31,37 @@ class BadToken(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """The claims that services use. `since` and `until` are in seconds since the epoch."""
+def _canonical_uuid(value: Any) -> UUID:
+    """A UUID as the issuer writes it."""
+    if not isinstance(value, str) or str(uuid := UUID(value)) != value:
+        raise ValueError("an unusual UUID")
+    return uuid
 
-    subject: UUID
-    role: str
-    email: str | None
-    scopes: frozenset[str]
-    since: float
-    until: float
+
+def _scopes(value: Any) -> frozenset[str]:
+    if not isinstance(value, str) or not value:
+        raise ValueError("not a text")
+    return frozenset(value.split(" "))
+
+
+Text = Annotated[str, Field(min_length=1)]
+Moment = Annotated[float, Field(ge=0, lt=2**53)]  # JSON's numbers are exact only below it
+
+
+class Claims(BaseModel):
+    """The claims that services use. `since`, `until` and `issued` are in seconds since the epoch."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    issuer: Any = Field(default=None, alias="iss")
+    audience: Any = Field(alias="aud")
+    subject: Annotated[UUID, BeforeValidator(_canonical_uuid)] = Field(alias="sub")
+    role: Text
+    email: Text | None = None
+    scopes: Annotated[frozenset[str], BeforeValidator(_scopes)] = Field(default=frozenset(), alias="scope")
+    since: Moment = Field(default=0, alias="nbf")
+    until: Moment = Field(alias="exp")
+    issued: Moment = Field(default=0, alias="iat")
 
 
 def header_of(token: str) -> dict[str, Any]:
@@ -57,22 +78,12 @@ def header_of(token: str) -> dict[str, Any]:
 def claims_of(payload: bytes, issuer: str, audience: str) -> Claims:
     """The claims of a token whose signature is valid. Raises BadToken."""
     try:
-        found = _document(payload)
-        audiences = found["aud"] if isinstance(found["aud"], list) else [found["aud"]]
-        claims = Claims(
-            subject=_uuid(found["sub"]),
-            role=_text(found["role"]),
-            email=None if found.get("email") is None else _text(found["email"]),
-            scopes=frozenset(_text(found["scope"]).split(" ") if "scope" in found else ()),
-            since=_moment(found.get("nbf", 0)),
-            until=_moment(found["exp"]),
-        )
-        _moment(found.get("iat", 0))
-    except (KeyError, ValueError, RecursionError) as error:
+        claims = Claims.model_validate(_document(payload))
+    except (ValueError, RecursionError) as error:
         raise BadToken("claims", "A required claim of the token is missing or malformed.") from error
-    if found.get("iss") != issuer:
+    if claims.issuer != issuer:
         raise BadToken("issuer", "The token is not an access token of this issuer.")
-    if audience not in audiences:
+    if audience not in (claims.audience if isinstance(claims.audience, list) else [claims.audience]):
         raise BadToken("audience", "The token is for another audience.")
     return claims
 
@@ -94,26 +105,6 @@ def _each_once(members: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _moment(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_MOMENT:
-        raise ValueError("not a time")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("not a text")
-    return value
-
-
-def _uuid(value: Any) -> UUID:
-    """A UUID in its canonical form, in which the issuer writes it."""
-    uuid = UUID(_text(value))
-    if str(uuid) != value:
-        raise ValueError("an unusual UUID")
-    return uuid
 
 
 @dataclass

@@ -52,11 +52,11 @@ IdempotencyKey = Annotated[
 """The type of a route's parameter for the key; 400 if it is missing or malformed."""
 
 
-def idempotency_table(metadata: MetaData, name: str = "idempotency_keys") -> Table:
+def idempotency_table(metadata: MetaData) -> Table:
     """Define the table of keys in the service's metadata."""
     created_at = Column("created_at", DateTime(timezone=True), nullable=False)
     return Table(
-        name,
+        "idempotency_keys",
         metadata,
         Column("owner", Uuid, primary_key=True),
         Column("key", Text, primary_key=True),
@@ -67,7 +67,7 @@ def idempotency_table(metadata: MetaData, name: str = "idempotency_keys") -> Tab
         Column("headers", JSONB),
         Column("locked_until", DateTime(timezone=True), nullable=False),
         created_at,
-        Index(f"ix_{name}_created_at", created_at),
+        Index("ix_idempotency_keys_created_at", created_at),
     )
 
 
@@ -116,7 +116,6 @@ class Claim:
 
     stored: StoredResponse | None
     _row: Mapping[str, Any]
-    _table: str
     settled: bool = False
 
     async def settle(
@@ -127,7 +126,7 @@ class Claim:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Store the response in the caller's transaction. Raises ClaimLost if a repeat has the key."""
-        statement = text(_SETTLE.format(table=self._table, given="", when="true"))
+        statement = text(_SETTLE.format(given="", when="true"))
         stored = await session.execute(statement, self._values(status, body, headers))
         if stored.first() is None:
             raise self.lost()
@@ -140,7 +139,7 @@ class Claim:
         statement that has the request's effects: store the response if the SQL condition `when` holds for the
         row of the part `given`. It returns no row if the condition does not hold, or if a repeat has claimed
         the key."""
-        sql = _SETTLE.format(table=self._table, given=f"FROM {given}", when=when)
+        sql = _SETTLE.format(given=f"FROM {given}", when=when)
         return Part("settled", sql, self._values(status, body, headers), self._note_settled)
 
     def lost(self) -> ClaimLost:
@@ -156,9 +155,8 @@ class Claim:
 
 
 class IdempotencyKeys:
-    """One service's idempotency keys.
+    """One service's idempotency keys, in the table of `idempotency_table`.
 
-    `table`: see `idempotency_table`.
     `keep`: how long a stored response is replayed.
     `lock`: how long a request may take; after that, a repeat may claim its key.
     """
@@ -166,13 +164,11 @@ class IdempotencyKeys:
     def __init__(
         self,
         engine: AsyncEngine,
-        table: Table,
         *,
         keep: timedelta = timedelta(hours=24),
         lock: timedelta = timedelta(seconds=60),
     ) -> None:
         self._engine = engine
-        self._table = table.name
         self._keep = keep
         self._lock = lock
 
@@ -188,7 +184,7 @@ class IdempotencyKeys:
         """
         row = {"owner": owner, "key": key, "claim": uuid4()}
         stored = await self._take(row, hashlib.sha256(payload).digest())
-        claim = Claim(stored, row, self._table)
+        claim = Claim(stored, row)
         committed = False  # if the block raises, its transaction may have been rolled back after `settle`
         try:
             yield claim
@@ -218,7 +214,7 @@ class IdempotencyKeys:
         raise KeyInUse("Repeat the request to get its response.", headers={"Retry-After": "1"})
 
     async def _run(self, sql: str, *values: Any) -> Any:
-        rows = await fetch(self._engine, sql.format(table=self._table), *values)
+        rows = await fetch(self._engine, sql, *values)
         return rows[0] if rows else None
 
 
@@ -226,25 +222,27 @@ class IdempotencyKeys:
 # be lost, which does no harm: a lost claim has had no effects yet, and a lost release ends with the lock.
 _TAKE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
-    INSERT INTO {table} AS kept (owner, key, claim, fingerprint, locked_until, created_at)
+    INSERT INTO idempotency_keys AS kept (owner, key, claim, fingerprint, locked_until, created_at)
     SELECT $1, $2, $3, $4, now() + $5::interval, now() FROM relaxed
     ON CONFLICT (owner, key) DO UPDATE SET
         claim = excluded.claim, fingerprint = excluded.fingerprint, locked_until = excluded.locked_until,
         created_at = excluded.created_at, status = NULL, body = NULL, headers = NULL
     WHERE (kept.status IS NULL AND kept.locked_until < now()) OR kept.created_at < now() - $6::interval
     RETURNING true"""
-_READ = "SELECT fingerprint, status, body, headers::text FROM {table} WHERE owner = $1 AND key = $2"
+_READ = "SELECT fingerprint, status, body, headers::text FROM idempotency_keys WHERE owner = $1 AND key = $2"
 _RELEASE = """
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
-    DELETE FROM {table} USING relaxed WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL"""
+    DELETE FROM idempotency_keys USING relaxed
+    WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL"""
 _PURGE = """
     WITH purged AS (
-        DELETE FROM {table} WHERE (owner, key) IN (
-            SELECT owner, key FROM {table} WHERE created_at < now() - $1::interval
+        DELETE FROM idempotency_keys WHERE (owner, key) IN (
+            SELECT owner, key FROM idempotency_keys WHERE created_at < now() - $1::interval
             ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
         RETURNING true)
     SELECT count(*) FROM purged"""
 _SETTLE = """
-    UPDATE {table} AS kept SET status = :status, body = :body, headers = CAST(:headers AS jsonb) {given}
+    UPDATE idempotency_keys AS kept
+    SET status = :status, body = :body, headers = CAST(:headers AS jsonb) {given}
     WHERE owner = :owner AND key = :key AND claim = :claim AND kept.status IS NULL AND {when}
     RETURNING true"""

@@ -3,11 +3,11 @@
 import time
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.http.openapi import phrase
-from chassis.http.problems import answer
+from chassis.http.problems import Problem
 from chassis.telemetry.logs import trace_context
 
 log = structlog.get_logger()
@@ -34,20 +34,13 @@ class Trace:
                 status = message["status"]
             await send(message)
 
-        with trace_context(_traceparent(scope)):
+        with trace_context(Headers(scope=scope).get("traceparent")):
             try:
                 await self._app(scope, receive, watch)
             finally:
                 if status >= 400 or scope["method"] not in _SAFE:
                     ms = round((time.perf_counter() - started) * 1000, 1)
                     log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
-
-
-def _traceparent(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"traceparent":
-            return str(value, "latin-1")
-    return None
 
 
 class LimitBody:
@@ -60,16 +53,13 @@ class LimitBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+            declared = Headers(scope=scope).get("content-length")
             if declared is None:
                 receive = self._counted(receive)
             elif int(declared) > self.max_bytes:  # the server reads no more than the declared length
-                await self._refuse(scope, receive, send)
+                await Problem(self._detail(), status=413).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(413, phrase(413), self._detail())(scope, receive, send)
 
     def _counted(self, receive: Receive) -> Receive:
         size = 0

@@ -31,8 +31,6 @@ _INVALID_PART = {
     },
 }
 _BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-
-
 _NAMES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
@@ -41,16 +39,11 @@ def phrase(status: int) -> str:
     return _NAMES.get(status) or HTTPStatus(status).phrase
 
 
-def _response(status: int) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        "description": phrase(status),
-        "content": {"application/problem+json": {"schema": schema}},
-    }
-
+_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: _response(status) for status in (400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503)
+    status: {"description": phrase(status), "content": _CONTENT}
+    for status in (400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503)
 }
 """Problem responses for a route: `responses={409: RESPONSES[409]}`. Those that follow from a route's
 parameters, body and security (400, 401, 403, 413, 422, 503) are added to the document automatically."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
 
 from chassis.http.provided import Provided
 
@@ -52,26 +53,19 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
 
 
-def _listed(proxies: str) -> str:
-    networks(proxies)
-    return proxies
-
-
-TrustedProxies = Annotated[str, AfterValidator(_listed)]
-"""A setting: addresses and CIDR blocks, comma-separated, of the proxies in front of the gateway whose
-`X-Forwarded-For` entries are trusted. A service with this setting provides `Proxies.of` it."""
-
-
 @dataclass(frozen=True)
 class Proxies:
-    """The networks of the proxies whose `X-Forwarded-For` entries are trusted."""
+    """The networks of the proxies in front of the gateway whose `X-Forwarded-For` entries are trusted."""
 
     networks: tuple[Network, ...] = ()
 
-    @classmethod
-    def of(cls, text: str) -> "Proxies":
-        """The proxies that a setting names. Raises ValueError."""
-        return cls(networks(text))
+
+def _named(given: str | Proxies) -> Proxies:
+    return Proxies(networks(given)) if isinstance(given, str) else given
+
+
+TrustedProxies = Annotated[Proxies, NoDecode, BeforeValidator(_named)]
+"""A setting: addresses and CIDR blocks, comma-separated. A service with this setting provides it."""
 
 
 def client_of(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:

@@ -34,7 +34,6 @@ __all__ = [
     "install",
 ]
 
-MEDIA_TYPE = "application/problem+json"
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger(__name__)
@@ -57,13 +56,13 @@ class Problem(Exception):
     A kind of problem is a class: `class Full(Conflict): type = "/problems/full"; title = "No room left"`.
 
     `detail`: explains this occurrence to the client.
-    `status`, `title`, `type`: replace those of the class.
+    `status`, `title`, `type`: replace those of the class. The title is the status' name unless given.
     `headers`: of the response.
     `extensions`: further members of the document.
     """
 
     status: int = 500
-    title: str = "Internal Server Error"
+    title: str | None = None
     type: str = "about:blank"
 
     def __init__(
@@ -78,7 +77,7 @@ class Problem(Exception):
     ) -> None:
         self.detail = detail
         self.status = status or self.status
-        self.title = title or self.title
+        self.title = title or self.title or phrase(self.status)
         self.type = type or self.type
         super().__init__(detail or self.title)
         self.headers = dict(headers or {})
@@ -86,35 +85,34 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The response with the problem document."""
-        return answer(self.status, self.title, self.detail, self.type, self.headers, self.extensions)
+        given = {} if self.detail is None else {"detail": self.detail}
+        document = {"type": self.type, "title": self.title, "status": self.status, **given, **self.extensions}
+        content = orjson.dumps(document, default=str)
+        return Response(content, self.status, self.headers, media_type="application/problem+json")
 
 
 class NotFound(Problem):
     """404: it does not exist, or this caller may not see it."""
 
     status = 404
-    title = "Not Found"
 
 
 class Conflict(Problem):
     """409: the request conflicts with the current state."""
 
     status = 409
-    title = "Conflict"
 
 
 class Unprocessable(Problem):
     """422: the request is well-formed, but cannot be processed."""
 
     status = 422
-    title = "Unprocessable Content"
 
 
 class Unauthenticated(Problem):
     """401 with the challenge of RFC 6750. `error` is omitted when the request had no credentials."""
 
     status = 401
-    title = "Unauthorized"
 
     def __init__(self, detail: str | None = None, *, error: str | None = None, **extensions: Any) -> None:
         challenge = "Bearer" if error is None else f'Bearer error="{error}"'
@@ -125,72 +123,45 @@ class Forbidden(Problem):
     """403: the caller is authenticated, but not allowed to do this."""
 
     status = 403
-    title = "Forbidden"
 
 
 class TooManyRequests(Problem):
     """429: try again after `retry_after` seconds."""
 
     status = 429
-    title = "Too Many Requests"
 
     def __init__(self, detail: str | None = None, *, retry_after: float = 1, **extensions: Any) -> None:
         super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(retry_after)))}, **extensions)
 
 
-def answer(
-    status: int,
-    title: str,
-    detail: str | None = None,
-    kind: str = "about:blank",
-    headers: Mapping[str, str] | None = None,
-    extensions: Mapping[str, Any] | None = None,
-) -> Response:
-    """A problem document as a response."""
-    document = {"type": kind, "title": title, "status": status, "detail": detail, **(extensions or {})}
-    if detail is None:
-        del document["detail"]
-    content = orjson.dumps(document, default=str)
-    return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
-
-
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem document, also in its OpenAPI document."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(Unavailable, _on_unavailable)
-    app.add_exception_handler(TokenRejected, _on_rejected_token)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
+    for error in (Problem, Unavailable, TokenRejected, RequestValidationError, HTTPException):
+        app.add_exception_handler(error, _answer)
     app.add_middleware(_AnswerCrash)
     complete(app)
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.response()
+async def _answer(request: Request, error: Exception) -> Response:
+    return _as_problem(request, error).response()
 
 
-async def _on_unavailable(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Unavailable)
-    return unavailable(error)
-
-
-def unavailable(error: Unavailable) -> Response:
-    """503 with `Retry-After`."""
-    headers = {"Retry-After": str(max(1, round(error.retry_after)))}
-    return answer(503, phrase(503), error.detail, headers=headers)
-
-
-async def _on_rejected_token(_: Request, error: Exception) -> Response:
-    return Unauthenticated(str(error), error="invalid_token").response()
-
-
-async def _on_http(request: Request, error: Exception) -> Response:
+def _as_problem(request: Request, error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case Unavailable():
+            return Problem(
+                error.detail, status=503, headers={"Retry-After": str(max(1, round(error.retry_after)))}
+            )
+        case TokenRejected():
+            return Unauthenticated(str(error), error="invalid_token")
+        case RequestValidationError():
+            return _invalid(error.errors())
     assert isinstance(error, HTTPException)
     is_default = error.detail == HTTPStatus(error.status_code).phrase
-    detail = None if is_default else str(error.detail)
     headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
-    return answer(error.status_code, phrase(error.status_code), detail, headers=headers)
+    return Problem(None if is_default else str(error.detail), status=error.status_code, headers=headers)
 
 
 def _methods(request: Request) -> str:
@@ -200,15 +171,13 @@ def _methods(request: Request) -> str:
     return ", ".join(s["method"] for s in scopes if any(r.matches(s)[0] is Match.FULL for r in routes))
 
 
-async def _on_invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    errors = error.errors()
+def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if errors[0]["type"] == "json_invalid":
         where = errors[0]["loc"][-1]
-        return answer(400, "Bad Request", f"The body is not JSON: {errors[0]['ctx']['error']} at {where}.")
+        return Problem(f"The body is not JSON: {errors[0]['ctx']['error']} at {where}.", status=400)
     status = 400 if any(one["loc"][0] == "header" for one in errors) else 422
-    invalid = {"errors": [_invalid_part(one) for one in errors]}
-    return answer(status, phrase(status), "The request is not valid.", extensions=invalid)
+    parts = [_invalid_part(one) for one in errors]
+    return Problem("The request is not valid.", status=status, errors=parts)
 
 
 def _invalid_part(error: Mapping[str, Any]) -> dict[str, str]:
@@ -244,5 +213,6 @@ class _AnswerCrash:
                 raise  # the response has begun: the server has to close the connection
             log.exception("request failed", method=scope["method"], path=scope["path"])
             is_temporary = is_outage(error) or is_out_of_time(error)
-            retry = unavailable(Unavailable("The database does not answer."))
-            await (retry if is_temporary else Problem().response())(scope, receive, send)
+            retry = Unavailable("The database does not answer.")
+            problem = _as_problem(Request(scope), retry) if is_temporary else Problem()
+            await problem.response()(scope, receive, send)

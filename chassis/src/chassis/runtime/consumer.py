@@ -8,8 +8,7 @@ many times may crash the process: it is handled alone, and the attempt is record
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
@@ -17,19 +16,17 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPException, ChannelInv
 
 from chassis.messaging.broker import Publisher
 from chassis.messaging.envelope import Unreadable
-from chassis.messaging.tasks import Batcher, as_broken_connection, pauses
+from chassis.messaging.tasks import Batcher, as_broken_connection
 from chassis.runtime.retry import Retry, shortened
 from chassis.saga.delivery import Delivery, decode
 from chassis.saga.steps import Steps
 from chassis.storage import inbox
 from chassis.storage.database import Transactions
-from chassis.storage.raw_sql import is_outage
+from chassis.storage.raw_sql import through_outages
 from chassis.telemetry.logs import trace_context
 from chassis.telemetry.privacy import redacted
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 # A message redelivered this often without being acknowledged is suspected of crashing the process; a few lost
 # connections look the same. It is dead-lettered after this many crashes while it was handled alone.
@@ -141,60 +138,36 @@ class Consumer:
     async def _handle_suspect(self, message: AbstractIncomingMessage) -> None:
         """Handle it alone, and record the attempt beforehand: if the process crashes, the count survives."""
         engine, queue, fingerprint = self._transactions.engine, self._steps.queue, _fingerprint(message)
-        times = await self._through_outages(lambda: inbox.begin(engine, queue, fingerprint))
+        times = await through_outages(lambda: inbox.begin(engine, queue, fingerprint))
         if times > MAX_CRASHES:
             why = f"the process ended {MAX_CRASHES} times while handling it"
             await self._retry.dead_letter(message, why, step="unknown")
         else:
             await self._decode_and_handle([message])
-        await self._through_outages(lambda: inbox.end(engine, queue, fingerprint))
+        await through_outages(lambda: inbox.end(engine, queue, fingerprint))
         await _acknowledge(message, multiple=False)
         self._note_progress()
 
     async def _decode_and_handle(self, messages: list[AbstractIncomingMessage]) -> None:
-        readable, unreadable = self._decode(messages)
-        for message, why in unreadable:
-            await self._retry.dead_letter(message, why, step="decode")
-        if readable:
-            await self._handle(readable)
-
-    def _decode(
-        self, messages: list[AbstractIncomingMessage]
-    ) -> tuple[list[Delivery], list[tuple[AbstractIncomingMessage, str]]]:
         readable: list[Delivery] = []
-        unreadable: list[tuple[AbstractIncomingMessage, str]] = []
         for message in messages:
             try:
                 readable.append(decode(message, self._steps))
             except Unreadable as error:
-                unreadable.append((message, shortened(redacted(f"{error}"))))
-        return readable, unreadable
+                await self._retry.dead_letter(message, shortened(redacted(f"{error}")), step="decode")
+        if readable:
+            await self._handle(readable)
 
     async def _handle(self, batch: list[Delivery]) -> None:
         try:
-            await self._through_outages(lambda: self._commit(batch))
+            await through_outages(lambda: self._commit(batch))
         except Exception as error:
-            await self._handle_failed(batch, error)
-
-    async def _through_outages(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work, and repeat it for as long as the database is unavailable. Returns its result."""
-        for pause in pauses(0.1, 2):
-            try:
-                return await work()
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("database unavailable, retrying", error=repr(error))
-            await asyncio.sleep(pause)
-        raise AssertionError("there are pauses without end")
-
-    async def _handle_failed(self, batch: list[Delivery], error: Exception) -> None:
-        if len(batch) == 1:
-            await self._retry.retry_or_dead_letter(batch[0], error)
-            return
-        for delivery in batch:
-            await self._handle([delivery])
-            self._note_progress()
+            if len(batch) == 1:
+                await self._retry.retry_or_dead_letter(batch[0], error)
+                return
+            for delivery in batch:
+                await self._handle([delivery])
+                self._note_progress()
 
     async def _commit(self, batch: list[Delivery]) -> None:
         by_id: dict[str, Delivery] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from chassis.messaging.tasks import Batcher, as_broken_connection, as_failure, pauses
+from chassis.messaging.tasks import Batcher, as_broken_connection, as_failure
 from chassis.runtime.settings import ServiceSettings
 from chassis.saga.intents import (
     Call,
@@ -22,7 +22,7 @@ from chassis.saga.intents import (
     release,
 )
 from chassis.storage.database import Transactions
-from chassis.storage.raw_sql import is_outage
+from chassis.storage.raw_sql import through_outages
 from chassis.storage.tx import SqlTx
 from chassis.telemetry.logs import trace_context
 from chassis.telemetry.privacy import reason
@@ -172,7 +172,8 @@ class IntentRunner:
                 self._drop(held)  # its lease was not extended and ends soon: a poll finds it afterwards
                 continue
             due = held.due
-            self._begin()
+            self._unfinished += 1
+            self._idle.clear()
             try:
                 with trace_context(due.traceparent, due.intent.subject), as_broken_connection():
                     outcome = await self._call(due.intent)
@@ -188,10 +189,6 @@ class IntentRunner:
             await self._settle_batch(outcomes)
             self._end(len(outcomes))
 
-    def _begin(self) -> None:
-        self._unfinished += 1
-        self._idle.clear()
-
     def _end(self, count: int) -> None:
         self._unfinished -= count
         if not self._unfinished:
@@ -203,41 +200,32 @@ class IntentRunner:
 
     async def _settle_batch(self, outcomes: list[tuple[_Held, Any]]) -> None:
         """Keep the outcomes during an outage of the database: without them the calls would be repeated."""
-        for pause in pauses(0.1, 2):
-            try:
-                await self._commit(outcomes)
-            except Exception as error:
-                if not is_outage(error):
-                    await self._settle_failed(outcomes, error)
-                    return
-                count, why = len(outcomes), reason(error)
-                log.warning("database unavailable, retrying outcomes", outcomes=count, error=why)
-                await asyncio.sleep(pause)
-            else:
-                break
-        for held, _ in outcomes:
-            self._drop(held)
-
-    async def _settle_failed(self, outcomes: list[tuple[_Held, Any]], error: Exception) -> None:
-        if len(outcomes) == 1:
-            await self._postpone(outcomes[0][0], error)
-            return
-        for outcome in outcomes:
-            await self._settle_batch([outcome])
+        try:
+            await through_outages(lambda: self._commit(outcomes))
+        except Exception as error:
+            if len(outcomes) == 1:
+                await self._postpone(outcomes[0][0], error)
+                return
+            for outcome in outcomes:
+                await self._settle_batch([outcome])
+        else:
+            for held, _ in outcomes:
+                self._drop(held)
 
     async def _commit(self, outcomes: list[tuple[_Held, Any]]) -> None:
-        settling = [held for held, _ in outcomes]
-        _mark(settling, now=True)
+        for held, _ in outcomes:
+            held.settling = True
         try:
             async with self._transactions() as tx:
-                due = [held.due for held in settling]
+                due = [held.due for held, _ in outcomes]
                 held_here = await delete_settled(tx.session, due, self._holder)
                 if self._intents.locks is not None:
                     await tx.lock([pair for one in due for pair in self._intents.locks(one.intent)])
                 for held, outcome in outcomes:
                     await self._settle_one(held.due, outcome, tx, held_here)
         except BaseException:
-            _mark(settling, now=False)
+            for held, _ in outcomes:
+                held.settling = False
             raise
 
     async def _settle_one(self, due: Due, outcome: Any, tx: SqlTx, held_here: set[str]) -> None:
@@ -264,8 +252,3 @@ class IntentRunner:
                 await postpone(self._engine, due, why, delay, self._holder)
             except Exception:
                 log.exception("lease not released", intent=due.intent.key)
-
-
-def _mark(settling: list[_Held], *, now: bool) -> None:
-    for held in settling:
-        held.settling = now

@@ -12,6 +12,7 @@ from chassis.saga.intents import Intents
 from chassis.saga.steps import Steps
 from chassis.saga.tx import Event
 
+VHOST = "/"
 EVENTS_EXCHANGE = "events"
 LADDER = ("1s", "10s", "60s")
 DEAD = "dead"
@@ -57,26 +58,22 @@ def retry_exchange(queue: str) -> str:
     return f"{queue}.retry"
 
 
-def definitions(participants: Sequence[Participant], *, vhost: str = "/") -> dict[str, Any]:
+def definitions(participants: Sequence[Participant]) -> dict[str, Any]:
     """The definitions document, with empty password hashes: each deployment fills in its own."""
-    queues = [steps.queue for participant in participants for steps in participant.steps]
+    every_steps = [steps for participant in participants for steps in participant.steps]
+    queues = [steps.queue for steps in every_steps]
     return {
-        "vhosts": [{"name": vhost}],
+        "vhosts": [{"name": VHOST}],
         "users": [{"name": p.name, "password_hash": "", "tags": [], "limits": LIMITS} for p in participants],
-        "permissions": [_permission(p, vhost) for p in participants],
-        "topic_permissions": [_topic_permission(p, vhost) for p in participants],
+        "permissions": [_permission(p) for p in participants],
+        "topic_permissions": [_topic_permission(p) for p in participants],
         "exchanges": [
-            _exchange(EVENTS_EXCHANGE, "topic", vhost),
-            *(_exchange(retry_exchange(queue), "direct", vhost) for queue in queues),
+            _exchange(EVENTS_EXCHANGE, "topic"),
+            *(_exchange(retry_exchange(queue), "direct") for queue in queues),
         ],
-        "queues": [_queue(name, vhost) for queue in queues for name in _with_retry_queues(queue)],
-        "bindings": [
-            binding
-            for participant in participants
-            for steps in participant.steps
-            for binding in _bindings(steps, vhost)
-        ],
-        "policies": [policy for queue in queues for policy in _policies(queue, vhost)],
+        "queues": [_queue(name) for queue in queues for name in _with_retry_queues(queue)],
+        "bindings": [binding for steps in every_steps for binding in _bindings(steps)],
+        "policies": [policy for queue in queues for policy in _policies(queue)],
     }
 
 
@@ -84,15 +81,15 @@ def _with_retry_queues(queue: str) -> list[str]:
     return [queue, *(f"{queue}.retry.{delay}" for delay in LADDER), f"{queue}.{DEAD}"]
 
 
-def _queue(name: str, vhost: str) -> dict[str, Any]:
+def _queue(name: str) -> dict[str, Any]:
     arguments = {"x-queue-type": "quorum"}
-    return {"name": name, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": arguments}
+    return {"name": name, "vhost": VHOST, "durable": True, "auto_delete": False, "arguments": arguments}
 
 
-def _exchange(name: str, kind: str, vhost: str) -> dict[str, Any]:
+def _exchange(name: str, kind: str) -> dict[str, Any]:
     return {
         "name": name,
-        "vhost": vhost,
+        "vhost": VHOST,
         "type": kind,
         "durable": True,
         "auto_delete": False,
@@ -101,19 +98,19 @@ def _exchange(name: str, kind: str, vhost: str) -> dict[str, Any]:
     }
 
 
-def _bindings(steps: Steps, vhost: str) -> list[dict[str, Any]]:
+def _bindings(steps: Steps) -> list[dict[str, Any]]:
     retry = retry_exchange(steps.queue)
     return [
-        *(_binding(EVENTS_EXCHANGE, steps.queue, key, vhost) for key in steps.routing_keys()),
-        *(_binding(retry, f"{steps.queue}.retry.{delay}", delay, vhost) for delay in LADDER),
-        _binding(retry, f"{steps.queue}.{DEAD}", DEAD, vhost),
+        *(_binding(EVENTS_EXCHANGE, steps.queue, key) for key in steps.routing_keys()),
+        *(_binding(retry, f"{steps.queue}.retry.{delay}", delay) for delay in LADDER),
+        _binding(retry, f"{steps.queue}.{DEAD}", DEAD),
     ]
 
 
-def _binding(source: str, queue: str, key: str, vhost: str) -> dict[str, Any]:
+def _binding(source: str, queue: str, key: str) -> dict[str, Any]:
     return {
         "source": source,
-        "vhost": vhost,
+        "vhost": VHOST,
         "destination": queue,
         "destination_type": "queue",
         "routing_key": key,
@@ -121,30 +118,24 @@ def _binding(source: str, queue: str, key: str, vhost: str) -> dict[str, Any]:
     }
 
 
-def _policies(queue: str, vhost: str) -> list[dict[str, Any]]:
+def _policies(queue: str) -> list[dict[str, Any]]:
     to_queue = {"dead-letter-exchange": "", "dead-letter-routing-key": queue}
     to_dead = {"dead-letter-exchange": retry_exchange(queue), "dead-letter-routing-key": DEAD}
+    full = {**ROOM, **_AT_LEAST_ONCE}
+    dead = {"delivery-limit": DELIVERY_LIMIT, **ROOM_FOR_DEAD, "overflow": "reject-publish"}
     return [
-        _policy(queue, {**to_dead, "delivery-limit": DELIVERY_LIMIT, **ROOM, **_AT_LEAST_ONCE}, vhost),
+        _policy(queue, {**to_dead, "delivery-limit": DELIVERY_LIMIT, **full}),
         *(
-            _policy(
-                f"{queue}.retry.{delay}",
-                {**to_queue, "message-ttl": _MILLISECONDS[delay], **ROOM, **_AT_LEAST_ONCE},
-                vhost,
-            )
-            for delay in LADDER
+            _policy(f"{queue}.retry.{d}", {**to_queue, "message-ttl": _MILLISECONDS[d], **full})
+            for d in LADDER
         ),
-        _policy(
-            f"{queue}.{DEAD}",
-            {"delivery-limit": DELIVERY_LIMIT, **ROOM_FOR_DEAD, "overflow": "reject-publish"},
-            vhost,
-        ),
+        _policy(f"{queue}.{DEAD}", dead),
     ]
 
 
-def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any]:
+def _policy(queue: str, definition: dict[str, Any]) -> dict[str, Any]:
     return {
-        "vhost": vhost,
+        "vhost": VHOST,
         "name": queue,
         "pattern": f"^{_escape(queue)}$",
         "apply-to": "queues",  # RabbitMQ 3.10 and 3.11 do not know `quorum_queues`
@@ -153,25 +144,24 @@ def _policy(queue: str, definition: dict[str, Any], vhost: str) -> dict[str, Any
     }
 
 
-def _permission(participant: Participant, vhost: str) -> dict[str, Any]:
+def _permission(participant: Participant) -> dict[str, Any]:
     queues = [steps.queue for steps in participant.steps]
     # A service without events may not write to the exchange at all: `_one_of` of no keys is `^$`, which would
     # still allow the empty routing key.
     events = [EVENTS_EXCHANGE] if participant.published_keys() else []
-    writable = [*events, *(retry_exchange(queue) for queue in queues)]
     return {
         "user": participant.name,
-        "vhost": vhost,
+        "vhost": VHOST,
         "configure": "^$",
-        "write": _one_of(writable),
+        "write": _one_of([*events, *(retry_exchange(queue) for queue in queues)]),
         "read": _one_of(queues),
     }
 
 
-def _topic_permission(participant: Participant, vhost: str) -> dict[str, Any]:
+def _topic_permission(participant: Participant) -> dict[str, Any]:
     return {
         "user": participant.name,
-        "vhost": vhost,
+        "vhost": VHOST,
         "exchange": EVENTS_EXCHANGE,
         "write": _one_of(participant.published_keys()),
         "read": "^$",

@@ -3,19 +3,27 @@ itself, and a transaction of the ORM with four statements five times as much as 
 for round trips. And the driver's errors: which of them are an outage of the database, which waiting resolves.
 """
 
+import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
+import structlog
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.errors import Unavailable
+from chassis.messaging.tasks import pauses
+from chassis.telemetry.privacy import reason
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 _CONNECTION_LOST = (
@@ -122,6 +130,19 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return _state(error).startswith(_STATES)
+
+
+async def through_outages(work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work, and repeat it for as long as the database is unavailable. Returns its result."""
+    for pause in pauses(0.1, 2):
+        try:
+            return await work()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("database unavailable, retrying", error=reason(error))
+        await asyncio.sleep(pause)
+    raise AssertionError("there are pauses without end")
 
 
 def is_out_of_time(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from chassis.messaging.envelope import Envelope
-from chassis.saga.delivery import Delivery, Incoming, decode
+from chassis.saga.delivery import Incoming, decode
 from chassis.saga.intents import Intents
 from chassis.saga.steps import Steps
 from chassis.saga.topology import EVENTS_EXCHANGE
@@ -155,7 +155,7 @@ class Harness:
     async def _deliver(self, message: Incoming, steps: Steps, *, crash: bool) -> None:
         if message.routing_key not in steps.routing_keys():
             return
-        delivery = self._decode(message, steps)
+        delivery = decode(message, steps)
         claim = (steps.queue, delivery.envelope.id)
         if not self._is_fresh(claim):
             return
@@ -164,9 +164,6 @@ class Harness:
         if not crash:
             self._commit(tx, delivery.step.name, delivery.step.publishes)
             self.inbox.add(claim)
-
-    def _decode(self, message: Incoming, steps: Steps) -> Delivery:
-        return decode(message, steps)
 
     def _is_fresh(self, claim: tuple[str, str]) -> bool:
         return claim not in self.inbox
