@@ -14,7 +14,8 @@ from aiormq.exceptions import AMQPConnectionError, AMQPError, ChannelPreconditio
 from pamqp.commands import Basic
 
 from contracts import EVENTS, SagaNudged
-from devstack.testing.broker import Broker, RabbitServer
+from devstack import Stack
+from devstack.testing.broker import Broker, fresh_vhost
 from shop.machine import project_root
 from shop.targets import OPERATOR, SERVICES
 from tests.broker_rights.trying import allowed, signed_in
@@ -41,9 +42,9 @@ each_user = pytest.mark.parametrize("user", SERVICES)
 
 
 @pytest.fixture(scope="module")
-def broker(rabbitmq_server: RabbitServer) -> Any:
+def broker(rabbitmq_server: Stack) -> Any:
     """The shop's own topology in a virtual host of this module's."""
-    with rabbitmq_server.broker() as broker:
+    with fresh_vhost(rabbitmq_server) as broker:
         asyncio.run(broker.import_topology(DEFINITIONS))
         yield broker
 

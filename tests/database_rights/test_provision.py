@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from devstack.testing.databases import PostgresServer
+from devstack import Stack
 from shop.errors import ShopError
 from shop.provision.databases import owner_of, provide, provide_when_up
 
@@ -16,14 +16,14 @@ from shop.provision.databases import owner_of, provide, provide_when_up
 class Place:
     """A service of this test's own on the shared server."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: Stack) -> None:
         self.server = server
         self.service = f"service_{secrets.token_hex(4)}"
         self.owner = owner_of(self.service)
         self.passwords = {self.service: "it's a secret", self.owner: secrets.token_hex(8)}
 
     async def operator(self, database: str = "postgres", **settings: str) -> Any:
-        dsn = self.server.dsn(database)
+        dsn = self.server.operator_dsn(database)
         return await asyncpg.connect(dsn, timeout=15, command_timeout=30, server_settings=settings)
 
     async def execute(self, statement: str, database: str = "postgres") -> None:
@@ -35,7 +35,7 @@ class Place:
 
     async def connect(self, role: str, password: str | None = None) -> Any:
         return await asyncpg.connect(
-            host=str(self.server.stack.sockets / "postgres"),
+            host=str(self.server.sockets / "postgres"),
             user=role,
             password=password or self.passwords[role],
             database=self.service,
@@ -47,7 +47,7 @@ class Place:
 
 
 @pytest.fixture
-async def place(postgres_server: PostgresServer) -> AsyncIterator[Place]:
+async def place(postgres_server: Stack) -> AsyncIterator[Place]:
     place = Place(postgres_server)
     yield place
     await place.execute(f"DROP DATABASE IF EXISTS {place.service} WITH (FORCE)")
@@ -149,7 +149,7 @@ async def test_setup_waits_for_a_server_that_is_starting(place: Place) -> None:
 
 
 async def test_no_password_is_in_the_log_of_a_server_that_logs_every_statement(place: Place) -> None:
-    log = place.server.stack.layout.log("postgres")
+    log = place.server.layout.log("postgres")
     place.passwords = {role: secrets.token_hex(16) for role in place.passwords}
 
     async def talkative(database: str) -> Any:

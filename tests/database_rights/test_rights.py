@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from devstack.testing.databases import PostgresServer
+from devstack import Stack
 from shop.provision.databases import owner_of
 from shop.targets import OPERATOR, SERVICES
 
@@ -69,12 +69,12 @@ async def allowed(connection: Any, statements: list[str]) -> list[str]:
     ("role", "own"), [*zip(SERVICES, SERVICES, strict=True), *zip(OWNERS, SERVICES, strict=True)]
 )
 async def test_a_role_can_connect_to_its_own_database_alone(
-    postgres_server: PostgresServer, role: str, own: str
+    postgres_server: Stack, role: str, own: str
 ) -> None:
     reached = set()
     for database in DATABASES:
         try:
-            async with connected(postgres_server.stack.database_url(role, database)) as connection:
+            async with connected(postgres_server.database_url(role, database)) as connection:
                 reached.add(await connection.fetchval("SELECT current_database()"))
         except asyncpg.InsufficientPrivilegeError:
             continue
@@ -106,7 +106,7 @@ async def test_a_service_may_read_and_write_every_table_of_its_own(
 
 
 async def test_a_service_may_use_tables_of_later_migrations(
-    postgres_server: PostgresServer, migrated: Callable[[str], str]
+    postgres_server: Stack, migrated: Callable[[str], str]
 ) -> None:
     url = migrated("order")
     owners = of_the_owner(postgres_server, "order", url)
@@ -119,8 +119,8 @@ async def test_a_service_may_use_tables_of_later_migrations(
         assert await allowed(service, ["DROP TABLE later", "TRUNCATE later RESTART IDENTITY"]) == []
 
 
-async def test_only_the_operator_is_more_than_a_login(postgres_server: PostgresServer) -> None:
-    async with connected(postgres_server.dsn()) as connection:
+async def test_only_the_operator_is_more_than_a_login(postgres_server: Stack) -> None:
+    async with connected(postgres_server.operator_dsn()) as connection:
         powerful = await connection.fetch(
             """SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication
                   OR rolbypassrls"""
@@ -134,8 +134,8 @@ async def test_only_the_operator_is_more_than_a_login(postgres_server: PostgresS
     assert members == []
 
 
-async def test_one_service_cannot_take_all_connections(postgres_server: PostgresServer) -> None:
-    async with connected(postgres_server.dsn()) as connection:
+async def test_one_service_cannot_take_all_connections(postgres_server: Stack) -> None:
+    async with connected(postgres_server.operator_dsn()) as connection:
         most = await connection.fetchval("SELECT current_setting('max_connections')::int")
         limits = await connection.fetch(
             "SELECT rolconnlimit FROM pg_roles WHERE rolname = ANY($1)", [*SERVICES, *OWNERS]
@@ -150,6 +150,6 @@ async def tables_of(connection: Any) -> list[str]:
     return [row["tablename"] for row in rows]
 
 
-def of_the_owner(server: PostgresServer, service: str, url: str) -> str:
+def of_the_owner(server: Stack, service: str, url: str) -> str:
     """The URL of the same database for the role that migrates it."""
-    return server.stack.database_url(owner_of(service), make_url(url).database)
+    return server.database_url(owner_of(service), make_url(url).database)

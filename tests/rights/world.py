@@ -14,7 +14,6 @@ from chassis.messaging.encryption import Tickets
 from chassis.testing import Fault, TokenMint
 from contracts import CLAIM_PURPOSE
 from devstack import Stack
-from devstack.stack import ADMIN_EMAIL
 from shop.keys.verifiers import AUDIENCE, ISSUER
 from shop.secrets import SIGNING_KEYS
 
@@ -78,7 +77,9 @@ class World:
 
     @cached_property
     def admin(self) -> str:
-        return str(self.logged_in(ADMIN_EMAIL, self.stack.secret("admin-password"))["access_token"])
+        return str(
+            self.logged_in(self.stack.admin_email, self.stack.secret("admin-password"))["access_token"]
+        )
 
     def logged_in(self, email: str, password: str) -> Any:
         return self.ask("auth", "POST", "/v1/token", data={"username": email, "password": password})

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from devstack.testing.databases import PostgresServer
+from devstack import Stack
 from shop.audit.trail import DATABASE, Audit, AuditedAction, document, operator
 from shop.errors import ShopError
 
@@ -68,23 +68,21 @@ async def test_an_unknown_number_is_told_in_one_line(audit: Audit) -> None:
         await audit.entry(7)
 
 
-async def test_many_may_open_it_for_the_first_time_at_once(postgres_server: PostgresServer) -> None:
-    stack = postgres_server.stack
-
+async def test_many_may_open_it_for_the_first_time_at_once(postgres_server: Stack) -> None:
     async def act(who: str) -> None:
-        async with Audit.opened(stack, who) as audit, audit.record(AuditedAction("nudge", "why")):
+        async with Audit.opened(postgres_server, who) as audit, audit.record(AuditedAction("nudge", "why")):
             pass
 
     await asyncio.gather(*(act(f"operator {n}") for n in range(5)))
-    async with Audit.opened(stack, "reader") as audit:
+    async with Audit.opened(postgres_server, "reader") as audit:
         found = {e.who for e in await audit.entries(limit=1000)}
     assert {f"operator {n}" for n in range(5)} <= found
 
 
-async def test_no_service_may_connect_to_it(postgres_server: PostgresServer) -> None:
-    async with Audit.opened(postgres_server.stack, "ada"):
+async def test_no_service_may_connect_to_it(postgres_server: Stack) -> None:
+    async with Audit.opened(postgres_server, "ada"):
         pass
-    connection = await asyncpg.connect(postgres_server.dsn())
+    connection = await asyncpg.connect(postgres_server.operator_dsn())
     try:
         role = "audit_trespasser"
         await connection.execute(f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN")

@@ -1,10 +1,10 @@
 """`shop up`, `down`, `status` and `logs`."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -15,7 +15,7 @@ from rich.table import Table
 from devstack import ports
 from devstack.down import down as stop
 from devstack.down import purge as delete_data
-from devstack.layout import default_folder, last_lines
+from devstack.layout import Layout, default_folder, last_lines
 from devstack.layout import follow as follow_logs
 from devstack.program import Program
 from devstack.programs import choose, programs
@@ -28,8 +28,7 @@ from devstack.up import up as start
 from shop.broker.command import print_issues
 from shop.errors import ShopError
 from shop.machine import project_root
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+from shop.terminal import Json
 
 
 @contextmanager
@@ -133,12 +132,9 @@ def logs(
     names = [program.name for program in choose([service] if service else [], programs(stack))]
     files = {name: stack.layout.log(name) for name in names}
     width = max(map(len, names)) if not service else 0
-    for name, file in files.items():
-        for line in last_lines(file, lines):
-            _print_line(name, line, width)
-    if follow:
-        for name, line in follow_logs(files):
-            _print_line(name, line, width)
+    present = ((name, line) for name, file in files.items() for line in last_lines(file, lines))
+    for name, line in chain(present, follow_logs(files) if follow else ()):
+        print(f"{name:<{width}} | {line}" if width else line, flush=True)
 
 
 def _stack_for(
@@ -150,40 +146,33 @@ def _stack_for(
 ) -> Stack:
     """The stack as it was, with what the options change; what runs keeps its ports."""
     folder = default_folder()
-    try:
-        before = Stack.load(folder)
-    except ShopError:
-        before = None
-    alive = before is not None and Supervisor(before).is_alive()
-    if before is not None and alive and port_base not in (None, before.port_base):
+    exists = Layout(folder).state.exists()
+    before = Stack.load(folder) if exists else Stack(folder, ports.BASE, folder)
+    alive = exists and Supervisor(before).is_alive()
+    if alive and port_base not in (None, before.port_base):
         raise ShopError(f"the stack runs on ports from {before.port_base}: `shop down` first")
-    brokers = brokers or (before.brokers if before else 1)
-    replicas = replicas or (before.replicas if before else 1)
-    if before is not None and brokers != before.brokers:
+    brokers, replicas = brokers or before.brokers, replicas or before.replicas
+    if exists and brokers != before.brokers:
         raise ShopError(
             f"the stack has {before.brokers} RabbitMQ nodes: `shop down --purge` removes it, then start again"
         )
-    if before is not None and (alive or not (free_ports or port_base)):
-        base = before.port_base
-    elif free_ports:
-        base = ports.free_base(more_ports(brokers, replicas))
-    else:
-        base = port_base or ports.BASE
+    if free_ports and not alive:
+        port_base = ports.free_base(more_ports(brokers, replicas))
     topology = project_root() / "deploy" / "rabbitmq" / "definitions.json"
     return Stack.create(
         folder,
-        base,
-        durable=before.durable if before else True,
+        port_base or before.port_base,
+        durable=before.durable,
         topology=topology if topology.exists() else None,
-        settings=_parsed(settings) if settings is not None or before is None else before.settings,
+        settings=before.settings if settings is None else _parsed(settings),
         brokers=brokers,
         replicas=replicas,
     )
 
 
-def _parsed(settings: list[str] | None) -> dict[str, dict[str, str]]:
+def _parsed(settings: list[str]) -> dict[str, dict[str, str]]:
     parsed: dict[str, dict[str, str]] = {}
-    for setting in settings or []:
+    for setting in settings:
         name, _, value = setting.partition("=")
         program, _, variable = name.partition(".")
         if not variable:
@@ -206,8 +195,3 @@ def _table(found: list[Status]) -> Table:
             one.address or "",
         )
     return table
-
-
-def _print_line(name: str, line: str, width: int) -> None:
-    sys.stdout.write(f"{name:<{width}} | {line}\n" if width else f"{line}\n")
-    sys.stdout.flush()

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals
 
@@ -16,7 +16,6 @@ from devstack.stack import Stack
 from devstack.supervisor import MARK, Supervisor
 from shop.errors import ShopError
 
-_STOPPED = {"STOPPED", "EXITED", "FATAL"}
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 20
 _EPMD = "epmd"  # Erlang's name service belongs to the machine, not to the stack that started it
@@ -51,12 +50,11 @@ def purge(stack: Stack) -> None:
 def stop_orphans(stack: Stack) -> list[str]:
     """Terminate what a killed supervisord left running, wait, then kill it. Returns the processes' names."""
     processes = _processes(stack)
-    names = [_name(process) for process in processes]
     _signal(processes, SIGTERM, to_postgres=SIGINT)
     _, alive = psutil.wait_procs(processes, _GRACE_SECONDS)
     _signal(alive, SIGKILL, to_postgres=SIGQUIT)
     psutil.wait_procs(alive, _GRACE_SECONDS)
-    return names
+    return [process.info["name"] for process in processes]
 
 
 def _stop_in_waves(
@@ -68,59 +66,45 @@ def _stop_in_waves(
         for program in stopping:
             progress(program.name)
             supervisor.stop(program.name)
-        _await_stop(supervisor, stopping)
+        # supervisord kills what does not stop in time: the margin is for that.
+        deadline = time.monotonic() + max((program.stop_seconds for program in stopping), default=0) + 10
+        while left := sorted({program.name for program in stopping} & supervisor.running()):
+            if time.monotonic() > deadline:
+                raise ShopError(
+                    f"{', '.join(left)} cannot be stopped: end it by hand, then `shop down` again"
+                )
+            time.sleep(_POLL_SECONDS)
     return [program.name for program in known if program.name in running]
-
-
-def _await_stop(supervisor: Supervisor, stopping: Sequence[Program]) -> None:
-    # supervisord kills what does not stop in time: the margin is for that.
-    deadline = time.monotonic() + max((program.stop_seconds for program in stopping), default=0) + 10
-    while left := [p.name for p in stopping if supervisor.info()[p.name]["statename"] not in _STOPPED]:
-        if time.monotonic() > deadline:
-            raise ShopError(f"{', '.join(left)} cannot be stopped: end it by hand, then `shop down` again")
-        time.sleep(_POLL_SECONDS)
 
 
 def _processes(stack: Stack) -> list[psutil.Process]:
     """Every process of the stack; where no supervisord is alive, these are orphans."""
-    found = {process.pid: process for process in _marked(stack)}
+    # PostgreSQL writes its title over its environment, so the mark is gone.
     database = postgres.server_pid(stack.layout.pgdata)
-    if database:
-        # PostgreSQL writes its title over its environment, so the mark is gone.
-        with suppress(psutil.NoSuchProcess):
-            found[database] = psutil.Process(database)
-    return list(found.values())
+    return [
+        process
+        for process in psutil.process_iter(["name", "environ"])
+        if process.pid == database or (_mark(process) == str(stack.folder) and process.info["name"] != _EPMD)
+    ]
 
 
-def _marked(stack: Stack) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            if process.environ().get(MARK) == str(stack.folder) and process.name() != _EPMD:
-                yield process
+def _mark(process: psutil.Process) -> str | None:
+    """The folder of its stack; None too where we may not read its environment."""
+    return (process.info["environ"] or {}).get(MARK)
 
 
 def _signal(processes: Sequence[psutil.Process], signal: Signals, to_postgres: Signals) -> None:
     """Killed outright, PostgreSQL would leave its shared memory behind."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            process.send_signal(to_postgres if process.name() == "postgres" else signal)
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return str(process.name())
-    except psutil.NoSuchProcess:
-        return "a process that has just ended"
+            process.send_signal(to_postgres if process.info["name"] == "postgres" else signal)
 
 
 def _stop_epmd() -> None:
     """Stop Erlang's name service if a stack of this project started it, unless a node still needs it."""
-    for process in psutil.process_iter(["name"]):
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.info["name"] == _EPMD and MARK in process.environ():
-                # Refuses by itself while a node lives: no race between asking and killing.
-                subprocess.run(["epmd", "-kill"], capture_output=True, timeout=_EPMD_SECONDS, check=False)
-                return
+    if any(one.info["name"] == _EPMD and _mark(one) for one in psutil.process_iter(["name", "environ"])):
+        # Refuses by itself while a node lives: no race between asking and killing.
+        subprocess.run(["epmd", "-kill"], capture_output=True, timeout=_EPMD_SECONDS, check=False)
 
 
 def _remove_sockets(stack: Stack) -> None:

@@ -1,6 +1,6 @@
 """Each program's environment: addresses, and only its own secrets."""
 
-from devstack.stack import ADMIN_EMAIL, HOST, Stack, own_port
+from devstack.stack import HOST, Stack, own_port
 from shop.keys.verifiers import AUDIENCE, ISSUER
 from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES
@@ -28,33 +28,32 @@ def of(stack: Stack, program: str) -> dict[str, str]:
     name = next((service for service in SERVICES if program in stack.copies(service)), program)
     environment = {"PORT": str(stack.ports[name])} if name in stack.ports else {}
     if name in SERVICES:
-        environment |= _common(stack, name)
+        environment |= {
+            "DATABASE_URL": stack.database_url(name),
+            "AMQP_URL": stack.amqp_urls(name),
+            "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
+            "TOKEN_ISSUER": ISSUER,
+            "TOKEN_AUDIENCE": AUDIENCE,
+            "LOG_LEVEL": "info",
+        }
     environment |= _own(stack, name)
     if own_port(program) in stack.ports:
         environment["OWN_PORT"] = str(stack.ports[own_port(program)])
     return {**environment, **stack.settings.get(name, {})}
 
 
-def _common(stack: Stack, service: str) -> dict[str, str]:
-    return {
-        "DATABASE_URL": stack.database_url(service),
-        "AMQP_URL": stack.amqp_urls(service),
-        "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
-        "TOKEN_ISSUER": ISSUER,
-        "TOKEN_AUDIENCE": AUDIENCE,
-        "LOG_LEVEL": "info",
-    }
-
-
 def _own(stack: Stack, program: str) -> dict[str, str]:
+    gateway = stack.settings.get("gateway", {})
+    # Services that count clients trust the same proxies as the gateway, where these are set.
+    trusted = {TRUSTED_PROXIES: gateway[TRUSTED_PROXIES]} if TRUSTED_PROXIES in gateway else {}
     match program:
         case "auth":
             return {
                 "SIGNING_KEYS_FILE": str(stack.secrets.path(SIGNING_KEYS)),
                 "CONTACT_KEY": stack.secret("contact-key"),
-                "ADMIN_EMAIL": ADMIN_EMAIL,
-                "ADMIN_PASSWORD": stack.secret("admin-password"),
-                **_trusted(stack),
+                "ADMIN_EMAIL": stack.admin_email,
+                "ADMIN_PASSWORD": stack.admin_password,
+                **trusted,
             }
         case "cart":
             return {"PRODUCT_URL": stack.http("product")}
@@ -64,9 +63,11 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "CART_URL": stack.http("cart"),
                 "CONTACT_KEY": stack.secret("contact-key"),
                 "ACTION_KEY": stack.secret("action-key"),
-                "RETURN_ORIGINS": _origins(stack),
+                # Of the shop's pages, for CORS and return URLs: set once, at the gateway.
+                "RETURN_ORIGINS": gateway.get(CORS_ORIGINS)
+                or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url]),
                 "ORDER_DEADLINE": "900",
-                **_trusted(stack),
+                **trusted,
             }
         case "payment":
             return {
@@ -106,15 +107,3 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
             }
         case _:
             return {}
-
-
-def _trusted(stack: Stack) -> dict[str, str]:
-    """Services that count clients trust the same proxies as the gateway, where these are set."""
-    at_gateway = stack.settings.get("gateway", {})
-    return {name: at_gateway[name] for name in [TRUSTED_PROXIES] if name in at_gateway}
-
-
-def _origins(stack: Stack) -> str:
-    """Origins of the shop's pages, for CORS and return URLs: set once, at the gateway."""
-    given = stack.settings.get("gateway", {}).get(CORS_ORIGINS)
-    return given or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url])

@@ -64,7 +64,7 @@ def exclusive(layout: Layout, timeout: float = _LOCK_SECONDS) -> Iterator[None]:
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """None if there is no such file."""
+    """None of them if there is no such file."""
     try:
         with log.open(errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, count)]

@@ -98,11 +98,8 @@ async def settle(stack: Stack, starting: frozenset[str]) -> None:
     connect = databases.connecting(stack.operator_dsn)
     await databases.provide(connect, SERVICES, lambda role: stack.secret(role_secret(role)))
     services = [service for service in SERVICES if service in starting]
-    if services:
-        await _migrate(stack, services)
-
-
-async def _migrate(stack: Stack, services: list[str]) -> None:
+    if not services:
+        return
     migrate, log = Path(sys.executable).with_name("migrate"), stack.layout.log("migrate")
     shown = f"`migrate {' '.join(services)}`"
     urls = {

@@ -1,7 +1,8 @@
 """The whole shop as a list of programs."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -39,24 +40,8 @@ def programs(stack: Stack | None = None) -> list[Program]:
             for copy in numbered(name, replicas)
         ),
         _module_program("storefront", "storefront", wave=2),
-        Program(
-            "monitor",
-            _module("shop.broker"),
-            lambda stack: environment.of(stack, "monitor"),
-            ports=("monitor",),
-            wave=3,
-            after=tuple(nodes),
-            is_ready=http_answers("monitor", "/readyz"),
-        ),
-        Program(
-            "gateway",
-            _module("standins.gateway"),
-            lambda stack: environment.of(stack, "gateway"),
-            ports=("gateway",),
-            wave=3,
-            prepare=render_gateway,
-            is_ready=http_answers("gateway", None),
-        ),
+        replace(_module_program("monitor", "shop.broker", ready="/readyz", wave=3), after=tuple(nodes)),
+        replace(_module_program("gateway", "standins.gateway", ready=None, wave=3), prepare=render_gateway),
     ]
 
 
@@ -118,16 +103,14 @@ def _service(name: str, copy: str, nodes: Sequence[str], port: str) -> Program:
     )
 
 
-def _module_program(name: str, module: str, *more_ports: str, wave: int) -> Program:
+def _module_program(
+    name: str, module: str, *more_ports: str, ready: str | None = "/healthz", wave: int
+) -> Program:
     return Program(
         name,
-        _module(module),
+        lambda _: [sys.executable, "-m", module],
         lambda stack: environment.of(stack, name),
         ports=(name, *more_ports),
         wave=wave,
-        is_ready=http_answers(name, "/healthz"),
+        is_ready=http_answers(name, ready),
     )
-
-
-def _module(name: str) -> Callable[[Stack], list[str]]:
-    return lambda _: [sys.executable, "-m", name]

@@ -30,6 +30,12 @@ _SCRIPTS = (  # below /
 # Two schedulers that sleep when there is nothing to do, and no port for the network.
 _ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 FIRST = "rabbitmq"
+# Nodes in a minority pause. All join the first.
+_CLUSTER = "cluster_partition_handling = pause_minority\nqueue_leader_locator = balanced\n"
+_JOINING = """\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = {}
+"""
 _CONTROL_SECONDS = 20
 _JOIN_SECONDS = 60
 _POLL_SECONDS = 0.5
@@ -97,15 +103,7 @@ vm_memory_high_watermark.relative = {MEMORY_WATERMARK}
 log.console = true
 log.console.level = info
 log.file = false
-{_clustering(stack, node) if stack.brokers > 1 else ""}"""
-
-
-def _clustering(stack: Stack, node: str) -> str:
-    """The others join the first; nodes in a minority pause."""
-    first = f"cluster_formation.classic_config.nodes.1 = {node_name(stack)}\n"
-    discovery = f"cluster_formation.peer_discovery_backend = classic_config\n{first}"
-    common = "cluster_partition_handling = pause_minority\nqueue_leader_locator = balanced\n"
-    return common if node == FIRST else discovery + common
+{_CLUSTER if stack.brokers > 1 else ""}{_JOINING.format(node_name(stack)) if node != FIRST else ""}"""
 
 
 def prepare(stack: Stack, node: str = FIRST) -> None:
@@ -116,7 +114,10 @@ def prepare(stack: Stack, node: str = FIRST) -> None:
     write(home / "enabled_plugins", "[rabbitmq_management].\n")
     write(home / "rabbitmq.conf", _configuration(stack, node))
     at_boot = _rendered(stack)
-    write(_definitions(stack, node), _users_only(at_boot) if stack.brokers > 1 else at_boot)
+    if stack.brokers > 1:  # a queue declared before the others join would have one member
+        users = ("vhosts", "users", "permissions")
+        at_boot = {kind: entries for kind, entries in at_boot.items() if kind in users}
+    write(_definitions(stack, node), json.dumps(at_boot, indent=1))
 
 
 def management(stack: Stack, node: str = FIRST) -> Management:
@@ -149,40 +150,35 @@ def is_formed(stack: Stack) -> bool:
 async def settle(stack: Stack, _: frozenset[str]) -> None:
     """A fresh node has just imported the file; an older one is brought to it when the file or the broker has
     changed. A fresh cluster is given it now that all nodes are there, for queues to have a member on each."""
-    imported = _imported(stack)
-    new = _rendered(stack)
+    imported, new = _imported(stack), _rendered(stack)
     if stack.brokers > 1 and not imported.exists():
         async with management(stack) as broker:
             await _until_joined(broker, stack.brokers)
-            await broker.post("definitions", body=json.loads(new))
+            await broker.post("definitions", body=new)
             await check_members(broker, stack.brokers)
     if imported.exists():
         try:
             async with management(stack) as broker:
-                await _bring_to(broker, stack, new, imported.read_text())
+                await _bring_to(broker, stack, new, json.loads(imported.read_text()))
         except (ShopError, httpx.HTTPError) as error:
             raise ShopError(
                 f"the new topology does not fit this broker; `shop down --purge` removes it ({error})"
             ) from error
     if stack.brokers == 1:
-        write(_definitions(stack, FIRST), new)
-    write(imported, new)
+        write(_definitions(stack, FIRST), json.dumps(new, indent=1))
+    write(imported, json.dumps(new, indent=1))
 
 
-async def _bring_to(broker: Management, stack: Stack, new: str, before: str) -> None:
+async def _bring_to(
+    broker: Management, stack: Stack, new: topology.Definitions, before: topology.Definitions
+) -> None:
     if new != before:
-        await topology.apply(broker, json.loads(new), json.loads(before))
+        await topology.apply(broker, new, before)
     if stack.topology is None:
         return
     declared, live = json.loads(stack.topology.read_text()), await broker.get("definitions")
     if differences(declared, live, operator=OPERATOR):
-        await topology.apply(broker, json.loads(new), surplus(declared, live, operator=OPERATOR))
-
-
-def _users_only(definitions: str) -> str:
-    """What a node may import at boot: a queue declared before the others join would have one member."""
-    every = json.loads(definitions)
-    return json.dumps({kind: every[kind] for kind in ("vhosts", "users", "permissions") if kind in every})
+        await topology.apply(broker, new, surplus(declared, live, operator=OPERATOR))
 
 
 async def _until_joined(broker: Management, count: int) -> None:
@@ -213,7 +209,6 @@ def _imported(stack: Stack) -> Path:
     return stack.layout.node(FIRST) / "imported.json"
 
 
-def _rendered(stack: Stack) -> str:
+def _rendered(stack: Stack) -> topology.Definitions:
     declared = json.loads(stack.topology.read_text()) if stack.topology else {}
-    ours = topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
-    return json.dumps(ours, indent=1)
+    return topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))

@@ -18,7 +18,6 @@ from shop.machine import write
 from shop.secrets import Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
 
-ADMIN_EMAIL = "admin@example.com"
 HOST = "127.0.0.1"
 
 Settings = Mapping[str, Mapping[str, str]]
@@ -79,12 +78,9 @@ class Stack:
     ) -> Self:
         """A new stack, or other ports and settings for the one that is there, remembered for `load`."""
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        try:
-            sockets = cls.load(folder).sockets
-        except ShopError:
-            sockets = socket_folder(folder)
-        if not sockets.exists() and sockets.parent != folder:
-            sockets = socket_folder(folder)  # /tmp was cleared, by `down` or a reboot
+        sockets = cls.load(folder).sockets if Layout(folder).state.exists() else None
+        if sockets is None or not (sockets.exists() or sockets.parent == folder):
+            sockets = socket_folder(folder)  # the first, or /tmp was cleared, by `down` or a reboot
         stack = cls(folder, port_base, sockets, durable, topology, settings or {}, brokers, replicas)
         state = TypeAdapter(Stack).dump_python(stack, mode="json", exclude={"folder"})
         write(stack.layout.state, json.dumps(state | {"urls": stack.urls()}, indent=2))
@@ -126,9 +122,7 @@ class Stack:
     def sandbox_url(self) -> str:
         return self.http("sandbox")
 
-    @property
-    def provider_url(self) -> str:
-        return self.sandbox_url
+    provider_url = sandbox_url
 
     @property
     def provider_key(self) -> str:
@@ -166,9 +160,7 @@ class Stack:
     def operator_amqp_url(self) -> str:
         return self.amqp_url(OPERATOR)
 
-    @property
-    def admin_email(self) -> str:
-        return ADMIN_EMAIL
+    admin_email = "admin@example.com"
 
     @property
     def admin_password(self) -> str:

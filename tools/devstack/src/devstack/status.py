@@ -1,7 +1,7 @@
 """The state of every program of the stack."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -39,16 +39,11 @@ def status(stack: Stack, known: Sequence[Program]) -> list[Status]:
 
 
 async def _gather(stack: Stack, known: Sequence[Program], infos: dict[str, Info]) -> list[Status]:
-    found = list(await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known)))
-    return [
-        await _with_broker_issues(stack, one) if one.name == FIRST and one.ready else one for one in found
-    ]
+    return await asyncio.gather(*(_one(stack, program, infos.get(program.name)) for program in known))
 
 
 async def _with_broker_issues(stack: Stack, broker: Status) -> Status:
     """Checked now: the monitor may only see it at its next check."""
-    if stack.topology is None:
-        return broker
     try:
         issues, figures = await check_closely(stack, declared(stack))
         dead = {queue: count for queue, count in dead_letters(figures).items() if count}
@@ -61,26 +56,27 @@ async def _one(stack: Stack, program: Program, info: Info | None) -> Status:
     address = ", ".join(str(stack.ports[name]) for name in program.ports) or None
     if info is None or not info["pid"]:
         return Status(program.name, info["statename"].lower() if info else "stopped", address=address)
-    rss, pss = _memory(info["pid"])
-    return Status(
-        program.name,
-        info["statename"].lower(),
-        info["pid"],
-        info["now"] - info["start"],
-        await program.is_ready(stack),
-        rss,
-        pss,
-        address,
-    )
+    state, pid, uptime = info["statename"].lower(), info["pid"], info["now"] - info["start"]
+    ready, (rss, pss) = await program.is_ready(stack), memory(family(pid))
+    found = Status(program.name, state, pid, uptime, ready, rss or None, pss or None, address)
+    has_definitions = program.name == FIRST and stack.topology is not None
+    return await _with_broker_issues(stack, found) if ready and has_definitions else found
 
 
-def _memory(pid: int) -> tuple[int | None, int | None]:
-    rss = pss = 0
+def family(pid: int) -> list[psutil.Process]:
+    """A process and its children; empty if it has ended."""
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                memory = one.memory_full_info()
-                rss += memory.rss
-                pss += getattr(memory, "pss", 0)
-    return rss or None, pss or None
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def memory(processes: Iterable[psutil.Process]) -> tuple[int, int]:
+    """Resident bytes of all of them, and PSS: 0 where the kernel does not know it."""
+    rss = pss = 0
+    for one in processes:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            used = one.memory_full_info()
+            rss += used.rss
+            pss += getattr(used, "pss", 0)
+    return rss, pss

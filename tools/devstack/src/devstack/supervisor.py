@@ -77,16 +77,9 @@ class Supervisor:
     def configure(self, programs: Iterable[Program]) -> None:
         """Write what is to be kept; a running supervisord takes over what changed, and stops it to do so."""
         write(self._stack.layout.supervisor, _configuration(self._stack, self.socket, programs))
-        if self.is_alive():
-            self._update()
-        else:
+        if not self.is_alive():
             self._launch()
-
-    def _call(self, method: str, *arguments: Any) -> Any:
-        with ServerProxy("http://localhost", transport=_Transport(self.socket)) as server:
-            return getattr(cast("Any", server).supervisor, method)(*arguments)
-
-    def _update(self) -> None:
+            return
         added, changed, removed = self._call("reloadConfig")[0]
         for name in (*changed, *removed):
             with _unless(Faults.NOT_RUNNING):
@@ -94,6 +87,10 @@ class Supervisor:
             self._call("removeProcessGroup", name)
         for name in (*changed, *added):
             self._call("addProcessGroup", name)
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        with ServerProxy("http://localhost", transport=_Transport(self.socket)) as server:
+            return getattr(cast("Any", server).supervisor, method)(*arguments)
 
     def _launch(self) -> None:
         self.socket.unlink(missing_ok=True)

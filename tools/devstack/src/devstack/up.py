@@ -44,22 +44,23 @@ def up(
         stack.sockets.mkdir(parents=True, exist_ok=True)
         stack.sockets.chmod(0o711)  # PostgreSQL, as its own user, passes through to its folder in it
         stack.layout.log("any").parent.mkdir(parents=True, exist_ok=True)
-        _check_ports(stack, [program for program in chosen if program.name not in running])
+        for program in chosen:
+            if program.name not in running:
+                _check_ports(stack, program)
         kept = set(supervisor.info()) if supervisor.is_alive() else set()
         names = kept | {program.name for program in chosen}
         supervisor.configure([program for program in known if program.name in names])
         return asyncio.run(_Start(stack, supervisor, chosen, progress, timeout).run())
 
 
-def _check_ports(stack: Stack, starting: Sequence[Program]) -> None:
-    for program in starting:
-        for name in program.ports:
-            port = stack.ports[name]
-            if not ports.is_free(port):
-                raise ShopError(
-                    f"port {port} ({name}) is taken by {ports.holder(port)}: "
-                    "stop it, or choose other ports with `shop up --port-base`"
-                )
+def _check_ports(stack: Stack, program: Program) -> None:
+    for name in program.ports:
+        port = stack.ports[name]
+        if not ports.is_free(port):
+            raise ShopError(
+                f"port {port} ({name}) is taken by {ports.holder(port)}: "
+                "stop it, or choose other ports with `shop up --port-base`"
+            )
 
 
 class _Start:

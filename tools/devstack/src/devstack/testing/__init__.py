@@ -6,15 +6,17 @@ All workers of a session share them; the session's controller stops them at the 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import URL, make_url
 
 from devstack import Stack
 from devstack.layout import Layout, exclusive
 from devstack.supervisor import Supervisor
-from devstack.testing.broker import Broker, RabbitServer
-from devstack.testing.databases import PostgresServer
-from devstack.testing.session import Session
+from devstack.testing.broker import Broker, fresh_vhost
+from devstack.testing.databases import empty_database, migrated_copies
+from devstack.testing.session import Session, folder_name
+from shop.targets import OPERATOR
 
 _SESSION = pytest.StashKey[Session]()
 _MARKS = {"postgres_server": "postgres", "rabbitmq_server": "broker", "stack": "shop"}  # by fixture
@@ -23,8 +25,10 @@ _LOCK_SECONDS = 1800.0  # all the others may come first
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    given = getattr(config, "workerinput", {}).get("shop_session")
-    config.stash[_SESSION] = Session(Path(given)) if given else Session.created(config.rootpath)
+    """The controller makes up a folder and gives it to its workers."""
+    own = config.rootpath / ".local" / "test" / folder_name(psutil.Process())
+    given = getattr(config, "workerinput", {}).get("shop_session", own)
+    config.stash[_SESSION] = Session(Path(given))
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
@@ -63,42 +67,42 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
+def postgres_server(request: pytest.FixtureRequest) -> Stack:
     """A PostgreSQL with nothing in it; most tests want `postgres` or `migrated`."""
-    return PostgresServer(request.config.stash[_SESSION].servers("postgres"))
+    return request.config.stash[_SESSION].servers("postgres")
 
 
 @pytest.fixture
-def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres(postgres_server: Stack) -> Iterator[str]:
     """`postgresql+asyncpg://…` of an empty database of this test's own."""
-    with postgres_server.database() as url:
+    with empty_database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture
-def migrated(postgres_server: PostgresServer) -> Iterator[Callable[[str], str]]:
+def migrated(postgres_server: Stack) -> Iterator[Callable[[str], str]]:
     """`migrated("order")`: the URL of a database of this test's own, at the service's newest schema, for the
     service's own role."""
-    with postgres_server.copies() as copy:
+    with migrated_copies(postgres_server) as copy:
         yield copy
 
 
 @pytest.fixture
-def as_operator(postgres_server: PostgresServer) -> Callable[[str | URL], str]:
+def as_operator(postgres_server: Stack) -> Callable[[str | URL], str]:
     """`as_operator(url)`: the same database for the operator, who may also change its schema."""
-    return lambda url: postgres_server.url(str(make_url(url).database))
+    return lambda url: postgres_server.database_url(OPERATOR, str(make_url(url).database))
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_server(request: pytest.FixtureRequest) -> RabbitServer:
+def rabbitmq_server(request: pytest.FixtureRequest) -> Stack:
     """A RabbitMQ with nothing in it; most tests want `rabbitmq`."""
-    return RabbitServer(request.config.stash[_SESSION].servers("rabbitmq"))
+    return request.config.stash[_SESSION].servers("rabbitmq")
 
 
 @pytest.fixture
-def rabbitmq(rabbitmq_server: RabbitServer) -> Iterator[Broker]:
+def rabbitmq(rabbitmq_server: Stack) -> Iterator[Broker]:
     """An empty virtual host of this test's own."""
-    with rabbitmq_server.broker() as broker:
+    with fresh_vhost(rabbitmq_server) as broker:
         yield broker
 
 

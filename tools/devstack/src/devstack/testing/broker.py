@@ -57,15 +57,12 @@ class Broker:
             await api.delete("vhosts", self.vhost)
 
 
-class RabbitServer:
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-
-    @contextmanager
-    def broker(self) -> Iterator[Broker]:
-        broker = Broker(self.stack, f"test-{secrets.token_hex(6)}")
-        run(broker.create())
-        try:
-            yield broker
-        finally:
-            run(broker.delete())
+@contextmanager
+def fresh_vhost(stack: Stack) -> Iterator[Broker]:
+    """An empty virtual host, deleted afterwards."""
+    broker = Broker(stack, f"test-{secrets.token_hex(6)}")
+    run(broker.create())
+    try:
+        yield broker
+    finally:
+        run(broker.delete())

@@ -1,13 +1,12 @@
 """One test session's folder with the stacks that its tests have asked for."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -43,11 +42,6 @@ class Session:
 
     folder: Path
 
-    @classmethod
-    def created(cls, root: Path) -> Self:
-        """The controller's; workers are given its folder."""
-        return cls(root / ".local" / "test" / _owner(os.getpid()))
-
     def servers(self, name: str) -> Stack:
         """The bare PostgreSQL or RabbitMQ of this session, running."""
         return self._running("servers", [name], None)
@@ -74,18 +68,13 @@ class Session:
 
     def _close_abandoned(self) -> None:
         """Sessions that were killed could not stop their servers themselves."""
+        alive = {folder_name(process) for process in psutil.process_iter(["create_time"])}
         for folder in self.folder.parent.iterdir():
-            pid = folder.name.partition(".")[0]
-            if folder != self.folder and pid.isdigit() and not _is_alive(folder.name, int(pid)):
+            names_a_process = folder.name.partition(".")[0].isdigit()
+            if folder != self.folder and names_a_process and folder.name not in alive:
                 Session(folder).close()
 
 
-def _owner(pid: int) -> str:
-    return f"{pid}.{psutil.Process(pid).create_time():.0f}"
-
-
-def _is_alive(name: str, pid: int) -> bool:
-    try:
-        return _owner(pid) == name
-    except psutil.NoSuchProcess:
-        return False
+def folder_name(process: psutil.Process) -> str:
+    """Of the session that this process controls; a later process may get its pid, not its start time."""
+    return f"{process.pid}.{process.create_time():.0f}"
