@@ -173,4 +173,4 @@ async def _spoil(play: Play, tap: Tap, planted: Planted) -> None:
         copy = copy_of(message)
         copy.message_id, copy.body = f"planted/{uuid4()}", body
         await play.broker.channel.default_exchange.publish(copy, queue)
-        planted.letters.append(await play.broker.remove(f"{queue}.dead", copy.message_id))
+        planted.letters.append(await play.broker.find(f"{queue}.dead", copy.message_id, take=True))

@@ -1,5 +1,4 @@
-"""The shopper's bank asks for a confirmation on its page (3-D Secure): she confirms, refuses, or does
-nothing."""
+"""The bank asks for a confirmation on its page (3-D Secure): she confirms, refuses, or does nothing."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,7 +33,7 @@ async def bank_confirms(play: Play) -> None:
     page = await until_action_required(play)
     play.claim("she has confirmed", await choose(play, page, "complete") == "succeeded")
     await play.until("paid")
-    order = await play.shopper.order(play.order_id or "")
+    order = await play.shopper.order(play.order_id)
     play.claim("and has nothing left to do", order["action"] is None)
 
 
@@ -60,6 +59,6 @@ async def cancelled_at_the_bank(play: Play) -> None:
     """The shopper cancels before she confirms: nothing was authorized, nothing is refunded, no mail is
     sent."""
     page = await until_action_required(play)
-    await play.shopper.cancel(play.order_id or "")
+    await play.shopper.cancel(play.order_id)
     await play.until_payments_cancelled()
     play.claim("she can no longer confirm", await choose(play, page, "complete") == "failed")

@@ -49,22 +49,21 @@ class OperatorsBroker:
 
     async def reverse(self, queue: str, expected: int) -> None:
         """Wait for that many messages in a queue without consumers, and put them back in reverse."""
-        taken = await self._take(queue, expected)
-        default = self.channel.default_exchange
+        declared = await self.channel.declare_queue(queue, passive=True)
+        taken: list[AbstractIncomingMessage] = []
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while len(taken) < expected:
+                if message := await declared.get(fail=False):
+                    taken.append(message)
+                else:
+                    await asyncio.sleep(0.05)
         for message in reversed(taken):
-            await default.publish(copy_of(message), queue)
+            await self.channel.default_exchange.publish(copy_of(message), queue)
         for message in taken:
             await message.ack()
 
-    async def wait_for(self, queue: str, message_id: str) -> None:
-        """Wait for a message, and leave it in the queue."""
-        await self._find(queue, message_id, take=False)
-
-    async def remove(self, queue: str, message_id: str) -> AbstractIncomingMessage:
-        """Wait for a message and remove it from the queue; the others stay."""
-        return await self._find(queue, message_id, take=True)
-
-    async def _find(self, queue: str, message_id: str, *, take: bool) -> AbstractIncomingMessage:
+    async def find(self, queue: str, message_id: str, *, take: bool) -> AbstractIncomingMessage:
+        """Wait for a message, and `take` it from the queue or leave it there; the others stay."""
         declared = await self.channel.declare_queue(queue, passive=True)
         async with asyncio.timeout(_WAIT_SECONDS):
             while True:
@@ -77,17 +76,6 @@ class OperatorsBroker:
                 if found is not None:
                     return found
                 await asyncio.sleep(0.1)
-
-    async def _take(self, queue: str, expected: int) -> list[AbstractIncomingMessage]:
-        declared = await self.channel.declare_queue(queue, passive=True)
-        taken: list[AbstractIncomingMessage] = []
-        async with asyncio.timeout(_WAIT_SECONDS):
-            while len(taken) < expected:
-                if message := await declared.get(fail=False):
-                    taken.append(message)
-                else:
-                    await asyncio.sleep(0.05)
-        return taken
 
 
 class Tap:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import aio_pika
 
 from scenarios.broker import copy_of
-from scenarios.play import Outcome, Play, exercise, scenario
+from scenarios.play import EXERCISES, Outcome, Play, scenario
 
 CONSUMERS = ("cart", "notification", "order", "order.timeline", "product")
 
@@ -32,7 +32,7 @@ async def timeout_after_charging(play: Play) -> None:
     """The capture succeeds at the provider, but its response is lost: it is retried, and charged once."""
     await play.fill_cart(2)
     await play.check_out("pm_card_sandbox_captureThenTimeout")
-    await play.shopper.until(play.order_id or "", "paid", seconds=60)
+    await play.shopper.until(play.order_id, "paid", seconds=60)
 
 
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
@@ -80,11 +80,11 @@ async def poison_message(play: Play) -> None:
     await play.broker.publish(nonsense, "order.paid")
     await play.buy()
     for queue in CONSUMERS:
-        dead = await play.broker.remove(f"{queue}.dead", poison)
+        dead = await play.broker.find(f"{queue}.dead", poison, take=True)
         play.claim(f"{queue}.dead has it with its reason", bool(dead.headers.get("error")))
 
 
-@exercise(Outcome("pending", taken=2, cart_left=2))
+@scenario(Outcome("pending", taken=2, cart_left=2), among=EXERCISES)
 async def spoilt_message(play: Play) -> None:
     """The `order.created` for payment is corrupted: payment dead-letters it, and the order is stuck."""
     tap = await play.broker.watch()
@@ -92,11 +92,11 @@ async def spoilt_message(play: Play) -> None:
     async with play.stopped("payment"):
         created = f"order.created/{await play.check_out()}"
         await play.until_published("stock.reserved")
-        await play.broker.remove("payment", created)
+        await play.broker.find("payment", created, take=True)
         [copy] = [copy_of(message) for message in tap.messages if message.message_id == created]
         copy.body = _corrupted(copy.body)
         await play.broker.channel.default_exchange.publish(copy, "payment")
-    await play.broker.wait_for("payment.dead", created)
+    await play.broker.find("payment.dead", created, take=False)
 
 
 def _corrupted(body: bytes) -> bytes:

@@ -30,7 +30,6 @@ async def guest_logs_in(play: Play) -> None:
 async def order_looked_up(play: Play) -> None:
     """A guest has lost the token: the order's number and e-mail address together show the order."""
     await play.buy()
-    assert play.number is not None
     found = must(await play.shopper.look_up(play.number), 200)
     play.claim("the order is shown as paid", (found["status"], found["total"]["amount"]) == ("paid", 1000))
     async with play.http.stream("GET", found["events"]["href"]) as stream:

@@ -12,7 +12,7 @@ import httpx
 
 from scenarios.broker import OperatorsBroker
 from scenarios.mails import mails
-from scenarios.shopper import Shopper, must, poll
+from scenarios.shopper import Shopper, bearer, must, poll
 
 PRICE = 500
 STOCK = 5
@@ -60,29 +60,19 @@ class Scenario:
 
 
 Script = Callable[["Play"], Awaitable[None]]
-Register = Callable[[Script], Scenario]
 SCENARIOS: dict[str, Scenario] = {}
-EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to repair
+EXERCISES: dict[str, Scenario] = {}  # they leave something for an operator to repair; only played by name
 
 
-def scenario(expected: Outcome, *, price: int = PRICE, currency: str = "GBP") -> Register:
+def scenario(
+    expected: Outcome, *, price: int = PRICE, currency: str = "GBP", among: dict[str, Scenario] = SCENARIOS
+) -> Callable[[Script], Scenario]:
     """Register a script; its docstring is the summary, its name the scenario's."""
-    return _registered(expected, SCENARIOS, price, currency)
 
-
-def exercise(expected: Outcome) -> Register:
-    """Register a script that leaves work for an operator; it is only played by name."""
-    return _registered(expected, EXERCISES)
-
-
-def _registered(
-    expected: Outcome, into: dict[str, Scenario], price: int = PRICE, currency: str = "GBP"
-) -> Register:
     def register(script: Script) -> Scenario:
         name = script.__name__.replace("_", "-")
-        found = Scenario(name, (script.__doc__ or "").strip(), expected, script, price, currency)
-        into[name] = found
-        return found
+        among[name] = Scenario(name, (script.__doc__ or "").strip(), expected, script, price, currency)
+        return among[name]
 
     return register
 
@@ -96,8 +86,8 @@ class Play:
     broker: OperatorsBroker
     shopper: Shopper
     sku: str
-    order_id: str | None = None
-    number: str | None = None
+    order_id: str = ""  # empty until it is placed, and so is its number
+    number: str = ""
     claims: list[tuple[str, bool]] = field(default_factory=list)
 
     async def fill_cart(self, quantity: int = 2) -> None:
@@ -131,12 +121,10 @@ class Play:
             await self.shop.start(service)
 
     async def until(self, status: str) -> None:
-        assert self.order_id is not None
         await self.shopper.until(self.order_id, status)
 
     async def until_published(self, event_type: str) -> None:
         """Wait until the order's timeline has the event."""
-        assert self.order_id is not None
         await self.shopper.until_in_timeline(self.order_id, event_type, SETTLE_SECONDS)
 
     async def until_mailed(self, reason: str) -> None:
@@ -174,8 +162,7 @@ class Play:
         """The provider's payments for the order."""
         url = f"{self.shop.sandbox_url}/_sandbox/ledger"
         found = must(await self.http.get(url, params={"order_id": self.order_id}), 200)
-        payments: list[dict[str, Any]] = found["payments"]
-        return payments
+        return list(found["payments"])
 
     async def _mails(self) -> tuple[str, ...]:
         found = await mails(self.http, self.shop.mailbox_url, self.order_id)
@@ -214,22 +201,17 @@ async def run(scenario: Scenario, shop: Shop) -> Report:
             outcome = await _settled(play, scenario.expected)
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
-    order_id, number, claims = (play.order_id, play.number, tuple(play.claims)) if play else (None, None, ())
-    return Report(scenario, order_id, number, outcome, claims, round(time.monotonic() - started, 2), error)
+    placed = (play.order_id or None, play.number or None) if play else (None, None)
+    claims, seconds = tuple(play.claims) if play else (), round(time.monotonic() - started, 2)
+    return Report(scenario, *placed, outcome, claims, seconds, error)
 
 
 @asynccontextmanager
 async def new_play(shop: Shop, price: int = PRICE, currency: str = "GBP") -> AsyncIterator[Play]:
     """A new product with five pieces at that price, and a guest with an empty cart."""
     async with httpx.AsyncClient(base_url=shop.gateway_url, timeout=30) as http:
-        sku = f"SCENE-{uuid4().hex[:10].upper()}"
-        product = {
-            "sku": sku,
-            "name": "Scenario product",
-            "stock": STOCK,
-            "price": price,
-            "currency": currency,
-        }
+        sku, pricing = f"SCENE-{uuid4().hex[:10].upper()}", {"price": price, "currency": currency}
+        product = {"sku": sku, "name": "Scenario product", "stock": STOCK, **pricing}
         must(await http.post("/v1/products", json=product, headers=await logged_in(http, shop)), 201)
         async with OperatorsBroker.connected(shop.amqp_url) as broker:
             yield Play(shop, http, broker, await Shopper.guest(http), sku)
@@ -238,8 +220,7 @@ async def new_play(shop: Shop, price: int = PRICE, currency: str = "GBP") -> Asy
 async def logged_in(http: httpx.AsyncClient, shop: Shop) -> dict[str, str]:
     """The headers of the shop's administrator."""
     form = {"username": shop.admin_email, "password": shop.admin_password}
-    token = must(await http.post("/v1/token", data=form), 200)["access_token"]
-    return {"Authorization": f"Bearer {token}"}
+    return bearer(must(await http.post("/v1/token", data=form), 200)["access_token"])
 
 
 async def _settled(play: Play, expected: Outcome) -> Outcome:

@@ -79,7 +79,7 @@ async def refunded_in_the_dashboard(play: Play) -> None:
     payment = await _paid(play)
     await _at_the_provider(play, "refunds", payment_intent=payment, amount=300)
     await play.until_published("payment.refunded_in_part")
-    order = await play.shopper.until_order(play.order_id or "", lambda one: one["refunded"]["amount"] == 300)
+    order = await play.shopper.until_order(play.order_id, lambda one: one["refunded"]["amount"] == 300)
     play.claim("the order shows that it was made at the provider", order["returns"][0]["by"] == "provider")
 
 
@@ -95,15 +95,15 @@ async def refunded_in_the_dashboard(play: Play) -> None:
 async def refund_fails_later(play: Play) -> None:
     """A refund fails later: the shopper is mailed, the order shows it, and it is made again by hand."""
     payment = await _paid(play)
-    await play.shopper.cancel(play.order_id or "")
+    await play.shopper.cancel(play.order_id)
     await play.until_published("payment.refunded")
     await _at_the_provider(play, "refunds", payment_intent=payment, status="failed")
     await play.until_published("payment.refund_failed")
-    order = await play.shopper.until_order(play.order_id or "", lambda one: bool(one["failed_refunds"]))
+    order = await play.shopper.until_order(play.order_id, lambda one: bool(one["failed_refunds"]))
     play.claim("a failed refund does not count as refunded", order["refunded"]["amount"] == 0)
     await _at_the_provider(play, "refunds", payment_intent=payment)
     await play.until_published("payment.refunded_in_part")
-    await play.shopper.until_order(play.order_id or "", lambda one: one["refunded"]["amount"] == 1000)
+    await play.shopper.until_order(play.order_id, lambda one: one["refunded"]["amount"] == 1000)
 
 
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
@@ -112,9 +112,7 @@ async def disputed(play: Play) -> None:
     payment = await _paid(play)
     dispute = await _at_the_provider(play, "disputes", payment_intent=payment)
     await play.until_published("payment.disputed")
-    shown = (await play.shopper.until_order(play.order_id or "", lambda one: bool(one["disputes"])))[
-        "disputes"
-    ][0]
+    shown = (await play.shopper.until_order(play.order_id, lambda one: bool(one["disputes"])))["disputes"][0]
     play.claim("it shows when the response is due", shown["due_by"] is not None)
     await _at_the_provider(play, "disputes", dispute=dispute["id"], status="won")
-    await play.shopper.until_order(play.order_id or "", lambda one: one["disputes"][0]["status"] == "won")
+    await play.shopper.until_order(play.order_id, lambda one: one["disputes"][0]["status"] == "won")

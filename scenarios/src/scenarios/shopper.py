@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -48,7 +49,7 @@ class Shopper:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
+        return bearer(self.token)
 
     async def fill_cart(self, items: dict[str, int]) -> None:
         """Replace the content of the cart: sku to quantity."""
@@ -56,15 +57,11 @@ class Shopper:
         must(await self.http.put("/v1/cart", json={"items": lines}, headers=self.headers), 200, 204)
 
     async def cart(self) -> dict[str, int]:
-        answer = must(await self.http.get("/v1/cart", headers=self.headers), 200)
-        return {line["sku"]: line["quantity"] for line in answer["items"]}
+        return {line["sku"]: line["quantity"] for line in (await self._get("/v1/cart"))["items"]}
 
     async def until_cart_is_empty(self, seconds: float = 30) -> None:
         """Wait until the cart is empty, as after a paid order. Raises `TimeoutError`."""
-
-        async def lines() -> dict[str, Any]:
-            return must(await self.http.get("/v1/cart/lines", headers=self.headers), 200)
-
+        lines = partial(self._get, "/v1/cart/lines")
         await poll(lines, lambda cart: not cart["items"], seconds, LONGEST_POLL_SECONDS)
 
     async def try_check_out(
@@ -85,12 +82,10 @@ class Shopper:
         return must(await self.http.post(f"/v1/orders/{order_id}/cancel", headers=self.headers), 200, 202)
 
     async def order(self, order_id: str) -> dict[str, Any]:
-        return must(await self.http.get(f"/v1/orders/{order_id}", headers=self.headers), 200)
+        return await self._get(f"/v1/orders/{order_id}")
 
     async def orders(self) -> list[dict[str, Any]]:
-        answer = must(await self.http.get("/v1/orders", headers=self.headers), 200)
-        found: list[dict[str, Any]] = answer["items"]
-        return found
+        return list((await self._get("/v1/orders"))["items"])
 
     async def until_listed(self, order_id: str, seconds: float = 30) -> None:
         """Wait until the shopper's list has the order. Raises `TimeoutError`."""
@@ -105,17 +100,12 @@ class Shopper:
         return await self.http.post("/v1/order-claims", json={"token": token}, headers=self.headers)
 
     async def timeline(self, order_id: str) -> list[dict[str, Any]]:
-        answer = must(await self.http.get(f"/v1/orders/{order_id}/timeline", headers=self.headers), 200)
-        events: list[dict[str, Any]] = answer["events"]
-        return events
+        return list((await self._get(f"/v1/orders/{order_id}/timeline"))["events"])
 
     async def until_in_timeline(self, order_id: str, event_type: str, seconds: float = 30) -> None:
         """Wait until the order's timeline has the event. Raises `TimeoutError`."""
-        await poll(
-            lambda: self.timeline(order_id),
-            lambda events: event_type in [event["type"] for event in events],
-            seconds,
-        )
+        timeline = partial(self.timeline, order_id)
+        await poll(timeline, lambda events: event_type in [one["type"] for one in events], seconds)
 
     async def until(self, order_id: str, status: str, seconds: float = 30) -> None:
         """Wait for a status. Raises `TimeoutError`."""
@@ -126,6 +116,9 @@ class Shopper:
     ) -> dict[str, Any]:
         """Wait until the condition holds for the order. Returns it. Raises `TimeoutError`."""
         return await poll(lambda: self.order(order_id), holds, seconds, LONGEST_POLL_SECONDS)
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return must(await self.http.get(path, headers=self.headers), 200)
 
 
 async def poll(
@@ -153,6 +146,10 @@ async def press_bank_button(http: httpx.AsyncClient, sandbox_url: str, page: str
     pressed = await http.post(url, data={"choice": choice})
     must(pressed, 303)
     return str(pressed.headers["location"])
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def must(response: httpx.Response, *statuses: int) -> dict[str, Any]:
