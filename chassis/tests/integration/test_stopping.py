@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -15,7 +16,7 @@ from fastapi import FastAPI
 from chassis.runtime import worker as worker_
 from chassis.runtime.service import health_routes
 from chassis.runtime.worker import Worker
-from lab.chaos.network import Proxy, to_port
+from lab.chaos.network import Proxy
 
 from ..things import ThingMade
 from .conftest import World
@@ -30,7 +31,7 @@ async def proxy(world: World) -> AsyncIterator[Proxy]:
     assert parts.hostname is not None
     assert parts.port is not None
     proxy = Proxy()
-    port = await proxy.listen(to_port(parts.hostname, parts.port))
+    port = await proxy.listen(partial(asyncio.open_connection, parts.hostname, parts.port))
     there = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
     world.settings = world.settings.model_copy(update={"amqp_url": there, "shutdown_grace": GRACE})
     yield proxy

@@ -1,5 +1,4 @@
-"""What load generators share: an HTTP transport that retries and counts, and work with bounded
-concurrency."""
+"""For load generators: an HTTP transport that retries and counts, and work with bounded concurrency."""
 
 import asyncio
 import random
@@ -55,7 +54,9 @@ class RetryTransport(httpx.AsyncBaseTransport):
                     return response
                 retry_after = response.headers.get("retry-after", "")
                 await response.aclose()
-            await self._pause(attempt, float(retry_after) if retry_after.isdecimal() else 0)
+            first, demanded = self.policy.first_pause, float(retry_after) if retry_after.isdecimal() else 0
+            pause = min(max(demanded, first * 2 ** (attempt - 1)), self.policy.longest_pause)
+            await asyncio.sleep(pause + random.random() * first)
         return await self._attempt(request)
 
     async def _attempt(self, request: httpx.Request) -> httpx.Response:
@@ -66,16 +67,9 @@ class RetryTransport(httpx.AsyncBaseTransport):
             raise
         self.counted[str(response.status_code)] += 1
         if response.status_code == 500:
-            kong_id = response.headers.get("x-kong-request-id", "")
-            self.crashes.append(
-                f"{request.method} {request.url.path} at {time.strftime('%H:%M:%S')}: {kong_id}"
-            )
+            crashed = f"{request.method} {request.url.path} at {time.strftime('%H:%M:%S')}"
+            self.crashes.append(f"{crashed}: {response.headers.get('x-kong-request-id', '')}")
         return response
-
-    async def _pause(self, attempt: int, retry_after: float) -> None:
-        first, longest = self.policy.first_pause, self.policy.longest_pause
-        seconds = min(max(retry_after, first * 2 ** (attempt - 1)), longest)
-        await asyncio.sleep(seconds + random.random() * first)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -14,11 +14,10 @@ from scenarios import EXERCISES, SCENARIOS, Report, Scenario, run
 from shop import targets
 from shop.errors import ShopError
 from shop.targets import Target
-from shop.terminal import counting
+from shop.terminal import Json, counting
 
 app = typer.Typer(help="Checkout sagas to replay.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 @app.command("list")
@@ -54,8 +53,7 @@ def run_scenarios(
 
 def play(chosen: list[Scenario], target: Target, console: Console) -> list[Report]:
     """Play them with a progress bar, and print a line for each."""
-    shop = scenario_shop(target)
-    reports = []
+    shop, reports = scenario_shop(target), []
     with counting(console) as progress:
         bar = progress.add_task("scenarios", total=len(chosen))
         for scenario in chosen:
@@ -68,16 +66,11 @@ def play(chosen: list[Scenario], target: Target, console: Console) -> list[Repor
 
 
 def _document(report: Report) -> dict[str, Any]:
-    return {
+    return asdict(report) | {
         "scenario": report.scenario.name,
         "as_expected": report.as_expected,
-        "order_id": report.order_id,
-        "number": report.number,
-        "seconds": report.seconds,
         "expected": asdict(report.scenario.expected),
-        "outcome": asdict(report.outcome) if report.outcome else None,
         "claims": [{"claim": claim, "holds": holds} for claim, holds in report.claims],
-        "error": report.error,
     }
 
 

@@ -17,7 +17,6 @@ from shop.targets import Target
 
 _STOP_SECONDS = 45
 _START_SECONDS = 60
-_STOPPED = {"STOPPED", "EXITED", "FATAL"}
 
 
 def scenario_shop(target: Target) -> Shop:
@@ -48,10 +47,7 @@ async def stop_service(stack: Stack, service: str) -> None:
     for copy in copies:
         await asyncio.to_thread(supervisor.stop, copy)
     async with asyncio.timeout(_STOP_SECONDS):
-        while True:
-            infos = await asyncio.to_thread(supervisor.info)
-            if all(infos[copy]["statename"] in _STOPPED for copy in copies):
-                return
+        while not (await asyncio.to_thread(supervisor.running)).isdisjoint(copies):
             await asyncio.sleep(0.05)
 
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lab.chaos.network import Proxy, to_port, to_socket
+from lab.chaos.network import Proxy
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -22,7 +23,9 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def proxied_echo() -> AsyncIterator[tuple[Proxy, int]]:
     server = await asyncio.start_server(_echo, "127.0.0.1", 0)
     proxy = Proxy()
-    port = await proxy.listen(to_port("127.0.0.1", server.sockets[0].getsockname()[1]))
+    port = await proxy.listen(
+        partial(asyncio.open_connection, "127.0.0.1", server.sockets[0].getsockname()[1])
+    )
     try:
         yield proxy, port
     finally:
@@ -83,7 +86,7 @@ async def test_a_refusing_proxy_resets_new_connections_until_it_is_restored() ->
 async def test_a_proxy_forwards_from_one_unix_socket_to_another(tmp_path: Path) -> None:
     server = await asyncio.start_unix_server(_echo, tmp_path / "server")
     proxy = Proxy()
-    await proxy.listen_at(tmp_path / "proxy", to_socket(tmp_path / "server"))
+    await proxy.listen_at(tmp_path / "proxy", partial(asyncio.open_unix_connection, tmp_path / "server"))
     connection = await asyncio.open_unix_connection(tmp_path / "proxy")
     assert await echoed(connection, b"hello") == b"hello"
     proxy.cut()
@@ -101,6 +104,6 @@ async def test_a_proxy_can_be_closed_after_every_fault(fault: Callable[[Proxy], 
 
 async def test_an_unavailable_server_shows_as_a_reset_connection() -> None:
     proxy = Proxy()
-    port = await proxy.listen(to_port("127.0.0.1", 1))
+    port = await proxy.listen(partial(asyncio.open_connection, "127.0.0.1", 1))
     assert await is_broken(await asyncio.open_connection("127.0.0.1", port))
     await proxy.close()

@@ -65,11 +65,8 @@ def bench(
         with starting(known, quiet=as_json) as note:
             up(stack, known, known, note, START_SECONDS)
         console = Console(stderr=True, quiet=as_json)
-        with (
-            Progress(console=console, transient=True) as progress,
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            figures = runner.run(_measure(stack, progress, checkouts, warm_up, in_flight))
+        with Progress(console=console, transient=True) as progress:
+            figures = uvloop.run(_measure(stack, progress, checkouts, warm_up, in_flight))
     finally:
         down(stack, programs(), lambda _: None)
         purge(stack)
@@ -126,13 +123,11 @@ async def _until_mailed(stack: Stack, http: aiohttp.ClientSession, receipts: int
 
 
 def _show(figures: Figures, target: Path) -> None:
-    console = Console()
-    machine = figures.machine
+    console, machine = Console(highlight=False), figures.machine
     console.print(
         f"{figures.per_second} checkouts/s to paid, {figures.in_flight} in flight; "
         f"{figures.cpu_per_checkout} ms of CPU each; "
-        + ", ".join(f"{name} {seconds} s" for name, seconds in figures.latency.items()),
-        highlight=False,
+        + ", ".join(f"{name} {seconds} s" for name, seconds in figures.latency.items())
     )
     columns = Column("ms CPU per checkout", justify="right"), Column("MiB", justify="right")
     table = Table("program", *columns, box=None, pad_edge=False)
@@ -142,6 +137,5 @@ def _show(figures: Figures, target: Path) -> None:
     console.print(table)
     console.print(
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"Python {machine['python']}, RabbitMQ {machine['rabbitmq']}; as JSON in {target}",
-        highlight=False,
+        f"Python {machine['python']}, RabbitMQ {machine['rabbitmq']}; as JSON in {target}"
     )

@@ -1,5 +1,4 @@
-"""The load generator: shoppers with filled carts, each checking out once, and a poller that sees which orders
-are paid."""
+"""The load: shoppers with filled carts, each checking out once, and a poller that sees who has paid."""
 
 import asyncio
 import time
@@ -11,6 +10,7 @@ import aiohttp
 
 from devstack import Stack
 from lab.load import for_each
+from scenarios.shopper import bearer
 from shop.errors import ShopError
 
 PRODUCTS = 200
@@ -38,8 +38,12 @@ class Load:
         skus = await self._stock_catalogue()
 
         async def one(number: int) -> None:
+            guest = await self._request("POST", "auth", "/v1/guests")
+            token = str(guest["access_token"])
             chosen = [skus[(number * LINES + i) % PRODUCTS] for i in range(LINES)]
-            self._tokens.append(await self._guest(chosen))
+            cart = {"items": [{"sku": sku, "quantity": 1} for sku in chosen]}
+            await self._request("PUT", "cart", "/v1/cart", json=cart, headers=bearer(token))
+            self._tokens.append(token)
             advance()
 
         await for_each(range(checkouts), one, PREPARING)
@@ -68,10 +72,9 @@ class Load:
     async def _check_out(self, token: str) -> float:
         started = time.perf_counter()
         order = await self._request(
-            "POST",
-            f"{self._stack.http('order')}/v1/orders",
+            *("POST", "order", "/v1/orders"),
             json={"payment_method": "pm_card_visa", "email": f"bench-{uuid4().hex}@example.com"},
-            headers={**_bearer(token), "Idempotency-Key": uuid4().hex},
+            headers={**bearer(token), "Idempotency-Key": uuid4().hex},
         )
         paid = self._unpaid[order["order_id"]] = asyncio.get_running_loop().create_future()
         async with asyncio.timeout(PAID_TIMEOUT):
@@ -80,40 +83,29 @@ class Load:
 
     async def _poll_paid(self) -> None:
         """Ask order, as an administrator, which of those in flight are paid."""
-        url = f"{self._stack.http('order')}/v1/orders"
         while True:
             await asyncio.sleep(POLL_SECONDS)
             if self._unpaid:
                 params = {"status": "paid", "limit": "100", "id": list(self._unpaid)[:100]}
-                page = await self._request("GET", url, params=params, headers=self._admin)
+                page = await self._request("GET", "order", "/v1/orders", params=params, headers=self._admin)
                 for order in page["items"]:
                     self._unpaid.pop(order["order_id"]).set_result(None)
 
-    async def _guest(self, skus: list[str]) -> str:
-        guest = await self._request("POST", f"{self._stack.http('auth')}/v1/guests")
-        token = str(guest["access_token"])
-        items = [{"sku": sku, "quantity": 1} for sku in skus]
-        url = f"{self._stack.http('cart')}/v1/cart"
-        await self._request("PUT", url, json={"items": items}, headers=_bearer(token))
-        return token
-
     async def _stock_catalogue(self) -> list[str]:
         form = {"username": self._stack.admin_email, "password": self._stack.admin_password}
-        token = await self._request("POST", f"{self._stack.http('auth')}/v1/token", data=form)
-        self._admin = _bearer(token["access_token"])
+        token = await self._request("POST", "auth", "/v1/token", data=form)
+        self._admin = bearer(token["access_token"])
         skus = [f"BENCH-{number:03}" for number in range(PRODUCTS)]
         items = [{"sku": sku, "name": f"Bench {sku}", "price": 250, "stock": STOCK} for sku in skus]
-        url = f"{self._stack.http('product')}/v1/products/bulk"
-        await self._request("POST", url, json={"items": items}, headers=self._admin)
+        await self._request(
+            "POST", "product", "/v1/products/bulk", json={"items": items}, headers=self._admin
+        )
         return skus
 
-    async def _request(self, method: str, url: str, **arguments: Any) -> dict[str, Any]:
+    async def _request(self, method: str, service: str, path: str, **arguments: Any) -> dict[str, Any]:
+        url = self._stack.http(service) + path
         async with self._http.request(method, url, timeout=_TIMEOUT, **arguments) as answer:
             if answer.status >= 300:
                 raise ShopError(f"{method} {url}: {answer.status} {(await answer.text())[:200]}")
             found: dict[str, Any] = await answer.json() if answer.content_length else {}
             return found
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}

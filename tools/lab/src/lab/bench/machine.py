@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from devstack import Stack, rabbitmq
+from devstack.status import family, memory
 from devstack.supervisor import Supervisor
 from lab.services import fetch
 
@@ -30,12 +31,13 @@ async def describe(stack: Stack) -> dict[str, str | int]:
 def cpu_seconds(stack: Stack) -> dict[str, float]:
     """User and system time of each program's running processes. PostgreSQL's backends keep running: the
     services' pools hold their connections open."""
-    return {name: sum(map(_cpu, family)) for name, family in _families(stack).items()}
+    return {name: sum(map(_cpu, processes)) for name, processes in _families(stack).items()}
 
 
 def resident_bytes(stack: Stack) -> dict[str, int]:
     """Resident memory of each program. A page that processes share counts once for all of them (PSS)."""
-    return {name: sum(map(_resident, family)) for name, family in _families(stack).items()}
+    used = {name: memory(processes) for name, processes in _families(stack).items()}
+    return {name: pss or rss for name, (rss, pss) in used.items()}
 
 
 def _processor() -> str:
@@ -51,12 +53,8 @@ def _processor() -> str:
 def _families(stack: Stack) -> dict[str, list[psutil.Process]]:
     """Each program's processes, children included; supervisord's own children are the programs."""
     supervisor = Supervisor(stack)
-    families = {"supervisor": [psutil.Process(supervisor.pid())]}
-    for name, info in supervisor.info().items():
-        if info["pid"]:
-            process = psutil.Process(info["pid"])
-            families[name] = [process, *process.children(recursive=True)]
-    return families
+    programs = {name: family(info["pid"]) for name, info in supervisor.info().items() if info["pid"]}
+    return {"supervisor": [psutil.Process(supervisor.pid())], **programs}
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -64,10 +62,3 @@ def _cpu(process: psutil.Process) -> float:
         times = process.cpu_times()
         return float(times.user + times.system)
     return 0.0
-
-
-def _resident(process: psutil.Process) -> int:
-    with suppress(psutil.NoSuchProcess):
-        memory = process.memory_full_info()
-        return int(getattr(memory, "pss", memory.rss))
-    return 0

@@ -1,7 +1,7 @@
 """The checker: what the shop promised in its responses, compared with what it has in the end."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lab.chaos.history import Account, Checkout, History, ProviderAction, ReturnRequest
 from payment.operations import dispute_id_of, refund_id_of
@@ -9,6 +9,7 @@ from shop.ledger import Evidence
 from shop.ledger.evidence import OrderRecord, ReturnRecord
 
 TOTAL_CHANGED = "409 /problems/total-changed"
+Orders = Mapping[str, OrderRecord]  # by their ids
 
 
 def violations(history: History, evidence: Evidence) -> dict[str, list[str]]:
@@ -36,9 +37,7 @@ def lost(history: History, evidence: Evidence) -> Iterator[str]:
         yield from _lost_at_the_provider(action, known, evidence)
 
 
-def _lost_by_log_in(
-    account: Account, checkouts: list[Checkout], known: dict[str, OrderRecord]
-) -> Iterator[str]:
+def _lost_by_log_in(account: Account, checkouts: list[Checkout], known: Orders) -> Iterator[str]:
     """The guest's orders are the account's, and so is the cart unless an order has emptied it."""
     if account.orders is None or account.cart is None:
         yield f"{account.email} has logged in, and never got its orders and cart"
@@ -53,19 +52,16 @@ def _lost_by_log_in(
             yield f"the cart of {account.email} had {checkout.lines}, none was bought, and has {account.cart}"
 
 
-def _lost_return(one: ReturnRequest, known: dict[str, OrderRecord]) -> Iterator[str]:
+def _lost_return(one: ReturnRequest, known: Orders) -> Iterator[str]:
     if not one.is_answered:
         yield f"the {one.by} {one.key} of order {one.order_id} was never answered"
     elif one.by == "return" and one.return_ids and not one.received:
         yield f"the {one.by} {one.key} of order {one.order_id} was not answered when received"
-    for return_id in sorted(one.return_ids):
-        if _return(known.get(one.order_id), return_id) is None:
-            yield f"return {return_id} was accepted, order {one.order_id} does not have it"
+    for return_id in sorted(one.return_ids - {back.return_id for back in _returns(one, known)}):
+        yield f"return {return_id} was accepted, order {one.order_id} does not have it"
 
 
-def _lost_at_the_provider(
-    action: ProviderAction, known: dict[str, OrderRecord], evidence: Evidence
-) -> Iterator[str]:
+def _lost_at_the_provider(action: ProviderAction, known: Orders, evidence: Evidence) -> Iterator[str]:
     order = known.get(action.order_id)
     if order is None:
         return  # the order itself is lost
@@ -83,8 +79,7 @@ def _lost_at_the_provider(
     shop_id = str(refund_id_of(refunds[action.id]))
     if action.what == "failure" and not any(one.refund_id == shop_id and one.failed for one in order.late):
         yield f"{what} is not shown"
-    back = _return(order, shop_id)
-    if action.what == "refund" and (back is None or not back.refunded):
+    if action.what == "refund" and not any(b.refunded for b in order.returns if b.return_id == shop_id):
         yield f"{what} is not shown"
 
 
@@ -135,8 +130,7 @@ def stuck(history: History, evidence: Evidence) -> Iterator[str]:
         if order.status == "pending":
             yield f"order {order.order_id} is still pending"
     for one in history.returns:
-        order_of = known.get(one.order_id)
-        for back in filter(None, (_return(order_of, return_id) for return_id in one.return_ids)):
+        for back in _returns(one, known):
             if one.is_due and back.lines and not back.restocked:
                 yield f"return {back.return_id} of order {one.order_id} is not restocked"
             if one.is_due and back.amount and not back.refunded:
@@ -147,7 +141,9 @@ def wrong(history: History, evidence: Evidence) -> Iterator[str]:
     """What came out otherwise than the shop's responses say, or than the shopper agreed to."""
     known = {order.order_id: order for order in evidence.orders}
     for checkout in history.checkouts:
-        if checkout.refused == TOTAL_CHANGED and _was_as_shown(checkout):
+        agreed = checkout.more.get("expected_total")
+        was_as_shown = agreed is None or agreed["amount"] == checkout.shown_total
+        if checkout.refused == TOTAL_CHANGED and was_as_shown:
             yield f"the checkout {checkout.key} was refused, and nothing had changed"
         for order in filter(None, map(known.get, checkout.order_ids)):
             yield from _wrong_order(checkout, order)
@@ -155,7 +151,7 @@ def wrong(history: History, evidence: Evidence) -> Iterator[str]:
         for order_id in sorted(account.guests_orders):
             yield f"order {order_id} is {account.email}'s, and the guest's token still lists it"
     for one in history.returns:
-        yield from _wrong_return(one, known.get(one.order_id))
+        yield from _wrong_return(one, known)
 
 
 def _wrong_order(checkout: Checkout, order: OrderRecord) -> Iterator[str]:
@@ -170,16 +166,11 @@ def _wrong_order(checkout: Checkout, order: OrderRecord) -> Iterator[str]:
         yield f"order {order.order_id} comes to {order.total}, its shopper agreed to {expected['amount']}"
 
 
-def _was_as_shown(checkout: Checkout) -> bool:
-    expected = checkout.more.get("expected_total")
-    return expected is None or expected["amount"] == checkout.shown_total
-
-
-def _wrong_return(one: ReturnRequest, order: OrderRecord | None) -> Iterator[str]:
+def _wrong_return(one: ReturnRequest, known: Orders) -> Iterator[str]:
     """The load requests nothing that may be refused."""
     if one.refused is not None:
         yield f"the {one.by} {one.key} of order {one.order_id} was refused: {one.refused}"
-    for back in filter(None, (_return(order, return_id) for return_id in one.return_ids)):
+    for back in _returns(one, known):
         what = f"return {back.return_id} of order {one.order_id}"
         if one.amount is not None and back.amount != one.amount:
             yield f"{what} comes to {back.amount}, and {one.amount} was promised"
@@ -190,5 +181,7 @@ def _wrong_return(one: ReturnRequest, order: OrderRecord | None) -> Iterator[str
             yield f"{what} is of {dict(back.lines)}, and {wanted} was requested"
 
 
-def _return(order: OrderRecord | None, return_id: str) -> ReturnRecord | None:
-    return next((one for one in order.returns if one.return_id == return_id), None) if order else None
+def _returns(one: ReturnRequest, known: Orders) -> list[ReturnRecord]:
+    """What the shop has of those that it has accepted."""
+    order = known.get(one.order_id)
+    return [back for back in order.returns if back.return_id in one.return_ids] if order else []

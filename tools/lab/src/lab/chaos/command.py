@@ -1,6 +1,5 @@
 """`shop chaos`: faults on a shop of its own under load, and whether every promise is kept."""
 
-import asyncio
 import json
 import logging
 import shutil
@@ -55,19 +54,19 @@ def chaos(
 
     Exits with 1 when anything is lost, doubled or stuck; the stack then stays, stopped, with its logs.
     """
-    root = project_root()
-    words = [word for word in faults.split(",") if word]
-    plan = draw(seed, minutes * 60, chosen(words, kinds(brokers, replicas)))
+    root, seconds = project_root(), minutes * 60
+    plan = draw(seed, seconds, chosen([word for word in faults.split(",") if word], kinds(brokers, replicas)))
     stack = _stack(root, brokers, replicas)
-    _log_to(stack.layout.log(FOLDER))
-    options = Options(seed, minutes * 60, shoppers, plan, apart)
+    # Broken connections and retries are logged by the libraries: expected here, so not on the terminal.
+    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
+    log = stack.layout.log(FOLDER)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    options = Options(seed, seconds, shoppers, plan, apart)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True, quiet=as_json)
-    with (
-        Progress(*columns, console=console, transient=True) as progress,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        report = runner.run(run(stack, options, progress))
+    with Progress(*columns, console=console, transient=True) as progress:
+        report = uvloop.run(run(stack, options, progress))
     text = json.dumps(document(report), indent=2)
     target = output or root / ".local" / "chaos.json"
     target.write_text(text + "\n")
@@ -80,13 +79,6 @@ def chaos(
         raise typer.Exit(1)
     if not keep:
         purge(stack)
-
-
-def _log_to(file: Path) -> None:
-    """Broken connections and retries are logged by the libraries: expected here, so not on the terminal."""
-    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=file, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
 
 
 def _stack(root: Path, brokers: int, replicas: int) -> Stack:

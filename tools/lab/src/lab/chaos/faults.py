@@ -1,11 +1,11 @@
-"""The fault injector: what the plan says is done to processes, connections, messages and the outside
-world."""
+"""Does what the plan says to processes, connections, messages and the outside world."""
 
 import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import aio_pika
@@ -23,7 +23,6 @@ from scenarios.broker import OperatorsBroker
 from shop.broker.checking import declared
 from shop.broker.restoring import apply, prepare
 from shop.errors import ShopError
-from shop.targets import OPERATOR
 
 CONTROL_SECONDS = 5
 REMOVE_SECONDS = 60
@@ -40,8 +39,6 @@ _CONSUMES = {
 }
 _ERRORS = (ShopError, OSError, TimeoutError, httpx.HTTPError, aio_pika.exceptions.AMQPException)
 
-Act = Callable[[Fault], Awaitable[None]]
-
 
 class FaultInjector:
     def __init__(self, stack: Stack, proxies: Proxies) -> None:
@@ -52,9 +49,8 @@ class FaultInjector:
         self.failed: list[tuple[Fault, str]] = []
 
     async def inject(self, fault: Fault) -> None:
-        """Returns when the fault is over. One that cannot be injected, because of another, is noted as
-        failed."""
-        acts: dict[str, Act] = {
+        """Returns when the fault is over. One that another makes impossible is noted as failed."""
+        disturbances: dict[str, Callable[[Fault], AbstractAsyncContextManager[None]]] = {
             "kill": self._kill,
             "freeze": self._freeze,
             "away": self._stop,
@@ -68,7 +64,8 @@ class FaultInjector:
         }
         began = time.monotonic()
         try:
-            await acts[fault.kind.split("-")[0]](fault)
+            async with disturbances[fault.kind.split("-")[0]](fault):
+                await asyncio.sleep(fault.seconds)
         except _ERRORS as error:
             self.failed.append((fault, repr(error)))
         else:
@@ -84,9 +81,11 @@ class FaultInjector:
         for node in self._stack.nodes:
             await _retried(self._end_alarm)(node)
 
-    async def _kill(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _kill(self, fault: Fault) -> AsyncIterator[None]:
         victim = await self._leader() if fault.target == LEADER else fault.target
         await self._signal(victim, "KILL")
+        yield
 
     async def _leader(self) -> str:
         """The node that leads most queues, by the first node that answers."""
@@ -102,36 +101,39 @@ class FaultInjector:
                 return names[leads.most_common(1)[0][0]]
         raise ShopError("no node of the broker reports which one leads")
 
-    async def _freeze(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _freeze(self, fault: Fault) -> AsyncIterator[None]:
         await self._signal(fault.target, "STOP")
         try:
-            await asyncio.sleep(fault.seconds)
+            yield
         finally:
             await self._signal(fault.target, "CONT")
 
     async def _signal(self, program: str, signal: str) -> None:
         await asyncio.to_thread(self._supervisor.signal, program, signal)
 
-    async def _stop(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _stop(self, fault: Fault) -> AsyncIterator[None]:
         await stop_service(self._stack, fault.target)
         try:
-            await asyncio.sleep(fault.seconds)
+            yield
         finally:
             await start_service(self._stack, fault.target)
 
-    async def _disturb_connections(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _disturb_connections(self, fault: Fault) -> AsyncIterator[None]:
         act, server = fault.kind.split("-")
         proxy = self._proxies[fault.target, server]
         {"cut": proxy.cut, "stall": proxy.stall, "refuse": proxy.refuse}[act]()
-        if act != "cut":
-            await asyncio.sleep(fault.seconds)
-            proxy.restore()
+        yield
+        proxy.restore()
 
-    async def _disturb_stand_in(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _disturb_stand_in(self, fault: Fault) -> AsyncIterator[None]:
         control, bodies = _STAND_INS[fault.kind]
         for body in bodies:
             await self._control(control, body)
-        await asyncio.sleep(fault.seconds)
+        yield
         await self._control(control)
 
     async def _control(self, control: str, body: Mapping[str, Any] | None = None) -> None:
@@ -147,7 +149,8 @@ class FaultInjector:
             method = "DELETE" if body is None else "POST"
             (await http.request(method, url, json=body)).raise_for_status()
 
-    async def _disturb_broker(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _disturb_broker(self, fault: Fault) -> AsyncIterator[None]:
         disturb, restore = {
             "broker-refuses-publish": (self._forbid_publish, self._allow_publish),
             "broker-loses-binding": (self._unbind, self._restore_broker),
@@ -155,7 +158,7 @@ class FaultInjector:
         }[fault.kind]
         try:
             await disturb(fault.target)
-            await asyncio.sleep(fault.seconds)
+            yield
         finally:
             await _retried(restore)(fault.target)
 
@@ -190,22 +193,19 @@ class FaultInjector:
     async def _end_alarm(self, node: str) -> None:
         await rabbitmq.set_memory_watermark(self._stack, node, rabbitmq.MEMORY_WATERMARK)
 
-    async def _disturb_messages(self, fault: Fault) -> None:
+    @asynccontextmanager
+    async def _disturb_messages(self, fault: Fault) -> AsyncIterator[None]:
         if fault.kind == "messages-twice":
-            async with OperatorsBroker.connected(self._stack.amqp_url(OPERATOR)) as broker:
-                tap = await broker.watch()
-                tap.echo = True
-                await asyncio.sleep(fault.seconds)
+            async with OperatorsBroker.connected(self._stack.operator_amqp_url) as broker:
+                (await broker.watch()).echo = True
+                yield
             return
-        await stop_service(self._stack, fault.target)  # nobody consumes meanwhile
-        try:
-            await asyncio.sleep(fault.seconds)
-            async with OperatorsBroker.connected(self._stack.amqp_url(OPERATOR)) as broker:
+        async with self._stop(fault):  # nobody consumes meanwhile
+            yield
+            async with OperatorsBroker.connected(self._stack.operator_amqp_url) as broker:
                 for queue in _QUEUES.get(fault.target, (fault.target,)):
                     if waiting := min(await broker.waiting(queue), MOST_REORDERED):
                         await broker.reverse(queue, waiting)
-        finally:
-            await start_service(self._stack, fault.target)
 
 
 # What is needed to restore the broker may be broken meanwhile by another fault.

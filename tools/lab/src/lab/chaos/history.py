@@ -56,6 +56,10 @@ class Checkout:
         return bool(self.order_ids) or self.refused is not None or self.ordered_before is not None
 
     @property
+    def is_pending(self) -> bool:
+        return bool(self.order_ids) and self.ended_at is None
+
+    @property
     def is_quick(self) -> bool:
         """Whether it is paid with a card that is not slow by itself."""
         return self.method == "pm_card_visa"

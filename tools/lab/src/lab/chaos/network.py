@@ -1,5 +1,4 @@
-"""The network between the shop's programs and what they connect to: proxies that can cut, stall and
-refuse."""
+"""Proxies between the shop's programs and what they connect to, which can cut, stall and refuse."""
 
 import asyncio
 import socket
@@ -7,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from devstack import Stack
@@ -22,14 +22,6 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Streams]]
 
 
-def to_port(host: str, port: int) -> Connect:
-    return lambda: asyncio.open_connection(host, port)
-
-
-def to_socket(path: Path) -> Connect:
-    return lambda: asyncio.open_unix_connection(path)
-
-
 class Proxy:
     """Forwards bytes both ways. It may have several listeners, each to a server of its own."""
 
@@ -43,7 +35,7 @@ class Proxy:
 
     async def listen(self, connect: Connect) -> int:
         """Listen on a free port of this machine. Returns it."""
-        server = await asyncio.start_server(self._accepting(connect), "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accepting(connect), HOST, 0)
         self._servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
@@ -137,16 +129,19 @@ async def proxied(stack: Stack) -> AsyncIterator[tuple[Stack, Proxies]]:
     settings = {name: dict(stack.settings.get(name, {})) for name in (*stack.settings, *SERVICES)}
     for service in SERVICES:
         broker = proxies[service, "broker"] = Proxy()
-        ports = [await broker.listen(to_port(HOST, port)) for port in stack.amqp_ports]
+        ports = [
+            await broker.listen(partial(asyncio.open_connection, HOST, port)) for port in stack.amqp_ports
+        ]
         settings[service]["AMQP_URL"] = ",".join(stack.amqp_url(service, port=port) for port in ports)
         # The service finds its proxy's socket in a folder of its own, in place of the server's.
         folder = stack.sockets / service
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = proxies[service, "database"] = Proxy()
-        await database.listen_at(folder / _SOCKET, to_socket(stack.sockets / "postgres" / _SOCKET))
+        server = stack.sockets / "postgres" / _SOCKET
+        await database.listen_at(folder / _SOCKET, partial(asyncio.open_unix_connection, server))
         settings[service]["DATABASE_URL"] = stack.database_url(service, sockets=folder)
     provider = proxies["payment", "provider"] = Proxy()
-    port = await provider.listen(to_port(HOST, stack.ports["sandbox"]))
+    port = await provider.listen(partial(asyncio.open_connection, HOST, stack.ports["sandbox"]))
     settings["payment"]["STRIPE_API_BASE"] = f"http://{HOST}:{port}"
     try:
         yield replace(stack, settings=settings), proxies

@@ -1,5 +1,4 @@
-"""The plan of faults: which and when, drawn from the seed alone before anything runs. Same seed, same
-plan."""
+"""The plan of faults: which and when, drawn before anything runs. Same seed, same plan."""
 
 import random
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from shop.ledger.gather import is_busy
 from shop.sagas.collecting import take_snapshot
 from shop.sagas.issues import stuck
 from shop.sagas.nudging import nudge, preview
-from shop.sagas.snapshot import Issue, Snapshot
+from shop.sagas.snapshot import Issue
 from shop.services import open_databases
 
 STUCK_AFTER = timedelta(seconds=15)  # after the last fault, what makes no progress for so long was lost
@@ -46,7 +46,8 @@ async def repair(stack: Stack, seconds: float, since: datetime) -> dict[str, int
     tries: Counter[UUID] = Counter()
     kinds: Counter[str] = Counter()
     while time.monotonic() < deadline:
-        snapshot = await _snapshot(stack)
+        async with open_databases(stack) as databases:
+            snapshot = await take_snapshot(stack, databases, limit=MOST)
         for order_id, kind in to_nudge(stuck(snapshot, STUCK_AFTER)).items():
             if order_id not in nudged:
                 kinds[kind] += 1
@@ -68,8 +69,3 @@ async def _is_settled(stack: Stack, since: datetime) -> bool:
     if await fetch(stack, "order", "SELECT order_id FROM orders WHERE status = 'pending' LIMIT 1"):
         return False
     return {row["name"] for row in await fetch(stack, "payment", _LISTS_READ, since)} == LISTS.keys()
-
-
-async def _snapshot(stack: Stack) -> Snapshot:
-    async with open_databases(stack) as databases:
-        return await take_snapshot(stack, databases, limit=MOST)

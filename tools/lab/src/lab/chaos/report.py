@@ -1,16 +1,16 @@
 """The report of a chaos run, as text and as JSON."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, Literal
 
 from rich.console import Console
 
-from lab.chaos.recovery import Recovery
+from lab.chaos.recovery import LONG, Recovery
 
 MOST_SHOWN = 10
-LONG = 15.0  # seconds that one fault may delay a new order
 
 
 @dataclass(frozen=True)
@@ -54,39 +54,28 @@ class Report:
         return not any(self.amiss.values())
 
     @property
-    def slowest(self) -> Recovery | None:
-        """The longest of those that ended during the run."""
-        return _longest(self.recoveries, lambda one: one.until_paid)
-
-    @property
-    def slowest_alone(self) -> Recovery | None:
-        """The longest time that counts as one fault's."""
-        return _longest(self.recoveries, lambda one: one.alone)
-
-    @property
     def long_alone(self) -> list[Recovery]:
         """Faults that delayed a new order for too long by themselves, the longest first."""
         found = [one for one in self.recoveries if (one.alone or 0) > LONG]
-        return sorted(found, key=lambda one: -(one.alone or 0))
+        return sorted(found, key=attrgetter("alone"), reverse=True)
 
-    @property
-    def longest_backlog(self) -> Recovery | None:
-        return _longest(self.recoveries, lambda one: one.until_caught_up)
-
-
-def _longest(recoveries: Iterable[Recovery], seconds: Callable[[Recovery], float | None]) -> Recovery | None:
-    known = [one for one in recoveries if seconds(one) is not None]
-    return max(known, key=lambda one: seconds(one) or 0, default=None)
+    def longest(self, seconds: Literal["until_paid", "until_caught_up", "alone"]) -> Recovery | None:
+        """Of those that ended during the run."""
+        known = [one for one in self.recoveries if getattr(one, seconds) is not None]
+        return max(known, key=attrgetter(seconds), default=None)
 
 
 def document(report: Report) -> dict[str, Any]:
+    slowest = {
+        "slowest_alone": report.longest("alone"),
+        "slowest_recovery": report.longest("until_paid"),
+        "longest_backlog": report.longest("until_caught_up"),
+    }
     return {
         "well": report.is_well,
         **asdict(report),
-        "slowest_alone": asdict(report.slowest_alone) if report.slowest_alone else None,
         "long_alone": [asdict(one) for one in report.long_alone],
-        "slowest_recovery": asdict(report.slowest) if report.slowest else None,
-        "longest_backlog": asdict(report.longest_backlog) if report.longest_backlog else None,
+        **{name: asdict(one) if one else None for name, one in slowest.items()},
     }
 
 
@@ -109,11 +98,11 @@ def show(console: Console, report: Report) -> None:
         lines.append(f"{sum(report.nudged.values())} orders nudged afterwards: {_counts(report.nudged)}")
     if report.spoilt:
         lines.append(f"{len(report.spoilt)} faults could not be injected because of others")
-    if (slowest := report.slowest) is not None:
+    if (slowest := report.longest("until_paid")) is not None:
         lines.append(f"longest until a new order was paid: {slowest.until_paid} s, {_since(slowest)}")
-    if (backlog := report.longest_backlog) is not None:
+    if (backlog := report.longest("until_caught_up")) is not None:
         lines.append(f"longest until all had ended: {backlog.until_caught_up} s, {_since(backlog)}")
-    if (alone := report.slowest_alone) is not None:
+    if (alone := report.longest("alone")) is not None:
         lines.append(f"longest that one fault alone held a new order: {_counted(alone)}")
     lines += [f"over {LONG:.0f} s: {_counted(one)}" for one in report.long_alone]
     for line in lines:

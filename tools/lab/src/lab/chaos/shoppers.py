@@ -1,5 +1,4 @@
-"""The load generator: guests who fill a cart and check out through the gateway, whatever the shop
-responds."""
+"""The load: guests who fill a cart and check out through the gateway, whatever the shop responds."""
 
 import asyncio
 import random
@@ -12,8 +11,8 @@ import httpx
 from devstack import Stack
 from lab.chaos.checker import TOTAL_CHANGED
 from lab.chaos.history import Checkout, Decision, History
-from lab.chaos.order_actions import ERRORS, OrderActions
-from lab.chaos.staff import NOT_NOW
+from lab.chaos.order_actions import ERRORS, OrderActions, succeeds
+from lab.chaos.staff import NOT_NOW, Provider, Staff
 from lab.load import RetryPolicy, RetryTransport, for_each
 from scenarios.bank import CARD, RETURN_URL
 from scenarios.shopper import Shopper
@@ -58,46 +57,37 @@ DECISIONS: dict[Decision, int] = {"complete": 4, "fail": 2, "leave": 2}
 
 
 class Shoppers:
-    """`at_once` shoppers, until `stop` is called; `history` is what they requested and got."""
+    """`at_once` shoppers, until `stopping` is set; `history` is what they requested and got."""
 
     def __init__(self, stack: Stack, seed: int, at_once: int) -> None:
-        self._seed = seed
-        self._at_once = at_once
+        self._stack, self._seed, self._at_once = stack, seed, at_once
         self.responses = RetryTransport(2 * at_once, RETRIES)
-        self._stack = stack
         self._http = httpx.AsyncClient(
             base_url=stack.gateway_url, timeout=TIMEOUT_SECONDS, transport=self.responses
         )
         self._outside = httpx.AsyncClient(timeout=PROVIDER_SECONDS)
-        self._stopping, self._over = asyncio.Event(), asyncio.Event()
-        self._acting: set[asyncio.Task[None]] = set()
         self.history = History()
-        self._actions = OrderActions(stack, self.history, self._http, self._outside, self._over)
+        provider = Provider(self._outside, stack.sandbox_url, self.history)
+        self.actions = OrderActions(self._http, Staff(stack, self._http), provider, self.history)
+        self.stopping = asyncio.Event()
+        self._acting: set[asyncio.Task[None]] = set()
         self.given_up = 0  # guests who never reached a checkout
 
     async def stock(self) -> None:
         """Products for the load, a few of them scarce, a few of them free."""
+        stocks = dict.fromkeys(_SKUS, STOCK) | dict.fromkeys(_SKUS[:SCARCE], SCARCE_STOCK)
         items = [
-            {
-                "sku": sku,
-                "name": f"Chaos {sku}",
-                "price": _PRICES[sku],
-                "stock": SCARCE_STOCK if number < SCARCE else STOCK,
-            }
-            for number, sku in enumerate(_SKUS)
+            {"sku": sku, "name": f"Chaos {sku}", "price": _PRICES[sku], "stock": stock}
+            for sku, stock in stocks.items()
         ]
         async with admin_client(self._stack) as admin:
             checked_json(await admin.post("/v1/products/bulk", json={"items": items}))
 
     async def run(self) -> None:
-        """Until `stop` is called."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reprice(random.Random(f"{self._seed} prices")))
             for number in range(self._at_once):
                 group.create_task(self._shop(random.Random(f"{self._seed} {number}")))
-
-    def stop(self) -> None:
-        self._stopping.set()
 
     async def resolve(self) -> None:
         """Repeat every request that was never answered, with the same key, once the actions that are under
@@ -107,13 +97,9 @@ class Shoppers:
         await for_each(unanswered, self._place, self._at_once)
         if self._acting:  # what is paid only now is returned, refunded or disputed as well
             await asyncio.wait(self._acting, timeout=FINISH_SECONDS)
-            self._over.set()
+            self.actions.over.set()
             await asyncio.gather(*self._acting)
-        await self._actions.resolve()
-
-    async def read_accounts(self) -> None:
-        """What the accounts list in the end."""
-        await self._actions.read_accounts()
+        await self.actions.resolve()
 
     async def aclose(self) -> None:
         await self._outside.aclose()
@@ -121,13 +107,13 @@ class Shoppers:
 
     async def _reprice(self, rng: random.Random) -> None:
         """Staff raise and lower the prices of a few products."""
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             sku = rng.choice(_REPRICED)
-            await self._actions.reprice(sku, _PRICES[sku] + rng.choice([0, RISE]))
+            await succeeds(self.actions.staff.reprice(sku, _PRICES[sku] + rng.choice([0, RISE])))
             await asyncio.sleep(rng.uniform(*REPRICE_SECONDS))
 
     async def _shop(self, rng: random.Random) -> None:
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             try:
                 checkout = await self._arrive(rng)
             except ERRORS:
@@ -136,7 +122,7 @@ class Shoppers:
                 self.history.checkouts.append(checkout)
                 await self._check_out(checkout, rng)
                 if checkout.order_ids:
-                    acting = self._actions.run(checkout, random.Random(rng.random()))
+                    acting = self.actions.run(checkout, random.Random(rng.random()))
                     self._acting.add(asyncio.create_task(acting))
             await asyncio.sleep(rng.uniform(*PAUSE))
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated
+from dataclasses import dataclass
 
 import httpx
 import typer
@@ -20,7 +20,7 @@ from lab.compose.project import Container, Project, hardening_faults, service_of
 from shop.errors import ShopError
 from shop.http import Management
 from shop.machine import project_root
-from shop.terminal import counting
+from shop.terminal import Json, counting
 
 app = typer.Typer(help="The shop in containers.", no_args_is_help=True)
 _PORTS = ("SHOP_PORT", "SHOP_SANDBOX_PORT", "SHOP_MAIL_PORT", "SHOP_AMQP_PORT", "SHOP_MANAGEMENT_PORT")
@@ -34,9 +34,7 @@ _OURS = "saga-shop/"
 
 
 @app.command()
-def check(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
-) -> None:
+def check(as_json: Json = False) -> None:
     """Start all of it under a name and ports of its own, check what the file promises, take it down.
 
     COMPOSE_FILE says which files, as for `docker compose`. Exits with 1 when a check fails.
@@ -71,11 +69,11 @@ def check(
         print(json.dumps(passed, indent=2))
 
 
+@dataclass(frozen=True)
 class Checks:
     """The steps in their sequence, each named by what it checks: a step needs those before it."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    project: Project
 
     def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "everything is built, up and healthy", self._up
@@ -88,31 +86,31 @@ class Checks:
         yield "everything stops by itself when asked to", self._stop
 
     def down(self) -> None:
-        self._project.compose(
-            "--profile", "*", "down", "--volumes", "--remove-orphans", seconds=_STOP_SECONDS
-        )
-        self._project.remove_images()
+        every = ("--profile", "*")
+        self.project.compose(*every, "down", "--volumes", "--remove-orphans", seconds=_STOP_SECONDS)
+        self.project.remove_images()
 
     def _up(self) -> None:
-        self._project.compose("up", "--build", "--wait", "--quiet-pull", seconds=UP_SECONDS)
+        self.project.compose("up", "--build", "--wait", "--quiet-pull", seconds=UP_SECONDS)
 
     def _check_hardening(self) -> None:
-        containers = self._project.containers()
+        containers = self.project.containers()
         if found := hardening_faults(containers):
             raise ShopError("; ".join(found))
         # What the engine was configured to forbid is one thing, what a process can do there another.
-        tried = "test $(id -u) = 10001 && ! touch /app/x /etc/x /run/secrets/x 2>/dev/null"
+        tried = (
+            "test $(id -u) = 10001 && ! touch /app/x /etc/x /run/secrets/x 2>/dev/null"
+            " && grep -q '^CapEff:[[:space:]]*0*$' /proc/1/status"
+        )
         for container in _running(containers):
             if container["Config"]["Image"].startswith(_OURS):
                 try:
-                    self._project.inside(
-                        container, f"{tried} && grep -q '^CapEff:[[:space:]]*0*$' /proc/1/status"
-                    )
+                    self.project.inside(container, tried)
                 except ShopError as error:
                     raise ShopError(f"{service_of(container)} may do more than it should") from error
 
     def _check_networks(self) -> None:
-        containers = _running(self._project.containers())
+        containers = _running(self.project.containers())
         kong = next(one for one in containers if service_of(one) == "kong")
         if not self._connects(kong, "redis", 6379):
             raise ShopError("kong does not reach its own counters in redis, so this check proves nothing")
@@ -126,7 +124,7 @@ class Checks:
 
     def _connects(self, source: Container, host: str, port: int) -> bool:
         try:
-            self._project.inside(source, f"timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null")
+            self.project.inside(source, f"timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null")
         except ShopError:
             return False
         return True
@@ -135,7 +133,7 @@ class Checks:
         operator = self._operator_environment()
         done = subprocess.run(
             [script("shop"), "scenario", "run", what, "--url", operator["SHOP_URL"], "--json"],
-            env=self._project.environment() | operator,
+            env=self.project.environment() | operator,
             capture_output=True,
             text=True,
             timeout=_PLAY_SECONDS,
@@ -152,24 +150,22 @@ class Checks:
 
     def _operator_environment(self) -> dict[str, str]:
         """The shop's SHOP_… settings, with its addresses on this side of the published ports."""
-        words = (shlex.split(line) for line in self._project.operator("env").splitlines())
+        words = (shlex.split(line) for line in self.project.operator("env").splitlines())
         return dict(word[1].split("=", 1) for word in words if word[:1] == ["export"])
 
     def _scale(self) -> None:
-        self._project.compose(
-            *("up", "--wait", "--no-recreate", "--scale", f"order-worker={_COPIES}"), seconds=UP_SECONDS
-        )
+        more = ("--scale", f"order-worker={_COPIES}")
+        self.project.compose("up", "--wait", "--no-recreate", *more, seconds=UP_SECONDS)
         asyncio.run(_until_consuming(self._operator_environment()))
 
     def _check_ledger(self) -> None:
-        self._project.compose(
-            "run", "--rm", "--no-deps", "-T", "shop", "ledger", "check", seconds=_PLAY_SECONDS
-        )
+        run = ("run", "--rm", "--no-deps", "-T", "shop")
+        self.project.compose(*run, "ledger", "check", seconds=_PLAY_SECONDS)
 
     def _stop(self) -> None:
-        running = {container["Id"] for container in _running(self._project.containers())}
-        self._project.compose("stop", seconds=_STOP_SECONDS)
-        for container in self._project.containers():
+        running = {container["Id"] for container in _running(self.project.containers())}
+        self.project.compose("stop", seconds=_STOP_SECONDS)
+        for container in self.project.containers():
             code, name = container["State"]["ExitCode"], service_of(container)
             ours = container["Config"]["Image"].startswith(_OURS)
             if container["Id"] in running and (code == _KILLED or (ours and code)):

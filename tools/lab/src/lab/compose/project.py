@@ -34,9 +34,9 @@ class Project:
         """The output of `deploy/compose/operator`."""
         return self._run(str(self.root / "deploy" / "compose" / "operator"), *arguments)
 
-    def inside(self, container: Container, script: str, seconds: float = _SECONDS) -> str:
+    def inside(self, container: Container, script: str) -> str:
         """The output of a shell script in a running container. Raises ShopError unless it exits with 0."""
-        return self._run("docker", "exec", container["Id"], "bash", "-c", script, seconds=seconds)
+        return self._run("docker", "exec", container["Id"], "bash", "-c", script)
 
     def containers(self) -> list[Container]:
         """All of the project's containers, also those that have exited."""
@@ -126,11 +126,9 @@ def _faults(container: Container) -> Iterator[str]:
 
 def _is_healthy(container: Container) -> bool:
     state = container["State"]
-    if state["Status"] == "exited":
-        return bool(state["ExitCode"] == 0)
-    return bool(
-        state["Status"] == "running" and state.get("Health", {}).get("Status", "healthy") == "healthy"
-    )
+    if state["Status"] == "running":
+        return bool(state.get("Health", {}).get("Status", "healthy") == "healthy")
+    return (state["Status"], state["ExitCode"]) == ("exited", 0)
 
 
 def _shown(command: tuple[str, ...]) -> str:

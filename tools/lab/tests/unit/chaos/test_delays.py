@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from lab.chaos.delays import Gap, Moment, explain, logged, longest_gap
+from lab.chaos.recovery import Gap, Moment, explain, logged, longest_gap
 
 BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
