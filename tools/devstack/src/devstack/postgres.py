@@ -1,7 +1,7 @@
 """A PostgreSQL of our own: the server from PyPI, on a Unix socket, and the services' databases in it."""
 
+import asyncio
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,14 +124,8 @@ def _initdb(stack: Stack) -> None:
     login = [f"--username={OPERATOR}", f"--pwfile={password}", "--auth=scram-sha-256"]
     locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     durability = [] if stack.durable else ["--no-sync"]
-    made = subprocess.run(
-        [*_runner(stack), _binaries() / "initdb", "-D", stack.layout.pgdata, *login, *locale, *durability],
-        text=True,
-        capture_output=True,
-        timeout=_INITDB_SECONDS,
-        check=False,
-    )
+    initdb = [*_runner(stack), str(_binaries() / "initdb"), "-D", str(stack.layout.pgdata)]
+    code, output = asyncio.run(run([*initdb, *login, *locale, *durability], "initdb", _INITDB_SECONDS))
     password.unlink()
-    if made.returncode:
-        reason = (made.stderr.strip() or made.stdout.strip()).splitlines()[-1]
-        raise ShopError(f"PostgreSQL could not be set up in {stack.layout.pgdata}: {reason}")
+    if code:
+        raise ShopError(f"PostgreSQL could not be set up in {stack.layout.pgdata}: {last_line(output)}")

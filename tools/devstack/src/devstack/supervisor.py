@@ -1,11 +1,10 @@
 """supervisord keeps the processes: its configuration, and its XML-RPC interface on a Unix socket."""
 
+import asyncio
 import os
 import socket
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, cast
@@ -17,10 +16,10 @@ from supervisor.xmlrpc import Faults
 from devstack.program import Program
 from devstack.stack import Stack
 from shop.errors import ShopError
-from shop.machine import project_root, write
+from shop.machine import last_line, project_root, run, write
 
 MARK = "SAGA_SHOP_STACK"  # every process of a stack carries its folder, so that orphans can be found
-_STOP_SECONDS = 60
+_START_SECONDS = _STOP_SECONDS = 60
 _ANSWER_SECONDS = 90  # longer than any program takes to stop
 _RUNNING = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
 _INHERITED = {"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH"}
@@ -52,18 +51,15 @@ class Supervisor:
         return {name for name, info in self.info().items() if info["statename"] in _RUNNING}
 
     def start(self, name: str) -> None:
-        with _unless(Faults.ALREADY_STARTED):
-            self._call("startProcess", name, False)
+        self._call("startProcess", name, False, unless=(Faults.ALREADY_STARTED,))
 
     def stop(self, name: str) -> None:
         """Asks only; see `info` for when it has stopped."""
-        with _unless(Faults.NOT_RUNNING, Faults.BAD_NAME):
-            self._call("stopProcess", name, False)
+        self._call("stopProcess", name, False, unless=(Faults.NOT_RUNNING, Faults.BAD_NAME))
 
     def signal(self, name: str, signal: str) -> None:
         """`KILL`, `STOP`, `CONT`, …; a program that it kills is restarted."""
-        with _unless(Faults.NOT_RUNNING):
-            self._call("signalProcess", name, signal)
+        self._call("signalProcess", name, signal, unless=(Faults.NOT_RUNNING,))
 
     def shut_down(self) -> None:
         process = psutil.Process(self.pid())
@@ -82,26 +78,27 @@ class Supervisor:
             return
         added, changed, removed = self._call("reloadConfig")[0]
         for name in (*changed, *removed):
-            with _unless(Faults.NOT_RUNNING):
-                self._call("stopProcess", name, True)
+            self._call("stopProcess", name, True, unless=(Faults.NOT_RUNNING,))
             self._call("removeProcessGroup", name)
         for name in (*changed, *added):
             self._call("addProcessGroup", name)
 
-    def _call(self, method: str, *arguments: Any) -> Any:
+    def _call(self, method: str, *arguments: Any, unless: Collection[int] = ()) -> Any:
+        """`unless` are the faults that mean that there is nothing left to do."""
         with ServerProxy("http://localhost", transport=_Transport(self.socket)) as server:
-            return getattr(cast("Any", server).supervisor, method)(*arguments)
+            try:
+                return getattr(cast("Any", server).supervisor, method)(*arguments)
+            except Fault as fault:
+                if fault.faultCode not in unless:
+                    raise
 
     def _launch(self) -> None:
         self.socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._stack.layout.supervisor)]
         # It listens on its socket before it goes into the background.
-        launched = subprocess.run(
-            command, env=_clean_environment(self._stack), capture_output=True, text=True, check=False
-        )
-        if launched.returncode or not self.is_alive():
-            reason = (launched.stderr or launched.stdout).strip().splitlines()
-            raise ShopError(f"supervisord did not start: {reason[-1] if reason else 'no answer'}")
+        code, output = asyncio.run(run(command, "supervisord", _START_SECONDS, _environment(self._stack)))
+        if code or not self.is_alive():
+            raise ShopError(f"supervisord did not start: {last_line(output) or 'no answer'}")
 
 
 class _Transport(Transport):
@@ -117,21 +114,11 @@ class _Transport(Transport):
         return connection
 
 
-def _clean_environment(stack: Stack) -> dict[str, str]:
+def _environment(stack: Stack) -> dict[str, str]:
     """Nothing of the operator's shell reaches a program by accident, a real provider's key least of all."""
     kept = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
     cache = os.environ.get("PYTHONPYCACHEPREFIX") or str(project_root() / ".local" / "cache" / "pycache")
     return kept | {MARK: str(stack.folder), "PYTHONPYCACHEPREFIX": cache}
-
-
-@contextmanager
-def _unless(*codes: int) -> Iterator[None]:
-    """Faults that mean that there is nothing left to do."""
-    try:
-        yield
-    except Fault as fault:
-        if fault.faultCode not in codes:
-            raise
 
 
 def _configuration(stack: Stack, socket: Path, programs: Iterable[Program]) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,84 +44,79 @@ def up(
         stack.sockets.mkdir(parents=True, exist_ok=True)
         stack.sockets.chmod(0o711)  # PostgreSQL, as its own user, passes through to its folder in it
         stack.layout.log("any").parent.mkdir(parents=True, exist_ok=True)
-        for program in chosen:
-            if program.name not in running:
-                _check_ports(stack, program)
+        _check_ports(stack, [name for one in chosen if one.name not in running for name in one.ports])
         kept = set(supervisor.info()) if supervisor.is_alive() else set()
         names = kept | {program.name for program in chosen}
         supervisor.configure([program for program in known if program.name in names])
         return asyncio.run(_Start(stack, supervisor, chosen, progress, timeout).run())
 
 
-def _check_ports(stack: Stack, program: Program) -> None:
-    for name in program.ports:
-        port = stack.ports[name]
-        if not ports.is_free(port):
+def _check_ports(stack: Stack, names: Iterable[str]) -> None:
+    for name in names:
+        if not ports.is_free(port := stack.ports[name]):
             raise ShopError(
                 f"port {port} ({name}) is taken by {ports.holder(port)}: "
                 "stop it, or choose other ports with `shop up --port-base`"
             )
 
 
+@dataclass
 class _Start:
-    def __init__(
-        self,
-        stack: Stack,
-        supervisor: Supervisor,
-        chosen: Sequence[Program],
-        progress: Progress,
-        timeout: float,
-    ) -> None:
-        self._stack, self._supervisor, self._chosen = stack, supervisor, chosen
-        self._progress, self._timeout = progress, timeout
-        self._settled = {program.name: asyncio.Event() for program in chosen}
-        self._running = supervisor.running()
-        self._asked, self._infos = time.monotonic(), supervisor.info()
+    stack: Stack
+    supervisor: Supervisor
+    chosen: Sequence[Program]
+    progress: Progress
+    timeout: float
+
+    def __post_init__(self) -> None:
+        self._settled = {program.name: asyncio.Event() for program in self.chosen}
+        self._running = self.supervisor.running()
+        self._asked, self._infos = time.monotonic(), self.supervisor.info()
 
     async def run(self) -> list[Started]:
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._bring_up(program)) for program in self._chosen]
+                tasks = [group.create_task(self._bring_up(program)) for program in self.chosen]
         except* ShopError as failures:
             raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
     async def _bring_up(self, program: Program) -> Started:
-        self._progress(program.name, "waiting", 0)
+        self.progress(program.name, "waiting", 0)
         for name in program.after:
             if name in self._settled:
                 await self._settled[name].wait()
         began = time.monotonic()
         already = program.name in self._running
         if not already:
-            self._progress(program.name, "starting", 0)
-            await asyncio.to_thread(program.prepare, self._stack)
-            self._supervisor.start(program.name)
+            self.progress(program.name, "starting", 0)
+            await asyncio.to_thread(program.prepare, self.stack)
+            self.supervisor.start(program.name)
         await self._until_ready(program)
-        await program.settle(self._stack, frozenset(self._settled))
+        await program.settle(self.stack, frozenset(self._settled))
         self._settled[program.name].set()
         seconds = time.monotonic() - began
-        self._progress(program.name, "already running" if already else "ready", seconds)
+        self.progress(program.name, "already running" if already else "ready", seconds)
         return Started(program.name, round(seconds, 2), already)
 
     async def _until_ready(self, program: Program) -> None:
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self.timeout
         starts = set()
-        while not await program.is_ready(self._stack):
+        while not await program.is_ready(self.stack):
             starts.add(self._info(program.name)["start"])
             if len(starts - {0}) == _STARTS_ALLOWED:
                 raise self._failure(program, "exits repeatedly")
             if time.monotonic() > deadline:
-                raise self._failure(program, f"was not ready after {self._timeout:g} s")
+                raise self._failure(program, f"was not ready after {self.timeout:g} s")
             await asyncio.sleep(_POLL_SECONDS)
 
     def _info(self, name: str) -> Info:
         """Asked for all programs together, twice a second: supervisord shares the busy machine."""
         if time.monotonic() > self._asked + _ASK_SECONDS:
-            self._asked, self._infos = time.monotonic(), self._supervisor.info()
+            self._asked, self._infos = time.monotonic(), self.supervisor.info()
         return self._infos[name]
 
     def _failure(self, program: Program, what: str) -> ShopError:
-        log = self._stack.layout.log(program.name)
+        log = self.stack.layout.log(program.name)
         end = last_lines(log, _LINES_OF_LOG)
         return ShopError("\n".join([f"{program.name} {what}; the end of {log}:", *end]))

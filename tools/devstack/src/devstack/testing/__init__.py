@@ -69,7 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Stack:
     """A PostgreSQL with nothing in it; most tests want `postgres` or `migrated`."""
-    return request.config.stash[_SESSION].servers("postgres")
+    return request.config.stash[_SESSION].running("postgres")
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def as_operator(postgres_server: Stack) -> Callable[[str | URL], str]:
 @pytest.fixture(scope="session")
 def rabbitmq_server(request: pytest.FixtureRequest) -> Stack:
     """A RabbitMQ with nothing in it; most tests want `rabbitmq`."""
-    return request.config.stash[_SESSION].servers("rabbitmq")
+    return request.config.stash[_SESSION].running("rabbitmq")
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def rabbitmq(rabbitmq_server: Stack) -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Stack:
     """The whole shop, running, on ports that nobody else uses."""
-    return request.config.stash[_SESSION].shop()
+    return request.config.stash[_SESSION].running()
 
 
 @pytest.fixture(autouse=True)

@@ -42,20 +42,15 @@ class Session:
 
     folder: Path
 
-    def servers(self, name: str) -> Stack:
-        """The bare PostgreSQL or RabbitMQ of this session, running."""
-        return self._running("servers", [name], None)
-
-    def shop(self) -> Stack:
-        return self._running("shop", [], project_root() / "deploy" / "rabbitmq" / "definitions.json")
-
     def close(self) -> None:
         for state in self.folder.glob("*/state.json"):
             purge(Stack.load(state.parent))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _running(self, kind: str, only: list[str], topology: Path | None) -> Stack:
-        folder, known = self.folder / kind, programs()
+    def running(self, *only: str) -> Stack:
+        """The bare server of that name, PostgreSQL or RabbitMQ; the whole shop if none is given."""
+        folder, known = self.folder / ("servers" if only else "shop"), programs()
+        topology = None if only else project_root() / "deploy" / "rabbitmq" / "definitions.json"
         with exclusive(Layout(self.folder)):
             self._close_abandoned()
             try:

@@ -54,12 +54,9 @@ class FaultInjector:
             "kill": self._kill,
             "freeze": self._freeze,
             "away": self._stop,
-            "cut": self._disturb_connections,
-            "stall": self._disturb_connections,
-            "refuse": self._disturb_connections,
-            "provider": self._disturb_stand_in,
+            **dict.fromkeys(("cut", "stall", "refuse"), self._disturb_connections),
+            **dict.fromkeys(("provider", "mail"), self._disturb_stand_in),
             "messages": self._disturb_messages,
-            "mail": self._disturb_stand_in,
             "broker": self._disturb_broker,
         }
         began = time.monotonic()

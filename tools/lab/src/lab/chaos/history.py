@@ -75,10 +75,6 @@ class Checkout:
         same = self.token, self.email, self.method, self.more, self.lines
         return Checkout(key, *same, decision, self.shown_total)
 
-    def accept(self, order_id: str, now: float) -> None:
-        self.order_ids.add(order_id)
-        self.accepted_at = self.accepted_at or now
-
 
 @dataclass
 class ReturnRequest:

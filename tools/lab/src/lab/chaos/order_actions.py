@@ -37,7 +37,7 @@ class OrderActions:
         if rng.random() < LOG_IN and not await succeeds(self._log_in_as_account(checkout)):
             return  # it is not known whose the order is now
         [action] = rng.choices(list(_ACTIONS), list(_ACTIONS.values()))
-        doing = [action(self, checkout, rng)]
+        doing = [action(self, checkout, rng)] if action else []
         if checkout.decision in ("complete", "fail"):
             doing.append(self._answer_the_bank(checkout, checkout.decision))
         await asyncio.gather(*map(succeeds, doing))
@@ -52,9 +52,6 @@ class OrderActions:
     async def read_accounts(self) -> None:
         """What every account lists in the end, and what its guest's token still lists."""
         await _for_each(self.history.accounts, self._read_account)
-
-    async def _nothing(self, checkout: Checkout, rng: random.Random) -> None:
-        """Most shoppers do no more."""
 
     async def _answer_the_bank(self, checkout: Checkout, decision: Decision) -> None:
         for order_id in checkout.order_ids:
@@ -213,8 +210,8 @@ async def _for_each(items: Iterable[T], act: Callable[[T], Awaitable[None]]) -> 
 
 
 # What happens to an accepted order, and how often of a hundred times.
-_ACTIONS: dict[Callable[[OrderActions, Checkout, random.Random], Awaitable[None]], int] = {
-    OrderActions._nothing: 75,
+_ACTIONS: dict[Callable[[OrderActions, Checkout, random.Random], Awaitable[None]] | None, int] = {
+    None: 75,  # most shoppers do no more
     OrderActions._cancel_soon: 10,
     OrderActions._return_goods: 5,
     OrderActions._refund_by_staff: 3,

@@ -101,17 +101,14 @@ def kinds(brokers: int = 1, replicas: int = 1) -> dict[str, Kind]:
 
 def chosen(words: Sequence[str], known: dict[str, Kind]) -> dict[str, Kind]:
     """The kinds of those families (`kill`) or names (`kill-broker`), all for no words. Raises ShopError."""
+    wanted: set[str] = set()
     for word in words:
-        if not any(_is_of(word, name) for name in known):
-            families = sorted({name.split("-")[0] for name in known})
-            raise ShopError(
-                f"--faults {word}: choose from {', '.join(families)}, or one of {', '.join(known)}"
-            )
-    return {name: kind for name, kind in known.items() if not words or any(_is_of(w, name) for w in words)}
-
-
-def _is_of(word: str, name: str) -> bool:
-    return word == name or name.startswith(f"{word}-")
+        named = {name for name in known if f"{name}-".startswith(f"{word}-")}
+        if not named:
+            families = ", ".join(sorted({name.split("-")[0] for name in known}))
+            raise ShopError(f"--faults {word}: choose from {families}, or one of {', '.join(known)}")
+        wanted |= named
+    return {name: kind for name, kind in known.items() if not words or name in wanted}
 
 
 def draw(seed: int, seconds: float, known: dict[str, Kind]) -> list[Fault]:
@@ -136,18 +133,16 @@ def _draw(rng: random.Random, seconds: float, known: dict[str, Kind]) -> list[Fa
             kinds_left = [name for name, kind in known.items() for _ in range(kind.weight)]
             rng.shuffle(kinds_left)
             kinds_left.sort(key=lambda name: known[name].seconds[0] < LONG_SECONDS)
-        for name in kinds_left:
-            least, most = known[name].seconds
-            free = [target for target in known[name].targets if busy.get(target, 0) <= at]
-            if free and at + least <= seconds:
-                lasts = min(rng.uniform(least, most), seconds - at)
-                plan.append(Fault(round(at, 1), name, rng.choice(free), round(lasts, 1)))
-                break
-        else:
+        free = {name: [one for one in known[name].targets if busy.get(one, 0) <= at] for name in kinds_left}
+        fitting = [name for name in kinds_left if free[name] and at + known[name].seconds[0] <= seconds]
+        if not fitting:
             at += 1
             continue
-        fault = plan[-1]
-        kinds_left.remove(fault.kind)
-        busy[fault.target] = at + fault.seconds + (REST_SECONDS if known[fault.kind].needs_rest else 0)
+        name, kind = fitting[0], known[fitting[0]]
+        lasts = min(rng.uniform(*kind.seconds), seconds - at)
+        fault = Fault(round(at, 1), name, rng.choice(free[name]), round(lasts, 1))
+        plan.append(fault)
+        kinds_left.remove(name)
+        busy[fault.target] = at + fault.seconds + (REST_SECONDS if kind.needs_rest else 0)
         at += rng.uniform(*GAP)
     return plan

@@ -156,7 +156,8 @@ class Shoppers:
             return  # not answered: `resolve` repeats it
         problem = response.json().get("type") if response.status_code == 409 else None
         if response.status_code == 202:
-            checkout.accept(str(response.json()["order_id"]), time.monotonic())
+            checkout.order_ids.add(response.json()["order_id"])
+            checkout.accepted_at = checkout.accepted_at or time.monotonic()
         elif problem == ORDERED:
             checkout.ordered_before = response.json()["order_id"]
         elif problem == CHANGED:
