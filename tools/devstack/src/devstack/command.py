@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.live import Live
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from devstack import ports
@@ -37,18 +37,14 @@ def progress(starting: Sequence[Program], *, quiet: bool) -> Iterator[Progress]:
 
     `with progress(programs, quiet=False) as note: up(…, note, …)`.
     """
-    rows = {program.name: ("waiting", 0.0) for program in starting}
     console = Console(stderr=True, quiet=quiet)
-    with Live(console=console, refresh_per_second=8) if console.is_terminal else nullcontext() as live:
+    columns = ("{task.description}", "{task.fields[state]}", "{task.fields[after]}")
+    with Bars(*columns, console=console, disable=not console.is_terminal) as table:
+        rows = {one.name: table.add_task(one.name, state="waiting", after="") for one in starting}
 
         def note(program: str, state: str, seconds: float) -> None:
-            rows[program] = (state, seconds)
-            if live:
-                table = Table(box=None, show_header=False, pad_edge=False)
-                for name, (reached, after) in rows.items():
-                    table.add_row(name, reached, f"{after:.1f} s" if after else "")
-                live.update(table)
-            elif state in ("ready", "already running"):
+            table.update(rows[program], state=state, after=f"{seconds:.1f} s" if seconds else "")
+            if not console.is_terminal and state in ("ready", "already running"):
                 console.print(f"{program} {state} ({seconds:.1f} s)", highlight=False)
 
         yield note

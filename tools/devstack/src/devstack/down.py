@@ -31,8 +31,7 @@ def down(stack: Stack, known: Sequence[Program], progress: Callable[[str], None]
             stopped = _stop_in_waves(supervisor, known, progress)
             supervisor.shut_down()
         stopped += stop_orphans(stack)
-        _stop_epmd()
-        _remove_sockets(stack)
+        _clear_machine(stack)
         return stopped
 
 
@@ -42,8 +41,7 @@ def purge(stack: Stack) -> None:
         processes = _processes(stack)
         _signal(processes, SIGKILL, to_postgres=SIGQUIT)
         psutil.wait_procs(processes, _GRACE_SECONDS)
-        _stop_epmd()
-        _remove_sockets(stack)
+        _clear_machine(stack)
         shutil.rmtree(stack.folder)
 
 
@@ -100,13 +98,10 @@ def _signal(processes: Sequence[psutil.Process], signal: Signals, to_postgres: S
             process.send_signal(to_postgres if process.info["name"] == "postgres" else signal)
 
 
-def _stop_epmd() -> None:
-    """Stop Erlang's name service if a stack of this project started it, unless a node still needs it."""
+def _clear_machine(stack: Stack) -> None:
+    """Of what a stack has outside its folder: sockets, and Erlang's name service unless a node needs it."""
     if any(one.info["name"] == _EPMD and _mark(one) for one in psutil.process_iter(["name", "environ"])):
         # Refuses by itself while a node lives: no race between asking and killing.
         subprocess.run(["epmd", "-kill"], capture_output=True, timeout=_EPMD_SECONDS, check=False)
-
-
-def _remove_sockets(stack: Stack) -> None:
     if not stack.sockets.is_relative_to(stack.folder):
         shutil.rmtree(stack.sockets, ignore_errors=True)

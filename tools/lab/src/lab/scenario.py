@@ -17,7 +17,6 @@ from shop.targets import Target
 from shop.terminal import Json, counting
 
 app = typer.Typer(help="Checkout sagas to replay.", no_args_is_help=True)
-Url = Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")]
 
 
 @app.command("list")
@@ -39,7 +38,7 @@ def list_scenarios(as_json: Json = False) -> None:
 def run_scenarios(
     names: Annotated[list[str] | None, typer.Argument(help="Which; see `shop scenario list`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every scenario, no exercise.")] = False,
-    url: Url = None,
+    url: Annotated[str | None, typer.Option(help="A shop elsewhere; the rest is in SHOP_….")] = None,
     as_json: Json = False,
 ) -> None:
     """Play scenarios one after the other. Exits with 1 unless all came out as expected."""

@@ -22,7 +22,7 @@ from devstack.down import down, purge
 from devstack.programs import programs
 from devstack.up import up
 from lab.bench.load import Load
-from lab.bench.machine import cpu_seconds, describe, resident_bytes
+from lab.services import cpu_seconds, describe, resident_bytes
 from shop.ledger.gather import until_quiet
 from shop.machine import project_root
 

@@ -161,15 +161,14 @@ async def with_reasons(
     checkouts: Sequence[Checkout],
     injected: Sequence[Injected],
 ) -> list[Recovery]:
-    """Adds the reason to each recovery that took over LONG seconds, and in any case to the longest."""
+    """Adds the reason to each fault's recovery that took over LONG seconds, and in any case to the longest."""
     longest = max((one.alone or 0 for one in recoveries), default=0)
-    over = {id(one.fault): one.over for one in injected}
     by_order = {order_id: one for one in checkouts for order_id in one.order_ids}
     return [
-        replace(one, why=await _reason(stack, one.held, over[id(one.fault)], by_order[one.held]))
+        replace(one, why=await _reason(stack, one.held, fault.over, by_order[one.held]))
         if one.held and one.alone and (one.alone > LONG or one.alone == longest)
         else one
-        for one in recoveries
+        for fault, one in zip(injected, recoveries, strict=True)
     ]
 
 

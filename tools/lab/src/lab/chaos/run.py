@@ -16,7 +16,6 @@ from devstack import Stack
 from devstack.down import down
 from devstack.programs import programs
 from devstack.up import up
-from lab.bench.machine import describe
 from lab.chaos.checker import violations
 from lab.chaos.faults import FaultInjector
 from lab.chaos.history import Checkout
@@ -26,7 +25,7 @@ from lab.chaos.recovery import first_accepted, longest_pause, recoveries, with_r
 from lab.chaos.repair import repair
 from lab.chaos.report import LoadSummary, Report
 from lab.chaos.shoppers import Shoppers
-from lab.services import fetch
+from lab.services import describe, fetch
 from notification.operations import UNDELIVERABLE
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.gather import gather
