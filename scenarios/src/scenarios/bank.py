@@ -12,8 +12,7 @@ SHORT_DEADLINE = 8
 
 async def until_action_required(play: Play, **more: int) -> str:
     """Check out with a card whose bank asks for a confirmation, and wait for its page."""
-    await play.fill_cart(2)
-    order_id = await play.check_out(CARD, return_url=RETURN_URL, **more)
+    order_id = await play.place_order(CARD, return_url=RETURN_URL, **more)
     order = await play.shopper.until_order(order_id, lambda one: one["action"] or one["status"] != "pending")
     [payment] = await play.payments()
     play.claim("nothing is held before she has confirmed", payment["authorized"] == 0)

@@ -13,16 +13,14 @@ async def paid(play: Play) -> None:
 @scenario(Outcome("cancelled", "out_of_stock", mails=("cancellation",), cart_left=6))
 async def out_of_stock(play: Play) -> None:
     """Six pieces are ordered of five: the order is cancelled, its authorization voided."""
-    await play.fill_cart(6)
-    await play.check_out()
+    await play.place_order(pieces=6)
     await play.until("cancelled")
 
 
 @scenario(Outcome("cancelled", "payment_declined", cart_left=2))
 async def declined_card(play: Play) -> None:
     """A guest's card is declined: the reservation is released, nothing is charged, no mail is sent."""
-    await play.fill_cart(2)
-    await play.check_out("pm_card_chargeDeclined")
+    await play.place_order("pm_card_chargeDeclined")
     await play.until("cancelled")
 
 
@@ -44,8 +42,7 @@ async def shelf_emptied_by_declines(play: Play) -> None:
 async def cancelled_before_paying(play: Play) -> None:
     """The shopper cancels before the payment starts: nothing is charged, the stock is released."""
     async with play.stopped("payment"):
-        await play.fill_cart(2)
-        order_id = await play.check_out()
+        order_id = await play.place_order()
         await play.until_published("stock.reserved")
         await play.shopper.cancel(order_id)
 
@@ -65,6 +62,5 @@ async def cancelled_after_paying(play: Play) -> None:
 async def order_expires(play: Play) -> None:
     """Payment is down past the deadline: the order expires, and nothing is charged once payment is back."""
     async with play.stopped("payment"):
-        await play.fill_cart(2)
-        await play.check_out(expires_in=1)
+        await play.place_order(expires_in=1)
         await play.until("cancelled")

@@ -30,8 +30,7 @@ async def product_down(play: Play) -> None:
 @scenario(Outcome("paid", captured=1000, mails=("receipt",), taken=2))
 async def timeout_after_charging(play: Play) -> None:
     """The capture succeeds at the provider, but its response is lost: it is retried, and charged once."""
-    await play.fill_cart(2)
-    await play.check_out("pm_card_sandbox_captureThenTimeout")
+    await play.place_order("pm_card_sandbox_captureThenTimeout")
     await play.shopper.until(play.order_id, "paid", seconds=60)
 
 
@@ -49,8 +48,7 @@ async def every_event_in_reverse(play: Play) -> None:
     """Payment receives the cancellation first and the order last: nothing is charged."""
     tap = await play.broker.watch()
     async with play.stopped("payment"):
-        await play.fill_cart(2)
-        order_id = await play.check_out()
+        order_id = await play.place_order()
         await play.until_published("stock.reserved")
         await play.shopper.cancel(order_id)
         await play.until_published("stock.released")

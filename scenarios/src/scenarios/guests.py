@@ -15,8 +15,7 @@ _TOKEN = re.compile(r"https?://\S+#([\w-]{40,})")
 async def guest_logs_in(play: Play) -> None:
     """A guest orders, then logs in while the order is under way: order and cart move to the account."""
     guest = play.shopper
-    await play.fill_cart(2)
-    order_id = await play.check_out()
+    order_id = await play.place_order()
     account = await guest.with_account()
     await account.until_listed(order_id)
     play.shopper = account

@@ -104,10 +104,16 @@ class Play:
         self.order_id, self.number = str(placed["order_id"]), placed["number"]
         return self.order_id
 
+    async def place_order(
+        self, payment_method: str | None = "pm_card_visa", *, pieces: int = 2, **more: Any
+    ) -> str:
+        """Fill the cart and check out. Returns the order's id."""
+        await self.fill_cart(pieces)
+        return await self.check_out(payment_method, **more)
+
     async def buy(self, payment_method: str | None = "pm_card_visa") -> str:
         """Order two pieces and wait until they are paid. Returns the order's id."""
-        await self.fill_cart(2)
-        order_id = await self.check_out(payment_method)
+        order_id = await self.place_order(payment_method)
         await self.until("paid")
         return order_id
 

@@ -161,7 +161,7 @@ async def with_reasons(
     checkouts: Sequence[Checkout],
     injected: Sequence[Injected],
 ) -> list[Recovery]:
-    """Adds the reason to each fault's recovery that took over LONG seconds, and in any case to the longest."""
+    """Adds the reason to each recovery that took over LONG seconds, and in any case to the longest."""
     longest = max((one.alone or 0 for one in recoveries), default=0)
     by_order = {order_id: one for one in checkouts for order_id in one.order_ids}
     return [
