@@ -4,14 +4,12 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from shop import documents, targets
 from shop.audit import command as audit
@@ -90,31 +88,18 @@ def env(
         "stop": stop,
         "start": start,
     }
-    for name, value in _exports(
-        remote_settings(**given | {name: value for name, value in changed.items() if value})
-    ):
-        print(f"export {name}={shlex.quote(value)}")
-
-
-def _exports(known: RemoteSettings) -> Iterator[tuple[str, str]]:
+    known = RemoteTarget(remote_settings(**given | {name: value for name, value in changed.items() if value}))
     for name in RemoteSettings.model_fields:
-        value = getattr(known, name)
-        if value is not None and name not in _IN_THE_URL:
-            shown = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            yield f"{PREFIX}{name.upper()}", shown
-
-
-def _add(found: EntryPoint) -> None:
-    """Add a command, or a group of commands, of another installed package."""
-    command = found.load()
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=found.name)
-    else:
-        app.command(found.name)(command)
+        if getattr(known.settings, name) is not None and name not in _IN_THE_URL:
+            print(f"export {PREFIX}{name.upper()}={shlex.quote(known.need(name))}")
 
 
 for _found in sorted(entry_points(group="shop.commands"), key=attrgetter("name")):
-    _add(_found)
+    _command = _found.load()
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_found.name)
+    else:
+        app.command(_found.name)(_command)
 
 
 @app.callback()
@@ -130,9 +115,7 @@ def choose_stack(
 
 def main() -> None:
     """Exits with the command's own code; a ShopError is printed in one line, without a traceback."""
-    logging.getLogger("aiormq").addHandler(
-        logging.NullHandler()
-    )  # an unavailable broker is reported once, by us
+    logging.getLogger("aiormq").addHandler(logging.NullHandler())  # we report an unavailable broker, once
     try:
         app()
     except ShopError as error:

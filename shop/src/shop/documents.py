@@ -30,7 +30,8 @@ def documents(participants: Sequence[Participant]) -> dict[str, str]:
 def stale(root: Path, participants: Sequence[Participant]) -> list[str]:
     """Which committed documents differ from the code."""
     generated = documents(participants)
-    differing = [name for name, text in generated.items() if _read(root / name) != text]
+    written = {name: (root / name).read_text() for name in generated if (root / name).exists()}
+    differing = [name for name, text in generated.items() if written.get(name) != text]
     kept = {f"contracts/schemas/{name}" for name in committed(root / "contracts/schemas")}
     return sorted({*differing, *(kept - generated.keys())})
 
@@ -129,10 +130,6 @@ def _asyncapi(participants: Sequence[Participant]) -> str:
     published_by = {event.type: publishers(event, participants) for event in EVENTS.values()}
     document = asyncapi(published_by, consumed_by, queues)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _read(file: Path) -> str | None:
-    return file.read_text() if file.exists() else None
 
 
 _SAGA = """\

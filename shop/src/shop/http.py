@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -25,13 +24,11 @@ class Management:
     async def __aenter__(self) -> "Management":
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
     async def get(self, *path: str) -> Any:
-        return (await self._call("GET", path)).json()
+        return _check(await self._http.get(_joined(path))).json()
 
     async def health(self, check: str) -> Any:
         """A health check's result, also of one that fails (503)."""
@@ -39,21 +36,16 @@ class Management:
         return (answer if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else _check(answer)).json()
 
     async def put(self, *path: str, body: Mapping[str, Any] | None = None) -> None:
-        await self._call("PUT", path, body or {})
+        _check(await self._http.put(_joined(path), json=body or {}))
 
     async def post(self, *path: str, body: Mapping[str, Any]) -> None:
-        await self._call("POST", path, body)
+        _check(await self._http.post(_joined(path), json=body))
 
     async def delete(self, *path: str) -> None:
         """Deleting what does not exist is no error."""
         answer = await self._http.delete(_joined(path))
         if answer.status_code != httpx.codes.NOT_FOUND:
             _check(answer)
-
-    async def _call(
-        self, method: str, path: tuple[str, ...], body: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
-        return _check(await self._http.request(method, _joined(path), json=body))
 
 
 def _joined(path: tuple[str, ...]) -> str:

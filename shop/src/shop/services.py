@@ -1,6 +1,6 @@
 """The services: their names, their parts in the saga, and their databases, which an operator only reads."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ PARTICIPANTS: tuple[Participant, ...] = (
 TIMEOUT_SECONDS = 15
 
 Row = TypeVar("Row")
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class ReadOnlyDatabases:
 
     async def rows(self, service: str, query: str, *parameters: Any) -> Sequence[Any]:
         return await fetch(self.engines[service], query, *parameters)
+
+    async def records(
+        self, service: str, record: Callable[..., Record], query: str, *parameters: Any
+    ) -> tuple[Record, ...]:
+        """Each row as a record that has its columns as fields, in the same sequence."""
+        return tuple(record(*row) for row in await self.rows(service, query, *parameters))
 
     async def load(
         self, service: str, row_type: type[Row], ids: Collection[UUID], *, by: str | None = None
@@ -75,9 +82,9 @@ async def open_databases(
             closing.push_async_callback(engines[name].dispose)
         try:
             yield ReadOnlyDatabases(engines)
-        except* (OSError, DBAPIError, asyncpg.PostgresError, ChassisError) as errors:
-            reason = str(errors.exceptions[0]).split("\n")[0] or repr(errors.exceptions[0])
-            raise ShopError(f"PostgreSQL: {reason}; see `shop status`") from errors
+        except (OSError, DBAPIError, asyncpg.PostgresError, ChassisError) as error:
+            reason = str(error).split("\n")[0] or repr(error)
+            raise ShopError(f"PostgreSQL: {reason}; see `shop status`") from error
 
 
 async def find_saga(

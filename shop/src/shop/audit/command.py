@@ -1,56 +1,42 @@
 """`shop audit`: what operators did, who, when and why, with the state before and after."""
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from shop import targets
-from shop.audit.trail import Audit, Entry, document, operator
-from shop.terminal import Json, printable
+from shop.audit.trail import Audit, Entry, operator
+from shop.terminal import Commands, Json, print_json, table
 
-app = typer.Typer(help="What operators did, and why.", no_args_is_help=True)
-T = TypeVar("T")
+app = Commands("What operators did, and why.")
 
 
 @app.command("list")
-def list_actions(
+async def list_actions(
     order: Annotated[str | None, typer.Option(help="Only what concerned this order.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Each action in order of time. JSON has the state before and after, too."""
-    entries = _read(lambda audit: audit.entries(limit=limit, order_id=order))
+    async with Audit.opened(targets.resolve(), operator()) as audit:
+        entries = await audit.entries(limit=limit, order_id=order)
     if as_json:
-        print(json.dumps([document(entry) for entry in entries], indent=2))
+        print_json(entries)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("id", "when (UTC)", "who", "did", "what", "state", "why"):
-        table.add_column(name, no_wrap=name in ("id", "when (UTC)", "did", "what"))
-    for e in entries:
-        when = f"{e.at:%Y-%m-%d %H:%M:%S}"
-        cells = (str(e.id), when, e.who, e.action, _what(e), e.error or e.state, e.why)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    Console().print(table)
+    columns = ("id", "when (UTC)", "who", "did", "what", "state", "why")
+    rows = (
+        (str(e.id), f"{e.at:%Y-%m-%d %H:%M:%S}", e.who, e.action, _what(e), e.error or e.state, e.why)
+        for e in entries
+    )
+    Console().print(table(columns, rows, no_wrap=("id", "when (UTC)", "did", "what")))
 
 
 @app.command()
-def show(number: Annotated[int, typer.Argument(help="As `list` numbers it.")]) -> None:
+async def show(number: Annotated[int, typer.Argument(help="As `list` numbers it.")]) -> None:
     """One action as a JSON document, with the state before and after."""
-    print(json.dumps(document(_read(lambda audit: audit.entry(number))), indent=2))
-
-
-def _read(ask: Callable[[Audit], Awaitable[T]]) -> T:
-    async def read() -> T:
-        async with Audit.opened(targets.resolve(), operator()) as audit:
-            return await ask(audit)
-
-    return asyncio.run(read())
+    async with Audit.opened(targets.resolve(), operator()) as audit:
+        print_json(await audit.entry(number))
 
 
 def _what(entry: Entry) -> str:

@@ -8,10 +8,11 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import asyncpg
@@ -19,6 +20,7 @@ import asyncpg
 from chassis.telemetry.privacy import reason
 from shop.errors import ShopError
 from shop.targets import Target
+from shop.terminal import json_default
 
 DATABASE = "operations"
 State = Literal["begun", "published", "done", "failed"]
@@ -105,9 +107,8 @@ class Audit:
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise _unavailable(error) from error
         try:
-            await connection.set_type_codec(
-                "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
-            )
+            encoder = partial(json.dumps, default=json_default)
+            await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=encoder, decoder=json.loads)
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _CREATING)
                 await connection.execute(_TABLE)
@@ -191,12 +192,6 @@ class Audit:
 def operator(name: str | None = None) -> str:
     """Who acts: the name given, else `SHOP_OPERATOR`, else user@host."""
     return name or os.environ.get("SHOP_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
-
-
-def document(entry: Entry) -> Mapping[str, Any]:
-    """The entry as JSON prints it."""
-    ended = entry.ended_at and entry.ended_at.isoformat()
-    return asdict(entry) | {"at": entry.at.isoformat(), "ended_at": ended}
 
 
 async def _ensure_database(target: Target) -> None:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from chassis.runtime.settings import Environment, load
 from chassis.telemetry.logs import configure_logging
-from shop.broker.checking import check_closely, declared
+from shop.broker.checking import check, declared
 from shop.broker.monitor import Monitor, app
 from shop.errors import ShopError
 from shop.remote import RemoteTarget, remote_settings
@@ -46,7 +46,7 @@ def main() -> int:
         sys.stderr.write(f"monitor: {error}\n")
         return CANNOT_START
     monitor = Monitor(
-        lambda: check_closely(target, definitions), interval=settings.interval, recheck=settings.recheck
+        lambda: check(target, definitions), interval=settings.interval, recheck=settings.recheck
     )
     web = app(monitor)
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx
 from shop.broker.definitions import differences
 from shop.broker.topology import Definitions
 from shop.errors import ShopError
-from shop.http import Management, management, operator_of
+from shop.http import management, operator_of
 from shop.machine import project_root
 from shop.targets import Target
 
@@ -46,7 +46,7 @@ class Figures:
     alarms: Sequence[Entry] = ()
     nodes: Sequence[Entry] = ()
     connections: Sequence[Entry] = ()
-    queues: Sequence[Entry] = field(default_factory=tuple)
+    queues: Sequence[Entry] = ()
 
 
 def conditions(figures: Figures) -> list[BrokerIssue]:
@@ -95,12 +95,10 @@ def _nearly_full(figures: Figures) -> Iterator[BrokerIssue]:
             most, there = policy.get(limit), queue.get(used, 0)
             if most and there >= NEARLY_FULL * most:
                 means = f"queue {queue['name']} holds {there} of at most {most} {unit}"
-                yield BrokerIssue("queue-nearly-full", means, _following(queue["name"]))
-
-
-def _following(queue: str) -> str:
-    owner = queue.partition(".")[0]
-    return f"shop dead-letters list --service {owner}" if queue.endswith(".dead") else f"shop logs {owner}"
+                owner = queue["name"].partition(".")[0]
+                logs, letters = f"shop logs {owner}", f"shop dead-letters list --service {owner}"
+                following = letters if queue["name"].endswith(".dead") else logs
+                yield BrokerIssue("queue-nearly-full", means, following)
 
 
 DEFINITIONS = Path("deploy/rabbitmq/definitions.json")
@@ -124,14 +122,8 @@ def differs(declared: Definitions, live: Definitions, *, operator: str) -> list[
     return [BrokerIssue("broker-differs", str(one), RESTORE) for one in found]
 
 
-async def check(target: Target, definitions: Definitions) -> list[BrokerIssue]:
-    """Everything that is wrong. Raises ShopError when the broker does not answer."""
-    issues, _ = await check_closely(target, definitions)
-    return issues
-
-
-async def check_closely(target: Target, definitions: Definitions) -> tuple[list[BrokerIssue], Figures]:
-    """Everything that is wrong, and the figures."""
+async def check(target: Target, definitions: Definitions) -> tuple[list[BrokerIssue], Figures]:
+    """Everything that is wrong, and the figures. Raises ShopError when the broker does not answer."""
     live, figures = await read(target)
     return [*differs(definitions, live, operator=operator_of(target)), *conditions(figures)], figures
 
@@ -142,7 +134,8 @@ async def read(target: Target) -> tuple[Definitions, Figures]:
         async with management(target) as broker:
             live, alarms, nodes, connections, queues = await asyncio.gather(
                 broker.get("definitions"),
-                _read_alarms(broker),
+                # As a health check, which knows of an alarm at once: the nodes' statistics are seconds old.
+                broker.health("alarms"),
                 broker.get("nodes"),
                 broker.get("connections"),
                 broker.get("queues"),
@@ -151,11 +144,4 @@ async def read(target: Target) -> tuple[Definitions, Figures]:
         raise ShopError(
             f"RabbitMQ does not answer ({error or type(error).__name__}): see `shop status`"
         ) from error
-    return live, Figures(alarms, nodes, connections, queues)
-
-
-async def _read_alarms(broker: Management) -> list[dict[str, Any]]:
-    """As a health check, which knows of an alarm at once: the nodes' statistics are seconds old."""
-    answer = await broker.health("alarms")
-    alarms: list[dict[str, Any]] = answer.get("alarms", [])
-    return alarms
+    return live, Figures(alarms.get("alarms", []), nodes, connections, queues)

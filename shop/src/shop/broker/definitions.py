@@ -7,13 +7,10 @@ messages. A binding to such a queue is named, since it goes on filling it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from shop.broker.topology import IDENTITY, Definitions, Entry
+from shop.broker.topology import TAKEN_AWAY, Definitions, Entry, identity
 
-How = Literal["missing", "unknown", "different"]
-
-_KINDS = ("users", "permissions", "topic_permissions", "exchanges", "queues", "bindings", "policies")
 # What is compared of an entry; everything that is not listed belongs to the broker, or is secret.
 _FIELDS = {
     "users": ("tags", "limits"),
@@ -24,27 +21,19 @@ _FIELDS = {
     "bindings": (),
     "policies": ("pattern", "apply-to", "definition", "priority"),
 }
-_MAY_BE_MORE = {"exchanges", "queues"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`kind` is a list of the definitions (`bindings`), `name` says which entry, `detail` what differs."""
+    """`kind` is a list of the definitions (`bindings`), `name` says which entry."""
 
     kind: str
     name: str
-    how: How
-    detail: str = ""
+    what: str
 
     def __str__(self) -> str:
         thing = self.kind.removesuffix("s").replace("_", " ").replace("policie", "policy")
-        match self.how:
-            case "missing":
-                return f"{thing} {self.name} is missing"
-            case "unknown":
-                return f"{thing} {self.name} is not in the definitions"
-            case "different":
-                return f"{thing} {self.name} is different: {self.detail}"
+        return f"{thing} {self.name} is {self.what}"
 
 
 def differences(declared: Definitions, live: Definitions, *, operator: str) -> list[Difference]:
@@ -53,7 +42,7 @@ def differences(declared: Definitions, live: Definitions, *, operator: str) -> l
     The operator's own login, which the definitions do not have, is no difference. Nor is another user, unless
     it is an administrator or may do something in these virtual hosts.
     """
-    return [found for kind in _KINDS for found in _of_kind(kind, declared, live, operator)]
+    return [found for kind in _FIELDS for found in _of_kind(kind, declared, live, operator)]
 
 
 def with_live_passwords(declared: Definitions, live: Definitions) -> Definitions:
@@ -71,13 +60,13 @@ def with_live_passwords(declared: Definitions, live: Definitions) -> Definitions
 
 def surplus(declared: Definitions, live: Definitions, *, operator: str) -> Definitions:
     """What of `live` is a difference because the definitions do not have it."""
-    return {kind: list(_unknown(kind, declared, live, operator)) for kind in _KINDS}
+    return {kind: list(_unknown(kind, declared, live, operator)) for kind in _FIELDS}
 
 
 def _unknown(kind: str, declared: Definitions, live: Definitions, operator: str) -> Iterator[Entry]:
-    wanted = {_key(kind, entry) for entry in declared.get(kind, [])}
+    wanted = {identity(kind, entry) for entry in declared.get(kind, [])}
     for entry in _compared(kind, declared, live, operator):
-        if _key(kind, entry) not in wanted and _counts(kind, entry):
+        if identity(kind, entry) not in wanted and _counts(kind, entry):
             yield entry
 
 
@@ -90,15 +79,15 @@ def _compared(kind: str, declared: Definitions, live: Definitions, operator: str
 
 
 def _of_kind(kind: str, declared: Definitions, live: Definitions, operator: str) -> Iterator[Difference]:
-    there = {_key(kind, entry): entry for entry in _compared(kind, declared, live, operator)}
+    there = {identity(kind, entry): entry for entry in _compared(kind, declared, live, operator)}
     for entry in declared.get(kind, []):
-        found = there.get(_key(kind, entry))
+        found = there.get(identity(kind, entry))
         if found is None:
             yield Difference(kind, _name(kind, entry), "missing")
         elif detail := _detail(kind, entry, found):
-            yield Difference(kind, _name(kind, entry), "different", detail)
+            yield Difference(kind, _name(kind, entry), f"different: {detail}")
     for entry in _unknown(kind, declared, live, operator):
-        yield Difference(kind, _name(kind, entry), "unknown")
+        yield Difference(kind, _name(kind, entry), "not in the definitions")
 
 
 def _detail(kind: str, wanted: Entry, there: Entry) -> str:
@@ -122,11 +111,7 @@ def _counts(kind: str, entry: Entry) -> bool:
     """Whether one more of them changes what anybody may do or what reaches whom."""
     if kind == "users":
         return "administrator" in _plain("tags", entry.get("tags"))
-    return kind not in _MAY_BE_MORE
-
-
-def _key(kind: str, entry: Entry) -> str:
-    return repr([entry.get(part) for part in IDENTITY[kind]])
+    return kind in TAKEN_AWAY
 
 
 def _name(kind: str, entry: Entry) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 
 import structlog
 from starlette.applications import Starlette
@@ -55,7 +56,7 @@ class Monitor:
             self._note_growth(dead_letters(figures))
         self._checked_at = time.monotonic()
         for issue in self.issues:
-            log.error("broker issue", kind=issue.kind, means=issue.means, next=issue.next)
+            log.error("broker issue", **asdict(issue))
         if before and not self.issues:
             log.info("broker well again", after=[issue.kind for issue in before])
 
@@ -75,7 +76,7 @@ def app(monitor: Monitor) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> JSONResponse:
-        found = [{"kind": issue.kind, "means": issue.means, "next": issue.next} for issue in monitor.issues]
+        found = [asdict(issue) for issue in monitor.issues]
         return JSONResponse({"issues": found}, status_code=200 if monitor.is_well else 503)
 
     return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])

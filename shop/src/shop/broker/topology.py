@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,13 +28,16 @@ def render(definitions: Definitions, operator: str, password_of: Callable[[str],
     grants = [{"user": operator, "vhost": vhost["name"], **_EVERYTHING} for vhost in vhosts]
     return definitions | {
         "vhosts": vhosts,
-        "users": [user | _password(user["name"], password_of(user["name"])) for user in users],
+        "users": [
+            user
+            | {
+                "password_hash": password_hash(password_of(user["name"]), user["name"]),
+                "hashing_algorithm": _HASHING,
+            }
+            for user in users
+        ],
         "permissions": [*definitions.get("permissions", []), *grants],
     }
-
-
-def _password(user: str, password: str) -> Entry:
-    return {"password_hash": password_hash(password, user), "hashing_algorithm": _HASHING}
 
 
 def moved_to(vhost: str, definitions: Definitions) -> Definitions:
@@ -46,8 +50,8 @@ def moved_to(vhost: str, definitions: Definitions) -> Definitions:
     return definitions | lists | {"vhosts": [{"name": vhost}]}
 
 
-# The fields that identify an entry.
-IDENTITY = {
+# The fields that identify an entry of each kind.
+_IDENTITY = {
     "bindings": ("vhost", "source", "destination", "destination_type", "routing_key", "arguments"),
     "policies": ("vhost", "name"),
     "topic_permissions": ("vhost", "user", "exchange"),
@@ -58,7 +62,7 @@ IDENTITY = {
 }
 # Queues and exchanges are missing on purpose: what a renamed service left behind may still hold messages, and
 # without a binding it gets no new ones.
-_TAKEN_AWAY = ("bindings", "policies", "topic_permissions", "permissions", "users")
+TAKEN_AWAY = ("bindings", "policies", "topic_permissions", "permissions", "users")
 
 
 async def apply(broker: Management, new: Definitions, old: Definitions) -> None:
@@ -66,36 +70,27 @@ async def apply(broker: Management, new: Definitions, old: Definitions) -> None:
 
     Importing only adds and overwrites: a binding that is no longer registered would go on filling its queue.
     """
-    for kind in _TAKEN_AWAY:
-        kept = new.get(kind, [])
+    for kind in TAKEN_AWAY:
+        kept = {identity(kind, entry) for entry in new.get(kind, [])}
         for entry in old.get(kind, []):
-            if not any(_same(kind, entry, other) for other in kept):
-                await _remove(broker, kind, entry)
+            if identity(kind, entry) in kept:
+                continue
+            if kind == "bindings":
+                await _unbind(broker, entry)
+            else:
+                # The API forgets all topic permissions of a user: the import sets the others again.
+                names = (entry[field] for field in _IDENTITY[kind] if field != "exchange")
+                await broker.delete(kind.replace("_", "-"), *names)
     await broker.post("definitions", body=new)
 
 
-def _same(kind: str, one: Entry, other: Entry) -> bool:
-    return all(one.get(key) == other.get(key) for key in IDENTITY[kind])
-
-
-async def _remove(broker: Management, kind: str, entry: Entry) -> None:
-    match kind:
-        case "bindings":
-            await _unbind(broker, entry)
-        case "topic_permissions":
-            # The API forgets all of a user's entries at once; the import that follows sets the others again.
-            await broker.delete("topic-permissions", entry["vhost"], entry["user"])
-        case "permissions":
-            await broker.delete("permissions", entry["vhost"], entry["user"])
-        case "users":
-            await broker.delete("users", entry["name"])
-        case "policies":
-            await broker.delete("policies", entry["vhost"], entry["name"])
+def identity(kind: str, entry: Entry) -> str:
+    return json.dumps([entry.get(field) for field in _IDENTITY[kind]], sort_keys=True)
 
 
 async def _unbind(broker: Management, binding: Entry) -> None:
     kind = binding["destination_type"][0]
     ends = ("bindings", binding["vhost"], "e", binding["source"], kind, binding["destination"])
     for bound in await broker.get(*ends):
-        if _same("bindings", binding, bound):
+        if identity("bindings", binding) == identity("bindings", bound):
             await broker.delete(*ends, bound["properties_key"])

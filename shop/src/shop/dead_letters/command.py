@@ -35,9 +35,9 @@ from shop.dead_letters.session import LIMIT, Action, DeadLetterSession
 from shop.diagram import diagram
 from shop.errors import ShopError
 from shop.services import find_saga, open_databases
-from shop.terminal import As, Json, Why, Yes, consent, counting, printable
+from shop.terminal import As, Commands, Json, Why, Yes, consent, counting, print_json, printable
 
-app = typer.Typer(help="Inspect dead letters; replay, edit or discard them.", no_args_is_help=True)
+app = Commands("Inspect dead letters; replay, edit or discard them.")
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters: ids as in `list`, or prefixes.")]
 Id = Annotated[str, typer.Argument(help="A dead letter: its id as in `list`, or a prefix.")]
@@ -47,25 +47,25 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Read at mo
 
 
 @app.command("list")
-def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: Json = False) -> None:
+async def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: Json = False) -> None:
     """Each dead letter with its event, order, step, reason, attempts, age, and earlier failures."""
-    listing, histories = asyncio.run(_read(queues_of(service), limit))
+    listing, histories = await _read(queues_of(service), limit)
     if as_json:
         letters = [document(letter, histories[letter.id]) for letter in listing.letters]
-        print(json.dumps({"letters": letters, "beyond": dict(listing.beyond)}, indent=2))
+        print_json({"letters": letters, "beyond": listing.beyond})
     else:
         Console().print(render_list(listing, histories))
 
 
 @app.command()
-def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
+async def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
     """The whole message, advice, earlier actions on it, and its order's saga."""
-    listing, histories = asyncio.run(_read(list(STEPS), limit))
+    listing, histories = await _read(list(STEPS), limit)
     found = find(listing, letter)
-    order_saga = asyncio.run(_saga(found))
+    order_saga = await _saga(found)
     if as_json:
         order, events = order_saga or (None, [])
-        print(json.dumps(document(found, histories[found.id]) | {"order": order, "events": events}, indent=2))
+        print_json(document(found, histories[found.id]) | {"order": order, "events": events})
         return
     console = Console()
     console.print(render_details(found, histories[found.id]))
@@ -179,13 +179,14 @@ class _Acting:
     def _report(self, actions: Sequence[Action], gone: Sequence[DeadLetter]) -> None:
         done = [action.letter.id for action in actions if action.letter not in gone]
         if self.as_json:
-            report: dict[str, Any] = {
-                "action": actions[0].action,
-                "done": done,
-                "gone": [letter.id for letter in gone],
-                "finished": [entry.id for entry in self.finished],
-            }
-            print(json.dumps(report, indent=2))
+            print_json(
+                {
+                    "action": actions[0].action,
+                    "done": done,
+                    "gone": [letter.id for letter in gone],
+                    "finished": [entry.id for entry in self.finished],
+                }
+            )
         self.print(f"{actions[0].action}: {len(done)} done; `shop audit list` shows it")
         for letter in gone:
             self.print(f"{letter.id} is no longer in {letter.queue}.dead: nothing was done")

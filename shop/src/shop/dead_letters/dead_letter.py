@@ -22,6 +22,7 @@ from shop.services import PARTICIPANTS
 # Headers that a service adds to a dead letter; without them the retries start over.
 FAILURE_HEADERS = frozenset({"failed-service", "failed-step", "error", "attempts", "first-seen"})
 ID_LENGTH = 16
+_ATTRIBUTES = ("message_id", "type", "app_id", "content_type", "timestamp")
 _DELIVERY_COUNT = "x-delivery-count"  # changes whenever it is read
 STEPS = {steps.queue: steps for participant in PARTICIPANTS for steps in participant.steps}
 
@@ -42,17 +43,9 @@ class DeadLetter:
 
     @classmethod
     def from_message(cls, queue: str, message: AbstractIncomingMessage) -> Self:
-        return cls(
-            queue,
-            message.body,
-            {k: v for k, v in message.headers.items() if k != _DELIVERY_COUNT},
-            message.message_id,
-            message.type,
-            message.app_id,
-            message.content_type,
-            message.timestamp,
-            message.user_id,
-        )
+        headers = {k: v for k, v in message.headers.items() if k != _DELIVERY_COUNT}
+        attributes = {name: getattr(message, name) for name in (*_ATTRIBUTES, "user_id")}
+        return cls(queue, message.body, headers, **attributes)
 
     @cached_property
     def id(self) -> str:
@@ -148,23 +141,15 @@ class DeadLetter:
     def to_message(self) -> Message:
         return Message(
             self.body,
-            headers={name: _as_header(value) for name, value in self.headers.items()},
-            content_type=self.content_type,
+            headers=_as_header(self.headers),
             delivery_mode=DeliveryMode.PERSISTENT,
-            message_id=self.message_id,
-            type=self.type,
-            timestamp=self.timestamp,
-            app_id=self.app_id,
+            **{name: getattr(self, name) for name in _ATTRIBUTES},
         )
 
     def document(self) -> dict[str, Any]:
         """The whole message as JSON; a binary body is in `body_base64`."""
         return {
-            "message_id": self.message_id,
-            "type": self.type,
-            "app_id": self.app_id,
-            "content_type": self.content_type,
-            "timestamp": self.timestamp and self.timestamp.isoformat(),
+            **{name: plain(getattr(self, name)) for name in _ATTRIBUTES},
             "headers": plain(self.headers),
             **_body(self.body),
         }
@@ -224,7 +209,7 @@ def _as_header(value: Any) -> Any:
             return bytearray(value)
         case list():
             return [_as_header(inner) for inner in value]
-        case dict():
+        case Mapping():
             return {name: _as_header(inner) for name, inner in value.items()}
         case _:
             return value

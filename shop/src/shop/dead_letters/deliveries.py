@@ -44,8 +44,7 @@ class Deliveries:
 
     def find(self, letter_id: str | None) -> DeadLetter | None:
         """The dead letter of that id, if it was fetched and is not yet acknowledged."""
-        here = (letter for letter in self.listing.letters if letter.id == letter_id)
-        return next((letter for letter in here if letter.id in self._copies), None)
+        return next((letter for letter in self.remaining().letters if letter.id == letter_id), None)
 
     async def publish(self, letter: DeadLetter) -> None:
         """To its own queue only, confirmed by the broker. Raises DeliveryError when the broker refuses it."""

@@ -33,7 +33,14 @@ def with_body(letter: DeadLetter, body: bytes, event_type: str | None = None) ->
     envelope = _envelope(letter)
     event = _validated(model_of(letter, event_type), letter, body)
     if envelope is None:
-        envelope = _rebuilt(letter, event, body)
+        envelope = Envelope(
+            type=event.type,
+            version=event.version,
+            source=letter.publisher or event.publisher,
+            subject=event.subject,
+            time=letter.timestamp or letter.first_failed_at or datetime.fromtimestamp(0, UTC),
+            data=body,
+        )
     elif event.subject != envelope.subject:
         raise ShopError(f"the message is about {envelope.subject}: the edited body must be, too")
     renewed = replace(envelope, data=body, attempts=0, first_failed_at=None).to_message()
@@ -72,7 +79,10 @@ def with_values(letter: DeadLetter, changes: Sequence[str]) -> bytes:
         if not equals:
             raise ShopError(f"--set takes path=value, as in total.amount=1000, not {change!r}")
         *parents, last = path.split(".")
-        _set(_inside(document, parents, path), last, _value(text), path)
+        container = document
+        for part in parents:
+            container = container[_index(container, part, path)]
+        container[last if isinstance(container, dict) else _index(container, last, path)] = _value(text)
     return json.dumps(document, ensure_ascii=False).encode()
 
 
@@ -98,30 +108,6 @@ def _validated(model: type[Event], letter: DeadLetter, body: bytes) -> Event:
     return event
 
 
-def _rebuilt(letter: DeadLetter, event: Event, body: bytes) -> Envelope:
-    return Envelope(
-        type=event.type,
-        version=event.version,
-        source=letter.publisher or event.publisher,
-        subject=event.subject,
-        time=letter.timestamp or letter.first_failed_at or datetime.fromtimestamp(0, UTC),
-        data=body,
-    )
-
-
-def _inside(document: Any, parents: Sequence[str], path: str) -> Any:
-    for part in parents:
-        document = document[_index(document, part, path)]
-    return document
-
-
-def _set(container: Any, last: str, value: Any, path: str) -> None:
-    if isinstance(container, dict):
-        container[last] = value
-    else:
-        container[_index(container, last, path)] = value
-
-
 def _index(container: Any, part: str, path: str) -> Any:
     match container:
         case Mapping() if part in container:
@@ -144,8 +130,8 @@ def contradictions(before: DeadLetter, after: DeadLetter, order: Order | None) -
 
     `order` is None if it does not exist: then every changed value is named.
     """
-    old, new = _facts(before.json), _facts(after.json)
-    own = _facts(created(order).model_dump(mode="json")) if order else {}
+    old, new = dict(_facts(before.json)), dict(_facts(after.json))
+    own = dict(_facts(created(order).model_dump(mode="json"))) if order else {}
     changed = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
     return [
         _sentence(path, after, order, own, old, new)
@@ -174,17 +160,13 @@ def _shown(path: str, facts: Facts) -> str:
     return str(value)
 
 
-def _facts(document: Any) -> Facts:
-    return dict(_walk(document, ()))
-
-
-def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _facts(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     match value:
         case dict():
             for name, inner in value.items():
-                yield from _walk(inner, (*path, name))
+                yield from _facts(inner, (*path, name))
         case list():
             for number, inner in enumerate(value):
-                yield from _walk(inner, (*path, str(number)))
+                yield from _facts(inner, (*path, str(number)))
         case _ if path and (path[-1] in _GUARDED or path[-1].endswith("_id")):
             yield ".".join(path), value

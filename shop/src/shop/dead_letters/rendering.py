@@ -11,7 +11,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from shop.audit.trail import Entry
-from shop.audit.trail import document as entry_document
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.dead_letters.deliveries import Listing
 from shop.dead_letters.session import Action
@@ -42,7 +41,9 @@ def render_list(listing: Listing, histories: Mapping[str, History]) -> Group:
     for queue in dict.fromkeys(letter.queue for letter in listing.letters):
         letters = [letter for letter in listing.letters if letter.queue == queue]
         more = f", {listing.beyond[queue]} more beyond the limit" if queue in listing.beyond else ""
-        lines.append(Text(f"{queue}.dead: {_count(len(letters))}{more}", "bold"))
+        lines.append(
+            Text(f"{queue}.dead: {len(letters)} dead letter{'s' * (len(letters) != 1)}{more}", "bold")
+        )
         for letter in letters:
             lines.append(_line(letter))
             lines += (
@@ -57,6 +58,8 @@ def render_details(letter: DeadLetter, history: History) -> Group:
         f"{printable(name)}: {printable(json.dumps(value))}"
         for name, value in letter.document()["headers"].items()
     ]
+    body = readable(letter.body)
+    more = len(body) - MOST_SHOWN
     return Group(
         Text(f"{letter.id} in {letter.queue}.dead", "bold"),
         _line(letter),
@@ -65,8 +68,10 @@ def render_details(letter: DeadLetter, history: History) -> Group:
         Text("\nheaders", "bold"),
         *(Text("  " + fact, "dim") for fact in facts),
         Text(f"\nbody ({len(letter.body)} bytes)", "bold"),
-        Text(_cut(readable(letter.body))),
-        *([Text("\nhistory", "bold"), *map(_history_line, history)] if history else []),
+        Text(body[:MOST_SHOWN]),
+        *([Text(f"… {more} more characters: --json prints them all")] if more > 0 else []),
+        *([Text("\nhistory", "bold")] if history else []),
+        *(Text(f"  {_entry_line(entry)}") for entry in history),
     )
 
 
@@ -130,12 +135,12 @@ def document(letter: DeadLetter, history: History) -> dict[str, Any]:
         "failed_step": letter.failed_step,
         "reason": letter.reason,
         "attempts": letter.attempts,
-        "first_seen": letter.first_failed_at and letter.first_failed_at.isoformat(),
+        "first_seen": letter.first_failed_at,
         "step": step and step.name,
         "compensates": step and step.compensates,
         "died_before": len(earlier_failures(letter, history)),
         "message": letter.document(),
-        "history": [entry_document(entry) for entry in history],
+        "history": list(history),
     }
 
 
@@ -149,11 +154,6 @@ def readable(body: bytes) -> str:
         return printable(body.decode())
     except UnicodeDecodeError:
         return "\n".join(body[n : n + _HEX_LINE].hex(" ") for n in range(0, len(body), _HEX_LINE))
-
-
-def _cut(text: str) -> str:
-    more = len(text) - MOST_SHOWN
-    return text if more <= 0 else f"{text[:MOST_SHOWN]}\n… {more} more characters: --json prints them all"
 
 
 def _line(letter: DeadLetter) -> Text:
@@ -176,10 +176,6 @@ def _notes(letter: DeadLetter, history: History) -> Iterator[Text]:
     if mine:
         last = mine[-1]
         yield Text(f"{last.action} {last.state} by {last.who}: the next command finishes it", "yellow")
-
-
-def _history_line(entry: Entry) -> Text:
-    return Text(f"  {_entry_line(entry)}")
 
 
 def _entry_line(entry: Entry) -> str:
@@ -217,10 +213,6 @@ def _text(letter: DeadLetter) -> list[str]:
 
 def _short(letter: DeadLetter) -> str:
     return letter.id[:SHORT_ID]
-
-
-def _count(letters: int) -> str:
-    return f"{letters} dead letter{'' if letters == 1 else 's'}"
 
 
 def _age(since: datetime | None) -> str:

@@ -99,21 +99,15 @@ class DeadLetterSession:
         """
         gone: list[DeadLetter] = []
         for start in range(0, len(actions), _BATCH):
-            gone += await self._act(actions[start : start + _BATCH], why, on_done)
-        return gone
-
-    async def _act(
-        self, actions: Sequence[Action], why: str, on_done: Callable[[], None]
-    ) -> list[DeadLetter]:
-        gone: list[DeadLetter] = []
-        async with self._fetched({action.letter.queue for action in actions}) as deliveries:
-            for action in actions:
-                if deliveries.find(action.letter.id) is None:
-                    gone.append(action.letter)
-                else:
-                    number = await self._audit.begin(_audit_entry(action, why))
-                    await self._carry_out(number, action.letter, action.after, deliveries)
-                on_done()
+            batch = actions[start : start + _BATCH]
+            async with self._fetched({action.letter.queue for action in batch}) as deliveries:
+                for action in batch:
+                    if deliveries.find(action.letter.id) is None:
+                        gone.append(action.letter)
+                    else:
+                        number = await self._audit.begin(_audit_entry(action, why))
+                        await self._carry_out(number, action.letter, action.after, deliveries)
+                    on_done()
         return gone
 
     async def _carry_out(

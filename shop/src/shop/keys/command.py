@@ -1,9 +1,6 @@
 """`shop keys`: the keys that sign access tokens, rotated while the shop is open."""
 
-import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,32 +11,28 @@ from rich.table import Table
 
 from shop.errors import ShopError
 from shop.keys.ring import Ring, SigningKey, last_token_until, refuse_too_new
-from shop.keys.rotation import Rotation, rotating
+from shop.keys.rotation import rotating
 from shop.machine import write
 from shop.secrets import SIGNING_KEYS
 from shop.targets import local_target
-from shop.terminal import Json
+from shop.terminal import Commands, Json, Reason, print_json
 
-app = typer.Typer(help="Rotate the keys that sign access tokens.", no_args_is_help=True)
+app = Commands("Rotate the keys that sign access tokens.")
 
 File = Annotated[
     Path | None, typer.Option("--file", help="Signing keys of a remote shop, instead of the stack's.")
 ]
 Name = Annotated[str, typer.Argument(help="A kid or how it begins; `list` shows them.")]
-Why = Annotated[str, typer.Option(help="The reason, for the audit.")]
 _NEXT = "give the file to auth, which rereads it; render the gateway's file, and reload the gateway"
 
 
 @app.command("list")
-def list_keys(
-    file: File = None,
-    as_json: Json = False,
-) -> None:
+def list_keys(file: File = None, as_json: Json = False) -> None:
     """The signing key, the added one, and retired keys whose tokens are still valid."""
-    ring = _held(file or local_target().secrets.path(SIGNING_KEYS))
+    ring = _read(file or local_target().secrets.path(SIGNING_KEYS))
     rows = [_row(ring, key) for key in ring.keys]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     table = Table("kid", "does", "added (UTC)", "its tokens end (UTC)", box=None, pad_edge=False)
     for row in rows:
@@ -48,37 +41,37 @@ def list_keys(
 
 
 @app.command()
-def add(why: Why = "rotation", file: File = None) -> None:
+async def add(why: Reason = "rotation", file: File = None) -> None:
     """Add a new key: verifiers fetch it, nothing is signed with it yet."""
-    now = int(time.time())
     if file is not None:
-        key = SigningKey.made(now)
-        write(file, _held(file).add(key).text(), _mode(file))
+        key = SigningKey.made(int(time.time()))
+        _write(file, _read(file).add(key))
         print(f"{key.kid} is added: {_NEXT}; then `shop keys use {key.kid}`")
         return
-    key = asyncio.run(_rotate(why, lambda rotation: rotation.add()))
+    async with rotating(local_target(), why) as rotation:
+        key = await rotation.add()
     print(f"{key.kid} is added, and every verifier accepts it: continue with `shop keys use {key.kid}`")
 
 
 @app.command()
-def use(name: Name, why: Why = "rotation", file: File = None) -> None:
+async def use(name: Name, why: Reason = "rotation", file: File = None) -> None:
     """Sign with it from now on. Refused while a verifier might not accept its tokens."""
-    now = int(time.time())
     if file is not None:
-        ring = _held(file)
+        ring, now = _read(file), int(time.time())
         key = ring.key(name)
         refuse_too_new(key, now)
-        write(file, ring.use(key, now).text(), _mode(file))
+        _write(file, ring.use(key, now))
         print(f"{key.kid} is used for signing as soon as auth has the file")
         return
-    key = asyncio.run(_rotate(why, lambda rotation: rotation.use(name)))
+    async with rotating(local_target(), why) as rotation:
+        key = await rotation.use(name)
     print(f"{key.kid} signs; drop the previous key when its tokens have expired: see `shop keys list`")
 
 
 @app.command()
-def drop(
+async def drop(
     name: Name,
-    why: Why = "rotation",
+    why: Reason = "rotation",
     now: Annotated[bool, typer.Option("--now", help="Invalidate the tokens that it has signed.")] = False,
     file: File = None,
 ) -> None:
@@ -88,29 +81,26 @@ def drop(
     carts.
     """
     if file is not None:
-        ring = _held(file)
+        ring = _read(file)
         key = ring.key(name)
-        write(file, ring.drop(key, int(time.time()), with_its_tokens=now).text(), _mode(file))
+        _write(file, ring.drop(key, int(time.time()), with_its_tokens=now))
         print(f"{key.kid} is dropped: {_NEXT}; services drop it within five minutes")
         return
-    key = asyncio.run(_rotate(why, lambda rotation: rotation.drop(name, with_its_tokens=now)))
+    async with rotating(local_target(), why) as rotation:
+        key = await rotation.drop(name, with_its_tokens=now)
     print(f"{key.kid} is dropped, and no verifier accepts it any more")
 
 
-async def _rotate(why: str, step: Callable[[Rotation], Awaitable[SigningKey]]) -> SigningKey:
-    async with rotating(local_target(), why) as rotation:
-        return await step(rotation)
-
-
-def _held(file: Path) -> Ring:
+def _read(file: Path) -> Ring:
     try:
         return Ring.read(file.read_text())
     except OSError as error:
         raise ShopError(f"{file}: {error.strerror}") from error
 
 
-def _mode(file: Path) -> int:
-    return file.stat().st_mode & 0o777
+def _write(file: Path, ring: Ring) -> None:
+    """The file keeps its mode: its reader may be another user."""
+    write(file, ring.text(), file.stat().st_mode & 0o777)
 
 
 def _row(ring: Ring, key: SigningKey) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, KeySet
 
 from auth.operations import LONGEST_TOKEN, PUBLISHED_SECONDS
 from shop.errors import ShopError
@@ -60,13 +60,12 @@ class Ring:
     def read(cls, text: str) -> Self:
         """Raises ShopError."""
         try:
-            entries = json.loads(text)["keys"]
-            keys = [SigningKey({**entry, "kid": _named(entry)}) for entry in entries]
+            held = KeySet([ECKey.import_key(entry) for entry in json.loads(text)["keys"]])  # each has a kid
         except (ValueError, KeyError, TypeError, JoseError) as error:
             raise ShopError(f"not a set of signing keys: {error}") from error
-        if not keys:
+        if not held.keys:
             raise ShopError("there are no signing keys")
-        return cls(keys)
+        return cls([SigningKey(dict(key.dict_value)) for key in held.keys])
 
     def text(self) -> str:
         return json.dumps({"keys": [key.jwk for key in self.keys]})
@@ -125,12 +124,6 @@ def refuse_too_new(key: SigningKey, now: int) -> None:
     until = key.added_at + PUBLISHED_SECONDS
     if now < until:
         raise UnsafeRotation(f"verifiers may not have {key.kid} before {_time(until)}: use it then")
-
-
-def _named(entry: dict[str, Any]) -> str:
-    key = ECKey.import_key(entry)
-    key.ensure_kid()
-    return str(key.kid)
 
 
 def _time(seconds: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -63,7 +63,7 @@ class Verifiers:
 
     async def _until(self, key: SigningKey, *, taken: bool) -> None:
         deadline = time.monotonic() + self.timeout
-        while others := _others(await self.who_accepts(key), taken):
+        while others := [name for name, takes in (await self.who_accepts(key)).items() if takes is not taken]:
             if time.monotonic() > deadline:
                 state = "not accepted yet" if taken else "still accepted"
                 raise ShopError(f"{key.kid} is {state} by {', '.join(others)}: see their logs, and try again")
@@ -80,10 +80,6 @@ class Verifiers:
         if answer.status_code in (200, 403):
             return True
         return False if answer.status_code == 401 else None
-
-
-def _others(answers: Mapping[str, bool | None], taken: bool) -> Sequence[str]:
-    return [name for name, takes in answers.items() if takes is not taken]
 
 
 def _token(key: SigningKey) -> str:

@@ -1,7 +1,5 @@
 """`shop ledger check`: compare databases, provider, mailbox and queues, one named check for each promise."""
 
-import asyncio
-import json
 from typing import Annotated
 
 import typer
@@ -11,10 +9,9 @@ from shop import targets
 from shop.ledger import CHECKS, Evidence
 from shop.ledger.checks import undeliverable
 from shop.ledger.gather import gather, until_quiet
-from shop.targets import Target
-from shop.terminal import Json
+from shop.terminal import Commands, Json, print_json
 
-app = typer.Typer(help="Compare orders, payments, stock, mails and queues.", no_args_is_help=True)
+app = Commands("Compare orders, payments, stock, mails and queues.")
 MOST_SHOWN = 10
 
 
@@ -24,24 +21,21 @@ def _ledger() -> None:
 
 
 @app.command()
-def check(
+async def check(
     wait: Annotated[float, typer.Option(help="Seconds to wait until nothing is in progress.")] = 60,
     as_json: Json = False,
 ) -> None:
     """Check every promise against evidence from outside. Exits with 1 if a check fails."""
-    evidence = asyncio.run(_evidence(targets.resolve(), wait))
+    target = targets.resolve()
+    await until_quiet(target, wait)
+    evidence = await gather(target)
     violations = {one.name: list(one.violations(evidence)) for one in CHECKS}
     if as_json:
-        print(json.dumps(_document(evidence, violations), indent=2))
+        print_json(_document(evidence, violations))
     else:
         _print(Console(), evidence, violations)
     if any(violations.values()):
         raise typer.Exit(1)
-
-
-async def _evidence(target: Target, wait: float) -> Evidence:
-    await until_quiet(target, wait)
-    return await gather(target)
 
 
 def _document(evidence: Evidence, violations: dict[str, list[str]]) -> dict[str, object]:

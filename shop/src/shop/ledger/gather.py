@@ -1,8 +1,9 @@
 """Collecting evidence from a shop: databases, provider, mailbox and queues, each read once."""
 
 import asyncio
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,11 +18,10 @@ import order.operations
 import payment.operations
 import product.operations
 from shop.errors import ShopError
-from shop.http import TIMEOUT_SECONDS, management
-from shop.ledger import mailbox, provider
+from shop.http import TIMEOUT_SECONDS, checked_json, management
+from shop.ledger import provider
 from shop.ledger.evidence import (
     CartRecord,
-    ChargeRecord,
     Evidence,
     KeptMailRecord,
     LateRefundRecord,
@@ -36,6 +36,11 @@ from shop.targets import SERVICES, Target
 
 POLL_SECONDS = 0.5
 STATISTICS_SECONDS = 12.0  # the broker counts its queues' messages every ten seconds
+PAGE = 1000
+# `<reason.order@host>`, for a partial refund `<refund.order.refund@host>`; `welcome` is about an account.
+_MESSAGE_ID = re.compile(
+    r"<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})(?:\.(?P<refund>[0-9a-f-]{36}))?@"
+)
 _TRESPASSERS = """
     SELECT role || ' -> ' || database FROM unnest($1::text[]) AS role, unnest($1::text[]) AS database
     WHERE role <> database AND has_database_privilege(role, database, 'CONNECT') ORDER BY 1"""
@@ -75,66 +80,55 @@ async def is_busy(target: Target) -> bool:
 def _unavailable_reported() -> Iterator[None]:
     try:
         yield
-    except* (ShopError, httpx.HTTPError) as errors:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        if isinstance(first, ShopError):
-            raise first from None
-        raise ShopError(f"a source of evidence does not answer ({first!r}): see `shop status`") from errors
+    except httpx.HTTPError as error:
+        raise ShopError(f"a source of evidence does not answer ({error!r}): see `shop status`") from error
 
 
 async def gather(target: Target) -> Evidence:
     """Raises ShopError when a source of evidence does not answer."""
     with _unavailable_reported():
         queues = await _recounted_depths(target)
-        async with open_databases(target, TIMEOUT_SECONDS) as databases, asyncio.TaskGroup() as group:
-
-            def read(service: str, query: str) -> asyncio.Task[Sequence[Any]]:
-                return group.create_task(databases.rows(service, query))
-
-            orders = read("order", order.operations.ORDERS)
-            moved = read("order", order.operations.ACCOUNTS_OF_GUESTS)
-            logged_in = read("auth", auth.operations.ACCOUNTS_OF_GUESTS)
-            payments = read("payment", payment.operations.PAYMENT_STATES)
-            refunds = read("payment", payment.operations.REFUND_STATES)
-            disputes = read("payment", payment.operations.DISPUTE_STATUSES)
-            holds = read("product", product.operations.HOLD_STATES)
-            restocked = read("product", product.operations.RESTOCKED)
-            stock = read("product", product.operations.STOCK)
-            fates = read("notification", notification.operations.FATES_OF_MAILS)
-            kept = read("notification", notification.operations.KEPT_MAILS)
-            carts = read("cart", cart.operations.FILLED_CARTS)
-            put_off = group.create_task(put_off_mails(databases))
-            trespassers = group.create_task(databases.rows("order", _TRESPASSERS, SERVICES))
-            outboxes = group.create_task(_counts(databases, "outbox"))
-            intents = group.create_task(_open_calls(databases))
-            charges = group.create_task(_charges(target, databases))
-            mails = group.create_task(_mails(target))
-    charged, balances = charges.result()
-    return Evidence(
-        now=datetime.now(UTC),
-        orders=tuple(_order(row) for row in orders.result()),
-        payments=dict(payments.result()),
-        disputes=dict(disputes.result()),
-        charges=charged,
-        balances=balances,
-        stock=tuple(StockRecord(*row) for row in stock.result()),
-        holds=dict(holds.result()),
-        refunds=dict(refunds.result()),
-        restocked={id_: lines for (held,) in restocked.result() for id_, lines in held.items()},
-        mails=mails.result(),
-        fates=dict(fates.result()),
-        kept=tuple(KeptMailRecord(*row) for row in kept.result()),
-        put_off=frozenset((str(mail.subject_id), mail.reason) for mail in put_off.result()),
-        carts=tuple(CartRecord(owner, tuple(ids), tuple(bought)) for owner, ids, bought in carts.result()),
-        logged_in=dict(logged_in.result()),
-        moved=dict(moved.result()),
-        queues=queues,
-        outboxes=outboxes.result(),
-        intents=intents.result(),
-        trespassers=tuple(found for (found,) in trespassers.result()),
-    )
+        async with (
+            open_databases(target, TIMEOUT_SECONDS) as databases,
+            httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
+        ):
+            read = databases.rows
+            first = (await read("order", order.operations.FIRST_PLACED))[0][0]
+            charges, balances = await provider.charges(target, first and first - timedelta(days=1))
+            return Evidence(
+                now=datetime.now(UTC),
+                orders=tuple(_order(row) for row in await read("order", order.operations.ORDERS)),
+                payments=dict(await read("payment", payment.operations.PAYMENT_STATES)),
+                disputes=dict(await read("payment", payment.operations.DISPUTE_STATUSES)),
+                charges=charges,
+                balances=balances,
+                stock=await databases.records("product", StockRecord, product.operations.STOCK),
+                holds=dict(await read("product", product.operations.HOLD_STATES)),
+                refunds=dict(await read("payment", payment.operations.REFUND_STATES)),
+                restocked={
+                    return_id: lines
+                    for (returned,) in await read("product", product.operations.RESTOCKED)
+                    for return_id, lines in returned.items()
+                },
+                mails=await mails(http, target.mailbox_url),
+                fates=dict(await read("notification", notification.operations.FATES_OF_MAILS)),
+                kept=await databases.records(
+                    "notification", KeptMailRecord, notification.operations.KEPT_MAILS
+                ),
+                put_off=frozenset(
+                    (str(one.subject_id), one.reason) for one in await put_off_mails(databases)
+                ),
+                carts=tuple(
+                    CartRecord(owner, tuple(ids), tuple(bought))
+                    for owner, ids, bought in await read("cart", cart.operations.FILLED_CARTS)
+                ),
+                logged_in=dict(await read("auth", auth.operations.ACCOUNTS_OF_GUESTS)),
+                moved=dict(await read("order", order.operations.ACCOUNTS_OF_GUESTS)),
+                queues=queues,
+                outboxes=await _counts(databases, "outbox"),
+                intents=await _open_calls(databases),
+                trespassers=tuple(found for (found,) in await read("order", _TRESPASSERS, SERVICES)),
+            )
 
 
 async def _recounted_depths(target: Target) -> dict[str, int]:
@@ -206,17 +200,6 @@ async def _open_calls(databases: ReadOnlyDatabases) -> dict[str, int]:
     return counts
 
 
-async def _charges(target: Target, databases: ReadOnlyDatabases) -> tuple[tuple[ChargeRecord, ...], bool]:
-    """Since a day before the first order."""
-    first = (await databases.rows("order", order.operations.FIRST_PLACED))[0][0]
-    return await provider.charges(target, first and first - timedelta(days=1))
-
-
-async def _mails(target: Target) -> tuple[MailRecord, ...]:
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
-        return await mailbox.mails(http, target.mailbox_url)
-
-
 async def _counts(databases: ReadOnlyDatabases, table: str) -> dict[str, int]:
     query = f"SELECT count(*) FROM {table}"  # noqa: S608  one of two names of ours
     return {service: await _count(databases, service, query) for service in SERVICES}
@@ -224,3 +207,27 @@ async def _counts(databases: ReadOnlyDatabases, table: str) -> dict[str, int]:
 
 async def _count(databases: ReadOnlyDatabases, service: str, query: str) -> int:
     return int((await databases.rows(service, query))[0][0])
+
+
+async def mails(http: httpx.AsyncClient, mailbox_url: str) -> tuple[MailRecord, ...]:
+    """All mails, the newest first, by Mailpit's API. Raises ShopError on an error response."""
+    caught: dict[str, MailRecord] = {}
+    start = 0
+    while True:
+        page = checked_json(
+            await http.get(f"{mailbox_url}/api/v1/messages", params={"limit": PAGE, "start": start})
+        )
+        for number, listed in enumerate(page["messages"], start):
+            # New mails shift the pages: a page may begin with the end of the one before.
+            caught.setdefault(str(listed.get("ID", number)), _mail(listed["MessageID"]))
+        start += len(page["messages"])
+        if not page["messages"] or start >= page["total"]:
+            return tuple(caught.values())
+
+
+def _mail(message_id: str | None) -> MailRecord:
+    ours = _MESSAGE_ID.match(message_id or "")
+    if ours is None:
+        return MailRecord(None, None, message_id)
+    order_id = None if ours["reason"] == "welcome" else ours["subject"]
+    return MailRecord(order_id, ours["reason"], message_id, ours["refund"])

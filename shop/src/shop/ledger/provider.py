@@ -82,15 +82,14 @@ def _charge(intent: Json, refunds: Iterable[Json], disputes: Iterable[Json]) -> 
         intent["amount_received"],
         sum(one["amount"] for one in taken if one["status"] in GIVES_BACK),
         intent["currency"].upper(),
-        tuple(_refund(one) for one in taken),
+        tuple(
+            RefundRecord(
+                one["id"], one["amount"], one["status"], notes.get("order_id"), notes.get("refund_id")
+            )
+            for one in taken
+            for notes in [one["metadata"] or {}]
+        ),
         tuple(DisputeRecord(one["id"], one["status"], one["amount"]) for one in disputes),
-    )
-
-
-def _refund(one: Json) -> RefundRecord:
-    notes = one["metadata"] or {}
-    return RefundRecord(
-        one["id"], one["amount"], one["status"], notes.get("order_id"), notes.get("refund_id")
     )
 
 

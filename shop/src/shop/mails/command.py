@@ -1,16 +1,12 @@
 """`shop mails`: inspect mails that could not be delivered, and send them again."""
 
-import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from uuid import uuid4
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from contracts import MailReason, MailResendRequested
 from shop import targets
@@ -21,9 +17,9 @@ from shop.sagas.collecting import put_off_mails, undeliverable_mails
 from shop.sagas.snapshot import UndeliveredMail
 from shop.services import open_databases
 from shop.targets import Target
-from shop.terminal import As, Json, Why, Yes, consent, printable
+from shop.terminal import As, Commands, Json, Why, Yes, consent, print_json, table
 
-app = typer.Typer(help="Inspect undelivered mails; send them again.", no_args_is_help=True)
+app = Commands("Inspect undelivered mails; send them again.")
 
 LIMIT = 1000
 SHORTEST_PREFIX = 4
@@ -32,12 +28,12 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="At most this many, t
 
 
 @app.command("list")
-def list_mails(limit: Limit = LIMIT, as_json: Json = False) -> None:
+async def list_mails(limit: Limit = LIMIT, as_json: Json = False) -> None:
     """Mails that were rejected, given up, or are in doubt, and why; and how many wait for an hourly limit."""
-    mails, waiting = asyncio.run(_look(limit))
+    async with open_databases(targets.resolve()) as databases:
+        mails, waiting = await undeliverable_mails(databases, limit), await put_off_mails(databases, limit)
     if as_json:
-        parts = {"mails": mails, "put_off": waiting}
-        print(json.dumps({name: [document(one) for one in part] for name, part in parts.items()}, indent=2))
+        print_json({"mails": mails, "put_off": waiting})
         return
     console = Console()
     _print(console, mails)
@@ -46,7 +42,7 @@ def list_mails(limit: Limit = LIMIT, as_json: Json = False) -> None:
 
 
 @app.command()
-def resend(
+async def resend(
     mails: Ids,
     why: Why = None,
     yes: Yes = False,
@@ -56,52 +52,32 @@ def resend(
 ) -> None:
     """Have mails sent again, under the same Message-ID. What is in doubt may have arrived: then it arrives
     twice."""
-    found = asyncio.run(select(targets.resolve(), mails, limit))
-    console = Console(quiet=as_json)
+    target, console = targets.resolve(), Console(quiet=as_json)
+    async with open_databases(target) as databases:
+        undelivered = await undeliverable_mails(databases, limit)
+    found = list({mail.id: mail for mail in (_find(undelivered, one) for one in mails)}.values())
     _print(console, found)
     question = f"Send {len(found)} mail{'s' * (len(found) > 1)} again?"
     why = consent(question, why, yes=yes, as_json=as_json)
-    asyncio.run(request_resends(targets.resolve(), found, why, operator(who)))
+    await _request_resends(target, found, why, operator(who))
     if as_json:
-        print(json.dumps({"asked_for": [mail.id for mail in found]}, indent=2))
+        print_json({"asked_for": [mail.id for mail in found]})
     console.print(f"{len(found)} requested; `shop mails list` shows those that fail again")
-
-
-async def _look(limit: int) -> tuple[Sequence[UndeliveredMail], Sequence[UndeliveredMail]]:
-    async with open_databases(targets.resolve()) as databases:
-        return await undeliverable_mails(databases, limit), await put_off_mails(databases, limit)
 
 
 def _print(console: Console, mails: Sequence[UndeliveredMail]) -> None:
     if not mails:
         console.print("every mail was delivered or is on its way")
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("mail", "state", "since (UTC)", "resent", "why"):
-        table.add_column(name, no_wrap=name in ("mail", "state", "since (UTC)"))
-    for mail in mails:
-        state, since = mail.fate.replace("_", " "), f"{mail.at:%Y-%m-%d %H:%M:%S}"
-        cells = mail.id, state, since, f"{mail.resends}×", mail.why or ""
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    console.print(table, soft_wrap=True)
+    rows = (
+        (m.id, m.fate.replace("_", " "), f"{m.at:%Y-%m-%d %H:%M:%S}", f"{m.resends}×", m.why or "")
+        for m in mails
+    )
+    columns = ("mail", "state", "since (UTC)", "resent", "why")
+    console.print(table(columns, rows, no_wrap=("mail", "state", "since (UTC)")), soft_wrap=True)
 
 
-def document(mail: UndeliveredMail) -> dict[str, Any]:
-    """The mail as JSON prints it."""
-    order_id = None if mail.order_id is None else str(mail.order_id)
-    plain = {"subject_id": str(mail.subject_id), "at": mail.at.isoformat(), "order_id": order_id}
-    return asdict(mail) | plain
-
-
-async def select(target: Target, ids: Sequence[str], limit: int) -> list[UndeliveredMail]:
-    """The undeliverable mails whose ids, or whose orders' ids, start with these. Raises ShopError unless each
-    matches one."""
-    async with open_databases(target) as databases:
-        mails = await undeliverable_mails(databases, limit)
-    return list({mail.id: mail for mail in (_find(mails, one) for one in ids)}.values())
-
-
-async def request_resends(target: Target, mails: Sequence[UndeliveredMail], why: str, who: str) -> None:
+async def _request_resends(target: Target, mails: Sequence[UndeliveredMail], why: str, who: str) -> None:
     """Publish a request for each, audited. Raises ShopError at the first that the broker does not confirm."""
     async with Audit.opened(target, who) as audit:
         for mail in mails:
@@ -109,7 +85,7 @@ async def request_resends(target: Target, mails: Sequence[UndeliveredMail], why:
                 resend_id=uuid4(), subject_id=mail.subject_id, reason=cast("MailReason", mail.reason)
             )
             about = None if mail.reason == "welcome" else str(mail.order_id or mail.subject_id)
-            before = document(mail)
+            before = asdict(mail)
             await publish(target, audit, event, action="resend-mail", why=why, order_id=about, before=before)
 
 

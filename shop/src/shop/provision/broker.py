@@ -26,7 +26,8 @@ async def provide(
     ourselves = [user for user in new["users"] if user["name"] == OPERATOR]
     others = [user for user in new["users"] if user not in ourselves]
     try:
-        before = await _imported(broker)
+        kept = {one["name"]: one["value"] for one in await broker.get("global-parameters")}
+        before = json.loads(kept.get(_IMPORTED, "{}"))
         await topology.apply(broker, new | {"users": others}, before)
         await broker.delete("users", "guest")
         await broker.put("global-parameters", _IMPORTED, body={"value": json.dumps(declared)})
@@ -48,12 +49,3 @@ async def _until_it_answers(broker: Management, timeout: float) -> None:
                     f"the broker did not accept the operator's login within {timeout:g} s: {error!r}"
                 ) from error
         await asyncio.sleep(_POLL_SECONDS)
-
-
-async def _imported(broker: Management) -> topology.Definitions:
-    """What the last run declared; nothing at first."""
-    for parameter in await broker.get("global-parameters"):
-        if parameter["name"] == _IMPORTED:
-            declared: topology.Definitions = json.loads(parameter["value"])
-            return declared
-    return {}

@@ -1,12 +1,11 @@
 """`shop provision`: what must exist before the services of a remote shop can start."""
 
-import asyncio
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from shop.broker.checking import DEFINITIONS, declared
 from shop.errors import ShopError
 from shop.http import Management
 from shop.provision import broker as the_broker
@@ -16,10 +15,11 @@ from shop.provision.secrets import hand_out
 from shop.remote import RemoteTarget, remote_settings
 from shop.secrets import Secrets, role_secret
 from shop.targets import OPERATOR, SERVICES
+from shop.terminal import Commands
 
 _IMPORT_SECONDS = 60.0
 
-app = typer.Typer(help="Secrets, databases and the broker, for a remote shop.", no_args_is_help=True)
+app = Commands("Secrets, databases and the broker, for a remote shop.")
 
 Vault = Annotated[
     Path,
@@ -85,44 +85,25 @@ def print_kong(
 
 
 @app.command("databases")
-def provide_databases(secrets: Vault, wait: Wait = 60) -> None:
+async def provide_databases(secrets: Vault, wait: Wait = 60) -> None:
     """Make each service's roles and database, as the superuser of SHOP_DATABASE_URL."""
     vault = Secrets(secrets)
     connect = the_databases.connecting(RemoteTarget(remote_settings()).operator_dsn)
-
-    def password_of(role: str) -> str:
-        return vault.held(role_secret(role))
-
-    asyncio.run(the_databases.provide_when_up(connect, SERVICES, password_of, wait))
+    await the_databases.provide_when_up(connect, SERVICES, lambda role: vault.held(role_secret(role)), wait)
     print(f"databases: {', '.join(SERVICES)}")
 
 
 @app.command("broker")
-def provide_broker(
+async def provide_broker(
     secrets: Vault,
-    definitions: Annotated[Path, typer.Option(help="The topology.")] = Path(
-        "deploy/rabbitmq/definitions.json"
-    ),
+    definitions: Annotated[Path, typer.Option(help="The topology.")] = DEFINITIONS,
     wait: Wait = 60,
 ) -> None:
     """Bring the broker at SHOP_MANAGEMENT_URL to the topology and its users; messages stay."""
     target, vault = RemoteTarget(remote_settings()), Secrets(secrets)
     given = target.settings.amqp_password
     password = given.get_secret_value() if given else vault.held(f"rabbitmq-{OPERATOR}")
-    asyncio.run(_provide_broker(target.management_url, password, _declared(definitions), vault, wait))
+    topology = declared(target, definitions)
+    async with Management(target.management_url, OPERATOR, password, timeout=_IMPORT_SECONDS) as broker:
+        await the_broker.provide(broker, topology, lambda user: vault.held(f"rabbitmq-{user}"), wait)
     print("the broker has the topology")
-
-
-async def _provide_broker(
-    url: str, password: str, declared: dict[str, Any], vault: Secrets, wait: float
-) -> None:
-    async with Management(url, OPERATOR, password, timeout=_IMPORT_SECONDS) as broker:
-        await the_broker.provide(broker, declared, lambda user: vault.held(f"rabbitmq-{user}"), wait)
-
-
-def _declared(file: Path) -> dict[str, Any]:
-    try:
-        declared: dict[str, Any] = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise ShopError(f"{file} cannot be read: {error}") from error
-    return declared

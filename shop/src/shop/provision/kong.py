@@ -66,7 +66,10 @@ def render(
     `traces_endpoint`: where traces are exported to, over HTTP; without it there are none.
     """
     document: dict[str, Any] = yaml.safe_load(kong_yml)
-    document["consumers"] = [{"username": CONSUMER, "jwt_secrets": _secrets(keys)}]
+    held = keys.get("keys")
+    if not isinstance(held, list) or not held:
+        raise ValueError("the JWK set holds no keys")
+    document["consumers"] = [{"username": CONSUMER, "jwt_secrets": [_secret(key) for key in held]}]
     _move(document, upstreams or {})
     if rate_factor <= 0:
         raise ValueError("the rate factor must be above zero")
@@ -86,13 +89,6 @@ def render(
             plugin["enabled"] = traces_endpoint is not None
             config["traces_endpoint"] = traces_endpoint or config["traces_endpoint"]
     return yaml.dump(document, Dumper=_WithoutAliases, sort_keys=False, width=110)
-
-
-def _secrets(keys: Mapping[str, Any]) -> list[dict[str, Any]]:
-    held = keys.get("keys")
-    if not isinstance(held, list) or not held:
-        raise ValueError("the JWK set holds no keys")
-    return [_secret(key) for key in held]
 
 
 def _secret(jwk: dict[str, Any]) -> dict[str, Any]:

@@ -58,39 +58,40 @@ def hand_out(
 
 def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]]:
     """The files of each reader, by their names."""
+
+    def password_of(user: str) -> str:
+        return vault.read(f"rabbitmq-{user}")
+
     return {
-        **{service: _service(vault, service) for service in SERVICES},
-        **{f"{service}-owner": _login(vault, owner_of(service)) for service in SERVICES},
+        **{
+            service: {
+                "database-password": vault.read(role_secret(service)),
+                "amqp-password": password_of(service),
+                **_same(vault, _MORE.get(service, ())),
+            }
+            for service in SERVICES
+        },
+        **{
+            f"{service}-owner": {"database-password": vault.read(role_secret(owner_of(service)))}
+            for service in SERVICES
+        },
         "postgres": {"password": vault.read(role_secret(OPERATOR))},
-        "rabbitmq": {"definitions.json": _operator_only(vault)},
+        # What a fresh broker starts with: somebody to provision it, and no `guest`.
+        "rabbitmq": {"definitions.json": json.dumps(topology.render({}, OPERATOR, password_of), indent=1)},
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n"},
         "kong": {"kong.yml": kong_yml},
         "sandbox": _same(vault, _PROVIDER),
-        "monitor": {"rabbitmq-password": vault.read(f"rabbitmq-{OPERATOR}")},
+        "monitor": {"rabbitmq-password": password_of(OPERATOR)},
         "operator": {
             "postgres-password": vault.read(role_secret(OPERATOR)),
-            "rabbitmq-password": vault.read(f"rabbitmq-{OPERATOR}"),
+            "rabbitmq-password": password_of(OPERATOR),
             **_same(vault, ("admin-password", "stripe-api-key")),
         },
     }
 
 
-def _service(vault: Secrets, service: str) -> dict[str, str]:
-    amqp = {"amqp-password": vault.read(f"rabbitmq-{service}")}
-    return _login(vault, service) | amqp | _same(vault, _MORE.get(service, ()))
-
-
-def _login(vault: Secrets, role: str) -> dict[str, str]:
-    return {"database-password": vault.read(role_secret(role))}
-
-
 def _same(vault: Secrets, names: tuple[str, ...]) -> dict[str, str]:
     return {name: vault.read(name) for name in names}
-
-
-def _operator_only(vault: Secrets) -> str:
-    """What a fresh broker starts with: somebody to provision it, and no `guest`."""
-    return json.dumps(topology.render({}, OPERATOR, lambda user: vault.read(f"rabbitmq-{user}")), indent=1)
 
 
 def _put(file: Path, text: str, mode: int) -> bool:

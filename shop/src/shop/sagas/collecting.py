@@ -15,7 +15,7 @@ from order.operations import Order
 from payment.operations import Dispute, Payment, Refund, Stray
 from product.operations import Hold
 from shop.audit.trail import operator
-from shop.broker.checking import BrokerIssue, check_closely, declared
+from shop.broker.checking import BrokerIssue, check, declared
 from shop.dead_letters.session import peek
 from shop.sagas.snapshot import (
     BouncedRefund,
@@ -55,9 +55,16 @@ async def take_snapshot(
         open_calls(databases, limit, only),
         undeliverable_mails(databases, limit, only),
         unpublished_events(databases, limit, only),
-        bounced_refunds(databases, limit, only),
-        disputes_to_answer(databases, limit, only),
-        open_strays(databases, limit, only),
+        databases.records("payment", BouncedRefund, payment.operations.BOUNCED_REFUNDS, only, limit),
+        databases.records(
+            "payment",
+            Dispute,
+            payment.operations.DISPUTES_TO_ANSWER,
+            payment.operations.NEED_ANSWER,
+            only,
+            limit,
+        ),
+        databases.records("payment", Stray, payment.operations.OPEN_STRAYS, only and str(only), limit),
     )
     ids, complete = ({only}, True) if only else await _candidates(databases, limit)
     ids |= orders_mentioned(calls, mails, unpublished, bounced, disputes)
@@ -126,37 +133,19 @@ async def undeliverable_mails(
     """Mails that only an operator can send again, the oldest first; about one order if `only` is given."""
     fates = notification.operations.UNDELIVERABLE
     query = notification.operations.UNDELIVERABLE_MAILS
-    return _mails(await databases.rows("notification", query, fates, only, limit))
+    return await databases.records("notification", _mail, query, fates, only, limit)
 
 
 async def put_off_mails(
     databases: ReadOnlyDatabases, limit: int | None = None
 ) -> tuple[UndeliveredMail, ...]:
     """Mails that wait for their recipient's hourly limit."""
-    return _mails(await databases.rows("notification", notification.operations.PUT_OFF_MAILS, limit))
+    query = notification.operations.PUT_OFF_MAILS
+    return await databases.records("notification", _mail, query, limit)
 
 
-def _mails(rows: Sequence[Any]) -> tuple[UndeliveredMail, ...]:
-    return tuple(UndeliveredMail(f"{row[0]}:{row[1]}", *row) for row in rows)
-
-
-async def bounced_refunds(
-    databases: ReadOnlyDatabases, limit: int, only: UUID | None
-) -> tuple[BouncedRefund, ...]:
-    rows = await databases.rows("payment", payment.operations.BOUNCED_REFUNDS, only, limit)
-    return tuple(BouncedRefund(*row) for row in rows)
-
-
-async def disputes_to_answer(
-    databases: ReadOnlyDatabases, limit: int, only: UUID | None
-) -> tuple[Dispute, ...]:
-    query, statuses = payment.operations.DISPUTES_TO_ANSWER, payment.operations.NEED_ANSWER
-    return tuple(Dispute(*row) for row in await databases.rows("payment", query, statuses, only, limit))
-
-
-async def open_strays(databases: ReadOnlyDatabases, limit: int, only: UUID | None) -> tuple[Stray, ...]:
-    rows = await databases.rows("payment", payment.operations.OPEN_STRAYS, only and str(only), limit)
-    return tuple(Stray(*row) for row in rows)
+def _mail(reason: str, subject_id: UUID, *row: Any) -> UndeliveredMail:
+    return UndeliveredMail(f"{reason}:{subject_id}", reason, subject_id, *row)
 
 
 async def _candidates(databases: ReadOnlyDatabases, limit: int) -> tuple[set[UUID], bool]:
@@ -174,7 +163,9 @@ async def _candidates(databases: ReadOnlyDatabases, limit: int) -> tuple[set[UUI
 async def orders_with_lost_events(databases: ReadOnlyDatabases, limit: int) -> list[UUID]:
     """Recently ended orders whose end a service or the timeline does not know; at most `limit` of each."""
     since = datetime.now(UTC) - RECENT
-    ended = await databases.rows("order", order.operations.ENDED_ORDERS, _first_id(since), RECENT_ORDERS)
+    # The smallest id of an order placed at that time: a UUIDv7 begins with 48 bits of milliseconds.
+    first = UUID(int=int(since.timestamp() * 1000) << 80)
+    ended = await databases.rows("order", order.operations.ENDED_ORDERS, first, RECENT_ORDERS)
     ids, statuses = [row["order_id"] for row in ended], [row["status"] for row in ended]
     mails, stock, withheld, refunded = await asyncio.gather(
         databases.rows("notification", notification.operations.ORDERS_WITH_LOST_END, ids, statuses, limit),
@@ -197,18 +188,13 @@ async def orders_with_lost_events(databases: ReadOnlyDatabases, limit: int) -> l
     ]
 
 
-def _first_id(moment: datetime) -> UUID:
-    """The smallest id of an order placed at that time: a UUIDv7 begins with 48 bits of milliseconds."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
 async def _broker(
     target: Target, only: UUID | None
 ) -> tuple[tuple[QueueState, ...], tuple[BrokerIssue, ...]]:
     """Queue lengths and broker issues; empty for a single order, since they belong to none."""
     if only:
         return (), ()
-    issues, figures = await check_closely(target, declared(target))
+    issues, figures = await check(target, declared(target))
     queues = (
         QueueState(queue["name"], queue.get("messages", 0), queue.get("consumers", 0))
         for queue in figures.queues

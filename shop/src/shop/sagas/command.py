@@ -1,10 +1,9 @@
 """`shop saga list`, `show` and `nudge`: which sagas are stuck, the state of one, and how to continue it."""
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -20,7 +19,6 @@ from contracts import format_amount_with_code
 from order.operations import id_or_number, list_orders
 from shop import targets
 from shop.diagram import diagram
-from shop.errors import ShopError
 from shop.sagas.collecting import take_snapshot
 from shop.sagas.issues import of_order, stuck
 from shop.sagas.nudging import nudge as publish_nudge
@@ -30,12 +28,12 @@ from shop.sagas.snapshot import Issue, Snapshot
 from shop.sagas.waiting import waits_for
 from shop.services import find_saga, open_databases
 from shop.targets import Target
-from shop.terminal import Json, Yes
+from shop.terminal import Commands, Json, Reason, Yes, confirm, print_json
 
 STUCK = 3
 POLL_SECONDS = 0.5
 
-app = typer.Typer(help="Inspect sagas, find stuck ones, and nudge them.", no_args_is_help=True)
+app = Commands("Inspect sagas, find stuck ones, and nudge them.")
 
 
 def _order(text: str) -> UUID | str:
@@ -62,18 +60,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class SagaView:
-    """One order's saga: as order's API shows it, its issues, and what it waits for."""
+    """One order's saga: as order's API shows it, its issues, what it waits for, and what only staff can do
+    about it: a nudge does not help there."""
 
     order: dict[str, Any]
     events: list[dict[str, Any]]
     issues: list[Issue]
     waits_for: list[str]
+    to_receive: list[str]
     snapshot: Snapshot
-
-    @property
-    def to_receive(self) -> list[str]:
-        """What only staff can do: a nudge does not help."""
-        return to_receive(self.snapshot.orders[UUID(self.order["order_id"])])
 
     @property
     def is_stuck(self) -> bool:
@@ -81,7 +76,7 @@ class SagaView:
 
 
 @app.command("list")
-def list_sagas(
+async def list_sagas(
     state: Annotated[
         State, typer.Option(help="Stuck sagas, or the newest orders of a status.")
     ] = State.stuck,
@@ -94,34 +89,41 @@ def list_sagas(
     """Stuck sagas, why, and what to do next; exits with 3 if there are any. Or orders by status."""
     target = targets.resolve()
     if state is not State.stuck:
-        _print_orders(asyncio.run(_page(target, state, limit)), as_json)
+        async with open_databases(target) as databases:
+            orders = await list_orders(databases.engines["order"], state, limit)
+        _print_orders(orders, as_json)
         return
-    issues, complete = asyncio.run(_stuck(target, limit, threshold))
+    async with open_databases(target) as databases:
+        snapshot = await take_snapshot(target, databases, limit=limit)
+    issues = stuck(snapshot, timedelta(seconds=threshold))
     if as_json:
-        document = {"complete": complete, "stuck": [_document(issue) for issue in issues]}
-        print(json.dumps(document, indent=2))
+        print_json({"complete": snapshot.complete, "stuck": issues})
     else:
-        _print_stuck(Console(), issues, complete, limit)
+        console = Console()
+        _print_stuck(console, issues)
+        if not snapshot.complete:
+            console.print(f"only the oldest {limit} of each kind were checked: --limit checks more")
+        console.print(f"{len(issues)} stuck" if issues else "nothing is stuck")
     if issues:
         raise typer.Exit(STUCK)
 
 
 @app.command()
-def show(order: OrderArgument, threshold: Threshold = 60, as_json: Json = False) -> None:
+async def show(order: OrderArgument, threshold: Threshold = 60, as_json: Json = False) -> None:
     """Events with publisher, time and cause, compensations, what the saga waits for, and what to do next."""
     target, console = targets.resolve(), Console(quiet=as_json)
-    found, events = asyncio.run(fetch(target, order))
+    found, events = await fetch(target, order)
     console.print(diagram(found, events))  # also while the broker is down
-    view = asyncio.run(_view(target, UUID(found["order_id"]), threshold))
+    view = await _view(target, UUID(found["order_id"]), threshold)
     _print_waiting(console, view)
     if as_json:
-        print(json.dumps(_view_document(view), indent=2))
+        print_json(_document(view))
 
 
 @app.command()
-def nudge(
+async def nudge(
     order: OrderArgument,
-    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    why: Reason,
     yes: Yes = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the saga to end; 0: do not.")] = 0,
     threshold: Threshold = 60,
@@ -134,22 +136,23 @@ def nudge(
     With --wait, exits with 3 if the saga is still stuck afterwards.
     """
     target, console = targets.resolve(), Console(quiet=as_json)
-    order_id = asyncio.run(_id(target, order))
-    view = asyncio.run(_view(target, order_id, threshold))
+    found, _ = await fetch(target, order)
+    order_id = UUID(found["order_id"])
+    view = await _view(target, order_id, threshold)
     refuse_forgotten(target, view.snapshot, order_id)
     republished = preview(view.snapshot, order_id)
-    _print_preview(console, view, republished)
-    if not yes and not as_json:
-        typer.confirm("Nudge it?", abort=True)
-    if not yes and as_json:
-        raise ShopError("--json does not ask for confirmation: pass --yes, too")
+    console.print(f"order {view.order['number']} ({view.order['order_id']}) is {view.order['status']}")
+    for one in view.waits_for or ["nothing"]:
+        console.print(f"  waits for {one}")
+    for service, types in republished.items():
+        console.print(f"  {service} republishes: {', '.join(types) or 'nothing'}")
+    confirm("Nudge it?", yes=yes, as_json=as_json)
     before = {"status": view.order["status"], "waits_for": view.waits_for, "says_again": republished}
-    nudge_id = asyncio.run(publish_nudge(target, order_id, why, before))
+    nudge_id = await publish_nudge(target, order_id, why, before)
     console.print("nudged")
-    after = asyncio.run(_until_ended(target, order_id, wait, threshold)) if wait else None
+    after = await _until_ended(target, order_id, wait, threshold) if wait else None
     if as_json:
-        found = _view_document(after) if after else None
-        print(json.dumps({"nudge_id": str(nudge_id), "says_again": republished, "after": found}, indent=2))
+        print_json({"nudge_id": nudge_id, "says_again": republished, "after": after and _document(after)})
     elif after:
         console.print(diagram(after.order, after.events))
         _print_waiting(console, after)
@@ -163,30 +166,13 @@ async def fetch(target: Target, order: UUID | str) -> tuple[dict[str, Any], list
         return await find_saga(databases, order)
 
 
-async def _id(target: Target, order: UUID | str) -> UUID:
-    if isinstance(order, UUID):
-        return order
-    found, _ = await fetch(target, order)
-    return UUID(found["order_id"])
-
-
-async def _stuck(target: Target, limit: int, threshold: float) -> tuple[list[Issue], bool]:
+async def _view(target: Target, order_id: UUID, threshold: float) -> SagaView:
     async with open_databases(target) as databases:
-        snapshot = await take_snapshot(target, databases, limit=limit)
-    return stuck(snapshot, timedelta(seconds=threshold)), snapshot.complete
-
-
-async def _page(target: Target, state: State, limit: int) -> list[dict[str, Any]]:
-    async with open_databases(target) as databases:
-        return await list_orders(databases.engines["order"], state, limit)
-
-
-async def _view(target: Target, order: UUID, threshold: float) -> SagaView:
-    async with open_databases(target) as databases:
-        snapshot = await take_snapshot(target, databases, limit=100, only=order)
-        found, events = await find_saga(databases, order)  # read last: never older than the snapshot
-    issues = of_order(stuck(snapshot, timedelta(seconds=threshold)), order)
-    return SagaView(found, events, issues, waits_for(snapshot, snapshot.orders[order]), snapshot)
+        snapshot = await take_snapshot(target, databases, limit=100, only=order_id)
+        found, events = await find_saga(databases, order_id)  # read last: never older than the snapshot
+    issues = of_order(stuck(snapshot, timedelta(seconds=threshold)), order_id)
+    order = snapshot.orders[order_id]
+    return SagaView(found, events, issues, waits_for(snapshot, order), to_receive(order), snapshot)
 
 
 async def _until_ended(target: Target, order: UUID, seconds: float, threshold: float) -> SagaView:
@@ -197,7 +183,7 @@ async def _until_ended(target: Target, order: UUID, seconds: float, threshold: f
     return view
 
 
-def _print_stuck(console: Console, issues: Sequence[Issue], complete: bool, limit: int) -> None:
+def _print_stuck(console: Console, issues: Sequence[Issue]) -> None:
     for issue in issues:
         heading = Text.assemble((issue.kind, "bold red"), f"  {issue.order_id or 'no order'}")
         if issue.number is not None:
@@ -207,14 +193,11 @@ def _print_stuck(console: Console, issues: Sequence[Issue], complete: bool, limi
         console.print(heading, soft_wrap=True)
         console.print(Padding(Text(issue.means), (0, 0, 0, 4)))
         console.print(Text(f"    → {issue.next}", "cyan"), soft_wrap=True)
-    if not complete:
-        console.print(f"only the oldest {limit} of each kind were checked: --limit checks more")
-    console.print(f"{len(issues)} stuck" if issues else "nothing is stuck")
 
 
 def _print_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"orders": orders}, indent=2))
+        print_json({"orders": orders})
         return
     table = Table("order", "created", "status", "total", box=None, pad_edge=False)
     for one in orders:
@@ -230,31 +213,17 @@ def _print_waiting(console: Console, view: SagaView) -> None:
         console.print(f"waits for {one}")
     if view.issues:
         console.print()
-        _print_stuck(console, view.issues, complete=True, limit=0)
+        _print_stuck(console, view.issues)
+        console.print(f"{len(view.issues)} stuck")
 
 
-def _print_preview(console: Console, view: SagaView, republished: dict[str, list[str]]) -> None:
-    console.print(f"order {view.order['number']} ({view.order['order_id']}) is {view.order['status']}")
-    for one in view.waits_for or ["nothing"]:
-        console.print(f"  waits for {one}")
-    for service, types in republished.items():
-        console.print(f"  {service} republishes: {', '.join(types) or 'nothing'}")
-
-
-def _view_document(view: SagaView) -> dict[str, Any]:
+def _document(view: SagaView) -> dict[str, Any]:
     return {
         "order": view.order,
         "events": view.events,
         "waits_for": view.waits_for,
         "to_receive": view.to_receive,
-        "stuck": [_document(issue) for issue in view.issues],
-    }
-
-
-def _document(issue: Issue) -> dict[str, Any]:
-    return asdict(issue) | {
-        "order_id": issue.order_id and str(issue.order_id),
-        "since": issue.since and issue.since.isoformat(),
+        "stuck": view.issues,
     }
 
 

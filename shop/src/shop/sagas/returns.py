@@ -27,13 +27,14 @@ def to_receive(order: Order) -> list[str]:
 
 def stuck(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
     """Returns that are not complete, though no refund is refused."""
+    refused = {refund_id for refund_id, refund in snapshot.refunds.items() if refund.state == "refund_failed"}
     for order in snapshot.orders.values():
         since = order.returning_since
         if since is not None and since < before:
             waits = [
                 what
                 for one in order.returns
-                if not _is_refused(snapshot, one)
+                if one.return_id not in refused
                 for what in _of(snapshot, order, one)
             ]
             means = "its return waits for " + "; ".join(waits)
@@ -70,11 +71,6 @@ def unwritten_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
                     means,
                     nudge_command(order.order_id),
                 )
-
-
-def _is_refused(snapshot: Snapshot, one: Return) -> bool:
-    refund = snapshot.refunds.get(one.return_id)
-    return refund is not None and refund.state == "refund_failed"
 
 
 def _of(snapshot: Snapshot, order: Order, one: Return) -> Iterator[str]:

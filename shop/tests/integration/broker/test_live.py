@@ -51,7 +51,8 @@ def start(stack: Stack) -> None:
 
 
 async def found(stack: Stack) -> list[str]:
-    return [issue.means for issue in await check(stack, declared(stack))]
+    issues, _ = await check(stack, declared(stack))
+    return [issue.means for issue in issues]
 
 
 async def spoil(stack: Stack) -> None:

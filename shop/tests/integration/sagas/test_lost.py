@@ -10,16 +10,16 @@ from sqlalchemy import text
 
 from chassis.storage.database import connect
 from payment.disputes import Dispute
+from payment.operations import BOUNCED_REFUNDS
 from shop.sagas.collecting import (
     RECENT,
-    bounced_refunds,
     open_calls,
     orders_mentioned,
     orders_with_lost_events,
     undeliverable_mails,
     unpublished_events,
 )
-from shop.sagas.snapshot import OpenCall, UndeliveredMail, UnpublishedEvent
+from shop.sagas.snapshot import BouncedRefund, OpenCall, UndeliveredMail, UnpublishedEvent
 from shop.services import ReadOnlyDatabases
 from shop.targets import SERVICES
 
@@ -243,6 +243,10 @@ async def test_calls_events_and_mails_of_a_partial_refund_are_found_by_the_order
     assert await open_calls(databases, 10, order_id(1)) == ()
 
 
+async def bounced_refunds(databases: ReadOnlyDatabases, only: UUID | None) -> tuple[BouncedRefund, ...]:
+    return await databases.records("payment", BouncedRefund, BOUNCED_REFUNDS, only, 10)
+
+
 async def test_a_refund_that_failed_repeatedly_is_named_by_its_first_id(
     databases: ReadOnlyDatabases,
 ) -> None:
@@ -262,9 +266,9 @@ async def test_a_refund_that_failed_repeatedly_is_named_by_its_first_id(
                 {"id": refund_id, "order": OLDEST, "state": state, "again_of": again_of},
             )
     for only in (None, OLDEST):
-        bounced = await bounced_refunds(databases, 10, only)
+        bounced = await bounced_refunds(databases, only)
         assert {one.refund_id for one in bounced} == {first, other}
-    assert await bounced_refunds(databases, 10, order_id(1)) == ()
+    assert await bounced_refunds(databases, order_id(1)) == ()
 
 
 async def test_an_order_with_nothing_open_is_loaded_when_its_refund_failed(
@@ -276,7 +280,7 @@ async def test_an_order_with_nothing_open_is_loaded_when_its_refund_failed(
                 VALUES (:id, :of, 1, 'staff', 'bounced')"""),
             {"id": order_id(5), "of": OLDEST},
         )
-    bounced = await bounced_refunds(databases, 10, None)
+    bounced = await bounced_refunds(databases, None)
     assert orders_mentioned((), (), (), bounced, ()) == {OLDEST}
 
 

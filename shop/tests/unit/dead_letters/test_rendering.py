@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -18,6 +19,7 @@ from shop.dead_letters.rendering import (
     render_preview,
 )
 from shop.dead_letters.session import Action
+from shop.terminal import json_default
 
 from ...conftest import letter
 
@@ -185,7 +187,7 @@ def test_an_edit_is_shown_as_a_difference() -> None:
 
 
 def test_the_json_document_has_the_same() -> None:
-    shown = document(CANCELLED, [entry()])
+    shown = json.loads(json.dumps(document(CANCELLED, [entry()]), default=json_default))
     assert (shown["queue"], shown["order_id"], shown["failed_step"]) == ("product", ORDER, "release_stock")
     assert (shown["step"], shown["compensates"], shown["died_before"]) == (
         "release_stock",

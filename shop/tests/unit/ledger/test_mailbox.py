@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shop.errors import ShopError
-from shop.ledger import mailbox
+from shop.ledger import gather
 from shop.ledger.evidence import MailRecord
 
 ORDER, REFUND, USER = (str(uuid4()) for _ in range(3))
@@ -40,24 +40,24 @@ def mailpit(inbox: list[str], *, arrives: bool = False) -> httpx.AsyncClient:
 
 async def test_a_message_id_says_what_a_mail_is_about() -> None:
     async with mailpit([*MESSAGE_IDS]) as http:
-        assert await mailbox.mails(http, "http://mailpit:8025") == MAILS
+        assert await gather.mails(http, "http://mailpit:8025") == MAILS
 
 
 async def test_a_mail_that_arrives_between_two_pages_counts_no_other_mail_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mailbox, "PAGE", 2)
+    monkeypatch.setattr(gather, "PAGE", 2)
     async with mailpit([*MESSAGE_IDS], arrives=True) as http:
-        assert await mailbox.mails(http, "http://mailpit:8025") == MAILS
+        assert await gather.mails(http, "http://mailpit:8025") == MAILS
 
 
 async def test_an_empty_mailbox_has_no_mails() -> None:
     async with mailpit([]) as http:
-        assert await mailbox.mails(http, "http://mailpit:8025") == ()
+        assert await gather.mails(http, "http://mailpit:8025") == ()
 
 
 async def test_an_error_response_is_reported() -> None:
     refusing = httpx.MockTransport(lambda _: httpx.Response(503, text="starting"))
     async with httpx.AsyncClient(transport=refusing) as http:
         with pytest.raises(ShopError, match="503"):
-            await mailbox.mails(http, "http://mailpit:8025")
+            await gather.mails(http, "http://mailpit:8025")

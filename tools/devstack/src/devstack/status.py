@@ -11,7 +11,7 @@ from devstack.program import Program
 from devstack.rabbitmq import FIRST
 from devstack.stack import Stack
 from devstack.supervisor import Info, Supervisor
-from shop.broker.checking import BrokerIssue, check_closely, dead_letters, declared, unreachable
+from shop.broker.checking import BrokerIssue, check, dead_letters, declared, unreachable
 from shop.errors import ShopError
 
 
@@ -45,7 +45,7 @@ async def _gather(stack: Stack, known: Sequence[Program], infos: dict[str, Info]
 async def _with_broker_issues(stack: Stack, broker: Status) -> Status:
     """Checked now: the monitor may only see it at its next check."""
     try:
-        issues, figures = await check_closely(stack, declared(stack))
+        issues, figures = await check(stack, declared(stack))
         dead = {queue: count for queue, count in dead_letters(figures).items() if count}
         return replace(broker, issues=tuple(issues), dead_letters=dead)
     except ShopError as error:
