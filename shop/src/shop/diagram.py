@@ -45,12 +45,8 @@ def title(order: Mapping[str, Any]) -> str:
     status = f"{order['status']} ({reason})" if reason else order["status"]
     status += ", fulfilled" if order.get("fulfilled_at") else ""
     which = f"{order['number']} ({order['order_id']})"
-    refunded = order.get("refunded") or {"amount": 0}
-    suffix = (
-        f", {format_amount_with_code(refunded['amount'], total['currency'])} refunded"
-        if refunded["amount"]
-        else ""
-    )
+    refunded = (order.get("refunded") or {}).get("amount")
+    suffix = f", {format_amount_with_code(refunded, total['currency'])} refunded" if refunded else ""
     return f"order {which}: {status}, {format_amount_with_code(total['amount'], total['currency'])}{suffix}"
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from shop.errors import ShopError
 
@@ -48,11 +50,23 @@ def last_line(output: bytes) -> str:
     return "".join(output.decode(errors="replace").strip().splitlines()[-1:])
 
 
-def write(file: Path, text: str, mode: int = 0o600) -> None:
-    """Replace the file's content, atomically."""
-    draft = file.with_name(f"{file.name}.draft")
-    draft.unlink(missing_ok=True)
+def write(file: Path, text: str, mode: int = 0o600, *, once: bool = False) -> None:
+    """Write the file so that nobody reads half of it, even after the machine's failure.
+
+    It replaces one that is there; with `once`, one that is there stays.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{token_hex(4)}")
     draft.touch(mode=0o600)
-    draft.write_text(text)
-    draft.chmod(mode)
-    os.replace(draft, file)
+    try:
+        with draft.open("w") as whole:
+            whole.write(text)
+            whole.flush()
+            os.fsync(whole.fileno())
+        draft.chmod(mode)
+        if once:
+            with suppress(FileExistsError):
+                os.link(draft, file)
+        else:
+            os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import aio_pika
 
 from chassis.messaging.broker import login
 from chassis.saga.topology import EVENTS_EXCHANGE
 from chassis.storage.outbox import envelope
-from contracts import Event
-from shop.audit.trail import Audit, AuditedAction
+from contracts import Event, SagaNudged
+from shop.audit.trail import Audit, AuditedAction, operator
 from shop.dead_letters.deliveries import BROKER_ERRORS
 from shop.errors import ShopError
 from shop.targets import Target
@@ -47,3 +48,11 @@ async def publish(
             raise ShopError(
                 f"the broker did not accept {event.type} ({error!r}): see `shop status`"
             ) from error
+
+
+async def nudge(target: Target, order_id: UUID, why: str, before: Mapping[str, object]) -> UUID:
+    """Publish `saga.nudged`, and return its id. Raises ShopError as `publish` does."""
+    event = SagaNudged(order_id=order_id, nudge_id=uuid4())
+    async with Audit.opened(target, operator()) as audit:
+        await publish(target, audit, event, action="nudge", why=why, order_id=str(order_id), before=before)
+    return event.nudge_id

@@ -1,7 +1,6 @@
 """The secrets of one stack: generated on first use, one file each, readable only by the owner."""
 
 import json
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from cryptography.fernet import Fernet
 from joserfc.jwk import ECKey
 
 from shop.errors import ShopError
+from shop.machine import write
 
 SIGNING_KEYS = "signing-keys.json"
 
@@ -44,7 +44,7 @@ class Secrets:
         file = self._folder / name
         if not file.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_once(file, _GENERATORS.get(name, lambda: secrets.token_hex(16))())
+            write(file, _GENERATORS.get(name, lambda: secrets.token_hex(16))(), once=True)
         return file
 
     def read(self, name: str) -> str:
@@ -61,19 +61,3 @@ class Secrets:
 def _value(file: Path) -> str:
     """Editors leave a newline after a secret that was entered by hand."""
     return file.read_text().removesuffix("\n")
-
-
-def _write_once(file: Path, text: str) -> None:
-    """Of two processes at once the first one's value is kept, and nobody reads half of it."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    with draft.open("w") as whole:
-        whole.write(text)
-        whole.flush()
-        os.fsync(whole.fileno())  # an empty file would stay for ever
-    try:
-        os.link(draft, file)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()

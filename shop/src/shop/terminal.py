@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from functools import wraps
@@ -53,7 +55,8 @@ def confirm(question: str, *, yes: bool, as_json: bool) -> None:
     if not yes and as_json:
         raise ShopError("--json does not ask for confirmation: pass --yes, too")
     if not yes:
-        typer.confirm(question, abort=True)
+        with _interruptible():
+            typer.confirm(question, abort=True)
 
 
 def consent(question: str, why: str | None, *, yes: bool, as_json: bool) -> str:
@@ -63,10 +66,21 @@ def consent(question: str, why: str | None, *, yes: bool, as_json: bool) -> str:
     """
     if (as_json or not sys.stdin.isatty()) and not (why and yes):
         raise ShopError("stdin is not a terminal: pass --yes and --why TEXT")
-    why = why or typer.prompt("Why")
-    if not yes and not typer.confirm(question):
-        raise ShopError("nothing was done")
+    with _interruptible():
+        why = why or typer.prompt("Why")
+        if not yes and not typer.confirm(question):
+            raise ShopError("nothing was done")
     return why
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the question. An event loop's own handler would only cancel what comes after the answer."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def counting(console: Console) -> bars.Progress:

@@ -1,14 +1,13 @@
 """`shop dead-letters`: inspect messages that could not be handled, and replay, edit or discard them."""
 
-import asyncio
 import json
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,7 +77,7 @@ def _act_on_selected(name: str, action: Callable[[DeadLetter], Action], help_: s
     """Add a command with this action on each of the selected dead letters."""
 
     @app.command(name, help=help_)
-    def act(
+    async def act(
         letters: Ids = None,
         service: Service = None,
         everything: Everything = False,
@@ -88,9 +87,9 @@ def _act_on_selected(name: str, action: Callable[[DeadLetter], Action], help_: s
         limit: Limit = LIMIT,
         as_json: Json = False,
     ) -> None:
-        with _acting(who, limit, as_json) as acting:
+        async with _acting(who, limit, as_json) as acting:
             selected = select(acting.listing, letters or [], service, everything)
-            acting.do([action(letter) for letter in selected], why, yes)
+            await acting.do([action(letter) for letter in selected], why, yes)
 
 
 _act_on_selected(
@@ -106,7 +105,7 @@ _act_on_selected(
 
 
 @app.command()
-def edit(
+async def edit(
     letter: Id,
     file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The new body.")] = None,
     changes: Annotated[
@@ -132,7 +131,7 @@ def edit(
     """
     if file and changes:
         raise ShopError("pass --file or --set, not both")
-    with _acting(who, limit, as_json) as acting:
+    async with _acting(who, limit, as_json) as acting:
         found = find(acting.listing, letter)
         if file or changes:
             action = Action.edit(
@@ -144,39 +143,32 @@ def edit(
             raise ShopError("nothing was changed: `shop dead-letters replay` publishes it unchanged")
         assert action.after is not None
         acting.console.print(render_difference(found.as_published(), action.after))
-        against = acting.runner.run(_contradictions(found, action.after))
+        against = await _contradictions(found, action.after)
         if against and not force:
             raise ShopError("; ".join([*map(printable, against), "pass --force if that is intended"]))
         for sentence in against:
             acting.console.print(Text(printable(sentence), "yellow"))
-        acting.do([action], why, yes)
+        await acting.do([action], why, yes)
 
 
 @dataclass(frozen=True)
 class _Acting:
     """An exclusive session, with the operator's terminal."""
 
-    runner: asyncio.Runner
     session: DeadLetterSession
     listing: Listing
     finished: Sequence[Entry]
     console: Console
     as_json: bool
 
-    def do(self, actions: Sequence[Action], why: str | None, yes: bool) -> None:
+    async def do(self, actions: Sequence[Action], why: str | None, yes: bool) -> None:
         """Preview, ask for consent, act, report."""
         self.console.print(render_preview(actions))
         question = f"{actions[0].action.capitalize()} {len(actions)} dead letter{'s' * (len(actions) > 1)}?"
         why = consent(question, why, yes=yes, as_json=self.as_json)
         with counting(Console(stderr=True, quiet=self.as_json)) as progress:
             bar = progress.add_task(actions[0].action, total=len(actions))
-            gone = self.runner.run(self.session.act(actions, why, lambda: progress.advance(bar)))
-        self._report(actions, gone)
-
-    def print(self, line: str) -> None:
-        self.console.print(printable(line), markup=False, highlight=False)
-
-    def _report(self, actions: Sequence[Action], gone: Sequence[DeadLetter]) -> None:
+            gone = await self.session.act(actions, why, lambda: progress.advance(bar))
         done = [action.letter.id for action in actions if action.letter not in gone]
         if self.as_json:
             print_json(
@@ -193,30 +185,23 @@ class _Acting:
         if gone:
             raise typer.Exit(1)
 
+    def print(self, line: str) -> None:
+        self.console.print(printable(line), markup=False, highlight=False)
 
-@contextmanager
-def _acting(who: str | None, limit: int, as_json: bool) -> Iterator[_Acting]:
-    """While the operator is asked, no event loop runs and no connection to the broker is open."""
-    console = Console(quiet=as_json)
-    with asyncio.Runner() as runner:
-        exits = AsyncExitStack()
 
-        async def enter() -> _Acting:
-            session = await exits.enter_async_context(
-                DeadLetterSession.opened(targets.resolve(), operator(who), limit)
+@asynccontextmanager
+async def _acting(who: str | None, limit: int, as_json: bool) -> AsyncIterator[_Acting]:
+    """While the operator is asked the event loop stands still: no connection to the broker is open then."""
+    async with (
+        DeadLetterSession.opened(targets.resolve(), operator(who), limit) as session,
+        session.exclusive() as (listing, finished),
+    ):
+        acting = _Acting(session, listing, finished, Console(quiet=as_json), as_json)
+        for entry in finished:
+            acting.print(
+                f"finished an interrupted {entry.action} by {entry.who}, begun at {entry.at:%H:%M:%S} UTC"
             )
-            listing, finished = await exits.enter_async_context(session.exclusive())
-            return _Acting(runner, session, listing, finished, console, as_json)
-
-        try:
-            acting = runner.run(enter())
-            for entry in acting.finished:
-                acting.print(
-                    f"finished an interrupted {entry.action} by {entry.who}, begun at {entry.at:%H:%M:%S} UTC"
-                )
-            yield acting
-        finally:
-            runner.run(exits.aclose())
+        yield acting
 
 
 async def _read(queues: Sequence[str], limit: int) -> tuple[Listing, dict[str, list[Entry]]]:

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from shop import targets
 from shop.ledger import CHECKS, Evidence
-from shop.ledger.checks import undeliverable
 from shop.ledger.gather import gather, until_quiet
+from shop.ledger.mails import undeliverable
 from shop.terminal import Commands, Json, print_json
 
 app = Commands("Compare orders, payments, stock, mails and queues.")

@@ -1,8 +1,10 @@
 """What the checks look at: databases, the provider's ledger, the mailbox and the queues, as plain data."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -165,15 +167,24 @@ class Evidence:
     mails: tuple[MailRecord, ...] = ()
     fates: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict
-    )  # subject to reason of a mail to fate
+    )  # subject to reason to fate of a mail
     kept: tuple[KeptMailRecord, ...] = ()
     carts: tuple[CartRecord, ...] = ()
     logged_in: Mapping[str, str] = field(default_factory=dict)  # guest to account, as auth has it
     moved: Mapping[str, str] = field(default_factory=dict)  # and as order has it
-    put_off: frozenset[tuple[str, str]] = (
-        frozenset()
-    )  # order and reason of mails that wait for the hour to pass
+    put_off: frozenset[tuple[str, str]] = frozenset()  # subject and reason of mails that wait for an hour
     queues: Mapping[str, int] = field(default_factory=dict)  # queue to messages in it
     outboxes: Mapping[str, int] = field(default_factory=dict)  # service to events not yet published
     intents: Mapping[str, int] = field(default_factory=dict)  # service to calls without an outcome
     trespassers: tuple[str, ...] = ()  # "role -> database" that may connect and should not
+
+    def orders_of(self, status: str) -> list[OrderRecord]:
+        return [order for order in self.orders if order.status == status]
+
+    @cached_property
+    def charges_by_order(self) -> Mapping[str, list[ChargeRecord]]:
+        """Empty lists for orders without a charge."""
+        found: defaultdict[str, list[ChargeRecord]] = defaultdict(list)
+        for charge in self.charges:
+            found[charge.order_id or ""].append(charge)
+        return found

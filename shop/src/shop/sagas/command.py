@@ -19,13 +19,12 @@ from contracts import format_amount_with_code
 from order.operations import id_or_number, list_orders
 from shop import targets
 from shop.diagram import diagram
+from shop.publishing import nudge as publish_nudge
 from shop.sagas.collecting import take_snapshot
 from shop.sagas.issues import of_order, stuck
-from shop.sagas.nudging import nudge as publish_nudge
-from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.returns import to_receive
 from shop.sagas.snapshot import Issue, Snapshot
-from shop.sagas.waiting import waits_for
+from shop.sagas.waiting import preview, refuse_forgotten, waits_for
 from shop.services import find_saga, open_databases
 from shop.targets import Target
 from shop.terminal import Commands, Json, Reason, Yes, confirm, print_json

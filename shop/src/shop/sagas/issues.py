@@ -11,7 +11,7 @@ from order.operations import Order
 from payment.operations import GAVE_BACK
 from product.operations import LONGEST_WAIT
 from shop.sagas import provider, returns
-from shop.sagas.snapshot import Issue, Snapshot, nudge_command
+from shop.sagas.snapshot import Issue, Snapshot
 from shop.sagas.waiting import HAS_MONEY, STOCK_OF_OTHERS, waits_for
 
 
@@ -45,8 +45,10 @@ def _pending(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
             continue
         if order.action_expires_at is not None and order.action_expires_at >= before:
             continue  # its shopper still has time to confirm with her bank
-        if waits_for(snapshot, order) == [STOCK_OF_OTHERS] and not _has_waited_too_long(snapshot, order):
-            continue
+        if waits_for(snapshot, order) == [STOCK_OF_OTHERS]:
+            since = snapshot.holds[order.order_id].waiting_since
+            if since is None or since + LONGEST_WAIT >= snapshot.now:
+                continue  # product will end the wait by itself
         payment = snapshot.payments.get(order.order_id)
         if order.order_id in calling:
             continue  # reported as `outcome-unknown`
@@ -54,7 +56,7 @@ def _pending(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
             kind, means = "paid-not-consumed", "the money is taken, and order has not consumed order.paid"
         else:
             kind, means = "slow", "waits for " + "; ".join(waits_for(snapshot, order))
-        yield Issue(kind, order.order_id, order.created_at, means, nudge_command(order.order_id))
+        yield Issue.to_nudge(kind, order.order_id, order.created_at, means)
 
 
 def _refund_failed(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
@@ -67,57 +69,50 @@ def _refund_failed(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
         order = snapshot.orders.get(payment.order_id)
         since = order.cancelled_at if order else None
         means += "; settle it with the provider, then nudge the saga"
-        yield Issue("refund-failed", payment.order_id, since, means, nudge_command(payment.order_id))
+        yield Issue.to_nudge("refund-failed", payment.order_id, since, means)
 
 
 def _money_of_cancelled(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    for order in _cancelled(snapshot, before):
+    for order, ended in _ended(snapshot, before, "cancelled"):
         payment = snapshot.payments.get(order.order_id)
         if payment is None or payment.state not in HAS_MONEY:
             continue
         means = f"cancelled, and its money is {HAS_MONEY[payment.state]}"
         if payment.cancelled:
             means += ": the provider has not answered"
-            following = _look_at("payment")
+            yield Issue("money-not-back", order.order_id, ended, means, _look_at("payment"))
         else:
             means += ": payment has not consumed order.cancelled"
-            following = nudge_command(order.order_id)
-        yield Issue("money-not-back", order.order_id, order.cancelled_at, means, following)
+            yield Issue.to_nudge("money-not-back", order.order_id, ended, means)
 
 
 def _stock_of_ended(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    for order in snapshot.orders.values():
+    for order, ended in _ended(snapshot, before):
         hold = snapshot.holds.get(order.order_id)
-        ended = order.cancelled_at or order.paid_at
         kept = ("reserved", "sold") if order.status == "cancelled" else ("reserved",)
-        if hold is not None and hold.state in kept and ended is not None and ended < before:
+        if hold is not None and hold.state in kept:
             means = f"{order.status}, and its stock is still {hold.state}: product has not consumed the event"
-            yield Issue("stock-held", order.order_id, ended, means, nudge_command(order.order_id))
+            yield Issue.to_nudge("stock-held", order.order_id, ended, means)
 
 
 def _stock_not_sold(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    for order in snapshot.orders.values():
+    for order, ended in _ended(snapshot, before, "paid"):
         hold = snapshot.holds.get(order.order_id)
-        if order.paid_at is None or order.paid_at >= before or order.status != "paid" or hold is None:
-            continue
-        if hold.state not in ("sold", "reserved"):
+        if hold is not None and hold.state not in ("sold", "reserved"):
             means = f"paid, and its stock is {hold.state}: inspect it, it may have to be cancelled"
-            yield Issue(
-                "stock-not-sold", order.order_id, order.paid_at, means, f"shop saga show {order.order_id}"
-            )
+            yield Issue("stock-not-sold", order.order_id, ended, means, f"shop saga show {order.order_id}")
 
 
 def _end_not_in_timeline(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    for order in snapshot.orders.values():
-        ended, event = order.cancelled_at or order.paid_at, f"order.{order.status}"
-        if ended is not None and ended < before and event not in snapshot.timelines.get(order.order_id, ()):
+    for order, ended in _ended(snapshot, before):
+        event = f"order.{order.status}"
+        if event not in snapshot.timelines.get(order.order_id, ()):
             means = f"{order.status}, and the timeline has not consumed {event}"
-            yield Issue("not-in-timeline", order.order_id, ended, means, nudge_command(order.order_id))
+            yield Issue.to_nudge("not-in-timeline", order.order_id, ended, means)
 
 
 def _compensation_not_consumed(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    """Compensated, but order has not consumed the event."""
-    for order in _cancelled(snapshot, before):
+    for order, ended in _ended(snapshot, before, "cancelled"):
         hold, payment = snapshot.holds.get(order.order_id), snapshot.payments.get(order.order_id)
         done = {
             "stock.released": hold is not None and hold.state in ("released", "restocked"),
@@ -127,9 +122,7 @@ def _compensation_not_consumed(snapshot: Snapshot, before: datetime) -> Iterator
         missing = [type_ for type_ in snapshot.missing_compensations(order) if done[type_]]
         if missing:
             means = f"compensated, and order has not consumed {' and '.join(missing)}"
-            yield Issue(
-                "not-consumed", order.order_id, order.cancelled_at, means, nudge_command(order.order_id)
-            )
+            yield Issue.to_nudge("not-consumed", order.order_id, ended, means)
 
 
 def _unsent_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
@@ -148,32 +141,26 @@ def _undeliverable_mails(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
 
 
 def _unwritten_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
-    for order in snapshot.orders.values():
-        ended = order.cancelled_at or order.paid_at
+    for order, ended in _ended(snapshot, before):
         owed = "cancellation" if order.status == "cancelled" else "receipt"
         written = snapshot.correspondence.get(order.order_id)
         fate = written.mails.get(owed) if written is not None else None
-        if ended is None or ended >= before:
-            continue
         if fate is None:
             means = f"{order.status}, and notification has not consumed the event: no {owed} is written"
-            yield Issue("letter-not-written", order.order_id, ended, means, nudge_command(order.order_id))
+            yield Issue.to_nudge("letter-not-written", order.order_id, ended, means)
         payment = snapshot.payments.get(order.order_id)
         if fate == "withheld" and payment is not None and payment.state in GAVE_BACK:
             means = f"cancelled, and notification does not know that money was held: the {owed} is withheld"
-            yield Issue("mail-withheld", order.order_id, ended, means, nudge_command(order.order_id))
+            yield Issue.to_nudge("mail-withheld", order.order_id, ended, means)
 
 
 def _dead_letters(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
-    for letter in snapshot.dead_letters:
-        order_id = UUID(letter.order_id) if letter.order_id else None
-        step = letter.step
-        what = f"{letter.queue} dead-lettered {letter.event_type or 'a message'}"
-        undoes = f", which compensates {step.compensates}" if step is not None and step.compensates else ""
-        means = f"{what}{undoes}: {letter.reason}"
-        yield Issue(
-            "dead-letter", order_id, letter.first_failed_at, means, f"shop dead-letters show {letter.id}"
-        )
+    for one in snapshot.dead_letters:
+        order_id = UUID(one.order_id) if one.order_id else None
+        what = f"{one.queue} dead-lettered {one.event_type or 'a message'}"
+        undoes = f", which compensates {one.step.compensates}" if one.step and one.step.compensates else ""
+        means, following = f"{what}{undoes}: {one.reason}", f"shop dead-letters show {one.id}"
+        yield Issue("dead-letter", order_id, one.first_failed_at, means, following)
 
 
 def _unpublished(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
@@ -238,16 +225,14 @@ _NOT_DELIVERED = {
 }
 
 
-def _cancelled(snapshot: Snapshot, before: datetime) -> Iterator[Order]:
+def _ended(
+    snapshot: Snapshot, before: datetime, status: str | None = None
+) -> Iterator[tuple[Order, datetime]]:
+    """Orders that ended before that moment, each with when it did."""
     for order in snapshot.orders.values():
-        if order.cancelled_at is not None and order.cancelled_at < before:
-            yield order
-
-
-def _has_waited_too_long(snapshot: Snapshot, order: Order) -> bool:
-    """So long that product should have ended the wait by itself."""
-    since = snapshot.holds[order.order_id].waiting_since
-    return since is not None and since + LONGEST_WAIT < snapshot.now
+        ended = order.cancelled_at or order.paid_at
+        if ended is not None and ended < before and status in (None, order.status):
+            yield order, ended
 
 
 def _look_at(service: str) -> str:

@@ -27,7 +27,7 @@ def refunds_came_back(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
         if one.refused < MAX_REPEATS:
             means += f"pay it another way, or have it made again ({one.refused} of {MAX_REPEATS} times)"
             means += f"; {settle}"
-            yield Issue("refund-came-back", one.order_id, one.since, means, nudge_command(one.order_id))
+            yield Issue.to_nudge("refund-came-back", one.order_id, one.since, means)
         else:
             means += f"it was made again {MAX_REPEATS} times, pay it another way; {settle}"
             following = f"shop saga show {one.order_id}"
@@ -60,9 +60,7 @@ def unknown_outcomes(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
                 yield Issue("list-unread", None, call.since, means, _LOGS)
                 continue
             means = f"the outcome of {call.kind} at the provider is unknown{tried(call)}"
-            following = (
-                f"shop logs payment; {nudge_command(call.order_id)}"  # a nudge retries the call at once
-            )
+            following = f"shop logs payment; {nudge_command(call.order_id)}"  # which retries the call at once
             yield Issue("outcome-unknown", call.order_id, call.since, means, following)
 
 

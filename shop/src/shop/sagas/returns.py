@@ -7,7 +7,7 @@ from contracts import format_amount_with_code
 from order.operations import Order, Return
 from order.operations import awaited as awaited_events
 from payment.operations import AMOUNT_MISMATCH, MORE_THAN_IS_LEFT, Refund
-from shop.sagas.snapshot import Issue, Snapshot, nudge_command
+from shop.sagas.snapshot import Issue, Snapshot
 
 
 def awaited(snapshot: Snapshot, order: Order) -> Iterator[str]:
@@ -39,20 +39,17 @@ def stuck(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
             ]
             means = "its return waits for " + "; ".join(waits)
             if waits:
-                yield Issue("return-stuck", order.order_id, since, means, nudge_command(order.order_id))
+                yield Issue.to_nudge("return-stuck", order.order_id, since, means)
 
 
 def refund_failed(snapshot: Snapshot, _: datetime) -> Iterator[Issue]:
     """Partial refunds that the provider refuses."""
     for refund in snapshot.refunds.values():
         if refund.state == "refund_failed":
-            means = f"{_refused(snapshot, refund)}; {_remedy(refund)}"
-            since = (
-                snapshot.orders[refund.order_id].returning_since
-                if refund.order_id in snapshot.orders
-                else None
-            )
-            yield Issue("refund-failed", refund.order_id, since, means, nudge_command(refund.order_id))
+            order = snapshot.orders.get(refund.order_id)
+            since = order.returning_since if order else None
+            means = _refused(refund, order, snapshot.now)
+            yield Issue.to_nudge("refund-failed", refund.order_id, since, means)
 
 
 def unwritten_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
@@ -64,13 +61,7 @@ def unwritten_mails(snapshot: Snapshot, before: datetime) -> Iterator[Issue]:
                 continue
             if written is None or "refund" not in written.mails:
                 means = "refunded in part, and notification has not consumed it: no refund mail is written"
-                yield Issue(
-                    "letter-not-written",
-                    order.order_id,
-                    one.refunded_at,
-                    means,
-                    nudge_command(order.order_id),
-                )
+                yield Issue.to_nudge("letter-not-written", order.order_id, one.refunded_at, means)
 
 
 def _of(snapshot: Snapshot, order: Order, one: Return) -> Iterator[str]:
@@ -95,21 +86,16 @@ def _who(done: bool, type_: str, service: str, what: str, one: Return) -> str:
     return f"{service} to consume order.returned and {what} return {one.return_id}"
 
 
-def _refused(snapshot: Snapshot, refund: Refund) -> str:
-    order = snapshot.orders.get(refund.order_id)
+def _refused(refund: Refund, order: Order | None, now: datetime) -> str:
+    """What is wrong, and what to do about it before the nudge."""
     money = format_amount_with_code(refund.amount, order.currency) if order else f"{refund.amount}"
     what = f"{money} (return {refund.refund_id})"
+    if refund.code == AMOUNT_MISMATCH:
+        return f"the provider refunded another amount than {what}; compare both in the provider's dashboard"
     if refund.code == MORE_THAN_IS_LEFT:
-        return f"other refunds have left less than {what}"
-    if refund.code == AMOUNT_MISMATCH:
-        return f"the provider refunded another amount than {what}"
-    means = f"the provider refuses to refund {what}, {refund.refused}×: {refund.code}"
-    if refund.refund_at is not None and refund.refund_at > snapshot.now:
-        means += f"; it repeats its answer until {refund.refund_at:%d %b %H:%M} UTC"
-    return means
-
-
-def _remedy(refund: Refund) -> str:
-    if refund.code == AMOUNT_MISMATCH:
-        return "compare both in the provider's dashboard"
-    return f"refund it there with the metadata refund_id={refund.refund_id}, then nudge the saga"
+        means = f"other refunds have left less than {what}"
+    else:
+        means = f"the provider refuses to refund {what}, {refund.refused}×: {refund.code}"
+        if refund.refund_at is not None and refund.refund_at > now:
+            means += f"; it repeats its answer until {refund.refund_at:%d %b %H:%M} UTC"
+    return f"{means}; refund it there with the metadata refund_id={refund.refund_id}, then nudge the saga"

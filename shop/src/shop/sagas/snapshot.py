@@ -121,6 +121,11 @@ class Issue:
     next: str
     number: str | None = None
 
+    @classmethod
+    def to_nudge(cls, kind: str, order_id: UUID, since: datetime | None, means: str) -> "Issue":
+        """One that ends when every service publishes its events about the order again."""
+        return cls(kind, order_id, since, means, nudge_command(order_id))
+
 
 def nudge_command(order_id: UUID | str) -> str:
     """The command with which every service publishes its events about the order again."""

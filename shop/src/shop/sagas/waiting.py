@@ -1,9 +1,16 @@
-"""What an order's saga waits for, in words: pure functions of a snapshot."""
+"""What an order's saga waits for, in words, and what a nudge would do: pure functions of a snapshot."""
 
-from order.operations import Order
-from payment.operations import Payment
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from contracts import Event
+from order.operations import Order, to_republish
+from payment.operations import Payment, events_to_republish
+from shop.errors import ShopError
 from shop.sagas import returns
 from shop.sagas.snapshot import Snapshot
+from shop.targets import Target
 
 STOCK_OF_OTHERS = "stock that other orders hold"
 _CAPTURE_AWAITED = "payment to consume stock.reserved and take the money"
@@ -64,3 +71,25 @@ def _money_awaited(order: Order, payment: Payment | None) -> list[str]:
         case "declined":
             return ["order to consume payment.declined"]
     return []
+
+
+def preview(snapshot: Snapshot, order_id: UUID) -> dict[str, list[str]]:
+    """For each service, the types of the events that it will republish."""
+    hold, payment = snapshot.holds.get(order_id), snapshot.payments.get(order_id)
+    refunds = [one for one in snapshot.refunds.values() if one.order_id == order_id]
+    republished: dict[str, Sequence[Event]] = {
+        "order": to_republish(snapshot.orders[order_id], snapshot.now),
+        "product": hold.events_to_republish(snapshot.now) if hold else [],
+        "payment": events_to_republish(payment, refunds) if payment else [],
+    }
+    return {service: [event.type for event in events] for service, events in republished.items()}
+
+
+def refuse_forgotten(target: Target, snapshot: Snapshot, order_id: UUID) -> None:
+    """Raises ShopError if a service may have deleted what it knows of the order."""
+    keep = timedelta(days=target.nudge_days)
+    if snapshot.now - snapshot.orders[order_id].created_at > keep:
+        raise ShopError(
+            f"order {order_id} is older than {keep.days} days: the services may have deleted what they knew"
+            " of it, and would handle republished events as new; settle it by hand"
+        )

@@ -9,7 +9,6 @@ from notification.domain import refund_failure_id
 from order.returns import settled_as
 from payment.bounces import refund_id_of
 from shop.ledger import CHECKS, Evidence, gather
-from shop.ledger.checks import undeliverable
 from shop.ledger.evidence import (
     CartRecord,
     ChargeRecord,
@@ -22,6 +21,7 @@ from shop.ledger.evidence import (
     ReturnRecord,
     StockRecord,
 )
+from shop.ledger.mails import undeliverable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAID = replace(

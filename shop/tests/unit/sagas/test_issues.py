@@ -25,7 +25,6 @@ from shop.cli import app
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.errors import ShopError
 from shop.sagas.issues import of_order, stuck
-from shop.sagas.nudging import preview, refuse_forgotten
 from shop.sagas.snapshot import (
     BouncedRefund,
     Issue,
@@ -35,7 +34,7 @@ from shop.sagas.snapshot import (
     UndeliveredMail,
     UnpublishedEvent,
 )
-from shop.sagas.waiting import waits_for
+from shop.sagas.waiting import preview, refuse_forgotten, waits_for
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TOTAL = Money(amount=500, currency="GBP")

@@ -18,10 +18,9 @@ from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from product.domain import Hold
 from shop.diagram import title
 from shop.sagas.issues import stuck
-from shop.sagas.nudging import preview
 from shop.sagas.returns import to_receive
 from shop.sagas.snapshot import Issue, OpenCall, Snapshot, UndeliveredMail, UnpublishedEvent
-from shop.sagas.waiting import waits_for
+from shop.sagas.waiting import preview, waits_for
 
 CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOW = CREATED + timedelta(minutes=10)

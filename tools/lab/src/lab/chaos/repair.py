@@ -10,10 +10,11 @@ from devstack import Stack
 from lab.services import fetch
 from payment.operations import LISTS
 from shop.ledger.gather import is_busy
+from shop.publishing import nudge
 from shop.sagas.collecting import take_snapshot
 from shop.sagas.issues import stuck
-from shop.sagas.nudging import nudge, preview
 from shop.sagas.snapshot import Issue
+from shop.sagas.waiting import preview
 from shop.services import open_databases
 
 STUCK_AFTER = timedelta(seconds=15)  # after the last fault, what makes no progress for so long was lost
