@@ -6,7 +6,7 @@ from typing import Any
 from shop.dead_letters.dead_letter import DeadLetter
 
 
-def letter(**differing: Any) -> DeadLetter:
+def dead_letter(**differing: Any) -> DeadLetter:
     """An `order.created` that payment dead-lettered, with `differing` fields."""
     usual = DeadLetter(
         queue="payment",

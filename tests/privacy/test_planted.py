@@ -85,7 +85,7 @@ def test_a_dead_letters_reason_quotes_nothing(private: Mapping[str, str], plante
 
 async def test_no_dead_letters_reason_holds_personal_data(private: Mapping[str, str], stack: Stack) -> None:
     seen = await peek(stack, "tests")
-    assert _leaks(private, {letter.id: str(letter.document()) for letter in seen.letters}) == {}
+    assert _leaks(private, {letter.id: str(letter.document()) for letter in seen.dead_letters}) == {}
 
 
 async def test_no_table_holds_more_personal_data_than_it_needs(

@@ -93,8 +93,8 @@ async def test_an_event_unknown_to_an_old_worker_is_dead_lettered_and_can_be_red
     sent = await published(channel, unknown)
     await asyncio.to_thread(release.does, "consume", {"amqp_url": rabbitmq.url, "moves": len(sent)})
     seen = await session.peek()
-    assert all("no step for" in letter.reason for letter in seen.letters)
+    assert all("no step for" in letter.reason for letter in seen.dead_letters)
     async with session.exclusive():
-        await session.act([Action.replay(letter) for letter in seen.letters], "the new release runs")
-    assert (await session.peek()).letters == ()
+        await session.act([Action.replay(letter) for letter in seen.dead_letters], "the new release runs")
+    assert (await session.peek()).dead_letters == ()
     assert await delivered(channel) == sent

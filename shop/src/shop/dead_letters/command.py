@@ -38,8 +38,13 @@ from shop.terminal import As, Commands, Json, Why, Yes, consent, counting, print
 
 app = Commands("Inspect dead letters; replay, edit or discard them.")
 
-Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters: ids as in `list`, or prefixes.")]
-Id = Annotated[str, typer.Argument(help="A dead letter: its id as in `list`, or a prefix.")]
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[letters]...", help="Dead letters: ids as in `list`, or prefixes."),
+]
+Id = Annotated[
+    str, typer.Argument(metavar="{letter}", help="A dead letter: its id as in `list`, or a prefix.")
+]
 Service = Annotated[str | None, typer.Option("--service", help="Only dead letters of this service.")]
 Everything = Annotated[bool, typer.Option("--all", help="All dead letters, or all of --service.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Read at most this many of each queue.")]
@@ -50,17 +55,19 @@ async def list_letters(service: Service = None, limit: Limit = LIMIT, as_json: J
     """Each dead letter with its event, order, step, reason, attempts, age, and earlier failures."""
     listing, histories = await _read(queues_of(service), limit)
     if as_json:
-        letters = [document(letter, histories[letter.id]) for letter in listing.letters]
-        print_json({"letters": letters, "beyond": listing.beyond})
+        dead_letters = [
+            document(dead_letter, histories[dead_letter.id]) for dead_letter in listing.dead_letters
+        ]
+        print_json({"letters": dead_letters, "beyond": listing.beyond})
     else:
         Console().print(render_list(listing, histories))
 
 
 @app.command()
-async def show(letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
+async def show(dead_letter: Id, limit: Limit = LIMIT, as_json: Json = False) -> None:
     """The whole message, advice, earlier actions on it, and its order's saga."""
     listing, histories = await _read(list(STEPS), limit)
-    found = find(listing, letter)
+    found = find(listing, dead_letter)
     order_saga = await _saga(found)
     if as_json:
         order, events = order_saga or (None, [])
@@ -78,7 +85,7 @@ def _act_on_selected(name: str, action: Callable[[DeadLetter], Action], help_: s
 
     @app.command(name, help=help_)
     async def act(
-        letters: Ids = None,
+        dead_letters: Ids = None,
         service: Service = None,
         everything: Everything = False,
         why: Why = None,
@@ -88,8 +95,8 @@ def _act_on_selected(name: str, action: Callable[[DeadLetter], Action], help_: s
         as_json: Json = False,
     ) -> None:
         async with _acting(who, limit, as_json) as acting:
-            selected = select(acting.listing, letters or [], service, everything)
-            await acting.do([action(letter) for letter in selected], why, yes)
+            selected = select(acting.listing, dead_letters or [], service, everything)
+            await acting.do([action(dead_letter) for dead_letter in selected], why, yes)
 
 
 _act_on_selected(
@@ -106,7 +113,7 @@ _act_on_selected(
 
 @app.command()
 async def edit(
-    letter: Id,
+    dead_letter: Id,
     file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The new body.")] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="path=value, as in lines.0.quantity=2; repeatable.")
@@ -132,7 +139,7 @@ async def edit(
     if file and changes:
         raise ShopError("pass --file or --set, not both")
     async with _acting(who, limit, as_json) as acting:
-        found = find(acting.listing, letter)
+        found = find(acting.listing, dead_letter)
         if file or changes:
             action = Action.edit(
                 found, file.read_bytes() if file else with_values(found, changes or []), event_type
@@ -169,19 +176,19 @@ class _Acting:
         with counting(Console(stderr=True, quiet=self.as_json)) as progress:
             bar = progress.add_task(actions[0].action, total=len(actions))
             gone = await self.session.act(actions, why, lambda: progress.advance(bar))
-        done = [action.letter.id for action in actions if action.letter not in gone]
+        done = [action.dead_letter.id for action in actions if action.dead_letter not in gone]
         if self.as_json:
             print_json(
                 {
                     "action": actions[0].action,
                     "done": done,
-                    "gone": [letter.id for letter in gone],
+                    "gone": [dead_letter.id for dead_letter in gone],
                     "finished": [entry.id for entry in self.finished],
                 }
             )
         self.print(f"{actions[0].action}: {len(done)} done; `shop audit list` shows it")
-        for letter in gone:
-            self.print(f"{letter.id} is no longer in {letter.queue}.dead: nothing was done")
+        for dead_letter in gone:
+            self.print(f"{dead_letter.id} is no longer in {dead_letter.queue}.dead: nothing was done")
         if gone:
             raise typer.Exit(1)
 
@@ -207,16 +214,16 @@ async def _acting(who: str | None, limit: int, as_json: bool) -> AsyncIterator[_
 async def _read(queues: Sequence[str], limit: int) -> tuple[Listing, dict[str, list[Entry]]]:
     async with DeadLetterSession.opened(targets.resolve(), operator(), limit) as session:
         listing = await session.peek(queues)
-        return listing, await session.histories(listing.letters)
+        return listing, await session.histories(listing.dead_letters)
 
 
-async def _saga(letter: DeadLetter) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+async def _saga(dead_letter: DeadLetter) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
     """The order and its timeline; None if the message names no existing order."""
-    if letter.order_id is None:
+    if dead_letter.order_id is None:
         return None
     async with open_databases(targets.resolve()) as databases:
         try:
-            return await find_saga(databases, UUID(letter.order_id))
+            return await find_saga(databases, UUID(dead_letter.order_id))
         except ShopError:
             return None
 
@@ -231,18 +238,20 @@ async def _contradictions(before: DeadLetter, after: DeadLetter) -> list[str]:
     return contradictions(before, after, orders.get(order_id))
 
 
-def _edited_in_editor(letter: DeadLetter, event_type: str | None) -> Action:
+def _edited_in_editor(dead_letter: DeadLetter, event_type: str | None) -> Action:
     """Raises ShopError, and keeps the text, if the step could not decode it."""
     if not sys.stdin.isatty():
         raise ShopError("stdin is not a terminal: pass --file or --set")
-    model_of(letter, event_type)  # fails before the editor opens
-    file = Path(tempfile.mkstemp(prefix=f"letter-{letter.id}-", suffix=".json")[1])
-    file.write_bytes(letter.body if letter.json is None else json.dumps(letter.json, indent=2).encode())
+    model_of(dead_letter, event_type)  # fails before the editor opens
+    file = Path(tempfile.mkstemp(prefix=f"letter-{dead_letter.id}-", suffix=".json")[1])
+    file.write_bytes(
+        dead_letter.body if dead_letter.json is None else json.dumps(dead_letter.json, indent=2).encode()
+    )
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     if subprocess.run([*editor, str(file)], check=False).returncode:
         raise ShopError(f"{editor[0]} failed: nothing was done")
     try:
-        action = Action.edit(letter, file.read_bytes(), event_type)
+        action = Action.edit(dead_letter, file.read_bytes(), event_type)
     except ShopError as error:
         raise ShopError(f"{error}; your text is in {file}: fix it and pass it with --file") from None
     file.unlink()

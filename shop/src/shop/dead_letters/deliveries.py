@@ -27,7 +27,7 @@ Copies = Mapping[str, list[AbstractIncomingMessage]]  # by letter id
 class Listing:
     """The dead letters found. `beyond`: queue to how many were not fetched, because of the limit."""
 
-    letters: tuple[DeadLetter, ...]
+    dead_letters: tuple[DeadLetter, ...]
     beyond: Mapping[str, int]
 
 
@@ -44,24 +44,31 @@ class Deliveries:
 
     def find(self, letter_id: str | None) -> DeadLetter | None:
         """The dead letter of that id, if it was fetched and is not yet acknowledged."""
-        return next((letter for letter in self.remaining().letters if letter.id == letter_id), None)
+        return next(
+            (dead_letter for dead_letter in self.remaining().dead_letters if dead_letter.id == letter_id),
+            None,
+        )
 
-    async def publish(self, letter: DeadLetter) -> None:
+    async def publish(self, dead_letter: DeadLetter) -> None:
         """To its own queue only, confirmed by the broker. Raises DeliveryError when the broker refuses it."""
         async with asyncio.timeout(SECONDS):
-            await self._writing.default_exchange.publish(letter.to_message(), letter.queue, mandatory=True)
+            await self._writing.default_exchange.publish(
+                dead_letter.to_message(), dead_letter.queue, mandatory=True
+            )
 
-    async def acknowledge(self, letter: DeadLetter) -> None:
+    async def acknowledge(self, dead_letter: DeadLetter) -> None:
         """Remove all its copies from the queue. Returns when the broker has processed this."""
         async with asyncio.timeout(SECONDS):
-            for message in self._copies.pop(letter.id):
+            for message in self._copies.pop(dead_letter.id):
                 await message.ack()
             # Acknowledgements have no reply. A channel is processed in order: this reply comes after them.
-            await self._reading.declare_queue(f"{letter.queue}.{DEAD}", passive=True)
+            await self._reading.declare_queue(f"{dead_letter.queue}.{DEAD}", passive=True)
 
     def remaining(self) -> Listing:
         """What is not yet acknowledged."""
-        return Listing(tuple(x for x in self.listing.letters if x.id in self._copies), self.listing.beyond)
+        return Listing(
+            tuple(x for x in self.listing.dead_letters if x.id in self._copies), self.listing.beyond
+        )
 
 
 @asynccontextmanager
@@ -83,12 +90,12 @@ async def fetch(url: str, queues: Iterable[str], limit: int) -> AsyncIterator[De
             messages, more = await _take(reading, queue, most)
             arrived += [(DeadLetter.from_message(queue, message), message) for message in messages]
             beyond |= {queue: more} if more else {}
-        letters: dict[str, DeadLetter] = {}
+        dead_letters: dict[str, DeadLetter] = {}
         copies: dict[str, list[AbstractIncomingMessage]] = {}
-        for letter, message in arrived:
-            letters.setdefault(letter.id, letter)
-            copies.setdefault(letter.id, []).append(message)
-        yield Deliveries(reading, writing, Listing(tuple(letters.values()), beyond), copies)
+        for dead_letter, message in arrived:
+            dead_letters.setdefault(dead_letter.id, dead_letter)
+            copies.setdefault(dead_letter.id, []).append(message)
+        yield Deliveries(reading, writing, Listing(tuple(dead_letters.values()), beyond), copies)
 
 
 async def _take(
@@ -137,9 +144,11 @@ def select(listing: Listing, ids: Sequence[str], service: str | None, everything
     if bool(ids) == everything or (service and not everything):
         raise ShopError("give ids of dead letters, or --all, or --all and --service")
     if ids:
-        return list({letter.id: letter for letter in (find(listing, one) for one in ids)}.values())
+        return list(
+            {dead_letter.id: dead_letter for dead_letter in (find(listing, one) for one in ids)}.values()
+        )
     queues = queues_of(service)
-    found = [letter for letter in listing.letters if letter.queue in queues]
+    found = [dead_letter for dead_letter in listing.dead_letters if dead_letter.queue in queues]
     if not found:
         raise ShopError("there are no dead letters" + (f" of {service}" if service else ""))
     return found
@@ -147,13 +156,13 @@ def select(listing: Listing, ids: Sequence[str], service: str | None, everything
 
 def find(listing: Listing, prefix: str) -> DeadLetter:
     """The dead letter whose id starts with `prefix`. Raises ShopError unless there is exactly one."""
-    found = [letter for letter in listing.letters if letter.id.startswith(prefix.lower())]
+    found = [dead_letter for dead_letter in listing.dead_letters if dead_letter.id.startswith(prefix.lower())]
     if len(found) == 1 and len(prefix) >= SHORTEST_PREFIX:
         return found[0]
     if len(prefix) < SHORTEST_PREFIX:
         raise ShopError(f"{prefix} is too short: give at least {SHORTEST_PREFIX} characters of the id")
     if found:
-        several = ", ".join(f"{letter.id} ({letter.queue})" for letter in found)
+        several = ", ".join(f"{dead_letter.id} ({dead_letter.queue})" for dead_letter in found)
         raise ShopError(f"{prefix} is ambiguous ({several}): give more characters")
     more = "; there are more than --limit" if listing.beyond else ""
     raise ShopError(f"no dead letter {prefix}: `shop dead-letters list` shows them{more}")

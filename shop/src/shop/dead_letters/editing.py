@@ -24,56 +24,56 @@ _ABSENT = object()
 Facts = Mapping[str, Any]  # by path, `total.amount`
 
 
-def with_body(letter: DeadLetter, body: bytes, event_type: str | None = None) -> DeadLetter:
+def with_body(dead_letter: DeadLetter, body: bytes, event_type: str | None = None) -> DeadLetter:
     """The message to publish instead. Attributes that cannot be decoded are rebuilt from the event;
     `event_type` names its type if the message does not.
 
     Raises ShopError when the step that consumes it could not decode it.
     """
-    envelope = _envelope(letter)
-    event = _validated(model_of(letter, event_type), letter, body)
+    envelope = _envelope(dead_letter)
+    event = _validated(model_of(dead_letter, event_type), dead_letter, body)
     if envelope is None:
         envelope = Envelope(
             type=event.type,
             version=event.version,
-            source=letter.publisher or event.publisher,
+            source=dead_letter.publisher or event.publisher,
             subject=event.subject,
-            time=letter.timestamp or letter.first_failed_at or datetime.fromtimestamp(0, UTC),
+            time=dead_letter.timestamp or dead_letter.first_failed_at or datetime.fromtimestamp(0, UTC),
             data=body,
         )
     elif event.subject != envelope.subject:
         raise ShopError(f"the message is about {envelope.subject}: the edited body must be, too")
     renewed = replace(envelope, data=body, attempts=0, first_failed_at=None).to_message()
     return replace(
-        letter,
+        dead_letter,
         body=body,
-        headers={**letter.as_published().headers, **renewed.headers},
+        headers={**dead_letter.as_published().headers, **renewed.headers},
         message_id=envelope.id,
         type=renewed.type,
         app_id=renewed.app_id,
         content_type=renewed.content_type,
-        timestamp=letter.timestamp or envelope.time,
+        timestamp=dead_letter.timestamp or envelope.time,
     )
 
 
-def model_of(letter: DeadLetter, named: str | None = None) -> type[Event]:
+def model_of(dead_letter: DeadLetter, named: str | None = None) -> type[Event]:
     """The event's model. Raises ShopError when its type is unknown, `named` or not."""
-    envelope = _envelope(letter)
-    type_ = envelope.type if envelope else named or letter.event_type
-    consumed = ", ".join(STEPS[letter.queue].routing_keys())
+    envelope = _envelope(dead_letter)
+    type_ = envelope.type if envelope else named or dead_letter.event_type
+    consumed = ", ".join(STEPS[dead_letter.queue].routing_keys())
     if type_ is None:
         raise ShopError(f"the message does not name its event type: pass --type, one of {consumed}")
-    step = STEPS[letter.queue].find(type_, envelope.version if envelope else 1)
+    step = STEPS[dead_letter.queue].find(type_, envelope.version if envelope else 1)
     if step is None:
-        raise ShopError(f"{letter.queue} has no step for {type_!r}: it consumes {consumed}")
+        raise ShopError(f"{dead_letter.queue} has no step for {type_!r}: it consumes {consumed}")
     return EVENTS[step.event.type, step.event.version]
 
 
-def with_values(letter: DeadLetter, changes: Sequence[str]) -> bytes:
+def with_values(dead_letter: DeadLetter, changes: Sequence[str]) -> bytes:
     """The body with values set: `total.amount=1000`, `lines.0.quantity=2`; a value is JSON, else text."""
-    if not isinstance(letter.json, dict | list):
+    if not isinstance(dead_letter.json, dict | list):
         raise ShopError("the body is not a JSON document: pass a complete one with --file")
-    document = json.loads(letter.body)
+    document = json.loads(dead_letter.body)
     for change in changes:
         path, equals, text = change.partition("=")
         if not equals:
@@ -86,23 +86,23 @@ def with_values(letter: DeadLetter, changes: Sequence[str]) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _envelope(letter: DeadLetter) -> Envelope | None:
+def _envelope(dead_letter: DeadLetter) -> Envelope | None:
     try:
-        return Envelope.from_message(letter.as_published().to_message())
+        return Envelope.from_message(dead_letter.as_published().to_message())
     except Unreadable:
         return None
 
 
-def _validated(model: type[Event], letter: DeadLetter, body: bytes) -> Event:
+def _validated(model: type[Event], dead_letter: DeadLetter, body: bytes) -> Event:
     try:
         event = model.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise ShopError(
-            f"{letter.queue} could not decode that as {model.type}: {where}: {first['msg']}"
+            f"{dead_letter.queue} could not decode that as {model.type}: {where}: {first['msg']}"
         ) from None
-    before = letter.json if isinstance(letter.json, dict) else {}
+    before = dead_letter.json if isinstance(dead_letter.json, dict) else {}
     if unknown := sorted(set(json.loads(body)) - set(model.model_fields) - set(before)):
         raise ShopError(f"{model.type} has no {', '.join(unknown)}: it has {', '.join(model.model_fields)}")
     return event

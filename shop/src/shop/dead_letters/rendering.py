@@ -26,48 +26,51 @@ _DONE = {"replay": "replayed", "edit": "edited and replayed", "discard": "discar
 History = Sequence[Entry]
 
 
-def earlier_failures(letter: DeadLetter, history: History) -> list[Entry]:
+def earlier_failures(dead_letter: DeadLetter, history: History) -> list[Entry]:
     """Earlier replays of the same message, after which it was dead-lettered again."""
     return [
         e
         for e in history
-        if e.letter_id != letter.id and e.action != "discard" and e.state in ("published", "done")
+        if e.letter_id != dead_letter.id and e.action != "discard" and e.state in ("published", "done")
     ]
 
 
 def render_list(listing: Listing, histories: Mapping[str, History]) -> Group:
     """For each queue, a line for each dead letter with its reason below."""
-    lines: list[Text | Padding] = [Text(_HEADER, "dim")] if listing.letters else []
-    for queue in dict.fromkeys(letter.queue for letter in listing.letters):
-        letters = [letter for letter in listing.letters if letter.queue == queue]
+    lines: list[Text | Padding] = [Text(_HEADER, "dim")] if listing.dead_letters else []
+    for queue in dict.fromkeys(dead_letter.queue for dead_letter in listing.dead_letters):
+        dead_letters = [dead_letter for dead_letter in listing.dead_letters if dead_letter.queue == queue]
         more = f", {listing.beyond[queue]} more beyond the limit" if queue in listing.beyond else ""
         lines.append(
-            Text(f"{queue}.dead: {len(letters)} dead letter{'s' * (len(letters) != 1)}{more}", "bold")
+            Text(
+                f"{queue}.dead: {len(dead_letters)} dead letter{'s' * (len(dead_letters) != 1)}{more}", "bold"
+            )
         )
-        for letter in letters:
-            lines.append(_line(letter))
+        for dead_letter in dead_letters:
+            lines.append(_line(dead_letter))
             lines += (
-                Padding(note, (0, 0, 0, 4), expand=False) for note in _notes(letter, histories[letter.id])
+                Padding(note, (0, 0, 0, 4), expand=False)
+                for note in _notes(dead_letter, histories[dead_letter.id])
             )
     return Group(*(lines or [Text("no dead letters")]))
 
 
-def render_details(letter: DeadLetter, history: History) -> Group:
+def render_details(dead_letter: DeadLetter, history: History) -> Group:
     """All of one dead letter: reason, advice, headers, body, and earlier actions."""
     facts = [
         f"{printable(name)}: {printable(json.dumps(value))}"
-        for name, value in letter.document()["headers"].items()
+        for name, value in dead_letter.document()["headers"].items()
     ]
-    body = readable(letter.body)
+    body = readable(dead_letter.body)
     more = len(body) - MOST_SHOWN
     return Group(
-        Text(f"{letter.id} in {letter.queue}.dead", "bold"),
-        _line(letter),
-        *(Padding(note, (0, 0, 0, 4), expand=False) for note in _notes(letter, history)),
-        *(Text(line) for line in advise(letter)),
+        Text(f"{dead_letter.id} in {dead_letter.queue}.dead", "bold"),
+        _line(dead_letter),
+        *(Padding(note, (0, 0, 0, 4), expand=False) for note in _notes(dead_letter, history)),
+        *(Text(line) for line in advise(dead_letter)),
         Text("\nheaders", "bold"),
         *(Text("  " + fact, "dim") for fact in facts),
-        Text(f"\nbody ({len(letter.body)} bytes)", "bold"),
+        Text(f"\nbody ({len(dead_letter.body)} bytes)", "bold"),
         Text(body[:MOST_SHOWN]),
         *([Text(f"… {more} more characters: --json prints them all")] if more > 0 else []),
         *([Text("\nhistory", "bold")] if history else []),
@@ -75,42 +78,40 @@ def render_details(letter: DeadLetter, history: History) -> Group:
     )
 
 
-def advise(letter: DeadLetter) -> list[str]:
+def advise(dead_letter: DeadLetter) -> list[str]:
     """What to do with it, in most cases."""
-    step, service = letter.step, letter.queue.partition(".")[0]
-    if step is None and letter.event_type is not None:
-        event = printable(letter.event_type)
-        lines = [
-            f"{letter.queue} has no step for {event}: replay it after a release that has one, or discard it."
-        ]
-    elif letter.failed_step == "decode":
+    step, service = dead_letter.step, dead_letter.queue.partition(".")[0]
+    if step is None and dead_letter.event_type is not None:
+        reason = f"{dead_letter.queue} has no step for {printable(dead_letter.event_type)}"
+        lines = [f"{reason}: replay it after a release that has one, or discard it."]
+    elif dead_letter.failed_step == "decode":
         lines = ["The service cannot decode it: edit it, or replay it after a release that can."]
-    elif letter.failed_step is None:
+    elif dead_letter.failed_step is None:
         lines = [f"{service} crashed at each delivery: see `shop logs {service}`, fix the cause, replay it."]
     else:
         lines = [f"The step failed: see `shop logs {service}`, fix the cause, replay it."]
     if step is not None and step.compensates:
-        lines.append(compensation_warning(letter))
+        lines.append(compensation_warning(dead_letter))
     return lines
 
 
-def compensation_warning(letter: DeadLetter) -> str:
+def compensation_warning(dead_letter: DeadLetter) -> str:
     """What is not compensated if this message is discarded."""
-    assert letter.step is not None
-    nudge = f"; `{nudge_command(letter.order_id)}` republishes it" if letter.order_id else ""
-    return f"It compensates {letter.step.compensates}, which stays in effect if it is discarded{nudge}."
+    assert dead_letter.step is not None
+    nudge = f"; `{nudge_command(dead_letter.order_id)}` republishes it" if dead_letter.order_id else ""
+    return f"It compensates {dead_letter.step.compensates}, which stays in effect if it is discarded{nudge}."
 
 
 def render_preview(actions: Sequence[Action]) -> Group:
     """What each action publishes or removes, and what happens next."""
     lines = [
-        Text.assemble((_short(action.letter), "bold"), "  ", _effect(action))
+        Text.assemble((_short(action.dead_letter), "bold"), "  ", _effect(action))
         for action in actions[:MOST_PREVIEWED]
     ]
     warnings = [
-        Text(f"{_short(action.letter)}: {compensation_warning(action.letter)}", "yellow")
+        Text(f"{_short(action.dead_letter)}: {compensation_warning(action.dead_letter)}", "yellow")
         for action in actions
-        if action.action == "discard" and action.letter.step and action.letter.step.compensates
+        if action.action == "discard" and action.dead_letter.step and action.dead_letter.step.compensates
     ]
     if len(actions) > MOST_PREVIEWED:
         lines.append(Text(f"… and {len(actions) - MOST_PREVIEWED} more"))
@@ -124,22 +125,22 @@ def render_difference(before: DeadLetter, after: DeadLetter) -> Group:
     return Group(*(Text(line, style.get(line[0], "")) for line in lines))
 
 
-def document(letter: DeadLetter, history: History) -> dict[str, Any]:
+def document(dead_letter: DeadLetter, history: History) -> dict[str, Any]:
     """The dead letter as `--json` prints it."""
-    step = letter.step
+    step = dead_letter.step
     return {
-        "id": letter.id,
-        "queue": letter.queue,
-        "order_id": letter.order_id,
-        "event_type": letter.event_type,
-        "failed_step": letter.failed_step,
-        "reason": letter.reason,
-        "attempts": letter.attempts,
-        "first_seen": letter.first_failed_at,
+        "id": dead_letter.id,
+        "queue": dead_letter.queue,
+        "order_id": dead_letter.order_id,
+        "event_type": dead_letter.event_type,
+        "failed_step": dead_letter.failed_step,
+        "reason": dead_letter.reason,
+        "attempts": dead_letter.attempts,
+        "first_seen": dead_letter.first_failed_at,
         "step": step and step.name,
         "compensates": step and step.compensates,
-        "died_before": len(earlier_failures(letter, history)),
-        "message": letter.document(),
+        "died_before": len(earlier_failures(dead_letter, history)),
+        "message": dead_letter.document(),
         "history": list(history),
     }
 
@@ -156,23 +157,23 @@ def readable(body: bytes) -> str:
         return "\n".join(body[n : n + _HEX_LINE].hex(" ") for n in range(0, len(body), _HEX_LINE))
 
 
-def _line(letter: DeadLetter) -> Text:
-    event, step = printable(letter.event_type or "?"), printable(letter.failed_step or "–")
+def _line(dead_letter: DeadLetter) -> Text:
+    event, step = printable(dead_letter.event_type or "?"), printable(dead_letter.failed_step or "–")
     return Text.assemble(
         "  ",
-        (_short(letter), "bold"),
-        f" {event:18} {step:21}{letter.attempts:>3}× {_age(letter.first_failed_at):>6} ",
-        (letter.order_id or "", "dim"),
+        (_short(dead_letter), "bold"),
+        f" {event:18} {step:21}{dead_letter.attempts:>3}× {_age(dead_letter.first_failed_at):>6} ",
+        (dead_letter.order_id or "", "dim"),
     )
 
 
-def _notes(letter: DeadLetter, history: History) -> Iterator[Text]:
-    yield Text(printable(letter.reason), "red")
-    if again := earlier_failures(letter, history):
+def _notes(dead_letter: DeadLetter, history: History) -> Iterator[Text]:
+    yield Text(printable(dead_letter.reason), "red")
+    if again := earlier_failures(dead_letter, history):
         last = again[-1]
         how = f"{_DONE[last.action]} {_age(last.at)} ago by {last.who}, “{last.why}”"
         yield Text(printable(f"dead-lettered before: {len(again)}×, last {how}"), "yellow")
-    mine = [entry for entry in history if entry.letter_id == letter.id and entry.state != "failed"]
+    mine = [entry for entry in history if entry.letter_id == dead_letter.id and entry.state != "failed"]
     if mine:
         last = mine[-1]
         yield Text(f"{last.action} {last.state} by {last.who}: the next command finishes it", "yellow")
@@ -190,29 +191,29 @@ def _entry_line(entry: Entry) -> str:
 
 
 def _effect(action: Action) -> str:
-    letter, after = action.letter, action.after
-    event = printable(letter.event_type or "a message")
+    dead_letter, after = action.dead_letter, action.after
     if after is None:
-        return f"{event} removed from {letter.queue}.dead for good; its error: {printable(letter.reason)}"
+        event, error = printable(dead_letter.event_type or "a message"), printable(dead_letter.reason)
+        return f"{event} removed from {dead_letter.queue}.dead for good; its error: {error}"
     step = after.step
-    if letter.failed_step == "decode" and action.action == "replay":
+    if dead_letter.failed_step == "decode" and action.action == "replay":
         does = "which could not decode it: it fails again unless the service has changed"
     elif step is None:
         does = "which has no step for it: it will be dead-lettered again"
     else:
         does = f"{step.name}: {step.summary}"
-    return f"{printable(after.event_type or 'a message')} → {letter.queue}, {does}"
+    return f"{printable(after.event_type or 'a message')} → {dead_letter.queue}, {does}"
 
 
-def _text(letter: DeadLetter) -> list[str]:
-    document = letter.document()
+def _text(dead_letter: DeadLetter) -> list[str]:
+    document = dead_letter.document()
     attributes = {k: v for k, v in document.items() if not k.startswith("body") and k != "headers"}
     lines = [f"{k}: {printable(str(v))}" for k, v in sorted((attributes | document["headers"]).items())]
-    return [*lines, *readable(letter.body).splitlines()]
+    return [*lines, *readable(dead_letter.body).splitlines()]
 
 
-def _short(letter: DeadLetter) -> str:
-    return letter.id[:SHORT_ID]
+def _short(dead_letter: DeadLetter) -> str:
+    return dead_letter.id[:SHORT_ID]
 
 
 def _age(since: datetime | None) -> str:

@@ -33,21 +33,21 @@ class Action:
     """What to do with a dead letter. `after` is published to its queue; None: it is only removed."""
 
     action: Literal["replay", "edit", "discard"]
-    letter: DeadLetter
+    dead_letter: DeadLetter
     after: DeadLetter | None
 
     @classmethod
-    def replay(cls, letter: DeadLetter) -> Self:
-        return cls("replay", letter, letter.as_published())
+    def replay(cls, dead_letter: DeadLetter) -> Self:
+        return cls("replay", dead_letter, dead_letter.as_published())
 
     @classmethod
-    def edit(cls, letter: DeadLetter, body: bytes, event_type: str | None) -> Self:
+    def edit(cls, dead_letter: DeadLetter, body: bytes, event_type: str | None) -> Self:
         """Raises ShopError when the step could not decode the edited message."""
-        return cls("edit", letter, with_body(letter, body, event_type))
+        return cls("edit", dead_letter, with_body(dead_letter, body, event_type))
 
     @classmethod
-    def discard(cls, letter: DeadLetter) -> Self:
-        return cls("discard", letter, None)
+    def discard(cls, dead_letter: DeadLetter) -> Self:
+        return cls("discard", dead_letter, None)
 
 
 class DeadLetterSession:
@@ -70,12 +70,14 @@ class DeadLetterSession:
         async with self._fetched(queues) as deliveries:
             return deliveries.listing
 
-    async def histories(self, letters: Sequence[DeadLetter]) -> dict[str, list[Entry]]:
+    async def histories(self, dead_letters: Sequence[DeadLetter]) -> dict[str, list[Entry]]:
         """For each dead letter's id, earlier actions on the same message, oldest first."""
-        found = await self._audit.of_messages([x.queue for x in letters], [x.key for x in letters])
+        found = await self._audit.of_messages([x.queue for x in dead_letters], [x.key for x in dead_letters])
         return {
-            letter.id: [e for e in found if (e.queue, e.message_id) == (letter.queue, letter.key)]
-            for letter in letters
+            dead_letter.id: [
+                e for e in found if (e.queue, e.message_id) == (dead_letter.queue, dead_letter.key)
+            ]
+            for dead_letter in dead_letters
         }
 
     @asynccontextmanager
@@ -100,18 +102,18 @@ class DeadLetterSession:
         gone: list[DeadLetter] = []
         for start in range(0, len(actions), _BATCH):
             batch = actions[start : start + _BATCH]
-            async with self._fetched({action.letter.queue for action in batch}) as deliveries:
+            async with self._fetched({action.dead_letter.queue for action in batch}) as deliveries:
                 for action in batch:
-                    if deliveries.find(action.letter.id) is None:
-                        gone.append(action.letter)
+                    if deliveries.find(action.dead_letter.id) is None:
+                        gone.append(action.dead_letter)
                     else:
                         number = await self._audit.begin(_audit_entry(action, why))
-                        await self._carry_out(number, action.letter, action.after, deliveries)
+                        await self._carry_out(number, action.dead_letter, action.after, deliveries)
                     on_done()
         return gone
 
     async def _carry_out(
-        self, number: int, letter: DeadLetter, after: DeadLetter | None, deliveries: Deliveries
+        self, number: int, dead_letter: DeadLetter, after: DeadLetter | None, deliveries: Deliveries
     ) -> None:
         if after is not None:
             try:
@@ -119,32 +121,34 @@ class DeadLetterSession:
             except DeliveryError as error:
                 await self._audit.mark(number, "failed", f"not published: {error!r}")
                 raise ShopError(
-                    f"the broker did not accept the message for queue {letter.queue} ({error!r}),"
+                    f"the broker did not accept the message for queue {dead_letter.queue} ({error!r}),"
                     " which stays dead-lettered: does the queue exist? `shop up` declares the topology"
                 ) from error
             await self._audit.mark(number, "published")
-        await deliveries.acknowledge(letter)
+        await deliveries.acknowledge(dead_letter)
         await self._audit.mark(number, "done")
 
     async def _finish_interrupted(self, deliveries: Deliveries) -> list[Entry]:
         """Interrupted actions, and handled dead letters whose acknowledgement was lost."""
         unfinished = [entry for entry in await self._audit.unfinished() if entry.queue in STEPS]
         for entry in unfinished:
-            letter = deliveries.find(entry.letter_id)
-            if letter is not None and entry.state == "begun":
-                await self._carry_out(entry.id, letter, _copy_to_publish(entry, letter), deliveries)
-            elif letter is None and (more := deliveries.listing.beyond.get(entry.queue or "")):
+            dead_letter = deliveries.find(entry.letter_id)
+            if dead_letter is not None and entry.state == "begun":
+                await self._carry_out(entry.id, dead_letter, _copy_to_publish(entry, dead_letter), deliveries)
+            elif dead_letter is None and (more := deliveries.listing.beyond.get(entry.queue or "")):
                 raise ShopError(
                     f"action {entry.id} was interrupted, and its dead letter is not among the first"
                     f" {self._limit} of {entry.queue}: pass --limit {self._limit + more}"
                 )
-            elif letter is None and entry.state == "begun" and entry.action != "discard":
+            elif dead_letter is None and entry.state == "begun" and entry.action != "discard":
                 await self._audit.mark(entry.id, "failed", "no longer in the queue before it was published")
             else:
                 await self._audit.mark(entry.id, "done")
-        for letter_id in await self._audit.handled([letter.id for letter in deliveries.remaining().letters]):
-            if letter := deliveries.find(letter_id):
-                await deliveries.acknowledge(letter)
+        for letter_id in await self._audit.handled(
+            [dead_letter.id for dead_letter in deliveries.remaining().dead_letters]
+        ):
+            if dead_letter := deliveries.find(letter_id):
+                await deliveries.acknowledge(dead_letter)
         return unfinished
 
     @asynccontextmanager
@@ -193,25 +197,25 @@ async def peek(target: Target, who: str) -> Listing:
 
 
 def _audit_entry(action: Action, why: str) -> AuditedAction:
-    letter = action.letter
+    dead_letter = action.dead_letter
     return AuditedAction(
         action.action,
         why,
-        order_id=letter.order_id,
-        queue=letter.queue,
-        letter_id=letter.id,
-        message_id=action.after.key if action.after else letter.key,
-        before=letter.document(),
+        order_id=dead_letter.order_id,
+        queue=dead_letter.queue,
+        letter_id=dead_letter.id,
+        message_id=action.after.key if action.after else dead_letter.key,
+        before=dead_letter.document(),
         after=action.after.document() if action.after else None,
     )
 
 
-def _copy_to_publish(entry: Entry, letter: DeadLetter) -> DeadLetter | None:
+def _copy_to_publish(entry: Entry, dead_letter: DeadLetter) -> DeadLetter | None:
     """The message that the interrupted action was about to publish, byte for byte."""
     match entry.action:
         case "replay":
-            return letter.as_published()
+            return dead_letter.as_published()
         case "edit":
-            return with_body(letter, body_of(entry.after), entry.after["type"])
+            return with_body(dead_letter, body_of(entry.after), entry.after["type"])
         case _:
             return None

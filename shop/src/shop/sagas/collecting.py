@@ -96,7 +96,7 @@ async def take_snapshot(
         unpublished=unpublished,
         queues=queues,
         correspondence=correspondence,
-        dead_letters=dead.letters,
+        dead_letters=dead.dead_letters,
         broker_issues=issues,
         complete=complete and max(map(len, listed)) < limit and not dead.beyond,
     )

@@ -39,8 +39,8 @@ async def channel(broker: Broker) -> AsyncIterator[aio_pika.abc.AbstractChannel]
 def bury(channel: aio_pika.abc.AbstractChannel) -> Bury:
     """Publish messages to the dead-letter queues of their queues."""
 
-    async def bury(*letters: DeadLetter) -> None:
-        for one in letters:
+    async def bury(*dead_letters: DeadLetter) -> None:
+        for one in dead_letters:
             await channel.default_exchange.publish(one.to_message(), f"{one.queue}.dead")
 
     return bury

@@ -38,16 +38,18 @@ def shop(stack: Stack, *arguments: str, code: int = 0) -> str:
 
 def letters_of(stack: Stack, order_id: str) -> list[dict[str, Any]]:
     found = json.loads(shop(stack, "dead-letters", "list", "--json"))["letters"]
-    return [letter for letter in found if letter["order_id"] == order_id]
+    return [dead_letter for dead_letter in found if dead_letter["order_id"] == order_id]
 
 
 async def until_dead(stack: Stack, order_id: str, but: str | None = None) -> dict[str, Any]:
     """The order's only dead letter, once there is one (other than `but`)."""
     async with asyncio.timeout(60):
-        while not [x for x in (await peek(stack, "ada")).letters if x.order_id == order_id and x.id != but]:
+        while not [
+            x for x in (await peek(stack, "ada")).dead_letters if x.order_id == order_id and x.id != but
+        ]:
             await asyncio.sleep(0.2)
-    [letter] = letters_of(stack, order_id)
-    return letter
+    [dead_letter] = letters_of(stack, order_id)
+    return dead_letter
 
 
 async def until_ended(stack: Stack, order_id: str) -> str:

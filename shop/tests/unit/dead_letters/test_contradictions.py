@@ -14,7 +14,7 @@ from order.events import created
 from shop.dead_letters.dead_letter import DeadLetter
 from shop.dead_letters.editing import contradictions
 
-from ...conftest import letter
+from ...conftest import dead_letter
 
 ID = UUID("6f6b0000-0000-0000-0000-000000000001")
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ SAID: dict[str, Any] = created(ORDER).model_dump(mode="json")
 
 
 def with_body(**differing: Any) -> DeadLetter:
-    return replace(letter(), body=json.dumps(SAID | differing).encode())
+    return replace(dead_letter(), body=json.dumps(SAID | differing).encode())
 
 
 def money(amount: Any, currency: str = "GBP") -> dict[str, Any]:
@@ -92,14 +92,14 @@ def test_a_contradiction_is_named_with_the_orders_value(change: dict[str, Any], 
 
 def test_a_line_that_is_taken_out_is_named() -> None:
     two = replace(ORDER, lines=(*ORDER.lines, Line(sku="B", name="B", quantity=1, unit_price=1)))
-    before = replace(letter(), body=created(two).model_dump_json().encode())
+    before = replace(dead_letter(), body=created(two).model_dump_json().encode())
     assert contradictions(before, with_body(), two)[0] == (
         f"order {ID} has lines.1.sku B; the edited message has no such value"
     )
 
 
 def test_an_edit_of_an_undecodable_body_is_compared_with_the_whole_order() -> None:
-    broken = replace(letter(), body=b"\xff{")
+    broken = replace(dead_letter(), body=b"\xff{")
     assert contradictions(broken, with_body(), ORDER) == []
     assert contradictions(broken, with_body(total=money(30)), ORDER) == [
         f"order {ID} has total 10.00 GBP; the edited message has 0.30 GBP"

@@ -9,7 +9,7 @@ from contracts import OrderPaid
 from shop.dead_letters.editing import with_body, with_values
 from shop.errors import ShopError
 
-from ...conftest import letter
+from ...conftest import dead_letter
 
 ORDER = "6f6b0000-0000-0000-0000-000000000001"
 CREATED: dict[str, Any] = {
@@ -27,10 +27,14 @@ def body(**differing: Any) -> bytes:
 
 
 def test_an_edited_copy_keeps_its_attributes_and_has_no_stamps() -> None:
-    edited = with_body(letter(), body())
+    edited = with_body(dead_letter(), body())
     assert edited.body == body()
-    assert edited.headers == letter().as_published().headers
-    assert (edited.message_id, edited.type, edited.app_id) == (letter().message_id, "order.created", "order")
+    assert edited.headers == dead_letter().as_published().headers
+    assert (edited.message_id, edited.type, edited.app_id) == (
+        dead_letter().message_id,
+        "order.created",
+        "order",
+    )
     assert Envelope.from_message(edited.to_message()).attempts == 0
 
 
@@ -46,13 +50,13 @@ def test_an_edited_copy_keeps_its_attributes_and_has_no_stamps() -> None:
 )
 def test_what_the_step_could_not_read_is_refused(bad: bytes, reason: str) -> None:
     with pytest.raises(ShopError) as refused:
-        with_body(letter(), bad)
+        with_body(dead_letter(), bad)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_message_without_attributes_gets_those_of_its_event() -> None:
-    poison = letter(queue="cart", body=b"{", headers={}, message_id=None, type=None, app_id=None)
+    poison = dead_letter(queue="cart", body=b"{", headers={}, message_id=None, type=None, app_id=None)
     paid = {name: value for name, value in CREATED.items() if name not in ("payment_method", "deadline")}
     readable = json.dumps(paid | {"payment_id": "pi_1"}).encode()
     with pytest.raises(ShopError, match=r"pass --type, one of guest\.merged, order\.paid"):
@@ -66,7 +70,7 @@ def test_an_event_that_nobody_there_hears_is_refused() -> None:
     with pytest.raises(
         ShopError, match=r"cart has no step for 'order.created': it consumes guest.merged, order.paid"
     ):
-        with_body(letter(queue="cart"), body())
+        with_body(dead_letter(queue="cart"), body())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_an_event_that_nobody_there_hears_is_refused() -> None:
     ],
 )
 def test_a_value_is_set_where_the_path_leads(change: str, place: tuple[Any, ...], value: object) -> None:
-    found = json.loads(with_values(letter(body=body()), [change]))
+    found = json.loads(with_values(dead_letter(body=body()), [change]))
     for part in place:
         found = found[part]
     assert found == value
@@ -92,26 +96,26 @@ def test_a_value_is_set_where_the_path_leads(change: str, place: tuple[Any, ...]
 )
 def test_a_path_that_leads_nowhere_is_told(change: str) -> None:
     with pytest.raises(ShopError, match="the body has no "):
-        with_values(letter(body=body()), [change])
+        with_values(dead_letter(body=body()), [change])
 
 
 def test_a_change_without_a_value_is_told() -> None:
     with pytest.raises(ShopError, match="--set takes path=value"):
-        with_values(letter(body=body()), ["total.amount"])
+        with_values(dead_letter(body=body()), ["total.amount"])
 
 
 def test_what_is_no_json_cannot_be_changed_by_path() -> None:
     with pytest.raises(ShopError, match="pass a complete one with --file"):
-        with_values(letter(body=b"{"), ["a=1"])
+        with_values(dead_letter(body=b"{"), ["a=1"])
 
 
 def test_an_edited_copy_of_a_forged_message_has_its_own_id_and_the_true_source() -> None:
     headers = {
-        **letter().headers,
+        **dead_letter().headers,
         "cloudEvents:id": f"order.cancelled/{ORDER}",
         "cloudEvents:source": "/auth",
     }
-    forged = letter(headers=headers, user_id="product", message_id=f"order.cancelled/{ORDER}")
+    forged = dead_letter(headers=headers, user_id="product", message_id=f"order.cancelled/{ORDER}")
     message = with_body(forged, body()).to_message()
     envelope = Envelope.from_message(message)
     assert (envelope.id, envelope.source) == (f"order.created/{ORDER}", "product")

@@ -21,13 +21,17 @@ from shop.dead_letters.rendering import (
 from shop.dead_letters.session import Action
 from shop.terminal import json_default
 
-from ...conftest import letter
+from ...conftest import dead_letter
 
 ORDER = "6f6b0000-0000-0000-0000-000000000001"
-CANCELLED = letter(
+CANCELLED = dead_letter(
     queue="product",
     type=OrderCancelled.type,
-    headers={**letter().headers, "cloudEvents:type": OrderCancelled.type, "failed-step": "release_stock"},
+    headers={
+        **dead_letter().headers,
+        "cloudEvents:type": OrderCancelled.type,
+        "failed-step": "release_stock",
+    },
 )
 
 
@@ -48,14 +52,14 @@ def entry(**differing: Any) -> Entry:
         "action": "replay",
         "why": "mended",
         "letter_id": "earlier",
-        "before": letter().document(),
+        "before": dead_letter().document(),
     }
     return Entry(**{**usual, **differing})
 
 
 def test_a_dead_letter_is_listed_with_its_event_order_step_reason_attempts_and_age() -> None:
     an_hour = (datetime.now(UTC) - timedelta(hours=1, minutes=5)).isoformat()
-    one = letter(headers={**letter().headers, "first-seen": an_hour, "attempts": 4})
+    one = dead_letter(headers={**dead_letter().headers, "first-seen": an_hour, "attempts": 4})
     _, head, line, reason = printed(render_list(Listing((one,), {}), {one.id: []})).splitlines()
     assert head == "payment.dead: 1 dead letter"
     assert line.split() == [one.id[:8], "order.created", "decode", "4×", "1", "h", ORDER]
@@ -63,10 +67,10 @@ def test_a_dead_letter_is_listed_with_its_event_order_step_reason_attempts_and_a
 
 
 def test_every_line_fits_a_hundred_columns() -> None:
-    one = letter(
+    one = dead_letter(
         type="payment.authorized",
         headers={
-            **letter().headers,
+            **dead_letter().headers,
             "cloudEvents:type": "payment.authorized",
             "failed-step": "cancel_declined_order",
         },
@@ -76,7 +80,7 @@ def test_every_line_fits_a_hundred_columns() -> None:
 
 
 def test_earlier_failures_are_listed() -> None:
-    one = letter()
+    one = dead_letter()
     text = printed(
         render_list(Listing((one,), {}), {one.id: [entry(), entry(action="discard"), entry(state="failed")]})
     )
@@ -84,14 +88,14 @@ def test_earlier_failures_are_listed() -> None:
 
 
 def test_an_action_in_progress_is_listed_with_its_operator() -> None:
-    one = letter()
+    one = dead_letter()
     text = printed(render_list(Listing((one,), {}), {one.id: [entry(letter_id=one.id, state="begun")]}))
     assert "replay begun by ada@desk: the next command finishes it" in text
     assert "dead-lettered before" not in text
 
 
 def test_the_number_beyond_the_limit_is_printed() -> None:
-    text = printed(render_list(Listing((letter(),), {"payment": 41}), {letter().id: []}))
+    text = printed(render_list(Listing((dead_letter(),), {"payment": 41}), {dead_letter().id: []}))
     assert "payment.dead: 1 dead letter, 41 more beyond the limit" in text
 
 
@@ -100,7 +104,7 @@ def test_an_empty_list_says_so() -> None:
 
 
 def test_a_dead_letter_is_shown_with_headers_body_and_history() -> None:
-    text = printed(render_details(letter(), [entry()]))
+    text = printed(render_details(dead_letter(), [entry()]))
     assert 'failed-step: "decode"' in text
     assert '"total": null' in text
     assert (
@@ -111,7 +115,7 @@ def test_a_dead_letter_is_shown_with_headers_body_and_history() -> None:
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\x9b2J"
-    one = letter(body=evil.encode(), type=evil, headers={"error": evil, evil: evil, "failed-step": evil})
+    one = dead_letter(body=evil.encode(), type=evil, headers={"error": evil, evil: evil, "failed-step": evil})
     for what in (
         render_list(Listing((one,), {}), {one.id: []}),
         render_details(one, [entry(why=evil)]),
@@ -134,7 +138,7 @@ def test_any_body_is_rendered_readably(body: bytes, text: str) -> None:
 
 
 def test_a_huge_body_is_truncated_but_its_diff_is_complete() -> None:
-    before, after = (letter(body=b"x" * 20_000 + b"\n" + end) for end in (b"before", b"after"))
+    before, after = (dead_letter(body=b"x" * 20_000 + b"\n" + end) for end in (b"before", b"after"))
     assert "… 4007 more characters: --json prints them all" in printed(render_details(before, []))
     assert "+after" in printed(render_difference(before, after))
 
@@ -142,11 +146,14 @@ def test_a_huge_body_is_truncated_but_its_diff_is_complete() -> None:
 @pytest.mark.parametrize(
     ("one", "advice"),
     [
-        (letter(), "The service cannot decode it: edit it"),
-        (letter(headers={**letter().headers, "failed-step": "authorize_payment"}), "see `shop logs payment`"),
-        (letter(queue="cart"), "cart has no step for order.created"),
+        (dead_letter(), "The service cannot decode it: edit it"),
         (
-            letter(headers={"x-death": [{"reason": "delivery_limit"}]}),
+            dead_letter(headers={**dead_letter().headers, "failed-step": "authorize_payment"}),
+            "see `shop logs payment`",
+        ),
+        (dead_letter(queue="cart"), "cart has no step for order.created"),
+        (
+            dead_letter(headers={"x-death": [{"reason": "delivery_limit"}]}),
             "payment crashed at each delivery",
         ),
         (
@@ -161,27 +168,27 @@ def test_advice_fits_the_failure(one: Any, advice: str) -> None:
 
 
 def test_a_replay_is_previewed_with_what_the_step_will_do() -> None:
-    failed = letter(headers={**letter().headers, "failed-step": "authorize_payment"})
+    failed = dead_letter(headers={**dead_letter().headers, "failed-step": "authorize_payment"})
     text = " ".join(printed(render_preview([Action.replay(failed)])).split())
     assert text.startswith(f"{failed.id[:8]} order.created → payment, authorize_payment: Authorize the")
 
 
 def test_a_replay_of_an_undecodable_message_is_warned_of() -> None:
-    assert "could not decode it: it fails again" in printed(render_preview([Action.replay(letter())]))
+    assert "could not decode it: it fails again" in printed(render_preview([Action.replay(dead_letter())]))
 
 
 def test_discarding_a_compensation_is_warned_of() -> None:
     assert "It compensates reserve_stock" in printed(render_preview([Action.discard(CANCELLED)]))
-    assert "compensates" not in printed(render_preview([Action.discard(letter())]))
+    assert "compensates" not in printed(render_preview([Action.discard(dead_letter())]))
 
 
 def test_a_long_preview_is_truncated() -> None:
-    assert printed(render_preview([Action.replay(letter())] * 25)).endswith("… and 5 more")
+    assert printed(render_preview([Action.replay(dead_letter())] * 25)).endswith("… and 5 more")
 
 
 def test_an_edit_is_shown_as_a_difference() -> None:
-    after = letter(body=b'{"total": 5}').as_published()
-    text = printed(render_difference(letter(body=b'{"total": 4}').as_published(), after))
+    after = dead_letter(body=b'{"total": 5}').as_published()
+    text = printed(render_difference(dead_letter(body=b'{"total": 4}').as_published(), after))
     assert '-  "total": 4' in text
     assert '+  "total": 5' in text
 

@@ -3,9 +3,9 @@ import pytest
 from shop.dead_letters.deliveries import Listing, find, queues_of, select
 from shop.errors import ShopError
 
-from ...conftest import letter
+from ...conftest import dead_letter
 
-LETTERS = tuple(letter(queue=queue, body=b"%d" % n) for n in range(300) for queue in ("order", "cart"))
+LETTERS = tuple(dead_letter(queue=queue, body=b"%d" % n) for n in range(300) for queue in ("order", "cart"))
 SEEN = Listing(LETTERS, {})
 
 
@@ -36,7 +36,7 @@ def test_an_unknown_id_is_refused_with_where_to_look() -> None:
 
 
 def test_all_are_selected_or_all_of_a_service_with_all_its_queues() -> None:
-    kept = letter(queue="order.timeline")
+    kept = dead_letter(queue="order.timeline")
     seen = Listing((*LETTERS, kept), {})
     assert select(seen, [], None, True) == [*LETTERS, kept]
     assert {one.queue for one in select(seen, [], "order", True)} == {"order", "order.timeline"}
