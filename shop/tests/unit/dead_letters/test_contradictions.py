@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts import Line
+from contracts import testing
 from order.domain import Order
 from order.events import created
 from shop.dead_letters.dead_letter import DeadLetter
@@ -21,7 +21,7 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 ORDER = Order(
     order_id=ID,
     shopper_id=UUID(int=2),
-    lines=(Line(sku="A", name="Red lantern", quantity=2, unit_price=500),),
+    lines=(testing.line("A", 2, 500),),
     total=1000,
     currency="GBP",
     payment_method="pm_card_visa",
@@ -91,7 +91,7 @@ def test_a_contradiction_is_named_with_the_orders_value(change: dict[str, Any], 
 
 
 def test_a_line_that_is_taken_out_is_named() -> None:
-    two = replace(ORDER, lines=(*ORDER.lines, Line(sku="B", name="B", quantity=1, unit_price=1)))
+    two = replace(ORDER, lines=(*ORDER.lines, testing.line("B", unit_price=1)))
     before = replace(dead_letter(), body=created(two).model_dump_json().encode())
     assert contradictions(before, with_body(), two)[0] == (
         f"order {ID} has lines.1.sku B; the edited message has no such value"

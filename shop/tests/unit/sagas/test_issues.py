@@ -2,7 +2,7 @@
 
 import shlex
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 import typer
 
-from contracts import Line, Money, OrderCreated, OrderPaid, PaymentActionRequired
+from contracts import OrderCreated, PaymentActionRequired
 from devstack import Stack
 from notification.domain import Correspondence
 from order import events as order_events
 from order.domain import Order
 from payment.disputes import Dispute
 from payment.domain import Payment
-from payment.outcomes import ActionRequired, Authorized, Captured, Refunded, RefundRefused, conclude
+from payment.outcomes import ActionRequired, conclude
 from payment.reconciliation import Stray
 from product.domain import Hold
 from shop.broker.checking import BrokerIssue, differs
@@ -36,52 +36,7 @@ from shop.sagas.snapshot import (
 )
 from shop.sagas.waiting import preview, refuse_forgotten, waits_for
 
-CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TOTAL = Money(amount=500, currency="GBP")
-NOW = CREATED + timedelta(minutes=10)
-THRESHOLD = timedelta(minutes=1)
-ID = UUID(int=1)
-LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
-
-
-def new_order(status: str = "pending") -> Order:
-    order = Order(
-        order_id=ID,
-        shopper_id=UUID(int=2),
-        lines=LINES,
-        total=500,
-        currency="GBP",
-        payment_method="pm_card_visa",
-        contact="sealed",
-        created_at=CREATED,
-        deadline=CREATED + timedelta(minutes=15),
-    )
-    if status == "paid":
-        shopper = order.shopper_id
-        paid = OrderPaid(order_id=ID, shopper_id=shopper, lines=LINES, total=TOTAL, payment_id="pi_1")
-        order.pay(paid, CREATED)
-    if status == "cancelled":
-        order.cancel(CREATED)
-    return order
-
-
-def payment(*events: str) -> Payment:
-    """Payment's state after so much of `reserved`, `captured`, `cancelled`, `refused`, `refunded`."""
-    one = Payment(ID)
-    one.authorize(order_events.created(new_order()))
-    conclude(one, Authorized("pi_1", TOTAL), CREATED)
-    for what in events:
-        match what:
-            case "captured":
-                one.reserve()
-                conclude(one, Captured(TOTAL), CREATED)
-            case "cancelled":
-                one.cancel()
-            case "refused":
-                conclude(one, RefundRefused("charge_disputed"), CREATED)
-            case "refunded":
-                conclude(one, Refunded(TOTAL), CREATED)
-    return one
+from .conftest import CREATED, ID, NOW, THRESHOLD, new_order, payment
 
 
 def snapshot_of(order: Order | None = None, **more: Any) -> Snapshot:

@@ -1,19 +1,17 @@
 """Returns that are stuck are reported with who has to do what next."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from contracts import Line, Money, OrderPaid, PaymentRefundedInPart
+from contracts.testing import gbp, payment_refunded_in_part
 from notification.domain import Correspondence
-from order import events, returning
+from order import returning
 from order.domain import Order
 from order.returns import Pieces
-from payment.domain import Payment
-from payment.outcomes import Authorized, Captured, conclude
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from product.domain import Hold
 from shop.diagram import title
@@ -22,32 +20,16 @@ from shop.sagas.returns import to_receive
 from shop.sagas.snapshot import Issue, OpenCall, Snapshot, UndeliveredMail, UnpublishedEvent
 from shop.sagas.waiting import preview, waits_for
 
-CREATED = datetime(2026, 1, 1, 12, tzinfo=UTC)
-NOW = CREATED + timedelta(minutes=10)
-THRESHOLD = timedelta(minutes=1)
-ID, BACK, OTHER = UUID(int=1), UUID(int=11), UUID(int=12)
-LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
-TOTAL = Money(amount=500, currency="GBP")
+from .conftest import CREATED, ID, NOW, THRESHOLD, new_order, payment
+
+BACK, OTHER = UUID(int=11), UUID(int=12)
 
 
 @pytest.fixture
 def order() -> Order:
     """Fulfilled; a piece of it is to come back."""
-    one = Order(
-        order_id=ID,
-        shopper_id=UUID(int=2),
-        lines=LINES,
-        total=500,
-        currency="GBP",
-        payment_method="pm_card_visa",
-        contact="sealed",
-        created_at=CREATED,
-        deadline=CREATED + timedelta(minutes=15),
-        number="K7Q2X-9XMDA",
-    )
-    one.pay(
-        OrderPaid(order_id=ID, shopper_id=one.shopper_id, lines=LINES, total=TOTAL, payment_id="pi"), CREATED
-    )
+    one = new_order("paid")
+    one.number = "K7Q2X-9XMDA"
     one.fulfil(CREATED)
     returning.request(one, BACK, [Pieces("A", 1)], CREATED, None)
     return one
@@ -59,33 +41,21 @@ def received(order: Order) -> Order:
     return order
 
 
-def captured() -> Payment:
-    one = Payment(ID)
-    order = Order(
-        ID, UUID(int=2), LINES, 500, "GBP", "pm_card_visa", "sealed", CREATED, CREATED + timedelta(minutes=15)
-    )
-    one.authorize(events.created(order))
-    one.reserve()
-    conclude(one, Authorized("pi_1", TOTAL), CREATED)
-    conclude(one, Captured(TOTAL), CREATED)
-    return one
-
-
 def snapshot_of(
     order: Order, *refunds: Refund, back: bool = False, mailed: bool = True, **more: Any
 ) -> Snapshot:
     hold = Hold(ID, "sold", {"A": 2}, returned={str(BACK): {"A": 1}} if back else {})
-    letters = {ID: Correspondence(ID, mails={"receipt": "sent"})}
+    correspondence = {ID: Correspondence(ID, mails={"receipt": "sent"})}
     if mailed:
-        letters[BACK] = Correspondence(BACK, mails={"refund": "sent"})
+        correspondence[BACK] = Correspondence(BACK, mails={"refund": "sent"})
     given: dict[str, Any] = {
         "now": NOW,
         "orders": {ID: order},
         "timelines": {ID: frozenset({"order.paid"})},
         "holds": {ID: hold},
-        "payments": {ID: captured()},
+        "payments": {ID: payment("captured")},
         "refunds": {refund.refund_id: refund for refund in refunds},
-        "correspondence": letters,
+        "correspondence": correspondence,
         **more,
     }
     return Snapshot(**given)
@@ -159,12 +129,8 @@ def test_a_completed_return_is_not_stuck(received: Order) -> None:
 
 def done(order: Order) -> None:
     returning.note_restock(order, BACK, CREATED)
-    amount = Money(amount=250, currency="GBP")
-    returning.note_refund(
-        order,
-        PaymentRefundedInPart(order_id=ID, refund_id=BACK, payment_id="pi_1", amount=amount, by="return"),
-        CREATED,
-    )
+    refunded = payment_refunded_in_part(order_id=ID, refund_id=BACK, amount=gbp(250))
+    returning.note_refund(order, refunded, CREATED)
 
 
 def test_a_refund_without_a_mail_is_found(received: Order) -> None:
