@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 import pytest
-from typer.testing import CliRunner
 
 from devstack import Stack
 from devstack.supervisor import Supervisor
@@ -20,25 +19,11 @@ from lab.services import scenario_shop
 from scenarios.mails import mails
 from scenarios.play import Play, new_play
 from shop.audit.trail import Audit, Entry
-from shop.cli import app
 from shop.errors import ShopError
 
-Run = Callable[..., tuple[int, Any]]
+from .conftest import Run
+
 SECONDS = 60
-
-
-@pytest.fixture
-def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("mails", "list")`: the exit code and the JSON of a command. Raises what it was refused with."""
-    monkeypatch.setenv("SHOP_STACK", str(stack.folder))
-
-    def invoke(*arguments: str) -> tuple[int, Any]:
-        result = CliRunner().invoke(app, [*arguments, "--json"])
-        if isinstance(result.exception, ShopError):
-            raise result.exception
-        return result.exit_code, json.loads(result.stdout)
-
-    return invoke
 
 
 @asynccontextmanager

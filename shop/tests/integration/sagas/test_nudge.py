@@ -1,37 +1,19 @@
 """A saga that lost an event is stuck, is found, and continues when it is nudged: on the whole shop."""
 
 import asyncio
-import json
-from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from typer.testing import CliRunner
 
 from devstack import Stack
 from lab.services import scenario_shop
 from scenarios.play import new_play
 from shop.audit.trail import Audit, Entry
-from shop.cli import app
 from shop.errors import ShopError
 
-Run = Callable[..., tuple[int, Any]]
+from ..conftest import Run
+
 AT_ONCE = ("--patience", "0.001")
-
-
-@pytest.fixture
-def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("saga", "list")`: the exit code and the JSON of a command. Raises its ShopError."""
-    monkeypatch.setenv("SHOP_STACK", str(stack.folder))
-
-    def invoke(*arguments: str) -> tuple[int, Any]:
-        result = CliRunner().invoke(app, [*arguments, "--json"])
-        if isinstance(result.exception, ShopError):
-            raise result.exception
-        return result.exit_code, json.loads(result.stdout)
-
-    return invoke
 
 
 async def placed(stack: Stack, queue: str, key: str, *, until: str) -> str:
