@@ -29,11 +29,14 @@ _STARTING = (
 )
 _PROVIDING = 4_471_903  # any constant: the lock under which one process at a time provides
 
-# One service's copies may have most of the server's usual 100 connections, not all of them.
-_ROLE = (
-    "ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT"
-    " CONNECTION LIMIT 60"
-)
+# One service's copies may have most of the server's usual 100 connections, not all of them. Without the last
+# statement the server's log quotes rows that violate a constraint, e-mail addresses among them.
+_ROLE = """
+ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+    NOINHERIT CONNECTION LIMIT 60;
+ALTER ROLE {role} SET search_path = public;
+ALTER ROLE {role} SET log_error_verbosity = terse;
+"""
 _WORK = "SELECT, INSERT, UPDATE, DELETE"
 _RIGHTS = """
 ALTER DATABASE {database} OWNER TO {owner};
@@ -107,9 +110,6 @@ async def _provide_role(home: Any, role: str, password: str) -> None:
     if not await home.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         await home.execute(f"CREATE ROLE {_quoted(role)}")
     await home.execute(_ROLE.format(role=_quoted(role)))
-    await home.execute(f"ALTER ROLE {_quoted(role)} SET search_path = public")
-    # Otherwise the server's log quotes rows that violate a constraint, e-mail addresses among them.
-    await home.execute(f"ALTER ROLE {_quoted(role)} SET log_error_verbosity = terse")
     await home.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier(password)}'")
 
 

@@ -64,14 +64,13 @@ class SagaView:
 
     order: dict[str, Any]
     events: list[dict[str, Any]]
-    issues: list[Issue]
     waits_for: list[str]
     to_receive: list[str]
-    snapshot: Snapshot
+    stuck: list[Issue]
 
     @property
     def is_stuck(self) -> bool:
-        return bool(self.waits_for or self.issues)
+        return bool(self.waits_for or self.stuck)
 
 
 @app.command("list")
@@ -113,10 +112,10 @@ async def show(order: OrderArgument, threshold: Threshold = 60, as_json: Json = 
     target, console = targets.resolve(), Console(quiet=as_json)
     found, events = await fetch(target, order)
     console.print(diagram(found, events))  # also while the broker is down
-    view = await _view(target, UUID(found["order_id"]), threshold)
+    view, _ = await _view(target, UUID(found["order_id"]), threshold)
     _print_waiting(console, view)
     if as_json:
-        print_json(_document(view))
+        print_json(view)
 
 
 @app.command()
@@ -137,9 +136,9 @@ async def nudge(
     target, console = targets.resolve(), Console(quiet=as_json)
     found, _ = await fetch(target, order)
     order_id = UUID(found["order_id"])
-    view = await _view(target, order_id, threshold)
-    refuse_forgotten(target, view.snapshot, order_id)
-    republished = preview(view.snapshot, order_id)
+    view, snapshot = await _view(target, order_id, threshold)
+    refuse_forgotten(target, snapshot, order_id)
+    republished = preview(snapshot, order_id)
     console.print(f"order {view.order['number']} ({view.order['order_id']}) is {view.order['status']}")
     for one in view.waits_for or ["nothing"]:
         console.print(f"  waits for {one}")
@@ -151,7 +150,7 @@ async def nudge(
     console.print("nudged")
     after = await _until_ended(target, order_id, wait, threshold) if wait else None
     if as_json:
-        print_json({"nudge_id": nudge_id, "says_again": republished, "after": after and _document(after)})
+        print_json({"nudge_id": nudge_id, "says_again": republished, "after": after})
     elif after:
         console.print(diagram(after.order, after.events))
         _print_waiting(console, after)
@@ -165,20 +164,22 @@ async def fetch(target: Target, order: UUID | str) -> tuple[dict[str, Any], list
         return await find_saga(databases, order)
 
 
-async def _view(target: Target, order_id: UUID, threshold: float) -> SagaView:
+async def _view(target: Target, order_id: UUID, threshold: float) -> tuple[SagaView, Snapshot]:
     async with open_databases(target) as databases:
         snapshot = await take_snapshot(target, databases, limit=100, only=order_id)
         found, events = await find_saga(databases, order_id)  # read last: never older than the snapshot
     issues = of_order(stuck(snapshot, timedelta(seconds=threshold)), order_id)
     order = snapshot.orders[order_id]
-    return SagaView(found, events, issues, waits_for(snapshot, order), to_receive(order), snapshot)
+    return SagaView(found, events, waits_for(snapshot, order), to_receive(order), issues), snapshot
 
 
 async def _until_ended(target: Target, order: UUID, seconds: float, threshold: float) -> SagaView:
     """The saga once it waits for nothing, or as it is after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (view := await _view(target, order, threshold)).is_stuck and time.monotonic() < deadline:
+    view, _ = await _view(target, order, threshold)
+    while view.is_stuck and time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)
+        view, _ = await _view(target, order, threshold)
     return view
 
 
@@ -210,20 +211,10 @@ def _print_orders(orders: Sequence[dict[str, Any]], as_json: bool) -> None:
 def _print_waiting(console: Console, view: SagaView) -> None:
     for one in (*view.waits_for, *view.to_receive):
         console.print(f"waits for {one}")
-    if view.issues:
+    if view.stuck:
         console.print()
-        _print_stuck(console, view.issues)
-        console.print(f"{len(view.issues)} stuck")
-
-
-def _document(view: SagaView) -> dict[str, Any]:
-    return {
-        "order": view.order,
-        "events": view.events,
-        "waits_for": view.waits_for,
-        "to_receive": view.to_receive,
-        "stuck": view.issues,
-    }
+        _print_stuck(console, view.stuck)
+        console.print(f"{len(view.stuck)} stuck")
 
 
 def _time(at: datetime) -> str:
