@@ -34,13 +34,6 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _freeze_imported_objects() -> None:
-    """Exclude the objects of imported modules, which live as long as the process, from garbage collection."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
 def open_sockets(settings: ServiceSettings) -> list[socket.socket] | None:
     """With an `own_port`, sockets for two ports: the one that all copies share, whose connections the kernel
     distributes among them, and this copy's own."""
@@ -74,7 +67,9 @@ def main() -> None:
         timeout_keep_alive=65,
     )
     server = Server(config)
-    _freeze_imported_objects()
+    gc.collect()
+    gc.freeze()  # the objects of imported modules live as long as the process: do not collect them
+    gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=open_sockets(settings)))
     sys.exit(0 if server.started and not registry(app)[Worker].failed else 1)

@@ -1,4 +1,4 @@
-"""The events about an order: created, paid, cancelled, fulfilled, returned."""
+"""The events about an order and its stock, and the nudge by which a stuck saga goes on."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, get_args
@@ -194,3 +194,38 @@ class OrderRefundSettled(AboutOrder, type="order.refund_settled", publisher="ord
 
     refund_id: Annotated[UUID, Field(description="The refund that failed; also the CloudEvents subject.")]
     amount: Annotated[Money, Field(description="The amount given in another way.")]
+
+
+class StockReserved(AboutOrder, type="stock.reserved", publisher="product"):
+    """All lines of the order are reserved."""
+
+
+class StockRejected(AboutOrder, type="stock.rejected", publisher="product"):
+    """At least one line could not be reserved, so none is."""
+
+    short: Annotated[
+        tuple[ShortLine, ...], Field(min_length=1, description="The lines that are out of stock.")
+    ]
+
+
+class StockReleased(AboutOrder, type="stock.released", publisher="product"):
+    """The pieces that were reserved or sold for a cancelled order are on hand again."""
+
+    restocked: Annotated[bool, Field(description="True if they were sold, false if only reserved.")]
+
+
+class StockReturned(AboutOrder, type="stock.returned", publisher="product", subject="return_id"):
+    """The goods of a return are on hand again. An order can have several, so each has a subject of its
+    own."""
+
+    return_id: Annotated[UUID, Field(description="The return; also the CloudEvents subject.")]
+
+
+class SagaNudged(AboutOrder, type="saga.nudged", publisher="operator", subject="nudge_id"):
+    """The order's saga is stuck: services republish their events about it that are still true.
+
+    Published by an operator, or by a service that has waited too long for an event. Each nudge has a subject
+    of its own.
+    """
+
+    nudge_id: Annotated[UUID, Field(description="This nudge; also the CloudEvents subject.")]

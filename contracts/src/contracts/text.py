@@ -10,7 +10,6 @@ taken can be mailed afterwards. Source: RFC 5321, RFC 5890.
 """
 
 import re
-from functools import partial
 from typing import Annotated
 from unicodedata import category, name
 
@@ -61,18 +60,15 @@ def _replacement(character: str) -> str:
     return "" if category(character) == "Cf" else " "
 
 
-_read = partial(validate_email, check_deliverability=False, allow_smtputf8=False, strict=True)
-
-
 def mail_address(text: str) -> str:
     """Normalise an address to ASCII; the case of letters before the @ is kept.
 
     Raises ValueError, with the reason, for text that is not an address that every mail server accepts.
     """
-    ascii_form = _read(text.strip()).ascii_email
-    if ascii_form is None:
+    known = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False, strict=True)
+    if known.ascii_email is None:
         raise ValueError("must have only ASCII before the @")
-    return ascii_form
+    return known.ascii_email
 
 
 MailAddress = Annotated[

@@ -1,6 +1,6 @@
-"""The events about accounts, and the link by which an account claims a guest's order."""
+"""The events about accounts and mails, and the link by which an account claims a guest's order."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +9,7 @@ from contracts.event import Event
 from contracts.order import Contact
 
 CLAIM_PURPOSE = "claim a guest's order"
+MailReason = Literal["receipt", "cancellation", "refund", "welcome"]
 
 
 class UserRegistered(Event, type="user.registered", publisher="auth", subject="user_id"):
@@ -23,6 +24,20 @@ class GuestMerged(Event, type="guest.merged", publisher="auth", subject="guest_i
 
     guest_id: Annotated[UUID, Field(description="The guest; also the CloudEvents subject.")]
     user_id: Annotated[UUID, Field(description="The account.")]
+
+
+class MailResendRequested(Event, type="mail.resend_requested", publisher="operator", subject="resend_id"):
+    """An operator requests that a mail is sent again which was not delivered, or is in doubt. Each request
+    has a subject of its own.
+    """
+
+    resend_id: Annotated[UUID, Field(description="This request; also the CloudEvents subject.")]
+    subject_id: Annotated[UUID, Field(description="The order, or the account, that the mail is about.")]
+    reason: Annotated[MailReason, Field(description="Which of the mails.")]
+
+    @property
+    def about(self) -> UUID:
+        return self.subject_id
 
 
 class OrderClaim(BaseModel):

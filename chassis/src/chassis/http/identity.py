@@ -21,6 +21,7 @@ from chassis.http.provided import registry
 
 log = structlog.get_logger()
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_LEEWAY_SECONDS = 10  # by which clocks may differ
 _NOT_OURS = "The token is not an access token of this issuer."
 
 
@@ -48,7 +49,6 @@ class TokenVerifier:
     `keys`: the keys that the issuer publishes.
     `issuer`, `audience`: the values that a token has to have.
     `algorithms`: the signature algorithms that are accepted.
-    `leeway`: seconds by which clocks may differ.
     `remember`: the maximum number of verified tokens that are cached until they expire, because callers
         repeat their token and each verification costs 70 µs.
     """
@@ -60,7 +60,6 @@ class TokenVerifier:
         audience: str,
         *,
         algorithms: Sequence[str] = ("ES256",),
-        leeway: float = 10,
         remember: int = 4096,
     ) -> None:
         self._keys = keys
@@ -68,7 +67,6 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._algorithms = tuple(algorithms)
-        self._leeway = leeway
         self._remember = remember
         self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
         self._rejected = RejectedTokenLog()
@@ -115,8 +113,8 @@ class TokenVerifier:
 
     def _read(self, payload: bytes, token: str) -> tuple[Principal, float]:
         claims = claims_of(payload, self._issuer, self._audience)
-        until = claims.until + self._leeway
-        if not claims.since - self._leeway <= self._clock() < until:
+        until = claims.until + _LEEWAY_SECONDS
+        if not claims.since - _LEEWAY_SECONDS <= self._clock() < until:
             raise BadToken("time", "The token has expired, or is not valid yet.")
         return Principal(claims.subject, claims.role, claims.email, token, claims.scopes, until), until
 

@@ -17,22 +17,9 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.errors import TokenRejected, Unavailable
-from chassis.http.openapi import RESPONSES, complete, phrase
+from chassis.http.openapi import RESPONSES as RESPONSES
+from chassis.http.openapi import complete, phrase
 from chassis.storage.raw_sql import is_out_of_time, is_outage
-
-__all__ = [
-    "NO_NUL",
-    "RESPONSES",
-    "Body",
-    "Conflict",
-    "Forbidden",
-    "NotFound",
-    "Problem",
-    "TooManyRequests",
-    "Unauthenticated",
-    "Unprocessable",
-    "install",
-]
 
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 

@@ -23,7 +23,7 @@ class Batcher(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._arrived = asyncio.Event()
-        self._last_batch: float | None = None
+        self._last_batch = float("inf")  # the very first batch waits: there may be a backlog
 
     def __len__(self) -> int:
         return len(self._items)
@@ -43,19 +43,15 @@ class Batcher(Generic[T]):
     async def batch(self, limit: int, linger: float) -> list[T]:
         """Wait for a first item and then `linger` seconds for others; take at most `limit`, the oldest first.
 
-        When items are rare, no others are to be expected, and the first one is taken at once. The very first
-        batch waits in any case: there may be a backlog.
+        When items are rare, no others are to be expected, and the first one is taken at once.
         """
+        loop = asyncio.get_running_loop()
         await self._arrived.wait()
-        if not self._is_quiet(linger) and len(self._items) < limit:
+        are_rare = loop.time() - self._last_batch >= _QUIET * linger
+        if not are_rare and len(self._items) < limit:
             await asyncio.sleep(linger)
-        self._last_batch = asyncio.get_running_loop().time()
+        self._last_batch = loop.time()
         return self.take(limit)
-
-    def _is_quiet(self, linger: float) -> bool:
-        if self._last_batch is None:
-            return False
-        return asyncio.get_running_loop().time() - self._last_batch >= _QUIET * linger
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:

@@ -116,8 +116,7 @@ class Worker:
         """Stop within the grace period and a few seconds, even if broker or database do not answer. Messages
         and rows that are not finished by then are redelivered, or found by a later poll."""
         self.begin_to_stop()
-        assert self._stop_by is not None
-        grace = max(self._stop_by - time.monotonic(), MIN_GRACE_SECONDS)
+        grace = self._grace()
         stopping = [consumer.stop(grace) for consumer in self._consumers]
         if self._runner is not None:
             stopping.append(self._runner.finish(grace))
@@ -127,16 +126,16 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=MIN_GRACE_SECONDS)
         if self._relay is not None:
-            await self._publish_remaining(self._relay)
+            try:
+                async with asyncio.timeout(self._grace()):
+                    await self._relay.drain()
+            except Exception:
+                log.exception("stopped with unpublished rows: the next poll publishes them")
         await asyncio.gather(*(_close(connection) for connection in self._connections))
 
-    async def _publish_remaining(self, relay: Relay) -> None:
+    def _grace(self) -> float:
         assert self._stop_by is not None
-        try:
-            async with asyncio.timeout(max(self._stop_by - time.monotonic(), MIN_GRACE_SECONDS)):
-                await relay.drain()
-        except Exception:
-            log.exception("stopped with unpublished rows: the next poll publishes them")
+        return max(self._stop_by - time.monotonic(), MIN_GRACE_SECONDS)
 
     async def _connect(self) -> Publisher:
         settings, name = self._settings, self._participant.name

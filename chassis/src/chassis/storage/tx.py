@@ -45,8 +45,7 @@ class SqlTx:
         wanted = list(dict.fromkeys(keys))
         missing = [key for key in wanted if (row_type, key) not in self._loaded]
         if missing:
-            for key in missing:
-                self._loaded[row_type, key] = None
+            self._loaded |= {(row_type, key): None for key in missing}
             await self._load(row_type, missing)
         found = ((key, self._loaded[row_type, key]) for key in wanted)
         return {key: row for key, row in found if row is not None}
@@ -61,7 +60,9 @@ class SqlTx:
 
     async def _load(self, row_type: type[Any], keys: list[Any], *, skip_locked: bool = False) -> None:
         column = inspect(row_type).primary_key[0]
-        query = select(row_type).where(column == _any(column, keys)).order_by(column)
+        # All keys are one array parameter, so that one prepared statement serves any number of keys.
+        wanted = any_(bindparam(None, keys, type_=ARRAY(column.type)))
+        query = select(row_type).where(column == wanted).order_by(column)
         for row in await self.session.scalars(query.with_for_update(skip_locked=skip_locked)):
             self._loaded[row_type, getattr(row, key_field(row_type))] = row
 
@@ -125,8 +126,3 @@ def _insertion(row_type: type) -> _Insertion:
         tuple(field.name for field in fields(row_type)),
         lambda row: tuple(str(row[name]) for name in key),
     )
-
-
-def _any(column: Any, keys: list[Any]) -> Any:
-    """All keys as one array parameter, so that one prepared statement serves any number of keys."""
-    return any_(bindparam(None, keys, type_=ARRAY(column.type)))

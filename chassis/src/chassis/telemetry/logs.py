@@ -144,10 +144,6 @@ def trace_context(traceparent: object, subject: object = None) -> Iterator[str]:
 def without_trace() -> Context:
     """The context for a task that serves many requests: its log lines carry no request's trace."""
     context = copy_context()
-    context.run(_clear_trace)
+    context.run(structlog.contextvars.unbind_contextvars, "trace_id", "subject")
+    context.run(_traceparent.set, None)
     return context
-
-
-def _clear_trace() -> None:
-    structlog.contextvars.unbind_contextvars("trace_id", "subject")
-    _traceparent.set(None)
