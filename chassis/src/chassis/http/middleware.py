@@ -3,7 +3,6 @@
 import time
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,7 +33,7 @@ class Trace:
                 status = message["status"]
             await send(message)
 
-        with trace_context(Headers(scope=scope).get("traceparent")):
+        with trace_context(dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")):
             try:
                 await self._app(scope, receive, watch)
             finally:
@@ -53,7 +52,7 @@ class LimitBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            declared = Headers(scope=scope).get("content-length")
+            declared = dict(scope["headers"]).get(b"content-length")
             if declared is None:
                 receive = self._counted(receive)
             elif int(declared) > self.max_bytes:  # the server reads no more than the declared length
