@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
+from structlog.typing import Processor
 
 from chassis.telemetry.privacy import redacted, safe_traceback
 
@@ -22,42 +22,38 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 def configure_logging(service: str, level: str) -> None:
     """Log to standard output, one JSON object per line: time, level, service, event, bound ids."""
+    completing: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.ExceptionRenderer(_traceback),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     structlog.configure(
         cache_logger_on_first_use=True,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.ExceptionRenderer(_traceback),
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *completing,
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
     )
     structlog.contextvars.bind_contextvars(service=service)
+    of_libraries = structlog.stdlib.ProcessorFormatter(  # they use `logging`
+        processors=[
+            structlog.stdlib.add_logger_name,
+            *completing,
+            lambda _, __, line: {**line, "service": service, "event": _encodable(line["event"])},
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(serializer=lambda line, **_: _dumps(line).decode()),
+        ]
+    )
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Line(service))
+    handler.setFormatter(of_libraries)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
-class _Line(logging.Formatter):
-    """Formats the records of libraries, which use `logging`, like our own lines."""
-
-    def __init__(self, service: str) -> None:
-        super().__init__()
-        self._service = service
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "event": record.getMessage().encode(errors="replace").decode(),
-            "service": self._service,
-            "logger": record.name,
-            "level": record.levelname.lower(),
-        }
-        if record.exc_info:
-            line["exception"] = _traceback(record.exc_info)
-        at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
-        return _dumps({**line, "timestamp": at}).decode()
+def _encodable(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _traceback(exc_info: Any) -> str:
