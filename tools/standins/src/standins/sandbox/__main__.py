@@ -5,8 +5,8 @@ import sys
 
 from standins.running import Misconfigured
 from standins.sandbox.app import build
-from standins.sandbox.journal import Unreadable
 from standins.sandbox.settings import from_environment
+from standins.sandbox.state import Unreadable
 
 
 def main() -> None:

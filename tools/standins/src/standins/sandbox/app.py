@@ -13,9 +13,8 @@ from standins.sandbox import control, forms, operations, page, queries, reversal
 from standins.sandbox.calls import CallHandler, Operation
 from standins.sandbox.errors import INVALID, Refusal
 from standins.sandbox.exchange import BreakableProtocol, Exchange
-from standins.sandbox.journal import Journal
 from standins.sandbox.settings import Settings
-from standins.sandbox.state import State
+from standins.sandbox.state import Journal, State
 from standins.sandbox.webhooks import WebhookSender
 
 # An empty step is a name.
@@ -40,9 +39,13 @@ GETS: dict[tuple[str, ...], queries.Query] = {
 
 
 class Sandbox:
-    def __init__(self, settings: Settings, state: State, sender: WebhookSender, handler: CallHandler) -> None:
-        self._settings, self._state, self._sender, self._handler = settings, state, sender, handler
-        self._secret = settings.api_key.encode()
+    """Rebuilds its state from the journal. Raises Unreadable."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._settings, self._secret = settings, settings.api_key.encode()
+        self._state = State(Journal(settings.journal), most_pending=settings.webhook_queue)
+        self._sender = WebhookSender(settings, self._state, clock)
+        self._handler = CallHandler(settings, self._state, self._sender, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,7 +74,9 @@ class Sandbox:
             self._authenticate(exchange)
             await self._dispatch(exchange)
         except Refusal as refusal:
-            await exchange.refuse(refusal)
+            # What is left of a body that was not read would be taken for the next request.
+            close = [(b"connection", b"close")] if refusal.status in (408, 413) else []
+            await exchange.answer(refusal.status, {"error": refusal.error}, *close)
 
     def _authenticate(self, exchange: Exchange) -> None:
         scheme, _, given = exchange.headers.get(b"authorization", b"").partition(b" ")
@@ -97,8 +102,6 @@ class Sandbox:
 
 
 def build(settings: Settings, clock: Callable[[], float] = time.time) -> uvicorn.Server:
-    """Rebuilds the state from the journal and returns the server, not yet started. Raises Unreadable."""
-    state = State(Journal(settings.journal), most_pending=settings.webhook_queue)
-    sender = WebhookSender(settings, state, clock)
-    app = Sandbox(settings, state, sender, CallHandler(settings, state, sender, clock))
+    """The server, not yet started. Raises Unreadable."""
+    app = Sandbox(settings, clock)
     return http_server(app, settings.host, settings.port, http=BreakableProtocol, timeout_keep_alive=75)

@@ -3,9 +3,7 @@ faults."""
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import get_args
 
 from standins.sandbox import cards, forms, operations, reversals
@@ -13,11 +11,10 @@ from standins.sandbox.errors import INVALID, Refusal, error
 from standins.sandbox.exchange import Exchange
 from standins.sandbox.faults import Before, Fault, Kind
 from standins.sandbox.intents import Intent
-from standins.sandbox.journal import Change, Event
 from standins.sandbox.operations import Call, Effect, Here, fresh_id
 from standins.sandbox.render import Json, intent_json, refund_json
 from standins.sandbox.settings import Settings
-from standins.sandbox.state import State
+from standins.sandbox.state import Change, Event, State
 from standins.sandbox.webhooks import WebhookSender
 
 Operation = Callable[[State, forms.Form, str, Here], Call]
@@ -36,21 +33,9 @@ INSTEAD: dict[Kind, tuple[int, Json]] = {
 """Errors that a fault gives in place of the response."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedCall:
-    """A checked call with its idempotency key and its fault."""
-
-    call: Call
-    at: int
-    request: str
-    key: str | None = None
-    fingerprint: str = ""
-    fault: Fault | None = None
-
-
 class CallHandler:
     def __init__(
-        self, settings: Settings, state: State, sender: WebhookSender, clock: Callable[[], float] = time.time
+        self, settings: Settings, state: State, sender: WebhookSender, clock: Callable[[], float]
     ) -> None:
         self._settings, self._state, self._sender, self._clock = settings, state, sender, clock
 
@@ -64,8 +49,14 @@ class CallHandler:
         if fault and fault.kind in get_args(Before):
             await self._break(exchange, fault)
             return
-        checked = CheckedCall(call, now, exchange.request, key, fingerprint, fault)
-        change = stored or await self._execute(checked)
+        change = stored
+        if change is None:
+            self._state.keys.start(key, fingerprint)
+            try:
+                await self._delay(fault)
+                change = self._carry_out(call, now, exchange.request, key, fingerprint, fault)
+            finally:
+                self._state.keys.finish(key)
         if not await self._break(exchange, fault):
             replayed = [REPLAYED] if stored else []
             await exchange.answer(change.status, _content(change, forms.expand(form)), *replayed)
@@ -86,50 +77,50 @@ class CallHandler:
 
     def carry_out(self, call: Call) -> Change:
         """Execute what a bank or a user of the dashboard does. Raises Refusal."""
-        return self._carry_out(CheckedCall(call, self.now, f"req_{os.urandom(7).hex()}"))
+        return self._carry_out(call, self.now, f"req_{os.urandom(7).hex()}")
 
     def _fault(self, call: Call, key: str | None, *, replay: bool) -> Fault | None:
+        """The fault of the card if it has not hit this order often enough, or else the first of the plan."""
         tied = cards.fault_of(call.card)
-        tally = f"{call.operation}:{call.who or key}"
-        if tied and self._state.faults.tied(tied, call.operation, tally, replay=replay):
-            self._state.fire(tally)
-            return tied
+        if tied and tied.concerns(call.operation, replay=replay):
+            tally = f"{call.operation}:{call.who or key}"
+            if self._state.fired[tally] < (tied.count or 1):
+                self._state.record("fired", tally)
+                return tied
         return self._planned(call.operation, replay=replay)
 
     def _planned(self, operation: str, *, replay: bool) -> Fault | None:
-        fault = self._state.faults.planned(operation, replay=replay)
-        if fault and fault.count is not None:
-            self._state.save_faults()
-        return fault
+        for fault in self._state.faults:
+            if fault.concerns(operation, replay=replay) and fault.hits():
+                if fault.count is not None:
+                    self._state.save_faults()
+                return fault
+        return None
 
-    async def _execute(self, checked: CheckedCall) -> Change:
-        """Execute a new call; its key is in use meanwhile."""
-        if checked.key:
-            self._state.keys.start(checked.key, checked.fingerprint)
+    def _carry_out(
+        self,
+        call: Call,
+        at: int,
+        request: str,
+        key: str | None = None,
+        fingerprint: str = "",
+        fault: Fault | None = None,
+    ) -> Change:
         try:
-            await self._delay(checked.fault)
-            return self._carry_out(checked)
-        finally:
-            if checked.key:
-                self._state.keys.finish(checked.key)
-
-    def _carry_out(self, checked: CheckedCall) -> Change:
-        fault, name = checked.fault, checked.call.intent
-        try:
-            effect = checked.call.act(fault.decline if fault and fault.kind == "decline" else None)
+            effect = call.act(fault.decline if fault and fault.kind == "decline" else None)
             status, body = (402 if effect.error else 200), effect.error
         except Refusal as refusal:
-            if not refusal.executed or name is None:
+            if not refusal.executed or call.intent is None:
                 raise
-            effect, status, body = Effect(self._state.intents[name]), refusal.status, refusal.error
+            effect, status, body = Effect(self._state.intents[call.intent]), refusal.status, refusal.error
         if fault and fault.kind == "error_stored":
             status, body = 500, BROKEN
         change = Change(
-            checked.at,
-            checked.call.operation,
-            checked.request,
-            checked.key,
-            checked.fingerprint,
+            at,
+            call.operation,
+            request,
+            key,
+            fingerprint,
             status,
             effect.intent,
             effect.refund,

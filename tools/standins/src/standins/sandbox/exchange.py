@@ -73,11 +73,6 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": sent})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, refusal: Refusal) -> None:
-        # What is left of a body that was not read would be taken for the next request.
-        close = [(b"connection", b"close")] if refusal.status in (408, 413) else []
-        await self.answer(refusal.status, {"error": refusal.error}, *close)
-
     async def break_off(self, after: float) -> None:
         """Never responds: waits till the client leaves, or for `after` seconds, then closes the
         connection."""

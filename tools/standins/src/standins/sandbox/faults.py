@@ -1,14 +1,15 @@
-"""Faults: planned for every call of an operation, or of a card for one order.
+"""What goes wrong on request: planned for every call of an operation, or of a card for one order.
 
 A fault `…_after` comes when the effect is done and stored, so the same idempotency key then shows it, once.
 `error_stored` does what Stripe documents: the effect is done, but the 500 is what is stored and replayed, so
 only a lookup of the payment shows it. `error_before` leaves no trace, and the key free; so do the refusals
 that are the shop's own to mend: `wrong_key`, `no_permission`, `bad_form`.
+
+Counts survive a restart; the dice of a probability start again from the seed.
 """
 
 import random
-from dataclasses import asdict, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -49,33 +50,3 @@ class Fault:
         if self.count is not None:
             self.count -= 1
         return True
-
-
-@dataclass
-class FaultPlan:
-    """The faults in force. Counts survive a restart; the dice of a probability start again from the seed."""
-
-    faults: list[Fault] = field(default_factory=list)
-    fired: dict[str, int] = field(default_factory=dict)
-
-    def planned(self, operation: str, *, replay: bool) -> Fault | None:
-        """The first fault of the plan that hits this request; its count goes down."""
-        for fault in self.faults:
-            if fault.concerns(operation, replay=replay) and fault.hits():
-                return fault
-        return None
-
-    def tied(self, fault: Fault | None, operation: str, tally: str, *, replay: bool) -> bool:
-        """Whether a card's fault hits: it is for this operation, and has not hit this order often enough."""
-        if fault is None or not fault.concerns(operation, replay=replay):
-            return False
-        return self.fired.get(tally, 0) < (fault.count or 1)
-
-    def fire(self, tally: str) -> None:
-        self.fired[tally] = self.fired.get(tally, 0) + 1
-
-    def as_json(self) -> list[dict[str, Any]]:
-        return [asdict(fault) for fault in self.faults]
-
-    def restore(self, saved: list[dict[str, Any]]) -> None:
-        self.faults = [Fault(**fault) for fault in saved]

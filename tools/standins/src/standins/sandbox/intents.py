@@ -1,6 +1,8 @@
 """PaymentIntents and refunds, and the rules that Stripe puts on what may become of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from standins.sandbox.errors import Refusal, unexpected_state
 
@@ -13,24 +15,28 @@ CLOSED_DISPUTE = ("won", "lost", "warning_closed", "prevented")
 
 
 @dataclass(frozen=True, slots=True)
-class Refund:
-    """`status` is `succeeded`, `pending` or `failed`, and may change for 30 days."""
-
+class _Reversal:
     id: str
     intent: str
     charge: str
     amount: int
     currency: str
     created: int
+
+    @classmethod
+    def of(cls, intent: "Intent", name: str, amount: int, now: int, **more: Any) -> Self:
+        assert intent.charge is not None, "what is held or captured has a charge"
+        return cls(name, intent.id, intent.charge, amount, intent.currency, now, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(_Reversal):
+    """`status` is `succeeded`, `pending` or `failed`, and may change for 30 days."""
+
     reason: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     status: str = "succeeded"
     failure_reason: str | None = None
-
-    @classmethod
-    def of(cls, intent: "Intent", name: str, amount: int, now: int, reason: str | None = None) -> "Refund":
-        assert intent.charge is not None, "what is held or captured has a charge"
-        return cls(name, intent.id, intent.charge, amount, intent.currency, now, reason)
 
     @property
     def moved(self) -> int:
@@ -40,15 +46,9 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(_Reversal):
     """The shopper's bank wants the money back. An inquiry (`warning_…`) only asks, and withdraws nothing."""
 
-    id: str
-    intent: str
-    charge: str
-    amount: int
-    currency: str
-    created: int
     reason: str
     status: str
     due_by: int
@@ -111,12 +111,7 @@ class Intent:
         return self._decided(self.card, decline, charge)
 
     def _confirmable(self, card: str | None) -> str:
-        if self.status not in CONFIRMABLE:
-            raise unexpected_state(
-                f"You cannot confirm this PaymentIntent because it has a status of {self.status}. Only "
-                "a PaymentIntent with one of the following statuses may be confirmed: "
-                f"{', '.join(CONFIRMABLE)}."
-            )
+        self._require(CONFIRMABLE, "You cannot confirm this PaymentIntent", "confirmed")
         card = card or self.card
         if card is None:
             raise unexpected_state(
@@ -130,29 +125,23 @@ class Intent:
         held = replace(self, status="requires_capture", card=card, charge=charge, decline=None)
         return held if self.capture_method == "manual" else held.capture(None)
 
-    def capture(self, amount: int | None) -> "Intent":
+    def capture(self, amount: int | None, notes: dict[str, str] | None = None) -> "Intent":
+        """Take all the money or a part, and add the notes to the metadata."""
         if self.status == "succeeded":
             raise unexpected_state(
                 "This PaymentIntent could not be captured because it has already been captured."
             )
-        if self.status != "requires_capture":
-            raise unexpected_state(
-                f"This PaymentIntent could not be captured because it has a status of {self.status}. "
-                "Only a PaymentIntent with one of the following statuses may be captured: requires_capture."
-            )
+        self._require(["requires_capture"], "This PaymentIntent could not be captured", "captured")
         if amount is not None and amount > self.amount:
             message = (
                 f"The amount to capture ({amount}) is greater than the amount capturable ({self.amount})."
             )
             raise Refusal(message, code="amount_too_large", param="amount_to_capture", executed=True)
-        return replace(self, status="succeeded", captured=self.amount if amount is None else amount)
+        captured = self.amount if amount is None else amount
+        return replace(self, status="succeeded", captured=captured, metadata=self.metadata | (notes or {}))
 
     def cancel(self, reason: str | None, now: int) -> "Intent":
-        if self.status not in CANCELABLE:
-            raise unexpected_state(
-                f"You cannot cancel this PaymentIntent because it has a status of {self.status}. Only a "
-                f"PaymentIntent with one of the following statuses may be canceled: {', '.join(CANCELABLE)}."
-            )
+        self._require(CANCELABLE, "You cannot cancel this PaymentIntent", "canceled")
         return replace(self, status="canceled", canceled_at=now, cancellation_reason=reason)
 
     def refund(self, amount: int | None) -> "Intent":
@@ -173,3 +162,10 @@ class Intent:
         if self.status != "requires_capture":
             raise unexpected_state(f"Nothing is held: the status is {self.status}.")
         return replace(self, status="canceled", canceled_at=now, cancellation_reason="expired")
+
+    def _require(self, statuses: Sequence[str], refused: str, done: str) -> None:
+        if self.status not in statuses:
+            raise unexpected_state(
+                f"{refused} because it has a status of {self.status}. Only a PaymentIntent with one of the "
+                f"following statuses may be {done}: {', '.join(statuses)}."
+            )

@@ -92,7 +92,7 @@ def create(_: State, form: Form, __: str, here: Here) -> Call:
 
 def confirm(state: State, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"payment_method", *ONLY_CONFIRMED, "expand"})
-    intent, card, terms = state.intent(name), _card(form), _terms(form)
+    intent, card, terms = state.intents.find(name, "intent"), _card(form), _terms(form)
     known = card or intent.card
 
     def act(decline: str | None) -> Effect:
@@ -103,7 +103,7 @@ def confirm(state: State, form: Form, name: str, here: Here) -> Call:
 
 def authenticate(state: State, name: str, *, passed: bool) -> Call:
     """The shopper confirms at her bank, or refuses."""
-    intent = state.intent(name)
+    intent = state.intents.find(name, "intent")
 
     def act(_: str | None) -> Effect:
         before = state.intents[name]
@@ -115,23 +115,26 @@ def authenticate(state: State, name: str, *, passed: bool) -> Call:
 
 def capture(state: State, form: Form, name: str, _: Here) -> Call:
     forms.only(form, {"amount_to_capture", "metadata", "expand"})
-    intent, notes = state.intent(name), forms.metadata(form)
+    intent, notes = state.intents.find(name, "intent"), forms.metadata(form)
     amount = forms.amount(form, "amount_to_capture")
     check_units(amount, intent.currency, "amount_to_capture")
 
     def act(decline: str | None) -> Effect:
         current = state.intents[name]
-        taken = current.capture(amount)
+        taken = current.capture(amount, notes)
         if decline:
             return Effect(current, error=cards.decline_error(decline, current.charge))
-        return Effect(replace(taken, metadata=current.metadata | notes), events=("payment_intent.succeeded",))
+        return Effect(taken, events=("payment_intent.succeeded",))
 
     return Call("capture", name, act, intent.card, name)
 
 
 def cancel(state: State, form: Form, name: str, here: Here) -> Call:
     forms.only(form, {"cancellation_reason", "expand"})
-    intent, reason = state.intent(name), forms.choice(form, "cancellation_reason", CANCEL_REASONS)
+    intent, reason = (
+        state.intents.find(name, "intent"),
+        forms.choice(form, "cancellation_reason", CANCEL_REASONS),
+    )
 
     def act(_: str | None) -> Effect:
         return Effect(state.intents[name].cancel(reason, here.now), events=("payment_intent.canceled",))

@@ -35,7 +35,7 @@ async def serve(exchange: Exchange, state: State, handler: CallHandler) -> None:
         if exchange.method == "POST":
             await _decide(exchange, intent, handler)
         else:
-            await _show(exchange, 200, _question(intent) if _is_asked(intent) else _over(intent))
+            await _show(exchange, 200, _content(intent))
     except Refusal as refusal:
         await _show(exchange, refusal.status, f"<h1>Nothing to confirm</h1><p>{escape(str(refusal))}</p>")
 
@@ -45,11 +45,12 @@ async def _decide(exchange: Exchange, intent: Intent, handler: CallHandler) -> N
     choice = dict(forms.read_form(await exchange.body())).get("choice")
     if choice not in CHOICES:
         raise Refusal(f"choice must be one of {', '.join(CHOICES)}")
-    decided = handler.authenticate(intent.id, passed=CHOICES[choice]) if _is_asked(intent) else intent
-    if decided.return_url is None:
-        await _show(exchange, 200, _over(decided))
+    if intent.status == "requires_action":
+        intent = handler.authenticate(intent.id, passed=CHOICES[choice])
+    if intent.return_url is None:
+        await _show(exchange, 200, _content(intent))
     else:
-        await exchange.send(303, b"", (b"location", _return(decided).encode()), *HEADERS, media=HTML)
+        await exchange.send(303, b"", (b"location", _return(intent).encode()), *HEADERS, media=HTML)
 
 
 def _intent(exchange: Exchange, state: State) -> Intent:
@@ -61,10 +62,6 @@ def _intent(exchange: Exchange, state: State) -> Intent:
     if exchange.method not in ("GET", "POST"):
         raise Refusal("This page is read, and its form is sent.", status=405)
     return intent
-
-
-def _is_asked(intent: Intent) -> bool:
-    return intent.status == "requires_action"
 
 
 def _return(intent: Intent) -> str:
@@ -79,7 +76,11 @@ def _return(intent: Intent) -> str:
     return urlunsplit(address._replace(query="&".join(filter(None, [address.query, urlencode(more)]))))
 
 
-def _question(intent: Intent) -> str:
+def _content(intent: Intent) -> str:
+    """The question while the bank asks; afterwards the way back to the shop."""
+    if intent.status != "requires_action":
+        back = f'<p><a href="{escape(_return(intent))}">Back to the shop</a></p>' if intent.return_url else ""
+        return f"<h1>Nothing to confirm</h1><p>This payment does not wait for you: {intent.status}.</p>{back}"
     amount = written(intent.amount, intent.currency).upper()
     return f"""
 <h1>Your bank asks: is this payment yours?</h1>
@@ -88,11 +89,6 @@ def _question(intent: Intent) -> str:
 <button name="choice" value="complete">Confirm the payment</button>
 <button name="choice" value="fail">Refuse the payment</button>
 </form>"""
-
-
-def _over(intent: Intent) -> str:
-    back = f'<p><a href="{escape(_return(intent))}">Back to the shop</a></p>' if intent.return_url else ""
-    return f"<h1>Nothing to confirm</h1><p>This payment does not wait for you: {intent.status}.</p>{back}"
 
 
 async def _show(exchange: Exchange, status: int, content: str) -> None:

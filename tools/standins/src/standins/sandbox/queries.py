@@ -2,14 +2,12 @@
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
 
 from standins.sandbox import forms
 from standins.sandbox.errors import Refusal, missing
 from standins.sandbox.forms import Form
-from standins.sandbox.intents import Dispute, Intent, Refund
 from standins.sandbox.render import (
     Json,
     charge_json,
@@ -19,66 +17,68 @@ from standins.sandbox.render import (
     refund_json,
     search_json,
 )
-from standins.sandbox.state import State
+from standins.sandbox.state import Objects, State, T
 
 PAGE, LARGEST_PAGE = 10, 100
 BOUNDS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 CLAUSE = re.compile(r"(status|currency|metadata\[['\"]order_id['\"]\]):['\"]([^'\"]*)['\"]")
 
-T = TypeVar("T", Intent, Refund, Dispute)
 Query = Callable[[State, Form, str], Json]
 
 
 def intent(state: State, form: Form, name: str) -> Json:
-    return intent_json(state.intent(name), forms.expand(form), disputed=name in state.disputes_of)
+    return intent_json(
+        state.intents.find(name, "intent"), forms.expand(form), disputed=bool(state.disputes.of(name))
+    )
 
 
 def charge(state: State, _: Form, name: str) -> Json:
     intent = state.intent_of_charge(name)
-    return charge_json(state.intents[intent], disputed=intent in state.disputes_of)
+    return charge_json(intent, disputed=bool(state.disputes.of(intent.id)))
 
 
 def refund(state: State, _: Form, name: str) -> Json:
-    return refund_json(state.refund(name))
+    return refund_json(state.refunds.find(name))
 
 
 def intents(state: State, form: Form, _: str) -> Json:
     forms.only(form, {"limit", "starting_after", "created", "expand"})
     shown, more = _page(form, reversed(state.intents.values()))
     wanted = [one.removeprefix("data.") for one in forms.expand(form) if one.startswith("data.")]
-    listed = [intent_json(one, wanted, disputed=one.id in state.disputes_of) for one in shown]
+    listed = [intent_json(one, wanted, disputed=bool(state.disputes.of(one.id))) for one in shown]
     return list_json("/v1/payment_intents", listed, more=more)
 
 
 def refunds(state: State, form: Form, _: str) -> Json:
-    shown, more = _page(form, _of_payment(state, form, state.refunds, state.refunds_of))
+    shown, more = _page(form, _of_payment(state, form, state.refunds))
     return list_json("/v1/refunds", [refund_json(refund) for refund in shown], more=more)
 
 
 def disputes(state: State, form: Form, _: str) -> Json:
-    shown, more = _page(form, _of_payment(state, form, state.disputes, state.disputes_of))
+    shown, more = _page(form, _of_payment(state, form, state.disputes))
     return list_json("/v1/disputes", [dispute_json(dispute) for dispute in shown], more=more)
 
 
 def dispute(state: State, _: Form, name: str) -> Json:
-    return dispute_json(state.dispute(name))
+    return dispute_json(state.disputes.find(name))
 
 
 def search(state: State, form: Form, _: str) -> Json:
     """Stripe's query language as far as a shop needs it: order, status and currency, joined by AND."""
     forms.only(form, {"query", "limit", "page", "expand"})
     wanted = dict(_clauses(forms.text(form, "query", required=True) or ""))
-    names = state.intents_of.get(wanted["order_id"], []) if "order_id" in wanted else list(state.intents)
-    found = (state.intents[name] for name in reversed(names))
-    matching = (one for one in found if _matches(one, wanted))
+    found = state.intents.of(wanted["order_id"]) if "order_id" in wanted else [*state.intents.values()]
+    matching = (
+        one for one in reversed(found) if all(getattr(one, name) == value for name, value in wanted.items())
+    )
     shown, more = _page(form, matching, after="page")
     return search_json("/v1/payment_intents/search", [intent_json(one) for one in shown], more=more)
 
 
 def balance(state: State, _: Form, __: str) -> Json:
     available = [
-        {"amount": sums.captured - sums.refunded, "currency": currency}
-        for currency, sums in state.balance.items()
+        {"amount": captured - state.refunded[currency], "currency": currency}
+        for currency, captured in state.captured.items()
     ]
     return {"object": "balance", "available": available, "livemode": False, "pending": []}
 
@@ -94,19 +94,13 @@ def _clauses(query: str) -> Iterable[tuple[str, str]]:
         yield ("order_id" if match[1].startswith("metadata") else match[1]), match[2]
 
 
-def _matches(one: Intent, wanted: dict[str, str]) -> bool:
-    return all(getattr(one, name) == value for name, value in wanted.items())
-
-
-def _of_payment(state: State, form: Form, all_: Mapping[str, T], of: Mapping[str, list[str]]) -> Iterator[T]:
+def _of_payment(state: State, form: Form, objects: Objects[T]) -> Iterator[T]:
     """The newest first: of the payment or charge that is asked for, or all."""
     forms.only(form, {"limit", "starting_after", "payment_intent", "charge", "created", "expand"})
     charge, name = forms.text(form, "charge"), forms.text(form, "payment_intent")
     if charge is not None:
         name = state.charges.get(charge, "")
-    if name is None:
-        return reversed(list(all_.values()))
-    return (all_[one] for one in reversed(of.get(name, [])))
+    return reversed(list(objects.values()) if name is None else objects.of(name))
 
 
 def _created(form: Form) -> Callable[[T], bool]:

@@ -1,52 +1,64 @@
 """The sandbox's state in the words of Stripe's API: PaymentIntent, Charge, Refund, Event, lists."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 from standins.sandbox.cards import brand, decline_error
 from standins.sandbox.intents import OPEN_DISPUTE, Dispute, Intent, Refund
-from standins.sandbox.journal import Change, Event
+from standins.sandbox.state import Change, Event
 
 API_VERSION = "2026-10-28.endive"
-_NOTHING = """
-    application application_fee_amount customer on_behalf_of payment_method_configuration_details processing
-    receipt_email review setup_future_usage shipping source statement_descriptor statement_descriptor_suffix
-    transfer_data transfer_group
-"""
-NOTHING = dict.fromkeys(_NOTHING.split())
-
 Json = dict[str, Any]
+
+
+def copied(names: str) -> Callable[[object], Json]:
+    """Reads what is called the same here and in the document."""
+    keys = names.split()
+    read = attrgetter(*keys)
+    return lambda one: dict(zip(keys, read(one), strict=True))
+
+
+def _nothing(names: str) -> Json:
+    return dict.fromkeys(names.split())
+
+
+_INTENT = copied(
+    "id amount canceled_at cancellation_reason capture_method created currency description metadata status"
+)
+_NO_INTENT = _nothing("""
+    application application_fee_amount automatic_payment_methods customer on_behalf_of
+    payment_method_configuration_details processing receipt_email review setup_future_usage shipping source
+    statement_descriptor statement_descriptor_suffix transfer_data transfer_group
+""")
+_CHARGE = copied("amount created currency description metadata")
+_REFUND = copied("id amount charge created currency failure_reason metadata reason status")
+_NO_REFUND = _nothing("""
+    balance_transaction failure_balance_transaction receipt_number source_transfer_reversal transfer_reversal
+""")
+_DISPUTE = copied("id amount charge created currency reason status")
 
 
 def intent_json(intent: Intent, expand: Iterable[str] = (), *, disputed: bool = False) -> Json:
     charge: Json | str | None = intent.charge
     if charge and "latest_charge" in expand:
         charge = charge_json(intent, disputed=disputed)
-    return NOTHING | {
-        "id": intent.id,
+    return {
+        **_NO_INTENT,
+        **_INTENT(intent),
         "object": "payment_intent",
-        "amount": intent.amount,
         "amount_capturable": intent.capturable,
         "amount_details": {"tip": {}},
         "amount_received": intent.captured,
-        "automatic_payment_methods": None,
-        "canceled_at": intent.canceled_at,
-        "cancellation_reason": intent.cancellation_reason,
-        "capture_method": intent.capture_method,
         "client_secret": intent.secret,
         "confirmation_method": "automatic",
-        "created": intent.created,
-        "currency": intent.currency,
-        "description": intent.description,
         "last_payment_error": decline_error(intent.decline, intent.charge) if intent.decline else None,
         "latest_charge": charge,
         "livemode": False,
-        "metadata": intent.metadata,
         "next_action": next_action(intent),
         "payment_method": payment_method(intent),
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"],
-        "status": intent.status,
     }
 
 
@@ -74,20 +86,16 @@ def charge_json(intent: Intent, *, disputed: bool) -> Json:
     paid = intent.status in ("requires_capture", "succeeded", "canceled") and intent.card is not None
     failure = decline_error(intent.decline, None) if intent.decline else {}
     return {
+        **_CHARGE(intent),
         "id": intent.charge,
         "object": "charge",
-        "amount": intent.amount,
         "amount_captured": intent.captured,
         "amount_refunded": intent.refunded,
         "captured": intent.captured > 0,
-        "created": intent.created,
-        "currency": intent.currency,
-        "description": intent.description,
         "disputed": disputed,
         "failure_code": failure.get("code"),
         "failure_message": failure.get("message"),
         "livemode": False,
-        "metadata": intent.metadata,
         "paid": paid,
         "payment_intent": intent.id,
         "payment_method": payment_method(intent),
@@ -99,35 +107,19 @@ def charge_json(intent: Intent, *, disputed: bool) -> Json:
 
 def refund_json(refund: Refund) -> Json:
     return {
-        "id": refund.id,
+        **_NO_REFUND,
+        **_REFUND(refund),
         "object": "refund",
-        "amount": refund.amount,
-        "balance_transaction": None,
-        "charge": refund.charge,
-        "created": refund.created,
-        "currency": refund.currency,
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
-        "failure_balance_transaction": None,
-        "failure_reason": refund.failure_reason,
-        "metadata": refund.metadata,
         "payment_intent": refund.intent,
-        "reason": refund.reason,
-        "receipt_number": None,
-        "source_transfer_reversal": None,
-        "status": refund.status,
-        "transfer_reversal": None,
     }
 
 
 def dispute_json(dispute: Dispute) -> Json:
     return {
-        "id": dispute.id,
+        **_DISPUTE(dispute),
         "object": "dispute",
-        "amount": dispute.amount,
         "balance_transactions": [],
-        "charge": dispute.charge,
-        "created": dispute.created,
-        "currency": dispute.currency,
         "enhanced_eligibility_types": [],
         "evidence": {},
         "evidence_details": {
@@ -141,8 +133,6 @@ def dispute_json(dispute: Dispute) -> Json:
         "metadata": {},
         "network_reason_code": None,
         "payment_intent": dispute.intent,
-        "reason": dispute.reason,
-        "status": dispute.status,
     }
 
 
@@ -165,12 +155,9 @@ def _subject(event: Event, change: Change) -> Json:
         return dispute_json(change.dispute)
     if event.kind.startswith("refund.") and change.refund:
         return refund_json(change.refund)
-    disputed = change.dispute is not None
-    return (
-        charge_json(change.intent, disputed=disputed)
-        if event.kind.startswith("charge.")
-        else intent_json(change.intent)
-    )
+    if event.kind.startswith("charge."):
+        return charge_json(change.intent, disputed=change.dispute is not None)
+    return intent_json(change.intent)
 
 
 def list_json(url: str, data: list[Json], *, more: bool) -> Json:

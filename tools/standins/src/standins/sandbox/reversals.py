@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from standins.sandbox import cards, forms
 from standins.sandbox.currencies import check_units
-from standins.sandbox.errors import Refusal, missing
+from standins.sandbox.errors import Refusal
 from standins.sandbox.forms import Form
 from standins.sandbox.intents import CLOSED_DISPUTE, EXPIRED_UNCAPTURED, OPEN_DISPUTE, Dispute, Intent, Refund
 from standins.sandbox.operations import Call, Effect, Here, fresh_id
@@ -23,7 +23,7 @@ CARD_EXPIRED = "expired_or_canceled_card"
 def refund(state: State, form: Form, _: str, here: Here) -> Call:
     forms.only(form, {"payment_intent", "charge", "amount", "reason", "metadata", "expand"})
     name = _refunded_intent(state, form)
-    intent, amount = state.intent(name, "payment_intent"), forms.amount(form, "amount")
+    intent, amount = state.intents.find(name, "payment_intent"), forms.amount(form, "amount")
     reason, notes = forms.choice(form, "reason", REASONS), forms.metadata(form)
     check_units(amount, intent.currency, "amount")
     status = "pending" if intent.card == cards.REFUND_PENDS else "succeeded"
@@ -38,13 +38,13 @@ def refund(state: State, form: Form, _: str, here: Here) -> Call:
 
 def refund_by_dashboard(state: State, name: str, now: int, amount: int | None) -> Call:
     """A refund in the provider's dashboard, without the shop's metadata."""
-    state.intent(name, "payment_intent")
+    state.intents.find(name, "payment_intent")
     return Call("refund by dashboard", name, lambda _: _refunded(state, name, amount, now))
 
 
 def turn_refund(state: State, name: str, status: str, reason: str = CARD_EXPIRED) -> Call:
     """A pending refund fails or succeeds."""
-    before = state.refund(name)
+    before = state.refunds.find(name)
     if status not in STATUSES:
         raise Refusal(f"status must be one of {', '.join(STATUSES)}")
     if before.status in ("failed", status):
@@ -60,20 +60,13 @@ def turn_refund(state: State, name: str, status: str, reason: str = CARD_EXPIRED
     return Call("refund turns", name, act)
 
 
-def newest_refund(state: State, name: str) -> str:
-    """The last refund of that payment."""
-    if not (refunds := state.refunds_of.get(name)):
-        raise missing("refund", name, "payment_intent")
-    return refunds[-1]
-
-
 def expire(state: State, now: int, payment_intent: str) -> Call:
     """An authorization expires after a week: the provider releases it, and records that as a refund."""
-    before = state.intent(payment_intent)
+    before = state.intents.find(payment_intent, "intent")
 
     def act(_: str | None) -> Effect:
         after = before.expire(now)
-        released = Refund.of(before, fresh_id("re"), before.amount, now, EXPIRED_UNCAPTURED)
+        released = Refund.of(before, fresh_id("re"), before.amount, now, reason=EXPIRED_UNCAPTURED)
         events = ("payment_intent.canceled", "charge.expired", "charge.refunded", "refund.created")
         return Effect(after, released, events=events)
 
@@ -82,13 +75,12 @@ def expire(state: State, now: int, payment_intent: str) -> Call:
 
 def due(state: State, intent: Intent, now: int) -> Iterator[Call]:
     """The later events of the payment's card."""
-    for name in state.refunds_of.get(intent.id, ()):
-        refund = state.refunds[name]
+    for refund in state.refunds.of(intent.id):
         if refund.status == "pending":
-            yield turn_refund(state, name, "succeeded")
+            yield turn_refund(state, refund.id, "succeeded")
         elif refund.status == "succeeded" and intent.card == cards.REFUND_FAILS and refund.moved:
-            yield turn_refund(state, name, "failed")
-    if intent.card in cards.DISPUTES and intent.captured and intent.id not in state.disputes_of:
+            yield turn_refund(state, refund.id, "failed")
+    if intent.card in cards.DISPUTES and intent.captured and not state.disputes.of(intent.id):
         reason, status = cards.DISPUTES[intent.card]
         yield open_dispute(state, intent.id, now, reason, status)
 
@@ -97,18 +89,15 @@ def open_dispute(
     state: State, name: str, now: int, reason: str, status: str, amount: int | None = None
 ) -> Call:
     """The shopper's bank disputes the payment and withdraws the money; an inquiry withdraws nothing."""
-    intent = state.intent(name)
+    intent = state.intents.find(name, "intent")
     if not intent.captured:
         raise Refusal("Only what was captured can be disputed")
     if status not in OPEN_DISPUTE:
         raise Refusal(f"status must be one of {', '.join(OPEN_DISPUTE)}")
 
     def act(_: str | None) -> Effect:
-        assert intent.charge is not None, "what was captured has a charge"
-        disputed, due_by = amount or intent.captured, now + DUE_IN
-        dispute = Dispute(
-            fresh_id("dp"), name, intent.charge, disputed, intent.currency, now, reason, status, due_by
-        )
+        terms = {"reason": reason, "status": status, "due_by": now + DUE_IN}
+        dispute = Dispute.of(intent, fresh_id("dp"), amount or intent.captured, now, **terms)
         taken = ["charge.dispute.funds_withdrawn"] if dispute.withdrawn else []
         return Effect(state.intents[name], events=("charge.dispute.created", *taken), dispute=dispute)
 
@@ -117,7 +106,7 @@ def open_dispute(
 
 def turn_dispute(state: State, name: str, status: str) -> Call:
     """A dispute changes its status."""
-    before = state.dispute(name)
+    before = state.disputes.find(name)
     if status not in (*OPEN_DISPUTE, *CLOSED_DISPUTE):
         raise Refusal(f"status must be one of {', '.join((*OPEN_DISPUTE, *CLOSED_DISPUTE))}")
     if before.status in (*CLOSED_DISPUTE, status):
@@ -145,7 +134,7 @@ def _refunded_intent(state: State, form: Form) -> str:
     if charge and intent:
         raise Refusal("You may only specify one of these parameters: charge, payment_intent.", param="charge")
     if charge:
-        return state.intent_of_charge(charge)
+        return state.intent_of_charge(charge).id
     if intent is None:
         message = "One of the following params should be provided for this request: payment_intent or charge."
         raise Refusal(message, code="parameter_missing", param="payment_intent")

@@ -1,28 +1,120 @@
-"""The sandbox's state: payments, refunds, idempotency keys and undelivered events."""
+"""The sandbox's state (payments, refunds, idempotency keys, undelivered events), and the journal of it.
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+The journal is an append-only file of JSON lines, written before anything is answered. One request is one line
+and one write, so a killed process leaves whole lines; a power cut may lose the last.
+"""
+
+import os
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
+from pydantic import TypeAdapter
+
 from standins.sandbox.errors import Refusal, missing
-from standins.sandbox.faults import FaultPlan
+from standins.sandbox.faults import Fault
 from standins.sandbox.intents import Dispute, Intent, Refund
-from standins.sandbox.journal import Change, Event, Journal, from_journal
 
 KEPT = 24 * 3600
 LONGEST = 255
 
-T = TypeVar("T")
+T = TypeVar("T", Intent, Refund, Dispute)
 
 
-@dataclass(slots=True)
-class Balance:
-    """Money moved in one currency, counted movement by movement; the ledger compares it with the payments'
-    sums."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    id: str
+    kind: str
 
-    captured: int = 0
-    refunded: int = 0
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one executed request did and was answered, applied whole or not at all. `at`: seconds since 1970;
+    `error`: the error response of a refused request; `intent`: the payment after it."""
+
+    at: int
+    operation: str
+    request: str
+    key: str | None
+    fingerprint: str
+    status: int
+    intent: Intent
+    refund: Refund | None = None
+    error: dict[str, Any] | None = None
+    dispute: Dispute | None = None
+    events: tuple[Event, ...] = ()
+
+
+_CHANGE = TypeAdapter(Change)
+
+
+def from_journal(saved: dict[str, Any]) -> Change:
+    if event := saved.pop("event", None):  # of a release that had one for each
+        saved["events"] = [event]
+    return _CHANGE.validate_python(saved)
+
+
+class Unreadable(Exception):
+    """The journal holds something that this sandbox did not write."""
+
+
+class Journal:
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """All lines; a torn last one, whose request was never answered, is cut off."""
+        whole = 0
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    os.truncate(self.path, whole)
+                    return
+                whole += len(line)
+                try:
+                    entry = orjson.loads(line)
+                except orjson.JSONDecodeError as problem:
+                    raise Unreadable(f"{self.path}:{number} is no JSON line ({problem})") from problem
+                if not isinstance(entry, dict):
+                    raise Unreadable(f"{self.path}:{number} is no journal entry")
+                yield entry
+
+    def append(self, entry: object) -> None:
+        line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+        if os.write(self._file, line) != len(line):
+            raise OSError(f"{self.path} took only a part of a line: is the disk full?")
+
+
+class Objects(dict[str, T]):
+    """All objects of one kind by their ids, and those of each owner in the order in which they were made."""
+
+    def __init__(self, kind: str, owner: Callable[[T], str | None]) -> None:
+        super().__init__()
+        self._kind = kind
+        self._owner: Callable[[T], str | None] = owner
+        self._of: defaultdict[str, list[str]] = defaultdict(list)
+
+    def find(self, name: str, param: str = "") -> T:
+        """The object of that name; `param` is where the request named it. Raises Refusal."""
+        if name not in self:
+            raise missing(self._kind, name, param or self._kind)
+        return self[name]
+
+    def of(self, owner: str) -> list[T]:
+        return [self[name] for name in self._of.get(owner, ())]
+
+    def keep(self, one: T) -> T | None:
+        """Returns what it was before, if it was there."""
+        before = self.get(one.id)
+        if before is None and (owner := self._owner(one)):
+            self._of[owner].append(one.id)
+        self[one.id] = one
+        return before
 
 
 class Keys:
@@ -58,11 +150,13 @@ class Keys:
             raise Refusal(message, status=409, kind="idempotency_error", code="idempotency_key_in_use")
         return stored
 
-    def start(self, key: str, fingerprint: str) -> None:
-        self._running[key] = fingerprint
+    def start(self, key: str | None, fingerprint: str) -> None:
+        if key:
+            self._running[key] = fingerprint
 
-    def finish(self, key: str) -> None:
-        self._running.pop(key, None)
+    def finish(self, key: str | None) -> None:
+        if key:
+            del self._running[key]
 
     def store(self, key: str, change: Change) -> None:
         self._stored[key] = change
@@ -78,108 +172,72 @@ class Keys:
 
 class State:
     def __init__(self, journal: Journal, *, most_pending: int) -> None:
-        self.intents: dict[str, Intent] = {}
+        self.intents: Objects[Intent] = Objects("payment_intent", lambda intent: intent.order_id)
+        self.refunds: Objects[Refund] = Objects("refund", lambda refund: refund.intent)
+        self.disputes: Objects[Dispute] = Objects("dispute", lambda dispute: dispute.intent)
         self.charges: dict[str, str] = {}
-        self.refunds: dict[str, Refund] = {}
-        self.refunds_of: defaultdict[str, list[str]] = defaultdict(list)
-        self.disputes: dict[str, Dispute] = {}
-        self.disputes_of: defaultdict[str, list[str]] = defaultdict(list)
-        self.intents_of: defaultdict[str, list[str]] = defaultdict(list)
-        self.balance: defaultdict[str, Balance] = defaultdict(Balance)
+        # Money moved in each currency, counted move by move; the ledger compares it with the payments' sums.
+        self.captured: Counter[str] = Counter()
+        self.refunded: Counter[str] = Counter()
         self.keys = Keys()
-        self.faults = FaultPlan()
+        self.faults: list[Fault] = []
+        self.fired: Counter[str] = Counter()
         self.webhooks: dict[str, Any] = {}
         self.pending: OrderedDict[str, tuple[Event, Change]] = OrderedDict()
         self.overflowed = 0
         self._most_pending = most_pending
         self._journal = journal
         for entry in journal.read():
-            self._restore(entry)
+            for kind, content in entry.items():
+                self._restore(kind, content)
 
-    def intent(self, name: str, param: str = "intent") -> Intent:
-        """The payment of that name; `param` is where the request named it. Raises Refusal."""
-        return _found("payment_intent", self.intents, name, param)
-
-    def refund(self, name: str) -> Refund:
-        return _found("refund", self.refunds, name)
-
-    def dispute(self, name: str) -> Dispute:
-        return _found("dispute", self.disputes, name)
-
-    def intent_of_charge(self, name: str) -> str:
-        return _found("charge", self.charges, name)
+    def intent_of_charge(self, name: str) -> Intent:
+        if name not in self.charges:
+            raise missing("charge", name, "charge")
+        return self.intents[self.charges[name]]
 
     def commit(self, change: Change) -> None:
         self._journal.append({"change": change})
         self._apply(change)
 
-    def delivered(self, events: list[str]) -> None:
-        self._record({"delivered": events})
-
     def save_faults(self) -> None:
-        self._journal.append({"faults": self.faults.as_json()})
+        self._journal.append({"faults": self.faults})
 
-    def fire(self, tally: str) -> None:
-        self._record({"fired": tally})
-
-    def save_webhooks(self, settings: dict[str, Any]) -> None:
-        self._record({"webhooks": settings})
-
-    def _record(self, entry: dict[str, Any]) -> None:
-        self._journal.append(entry)
-        self._restore(entry)
+    def record(self, kind: str, content: Any) -> None:
+        """Journal and apply what is no change: `fired` faults, `delivered` events, `webhooks` settings."""
+        self._journal.append({kind: content})
+        self._restore(kind, content)
 
     def _apply(self, change: Change) -> None:
         intent = change.intent
-        before = self.intents.get(intent.id)
-        if before is None and intent.order_id:
-            self.intents_of[intent.order_id].append(intent.id)
-        self.intents[intent.id] = intent
-        balance = self.balance[intent.currency]
-        balance.captured += intent.captured - (before.captured if before else 0)
+        before = self.intents.keep(intent)
+        self.captured[intent.currency] += intent.captured - (before.captured if before else 0)
         if intent.charge:
             self.charges[intent.charge] = intent.id
-        if change.refund:
-            balance.refunded += self._keep_refund(change.refund)
-        if dispute := change.dispute:
-            if dispute.id not in self.disputes:
-                self.disputes_of[dispute.intent].append(dispute.id)
-            self.disputes[dispute.id] = dispute
+        if refund := change.refund:
+            earlier = self.refunds.keep(refund)
+            self.refunded[intent.currency] += refund.moved - (earlier.moved if earlier else 0)
+        if change.dispute:
+            self.disputes.keep(change.dispute)
         if change.key:
             self.keys.store(change.key, change)
         for event in change.events:
-            self._expect(event, change)
+            if len(self.pending) >= self._most_pending:
+                # Like a provider that gives up: the oldest event is dropped, and the ledger counts it.
+                self.pending.popitem(last=False)
+                self.overflowed += 1
+            self.pending[event.id] = (event, change)
 
-    def _keep_refund(self, refund: Refund) -> int:
-        """Returns by how much the refunded amount changes."""
-        before = self.refunds.get(refund.id)
-        if before is None:
-            self.refunds_of[refund.intent].append(refund.id)
-        self.refunds[refund.id] = refund
-        return refund.moved - (before.moved if before else 0)
-
-    def _expect(self, event: Event, change: Change) -> None:
-        if len(self.pending) >= self._most_pending:
-            # Like a provider that gives up: the oldest event is dropped, and the ledger counts it.
-            self.pending.popitem(last=False)
-            self.overflowed += 1
-        self.pending[event.id] = (event, change)
-
-    def _restore(self, entry: dict[str, Any]) -> None:
-        if "change" in entry:
-            self._apply(from_journal(entry["change"]))
-        elif "delivered" in entry:
-            for event in entry["delivered"]:
-                self.pending.pop(event, None)
-        elif "faults" in entry:
-            self.faults.restore(entry["faults"])
-        elif "fired" in entry:
-            self.faults.fire(entry["fired"])
-        elif "webhooks" in entry:
-            self.webhooks = entry["webhooks"]
-
-
-def _found(kind: str, objects: Mapping[str, T], name: str, param: str = "") -> T:
-    if name not in objects:
-        raise missing(kind, name, param or kind)
-    return objects[name]
+    def _restore(self, kind: str, content: Any) -> None:
+        match kind:
+            case "change":
+                self._apply(from_journal(content))
+            case "delivered":
+                for event in content:
+                    self.pending.pop(event, None)
+            case "faults":
+                self.faults = [Fault(**fault) for fault in content]
+            case "fired":
+                self.fired[content] += 1
+            case "webhooks":
+                self.webhooks = content

@@ -8,7 +8,6 @@ import asyncio
 import hmac
 import logging
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,10 +17,9 @@ import orjson
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
-from standins.sandbox.journal import Change, Event
 from standins.sandbox.render import event_json
 from standins.sandbox.settings import Settings
-from standins.sandbox.state import State
+from standins.sandbox.state import Change, Event, State
 
 log = logging.getLogger("standins.sandbox")
 LONGEST_BACKOFF = 60.0
@@ -50,7 +48,7 @@ class Outgoing:
 
 
 class WebhookSender:
-    def __init__(self, settings: Settings, state: State, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, state: State, clock: Callable[[], float]) -> None:
         self._settings, self._state, self._clock = settings, state, clock
         self._secret = settings.webhook_secret.encode()
         self._queue: asyncio.Queue[Outgoing] = asyncio.Queue()
@@ -156,4 +154,4 @@ class WebhookSender:
     def _settle(self) -> None:
         if self._done:
             done, self._done = self._done, []
-            self._state.delivered(done)
+            self._state.record("delivered", done)
