@@ -11,10 +11,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from standins.mailbox import app
-from standins.mailbox.settings import Faults, Settings, from_environment
+from standins.mailbox.settings import VARIABLES, Fault, Settings
 from standins.mailbox.smtp import SmtpProtocol
 from standins.mailbox.store import Store
-from standins.running import Misconfigured, http_server
+from standins.running import Misconfigured, http_server, read_settings
 
 log = logging.getLogger("uvicorn.error")
 
@@ -24,7 +24,8 @@ class Mailbox:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._store, self._faults = Store(settings.folder, settings.keep), Faults()
+        self._store = Store(settings.folder, settings.keep)
+        self._faults: list[Fault] = []
         self._peers: set[asyncio.Transport] = set()
         self.smtp_port = settings.smtp_port
 
@@ -52,7 +53,7 @@ class Mailbox:
 
 def main() -> None:
     try:
-        mailbox = Mailbox(from_environment())
+        mailbox = Mailbox(read_settings(Settings, VARIABLES))
     except (Misconfigured, OSError, ValueError) as problem:
         sys.exit(f"mailbox: {problem}")
     gc.freeze()

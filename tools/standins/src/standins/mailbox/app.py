@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -14,9 +13,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from standins.mailbox.message import StoredMail
-from standins.mailbox.settings import Fault, Faults
-from standins.mailbox.store import Store
+from standins.mailbox.settings import Fault
+from standins.mailbox.store import Store, StoredMail
 from standins.running import in_one_line
 
 PAGE = Path(__file__).parent / "page"
@@ -36,7 +34,7 @@ CAGED = CALM | {
 
 
 class Pages:
-    def __init__(self, store: Store, faults: Faults) -> None:
+    def __init__(self, store: Store, faults: list[Fault]) -> None:
         self._store, self._faults = store, faults
 
     async def messages(self, request: Request) -> Response:
@@ -65,10 +63,13 @@ class Pages:
 
     async def faults(self, request: Request) -> Response:
         if request.method == "POST":
-            self._faults.planned.append(_fault(await request.body()))
+            try:
+                self._faults.append(TypeAdapter(Fault).validate_json(await request.body()))
+            except ValidationError as error:
+                raise HTTPException(400, f"not a fault: {in_one_line(error)}") from error
         elif request.method == "DELETE":
-            self._faults.planned.clear()
-        return _json({"faults": [asdict(fault) for fault in self._faults.planned]})
+            self._faults.clear()
+        return _json({"faults": self._faults})
 
     async def page(self, _: Request) -> Response:
         return FileResponse(PAGE / "index.html", headers=CALM)
@@ -87,7 +88,7 @@ class Pages:
 
 
 def build(
-    store: Store, faults: Faults, live: Callable[[Starlette], AbstractAsyncContextManager[None]]
+    store: Store, faults: list[Fault], live: Callable[[Starlette], AbstractAsyncContextManager[None]]
 ) -> Starlette:
     pages = Pages(store, faults)
     one = "/api/v1/messages/{number:int}"
@@ -120,13 +121,6 @@ def _number(given: str | None, default: int) -> int:
     if not given.isdecimal():
         raise HTTPException(400, f"{given} is no number")
     return int(given)
-
-
-def _fault(body: bytes) -> Fault:
-    try:
-        return TypeAdapter(Fault).validate_json(body)
-    except ValidationError as error:
-        raise HTTPException(400, f"not a fault: {in_one_line(error)}") from error
 
 
 def _json(content: object, status: int = 200, media: str = "application/json") -> Response:

@@ -1,14 +1,10 @@
 """What a mailbox is set to do: its settings from the environment, and the faults of the next messages."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-
-from standins.running import read_settings
 
 Port = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -34,10 +30,6 @@ VARIABLES = {name: f"MAILBOX_{name.upper()}" for name in Settings.__dataclass_fi
 }
 
 
-def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
-    return read_settings(Settings, VARIABLES, env)
-
-
 @dataclass(slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Fault:
     """`defer` answers 451 and `reject` 550 to a whole message, `disconnect` hangs up on it,
@@ -50,16 +42,12 @@ class Fault:
     seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
 
 
-class Faults:
-    def __init__(self) -> None:
-        self.planned: list[Fault] = []
-
-    def take(self, recipients: list[str]) -> Fault | None:
-        """The fault that hits this message; its count goes down."""
-        for fault in self.planned:
-            if any(fault.recipient in recipient for recipient in recipients):
-                fault.count -= 1
-                if fault.count == 0:
-                    self.planned.remove(fault)
-                return fault
-        return None
+def take_fault(planned: list[Fault], recipients: list[str]) -> Fault | None:
+    """The fault that hits this message; its count goes down."""
+    for fault in planned:
+        if any(fault.recipient in recipient for recipient in recipients):
+            fault.count -= 1
+            if fault.count == 0:
+                planned.remove(fault)
+            return fault
+    return None

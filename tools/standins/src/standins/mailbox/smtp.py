@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from standins.mailbox.settings import Faults, Settings
+from standins.mailbox.settings import Fault, Settings, take_fault
 
 LONGEST_LINE = 4096
 MOST_ERRORS = 20
@@ -25,7 +25,9 @@ Keep = Callable[[str, list[str], bytes], int]
 class SmtpProtocol(asyncio.Protocol):
     """`keep` stores a message before it is acknowledged, gives its number, raises OSError if it cannot."""
 
-    def __init__(self, settings: Settings, keep: Keep, faults: Faults, peers: set[asyncio.Transport]) -> None:
+    def __init__(
+        self, settings: Settings, keep: Keep, faults: list[Fault], peers: set[asyncio.Transport]
+    ) -> None:
         self._settings, self._keep, self._faults, self._peers = settings, keep, faults, peers
         self._buffer = bytearray()
         self._replies: list[bytes] = []
@@ -64,12 +66,10 @@ class SmtpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._last_data = self._loop.time()
         self._buffer += data
-        while self._may_go_on() and (self._message() if self._in_message else self._line()):
-            pass
+        while not self._busy and not self._transport.is_closing():
+            if not (self._message() if self._in_message else self._line()):
+                break
         self._flush()
-
-    def _may_go_on(self) -> bool:
-        return not self._busy and not self._transport.is_closing()
 
     def _line(self) -> bool:
         """Takes one command out of the buffer; False when there is no whole one."""
@@ -108,7 +108,7 @@ class SmtpProtocol(asyncio.Protocol):
     def _accept(self, raw: bytes) -> None:
         assert self._sender is not None
         keep = partial(self._store, self._sender, self._recipients, raw)
-        fault = self._faults.take(self._recipients)
+        fault = take_fault(self._faults, self._recipients)
         kind = fault.kind if fault else None
         if kind == "defer":
             self._reply(b"451 4.3.0 deferred on request, try again")
