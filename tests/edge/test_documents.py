@@ -80,7 +80,7 @@ def test_the_edge_requires_a_token_where_the_openapi_document_does(
         found = _ROUTER.find(method, _concrete(path))
         assert found, f"no route for {method} {path}"
         target, _ = found
-        assert target.upstream.host == name
+        assert target.service.url.hostname == name
         guarded = any(isinstance(plugin, Jwt) for plugin in target.plugins)
         assert guarded == _needs_a_token(operation), f"{method} {path}"
 

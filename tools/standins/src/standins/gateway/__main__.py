@@ -1,13 +1,30 @@
-"""`python -m standins.gateway` serves; `shop provision kong` prints the file to load."""
+"""`python -m standins.gateway` serves until SIGTERM or SIGINT, and reads the file again at SIGHUP;
+`shop provision kong` prints the file to load."""
 
 import argparse
+import asyncio
+import logging
+import signal
+import socket
 import sys
+from contextlib import AsyncExitStack
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any
 
 import uvloop
+from pydantic import BeforeValidator, PlainValidator
+from pydantic.dataclasses import dataclass
 
-from standins.gateway.config import Refused
-from standins.gateway.serve import from_environment, serve
-from standins.running import Misconfigured
+from standins.gateway.app import Gateway
+from standins.gateway.config import Refused, read
+from standins.gateway.forward import Trusted, trusted_proxies
+from standins.gateway.metrics import Metrics, Status
+from standins.gateway.plan import plan
+from standins.gateway.upstream import Upstreams
+from standins.running import Misconfigured, http_server, read_settings
+
+log = logging.getLogger("standins.gateway")
 
 CANNOT_START = 78
 DESCRIPTION = """Serves KONG_FILE on HOST and PORT, its state and figures on STATUS_PORT if there is one;
@@ -15,10 +32,85 @@ UPSTREAMS maps names to addresses (order=127.0.0.1:18004,…), TRUSTED_PROXIES a
 (10.0.0.0/8,…)."""
 
 
+def _addresses(text: str) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for pair in filter(None, text.split(",")):
+        name, _, address = pair.strip().partition("=")
+        host, _, port = address.rpartition(":")
+        if not name or not host or not port.isdigit():
+            raise ValueError(f"write an upstream as name=host:port, not {pair!r}")
+        known[name] = address
+    return known
+
+
+TrustedProxies = Annotated[Trusted, PlainValidator(trusted_proxies)]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`upstreams` maps upstream names to `host:port`, `trusted_proxies` are the proxies in front."""
+
+    kong_file: Path = Path("deploy/kong/kong.yml")
+    upstreams: Annotated[dict[str, str], BeforeValidator(_addresses)] = field(default_factory=dict)
+    trusted_proxies: TrustedProxies = ()
+    host: str = "127.0.0.1"
+    port: int = 18000
+    status_port: int | None = None
+    log_level: str = "INFO"
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. Raises Refused for the file, OSError for a port that is taken."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    metrics = Metrics() if settings.status_port is not None else None
+    status = Status(metrics) if metrics else None
+    upstreams = Upstreams(settings.upstreams)
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(upstreams.close)
+        gateway = Gateway(plan(read(settings.kong_file)), upstreams, metrics, settings.trusted_proxies)
+        listener = closing.enter_context(socket.create_server((settings.host, settings.port)))
+        if status:
+            listening = socket.create_server((settings.host, settings.status_port))
+            await closing.enter_async_context(status.listening(closing.enter_context(listening)))
+        reload = (gateway, status, settings.kong_file)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, *reload)
+        log.info("serving %s on http://%s:%d", settings.kong_file, *listener.getsockname()[:2])
+        await http_server(gateway, settings.host, settings.port, **_OPTIONS).serve(sockets=[listener])
+
+
+# No proxy headers: whom a request comes from is for TRUSTED_PROXIES.
+_OPTIONS: dict[str, Any] = {
+    "http": "httptools",
+    "lifespan": "off",
+    "log_config": None,
+    "proxy_headers": False,
+    "timeout_keep_alive": 75,
+    "timeout_graceful_shutdown": 5,
+}
+
+
+def _reload(gateway: Gateway, status: Status | None, file: Path) -> None:
+    """As `kong reload`: a broken file changes nothing but the readiness."""
+    try:
+        gateway.plan = plan(read(file))
+    except Refused as refusal:
+        log.error("still serving the configuration from before: %s", refusal)
+        ready = False
+    else:
+        log.info("serving %s as it is now", file)
+        ready = True
+    if status is not None:
+        status.ready = ready
+
+
 def main() -> int:
     argparse.ArgumentParser("python -m standins.gateway", description=DESCRIPTION).parse_args()
     try:
-        uvloop.run(serve(from_environment()))
+        variables = {name: name.upper() for name in Settings.__dataclass_fields__}
+        uvloop.run(serve(read_settings(Settings, variables)))
     except (Refused, Misconfigured, OSError) as error:
         sys.stderr.write(f"gateway: {' '.join(str(error).split())}\n")
         return CANNOT_START

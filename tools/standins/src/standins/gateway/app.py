@@ -3,13 +3,13 @@
 import asyncio
 import os
 import time
-from collections.abc import MutableMapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from standins.gateway.exchange import Answer, ClientGone, Exchange, Receive
+from starlette.types import Receive, Scope, Send
+
+from standins.gateway.exchange import Answer, ClientGone, Exchange
 from standins.gateway.forward import (
-    Send,
     Trusted,
     client_of,
     forwarded,
@@ -23,8 +23,6 @@ from standins.gateway.metrics import Metrics
 from standins.gateway.plan import Plan, Target
 from standins.gateway.router import BadPath, normalise
 from standins.gateway.upstream import Ask, BadUpstream, NameUnknown, SlowUpstream, Upstreams
-
-Scope = MutableMapping[str, Any]
 
 _LONGEST_HEADER = 8 * 1024 - len(": \r\n")  # nginx's large_client_header_buffers
 
@@ -42,9 +40,7 @@ class Gateway:
     """Serves one plan; `plan` may be replaced between requests, which is how a reload takes effect. `trusted`
     are the proxies in front."""
 
-    def __init__(
-        self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None = None, trusted: Trusted = ()
-    ) -> None:
+    def __init__(self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None, trusted: Trusted) -> None:
         self.plan = plan
         self._trusted = trusted
         self._upstreams = upstreams
@@ -56,8 +52,7 @@ class Gateway:
         exchange = _exchange(scope, receive, self._trusted)
         try:
             exchange.path = normalise(scope["raw_path"])
-            _nothing_too_long(exchange)
-            _nothing_twice(exchange)
+            _refuse_bad_headers(exchange)
         except BadPath:
             bad = exchange.plain(400, "Bad request")
             return await send_own(send, exchange, plan.everywhere, bad, started)
@@ -72,14 +67,14 @@ class Gateway:
             )
             if answer is None:
                 ask = await _ask(exchange, target, matched, scope)
-                async with CancelledWhenGone(receive):
+                async with _cancelled_when_gone(receive):
                     answer = await self._forward(exchange, target, ask, send, started)
         except ClientGone:
             return None
         if answer is not None:
             await send_own(send, exchange, target.plugins, answer, started)
-            if self._metrics is not None and target.measured:
-                self._metrics.own(target, answer.status, started)
+            if self._metrics is not None:
+                self._metrics.count(target, answer.status, started)
         return None
 
     async def _forward(
@@ -87,7 +82,7 @@ class Gateway:
     ) -> Answer | None:
         asked = time.monotonic()
         try:
-            answer = await self._upstreams.ask(target.upstream, ask)
+            answer = await self._upstreams.ask(target.service, ask)
         except NameUnknown:
             return exchange.message(503, "name resolution failed")
         except SlowUpstream:
@@ -97,8 +92,8 @@ class Gateway:
         answered = time.monotonic()
         async with answer:
             await send_upstream(send, exchange, target.plugins, answer, started, asked)
-        if self._metrics is not None and target.measured:
-            self._metrics.passed_on(target, answer.status, started, asked, answered)
+        if self._metrics is not None:
+            self._metrics.count(target, answer.status, started, asked, answered)
         return None
 
 
@@ -121,21 +116,17 @@ def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
     )
 
 
-def _nothing_too_long(exchange: Exchange) -> None:
+def _refuse_bad_headers(exchange: Exchange) -> None:
     if any(len(name) + len(value) > _LONGEST_HEADER for name, value in exchange.every_header):
         raise BadPath
-
-
-def _nothing_twice(exchange: Exchange) -> None:
-    if len(exchange.headers) == len(exchange.every_header):
-        return
-    names = [name for name, _ in exchange.every_header if name in _ONCE]
-    if len(names) != len(set(names)):
-        raise BadPath
+    if len(exchange.headers) != len(exchange.every_header):
+        names = [name for name, _ in exchange.every_header if name in _ONCE]
+        if len(names) != len(set(names)):
+            raise BadPath
 
 
 async def _access(exchange: Exchange, target: Target, scheme: str) -> Answer | None:
-    if target.https_only and scheme != "https":
+    if target.route.protocols == ["https"] and scheme != "https":
         upgrade = {b"connection": b"Upgrade", b"upgrade": b"TLS/1.2, HTTP/1.1"}
         return exchange.message(426, "Please use HTTPS protocol", upgrade)
     for plugin in target.plugins:
@@ -157,39 +148,35 @@ async def _ask(exchange: Exchange, target: Target, matched: str, scope: Scope) -
     return Ask(exchange.method, path, headers, body)
 
 
-class CancelledWhenGone:
+@asynccontextmanager
+async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
     """Inside the block the running task is cancelled when the client closes; the block then ends quietly.
 
     The request's body must have been read, or not be wanted: `receive` is used here.
     """
+    task, gone = asyncio.current_task(), False
+    watches: list[asyncio.Task[None]] = []
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._watch: asyncio.Task[None] | None = None
-        self._gone = False
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._start)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self._timer.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
-        if not self._gone or self._task is None:
-            return False
-        self._task.uncancel()
-        return kind is asyncio.CancelledError
-
-    def _start(self) -> None:
-        self._watch = asyncio.ensure_future(self._wait())
-
-    async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
             pass
-        self._gone = True
-        if self._task is not None:
-            self._task.cancel()
+        gone = True
+        if task is not None:
+            task.cancel()
+
+    def start() -> None:
+        watches.append(asyncio.create_task(watch()))
+
+    timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, start)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+    finally:
+        timer.cancel()
+        for running in watches:
+            running.cancel()
+        if gone and task is not None:
+            task.uncancel()

@@ -6,17 +6,15 @@ default in Kong is a trap.
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PlainValidator, ValidationError, field_validator, model_validator
 
-from standins.gateway.plugins import Entry, Strict, bot_detection, cors, jwt, opentelemetry, rate_limiting
+from standins.gateway.exchange import Entry, Method, Milliseconds, Strict
+from standins.gateway.plugins import bot_detection, cors, jwt, opentelemetry, rate_limiting
 from standins.gateway.plugins import sizes_and_headers as sizes
 from standins.gateway.router import compile_path
-
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-Milliseconds = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Refused(Exception):
@@ -78,22 +76,23 @@ class Route(WithPlugins):
         return paths
 
 
+def _plain_http_with_a_port(url: object) -> SplitResult:
+    parts = urlsplit(str(url))
+    if parts.scheme != "http" or not parts.port or parts.query or parts.fragment or parts.username:
+        raise ValueError("write http://host:port or http://host:port/path")
+    return parts
+
+
 class Service(WithPlugins):
+    """`path` of the URL is put before every request's path; timeouts are in milliseconds."""
+
     name: str
-    url: str
+    url: Annotated[SplitResult, PlainValidator(_plain_http_with_a_port)]
     retries: int = Field(ge=0, le=32767)
     connect_timeout: Milliseconds
     read_timeout: Milliseconds
     write_timeout: Milliseconds
     routes: list[Route] = Field(min_length=1)
-
-    @field_validator("url")
-    @classmethod
-    def _plain_http_with_a_port(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.port or parts.query or parts.fragment or parts.username:
-            raise ValueError("write http://host:port or http://host:port/path")
-        return url
 
     @model_validator(mode="after")
     def _reads_and_writes_wait_alike(self) -> Self:

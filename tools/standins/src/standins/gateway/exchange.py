@@ -1,16 +1,20 @@
-"""One request on its way through the plugins, and the answers that Kong gives itself.
+"""One request on its way through the plugins, the answers that Kong gives itself, and what plugins share.
 
 Header names are lower case throughout.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive
 
 Headers = dict[bytes, bytes]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Milliseconds = Annotated[int, Field(gt=0, lt=2**31)]
+Name = TypeVar("Name", bound=str)
+Config = TypeVar("Config", bound=BaseModel)
 
 SERVER: Final = b"kong/3.9.3"
 VIA: Final = b"1.1 kong/3.9.3"
@@ -111,3 +115,16 @@ class Plugin:
 
     def decorate(self, exchange: Exchange, headers: Headers) -> None:
         """Edits the headers of whatever is answered."""
+
+
+class Strict(BaseModel):
+    """The root of every model of `kong.yml`: a field or value that is not declared here stops the start."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Entry(Strict, Generic[Name, Config]):
+    """A plugin as `kong.yml` lists it."""
+
+    name: Name
+    config: Config

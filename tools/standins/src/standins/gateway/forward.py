@@ -8,33 +8,28 @@ import ipaddress
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
 
 from aiohttp import ClientError, ClientResponse
+from starlette.types import Send
 
 from standins.gateway.exchange import SERVER, VIA, Answer, Exchange, Headers, Plugin
 from standins.gateway.plan import Target
 from standins.gateway.router import escape
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 log = logging.getLogger(__name__)
 
 _HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer trailers"
-    b" transfer-encoding upgrade expect content-length host".split()
+    b"connection keep-alive proxy-connection proxy-authenticate te trailer trailers transfer-encoding"
+    b" upgrade".split()
 )
 _OURS = frozenset(
     b"x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-forwarded-path x-forwarded-prefix"
     b" x-real-ip x-kong-request-id via".split()
 )
-_NOT_PASSED = _HOP_BY_HOP | _OURS
+_NOT_PASSED = _HOP_BY_HOP | _OURS | {b"proxy-authorization", b"expect", b"content-length", b"host"}
 # `date` is left to the server in front, which writes its own.
-_NOT_RETURNED = frozenset(
-    b"connection keep-alive proxy-connection proxy-authenticate te trailer trailers transfer-encoding upgrade"
-    b" date".split()
-)
+_NOT_RETURNED = _HOP_BY_HOP | {b"date"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Trusted = tuple[Network, ...]
 
@@ -60,15 +55,15 @@ def client_of(peer: str, forwarded: Iterable[str], trusted: Trusted) -> str:
     for entry in reversed(",".join(forwarded).split(",")):
         if not is_trusted(client, trusted):
             break
-        before = _address(entry.strip())
+        before = address(entry.strip())
         if before is None:
             break
         client = before
     return client
 
 
-def _address(text: str) -> str | None:
-    """nginx takes an address with a port as well."""
+def address(text: str) -> str | None:
+    """An address in its usual form, or None; nginx takes one with a port as well."""
     with_port = _WITH_PORT.fullmatch(text)
     try:
         return str(ipaddress.ip_address(with_port[1] or with_port[2] if with_port else text))
@@ -78,14 +73,14 @@ def _address(text: str) -> str | None:
 
 def upstream_path(target: Target, path: str, matched: str) -> str:
     """Kong's way (`path_handling: v0`) of joining the service's path with the request's."""
-    parent = target.upstream.path
-    if not target.strip_path:
-        return escape(parent.rstrip("/") + path)
+    parent = target.service.url.path.rstrip("/")
+    if not target.route.strip_path:
+        return escape(parent + path)
     rest = _without_leading_dots(path[len(matched) :])
     if rest:
-        return escape(parent.rstrip("/") + "/" + rest.removeprefix("/"))
+        return escape(parent + "/" + rest.removeprefix("/"))
     closing = len(path) > 1 and path.endswith("/")
-    return escape((parent.rstrip("/") + ("/" if closing else "")) or "/")
+    return escape((parent + "/" if closing else parent) or "/")
 
 
 def _without_leading_dots(rest: str) -> str:
@@ -103,7 +98,7 @@ def upstream_headers(
     headers = [pair for pair in exchange.every_header if pair[0] not in dropped]
     headers += [pair for pair in exchange.upstream.items() if pair[0] not in named]
     headers += _forwarded(exchange, scheme, port)
-    prefix = forwarded(exchange, b"x-forwarded-prefix", escape(matched) if target.strip_path else "")
+    prefix = forwarded(exchange, b"x-forwarded-prefix", escape(matched) if target.route.strip_path else "")
     if prefix:
         headers.append((b"x-forwarded-prefix", prefix.encode()))
     return headers

@@ -7,7 +7,7 @@ Not prometheus_client, which writes labels in an order and numbers in a form tha
 import socket
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,26 +29,22 @@ class Metrics:
             _Latency("kong_request_latency_ms", _UPSTREAM),
         )
 
-    def own(self, target: Target, status: int, started: float) -> None:
-        """An answer of the gateway itself; `started` is when the request came (time.monotonic)."""
-        kong, _, request = self._latencies
-        whole = time.monotonic() - started
-        labels = self._count(target, status, "kong")
-        kong.observe(labels, whole)
-        request.observe(labels, whole)
-
-    def passed_on(self, target: Target, status: int, started: float, asked: float, answered: float) -> None:
-        """A service's answer, whose head came at `answered`."""
+    def count(
+        self, target: Target, status: int, started: float, asked: float | None = None, answered: float = 0
+    ) -> None:
+        """One answer to a request that came at `started` (time.monotonic): the gateway's own, or that of the
+        service which was `asked`, and whose head came at `answered`."""
+        if not target.measured:
+            return
         kong, upstream, request = self._latencies
-        labels = self._count(target, status, "service")
-        kong.observe(labels, asked - started)
-        upstream.observe(labels, answered - asked)
-        request.observe(labels, time.monotonic() - started)
-
-    def _count(self, target: Target, status: int, source: str) -> str:
-        labels = f'service="{target.upstream.name}",route="{target.route}"'
+        labels = f'service="{target.service.name}",route="{target.route.name}"'
+        source = "kong" if asked is None else "service"
         self._requests[f'{labels},code="{status}",source="{source}",consumer=""'] += 1
-        return labels
+        now = time.monotonic()
+        request.observe(labels, now - started)
+        kong.observe(labels, (now if asked is None else asked) - started)
+        if asked is not None:
+            upstream.observe(labels, answered - asked)
 
     def lines(self) -> Iterator[str]:
         """The exposition format."""
@@ -63,15 +59,12 @@ class _Latency:
     def __init__(self, name: str, buckets: tuple[int, ...]) -> None:
         self._name = name
         self._buckets = buckets
-        self._counts: dict[str, list[int]] = {}
+        self._counts: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(buckets) + 1))
         self._sums: Counter[str] = Counter()
 
     def observe(self, labels: str, seconds: float) -> None:
         milliseconds = int(seconds * 1000)
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(self._buckets) + 1)
-        counts[bisect_left(self._buckets, milliseconds)] += 1
+        self._counts[labels][bisect_left(self._buckets, milliseconds)] += 1
         self._sums[labels] += milliseconds
 
     def lines(self) -> Iterator[str]:

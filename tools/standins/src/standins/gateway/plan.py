@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 from standins.gateway import config
@@ -17,27 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
-    """A Kong service: `path` is put before every request's path; timeouts in seconds."""
-
-    name: str
-    host: str
-    port: int
-    path: str
-    retries: int
-    connect_timeout: float
-    read_timeout: float
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """A route with everything that its requests meet."""
 
-    route: str
-    strip_path: bool
-    https_only: bool
+    route: config.Route
+    service: config.Service
     measured: bool
-    upstream: Upstream
     plugins: tuple[Plugin, ...]
 
 
@@ -53,19 +37,11 @@ def plan(file: config.KongFile) -> Plan:
     rules: list[Rule[Target]] = []
     for service in file.services:
         on_service = everywhere | build.of(service, f"service:{service.name}")
-        upstream = _upstream(service)
         for route in service.routes:
             on_route = on_service | build.of(route, f"route:{route.name}")
-            target = Target(
-                route=route.name,
-                strip_path=route.strip_path,
-                https_only=route.protocols == ["https"],
-                measured=any(
-                    entry.name == "prometheus" for owner in (file, service, route) for entry in owner.plugins
-                ),
-                upstream=upstream,
-                plugins=_in_order(on_route.values()),
-            )
+            owners = (file, service, route)
+            measured = any(entry.name == "prometheus" for owner in owners for entry in owner.plugins)
+            target = Target(route, service, measured, _in_order(on_route.values()))
             methods = frozenset(route.methods or ())
             rules += (Rule(path, methods, route.regex_priority, target) for path in route.paths)
     return Plan(Router(rules), _in_order(everywhere.values()))
@@ -73,19 +49,6 @@ def plan(file: config.KongFile) -> Plan:
 
 def _in_order(plugins: Iterable[Plugin]) -> tuple[Plugin, ...]:
     return tuple(sorted(plugins, key=lambda plugin: -plugin.priority))
-
-
-def _upstream(service: config.Service) -> Upstream:
-    url = urlsplit(service.url)
-    return Upstream(
-        name=service.name,
-        host=url.hostname or "",
-        port=url.port or 80,
-        path=url.path or "/",
-        retries=service.retries,
-        connect_timeout=service.connect_timeout / 1000,
-        read_timeout=service.read_timeout / 1000,
-    )
 
 
 def _credentials(consumers: Iterable[config.Consumer]) -> Iterable[tuple[str, jwt.Credential]]:

@@ -33,12 +33,9 @@ def normalise(raw: bytes) -> str:
     if "%" in path:
         if _BROKEN.search(path):
             raise BadPath(path)
-        _stay_below_the_root(unquote_to_bytes(path).decode("latin-1"))
+        _without_dots(unquote_to_bytes(path).decode("latin-1"))
         path = _ESCAPE.sub(_decode_unreserved, path)
-    if "/." in path or "//" in path:
-        _stay_below_the_root(path)
-        return _without_dots(path)
-    return path
+    return _without_dots(path) if "/." in path or "//" in path else path
 
 
 def escape(path: str) -> str:
@@ -51,22 +48,13 @@ def _decode_unreserved(found: re.Match[str]) -> str:
     return found[0].upper() if character in _RESERVED else character
 
 
-def _stay_below_the_root(path: str) -> None:
-    depth = 0
-    for segment in path.split("/"):
-        if segment == "..":
-            depth -= 1
-        elif segment not in ("", "."):
-            depth += 1
-        if depth < 0:
-            raise BadPath(path)
-
-
 def _without_dots(path: str) -> str:
     kept: list[str] = []
     segments = path.split("/")
     for segment in segments:
         if segment == "..":
+            if not kept:
+                raise BadPath(path)
             kept.pop()
         elif segment not in ("", "."):
             kept.append(segment)

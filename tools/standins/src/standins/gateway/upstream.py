@@ -1,8 +1,8 @@
 """Asking an upstream: names to addresses, time-outs, and retries the way nginx does them."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import SplitResult
 
 from aiohttp import (
     ClientConnectorError,
@@ -17,7 +17,8 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
-from standins.gateway.plan import Upstream
+from standins.gateway.config import Service
+from standins.gateway.forward import address
 
 # nginx sends these again only when nothing of them has been sent yet.
 _NOT_IDEMPOTENT = frozenset(("POST", "PATCH", "LOCK"))
@@ -70,16 +71,18 @@ class Upstreams:
     async def close(self) -> None:
         await self._session.close()
 
-    async def ask(self, upstream: Upstream, ask: Ask) -> ClientResponse:
+    async def ask(self, service: Service, ask: Ask) -> ClientResponse:
         """The head of the answer; the caller reads the rest and releases it.
 
         Raises NameUnknown, or BadUpstream or SlowUpstream once the tries are used up.
         """
-        url = URL(f"http://{self._address(upstream)}{ask.path_and_query}", encoded=True)
+        url = URL(f"http://{self._address(service.url)}{ask.path_and_query}", encoded=True)
         headers = CIMultiDict((name.decode(), _text(value)) for name, value in ask.headers)
-        headers["host"] = f"{upstream.host}:{upstream.port}"
-        timeout = ClientTimeout(sock_connect=upstream.connect_timeout, sock_read=upstream.read_timeout)
-        for last in (*[False] * upstream.retries, True):
+        headers["host"] = service.url.netloc
+        timeout = ClientTimeout(
+            sock_connect=service.connect_timeout / 1000, sock_read=service.read_timeout / 1000
+        )
+        for last in (*[False] * service.retries, True):
             try:
                 return await self._once(ask, url, headers, timeout)
             except BadUpstream as failure:
@@ -112,13 +115,12 @@ class Upstreams:
             raise BadUpstream(sent=True)
         return answer
 
-    def _address(self, upstream: Upstream) -> str:
-        known = self._addresses.get(upstream.host)
-        if known:
-            return known
-        if upstream.host != "localhost" and not _is_address(upstream.host):
-            raise NameUnknown(upstream.host)
-        return f"{upstream.host}:{upstream.port}"
+    def _address(self, url: SplitResult) -> str:
+        host = url.hostname or ""
+        known = self._addresses.get(host)
+        if not known and host != "localhost" and address(host) is None:
+            raise NameUnknown(host)
+        return known or url.netloc
 
 
 def _text(value: bytes) -> str:
@@ -127,11 +129,3 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -9,8 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from standins.gateway.exchange import Answer, Exchange, Plugin
-from standins.gateway.plugins import Strict
+from standins.gateway.exchange import Answer, Exchange, Plugin, Strict
 
 _REMEMBERED: Final = 1_000
 # Words for robots in general. Kong spares phones called CUBOT.
@@ -63,13 +62,9 @@ _PATTERNS: Final = (
 )
 
 
-def _any_of() -> re.Pattern[str]:
-    names = (re.escape(name) for name in (*_NAMES.split(), *_LIBRARIES.split(), *_SPACED))
-    versioned = "(?:" + "|".join(map(re.escape, _VERSIONED.split())) + ")/[0-9]"
-    return re.compile("|".join((*_GENERAL, *names, versioned, *_PATTERNS)), re.ASCII)
-
-
-_BOTS: Final = _any_of()
+_WORDS = (*_NAMES.split(), *_LIBRARIES.split(), *_SPACED)
+_VERSIONS = "(?:" + "|".join(map(re.escape, _VERSIONED.split())) + ")/[0-9]"
+_BOTS: Final = re.compile("|".join((*_GENERAL, *map(re.escape, _WORDS), _VERSIONS, *_PATTERNS)), re.ASCII)
 
 
 def _plain(expression: str) -> str:

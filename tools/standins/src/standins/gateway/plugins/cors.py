@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from standins.gateway.exchange import Answer, Exchange, Headers, Plugin
-from standins.gateway.plugins import Strict
+from standins.gateway.exchange import Answer, Exchange, Headers, Method, Plugin, Strict
 
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")]
-Method = Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"]
 
 
 class Config(Strict):

@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field
 
-from standins.gateway.exchange import Answer, Exchange, Headers, Plugin, refusal
-from standins.gateway.plugins import Strict
+from standins.gateway.exchange import Answer, Exchange, Headers, Plugin, Strict, refusal
 
 _BEARER = re.compile(rb"\s*[Bb]earer\s+(.+)")
 _REMEMBERED = 4096
@@ -138,8 +137,12 @@ class Jwt(Plugin):
             if len(self._verified) >= _REMEMBERED:
                 self._verified.pop(next(iter(self._verified)))
             self._verified[raw] = known
-        _not_expired(known[0], self._clock())
-        return known[1]
+        exp, credential = known
+        if not isinstance(exp, int | float) or isinstance(exp, bool):
+            raise Mistake({"exp": "must be a number"})
+        if exp <= int(self._clock()):
+            raise Mistake({"exp": "token expired"})
+        return credential
 
     def _credential(self, token: Token) -> Credential:
         kid = token.claims.get("kid", token.header.get("kid"))
@@ -152,10 +155,3 @@ class Jwt(Plugin):
             raise Mistake({"message": "No credentials found for given 'kid'"})
         credential.verify(token)
         return credential
-
-
-def _not_expired(exp: Any, now: float) -> None:
-    if not isinstance(exp, int | float) or isinstance(exp, bool):
-        raise Mistake({"exp": "must be a number"})
-    if exp <= int(now):
-        raise Mistake({"exp": "token expired"})

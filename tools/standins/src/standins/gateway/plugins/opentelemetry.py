@@ -9,12 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from standins.gateway.exchange import Answer, Exchange, Plugin
-from standins.gateway.plugins import Entry, Strict
+from standins.gateway.exchange import Answer, Entry, Exchange, Milliseconds, Plugin, Strict
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})", re.IGNORECASE)
 _SAMPLED = 1
-Milliseconds = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Propagation(Strict):

@@ -8,8 +8,7 @@ from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from standins.gateway.exchange import Answer, Exchange, Headers, Plugin, refusal
-from standins.gateway.plugins import Strict
+from standins.gateway.exchange import Answer, Exchange, Headers, Milliseconds, Plugin, Strict, refusal
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class RedisConfig(Strict):
 
     host: str = Field(min_length=1)
     port: Annotated[int, Field(gt=0, lt=65536)]
-    timeout: Annotated[int, Field(gt=0, lt=2**31)]
+    timeout: Milliseconds
     database: Literal[0]
     ssl: Literal[False]
     password: str | None = None
@@ -53,14 +52,10 @@ class Config(Strict):
     redis: RedisConfig | None = None
 
     @model_validator(mode="after")
-    def _windows_grow(self) -> Self:
+    def _fits_together(self) -> Self:
         limits = [limit for limit in (self.second, self.minute, self.hour) if limit is not None]
         if not limits or limits != sorted(limits):
             raise ValueError("give a limit, and none lower than that of a shorter window")
-        return self
-
-    @model_validator(mode="after")
-    def _a_redis_for_the_policy_that_needs_one(self) -> Self:
         if (self.policy == "redis") != (self.redis is not None):
             raise ValueError("policy redis needs its record, and no other policy has one")
         return self

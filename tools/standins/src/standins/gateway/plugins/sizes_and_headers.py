@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from standins.gateway.exchange import Answer, Exchange, Headers, Plugin, TooLarge
-from standins.gateway.plugins import Strict
+from standins.gateway.exchange import Answer, Exchange, Headers, Plugin, Strict, TooLarge
 
 _UNITS = {"bytes": 1, "kilobytes": 2**10, "megabytes": 2**20}
 HeaderLine = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+:[^:\s].*$")]
@@ -26,18 +25,15 @@ class RequestSize(Plugin):
     async def access(self, exchange: Exchange) -> Answer | None:
         declared = exchange.headers.get(b"content-length")
         if declared is None and b"transfer-encoding" in exchange.headers:
-            return await self._measure(exchange)
+            try:
+                exchange.body = await exchange.read_body(self._limit)
+            except TooLarge:
+                return exchange.message(413, "Request size limit exceeded")
+            return None
         if declared is None or int(declared) <= self._limit:
             return None
         waits = exchange.headers.get(b"expect", b"").strip().lower() == b"100-continue"
         return exchange.message(417 if waits else 413, "Request size limit exceeded")
-
-    async def _measure(self, exchange: Exchange) -> Answer | None:
-        try:
-            exchange.body = await exchange.read_body(self._limit)
-        except TooLarge:
-            return exchange.message(413, "Request size limit exceeded")
-        return None
 
 
 class Remove(Strict):
