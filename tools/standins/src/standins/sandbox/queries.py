@@ -27,9 +27,8 @@ Query = Callable[[State, Form, str], Json]
 
 
 def intent(state: State, form: Form, name: str) -> Json:
-    return intent_json(
-        state.intents.find(name, "intent"), forms.expand(form), disputed=bool(state.disputes.of(name))
-    )
+    found = state.intents.find(name, "intent")
+    return intent_json(found, forms.expand(form), disputed=bool(state.disputes.of(name)))
 
 
 def charge(state: State, _: Form, name: str) -> Json:
