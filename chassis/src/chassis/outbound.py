@@ -4,16 +4,19 @@ A service that does not answer is unavailable. A service that answers and reject
 request is wrong, which is a bug here.
 
 The client uses aiohttp, because a read with httpx costs ten times the CPU, and one request may need several.
+In the breaker, pybreaker counts, and this module handles concurrent and cancelled calls.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
 import orjson
+import pybreaker
 import stamina
 import structlog
 
@@ -175,19 +178,21 @@ class CircuitOpen(Exception):
         self.retry_after = retry_after
 
 
+class _Failed(Exception):
+    pass
+
+
 class Circuit:
     """Makes calls, and refuses them for a while after too many have failed.
 
-    While the circuit is half-open, a single call is made and the others are refused. A cancelled call counts
-    neither as a failure nor as a success. A call that was in flight when the circuit opened returns its own
-    outcome, which is not counted any more.
+    Unlike pybreaker alone: while the circuit is half-open, a single call is made and the others are refused;
+    a cancelled call counts neither as a failure nor as a success; a call that was in flight when the circuit
+    opened returns its own outcome, which is not counted any more.
 
     `name`: what is called, for the logs.
     `failures`: the circuit opens after so many failures in a row.
     `reset`: seconds until an open circuit is half-open.
     `counts`: the errors that count as failures.
-
-    `state` is `closed`, `open` or `half-open`.
     """
 
     def __init__(
@@ -199,46 +204,62 @@ class Circuit:
         counts: tuple[type[Exception], ...],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.state = "closed"
         self._name = name
-        self._failures = failures
         self._reset = reset
         self._counts = counts
         self._clock = clock
-        self._failed = 0
         self._opened = 0.0
         self._probing = False
+        self._breaker = pybreaker.CircuitBreaker(fail_max=failures)
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        return str(self._breaker.current_state)
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work and count its outcome. While the circuit is open, raises CircuitOpen instead."""
-        if self.state != "closed":
-            return await self._probe(work)
+        if self._breaker.current_state == pybreaker.STATE_CLOSED:
+            return await self._watch(work, pybreaker.STATE_CLOSED)
+        self._admit_probe()
         try:
-            result = await work()
-        except self._counts:
-            self._failed += 1
-            if self.state == "closed" and self._failed >= self._failures:
-                self._open()
-            raise
-        self._failed = 0
-        return result
-
-    async def _probe(self, work: Callable[[], Awaitable[T]]) -> T:
-        left = self._opened + self._reset - self._clock()
-        if self._probing or left > 0:
-            raise CircuitOpen(1 if self._probing else left)
-        self.state, self._probing = "half-open", True
-        try:
-            result = await work()
-        except self._counts:
-            self._open()
-            raise
+            result = await self._watch(work, pybreaker.STATE_HALF_OPEN)
+            log.info("circuit closed", called=self._name)
+            return result
         finally:
             self._probing = False
-        self.state, self._failed = "closed", 0
-        log.info("circuit closed", called=self._name)
+
+    def _admit_probe(self) -> None:
+        waited = self._clock() - self._opened
+        if self._probing:
+            raise CircuitOpen(1)
+        if self._breaker.current_state == pybreaker.STATE_OPEN:
+            if waited < self._reset:
+                raise CircuitOpen(self._reset - waited)
+            self._breaker.half_open()
+        self._probing = True
+
+    async def _watch(self, work: Callable[[], Awaitable[T]], began: str) -> T:
+        try:
+            result = await work()
+        except self._counts:
+            if self._breaker.current_state == began:
+                self._note_failure()
+            raise
+        if self._breaker.current_state == began:
+            self._note_success()
         return result
 
-    def _open(self) -> None:
-        self.state, self._opened = "open", self._clock()
-        log.warning("circuit opened", called=self._name, seconds=self._reset)
+    def _note_success(self) -> None:
+        if self._breaker.fail_counter or self._breaker.current_state != pybreaker.STATE_CLOSED:
+            self._breaker.call(bool)
+
+    def _note_failure(self) -> None:
+        def fail() -> None:
+            raise _Failed
+
+        with suppress(_Failed, pybreaker.CircuitBreakerError):
+            self._breaker.call(fail)
+        if self._breaker.current_state == pybreaker.STATE_OPEN:
+            self._opened = self._clock()
+            log.warning("circuit opened", called=self._name, seconds=self._reset)
