@@ -27,3 +27,9 @@ def logged() -> Iterator[list[LogLine]]:
     )
     yield capture.entries
     structlog.configure(**before)
+
+
+@pytest.fixture
+def on_credit(made: ThingMade) -> ThingMade:
+    """Its sale intends a call."""
+    return type(made)(id=made.id, note="on credit")

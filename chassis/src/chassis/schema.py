@@ -4,6 +4,7 @@ Released migrations import this module, so it stays where it is.
 """
 
 from alembic import op
+from sqlalchemy import text
 
 _V1 = (
     """CREATE TABLE inbox (
@@ -44,3 +45,30 @@ def create_v2() -> None:
     """A delay for each refused outbox row, indexes for the polls, and the count of begun messages."""
     for statement in _V2:
         op.execute(statement)
+
+
+def create_index(name: str, definition: str, *, unique: bool = False) -> None:
+    """Create an index on a table that is in use: writers go on meanwhile. In a revision of its own.
+
+    `definition`: what follows `ON`, such as `orders (number) WHERE …`.
+
+    An invalid index, which an attempt leaves that was broken off, is replaced. The runner of releases before
+    2026-12 runs all revisions in one transaction, in which the index cannot be created this way.
+    Source: PostgreSQL's documentation of CREATE INDEX, "Building Indexes Concurrently".
+    """
+    create = "CREATE UNIQUE INDEX" if unique else "CREATE INDEX"
+    context = op.get_context()
+    if not context.opts.get("transaction_per_migration"):
+        op.execute(f"{create} IF NOT EXISTS {name} ON {definition}")
+        return
+    with context.autocommit_block():
+        op.execute("SET lock_timeout = 0")  # it waits for transactions, and nobody waits for it
+        if not context.as_sql and _is_invalid(name):
+            op.execute(f"DROP INDEX CONCURRENTLY {name}")
+        op.execute(f"{create} CONCURRENTLY IF NOT EXISTS {name} ON {definition}")
+        op.execute("RESET lock_timeout")
+
+
+def _is_invalid(index: str) -> bool:
+    query = text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:index)")
+    return bool(op.get_bind().scalar(query, {"index": index}))

@@ -32,12 +32,16 @@ class Recorder:
 
     room: bool = True
     given: list[list[Any]] = field(default_factory=list)
+    unleased: int = 0
 
     def has_room(self) -> bool:
         return self.room
 
     def wake(self, committed: list[Any]) -> None:
         self.given.append(committed)
+
+    def note_unleased(self) -> None:
+        self.unleased += 1
 
 
 @dataclass

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import pytest
 import structlog
 from sqlalchemy import text
 
@@ -32,11 +31,6 @@ class Remote:
         if isinstance(answer, BaseException):
             raise answer
         return answer
-
-
-@pytest.fixture
-def on_credit(made: ThingMade) -> Any:
-    return type(made)(id=made.id, note="on credit")
 
 
 async def test_an_intended_call_is_made_and_its_outcome_settled(world: World, on_credit: ThingMade) -> None:

@@ -19,7 +19,6 @@ from fastapi import APIRouter, Request, Response
 
 from chassis.http.problems import RESPONSES, Problem
 from chassis.http.provided import Provided
-from chassis.saga.intents import retry_now
 from chassis.storage.database import Transactions
 from chassis.telemetry.logs import without_trace
 from payment import store
@@ -148,7 +147,7 @@ class Hints:
             if hint.order_id in undecided:
                 async with self._transactions() as tx:
                     if await store.remember_webhook(tx.session, hint.event_id):
-                        await retry_now(tx.session, hint.order_id)
+                        tx.retry_now(hint.order_id)
             elif hint.order_id in held:
                 await self._commit(hint)
 

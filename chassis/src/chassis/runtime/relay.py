@@ -10,6 +10,7 @@ from chassis.messaging.broker import Publisher, is_refused
 from chassis.messaging.envelope import Envelope
 from chassis.messaging.tasks import Batcher, as_failure
 from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.wakeup import SOON_SECONDS, Poll
 from chassis.saga.topology import EVENTS_EXCHANGE
 from chassis.storage import outbox
 from chassis.telemetry.privacy import reason
@@ -48,6 +49,7 @@ class Relay:
         self._waiting_bytes = 0
         self._publishing: list[Envelope] = []
         self._failing_since: float | None = None
+        self.poll = Poll("outbox", settings.outbox_poll, self._recover)
 
     def has_room(self) -> bool:
         """Whether this process may keep more events in memory; if not, rows are committed without a lease."""
@@ -59,6 +61,10 @@ class Relay:
         self._waiting.put((now, e) for e in events)
         self._waiting_bytes += sum(len(e.data) for e in events)
 
+    def note_unleased(self) -> None:
+        """Look soon for events that were committed while there was no room for them."""
+        self.poll.within(SOON_SECONDS)
+
     def failing_for(self) -> float:
         """Seconds since the broker last answered an attempt to publish; 0 if it answered the last one."""
         if self._failing_since is None:
@@ -69,7 +75,7 @@ class Relay:
         """Publish until cancelled. When a round fails, that is logged, and a later poll finds its rows."""
         async with asyncio.TaskGroup() as group:
             group.create_task(as_failure(self._forward()))
-            group.create_task(as_failure(self._recover()))
+            group.create_task(as_failure(self.poll.run()))
 
     async def drain(self) -> None:
         """Publish what is still in memory, after `run` has ended and nothing more is committed."""
@@ -91,14 +97,10 @@ class Relay:
         oldest = asyncio.get_running_loop().time() - self._publish_within
         return [e for since, e in taken if since >= oldest]
 
-    async def _recover(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.outbox_poll)
-            try:
-                while events := await self._lease_available():
-                    await self._round(events)
-            except Exception:
-                log.exception("outbox poll failed")
+    async def _recover(self) -> float | None:
+        while events := await self._lease_available():
+            await self._round(events)
+        return await outbox.due_in(self._engine)
 
     async def _round(self, events: list[Envelope]) -> None:
         try:
@@ -120,9 +122,12 @@ class Relay:
             for id_, why in refused.items():
                 log.error("event refused by the broker, retrying", message_id=id_, error=why)
             await outbox.note_refused(self._engine, refused, self._settings.refused_longest_delay)
+            self.poll.within(SOON_SECONDS)
         if unsent:
             log.warning("events not confirmed", events=len(unsent), error=repr(next(filter(None, errors))))
-            await outbox.retry_soon(self._engine, unsent, random.uniform(*_RETRY_SOON_SECONDS))
+            delay = random.uniform(*_RETRY_SOON_SECONDS)
+            await outbox.retry_soon(self._engine, unsent, delay)
+            self.poll.within(delay)
 
     def _note_outage(self, unsent: list[str], *, answered: bool) -> None:
         if answered:

@@ -10,12 +10,14 @@ import structlog
 
 from chassis.messaging.tasks import Batcher, as_broken_connection, as_failure
 from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.wakeup import SOON_SECONDS, Poll
 from chassis.saga.intents import (
     Call,
     Due,
     Intents,
     OutcomePending,
     delete_settled,
+    due_in,
     extend_leases,
     lease_available,
     postpone,
@@ -78,6 +80,7 @@ class IntentRunner:
         self._unfinished = 0  # calls under way and outcomes not settled yet
         self._idle = asyncio.Event()
         self._idle.set()
+        self.poll = Poll("intents", settings.outbox_poll, self._recover)
 
     def has_room(self) -> bool:
         """Whether this process may hold more intents in memory; the others are left to the poll."""
@@ -95,10 +98,14 @@ class IntentRunner:
             held = self._held[one.intent.key] = _Held(one, until)
             self._due.put_nowait(held)
 
+    def note_unleased(self) -> None:
+        """Look soon for intents that no process has leased."""
+        self.poll.within(SOON_SECONDS)
+
     async def run(self) -> None:
         """Make calls and settle outcomes until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(as_failure(self._recover()))
+            group.create_task(as_failure(self.poll.run()))
             group.create_task(as_failure(self._keep_leases()))
             group.create_task(as_failure(self._settle()))
             for _ in range(self._settings.intent_concurrency):
@@ -128,20 +135,13 @@ class IntentRunner:
     def _room(self) -> int:
         return 0 if self._closing else _MAX_HELD - len(self._held)
 
-    async def _recover(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.outbox_poll)
-            try:
-                await self._lease_available()
-            except Exception:
-                log.exception("intent poll failed")
-
-    async def _lease_available(self) -> None:
+    async def _recover(self) -> float | None:
         while (limit := min(self._settings.consume_batch, self._room())) > 0:
             found = await lease_available(self._engine, self._lease, limit, self._holder)
             self.wake(found)
             if len(found) < limit:
-                return
+                break
+        return await due_in(self._engine)
 
     async def _keep_leases(self) -> None:
         """Extend the leases that have less than two thirds of their time left, all in one statement. Most
@@ -250,5 +250,6 @@ class IntentRunner:
             delay *= random.uniform(0.5, 1)
             try:
                 await postpone(self._engine, due, why, delay, self._holder)
+                self.poll.within(delay)
             except Exception:
                 log.exception("lease not released", intent=due.intent.key)

@@ -2,7 +2,7 @@
 chassis does the rest, in the same way for all services."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from chassis.http.middleware import LimitBody, Trace
 from chassis.http.provided import Registry
 from chassis.runtime.jobs import Job
 from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.wakeup import Notifier
 from chassis.runtime.worker import Worker
 from chassis.saga.intents import Call
 from chassis.saga.topology import Participant
@@ -99,7 +100,7 @@ class Service(Generic[S]):
             lock_timeout=settings.lock_timeout,
         )
         has_worker = settings.role != "api"
-        transactions = database.Transactions(engine, self.name, lease=settings.lease if has_worker else 0)
+        transactions = database.Transactions(engine, self.name, lease=settings.lease)
         keys = PublishedKeys(settings.jwks_url)
         verifier = TokenVerifier(keys, settings.token_issuer, settings.token_audience)
         chassis = Chassis(engine, transactions, verifier)
@@ -117,7 +118,12 @@ class Service(Generic[S]):
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             if has_worker:
                 await worker.start()
-            yield
+                yield
+            else:
+                notifier = Notifier(engine)
+                transactions.after_commit(relay=notifier, runner=notifier)
+                async with _running(notifier.run()):
+                    yield
             chassis.stopping.set()
             await worker.stop()
             await _close([*components.closing, keys.aclose, engine.dispose])
@@ -143,6 +149,16 @@ class Service(Generic[S]):
         app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes)
         app.add_middleware(Trace)
         return app
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _close(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -161,7 +161,8 @@ class ServiceSettings(DatabaseSettings):
     `settle_linger`: likewise, how long the first outcome of a remote call waits for others, to share a
         commit.
 
-    `outbox_poll`: between two polls for outbox rows and intents that no process has leased.
+    `outbox_poll`: the maximum time between two polls for outbox rows and intents that no process has leased;
+        the process polls earlier when it knows of one that is due.
     `lease`: how long outbox rows and intents belong to the process that leased them; if it dies, another one
         takes them over after that. Longer than one statement and one publish take.
     `refused_longest_delay`: the maximum delay before an event that the broker refused is published again.
@@ -199,7 +200,7 @@ class ServiceSettings(DatabaseSettings):
     consume_linger: Annotated[float, Field(ge=0)] = 0.08
     publish_linger: Annotated[float, Field(ge=0)] = 0.005
     settle_linger: Annotated[float, Field(ge=0)] = 0.03
-    outbox_poll: Seconds = 1
+    outbox_poll: Seconds = 5
     lease: Seconds = 10
     refused_longest_delay: Seconds = 60
     intent_concurrency: Annotated[int, Field(ge=1)] = 32

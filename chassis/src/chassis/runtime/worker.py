@@ -23,6 +23,7 @@ from chassis.runtime.jobs import Job
 from chassis.runtime.relay import Relay
 from chassis.runtime.runner import IntentRunner
 from chassis.runtime.settings import ServiceSettings
+from chassis.runtime.wakeup import listen
 from chassis.saga.intents import Call
 from chassis.saga.topology import EVENTS_EXCHANGE, Participant
 from chassis.storage import inbox
@@ -101,6 +102,8 @@ class Worker:
             self._relay = Relay(self._transactions.engine, publisher, source, self._settings)
             self._spawn(self._relay.run(), "relay")
         self._transactions.after_commit(relay=self._relay, runner=self._runner)
+        if self._settings.role == "worker" and (self._relay or self._runner):
+            self._spawn(listen(self._transactions.engine, self._poll_now), "listen")
         for consumer in self._consumers:
             await consumer.start()
             self._spawn(consumer.run(), "consumer")
@@ -180,6 +183,11 @@ class Worker:
             await inbox.forget_started(self._transactions.engine, keep)
 
         return Job("purge inbox", 60, purge)
+
+    def _poll_now(self) -> None:
+        for polling in (self._relay, self._runner):
+            if polling is not None:
+                polling.poll.within(0)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(as_failure(work), name=name)

@@ -108,6 +108,9 @@ class AfterCommit(Protocol[Committed]):
     def wake(self, committed: list[Committed]) -> None:
         """Take it over; called after the commit."""
 
+    def note_unleased(self) -> None:
+        """Rows were committed that no process has leased; called after the commit."""
+
 
 class Transactions:
     """Opens transactions.
@@ -158,6 +161,8 @@ class Transactions:
         def send() -> None:
             if lease:
                 self._relay.wake([envelope])
+            else:
+                self._relay.note_unleased()
 
         return outbox.part(envelope, lease, given, send)
 
@@ -174,10 +179,12 @@ class Transactions:
             for subject in tx.retry_now_subjects:
                 await intents.retry_now(session, subject)
             await session.commit()
-        if events and outbox_lease:
-            self._relay.wake(events)
+        if events:
+            self._relay.wake(events) if outbox_lease else self._relay.note_unleased()
         if due and intent_lease:
             self._runner.wake(due)
+        elif due or tx.retry_now_subjects:
+            self._runner.note_unleased()
 
 
 class _Nothing:
@@ -187,4 +194,7 @@ class _Nothing:
         return True
 
     def wake(self, committed: list[Any]) -> None:
+        pass
+
+    def note_unleased(self) -> None:
         pass
