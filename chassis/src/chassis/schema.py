@@ -50,7 +50,7 @@ def create_v2() -> None:
 def create_index(name: str, definition: str, *, unique: bool = False) -> None:
     """Create an index on a table that is in use: writers go on meanwhile. In a revision of its own.
 
-    `definition`: what follows `ON`, such as `orders (number) WHERE …`.
+    `definition`: what follows `ON`, such as `thing (made_at) WHERE …`.
 
     An invalid index, which an attempt leaves that was broken off, is replaced. The runner of releases before
     2026-12 runs all revisions in one transaction, in which the index cannot be created this way.
