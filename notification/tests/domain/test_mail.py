@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from chassis.messaging.encryption import TicketExpired, Tickets
 from chassis.saga.tx import Intent
-from contracts import CLAIM_PURPOSE, DeclineReason, Line, Money, ShortLine
+from contracts import CLAIM_PURPOSE, CancelReason, DeclineReason, Line, Money, ShortLine
 from contracts.testing import CONTACT, ORDER_ID, SHOPPER_ID
 from notification import domain
 from notification.mail import SENTENCES, ClaimLinks, MailRenderer, Seller, Shipping
@@ -210,16 +210,17 @@ def test_a_cancellation_intended_by_an_older_release_can_still_be_rendered() -> 
     assert "The payment was declined." in body(read(intended("cancellation", content)), "plain")
 
 
-@pytest.mark.parametrize(
-    ("reason", "sentence"),
-    [
-        ("payment_declined", "The payment was declined."),
-        ("shopper", "as you asked"),
-        ("expired", "could not be completed in time"),
-        ("out_of_stock", "we do not have all of it any more"),
-    ],
-)
-def test_a_cancellation_says_why_in_words(reason: str, sentence: str) -> None:
+SENTENCE_FOR = {
+    "payment_declined": "The payment was declined.",
+    "shopper": "as you asked",
+    "expired": "could not be completed in time",
+    "out_of_stock": "we do not have all of it any more",
+}
+
+
+@pytest.mark.parametrize("reason", get_args(CancelReason))
+def test_a_cancellation_says_why_in_words(reason: str) -> None:
+    sentence = SENTENCE_FOR[reason]
     message = read(intended("cancellation", domain.cancellation(cancelled(reason), paid=False)))
     for kind in ("plain", "html"):
         assert sentence in body(message, kind)

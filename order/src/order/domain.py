@@ -135,7 +135,7 @@ class Order:
             self.undone = False
 
     def expire(self, now: datetime) -> list[OrderCancelled]:
-        """Cancel the order if it is still pending at its deadline."""
+        """Cancel a pending order; its deadline, which `jobs_store` compares, is over."""
         if self.status != "pending":
             return []
         if self.action_url is not None:

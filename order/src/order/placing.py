@@ -62,6 +62,8 @@ class Placing:
         body, headers = views.accepted(order)
         row = stored(order, _NAMES)
         try:
+            # A part takes effect if its `given` part returned a row: limits, the stored response, the order,
+            # the event. So all of them are written or none.
             earlier = await self._transactions.run(
                 Part("earlier", _EARLIER, self._limits(order, row["lines"], cart, budget)),
                 claim.settling(ACCEPTED, body, headers, given="earlier", when="allowed"),

@@ -64,8 +64,8 @@ async def sell_stock(event: OrderPaid, tx: Tx) -> None:
 
 @steps.on(OrderCancelled, publishes=[StockReleased, StockReserved, StockRejected], compensates=reserve_stock)
 async def release_stock(event: OrderCancelled, tx: Tx) -> None:
-    """Put reserved or sold pieces back and serve waiting orders; before `order.created`, leave a
-    tombstone."""
+    """Put reserved or sold pieces back and serve waiting orders. If `order.created` has not arrived yet,
+    leave a tombstone."""
     hold = await tx.get(Hold, event.order_id)
     if hold is None:
         tx.add(Hold(event.order_id, "refused"))
