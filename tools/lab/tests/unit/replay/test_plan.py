@@ -1,7 +1,7 @@
 """What each invoice becomes, and which step may be played next."""
 
 from lab.replay.invoices import InvoiceFile
-from lab.replay.plan import Return, Sale, Skip, Step, StepQueue, plan
+from lab.replay.plan import Order, Placed, Return, Sale, Skip, Step, StepQueue, plan, resumed
 from tools.lab.tests.invoice_files import ReadInvoices, row
 
 
@@ -61,6 +61,23 @@ def test_two_equal_sales_are_returned_once_each_the_later_first(invoices_of: Rea
 
     assert [note.sale for note in notes if isinstance(note, Return)] == ["2", "1"]
     assert isinstance(notes[2], Skip)
+
+
+def test_what_an_earlier_replay_has_placed_is_not_sold_again(invoices_of: ReadInvoices) -> None:
+    found = steps(invoices_of(row("1"), row("2", customer="")))
+    order = Order("ABC", "paid", was_paid=True)
+
+    assert resumed(found, {"1": order}) == [Placed(found[0].invoice, order), found[1]]
+
+
+def test_a_return_is_left_to_play_until_its_order_is_cancelled(invoices_of: ReadInvoices) -> None:
+    sale, note = steps(invoices_of(row("1"), row("C2", quantity=-6)))
+    paid, returned = Order("ABC", "paid", was_paid=True), Order("ABC", "cancelled", was_paid=True)
+    out_of_stock = Order("ABC", "cancelled", was_paid=False)
+
+    assert resumed([sale, note], {"1": paid})[1] == note
+    assert resumed([sale, note], {"1": returned})[1] == Placed(note.invoice, returned)
+    assert resumed([sale, note], {"1": out_of_stock})[1] == note
 
 
 def _numbers(queue: StepQueue) -> list[str]:

@@ -1,0 +1,61 @@
+"""What a replay has placed is known to the next one, as far as the shop still knows it."""
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lab.replay.journal import IDS_IN_URL, Journal
+from lab.replay.plan import Order
+from tools.lab.tests.invoice_files import ReadInvoices, row
+
+ID = "01a1fbbe-d185-7793-91b9-{:012}"
+
+
+async def orders(journal: Journal, file: ReadInvoices, count: int, status: str = "paid") -> dict[str, Order]:
+    """Those of the first so many invoices; the shop has all but the one whose id ends in 13."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        ids = request.url.params.get_list("id")
+        assert len(ids) <= IDS_IN_URL == int(request.url.params["limit"])
+        items = [{"order_id": one, "status": status, "paid_at": None} for one in ids if one != ID.format(13)]
+        return httpx.Response(200, json={"items": items})
+
+    async with httpx.AsyncClient(base_url="http://shop", transport=httpx.MockTransport(answer)) as admin:
+        return await journal.orders(admin, file(*(row(str(n)) for n in range(count))).invoices)
+
+
+@pytest.fixture
+def path(tmp_path: Path, invoices_of: ReadInvoices) -> Path:
+    """A journal of the orders of 150 invoices."""
+    journal = Journal(tmp_path / "folder" / "journal")
+    for n, invoice in enumerate(invoices_of(*(row(str(n)) for n in range(150))).invoices):
+        journal.placed(invoice, ID.format(n))
+    return tmp_path / "folder" / "journal"
+
+
+async def test_orders_that_the_shop_still_has_are_found(path: Path, invoices_of: ReadInvoices) -> None:
+    found = await orders(Journal(path), invoices_of, 200)
+
+    assert len(found) == 149
+    assert found["0"] == Order(ID.format(0), "paid", was_paid=False)
+    assert "13" not in found
+
+
+async def test_the_last_order_of_an_invoice_counts(path: Path, invoices_of: ReadInvoices) -> None:
+    Journal(path).placed(invoices_of(row("0")).invoices[0], ID.format(999))
+
+    assert (await orders(Journal(path), invoices_of, 1))["0"].id == ID.format(999)
+
+
+async def test_half_a_line_of_a_killed_replay_is_passed_over(path: Path, invoices_of: ReadInvoices) -> None:
+    os.truncate(path, os.stat(path).st_size - 20)
+
+    assert len(await orders(Journal(path), invoices_of, 150)) == 148
+
+
+def test_each_shop_has_a_journal_of_its_own(
+    invoices_of: ReadInvoices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Journal.of("one").path == Journal.of("one").path != Journal.of("other").path
