@@ -104,7 +104,7 @@ def test_a_row_that_cannot_be_read_sets_the_exit_code_and_the_others_are_played(
     code, document = replay(row("1", sku=lamp), row("6", sku=lamp, quantity="six"))
 
     assert code == 1
-    assert _outcomes(document) == {"1": ("paid", None), "6": ("skipped", "no line is left to play")}
+    assert _outcomes(document) == {"1": ("paid", None), "6": ("skipped", "a row of it cannot be read")}
     assert [bad["line"] for bad in document["refused"]] == [3]
 
 

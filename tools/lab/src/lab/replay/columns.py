@@ -32,14 +32,15 @@ class Ambiguous(ValueError):
 
 
 class Dates(StrEnum):
-    """What comes first in a date that does not begin with the year."""
+    """How dates are written. Those that begin with the year are always read, too."""
 
+    YMD = "ymd"
     DMY = "dmy"
     MDY = "mdy"
 
     @property
     def form(self) -> str:
-        return "day/month/year" if self is Dates.DMY else "month/day/year"
+        return {"y": "year-month-day", "d": "day/month/year", "m": "month/day/year"}[self[0]]
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,10 @@ def parse_date(text: str, dates: Dates) -> date | None:
         year, month, day = first, second, third
     elif dates is Dates.DMY:
         year, month, day = third, second, first
-    else:
+    elif dates is Dates.MDY:
         year, month, day = third, first, second
+    else:
+        return None
     try:
         return date(int(year) if len(year) == 4 else 2000 + int(year), int(month), int(day))
     except ValueError:
@@ -116,11 +119,13 @@ def parse_date(text: str, dates: Dates) -> date | None:
 
 
 def judge_dates(texts: Iterable[str]) -> Dates:
-    """How dates are written that do not begin with the year: the one way in which all can be read. Where both
-    are possible, points mean day.month.year, and of three or more dates that one way puts into one month and
-    the other spreads over as many months, the month is meant. Raises Ambiguous."""
+    """The one form in which all dates can be read. Where the day or the month may come first, points mean
+    day.month.year, and of three or more dates that one form puts into one month and the other spreads over as
+    many months, the month is meant. Raises Ambiguous."""
     matches = filter(None, map(_DATE.fullmatch, set(texts)))
     written = sorted({match[0] for match in matches if len(match[1]) < 3})
+    if not written:
+        return Dates.YMD
     read = [(text, parse_date(text, Dates.DMY), parse_date(text, Dates.MDY)) for text in written]
     only_dmy = next((text for text, dmy, mdy in read if dmy and not mdy), None)
     only_mdy = next((text for text, dmy, mdy in read if mdy and not dmy), None)

@@ -4,7 +4,7 @@ step may be played next."""
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lab.replay.invoices import Invoice
+from lab.replay.invoices import UNREADABLE, Invoice
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def plan(invoices: Iterable[Invoice]) -> list[Step]:
     kept: dict[str | None, list[Invoice]] = {}  # sales by customer that were not returned, the latest last
     for invoice in invoices:
         sales = kept.setdefault(invoice.customer, [])
-        if not invoice.rows:
+        if invoice.dropped[UNREADABLE]:
+            steps.append(Skip(invoice, "a row of it cannot be read"))
+        elif not invoice.rows:
             steps.append(Skip(invoice, "no line is left to play", "; ".join(invoice.dropped)))
         elif invoice.is_credit_note:
             steps.append(_credit(invoice, sales))

@@ -175,7 +175,7 @@ def _pence(text: str, decimal: str | None) -> int:
 def _date(text: str, dates: Dates) -> date:
     found = parse_date(text, dates)
     if found is None:
-        raise _Unreadable(f"InvoiceDate {text!r} is no date (year-month-day or {dates.form})")
+        raise _Unreadable(f"InvoiceDate {text!r} is no date in the form {dates.form}")
     return found
 
 

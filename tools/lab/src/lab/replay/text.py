@@ -110,4 +110,4 @@ def _record(lines: Sequence[str], at: int, delimiter: str) -> Record:
 
 
 def _is_row(cells: Sequence[str], width: int, invoice: int) -> bool:
-    return len(cells) == width and _INVOICE.fullmatch(cells[invoice].strip()) is not None
+    return len(cells) >= width and _INVOICE.fullmatch(cells[invoice].strip()) is not None

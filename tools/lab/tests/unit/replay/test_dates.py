@@ -40,6 +40,7 @@ def test_what_is_no_date_is_none(text: str) -> None:
         (["12/13/10"], Dates.MDY),
         (["1.12.2010"], Dates.DMY),
         (["2010-12-01", "12/12/2010"], Dates.DMY),
+        (["2010-12-01", "2010/12/02 8:26", "x"], Dates.YMD),
         (["1/12/2010", "2/12/2010", "5/12/2010"], Dates.DMY),
         (["12/1/2010", "12/2/2010", "12/5/2010"], Dates.MDY),
     ],
@@ -77,5 +78,5 @@ def test_dates_that_do_not_fit_what_one_says_are_refused_by_line(write: WriteFil
     file = read_file(write(row(date="13/12/2010"), row(date="12/13/2010")), Dates.DMY)
 
     assert [(one.line, one.why) for one in file.unreadable] == [
-        (3, "InvoiceDate '12/13/2010' is no date (year-month-day or day/month/year)")
+        (3, "InvoiceDate '12/13/2010' is no date in the form day/month/year")
     ]

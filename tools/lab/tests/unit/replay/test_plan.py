@@ -22,6 +22,13 @@ def test_an_invoice_with_no_line_left_is_skipped_with_the_reasons(invoices_of: R
     assert steps(found) == [Skip(found.invoices[0], "no line is left to play", reasons)]
 
 
+def test_an_invoice_with_a_row_that_cannot_be_read_is_left_until_it_can(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row(), row(sku="71053", quantity="six"), row("2"))
+
+    reason = "a row of it cannot be read"
+    assert steps(found) == [Skip(found.invoices[0], reason), Sale(found.invoices[1])]
+
+
 def test_a_credit_note_over_a_whole_sale_cancels_its_order(invoices_of: ReadInvoices) -> None:
     found = invoices_of(
         row("1", quantity=4), row("1", quantity=2), row("1", sku="POST"), row("C2", quantity=-6)

@@ -14,7 +14,7 @@ from lab.replay.invoices import InvoiceFile
 from lab.replay.reading import BadFile, read, read_file
 
 DATA = Path(__file__).parents[2] / "data"
-CASES = sorted((Path(__file__).parents[7] / "shared" / "cases" / "replay").glob("*.csv"))
+CASES = sorted((Path(__file__).parents[6] / "shared" / "cases" / "replay").glob("*.csv"))
 HEADING = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 

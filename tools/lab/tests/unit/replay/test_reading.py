@@ -55,7 +55,7 @@ def test_a_row_without_a_price_is_read_and_not_sold(price: str, invoices_of: Rea
         (row(price="1e-2"), "UnitPrice '1e-2' is no amount of money"),
         (
             row(date="31/31/2010"),
-            "InvoiceDate '31/31/2010' is no date (year-month-day or day/month/year)",
+            "InvoiceDate '31/31/2010' is no date in the form day/month/year",
         ),
         (row(customer="o'neill"), 'CustomerID "o\'neill" is no identifier'),
         (row(sku=" "), "StockCode is empty"),

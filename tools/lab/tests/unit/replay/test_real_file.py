@@ -12,7 +12,7 @@ from lab.replay.invoices import InvoiceFile
 from lab.replay.plan import Sale, plan
 from lab.replay.reading import read_file
 
-FOLDER = Path(__file__).parents[7] / "shared" / "data" / "online-retail"
+FOLDER = Path(__file__).parents[6] / "shared" / "data" / "online-retail"
 FILE = FOLDER / "invoices-2010-12-01-to-05.csv"
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the data set is not beside this clone")

@@ -84,4 +84,4 @@ def test_the_text_has_outcomes_reasons_and_lines(replay: Callable[..., Replay]) 
     assert "1 POST is postage, no product" in text
     assert "1 priced 0: line 6" in text
     assert "line 5: InvoiceNo is empty" in text
-    assert "read as utf-8, delimiter ',', dates day/month/year" in text
+    assert "read as utf-8, delimiter ',', dates year-month-day" in text
