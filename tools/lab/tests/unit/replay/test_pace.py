@@ -1,4 +1,4 @@
-"""While the gateway's limits slow a replay down, one is told how long it will take."""
+"""While the gateway's limits slow a replay down, it says how long it will take."""
 
 import asyncio
 
