@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,28 +15,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lab.load import RetryPolicy, RetryTransport
-from lab.replay.catalogue import (
-    CONCURRENT_ADJUSTMENTS,
-    Loaded,
-    Offer,
-    find,
-    load,
-    offers_of,
-    products_of,
-    repriced,
-    to_sell,
-)
+from lab.replay.catalogue import CONCURRENT_ADJUSTMENTS, repriced
 from lab.replay.columns import Dates
 from lab.replay.customers import Customers
-from lab.replay.invoices import Invoice, InvoiceFile
+from lab.replay.invoices import InvoiceFile
 from lab.replay.journal import Journal
 from lab.replay.pace import Pace
-from lab.replay.plan import Order, Playable, Sale, Step, plan, resumed
+from lab.replay.plan import Playable, Sale, plan
 from lab.replay.play import Player, Result
+from lab.replay.prepare import prepare
 from lab.replay.reading import read_file
 from lab.replay.report import Replay, document, show
 from shop import targets
-from shop.errors import ShopError
 from shop.http import TIMEOUT_SECONDS, admin_client
 from shop.targets import Target
 from shop.terminal import Json, counting
@@ -104,8 +93,9 @@ async def _replay(
     async with admin_client(target) as admin:
         token = admin.headers["Authorization"]
     async with _client(target, loading, Authorization=token) as http:
-        steps, loaded, offers = await _prepare(http, journal, plan(file.invoices), options)
-    pace = Pace(sum(isinstance(step, Playable) for step in steps), lambda: shopping.counted["429"])
+        before = None if options.again else journal
+        ready = await prepare(http, plan(file.invoices), before, options.stock_factor, options.timeout)
+    pace = Pace(sum(isinstance(step, Playable) for step in ready.steps), lambda: shopping.counted["429"])
     progress.update(bar, description="checking out", total=pace.total)
 
     def advance(_: Result) -> None:
@@ -115,44 +105,13 @@ async def _replay(
     async with _client(target, shopping) as http, pace.watched(progress.console.print):
         customers = Customers(http, target.customers_secret)
         run = uuid4().hex[:12] if options.again else "first"
-        player = Player(customers, offers, journal, run, options.timeout)
-        results = await player.play_all(steps, options.concurrency, advance)
-    sales = [step.invoice for step in steps if isinstance(step, Sale)]
+        player = Player(customers, ready.offers, journal, run, options.timeout)
+        results = await player.play_all(ready.steps, options.concurrency, advance)
+    sales = [step.invoice for step in ready.steps if isinstance(step, Sale)]
     limited = loading.counted["429"] + shopping.counted["429"]
     seconds = round(time.monotonic() - started, 1)
-    return Replay(path, file, loaded, repriced(sales, offers), results, limited, seconds)
-
-
-async def _prepare(
-    admin: httpx.AsyncClient, journal: Journal, steps: Sequence[Step], options: Options
-) -> tuple[Sequence[Step], Loaded, dict[str, Offer]]:
-    """Find out what is left to play, and load the catalogue for it. Raises ShopError."""
-    sales = [step.invoice for step in steps if isinstance(step, Sale)]
-    products = products_of(sales)
-    try:
-        if not options.again:
-            steps = resumed(steps, await _earlier_orders(admin, journal, sales, options.timeout))
-        wanted = to_sell(products, [step.invoice for step in steps if isinstance(step, Sale)])
-        known = await find(admin, [one.sku for one in wanted])
-        loaded = await load(admin, wanted, known, options.stock_factor)
-    except httpx.TransportError as error:
-        raise ShopError(
-            f"the shop stopped answering while the catalogue was loaded ({type(error).__name__}):"
-            " look at `shop status`, then replay again"
-        ) from error
-    return steps, loaded, offers_of(wanted, known)
-
-
-async def _earlier_orders(
-    admin: httpx.AsyncClient, journal: Journal, sales: Sequence[Invoice], timeout: float
-) -> dict[str, Order]:
-    """By invoice number. Those that a killed replay has left pending get the time to end."""
-    until = time.monotonic() + timeout
-    while True:
-        orders = await journal.orders(admin, sales)
-        if time.monotonic() > until or all(order.status != "pending" for order in orders.values()):
-            return orders
-        await asyncio.sleep(1)
+    other_prices = repriced(sales, ready.offers)
+    return Replay(path, file, ready.loaded, other_prices, results, limited, seconds)
 
 
 def _client(target: Target, transport: RetryTransport, **headers: str) -> httpx.AsyncClient:

@@ -87,8 +87,8 @@ class Invoice:
     @cached_property
     def fingerprint(self) -> str:
         """Of what is ordered by whom: the same in every file and every replay."""
-        content = [self.number, self.customer, sorted(self.pieces.items())]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+        pieces = sorted((sku.upper(), count) for sku, count in self.pieces.items())
+        return hashlib.sha256(json.dumps([self.number, self.customer, pieces]).encode()).hexdigest()[:32]
 
 
 class InvoiceFile:
