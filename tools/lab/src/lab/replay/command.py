@@ -51,7 +51,7 @@ def replay(
     ] = 1,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that an order may take to end.")] = 120,
     dates: Annotated[
-        Dates | None, typer.Option(help="Which comes first, day or month, where no date of the file tells.")
+        Dates | None, typer.Option(help="How dates are written, where the file does not tell for certain.")
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Play also the invoices that an earlier replay has played.")
