@@ -61,7 +61,8 @@ def replay(
 ) -> None:
     """Play invoices as checkouts of their customers, through the gateway, in the order of the file.
 
-    The same file again goes on where the replay before ended: what it has played is not played twice.
+    The same file again, by its name, goes on where the replay before ended: invoices that were played in this
+    shop and have not changed are not played twice.
 
     Exits with 2, before anything is played, if the file or its dates cannot be read for certain; with 1 if a
     row cannot be read, or unless every invoice is paid, cancelled, or skipped for a reason.
@@ -86,7 +87,7 @@ async def _replay(
 ) -> Replay:
     """Plan, load the catalogue, play and sum up. Raises ShopError."""
     started = time.monotonic()
-    journal = Journal.of(target.customers_secret)
+    journal = Journal.of(target.customers_secret, Path(path).name)
     loading = RetryTransport(CONCURRENT_ADJUSTMENTS, RetryPolicy())
     shopping = RetryTransport(options.concurrency, RetryPolicy())
     bar = progress.add_task("loading the catalogue", total=None)
@@ -104,7 +105,7 @@ async def _replay(
 
     async with _client(target, shopping) as http, pace.watched(progress.console.print):
         customers = Customers(http, target.customers_secret)
-        run = uuid4().hex[:12] if options.again else "first"
+        run = uuid4().hex if options.again else journal.name
         player = Player(customers, ready.offers, journal, run, options.timeout)
         results = await player.play_all(ready.steps, options.concurrency, advance)
     sales = [step.invoice for step in ready.steps if isinstance(step, Sale)]

@@ -1,5 +1,5 @@
-"""Which orders earlier replays have placed in a shop, kept on this machine, so that a repeated replay goes on
-where the one before ended. How an order has ended is not kept: the shop knows."""
+"""Which orders earlier replays of a file have placed in a shop, kept on this machine, so that the file's next
+replay goes on where they ended. How an order has ended is not kept: the shop knows."""
 
 import hashlib
 import hmac
@@ -23,22 +23,26 @@ class Journal:
     """One line for each order: the invoice's fingerprint and the order's id. The last one counts."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._path = path
         lines = path.read_text().splitlines() if path.exists() else []
         matches = filter(None, map(_LINE.fullmatch, lines))  # the last line of a killed replay may be half
         self._orders = {match[1]: match[2] for match in matches}
 
     @classmethod
-    def of(cls, secret: str) -> "Journal":
-        """The journal of the shop that has this secret."""
-        name = hmac.new(secret.encode(), b"journal of replays", hashlib.sha256).hexdigest()[:16]
+    def of(cls, secret: str, file: str) -> "Journal":
+        """Of replays of the file with this name, in the shop that has this secret."""
+        name = hmac.new(secret.encode(), file.encode(), hashlib.sha256).hexdigest()[:32]
         return cls(project_root() / ".local" / "replays" / name)
+
+    @property
+    def name(self) -> str:
+        return self._path.name
 
     def placed(self, invoice: Invoice, order_id: str) -> None:
         """The invoice's order was accepted. Written at once, so that a killed replay leaves it, too."""
         self._orders[invoice.fingerprint] = order_id
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as file:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
             file.write(f"{invoice.fingerprint} {order_id}\n")
 
     async def orders(self, admin: httpx.AsyncClient, invoices: Iterable[Invoice]) -> dict[str, Order]:

@@ -133,7 +133,8 @@ def _notes(replay: Replay) -> Iterator[str]:
     yield f"{len(file.invoices)} invoices of {file.lines.total()} lines in {replay.seconds:.1f} s"
     legacy = f" and {written.legacy} lines of Windows-1252" if written.legacy else ""
     yield f"read as {written.encoding}{legacy}, delimiter {written.delimiter!r}, dates {written.dates.form}"
-    yield "lines: " + ", ".join(f"{count} {kind}" for kind, count in replay.lines().items())
+    kinds = (f"{count} {kind.replace('_', ' ')}" for kind, count in replay.lines().items())
+    yield "lines: " + ", ".join(kinds)
     for why, count in file.special.most_common():
         yield f"  {count:>5} {printable(why)}"
     for why, lines in replay.refused().items():
