@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         lines = path.read_text().splitlines() if path.exists() else []
-        matches = filter(None, map(_LINE.fullmatch, lines))  # the last line of a killed replay may be half
+        matches = filter(None, map(_LINE.fullmatch, lines))
         self._orders = {match[1]: match[2] for match in matches}
 
     @classmethod
@@ -43,7 +43,7 @@ class Journal:
         self._orders[invoice.fingerprint] = order_id
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write(f"{invoice.fingerprint} {order_id}\n")
+            file.write(f"\n{invoice.fingerprint} {order_id}")  # ends a line that a crash may have cut
 
     async def orders(self, admin: httpx.AsyncClient, invoices: Iterable[Invoice]) -> dict[str, Order]:
         """Those of the invoices' orders that the shop still has, by the invoice's number."""

@@ -49,10 +49,14 @@ async def test_the_last_order_of_an_invoice_counts(path: Path, invoices_of: Read
     assert (await orders(Journal(path), invoices_of, 1))["0"].id == ID.format(999)
 
 
-async def test_half_a_line_of_a_killed_replay_is_passed_over(path: Path, invoices_of: ReadInvoices) -> None:
+async def test_half_a_line_is_passed_over_and_spoils_no_other(path: Path, invoices_of: ReadInvoices) -> None:
     os.truncate(path, os.stat(path).st_size - 20)
+    Journal(path).placed(invoices_of(row("150")).invoices[0], ID.format(150))
 
-    assert len(await orders(Journal(path), invoices_of, 150)) == 148
+    found = await orders(Journal(path), invoices_of, 151)
+
+    assert len(found) == 149
+    assert "149" not in found
 
 
 def test_each_file_has_a_journal_in_each_shop() -> None:

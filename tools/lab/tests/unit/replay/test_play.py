@@ -217,7 +217,7 @@ async def test_an_accepted_order_is_in_the_journal_before_it_has_ended(
     await play(SmallShop(), file, journal=journal)
 
     fingerprint = file.invoices[0].fingerprint
-    assert (tmp_path / "journal").read_text().startswith(f"{fingerprint} ")
+    assert (tmp_path / "journal").read_text().startswith(f"\n{fingerprint} ")
 
 
 async def test_what_an_earlier_replay_has_placed_is_reported_and_may_be_returned(
