@@ -4,7 +4,9 @@ import csv
 from pathlib import Path
 from typing import Protocol
 
-from lab.replay.invoices import COLUMNS, InvoiceFile, gather, read
+from lab.replay.columns import COLUMNS
+from lab.replay.invoices import InvoiceFile
+from lab.replay.reading import read_file
 
 Fields = dict[str, object]
 
@@ -24,7 +26,7 @@ def row(invoice: str = "536365", sku: str = "85123A", quantity: object = 6, **mo
         "StockCode": sku,
         "Description": more.get("name", "WHITE LANTERN"),
         "Quantity": quantity,
-        "InvoiceDate": more.get("date", "1/12/2010"),
+        "InvoiceDate": more.get("date", "2010-12-01"),
         "UnitPrice": more.get("price", "2.55"),
         "CustomerID": more.get("customer", "17850"),
         "Country": "United Kingdom",
@@ -42,4 +44,4 @@ def write(path: Path, *rows: Fields) -> Path:
 
 def invoice_file(path: Path, *rows: Fields) -> InvoiceFile:
     """The invoices of a file with these rows."""
-    return gather(read(write(path, *rows)))
+    return read_file(write(path, *rows))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from devstack import Stack
@@ -50,36 +51,80 @@ def _outcomes(document: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
     return {one["invoice"]: (one["outcome"], one["reason"]) for one in document["invoices"]}
 
 
-def test_every_invoice_is_played_or_skipped_and_the_replay_can_be_repeated(
+def test_every_invoice_is_played_or_skipped_and_the_same_file_again_resumes(
     replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
 ) -> None:
     rows = (
         row("1", sku=lamp, quantity=4),
         row("1", sku=lamp, quantity=2, price="5.17"),
         row("1", sku="POST", quantity=1),
-        row("2", sku=lamp, quantity=1, customer=""),
-        row("3", sku=lamp, quantity=3),
+        row("2", sku=lamp, quantity=1, customer="nan"),
+        row("3", sku=lamp.lower(), quantity=3, customer="17850.0"),
         row("C4", sku=lamp, quantity=-6),
         row("C5", sku=lamp, quantity=-1),
-        row("6", sku=lamp, quantity="six"),
     )
-    ids = set()
-    for _ in range(2):
-        code, document = replay(*rows)
+    skipped = ("skipped", "returns a part of a sale, and orders are cancelled whole")
 
-        assert code == 0
-        assert _outcomes(document) == {
-            "1": ("paid", None),
-            "2": ("paid", None),
-            "3": ("paid", None),
-            "C4": ("cancelled", "returned"),
-            "C5": ("skipped", "returns a part of a sale, and orders are cancelled whole"),
-            "6": ("skipped", "no line is left to play"),
-        }
-        assert document["totals"]["rows_repriced"] == 1
-        assert [bad["line"] for bad in document["bad_rows"]] == [9]
-        ids |= {one["order_id"] for one in document["invoices"]} - {None}
-    assert len(ids) == 6, "a repeated replay places orders of its own"
+    code, document = replay(*rows)
+
+    assert code == 0
+    assert _outcomes(document) == {
+        "1": ("paid", None),
+        "2": ("paid", None),
+        "3": ("paid", None),
+        "C4": ("cancelled", "returned"),
+        "C5": skipped,
+    }
+    totals = document["totals"]
+    assert (totals["rows_repriced"], totals["rows_respelt"], totals["lines"]) == (1, 1, 8)
+    ids = {one["order_id"] for one in document["invoices"]} - {None}
+    assert len(ids) == 3
+
+    code, document = replay(*rows)
+
+    assert code == 0
+    assert _outcomes(document) == {
+        "1": ("placed_before", "cancelled"),
+        "2": ("placed_before", "paid"),
+        "3": ("placed_before", "paid"),
+        "C4": ("placed_before", "cancelled"),
+        "C5": skipped,
+    }
+    assert {one["order_id"] for one in document["invoices"]} - {None} == ids
+
+    code, document = replay(*rows, options=("--again",))
+
+    assert (code, document["totals"]["paid"], document["totals"]["placed_before"]) == (0, 3, 0)
+    assert ids.isdisjoint(one["order_id"] for one in document["invoices"])
+
+
+def test_a_row_that_cannot_be_read_sets_the_exit_code_and_the_others_are_played(
+    replay: Callable[..., tuple[int, dict[str, Any]]], lamp: str
+) -> None:
+    code, document = replay(row("1", sku=lamp), row("6", sku=lamp, quantity="six"))
+
+    assert code == 1
+    assert _outcomes(document) == {"1": ("paid", None), "6": ("skipped", "a row of it cannot be read")}
+    assert [bad["line"] for bad in document["refused"]] == [3]
+
+
+def test_a_product_of_the_shop_keeps_its_price_name_and_stock(
+    replay: Callable[..., tuple[int, dict[str, Any]]], stack: Stack, lamp: str
+) -> None:
+    product = {"sku": lamp, "name": "Lamp", "price": 500, "stock": 7}
+    login = {"username": stack.admin_email, "password": stack.admin_password}
+    with httpx.Client(base_url=stack.gateway_url) as admin:
+        token = admin.post("/v1/token", data=login).json()["access_token"]
+        admin.headers["Authorization"] = f"Bearer {token}"
+        assert admin.post("/v1/products", json=product).status_code == 201
+
+        rows = (row("1", sku=lamp, quantity=6), row("2", sku=lamp, customer=""))
+        code, document = replay(*rows, options=("--concurrency", "1"))
+
+        found = admin.get(f"/v1/products/{lamp}").json()
+    assert (found["name"], found["price"], found["available"]) == ("Lamp", 500, 1)
+    assert _outcomes(document) == {"1": ("paid", None), "2": ("cancelled", "out_of_stock")}
+    assert (code, document["totals"]["products"]["kept"]) == (0, 1)
 
 
 def test_with_half_of_the_stock_the_later_orders_are_cancelled(

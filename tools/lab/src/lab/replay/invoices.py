@@ -1,51 +1,43 @@
-"""A CSV file in the columns of the Online Retail data set, read row by row and gathered into invoices.
+"""Rows gathered into invoices. What could not be read or cannot be sold is left out, each row with its line
+and its reason."""
 
-What cannot be read or could not be sold is dropped, each row with its reason.
-"""
-
-import csv
+import hashlib
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from pathlib import Path
-from typing import TextIO
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cache, cached_property
+from typing import Literal
 
-from contracts import cleaned
-from shop.errors import ShopError
+from contracts import is_sku
+from lab.replay.columns import Format
 
-COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")
-_DATES = ("%d/%m/%Y", "%d/%m/%Y %H:%M")
-_CUSTOMER = re.compile(r"(?=.{1,40}$)[a-z0-9]+([._-][a-z0-9]+)*")
-_MOST = 10**9  # more pieces or pence than that are a slip, not a sale
 _HIGHEST_PRICE = 99_999_999  # pence, in the catalogue
-_SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-NOT_GOODS = {
+_NOT_GOODS = {
+    "ADJUST": "an adjustment by hand",
+    "ADJUST2": "an adjustment by hand",
     "AMAZONFEE": "a marketplace's fee",
     "B": "bad debt",
     "BANK CHARGES": "a fee of the bank",
     "C2": "carriage",
+    "C3": "carriage",
     "CRUK": "a charity's share",
     "D": "a discount",
     "DOT": "postage",
+    "GIFT": "a gift voucher",
     "M": "a manual entry",
     "POST": "postage",
     "S": "samples",
 }
 UNREADABLE = "the row cannot be read"
-
-
-class BadFile(ShopError):
-    """The file cannot be replayed."""
-
-    exit_code = 2
+Kind = Literal["invoice", "credit_note", "special", "refused", "heading", "empty"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an invoice. `line` is its number in the file, `price` is in minor units."""
+    """One line of an invoice. `line` is the first of its `span` lines in the file, `price` is in minor
+    units."""
 
     line: int
     invoice: str
@@ -55,19 +47,19 @@ class Row:
     price: int
     issued: date
     customer: str | None
+    span: int = 1
 
 
 @dataclass(frozen=True)
-class BadRow:
-    """A row that cannot be read; `invoice` if at least that could be."""
+class Refused:
+    """A row that is not played, and why; `invoice` if at least that could be read. Unless it is `readable`,
+    nobody knows what it was to be."""
 
     line: int
     invoice: str | None
     why: str
-
-
-class _Unreadable(ValueError):
-    """What is wrong with a row."""
+    readable: bool = False
+    span: int = 1
 
 
 @dataclass
@@ -82,9 +74,9 @@ class Invoice:
 
     @property
     def is_credit_note(self) -> bool:
-        return self.number.upper().startswith("C")
+        return self.number.startswith("C")
 
-    @property
+    @cached_property
     def pieces(self) -> dict[str, int]:
         """By sku, summed over its rows; what a credit note takes back is positive, too."""
         pieces: Counter[str] = Counter()
@@ -92,127 +84,103 @@ class Invoice:
             pieces[row.sku] += abs(row.quantity)
         return dict(pieces)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of what is ordered by whom: the same in every file and every replay."""
+        pieces = sorted((sku.upper(), count) for sku, count in self.pieces.items())
+        return hashlib.sha256(json.dumps([self.number, self.customer, pieces]).encode()).hexdigest()[:32]
 
-@dataclass
+
 class InvoiceFile:
-    """All invoices of a file in the sequence of their first rows, and the rows that could not be read."""
+    """Rows added one by one; each ends in one place: in its invoice, set apart as no goods, or refused.
+    `empty` lines and `headings` come beside them.
 
-    invoices: list[Invoice]
-    bad_rows: list[BadRow]
-    rows: int
+    `lines` has every physical line of the file under one kind, `special` the rows that are no goods by why,
+    `respelt` counts rows whose stock code differs from an earlier row's in case only, and which got that one.
+    """
 
+    def __init__(self, written: Format, empty: int = 0, headings: int = 0) -> None:
+        self.written = written
+        self.lines: Counter[Kind] = Counter({"empty": empty, "heading": headings})
+        self.special: Counter[str] = Counter()
+        self.refused: list[Refused] = []
+        self.respelt = 0
+        self._invoices: dict[str, Invoice] = {}
+        self._spellings: dict[str, str] = {}
 
-def read(path: Path) -> list[Row | BadRow]:
-    """Every row of the file in its order; blank lines are none. Raises BadFile."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_rows(path, file))
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadFile(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise BadFile(f"{path} is no CSV file: {error}") from error
+    @property
+    def invoices(self) -> list[Invoice]:
+        """In the sequence of their first rows."""
+        return list(self._invoices.values())
 
+    @property
+    def unreadable(self) -> list[Refused]:
+        return [row for row in self.refused if not row.readable]
 
-def _rows(path: Path, file: TextIO) -> Iterator[Row | BadRow]:
-    reader = csv.DictReader(file)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise BadFile(f"{path} lacks the column{'s'[: len(missing) > 1]} {', '.join(missing)}")
-    for fields in reader:
-        try:
-            yield _row(reader.line_num, fields)
-        except _Unreadable as error:
-            number = (fields["InvoiceNo"] or "").strip()
-            yield BadRow(reader.line_num, number or None, str(error))
+    @property
+    def is_readable(self) -> bool:
+        """Whether any row could be read."""
+        played = any(invoice.rows for invoice in self._invoices.values())
+        return played or bool(self.special) or any(row.readable for row in self.refused)
 
+    def add(self, row: Row | Refused) -> None:
+        if isinstance(row, Row):
+            row = self._checked(row)
+        if isinstance(row, Refused):
+            self._refuse(row)
+        elif (what := _not_goods(row.sku)) is not None:
+            why = f"{row.sku} is {what}, no product"
+            self.special[why] += 1
+            self.lines["special"] += row.span
+            self._invoice(row.invoice).dropped[why] += 1
+        else:
+            invoice = self._invoice(row.invoice)
+            invoice.rows.append(self._spelt(row))
+            self.lines["credit_note" if invoice.is_credit_note else "invoice"] += row.span
 
-def _row(line: int, fields: Mapping[str | None, str | None]) -> Row:
-    if None in fields or None in fields.values():
-        raise _Unreadable("it has not as many fields as the heading")
-    text = {name: (fields[name] or "").strip() for name in COLUMNS}
-    for name in ("InvoiceNo", "StockCode"):
-        if not text[name]:
-            raise _Unreadable(f"{name} is empty")
-    return Row(
-        line,
-        text["InvoiceNo"],
-        text["StockCode"],
-        cleaned(" ".join(text["Description"].split())),
-        _quantity(text["Quantity"]),
-        _pence(text["UnitPrice"]),
-        _date(text["InvoiceDate"]),
-        _customer(text["CustomerID"].lower()),
-    )
+    def _invoice(self, number: str) -> Invoice:
+        if number not in self._invoices:
+            self._invoices[number] = Invoice(number)
+        return self._invoices[number]
 
-
-def _quantity(text: str) -> int:
-    if re.fullmatch(r"-?\d{1,9}", text, re.ASCII) is None:
-        raise _Unreadable(f"Quantity {text!r} is no whole number")
-    return int(text)
-
-
-def _pence(text: str) -> int:
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        raise _Unreadable(f"UnitPrice {text!r} is no amount of money") from None
-    if not price.is_finite() or abs(price) > _MOST:
-        raise _Unreadable(f"UnitPrice {text!r} is no amount of money")
-    return int((price * 100).quantize(Decimal(1), ROUND_HALF_UP))
-
-
-def _date(text: str) -> date:
-    for form in _DATES:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC).date()
-        except ValueError:
-            continue
-    raise _Unreadable(f"InvoiceDate {text!r} is no day/month/year")
-
-
-def _customer(text: str) -> str | None:
-    if text and _CUSTOMER.fullmatch(text) is None:
-        raise _Unreadable(f"CustomerID {text!r} is no identifier")
-    return text or None
-
-
-def gather(rows: Iterable[Row | BadRow]) -> InvoiceFile:
-    """Every row ends in exactly one place: in its invoice, dropped from it, or among the bad rows."""
-    invoices: dict[str, Invoice] = {}
-    bad: list[BadRow] = []
-    count = 0
-    for row in rows:
-        count += 1
-        if row.invoice is not None:
-            invoice = invoices.setdefault(row.invoice, Invoice(row.invoice))
-            row = _checked_customer(row, invoice)
-            reason = UNREADABLE if isinstance(row, BadRow) else _unsellable(row, invoice.is_credit_note)
-            if reason is not None:
-                invoice.dropped[reason] += 1
-            elif isinstance(row, Row):
-                invoice.rows.append(row)
-        if isinstance(row, BadRow):
-            bad.append(row)
-    return InvoiceFile(list(invoices.values()), bad, count)
-
-
-def _checked_customer(row: Row | BadRow, invoice: Invoice) -> Row | BadRow:
-    """The first row that can be read decides whose invoice it is."""
-    if isinstance(row, BadRow):
+    def _checked(self, row: Row) -> Row | Refused:
+        """The first row that can be read decides whose invoice it is."""
+        invoice = self._invoice(row.invoice)
+        if invoice.issued is None:
+            invoice.issued, invoice.customer = row.issued, row.customer
+        if row.customer != invoice.customer:
+            why = "CustomerID is not that of the invoice's rows before it"
+            return Refused(row.line, row.invoice, why, span=row.span)
+        if _not_goods(row.sku) is None and (unsellable := _unsellable(row, invoice.is_credit_note)):
+            return Refused(row.line, row.invoice, unsellable, readable=True, span=row.span)
         return row
-    if invoice.issued is None:
-        invoice.issued, invoice.customer = row.issued, row.customer
-    if row.customer != invoice.customer:
-        return BadRow(row.line, row.invoice, "CustomerID is not that of the invoice's rows before it")
-    return row
+
+    def _refuse(self, row: Refused) -> None:
+        self.refused.append(row)
+        self.lines["refused"] += row.span
+        if row.invoice is not None:
+            self._invoice(row.invoice).dropped[row.why if row.readable else UNREADABLE] += 1
+
+    def _spelt(self, row: Row) -> Row:
+        sku = self._spellings.setdefault(row.sku.upper(), row.sku)
+        if sku == row.sku:
+            return row
+        self.respelt += 1
+        return replace(row, sku=sku)
+
+
+@cache
+def _not_goods(sku: str) -> str | None:
+    code = sku.upper()
+    if code.startswith("GIFT_"):
+        return "a gift voucher"
+    if re.fullmatch(r"TEST\d*", code):
+        return "a test"
+    return _NOT_GOODS.get(code)
 
 
 def _unsellable(row: Row, is_credit_note: bool) -> str | None:
-    if row.sku.upper() in NOT_GOODS:
-        return f"{row.sku} is {NOT_GOODS[row.sku.upper()]}, no product"
-    if _SKU.fullmatch(row.sku) is None:
+    if not is_sku(row.sku):
         return "the catalogue takes no such stock code"
     if row.quantity == 0:
         return "no pieces"

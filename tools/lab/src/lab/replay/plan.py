@@ -1,10 +1,10 @@
 """What each invoice becomes: a checkout, the cancellation of an earlier one, or nothing and why; and which
 step may be played next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lab.replay.invoices import Invoice
+from lab.replay.invoices import UNREADABLE, Invoice
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,29 @@ class Skip:
     detail: str | None = None
 
 
+@dataclass(frozen=True)
+class Order:
+    """An order that an earlier replay has placed."""
+
+    id: str
+    status: str
+    was_paid: bool
+
+    @property
+    def was_returned(self) -> bool:
+        return self.was_paid and self.status == "cancelled"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Played by an earlier replay."""
+
+    invoice: Invoice
+    order: Order
+
+
 Playable = Sale | Return
-Step = Playable | Skip
+Step = Playable | Skip | Placed
 
 
 def plan(invoices: Iterable[Invoice]) -> list[Step]:
@@ -41,7 +62,9 @@ def plan(invoices: Iterable[Invoice]) -> list[Step]:
     kept: dict[str | None, list[Invoice]] = {}  # sales by customer that were not returned, the latest last
     for invoice in invoices:
         sales = kept.setdefault(invoice.customer, [])
-        if not invoice.rows:
+        if invoice.dropped[UNREADABLE]:
+            steps.append(Skip(invoice, "a row of it cannot be read"))
+        elif not invoice.rows:
             steps.append(Skip(invoice, "no line is left to play", "; ".join(invoice.dropped)))
         elif invoice.is_credit_note:
             steps.append(_credit(invoice, sales))
@@ -63,6 +86,20 @@ def _credit(note: Invoice, sales: list[Invoice]) -> Return | Skip:
         if all(sale.pieces.get(sku, 0) >= count for sku, count in back.items()):
             return Skip(note, "returns a part of a sale, and orders are cancelled whole", sale.number)
     return Skip(note, "returns what no sale in this file explains")
+
+
+def resumed(steps: Iterable[Step], orders: Mapping[str, Order]) -> list[Step]:
+    """The steps that are left where earlier replays have placed these orders, by invoice number."""
+    return [_resumed(step, orders) for step in steps]
+
+
+def _resumed(step: Step, orders: Mapping[str, Order]) -> Step:
+    match step:
+        case Sale(invoice) if invoice.number in orders:
+            return Placed(invoice, orders[invoice.number])
+        case Return(invoice, sale) if sale in orders and orders[sale].was_returned:
+            return Placed(invoice, orders[sale])
+    return step
 
 
 class StepQueue:

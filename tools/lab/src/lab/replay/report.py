@@ -1,20 +1,29 @@
-"""The report of a replay: every invoice with its outcome, and what became of every row of the file."""
+"""The report of a replay: every invoice with its outcome, and what became of every line of the file."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lab.replay.catalogue import Loaded
-from lab.replay.invoices import UNREADABLE, InvoiceFile
-from lab.replay.play import Result
+from lab.replay.invoices import UNREADABLE, InvoiceFile, Kind
+from lab.replay.pace import ADVICE
+from lab.replay.play import Outcome, Result
+from shop.terminal import printable
 
 MOST_SHOWN = 5
-_COLOURS = {"paid": "green", "cancelled": "yellow", "skipped": "dim", "failed": "red", "unended": "red"}
+_COLOURS: dict[Outcome, str] = {
+    "paid": "green",
+    "cancelled": "yellow",
+    "placed_before": "dim",
+    "skipped": "dim",
+    "failed": "red",
+    "unended": "red",
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,6 @@ class Replay:
     """A replay's result; `results` are in the order of the file, `limited` counts the responses 429."""
 
     path: str
-    run: str
     file: InvoiceFile
     loaded: Loaded
     repriced: int
@@ -31,20 +39,25 @@ class Replay:
     seconds: float
 
     @property
-    def all_ended(self) -> bool:
-        """Every invoice is paid, cancelled, or skipped for a reason."""
-        return all(result.outcome not in ("failed", "unended") for result in self.results)
+    def succeeded(self) -> bool:
+        """Every row could be read, and every invoice is paid, cancelled, or skipped for a reason."""
+        ended = all(result.outcome not in ("failed", "unended") for result in self.results)
+        return ended and not self.file.unreadable
 
     def outcomes(self) -> dict[str, int]:
-        counts = Counter[str](result.outcome for result in self.results)
+        counts = Counter(result.outcome for result in self.results)
         return {outcome: counts[outcome] for outcome in _COLOURS}
 
-    def dropped(self) -> dict[str, int]:
-        """Rows by why they were dropped, the commonest first; with those kept they are all."""
-        total = Counter({UNREADABLE: sum(row.invoice is None for row in self.file.bad_rows)})
-        for invoice in self.file.invoices:
-            total += invoice.dropped
-        return dict(total.most_common())
+    def lines(self) -> dict[str, int]:
+        """The physical lines of the file by kind; each has one."""
+        return {kind: self.file.lines[kind] for kind in get_args(Kind)}
+
+    def refused(self) -> dict[str, list[int]]:
+        """The lines where refused rows begin, by why; the commonest reason first."""
+        lines: dict[str, list[int]] = {}
+        for row in self.file.refused:
+            lines.setdefault(row.why if row.readable else UNREADABLE, []).append(row.line)
+        return dict(sorted(lines.items(), key=lambda reason: -len(reason[1])))
 
 
 def document(replay: Replay) -> dict[str, Any]:
@@ -52,19 +65,22 @@ def document(replay: Replay) -> dict[str, Any]:
     file = replay.file
     return {
         "file": replay.path,
-        "run": replay.run,
+        "written": asdict(file.written),
         "seconds": replay.seconds,
         "totals": {
             "invoices": len(file.invoices),
             **replay.outcomes(),
-            "rows": file.rows,
-            "rows_kept": sum(len(invoice.rows) for invoice in file.invoices),
-            "rows_dropped": replay.dropped(),
+            "lines": file.lines.total(),
+            "lines_by_kind": replay.lines(),
+            "special": dict(file.special.most_common()),
+            "refused": {why: len(lines) for why, lines in replay.refused().items()},
+            "unreadable": len(file.unreadable),
+            "rows_respelt": file.respelt,
             "rows_repriced": replay.repriced,
             "products": asdict(replay.loaded),
             "rate_limited": replay.limited,
         },
-        "bad_rows": [asdict(row) for row in file.bad_rows],
+        "refused": [asdict(row) for row in file.refused],
         "invoices": [_entry(result) for result in replay.results],
     }
 
@@ -87,14 +103,14 @@ def _entry(result: Result) -> dict[str, Any]:
 
 
 def show(console: Console, replay: Replay) -> None:
-    """Print outcomes and reasons with their counts and the first invoices of each."""
+    """Print outcomes and reasons with their counts and the first invoices or lines of each."""
     console.print(_outcomes(replay))
     for note in _notes(replay):
         console.print(note, highlight=False, markup=False)
-    for row in replay.file.bad_rows[:MOST_SHOWN]:
-        console.print(f"  line {row.line}: {row.why}", style="red", markup=False)
-    if (more := len(replay.file.bad_rows) - MOST_SHOWN) > 0:
-        console.print(f"  … and {more} more (--json has them all)")
+    for row in replay.file.unreadable[:MOST_SHOWN]:
+        console.print(f"  line {row.line}: {printable(row.why)}", style="red", markup=False)
+    if (more := len(replay.file.unreadable) - MOST_SHOWN) > 0:
+        console.print(f"  … and {more} more that cannot be read (--json has them all)")
 
 
 def _outcomes(replay: Replay) -> Table:
@@ -106,26 +122,33 @@ def _outcomes(replay: Replay) -> Table:
             if result.outcome == outcome:
                 groups.setdefault(result.reason or "", []).append(result.step.invoice.number)
         for reason, numbers in sorted(groups.items(), key=lambda group: -len(group[1])):
-            shown = ", ".join(numbers[:MOST_SHOWN]) + (" …" if len(numbers) > MOST_SHOWN else "")
-            table.add_row(f"[{colour}]{outcome}[/]", escape(reason), str(len(numbers)), escape(shown))
+            shown = f"[{colour}]{outcome.replace('_', ' ')}[/]"
+            table.add_row(shown, escape(reason), str(len(numbers)), escape(_few(numbers)))
     return table
 
 
 def _notes(replay: Replay) -> Iterator[str]:
-    file, loaded = replay.file, replay.loaded
-    dropped = replay.dropped()
+    file, loaded, written = replay.file, replay.loaded, replay.file.written
     yield ""
-    yield f"{len(file.invoices)} invoices of {file.rows} rows in {replay.seconds:.1f} s"
+    yield f"{len(file.invoices)} invoices of {file.lines.total()} lines in {replay.seconds:.1f} s"
+    legacy = f" and {written.legacy} lines of Windows-1252" if written.legacy else ""
+    yield f"read as {written.encoding}{legacy}, delimiter {written.delimiter!r}, dates {written.dates.form}"
+    kinds = (f"{count} {kind.replace('_', ' ')}" for kind, count in replay.lines().items())
+    yield "lines: " + ", ".join(kinds)
+    for why, count in file.special.most_common():
+        yield f"  {count:>5} {printable(why)}"
+    for why, lines in replay.refused().items():
+        yield f"  {len(lines):>5} {why}: line {_few(lines)}"
+    if file.respelt:
+        yield f"{file.respelt} rows had a stock code that differs from an earlier one in case only"
     yield (
-        f"products: {loaded.created} created, {loaded.changed} changed, {loaded.unchanged} unchanged;"
-        f" stock adjusted for {loaded.adjusted}"
+        f"products: {loaded.created} created, {loaded.changed} changed, {loaded.unchanged} unchanged,"
+        f" {loaded.kept} kept as the shop had them; stock adjusted for {loaded.adjusted}"
     )
     yield f"{replay.repriced} rows had another price than the catalogue, which wins"
     if replay.limited:
-        yield (
-            f"the gateway's rate limits were met {replay.limited} times:"
-            " `shop up --set gateway.RATE_FACTOR=20` raises them"
-        )
-    yield f"{sum(dropped.values())} rows were dropped"
-    for why, count in dropped.items():
-        yield f"  {count:>5} {why}"
+        yield f"the gateway's rate limits were met {replay.limited} times: {ADVICE}"
+
+
+def _few(items: Sequence[object]) -> str:
+    return ", ".join(map(str, items[:MOST_SHOWN])) + (" …" if len(items) > MOST_SHOWN else "")

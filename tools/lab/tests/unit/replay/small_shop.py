@@ -24,6 +24,7 @@ class SmallShop:
         self.most_at_once = 0
         self._carts: dict[str, dict[str, int]] = defaultdict(dict)
         self._bought: set[str] = set()
+        self._responses: dict[str, httpx.Response] = {}
         self._numbers = count(1)
 
     def client(self) -> httpx.AsyncClient:
@@ -48,8 +49,7 @@ class SmallShop:
             case "GET /v1/cart/lines":
                 return self._lines(who)
             case "POST /v1/orders":
-                self.keys.append(request.headers["idempotency-key"])
-                return self._order(who)
+                return self._order_once(who, request.headers["idempotency-key"])
         order_id = path.split("/")[3]
         if request.method == "POST":
             self.orders[order_id] |= {"refunded_at": "now", "stock_released_at": "now"}
@@ -71,6 +71,16 @@ class SmallShop:
         self._carts[who] = {} if who in self._bought else self._carts[who]
         self._bought.discard(who)
         return httpx.Response(200, json={"items": lines})
+
+    def _order_once(self, who: str, key: str) -> httpx.Response:
+        if key in self._responses:
+            response = self._responses[key]
+            return httpx.Response(202, content=response.content, headers={"Idempotent-Replayed": "true"})
+        self.keys.append(key)
+        response = self._order(who)
+        if response.is_success:
+            self._responses[key] = response
+        return response
 
     def _order(self, who: str) -> httpx.Response:
         cart = self._carts[who]

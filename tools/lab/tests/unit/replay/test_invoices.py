@@ -3,7 +3,7 @@
 import pytest
 
 from lab.replay.invoices import UNREADABLE
-from tools.lab.tests.invoice_files import ReadInvoices, row
+from tools.lab.tests.invoice_files import Fields, ReadInvoices, row
 
 
 def test_rows_of_one_product_are_merged(invoices_of: ReadInvoices) -> None:
@@ -24,6 +24,10 @@ def test_an_invoice_may_be_scattered_over_the_file(invoices_of: ReadInvoices) ->
         (row(sku="POST"), "POST is postage, no product"),
         (row(sku="m"), "m is a manual entry, no product"),
         (row(sku="BANK CHARGES"), "BANK CHARGES is a fee of the bank, no product"),
+        (row(sku="C2"), "C2 is carriage, no product"),
+        (row(sku="ADJUST2"), "ADJUST2 is an adjustment by hand, no product"),
+        (row(sku="gift_0001_20"), "gift_0001_20 is a gift voucher, no product"),
+        (row(sku="TEST001"), "TEST001 is a test, no product"),
         (row(sku="85123 A"), "the catalogue takes no such stock code"),
         (row(quantity=-10, price="0"), "a write-off (pieces below 0)"),
         (row(quantity=0), "no pieces"),
@@ -54,11 +58,11 @@ def test_a_bad_row_is_dropped_from_its_invoice_and_named(invoices_of: ReadInvoic
 
     [invoice] = found.invoices
     assert invoice.dropped == {UNREADABLE: 1}
-    assert [(bad.line, bad.invoice) for bad in found.bad_rows] == [(2, "536365")]
+    assert [(bad.line, bad.invoice) for bad in found.unreadable] == [(2, "536365")]
 
 
 def test_an_invoice_of_bad_rows_alone_is_still_an_invoice(invoices_of: ReadInvoices) -> None:
-    [invoice] = invoices_of(row(quantity="six")).invoices
+    invoice, _ = invoices_of(row(quantity="six"), row("2")).invoices
 
     assert (invoice.number, invoice.rows, invoice.customer) == ("536365", [], None)
 
@@ -68,12 +72,31 @@ def test_a_row_of_another_customer_is_bad(invoices_of: ReadInvoices) -> None:
 
     [invoice] = found.invoices
     assert (invoice.customer, len(invoice.rows)) == ("17850", 1)
-    assert [bad.line for bad in found.bad_rows] == [3, 4]
+    assert [bad.line for bad in found.unreadable] == [3, 4]
 
 
 def test_every_row_is_accounted_for(invoices_of: ReadInvoices) -> None:
     found = invoices_of(row(), row(quantity="six"), row(invoice=""), row(sku="POST"), row(customer=""))
 
     [invoice] = found.invoices
-    nowhere = sum(bad.invoice is None for bad in found.bad_rows)
-    assert found.rows == 5 == len(invoice.rows) + invoice.dropped.total() + nowhere
+    nowhere = sum(bad.invoice is None for bad in found.refused)
+    assert len(invoice.rows) + invoice.dropped.total() + nowhere == 5
+    assert found.lines == {"invoice": 1, "special": 1, "refused": 3, "heading": 1, "empty": 0}
+
+
+def test_what_is_no_product_is_no_refusal(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row(sku="POST"), row(sku="gift_0001_20"), row(sku="GIFTBOX"))
+
+    assert (found.special.total(), found.refused) == (2, [])
+    assert found.invoices[0].pieces == {"GIFTBOX": 6}
+
+
+def test_a_fingerprint_is_what_is_ordered_by_whom(invoices_of: ReadInvoices) -> None:
+    def fingerprint(*rows: Fields) -> str:
+        return invoices_of(*rows).invoices[0].fingerprint
+
+    one = fingerprint(row("1"), row("1", sku="71053"))
+    same = fingerprint(row("1", sku="71053", price="3", date="2011-01-01"), row("1", quantity="6.0"))
+    assert one == same
+    for other in (row("2"), row("1", quantity=7), row("1", customer="")):
+        assert fingerprint(other, {**other, "StockCode": "71053"}) != one

@@ -1,7 +1,7 @@
 """What each invoice becomes, and which step may be played next."""
 
 from lab.replay.invoices import InvoiceFile
-from lab.replay.plan import Return, Sale, Skip, Step, StepQueue, plan
+from lab.replay.plan import Order, Placed, Return, Sale, Skip, Step, StepQueue, plan, resumed
 from tools.lab.tests.invoice_files import ReadInvoices, row
 
 
@@ -20,6 +20,13 @@ def test_an_invoice_with_no_line_left_is_skipped_with_the_reasons(invoices_of: R
 
     reasons = "POST is postage, no product; a write-off (pieces below 0)"
     assert steps(found) == [Skip(found.invoices[0], "no line is left to play", reasons)]
+
+
+def test_an_invoice_with_a_row_that_cannot_be_read_is_left_until_it_can(invoices_of: ReadInvoices) -> None:
+    found = invoices_of(row(), row(sku="71053", quantity="six"), row("2"))
+
+    reason = "a row of it cannot be read"
+    assert steps(found) == [Skip(found.invoices[0], reason), Sale(found.invoices[1])]
 
 
 def test_a_credit_note_over_a_whole_sale_cancels_its_order(invoices_of: ReadInvoices) -> None:
@@ -61,6 +68,23 @@ def test_two_equal_sales_are_returned_once_each_the_later_first(invoices_of: Rea
 
     assert [note.sale for note in notes if isinstance(note, Return)] == ["2", "1"]
     assert isinstance(notes[2], Skip)
+
+
+def test_what_an_earlier_replay_has_placed_is_not_sold_again(invoices_of: ReadInvoices) -> None:
+    found = steps(invoices_of(row("1"), row("2", customer="")))
+    order = Order("ABC", "paid", was_paid=True)
+
+    assert resumed(found, {"1": order}) == [Placed(found[0].invoice, order), found[1]]
+
+
+def test_a_return_is_left_to_play_until_its_order_is_cancelled(invoices_of: ReadInvoices) -> None:
+    sale, note = steps(invoices_of(row("1"), row("C2", quantity=-6)))
+    paid, returned = Order("ABC", "paid", was_paid=True), Order("ABC", "cancelled", was_paid=True)
+    out_of_stock = Order("ABC", "cancelled", was_paid=False)
+
+    assert resumed([sale, note], {"1": paid})[1] == note
+    assert resumed([sale, note], {"1": returned})[1] == Placed(note.invoice, returned)
+    assert resumed([sale, note], {"1": out_of_stock})[1] == note
 
 
 def _numbers(queue: StepQueue) -> list[str]:

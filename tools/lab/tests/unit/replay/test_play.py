@@ -1,28 +1,50 @@
 """Steps are played as a shopper would, each is followed to its end, and an error in one stops no other."""
 
 import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
 
+import pytest
+
+from lab.replay.catalogue import Offer
 from lab.replay.customers import Customers
 from lab.replay.invoices import InvoiceFile
-from lab.replay.plan import Sale, Skip, plan
+from lab.replay.journal import Journal
+from lab.replay.plan import Order, Playable, plan, resumed
 from lab.replay.play import Player, Result
 from tools.lab.tests.invoice_files import ReadInvoices, row
 from tools.lab.tests.unit.replay.small_shop import PRICE, SmallShop
 
-SKUS = ("85123A", "71053", "SHORT", "STUCK", "REFUSED", "DEAR")
+OFFERS = dict.fromkeys(("85123A", "71053", "SHORT", "STUCK", "REFUSED", "DEAR"), Offer(PRICE))
+NONE: Mapping[str, Order] = {}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal")
 
 
 async def play(
-    shop: SmallShop, file: InvoiceFile, *, run: str = "one", at_once: int = 4
+    shop: SmallShop,
+    file: InvoiceFile,
+    *,
+    run: str = "one",
+    at_once: int = 4,
+    offers: Mapping[str, Offer] = OFFERS,
+    orders: Mapping[str, Order] = NONE,
+    journal: Journal | None = None,
 ) -> dict[str, Result]:
-    steps = [step for step in plan(file.invoices) if not isinstance(step, Skip)]
+    steps = resumed(plan(file.invoices), orders)
     reported: list[Result] = []
+    journal = journal or Journal(Path(os.devnull))
     async with shop.client() as http:
-        player = Player(Customers(http, "secret"), dict.fromkeys(SKUS, PRICE), run, timeout=0.5)
+        player = Player(Customers(http, "secret"), offers, journal, run, timeout=0.5)
         results = await player.play_all(steps, at_once, reported.append)
-    by_invoice = {result.step.invoice.number: result for result in results}
-    assert {result.step.invoice.number: result for result in reported} == by_invoice
-    return by_invoice
+    assert [result.step for result in results] == steps
+    played = [result for result in results if isinstance(result.step, Playable)]
+    assert sorted(map(id, reported)) == sorted(map(id, played))
+    return {result.step.invoice.number: result for result in results}
 
 
 async def test_a_sale_is_checked_out_and_paid(invoices_of: ReadInvoices) -> None:
@@ -73,7 +95,8 @@ async def test_a_replay_can_be_repeated_with_other_keys(invoices_of: ReadInvoice
         results = await play(shop, invoices, run=run)
         assert results["1"].outcome == "paid"
 
-    assert shop.keys == ["replay-one-1", "replay-two-1"]
+    [invoice] = invoices.invoices
+    assert shop.keys == [f"replay-one-{invoice.fingerprint}", f"replay-two-{invoice.fingerprint}"]
 
 
 async def test_a_customers_next_cart_waits_until_what_was_bought_has_left(invoices_of: ReadInvoices) -> None:
@@ -160,12 +183,71 @@ async def test_an_interrupted_replay_leaves_nothing_running(invoices_of: ReadInv
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_sale_that_cannot_be_charged_is_skipped(invoices_of: ReadInvoices) -> None:
+@pytest.mark.parametrize(
+    ("offers", "reason", "detail"),
+    [
+        ({"85123A": Offer(10)}, "comes to more or less than can be charged", "£0.20"),
+        ({}, "the shop has retired what it sells", "85123A"),
+    ],
+)
+async def test_a_sale_that_cannot_be_charged_is_skipped(
+    offers: dict[str, Offer], reason: str, detail: str, invoices_of: ReadInvoices
+) -> None:
     shop = SmallShop()
-    [invoice] = invoices_of(row("1", sku="CHEAP", quantity=2)).invoices
-    async with shop.client() as http:
-        player = Player(Customers(http, "secret"), {"CHEAP": 10}, "one", timeout=0.5)
-        results = await player.play_all([Sale(invoice)], 1, lambda _: None)
 
-    assert [(one.outcome, one.detail) for one in results] == [("skipped", "£0.20")]
+    result = (await play(shop, invoices_of(row(quantity=2)), offers=offers))["536365"]
+
+    assert (result.outcome, result.reason, result.detail) == ("skipped", reason, detail)
     assert not shop.requests
+
+
+async def test_a_sale_in_two_currencies_is_skipped(invoices_of: ReadInvoices) -> None:
+    offers = {"85123A": Offer(PRICE), "71053": Offer(PRICE, "EUR")}
+
+    result = (await play(SmallShop(), invoices_of(row(), row(sku="71053")), offers=offers))["536365"]
+
+    assert (result.outcome, result.detail) == ("skipped", "EUR, GBP")
+
+
+async def test_an_accepted_order_is_in_the_journal_before_it_has_ended(
+    journal: Journal, tmp_path: Path, invoices_of: ReadInvoices
+) -> None:
+    file = invoices_of(row(sku="STUCK"))
+
+    await play(SmallShop(), file, journal=journal)
+
+    fingerprint = file.invoices[0].fingerprint
+    assert (tmp_path / "journal").read_text().startswith(f"\n{fingerprint} ")
+
+
+async def test_what_an_earlier_replay_has_placed_is_reported_and_may_be_returned(
+    invoices_of: ReadInvoices,
+) -> None:
+    shop = SmallShop()
+    before = (await play(shop, invoices_of(row("1"))))["1"]
+    orders = {"1": Order(str(before.order_id), "paid", was_paid=True)}
+
+    results = await play(shop, invoices_of(row("1"), row("C2", quantity=-6)), orders=orders)
+
+    assert (results["1"].outcome, results["1"].reason) == ("placed_before", "paid")
+    assert (results["C2"].outcome, results["C2"].order_id) == ("cancelled", before.order_id)
+    assert len(shop.orders) == 1
+
+
+async def test_an_earlier_replays_order_that_has_not_ended_is_reported(invoices_of: ReadInvoices) -> None:
+    orders = {"1": Order("ABC", "pending", was_paid=False)}
+
+    result = (await play(SmallShop(), invoices_of(row("1")), orders=orders))["1"]
+
+    assert (result.outcome, result.order_id) == ("unended", "ABC")
+
+
+async def test_an_order_whose_response_was_lost_is_not_placed_twice(invoices_of: ReadInvoices) -> None:
+    shop = SmallShop()
+    file = invoices_of(row("1"), row("2", sku="71053"))
+    await play(shop, file)
+
+    results = await play(shop, file)
+
+    assert {result.outcome for result in results.values()} == {"paid"}
+    assert len(shop.orders) == 2
