@@ -17,10 +17,10 @@ from chassis.http.provided import Provided
 from chassis.storage.database import Transactions
 from chassis.storage.tx import SqlTx
 from order import ids, schemas, views
-from order.action import Actions, AllowedOrigins
+from order.action import Actions
 from order.cancelling import Cancelling
-from order.checkout import Checkout, Networks, Request
-from order.domain import Address, Order, Status
+from order.checkout import Checkout
+from order.domain import Order, Status
 from order.guests import Claims, Lookups
 from order.guests_schemas import ClaimOrder, LookedUp, LookUp
 from order.problems import BadLink, as_problems, invalid
@@ -60,30 +60,11 @@ async def place_order(
     key: IdempotencyKey,
     caller: Caller,
     origin: FromWhere,
-    networks: Provided[Networks],
     checkout: Provided[Checkout],
-    return_origins: Provided[AllowedOrigins],
 ) -> Response:
     """Accepts the checkout; `links` show how it goes on. Current prices apply, but never more than the
     expected total, if it is given. A cart can be ordered once; again only if that order is cancelled."""
-    email = body.email or caller.email
-    if email is None:
-        raise invalid("/email", "Required for a guest's order.")
-    if body.return_url and (objection := return_origins.objection(body.return_url)):
-        raise invalid("/return_url", objection)
-    request = Request(
-        shopper_id=caller.id,
-        token=caller.token,
-        payment_method=body.payment_method,
-        email=email,
-        shipping=Address(**body.shipping.model_dump()) if body.shipping else None,
-        guest=caller.role == "guest",
-        expires_in=body.expires_in,
-        expected=body.expectations(),
-        return_url=body.return_url,
-        network=networks.hash(origin),
-    )
-    return await checkout.accept(request, key, body.payload())
+    return await checkout.accept(body, key, caller, origin)
 
 
 @router.get("/v1/orders", response_model=schemas.OrderPage, summary="List orders")

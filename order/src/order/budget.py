@@ -74,18 +74,6 @@ class LineBudget:
         return _too_many(wait)
 
 
-@dataclass(frozen=True)
-class Budgets:
-    """The budgets of this process."""
-
-    guests: LineBudget
-    accounts: LineBudget
-
-    def of(self, *, guest: bool) -> LineBudget:
-        """The one for such a shopper."""
-        return self.guests if guest else self.accounts
-
-
 def _too_many(wait: float) -> TooManyLines:
     seconds = WINDOW.seconds
     return TooManyLines(f"You have ordered too many lines in the last {seconds} seconds.", retry_after=wait)

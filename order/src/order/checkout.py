@@ -3,27 +3,29 @@ transaction."""
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 import orjson
 from fastapi import Response
-from pydantic import SecretStr
 
 from chassis.http.idempotency import Claim, IdempotencyKeys
+from chassis.http.identity import Principal
 from chassis.http.origin import Origin
 from chassis.messaging.encryption import Cipher, KeyedHash
+from chassis.outbound import ServiceClient
 from contracts import Line, Money
+from order.action import origins
 from order.budget import LineBudget
-from order.clients import Carts, OfferLoader
+from order.clients import OfferLoader, read_cart
 from order.domain import Address, Order
 from order.errors import NotOrderable, TotalOutOfRange
 from order.ids import new_order_id
 from order.placing import NumberTaken, Placing
-from order.pricing import ANYTHING, Cart, Expected, Limits, orderable, priced
+from order.pricing import Cart, Limits, orderable, priced
 from order.problems import CartNotOrderable, PlaceAgain, TotalChanged, TotalNotChargeable, invalid
+from order.schemas import PlaceOrder
 from order.settings import Settings
 
 # Two orders get the same number once in 10^15 pairs, so a second clash in a row has another cause, which the
@@ -31,71 +33,53 @@ from order.settings import Settings
 _ATTEMPTS = 3
 
 
-class Networks:
-    """Hashes the networks that orders are placed from. `keys` is the setting that encrypts contacts; with a
-    new first key all counts start again."""
-
-    def __init__(self, keys: SecretStr) -> None:
-        self._hash = KeyedHash(keys, b"order networks")
-
-    def hash(self, origin: Origin) -> bytes | None:
-        """16 bytes; `None` if the client's address is unknown, so that all such clients do not count as one
-        network."""
-        return self._hash.digest(origin.network) if origin.is_known else None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A checkout: who orders, with which token, how to pay, where to write and ship to, and what the shopper
-    expects. Only a free order needs no payment method."""
-
-    shopper_id: UUID
-    token: str
-    payment_method: str | None
-    email: str
-    shipping: Address | None
-    guest: bool
-    expires_in: int | None = None
-    expected: Expected = ANYTHING
-    return_url: str | None = None
-    network: bytes | None = None
-
-
 class Checkout:
     """Accepts checkouts.
 
     A shopper's orders are committed one after the other, so that the limit on open orders holds; N processes
-    can exceed it by N - 1.
+    can exceed it by N - 1. The networks that orders are placed from are hashed with the key that encrypts
+    contacts; with a new first key all counts start again.
     """
 
     def __init__(
-        self, settings: Settings, carts: Carts, offers: OfferLoader, placing: Placing, keys: IdempotencyKeys
+        self,
+        settings: Settings,
+        cart: ServiceClient,
+        offers: OfferLoader,
+        placing: Placing,
+        keys: IdempotencyKeys,
     ) -> None:
-        self._carts = carts
+        self._cart = cart
         self._offers = offers
         self._placing = placing
         self._keys = keys
         self._cipher = Cipher.of(settings.contact_key)
-        self._budgets = settings.budgets
-        self._limits = settings.limits
-        guest_quantity = min(settings.max_quantity, settings.guest_open_pieces)
-        self._guest_limits = replace(settings.limits, quantity=guest_quantity)
+        self._networks = KeyedHash(settings.contact_key, b"order networks")
+        self._return_origins = origins(settings.return_origins)
+        self._budget, self._guest_budget = settings.budget, settings.guest_budget
+        self._limits, self._guest_limits = settings.limits, settings.guest_limits
         self._lifetime = settings.order_deadline
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, request: Request, key: str, payload: bytes) -> Response:
-        """Carry out a checkout, once for each idempotency key; `payload` is the whole request. Raises
-        problems."""
-        async with self._keys.claim(request.shopper_id, key, payload) as claim:
+    async def accept(self, body: PlaceOrder, key: str, caller: Principal, origin: Origin) -> Response:
+        """Carry out a checkout, once for each idempotency key. Raises problems."""
+        is_guest = caller.role == "guest"
+        email = body.email or caller.email
+        if email is None:
+            raise invalid("/email", "Required for a guest's order.")
+        if body.return_url and (objection := self._return_origins.objection(body.return_url)):
+            raise invalid("/return_url", objection)
+        async with self._keys.claim(caller.id, key, body.payload()) as claim:
             if claim.stored:
                 return claim.stored.replay()
-            budget = self._budgets.of(guest=request.guest)
-            budget.check(request.shopper_id, 1)
-            cart = await self._carts.read(request.token)
-            budget.spend(request.shopper_id, len(cart.lines))
-            lines, total = await self._priced(request, cart)
-            order = self._order(request, cart, lines, total)
-            async with self._locks.setdefault(request.shopper_id, asyncio.Lock()):
+            budget = self._guest_budget if is_guest else self._budget
+            budget.check(caller.id, 1)
+            cart = await read_cart(self._cart, caller.token)
+            budget.spend(caller.id, len(cart.lines))
+            lines, total = await self._priced(body, cart, self._guest_limits if is_guest else self._limits)
+            order = self._order(body, caller, email, cart, lines, total)
+            order.network = network_of(origin, self._networks)
+            async with self._locks.setdefault(caller.id, asyncio.Lock()):
                 response = await self._place(order, cart, claim, budget)
         return response
 
@@ -105,12 +89,12 @@ class Checkout:
                 return await self._placing.commit(order, cart, claim, budget)
         return await self._placing.commit(order, cart, claim, budget)
 
-    async def _priced(self, request: Request, cart: Cart) -> tuple[tuple[Line, ...], Money]:
+    async def _priced(self, body: PlaceOrder, cart: Cart, limits: Limits) -> tuple[tuple[Line, ...], Money]:
         """The lines of the order and its total, at the current prices. If the cart was ordered before,
         CartOrdered takes precedence over refusals that follow from that, such as an empty cart."""
         try:
-            lines, total = await self._price(cart, self._guest_limits if request.guest else self._limits)
-            if not request.expected.allows(lines, total):
+            lines, total = await self._price(cart, limits)
+            if not body.expectations().allows(lines, total):
                 raise TotalChanged(
                     f"The total is {total.amount} minor units of {total.currency} now; `lines` has the cart's"
                     " lines.",
@@ -120,7 +104,7 @@ class Checkout:
         except (CartNotOrderable, TotalNotChargeable, TotalChanged):
             await self._placing.raise_if_ordered(cart)
             raise
-        if total.amount and request.payment_method is None:
+        if total.amount and body.payment_method is None:
             raise invalid("/payment_method", "Required unless the order is free.")
         return lines, total
 
@@ -135,26 +119,37 @@ class Checkout:
         except NotOrderable as refused:
             raise CartNotOrderable(str(refused), errors=refused.errors) from None
 
-    def _order(self, request: Request, cart: Cart, lines: tuple[Line, ...], total: Money) -> Order:
-        now, lifetime, shipping = datetime.now(UTC), self._lifetime, None
-        if request.expires_in is not None:
-            lifetime = min(lifetime, request.expires_in)
-        if request.shipping is not None:
-            shipping = self._cipher.encrypt(orjson.dumps(request.shipping).decode())
+    def _order(
+        self,
+        body: PlaceOrder,
+        caller: Principal,
+        email: str,
+        cart: Cart,
+        lines: tuple[Line, ...],
+        total: Money,
+    ) -> Order:
+        now, shipping = datetime.now(UTC), None
+        if body.shipping is not None:
+            shipping = Address(**body.shipping.model_dump())
         return Order(
             order_id=new_order_id(),
-            shopper_id=request.shopper_id,
+            shopper_id=caller.id,
             lines=lines,
             total=total.amount,
             currency=total.currency,
-            payment_method=(request.payment_method or "") if total.amount else "",
-            contact=self._cipher.encrypt(request.email),
-            guest=request.guest,
-            sealed_shipping=shipping,
+            payment_method=(body.payment_method or "") if total.amount else "",
+            contact=self._cipher.encrypt(email),
+            guest=caller.role == "guest",
             created_at=now,
-            deadline=now + timedelta(seconds=lifetime),
-            shipping=request.shipping,
+            deadline=now + timedelta(seconds=min(self._lifetime, body.expires_in or self._lifetime)),
+            shipping=shipping,
+            sealed_shipping=self._cipher.encrypt(orjson.dumps(shipping).decode()) if shipping else None,
             cart_id=cart.ids[0] if cart.ids else None,
-            return_url=request.return_url,
-            network=request.network,
+            return_url=body.return_url,
         )
+
+
+def network_of(origin: Origin, networks: KeyedHash) -> bytes | None:
+    """The hash of the network that an order is placed from; `None` if the client's address is unknown, so
+    that all such clients do not count as one network."""
+    return networks.digest(origin.network) if origin.is_known else None

@@ -13,18 +13,12 @@ from order.pricing import Cart, Offer, Wanted
 ReadOffers = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 
 
-class Carts:
-    """Reads carts with the shopper's own token."""
-
-    def __init__(self, cart: ServiceClient) -> None:
-        self._cart = cart
-
-    async def read(self, token: str) -> Cart:
-        """The cart of the token's shopper. Raises Unavailable, TokenRejected."""
-        document = (await self._cart.get_json("/v1/cart/lines", token=token)).json()
-        lines = [Wanted(line["sku"], line["quantity"]) for line in document["items"]]
-        ids, bought = (tuple(UUID(one) for one in document.get(name, ())) for name in ("ids", "bought"))
-        return Cart(lines, ids, bought)
+async def read_cart(cart: ServiceClient, token: str) -> Cart:
+    """The cart of the token's shopper. Raises Unavailable, TokenRejected."""
+    document = (await cart.get_json("/v1/cart/lines", token=token)).json()
+    lines = [Wanted(line["sku"], line["quantity"]) for line in document["items"]]
+    ids, bought = (tuple(UUID(one) for one in document.get(name, ())) for name in ("ids", "bought"))
+    return Cart(lines, ids, bought)
 
 
 async def read_offers(product: ServiceClient, skus: Sequence[str]) -> dict[str, Offer]:

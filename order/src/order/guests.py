@@ -133,5 +133,5 @@ class Lookups:
         # Without an account: the streams of lookups are counted by order.
         reader = Reader(order_id, time.time() + self._settings.lookup_stream_seconds, shopper)
         issued = self._tickets.issue(order_id, reader)
-        events = {"href": issued.href, "expires_in": issued.seconds}
+        events = {"href": issued.events, "expires_in": issued.expires_in}
         return {name: whole[name] for name in _SHOWN} | {"events": events}

@@ -9,10 +9,10 @@ from chassis.outbound import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 from order import api, jobs, returns_api, saga, stream_api
-from order.action import Actions, origins
+from order.action import Actions
 from order.cancelling import Cancelling
-from order.checkout import Checkout, Networks
-from order.clients import Carts, OfferLoader, read_offers
+from order.checkout import Checkout
+from order.clients import OfferLoader, read_offers
 from order.guests import Claims, Lookups
 from order.placing import Placing
 from order.returns import ReturnPeriod
@@ -33,7 +33,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     )
     keep = timedelta(hours=settings.idempotency_keep_hours)
     keys = IdempotencyKeys(chassis.engine, keep=keep)
-    placing = Placing(chassis.transactions, settings.caps)
+    placing = Placing(chassis.transactions, settings)
     orders, actions = Orders(chassis.engine), Actions(Cipher.of(settings.action_key))
     tickets = StreamTickets.of(settings.contact_key, seconds=settings.ticket_seconds)
     attempts = Attempts(chassis.engine, settings.lookup_window_seconds)
@@ -43,12 +43,10 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     return Components(
         routers=[api.router, returns_api.router, stream_api.router],
         provide=[
-            Checkout(settings, Carts(cart), offers, placing, keys),
-            Networks(settings.contact_key),
+            Checkout(settings, cart, offers, placing, keys),
             Cancelling(chassis.transactions, period, watch.wake),
             Claims.of(settings.contact_key, chassis.transactions),
             Lookups(settings, orders, actions, tickets, attempts),
-            origins(settings.return_origins),
             settings.trusted_proxies,
             *(orders, actions, tickets, keys, watch, period, chassis.transactions),
         ],

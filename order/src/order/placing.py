@@ -5,8 +5,6 @@ This is the most frequent write of the shop; a round trip for each part would co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -23,6 +21,7 @@ from order.errors import OrderError
 from order.ids import new_number
 from order.pricing import Cart
 from order.problems import CartOrdered, PlaceAgain, TooManyDeclined, TooManyOpen, TooManyPieces
+from order.settings import Settings
 from order.store import placeholder, stored
 
 ACCEPTED = 202
@@ -32,28 +31,12 @@ class NumberTaken(OrderError):
     """Another order already has this number: try another one."""
 
 
-@dataclass(frozen=True)
-class Caps:
-    """Limits on stock that is reserved without being paid for.
-
-    A shopper may have `open_orders` pending orders, a guest `guest_pieces` of one product in them. Within
-    `window`, `shopper_declined` payments of one shopper and `network_declined` of one network may be
-    declined.
-    """
-
-    open_orders: int
-    guest_pieces: int
-    shopper_declined: int
-    network_declined: int
-    window: timedelta
-
-
 class Placing:
-    """Commits new orders."""
+    """Commits new orders, within the limits of the settings."""
 
-    def __init__(self, transactions: Transactions, caps: Caps) -> None:
+    def __init__(self, transactions: Transactions, settings: Settings) -> None:
         self._transactions = transactions
-        self._caps = caps
+        self._settings = settings
 
     async def commit(self, order: Order, cart: Cart, claim: Claim, budget: LineBudget) -> Response:
         """Commit the order under a new number; returns the response. Raises CartOrdered, TooManyOpen,
@@ -99,7 +82,7 @@ class Placing:
             )
 
     def _limits(self, order: Order, lines: str, cart: Cart, budget: LineBudget) -> dict[str, Any]:
-        caps = self._caps
+        settings = self._settings
         return {
             "shopper": order.shopper_id,
             "guest": order.guest,
@@ -110,28 +93,28 @@ class Placing:
             "count": len(order.lines),
             "first_recent": first_id(order.created_at - WINDOW),
             "lines_per_minute": budget.per_minute,
-            "open_orders": caps.open_orders,
-            "guest_pieces": caps.guest_pieces,
-            "declined_since": order.created_at - caps.window,
-            "shopper_declined": caps.shopper_declined,
-            "network_declined": caps.network_declined,
+            "open_orders": settings.max_open_orders,
+            "guest_pieces": settings.guest_open_pieces,
+            "declined_since": order.created_at - settings.decline_window,
+            "shopper_declined": settings.declines_per_shopper,
+            "network_declined": settings.declines_per_network,
         }
 
     def _raise_if_limited(self, order: Order, earlier: Mapping[str, Any], budget: LineBudget) -> None:
         """Raises the problem for the first limit that the shopper's `earlier` orders leave no room for."""
-        caps = self._caps
-        if earlier["pending"] >= caps.open_orders:
-            raise TooManyOpen(f"At most {caps.open_orders} orders can be pending at once.")
+        settings = self._settings
+        if earlier["pending"] >= settings.max_open_orders:
+            raise TooManyOpen(f"At most {settings.max_open_orders} orders can be pending at once.")
         if (sku := earlier["too_many_of"]) is not None:
             raise TooManyPieces(
-                f"Without an account at most {caps.guest_pieces} pieces of one product can be in"
+                f"Without an account at most {settings.guest_open_pieces} pieces of one product can be in"
                 " pending orders at once.",
                 sku=sku,
             )
         if (declined_at := earlier["declined"]) is not None:
             raise TooManyDeclined(
                 "Too many payments from you or your network were declined: wait and try again.",
-                retry_after=(declined_at + caps.window - order.created_at).total_seconds(),
+                retry_after=(declined_at + settings.decline_window - order.created_at).total_seconds(),
             )
         if earlier["ordered"] + len(order.lines) > budget.per_minute:
             wait = (earlier["oldest"] + WINDOW - order.created_at).total_seconds()

@@ -44,9 +44,6 @@ class Expected:
         return total.currency == self.total.currency and total.amount <= self.total.amount
 
 
-ANYTHING = Expected()
-
-
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A product with its current price."""

@@ -1,5 +1,6 @@
 """Order's settings, besides those of every service."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Self
 
@@ -10,8 +11,7 @@ from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from order.action import ReturnOrigins
-from order.budget import Budgets, LineBudget, Rate
-from order.placing import Caps
+from order.budget import LineBudget, Rate
 from order.pricing import Limits
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
@@ -34,7 +34,8 @@ class Settings(ServiceSettings):
     `large_order` lines share a rate in each process, `large_lines_per_second` for accounts and
     `guest_large_lines_per_second` for guests.
 
-    A guest may have `guest_open_pieces` of one product in pending orders. Within `decline_window_seconds`,
+    A shopper may have `max_open_orders` pending orders, a guest `guest_open_pieces` of one product in them:
+    they reserve stock without being paid for. Within `decline_window_seconds`,
     `declines_per_shopper` payments of one shopper and `declines_per_network` of one network may be declined.
 
     A ticket opens an event stream for `ticket_seconds`. Within `lookup_window_seconds`, `lookups_per_number`
@@ -123,26 +124,19 @@ class Settings(ServiceSettings):
         return Limits(self.max_lines, self.max_quantity, self.max_total)
 
     @property
-    def caps(self) -> Caps:
-        """Limits on stock that is reserved without being paid for."""
-        return Caps(
-            self.max_open_orders,
-            self.guest_open_pieces,
-            self.declines_per_shopper,
-            self.declines_per_network,
-            self.decline_window,
-        )
+    def guest_limits(self) -> Limits:
+        return replace(self.limits, quantity=min(self.max_quantity, self.guest_open_pieces))
 
     @property
-    def budgets(self) -> Budgets:
-        """The rate limits on ordered lines."""
-        at_once = 2 * self.max_lines
-        guest_rate = Rate(self.guest_large_lines_per_second, at_once)
-        rate = Rate(self.large_lines_per_second, at_once)
-        return Budgets(
-            guests=LineBudget(self.guest_lines_per_minute, self.large_order, guest_rate),
-            accounts=LineBudget(self.lines_per_minute, self.large_order, rate),
-        )
+    def budget(self) -> LineBudget:
+        """The rate limits on the lines that accounts order."""
+        rate = Rate(self.large_lines_per_second, at_once=2 * self.max_lines)
+        return LineBudget(self.lines_per_minute, self.large_order, rate)
+
+    @property
+    def guest_budget(self) -> LineBudget:
+        rate = Rate(self.guest_large_lines_per_second, at_once=2 * self.max_lines)
+        return LineBudget(self.guest_lines_per_minute, self.large_order, rate)
 
     @property
     def decline_window(self) -> timedelta:

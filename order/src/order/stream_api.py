@@ -12,8 +12,8 @@ from chassis.http.provided import Provided
 from order import schemas, views
 from order.api import OrderRef, ProvidedOrders, visible
 from order.problems import BadStreamTicket
-from order.streams import Reader, StreamTickets
-from order.watch import ENDED_BY, EventStream, Watch
+from order.streams import ENDED_BY, Reader, StreamTickets
+from order.watch import EventStream, Watch
 
 router = APIRouter(tags=["orders"])
 ProvidedTickets = Provided[StreamTickets]
@@ -52,8 +52,7 @@ async def issue_ticket(
     which gets all events from the beginning."""
     order = visible(await orders.owner(ref), caller)
     issued = tickets.issue(order["order_id"], Reader(caller.id, caller.until))
-    view = {"ticket": issued.ticket, "expires_in": issued.seconds, "events": issued.href}
-    return views.response(view, 201)
+    return views.response(issued.model_dump(), 201)
 
 
 @router.get(

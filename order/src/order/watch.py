@@ -8,12 +8,11 @@ from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 from uuid import UUID
 
 import structlog
 from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
@@ -23,89 +22,10 @@ from chassis.errors import Unavailable
 from chassis.telemetry.logs import without_trace
 from order.action import Actions
 from order.settings import Settings
-from order.store import Orders, Row
-from order.streams import Full, Reader, StreamLimits
-from order.views import dumps, event_view
+from order.store import Orders
+from order.streams import Full, Reader, Stream, StreamLimits
 
 log = structlog.get_logger()
-
-ENDED_BY = {"paid": "order.paid", "cancelled": "order.cancelled"}
-_RECONNECT_LATER = b"retry: 15000\n\n"  # milliseconds; reconnecting at once would displace another stream
-
-
-class Stream:
-    """One reader of one order.
-
-    `delivered` has the names of the events that the reader has received, in order (see `store`).
-    `timeline_wait` is how many seconds the last state waits for its event. `until` is when the reader's token
-    expires, by the loop's clock.
-    """
-
-    def __init__(
-        self,
-        order_id: UUID,
-        delivered: Sequence[str],
-        timeline_wait: float,
-        actions: Actions,
-        *,
-        reader: Reader,
-        until: float,
-    ) -> None:
-        self.order_id = order_id
-        self.caller = reader.id
-        self.until = until
-        self.state = ""
-        self.delivered = [*delivered]
-        self.ended = False
-        self.chunks: asyncio.Queue[bytes] = asyncio.Queue()
-        self._timeline_wait = timeline_wait
-        self._actions = actions
-        self._shopper = reader.shopper or reader.id
-        self._wait_until: float | None = None
-
-    def consume(self, rows: Sequence[Row], now: float) -> None:
-        """Send the new events, then the state that they have led to."""
-        chunks = [self._timeline_event(row) for row in rows if row["type"] is not None]
-        status, state = rows[0]["status"], rows[0]["state"]
-        if state != self.state and not self._waits_for_timeline(status, now):
-            self.state = state
-            self.ended = status in ENDED_BY
-            chunks.append(format_sse_event(event="order", data_str=dumps(self._order(rows[0])).decode()))
-        if chunks:
-            self.chunks.put_nowait(b"".join(chunks))
-
-    def end(self) -> None:
-        """The server is shutting down: the reader reconnects to another one."""
-        self.ended = True
-        self.chunks.put_nowait(b"")
-
-    def displace(self) -> None:
-        """Another stream has displaced this one."""
-        self.ended = True
-        self.chunks.put_nowait(_RECONNECT_LATER)
-
-    def _order(self, row: Row) -> dict[str, Any]:
-        state = {name: row[name] for name in ("order_id", "number", "status", "reason")}
-        return state | {"action": self._actions.of(row, self._shopper)}
-
-    def _timeline_event(self, row: Row) -> bytes:
-        self.delivered.append(row["name"])
-        data = dumps(event_view(row)).decode()
-        return format_sse_event(event="timeline", id=",".join(self._last_event_id()), data_str=data)
-
-    def _last_event_id(self) -> Sequence[str]:
-        """The names that a reader needs to reconnect with. None that follow the end of the order, or the
-        header would grow with every return."""
-        ends = [self.delivered.index(end) for end in ENDED_BY.values() if end in self.delivered]
-        return self.delivered[: max(ends) + 1] if ends else self.delivered
-
-    def _waits_for_timeline(self, status: str, now: float) -> bool:
-        """The timeline has its own queue, which may be a little behind: the last event is sent before the
-        last state, because the stream ends with that."""
-        if status not in ENDED_BY or ENDED_BY[status] in self.delivered:
-            return False
-        self._wait_until = self._wait_until or now + self._timeline_wait
-        return now < self._wait_until
 
 
 class Watch:
@@ -121,7 +41,7 @@ class Watch:
         self._orders = orders
         self._actions = actions
         self._stopping = stopping
-        self._streams: StreamLimits[Stream] = StreamLimits(
+        self._streams = StreamLimits(
             per_order=settings.max_streams_per_order,
             per_caller=settings.max_streams_per_caller,
             most=settings.max_streams,

@@ -11,9 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from chassis.http.origin import Origin
+from chassis.messaging.encryption import KeyedHash
 from chassis.storage.database import Transactions
 from contracts import NOT_CONFIRMED, Event, PaymentActionRequired, PaymentDeclined
-from order.checkout import Networks
+from order.checkout import network_of
 from order.jobs import expire_orders, forget_declined_networks
 
 Start = Callable[..., Awaitable[Any]]
@@ -132,11 +133,11 @@ async def test_the_network_of_an_order_is_hashed_and_kept_only_while_it_counts(
 
 
 def test_the_hash_of_a_network_is_keyed_and_an_unknown_address_has_none() -> None:
-    one, other = (Networks(_key(letter)) for letter in "ab")
+    one, other = (KeyedHash(_key(letter), b"networks") for letter in "ab")
     origin = Origin.at("192.0.2.1")
-    assert one.hash(origin) == one.hash(origin) != other.hash(origin)
-    assert one.hash(Origin.at("192.0.2.2")) != one.hash(origin)
-    assert one.hash(Origin.at("nowhere")) is None
+    assert network_of(origin, one) == network_of(origin, one) != network_of(origin, other)
+    assert network_of(Origin.at("192.0.2.2"), one) != network_of(origin, one)
+    assert network_of(Origin.at("nowhere"), one) is None
 
 
 async def test_a_guest_can_order_a_limited_number_of_pieces_of_a_product(

@@ -149,7 +149,7 @@ def test_a_ticket_does_not_outlive_its_readers_token() -> None:
     tickets = StreamTickets(Tickets([key], "tests", clock=lambda: NOW + 10), seconds=30, clock=lambda: NOW)
     order_id, reader = uuid4(), Reader(uuid4(), NOW + 20.5)
     issued = tickets.issue(order_id, reader)
-    assert issued.seconds == 20
+    assert issued.expires_in == 20
     assert tickets.read(issued.ticket) == (order_id, reader)
     with pytest.raises(BadStreamTicket):
         tickets.read(tickets.issue(order_id, Reader(uuid4(), NOW + 9)).ticket)

@@ -15,8 +15,8 @@ from cryptography.fernet import Fernet
 from chassis.messaging.encryption import Cipher
 from order.action import Actions
 from order.settings import Settings
-from order.streams import Reader
-from order.watch import Stream, Watch
+from order.streams import Reader, Stream
+from order.watch import Watch
 
 from ..conftest import SETTINGS
 
