@@ -1,8 +1,6 @@
 """The endpoints to place, list, read and cancel orders, and those for the orders of guests."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import structlog
@@ -14,20 +12,16 @@ from chassis.http.identity import Caller, Principal
 from chassis.http.origin import FromWhere
 from chassis.http.problems import RESPONSES, Forbidden, NotFound
 from chassis.http.provided import Provided
-from chassis.storage.database import Transactions
-from chassis.storage.tx import SqlTx
 from order import ids, schemas, views
 from order.action import Actions
 from order.cancelling import Cancelling
 from order.checkout import Checkout
-from order.domain import Order, Status
+from order.checkout_schemas import PlaceOrder
+from order.domain import Status
 from order.guests import Claims, Lookups
-from order.guests_schemas import ClaimOrder, LookedUp, LookUp
-from order.problems import BadLink, as_problems, invalid
-from order.returns import Return
-from order.schemas import CancelOrder, NoBody, PlaceOrder, TypedNumber
+from order.problems import BadLink, invalid
+from order.schemas import CancelOrder, ClaimOrder, LookedUp, LookUp, NoBody, TypedNumber
 from order.store import Orders, Row
-from order.timeline import StaffAction
 
 router = APIRouter(tags=["orders"])
 log = structlog.get_logger()
@@ -193,34 +187,6 @@ def visible(found: Row | None, caller: Principal, scope: str = READ_ALL) -> Row:
             return found
         log.warning("foreign order refused", account=str(caller.id), role=caller.role)
     raise NotFound("Order not found.")
-
-
-@asynccontextmanager
-async def locked(transactions: Transactions, found: Row) -> AsyncIterator[tuple[SqlTx, Order]]:
-    """A transaction and the order, locked until the commit. What the domain refuses becomes a problem."""
-    async with transactions() as tx:
-        order = await tx.get(Order, found["order_id"])
-        if order is None:
-            raise NotFound("Order not found.")
-        with as_problems():
-            yield tx, order
-
-
-def audit(
-    tx: SqlTx,
-    staff: Principal,
-    order: Order,
-    action: str,
-    one: Return | None = None,
-    why: str | None = None,
-    about: Mapping[str, Any] | None = None,
-) -> None:
-    """Record at commit what staff have done to the order, about which return, and why."""
-    details = dict(about or {})
-    if one is not None:
-        details = {"return_id": str(one.return_id), "amount": one.amount}
-        details["lines"] = {line.sku: line.quantity for line in one.lines}
-    tx.add(StaffAction(ids.new_order_id(), order.order_id, action, staff.id, tx.now, why, details))
 
 
 def _staff_reason(found: Row, caller: Principal, body: CancelOrder | None) -> str | None:

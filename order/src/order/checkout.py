@@ -18,6 +18,7 @@ from chassis.outbound import ServiceClient
 from contracts import Line, Money
 from order.action import origins
 from order.budget import LineBudget
+from order.checkout_schemas import PlaceOrder
 from order.clients import OfferLoader, read_cart
 from order.domain import Address, Order
 from order.errors import NotOrderable, TotalOutOfRange
@@ -25,7 +26,6 @@ from order.ids import new_order_id
 from order.placing import NumberTaken, Placing
 from order.pricing import Cart, Limits, orderable, priced
 from order.problems import CartNotOrderable, PlaceAgain, TotalChanged, TotalNotChargeable, invalid
-from order.schemas import PlaceOrder
 from order.settings import Settings
 
 # Two orders get the same number once in 10^15 pairs, so a second clash in a row has another cause, which the

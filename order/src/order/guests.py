@@ -9,7 +9,7 @@ work, and count the same. The attempt is counted before the order is read.
 
 import hmac
 import time
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from pydantic import SecretStr
@@ -23,8 +23,8 @@ from contracts import CLAIM_PURPOSE, OrderClaim
 from order import views
 from order.action import Actions
 from order.domain import MergedGuest, Order
-from order.guests_schemas import LookedUp
 from order.problems import AnothersAddress, BadLink, LinkExpired, LinkUsed, TooManyLookups
+from order.schemas import LookedUp
 from order.settings import Settings
 from order.store import Orders, Row
 from order.streams import Reader, StreamTickets
@@ -38,9 +38,9 @@ class Addresses:
     """Compares addresses in the form of `contracts.text` with encrypted ones; as with accounts, case
     does not matter."""
 
-    def __init__(self, cipher: Cipher) -> None:
-        self._cipher = cipher
-        self._dummy = cipher.encrypt("nobody@shop.invalid")
+    def __init__(self, keys: SecretStr) -> None:
+        self._cipher = Cipher.of(keys)
+        self._dummy = self._cipher.encrypt("nobody@shop.invalid")
 
     def is_contact(self, email: str, contact: str | None) -> bool:
         """Whether the encrypted `contact` is this address. Without a contact it takes the same time, so that
@@ -57,16 +57,10 @@ class Addresses:
 class Claims:
     """Gives orders to accounts that claim them."""
 
-    def __init__(self, tickets: Tickets, transactions: Transactions, addresses: Addresses) -> None:
-        self._tickets = tickets
+    def __init__(self, keys: SecretStr, transactions: Transactions) -> None:
+        self._tickets = Tickets.of(keys, CLAIM_PURPOSE)  # as notification does for its links
         self._transactions = transactions
-        self._addresses = addresses
-
-    @classmethod
-    def of(cls, keys: SecretStr, transactions: Transactions) -> Self:
-        """With a key derived from those of the setting (see `EncryptionKeys`), as notification does for its
-        links."""
-        return cls(Tickets.of(keys, CLAIM_PURPOSE), transactions, Addresses(Cipher.of(keys)))
+        self._addresses = Addresses(keys)
 
     async def claim(self, token: str, caller: Principal) -> OrderClaim:
         """Raises BadLink, LinkExpired, LinkUsed, AnothersAddress."""
@@ -106,7 +100,7 @@ class Lookups:
         self._settings = settings
         self._orders = orders
         self._actions = actions
-        self._addresses = Addresses(Cipher.of(settings.contact_key))
+        self._addresses = Addresses(settings.contact_key)
         self._tickets = tickets
         self._attempts = attempts
 

@@ -2,6 +2,9 @@
 
 A nudge (`saga.nudged`) asks every service to publish again what its state says about the order. A service
 that has handled the event already ignores it; one that has lost it handles it now.
+
+Each query locks the rows that it returns until the commit, and skips rows that others have locked: the next
+round handles them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, text
 
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.runtime.jobs import Job, Rule, retention
@@ -20,12 +23,51 @@ from chassis.storage.attempts import Attempts
 from chassis.storage.database import Transactions
 from chassis.storage.tx import SqlTx
 from contracts import SagaNudged
-from order import jobs_store
 from order.domain import Order
 from order.events import missing_compensations
 from order.settings import Settings
 
 log = structlog.get_logger()
+
+_EXPIRED = text("""
+    SELECT order_id FROM orders WHERE status = 'pending' AND deadline < :now
+    LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+SLOW_PENDING = text("""
+    SELECT order_id FROM orders
+    WHERE status = 'pending' AND created_at < :before
+        AND coalesce(nudge_at, created_at) < :now
+        AND coalesce(action_expires_at, created_at) < :now  -- the shopper has time to confirm with her bank
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+# Orders older than `after` are not nudged: services may have deleted what they know of the order, and would
+# handle the republished event as a new one.
+UNCOMPENSATED = text("""
+    SELECT order_id, ARRAY(SELECT type FROM timeline WHERE timeline.order_id = orders.order_id) AS types
+    FROM orders
+    WHERE status = 'cancelled' AND NOT undone
+        AND cancelled_at BETWEEN :after AND :before
+        AND coalesce(nudge_at, cancelled_at) < :now
+    ORDER BY cancelled_at LIMIT :limit FOR UPDATE OF orders SKIP LOCKED
+""")
+
+# A restock or a refund of a return is still missing.
+OPEN_RETURNS = text("""
+    SELECT order_id FROM orders
+    WHERE returning_since BETWEEN :after AND :before
+        AND coalesce(nudge_at, returning_since) < :now
+    ORDER BY returning_since LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_FORGET_NETWORKS = text("""
+    UPDATE orders SET network = NULL FROM (
+        SELECT order_id FROM orders WHERE network IS NOT NULL AND declined_at < :before
+        LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) AS old
+    WHERE orders.order_id = old.order_id RETURNING true
+""")
 
 # The timeline is needed for as long as compensations may be missing: it says which ones the order needs.
 TIMELINE = Rule(
@@ -86,7 +128,8 @@ async def expire_orders(transactions: Transactions, batch: int) -> None:
     found = batch
     while found == batch:
         async with transactions() as tx:
-            due = await jobs_store.lock_expired(tx.session, tx.now, batch)
+            rows = await tx.session.execute(_EXPIRED, {"now": tx.now, "limit": batch})
+            due = rows.scalars().all()
             for order in (await tx.get_many(Order, due)).values():
                 tx.publish(*order.expire(tx.now))
         found = len(due)
@@ -102,7 +145,7 @@ async def nudge_stuck(transactions: Transactions, settings: Settings) -> None:
 async def nudge_pending(transactions: Transactions, settings: Settings) -> None:
     """Nudge pending orders that make no progress, before they expire."""
     async with transactions() as tx:
-        orders = [order for order, _ in await _due(tx, jobs_store.SLOW_PENDING, settings)]
+        orders = [order for order, _ in await due_for_nudge(tx, SLOW_PENDING, settings)]
         _nudge(tx, orders, settings)
     if orders:
         log.warning("pending orders stuck", orders=len(orders), oldest=str(orders[0].order_id))
@@ -112,7 +155,7 @@ async def nudge_uncompensated(transactions: Transactions, settings: Settings) ->
     """Nudge cancelled orders with missing compensations; mark those as undone that miss none."""
     stuck = {}
     async with transactions() as tx:
-        for order, row in await _due(tx, jobs_store.UNCOMPENSATED, settings):
+        for order, row in await due_for_nudge(tx, UNCOMPENSATED, settings):
             missing = missing_compensations(order, row.types)
             order.undone = not missing
             if missing:
@@ -124,7 +167,7 @@ async def nudge_uncompensated(transactions: Transactions, settings: Settings) ->
 async def nudge_returns(transactions: Transactions, settings: Settings) -> None:
     """Nudge paid orders with a return that was not restocked or refunded yet."""
     async with transactions() as tx:
-        due = await _due(tx, jobs_store.OPEN_RETURNS, settings)
+        due = await due_for_nudge(tx, OPEN_RETURNS, settings)
         stuck = {order: missing_compensations(order, ()) for order, _ in due}
         _nudge(tx, stuck, settings)
     _log_stuck("returns stuck", stuck)
@@ -142,19 +185,18 @@ async def forget_declined_networks(transactions: Transactions, window: timedelta
     found = batch
     while found == batch:
         async with transactions() as tx:
-            found = await jobs_store.forget_networks(tx.session, tx.now - window, batch)
+            parameters = {"before": tx.now - window, "limit": batch}
+            forgotten = await tx.session.execute(_FORGET_NETWORKS, parameters)
+            found = len(forgotten.all())
 
 
-async def _due(tx: SqlTx, query: TextClause, settings: Settings) -> list[tuple[Order, Any]]:
-    """The orders that are due for a nudge, locked, each with the row of the query."""
-    rows = await jobs_store.lock_stuck(
-        tx.session,
-        query,
-        tx.now,
-        pause=timedelta(seconds=settings.nudge_after),
-        keep=timedelta(days=settings.nudge_days),
-        limit=settings.sweep_batch,
-    )
+async def due_for_nudge(tx: SqlTx, query: TextClause, settings: Settings) -> list[tuple[Order, Any]]:
+    """The orders of `SLOW_PENDING`, `UNCOMPENSATED` or `OPEN_RETURNS` that have been stuck for longer than
+    `nudge_after`, but not than `nudge_days`, the oldest first, each with its row."""
+    before = tx.now - timedelta(seconds=settings.nudge_after)
+    after = tx.now - timedelta(days=settings.nudge_days)
+    parameters = {"now": tx.now, "before": before, "after": after, "limit": settings.sweep_batch}
+    rows = (await tx.session.execute(query, parameters)).all()
     orders = await tx.get_many(Order, [row.order_id for row in rows])
     return [(orders[row.order_id], row) for row in rows]
 

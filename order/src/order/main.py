@@ -45,7 +45,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         provide=[
             Checkout(settings, cart, offers, placing, keys),
             Cancelling(chassis.transactions, period, watch.wake),
-            Claims.of(settings.contact_key, chassis.transactions),
+            Claims(settings.contact_key, chassis.transactions),
             Lookups(settings, orders, actions, tickets, attempts),
             settings.trusted_proxies,
             *(orders, actions, tickets, keys, watch, period, chassis.transactions),

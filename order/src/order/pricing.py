@@ -12,7 +12,7 @@ _UNKNOWN = "Unknown product, or not sold any more."
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A line of the shopper's cart."""
+    """What the shopper wants of a product: a line of her cart, or the pieces of a line to return."""
 
     sku: str
     quantity: int

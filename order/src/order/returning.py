@@ -27,11 +27,12 @@ from order.errors import (
     TooMuch,
     Unknown,
 )
-from order.returns import LateRefund, Pieces, Return
+from order.pricing import Wanted
+from order.returns import LateRefund, Return
 
 
 def request(
-    order: Order, return_id: UUID, wanted: Sequence[Pieces], now: datetime, within: timedelta | None
+    order: Order, return_id: UUID, wanted: Sequence[Wanted], now: datetime, within: timedelta | None
 ) -> Return:
     """Request a return, `within` that time after the order was fulfilled; `None` for staff, who have no
     limit. Raises NotAllowed."""
@@ -52,7 +53,7 @@ def refund_by_staff(
     return_id: UUID,
     now: datetime,
     *,
-    wanted: Sequence[Pieces],
+    wanted: Sequence[Wanted],
     amount: int | None,
     restock: bool,
 ) -> list[OrderReturned]:
@@ -163,7 +164,7 @@ def note_dispute(order: Order, disputed: PaymentDisputed) -> None:
     _update_returning_since(order)
 
 
-def _taken(order: Order, wanted: Sequence[Pieces]) -> tuple[Line, ...]:
+def _taken(order: Order, wanted: Sequence[Wanted]) -> tuple[Line, ...]:
     """The `wanted` pieces as lines at the prices that were paid. Raises TooMuch if more is wanted of a line
     than was bought, less what was returned or requested."""
     left = Counter({line.sku: line.quantity for line in order.lines})
@@ -171,8 +172,8 @@ def _taken(order: Order, wanted: Sequence[Pieces]) -> tuple[Line, ...]:
         if one.counts:
             left.subtract({line.sku: line.quantity for line in one.lines})
     pieces_by_sku = Counter[str]()
-    for pieces in wanted:
-        pieces_by_sku[pieces.sku] += pieces.quantity
+    for pieces_of in wanted:
+        pieces_by_sku[pieces_of.sku] += pieces_of.quantity
     errors = [
         {"sku": sku, "detail": f"At most {left[sku]} can be returned." if left[sku] > 0 else _NONE_LEFT}
         for sku, pieces in pieces_by_sku.items()

@@ -18,14 +18,6 @@ class ReturnPeriod(timedelta):
     """For how long an order can be cancelled after it was paid, and returned after it was fulfilled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """A number of pieces of one of the order's lines."""
-
-    sku: str
-    quantity: int
-
-
 @dataclass(frozen=True)
 class Return:
     """A return of goods, or a refund without one.

@@ -10,15 +10,16 @@ from chassis.http.idempotency import Claim, IdempotencyKey, IdempotencyKeys
 from chassis.http.identity import Caller, Principal, require
 from chassis.http.problems import RESPONSES, Body, Forbidden
 from chassis.http.provided import Provided
-from chassis.storage.database import Transactions
 from chassis.storage.tx import SqlTx
 from contracts import CURRENCIES
 from order import returning, schemas, views
-from order.api import READ_ALL, REFUND, EmptyBody, OrderRef, ProvidedOrders, audit, locked, visible
+from order.api import READ_ALL, REFUND, EmptyBody, OrderRef, ProvidedOrders, visible
+from order.changing import Changing, audit
 from order.domain import Order
 from order.ids import new_order_id
+from order.pricing import Wanted
 from order.problems import invalid
-from order.returns import Pieces, Return, ReturnPeriod
+from order.returns import Return, ReturnPeriod
 from order.returns_schemas import (
     OrderAudit,
     RefundOrder,
@@ -35,7 +36,6 @@ router = APIRouter(tags=["returns"])
 
 FULFIL = "orders:fulfil"
 
-ProvidedTransactions = Provided[Transactions]
 ProvidedKeys = Provided[IdempotencyKeys]
 Warehouse = Annotated[Principal, Depends(require(FULFIL))]
 Refunder = Annotated[Principal, Depends(require(REFUND))]
@@ -48,21 +48,15 @@ Reader = Annotated[Principal, Depends(require(READ_ALL))]
     summary="Mark an order as fulfilled",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
-async def fulfil_order(
-    ref: OrderRef,
-    staff: Warehouse,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-    _: EmptyBody = None,
-) -> Response:
+async def fulfil_order(change: Changing, staff: Warehouse, _: EmptyBody = None) -> Response:
     """For staff, when the goods were shipped. From then on the order can be returned, not cancelled.
     Idempotent."""
-    found = visible(await orders.owner(ref), staff, FULFIL)
-    async with locked(transactions, found) as (tx, order):
+    found = await change.find(staff, FULFIL)
+    async with change.of(found) as (tx, order):
         if events := order.fulfil(tx.now):
             tx.publish(*events)
             audit(tx, staff, order, "fulfil")
-    return views.response(views.order_view(visible(await orders.find(order.order_id), staff, FULFIL)))
+    return await change.view(order, staff, FULFIL)
 
 
 @router.get(
@@ -84,24 +78,22 @@ async def list_returns(ref: OrderRef, caller: Caller, orders: ProvidedOrders) ->
     responses={status: RESPONSES[status] for status in (404, 409, 422)},
 )
 async def request_return(
-    ref: OrderRef,
+    change: Changing,
     body: RequestReturn,
     key: IdempotencyKey,
     caller: Caller,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
     keys: ProvidedKeys,
     period: Provided[ReturnPeriod],
 ) -> Response:
     """Of lines of a fulfilled order, within the shop's return period; staff can request it at any time. It is
     refunded once the goods have arrived. Not more pieces than were bought, less those returned or
     requested."""
-    found = visible(await orders.owner(ref), caller, REFUND)
+    found = await change.find(caller, REFUND)
     is_staff = _is_staff(found, caller)
     async with keys.claim(caller.id, key, _payload("return", found, body)) as claim:
         if claim.stored:
             return claim.stored.replay()
-        async with locked(transactions, found) as (tx, order):
+        async with change.of(found) as (tx, order):
             within = None if is_staff else period
             one = returning.request(order, new_order_id(), _pieces(body.lines), tx.now, within)
             if is_staff:
@@ -117,16 +109,11 @@ async def request_return(
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
 async def receive_return(
-    ref: OrderRef,
-    return_id: UUID,
-    staff: Warehouse,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-    _: EmptyBody = None,
+    change: Changing, return_id: UUID, staff: Warehouse, _: EmptyBody = None
 ) -> Response:
     """For staff, when the goods have arrived: they are restocked and refunded, once. Idempotent."""
-    found = visible(await orders.owner(ref), staff, FULFIL)
-    async with locked(transactions, found) as (tx, order):
+    found = await change.find(staff, FULFIL)
+    async with change.of(found) as (tx, order):
         events = returning.receive(order, return_id, tx.now)
         one = returning.find(order, return_id)
         if events:
@@ -141,17 +128,10 @@ async def receive_return(
     summary="Reject a requested return",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
-async def reject_return(
-    ref: OrderRef,
-    return_id: UUID,
-    body: RejectReturn,
-    staff: Warehouse,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-) -> Response:
+async def reject_return(change: Changing, return_id: UUID, body: RejectReturn, staff: Warehouse) -> Response:
     """For staff, before it is received. Idempotent."""
-    found = visible(await orders.owner(ref), staff, FULFIL)
-    async with locked(transactions, found) as (tx, order):
+    found = await change.find(staff, FULFIL)
+    async with change.of(found) as (tx, order):
         changed = returning.close(order, return_id, "rejected", body.reason)
         one = returning.find(order, return_id)
         if changed:
@@ -165,18 +145,11 @@ async def reject_return(
     summary="Withdraw a requested return",
     responses={status: RESPONSES[status] for status in (403, 404, 409)},
 )
-async def withdraw_return(
-    ref: OrderRef,
-    return_id: UUID,
-    caller: Caller,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-    _: EmptyBody = None,
-) -> Response:
+async def withdraw_return(change: Changing, return_id: UUID, caller: Caller, _: EmptyBody = None) -> Response:
     """Before it is received; the pieces can be returned again. Idempotent."""
-    found = visible(await orders.owner(ref), caller, REFUND)
+    found = await change.find(caller, REFUND)
     is_staff = _is_staff(found, caller)
-    async with locked(transactions, found) as (tx, order):
+    async with change.of(found) as (tx, order):
         changed = returning.close(order, return_id, "withdrawn")
         one = returning.find(order, return_id)
         if changed and is_staff:
@@ -192,21 +165,15 @@ async def withdraw_return(
     responses={status: RESPONSES[status] for status in (404, 409, 422)},
 )
 async def refund_order(
-    ref: OrderRef,
-    body: RefundOrder,
-    key: IdempotencyKey,
-    staff: Refunder,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-    keys: ProvidedKeys,
+    change: Changing, body: RefundOrder, key: IdempotencyKey, staff: Refunder, keys: ProvidedKeys
 ) -> Response:
     """For staff: refund all that is left of a paid order, fulfilled or not, the price of some lines, or an
     amount. Not more than the order's total in all."""
-    found = visible(await orders.owner(ref), staff, REFUND)
+    found = await change.find(staff, REFUND)
     async with keys.claim(staff.id, key, _payload("refund", found, body)) as claim:
         if claim.stored:
             return claim.stored.replay()
-        async with locked(transactions, found) as (tx, order):
+        async with change.of(found) as (tx, order):
             step = CURRENCIES[order.currency].step if order.currency in CURRENCIES else 1
             if body.amount is not None and body.amount % step:
                 raise invalid("/amount", f"must be a multiple of {step} in {order.currency}")
@@ -227,23 +194,16 @@ async def refund_order(
     summary="Settle a failed refund in another way",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
-async def settle_refund(
-    ref: OrderRef,
-    refund_id: UUID,
-    body: SettleRefund,
-    staff: Refunder,
-    orders: ProvidedOrders,
-    transactions: ProvidedTransactions,
-) -> Response:
+async def settle_refund(change: Changing, refund_id: UUID, body: SettleRefund, staff: Refunder) -> Response:
     """For staff, after they have paid the shopper in another way, for example by bank transfer. The refund is
     not made again, and `shop saga list` no longer shows it. Idempotent."""
-    found = visible(await orders.owner(ref), staff, REFUND)
-    async with locked(transactions, found) as (tx, order):
+    found = await change.find(staff, REFUND)
+    async with change.of(found) as (tx, order):
         if events := returning.settle(order, refund_id, tx.now):
             tx.publish(*events)
             about = {"refund_id": str(refund_id), "amount": events[0].amount.amount}
             audit(tx, staff, order, "settle refund", why=body.reason, about=about)
-    return views.response(views.order_view(visible(await orders.find(order.order_id), staff, REFUND)))
+    return await change.view(order, staff, REFUND)
 
 
 @router.get(
@@ -274,8 +234,8 @@ def _is_staff(found: Row, caller: Principal) -> bool:
     return False
 
 
-def _pieces(lines: list[ReturnLine]) -> list[Pieces]:
-    return [Pieces(line.sku, line.quantity) for line in lines]
+def _pieces(lines: list[ReturnLine]) -> list[Wanted]:
+    return [Wanted(line.sku, line.quantity) for line in lines]
 
 
 def _payload(what: str, found: Row, body: Body) -> bytes:

@@ -28,7 +28,7 @@ from order.errors import (
     TooMuch,
     Unknown,
 )
-from order.returns import Pieces
+from order.pricing import Wanted
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PERIOD = timedelta(days=30)
@@ -70,12 +70,12 @@ def fulfilled(paid: Order) -> Order:
 
 
 def request(order: Order, return_id: UUID = FIRST, within: timedelta | None = PERIOD, **wanted: int) -> Any:
-    pieces = [Pieces(sku, quantity) for sku, quantity in wanted.items()]
+    pieces = [Wanted(sku, quantity) for sku, quantity in wanted.items()]
     return returning.request(order, return_id, pieces, NOW, within)
 
 
 def refund(order: Order, return_id: UUID = FIRST, amount: int | None = None, **wanted: int) -> Any:
-    pieces = [Pieces(sku, quantity) for sku, quantity in wanted.items()]
+    pieces = [Wanted(sku, quantity) for sku, quantity in wanted.items()]
     return returning.refund_by_staff(order, return_id, NOW, wanted=pieces, amount=amount, restock=False)
 
 
@@ -142,7 +142,7 @@ def test_returns_never_exceed_what_was_bought(fulfilled: Order) -> None:
 
 def test_lines_that_are_named_twice_are_added_up(fulfilled: Order) -> None:
     with pytest.raises(TooMuch):
-        returning.request(fulfilled, FIRST, [Pieces("A", 2), Pieces("A", 1)], NOW, PERIOD)
+        returning.request(fulfilled, FIRST, [Wanted("A", 2), Wanted("A", 1)], NOW, PERIOD)
 
 
 @pytest.mark.parametrize("state", ["rejected", "withdrawn"])
@@ -158,9 +158,9 @@ def test_a_withdrawn_return_can_be_requested_again(fulfilled: Order, state: Any)
 def test_shoppers_have_a_period_and_staff_have_none(fulfilled: Order) -> None:
     late = NOW + PERIOD
     with pytest.raises(PeriodOver, match="for 30 days"):
-        returning.request(fulfilled, FIRST, [Pieces("A", 1)], late, PERIOD)
-    returning.request(fulfilled, FIRST, [Pieces("A", 1)], late - timedelta(seconds=1), PERIOD)
-    returning.request(fulfilled, SECOND, [Pieces("A", 1)], late, None)
+        returning.request(fulfilled, FIRST, [Wanted("A", 1)], late, PERIOD)
+    returning.request(fulfilled, FIRST, [Wanted("A", 1)], late - timedelta(seconds=1), PERIOD)
+    returning.request(fulfilled, SECOND, [Wanted("A", 1)], late, None)
 
 
 def test_receiving_publishes_once_what_to_restock_and_refund(fulfilled: Order) -> None:
@@ -209,7 +209,7 @@ def test_staff_refund_by_amount_by_lines_or_all_that_is_left(paid: Order) -> Non
 
 def test_staff_can_restock_refunded_lines(paid: Order) -> None:
     [published] = returning.refund_by_staff(
-        paid, FIRST, NOW, wanted=[Pieces("B", 1)], amount=None, restock=True
+        paid, FIRST, NOW, wanted=[Wanted("B", 1)], amount=None, restock=True
     )
     assert [line.sku for line in published.lines] == ["B"]
     assert events.missing_compensations(paid, ()) == ["payment.refunded_in_part", "stock.returned"]

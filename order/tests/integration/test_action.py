@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from chassis.messaging.encryption import Cipher
 from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
 from order.action import origin_of, origins
-from order.jobs_store import SLOW_PENDING, lock_stuck
+from order.jobs import SLOW_PENDING, due_for_nudge
 from order.settings import Settings
 
 from ..conftest import ACTION_KEY
@@ -228,10 +228,9 @@ async def test_an_order_is_not_nudged_while_its_shopper_can_confirm(order: Any, 
     await order.consume(asked(order_id))
 
     async def due(minutes: float) -> list[UUID]:
+        settings = Settings.model_construct(nudge_after=180.0, nudge_days=90, sweep_batch=10)
         async with order.transactions() as tx:
-            later = tx.now + timedelta(minutes=minutes)
-            pause = timedelta(minutes=3)
-            stuck = await lock_stuck(tx.session, SLOW_PENDING, later, pause=pause, keep=pause, limit=10)
-            return [row.order_id for row in stuck]
+            tx.now += timedelta(minutes=minutes)
+            return [found.order_id for found, _ in await due_for_nudge(tx, SLOW_PENDING, settings)]
 
     assert (await due(9), await due(11)) == ([], [order_id])
