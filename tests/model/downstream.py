@@ -77,8 +77,8 @@ class Mailbox:
             RENDERER,
             CIPHER,
             Recipients(KEYS),
-            store,
-            smtp,
+            store,  # type: ignore[arg-type]
+            smtp,  # type: ignore[arg-type]
             keep_trying=timedelta(days=1),
             clock=lambda: NOW,
         )

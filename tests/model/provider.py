@@ -13,12 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import stripe
+from pydantic import SecretStr
 
 from chassis.saga.intents import OutcomePending
 from chassis.saga.tx import Intent
+from payment import reconciliation
 from payment.lookups import Found, Page
 from payment.outcomes import Outcome
-from payment.reconciliation import Comparison
+from payment.settings import Settings
 from payment.stripe_answers import OutcomeUnknown
 from payment.stripe_client import StripeClient
 from payment.stripe_requests import page_intent
@@ -61,7 +63,8 @@ class Provider:
         self._manners = provider
         self._ledgers: Numbers[Ledger] = Numbers()
         self._calls: dict[tuple[int, str], tuple[Called, ...]] = {}
-        self._client = StripeClient("sk_test_model", failures=10**9, clock=lambda: self._clock)
+        settings = Settings.model_construct(stripe_api_key=SecretStr("sk_test_model"), breaker_failures=10**9)
+        self._client = StripeClient(settings, encrypt=str, clock=lambda: self._clock)
         self._clock = NOW
         self.start = self._number(Ledger())
 
@@ -88,8 +91,10 @@ class Provider:
     def differs(self, ledger: int, local: LocalState) -> bool:
         """Whether the provider's lists show something that payment, there, does not know."""
         self._client._stripe = FakeStripe(self[ledger], "yes", "answered")  # type: ignore[assignment]
-        comparing = Comparison(self._client.call, Rows(local))
-        pages = (at_once(comparing.call(page_intent(name, 0))) for name in LISTS)
+        known: Any = Rows(local)
+        pages = (
+            at_once(reconciliation.call(self._client.call, known, page_intent(name, 0))) for name in LISTS
+        )
         return any(page.lookups for page in pages)
 
     def forget(self, ledger: int, key: str) -> int:

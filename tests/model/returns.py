@@ -9,7 +9,8 @@ from contracts import OrderFulfilled, OrderReturned
 from order import returning
 from order.domain import Order
 from order.errors import NotAllowed
-from order.returns import Pieces, Return
+from order.pricing import Wanted
+from order.returns import Return
 from payment.domain import REFUND_RETRY_AFTER, Payment
 from payment.refunds import Refund
 from payment.saga import retry_part
@@ -29,7 +30,7 @@ Act = Callable[[Order], list[OrderFulfilled] | list[OrderReturned] | Return]
 def commands(one: Order, only: Collection[str]) -> Iterator[tuple[str, Command]]:
     """What of this shopper and staff may do to the order, at any moment and again and again."""
     piece, money = _ids(one.order_id)
-    pieces = [Pieces(one.lines[0].sku, 1)]
+    pieces = [Wanted(one.lines[0].sku, 1)]
     acts: tuple[tuple[Act, UUID | None], ...] = (
         (lambda order: order.fulfil(NOW), None),
         (lambda order: returning.request(order, piece, pieces, NOW, None), piece),

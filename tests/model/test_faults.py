@@ -385,7 +385,14 @@ def an_expired_order_publishes_no_cancellation(patch: Patch) -> None:
 
 @fault("no step fails")
 def order_cannot_handle_a_void_before_the_decline(patch: Patch) -> None:
-    patch.setattr(order.domain.Order, "_require_not_paid", order.domain.Order._require_cancelled)
+    note_void = order.domain.Order.note_void
+
+    def note_after_decline(self: Any, now: Any) -> None:
+        if self.status != "cancelled":
+            raise order.errors.Impossible(f"payment voided, although {self.status}")
+        note_void(self, now)
+
+    patch.setattr(order.domain.Order, "note_void", note_after_decline)
 
 
 @fault("no receipt for an order that is known to be cancelled")

@@ -66,10 +66,10 @@ def payment_knows_a_dispute_only_as_it_was_opened(patch: Patch) -> None:
 
 @fault("order knows each dispute as the provider has it", DISPUTED)
 def the_lists_of_disputes_are_not_read(patch: Patch) -> None:
-    async def nothing(self: Any, page: Any) -> Any:
+    async def nothing(known: Any, page: Any) -> Any:
         return Compared(page.name, {})
 
-    patch.setattr(payment.reconciliation.Comparison, "_disputes", nothing)
+    patch.setitem(payment.reconciliation._COMPARISONS, "disputes", nothing)
 
 
 @fault("a-cancelled-order-costs-nothing", DISPUTED)
@@ -160,7 +160,7 @@ def a_refund_elsewhere_is_not_subtracted_from_what_is_left(patch: Patch) -> None
     def forget(of: Payment, one: FoundRefund, rows: Any, noted: Any) -> None:
         note(of, one, rows, noted)
         if one.order_id is None:
-            of.count(payment.bounces.refund_id_of(one), 0)
+            of.count(payment.bounces.refund_id_of(one.id, one.refund_id), 0)
 
     patch.setattr(payment.bounces, "_note", forget)
 

@@ -22,8 +22,9 @@ from order import pricing
 from order.budget import LineBudget, Rate
 from order.domain import Order
 from order.ids import new_number, new_order_id
-from order.placing import Caps, Placing
+from order.placing import Placing
 from order.problems import CartOrdered
+from order.settings import Settings
 from tests.model.tabs import Claim, ordered_before, put_in
 
 SEEDS = range(4)
@@ -120,7 +121,13 @@ async def test_what_is_put_into_a_cart_makes_another_of_it_as_the_model_says(
         assert any(len(one.ids) > 1 for one in shopping.carts)
 
 
-NO_CAPS = Caps(10**6, 10**6, 10**6, 10**6, timedelta(minutes=1))
+NO_CAPS = Settings.model_construct(
+    max_open_orders=10**6,
+    guest_open_pieces=10**6,
+    declines_per_shopper=10**6,
+    declines_per_network=10**6,
+    decline_window_seconds=60,
+)
 
 
 class Submits:

@@ -11,7 +11,6 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import structlog
 
@@ -20,8 +19,8 @@ from chassis.messaging.encryption import Cipher, EncryptionKeys, KeyedHash
 from chassis.saga.tx import Intent
 from notification.domain import Outcome
 from notification.mail import MailRenderer, is_mailbox
-from notification.smtp import NotAccepted, Start
-from notification.store import HOUR, StartResult
+from notification.smtp import NotAccepted, SmtpClient
+from notification.store import HOUR, SendLog, StartResult
 
 log = structlog.get_logger()
 
@@ -61,31 +60,9 @@ class Recipients:
         self._put_off.pop(hashed, None)
 
 
-class Transport(Protocol):
-    """Hands mails to a mail server."""
-
-    async def send(self, recipient: str, message: bytes, start: Start) -> Outcome: ...
-
-
-class StartsAndOutcomes(Protocol):
-    """Records starts and outcomes of mails (see `notification.store.SendLog`)."""
-
-    async def start(self, key: str, recipient: bytes) -> StartResult: ...
-
-    async def finish(self, key: str, stamp: datetime, outcome: Outcome) -> None: ...
-
-    async def undo_start(self, key: str, stamp: datetime) -> None: ...
-
-    async def outcome_of(self, key: str) -> Outcome | None: ...
-
-
 def _attempt(intent: Intent) -> tuple[str, str]:
     """Identifies a mail and its resends, which all have the same key."""
     return intent.key, intent.payload["written_at"]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class MailDelivery:
@@ -97,17 +74,17 @@ class MailDelivery:
         renderer: MailRenderer,
         cipher: Cipher,
         recipients: Recipients,
-        send_log: StartsAndOutcomes,
-        transport: Transport,
+        send_log: SendLog,
+        smtp: SmtpClient,
         *,
         keep_trying: timedelta,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._renderer = renderer
         self._cipher = cipher
         self._recipients = recipients
         self._send_log = send_log
-        self._transport = transport
+        self._smtp = smtp
         self._keep_trying = keep_trying
         self._clock = clock
         self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
@@ -150,7 +127,7 @@ class MailDelivery:
             return result.outcome or Outcome("stopped")
 
         try:
-            outcome = await self._transport.send(recipient, self._render(intent, recipient), start)
+            outcome = await self._smtp.send(recipient, self._render(intent, recipient), start)
         except NotAccepted:
             if started is not None:
                 await self._send_log.undo_start(intent.key, started.stamp)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime, formataddr, parseaddr
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -53,25 +53,20 @@ def why_declined(reason: str | None) -> str:
     return next((sentence for known, sentence in SENTENCES.items() if known == reason), _UNKNOWN)
 
 
-@dataclass(frozen=True)
 class ClaimLinks:
     """Builds the links in guests' receipts by which an account claims the order. `link` is the URL of the
     claim page with `{token}` in it; a token is valid for that many days after its mail was written."""
 
-    link: str
-    days: int
-    tickets: Tickets
-
-    @classmethod
-    def of(cls, link: str, days: int, keys: SecretStr) -> Self:
-        """With keys that are derived from those of the setting `contact_key`."""
-        return cls(link, days, Tickets.of(keys, CLAIM_PURPOSE))
+    def __init__(self, link: str, days: int, keys: SecretStr) -> None:
+        self.days = days
+        self._link = link
+        self._tickets = Tickets.of(keys, CLAIM_PURPOSE)
 
     def to(self, order_id: UUID, written_at: datetime) -> str:
         """The order's link; deterministic."""
         content = OrderClaim(order_id=order_id).model_dump(mode="json")
         until = written_at + timedelta(days=self.days)
-        return self.link.format(token=self.tickets.issue(content, until.timestamp()))
+        return self._link.format(token=self._tickets.issue(content, until.timestamp()))
 
 
 @dataclass(frozen=True)

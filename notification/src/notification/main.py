@@ -17,12 +17,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     renderer = MailRenderer(
         settings.mail_from, settings.seller(), settings.order_link, settings.claim_links()
     )
-    smtp = SmtpClient(
-        settings.smtp_server(),
-        renderer.envelope_sender,
-        connections=settings.smtp_connections,
-        stopping=chassis.stopping,
-    )
+    smtp = SmtpClient(settings, renderer.envelope_sender, chassis.stopping)
     delivery = MailDelivery(
         renderer,
         Cipher.of(settings.contact_key),

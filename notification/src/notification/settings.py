@@ -1,15 +1,15 @@
 """Notification's own settings: the mail server, the sender, for how long to retry and what to keep."""
 
 from email.utils import parseaddr
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
 from notification.mail import ClaimLinks, Seller, is_mailbox
-from notification.smtp import SmtpServer
+from notification.smtp import SmtpSettings
 
 
 def _sender(text: str) -> str:
@@ -37,15 +37,13 @@ OrderLink = Annotated[str, _with("number", "https://example.com/orders/{number}"
 ClaimLink = Annotated[str, _with("token", "https://example.com/claim#{token}")]
 
 
-class Settings(ServiceSettings):
+class Settings(ServiceSettings, SmtpSettings):
     """`contact_key` may list several keys, comma-separated: the first encrypts, any of them decrypts.
 
     The receipt of a guest's order has a `claim_link`, valid for `claim_link_days`. A browser sends no server
     what follows the `#` of it.
 
-    `smtp_timeout` is for connecting and all commands before a mail's data, `smtp_data_timeout` for the data
-    until the server's reply: as long as RFC 5321 asks for, since a mail without a reply is not sent again
-    automatically. A mail that could not be handed over for `letter_keep_trying` seconds is given up.
+    A mail that could not be handed over for `letter_keep_trying` seconds is given up.
     `seller_name` and `seller_address` (its lines separated by `|`) are printed on receipts. 0 days keep for
     ever. Correspondence records which mails were sent, and must be kept for longer than events can be
     repeated.
@@ -59,15 +57,6 @@ class Settings(ServiceSettings):
     order_link: OrderLink | None = None
     claim_link: ClaimLink | None = None
     claim_link_days: Annotated[int, Field(ge=1, le=365)] = 30
-    smtp_host: str
-    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
-    smtp_tls: Literal["none", "starttls", "implicit"] = "none"
-    smtp_username: str | None = None
-    smtp_password: SecretStr | None = None
-    smtp_connections: Annotated[int, Field(ge=1, le=32)] = 4
-    smtp_idle: Seconds = 15
-    smtp_timeout: Seconds = 30
-    smtp_data_timeout: Seconds = 600
     consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a mail may be late by a moment
     settle_linger: Annotated[float, Field(ge=0)] = 0.25  # the send log has the outcome before that
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
@@ -83,16 +72,4 @@ class Settings(ServiceSettings):
     def claim_links(self) -> ClaimLinks | None:
         if self.claim_link is None:
             return None
-        return ClaimLinks.of(self.claim_link, self.claim_link_days, self.contact_key)
-
-    def smtp_server(self) -> SmtpServer:
-        return SmtpServer(
-            self.smtp_host,
-            self.smtp_port,
-            self.smtp_tls,
-            self.smtp_username,
-            self.smtp_password.get_secret_value() if self.smtp_password else None,
-            self.smtp_idle,
-            self.smtp_timeout,
-            self.smtp_data_timeout,
-        )
+        return ClaimLinks(self.claim_link, self.claim_link_days, self.contact_key)

@@ -10,13 +10,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import structlog
 from aiosmtplib import SMTP, SMTPDataError, SMTPRecipientRefused, SMTPResponseException
 from aiosmtplib.errors import SMTPException
+from pydantic import Field, SecretStr
 
+from chassis.runtime.settings import Environment, Seconds
 from notification.domain import Outcome
 
 log = structlog.get_logger()
@@ -34,43 +35,38 @@ Start = Callable[[], Awaitable[Outcome | None]]
 that it has already."""
 
 
-async def _start() -> None:
-    return None
+class SmtpSettings(Environment):
+    """The mail server. After `smtp_idle` a connection is not reused. `smtp_timeout` is for connecting and all
+    commands before a mail's data, `smtp_data_timeout` for the data until the server's reply: as long as RFC
+    5321 asks for, since a mail without a reply is not sent again automatically."""
 
-
-@dataclass(frozen=True)
-class SmtpServer:
-    """The mail server. In seconds: after `idle` a connection is not reused, `timeout` is for connecting and
-    all commands before a mail's data, `data_timeout` for the data until the server's reply."""
-
-    host: str
-    port: int
-    tls: Literal["none", "starttls", "implicit"] = "none"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    idle: float = 15
-    timeout: float = 30
-    data_timeout: float = 600
+    smtp_host: str
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_tls: Literal["none", "starttls", "implicit"] = "none"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_connections: Annotated[int, Field(ge=1, le=32)] = 4
+    smtp_idle: Seconds = 15
+    smtp_timeout: Seconds = 30
+    smtp_data_timeout: Seconds = 600
 
 
 class SmtpClient:
-    """Keeps at most `connections` open; waiting for one has no time limit. Once `stopping` is set no mail is
-    started, and started ones are finished."""
+    """Keeps at most `smtp_connections` open; waiting for one has no time limit. Once `stopping` is set no
+    mail is started, and started ones are finished."""
 
-    def __init__(
-        self, server: SmtpServer, sender: str, *, connections: int, stopping: asyncio.Event | None = None
-    ) -> None:
-        self._server = server
+    def __init__(self, settings: SmtpSettings, sender: str, stopping: asyncio.Event) -> None:
+        self._settings = settings
         self._sender = sender
-        self._free = asyncio.Semaphore(connections)
-        self._stopping = stopping or asyncio.Event()
+        self._free = asyncio.Semaphore(settings.smtp_connections)
+        self._stopping = stopping
         self._idle: list[tuple[float, SMTP]] = []
 
-    async def send(self, recipient: str, message: bytes, start: Start = _start) -> Outcome:
+    async def send(self, recipient: str, message: bytes, start: Start) -> Outcome:
         """Raises NotAccepted, and whatever `start` raises, when the server has not accepted the mail."""
         async with self._connection() as connection:
             try:
-                async with asyncio.timeout(self._server.timeout):
+                async with asyncio.timeout(self._settings.smtp_timeout):
                     await self._prepare(connection, recipient)
             except SMTPRecipientRefused as refused:
                 return await self._reset(connection, self._refused(refused))
@@ -95,7 +91,7 @@ class SmtpClient:
 
     async def _hand_over(self, connection: SMTP, message: bytes) -> Outcome:
         try:
-            async with asyncio.timeout(self._server.data_timeout):
+            async with asyncio.timeout(self._settings.smtp_data_timeout):
                 await connection.data(message)
         except SMTPDataError as refused:
             return await self._reset(connection, self._refused(refused))
@@ -108,7 +104,7 @@ class SmtpClient:
     async def _reset(self, connection: SMTP, outcome: Outcome) -> Outcome:
         """Returns the outcome, and keeps the connection if it can be reset for another mail."""
         with suppress(SMTPException, OSError, TimeoutError):
-            async with asyncio.timeout(self._server.timeout):
+            async with asyncio.timeout(self._settings.smtp_timeout):
                 await connection.rset()
                 return outcome
         connection.close()
@@ -136,7 +132,7 @@ class SmtpClient:
                     self._idle.append((asyncio.get_running_loop().time(), connection))
 
     def _reusable(self) -> SMTP | None:
-        oldest = asyncio.get_running_loop().time() - self._server.idle
+        oldest = asyncio.get_running_loop().time() - self._settings.smtp_idle
         while self._idle:
             used, connection = self._idle.pop()
             if used > oldest and connection.is_connected:
@@ -145,14 +141,14 @@ class SmtpClient:
         return None
 
     def _new(self) -> SMTP:
-        server = self._server
+        settings = self._settings
         return SMTP(
-            hostname=server.host,
-            port=server.port,
-            username=server.username,
-            password=server.password,
-            use_tls=server.tls == "implicit",
-            start_tls=server.tls == "starttls",
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+            use_tls=settings.smtp_tls == "implicit",
+            start_tls=settings.smtp_tls == "starttls",
             timeout=None,  # `send` has its own; aiosmtplib's loses cancellations before Python 3.12
         )
 

@@ -77,7 +77,7 @@ ADDRESS = {
 
 
 KEY = SecretStr(Fernet.generate_key().decode())
-CLAIM_LINKS = ClaimLinks.of("https://shop.example.com/claim#{token}", 30, KEY)
+CLAIM_LINKS = ClaimLinks("https://shop.example.com/claim#{token}", 30, KEY)
 GUESTS_RECEIPT = intended("receipt", domain.receipt(paid(guest=True)))
 
 

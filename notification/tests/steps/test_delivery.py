@@ -87,8 +87,8 @@ def delivery(transport: FakeTransport, send_log: FakeSendLog | None = None) -> M
         renderer,
         CIPHER,
         Recipients(SecretStr(KEY)),
-        send_log or FakeSendLog(),
-        transport,
+        send_log or FakeSendLog(),  # type: ignore[arg-type]
+        transport,  # type: ignore[arg-type]
         keep_trying=timedelta(days=3),
         clock=lambda: NOW,
     )

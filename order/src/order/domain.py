@@ -127,9 +127,7 @@ class Order:
         if self.status == "pending":
             if self.voided_at or self.refunded_at:
                 raise Impossible("paid, although the payment was voided or refunded")
-            self.status = "paid"
-            self.payment_id = paid.payment_id
-            self.paid_at = now
+            self.status, self.paid_at, self.payment_id = "paid", now, paid.payment_id
             self.action_url = self.action_expires_at = self.network = None
         elif self.status == "cancelled":
             self.undone = False
@@ -149,14 +147,8 @@ class Order:
         PeriodOver, and CannotBeCancelled once it was fulfilled."""
         if within is not None and self.status == "paid" and self.paid_at and now >= self.paid_at + within:
             raise PeriodOver(f"A paid order can be cancelled for {within.days} days.")
-        if self.status == "paid" and self.fulfilled_at:
-            raise CannotBeCancelled("The order was fulfilled: request a return instead.")
-        if self.status == "paid" and any(one.counts and one.lines for one in self.returns):
-            raise CannotBeCancelled("Some of the order was returned already: request a return of the rest.")
-        if self.status == "paid" and returns.settled(self.late_refunds):
-            raise CannotBeCancelled(
-                "A refund of the order was settled in another way: ask staff to refund the rest."
-            )
+        if self.status == "paid" and (objection := self._cannot_be_cancelled()):
+            raise CannotBeCancelled(objection)
         if self.status != "cancelled":
             self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)
@@ -185,31 +177,38 @@ class Order:
 
     def cancel_out_of_stock(self, short: tuple[ShortLine, ...], now: datetime) -> list[OrderCancelled]:
         """Stock could not be reserved."""
-        self._require_never_paid("out of stock")
-        return self._cancel("out_of_stock", now, short)
+        if self.paid_at is not None:
+            raise Impossible("out of stock, although paid")
+        if self.status == "pending":
+            self.short = short
+        return self._cancel("out_of_stock", now)
 
     def decline(self, why: str | None, now: datetime, *, too_late: bool = False) -> list[OrderCancelled]:
         """The payment was refused for good; or the shopper is `too_late` to confirm it with her bank."""
-        self._require_never_paid("payment declined")
+        if self.paid_at is not None:
+            raise Impossible("payment declined, although paid")
         if self.status == "pending":
             self.decline_reason, self.declined_at = why, now
         return self._cancel("expired" if too_late else "payment_declined", now)
 
     def note_release(self, now: datetime) -> None:
         """The stock was released."""
-        self._require_cancelled("stock released")
+        if self.status != "cancelled":
+            raise Impossible(f"stock released, although {self.status}")
         self.stock_released_at = self.stock_released_at or now
 
     def note_void(self, now: datetime) -> None:
         """The authorization of the money was released."""
-        self._require_not_paid("payment voided")
+        if self.status == "paid":
+            raise Impossible("payment voided, although paid")
         if self.refunded_at:
             raise Impossible("payment voided, although refunded")
         self.voided_at = self.voided_at or now
 
     def note_refund(self, rest: int, now: datetime) -> None:
-        """The money was refunded."""
-        self._require_not_paid("payment refunded")
+        """The money was refunded. A pending order may consume this before that its payment was declined."""
+        if self.status == "paid":
+            raise Impossible("payment refunded, although paid")
         if self.voided_at:
             raise Impossible("payment refunded, although voided")
         if self.refunded_at is None:
@@ -224,49 +223,37 @@ class Order:
         self.nudge_at = now + pause * 2**self.nudges
         return nudge
 
-    def _cancel(
-        self, reason: CancelReason, now: datetime, short: tuple[ShortLine, ...] = ()
-    ) -> list[OrderCancelled]:
+    def _cancel(self, reason: CancelReason, now: datetime) -> list[OrderCancelled]:
         if self.status == "cancelled":
             return []
-        self.status = "cancelled"
-        self.cancelled_at = now
-        self.reason = reason
-        self.short = short
+        self.status, self.cancelled_at, self.reason = "cancelled", now, reason
         self.nudges, self.nudge_at = 0, None
         self.action_url = self.action_expires_at = None
         if self.declined_at is None:
             self.network = None
         return [events.cancelled(self, reason)]
 
+    def _cannot_be_cancelled(self) -> str | None:
+        """Why a paid order cannot, or None."""
+        if self.fulfilled_at:
+            return "The order was fulfilled: request a return instead."
+        if any(one.counts and one.lines for one in self.returns):
+            return "Some of the order was returned already: request a return of the rest."
+        if returns.settled(self.late_refunds):
+            return "A refund of the order was settled in another way: ask staff to refund the rest."
+        return None
+
     def _require_as_placed(self, paid: OrderPaid) -> None:
         """Compares what money and stock depend on."""
         if self.payment_id not in (None, paid.payment_id):
             raise Impossible("paid by a second payment")
-        differs = [
-            name
-            for name, is_same in (
-                ("the shopper", paid.shopper_id == self.shopper_id),
-                ("the total", paid.total == Money(amount=self.total, currency=self.currency)),
-                ("the lines", _sold(paid.lines) == _sold(self.lines)),
-            )
-            if not is_same
-        ]
-        if differs:
+        is_same = {
+            "the shopper": paid.shopper_id == self.shopper_id,
+            "the total": paid.total == Money(amount=self.total, currency=self.currency),
+            "the lines": _sold(paid.lines) == _sold(self.lines),
+        }
+        if differs := [name for name, same in is_same.items() if not same]:
             raise Impossible(f"paid, but differs from what was ordered: {' and '.join(differs)}")
-
-    def _require_never_paid(self, event: str) -> None:
-        if self.paid_at is not None:
-            raise Impossible(f"{event}, although paid")
-
-    def _require_not_paid(self, event: str) -> None:
-        """A pending order may consume the event of its refund before that of its declined payment."""
-        if self.status == "paid":
-            raise Impossible(f"{event}, although paid")
-
-    def _require_cancelled(self, event: str) -> None:
-        if self.status != "cancelled":
-            raise Impossible(f"{event}, although {self.status}")
 
 
 def _sold(lines: Iterable[Line]) -> list[tuple[str, int, int]]:

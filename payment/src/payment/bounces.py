@@ -1,10 +1,9 @@
 """Refunds that the shop learns about later: those made at the provider, and those that bounced, which means
 that they failed after they had succeeded."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event
@@ -32,19 +31,9 @@ class Differences:
     decision: Decision = NOTHING
 
 
-class Identified(Protocol):
-    """A refund with the provider's id, and the shop's id if its metadata has one."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def refund_id(self) -> str | None: ...
-
-
-def refund_id_of(found: Identified) -> UUID:
+def refund_id_of(provider_id: str, refund_id: str | None) -> UUID:
     """The shop's id of a refund; without one in its metadata it is derived from the provider's id."""
-    return uuid_of(found.refund_id) or uuid5(_REFUNDS, found.id)
+    return uuid_of(refund_id) or uuid5(_REFUNDS, provider_id)
 
 
 def is_whole(payment: Payment, found: FoundRefund) -> bool:
@@ -119,37 +108,36 @@ def _is_counted(payment: Payment, one: FoundRefund) -> bool:
 
 
 def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences) -> None:
-    row = rows.get(refund_id_of(one))
+    refund_id = refund_id_of(one.id, one.refund_id)
+    row = rows.get(refund_id)
     if row is None and one.order_id is None and one.status in GIVEN and one.amount is not None:
-        row = Refund(refund_id_of(one), payment.order_id, one.amount.amount, "provider", "refunded")
-        rows[row.refund_id] = row
+        row = Refund(refund_id, payment.order_id, one.amount.amount, "provider", "refunded")
+        rows[refund_id] = row
         payment.count(row.refund_id, row.amount)
         differences.new.append(row)
         differences.events.append(refunded_in_part(payment, row))
     elif row is not None and row.state == "refunded" and one.status in FAILED:
         row.state, row.code, row.refund_at = "bounced", one.code or one.status, None
-        payment.count(row.refund_id, 0)
-        _bounce(payment)
-        differences.events.append(refund_failed(payment, row))
+        _bounce(payment, row, differences)
 
 
-def _bounce(payment: Payment) -> None:
-    """All of the money had been refunded, and now a part of it has bounced."""
+def _bounce(payment: Payment, row: Refund, differences: Differences) -> None:
+    payment.count(row.refund_id, 0)
     if payment.state == "refunded":
         payment.state = "refund_failed"
+    differences.events.append(refund_failed(payment, row))
 
 
 def _bounce_whole(
     payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences
 ) -> None:
-    if refund_id_of(one) in rows or one.amount is None:
+    refund_id = refund_id_of(one.id, one.refund_id)
+    if refund_id in rows or one.amount is None:
         return
     why = one.code or one.status
-    row = Refund(refund_id_of(one), payment.order_id, one.amount.amount, "order", "bounced", why)
-    payment.count(row.refund_id, 0)
-    _bounce(payment)
+    row = Refund(refund_id, payment.order_id, one.amount.amount, "order", "bounced", why)
     differences.new.append(row)
-    differences.events.append(refund_failed(payment, row))
+    _bounce(payment, row, differences)
 
 
 def _conclude(
@@ -159,8 +147,8 @@ def _conclude(
     here."""
     if any(row.state == "refunding" for row in rows):
         return NOTHING
-    given = [one.amount.amount for one in whole if one.status in GIVEN and one.amount is not None]
-    if (given and sum(given) == payment.left) or _is_all_refunded(found):
+    given = _given(whole)
+    if (given and given == payment.left) or _is_all_refunded(found):
         return _settle(payment, rows)
     is_answered = payment.refund_at is not None  # otherwise the outcome of the running call decides
     return outcomes.refuse_refund(payment, REFUNDED_SHORT, now) if is_answered else NOTHING
@@ -178,8 +166,11 @@ def _settle(payment: Payment, rows: Collection[Refund]) -> Decision:
 
 
 def _is_all_refunded(found: Found) -> bool:
-    given = [one.amount.amount for one in found.refunds if one.status in GIVEN and one.amount is not None]
-    return found.taken is not None and sum(given) >= found.taken.amount
+    return found.taken is not None and _given(found.refunds) >= found.taken.amount
+
+
+def _given(refunds: Iterable[FoundRefund]) -> int:
+    return sum(one.amount.amount for one in refunds if one.status in GIVEN and one.amount is not None)
 
 
 def may_differ(state: str, refund_state: str | None, found: FoundRefund) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from contracts import CURRENCIES, Event, Money, OrderCreated, PaymentDeclined, PaymentRefunded
+from contracts import Event, OrderCreated, PaymentDeclined, PaymentRefunded
 from payment import events
 
 State = Literal[
@@ -109,8 +109,9 @@ class Payment:
     def count(self, refund_id: UUID, amount: int) -> None:
         """That part takes so much of the money. Once `payment.refunded` was published, its amounts stay as
         they were published, whatever becomes of a part."""
-        before = self.refunds.get(str(refund_id), 0)
-        self.refunds = {**self.refunds, str(refund_id): before if self._is_refund_published else amount}
+        if self._is_refund_published:
+            amount = self.refunds.get(str(refund_id), 0)
+        self.refunds = {**self.refunds, str(refund_id): amount}
 
     @property
     def _is_refund_published(self) -> bool:
@@ -128,7 +129,7 @@ class Payment:
             return NOTHING
         if self.is_free:
             return self._authorize_free()
-        if not is_chargeable(order.total):
+        if not events.is_chargeable(order.total):
             self.state = "declined"
             return Decision((self.declined_event(events.NOT_CHARGEABLE),))
         return Decision(call=self.start("authorizing", "authorize"))
@@ -223,11 +224,7 @@ class Payment:
             published.append(self.declined_event(self.code))
         match self.state:
             case "action_required":
-                published.append(
-                    events.action_required(
-                        *self.order_and_payment_id(), self.action_url, self.action_expires_at
-                    )
-                )
+                published.append(self.action_required_event())
             case "authorized" | "capturing" if not self.is_free:
                 published.append(events.authorized(*self.order_and_payment_id()))
             case "captured":
@@ -243,6 +240,11 @@ class Payment:
         self.code = code
         return events.declined(self.order_id, code)
 
+    def action_required_event(self) -> Event:
+        """The event that the shopper has to confirm, and where."""
+        page = self.action_url, self.action_expires_at
+        return events.action_required(*self.order_and_payment_id(), *page)
+
     def _payment_refunded(self) -> PaymentRefunded:
         return events.refunded(*self.order_and_payment_id(), before=sum(self.refunds.values()))
 
@@ -256,12 +258,6 @@ class Payment:
         """Go on with a call."""
         self.state, self.action_url = state, None
         return call
-
-
-def is_chargeable(money: Money) -> bool:
-    """Whether the provider accepts this currency and amount."""
-    currency = CURRENCIES.get(money.currency)
-    return currency is not None and currency.can_be_charged(money.amount)
 
 
 def _terms(order: OrderCreated) -> tuple[object, ...]:

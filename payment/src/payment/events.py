@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts import (
+    CURRENCIES,
     NOT_CONFIRMED,
     DeclineReason,
     Money,
@@ -120,6 +121,12 @@ def decline_reason(code: str) -> DeclineReason:
     if code not in _DECLINE_REASONS and code.startswith("payment_method_"):
         return "payment_method_unusable"
     return _DECLINE_REASONS.get(code, "bank_declined")
+
+
+def is_chargeable(money: Money) -> bool:
+    """Whether the provider accepts this currency and amount."""
+    currency = CURRENCIES.get(money.currency)
+    return currency is not None and currency.can_be_charged(money.amount)
 
 
 def shown_code(code: str) -> str:

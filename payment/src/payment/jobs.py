@@ -57,15 +57,12 @@ def jobs(settings: Settings, transactions: Transactions) -> list[Job]:
 
 async def retry_refunds(transactions: Transactions, attempts: int) -> None:
     """Retry the refunds that are due; after `attempts` refusals somebody has to look."""
-    for order_id in await store.refundable(transactions.engine, attempts):
+    for row in await store.refundable(transactions.engine, attempts):
         async with transactions() as tx:
-            payment = await tx.get(Payment, order_id)
-            if payment is not None:
+            payment = await tx.get(Payment, row["order_id"])
+            if payment is not None and row["refund_id"] is None:
                 apply(payment, payment.retry_refund(), tx)
-    for refund_id, order_id in await store.refundable_parts(transactions.engine, attempts):
-        async with transactions() as tx:
-            payment, refund = await tx.get(Payment, order_id), await tx.get(Refund, refund_id)
-            if payment is not None and refund is not None:
+            elif payment is not None and (refund := await tx.get(Refund, row["refund_id"])) is not None:
                 retry_part(payment, refund, tx)
 
 
@@ -93,7 +90,6 @@ async def begin_reconciling(transactions: Transactions, every: timedelta) -> Non
 async def report_overdue(transactions: Transactions, age: timedelta) -> None:
     """Log every payment and refund that is still open after `age`; the intents have the errors."""
     for one in await store.overdue(transactions.engine, age):
-        log.error("payment overdue", order_id=str(one["order_id"]), state=one["state"], code=one["code"])
-    for one in await store.overdue_parts(transactions.engine, age):
-        ids = {name: str(one[name]) for name in ("order_id", "refund_id")}
-        log.error("refund overdue", **ids, state=one["state"], code=one["code"])
+        ids = {name: str(one[name]) for name in ("order_id", "refund_id") if one[name]}
+        message = "refund overdue" if one["refund_id"] else "payment overdue"
+        log.error(message, **ids, state=one["state"], code=one["code"])

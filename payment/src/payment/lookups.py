@@ -1,6 +1,5 @@
-"""What a lookup finds at the provider: a payment with its refunds and disputes, or a page of one of the
-provider's lists; and how these are read from Stripe's objects.
-"""
+"""What is found at the provider: a payment with its refunds and disputes, a page of one of the provider's
+lists, or money of no order; and how these are read from Stripe's objects."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +64,29 @@ class Page:
     name: str
     items: tuple[Found | FoundRefund | FoundDispute, ...]
     after: str | None
+
+
+@dataclass(eq=False)
+class Reconciliation:
+    """When reading a list was last begun, and when its last page was read."""
+
+    name: str
+    began_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(eq=False)
+class Stray:
+    """Money at the provider that belongs to no order, or that its order does not account for. `amount` is in
+    the provider's units. `settled_at` is when a later comparison found it gone."""
+
+    payment_id: str
+    order_id: str | None
+    amount: int
+    currency: str
+    created_at: datetime
+    seen_at: datetime
+    settled_at: datetime | None = None
 
 
 def read_payment(intent: Answer, refunds: Sequence[Answer] = (), disputes: Sequence[Answer] = ()) -> Found:

@@ -7,8 +7,8 @@ from contracts import Event
 from payment.bounces import MAX_REPEATS, refund_id_of
 from payment.disputes import NEED_ANSWER, Dispute, dispute_id_of
 from payment.domain import AMOUNT_MISMATCH, Payment
-from payment.lookups import uuid_of
-from payment.reconciliation import LISTS, Stray
+from payment.lookups import Stray, uuid_of
+from payment.reconciliation import LISTS
 from payment.refunds import MORE_THAN_IS_LEFT, Refund, refunded_in_part
 from payment.saga import participant
 from payment.stripe_answers import RequestRefused

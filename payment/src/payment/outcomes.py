@@ -131,10 +131,7 @@ def _action_required(payment: Payment, action: ActionRequired) -> Decision:
     order, _ = payment.order_and_payment_id()
     payment.state = "action_required"
     payment.action_url, payment.action_expires_at = action.url, min(action.expires_at, order.deadline)
-    event = events.action_required(
-        *payment.order_and_payment_id(), payment.action_url, payment.action_expires_at
-    )
-    return Decision((event,), "confirm")
+    return Decision((payment.action_required_event(),), "confirm")
 
 
 def _declined(payment: Payment, code: str) -> Decision:

@@ -6,17 +6,18 @@ compared outside any transaction, and nearly always there is no difference. Paym
 up; money that belongs to no order is recorded as a stray.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from chassis.saga.tx import Intent
 from payment import bounces, disputes
-from payment.lookups import Found, FoundDispute, FoundRefund, Page, uuid_of
+from payment.lookups import Found, FoundDispute, FoundRefund, Page, Stray, uuid_of
+from payment.store import Known
 from payment.stripe_requests import page_intent
 
 log = structlog.get_logger()
@@ -31,29 +32,6 @@ LISTS: Mapping[str, timedelta] = {
 
 ProviderCall = Callable[[Intent], Awaitable[Any]]
 Row = Mapping[Any, Any]
-
-
-@dataclass(eq=False)
-class Reconciliation:
-    """When reading a list was last begun, and when its last page was read."""
-
-    name: str
-    began_at: datetime
-    ended_at: datetime | None = None
-
-
-@dataclass(eq=False)
-class Stray:
-    """Money at the provider that belongs to no order, or that its order does not account for. `amount` is in
-    the provider's units. `settled_at` is when a later comparison found it gone."""
-
-    payment_id: str
-    order_id: str | None
-    amount: int
-    currency: str
-    created_at: datetime
-    seen_at: datetime
-    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -76,81 +54,62 @@ def first_page(name: str, now: datetime, ended_at: datetime | None, oldest_stray
     return page_intent(name, int(since.timestamp()))
 
 
-class Known(Protocol):
-    """What is committed in payment's database; see `payment.store.Known`."""
-
-    async def payments(self, payment_ids: Sequence[str], order_ids: Sequence[UUID]) -> Sequence[Row]: ...
-
-    async def refund_states(self, ids: Sequence[UUID]) -> Mapping[UUID, str]: ...
-
-    async def dispute_statuses(self, ids: Sequence[UUID]) -> Mapping[UUID, str]: ...
-
-    async def open_strays(self, payment_ids: Sequence[str]) -> Collection[str]: ...
+async def call(provider: ProviderCall, known: Known, intent: Intent) -> Any:
+    """Make the call to the provider; a page of a list is replaced by its comparison with what is known.
+    Raises what the provider's client raises."""
+    outcome = await provider(intent)
+    return await _COMPARISONS[outcome.name](known, outcome) if isinstance(outcome, Page) else outcome
 
 
-class Comparison:
-    """Makes calls to the provider, and replaces each page of a list by its comparison with what is known."""
+async def _payments(known: Known, page: Page) -> Compared:
+    found = [one for one in page.items if isinstance(one, Found)]
+    orders = [order_id for one in found if (order_id := uuid_of(one.order_id)) is not None]
+    rows = await known.payments([one.payment_id for one in found], orders)
+    by_payment = {row["payment_id"]: row for row in rows}
+    by_order = {row["order_id"]: row for row in rows}
+    lookups: dict[UUID, str] = {}
+    strays: list[Stray] = []
+    for one in found:
+        row = by_payment.get(one.payment_id)
+        if row is not None and _was_moved(row, one):
+            lookups[row["order_id"]] = one.payment_id
+        elif one.left and _is_stray(row, by_order.get(uuid_of(one.order_id))):
+            strays.append(_stray(one))
+    others = {one.payment_id for one in found} - {one.payment_id for one in strays}
+    settled = await known.open_strays(sorted(others))
+    return Compared(page.name, lookups, tuple(strays), tuple(settled), page.after)
 
-    def __init__(self, call: ProviderCall, known: Known) -> None:
-        self._call = call
-        self._known = known
 
-    async def call(self, intent: Intent) -> Any:
-        """Make the call. Raises what the provider's client raises."""
-        outcome = await self._call(intent)
-        return await self.compare(outcome) if isinstance(outcome, Page) else outcome
+async def _refunds(known: Known, page: Page) -> Compared:
+    found = [one for one in page.items if isinstance(one, FoundRefund)]
+    rows = await known.payments(sorted({one.payment_id for one in found}), [])
+    payments = {row["payment_id"]: row for row in rows}
+    states = await known.refund_states([bounces.refund_id_of(one.id, one.refund_id) for one in found])
+    lookups = {
+        payments[one.payment_id]["order_id"]: one.payment_id
+        for one in found
+        if one.payment_id in payments
+        and bounces.may_differ(
+            payments[one.payment_id]["state"], states.get(bounces.refund_id_of(one.id, one.refund_id)), one
+        )
+    }
+    return Compared(page.name, lookups, after=page.after)
 
-    async def compare(self, page: Page) -> Compared:
-        """Takes two or three queries, whatever is on the page."""
-        if page.name == "payment_intents":
-            return await self._payments(page)
-        if page.name == "disputes":
-            return await self._disputes(page)
-        return await self._refunds(page)
 
-    async def _payments(self, page: Page) -> Compared:
-        found = [one for one in page.items if isinstance(one, Found)]
-        orders = [order_id for one in found if (order_id := uuid_of(one.order_id)) is not None]
-        known = await self._known.payments([one.payment_id for one in found], orders)
-        by_payment = {row["payment_id"]: row for row in known}
-        by_order = {row["order_id"]: row for row in known}
-        lookups: dict[UUID, str] = {}
-        strays: list[Stray] = []
-        for one in found:
-            row = by_payment.get(one.payment_id)
-            if row is not None and _was_moved(row, one):
-                lookups[row["order_id"]] = one.payment_id
-            elif one.left and _is_stray(row, by_order.get(uuid_of(one.order_id))):
-                strays.append(_stray(one))
-        others = {one.payment_id for one in found} - {one.payment_id for one in strays}
-        settled = await self._known.open_strays(sorted(others))
-        return Compared(page.name, lookups, tuple(strays), tuple(settled), page.after)
+async def _disputes(known: Known, page: Page) -> Compared:
+    found = [one for one in page.items if isinstance(one, FoundDispute)]
+    statuses = await known.dispute_statuses([disputes.dispute_id_of(one.id) for one in found])
+    changed = [one for one in found if statuses.get(disputes.dispute_id_of(one.id)) != one.status]
+    payments = {one.payment_id for one in changed}
+    rows = await known.payments(sorted(payments), [])
+    for unknown in payments - {row["payment_id"] for row in rows}:
+        log.info("dispute of unknown payment", payment_id=unknown)
+    lookups = {row["order_id"]: row["payment_id"] for row in rows}
+    return Compared(page.name, lookups, after=page.after)
 
-    async def _refunds(self, page: Page) -> Compared:
-        found = [one for one in page.items if isinstance(one, FoundRefund)]
-        known = await self._known.payments(sorted({one.payment_id for one in found}), [])
-        payments = {row["payment_id"]: row for row in known}
-        states = await self._known.refund_states([bounces.refund_id_of(one) for one in found])
-        lookups = {
-            payments[one.payment_id]["order_id"]: one.payment_id
-            for one in found
-            if one.payment_id in payments
-            and bounces.may_differ(
-                payments[one.payment_id]["state"], states.get(bounces.refund_id_of(one)), one
-            )
-        }
-        return Compared(page.name, lookups, after=page.after)
 
-    async def _disputes(self, page: Page) -> Compared:
-        found = [one for one in page.items if isinstance(one, FoundDispute)]
-        known = await self._known.dispute_statuses([disputes.dispute_id_of(one.id) for one in found])
-        changed = [one for one in found if known.get(disputes.dispute_id_of(one.id)) != one.status]
-        payments = {one.payment_id for one in changed}
-        rows = await self._known.payments(sorted(payments), [])
-        for unknown in payments - {row["payment_id"] for row in rows}:
-            log.info("dispute of unknown payment", payment_id=unknown)
-        lookups = {row["order_id"]: row["payment_id"] for row in rows}
-        return Compared(page.name, lookups, after=page.after)
+_COMPARISONS = {"payment_intents": _payments, "refunds": _refunds, "disputes": _disputes}
+"""For each list, how a page is compared, with two or three queries, whatever is on it."""
 
 
 def _was_moved(row: Row, found: Found) -> bool:

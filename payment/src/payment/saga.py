@@ -30,9 +30,9 @@ from contracts import (
 from payment import bounces, disputes, outcomes, refunds
 from payment.disputes import Dispute
 from payment.domain import Decision, Impossible, Payment
-from payment.lookups import Found, FoundDispute
+from payment.lookups import Found, FoundDispute, Reconciliation, Stray
 from payment.outcomes import Outcome, PartRefunded, RefundRefused
-from payment.reconciliation import Compared, Reconciliation, Stray
+from payment.reconciliation import Compared
 from payment.refunds import Refund
 from payment.stripe_requests import LIST, LOOKUP, PART, call_intent, lookup_intent, page_intent, part_intent
 
@@ -205,7 +205,9 @@ async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
 
 
 async def _note_refunds(payment: Payment, found: Found, tx: Tx) -> None:
-    ids = {bounces.refund_id_of(one) for one in found.refunds} | {UUID(one) for one in payment.refunds}
+    ids = {bounces.refund_id_of(one.id, one.refund_id) for one in found.refunds} | {
+        UUID(one) for one in payment.refunds
+    }
     differences = bounces.compare(payment, found, await tx.get_many(Refund, sorted(ids)), tx.now)
     for refund in differences.new:
         tx.add(refund)

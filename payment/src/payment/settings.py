@@ -13,8 +13,10 @@ class Settings(ServiceSettings):
     """`stripe_api_base`: another address than Stripe's own, such as the sandbox's. `give_up_after`: how long
     after the order's deadline an authorization is released. `action_minutes`: how long a shopper has to
     confirm with her bank, unless the order's deadline is earlier. `action_key`: encrypts the address of the
-    bank's page for order. `reconcile_provider_every`: how often the provider's lists are compared with the
-    database.
+    bank's page for order. After `breaker_failures` failed calls in a row the circuit opens for
+    `breaker_reset` seconds. `webhook_tolerance`: how old an event may be. `webhook_linger`: for how long
+    echoes of the shop's own calls are gathered. `reconcile_provider_every`: how often the provider's lists
+    are compared with the database.
 
     `payment_keep_days`: how long an ended payment is kept after its order was placed, 0 for ever. It has to
     exceed order's `return_days` by the time in which a refund may be refused and fail.

@@ -23,6 +23,7 @@ from contracts import NOT_CONFIRMED
 from payment import lookups, stripe_answers
 from payment.lookups import Answer, Found, Page
 from payment.outcomes import ActionRequired, Declined, Outcome, Refunded, RefundRefused
+from payment.settings import Settings
 from payment.stripe_answers import SHOPS_FAULT, OutcomeUnknown, Read, Redirect, Refusal, RequestRefused
 from payment.stripe_requests import LIST, LOOKUP, PART
 
@@ -50,39 +51,30 @@ log = structlog.get_logger()
 
 
 class StripeClient:
-    """Makes the calls of intents.
-
-    `base`: address of another server with Stripe's API. `timeout`: seconds for one request; a call makes
-    three at most. `failures`, `reset`: after so many failed calls in a row the circuit opens for so many
-    seconds. `cipher`: encrypts the address of the bank's page. `action_time`: how long a shopper has to
-    confirm with her bank.
-    """
+    """Makes the calls of intents. `encrypt` is for the address of the bank's page."""
 
     def __init__(
         self,
-        api_key: str,
-        *,
-        base: str | None = None,
-        timeout: float = 10,
-        failures: int = 5,
-        reset: float = 5,
-        cipher: Callable[[str], str] = lambda text: text,
-        action_time: timedelta = timedelta(minutes=10),
+        settings: Settings,
+        encrypt: Callable[[str], str],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         stripe.enable_telemetry = False  # a tenth of a call's CPU, and of no use to the shop
-        self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=timeout))
+        self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=settings.stripe_timeout))
+        base = settings.stripe_api_base
         self._stripe = stripe.StripeClient(
-            api_key,
+            settings.stripe_api_key.get_secret_value(),
             base_addresses={"api": base.rstrip("/")} if base else None,
             max_network_retries=0,
             http_client=self._http,
         )
-        self._circuit = Circuit("stripe", failures=failures, reset=reset, counts=_OUTAGE_ERRORS)
-        self._cipher = cipher
-        self._action_time = action_time
+        self._failures = settings.breaker_failures
+        self._circuit = Circuit(
+            "stripe", failures=self._failures, reset=settings.breaker_reset, counts=_OUTAGE_ERRORS
+        )
+        self._encrypt = encrypt
+        self._action_time = timedelta(minutes=settings.action_minutes)
         self._clock = clock
-        self._failures = failures
         self._refused: list[str] = []
 
     async def call(self, intent: Intent) -> Outcome | Found | Page:
@@ -93,7 +85,7 @@ class StripeClient:
             raise outcome
         if isinstance(outcome, Redirect):
             expires_at = self._clock() + self._action_time
-            return ActionRequired(outcome.payment_id, self._cipher(outcome.url), expires_at)
+            return ActionRequired(outcome.payment_id, self._encrypt(outcome.url), expires_at)
         return outcome
 
     def issues(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Payment's tables, and its aggregate mapped onto them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, Uuid, func, text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
@@ -8,15 +8,15 @@ from chassis.storage.database import Json, chassis_tables
 from contracts import OrderCreated
 from payment.disputes import Dispute
 from payment.domain import Payment
-from payment.reconciliation import Reconciliation, Stray
+from payment.lookups import Reconciliation, Stray
 from payment.refunds import Refund
 
 # Must equal the predicates of the indexes `payment_open` and `refund_open`, or PostgreSQL does not use them.
-REFUND_IS_OPEN = text("state IN ('refunding', 'refund_failed')")
-IS_OPEN = text("state NOT IN ('captured', 'voided', 'refunded', 'declined', 'refused')")
+REFUND_IS_OPEN = "state IN ('refunding', 'refund_failed')"
+IS_OPEN = "state NOT IN ('captured', 'voided', 'refunded', 'declined', 'refused')"
 
 metadata = MetaData()
-_, _, intent = chassis_tables(metadata)
+chassis_tables(metadata)
 
 payment = Table(
     "payment",

@@ -25,6 +25,7 @@ from payment import store
 from payment.domain import Payment
 from payment.lookups import uuid_of
 from payment.saga import apply
+from payment.settings import Settings
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -85,9 +86,10 @@ class Hint:
     is_news: bool = False
 
 
-def read(body: bytes, signature: str | None, secret: str, tolerance: int) -> Hint | None:
-    """The hint in a signed event; `None` for other types and other shops' payments. `tolerance` is in
-    seconds. Raises `InvalidWebhook`."""
+def read(body: bytes, signature: str | None, settings: Settings) -> Hint | None:
+    """The hint in a signed event; `None` for other types and other shops' payments. Raises
+    `InvalidWebhook`."""
+    secret, tolerance = settings.stripe_webhook_secret.get_secret_value(), settings.webhook_tolerance
     try:
         # Not `construct_event`: it would build the SDK's objects of the whole event.
         stripe.WebhookSignature.verify_header(body, signature, secret, tolerance)
@@ -113,23 +115,26 @@ def _hint(event: Any) -> Hint | None:
     return Hint(event_id, kind, order_id, payment_id, is_news)
 
 
-class Hints:
-    """Acts on hints. Echoes of the shop's own calls are gathered for `linger` seconds, and their payments are
-    found by two queries.
+class Webhooks:
+    """Acts on events. Echoes of the shop's own calls are gathered for a moment, and their payments are found
+    by two queries.
 
     In nearly every checkout the answer was faster than the webhook, and the queries find nothing. An echo
     that is lost in a crash only costs time, because the call is repeated anyway. News is committed before the
     webhook is answered; if the webhook never arrives, the daily reconciliation finds the difference.
     """
 
-    def __init__(self, transactions: Transactions, linger: float) -> None:
+    def __init__(self, settings: Settings, transactions: Transactions) -> None:
+        self._settings = settings
         self._transactions = transactions
-        self._linger = linger
         self._echoes: dict[str, Hint] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def accept(self, hint: Hint) -> None:
-        """Commit news now, and act on an echo soon. Raises the database's errors."""
+    async def receive(self, body: bytes, signature: str | None) -> None:
+        """Commit news now, and act on an echo soon. Raises InvalidWebhook, and the database's errors."""
+        hint = read(body, signature, self._settings)
+        if hint is None:
+            return
         if hint.is_news:
             await self._commit(hint)
         elif hint.order_id is not None:
@@ -178,7 +183,7 @@ class Hints:
 
     async def _act_soon(self) -> None:
         while self._echoes:
-            await asyncio.sleep(self._linger)
+            await asyncio.sleep(self._settings.webhook_linger)
             try:
                 await self.act()
             except Exception:
@@ -188,16 +193,6 @@ class Hints:
 
 def _orders(hints: Iterable[Hint]) -> list[UUID]:
     return [hint.order_id for hint in hints if hint.order_id is not None]
-
-
-@dataclass(frozen=True)
-class Webhooks:
-    """What the route needs: `hints` acts on them, `secret` signs events, which may be `tolerance` seconds
-    old."""
-
-    hints: Hints
-    secret: str
-    tolerance: int
 
 
 @router.post(
@@ -222,8 +217,5 @@ class Webhooks:
     },
 )
 async def receive_webhook(request: Request, webhooks: Provided[Webhooks]) -> Response:
-    signature = request.headers.get("stripe-signature")
-    hint = read(await request.body(), signature, webhooks.secret, webhooks.tolerance)
-    if hint is not None:
-        await webhooks.hints.accept(hint)
+    await webhooks.receive(await request.body(), request.headers.get("stripe-signature"))
     return Response()

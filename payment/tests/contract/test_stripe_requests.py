@@ -18,9 +18,9 @@ from payment.domain import Call, Payment
 from payment.reconciliation import LISTS
 from payment.refunds import Refund
 from payment.stripe_answers import OutcomeUnknown
-from payment.stripe_client import StripeClient
 
 from .. import stripe_parameters
+from ..provider import client
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CREATE = "/v1/payment_intents"
@@ -54,7 +54,7 @@ class RecordingStripe:
 
 
 async def test_a_request_for_a_page_of_each_list_is_well_formed() -> None:
-    provider = StripeClient("sk_test")
+    provider = client()
     stripe_api = RecordingStripe("succeeded")
     provider._stripe = stripe_api  # type: ignore[assignment]
     for name in LISTS:
@@ -77,7 +77,7 @@ async def test_every_request_to_the_provider_is_well_formed(
     created: OrderCreated, call: Call, status: str, hours: float
 ) -> None:
     for payment in payments(created):
-        provider = StripeClient("sk_test", clock=lambda: NOW + timedelta(hours=hours))
+        provider = client(clock=lambda: NOW + timedelta(hours=hours))
         stripe_api = RecordingStripe(status)
         provider._stripe = stripe_api  # type: ignore[assignment]
         with suppress(OutcomeUnknown, OutcomePending):
@@ -88,7 +88,7 @@ async def test_every_request_to_the_provider_is_well_formed(
 @pytest.mark.parametrize("hours", [0, 23.5])
 async def test_a_refund_of_a_part_is_well_formed(created: OrderCreated, hours: float) -> None:
     payment = Payment(created.order_id, order=created, payment_id="pi_1")
-    provider = StripeClient("sk_test", clock=lambda: NOW + timedelta(hours=hours))
+    provider = client(clock=lambda: NOW + timedelta(hours=hours))
     stripe_api = RecordingStripe("pending")
     provider._stripe = stripe_api  # type: ignore[assignment]
     with suppress(OutcomeUnknown):

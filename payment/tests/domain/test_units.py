@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from contracts import CURRENCIES, Money
 from payment import stripe_answers
-from payment.domain import is_chargeable
+from payment.events import is_chargeable
 from payment.lookups import from_provider
 from payment.outcomes import Authorized, Captured
 from payment.stripe_requests import to_provider

@@ -18,7 +18,8 @@ from payment.stripe_client import LATEST, SOONEST, StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
-KEY = "sk_test_payment"
+from ..provider import KEY, client
+
 ACTION_TIME = timedelta(minutes=10)
 
 
@@ -43,13 +44,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def provider(sandbox: Embedded, clock: Clock) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(
-        KEY,
-        base=sandbox.url,
-        timeout=2,
-        failures=2,
-        cipher=lambda url: f"encrypted {url}",
-        action_time=ACTION_TIME,
+    provider = client(
+        sandbox.url,
+        stripe_timeout=2,
+        breaker_failures=2,
+        encrypt=lambda url: f"encrypted {url}",
+        action_minutes=ACTION_TIME.total_seconds() / 60,
         clock=clock,
     )
     yield provider

@@ -18,7 +18,8 @@ from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
-KEY = "sk_test_payment"
+from ..provider import KEY, client
+
 NOW = datetime.now(UTC)
 NOTHING = Money(amount=0, currency="GBP")
 
@@ -31,7 +32,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 @pytest.fixture
 async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=2)
+    provider = client(sandbox.url, stripe_timeout=2)
     yield provider
     await provider.aclose()
 

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from chassis.saga.tx import Intent
 from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
+from payment import reconciliation
 from payment.domain import Payment, State
 from payment.jobs import begin_reconciling
-from payment.reconciliation import LISTS, Compared, Comparison, first_page
+from payment.reconciliation import LISTS, Compared, first_page
 from payment.saga import note_page
 from payment.store import Known
 from payment.stripe_client import StripeClient
@@ -22,7 +23,8 @@ from payment.stripe_requests import LIST, page_intent
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
-KEY = "sk_test_payment"
+from ..provider import KEY, client
+
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 DAY = timedelta(days=1)
 
@@ -60,7 +62,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 @pytest.fixture
 async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=5)
+    provider = client(sandbox.url, stripe_timeout=5)
     yield provider
     await provider.aclose()
 
@@ -70,7 +72,6 @@ class Dashboard:
 
     def __init__(self, transactions: Transactions, provider: StripeClient, created: OrderCreated) -> None:
         self._transactions = transactions
-        self._comparison = Comparison(provider.call, Known(transactions.engine))
         self._provider = provider
         self._created = created
         self.calls = 0
@@ -116,7 +117,7 @@ class Dashboard:
 
     async def _read(self, page: Intent) -> None:
         self.calls += 1
-        outcome = await self._comparison.call(page)
+        outcome = await reconciliation.call(self._provider.call, Known(self._transactions.engine), page)
         assert isinstance(outcome, Compared)
         async with self._transactions() as tx:
             await note_page(page, outcome, tx)

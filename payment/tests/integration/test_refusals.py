@@ -19,7 +19,8 @@ from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
-KEY = "sk_test_payment"
+from ..provider import KEY, client
+
 NOW = datetime.now(UTC)
 
 
@@ -31,7 +32,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 @pytest.fixture
 async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=3, reset=60)
+    provider = client(sandbox.url, stripe_timeout=2, breaker_failures=3, breaker_reset=60)
     yield provider
     await provider.aclose()
 
@@ -82,7 +83,7 @@ async def test_a_refused_call_decides_nothing_and_can_be_repeated(
 async def test_refused_requests_open_the_circuit_and_are_an_issue_until_one_succeeds(
     sandbox: Embedded, order: Callable[[], Payment]
 ) -> None:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=3, reset=0)
+    provider = client(sandbox.url, stripe_timeout=2, breaker_failures=3, breaker_reset=0)
     await sandbox.fault(operation="any", kind="wrong_key", count=3)
     assert provider.issues() == {}
     for _ in range(3):
@@ -96,7 +97,7 @@ async def test_refused_requests_open_the_circuit_and_are_an_issue_until_one_succ
 
 
 async def test_a_wrong_key_opens_the_circuit(sandbox: Embedded, order: Callable[[], Payment]) -> None:
-    provider = StripeClient("sk_test_another", base=sandbox.url, timeout=2, failures=3, reset=60)
+    provider = client(sandbox.url, "sk_test_another", stripe_timeout=2, breaker_failures=3, breaker_reset=60)
     for _ in range(3):
         with pytest.raises(RequestRefused, match="Invalid API Key"):
             await provider.call(stripe_requests.call_intent("authorize", order(), NOW))

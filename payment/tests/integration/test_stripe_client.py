@@ -21,7 +21,8 @@ from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
-KEY = "sk_test_payment"
+from ..provider import KEY, client
+
 NOW = datetime.now(UTC)
 Ask = Callable[[Call], Intent]
 
@@ -35,7 +36,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 @pytest.fixture
 async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=2)  # a busy machine is not an outage
+    provider = client(sandbox.url, stripe_timeout=2)  # a busy machine is not an outage
     yield provider
     await provider.aclose()
 
@@ -211,7 +212,7 @@ async def test_a_refund_survives_a_lost_answer(
 async def test_a_request_that_is_still_running_leaves_the_outcome_unknown(
     sandbox: Embedded, order: Callable[..., Payment]
 ) -> None:
-    patient, other = (StripeClient(KEY, base=sandbox.url, timeout=5) for _ in range(2))
+    patient, other = (client(sandbox.url, stripe_timeout=5) for _ in range(2))
     payment = order("pm_card_sandbox_authorizeSlow")
     try:
         outcomes = await asyncio.gather(
@@ -257,7 +258,7 @@ async def test_an_expired_capture_is_looked_up_before_it_is_repeated(
 
 
 async def test_an_unreachable_provider_opens_the_circuit(order: Callable[..., Payment]) -> None:
-    provider = StripeClient(KEY, base="http://127.0.0.1:9", timeout=1, failures=3, reset=60)
+    provider = client("http://127.0.0.1:9", stripe_timeout=1, breaker_failures=3, breaker_reset=60)
     for _ in range(3):
         with pytest.raises(stripe.APIConnectionError):
             await provider.call(ask("authorize", order()))

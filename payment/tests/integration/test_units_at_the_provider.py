@@ -15,7 +15,8 @@ from payment.stripe_client import StripeClient
 from standins.sandbox.embedded import Embedded, embedded
 from standins.sandbox.settings import Settings
 
-KEY = "sk_test_payment"
+from ..provider import KEY, client
+
 NOW = datetime.now(UTC)
 Order = Callable[[int, str], Payment]
 
@@ -28,7 +29,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Embedded]:
 
 @pytest.fixture
 async def provider(sandbox: Embedded) -> AsyncIterator[StripeClient]:
-    provider = StripeClient(KEY, base=sandbox.url, timeout=2, failures=1)
+    provider = client(sandbox.url, stripe_timeout=2, breaker_failures=1)
     yield provider
     await provider.aclose()
 

@@ -18,7 +18,7 @@ from chassis.http.provided import registry
 from contracts.testing import order_created
 from payment.main import service
 from payment.settings import Settings
-from payment.webhooks import Hint, Hints, Webhooks
+from payment.webhooks import Webhooks
 
 SECRET = "whsec_payment"
 
@@ -28,7 +28,7 @@ class Payments:
     """The service's HTTP side, and its database to look into."""
 
     http: httpx.AsyncClient
-    hints: Hints
+    webhooks: Webhooks
     database: asyncpg.Connection
 
     async def open_intent(self, order_id: UUID, attempts: int = 1) -> None:
@@ -72,11 +72,15 @@ class Payments:
 
     async def send(self, event: dict[str, Any], *, secret: str = SECRET, age: int = 0) -> httpx.Response:
         body = json.dumps(event)
-        signature = stripe.WebhookSignature.generate_signature_header(body, secret, int(time.time()) - age)
-        headers = {"Stripe-Signature": signature}
+        headers = {"Stripe-Signature": signature(body, secret, age)}
         answer = await self.http.post("/v1/webhooks/stripe", content=body, headers=headers)
-        await self.hints.act()
+        await self.webhooks.act()
         return answer
+
+
+def signature(body: str, secret: str = SECRET, age: int = 0) -> str:
+    header: str = stripe.WebhookSignature.generate_signature_header(body, secret, int(time.time()) - age)
+    return header
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ async def payments(migrated: Callable[[str], str]) -> AsyncIterator[Payments]:
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://payment") as http:
-            yield Payments(http, registry(app)[Webhooks].hints, database)
+            yield Payments(http, registry(app)[Webhooks], database)
     await database.close()
 
 
@@ -274,10 +278,12 @@ async def test_the_webhook_is_documented(payments: Payments) -> None:
 async def test_hints_are_acted_on_by_themselves(payments: Payments) -> None:
     order = uuid4()
     await payments.open_intent(order)
-    hints = Hints(payments.hints._transactions, linger=0.01)
+    settings = payments.webhooks._settings.model_copy(update={"webhook_linger": 0.01})
+    webhooks = Webhooks(settings, payments.webhooks._transactions)
+    body = json.dumps(event(order))
 
-    await hints.accept(Hint("evt_1", "payment_intent.succeeded", order))
+    await webhooks.receive(body.encode(), signature(body))
     async with asyncio.timeout(10):
         while not await payments.is_due(order):
             await asyncio.sleep(0.01)
-    await hints.aclose()
+    await webhooks.aclose()
