@@ -7,7 +7,7 @@ in which it could ever get them is among those in which it may get them then.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +19,10 @@ from chassis.saga.steps import Steps
 from chassis.saga.tx import Event, Intent
 from chassis.testing import Harness
 from contracts import OrderPaid, event_named
-from notification.delivery import MailDelivery, Recipients
+from notification.delivery import MailDelivery
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.mail import MailRenderer
+from notification.settings import Settings
 from notification.smtp import Start
 from notification.store import IN_DOUBT, StartResult
 from order.domain import Order
@@ -30,10 +31,11 @@ from tests.model.actor import Actor, Called, LocalState, Numbers, at_once
 from tests.model.explore import Check, Violation, explore, fine
 from tests.model.forged_events import accepted
 from tests.model.provider import NOW
-from tests.model.saga_world import ACCOUNT, CIPHER, KEYS, merged
+from tests.model.saga_world import ACCOUNT, KEYS, merged
 from tests.model.world import State, World
 
 RENDERER = MailRenderer("Saga Shop <shop@example.com>")
+SETTINGS = Settings.model_construct(contact_key=KEYS, letter_keep_trying=86_400)
 MOST_MAILS = 8  # more than anybody is owed
 IN_CART = dict.fromkeys("ABC", 5)
 
@@ -74,12 +76,10 @@ class Mailbox:
         store = MailStore(mails, local)
         smtp = FakeSmtp(store)
         post = MailDelivery(
+            SETTINGS,
             RENDERER,
-            CIPHER,
-            Recipients(KEYS),
             store,  # type: ignore[arg-type]
             smtp,  # type: ignore[arg-type]
-            keep_trying=timedelta(days=1),
             clock=lambda: NOW,
         )
         outcome = at_once(post.deliver(intent))

@@ -19,6 +19,7 @@ from chassis.messaging.encryption import Cipher, EncryptionKeys, KeyedHash
 from chassis.saga.tx import Intent
 from notification.domain import Outcome
 from notification.mail import MailRenderer, is_mailbox
+from notification.settings import Settings
 from notification.smtp import NotAccepted, SmtpClient
 from notification.store import HOUR, SendLog, StartResult
 
@@ -66,26 +67,22 @@ def _attempt(intent: Intent) -> tuple[str, str]:
 
 
 class MailDelivery:
-    """Sends mails. One that could not be handed over for `keep_trying` is given up, and kept for an
-    operator."""
+    """Sends mails. One that could not be handed over for long is given up, and kept for an operator."""
 
     def __init__(
         self,
+        settings: Settings,
         renderer: MailRenderer,
-        cipher: Cipher,
-        recipients: Recipients,
         send_log: SendLog,
         smtp: SmtpClient,
-        *,
-        keep_trying: timedelta,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._keep_trying = timedelta(seconds=settings.letter_keep_trying)
+        self._cipher = Cipher.of(settings.contact_key)
+        self._recipients = Recipients(settings.contact_key)
         self._renderer = renderer
-        self._cipher = cipher
-        self._recipients = recipients
         self._send_log = send_log
         self._smtp = smtp
-        self._keep_trying = keep_trying
         self._clock = clock
         self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
 

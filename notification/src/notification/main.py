@@ -1,11 +1,8 @@
 """Notification: sends mails to shoppers."""
 
-from datetime import timedelta
-
-from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
 from notification import saga
-from notification.delivery import MailDelivery, Recipients
+from notification.delivery import MailDelivery
 from notification.jobs import jobs
 from notification.mail import MailRenderer
 from notification.settings import Settings
@@ -18,21 +15,11 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         settings.mail_from, settings.seller(), settings.order_link, settings.claim_links()
     )
     smtp = SmtpClient(settings, renderer.envelope_sender, chassis.stopping)
-    delivery = MailDelivery(
-        renderer,
-        Cipher.of(settings.contact_key),
-        Recipients(settings.contact_key),
-        SendLog(chassis.engine, settings.recipient_mails_per_hour),
-        smtp,
-        keep_trying=timedelta(seconds=settings.letter_keep_trying),
-    )
+    send_log = SendLog(chassis.engine, settings.recipient_mails_per_hour)
+    delivery = MailDelivery(settings, renderer, send_log, smtp)
     return Components(
         call=delivery.deliver,
-        jobs=jobs(
-            chassis.engine,
-            kept_mail_days=settings.kept_mail_keep_days,
-            correspondence_days=settings.correspondence_keep_days,
-        ),
+        jobs=jobs(settings, chassis.engine),
         closing=[smtp.aclose],
     )
 

@@ -17,6 +17,7 @@ from chassis.storage.database import Transactions, connect
 from notification import store
 from notification.domain import Correspondence, KeptMail, Outcome
 from notification.jobs import jobs
+from notification.settings import Settings
 from notification.store import IN_DOUBT, SendLog
 
 ADA, BEN = b"ada", b"ben"
@@ -249,12 +250,16 @@ async def test_retention_deletes_recipients_and_old_mails(engine: AsyncEngine) -
             {"old": old},
         )
 
-    for job in jobs(engine, kept_mail_days=90, correspondence_days=0):
+    for job in jobs(kept_for(90, 0), engine):
         await job.work()
     assert await _kept(engine) == ([new], sorted([old, new]), 0)
-    for job in jobs(engine, kept_mail_days=0, correspondence_days=365):
+    for job in jobs(kept_for(0, 365), engine):
         await job.work()
     assert await _kept(engine) == ([new], [new], 0)
+
+
+def kept_for(mails: int, correspondence: int) -> Settings:
+    return Settings.model_construct(kept_mail_keep_days=mails, correspondence_keep_days=correspondence)
 
 
 async def _kept(engine: AsyncEngine) -> tuple[list[UUID], list[UUID], int | None]:

@@ -15,6 +15,7 @@ from notification import domain
 from notification.delivery import MailDelivery, PutOff, Recipients
 from notification.domain import Outcome
 from notification.mail import MailRenderer
+from notification.settings import Settings
 from notification.smtp import NotAccepted, Start
 from notification.store import IN_DOUBT, StartResult, Verdict
 
@@ -84,12 +85,10 @@ class FakeSendLog:
 def delivery(transport: FakeTransport, send_log: FakeSendLog | None = None) -> MailDelivery:
     renderer = MailRenderer("Saga Shop <shop@example.com>")
     return MailDelivery(
+        Settings.model_construct(contact_key=SecretStr(KEY)),
         renderer,
-        CIPHER,
-        Recipients(SecretStr(KEY)),
         send_log or FakeSendLog(),  # type: ignore[arg-type]
         transport,  # type: ignore[arg-type]
-        keep_trying=timedelta(days=3),
         clock=lambda: NOW,
     )
 

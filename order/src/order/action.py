@@ -31,19 +31,16 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host.lower()}{at}"
 
 
-class AllowedOrigins(frozenset[str]):
-    """The origins that the bank's page may send a shopper back to."""
-
-    def objection(self, url: str) -> str | None:
-        """Why it may not send a shopper to this URL, or None."""
-        try:
-            origin = origin_of(url)
-        except ValueError as error:
-            return f"The return URL {error}."
-        return None if origin in self else f"{origin} is not one of the shop's origins."
+def objection(url: str, allowed: frozenset[str]) -> str | None:
+    """Why the bank's page may not send a shopper to this URL, or None."""
+    try:
+        origin = origin_of(url)
+    except ValueError as error:
+        return f"The return URL {error}."
+    return None if origin in allowed else f"{origin} is not one of the shop's origins."
 
 
-def origins(text: str) -> AllowedOrigins:
+def origins(text: str) -> frozenset[str]:
     """From a comma-separated list. Raises ValueError for what is not an origin, or neither https nor
     local."""
     listed = [one.strip() for one in text.split(",") if one.strip()]
@@ -53,7 +50,7 @@ def origins(text: str) -> AllowedOrigins:
             raise ValueError(f"must be an origin, without a path: {one}")
         if found[1] != "https" and found[2] not in _LOCAL:
             raise ValueError(f"must be https, or http on localhost: {one}")
-    return AllowedOrigins(origin_of(one) for one in listed)
+    return frozenset(origin_of(one) for one in listed)
 
 
 def _listed(text: str) -> str:

@@ -16,7 +16,7 @@ from chassis.http.origin import Origin
 from chassis.messaging.encryption import Cipher, KeyedHash
 from chassis.outbound import ServiceClient
 from contracts import Line, Money
-from order.action import origins
+from order.action import objection, origins
 from order.budget import LineBudget
 from order.checkout_schemas import PlaceOrder
 from order.clients import OfferLoader, read_cart
@@ -67,8 +67,8 @@ class Checkout:
         email = body.email or caller.email
         if email is None:
             raise invalid("/email", "Required for a guest's order.")
-        if body.return_url and (objection := self._return_origins.objection(body.return_url)):
-            raise invalid("/return_url", objection)
+        if body.return_url and (detail := objection(body.return_url, self._return_origins)):
+            raise invalid("/return_url", detail)
         async with self._keys.claim(caller.id, key, body.payload()) as claim:
             if claim.stored:
                 return claim.stored.replay()

@@ -9,6 +9,7 @@ from chassis.errors import Unavailable
 from chassis.outbound import REQUEST_ERRORS, ServiceClient
 from chassis.telemetry.logs import without_trace
 from order.pricing import Cart, Offer, Wanted
+from order.settings import Settings
 
 ReadOffers = Callable[[Sequence[str]], Awaitable[Mapping[str, Offer]]]
 
@@ -43,20 +44,20 @@ class _Batch:
 class OfferLoader:
     """A dataloader: checkouts that ask for prices while a read is running share the next one.
 
-    Nothing is cached: a price is never older than the request for it. An idle loader waits for the
-    `batch_window`, in seconds, before it reads. One read has at most `per_call` products, which also limits
-    the URL's length, as a sku has at most 32 bytes in it.
+    Nothing is cached: a price is never older than the request for it. An idle loader waits for
+    `price_linger` before it reads. One read has at most `prices_per_call` products, which also limits the
+    URL's length, as a sku has at most 32 bytes in it.
 
-    No cart affects another shopper's checkout: a request for more than `shared` products is read alone, so
-    that nobody else waits for it; a shared read that is rejected is repeated alone for each of its requests;
-    a cancelled request does not disturb the others.
+    No cart affects another shopper's checkout: a request for more than `prices_shared` products is read
+    alone, so that nobody else waits for it; a shared read that is rejected is repeated alone for each of its
+    requests; a cancelled request does not disturb the others.
     """
 
-    def __init__(self, read: ReadOffers, *, batch_window: float, per_call: int, shared: int) -> None:
+    def __init__(self, settings: Settings, read: ReadOffers) -> None:
         self._read = read
-        self._batch_window = batch_window
-        self._per_call = per_call
-        self._shared = min(shared, per_call)
+        self._batch_window = settings.price_linger
+        self._per_call = settings.prices_per_call
+        self._shared = min(settings.prices_shared, settings.prices_per_call)
         self._next: list[_Batch] = []
         self._task: asyncio.Task[None] | None = None
 

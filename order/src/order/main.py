@@ -25,12 +25,7 @@ from order.watch import Watch, wake_on_commit
 def build(settings: Settings, chassis: Chassis) -> Components:
     client = partial(ServiceClient, timeout=settings.neighbour_timeout, total=settings.neighbour_total)
     cart, product = client("cart", settings.cart_url), client("product", settings.product_url)
-    offers = OfferLoader(
-        partial(read_offers, product),
-        batch_window=settings.price_linger,
-        per_call=settings.prices_per_call,
-        shared=settings.prices_shared,
-    )
+    offers = OfferLoader(settings, partial(read_offers, product))
     keep = timedelta(hours=settings.idempotency_keep_hours)
     keys = IdempotencyKeys(chassis.engine, keep=keep)
     placing = Placing(chassis.transactions, settings)
@@ -51,10 +46,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             *(orders, actions, tickets, keys, watch, period, chassis.transactions),
         ],
         jobs=jobs.periodic(settings, chassis.transactions, keys, attempts),
-        closing=[
-            stop_waking,
-            *(one.aclose for one in (watch, offers, cart, product)),
-        ],
+        closing=[stop_waking, *(one.aclose for one in (watch, offers, cart, product))],
     )
 
 

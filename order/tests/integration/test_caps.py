@@ -8,13 +8,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
-from chassis.http.origin import Origin
-from chassis.messaging.encryption import KeyedHash
 from chassis.storage.database import Transactions
 from contracts import NOT_CONFIRMED, Event, PaymentActionRequired, PaymentDeclined
-from order.checkout import network_of
 from order.jobs import expire_orders, forget_declined_networks
 
 Start = Callable[..., Awaitable[Any]]
@@ -132,14 +128,6 @@ async def test_the_network_of_an_order_is_hashed_and_kept_only_while_it_counts(
     assert await order.database.fetchval("SELECT count(network) FROM orders") == 0
 
 
-def test_the_hash_of_a_network_is_keyed_and_an_unknown_address_has_none() -> None:
-    one, other = (KeyedHash(_key(letter), b"networks") for letter in "ab")
-    origin = Origin.at("192.0.2.1")
-    assert network_of(origin, one) == network_of(origin, one) != network_of(origin, other)
-    assert network_of(Origin.at("192.0.2.2"), one) != network_of(origin, one)
-    assert network_of(Origin.at("nowhere"), one) is None
-
-
 async def test_a_guest_can_order_a_limited_number_of_pieces_of_a_product(
     start: Start, services: Any, shopper: UUID
 ) -> None:
@@ -187,7 +175,3 @@ async def test_an_account_s_pieces_are_not_counted(start: Start, shopper: UUID) 
     order = await start(guest_open_pieces=2)
     for _ in range(2):
         await order.placed(shopper)
-
-
-def _key(letter: str) -> SecretStr:
-    return SecretStr(letter * 43 + "=")

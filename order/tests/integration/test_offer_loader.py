@@ -9,6 +9,7 @@ from chassis.errors import Unavailable
 from chassis.outbound import RequestRejected
 from order.clients import OfferLoader
 from order.pricing import Offer
+from order.settings import Settings
 
 
 class Product:
@@ -44,7 +45,8 @@ def product() -> Product:
 
 @pytest.fixture
 def offers(product: Product) -> OfferLoader:
-    return OfferLoader(product.read, batch_window=0.001, per_call=3, shared=2)
+    settings = Settings.model_construct(price_linger=0.001, prices_per_call=3, prices_shared=2)
+    return OfferLoader(settings, product.read)
 
 
 def load(offers: OfferLoader, *skus: str) -> "asyncio.Task[Mapping[str, Offer]]":

@@ -5,9 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from cryptography.fernet import Fernet
-from pydantic import ValidationError
 
 from chassis.runtime.jobs import first_id
 from chassis.storage.attempts import Attempts
@@ -131,24 +129,6 @@ async def test_the_audit_of_an_order_is_kept_for_as_long_as_the_order(
     await retention.work()
     kept = await order.database.fetch("SELECT order_id FROM staff_action")
     assert {row["order_id"] for row in kept} == {young, returning}
-
-
-@pytest.mark.parametrize(
-    ("given", "why"),
-    [
-        ({"order_keep_days": 89}, "order_keep_days must be 90 at least"),
-        ({"timeline_keep_days": 1}, "timeline_keep_days must be 90 at least"),
-        ({"return_days": 365}, "timeline_keep_days must be 425 at least"),
-    ],
-)
-def test_nothing_that_a_return_needs_is_deleted(given: dict[str, int], why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
-        Settings.model_validate(GIVEN | given)
-
-
-def test_zero_keeps_for_ever() -> None:
-    forever = {"return_days": 3650, "order_keep_days": 0, "timeline_keep_days": 0}
-    assert Settings.model_validate(GIVEN | forever).return_days == 3650
 
 
 async def test_a_merged_guest_is_kept_for_as_long_as_its_orders(order: Any, paid: Any, shopper: UUID) -> None:

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import pytest
 from sqlalchemy import inspect
 
-from order.saga import participant
-from order.settings import Settings
 from order.tables import metadata
 
 
@@ -59,29 +56,3 @@ async def test_the_document_names_every_endpoint_with_its_problems(order: Any) -
         assert ({"503"} if is_open else {"401", "503"}) <= set(operation["responses"])
     watching = operations["GET", "/v1/orders/{order}/events"]["responses"]
     assert set(watching["200"]["content"]) == {"text/event-stream"}
-
-
-def test_order_publishes_only_its_own_events() -> None:
-    assert participant.published_keys() == [
-        "order.cancelled",
-        "order.created",
-        "order.fulfilled",
-        "order.refund_settled",
-        "order.returned",
-        "saga.nudged",
-    ]
-    assert [steps.queue for steps in participant.steps] == ["order", "order.timeline"]
-
-
-def test_an_invalid_encryption_key_is_refused_at_startup() -> None:
-    with pytest.raises(ValueError, match="Fernet"):
-        Settings(
-            database_url="postgresql+asyncpg://x",
-            amqp_url="amqp://x",
-            jwks_url="http://x",
-            token_issuer="x",
-            token_audience="x",
-            product_url="http://x",
-            cart_url="http://x",
-            contact_key="short",
-        )

@@ -316,3 +316,15 @@ async def test_a_nudge_republishes_the_orders_event(pending: Harness, cancelled:
 async def test_a_nudge_for_an_unknown_order_is_impossible(pending: Harness) -> None:
     with pytest.raises(Impossible, match="no order"):
         await pending.consume(SagaNudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))
+
+
+def test_order_publishes_only_its_own_events() -> None:
+    assert saga.participant.published_keys() == [
+        "order.cancelled",
+        "order.created",
+        "order.fulfilled",
+        "order.refund_settled",
+        "order.returned",
+        "saga.nudged",
+    ]
+    assert [steps.queue for steps in saga.participant.steps] == ["order", "order.timeline"]

@@ -32,19 +32,16 @@ PAYMENTS = Rule(
 
 
 def jobs(settings: Settings, transactions: Transactions) -> list[Job]:
-    """Payment's jobs."""
-
-    every, reconcile_every = settings.sweep_every, settings.reconcile_provider_every
-    reconcile = partial(begin_reconciling, transactions, timedelta(seconds=reconcile_every))
-    refund = partial(retry_refunds, transactions, settings.refund_attempts)
-    grace = timedelta(seconds=settings.give_up_after)
+    every = settings.sweep_every
+    reconcile_every = timedelta(seconds=settings.reconcile_provider_every)
+    grace, overdue = (timedelta(seconds=age) for age in (settings.give_up_after, settings.overdue_after))
+    reconcile = partial(begin_reconciling, transactions, reconcile_every)
     release = partial(release_expired, transactions, grace, settings.sweep_batch)
-    report = partial(report_overdue, transactions, timedelta(seconds=settings.overdue_after))
     return [
-        Job("reconcile", min(reconcile_every, every), reconcile),
-        Job("retry refunds", every, refund),
+        Job("reconcile", min(settings.reconcile_provider_every, every), reconcile),
+        Job("retry refunds", every, partial(retry_refunds, transactions, settings.refund_attempts)),
         Job("release expired", every, release),
-        Job("report overdue", every, report),
+        Job("report overdue", every, partial(report_overdue, transactions, overdue)),
         retention(
             transactions.engine,
             (WEBHOOKS, settings.webhook_keep_days),
