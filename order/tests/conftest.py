@@ -28,7 +28,8 @@ from chassis.runtime.service import Chassis
 from chassis.storage import outbox
 from chassis.storage.database import Transactions, connect
 from chassis.testing import TokenMint
-from contracts import Event, Line, Money, OrderPaid
+from contracts import Event, Line, OrderPaid
+from contracts.testing import order_paid
 from order.main import service
 from order.saga import participant
 from order.settings import Settings
@@ -242,14 +243,7 @@ def paid(shopper: UUID) -> Callable[[UUID], OrderPaid]:
     )
 
     def build(order_id: UUID) -> OrderPaid:
-        return OrderPaid(
-            order_id=order_id,
-            shopper_id=shopper,
-            contact="encrypted",
-            lines=lines,
-            total=Money(amount=699, currency="GBP"),
-            payment_id="pi_1",
-        )
+        return order_paid(order_id=order_id, shopper_id=shopper, lines=lines)
 
     return build
 

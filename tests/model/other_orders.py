@@ -11,7 +11,8 @@ from uuid import UUID
 
 import product.saga
 from chassis.saga.tx import Event, Tx
-from contracts import Line, Money, OrderCancelled, OrderPaid
+from contracts import Line, OrderCancelled, OrderPaid
+from contracts.testing import line, order_cancelled, order_paid
 from product.domain import Hold, Stock
 from tests.model.actor import Command, LocalState
 from tests.model.provider import NOW
@@ -71,24 +72,12 @@ def _consuming(event: Event) -> Command:
 
 
 def _cancelled(order_id: UUID, lines: Mapping[str, int]) -> OrderCancelled:
-    return OrderCancelled(
-        order_id=order_id,
-        shopper_id=order_id,
-        lines=_lines(lines),
-        total=_TOTAL,
-        reason="shopper",
-        was_paid=False,
-    )
+    return order_cancelled(order_id=order_id, shopper_id=order_id, lines=_lines(lines))
 
 
 def _paid(order_id: UUID, lines: Mapping[str, int]) -> OrderPaid:
-    return OrderPaid(
-        order_id=order_id, shopper_id=order_id, lines=_lines(lines), total=_TOTAL, payment_id="pi_other"
-    )
+    return order_paid(order_id=order_id, shopper_id=order_id, lines=_lines(lines))
 
 
 def _lines(wanted: Mapping[str, int]) -> tuple[Line, ...]:
-    return tuple(Line(sku=sku, name=sku, quantity=n, unit_price=500) for sku, n in wanted.items())
-
-
-_TOTAL = Money(amount=500, currency="GBP")
+    return tuple(line(sku, quantity) for sku, quantity in wanted.items())

@@ -26,10 +26,10 @@ from contracts import (
     OrderCancelled,
     PaymentDeclined,
     PaymentRefunded,
-    SagaNudged,
     StockRejected,
     StockReserved,
 )
+from contracts.testing import guest_merged, saga_nudged
 from order.domain import MergedGuest, Order
 from order.errors import NotAllowed
 from order.events import created
@@ -287,7 +287,7 @@ class SagaWorld(World):
 
 
 def _nudge(steps: Steps, one: Order, after: timedelta) -> Command:
-    nudge = SagaNudged(order_id=one.order_id, nudge_id=UUID(int=0))
+    nudge = saga_nudged(order_id=one.order_id, nudge_id=UUID(int=0))
     step = steps.find(nudge.type, nudge.version)
     assert step is not None
     run = step.run
@@ -349,7 +349,7 @@ def _consumes(steps: Steps, *about: UUID) -> Any:
 
 def merged(one: Order) -> GuestMerged:
     """Its guest logs in."""
-    return GuestMerged(guest_id=one.shopper_id, user_id=ACCOUNT)
+    return guest_merged(guest_id=one.shopper_id, user_id=ACCOUNT)
 
 
 async def _load(tx: Tx, kind: type[Any], key: Any) -> Any:

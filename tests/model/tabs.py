@@ -21,7 +21,6 @@ from chassis.saga.steps import Steps
 from chassis.saga.tx import Event, Tx
 from chassis.testing import Harness
 from contracts import (
-    GuestMerged,
     Line,
     OrderCancelled,
     OrderCreated,
@@ -30,6 +29,7 @@ from contracts import (
     PaymentRefunded,
     PaymentVoided,
 )
+from contracts.testing import guest_merged
 from order.domain import Order
 from order.events import created
 from payment.domain import Decision, Payment
@@ -121,7 +121,7 @@ class TabsWorld(World):
         self._readings: Numbers[Reading] = Numbers()
         events: Numbers[Event] = Numbers()
         actors = [self._ordering(events), self._carting(events), self._paying(events)]
-        begin = [events.of(GuestMerged(guest_id=GUEST, user_id=ACCOUNT))] if tabs.logs_in else []
+        begin = [events.of(guest_merged(guest_id=GUEST, user_id=ACCOUNT))] if tabs.logs_in else []
         super().__init__(events, actors, begin)
         self._tabs_at = len(self.start)
         self.start = (*self.start, *[_UNSEEN] * len(tabs.submits))

@@ -17,7 +17,8 @@ from cart.store import Carts
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.storage.database import Transactions, connect
 from chassis.storage.raw_sql import fetch
-from contracts import GuestMerged, Line, Money, OrderPaid
+from contracts import Line, Money
+from contracts.testing import guest_merged, order_paid
 from order import pricing
 from order.budget import LineBudget, Rate
 from order.domain import Order
@@ -70,7 +71,7 @@ class Shopping:
             await self._kept.remove(cart.owner_id, sku)
         elif cart is not self._account:
             self._account.merge(cart)
-            await self._hear(GuestMerged(guest_id=cart.owner_id, user_id=self._account.owner_id))
+            await self._hear(guest_merged(guest_id=cart.owner_id, user_id=self._account.owner_id))
 
     async def is_alike(self) -> bool:
         """Whether each cart holds the same in both, and counts as the same as before wherever it does in the
@@ -96,11 +97,7 @@ class Shopping:
             self._account.remove(taken)
             self._account.record_bought(order_id)
         line = LINE.model_copy(update={"sku": sku})
-        await self._hear(
-            OrderPaid(
-                order_id=order_id, shopper_id=cart.owner_id, lines=(line,), total=TOTAL, payment_id="pi_1"
-            )
-        )
+        await self._hear(order_paid(order_id=order_id, shopper_id=cart.owner_id, lines=(line,)))
 
     async def _hear(self, event: Any) -> None:
         step = steps.find(event.type, event.version)

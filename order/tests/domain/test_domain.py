@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import (
-    Line,
-    Money,
-    OrderCancelled,
-    OrderPaid,
-    PaymentActionRequired,
-    ShortLine,
-)
+from contracts import Line, Money, OrderCancelled, OrderPaid, PaymentActionRequired, ShortLine
+from contracts.testing import order_paid, payment_action_required
 from order import events
 from order.domain import Order
 from order.errors import Impossible, NotOrderable, TotalOutOfRange
@@ -46,20 +40,17 @@ def new_order() -> Order:
 
 def paid(order: Order, **otherwise: Any) -> OrderPaid:
     """The event of its captured payment."""
-    members: dict[str, Any] = {
+    placed: dict[str, Any] = {
         "order_id": order.order_id,
         "shopper_id": order.shopper_id,
         "lines": order.lines,
-        "total": Money(amount=order.total, currency=order.currency),
-        "payment_id": "pi_1",
     }
-    return OrderPaid(**members | otherwise)
+    return order_paid(**placed | {"total": Money(amount=order.total, currency=order.currency)} | otherwise)
 
 
 def asked(order: Order) -> PaymentActionRequired:
     """The event that the shopper's bank asks her to confirm."""
-    members: dict[str, Any] = {"order_id": order.order_id, "payment_id": "pi_1", "url": "encrypted page"}
-    return PaymentActionRequired(**members, expires_at=LATER)
+    return payment_action_required(order_id=order.order_id, url="encrypted page", expires_at=LATER)
 
 
 def price(*wanted: Wanted, limits: Limits | None = None, offers: tuple[Offer, ...] = (LANTERN, MUG)) -> Any:

@@ -6,16 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from contracts import (
-    Line,
-    Money,
-    OrderCancelled,
-    OrderPaid,
-    OrderReturned,
-    PaymentDisputed,
-    PaymentRefundedInPart,
-    PaymentRefundFailed,
-)
+from contracts import Line, Money, OrderCancelled, OrderReturned, PaymentRefundedInPart
+from contracts.testing import order_paid, payment_disputed, payment_refund_failed, payment_refunded_in_part
 from order import events, returning
 from order.domain import Order
 from order.errors import (
@@ -57,9 +49,7 @@ def pending() -> Order:
 @pytest.fixture
 def paid() -> Order:
     order = pending()
-    total = Money(amount=699, currency="GBP")
-    members = {"order_id": order.order_id, "shopper_id": order.shopper_id, "lines": LINES, "total": total}
-    order.pay(OrderPaid(**members, payment_id="pi_1"), NOW)
+    order.pay(order_paid(order_id=order.order_id, shopper_id=order.shopper_id, lines=LINES), NOW)
     return order
 
 
@@ -80,10 +70,9 @@ def refund(order: Order, return_id: UUID = FIRST, amount: int | None = None, **w
 
 
 def refunded(amount: int, refund_id: UUID = FIRST, by: str = "return") -> PaymentRefundedInPart:
-    return PaymentRefundedInPart(
+    return payment_refunded_in_part(
         order_id=UUID(int=1),
         refund_id=refund_id,
-        payment_id="pi_1",
         amount=Money(amount=amount, currency="GBP"),
         by=by,
     )
@@ -301,10 +290,9 @@ def test_a_new_return_is_nudged_from_the_start(fulfilled: Order) -> None:
 @pytest.mark.parametrize(("status", "since"), [("needs_response", NOW), ("won", NOW), ("lost", None)])
 def test_money_lost_in_a_dispute_is_not_refunded(paid: Order, status: str, since: datetime | None) -> None:
     refund(paid, amount=100)
-    disputed = PaymentDisputed(
+    disputed = payment_disputed(
         order_id=paid.order_id,
         dispute_id=UUID(int=7),
-        payment_id="pi_1",
         amount=Money(amount=699, currency="GBP"),
         reason="fraudulent",
         status=status,
@@ -317,9 +305,7 @@ def test_money_lost_in_a_dispute_is_not_refunded(paid: Order, status: str, since
 def came_back(order: Order) -> None:
     """What went back by the first refund is with the shop again."""
     money = Money(amount=250, currency="GBP")
-    failed = PaymentRefundFailed(
-        order_id=order.order_id, refund_id=FIRST, payment_id="pi_1", amount=money, code="lost_card"
-    )
+    failed = payment_refund_failed(order_id=order.order_id, refund_id=FIRST, amount=money, code="lost_card")
     returning.note_refund(order, refunded(250), NOW)
     returning.note_failed_refund(order, failed, NOW)
 
@@ -343,10 +329,9 @@ def test_a_settled_refund_is_published_once_and_republished(paid: Order) -> None
 def test_a_failed_refund_of_a_cancelled_order_can_be_settled(paid: Order) -> None:
     paid.cancel(NOW)
     paid.note_refund(699, NOW)
-    failed = PaymentRefundFailed(
+    failed = payment_refund_failed(
         order_id=paid.order_id,
         refund_id=SECOND,
-        payment_id="pi_1",
         amount=Money(amount=699, currency="GBP"),
         code="lost_card",
     )

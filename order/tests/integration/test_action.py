@@ -10,7 +10,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from chassis.messaging.encryption import Cipher
-from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentAuthorized, PaymentDeclined
+from contracts import NOT_CONFIRMED, Money, PaymentActionRequired, PaymentDeclined
+from contracts.testing import payment_action_required, payment_authorized
 from order.jobs import SLOW_PENDING, due_for_nudge
 from order.settings import Settings
 
@@ -24,7 +25,7 @@ TOTAL = Money(amount=699, currency="GBP")
 
 
 def asked(order_id: UUID, minutes: float = 10, key: str = ACTION_KEY) -> PaymentActionRequired:
-    return PaymentActionRequired(
+    return payment_action_required(
         order_id=order_id,
         payment_id="pi_1",
         url=Cipher([key]).encrypt(PAGE),
@@ -138,7 +139,7 @@ async def test_a_stream_shows_the_action_to_the_shopper_only(
     order: Any, shopper: UUID, bearer: Any, reader: str
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.consume(asked(order_id), PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=TOTAL))
+    await order.consume(asked(order_id), payment_authorized(order_id=order_id, total=TOTAL))
     headers = bearer(shopper) if reader == "shopper" else bearer(uuid4(), **ADMIN)
     lines: list[str] = []
     async with order.http.stream("GET", f"/v1/orders/{order_id}/events", headers=headers) as answer:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from chassis.storage.database import Transactions
-from contracts import NOT_CONFIRMED, Event, PaymentActionRequired, PaymentDeclined
+from contracts import NOT_CONFIRMED, Event, PaymentDeclined
+from contracts.testing import payment_action_required
 from order.jobs import expire_orders, forget_declined_networks
 
 Start = Callable[..., Awaitable[Any]]
@@ -93,9 +94,7 @@ async def test_an_unconfirmed_payment_counts_as_declined(
     order = await start(declines_per_shopper=1)
     placed = await order.placed(shopper)
     soon = datetime.now(UTC) + timedelta(minutes=1)
-    await order.consume(
-        PaymentActionRequired(order_id=placed, payment_id="pi_1", url="encrypted", expires_at=soon)
-    )
+    await order.consume(payment_action_required(order_id=placed, url="encrypted", expires_at=soon))
     if asked_for_long:
         await order.consume(declined(placed, NOT_CONFIRMED))
     else:

@@ -11,7 +11,8 @@ from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from chassis.messaging.encryption import Tickets
-from contracts import CLAIM_PURPOSE, GuestMerged, OrderPaid
+from contracts import CLAIM_PURPOSE, OrderPaid
+from contracts.testing import guest_merged
 
 from ..conftest import CONTACT_KEY
 
@@ -89,7 +90,7 @@ async def test_an_order_that_moved_to_the_guests_account_cannot_be_claimed_by_an
     order: Any, order_id: UUID, shopper: UUID, claim: Any
 ) -> None:
     account = uuid4()
-    await order.consume(GuestMerged(guest_id=shopper, user_id=account))
+    await order.consume(guest_merged(guest_id=shopper, user_id=account))
     assert kind(await claim(link(order_id), uuid4())) == (409, "claim-link-used")
     assert (await claim(link(order_id), account)).status_code == 200
     assert await order.database.fetchval("SELECT claimed_by FROM orders") is None
@@ -100,7 +101,7 @@ async def test_a_later_login_of_the_guest_does_not_take_a_claimed_order(
 ) -> None:
     account, other = uuid4(), uuid4()
     await claim(link(order_id), account)
-    await order.consume(GuestMerged(guest_id=shopper, user_id=other))
+    await order.consume(guest_merged(guest_id=shopper, user_id=other))
     assert (await order.get(f"/v1/orders/{order_id}", account)).status_code == 200
     assert (await order.get(f"/v1/orders/{order_id}", other)).status_code == 404
     assert (await order.get("/v1/orders", other)).json()["items"] == []

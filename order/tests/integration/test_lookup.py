@@ -12,7 +12,8 @@ from cryptography.fernet import Fernet
 from structlog.testing import capture_logs
 
 from chassis.messaging.encryption import Cipher
-from contracts import PaymentActionRequired, PaymentDeclined
+from contracts import PaymentDeclined
+from contracts.testing import payment_action_required
 from order import ids
 
 from ..conftest import ACTION_KEY, CONTACT_KEY
@@ -80,7 +81,7 @@ async def test_a_lookup_and_its_stream_show_the_confirmation_page(order: Any, sh
         datetime.now(UTC) + timedelta(minutes=5),
     )
     order_id = UUID(accepted["order_id"])
-    await order.consume(PaymentActionRequired(order_id=order_id, payment_id="pi", url=page, expires_at=soon))
+    await order.consume(payment_action_required(order_id=order_id, url=page, expires_at=soon))
     view = (await look_up(order, accepted["number"])).json()
     assert view["action"]["url"] == "https://bank.example/3ds"
     async with asyncio.timeout(10), order.http.stream("GET", view["events"]["href"]) as answer:

@@ -8,16 +8,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts import (
-    Event,
-    Money,
-    PaymentAuthorized,
-    PaymentRefunded,
-    PaymentRefundedInPart,
-    PaymentVoided,
-    StockReleased,
-    StockReserved,
-    StockReturned,
+from contracts import Event, Money
+from contracts.testing import (
+    payment_authorized,
+    payment_refunded,
+    payment_refunded_in_part,
+    payment_voided,
+    stock_released,
+    stock_reserved,
+    stock_returned,
 )
 from order.jobs import nudge_pending, nudge_returns, nudge_uncompensated
 from order.settings import Settings
@@ -65,22 +64,20 @@ async def received(order: Any, shopper: UUID, paid: Any, bearer: Any) -> tuple[U
 
 
 def restocked(order_id: UUID, return_id: UUID) -> Event:
-    return StockReturned(order_id=order_id, return_id=return_id)
+    return stock_returned(order_id=order_id, return_id=return_id)
 
 
 def refunded(order_id: UUID, return_id: UUID) -> Event:
     amount = Money(amount=250, currency="GBP")
-    return PaymentRefundedInPart(
-        order_id=order_id, refund_id=return_id, payment_id="pi_1", amount=amount, by="return"
-    )
+    return payment_refunded_in_part(order_id=order_id, refund_id=return_id, amount=amount, by="return")
 
 
 def reserved(order_id: UUID) -> Event:
-    return StockReserved(order_id=order_id)
+    return stock_reserved(order_id=order_id)
 
 
 def authorized(order_id: UUID) -> Event:
-    return PaymentAuthorized(order_id=order_id, payment_id="pi_1", total=AMOUNT)
+    return payment_authorized(order_id=order_id, total=AMOUNT)
 
 
 async def test_a_pending_order_is_nudged_before_it_expires(
@@ -104,10 +101,10 @@ async def test_a_cancelled_order_is_nudged_until_no_compensation_is_missing(
     await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [], "it has only just been cancelled"
     await age(order, 181)
-    await order.consume(StockReleased(order_id=one, restocked=False))
+    await order.consume(stock_released(order_id=one, restocked=False))
     await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
-    await order.consume(PaymentVoided(order_id=one, payment_id="pi_1"))
+    await order.consume(payment_voided(order_id=one))
     await age(order, 361)
     await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
@@ -133,7 +130,7 @@ async def test_a_late_capture_of_an_undone_order_is_nudged(
     await order.consume(paid(one))
     await nudge_uncompensated(order.transactions, settings)
     assert await nudged(order) == [one]
-    await order.consume(PaymentRefunded(order_id=one, payment_id="pi_1", total=AMOUNT))
+    await order.consume(payment_refunded(order_id=one, total=AMOUNT))
     await age(order, 361)
     await nudge_uncompensated(order.transactions, settings)
     assert await order.database.fetchval("SELECT undone FROM orders")

@@ -8,15 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from contracts import (
-    Money,
-    PaymentDeclined,
-    PaymentRefunded,
-    ShortLine,
-    StockRejected,
-    StockReleased,
-    StockReserved,
-)
+from contracts import Money, PaymentDeclined, ShortLine
+from contracts.testing import payment_refunded, stock_rejected, stock_released, stock_reserved
 
 SHIPPING = {"name": "Ada", "street": "1 Main St", "city": "Hull", "postcode": "HU1", "country": "GB"}
 
@@ -48,7 +41,7 @@ async def test_an_order_shows_that_it_was_paid(order: Any, paid: Any, shopper: U
 async def test_an_order_shows_what_was_short(order: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
     short = ShortLine(sku="LANTERN", wanted=2, available=1)
-    await order.consume(StockRejected(order_id=order_id, short=(short,)))
+    await order.consume(stock_rejected(order_id=order_id, short=(short,)))
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert (view["status"], view["reason"]) == ("cancelled", "out_of_stock")
     assert view["short"] == [{"sku": "LANTERN", "wanted": 2, "available": 1}]
@@ -89,8 +82,8 @@ async def test_a_paid_order_can_be_returned_and_shows_what_was_undone(
     assert (type_, data["was_paid"], data["reason"]) == ("order.cancelled", True, "shopper")
     total = Money(amount=699, currency="GBP")
     await order.consume(
-        StockReleased(order_id=order_id, restocked=True),
-        PaymentRefunded(order_id=order_id, payment_id="pi_1", total=total),
+        stock_released(order_id=order_id, restocked=True),
+        payment_refunded(order_id=order_id, total=total),
     )
     view = (await order.get(f"/v1/orders/{order_id}", shopper)).json()
     assert all(view[name] for name in ("paid_at", "cancelled_at", "stock_released_at", "refunded_at"))
@@ -109,13 +102,13 @@ async def test_a_redelivered_event_is_in_the_timeline_once_even_without_the_inbo
 ) -> None:
     order_id = await order.placed(shopper)
     for _ in range(2):  # here nobody asks an inbox
-        await order.consume(StockReserved(order_id=order_id), paid(order_id))
+        await order.consume(stock_reserved(order_id=order_id), paid(order_id))
     assert await order.count("timeline") == 2
 
 
 async def test_the_timeline_is_in_order_of_time(order: Any, paid: Any, shopper: UUID) -> None:
     order_id = await order.placed(shopper)
-    await order.consume(StockReserved(order_id=order_id), paid(order_id))
+    await order.consume(stock_reserved(order_id=order_id), paid(order_id))
     timeline = (await order.get(f"/v1/orders/{order_id}/timeline", shopper)).json()
     assert timeline["order_id"] == str(order_id)
     assert [(event["type"], event["said_by"]) for event in timeline["events"]] == [

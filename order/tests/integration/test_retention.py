@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 
 from chassis.runtime.jobs import first_id
 from chassis.storage.attempts import Attempts
-from contracts import GuestMerged, StockReserved
+from contracts.testing import guest_merged, stock_reserved
 from order.jobs import MERGED_GUESTS, ORDERS, STAFF_ACTIONS, TIMELINE, periodic
 from order.settings import Settings
 
@@ -65,7 +65,7 @@ async def test_an_order_is_kept_until_it_has_ended_and_misses_no_compensation(
     order: Any, paid: Any, shopper: UUID
 ) -> None:
     pending, cancelled = await order.placed(shopper), await order.placed(shopper)
-    await order.consume(StockReserved(order_id=pending), StockReserved(order_id=cancelled), paid(cancelled))
+    await order.consume(stock_reserved(order_id=pending), stock_reserved(order_id=cancelled), paid(cancelled))
     await order.cancel(cancelled, shopper)
     for one in (pending, cancelled):
         await age(order, one)
@@ -135,10 +135,10 @@ async def test_a_merged_guest_is_kept_for_as_long_as_its_orders(order: Any, paid
     order_id = await order.placed(shopper)
     idle, young = uuid4(), uuid4()
     await order.consume(
-        paid(order_id), *(GuestMerged(guest_id=one, user_id=uuid4()) for one in (shopper, idle))
+        paid(order_id), *(guest_merged(guest_id=one, user_id=uuid4()) for one in (shopper, idle))
     )
     await order.database.execute("UPDATE merged_guests SET merged_at = $1", LONG_AGO)
-    await order.consume(GuestMerged(guest_id=young, user_id=uuid4()))
+    await order.consume(guest_merged(guest_id=young, user_id=uuid4()))
     engine = order.transactions.engine
     assert await MERGED_GUESTS.prune(engine, A_YEAR_AGO) == 1
     await age(order, order_id)

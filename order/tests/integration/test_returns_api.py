@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from contracts import Money, PaymentRefundedInPart, PaymentRefundFailed, StockReturned
+from contracts import Money
+from contracts.testing import payment_refund_failed, payment_refunded_in_part, stock_returned
 
 LANTERN = {"lines": [{"sku": "LANTERN", "quantity": 1}]}
 STAFF = UUID(int=77)
@@ -98,10 +99,8 @@ async def test_a_received_return_is_restocked_and_refunded(
     assert (event["return_id"], event["amount"]) == (str(return_id), {"amount": 250, "currency": "GBP"})
     assert [(line["sku"], line["quantity"]) for line in event["lines"]] == [("LANTERN", 1)]
     money = Money(amount=250, currency="GBP")
-    refund = PaymentRefundedInPart(
-        order_id=fulfilled, refund_id=return_id, payment_id="pi_1", amount=money, by="return"
-    )
-    await order.consume(StockReturned(order_id=fulfilled, return_id=return_id), refund)
+    refund = payment_refunded_in_part(order_id=fulfilled, refund_id=return_id, amount=money, by="return")
+    await order.consume(stock_returned(order_id=fulfilled, return_id=return_id), refund)
     view = (await order.get(f"/v1/orders/{fulfilled}", shopper)).json()
     assert view["refunded"] == {"amount": 250, "currency": "GBP"}
     [one] = view["returns"]
@@ -304,8 +303,8 @@ async def came_back(order: Any, order_id: UUID, refund_id: UUID) -> None:
     money = Money(amount=250, currency="GBP")
     about: dict[str, Any] = {"order_id": order_id, "refund_id": refund_id, "payment_id": "pi_1"}
     await order.consume(
-        PaymentRefundedInPart(**about, amount=money, by="staff"),
-        PaymentRefundFailed(**about, amount=money, code="expired_or_canceled_card"),
+        payment_refunded_in_part(**about, amount=money, by="staff"),
+        payment_refund_failed(**about, amount=money, code="expired_or_canceled_card"),
     )
 
 
@@ -348,7 +347,7 @@ async def test_only_a_failed_refund_that_was_not_made_again_can_be_settled(
     why = {"reason": "By bank transfer"}
     unknown = await post(paid_order, f"refunds/{uuid4()}/settle", STAFF, role="admin", json=why)
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "Failed refund not found.")
-    again = PaymentRefundedInPart(
+    again = payment_refunded_in_part(
         order_id=paid_order,
         refund_id=uuid4(),
         payment_id="pi_1",

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from contracts import StockReserved
+from contracts.testing import stock_reserved
 
 Start = Callable[..., Awaitable[Any]]
 StreamEvent = tuple[str, str, dict[str, Any]]
@@ -56,7 +56,7 @@ async def test_a_stream_sends_past_events_then_new_ones_until_the_order_ends(
     order: Any, paid: Any, shopper: UUID, watch: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.consume(StockReserved(order_id=order_id))
+    await order.consume(stock_reserved(order_id=order_id))
     async with watch(order, order_id, shopper) as events:
         event, id_, data = await anext(events)
         assert (event, id_, data["type"]) == ("timeline", "stock.reserved", "stock.reserved")
@@ -83,7 +83,7 @@ async def test_a_reconnecting_reader_gets_only_what_it_missed(
     order: Any, paid: Any, shopper: UUID, watch: Any
 ) -> None:
     order_id = await order.placed(shopper)
-    await order.consume(StockReserved(order_id=order_id))
+    await order.consume(stock_reserved(order_id=order_id))
     async with watch(order, order_id, shopper) as events:
         last = (await anext(events))[1]
     await order.consume(paid(order_id))
@@ -125,7 +125,7 @@ async def test_many_orders_are_watched_at_once(
 
     readers = [asyncio.create_task(read(order_id)) for order_id in ids for _ in range(2)]
     for order_id in ids[:4]:
-        await order.consume(StockReserved(order_id=order_id))
+        await order.consume(stock_reserved(order_id=order_id))
     await order.consume(*[paid(order_id) for order_id in ids[:4]])
     for order_id in ids[4:]:
         await order.cancel(order_id, shopper)

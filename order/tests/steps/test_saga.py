@@ -14,19 +14,23 @@ from contracts import (
     Line,
     Money,
     OrderCancelled,
-    OrderPaid,
-    PaymentAuthorized,
     PaymentDeclined,
     PaymentDisputed,
-    PaymentRefunded,
     PaymentRefundedInPart,
-    PaymentRefundFailed,
-    PaymentVoided,
-    SagaNudged,
     ShortLine,
-    StockRejected,
-    StockReleased,
-    StockReserved,
+)
+from contracts.testing import (
+    order_paid,
+    payment_authorized,
+    payment_disputed,
+    payment_refund_failed,
+    payment_refunded,
+    payment_refunded_in_part,
+    payment_voided,
+    saga_nudged,
+    stock_rejected,
+    stock_released,
+    stock_reserved,
 )
 from order import events, saga
 from order.domain import Order
@@ -39,14 +43,14 @@ TOTAL = Money(amount=500, currency="GBP")
 LINES = (Line(sku="A", name="Red lantern", quantity=2, unit_price=250),)
 SHORT = (ShortLine(sku="A", wanted=2, available=1),)
 
-PAID = OrderPaid(
+PAID = order_paid(
     order_id=ID, shopper_id=UUID(int=2), contact="encrypted", lines=LINES, total=TOTAL, payment_id="pi_1"
 )
-REJECTED = StockRejected(order_id=ID, short=SHORT)
+REJECTED = stock_rejected(order_id=ID, short=SHORT)
 DECLINED = PaymentDeclined(order_id=ID, code="insufficient_funds", decline_reason="insufficient_funds")
-RELEASED = StockReleased(order_id=ID, restocked=False)
-VOIDED = PaymentVoided(order_id=ID, payment_id="pi_1")
-REFUNDED = PaymentRefunded(order_id=ID, payment_id="pi_1", contact="encrypted", total=TOTAL)
+RELEASED = stock_released(order_id=ID, restocked=False)
+VOIDED = payment_voided(order_id=ID)
+REFUNDED = payment_refunded(order_id=ID, contact="encrypted", total=TOTAL)
 
 
 def new_order() -> Order:
@@ -109,13 +113,12 @@ async def test_an_order_whose_payment_is_declined_is_cancelled(pending: Harness)
 
 def in_part(amount: int, refund_id: UUID, by: str) -> PaymentRefundedInPart:
     money = Money(amount=amount, currency="GBP")
-    return PaymentRefundedInPart(order_id=ID, refund_id=refund_id, payment_id="pi_1", amount=money, by=by)
+    return payment_refunded_in_part(order_id=ID, refund_id=refund_id, amount=money, by=by)
 
 
-FAILED = PaymentRefundFailed(
+FAILED = payment_refund_failed(
     order_id=ID,
     refund_id=UUID(int=8),
-    payment_id="pi_1",
     amount=Money(amount=300, currency="GBP"),
     code="expired_or_canceled_card",
 )
@@ -160,10 +163,9 @@ async def test_a_failed_refund_of_a_cancelled_order_does_not_count_as_refunded(c
 
 
 def disputed(status: str, minutes: int) -> PaymentDisputed:
-    return PaymentDisputed(
+    return payment_disputed(
         order_id=ID,
         dispute_id=UUID(int=7),
-        payment_id="pi_1",
         amount=TOTAL,
         reason="fraudulent",
         status=status,
@@ -258,9 +260,9 @@ def every_event() -> list[Event]:
     [cancelled] = order.cancel_out_of_stock(SHORT, NOW)
     return [
         created,
-        StockReserved(order_id=ID),
+        stock_reserved(order_id=ID),
         REJECTED,
-        PaymentAuthorized(order_id=ID, payment_id="pi_1", total=TOTAL),
+        payment_authorized(order_id=ID, total=TOTAL),
         DECLINED,
         PAID,
         cancelled,
@@ -308,14 +310,14 @@ async def test_a_nudge_republishes_the_orders_event(pending: Harness, cancelled:
     for harness, type_ in ((pending, "order.created"), (cancelled, "order.cancelled")):
         before = asdict(order_in(harness))
         for nudge in range(2):
-            await harness.consume(SagaNudged(order_id=ID, nudge_id=UUID(int=nudge)))
+            await harness.consume(saga_nudged(order_id=ID, nudge_id=UUID(int=nudge)))
         assert [event.type for event in harness.published] == [type_, type_]
         assert asdict(order_in(harness)) == before
 
 
 async def test_a_nudge_for_an_unknown_order_is_impossible(pending: Harness) -> None:
     with pytest.raises(Impossible, match="no order"):
-        await pending.consume(SagaNudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))
+        await pending.consume(saga_nudged(order_id=UUID(int=9), nudge_id=UUID(int=9)))
 
 
 def test_order_publishes_only_its_own_events() -> None:
