@@ -13,7 +13,7 @@ from tests.model.saga_world import OrderSnapshot
 
 def is_true(snapshot: OrderSnapshot, published: Sequence[Event]) -> Iterator[str]:
     """What is amiss with what was published of refunds and disputes, given what there is at the provider."""
-    made = {refund_id_of(one.id, one.refund_id): one for one in refunds(snapshot.ledger)}
+    made = {refund_id_of(one): one for one in refunds(snapshot.ledger)}
     known = {disputes.dispute_id_of(one.id): one for one in snapshot.ledger.disputes}
     whole = [one for one in made.values() if one.order_id and not one.refund_id]
     kept, made_at_all = (sum(one.amount for one in some) for some in (_that_last(whole), whole))
@@ -64,11 +64,7 @@ def unnoticed(snapshot: OrderSnapshot) -> int:
     """What came back, and payment does not know of that yet."""
     states = {one.refund_id: one.state for one in snapshot.refunds}
     failed = (one for one in refunds(snapshot.ledger) if one.status == "failed")
-    return sum(
-        one.amount
-        for one in failed
-        if states.get(refund_id_of(one.id, one.refund_id), "refunded") == "refunded"
-    )
+    return sum(one.amount for one in failed if states.get(refund_id_of(one), "refunded") == "refunded")
 
 
 def lost(snapshot: OrderSnapshot) -> int:

@@ -4,6 +4,7 @@ that they failed after they had succeeded."""
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid5
 
 from contracts import Event
@@ -31,9 +32,19 @@ class Differences:
     decision: Decision = NOTHING
 
 
-def refund_id_of(provider_id: str, refund_id: str | None) -> UUID:
+class Identified(Protocol):
+    """A refund with the provider's id, and the shop's id if its metadata has one."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def refund_id(self) -> str | None: ...
+
+
+def refund_id_of(found: Identified) -> UUID:
     """The shop's id of a refund; without one in its metadata it is derived from the provider's id."""
-    return uuid_of(refund_id) or uuid5(_REFUNDS, provider_id)
+    return uuid_of(found.refund_id) or uuid5(_REFUNDS, found.id)
 
 
 def is_whole(payment: Payment, found: FoundRefund) -> bool:
@@ -108,7 +119,7 @@ def _is_counted(payment: Payment, one: FoundRefund) -> bool:
 
 
 def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences) -> None:
-    refund_id = refund_id_of(one.id, one.refund_id)
+    refund_id = refund_id_of(one)
     row = rows.get(refund_id)
     if row is None and one.order_id is None and one.status in GIVEN and one.amount is not None:
         row = Refund(refund_id, payment.order_id, one.amount.amount, "provider", "refunded")
@@ -131,7 +142,7 @@ def _bounce(payment: Payment, row: Refund, differences: Differences) -> None:
 def _bounce_whole(
     payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences
 ) -> None:
-    refund_id = refund_id_of(one.id, one.refund_id)
+    refund_id = refund_id_of(one)
     if refund_id in rows or one.amount is None:
         return
     why = one.code or one.status

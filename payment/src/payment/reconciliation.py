@@ -84,14 +84,12 @@ async def _refunds(known: Known, page: Page) -> Compared:
     found = [one for one in page.items if isinstance(one, FoundRefund)]
     rows = await known.payments(sorted({one.payment_id for one in found}), [])
     payments = {row["payment_id"]: row for row in rows}
-    states = await known.refund_states([bounces.refund_id_of(one.id, one.refund_id) for one in found])
+    states = await known.refund_states([bounces.refund_id_of(one) for one in found])
     lookups = {
         payments[one.payment_id]["order_id"]: one.payment_id
         for one in found
         if one.payment_id in payments
-        and bounces.may_differ(
-            payments[one.payment_id]["state"], states.get(bounces.refund_id_of(one.id, one.refund_id)), one
-        )
+        and bounces.may_differ(payments[one.payment_id]["state"], states.get(bounces.refund_id_of(one)), one)
     }
     return Compared(page.name, lookups, after=page.after)
 

@@ -205,9 +205,7 @@ async def note_page(intent: Intent, compared: Compared, tx: Tx) -> None:
 
 
 async def _note_refunds(payment: Payment, found: Found, tx: Tx) -> None:
-    ids = {bounces.refund_id_of(one.id, one.refund_id) for one in found.refunds} | {
-        UUID(one) for one in payment.refunds
-    }
+    ids = {bounces.refund_id_of(one) for one in found.refunds} | {UUID(one) for one in payment.refunds}
     differences = bounces.compare(payment, found, await tx.get_many(Refund, sorted(ids)), tx.now)
     for refund in differences.new:
         tx.add(refund)

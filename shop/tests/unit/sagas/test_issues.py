@@ -17,8 +17,8 @@ from order import events as order_events
 from order.domain import Order
 from payment.disputes import Dispute
 from payment.domain import Payment
+from payment.lookups import Stray
 from payment.outcomes import ActionRequired, conclude
-from payment.reconciliation import Stray
 from product.domain import Hold
 from shop.broker.checking import BrokerIssue, differs
 from shop.cli import app

@@ -11,7 +11,7 @@ from contracts.testing import gbp, payment_refunded_in_part
 from notification.domain import Correspondence
 from order import returning
 from order.domain import Order
-from order.returns import Pieces
+from order.pricing import Wanted
 from payment.refunds import MORE_THAN_IS_LEFT, Refund
 from product.domain import Hold
 from shop.diagram import title
@@ -31,7 +31,7 @@ def order() -> Order:
     one = new_order("paid")
     one.number = "K7Q2X-9XMDA"
     one.fulfil(CREATED)
-    returning.request(one, BACK, [Pieces("A", 1)], CREATED, None)
+    returning.request(one, BACK, [Wanted("A", 1)], CREATED, None)
     return one
 
 
