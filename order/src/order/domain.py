@@ -133,7 +133,7 @@ class Order:
             self.undone = False
 
     def expire(self, now: datetime) -> list[OrderCancelled]:
-        """Cancel a pending order; its deadline, which `jobs_store` compares, is over."""
+        """Cancel a pending order; its deadline, which `jobs` compares, is over."""
         if self.status != "pending":
             return []
         if self.action_url is not None:
