@@ -5,6 +5,7 @@ from binascii import b2a_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.quoprimime import body_encode
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
 from uuid import UUID
@@ -191,6 +192,9 @@ def is_mailbox(text: str) -> bool:
         return False
 
 
+_LONGEST_LINE = 76  # RFC 2045, section 6.7
+
+
 def compose(headers: Mapping[str, str], text: str, html: str) -> bytes:
     """A message with both alternatives, built by hand: `email.message` takes a millisecond for each. Raises
     ValueError for a header value that could add headers.
@@ -216,6 +220,8 @@ def compose(headers: Mapping[str, str], text: str, html: str) -> bytes:
 def _part(subtype: str, content: str) -> bytes:
     lines = content.rstrip("\n") + "\n"  # b2a_qp breaks lines as the first line ends
     encoded = b2a_qp(lines.replace("\n", "\r\n").encode(), istext=True)
+    if max(map(len, encoded.split(b"\r\n"))) > _LONGEST_LINE:  # a space at the end of a line of 75 characters
+        encoded = body_encode(lines.encode().decode("latin-1"), _LONGEST_LINE, "\r\n").encode("latin-1")
     return (
         b'\r\n--=_part\r\nContent-Type: text/%b; charset="utf-8"\r\n'
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n%b" % (subtype.encode(), encoded)

@@ -4,7 +4,7 @@ import email
 import email.policy
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notification.mail import compose, is_mailbox
@@ -13,6 +13,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 
 
 @given(text=ANY_TEXT, html=ANY_TEXT)
+@example(text="é" + 73 * "a" + " ", html=74 * "a" + " \n€")
 def test_any_text_arrives_as_it_was(text: str, html: str) -> None:
     raw = compose({"Subject": "x"}, text, html)
 
