@@ -89,7 +89,9 @@ async def _have_an_account(http: httpx.AsyncClient, planted: Planted) -> None:
     planted.keep("an access token", tokens["access_token"])
     first = planted.keep("a refresh token", tokens["refresh_token"])
     again = must(await http.post("/v1/token/refresh", data={"refresh_token": first}), 200)
-    planted.keep("the next refresh token", again["refresh_token"])
+    second = planted.keep("the next refresh token", again["refresh_token"])
+    last = must(await http.post("/v1/token/refresh", data={"refresh_token": second}), 200)
+    planted.keep("the last refresh token", last["refresh_token"])
     must(await http.post("/v1/token/refresh", data={"refresh_token": first}), 400, 401)  # the family ends
 
 

@@ -39,8 +39,10 @@ def _session(world: World) -> Wish:
 
 
 def _used_session(world: World) -> Wish:
+    """A refresh token whose successor was used, too: the grace is over."""
     used = {"refresh_token": world.session()}
-    world.ask("auth", "POST", "/v1/token/refresh", data=used)
+    successor = world.ask("auth", "POST", "/v1/token/refresh", data=used)["refresh_token"]
+    world.ask("auth", "POST", "/v1/token/refresh", data={"refresh_token": successor})
     return {"data": used}
 
 

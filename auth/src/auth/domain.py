@@ -1,5 +1,6 @@
 """Accounts, and the sessions that logins start."""
 
+import hashlib
 import hmac
 import unicodedata
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ SCOPES = {
     "admin": "account:read catalogue:write orders:read-all orders:fulfil orders:refund",
 }
 """The scopes of each role. A shopper's own cart and orders need none."""
-Renewal = Literal["renewed", "over", "reused"]
+Refusal = Literal["over", "reused"]
 
 
 @dataclass(eq=False)
@@ -30,12 +31,30 @@ class Account:
     registered_at: datetime
 
 
+@dataclass(frozen=True)
+class SessionRules:
+    """A session lasts for `idle` between two refreshes, and for `longest` in all. For `grace` after a refresh
+    the token that was exchanged gives its successor once more."""
+
+    idle: timedelta
+    longest: timedelta
+    grace: timedelta
+
+    def first_expiry(self, now: datetime) -> datetime:
+        return now + min(self.idle, self.longest)
+
+
 @dataclass(eq=False)
 class Session:
     """A login and its family of refresh tokens, of which only the latest is valid.
 
     If another token of the family is presented, it was used before, by its owner or by a thief. Which of them
     cannot be known, so the session ends for both. Source: RFC 9700, section 4.14.
+
+    Two tabs that refresh at once, or a browser that lost the answer and asks again, are no theft: for the
+    rules' `grace`, the token before the latest gives the latest again. The secret of a successor is derived
+    from that of its predecessor and from `successor_salt`, which is new with each refresh. So nothing that is
+    stored gives a token away: the salt is useless without the predecessor, and the predecessor without it.
     """
 
     session_id: UUID
@@ -44,23 +63,39 @@ class Session:
     started_at: datetime
     expires_at: datetime
     ended_at: datetime | None = None
+    successor_salt: bytes | None = None
+    renewed_at: datetime | None = None
 
-    def renew(
-        self, presented: bytes, successor: bytes, now: datetime, idle: timedelta, longest: timedelta
-    ) -> Renewal:
-        """Replace a token's hash by its successor's, which is valid for `idle`, within `longest` since the
-        login."""
+    def renew(self, secret: bytes, salt: bytes, now: datetime, rules: SessionRules) -> bytes | Refusal:
+        """Exchange a token's secret for its successor's, or say why not. `salt` has to be random."""
         if self.ended_at is not None or self.expires_at <= now:
             return "over"
-        if not hmac.compare_digest(self.secret_hash, presented):
-            self.end(now)
-            return "reused"
-        self.secret_hash = successor
-        self.expires_at = min(now + idle, self.started_at + longest)
-        return "renewed"
+        if self._is_latest(secret):
+            successor = _successor(secret, salt)
+            self.secret_hash, self.successor_salt, self.renewed_at = secret_hash(successor), salt, now
+            self.expires_at = min(now + rules.idle, self.started_at + rules.longest)
+            return successor
+        if self.successor_salt is not None and self.renewed_at is not None:
+            successor = _successor(secret, self.successor_salt)
+            if self._is_latest(successor) and now < self.renewed_at + rules.grace:
+                return successor
+        self.end(now)
+        return "reused"
+
+    def _is_latest(self, secret: bytes) -> bool:
+        return hmac.compare_digest(self.secret_hash, secret_hash(secret))
 
     def end(self, now: datetime) -> None:
         self.ended_at = self.ended_at or now
+
+
+def secret_hash(secret: bytes) -> bytes:
+    """What is stored of a token's secret, which is random, so that a fast hash is enough."""
+    return hashlib.sha256(secret).digest()
+
+
+def _successor(secret: bytes, salt: bytes) -> bytes:
+    return hmac.digest(salt, secret, "sha256")
 
 
 def address(text: str) -> str:

@@ -1,16 +1,15 @@
 """Logging in, refreshing, logging out: the use cases that start, renew and end a session."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 import structlog
 
-from auth.domain import Account, Session, login_address, normalised_password
+from auth.domain import Account, Refusal, Session, SessionRules, login_address, normalised_password
 from auth.oauth import InvalidGrant, TooManyAttempts
 from auth.passwords import Passwords
 from auth.store import Accounts, claim_guest
-from auth.tokens import RefreshToken
+from auth.tokens import RefreshToken, new_secret
 from chassis.http.origin import Origin
 from chassis.storage.attempts import Attempts, bucket
 from chassis.storage.database import Transactions
@@ -47,14 +46,13 @@ class LoginLimit:
 
 @dataclass(frozen=True)
 class Logins:
-    """A session lasts for `idle` between two refreshes, and for `longest` in all."""
+    """Starts, renews and ends sessions."""
 
     transactions: Transactions
     accounts: Accounts
     passwords: Passwords
     limit: LoginLimit
-    idle: timedelta
-    longest: timedelta
+    rules: SessionRules
 
     async def log_in(
         self, email: str, password: str, guest: UUID | None, origin: Origin
@@ -68,7 +66,7 @@ class Logins:
             rehashed = await self.passwords.hash(password)
         async with self.transactions() as tx:
             token = RefreshToken.new(uuid4())
-            expires_at = tx.now + min(self.idle, self.longest)
+            expires_at = self.rules.first_expiry(tx.now)
             tx.add(Session(token.session_id, account.account_id, token.hash, tx.now, expires_at))
             if guest is not None and await claim_guest(tx.session, guest, account.account_id, tx.now):
                 tx.publish(GuestMerged(guest_id=guest, user_id=account.account_id))
@@ -83,15 +81,14 @@ class Logins:
         token = RefreshToken.parse(presented)
         if token is None:
             raise InvalidGrant(SESSION_ENDED)
-        successor = RefreshToken.new(token.session_id)
         async with self.transactions() as tx:
             session = await tx.get(Session, token.session_id)
-            outcome = "over"
+            result: bytes | Refusal = "over"
             if session is not None:
-                outcome = session.renew(token.hash, successor.hash, tx.now, self.idle, self.longest)
-        if session is None or outcome != "renewed":
+                result = session.renew(token.secret, new_secret(), tx.now, self.rules)
+        if session is None or not isinstance(result, bytes):
             account_id = str(session.account_id) if session else None
-            if outcome == "reused":
+            if result == "reused":
                 log.error("refresh token reused, session ended", account=account_id, network=origin.shown)
             else:
                 log.info("refresh refused", account=account_id, network=origin.shown)
@@ -99,7 +96,7 @@ class Logins:
         account = await self.accounts.by_id(session.account_id)
         if account is None:
             raise InvalidGrant(SESSION_ENDED)
-        return account, successor
+        return account, RefreshToken(session.session_id, result)
 
     async def log_out(self, presented: str, origin: Origin) -> None:
         """End the session of any of its refresh tokens, the latest or not. Source: RFC 7009."""

@@ -1,7 +1,5 @@
 """Auth: accounts, guests and tokens."""
 
-from datetime import timedelta
-
 from auth import api, jobs, saga, token_api
 from auth.logins import LoginLimit, Logins
 from auth.passwords import Passwords
@@ -32,8 +30,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         accounts,
         passwords,
         LoginLimit(attempts, settings.login_attempts, settings.login_attempts_per_address),
-        timedelta(seconds=settings.session_idle_seconds),
-        timedelta(seconds=settings.session_seconds),
+        settings.session_rules(),
     )
     tokens = AccessTokens(
         keys,

@@ -78,7 +78,7 @@ class PasswordGrant(BaseModel):
 
 
 class RefreshGrant(BaseModel):
-    """A refresh. The token can be used once; using it again ends the session."""
+    """A refresh. Using a token again, more than ten seconds after the first time, ends the session."""
 
     grant_type: Annotated[str, Field(max_length=50, description="`refresh_token`.")] = "refresh_token"
     refresh_token: Annotated[str, Field(min_length=1, max_length=512)]

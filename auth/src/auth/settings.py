@@ -1,11 +1,12 @@
 """Auth's own settings: keys, the first admin, lifetimes of tokens, limits on login attempts."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from auth.domain import address
+from auth.domain import SessionRules, address
 from auth.keys import KeyFile, Keys, SigningKeys
 from chassis.http.origin import Proxies, TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
@@ -34,6 +35,8 @@ class Settings(ServiceSettings):
 
     `contact_key` may list several keys, comma-separated: the first encrypts. `trusted_proxies` are the
     proxies before the gateway whose `X-Forwarded-For` is trusted: addresses and CIDR blocks, comma-separated.
+    For `refresh_grace_seconds` after a refresh, the same refresh token gives the same answer again; 0 for
+    never.
     """
 
     signing_keys: Annotated[SecretStr, AfterValidator(_usable)] | None = None
@@ -46,6 +49,7 @@ class Settings(ServiceSettings):
     guest_seconds: TokenSeconds = LONGEST_TOKEN
     session_idle_seconds: Seconds = 14 * 24 * 60 * 60
     session_seconds: Seconds = 90 * 24 * 60 * 60
+    refresh_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 10
 
     login_attempts: Annotated[int, Field(ge=1)] = 10
     login_attempts_per_address: Annotated[int, Field(ge=1)] = 100
@@ -62,6 +66,13 @@ class Settings(ServiceSettings):
         if (self.signing_keys is None) == (self.signing_keys_file is None):
             raise ValueError("give either SIGNING_KEYS_FILE or SIGNING_KEYS")
         return self
+
+    def session_rules(self) -> SessionRules:
+        return SessionRules(
+            idle=timedelta(seconds=self.session_idle_seconds),
+            longest=timedelta(seconds=self.session_seconds),
+            grace=timedelta(seconds=self.refresh_grace_seconds),
+        )
 
     def read_signing_keys(self) -> Keys:
         """Raises BadSigningKeys."""

@@ -31,6 +31,8 @@ session = Table(
     Column("started_at", _moment, nullable=False),
     Column("expires_at", _moment, nullable=False),
     Column("ended_at", _moment),
+    Column("successor_salt", LargeBinary),
+    Column("renewed_at", _moment),
 )
 merged_guest = Table(
     "merged_guest",

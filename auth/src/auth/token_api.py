@@ -53,7 +53,9 @@ async def log_in(
 async def refresh(
     grant: Annotated[RefreshGrant, Form()], origin: FromWhere, logins: LoginsPart, tokens: TokensPart
 ) -> Response:
-    """Each refresh token can be used once. Using one again ends the session, because it may be stolen."""
+    """Each refresh token is exchanged for the next. For ten seconds it gives the same next one again, so that
+    two tabs, or a client that lost the answer, keep their session. Using it later ends the session, because
+    it may be stolen."""
     if grant.grant_type != "refresh_token":
         raise UnsupportedGrant("Only grant_type=refresh_token is supported here.")
     return _token_response(tokens, *await logins.renew(grant.refresh_token, origin))

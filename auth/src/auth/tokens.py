@@ -3,14 +3,13 @@ hashes."""
 
 import base64
 import binascii
-import hashlib
 import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID, uuid4
 
-from auth.domain import SCOPES, Account
+from auth.domain import SCOPES, Account, secret_hash
 from auth.keys import Keys
 
 CLIENT = "storefront"  # the only client
@@ -51,17 +50,20 @@ class AccessTokens:
         return self.keys.current.sign(claims)
 
 
+def new_secret() -> bytes:
+    return secrets.token_bytes(_SECRET_BYTES)
+
+
 @dataclass(frozen=True)
 class RefreshToken:
-    """Opaque to clients: a session's id and a secret. The secret is random, so a fast hash is enough to
-    store."""
+    """Opaque to clients: a session's id and a secret."""
 
     session_id: UUID
     secret: bytes = field(repr=False)
 
     @classmethod
     def new(cls, session_id: UUID) -> Self:
-        return cls(session_id, secrets.token_bytes(_SECRET_BYTES))
+        return cls(session_id, new_secret())
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -74,7 +76,7 @@ class RefreshToken:
 
     @property
     def hash(self) -> bytes:
-        return hashlib.sha256(self.secret).digest()
+        return secret_hash(self.secret)
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(self.session_id.bytes + self.secret).decode()

@@ -1,49 +1,101 @@
 """The rules of sessions, addresses and passwords."""
 
 from datetime import UTC, datetime, timedelta
+from secrets import token_bytes
 from uuid import uuid4
 
 import pytest
 
-from auth.domain import Session, address, is_address, login_address, normalised_password
+from auth.domain import (
+    Session,
+    SessionRules,
+    address,
+    is_address,
+    login_address,
+    normalised_password,
+    secret_hash,
+)
 from auth.tokens import RefreshToken
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
+RULES = SessionRules(idle=DAY, longest=3 * DAY, grace=timedelta(seconds=10))
+
+
 def session() -> Session:
-    return Session(uuid4(), uuid4(), b"first", NOW, NOW + DAY)
+    return Session(uuid4(), uuid4(), secret_hash(b"first"), NOW, NOW + DAY)
 
 
-def renew(it: Session, presented: bytes, successor: bytes, now: datetime = NOW) -> str:
-    return it.renew(presented, successor, now, idle=DAY, longest=3 * DAY)
+def renew(it: Session, secret: bytes, now: datetime = NOW) -> bytes | str:
+    return it.renew(secret, token_bytes(32), now, RULES)
+
+
+def renewed(it: Session, secret: bytes, now: datetime = NOW) -> bytes:
+    successor = renew(it, secret, now)
+    assert isinstance(successor, bytes)
+    return successor
 
 
 def test_each_refresh_takes_the_latest_token_and_gives_the_next() -> None:
     it = session()
-    assert renew(it, b"first", b"second") == "renewed"
-    assert renew(it, b"second", b"third") == "renewed"
+    second = renewed(it, b"first")
+    assert len({b"first", second, renewed(it, second)}) == 3
 
 
-def test_using_a_token_again_ends_the_session() -> None:
+def test_a_token_gives_the_same_successor_while_the_grace_lasts() -> None:
     it = session()
-    renew(it, b"first", b"second")
-    assert renew(it, b"first", b"thief's") == "reused"
-    assert renew(it, b"second", b"third") == "over"
+    second = renewed(it, b"first")
+    expires_at = it.expires_at
+    assert renew(it, b"first", NOW + 0.9 * RULES.grace) == second
+    assert it.expires_at == expires_at
+    assert it.ended_at is None
+
+
+def test_using_a_token_after_the_grace_ends_the_session() -> None:
+    it = session()
+    second = renewed(it, b"first")
+    assert renew(it, b"first", NOW + RULES.grace) == "reused"
+    assert renew(it, second) == "over"
+
+
+def test_the_grace_is_for_the_token_before_the_latest_only() -> None:
+    it = session()
+    second = renewed(it, b"first")
+    renewed(it, second)
+    assert renew(it, b"first") == "reused"
+
+
+def test_a_token_of_another_family_gets_no_grace() -> None:
+    it = session()
+    renewed(it, b"first")
+    assert renew(it, b"forged") == "reused"
+
+
+def test_a_session_that_was_logged_out_gets_no_grace() -> None:
+    it = session()
+    renewed(it, b"first")
+    it.end(NOW)
+    assert renew(it, b"first") == "over"
+
+
+def test_a_predecessor_alone_does_not_give_its_successor_away() -> None:
+    assert renewed(session(), b"first") != renewed(session(), b"first")
 
 
 def test_an_idle_session_expires() -> None:
     it = session()
-    assert renew(it, b"first", b"second", NOW + DAY) == "over"
+    assert renew(it, b"first", NOW + DAY) == "over"
 
 
 def test_refreshing_does_not_extend_a_session_beyond_its_maximum() -> None:
     it = session()
-    for day, (latest, following) in enumerate([(b"first", b"b"), (b"b", b"c"), (b"c", b"d")]):
-        renew(it, latest, following, NOW + 0.9 * (day + 1) * DAY)
+    latest = b"first"
+    for day in range(1, 4):
+        latest = renewed(it, latest, NOW + 0.9 * day * DAY)
     assert it.expires_at == NOW + 3 * DAY
-    assert renew(it, b"d", b"e", NOW + 3 * DAY) == "over"
+    assert renew(it, latest, NOW + 3 * DAY) == "over"
 
 
 def test_a_session_ends_once() -> None:

@@ -63,7 +63,7 @@ async def test_a_count_is_deleted_when_its_window_ends(migrated: Callable[[str],
 
 
 async def test_logins_are_logged_without_addresses_or_secrets(start_auth: StartAuth) -> None:
-    auth = await start_auth(login_attempts=2, registration_conflicts=1)
+    auth = await start_auth(login_attempts=2, registration_conflicts=1, refresh_grace_seconds=0)
     with capture_logs() as logs:
         user = await auth.register()
         token = (await auth.log_in()).json()["refresh_token"]

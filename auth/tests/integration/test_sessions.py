@@ -6,6 +6,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from auth.passwords import Passwords
+from auth.tokens import RefreshToken
 
 from ..conftest import Auth, StartAuth
 
@@ -81,16 +82,37 @@ async def test_refresh_tokens_rotate(auth: Auth) -> None:
     assert len({first, second, third.json()["refresh_token"]}) == 3
 
 
-async def test_using_a_refresh_token_again_ends_the_session(auth: Auth) -> None:
+async def test_a_client_that_lost_the_answer_gets_the_same_token_again(auth: Auth) -> None:
+    await auth.register()
+    first = (await auth.log_in()).json()["refresh_token"]
+    lost = (await auth.refresh(first)).json()["refresh_token"]
+
+    again = await auth.refresh(first)
+
+    assert again.json()["refresh_token"] == lost
+    assert (await auth.refresh(lost)).status_code == 200
+
+
+async def test_using_a_refresh_token_after_the_grace_ends_the_session(auth: Auth) -> None:
     await auth.register()
     first = (await auth.log_in()).json()["refresh_token"]
     second = (await auth.refresh(first)).json()["refresh_token"]
+    await auth.database.execute("UPDATE session SET renewed_at = renewed_at - interval '10 seconds'")
 
     assert (await auth.refresh(first)).json()["error"] == "invalid_grant"
     assert (await auth.refresh(second)).json()["error"] == "invalid_grant"
 
 
-async def test_a_theft_ends_one_session_and_no_other(auth: Auth) -> None:
+async def test_without_a_grace_each_refresh_token_can_be_used_once(start_auth: StartAuth) -> None:
+    auth = await start_auth(refresh_grace_seconds=0)
+    await auth.register()
+    first = (await auth.log_in()).json()["refresh_token"]
+    await auth.refresh(first)
+    assert (await auth.refresh(first)).status_code == 400
+
+
+async def test_a_theft_ends_one_session_and_no_other(start_auth: StartAuth) -> None:
+    auth = await start_auth(refresh_grace_seconds=0)
     await auth.register()
     stolen, other = [(await auth.log_in()).json()["refresh_token"] for _ in range(2)]
     await auth.refresh(stolen)
@@ -98,15 +120,16 @@ async def test_a_theft_ends_one_session_and_no_other(auth: Auth) -> None:
     assert (await auth.refresh(other)).status_code == 200
 
 
-async def test_of_concurrent_refreshes_one_succeeds_and_the_session_ends(auth: Auth) -> None:
-    await auth.register()
-    token = (await auth.log_in()).json()["refresh_token"]
+async def test_concurrent_refreshes_in_two_replicas_give_one_successor(start_auth: StartAuth) -> None:
+    replicas = [await start_auth() for _ in range(2)]
+    await replicas[0].register()
+    token = (await replicas[0].log_in()).json()["refresh_token"]
 
-    answers = await asyncio.gather(*(auth.refresh(token) for _ in range(8)))
+    answers = await asyncio.gather(*(replica.refresh(token) for replica in replicas * 4))
 
-    assert sorted(a.status_code for a in answers) == [200] + [400] * 7
-    [good] = [a for a in answers if a.status_code == 200]
-    assert (await auth.refresh(good.json()["refresh_token"])).status_code == 400
+    assert [a.status_code for a in answers] == [200] * 8
+    [successor] = {a.json()["refresh_token"] for a in answers}
+    assert (await replicas[1].refresh(successor)).status_code == 200
 
 
 async def test_logging_out_ends_the_session_with_any_of_its_tokens(auth: Auth) -> None:
@@ -129,9 +152,13 @@ async def test_an_idle_session_expires(start_auth: StartAuth) -> None:
 async def test_no_refresh_token_can_be_read_from_the_database(auth: Auth) -> None:
     await auth.register()
     token = (await auth.log_in()).json()["refresh_token"]
-    kept = await auth.database.fetchrow("SELECT * FROM session")
-    assert len(kept["secret_hash"]) == 32
-    assert token not in str(kept)
+    for latest in (token, (await auth.refresh(token)).json()["refresh_token"]):
+        kept = await auth.database.fetchrow("SELECT * FROM session")
+        assert len(kept["secret_hash"]) == 32
+        assert latest not in str(kept)
+        parsed = RefreshToken.parse(latest)
+        assert parsed is not None
+        assert parsed.secret not in dict(kept).values()
 
 
 async def test_no_password_matches_an_unknown_user() -> None:
