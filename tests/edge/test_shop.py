@@ -13,6 +13,9 @@ OPEN = [
     ("POST", "/v1/token/refresh", "auth"),
     ("POST", "/v1/logout", "auth"),
     ("POST", "/v1/guests", "auth"),
+    ("POST", "/v1/password-resets", "auth"),
+    ("POST", "/v1/password-resets/complete", "auth"),
+    ("POST", "/v1/email-confirmations", "auth"),
     ("GET", "/.well-known/jwks.json", "auth"),
     ("GET", "/v1/products", "product"),
     ("GET", "/v1/products?sku=a&sku=b&q=mug", "product"),
@@ -25,6 +28,11 @@ OPEN = [
 ]
 GUARDED = [
     ("GET", "/v1/users/me", "auth"),
+    ("GET", "/v1/users/me/export", "auth"),
+    ("POST", "/v1/users/me/deletion", "auth"),
+    ("POST", "/v1/users/me/password", "auth"),
+    ("POST", "/v1/users/me/logout", "auth"),
+    ("POST", "/v1/users/me/confirmation", "auth"),
     ("POST", "/v1/products", "product"),
     ("PATCH", "/v1/products/85123A", "product"),
     ("DELETE", "/v1/products/85123A", "product"),

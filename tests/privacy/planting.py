@@ -1,6 +1,8 @@
 """A day at the shop with values that nothing else uses: a program that writes one down is found."""
 
+import asyncio
 import json
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -12,7 +14,8 @@ from devstack import Stack
 from lab.services import scenario_shop
 from scenarios.broker import Tap, copy_of
 from scenarios.guests import claim_token
-from scenarios.play import Play, new_play
+from scenarios.mails import mails, text_of
+from scenarios.play import Play, logged_in, new_play
 from scenarios.shopper import Shopper, must, press_bank_button
 
 CARDS = {"a card": "4242424242424242", "a card with spaces": "5555 5555 5555 4444"}
@@ -48,6 +51,11 @@ async def plant(stack: Stack) -> Planted:
         {
             "an account's e-mail": f"ada.{mark}@privacy.example",
             "a password": f"correct & horse/{mark}",
+            "a new password": f"better & horse/{mark}",
+            "a deleted e-mail": f"mary.{mark}@privacy.example",
+            "a deleted password": f"former & horse/{mark}",
+            "a deleted name": f"Mary of {mark}",
+            "a deleted street": f"2 Lane, {mark}",
             "a wrong password": f"wrong & horse/{mark}",
             "a mistyped e-mail": f"bob.{mark}@privacy",
             "an order's e-mail": f"eve.{mark}@privacy.example",
@@ -67,18 +75,19 @@ async def plant(stack: Stack) -> Planted:
                 planted.refusals.append(answer)
 
         play.http.event_hooks["response"] = [listen]
-        await _have_an_account(play.http, planted)
+        await _have_an_account(play, planted)
         await _order_as_a_guest(play, planted)
         await _watch_claim_and_look_up(play, planted)
         await _confirm_with_the_bank(play, planted)
+        await _delete_an_account(play, tap, planted)
         await _go_wrong_at_the_door(play, planted)
         await _spoil(play, tap, planted)
         planted.said += tap.messages
     return planted
 
 
-async def _have_an_account(http: httpx.AsyncClient, planted: Planted) -> None:
-    v = planted.values
+async def _have_an_account(play: Play, planted: Planted) -> None:
+    http, v = play.http, planted.values
     account = {"email": v["an account's e-mail"], "password": v["a password"]}
     form = {"username": account["email"], "password": account["password"]}
     must(await http.post("/v1/users", json=account), 201)
@@ -93,6 +102,32 @@ async def _have_an_account(http: httpx.AsyncClient, planted: Planted) -> None:
     last = must(await http.post("/v1/token/refresh", data={"refresh_token": second}), 200)
     planted.keep("the last refresh token", last["refresh_token"])
     must(await http.post("/v1/token/refresh", data={"refresh_token": first}), 400, 401)  # the family ends
+    await _forget_the_password(play, planted)
+
+
+async def _forget_the_password(play: Play, planted: Planted) -> None:
+    planted.keep("a confirmation's token", await _mailed(play, "confirm"))
+    must(
+        await play.http.post("/v1/password-resets", json={"email": planted.values["an account's e-mail"]}),
+        202,
+    )
+    token = planted.keep("a password reset's token", await _mailed(play, "reset"))
+    body = {"token": token, "password": planted.values["a new password"]}
+    must(await play.http.post("/v1/password-resets/complete", json=body), 204)
+    must(await play.http.post("/v1/password-resets/complete", json=body), 422)
+
+
+async def _mailed(play: Play, page: str) -> str:
+    """The token in the link to that page, of the newest mail that has one."""
+    mailbox = play.shop.mailbox_url
+    async with asyncio.timeout(60):
+        while True:
+            for mail in await mails(play.http, mailbox):
+                if mail.reason in ("welcome", "account"):
+                    linked = re.search(rf"https?://\S+/{page}#(\S+)", await text_of(play.http, mailbox, mail))
+                    if linked:
+                        return linked[1]
+            await asyncio.sleep(0.2)
 
 
 async def _order_as_a_guest(play: Play, planted: Planted) -> None:
@@ -138,6 +173,34 @@ async def _confirm_with_the_bank(play: Play, planted: Planted) -> None:
     planted.keep("a client secret", secret)
     await press_bank_button(play.http, play.shop.sandbox_url, page, "complete")
     await shopper.until(planted.confirmed_id, "paid")
+
+
+async def _delete_an_account(play: Play, tap: Tap, planted: Planted) -> None:
+    """Of which nothing is left anywhere: its order is over, so that it is anonymised."""
+    http, v = play.http, planted.values
+    account = {"email": v["a deleted e-mail"], "password": v["a deleted password"]}
+    form = {"username": account["email"], "password": account["password"]}
+    must(await http.post("/v1/users", json=account), 201)
+    token = must(await http.post("/v1/token", data=form), 200)["access_token"]
+    shopper = Shopper(http, token, account["email"])
+    await shopper.fill_cart({play.sku: 1})
+    place = {"name": v["a deleted name"], "city": "York", "postcode": "YO1", "country": "GB"}
+    order_id = await shopper.check_out(shipping=place | {"street": v["a deleted street"]})
+    await shopper.until(order_id, "paid")
+    admin = await logged_in(http, play.shop)
+    must(await http.post(f"/v1/orders/{order_id}/fulfil", headers=admin), 200)
+
+    deletion = {"password": account["password"]}
+    must(await http.post("/v1/users/me/deletion", json=deletion, headers=shopper.headers), 204)
+
+    must(await http.post("/v1/token", data=form), 400)
+    async with asyncio.timeout(120):  # the job of order comes round once a minute
+        while f"order.anonymised/{order_id}" not in [message.message_id for message in tap.messages]:
+            await asyncio.sleep(0.5)
+        while not await play.broker.is_quiet():
+            await asyncio.sleep(0.1)
+    order = must(await http.get(f"/v1/orders/{order_id}", headers=admin), 200)
+    assert (order["status"], order["total"]["amount"], order["shipping"]) == ("paid", 500, None)
 
 
 async def _go_wrong_at_the_door(play: Play, planted: Planted) -> None:

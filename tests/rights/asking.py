@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +45,15 @@ def _used_session(world: World) -> Wish:
     successor = world.ask("auth", "POST", "/v1/token/refresh", data=used)["refresh_token"]
     world.ask("auth", "POST", "/v1/token/refresh", data={"refresh_token": successor})
     return {"data": used}
+
+
+def _same_password(world: World) -> Wish:
+    return {"json": {"password": world.shopper.password, "new_password": world.shopper.password}}
+
+
+def _from_anywhere() -> dict[str, str]:
+    """Another network each time: how many mails one may ask for is limited."""
+    return {"X-Forwarded-For": str(IPv6Address(uuid4().int))}
 
 
 def _lamp() -> dict[str, Any]:
@@ -96,6 +106,12 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/token/refresh": _session,
     "POST /v1/token/refresh used before": _used_session,
     "POST /v1/logout": _session,
+    "POST /v1/users/me/deletion": lambda _: {"json": {"password": uuid4().hex}, "headers": _from_anywhere()},
+    "POST /v1/users/me/password": _same_password,
+    "POST /v1/users/me/confirmation": lambda _: {"headers": _from_anywhere()},
+    "POST /v1/email-confirmations": lambda _: {"json": {"token": uuid4().hex}},
+    "POST /v1/password-resets": lambda _: {"json": {"email": _address()}, "headers": _from_anywhere()},
+    "POST /v1/password-resets/complete": lambda _: {"json": {"token": uuid4().hex, "password": uuid4().hex}},
     "GET /v1/products retired": lambda _: {"params": {"status": "retired"}},
     f"GET {_PRODUCT}": lambda world: {"at": {"sku": world.sku}},
     "POST /v1/products": lambda _: {"json": _lamp()},

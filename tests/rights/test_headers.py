@@ -29,7 +29,7 @@ def forged(who: str, name: str) -> Mapping[str, str]:
         "X-Credential-Identifier": who,
         "X-Anonymous-Consumer": "false",
         "X-Authenticated-Userid": who,
-        "X-Authenticated-Scope": "account:read catalogue:write orders:read-all orders:refund",
+        "X-Authenticated-Scope": "account:read account:write catalogue:write orders:read-all orders:refund",
         "X-Userinfo": "eyJyb2xlIjogImFkbWluIn0=",
         "X-Forwarded-User": name,
         "X-Forwarded-For": "127.0.0.1",

@@ -18,7 +18,14 @@ from shop.keys.verifiers import AUDIENCE, ISSUER
 from shop.secrets import SIGNING_KEYS
 
 WRONG = ("unscoped", *Fault)
-_EVERY_SCOPE = ("account:read", "catalogue:write", "orders:read-all", "orders:fulfil", "orders:refund")
+_EVERY_SCOPE = (
+    "account:read",
+    "account:write",
+    "catalogue:write",
+    "orders:read-all",
+    "orders:fulfil",
+    "orders:refund",
+)
 _PAID_SECONDS = 60
 
 

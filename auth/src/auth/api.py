@@ -1,4 +1,5 @@
-"""The endpoints of accounts, guests and public keys; `token_api` has those of logging in."""
+"""The endpoints of registering, of guests and of public keys. `token_api` has those of logging in,
+`account_api` those of what an account does with itself."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -13,11 +13,12 @@ from contracts import mail_address
 Role = Literal["shopper", "admin"]
 SCOPES = {
     "guest": "",
-    "shopper": "account:read",
-    "admin": "account:read catalogue:write orders:read-all orders:fulfil orders:refund",
+    "shopper": "account:read account:write",
+    "admin": "account:read account:write catalogue:write orders:read-all orders:fulfil orders:refund",
 }
 """The scopes of each role. A shopper's own cart and orders need none."""
 Refusal = Literal["over", "reused"]
+Purpose = Literal["reset password", "confirm address"]
 
 
 @dataclass(eq=False)
@@ -29,6 +30,21 @@ class Account:
     password_hash: str
     role: str
     registered_at: datetime
+    email_verified_at: datetime | None = None
+
+    def confirm(self, now: datetime) -> None:
+        """The owner has used a token that was mailed to the address."""
+        self.email_verified_at = self.email_verified_at or now
+
+
+@dataclass(eq=False)
+class MailedToken:
+    """Its holder reads the account's mail. It can be used once, for its purpose."""
+
+    token_hash: bytes
+    account_id: UUID
+    purpose: Purpose
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -75,12 +91,20 @@ class Session:
             self.secret_hash, self.successor_salt, self.renewed_at = secret_hash(successor), salt, now
             self.expires_at = min(now + rules.idle, self.started_at + rules.longest)
             return successor
-        if self.successor_salt is not None and self.renewed_at is not None:
-            successor = _successor(secret, self.successor_salt)
-            if self._is_latest(successor) and now < self.renewed_at + rules.grace:
-                return successor
+        latest = self._latest_after(secret)
+        if latest is not None and self.renewed_at is not None and now < self.renewed_at + rules.grace:
+            return latest
         self.end(now)
         return "reused"
+
+    def is_held_by(self, secret: bytes) -> bool:
+        """Whether it is the secret of the latest token, or of the one before it."""
+        return self._is_latest(secret) or self._latest_after(secret) is not None
+
+    def _latest_after(self, secret: bytes) -> bytes | None:
+        """The latest token's secret, if this is its predecessor's."""
+        successor = _successor(secret, self.successor_salt) if self.successor_salt else None
+        return successor if successor is not None and self._is_latest(successor) else None
 
     def _is_latest(self, secret: bytes) -> bool:
         return hmac.compare_digest(self.secret_hash, secret_hash(secret))

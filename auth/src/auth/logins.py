@@ -5,13 +5,13 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from auth.authentication import Authentication, Throttled
 from auth.domain import Account, Refusal, Session, SessionRules, login_address, normalised_password
 from auth.oauth import InvalidGrant, TooManyAttempts
 from auth.passwords import Passwords
-from auth.store import Accounts, claim_guest
+from auth.store import Accounts, claim_guest, end_sessions
 from auth.tokens import RefreshToken, new_secret
 from chassis.http.origin import Origin
-from chassis.storage.attempts import Attempts, bucket
 from chassis.storage.database import Transactions
 from contracts import GuestMerged
 
@@ -22,36 +22,13 @@ SESSION_ENDED = "The session has ended: log in again."
 
 
 @dataclass(frozen=True)
-class LoginLimit:
-    """At most `per_account` failures for an account from a network, and `per_address` from a network in all.
-
-    Attempts are counted before the password is checked, and taken back if it is right. Failures from one
-    network do not lock an account's owner out on another.
-    """
-
-    attempts: Attempts
-    per_account: int
-    per_address: int
-
-    async def count(self, email: str, origin: Origin) -> float:
-        """Count an attempt. Returns the seconds to wait, 0 if it may proceed."""
-        account, address = _login_buckets(email, origin)
-        return await self.attempts.count({account: self.per_account, address: self.per_address})
-
-    async def forgive(self, email: str, origin: Origin) -> None:
-        """Take the attempt back: the password was right."""
-        account, address = _login_buckets(email, origin)
-        await self.attempts.forgive(clear=account, give_back=address)
-
-
-@dataclass(frozen=True)
 class Logins:
     """Starts, renews and ends sessions."""
 
     transactions: Transactions
     accounts: Accounts
     passwords: Passwords
-    limit: LoginLimit
+    authentication: Authentication
     rules: SessionRules
 
     async def log_in(
@@ -59,22 +36,39 @@ class Logins:
     ) -> tuple[Account, RefreshToken]:
         """Start a session, and merge the guest. Raises InvalidGrant, TooManyAttempts, or Unavailable at too
         many logins."""
-        email, password = login_address(email), normalised_password(password)
-        account = await self._authenticate(email, password, origin)
+        token: RefreshToken | None = None
+        while token is None:  # again if the password was changed after it had been checked
+            account = await self._authenticate(login_address(email), password, origin)
+            token = await self._start(account, password, guest)
+        log.info("logged in", account=str(account.account_id), network=origin.shown)
+        return account, token
+
+    async def _authenticate(self, email: str, password: str, origin: Origin) -> Account:
+        account = await self.accounts.by_email(email)
+        try:
+            is_right = await self.authentication.check(account, email, password, origin)
+        except Throttled as throttled:
+            raise TooManyAttempts(throttled.seconds) from throttled
+        if account is None or not is_right:
+            raise InvalidGrant(WRONG_CREDENTIALS)
+        return account
+
+    async def _start(self, account: Account, password: str, guest: UUID | None) -> RefreshToken | None:
+        """Start a session; `None` if the account is not as it was when the password was checked."""
         rehashed = None
         if self.passwords.outdated(account.password_hash):
-            rehashed = await self.passwords.hash(password)
+            rehashed = await self.passwords.hash(normalised_password(password))
         async with self.transactions() as tx:
+            kept = await tx.get(Account, account.account_id)
+            if kept is None or kept.password_hash != account.password_hash:
+                return None
+            kept.password_hash = rehashed or kept.password_hash
             token = RefreshToken.new(uuid4())
             expires_at = self.rules.first_expiry(tx.now)
             tx.add(Session(token.session_id, account.account_id, token.hash, tx.now, expires_at))
             if guest is not None and await claim_guest(tx.session, guest, account.account_id, tx.now):
                 tx.publish(GuestMerged(guest_id=guest, user_id=account.account_id))
-            if rehashed is not None and (kept := await tx.get(Account, account.account_id)):
-                kept.password_hash = rehashed
-        await self.limit.forgive(email, origin)
-        log.info("logged in", account=str(account.account_id), network=origin.shown)
-        return account, token
+        return token
 
     async def renew(self, presented: str, origin: Origin) -> tuple[Account, RefreshToken]:
         """Exchange a refresh token for its successor. Raises InvalidGrant."""
@@ -110,18 +104,8 @@ class Logins:
         if session is not None:
             log.info("logged out", account=str(session.account_id), network=origin.shown)
 
-    async def _authenticate(self, email: str, password: str, origin: Origin) -> Account:
-        if wait := await self.limit.count(email, origin):
-            log.warning("login throttled", network=origin.shown)
-            raise TooManyAttempts(wait)
-        account = await self.accounts.by_email(email)
-        matches = await self.passwords.verify(account.password_hash if account else None, password)
-        if account is None or not matches:
-            account_id = str(account.account_id) if account else None
-            log.warning("login refused", account=account_id, network=origin.shown)
-            raise InvalidGrant(WRONG_CREDENTIALS)
-        return account
-
-
-def _login_buckets(email: str, origin: Origin) -> tuple[bytes, bytes]:
-    return bucket(f"{email} {origin.network}"), bucket(origin.network)
+    async def log_out_everywhere(self, account_id: UUID, origin: Origin) -> None:
+        """End all sessions of the account."""
+        async with self.transactions() as tx:
+            await end_sessions(tx.session, account_id, tx.now)
+        log.info("logged out everywhere", account=str(account_id), network=origin.shown)

@@ -1,7 +1,12 @@
 """Auth: accounts, guests and tokens."""
 
-from auth import api, jobs, saga, token_api
-from auth.logins import LoginLimit, Logins
+from auth import account_api, api, jobs, saga, token_api
+from auth.authentication import Authentication, LoginLimit
+from auth.confirmation import Confirmations
+from auth.departure import Departure
+from auth.logins import Logins
+from auth.mailed_tokens import MailedTokens, MailLimit
+from auth.password_changes import PasswordChanges
 from auth.passwords import Passwords
 from auth.registration import ConflictLimit, Registration
 from auth.settings import Settings
@@ -16,22 +21,20 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     keys = settings.read_signing_keys()
     accounts = Accounts(chassis.engine)
     passwords = Passwords(threads=settings.hashing_threads, queue=settings.hashing_queue)
+    cipher = Cipher.of(settings.contact_key)
     attempts = Attempts(chassis.engine, settings.login_window_seconds)
     conflicts = Attempts(chassis.engine, settings.registration_window_seconds)
-    registration = Registration(
-        chassis.transactions,
-        accounts,
-        passwords,
-        Cipher.of(settings.contact_key),
-        ConflictLimit(conflicts, settings.registration_conflicts),
-    )
-    logins = Logins(
-        chassis.transactions,
-        accounts,
-        passwords,
-        LoginLimit(attempts, settings.login_attempts, settings.login_attempts_per_address),
-        settings.session_rules(),
-    )
+    mails = Attempts(chassis.engine, settings.mail_window_seconds)
+    mail_limit = MailLimit(mails, settings.mails_per_address, settings.mail_requests_per_network)
+    resets = MailedTokens(accounts, cipher, "reset password", settings.reset_lifetime())
+    confirming = MailedTokens(accounts, cipher, "confirm address", settings.confirmation_lifetime())
+    limit = LoginLimit(attempts, settings.login_attempts, settings.login_attempts_per_address)
+    authentication = Authentication(passwords, limit)
+    transactions = chassis.transactions
+    conflict_limit = ConflictLimit(conflicts, settings.registration_conflicts)
+    registration = Registration(transactions, accounts, passwords, confirming, conflict_limit)
+    logins = Logins(transactions, accounts, passwords, authentication, settings.session_rules())
+    changes = PasswordChanges(transactions, accounts, passwords, authentication, resets, mail_limit)
     tokens = AccessTokens(
         keys,
         settings.token_issuer,
@@ -40,8 +43,18 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         settings.guest_seconds,
     )
     return Components(
-        routers=[api.first_admin(settings, registration), api.router, token_api.router],
-        provide=[accounts, keys, logins, registration, tokens, settings.trusted_proxies],
+        routers=[api.first_admin(settings, registration), api.router, account_api.router, token_api.router],
+        provide=[
+            accounts,
+            keys,
+            logins,
+            registration,
+            changes,
+            Confirmations(transactions, confirming, mail_limit),
+            Departure(transactions, accounts, authentication, cipher),
+            tokens,
+            settings.trusted_proxies,
+        ],
         jobs=jobs.periodic(settings, chassis.engine, attempts),
         closing=[passwords.aclose],
     )

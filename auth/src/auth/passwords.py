@@ -9,9 +9,18 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from auth.domain import is_address, normalised_password
 from chassis.errors import Unavailable
+from chassis.http.problems import Unprocessable
 
 T = TypeVar("T")
+
+
+class PasswordIsAddress(Unprocessable):
+    """422: the password is the mail address or its local part."""
+
+    type = "/problems/password-is-address"
+    title = "The password is the address"
 
 
 class Passwords:
@@ -25,6 +34,14 @@ class Passwords:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._free_slots = threads + queue
         self._unknown_users = self._hasher.hash(secrets.token_hex(16))
+
+    async def hash_new(self, password: str, email: str) -> str:
+        """The hash of a password that is chosen for the account with this address. Raises PasswordIsAddress,
+        Unavailable."""
+        password = normalised_password(password)
+        if is_address(password, email):
+            raise PasswordIsAddress
+        return await self.hash(password)
 
     async def hash(self, password: str) -> str:
         """Raises Unavailable when too many wait."""

@@ -7,12 +7,12 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from auth.domain import Account, Role, is_address, normalised_password
+from auth.domain import Account, Role, normalised_password
+from auth.mailed_tokens import MailedTokens
 from auth.passwords import Passwords
 from auth.store import Accounts
 from chassis.http.origin import Origin
-from chassis.http.problems import Conflict, TooManyRequests, Unprocessable
-from chassis.messaging.encryption import Cipher
+from chassis.http.problems import Conflict, TooManyRequests
 from chassis.storage.attempts import Attempts, bucket
 from chassis.storage.database import Transactions
 from contracts import UserRegistered
@@ -31,13 +31,6 @@ class TooManyRegistrations(TooManyRequests):
     """429: too many registrations with addresses that are taken."""
 
     type = "/problems/too-many-attempts"
-
-
-class PasswordIsAddress(Unprocessable):
-    """422: the password is the mail address or its local part."""
-
-    type = "/problems/password-is-address"
-    title = "The password is the address"
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ class Registration:
     transactions: Transactions
     accounts: Accounts
     passwords: Passwords
-    cipher: Cipher
+    tokens: MailedTokens
     conflicts: ConflictLimit
 
     async def register(self, email: str, password: str, origin: Origin) -> Account:
@@ -77,19 +70,17 @@ class Registration:
         The password is hashed before the address is looked up, so that the time does not show whether it is
         taken.
         """
-        password = normalised_password(password)
-        if is_address(password, email):
-            raise PasswordIsAddress
         if wait := await self.conflicts.wait(origin):
             log.warning("registration throttled", network=origin.shown)
             raise TooManyRegistrations(
                 "Too many registrations with addresses that are taken: wait and try again.", retry_after=wait
             )
-        account = await self._new_account(email, password, "shopper")
+        account = _new_account(email, await self.passwords.hash_new(password, email), "shopper")
         try:
             async with self.transactions() as tx:
                 tx.add(account)
-                tx.publish(UserRegistered(user_id=account.account_id, contact=self.cipher.encrypt(email)))
+                await tx.flush()  # its row has to be there before that of its token
+                tx.publish(UserRegistered(user_id=account.account_id, **self.tokens.issue(account, tx)))
         except IntegrityError as error:
             await self.conflicts.count(origin)
             log.warning("registration refused", network=origin.shown)
@@ -101,7 +92,8 @@ class Registration:
         """Create the first admin. An existing account is not changed: its password may have changed since."""
         known = await self.accounts.by_email(email)
         if known is None:
-            admin = await self._new_account(email, normalised_password(password), "admin")
+            hashed = await self.passwords.hash(normalised_password(password))
+            admin = _new_account(email, hashed, "admin")
             try:
                 async with self.transactions() as tx:
                     tx.add(admin)
@@ -111,9 +103,9 @@ class Registration:
         elif known.role != "admin":
             log.error("ADMIN_EMAIL belongs to a shopper: no admin created", account=str(known.account_id))
 
-    async def _new_account(self, email: str, password: str, role: Role) -> Account:
-        hashed = await self.passwords.hash(password)
-        return Account(uuid4(), email, hashed, role, datetime.now(UTC))
+
+def _new_account(email: str, password_hash: str, role: Role) -> Account:
+    return Account(uuid4(), email, password_hash, role, datetime.now(UTC))
 
 
 def _conflict_bucket(origin: Origin) -> bytes:

@@ -21,15 +21,56 @@ def _unicode(password: SecretStr) -> SecretStr:
     return password
 
 
+NewPassword = Annotated[
+    SecretStr,
+    AfterValidator(_unicode),
+    Field(min_length=8, max_length=256, description="Any characters; long beats complicated."),
+]
+PresentPassword = Annotated[SecretStr, AfterValidator(_unicode), Field(min_length=1, max_length=1024)]
+MailedTokenText = Annotated[SecretStr, Field(min_length=1, max_length=200, description="Of the mail.")]
+
+
 class NewAccount(Body):
     """A new account."""
 
     email: Email
-    password: Annotated[
-        SecretStr,
-        AfterValidator(_unicode),
-        Field(min_length=8, max_length=256, description="Any characters; long beats complicated."),
-    ]
+    password: NewPassword
+
+
+class ResetRequest(Body):
+    """Whose password is to be reset."""
+
+    email: Email
+
+
+class PasswordReset(Body):
+    """A new password, by the token that was mailed."""
+
+    token: MailedTokenText
+    password: NewPassword
+
+
+class PasswordChange(Body):
+    """A new password in place of the present one."""
+
+    password: Annotated[PresentPassword, Field(description="The present password.")]
+    new_password: NewPassword
+    refresh_token: Annotated[
+        SecretStr | None,
+        Field(max_length=512, description="Of the session that stays; without it all sessions end."),
+    ] = None
+
+
+class Deletion(Body):
+    """The consent to the deletion of the account."""
+
+    password: Annotated[PresentPassword, Field(description="The account's.")]
+
+
+class Confirmation(Body):
+    """The token that was mailed to the address."""
+
+    token: MailedTokenText
 
 
 class User(BaseModel):
@@ -39,6 +80,7 @@ class User(BaseModel):
     email: str
     role: str = Field(description="`shopper` or `admin`.")
     registered_at: datetime
+    email_verified: bool = Field(description="Whether the owner has used a token that was mailed to it.")
 
     @classmethod
     def of(cls, account: Account) -> "User":
@@ -47,7 +89,46 @@ class User(BaseModel):
             email=account.email,
             role=account.role,
             registered_at=account.registered_at,
+            email_verified=account.email_verified_at is not None,
         )
+
+
+class SessionRecord(BaseModel):
+    """A login."""
+
+    started_at: datetime
+    renewed_at: datetime | None
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+class MergedGuestRecord(BaseModel):
+    """A guest who became the account by logging in."""
+
+    guest_id: UUID
+    merged_at: datetime
+
+
+class Elsewhere(BaseModel):
+    """Where another service has data about the account."""
+
+    what: str
+    href: str = Field(description="To be read with the same token.")
+
+
+ELSEWHERE = [
+    Elsewhere(what="The orders, with where they were shipped to, page by page.", href="/v1/orders"),
+    Elsewhere(what="The cart.", href="/v1/cart/lines"),
+]
+
+
+class AccountExport(BaseModel):
+    """All that is known of an account, besides its password's hash and what is `elsewhere`."""
+
+    account: User
+    sessions: list[SessionRecord] = Field(description="Until they have expired.")
+    guests: list[MergedGuestRecord] = Field(description="Of the last days; later only the orders show them.")
+    elsewhere: list[Elsewhere]
 
 
 class Guest(BaseModel):

@@ -35,6 +35,7 @@ class Settings(ServiceSettings):
 
     `contact_key` may list several keys, comma-separated: the first encrypts. `trusted_proxies` are the
     proxies before the gateway whose `X-Forwarded-For` is trusted: addresses and CIDR blocks, comma-separated.
+    At most `mails_per_address` mails with a token go to an address within `mail_window_seconds`.
     For `refresh_grace_seconds` after a refresh, the same refresh token gives the same answer again; 0 for
     never.
     """
@@ -56,6 +57,11 @@ class Settings(ServiceSettings):
     login_window_seconds: Seconds = 15 * 60
     registration_conflicts: Annotated[int, Field(ge=1)] = 20
     registration_window_seconds: Seconds = 15 * 60
+    reset_token_seconds: Seconds = 60 * 60
+    confirmation_token_seconds: Seconds = 7 * 24 * 60 * 60
+    mails_per_address: Annotated[int, Field(ge=1)] = 3
+    mail_requests_per_network: Annotated[int, Field(ge=1)] = 20
+    mail_window_seconds: Seconds = 15 * 60
     trusted_proxies: TrustedProxies = Proxies()
 
     hashing_threads: Annotated[int, Field(ge=1)] = 2
@@ -73,6 +79,12 @@ class Settings(ServiceSettings):
             longest=timedelta(seconds=self.session_seconds),
             grace=timedelta(seconds=self.refresh_grace_seconds),
         )
+
+    def reset_lifetime(self) -> timedelta:
+        return timedelta(seconds=self.reset_token_seconds)
+
+    def confirmation_lifetime(self) -> timedelta:
+        return timedelta(seconds=self.confirmation_token_seconds)
 
     def read_signing_keys(self) -> Keys:
         """Raises BadSigningKeys."""

@@ -1,15 +1,17 @@
 """Auth's SQL, beyond loading a row by its key."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from auth.domain import Account
-from auth.tables import account, merged_guest
+from auth.domain import Account, Purpose
+from auth.tables import account, mailed_token, merged_guest
 from auth.tables import session as sessions
 
 
@@ -25,11 +27,31 @@ class Accounts:
     async def by_id(self, account_id: UUID) -> Account | None:
         return await self._one(account_id=account_id)
 
+    async def sessions(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """The account's sessions that are not over for so long that they were deleted, the newest first."""
+        columns = (sessions.c[name] for name in ("started_at", "renewed_at", "expires_at", "ended_at"))
+        query = select(*columns).filter_by(account_id=account_id).order_by(sessions.c.started_at.desc())
+        return await self._rows(query)
+
+    async def guests(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """The guests who have become the account in the last days."""
+        columns = (merged_guest.c.guest_id, merged_guest.c.merged_at)
+        return await self._rows(select(*columns).filter_by(account_id=account_id))
+
+    async def of_token(self, token_hash: bytes, purpose: Purpose, now: datetime) -> Account | None:
+        """The account that a token was mailed to, if it is still valid."""
+        valid = mailed_token.c.expires_at > now
+        to = select(mailed_token.c.account_id).filter_by(token_hash=token_hash, purpose=purpose).where(valid)
+        return await self._one(account_id=to.scalar_subquery())
+
     async def _one(self, **key: object) -> Account | None:
+        found = await self._rows(select(account).filter_by(**key))
+        return Account(**found[0]) if found else None
+
+    async def _rows(self, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
         async with self.engine.connect() as connection:
-            rows = await connection.execute(select(account).filter_by(**key))
-            found = rows.mappings().one_or_none()
-        return None if found is None else Account(**found)
+            rows: Sequence[Mapping[str, Any]] = (await connection.execute(query)).mappings().all()
+        return rows
 
 
 async def claim_guest(db: AsyncSession, guest_id: UUID, account_id: UUID, now: datetime) -> bool:
@@ -39,10 +61,22 @@ async def claim_guest(db: AsyncSession, guest_id: UUID, account_id: UUID, now: d
     return claimed.one_or_none() is not None
 
 
+async def end_sessions(db: AsyncSession, account_id: UUID, now: datetime, *, but: UUID | None = None) -> None:
+    """End all sessions of the account, but one if it is given."""
+    running = update(sessions).where(sessions.c.account_id == account_id, sessions.c.ended_at.is_(None))
+    await db.execute(running.where(sessions.c.session_id.is_distinct_from(but)).values(ended_at=now))
+
+
+async def delete_tokens(db: AsyncSession, account_id: UUID, purpose: Purpose) -> None:
+    """Delete all tokens that were mailed to the account for this purpose."""
+    await db.execute(delete(mailed_token).filter_by(account_id=account_id, purpose=purpose))
+
+
 async def delete_expired(engine: AsyncEngine, now: datetime, guest_lifetime: timedelta) -> None:
-    """Delete expired sessions, and merged guests whose tokens cannot be valid any more."""
+    """Delete expired sessions and mailed tokens, and merged guests whose tokens cannot be valid any more."""
     async with engine.begin() as connection:
         await connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+        await connection.execute(delete(mailed_token).where(mailed_token.c.expires_at < now))
         await connection.execute(
             delete(merged_guest).where(merged_guest.c.merged_at < now - 2 * guest_lifetime)
         )

@@ -4,7 +4,7 @@ from sqlalchemy import Column, ForeignKey, LargeBinary, MetaData, Table, Text, U
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
-from auth.domain import Account, Session
+from auth.domain import Account, MailedToken, Session
 from chassis.storage.attempts import attempts_table
 from chassis.storage.database import chassis_tables
 
@@ -21,6 +21,7 @@ account = Table(
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("registered_at", _moment, nullable=False),
+    Column("email_verified_at", _moment),
 )
 session = Table(
     "session",
@@ -38,9 +39,18 @@ merged_guest = Table(
     "merged_guest",
     metadata,
     Column("guest_id", Uuid, primary_key=True),
-    Column("account_id", Uuid, ForeignKey("account.account_id"), nullable=False),
+    Column("account_id", Uuid, nullable=False),
     Column("merged_at", _moment, nullable=False),
+)
+mailed_token = Table(
+    "mailed_token",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("account.account_id"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("expires_at", _moment, nullable=False),
 )
 _mapper = registry(metadata=metadata)
 _mapper.map_imperatively(Account, account)
 _mapper.map_imperatively(Session, session)
+_mapper.map_imperatively(MailedToken, mailed_token)

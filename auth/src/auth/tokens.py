@@ -50,6 +50,16 @@ class AccessTokens:
         return self.keys.current.sign(claims)
 
 
+def mailed_token_hash(token: str) -> bytes:
+    """What is stored of a token that is mailed."""
+    return secret_hash(token.encode())
+
+
+def new_mailed_token() -> str:
+    """Text that fits into a link."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
 def new_secret() -> bytes:
     return secrets.token_bytes(_SECRET_BYTES)
 

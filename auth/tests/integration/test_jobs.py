@@ -8,8 +8,8 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from auth import store
-from auth.domain import Account, Session
-from auth.logins import LoginLimit
+from auth.authentication import LoginLimit
+from auth.domain import Account, MailedToken, Session
 from auth.store import claim_guest
 from chassis.http.origin import Origin
 from chassis.storage.attempts import Attempts
@@ -21,7 +21,7 @@ NOW = datetime(2026, 1, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-async def test_expired_sessions_and_old_merged_guests_are_deleted(
+async def test_expired_sessions_and_tokens_and_old_merged_guests_are_deleted(
     migrated: Callable[[str], str],
 ) -> None:
     engine = connect(migrated("auth"), pool_size=2, statement_timeout=10)
@@ -33,6 +33,8 @@ async def test_expired_sessions_and_old_merged_guests_are_deleted(
     async with transactions() as tx:
         for session_id, expires_at in ((expired, NOW - DAY), (lasting, NOW + DAY)):
             tx.add(Session(session_id, account.account_id, b"h" * 32, NOW - DAY, expires_at))
+        for token_hash, expires_at in ((b"e" * 32, NOW - DAY), (b"l" * 32, NOW + DAY)):
+            tx.add(MailedToken(token_hash, account.account_id, "reset password", expires_at))
         for guest_id, merged_at in ((old, NOW - 3 * DAY), (recent, NOW - DAY)):
             assert await claim_guest(tx.session, guest_id, account.account_id, merged_at)
 
@@ -41,6 +43,8 @@ async def test_expired_sessions_and_old_merged_guests_are_deleted(
     async with transactions() as tx:
         assert await tx.get(Session, expired) is None
         assert await tx.get(Session, lasting) is not None
+        assert await tx.get(MailedToken, b"e" * 32) is None
+        assert await tx.get(MailedToken, b"l" * 32) is not None
         assert await claim_guest(tx.session, old, account.account_id, NOW)
         assert not await claim_guest(tx.session, recent, account.account_id, NOW)
     await engine.dispose()

@@ -20,7 +20,7 @@ async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> No
     assert answer.headers["cache-control"] == "no-store"
     assert tokens["token_type"] == "Bearer"
     assert tokens["expires_in"] == 900
-    assert tokens["scope"] == "account:read"
+    assert tokens["scope"] == "account:read account:write"
     keys = KeySet.import_key_set((await auth.http.get("/.well-known/jwks.json")).json())
     token = jwt.decode(tokens["access_token"], keys, algorithms=["ES256"])
     assert token.header == {"alg": "ES256", "typ": "at+jwt", "kid": keys.keys[0].kid}
@@ -33,7 +33,7 @@ async def test_logging_in_gives_an_access_token_as_of_rfc_9068(auth: Auth) -> No
         "sub": user["id"],
         "client_id": "storefront",
         "role": "shopper",
-        "scope": "account:read",
+        "scope": "account:read account:write",
         "email": "ada@example.com",
     }
 

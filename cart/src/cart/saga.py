@@ -1,10 +1,11 @@
-"""Cart's part in the saga: remove what was bought, and merge a guest's cart into the account's at login."""
+"""Cart's part in the saga: remove what was bought, merge a guest's cart into the account's at login, and
+empty that of a deleted account."""
 
 from cart.domain import Cart, TakenOut
 from chassis.saga.steps import Steps
 from chassis.saga.topology import Participant
 from chassis.saga.tx import Tx
-from contracts import GuestMerged, OrderPaid
+from contracts import GuestMerged, OrderPaid, UserDeleted
 
 steps = Steps("cart")
 participant = Participant("cart", steps=[steps])
@@ -40,3 +41,11 @@ async def move_guest_items(event: GuestMerged, tx: Tx) -> None:
         account = Cart(event.user_id)
         tx.add(account)
     account.merge(guest)
+
+
+@steps.on(UserDeleted, locks=lambda event: [(Cart, event.user_id)])
+async def empty_deleted(event: UserDeleted, tx: Tx) -> None:
+    """Empty the cart of an account that was deleted."""
+    cart = await tx.get(Cart, event.user_id)
+    if cart is not None:
+        cart.items = {}

@@ -9,7 +9,7 @@ from cart.domain import Cart
 from cart.saga import steps
 from chassis.testing import Harness
 from contracts import Event, OrderPaid
-from contracts.testing import guest_merged, line, order_paid
+from contracts.testing import guest_merged, line, order_paid, user_deleted
 
 GUEST, ACCOUNT = UUID(int=1), UUID(int=2)
 MERGED = guest_merged(guest_id=GUEST, user_id=ACCOUNT)
@@ -34,6 +34,14 @@ async def test_bought_pieces_are_removed(harness: Harness) -> None:
     harness.put(Cart(ACCOUNT, {"lamp": 3, "vase": 1}))
     await harness.consume(paid(ACCOUNT, lamp=2, vase=1))
     assert items(harness, ACCOUNT) == {"lamp": 1}
+
+
+async def test_the_cart_of_a_deleted_account_is_emptied(harness: Harness) -> None:
+    harness.put(Cart(ACCOUNT, {"lamp": 3}))
+    deleted = user_deleted(user_id=ACCOUNT)
+    await harness.consume(deleted, deleted, user_deleted(user_id=GUEST))
+    assert items(harness, ACCOUNT) == {}
+    assert items(harness, GUEST) is None
 
 
 async def test_a_redelivered_payment_removes_pieces_once(harness: Harness) -> None:

@@ -15,6 +15,7 @@ from contracts.event import event_named as event_named
 from contracts.order import CancelReason as CancelReason
 from contracts.order import DeclineReason as DeclineReason
 from contracts.order import Line as Line
+from contracts.order import OrderAnonymised as OrderAnonymised
 from contracts.order import OrderCancelled as OrderCancelled
 from contracts.order import OrderCreated as OrderCreated
 from contracts.order import OrderFulfilled as OrderFulfilled
@@ -45,8 +46,12 @@ from contracts.text import cleaned as cleaned
 from contracts.text import is_sku as is_sku
 from contracts.text import mail_address as mail_address
 from contracts.user import CLAIM_PURPOSE as CLAIM_PURPOSE
+from contracts.user import ConfirmationRequested as ConfirmationRequested
 from contracts.user import GuestMerged as GuestMerged
 from contracts.user import MailReason as MailReason
 from contracts.user import MailResendRequested as MailResendRequested
 from contracts.user import OrderClaim as OrderClaim
+from contracts.user import PasswordChanged as PasswordChanged
+from contracts.user import PasswordResetRequested as PasswordResetRequested
+from contracts.user import UserDeleted as UserDeleted
 from contracts.user import UserRegistered as UserRegistered

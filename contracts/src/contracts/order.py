@@ -169,6 +169,11 @@ class OrderFulfilled(AboutOrder, type="order.fulfilled", publisher="order"):
     number: OrderNumber = None
 
 
+class OrderAnonymised(AboutOrder, type="order.anonymised", publisher="order"):
+    """The order is over and its account was deleted: address and name are erased from it, and amounts and
+    lines stay for the books. Every service that has personal data about the order erases it."""
+
+
 class OrderReturned(AboutOrder, type="order.returned", publisher="order", subject="return_id"):
     """A return or refund of a paid order: goods that staff received, money that staff give back, or both.
 

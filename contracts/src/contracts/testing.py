@@ -9,17 +9,21 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from contracts import (
+    ConfirmationRequested,
     Event,
     GuestMerged,
     Line,
     MailResendRequested,
     Money,
+    OrderAnonymised,
     OrderCancelled,
     OrderCreated,
     OrderFulfilled,
     OrderPaid,
     OrderRefundSettled,
     OrderReturned,
+    PasswordChanged,
+    PasswordResetRequested,
     PaymentActionRequired,
     PaymentAuthorized,
     PaymentDeclined,
@@ -34,6 +38,7 @@ from contracts import (
     StockReleased,
     StockReserved,
     StockReturned,
+    UserDeleted,
     UserRegistered,
 )
 
@@ -121,9 +126,16 @@ def _another_id(_: Mapping[str, Any]) -> UUID:
     return uuid4()
 
 
+def _about_account(event: type[E], **defaults: Any) -> Builder[E]:
+    return Builder(event, {"request_id": _another_id, "user_id": SHOPPER_ID, "contact": CONTACT, **defaults})
+
+
+_MAILED_TOKEN: Final = {"token": "encrypted token", "expires_at": DEADLINE}
+
 order_created = _snapshot(OrderCreated, payment_method="pm_card_visa", deadline=DEADLINE)
 order_paid = _snapshot(OrderPaid, payment_id=PAYMENT_ID)
 order_cancelled = _snapshot(OrderCancelled, reason="shopper", was_paid=False)
+order_anonymised = _about_order(OrderAnonymised)
 order_fulfilled = _about_order(OrderFulfilled, number=NUMBER)
 order_returned = _about_order(  # one of the two mugs came back
     OrderReturned,
@@ -157,7 +169,11 @@ stock_rejected = _about_order(StockRejected, short=(ShortLine(sku="MUG", wanted=
 stock_released = _about_order(StockReleased, restocked=False)
 stock_returned = _about_order(StockReturned, return_id=RETURN_ID)
 saga_nudged = _about_order(SagaNudged, nudge_id=_another_id)
-user_registered = Builder(UserRegistered, {"user_id": SHOPPER_ID, "contact": CONTACT})
+user_registered = Builder(UserRegistered, {"user_id": SHOPPER_ID, "contact": CONTACT, **_MAILED_TOKEN})
+user_password_reset_requested = _about_account(PasswordResetRequested, **_MAILED_TOKEN)
+user_confirmation_requested = _about_account(ConfirmationRequested, **_MAILED_TOKEN)
+user_password_changed = _about_account(PasswordChanged)
+user_deleted = Builder(UserDeleted, {"user_id": SHOPPER_ID, "contact": CONTACT})
 guest_merged = Builder(GuestMerged, {"guest_id": GUEST_ID, "user_id": SHOPPER_ID})
 mail_resend_requested = Builder(
     MailResendRequested, {"resend_id": _another_id, "subject_id": ORDER_ID, "reason": "receipt"}

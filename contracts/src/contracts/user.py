@@ -1,5 +1,6 @@
 """The events about accounts and mails, and the link by which an account claims a guest's order."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,11 +12,62 @@ from contracts.order import Contact
 CLAIM_PURPOSE = "claim a guest's order"
 MailReason = Literal["receipt", "cancellation", "refund", "welcome"]
 
+MailedToken = Annotated[
+    str,
+    Field(
+        description="A token that can be used once, encrypted (Fernet) like the address: it is of no use to"
+        " who reads a queue, a log or a dead letter."
+    ),
+]
+
+
+class AboutAccount(Event, subject="request_id"):
+    """The base of the events about an account that happen more than once: each has a subject of its own."""
+
+    request_id: Annotated[UUID, Field(description="This event; also the CloudEvents subject.")]
+    user_id: Annotated[UUID, Field(description="The account.")]
+    contact: Contact = None
+
+    @property
+    def about(self) -> UUID:
+        return self.user_id
+
+
+class PasswordResetRequested(AboutAccount, type="user.password_reset_requested", publisher="auth"):
+    """Someone asked for a new password of the account; only who reads its mail can choose one."""
+
+    token: MailedToken
+    expires_at: Annotated[datetime, Field(description="When the token expires.")]
+
+
+class ConfirmationRequested(AboutAccount, type="user.confirmation_requested", publisher="auth"):
+    """The account asked for another mail by which to confirm its address."""
+
+    token: MailedToken
+    expires_at: Annotated[datetime, Field(description="When the token expires.")]
+
+
+class PasswordChanged(AboutAccount, type="user.password_changed", publisher="auth"):
+    """The account has a new password, and its other sessions have ended."""
+
 
 class UserRegistered(Event, type="user.registered", publisher="auth", subject="user_id"):
     """An account was registered."""
 
     user_id: Annotated[UUID, Field(description="The new account; also the CloudEvents subject.")]
+    contact: Contact = None
+    token: Annotated[
+        MailedToken | None,
+        Field(description="By which to confirm the address, encrypted; absent from older releases."),
+    ] = None
+    expires_at: Annotated[datetime | None, Field(description="When the token expires.")] = None
+
+
+class UserDeleted(Event, type="user.deleted", publisher="auth", subject="user_id"):
+    """The account was deleted by its owner: nobody can log in to it any more, and its personal data is to be
+    erased, in orders that are not over as soon as they are."""
+
+    user_id: Annotated[UUID, Field(description="The account; also the CloudEvents subject.")]
     contact: Contact = None
 
 

@@ -93,7 +93,9 @@ class MailDelivery:
             return outcome
         now = self._clock()
         if now - datetime.fromisoformat(intent.payload["written_at"]) > self._keep_trying:
-            return await self._give_up(intent)
+            return await self._give_up(intent, f"not handed over within {self._keep_trying}")
+        if intent.kind == "account" and _is_expired(intent, now):
+            return await self._give_up(intent, "not handed over before its token expired")
         recipient = self._cipher.decrypt(intent.payload["contact"])
         if not is_mailbox(recipient):
             log.warning("mail rejected: the contact is not a mail address", reason=intent.kind)
@@ -102,11 +104,11 @@ class MailDelivery:
         self._recipients.raise_if_put_off(hashed, now)
         return await self._send(intent, recipient, hashed)
 
-    async def _give_up(self, intent: Intent) -> Outcome:
+    async def _give_up(self, intent: Intent, why: str) -> Outcome:
         if (known := await self._send_log.outcome_of(intent.key)) is not None:
             return known
         log.error("mail given up", reason=intent.kind)
-        return Outcome("given_up", f"not handed over within {self._keep_trying}")
+        return Outcome("given_up", why)
 
     async def _send(self, intent: Intent, recipient: str, hashed: bytes) -> Outcome:
         started: StartResult | None = None
@@ -147,6 +149,13 @@ class MailDelivery:
             log.warning("database unavailable: the outcome of a mail is kept in memory for now")
 
     def _render(self, intent: Intent, recipient: str) -> bytes:
-        encrypted = intent.payload.get("shipping")
-        shipping = json.loads(self._cipher.decrypt(encrypted)) if encrypted else None
-        return self._renderer.message(intent, recipient, shipping)
+        shipping, token = (self._decrypted(intent.payload.get(name)) for name in ("shipping", "token"))
+        return self._renderer.message(intent, recipient, json.loads(shipping) if shipping else None, token)
+
+    def _decrypted(self, encrypted: str | None) -> str | None:
+        return self._cipher.decrypt(encrypted) if encrypted else None
+
+
+def _is_expired(intent: Intent, now: datetime) -> bool:
+    expires_at = intent.payload.get("expires_at")
+    return expires_at is not None and now >= datetime.fromisoformat(expires_at)

@@ -7,15 +7,20 @@ from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from contracts import (
+    ConfirmationRequested,
     Money,
     OrderCancelled,
     OrderPaid,
+    PasswordResetRequested,
     PaymentRefunded,
     PaymentRefundedInPart,
     PaymentRefundFailed,
+    UserRegistered,
 )
 
-Reason = Literal["receipt", "cancellation", "refund", "welcome"]
+Reason = Literal["receipt", "cancellation", "refund", "welcome", "account"]
+Notice = Literal["password_reset", "password_changed", "confirmation", "deleted"]
+"""What a mail with the reason `account` is about."""
 Fate = Literal["intended", "sent", "rejected", "stopped", "no_contact", "given_up", "in_doubt", "withheld"]
 Content = Mapping[str, Any]
 
@@ -37,13 +42,15 @@ class Correspondence:
     each to its fate.
 
     Once `cancelled` is set no receipt is sent, whatever arrives later. `held` is set once money for the order
-    is known to have been held.
+    is known to have been held. Once `anonymised` is set no mail is sent at all, whatever address an event
+    has that is replayed.
     """
 
     subject_id: UUID
     cancelled: bool = False
     mails: dict[str, str] = field(default_factory=dict)
     held: bool = False
+    anonymised: bool = False
 
     def intend(self, reason: Reason, contact: str | None) -> bool:
         """Decide on a mail, once, and record the decision. Returns whether to send it."""
@@ -51,7 +58,7 @@ class Correspondence:
             return False
         if reason == "receipt" and self.cancelled:
             self.record(reason, "stopped")
-        elif contact is None:
+        elif contact is None or self.anonymised:
             self.record(reason, "no_contact")
         else:
             self.record(reason, "intended")
@@ -124,6 +131,18 @@ def cancellation(event: OrderCancelled, *, paid: bool) -> Content:
         "paid": paid,
         "by": event.cancelled_by,
     }
+
+
+def notice(about: Notice, mailed: ConfirmationRequested | PasswordResetRequested | None = None) -> Content:
+    """A mail about an account, with the token of `mailed`."""
+    return {"notice": about} | (token(mailed) if mailed else {})
+
+
+def token(event: ConfirmationRequested | PasswordResetRequested | UserRegistered) -> dict[str, Any]:
+    """The token, still encrypted; nothing if an older release registered the account."""
+    if event.token is None or event.expires_at is None:
+        return {}
+    return {"token": event.token, "expires_at": event.expires_at.isoformat()}
 
 
 def refund(event: PaymentRefunded) -> Content:

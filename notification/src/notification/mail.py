@@ -4,7 +4,7 @@ import re
 from binascii import b2a_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.quoprimime import body_encode
 from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any
@@ -16,13 +16,22 @@ from pydantic import SecretStr
 from chassis.messaging.encryption import Tickets
 from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, DeclineReason, OrderClaim, cleaned, format_amount, mail_address
+from notification.domain import Notice
 
 _SUBJECTS = {
     "receipt": "Your receipt for order {number}",
     "cancellation": "Your order {number} is cancelled",
     "refund": "Your refund for order {number}",
     "welcome": "Your account is ready",
+    "account": "{notice}",
 }
+_NOTICES: Mapping[Notice, str] = {
+    "password_reset": "Choose a new password",
+    "password_changed": "Your password was changed",
+    "confirmation": "Confirm your e-mail address",
+    "deleted": "Your account was deleted",
+}
+_ABOUT_ACCOUNTS = ("welcome", "account")
 # Defaults for what intents of earlier releases do not contain.
 _ABSENT = {"by": None, "rest": False, "part": None, "failed": False}
 _FAILED = "Your refund for order {number} did not arrive"
@@ -87,9 +96,23 @@ class Seller:
     vat_id: str | None = None
 
 
+@dataclass(frozen=True)
+class AccountLinks:
+    """The URLs of the pages where a new password is chosen and an address is confirmed, with `{token}` in
+    them. Without one the mail has the token alone."""
+
+    reset: str | None = None
+    confirm: str | None = None
+
+    def to(self, intent: Intent, token: str | None) -> str | None:
+        page = self.reset if intent.payload.get("notice") == "password_reset" else self.confirm
+        return page.format(token=token) if page and token else None
+
+
 class MailRenderer:
     """Renders mails from `sender`, for example `Saga Shop <shop@example.com>`. `order_link` is the URL of an
-    order's page with `{number}` in it; `claim_links` builds the links in guests' receipts."""
+    order's page with `{number}` in it; `claim_links` builds the links in guests' receipts, `account_links`
+    those in mails about an account."""
 
     def __init__(
         self,
@@ -97,6 +120,7 @@ class MailRenderer:
         seller: Seller | None = None,
         order_link: str | None = None,
         claim_links: ClaimLinks | None = None,
+        account_links: AccountLinks | None = None,
     ) -> None:
         name, address = parseaddr(sender)
         self.envelope_sender = address
@@ -104,6 +128,7 @@ class MailRenderer:
         self._host = address.rpartition("@")[2]
         self._order_link = order_link
         self._claim_links = claim_links
+        self._account_links = account_links or AccountLinks()
         environment = Environment(
             loader=PackageLoader("notification"),
             autoescape=select_autoescape(["html"]),
@@ -122,22 +147,28 @@ class MailRenderer:
             for reason in _SUBJECTS
         }
 
-    def render(self, intent: Intent, shipping: Shipping = None) -> RenderedMail:
+    def render(self, intent: Intent, shipping: Shipping = None, token: str | None = None) -> RenderedMail:
         """Render the mail for an intent; the result does not depend on the time of the call."""
         number = intent.payload.get("number") or intent.payload.get("order_id") or str(intent.subject)
         pattern = _FAILED if intent.payload.get("failed") else _SUBJECTS[intent.kind]
-        subject = pattern.format(number=number)
+        notice = intent.payload.get("notice")
+        subject = pattern.format(number=number, notice=_NOTICES[notice] if notice else None)
         placed_at = intent.payload.get("placed_at")
+        expires_at = intent.payload.get("expires_at")
         context: Mapping[str, Any] = {
             **_ABSENT,
             **intent.payload,
             "subject": subject,
             "number": number,
-            "about_order": intent.kind != "welcome",
+            "about_order": intent.kind not in _ABOUT_ACCOUNTS,
             "placed_on": _day(placed_at) if placed_at else None,
             "shipping": [shipping[part] for part in _SHIPPING if shipping.get(part)] if shipping else [],
             "link": self._order_link.format(number=number) if self._order_link else None,
             **self._claim(intent),
+            "notice": notice,
+            "token": token,
+            "token_link": self._account_links.to(intent, token),
+            "expires": _moment(expires_at) if expires_at else None,
         }
         text, html = self._templates[intent.kind]
         return RenderedMail(subject, text.render(context), html.render(context))
@@ -149,9 +180,11 @@ class MailRenderer:
         link = self._claim_links.to(intent.subject, written_at)
         return {"claim_link": link, "claim_days": self._claim_links.days}
 
-    def message(self, intent: Intent, recipient: str, shipping: Shipping = None) -> bytes:
+    def message(
+        self, intent: Intent, recipient: str, shipping: Shipping = None, token: str | None = None
+    ) -> bytes:
         """The mail as bytes for SMTP. The same intent gives the same bytes, with the same Message-ID."""
-        mail = self.render(intent, shipping)
+        mail = self.render(intent, shipping, token)
         headers = {
             "From": self._from,
             "To": recipient,
@@ -161,7 +194,7 @@ class MailRenderer:
             "Auto-Submitted": "auto-generated",
             "X-Reason": intent.kind,
         }
-        if intent.kind != "welcome":
+        if intent.kind not in _ABOUT_ACCOUNTS:
             headers["X-Order-Id"] = intent.payload.get("order_id") or str(intent.subject)
         return compose(headers, mail.text, mail.html)
 
@@ -176,6 +209,11 @@ def _day(moment: str) -> str:
     """`2026-11-27T09:58:00+00:00` is `27 November 2026`, UTC, whatever the locale."""
     day = datetime.fromisoformat(moment)
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _moment(moment: str) -> str:
+    """`2026-11-27T09:58:00+00:00` is `27 November 2026, 09:58 UTC`."""
+    return f"{_day(moment)}, {datetime.fromisoformat(moment).astimezone(UTC):%H:%M} UTC"
 
 
 _MONTHS = (

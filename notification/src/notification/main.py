@@ -12,7 +12,11 @@ from notification.store import SendLog
 
 def build(settings: Settings, chassis: Chassis) -> Components:
     renderer = MailRenderer(
-        settings.mail_from, settings.seller(), settings.order_link, settings.claim_links()
+        settings.mail_from,
+        settings.seller(),
+        settings.order_link,
+        settings.claim_links(),
+        settings.account_links(),
     )
     smtp = SmtpClient(settings, renderer.envelope_sender, chassis.stopping)
     send_log = SendLog(chassis.engine, settings.recipient_mails_per_hour)

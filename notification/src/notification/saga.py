@@ -8,13 +8,19 @@ from chassis.saga.steps import Steps
 from chassis.saga.topology import Participant
 from chassis.saga.tx import Intent, Tx
 from contracts import (
+    ConfirmationRequested,
+    Event,
     MailResendRequested,
+    OrderAnonymised,
     OrderCancelled,
     OrderPaid,
+    PasswordChanged,
+    PasswordResetRequested,
     PaymentRefunded,
     PaymentRefundedInPart,
     PaymentRefundFailed,
     PaymentVoided,
+    UserDeleted,
     UserRegistered,
 )
 from notification.domain import (
@@ -25,11 +31,13 @@ from notification.domain import (
     Outcome,
     Reason,
     cancellation,
+    notice,
     receipt,
     refund,
     refund_failed,
     refund_failure_id,
     refund_in_part,
+    token,
 )
 
 steps = Steps("notification", locks=lambda event: [(Correspondence, event.about)])
@@ -105,7 +113,48 @@ async def send_refund_failure(event: PaymentRefundFailed, tx: Tx) -> None:
 @steps.on(UserRegistered)
 async def welcome_user(event: UserRegistered, tx: Tx) -> None:
     """Welcome the new account."""
-    _send("welcome", event, {}, await _correspondence(tx, event.user_id), tx)
+    _send("welcome", event, token(event), await _correspondence(tx, event.user_id), tx)
+
+
+def by_request(event: Event) -> list[tuple[type, UUID]]:
+    """The locks of a mail that an account may get any number of times: each is a correspondence of its
+    own."""
+    return [(Correspondence, event.subject)]
+
+
+@steps.on(PasswordResetRequested, locks=by_request)
+async def send_password_reset(event: PasswordResetRequested, tx: Tx) -> None:
+    """Mail the token by which to choose a new password."""
+    content = notice("password_reset", event)
+    _send("account", event, content, await _correspondence(tx, event.request_id), tx)
+
+
+@steps.on(ConfirmationRequested, locks=by_request)
+async def send_confirmation(event: ConfirmationRequested, tx: Tx) -> None:
+    """Mail another token by which to confirm the address."""
+    content = notice("confirmation", event)
+    _send("account", event, content, await _correspondence(tx, event.request_id), tx)
+
+
+@steps.on(PasswordChanged, locks=by_request)
+async def send_password_changed(event: PasswordChanged, tx: Tx) -> None:
+    """Mail that the password was changed, so that the owner notices if somebody else did it."""
+    content = notice("password_changed")
+    _send("account", event, content, await _correspondence(tx, event.request_id), tx)
+
+
+@steps.on(UserDeleted)
+async def take_leave(event: UserDeleted, tx: Tx) -> None:
+    """Mail that the account was deleted, and erase what is kept about it."""
+    correspondence = await _correspondence(tx, event.user_id)
+    _send("account", event, notice("deleted"), correspondence, tx)
+    correspondence.anonymised = True
+
+
+@steps.on(OrderAnonymised)
+async def erase_personal_data(event: OrderAnonymised, tx: Tx) -> None:
+    """Send no mail about the order any more; a periodic job deletes those that were kept."""
+    (await _correspondence(tx, event.order_id)).anonymised = True
 
 
 @steps.on(MailResendRequested)
@@ -131,6 +180,13 @@ async def record_outcome(intent: Intent, outcome: Outcome, tx: Tx) -> None:
     elif outcome.fate in UNDELIVERABLE:
         payload = dict(intent.payload)
         tx.add(KeptMail(intent.key, intent.kind, intent.subject, payload, outcome.fate, outcome.why, tx.now))
+
+
+@intents.on_outcome("account")
+async def record_account_outcome(intent: Intent, outcome: Outcome, tx: Tx) -> None:
+    """Such a mail is not kept for an operator: its token expires soon, and she can ask for another."""
+    correspondence = await _correspondence(tx, intent.subject)
+    correspondence.record("account", outcome.fate)
 
 
 async def _money_was_held(correspondence: Correspondence, tx: Tx) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
-from notification.mail import ClaimLinks, Seller, is_mailbox
+from notification.mail import AccountLinks, ClaimLinks, Seller, is_mailbox
 from notification.smtp import SmtpSettings
 
 
@@ -34,14 +34,14 @@ def _with(name: str, example: str) -> AfterValidator:
 
 
 OrderLink = Annotated[str, _with("number", "https://example.com/orders/{number}")]
-ClaimLink = Annotated[str, _with("token", "https://example.com/claim#{token}")]
+TokenLink = Annotated[str, _with("token", "https://example.com/claim#{token}")]
 
 
 class Settings(ServiceSettings, SmtpSettings):
     """`contact_key` may list several keys, comma-separated: the first encrypts, any of them decrypts.
 
-    The receipt of a guest's order has a `claim_link`, valid for `claim_link_days`. A browser sends no server
-    what follows the `#` of it.
+    The receipt of a guest's order has a `claim_link`, valid for `claim_link_days`; mails about an account
+    have a `reset_link` or a `confirm_link`. A browser sends no server what follows the `#` of them.
 
     A mail that could not be handed over for `letter_keep_trying` seconds is given up.
     `seller_name` and `seller_address` (its lines separated by `|`) are printed on receipts. 0 days keep for
@@ -55,8 +55,10 @@ class Settings(ServiceSettings, SmtpSettings):
     seller_address: str | None = None
     seller_vat_id: str | None = None
     order_link: OrderLink | None = None
-    claim_link: ClaimLink | None = None
+    claim_link: TokenLink | None = None
     claim_link_days: Annotated[int, Field(ge=1, le=365)] = 30
+    reset_link: TokenLink | None = None
+    confirm_link: TokenLink | None = None
     consume_linger: Annotated[float, Field(ge=0)] = 0.25  # a mail may be late by a moment
     settle_linger: Annotated[float, Field(ge=0)] = 0.25  # the send log has the outcome before that
     letter_keep_trying: Seconds = 3 * 24 * 60 * 60
@@ -73,3 +75,6 @@ class Settings(ServiceSettings, SmtpSettings):
         if self.claim_link is None:
             return None
         return ClaimLinks(self.claim_link, self.claim_link_days, self.contact_key)
+
+    def account_links(self) -> AccountLinks:
+        return AccountLinks(self.reset_link, self.confirm_link)

@@ -18,6 +18,7 @@ correspondence = Table(
     Column("cancelled", Boolean, nullable=False),
     Column("letters", Json(dict[str, str]), nullable=False),
     Column("held", Boolean, nullable=False, server_default=false()),
+    Column("anonymised", Boolean, nullable=False, server_default=false()),
     Column("begun_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), index=True),
 )
 kept_mail = Table(

@@ -16,9 +16,16 @@ from pydantic import SecretStr
 from chassis.messaging.encryption import TicketExpired, Tickets
 from chassis.saga.tx import Intent
 from contracts import CLAIM_PURPOSE, CancelReason, DeclineReason, Line, Money, ShortLine
-from contracts.testing import CONTACT, ORDER_ID, SHOPPER_ID
+from contracts.testing import (
+    CONTACT,
+    ORDER_ID,
+    SHOPPER_ID,
+    user_confirmation_requested,
+    user_password_reset_requested,
+    user_registered,
+)
 from notification import domain
-from notification.mail import SENTENCES, ClaimLinks, MailRenderer, Seller, Shipping
+from notification.mail import SENTENCES, AccountLinks, ClaimLinks, MailRenderer, Seller, Shipping
 
 from ..events import cancelled, out_of_stock, paid, refund_failed, refunded
 
@@ -27,9 +34,13 @@ WRITTEN = {"contact": CONTACT, "written_at": "2026-01-01T12:00:00+00:00"}
 
 
 def read(
-    intent: Intent, sender: str = "Saga Shop <shop@example.com>", shipping: Shipping = None, **terms: Any
+    intent: Intent,
+    sender: str = "Saga Shop <shop@example.com>",
+    shipping: Shipping = None,
+    token: str | None = None,
+    **terms: Any,
 ) -> EmailMessage:
-    raw = MailRenderer(sender, **terms).message(intent, "ada@example.com", shipping)
+    raw = MailRenderer(sender, **terms).message(intent, "ada@example.com", shipping, token)
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert message.defects == []
     assert max(map(len, raw.split(b"\r\n"))) <= 78 + len("Message-ID: <cancellation.@example.com>")
@@ -292,6 +303,48 @@ def test_a_welcome_is_about_no_order() -> None:
     assert message["Message-ID"] == f"<welcome.{SHOPPER_ID}@example.com>"
     assert "order 9" not in body(message, "plain")
     assert "Welcome to Saga Shop" in body(message, "html")
+
+
+LINKS = AccountLinks("https://shop.example.com/reset#{token}", "https://shop.example.com/confirm#{token}")
+ACCOUNT_MAILS: list[tuple[str, domain.Content, str, str | None]] = [
+    ("welcome", domain.token(user_registered()), "Your account is ready", "confirm"),
+    (
+        "account",
+        domain.notice("password_reset", user_password_reset_requested()),
+        "Choose a new pass",
+        "reset",
+    ),
+    (
+        "account",
+        domain.notice("confirmation", user_confirmation_requested()),
+        "Confirm your e-mail",
+        "confirm",
+    ),
+    ("account", domain.notice("password_changed"), "Your password was changed", None),
+    ("account", domain.notice("deleted"), "Your account was deleted", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "content", "subject", "page"), ACCOUNT_MAILS)
+def test_a_mail_about_an_account_has_the_link_of_its_token(
+    kind: str, content: domain.Content, subject: str, page: str | None
+) -> None:
+    message = read(intended(kind, content, SHOPPER_ID), token="abc-_1", account_links=LINKS)
+    assert message["Subject"].startswith(subject)
+    assert message["X-Order-Id"] is None
+    for part in ("plain", "html"):
+        found = re.findall(r"https://shop.example.com/(\w+)#abc-_1", body(message, part))
+        assert found == ([page] if page else [])
+
+
+@pytest.mark.parametrize(("kind", "content", "subject", "page"), ACCOUNT_MAILS[:3])
+def test_without_a_page_the_mail_has_the_token_itself(
+    kind: str, content: domain.Content, subject: str, page: str | None
+) -> None:
+    message = read(intended(kind, content, SHOPPER_ID), token="abc-_1")
+    for part in ("plain", "html"):
+        assert "abc-_1" in body(message, part)
+        assert "http" not in body(message, part)
 
 
 def test_a_shop_may_have_any_name() -> None:

@@ -112,7 +112,7 @@ async def test_each_event_has_its_mail_and_each_mail_is_sent_once(
     notification: Notification, mail: MailServer
 ) -> None:
     contact = encrypted()
-    events = [paid(contact=contact), user_registered(contact=contact)]
+    events = [paid(contact=contact), user_registered(contact=contact, token=contact)]
     await notification.publish(*events, *events)
     await notification.until_fates(receipt="sent", welcome="sent")
     events = [cancelled(contact=contact, was_paid=True), refunded(contact=contact)]

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from chassis.errors import Unavailable
 from chassis.messaging.encryption import Cipher, NotDecryptable
 from chassis.saga.tx import Intent
-from contracts.testing import ORDER_ID
+from contracts.testing import ORDER_ID, SHOPPER_ID, user_password_reset_requested
 from notification import domain
 from notification.delivery import MailDelivery, PutOff, Recipients
 from notification.domain import Outcome
@@ -91,6 +91,26 @@ def delivery(transport: FakeTransport, send_log: FakeSendLog | None = None) -> M
         transport,  # type: ignore[arg-type]
         clock=lambda: NOW,
     )
+
+
+def password_reset(expires_at: datetime) -> Intent:
+    content = domain.notice("password_reset", user_password_reset_requested(expires_at=expires_at))
+    written = {"contact": CIPHER.encrypt("ada@example.com"), "written_at": NOW.isoformat()}
+    return Intent("account", SHOPPER_ID, {**content, **written, "token": CIPHER.encrypt("the-token")})
+
+
+async def test_a_token_is_decrypted_as_its_mail_is_sent() -> None:
+    transport = FakeTransport()
+    assert await delivery(transport).deliver(password_reset(NOW + timedelta(hours=1))) == SENT
+    [(_, message)] = transport.sent
+    assert b"the-token" in message
+
+
+async def test_a_mail_whose_token_has_expired_is_given_up() -> None:
+    transport = FakeTransport()
+    outcome = await delivery(transport).deliver(password_reset(NOW))
+    assert outcome == Outcome("given_up", "not handed over before its token expired")
+    assert transport.sent == []
 
 
 def receipt(address: str = "ada@example.com", written_at: datetime = NOW, **more: str) -> Intent:

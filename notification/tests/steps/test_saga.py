@@ -1,5 +1,6 @@
 """Which mails are due, in whatever sequence the events arrive and however often."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from chassis.testing import Harness
 from contracts import (
+    Event,
     MailResendRequested,
     Money,
     OrderCancelled,
@@ -18,10 +20,16 @@ from contracts import (
 )
 from contracts.testing import (
     CONTACT,
+    DEADLINE,
     ORDER_ID,
     SHOPPER_ID,
     mail_resend_requested,
+    order_anonymised,
     payment_voided,
+    user_confirmation_requested,
+    user_deleted,
+    user_password_changed,
+    user_password_reset_requested,
     user_registered,
 )
 from notification.domain import Correspondence, KeptMail, Outcome
@@ -77,6 +85,51 @@ async def test_each_event_has_its_mail(notification: Harness) -> None:
     ):
         await notification.consume(event)
         assert f"{kind}:{event.subject}" in notification.intended
+
+
+@pytest.mark.parametrize("event", [user_password_reset_requested, user_confirmation_requested])
+async def test_a_mail_with_a_token_is_sent_for_each_request(
+    notification: Harness, event: Callable[[], Event]
+) -> None:
+    first, second = event(), event()
+    await notification.consume(first, second, first)
+    assert sorted(notification.intended) == sorted(f"account:{one.subject}" for one in (first, second))
+    payload = notification.intended[f"account:{first.subject}"].payload
+    assert payload["token"] == "encrypted token"
+    assert payload["expires_at"] == DEADLINE.isoformat()
+
+
+async def test_each_change_of_a_password_is_announced(notification: Harness) -> None:
+    changed = user_password_changed()
+    await notification.consume(changed)
+    assert notification.intended[f"account:{changed.subject}"].payload["notice"] == "password_changed"
+
+
+async def test_an_undeliverable_mail_with_a_token_is_not_kept(notification: Harness) -> None:
+    asked = user_password_reset_requested()
+    await notification.consume(asked)
+    await notification.settle("account", asked.subject, REJECTED)
+    assert fates(notification, asked.subject) == {"account": "rejected"}
+    assert notification.row(KeptMail, f"account:{asked.subject}") is None
+
+
+async def test_an_account_of_an_older_release_is_welcomed_without_a_token(notification: Harness) -> None:
+    await notification.consume(user_registered(token=None, expires_at=None))
+    assert "token" not in notification.intended[f"welcome:{SHOPPER_ID}"].payload
+
+
+async def test_a_deleted_account_gets_a_last_mail_and_none_after_it(notification: Harness) -> None:
+    deleted = user_deleted()
+    await notification.consume(deleted, deleted, user_registered())
+    [intent] = notification.intended.values()
+    assert (intent.key, intent.payload["notice"]) == (f"account:{SHOPPER_ID}", "deleted")
+    assert fates(notification, SHOPPER_ID) == {"account": "intended", "welcome": "no_contact"}
+
+
+async def test_no_mail_is_sent_about_an_anonymised_order_whatever_is_replayed(notification: Harness) -> None:
+    await notification.consume(order_anonymised(), paid(), refunded())
+    assert intended(notification) == []
+    assert fates(notification) == {"receipt": "no_contact", "refund": "no_contact"}
 
 
 async def test_a_free_order_gets_a_receipt_and_no_refund(notification: Harness) -> None:

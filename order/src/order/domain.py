@@ -10,6 +10,7 @@ from contracts import (
     CancelReason,
     Line,
     Money,
+    OrderAnonymised,
     OrderCancelled,
     OrderFulfilled,
     OrderPaid,
@@ -44,13 +45,21 @@ class MergedGuest:
 
 
 @dataclass(eq=False)
+class DeletedAccount:
+    """An account that was deleted: its orders are to be anonymised, each when it is over."""
+
+    account_id: UUID
+    deleted_at: datetime
+
+
+@dataclass(eq=False)
 class Order:
     """One order.
 
-    `contact` is the shopper's e-mail address, encrypted, and `sealed_shipping` is `shipping`, encrypted for
-    events. The database generates a missing number. Old orders have neither `guest` nor `cart_id`. At most
-    one order of a `cart_id` is not cancelled. `shopper_id` is always who placed it, `claimed_by` the account
-    that has claimed it from a guest.
+    `contact` is the shopper's e-mail address, encrypted; none once the order was anonymised.
+    `sealed_shipping` is `shipping`, encrypted for events. The database generates a missing number. Old orders
+    have neither `guest` nor `cart_id`. At most one order of a `cart_id` is not cancelled. `shopper_id` is
+    always who placed it, `claimed_by` the account that has claimed it from a guest.
 
     `action_url`, encrypted, is the page of the shopper's bank where she can confirm until `action_expires_at`
     while the order is pending, and `return_url` is where that page sends her back to. `declined_at` is when
@@ -68,7 +77,7 @@ class Order:
     total: int
     currency: str
     payment_method: str
-    contact: str
+    contact: str | None
     created_at: datetime
     deadline: datetime
     shipping: Address | None = None
@@ -152,6 +161,25 @@ class Order:
         if self.status != "cancelled":
             self.cancelled_by, self.returning_since = by, None
         return self._cancel("shopper", now)
+
+    def is_over(self, now: datetime, period: timedelta) -> bool:
+        """Whether nothing can follow that its shopper has to learn of, or goods be sent for: it was cancelled
+        and all was given back, or fulfilled and nothing is on its way back, or it was paid longer ago than
+        the `period` in which it can be cancelled or returned."""
+        if returns.not_made_again(self.late_refunds) or self.returning_since is not None:
+            return False
+        if any(one.state == "requested" for one in self.returns):
+            return False
+        if self.status == "cancelled":
+            return self.undone
+        return self.paid_at is not None and (self.fulfilled_at is not None or now >= self.paid_at + period)
+
+    def anonymise(self) -> list[OrderAnonymised]:
+        """Erase who the order is from. Whose id it has cannot be known any more: the account is deleted."""
+        if self.contact is None:
+            return []
+        self.contact = self.shipping = self.sealed_shipping = self.return_url = self.network = None
+        return [events.anonymised(self)]
 
     def fulfil(self, now: datetime) -> list[OrderFulfilled]:
         """The goods were shipped. Raises NotPaid, and TooMuch if all of the money was refunded."""

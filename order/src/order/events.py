@@ -9,6 +9,7 @@ from contracts import (
     CancelReason,
     Event,
     Money,
+    OrderAnonymised,
     OrderCancelled,
     OrderCreated,
     OrderFulfilled,
@@ -57,6 +58,10 @@ def _snapshot(order: "Order") -> dict[str, Any]:
     }
 
 
+def anonymised(order: "Order") -> OrderAnonymised:
+    return OrderAnonymised(order_id=order.order_id)
+
+
 def fulfilled(order: "Order") -> OrderFulfilled:
     return OrderFulfilled(order_id=order.order_id, number=order.number)
 
@@ -83,11 +88,14 @@ def to_republish(order: "Order", now: datetime) -> list[Event]:
     """The events about this order that are still true, for services that have lost them."""
     if order.status == "pending" and now < order.deadline:
         return [created(order)]
-    settled = (refund_settled(order, one) for one in returns.settled(order.late_refunds))
+    always = [
+        *(refund_settled(order, one) for one in returns.settled(order.late_refunds)),
+        *([anonymised(order)] if order.contact is None else []),
+    ]
     if order.status == "paid":
         due = (returned(order, one) for one in order.returns if one.is_due and one.by != "provider")
-        return [*([fulfilled(order)] if order.fulfilled_at else []), *due, *settled]
-    return [cancelled(order, order.reason), *settled] if order.reason else []
+        return [*([fulfilled(order)] if order.fulfilled_at else []), *due, *always]
+    return [cancelled(order, order.reason), *always] if order.reason else []
 
 
 def missing_compensations(order: "Order", event_types: Collection[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Orders of guests: an account claims one, or it is looked up without an account.
 
-Auth does not verify addresses. The link in the receipt does: it was mailed to the order's address, so a
-caller who has it can read that mailbox. Together with an account of the same address it grants the order.
+An account's address need not be confirmed. The link in the receipt confirms it: it was mailed to the order's
+address, so a caller who has it can read that mailbox. Together with an account of the same address it grants
+the order.
 
 A failed lookup reveals nothing: an unknown number and a wrong address get the same response, after the same
 work, and count the same. The attempt is counted before the order is read.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import TextClause, text
@@ -69,6 +69,26 @@ _FORGET_NETWORKS = text("""
     WHERE orders.order_id = old.order_id RETURNING true
 """)
 
+# Orders of deleted accounts that still have an address: their own, those claimed, and those of their guests.
+_OF_DELETED = """
+    FROM deleted_account CROSS JOIN LATERAL (
+        SELECT orders.* FROM orders WHERE shopper_id = account_id AND claimed_by IS NULL
+        UNION ALL SELECT orders.* FROM orders WHERE claimed_by = account_id
+        UNION ALL SELECT orders.* FROM merged_guests JOIN orders ON shopper_id = guest_id
+            WHERE user_id = account_id AND claimed_by IS NULL
+    ) AS theirs WHERE contact IS NOT NULL"""
+
+_TO_ANONYMISE = text(f"""
+    SELECT order_id FROM orders WHERE order_id IN (
+        SELECT order_id {_OF_DELETED} AND (status = 'paid' OR undone) AND order_id > :after)
+    ORDER BY order_id LIMIT :limit FOR UPDATE SKIP LOCKED
+""")  # noqa: S608
+
+_FORGET_DELETED = text(f"""
+    DELETE FROM deleted_account WHERE deleted_at < :before AND account_id NOT IN (
+        SELECT account_id {_OF_DELETED})
+""")  # noqa: S608
+
 # The timeline is needed for as long as compensations may be missing: it says which ones the order needs.
 TIMELINE = Rule(
     "timeline",
@@ -92,6 +112,9 @@ STAFF_ACTIONS = Rule(
     where="NOT EXISTS (SELECT FROM orders WHERE orders.order_id = staff_action.order_id)",
 )
 
+# For so long tokens of a deleted account, or of its guests, may still place orders, and events be late.
+_TOKENS_LIVE = timedelta(days=2)
+
 # A guest's token expires within a day, so no order can follow later.
 MERGED_GUESTS = Rule(
     "merged_guests",
@@ -106,10 +129,12 @@ def periodic(
     """All jobs, at the intervals of the settings."""
     batch = settings.sweep_batch
     forget = partial(forget_declined_networks, transactions, settings.decline_window, batch)
+    anonymise = partial(anonymise_deleted, transactions, timedelta(days=settings.return_days), batch)
     return [
         Job("expire orders", settings.sweep_every, partial(expire_orders, transactions, batch)),
         Job("nudge stuck sagas", settings.reconcile_every, partial(nudge_stuck, transactions, settings)),
         Job("delete old idempotency keys", settings.purge_every, partial(delete_old_keys, keys)),
+        Job("anonymise orders", settings.purge_every, anonymise),
         Job("delete expired attempts", settings.purge_every, attempts.forget),
         Job("forget networks", settings.purge_every, forget),
         retention(
@@ -171,6 +196,22 @@ async def nudge_returns(transactions: Transactions, settings: Settings) -> None:
         stuck = {order: missing_compensations(order, ()) for order, _ in due}
         _nudge(tx, stuck, settings)
     _log_stuck("returns stuck", stuck)
+
+
+async def anonymise_deleted(transactions: Transactions, period: timedelta, batch: int) -> None:
+    """Anonymise the orders of deleted accounts that are over, `batch` per transaction; `period` is that in
+    which an order can be cancelled or returned."""
+    last, found = UUID(int=0), batch
+    while found == batch:
+        async with transactions() as tx:
+            rows = await tx.session.execute(_TO_ANONYMISE, {"after": last, "limit": batch})
+            due = rows.scalars().all()
+            for order in (await tx.get_many(Order, due)).values():
+                if order.is_over(tx.now, period):
+                    tx.publish(*order.anonymise())
+        found, last = len(due), max(due, default=last)
+    async with transactions() as tx:
+        await tx.session.execute(_FORGET_DELETED, {"before": tx.now - _TOKENS_LIVE})
 
 
 async def delete_old_keys(keys: IdempotencyKeys, batch: int = 1000) -> None:

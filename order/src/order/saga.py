@@ -14,6 +14,7 @@ from contracts import (
     EVENTS,
     NOT_CONFIRMED,
     GuestMerged,
+    OrderAnonymised,
     OrderCancelled,
     OrderCreated,
     OrderFulfilled,
@@ -31,10 +32,11 @@ from contracts import (
     StockRejected,
     StockReleased,
     StockReturned,
+    UserDeleted,
 )
 from contracts.order import AboutOrder
 from order import events, returning
-from order.domain import MergedGuest, Order
+from order.domain import DeletedAccount, MergedGuest, Order
 from order.errors import Impossible
 from order.timeline import TimelineEntry
 
@@ -119,7 +121,15 @@ async def note_refund_in_part(event: PaymentRefundedInPart, tx: Tx) -> None:
 
 
 @steps.on(
-    SagaNudged, publishes=[OrderCreated, OrderFulfilled, OrderReturned, OrderRefundSettled, OrderCancelled]
+    SagaNudged,
+    publishes=[
+        OrderCreated,
+        OrderFulfilled,
+        OrderReturned,
+        OrderRefundSettled,
+        OrderCancelled,
+        OrderAnonymised,
+    ],
 )
 async def republish_events(event: SagaNudged, tx: Tx) -> None:
     """Republish the events about the order that are still true."""
@@ -131,6 +141,12 @@ async def republish_events(event: SagaNudged, tx: Tx) -> None:
 async def move_guest_orders(event: GuestMerged, tx: Tx) -> None:
     """Give the guest's orders, from before or after, to the account."""
     tx.add_once(MergedGuest(event.guest_id, event.user_id, tx.now))
+
+
+@steps.on(UserDeleted, locks=lambda event: ())
+async def note_deletion(event: UserDeleted, tx: Tx) -> None:
+    """Record that the account was deleted: a periodic job anonymises its orders, each when it is over."""
+    tx.add_once(DeletedAccount(event.user_id, tx.now))
 
 
 async def _load(tx: Tx, order_id: UUID) -> Order:
@@ -156,5 +172,13 @@ for saga_event in EVENTS.values():
 participant = Participant(
     "order",
     steps=[steps, timeline],
-    publishes=[OrderCreated, OrderCancelled, OrderFulfilled, OrderReturned, OrderRefundSettled, SagaNudged],
+    publishes=[
+        OrderCreated,
+        OrderCancelled,
+        OrderFulfilled,
+        OrderReturned,
+        OrderRefundSettled,
+        OrderAnonymised,
+        SagaNudged,
+    ],
 )

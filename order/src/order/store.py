@@ -103,9 +103,11 @@ class Orders:
         return _first(await self._of(_FIND_OWNER, order))
 
     async def contact(self, number: str) -> str | None:
-        """The encrypted address with which the order with this number was placed."""
+        """The encrypted address with which the order with this number was placed; none if it was
+        anonymised."""
         found = _first(await fetch(self._engine, "SELECT contact FROM orders WHERE number = $1", number))
-        return None if found is None else str(found["contact"])
+        contact: str | None = found["contact"] if found else None
+        return contact
 
     async def page(self, limit: int, *, owner: UUID | None = None, **filters: Any) -> Sequence[Row]:
         """At most `limit` orders, newest first, of one owner or of all. Filters: `status`, `ids`, `number`,

@@ -19,7 +19,7 @@ from chassis.http.idempotency import idempotency_table
 from chassis.storage.attempts import attempts_table
 from chassis.storage.database import Json, chassis_tables
 from contracts import Line, ShortLine
-from order.domain import Address, MergedGuest, Order
+from order.domain import Address, DeletedAccount, MergedGuest, Order
 from order.returns import Dispute, LateRefund, Return
 from order.timeline import StaffAction, TimelineEntry
 
@@ -38,7 +38,7 @@ orders = Table(
     Column("total", Integer, nullable=False),
     Column("currency", Text, nullable=False),
     Column("payment_method", Text, nullable=False),
-    Column("contact", Text, nullable=False),
+    Column("contact", Text),
     Column("created_at", _moment, nullable=False),
     Column("deadline", _moment, nullable=False),
     Column("shipping", Json(Address)),
@@ -82,6 +82,13 @@ merged_guests = Table(
     Column("merged_at", _moment, nullable=False),
 )
 
+deleted_account = Table(
+    "deleted_account",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("deleted_at", _moment, nullable=False),
+)
+
 # The further ids of carts that were merged or bought in part.
 further_carts = Table(
     "further_carts",
@@ -119,5 +126,6 @@ staff_action = Table(
 _mapping = registry(metadata=metadata)
 _mapping.map_imperatively(Order, orders)
 _mapping.map_imperatively(MergedGuest, merged_guests)
+_mapping.map_imperatively(DeletedAccount, deleted_account)
 _mapping.map_imperatively(TimelineEntry, timeline)
 _mapping.map_imperatively(StaffAction, staff_action)

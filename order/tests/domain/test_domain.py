@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from contracts import Line, Money, OrderCancelled, OrderPaid, PaymentActionRequired, ShortLine
 from contracts.testing import order_paid, payment_action_required
 from order import events
-from order.domain import Order
+from order.domain import Address, Order
 from order.errors import Impossible, NotOrderable, TotalOutOfRange
 from order.pricing import Limits, Offer, Wanted, orderable, priced
+from order.returns import LateRefund, Return, ReturnState
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)
@@ -46,6 +47,59 @@ def paid(order: Order, **otherwise: Any) -> OrderPaid:
         "lines": order.lines,
     }
     return order_paid(**placed | {"total": Money(amount=order.total, currency=order.currency)} | otherwise)
+
+
+PERIOD = timedelta(days=30)
+
+
+def ended(**how: Any) -> Order:
+    order = new_order()
+    for name, value in how.items():
+        setattr(order, name, value)
+    return order
+
+
+def test_an_order_is_over_when_nothing_can_follow() -> None:
+    paid = {"status": "paid", "paid_at": NOW}
+    for order, now, is_over in (
+        (new_order(), NOW, False),
+        (ended(status="cancelled"), NOW, False),
+        (ended(status="cancelled", undone=True), NOW, True),
+        (ended(**paid), NOW, False),
+        (ended(**paid), NOW + PERIOD, True),
+        (ended(**paid, fulfilled_at=NOW), NOW, True),
+        (ended(**paid, fulfilled_at=NOW, returning_since=NOW), NOW, False),
+        (ended(**paid, fulfilled_at=NOW, returns=(returned("requested"),)), NOW, False),
+        (ended(**paid, fulfilled_at=NOW, returns=(returned("rejected"),)), NOW, True),
+        (ended(**paid, fulfilled_at=NOW, late_refunds=(FAILED,)), NOW, False),
+    ):
+        assert order.is_over(now, PERIOD) == is_over
+
+
+def returned(state: ReturnState) -> Return:
+    return Return(UUID(int=3), "return", state, (), 250, NOW)
+
+
+FAILED = LateRefund(UUID(int=4), 250, "expired_or_canceled_card", NOW)
+
+
+def test_an_anonymised_order_keeps_its_amounts_and_says_so_once() -> None:
+    order = new_order()
+    order.shipping, order.sealed_shipping = Address("Ada", "1 Lane", "York", "YO1", "GB"), "encrypted"
+    order.return_url, order.network = "https://shop.example/back", b"hashed"
+    assert [event.type for event in order.anonymise()] == ["order.anonymised"]
+    assert order.anonymise() == []
+    assert {order.contact, order.shipping, order.sealed_shipping, order.return_url, order.network} == {None}
+    assert (order.total, order.number, len(order.lines)) == (500, None, 1)
+
+
+def test_an_anonymised_order_says_so_again_when_nudged_and_publishes_no_address() -> None:
+    order = ended(status="cancelled", reason="shopper", undone=True)
+    order.anonymise()
+    cancelled, anonymised = events.to_republish(order, NOW)
+    assert isinstance(cancelled, OrderCancelled)
+    assert (cancelled.contact, cancelled.shipping) == (None, None)
+    assert anonymised.type == "order.anonymised"
 
 
 def asked(order: Order) -> PaymentActionRequired:

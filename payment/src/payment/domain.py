@@ -117,6 +117,12 @@ class Payment:
     def _is_refund_published(self) -> bool:
         return self.state == "refunded" or (self.state == "refund_failed" and self.refund_at is None)
 
+    def anonymise(self) -> None:
+        """Erase the personal data that the order had."""
+        if self.order is not None:
+            erased = {"contact": None, "shipping": None, "return_url": None}
+            self.order = self.order.model_copy(update=erased)
+
     def authorize(self, order: OrderCreated) -> Decision:
         """The order was created: authorize its total, unless it was cancelled already. Raises `Impossible` if
         it was created before with other terms."""

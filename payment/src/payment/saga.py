@@ -11,6 +11,7 @@ from chassis.saga.steps import Steps
 from chassis.saga.topology import Participant
 from chassis.saga.tx import Intent, Tx
 from contracts import (
+    OrderAnonymised,
     OrderCancelled,
     OrderCreated,
     OrderPaid,
@@ -99,6 +100,14 @@ async def settle_refund(event: OrderRefundSettled, tx: Tx) -> None:
     known = {one.refund_id: one for one in await _refunds(payment, tx)}
     if not bounces.settle(payment, event.refund_id, known):
         log.error("refund settled although its repeat succeeded", refund_id=str(event.refund_id))
+
+
+@steps.on(OrderAnonymised)
+async def erase_personal_data(event: OrderAnonymised, tx: Tx) -> None:
+    """Erase the address and where the order was shipped to; the payment stays for the books."""
+    payment = await tx.get(Payment, event.order_id)
+    if payment is not None:
+        payment.anonymise()
 
 
 @steps.on(

@@ -7,7 +7,7 @@ import pytest
 from chassis.testing import Harness
 from contracts import OrderCancelled, OrderCreated, OrderPaid, StockReserved
 from contracts.order import LONG_OVER
-from contracts.testing import TOTAL, saga_nudged
+from contracts.testing import TOTAL, order_anonymised, saga_nudged
 from payment.domain import Payment
 from payment.outcomes import Authorized, Captured, Declined, Refunded, RefundRefused, Voided
 from payment.saga import intents, steps
@@ -37,6 +37,31 @@ async def test_an_order_in_stock_is_paid(
         "payment_id": "pi_1",
     }
     assert not saga.intended
+
+
+async def test_an_anonymised_order_keeps_its_payment_and_no_address(
+    saga: Harness, created: OrderCreated, reserved: StockReserved
+) -> None:
+    anonymised = order_anonymised(order_id=created.order_id)
+    await saga.consume(created, reserved)
+    await saga.settle("authorize", created.order_id, Authorized("pi_1", TOTAL))
+    await saga.settle("capture", created.order_id, Captured(TOTAL))
+
+    await saga.consume(anonymised, anonymised, saga_nudged(order_id=created.order_id))
+
+    payment = saga.row(Payment, created.order_id)
+    assert payment is not None
+    assert payment.order is not None
+    assert (payment.state, payment.order.total) == ("captured", TOTAL)
+    assert (payment.order.contact, payment.order.shipping, payment.order.return_url) == (None, None, None)
+    again = saga.published[-1]
+    assert isinstance(again, OrderPaid)
+    assert again.contact is None
+
+
+async def test_a_payment_that_was_forgotten_is_not_anonymised(saga: Harness, created: OrderCreated) -> None:
+    await saga.consume(order_anonymised(order_id=created.order_id))
+    assert saga.row(Payment, created.order_id) is None
 
 
 async def test_the_money_is_not_captured_before_the_stock_is_reserved(

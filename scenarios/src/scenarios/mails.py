@@ -15,7 +15,7 @@ from scenarios.shopper import must
 
 PAGE = 1000
 _OURS = re.compile(
-    r"^<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})(?:\.(?P<refund>[0-9a-f-]{36}))?@"
+    r"^<?(?P<reason>receipt|cancellation|refund|welcome|account)\.(?P<subject>[0-9a-f-]{36})(?:\.(?P<refund>[0-9a-f-]{36}))?@"
 )
 
 
@@ -62,5 +62,5 @@ def _mail(listed: dict[str, Any]) -> Mail:
     ours = _OURS.match(message_id or "")
     if ours is None:
         return Mail(message_id, None, None, id=listed.get("ID", ""))
-    subject = None if ours["reason"] == "welcome" else ours["subject"]
+    subject = None if ours["reason"] in ("welcome", "account") else ours["subject"]
     return Mail(message_id, ours["reason"], subject, ours["refund"], listed.get("ID", ""))

@@ -82,13 +82,13 @@ def chassis_tables(metadata: MetaData) -> tuple[Table, Table, Table]:
 
 
 class Json(sql.TypeDecorator[Any]):
-    """A JSONB column for values of `type_`, which a pydantic `TypeAdapter` converts."""
+    """A JSONB column for values of `type_`, which a pydantic `TypeAdapter` converts. `None` is SQL's NULL."""
 
     impl = JSONB
     cache_ok = True
 
     def __init__(self, type_: Any) -> None:
-        super().__init__()
+        super().__init__(none_as_null=True)
         self.type_ = type_
         self._adapter = TypeAdapter(type_)
 

@@ -37,9 +37,10 @@ from shop.targets import SERVICES, Target
 POLL_SECONDS = 0.5
 STATISTICS_SECONDS = 12.0  # the broker counts its queues' messages every ten seconds
 PAGE = 1000
-# `<reason.order@host>`, for a partial refund `<refund.order.refund@host>`; `welcome` is about an account.
+# `<reason.order@host>`, for a partial refund `<refund.order.refund@host>`; `welcome` and `account` are about
+# an account.
 _MESSAGE_ID = re.compile(
-    r"<?(?P<reason>receipt|cancellation|refund|welcome)\.(?P<subject>[0-9a-f-]{36})(?:\.(?P<refund>[0-9a-f-]{36}))?@"
+    r"<?(?P<reason>receipt|cancellation|refund|welcome|account)\.(?P<subject>[0-9a-f-]{36})(?:\.(?P<refund>[0-9a-f-]{36}))?@"
 )
 _TRESPASSERS = """
     SELECT role || ' -> ' || database FROM unnest($1::text[]) AS role, unnest($1::text[]) AS database
@@ -229,5 +230,5 @@ def _mail(message_id: str | None) -> MailRecord:
     ours = _MESSAGE_ID.match(message_id or "")
     if ours is None:
         return MailRecord(None, None, message_id)
-    order_id = None if ours["reason"] == "welcome" else ours["subject"]
+    order_id = None if ours["reason"] in ("welcome", "account") else ours["subject"]
     return MailRecord(order_id, ours["reason"], message_id, ours["refund"])

@@ -85,6 +85,8 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "SELLER_NAME": "Saga Shop",
                 "SELLER_ADDRESS": "1 Example Street|London",
                 "CLAIM_LINK": "https://shop.example.com/claim#{token}",
+                "RESET_LINK": "https://shop.example.com/reset#{token}",
+                "CONFIRM_LINK": "https://shop.example.com/confirm#{token}",
             }
         case "sandbox":
             return {

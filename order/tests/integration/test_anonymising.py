@@ -1,0 +1,124 @@
+"""Orders of deleted accounts are anonymised as soon as they are over."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from contracts import GuestMerged, UserDeleted
+from order.jobs import anonymise_deleted
+
+PERIOD = timedelta(days=30)
+SHIPPING = {"name": "Ada", "street": "1 Lane", "city": "York", "postcode": "YO1", "country": "GB"}
+
+
+async def anonymise(order: Any, batch: int = 100) -> None:
+    await anonymise_deleted(order.transactions, PERIOD, batch)
+
+
+async def anonymised(order: Any) -> list[str]:
+    return [data["order_id"] for type_, data in await order.published() if type_ == "order.anonymised"]
+
+
+async def placed(order: Any, shopper: UUID) -> UUID:
+    answer = await order.place(shopper, shipping=SHIPPING, return_url="https://shop.example/back")
+    assert answer.status_code == 202, answer.text
+    return UUID(answer.json()["order_id"])
+
+
+@pytest.fixture
+async def over(order: Any, shopper: UUID, paid: Any) -> UUID:
+    """A fulfilled order of an account that was deleted."""
+    order_id = await placed(order, shopper)
+    await order.consume(paid(order_id), UserDeleted(user_id=shopper))
+    await order.database.execute("UPDATE orders SET fulfilled_at = now()")
+    return order_id
+
+
+async def test_an_order_that_is_over_loses_name_and_address_and_keeps_its_amounts(
+    order: Any, over: UUID
+) -> None:
+    await anonymise(order)
+    await anonymise(order)
+
+    assert await anonymised(order) == [str(over)]
+    row = await order.database.fetchrow("SELECT * FROM orders")
+    erased = ("contact", "shipping", "sealed_shipping", "return_url", "network")
+    assert {row[name] for name in erased} == {None}
+    assert (row["total"], row["status"]) == (699, "paid")
+
+
+async def test_it_can_be_read_by_staff_and_its_saga_be_nudged(order: Any, over: UUID) -> None:
+    await anonymise(order)
+    view = (await order.get(f"/v1/orders/{over}", uuid4(), role="admin")).json()
+    assert (view["status"], view["shipping"], view["total"]["amount"]) == ("paid", None, 699)
+    lookup = {"number": view["number"], "email": "ada@example.com"}
+    assert (await order.http.post("/v1/order-lookups", json=lookup)).status_code == 404
+
+
+async def test_an_order_in_progress_is_anonymised_when_it_is_over(
+    order: Any, shopper: UUID, paid: Any
+) -> None:
+    order_id = await placed(order, shopper)
+    await order.consume(UserDeleted(user_id=shopper))
+    await anonymise(order)
+    await order.consume(paid(order_id))
+    await anonymise(order)
+    assert await anonymised(order) == []
+
+    await order.database.execute("UPDATE orders SET paid_at = paid_at - interval '30 days'")
+    await anonymise(order)
+
+    assert await anonymised(order) == [str(order_id)]
+
+
+async def test_orders_of_merged_guests_and_claimed_orders_are_the_accounts(
+    order: Any, services: Any, shopper: UUID, paid: Any
+) -> None:
+    account, claimant = uuid4(), uuid4()
+    guests = [await placed(order, shopper)]
+    await order.consume(paid(guests[0]), UserDeleted(user_id=account))
+    await order.database.execute("UPDATE orders SET fulfilled_at = now()")
+    await anonymise(order)
+    assert await anonymised(order) == []
+
+    await order.consume(GuestMerged(guest_id=shopper, user_id=account))
+    await order.database.execute("UPDATE orders SET claimed_by = $1", claimant)
+    await anonymise(order)
+    assert await anonymised(order) == [], "another account has claimed it"
+
+    await order.consume(UserDeleted(user_id=claimant))
+    await anonymise(order)
+    assert await anonymised(order) == [str(guests[0])]
+
+
+async def test_nobody_elses_orders_are_anonymised(order: Any, over: UUID, services: Any) -> None:
+    other = uuid4()
+    services.carts[other] = {"MUG": 1}
+    order_id = await placed(order, other)
+    await anonymise(order)
+    contact = await order.database.fetchval("SELECT contact FROM orders WHERE order_id = $1", order_id)
+    assert contact is not None
+
+
+async def test_orders_that_are_not_over_do_not_stand_in_the_way_of_others(
+    order: Any, services: Any, shopper: UUID, paid: Any
+) -> None:
+    ids = [await placed(order, shopper) for _ in range(3)]
+    await order.consume(*map(paid, ids), UserDeleted(user_id=shopper))
+    await order.database.execute("UPDATE orders SET fulfilled_at = now() WHERE order_id = $1", max(ids))
+    await anonymise(order, batch=1)
+    assert await anonymised(order) == [str(max(ids))]
+
+
+async def test_a_deleted_account_is_forgotten_once_no_order_can_follow(order: Any, over: UUID) -> None:
+    await anonymise(order)
+    assert await order.count("deleted_account") == 1, "its access token may still place an order"
+    await order.database.execute("UPDATE deleted_account SET deleted_at = now() - interval '3 days'")
+    await order.database.execute("UPDATE orders SET contact = 'encrypted', fulfilled_at = NULL")
+    await anonymise(order)
+    assert await order.count("deleted_account") == 1, "it has an order that is not over"
+    await order.database.execute("UPDATE orders SET fulfilled_at = now()")
+    await anonymise(order)
+    assert await order.count("deleted_account") == 0
