@@ -84,6 +84,17 @@ async def test_of_concurrent_resets_with_one_token_one_succeeds(auth: Auth) -> N
     assert (await auth.log_in(password=f"new password {winner}")).status_code == 200
 
 
+async def test_a_login_in_the_moment_of_a_reset_leaves_no_session(auth: Auth) -> None:
+    await auth.register()
+    await ask(auth)
+    [token] = await mailed(auth)
+    logins = asyncio.gather(*(auth.log_in() for _ in range(8)))
+    assert await reset(auth, token) == 204
+    for login in await logins:
+        if login.status_code == 200:
+            assert (await auth.refresh(login.json()["refresh_token"])).status_code == 400
+
+
 async def test_a_refused_password_leaves_the_token_valid(auth: Auth) -> None:
     await auth.register("adalovelace@example.com")
     await ask(auth, "adalovelace@example.com")

@@ -1,13 +1,15 @@
 """Orders of deleted accounts are anonymised as soon as they are over."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from contracts import GuestMerged, UserDeleted
+from contracts import GuestMerged, OrderAnonymised, UserDeleted
 from order.jobs import anonymise_deleted
+from order.operations import find_saga
 
 PERIOD = timedelta(days=30)
 SHIPPING = {"name": "Ada", "street": "1 Lane", "city": "York", "postcode": "YO1", "country": "GB"}
@@ -49,7 +51,21 @@ async def test_an_order_that_is_over_loses_name_and_address_and_keeps_its_amount
     assert (row["total"], row["status"]) == (699, "paid")
 
 
-async def test_it_can_be_read_by_staff_and_its_saga_be_nudged(order: Any, over: UUID) -> None:
+async def test_its_saga_can_still_be_shown_and_has_no_personal_data(order: Any, over: UUID) -> None:
+    await anonymise(order)
+    await order.consume(OrderAnonymised(order_id=over))
+
+    found = await find_saga(order.engine, over)
+
+    assert found is not None
+    view, timeline = found
+    assert (view["status"], view["total"]["amount"], view["shipping"]) == ("paid", 699, None)
+    assert "order.anonymised" in [event["type"] for event in timeline]
+    for private in (*SHIPPING.values(), "ada@example.com", "shop.example"):
+        assert f'"{private}"' not in json.dumps(found)
+
+
+async def test_staff_can_read_it_and_nobody_can_look_it_up_by_its_address(order: Any, over: UUID) -> None:
     await anonymise(order)
     view = (await order.get(f"/v1/orders/{over}", uuid4(), role="admin")).json()
     assert (view["status"], view["shipping"], view["total"]["amount"]) == ("paid", None, 699)
