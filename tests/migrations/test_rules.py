@@ -32,6 +32,7 @@ _NO_DANGER = (
     "require-table-schema",
     "require-enum-value-ordering",
     "ban-drop-constraint",  # a check is dropped for a wider one
+    "ban-drop-not-null",  # takes no time; the previous release's own tests run on today's schema
 )
 
 _INDEX = "require-concurrent-index-creation"
