@@ -322,6 +322,7 @@ async def test_a_nudge_for_an_unknown_order_is_impossible(pending: Harness) -> N
 
 def test_order_publishes_only_its_own_events() -> None:
     assert saga.participant.published_keys() == [
+        "order.anonymised",
         "order.cancelled",
         "order.created",
         "order.fulfilled",
