@@ -20,7 +20,7 @@ from order.checkout_schemas import PlaceOrder
 from order.domain import Status
 from order.guests import Claims, Lookups
 from order.problems import BadLink, invalid
-from order.schemas import CancelOrder, ClaimOrder, LookedUp, LookUp, NoBody, TypedNumber
+from order.schemas import CancelOrder, ClaimOrder, LookedUp, LookUp, TypedNumber
 from order.store import Orders, Row
 
 router = APIRouter(tags=["orders"])
@@ -31,7 +31,6 @@ REFUND = "orders:refund"
 
 ProvidedOrders = Provided[Orders]
 ProvidedActions = Provided[Actions]
-EmptyBody = Annotated[NoBody | None, Body()]
 OrderRef = Annotated[
     UUID | str,
     Path(alias="order", description="The order's id, or its number in any case, with or without the dash."),
@@ -47,7 +46,7 @@ OrderRef = Annotated[
     status_code=202,
     response_model=schemas.Accepted,
     summary="Order the cart",
-    responses={409: views.NOT_PLACED, **{status: RESPONSES[status] for status in (422, 429, 503)}},
+    responses={409: views.NOT_PLACED, **{status: RESPONSES[status] for status in (429, 503)}},
 )
 async def place_order(
     body: PlaceOrder,
@@ -104,7 +103,7 @@ async def read_order(
     "/v1/orders/{order}/cancel",
     response_model=schemas.OrderView,
     summary="Cancel an order",
-    responses={status: RESPONSES[status] for status in (403, 404, 409, 422)},
+    responses={status: RESPONSES[status] for status in (403, 404, 409)},
 )
 async def cancel_order(
     ref: OrderRef,
@@ -143,7 +142,7 @@ async def read_timeline(ref: OrderRef, caller: Caller, orders: ProvidedOrders) -
     "/v1/order-claims",
     response_model=schemas.OrderView,
     summary="Claim an order that was placed as a guest",
-    responses={status: RESPONSES[status] for status in (403, 409, 410, 422)},
+    responses={status: RESPONSES[status] for status in (403, 409, 410)},
 )
 async def claim_order(
     body: ClaimOrder,
@@ -168,7 +167,7 @@ async def claim_order(
     "/v1/order-lookups",
     response_model=LookedUp,
     summary="Look an order up without an account",
-    responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
+    responses={status: RESPONSES[status] for status in (404, 429, 503)},
 )
 async def look_up(body: LookUp, origin: FromWhere, lookups: Provided[Lookups]) -> Response:
     """By its number and the e-mail address that it was placed with. An unknown number and a wrong address get

@@ -109,7 +109,7 @@ def periodic(
     return [
         Job("expire orders", settings.sweep_every, partial(expire_orders, transactions, batch)),
         Job("nudge stuck sagas", settings.reconcile_every, partial(nudge_stuck, transactions, settings)),
-        Job("delete old idempotency keys", settings.purge_every, partial(delete_old_keys, keys)),
+        Job("delete old idempotency keys", settings.purge_every, keys.purge),
         Job("delete expired attempts", settings.purge_every, attempts.forget),
         Job("forget networks", settings.purge_every, forget),
         retention(
@@ -171,13 +171,6 @@ async def nudge_returns(transactions: Transactions, settings: Settings) -> None:
         stuck = {order: missing_compensations(order, ()) for order, _ in due}
         _nudge(tx, stuck, settings)
     _log_stuck("returns stuck", stuck)
-
-
-async def delete_old_keys(keys: IdempotencyKeys, batch: int = 1000) -> None:
-    """Delete all idempotency keys whose time is over, `batch` per transaction."""
-    found = batch
-    while found == batch:
-        found = await keys.purge(batch)
 
 
 async def forget_declined_networks(transactions: Transactions, window: timedelta, batch: int) -> None:

@@ -32,10 +32,6 @@ TypedNumber = Annotated[
 ]
 
 
-class NoBody(Body):
-    """No body, or an empty object: fields that would be ignored are refused."""
-
-
 class CancelOrder(Body):
     """Empty, unless staff cancel the order."""
 
