@@ -64,6 +64,10 @@ def _line(world: World) -> dict[str, Any]:
     return {"sku": world.sku, "quantity": 1}
 
 
+def _addition(world: World) -> Wish:
+    return {"json": _line(world), "headers": {"Idempotency-Key": uuid4().hex}}
+
+
 def _look_up(world: World, number: str) -> Wish:
     return {"json": {"number": number, "email": world.shopper.email}}
 
@@ -106,6 +110,7 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     },
     f"GET {_PRODUCT}/stock": lambda world: {"at": {"sku": world.sku}},
     "PUT /v1/cart": lambda world: {"json": {"items": [_line(world)]}},
+    "POST /v1/cart/items": _addition,
     "PUT /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}, "json": {"quantity": 1}},
     "DELETE /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}},
     "POST /v1/orders": _checkout,
