@@ -6,7 +6,6 @@ from cart import api, jobs, saga
 from cart.products import Products
 from cart.settings import Settings
 from cart.store import Carts
-from cart.tables import idempotency_keys
 from chassis.http.idempotency import IdempotencyKeys
 from chassis.outbound import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
@@ -20,7 +19,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         total=settings.product_patience,
     )
     keep = timedelta(hours=settings.idempotency_keep_hours)
-    keys = IdempotencyKeys(chassis.engine, idempotency_keys, keep=keep)
+    keys = IdempotencyKeys(chassis.engine, keep=keep)
     return Components(
         routers=[api.router],
         provide=[Carts(chassis.engine), Products(product, known_for=settings.known_for), keys],

@@ -22,7 +22,7 @@ from chassis.storage.database import Json, chassis_tables
 
 metadata = MetaData()
 chassis_tables(metadata)
-idempotency_keys = idempotency_table(metadata)
+idempotency_table(metadata)
 
 cart = Table(
     "cart",
