@@ -115,6 +115,7 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "DELETE /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}},
     "POST /v1/orders": _checkout,
     "GET /v1/orders of the shopper": lambda world: {"params": {"shopper_id": world.shopper.id}},
+    "GET /v1/orders of a product": lambda world: {"params": {"sku": world.sku}},
     f"GET {_ORDER}": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER} by its number": lambda world: {"at": {"order": world.order_number}},
     f"GET {_ORDER} of nobody": lambda _: {"at": {"order": str(uuid4())}},

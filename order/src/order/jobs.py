@@ -25,6 +25,7 @@ from chassis.storage.tx import SqlTx
 from contracts import SagaNudged
 from order.domain import Order
 from order.events import missing_compensations
+from order.search import ContactHashes
 from order.settings import Settings
 
 log = structlog.get_logger()
@@ -69,6 +70,16 @@ _FORGET_NETWORKS = text("""
     WHERE orders.order_id = old.order_id RETURNING true
 """)
 
+_NOT_HASHED = text("""
+    SELECT order_id, contact FROM orders WHERE contact_hash IS NULL
+    ORDER BY order_id DESC LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_HASH = text("""
+    UPDATE orders SET contact_hash = hashed.hash
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:hashes AS bytea[])) AS hashed (id, hash)
+    WHERE order_id = hashed.id
+""")
+
 # The timeline is needed for as long as compensations may be missing: it says which ones the order needs.
 TIMELINE = Rule(
     "timeline",
@@ -105,6 +116,7 @@ def periodic(
 ) -> Sequence[Job]:
     """All jobs, at the intervals of the settings."""
     batch = settings.sweep_batch
+    hashes = ContactHashes(settings.contact_key)
     forget = partial(forget_declined_networks, transactions, settings.decline_window, batch)
     return [
         Job("expire orders", settings.sweep_every, partial(expire_orders, transactions, batch)),
@@ -112,6 +124,7 @@ def periodic(
         Job("delete old idempotency keys", settings.purge_every, keys.purge),
         Job("delete expired attempts", settings.purge_every, attempts.forget),
         Job("forget networks", settings.purge_every, forget),
+        Job("hash contacts", settings.purge_every, partial(hash_contacts, transactions, hashes, batch)),
         retention(
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),
@@ -181,6 +194,17 @@ async def forget_declined_networks(transactions: Transactions, window: timedelta
             parameters = {"before": tx.now - window, "limit": batch}
             forgotten = await tx.session.execute(_FORGET_NETWORKS, parameters)
             found = len(forgotten.all())
+
+
+async def hash_contacts(transactions: Transactions, hashes: ContactHashes, batch: int) -> None:
+    """Hash the addresses of orders that the previous release has placed, the newest first."""
+    found = batch
+    while found == batch:
+        async with transactions() as tx:
+            rows = (await tx.session.execute(_NOT_HASHED, {"limit": batch})).all()
+            hashed = [hashes.of_contact(row.contact) for row in rows]
+            await tx.session.execute(_HASH, {"ids": [row.order_id for row in rows], "hashes": hashed})
+            found = len(rows)
 
 
 async def due_for_nudge(tx: SqlTx, query: TextClause, settings: Settings) -> list[tuple[Order, Any]]:
