@@ -100,10 +100,10 @@ class Carts:
         given = {"sku": sku, "pieces": quantity, **_values(owner, {sku: quantity}, guest, versions)}
         async with self._engine.begin() as connection:
             row = (await connection.execute(_ADD, given)).first()
-            if row is None:
-                raise await self._refusal(owner, versions, sku, quantity)
-            version, items = row
-            yield connection, Added(version, orjson.loads(items)[sku])
+            if row is not None:
+                yield connection, Added(row[0], orjson.loads(row[1])[sku])
+                return
+        raise await self._refusal(owner, versions, sku, quantity)
 
     async def remove(self, owner: UUID, sku: str, *, versions: Versions = None) -> None:
         """Remove one product, if it is there; from a merged cart, which is empty, nothing."""
