@@ -42,7 +42,7 @@ _REPLACE = _WRITE.format(items="excluded.items", fits="true")
 _PUT = _WRITE.format(items="kept.items || excluded.items", fits=_LINES_FIT)
 _ADD = text(
     _WRITE.format(
-        items=f"kept.items || jsonb_build_object(:sku, {_SUM})",
+        items=f"kept.items || jsonb_build_object(CAST(:sku AS text), {_SUM})",
         fits=f"{_LINES_FIT} AND {_SUM} <= :most_pieces",
     )
 )
