@@ -182,5 +182,5 @@ async def test_a_search_uses_its_index(
 
 
 async def explained(database: asyncpg.Connection, query: str, values: tuple[Any, ...]) -> list[Any]:
-    """The plan that the service gets, which is made without a look at the values."""
+    """The plan that the service gets, which does not depend on the values."""
     return list(await database.fetch(f"EXPLAIN {query}", *values))
