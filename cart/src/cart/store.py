@@ -34,7 +34,7 @@ _WRITE = """
         touched_at = greatest(kept.touched_at, date_trunc('day', now()))
     WHERE kept.merged_into IS NULL AND (CAST(:versions AS bigint[]) IS NULL OR kept.version = ANY (:versions))
         AND {fits}
-    RETURNING version, items
+    RETURNING version, CAST(items AS text)
 """
 _LINES_FIT = "(SELECT count(*) FROM jsonb_object_keys(kept.items || excluded.items)) <= :most_lines"
 _SUM = "coalesce(CAST(kept.items ->> :sku AS int), 0) + :pieces"
