@@ -42,10 +42,11 @@ _FILTERS = {
     "sku": "jsonb_path_query_array(lines, '$[*].sku') @> jsonb_build_array(${}::text)",
 }
 
-# All orders of a product are found by its index first. Otherwise the planner, which does not know how many
-# there are, might look for them among all orders, newest first.
-_OF_PRODUCT = """order_id = ANY (ARRAY(
-    WITH found AS MATERIALIZED (SELECT order_id, number, status, contact_hash FROM orders WHERE {product})
+# All orders of an address or a product are found by its index first. Otherwise the planner, which does not
+# know how many there are, might look for them among all orders, newest first.
+_INDEXED = ("contacts", "sku")
+_FOUND = """order_id = ANY (ARRAY(
+    WITH found AS MATERIALIZED (SELECT order_id, number, status FROM orders WHERE {indexed})
     SELECT order_id FROM found WHERE {filters} ORDER BY order_id DESC LIMIT $1
 ))"""
 
@@ -129,9 +130,9 @@ class Orders:
         if owner is not None:
             values.append(owner)
             where = _OWNED.format(owner=f"${len(values) + 1}", filters=f" AND {where}")
-        elif product := conditions.pop("sku", None):
+        elif indexed := [conditions.pop(name) for name in _INDEXED if name in conditions]:
             others = " AND ".join(conditions.values()) or "true"
-            where = _OF_PRODUCT.format(product=product, filters=others)
+            where = _FOUND.format(indexed=" AND ".join(indexed), filters=others)
         query = f"SELECT {_COLUMNS} FROM orders WHERE {where} ORDER BY order_id DESC LIMIT $1"  # noqa: S608
         return await fetch(self._engine, query, limit, *values)
 
