@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from product.schemas import DEFAULT_CURRENCY
 from product.tables import adjustment, product, stock
 
-# In sku order, as reservations lock, so that the two cannot deadlock.
+# In sku order, as reservations lock, so that the two cannot deadlock. The sku is in two unique
+# constraints: of loads at the same moment, one may meet the other's row in either.
 _CREATE = text("""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS item(
@@ -21,7 +22,7 @@ _CREATE = text("""
         INSERT INTO product (sku, name, description, category, price, currency)
         SELECT sku, name, coalesce(description, ''), category, price, coalesce(currency, :currency)
         FROM given ORDER BY sku
-        ON CONFLICT (sku) DO NOTHING RETURNING sku, price, currency
+        ON CONFLICT DO NOTHING RETURNING sku, price, currency
     ), opened AS (
         INSERT INTO stock (sku, on_hand, reserved, sold, received, status)
         SELECT sku, coalesce(stock, 0), 0, 0, coalesce(stock, 0), 'active' FROM created JOIN given USING (sku)
