@@ -76,6 +76,10 @@ def _line(world: World) -> dict[str, Any]:
     return {"sku": world.sku, "quantity": 1}
 
 
+def _addition(world: World) -> Wish:
+    return {"json": _line(world), "headers": {"Idempotency-Key": uuid4().hex}}
+
+
 def _look_up(world: World, number: str) -> Wish:
     return {"json": {"number": number, "email": world.shopper.email}}
 
@@ -124,10 +128,12 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     },
     f"GET {_PRODUCT}/stock": lambda world: {"at": {"sku": world.sku}},
     "PUT /v1/cart": lambda world: {"json": {"items": [_line(world)]}},
+    "POST /v1/cart/items": _addition,
     "PUT /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}, "json": {"quantity": 1}},
     "DELETE /v1/cart/items/{sku}": lambda world: {"at": {"sku": world.sku}},
     "POST /v1/orders": _checkout,
     "GET /v1/orders of the shopper": lambda world: {"params": {"shopper_id": world.shopper.id}},
+    "GET /v1/orders of a product": lambda world: {"params": {"sku": world.sku}},
     f"GET {_ORDER}": lambda world: {"at": {"order": world.order}},
     f"GET {_ORDER} by its number": lambda world: {"at": {"order": world.order_number}},
     f"GET {_ORDER} of nobody": lambda _: {"at": {"order": str(uuid4())}},

@@ -27,7 +27,7 @@ router = APIRouter(tags=["accounts"])
     "/v1/users",
     summary="Register",
     status_code=201,
-    responses={status: RESPONSES[status] for status in (409, 422, 429, 503)},
+    responses={status: RESPONSES[status] for status in (409, 429, 503)},
 )
 async def register(
     new: NewAccount,

@@ -16,8 +16,24 @@ class Full(Exception):
     """The cart has the maximum number of lines."""
 
 
+class TooManyPieces(Exception):
+    """The cart would have more pieces of a product than a line can have; `pieces` are in it."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__(pieces)
+        self.pieces = pieces
+
+
 class Merged(Exception):
     """The guest's cart was moved into an account's."""
+
+
+class Stale(Exception):
+    """The cart has changed since it was read; `version` is its version now."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
 
 
 @dataclass(eq=False)
@@ -36,7 +52,8 @@ class Cart:
     `ids` identify it when it is ordered: order accepts one order for each, besides the `bought` ones, whose
     lines have been removed. A cart keeps its ids while it changes, and gets one more when an order's lines
     are removed and others are left. It becomes another cart, with a new id, once its new content shares no
-    sku with the old (a trigger of the table does that, for every writer).
+    sku with the old (a trigger of the table does that, for every writer). Another trigger counts its
+    changes as its `version`, which only reads for HTTP load.
 
     Once merged into an account's cart, a guest's cannot be changed any more. It keeps the items that it
     handed over, so that an order which the guest had placed removes those, and no more, from the account's
@@ -48,6 +65,7 @@ class Cart:
     merged_into: UUID | None = None
     ids: tuple[UUID, ...] = ()
     bought: tuple[UUID, ...] = ()
+    version: int = 0
 
     def remove(self, bought: Mapping[str, int]) -> dict[str, int]:
         """Remove bought pieces, at most those in the cart. Returns what was removed."""

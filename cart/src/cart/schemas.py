@@ -1,18 +1,23 @@
 """The HTTP models of cart, and the JSON of a cart with prices."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
-from cart.domain import MOST_LINES, MOST_PIECES
+from cart.domain import MOST_LINES, MOST_PIECES, Cart
+from cart.products import Stock
 from chassis.http.problems import Body
-from contracts import Sku
+from contracts import CURRENCIES, ShortLine, Sku
 
 Quantity = Annotated[int, Field(ge=1, le=MOST_PIECES, description="Pieces.")]
 Degraded = Annotated[bool, Field(description="True if the product service is unavailable.")]
 Reason = Annotated[str | None, Field(description="Why the response is degraded.")]
+Version = Annotated[
+    int, Field(description="Counts the cart's changes, for `If-Match`. 0 before the first.", examples=[7])
+]
+Problem = Literal["unknown", "retired", "not_chargeable", "short"]
 
 
 class WantedQuantity(Body):
@@ -22,7 +27,7 @@ class WantedQuantity(Body):
 
 
 class WantedLine(Body):
-    """A product and its quantity."""
+    """A product and how many pieces of it to have in the cart, or to add."""
 
     sku: Sku
     quantity: Quantity
@@ -43,12 +48,40 @@ class WantedLines(Body):
         return {line.sku: line.quantity for line in self.items}
 
 
-class PutResult(BaseModel):
-    """How many lines were put. If `degraded`, it was not checked whether they are for sale; checkout does."""
+class ChangedCart(BaseModel):
+    """What became of a change. A cart reserves nothing, so a shortage is reported and the change accepted:
+    there may be more by the time of the checkout. If `degraded`, it was not checked whether the products are
+    for sale and how many there are; checkout does."""
 
-    lines: Annotated[int, Field(description="Number of lines that were put.")]
+    version: Version
+    short: Annotated[
+        list[ShortLine],
+        Field(description="Products of which fewer pieces are available now than are in the cart."),
+    ]
     degraded: Degraded
     reason: Reason
+
+    @classmethod
+    def of(cls, wanted: Mapping[str, int], stock: Stock, version: int, **own: int) -> Self:
+        return cls(
+            version=version,
+            short=stock.short(wanted),
+            degraded=stock.reason is not None,
+            reason=stock.reason,
+            **own,
+        )
+
+
+class PutResult(ChangedCart):
+    """`lines` are in the cart with the given quantities."""
+
+    lines: Annotated[int, Field(description="Number of lines that were put.")]
+
+
+class AddResult(ChangedCart):
+    """The pieces were added."""
+
+    quantity: Annotated[int, Field(description="Pieces of the product that are in the cart now.")]
 
 
 class CartLine(BaseModel):
@@ -72,6 +105,7 @@ class CartLines(BaseModel):
     bought: Annotated[
         list[UUID], Field(description="Paid orders whose lines have been removed from the cart.")
     ]
+    version: Version
 
 
 class PricedLine(CartLine):
@@ -85,6 +119,14 @@ class PricedLine(CartLine):
     status: Annotated[
         Literal["active", "retired", "unknown"] | None, Field(description="Only `active` can be ordered.")
     ]
+    problem: Annotated[
+        Problem | None,
+        Field(
+            description="Why the line cannot be ordered now, and is not in the cart's total: it is not for"
+            " sale, its price cannot be charged, or fewer pieces are available than wanted (`short`). An"
+            " order with a short line waits if other orders may release enough, and is otherwise cancelled."
+        ),
+    ]
 
 
 class PricedCart(BaseModel):
@@ -92,34 +134,52 @@ class PricedCart(BaseModel):
 
     items: Annotated[list[PricedLine], Field(description="By sku.")]
     total: Annotated[
-        int | None, Field(description="Of all lines with a price; null if degraded or in several currencies.")
+        int | None,
+        Field(description="Of the lines that can be ordered; null if degraded or in several currencies."),
     ]
-    currency: Annotated[str | None, Field(description="The lines' currency; null if they have several.")]
+    currency: Annotated[str | None, Field(description="Of the total; null if there are none or several.")]
+    version: Version
     degraded: Degraded
     reason: Reason
 
 
-_UNAVAILABLE: dict[str, Any] = dict.fromkeys(("name", "price", "currency", "total", "available", "status"))
-_UNKNOWN = {**_UNAVAILABLE, "available": 0, "status": "unknown"}
+_NO_DATA: dict[str, Any] = dict.fromkeys(
+    ("name", "price", "currency", "total", "available", "status", "problem")
+)
+_UNKNOWN = {**_NO_DATA, "available": 0, "status": "unknown", "problem": "unknown"}
 
 
-def priced_cart(items: Mapping[str, int], products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The cart with product data. Unknown products have no price and cannot be ordered."""
-    lines = [_priced_line(sku, items[sku], products.get(sku)) for sku in sorted(items)]
-    currencies = {line["currency"] for line in lines if line["currency"] is not None}
+def priced_cart(cart: Cart, products: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The cart with product data."""
+    lines = [_priced_line(sku, cart.items[sku], products.get(sku)) for sku in sorted(cart.items)]
+    orderable = [line for line in lines if line["problem"] is None]
+    currencies = {line["currency"] for line in orderable}
     currency = currencies.pop() if len(currencies) == 1 else None
-    total = None if currencies else sum(line["total"] or 0 for line in lines)
-    return {"items": lines, "total": total, "currency": currency, "degraded": False, "reason": None}
+    total = None if currencies else sum(line["total"] for line in orderable)
+    priced = {"items": lines, "total": total, "currency": currency, "version": cart.version}
+    return {**priced, "degraded": False, "reason": None}
 
 
-def unpriced_cart(items: Mapping[str, int], reason: str) -> dict[str, Any]:
+def unpriced_cart(cart: Cart, reason: str) -> dict[str, Any]:
     """The cart while the product service is unavailable."""
-    lines = [{"sku": sku, "quantity": items[sku], **_UNAVAILABLE} for sku in sorted(items)]
-    return {"items": lines, "total": None, "currency": None, "degraded": True, "reason": reason}
+    lines = [{"sku": sku, "quantity": cart.items[sku], **_NO_DATA} for sku in sorted(cart.items)]
+    unpriced = {"items": lines, "total": None, "currency": None, "version": cart.version}
+    return {**unpriced, "degraded": True, "reason": reason}
 
 
 def _priced_line(sku: str, quantity: int, product: Mapping[str, Any] | None) -> dict[str, Any]:
     if product is None:
         return {"sku": sku, "quantity": quantity, **_UNKNOWN}
     data = {name: product[name] for name in ("name", "price", "currency", "available", "status")}
-    return {"sku": sku, "quantity": quantity, **data, "total": product["price"] * quantity}
+    total, problem = product["price"] * quantity, _problem(quantity, product)
+    return {"sku": sku, "quantity": quantity, **data, "total": total, "problem": problem}
+
+
+def _problem(quantity: int, product: Mapping[str, Any]) -> Problem | None:
+    """Why a checkout would refuse the line, or None."""
+    if product["status"] != "active":
+        return "retired"
+    currency = CURRENCIES.get(product["currency"])
+    if currency is None or product["price"] % currency.step:
+        return "not_chargeable"
+    return "short" if quantity > product["available"] else None

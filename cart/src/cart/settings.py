@@ -14,7 +14,8 @@ class Settings(ServiceSettings):
     was read as active is not checked again for `known_for` seconds.
 
     A guest's cart is kept for `guest_cart_keep_days` after something was last put into it, an account's for
-    `cart_keep_days`. The record that an order's lines were removed from a cart is kept for
+    `cart_keep_days`. What was answered to a product that was added is kept for `idempotency_keep_hours`, for
+    repeats of the request. The record that an order's lines were removed from a cart is kept for
     `taken_out_keep_days` after the order was placed: for as long as its `order.paid` may be republished. 0
     keeps for ever.
 
@@ -28,5 +29,7 @@ class Settings(ServiceSettings):
     guest_cart_keep_days: KeepDays = 30
     cart_keep_days: KeepDays = 365
     taken_out_keep_days: KeepDays = 180
+    idempotency_keep_hours: Annotated[int, Field(ge=24)] = 24
+    purge_every: Seconds = 60
     consume_linger: Annotated[float, Field(ge=0)] = 0.25  # no shopper waits for bought lines to be removed
     max_body_bytes: Annotated[int, Field(ge=1024)] = 128 * 1024

@@ -23,11 +23,13 @@ async def lines(client: httpx.AsyncClient) -> dict[str, int]:
 
 
 async def test_a_new_cart_is_empty(shopper: httpx.AsyncClient) -> None:
-    assert (await shopper.get("/v1/cart/lines")).json() == {"items": [], "ids": [], "bought": []}
+    empty = {"items": [], "ids": [], "bought": [], "version": 0}
+    assert (await shopper.get("/v1/cart/lines")).json() == empty
     assert (await shopper.get("/v1/cart")).json() == {
         "items": [],
         "total": 0,
         "currency": None,
+        "version": 0,
         "degraded": False,
         "reason": None,
     }
@@ -55,15 +57,47 @@ async def test_the_cart_shows_prices_and_their_sum(
         "total": 885,
         "available": 9,
         "status": "active",
+        "problem": None,
     }
     assert (cart["total"], cart["currency"], cart["degraded"]) == (985, "GBP", False)
     assert product_service.reads == [["A", "B"]]
 
 
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"status": "retired", "available": 0}, "retired"),
+        ({"available": 2}, "short"),
+        ({"currency": "XTS"}, "not_chargeable"),
+        ({"currency": "KWD", "price": 1001}, "not_chargeable"),
+        ({"available": 3}, None),
+    ],
+)
+async def test_a_line_that_cannot_be_ordered_is_marked_and_not_in_the_total(
+    shopper: httpx.AsyncClient, product_service: FakeProduct, changed: dict[str, object], problem: str | None
+) -> None:
+    await shopper.put("/v1/cart", json={"items": [{"sku": sku, "quantity": 3} for sku in "AB"]})
+    product_service.put("B", **changed)
+    cart = (await shopper.get("/v1/cart")).json()
+    assert [line["problem"] for line in cart["items"]] == [None, problem]
+    assert (cart["total"], cart["currency"]) == (300 if problem else 600, "GBP")
+
+
+async def test_a_put_with_a_shortage_is_accepted_and_reports_it(
+    shopper: httpx.AsyncClient, product_service: FakeProduct
+) -> None:
+    short = [{"sku": "A", "wanted": 6, "available": 5}]
+    put = await shopper.put("/v1/cart/items/A", json={"quantity": 6})
+    assert (put.status_code, put.json()["short"]) == (200, short)
+    items = [{"sku": "A", "quantity": 6}, {"sku": "B", "quantity": 5}]
+    assert (await shopper.put("/v1/cart", json={"items": items})).json()["short"] == short
+    assert await lines(shopper) == {"A": 6, "B": 5}
+
+
 async def test_a_put_replaces_the_quantity(shopper: httpx.AsyncClient) -> None:
     for quantity in (3, 2):
         answer = await shopper.put("/v1/cart/items/A", json={"quantity": quantity})
-        assert answer.json() == {"lines": 1, "degraded": False, "reason": None}
+        assert answer.status_code == 200
     assert await lines(shopper) == {"A": 2}
 
 
@@ -151,10 +185,17 @@ async def test_while_product_is_down_any_sku_is_accepted_and_the_response_is_deg
 ) -> None:
     product_service.down = True
     answer = await shopper.put("/v1/cart/items/none", json={"quantity": 1})
-    assert answer.json() == {"lines": 1, "degraded": True, "reason": "product does not answer."}
+    assert answer.json() == {
+        "lines": 1,
+        "version": 1,
+        "short": [],
+        "degraded": True,
+        "reason": "product does not answer.",
+    }
     product_service.down = False
     [line] = (await shopper.get("/v1/cart")).json()["items"]
     assert (line["status"], line["price"], line["available"]) == ("unknown", None, 0)
+    assert line["problem"] == "unknown"
 
 
 @pytest.mark.parametrize("sku", ["", "x" * 33, "A B", "-A", "\U0001f600", "A\0", "é"])

@@ -12,15 +12,16 @@ from chassis.http.identity import Caller, Principal
 from chassis.http.origin import FromWhere
 from chassis.http.problems import RESPONSES, Forbidden, NotFound
 from chassis.http.provided import Provided
+from chassis.runtime.jobs import first_id
 from order import ids, schemas, views
 from order.action import Actions
 from order.cancelling import Cancelling
 from order.checkout import Checkout
 from order.checkout_schemas import PlaceOrder
-from order.domain import Status
 from order.guests import Claims, Lookups
 from order.problems import BadLink, invalid
-from order.schemas import CancelOrder, ClaimOrder, LookedUp, LookUp, NoBody, TypedNumber
+from order.schemas import CancelOrder, ClaimOrder, LookedUp, LookUp, OrderFilters
+from order.search import ContactHashes
 from order.store import Orders, Row
 
 router = APIRouter(tags=["orders"])
@@ -31,7 +32,6 @@ REFUND = "orders:refund"
 
 ProvidedOrders = Provided[Orders]
 ProvidedActions = Provided[Actions]
-EmptyBody = Annotated[NoBody | None, Body()]
 OrderRef = Annotated[
     UUID | str,
     Path(alias="order", description="The order's id, or its number in any case, with or without the dash."),
@@ -47,7 +47,7 @@ OrderRef = Annotated[
     status_code=202,
     response_model=schemas.Accepted,
     summary="Order the cart",
-    responses={409: views.NOT_PLACED, **{status: RESPONSES[status] for status in (422, 429, 503)}},
+    responses={409: views.NOT_PLACED, **{status: RESPONSES[status] for status in (429, 503)}},
 )
 async def place_order(
     body: PlaceOrder,
@@ -61,28 +61,38 @@ async def place_order(
     return await checkout.accept(body, key, caller, origin)
 
 
-@router.get("/v1/orders", response_model=schemas.OrderPage, summary="List orders")
+@router.get("/v1/orders", response_model=schemas.OrderPage, summary="List and search orders")
 async def list_orders(
+    filters: Annotated[OrderFilters, Query()],
     caller: Caller,
     orders: ProvidedOrders,
     actions: ProvidedActions,
-    status: Status | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    before: Annotated[UUID | None, Query(description="The `next` of the previous page.")] = None,
-    shopper_id: Annotated[
-        UUID | None, Query(description="For administrators: the owner of the orders.")
-    ] = None,
-    id: Annotated[list[UUID] | None, Query(max_length=100, description="Only these.")] = None,  # noqa: A002
-    number: Annotated[TypedNumber | None, Query(description="Only the order with this number.")] = None,
+    hashes: Provided[ContactHashes],
 ) -> Response:
-    """The caller's orders, newest first. Administrators see all orders."""
+    """The caller's orders, newest first. Staff see all orders, and can search them by address, product and
+    time."""
+    owner = filters.shopper_id
     if READ_ALL not in caller.scopes:
-        if shopper_id not in (None, caller.id):
+        if owner not in (None, caller.id):
             raise Forbidden("You cannot list another customer's orders.")
-        shopper_id = caller.id
-    rows = await orders.page(limit + 1, owner=shopper_id, status=status, ids=id, number=number, before=before)
-    following = str(rows[limit - 1]["order_id"]) if len(rows) > limit else None
-    shown = [views.order_view(row, actions.of(row, caller.id)) for row in rows[:limit]]
+        if names := filters.for_staff():
+            raise Forbidden(f"Only staff can search by {', '.join(names)}.")
+        owner = caller.id
+    email, since, until = filters.email_sha256, filters.placed_from, filters.placed_before
+    rows = await orders.page(
+        filters.limit + 1,
+        owner=owner,
+        status=filters.status,
+        ids=filters.id,
+        number=filters.number,
+        before=filters.before,
+        contacts=hashes.wanted(email) if email else None,
+        sku=filters.sku,
+        placed_from=first_id(since) if since else None,
+        placed_before=first_id(until) if until else None,
+    )
+    following = str(rows[filters.limit - 1]["order_id"]) if len(rows) > filters.limit else None
+    shown = [views.order_view(row, actions.of(row, caller.id)) for row in rows[: filters.limit]]
     return views.response({"items": shown, "next": following})
 
 
@@ -104,7 +114,7 @@ async def read_order(
     "/v1/orders/{order}/cancel",
     response_model=schemas.OrderView,
     summary="Cancel an order",
-    responses={status: RESPONSES[status] for status in (403, 404, 409, 422)},
+    responses={status: RESPONSES[status] for status in (403, 404, 409)},
 )
 async def cancel_order(
     ref: OrderRef,
@@ -143,7 +153,7 @@ async def read_timeline(ref: OrderRef, caller: Caller, orders: ProvidedOrders) -
     "/v1/order-claims",
     response_model=schemas.OrderView,
     summary="Claim an order that was placed as a guest",
-    responses={status: RESPONSES[status] for status in (403, 409, 410, 422)},
+    responses={status: RESPONSES[status] for status in (403, 409, 410)},
 )
 async def claim_order(
     body: ClaimOrder,
@@ -168,7 +178,7 @@ async def claim_order(
     "/v1/order-lookups",
     response_model=LookedUp,
     summary="Look an order up without an account",
-    responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
+    responses={status: RESPONSES[status] for status in (404, 429, 503)},
 )
 async def look_up(body: LookUp, origin: FromWhere, lookups: Provided[Lookups]) -> Response:
     """By its number and the e-mail address that it was placed with. An unknown number and a wrong address get

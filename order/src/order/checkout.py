@@ -26,6 +26,7 @@ from order.ids import new_order_id
 from order.placing import NumberTaken, Placing
 from order.pricing import Cart, Limits, orderable, priced
 from order.problems import CartNotOrderable, PlaceAgain, TotalChanged, TotalNotChargeable, invalid
+from order.search import ContactHashes
 from order.settings import Settings
 
 # Two orders get the same number once in 10^15 pairs, so a second clash in a row has another cause, which the
@@ -54,6 +55,7 @@ class Checkout:
         self._placing = placing
         self._keys = keys
         self._cipher = Cipher.of(settings.contact_key)
+        self._hashes = ContactHashes(settings.contact_key)
         self._networks = KeyedHash(settings.contact_key, b"order networks")
         self._return_origins = origins(settings.return_origins)
         self._budget, self._guest_budget = settings.budget, settings.guest_budget
@@ -139,6 +141,7 @@ class Checkout:
             currency=total.currency,
             payment_method=(body.payment_method or "") if total.amount else "",
             contact=self._cipher.encrypt(email),
+            contact_hash=self._hashes.of_address(email),
             guest=caller.role == "guest",
             created_at=now,
             deadline=now + timedelta(seconds=min(self._lifetime, body.expires_in or self._lifetime)),

@@ -56,10 +56,11 @@ class DeletedAccount:
 class Order:
     """One order.
 
-    `contact` is the shopper's e-mail address, encrypted; none once the order was anonymised.
-    `sealed_shipping` is `shipping`, encrypted for events. The database generates a missing number. Old orders
-    have neither `guest` nor `cart_id`. At most one order of a `cart_id` is not cancelled. `shopper_id` is
-    always who placed it, `claimed_by` the account that has claimed it from a guest.
+    `contact` is the shopper's e-mail address, encrypted, and `contact_hash` the same, hashed for
+    searches; none once the order was anonymised. `sealed_shipping` is `shipping`, encrypted for events.
+    The database generates a missing number. Old orders have neither `guest` nor `cart_id`. At most one
+    order of a `cart_id` is not cancelled. `shopper_id` is always who placed it, `claimed_by` the account
+    that has claimed it from a guest.
 
     `action_url`, encrypted, is the page of the shopper's bank where she can confirm until `action_expires_at`
     while the order is pending, and `return_url` is where that page sends her back to. `declined_at` is when
@@ -111,6 +112,7 @@ class Order:
     action_expires_at: datetime | None = None
     declined_at: datetime | None = None
     network: bytes | None = None
+    contact_hash: bytes | None = None
 
     def owner(self, merged: MergedGuest | None) -> UUID:
         """Who owns it, if the guest who placed it was merged like that."""
@@ -178,7 +180,8 @@ class Order:
         """Erase who the order is from. Whose id it has cannot be known any more: the account is deleted."""
         if self.contact is None:
             return []
-        self.contact = self.shipping = self.sealed_shipping = self.return_url = self.network = None
+        self.contact = self.contact_hash = self.shipping = self.sealed_shipping = None
+        self.return_url = self.network = None
         return [events.anonymised(self)]
 
     def fulfil(self, now: datetime) -> list[OrderFulfilled]:

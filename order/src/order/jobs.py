@@ -25,6 +25,7 @@ from chassis.storage.tx import SqlTx
 from contracts import SagaNudged
 from order.domain import Order
 from order.events import missing_compensations
+from order.search import ContactHashes
 from order.settings import Settings
 
 log = structlog.get_logger()
@@ -89,6 +90,16 @@ _FORGET_DELETED = text(f"""
         SELECT account_id {_OF_DELETED})
 """)  # noqa: S608
 
+_NOT_HASHED = text("""
+    SELECT order_id, contact FROM orders WHERE contact_hash IS NULL AND contact IS NOT NULL
+    ORDER BY order_id DESC LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_HASH = text("""
+    UPDATE orders SET contact_hash = hashed.hash
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:hashes AS bytea[])) AS hashed (id, hash)
+    WHERE order_id = hashed.id
+""")
+
 # The timeline is needed for as long as compensations may be missing: it says which ones the order needs.
 TIMELINE = Rule(
     "timeline",
@@ -128,15 +139,17 @@ def periodic(
 ) -> Sequence[Job]:
     """All jobs, at the intervals of the settings."""
     batch = settings.sweep_batch
+    hashes = ContactHashes(settings.contact_key)
     forget = partial(forget_declined_networks, transactions, settings.decline_window, batch)
     anonymise = partial(anonymise_deleted, transactions, timedelta(days=settings.return_days), batch)
     return [
         Job("expire orders", settings.sweep_every, partial(expire_orders, transactions, batch)),
         Job("nudge stuck sagas", settings.reconcile_every, partial(nudge_stuck, transactions, settings)),
-        Job("delete old idempotency keys", settings.purge_every, partial(delete_old_keys, keys)),
+        Job("delete old idempotency keys", settings.purge_every, keys.purge),
         Job("anonymise orders", settings.purge_every, anonymise),
         Job("delete expired attempts", settings.purge_every, attempts.forget),
         Job("forget networks", settings.purge_every, forget),
+        Job("hash contacts", settings.purge_every, partial(hash_contacts, transactions, hashes, batch)),
         retention(
             transactions.engine,
             (TIMELINE, settings.timeline_keep_days),
@@ -214,13 +227,6 @@ async def anonymise_deleted(transactions: Transactions, period: timedelta, batch
         await tx.session.execute(_FORGET_DELETED, {"before": tx.now - _TOKENS_LIVE})
 
 
-async def delete_old_keys(keys: IdempotencyKeys, batch: int = 1000) -> None:
-    """Delete all idempotency keys whose time is over, `batch` per transaction."""
-    found = batch
-    while found == batch:
-        found = await keys.purge(batch)
-
-
 async def forget_declined_networks(transactions: Transactions, window: timedelta, batch: int) -> None:
     """Forget the networks of orders whose declined payment counts no longer."""
     found = batch
@@ -229,6 +235,17 @@ async def forget_declined_networks(transactions: Transactions, window: timedelta
             parameters = {"before": tx.now - window, "limit": batch}
             forgotten = await tx.session.execute(_FORGET_NETWORKS, parameters)
             found = len(forgotten.all())
+
+
+async def hash_contacts(transactions: Transactions, hashes: ContactHashes, batch: int) -> None:
+    """Hash the addresses of orders that the previous release has placed, the newest first."""
+    found = batch
+    while found == batch:
+        async with transactions() as tx:
+            rows = (await tx.session.execute(_NOT_HASHED, {"limit": batch})).all()
+            hashed = [hashes.of_contact(row.contact) for row in rows]
+            await tx.session.execute(_HASH, {"ids": [row.order_id for row in rows], "hashes": hashed})
+            found = len(rows)
 
 
 async def due_for_nudge(tx: SqlTx, query: TextClause, settings: Settings) -> list[tuple[Order, Any]]:

@@ -16,6 +16,7 @@ from order.clients import OfferLoader, read_offers
 from order.guests import Claims, Lookups
 from order.placing import Placing
 from order.returns import ReturnPeriod
+from order.search import ContactHashes
 from order.settings import Settings
 from order.store import Orders
 from order.streams import StreamTickets
@@ -43,6 +44,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             Claims(settings.contact_key, chassis.transactions),
             Lookups(settings, orders, actions, tickets, attempts),
             settings.trusted_proxies,
+            ContactHashes(settings.contact_key),
             *(orders, actions, tickets, keys, watch, period, chassis.transactions),
         ],
         jobs=jobs.periodic(settings, chassis.transactions, keys, attempts),

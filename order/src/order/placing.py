@@ -122,7 +122,7 @@ class Placing:
 
 
 _COLUMNS = """order_id, shopper_id, lines, total, currency, payment_method, contact, created_at, deadline,
-    shipping, number, guest, sealed_shipping, cart_id, return_url, network"""
+    shipping, number, guest, sealed_shipping, cart_id, return_url, network, contact_hash"""
 _NAMES = [name.strip() for name in _COLUMNS.split(",")]
 _INSERT = f"""
     INSERT INTO orders ({_COLUMNS})

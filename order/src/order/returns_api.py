@@ -13,7 +13,7 @@ from chassis.http.provided import Provided
 from chassis.storage.tx import SqlTx
 from contracts import CURRENCIES
 from order import returning, schemas, views
-from order.api import READ_ALL, REFUND, EmptyBody, OrderRef, ProvidedOrders, visible
+from order.api import READ_ALL, REFUND, OrderRef, ProvidedOrders, visible
 from order.changing import Changing, audit
 from order.domain import Order
 from order.ids import new_order_id
@@ -48,7 +48,7 @@ Reader = Annotated[Principal, Depends(require(READ_ALL))]
     summary="Mark an order as fulfilled",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
-async def fulfil_order(change: Changing, staff: Warehouse, _: EmptyBody = None) -> Response:
+async def fulfil_order(change: Changing, staff: Warehouse) -> Response:
     """For staff, when the goods were shipped. From then on the order can be returned, not cancelled.
     Idempotent."""
     found = await change.find(staff, FULFIL)
@@ -75,7 +75,7 @@ async def list_returns(ref: OrderRef, caller: Caller, orders: ProvidedOrders) ->
     status_code=201,
     response_model=ReturnView,
     summary="Request a return",
-    responses={status: RESPONSES[status] for status in (404, 409, 422)},
+    responses={status: RESPONSES[status] for status in (404, 409)},
 )
 async def request_return(
     change: Changing,
@@ -108,9 +108,7 @@ async def request_return(
     summary="Mark a return as received",
     responses={status: RESPONSES[status] for status in (404, 409)},
 )
-async def receive_return(
-    change: Changing, return_id: UUID, staff: Warehouse, _: EmptyBody = None
-) -> Response:
+async def receive_return(change: Changing, return_id: UUID, staff: Warehouse) -> Response:
     """For staff, when the goods have arrived: they are restocked and refunded, once. Idempotent."""
     found = await change.find(staff, FULFIL)
     async with change.of(found) as (tx, order):
@@ -145,7 +143,7 @@ async def reject_return(change: Changing, return_id: UUID, body: RejectReturn, s
     summary="Withdraw a requested return",
     responses={status: RESPONSES[status] for status in (403, 404, 409)},
 )
-async def withdraw_return(change: Changing, return_id: UUID, caller: Caller, _: EmptyBody = None) -> Response:
+async def withdraw_return(change: Changing, return_id: UUID, caller: Caller) -> Response:
     """Before it is received; the pieces can be returned again. Idempotent."""
     found = await change.find(caller, REFUND)
     is_staff = _is_staff(found, caller)
@@ -162,7 +160,7 @@ async def withdraw_return(change: Changing, return_id: UUID, caller: Caller, _: 
     status_code=201,
     response_model=ReturnView,
     summary="Refund an order",
-    responses={status: RESPONSES[status] for status in (404, 409, 422)},
+    responses={status: RESPONSES[status] for status in (404, 409)},
 )
 async def refund_order(
     change: Changing, body: RefundOrder, key: IdempotencyKey, staff: Refunder, keys: ProvidedKeys

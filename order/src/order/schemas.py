@@ -1,14 +1,14 @@
 """The HTTP models of orders: requests, and responses, which are built directly from rows (see `views`)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, WithJsonSchema
 
 from chassis.http.problems import Body
 from chassis.messaging.encryption import LONGEST
-from contracts import CancelReason, Line, MailAddress, Money, ShortLine
+from contracts import CancelReason, Line, MailAddress, Money, ShortLine, Sku
 from contracts.order import WhyDeclined
 from order.domain import Address, Status
 from order.ids import NUMBER_PATTERN, read_number
@@ -31,9 +31,7 @@ TypedNumber = Annotated[
     str, AfterValidator(_valid_number), WithJsonSchema({"type": "string", "pattern": NUMBER_PATTERN})
 ]
 
-
-class NoBody(Body):
-    """No body, or an empty object: fields that would be ignored are refused."""
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC))]
 
 
 class CancelOrder(Body):
@@ -119,6 +117,35 @@ class OrderView(Accepted, Progress):
     refunded: Annotated[Money, Field(description="What was refunded so far, less failed refunds.")]
     failed_refunds: list[FailedRefund]
     returns: list[ReturnView]
+
+
+class OrderFilters(BaseModel):
+    """The query parameters of the list."""
+
+    status: Status | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    before: Annotated[UUID | None, Field(description="The `next` of the previous page.")] = None
+    shopper_id: Annotated[UUID | None, Field(description="For staff: the owner of the orders.")] = None
+    id: Annotated[list[UUID] | None, Field(max_length=100, description="Only these.")] = None
+    number: Annotated[TypedNumber | None, Field(description="Only the order with this number.")] = None
+    email_sha256: Annotated[
+        str | None,
+        Field(
+            pattern="^[0-9a-f]{64}$",
+            description="For staff: the address that the orders were placed with. The SHA-256, in hexadecimal"
+            " digits, of the address in lower case with its domain in ASCII, since URLs are logged.",
+        ),
+    ] = None
+    sku: Annotated[Sku | None, Field(description="For staff: a product in the orders.")] = None
+    placed_from: Annotated[Moment | None, Field(description="For staff: placed then or later.")] = None
+    placed_before: Annotated[Moment | None, Field(description="For staff: placed earlier.")] = None
+
+    def for_staff(self) -> list[str]:
+        """Those of the given filters that only staff may use, whatever they say."""
+        return [name for name in _FOR_STAFF if getattr(self, name) is not None]
+
+
+_FOR_STAFF = ("email_sha256", "sku", "placed_from", "placed_before")
 
 
 class OrderPage(BaseModel):

@@ -36,7 +36,19 @@ _FILTERS = {
     "ids": "order_id = ANY (${}::uuid[])",
     "number": "number = ${}",
     "before": "order_id < ${}",
+    "placed_from": "order_id >= ${}",
+    "placed_before": "order_id < ${}",
+    "contacts": "contact_hash = ANY (${}::bytea[])",
+    "sku": "jsonb_path_query_array(lines, '$[*].sku') @> jsonb_build_array(${}::text)",
 }
+
+# All orders of an address or a product are found by its index first. Otherwise the planner, which does not
+# know how many there are, might look for them among all orders, newest first.
+_INDEXED = ("contacts", "sku")
+_FOUND = """order_id = ANY (ARRAY(
+    WITH found AS MATERIALIZED (SELECT order_id, number, status FROM orders WHERE {indexed})
+    SELECT order_id FROM found WHERE {filters} ORDER BY order_id DESC LIMIT $1
+))"""
 
 # A page of an owner's orders is merged from a page of each shopper id that the owner has, each read by an
 # index. The number of guests is limited, so that an account merged with ever more guests does not slow the
@@ -111,16 +123,19 @@ class Orders:
 
     async def page(self, limit: int, *, owner: UUID | None = None, **filters: Any) -> Sequence[Row]:
         """At most `limit` orders, newest first, of one owner or of all. Filters: `status`, `ids`, `number`,
-        and `before` an id; `None` means no filter."""
+        `before` an id, ids from when they were `placed_from` and `placed_before`, `contacts` (hashes), `sku`;
+        `None` means no filter."""
         given = {name: value for name, value in filters.items() if value is not None}
-        conditions = [_FILTERS[name].format(n) for n, name in enumerate(given, 2)]
+        conditions = {name: _FILTERS[name].format(n) for n, name in enumerate(given, 2)}
         values = [*given.values()]
+        where = " AND ".join(conditions.values()) or "true"
         if owner is not None:
             values.append(owner)
-            among = "".join(f" AND {condition}" for condition in conditions)
-            conditions = [_OWNED.format(owner=f"${len(values) + 1}", filters=among)]
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        query = f"SELECT {_COLUMNS} FROM orders {where} ORDER BY order_id DESC LIMIT $1"  # noqa: S608
+            where = _OWNED.format(owner=f"${len(values) + 1}", filters=f" AND {where}")
+        elif indexed := [conditions.pop(name) for name in _INDEXED if name in conditions]:
+            others = " AND ".join(conditions.values()) or "true"
+            where = _FOUND.format(indexed=" AND ".join(indexed), filters=others)
+        query = f"SELECT {_COLUMNS} FROM orders WHERE {where} ORDER BY order_id DESC LIMIT $1"  # noqa: S608
         return await fetch(self._engine, query, limit, *values)
 
     async def timeline(self, order: UUID | str) -> Sequence[Row]:

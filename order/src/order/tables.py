@@ -60,6 +60,7 @@ orders = Table(
     Column("decline_reason", Text),
     Column("declined_at", _moment),
     Column("network", LargeBinary),
+    Column("contact_hash", LargeBinary),
     Column("stock_released_at", _moment),
     Column("voided_at", _moment),
     Column("refunded_at", _moment),

@@ -87,9 +87,11 @@ def test_an_anonymised_order_keeps_its_amounts_and_says_so_once() -> None:
     order = new_order()
     order.shipping, order.sealed_shipping = Address("Ada", "1 Lane", "York", "YO1", "GB"), "encrypted"
     order.return_url, order.network = "https://shop.example/back", b"hashed"
+    order.contact_hash = b"hashed"
     assert [event.type for event in order.anonymise()] == ["order.anonymised"]
     assert order.anonymise() == []
-    assert {order.contact, order.shipping, order.sealed_shipping, order.return_url, order.network} == {None}
+    erased = {order.contact, order.contact_hash, order.shipping, order.sealed_shipping}
+    assert {*erased, order.return_url, order.network} == {None}
     assert (order.total, order.number, len(order.lines)) == (500, None, 1)
 
 

@@ -6,10 +6,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from contracts import GuestMerged, OrderAnonymised, UserDeleted
-from order.jobs import anonymise_deleted
+from order.jobs import anonymise_deleted, hash_contacts
 from order.operations import find_saga
+from order.search import ContactHashes
+
+from ..conftest import CONTACT_KEY
 
 PERIOD = timedelta(days=30)
 SHIPPING = {"name": "Ada", "street": "1 Lane", "city": "York", "postcode": "YO1", "country": "GB"}
@@ -43,10 +47,11 @@ async def test_an_order_that_is_over_loses_name_and_address_and_keeps_its_amount
 ) -> None:
     await anonymise(order)
     await anonymise(order)
+    await hash_contacts(order.transactions, ContactHashes(SecretStr(CONTACT_KEY)), 10)
 
     assert await anonymised(order) == [str(over)]
     row = await order.database.fetchrow("SELECT * FROM orders")
-    erased = ("contact", "shipping", "sealed_shipping", "return_url", "network")
+    erased = ("contact", "contact_hash", "shipping", "sealed_shipping", "return_url", "network")
     assert {row[name] for name in erased} == {None}
     assert (row["total"], row["status"]) == (699, "paid")
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chassis.http.idempotency import IdempotencyKeys
-from order.jobs import delete_old_keys, expire_orders
+from order.jobs import expire_orders
 
 Start = Callable[..., Awaitable[Any]]
 
@@ -94,7 +94,7 @@ async def test_old_idempotency_keys_are_deleted(order: Any, shopper: UUID) -> No
     await order.database.execute(
         "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'old'"
     )
-    await delete_old_keys(IdempotencyKeys(order.engine))
+    await IdempotencyKeys(order.engine).purge()
     assert [row["key"] for row in await order.database.fetch("SELECT key FROM idempotency_keys")] == ["new"]
 
 

@@ -1,5 +1,6 @@
 """The administrators' endpoints: create, change and retire products, and adjust their stock."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -18,9 +19,9 @@ from product.schemas import (
     LoadedProducts,
     NewAdjustment,
     NewProduct,
-    NewProducts,
     Product,
     ProductChanges,
+    PutProducts,
     SkuInPath,
     StockLevel,
     StockRecord,
@@ -59,7 +60,7 @@ class NotOnHand(Conflict):
 async def create_product(new: NewProduct, admin: Admin, transact: Transact, catalogue: Reads) -> Response:
     """The opening stock is recorded as its first adjustment."""
     async with transact() as tx:
-        created, _ = await store.put(tx.session, [new.model_dump()], admin.id, overwrite=False)
+        created = await store.create(tx.session, [new.model_dump()], admin.id)
     if not created:
         raise Exists("Change it with PATCH.")
     headers = {"Location": f"/v1/products/{new.sku}"}
@@ -67,13 +68,18 @@ async def create_product(new: NewProduct, admin: Admin, transact: Transact, cata
 
 
 @router.post("/bulk", summary="Create or change up to 1,000 products")
-async def put_products(new: NewProducts, admin: Admin, transact: Transact) -> LoadedProducts:
-    """Idempotent. Existing products are changed, but keep their stock and status; products that are not
-    listed stay as they are."""
-    items = [item.model_dump() for item in new.items]
+async def put_products(new: PutProducts, admin: Admin, transact: Transact) -> LoadedProducts:
+    """Idempotent. Of existing products, the given fields are changed, but never stock and status; products
+    that are not listed stay as they are."""
+    items = {item.sku: item.model_dump(exclude_unset=True) for item in new.items}
     async with transact() as tx:
-        created, changed = await store.put(tx.session, items, admin.id, overwrite=True)
-    return LoadedProducts(created=created, changed=changed, unchanged=len(items) - created - changed)
+        created = await store.create(tx.session, [*items.values()], admin.id)
+        existing = [item for sku, item in items.items() if sku not in created]
+        changed = await store.change_listed(tx.session, existing)
+        prices = created | changed
+        _check_prices({f"/items/{n}/price": prices[sku] for n, sku in enumerate(items) if sku in prices})
+    unchanged = len(existing) - len(changed)
+    return LoadedProducts(created=len(created), changed=len(changed), unchanged=unchanged)
 
 
 @router.patch("/{sku}", summary="Change a product", response_model=Product, responses={404: RESPONSES[404]})
@@ -86,7 +92,7 @@ async def change_product(
         if currency is None:
             raise NotFound(UNKNOWN)
         if "price" in changes.model_fields_set:
-            _check_price(changes.price, currency)
+            _check_prices({"/price": (changes.price, currency)})
     return Response(await catalogue.one(sku), media_type=JSON)
 
 
@@ -126,10 +132,16 @@ async def get_stock(sku: SkuInPath, _: Admin, engine: Provided[AsyncEngine]) -> 
     return StockRecord.model_validate(record)
 
 
-def _check_price(price: int, currency: str) -> None:
-    """Raises Unprocessable, which rolls the change back."""
-    problem = price_problem(price, currency)
+def _check_prices(prices: Mapping[str, tuple[int, str]]) -> None:
+    """Prices and currencies by where the request has the price. Raises Unprocessable, which rolls the change
+    back."""
+    problems = {pointer: _price_problem(*price) for pointer, price in prices.items()}
+    errors = [{"pointer": pointer, "detail": problem} for pointer, problem in problems.items() if problem]
+    if errors:
+        raise Unprocessable("The request is not valid.", errors=errors)
+
+
+def _price_problem(price: int, currency: str) -> str | None:
     if currency not in CURRENCIES:
-        problem = f"{currency} cannot be charged any more: replace the product with one in another currency"
-    if problem:
-        raise Unprocessable("The request is not valid.", errors=[{"pointer": "/price", "detail": problem}])
+        return f"{currency} cannot be charged any more: replace the product with one in another currency"
+    return price_problem(price, currency)

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from chassis.http.identity import require
 from chassis.http.problems import RESPONSES, NotFound, Unprocessable
 from chassis.http.provided import Provided, registry
+from chassis.http.routes import refuse_unknown_parameters
 from contracts import is_sku
 from product.catalogue import Catalogue
 from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath
@@ -45,6 +46,7 @@ async def _bulk(request: Request) -> Response:
     parameters = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     skus = [value for name, value in parameters if name == "sku" and is_sku(value)]
     if len(skus) < len(parameters) or len(skus) > MOST_SKUS:
+        refuse_unknown_parameters(request, request.scope["route"])
         raise Unprocessable(
             f"`sku` is a stock code, cannot be combined with other filters, at most {MOST_SKUS} values."
         )

@@ -5,9 +5,10 @@ when others are added.
 """
 
 import base64
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -40,7 +41,8 @@ class BadCursor(Unprocessable):
 @dataclass(frozen=True)
 class SortOrder:
     """Sorts by `column` and then by sku, both in the same direction. `read` checks and converts the column's
-    value from a cursor; it raises `TypeError` or `ValueError`."""
+    value from a cursor, which anybody may have written; it raises `TypeError`, `ValueError` or
+    `OverflowError`."""
 
     column: str
     read: Callable[[Any], Any]
@@ -128,7 +130,7 @@ def decode(cursor: str, sort: Sort) -> tuple[Any, str]:
         if issued_for != sort:
             raise ValueError
         return SORT_ORDERS[sort].read(value), _text(sku)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadCursor("Use the `next` of a page, or start without a cursor.") from error
 
 
@@ -144,11 +146,17 @@ def _bigint(value: Any) -> int:
     return value
 
 
+def _rank(value: Any) -> float:
+    if type(value) is not float or not math.isfinite(value):
+        raise TypeError
+    return value
+
+
 def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError
-    return moment
+    return moment.astimezone(UTC)  # raises OverflowError for years that PostgreSQL's driver cannot convert
 
 
 SORT_ORDERS: dict[Sort, SortOrder] = {
@@ -156,5 +164,5 @@ SORT_ORDERS: dict[Sort, SortOrder] = {
     "price": SortOrder("p.price", _bigint),
     "-price": SortOrder("p.price", _bigint, descending=True),
     "newest": SortOrder("p.created_at", _moment, descending=True),
-    "relevance": SortOrder(f"ts_rank_cd(p.search, {_WORDS})::float8", float, descending=True),
+    "relevance": SortOrder(f"ts_rank_cd(p.search, {_WORDS})::float8", _rank, descending=True),
 }

@@ -38,12 +38,11 @@ Reason = Annotated[
 ]
 SkuInPath = Annotated[Sku, Path()]
 MOST_SKUS = 1000
+DEFAULT_CURRENCY = "GBP"
 
 
 class ListParameters(BaseModel):
     """The query parameters of the list."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sku: Annotated[
         list[Sku],
@@ -65,7 +64,8 @@ class ListParameters(BaseModel):
     ] = None
     sort: Annotated[Sort | None, Field(description="Default: by name, a search by relevance.")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(max_length=1000, description="From the `next` of a page.")] = None
+    # Longer than the cursor after a product with the longest name in the longest characters.
+    cursor: Annotated[str | None, Field(max_length=2000, description="From the `next` of a page.")] = None
     category: Category | None = None
     price_min: Price | None = None
     price_max: Price | None = None
@@ -130,7 +130,7 @@ class NewProduct(Body):
     name: Name
     description: Description = ""
     category: Category | None = None
-    currency: ListedCurrency = "GBP"
+    currency: ListedCurrency = DEFAULT_CURRENCY
     price: Price
     stock: Annotated[Pieces, Field(description="Opening stock; only used when the product is created.")] = 0
 
@@ -142,13 +142,35 @@ class NewProduct(Body):
         return price
 
 
-class NewProducts(Body):
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for shown in schema["properties"].values():
+        if "default" in shown and shown["default"] is None:
+            del shown["default"]
+
+
+_UNSET: Any = None  # what is not given is not changed: there is no default
+_WITHOUT_DEFAULTS = ConfigDict(json_schema_extra=_without_defaults)
+
+
+class ProductToPut(NewProduct):
+    """A product to create or change. Of an existing one, only the given fields are changed; `null` as the
+    category removes it. The price has to be one that can be charged in the currency, also if that is not
+    given."""
+
+    model_config = _WITHOUT_DEFAULTS
+
+    description: Description = _UNSET
+    category: Category | None = _UNSET
+    currency: ListedCurrency = _UNSET
+
+
+class PutProducts(Body):
     """Products to create or change in one request."""
 
-    items: Annotated[list[NewProduct], Field(min_length=1, max_length=1000)]
+    items: Annotated[list[ProductToPut], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
-    def _each_once(self) -> "NewProducts":
+    def _each_once(self) -> "PutProducts":
         if len({item.sku for item in self.items}) < len(self.items):
             raise ValueError("each sku may occur only once")
         return self
@@ -162,15 +184,10 @@ class LoadedProducts(BaseModel):
     unchanged: int
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
-
-_UNSET: Any = Field(default=None, json_schema_extra=_without_default)
-
-
 class ProductChanges(Body):
     """Only the given fields are changed. `null` as the category removes it."""
+
+    model_config = _WITHOUT_DEFAULTS
 
     name: Name = _UNSET
     description: Description = _UNSET

@@ -1,11 +1,17 @@
 """Searches: misspelt words are corrected by those that the catalogue has, and only so many searches run at
-once."""
+once.
+
+Comparing a word with a large catalogue's vocabulary takes 10 to 20 ms of CPU, and no thread would help, since
+the library holds the interpreter's lock. So it is done in slices, between which the event loop does other
+work.
+"""
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -17,11 +23,14 @@ from chassis.storage.raw_sql import fetch
 from product.catalogue import Catalogue, Page
 from product.schemas import ListParameters
 
+T = TypeVar("T")
+
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 4
 _LONG = 6
 _MAX_DISTANCE = 2  # wrong letters in a word of at least `_LONG` letters; 1 in a shorter one
 _MOST = 5  # words that are corrected in one search: each is compared with the whole vocabulary
+SLICE = 1000  # words of the vocabulary, for which the event loop is blocked for less than a millisecond
 
 # The commonest words of active products, unstemmed: the search column has only stems.
 _WORDS = """
@@ -69,7 +78,9 @@ class Vocabulary:
         async with self._one_at_a_time:
             if time.monotonic() - self._read_at > self._age:
                 rows = await fetch(self._engine, _WORDS)
-                self._words = {row["word"]: row["ndoc"] for row in rows}
+                self._words = {}
+                async for some in _slices(rows):
+                    self._words.update((row["word"], row["ndoc"]) for row in some)
                 self._read_at = time.monotonic()
         return self._words
 
@@ -84,18 +95,18 @@ async def search(
     page = await catalogue.page(wanted)
     if page.items or wanted.q is None or wanted.cursor is not None:
         return page, {}
-    corrected = correct(await vocabulary.words(), wanted.q)
+    corrected = await correct(await vocabulary.words(), wanted.q)
     if corrected:
         page = await catalogue.page(wanted.model_copy(update={"q": respell(wanted.q, corrected)}))
     return page, corrected if page.items else {}
 
 
-def correct(words: Mapping[str, int], q: str) -> dict[str, str]:
+async def correct(words: Mapping[str, int], q: str) -> dict[str, str]:
     """Maps each word of the search that the catalogue does not have to the nearest that it has. `words` maps
     the catalogue's words to how many products have them."""
     wrong = {word.lower() for word in _WORD.findall(q)} - words.keys()
     tried = sorted(word for word in wrong if len(word) >= _SHORTEST)[:_MOST]
-    nearest = {word: _nearest(words, word) for word in tried}
+    nearest = {word: await _nearest(words, word) for word in tried}
     return {word: right for word, right in nearest.items() if right is not None}
 
 
@@ -104,7 +115,18 @@ def respell(q: str, corrected: Mapping[str, str]) -> str:
     return _WORD.sub(lambda match: corrected.get(match[0].lower(), match[0]), q)
 
 
-def _nearest(words: Mapping[str, int], word: str) -> str | None:
+async def _nearest(words: Mapping[str, int], word: str) -> str | None:
+    """Of equally near words the commonest."""
     distance = _MAX_DISTANCE if len(word) >= _LONG else 1
-    near = process.extract(word, words.keys(), scorer=OSA.distance, score_cutoff=distance, limit=None)
-    return min(near, key=lambda found: (found[1], -words[found[0]], found[0]))[0] if near else None
+    near: list[tuple[int, int, str]] = []
+    async for some in _slices([*words]):
+        found = process.extract(word, some, scorer=OSA.distance, score_cutoff=distance, limit=None)
+        near += ((apart, -words[other], other) for other, apart, _ in found)
+    return min(near)[2] if near else None
+
+
+async def _slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """The items, `SLICE` at a time; other tasks get a turn after each."""
+    for start in range(0, len(items), SLICE):
+        yield items[start : start + SLICE]
+        await asyncio.sleep(0)

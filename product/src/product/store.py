@@ -9,33 +9,48 @@ import orjson
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from product.schemas import DEFAULT_CURRENCY
 from product.tables import adjustment, product, stock
 
-# In sku order, as reservations lock, so that the two cannot deadlock. The transaction that inserts the stock
-# row has created the product: of two concurrent loads only one sets its opening stock.
-_PUT = text("""
+# In sku order, as reservations lock, so that the two cannot deadlock. The sku is in two unique
+# constraints: of loads at the same moment, one may meet the other's row in either.
+_CREATE = text("""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS item(
             sku text, name text, description text, category text, price bigint, currency text, stock bigint)
-    ), put AS (
-        INSERT INTO product AS kept (sku, name, description, category, price, currency)
-        SELECT sku, name, description, category, price, currency FROM given ORDER BY sku
-        ON CONFLICT (sku) DO UPDATE SET
-            name = excluded.name, description = excluded.description, category = excluded.category,
-            price = excluded.price, currency = excluded.currency, updated_at = now()
-        WHERE CAST(:overwrite AS boolean) AND
-            (kept.name, kept.description, kept.category, kept.price, kept.currency) IS DISTINCT FROM
-            (excluded.name, excluded.description, excluded.category, excluded.price, excluded.currency)
-        RETURNING sku
+    ), created AS (
+        INSERT INTO product (sku, name, description, category, price, currency)
+        SELECT sku, name, coalesce(description, ''), category, price, coalesce(currency, :currency)
+        FROM given ORDER BY sku
+        ON CONFLICT DO NOTHING RETURNING sku, price, currency
     ), opened AS (
         INSERT INTO stock (sku, on_hand, reserved, sold, received, status)
-        SELECT sku, stock, 0, 0, stock, 'active' FROM put JOIN given USING (sku)
-        ON CONFLICT (sku) DO NOTHING RETURNING sku, received
+        SELECT sku, coalesce(stock, 0), 0, 0, coalesce(stock, 0), 'active' FROM created JOIN given USING (sku)
+        RETURNING sku, received
     ), noted AS (
         INSERT INTO adjustment (sku, delta, reason, adjusted_by)
         SELECT sku, received, :reason, :admin FROM opened WHERE received > 0
     )
-    SELECT (SELECT count(*) FROM opened) AS created, (SELECT count(*) FROM put) AS put
+    SELECT sku, price, currency FROM created
+""")
+# A category may be given as null, which removes it.
+_CHANGE_LISTED = text("""
+    WITH given AS (
+        SELECT item.*, fields ? 'category' AS has_category
+        FROM jsonb_array_elements(CAST(:items AS jsonb)) AS fields, jsonb_to_record(fields) AS item(
+            sku text, name text, description text, category text, price bigint, currency text)
+    ), locked AS (
+        SELECT product.sku FROM product JOIN given USING (sku) ORDER BY sku FOR UPDATE OF product
+    )
+    UPDATE product AS kept SET
+        name = given.name, price = given.price, description = coalesce(given.description, kept.description),
+        category = CASE WHEN has_category THEN given.category ELSE kept.category END,
+        currency = coalesce(given.currency, kept.currency), updated_at = now()
+    FROM given JOIN locked USING (sku)
+    WHERE kept.sku = given.sku AND (
+        (kept.name, kept.price) <> (given.name, given.price) OR kept.description <> given.description
+        OR has_category AND kept.category IS DISTINCT FROM given.category OR kept.currency <> given.currency)
+    RETURNING kept.sku, kept.price, kept.currency
 """)
 
 _STUCK_HOLDS = text("""
@@ -52,14 +67,22 @@ _LONGEST_WAITS = text("""
 _WAITED_FOR = text("SELECT sku FROM stock WHERE waiting IS NOT NULL ORDER BY sku")
 
 
-async def put(
-    session: AsyncSession, items: Sequence[Mapping[str, Any]], admin: UUID, *, overwrite: bool
-) -> tuple[int, int]:
-    """Create products with their opening stock, and change those that exist if `overwrite`, never their
-    stock. Returns how many were created and how many changed."""
-    parameters = {"items": orjson.dumps(items).decode(), "admin": admin, "reason": "opening stock"}
-    row = (await session.execute(_PUT, {**parameters, "overwrite": overwrite})).one()
-    return row.created, row.put - row.created
+async def create(
+    session: AsyncSession, items: Sequence[Mapping[str, Any]], admin: UUID
+) -> dict[str, tuple[int, str]]:
+    """Create those products that do not exist, with their opening stock. Returns their prices by sku."""
+    given = {"items": orjson.dumps(items).decode(), "currency": DEFAULT_CURRENCY}
+    rows = await session.execute(_CREATE, {**given, "admin": admin, "reason": "opening stock"})
+    return {row.sku: (row.price, row.currency) for row in rows}
+
+
+async def change_listed(
+    session: AsyncSession, items: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[int, str]]:
+    """Change the given fields of existing products, never their stock. Returns the prices of those that are
+    not as before, by sku."""
+    rows = await session.execute(_CHANGE_LISTED, {"items": orjson.dumps(items).decode()})
+    return {row.sku: (row.price, row.currency) for row in rows}
 
 
 async def change(session: AsyncSession, sku: str, changes: Mapping[str, Any]) -> str | None:

@@ -1,5 +1,6 @@
 """The catalogue over HTTP, on a real PostgreSQL."""
 
+import asyncio
 import json
 
 import httpx
@@ -62,9 +63,9 @@ async def test_a_name_cannot_be_removed(admin: httpx.AsyncClient, create: Create
     assert (await admin.patch("/v1/products/A", json={"name": None})).status_code == 422
 
 
-@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_an_unknown_product_is_not_found(admin: httpx.AsyncClient, method: str) -> None:
-    answer = await admin.request(method, "/v1/products/none", json={"price": 1})
+@pytest.mark.parametrize(("method", "body"), [("GET", None), ("PATCH", {"price": 1}), ("DELETE", None)])
+async def test_an_unknown_product_is_not_found(admin: httpx.AsyncClient, method: str, body: object) -> None:
+    answer = await admin.request(method, "/v1/products/none", json=body)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -203,6 +204,48 @@ async def test_a_bulk_load_is_idempotent(admin: httpx.AsyncClient, create: Creat
         ("B", 100, 1),
         ("C", 100, 7),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({}, {}),
+        ({"price": 600}, {"price": 600}),
+        ({"description": ""}, {"description": ""}),
+        ({"category": None}, {"category": None}),
+        ({"category": "glass", "currency": "USD"}, {"category": "glass", "currency": "USD"}),
+        ({"stock": 9}, {}),
+    ],
+)
+async def test_a_bulk_load_changes_only_the_given_fields(
+    admin: httpx.AsyncClient, create: Create, given: dict[str, object], changed: dict[str, object]
+) -> None:
+    await create("A", price=500, description="long text", category="lighting", currency="EUR", stock=5)
+    before = (await admin.get("/v1/products/A")).json()
+    items = [{"sku": "A", "name": "Product A", "price": 500} | given]
+    loaded = await admin.post("/v1/products/bulk", json={"items": items})
+    assert loaded.json() == {"created": 0, "changed": bool(changed), "unchanged": not changed}
+    after = (await admin.get("/v1/products/A")).json()
+    before.pop("updated_at"), after.pop("updated_at")
+    assert after == before | changed
+
+
+async def test_a_bulk_load_creates_products_with_the_defaults(admin: httpx.AsyncClient) -> None:
+    await admin.post("/v1/products/bulk", json={"items": [{"sku": "A", "name": "A", "price": 1}]})
+    product = (await admin.get("/v1/products/A")).json()
+    shown = {name: product[name] for name in ("description", "category", "currency", "available")}
+    assert shown == {"description": "", "category": None, "currency": "GBP", "available": 0}
+
+
+async def test_bulk_loads_at_the_same_moment_create_each_product_once(admin: httpx.AsyncClient) -> None:
+    items = [{"sku": f"P{n}", "name": "Lamp", "price": 1, "stock": 9} for n in range(50)]
+    answers = await asyncio.gather(
+        *(admin.post("/v1/products/bulk", json={"items": items[:: 1 - 2 * (n % 2)]}) for n in range(4))
+    )
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert sum(answer.json()["created"] for answer in answers) == 50
+    record = (await admin.get("/v1/products/P0/stock")).json()
+    assert (record["received"], len(record["adjustments"])) == (9, 1)
 
 
 async def test_a_thousand_products_are_loaded_in_one_call(admin: httpx.AsyncClient) -> None:

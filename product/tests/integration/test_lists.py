@@ -129,3 +129,9 @@ async def test_searches_are_not_corrected_to_words_of_retired_products(
 
 async def test_sorting_by_relevance_needs_a_search(anybody: httpx.AsyncClient) -> None:
     assert (await anybody.get("/v1/products?sort=relevance")).status_code == 422
+
+
+async def test_the_longest_names_have_further_pages(anybody: httpx.AsyncClient, create: Create) -> None:
+    for letter in "ABC":
+        await create(letter * 32, name="\U0001f3ee" * 199 + letter)
+    assert len(await walk(anybody, "/v1/products?limit=1")) == 3

@@ -61,6 +61,22 @@ async def test_a_bulk_load_with_bad_prices_names_each_and_changes_nothing(admin:
     assert await listed_prices(admin) == {}
 
 
+async def test_a_bulk_load_checks_a_price_in_the_currency_that_the_product_keeps(
+    admin: httpx.AsyncClient,
+) -> None:
+    await admin.post("/v1/products", json=item("A", 5120, "KWD"))
+    items = [{"sku": sku, "name": sku, "price": 5124} for sku in ("B", "A")]
+
+    refused = await admin.post("/v1/products/bulk", json={"items": items})
+
+    assert refused.status_code == 422
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/items/1/price"]
+    assert await listed_prices(admin) == {"A": (5120, "KWD")}
+    items[1]["price"] = 5130
+    assert (await admin.post("/v1/products/bulk", json={"items": items})).status_code == 200
+    assert await listed_prices(admin) == {"A": (5130, "KWD"), "B": (5124, "GBP")}
+
+
 async def test_a_price_can_only_change_to_one_that_its_currency_can_charge(admin: httpx.AsyncClient) -> None:
     await admin.post("/v1/products", json=item("A", 5120, "KWD"))
 

@@ -193,10 +193,11 @@ class IdempotencyKeys:
             if stored is None and not committed:
                 await self._run(_RELEASE, row["owner"], row["key"], row["claim"])  # keeps a stored response
 
-    async def purge(self, limit: int = 1000) -> int:
-        """Delete up to `limit` keys older than `keep`. Returns how many."""
-        purged = await self._run(_PURGE, self._keep, limit)
-        return int(purged["count"])
+    async def purge(self, batch: int = 1000) -> None:
+        """Delete all keys older than `keep`, `batch` per transaction."""
+        purged = batch
+        while purged == batch:
+            purged = (await self._run(_PURGE, self._keep, batch))["count"]
 
     async def _take(self, row: Mapping[str, Any], fingerprint: bytes) -> StoredResponse | None:
         for _ in range(3):

@@ -43,10 +43,11 @@ _CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schema
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": phrase(status), "content": _CONTENT}
-    for status in (400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503)
+    for status in (400, 401, 402, 403, 404, 409, 410, 412, 413, 422, 429, 503)
 }
 """Problem responses for a route: `responses={409: RESPONSES[409]}`. Those that follow from a route's
-parameters, body and security (400, 401, 403, 413, 422, 503) are added to the document automatically."""
+parameters, body and security (400, 401, 403, 413, 503) are added to the document automatically, and 422 to
+all routes, since each refuses what it would ignore."""
 
 
 def complete(app: FastAPI) -> None:
@@ -81,7 +82,7 @@ def _complete(document: dict[str, Any]) -> None:
 
 
 def _implied(operation: dict[str, Any]) -> set[int]:
-    implied: set[int] = set()
+    implied = {422}
     if "requestBody" in operation:
         implied |= {400, 413}
     if any(parameter["in"] == "header" for parameter in operation.get("parameters", ())):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,6 +18,7 @@ from chassis.http.identity import TokenVerifier
 from chassis.http.jwks import PublishedKeys
 from chassis.http.middleware import LimitBody, Trace
 from chassis.http.provided import Registry
+from chassis.http.routes import HeadRoute, refuse_ignored
 from chassis.runtime.jobs import Job
 from chassis.runtime.settings import ServiceSettings
 from chassis.runtime.wakeup import Notifier
@@ -137,6 +138,7 @@ class Service(Generic[S]):
             redoc_url=None,
             redirect_slashes=False,  # a redirect's address would contain the client's Host header
             servers=[{"url": "/"}],
+            dependencies=[Depends(refuse_ignored)],
         )
         registry = Registry([verifier, chassis, worker, *components.provide])
         registry.check(components.routers)
@@ -145,6 +147,7 @@ class Service(Generic[S]):
         if settings.role != "worker":
             for router in components.routers:
                 app.include_router(router)
+        app.router.routes.append(HeadRoute(app))
         problems.install(app)
         app.add_middleware(LimitBody, max_bytes=settings.max_body_bytes)
         app.add_middleware(Trace)
