@@ -271,7 +271,7 @@ async def test_the_webhook_is_documented(payments: Payments) -> None:
     document = (await payments.http.get("/openapi.json")).json()
     operation = document["paths"]["/v1/webhooks/stripe"]["post"]
 
-    assert set(operation["responses"]) == {"200", "400", "413", "503"}
+    assert set(operation["responses"]) == {"200", "400", "413", "422", "503"}
     assert operation["parameters"][0]["name"] == "Stripe-Signature"
 
 
