@@ -10,7 +10,7 @@ from chassis.messaging.broker import Publisher, is_refused
 from chassis.messaging.envelope import Envelope
 from chassis.messaging.tasks import Batcher, as_failure
 from chassis.runtime.settings import ServiceSettings
-from chassis.runtime.wakeup import SOON_SECONDS, Poll
+from chassis.runtime.wakeup import SOON_SECONDS, Poll, due_in
 from chassis.saga.topology import EVENTS_EXCHANGE
 from chassis.storage import outbox
 from chassis.telemetry.privacy import reason
@@ -100,7 +100,7 @@ class Relay:
     async def _recover(self) -> float | None:
         while events := await self._lease_available():
             await self._round(events)
-        return await outbox.due_in(self._engine)
+        return await due_in(self._engine, "outbox")
 
     async def _round(self, events: list[Envelope]) -> None:
         try:

@@ -10,14 +10,13 @@ import structlog
 
 from chassis.messaging.tasks import Batcher, as_broken_connection, as_failure
 from chassis.runtime.settings import ServiceSettings
-from chassis.runtime.wakeup import SOON_SECONDS, Poll
+from chassis.runtime.wakeup import SOON_SECONDS, Poll, due_in
 from chassis.saga.intents import (
     Call,
     Due,
     Intents,
     OutcomePending,
     delete_settled,
-    due_in,
     extend_leases,
     lease_available,
     postpone,
@@ -141,7 +140,7 @@ class IntentRunner:
             self.wake(found)
             if len(found) < limit:
                 break
-        return await due_in(self._engine)
+        return await due_in(self._engine, "intent")
 
     async def _keep_leases(self) -> None:
         """Extend the leases that have less than two thirds of their time left, all in one statement. Most

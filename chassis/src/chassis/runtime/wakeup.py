@@ -9,13 +9,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.storage.raw_sql import fetch
 from chassis.telemetry.privacy import reason
 
 log = structlog.get_logger()
@@ -70,6 +71,14 @@ class Poll:
             else:
                 if due is not None:
                     self.within(max(due, min(SOON_SECONDS, self._longest)))
+
+
+async def due_in(engine: AsyncEngine, table: Literal["outbox", "intent"]) -> float | None:
+    """Seconds until the lease or the delay of some row is over; `None` if the table is empty."""
+    query = f"SELECT extract(epoch FROM min(leased_until) - clock_timestamp())::float8 FROM {table}"  # noqa: S608
+    left: float | None
+    [[left]] = await fetch(engine, query)
+    return left
 
 
 class Notifier:

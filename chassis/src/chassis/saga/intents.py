@@ -128,7 +128,6 @@ _LEASE = text("""
         ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING key, kind, subject, payload, attempts, causation_id, traceparent
 """).bindparams(bindparam("limit", type_=Integer, literal_execute=True))
-_DUE_IN = text("SELECT extract(epoch FROM min(leased_until) - clock_timestamp())::float8 FROM intent")
 # A locked row is being settled, so its lease needs no extension.
 _EXTEND = text("""
     UPDATE intent SET leased_until = now() + :lease * interval '1 second' WHERE key IN (
@@ -199,13 +198,6 @@ async def lease_available(engine: AsyncEngine, lease: float, limit: int, holder:
             Due(Intent(row.kind, row.subject, row.payload), row.attempts, row.causation_id, row.traceparent)
             for row in rows
         ]
-
-
-async def due_in(engine: AsyncEngine) -> float | None:
-    """Seconds until the lease or the delay of some intent is over; `None` if there is none."""
-    async with engine.connect() as connection:
-        left: float | None = await connection.scalar(_DUE_IN)
-        return left
 
 
 async def extend_leases(engine: AsyncEngine, keys: Sequence[str], lease: float, holder: UUID) -> set[str]:

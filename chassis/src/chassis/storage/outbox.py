@@ -139,8 +139,6 @@ _LEASE = text("""
     RETURNING message_id, type, version, subject, time, causation_id, traceparent, data
 """).bindparams(bindparam("limit", type_=Integer, literal_execute=True))
 
-_DUE_IN = text("SELECT extract(epoch FROM min(leased_until) - clock_timestamp())::float8 FROM outbox")
-
 # `relaxed`: the commit does not wait for the disk. If a crash of the database loses it, the worst is that an
 # event is published again, which at-least-once delivery allows.
 _CONFIRMED = text("""
@@ -184,13 +182,6 @@ async def lease_available(engine: AsyncEngine, source: str, lease: float, limit:
             )
             for row in rows
         ]
-
-
-async def due_in(engine: AsyncEngine) -> float | None:
-    """Seconds until the lease or the delay of some event is over; `None` if the outbox is empty."""
-    async with engine.connect() as connection:
-        left: float | None = await connection.scalar(_DUE_IN)
-        return left
 
 
 async def delete_confirmed(engine: AsyncEngine, ids: list[str]) -> None:
