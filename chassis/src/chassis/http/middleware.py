@@ -13,6 +13,11 @@ log = structlog.get_logger()
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of this name."""
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
 class Trace:
     """Binds the trace once per request, so that its log lines carry it, and logs requests that may change
     something or that fail."""
@@ -33,7 +38,7 @@ class Trace:
                 status = message["status"]
             await send(message)
 
-        with trace_context(dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")):
+        with trace_context((_header(scope, b"traceparent") or b"").decode("latin-1")):
             try:
                 await self._app(scope, receive, watch)
             finally:
@@ -52,7 +57,7 @@ class LimitBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            declared = dict(scope["headers"]).get(b"content-length")
+            declared = _header(scope, b"content-length")
             if declared is None:
                 receive = self._counted(receive)
             elif int(declared) > self.max_bytes:  # the server reads no more than the declared length
