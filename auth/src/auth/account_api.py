@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from auth.account_deletion import AccountDeletion
 from auth.confirmation import Confirmations
-from auth.departure import Departure
 from auth.logins import Logins
 from auth.password_changes import PasswordChanges
 from auth.schemas import (
@@ -102,13 +102,13 @@ async def export(
     responses={status: RESPONSES[status] for status in (404, 422, 429, 503)},
 )
 async def delete_account(
-    consent: Deletion, caller: AccountHolder, origin: FromWhere, departure: Provided[Departure]
+    consent: Deletion, caller: AccountHolder, origin: FromWhere, accounts: Provided[AccountDeletion]
 ) -> None:
     """Deletes it at once, with its sessions: its address can register again. The cart is emptied. Orders stay
     for the books without name and address: those are erased when an order is over, that is cancelled and
     refunded, or fulfilled, or 30 days after it was paid. Access tokens stay valid until they expire, a
     quarter of an hour at most. 403 also for a wrong password. Source: GDPR, article 17."""
-    await departure.delete(caller.id, consent.password.get_secret_value(), origin)
+    await accounts.delete(caller.id, consent.password.get_secret_value(), origin)
 
 
 @router.post(

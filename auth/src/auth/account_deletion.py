@@ -1,4 +1,4 @@
-"""What an account takes with it: all that is known of it, and that it is deleted for good."""
+"""Deleting an account for good, with the password."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Departure:
+class AccountDeletion:
     """Deletes accounts, and publishes `user.deleted`, on which the other services erase what they have."""
 
     transactions: Transactions

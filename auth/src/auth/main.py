@@ -1,9 +1,9 @@
 """Auth: accounts, guests and tokens."""
 
 from auth import account_api, api, jobs, saga, token_api
+from auth.account_deletion import AccountDeletion
 from auth.authentication import Authentication, LoginLimit
 from auth.confirmation import Confirmations
-from auth.departure import Departure
 from auth.logins import Logins
 from auth.mailed_tokens import MailedTokens, MailLimit
 from auth.password_changes import PasswordChanges
@@ -51,7 +51,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             registration,
             changes,
             Confirmations(transactions, confirming, mail_limit),
-            Departure(transactions, accounts, authentication, cipher),
+            AccountDeletion(transactions, accounts, authentication, cipher),
             tokens,
             settings.trusted_proxies,
         ],
