@@ -247,7 +247,7 @@ class SagaWorld(World):
 
         async def give_up(tx: Tx) -> None:
             if (found := await tx.get(Payment, one.order_id)) is not None:
-                apply(found, found.release_expired(), tx)
+                apply(found, found.void_expired(), tx)
 
         begun = Harness(payment.saga.steps, intents=payment.saga.intents, now=NOW)
         actor = Actor("payment", begun, events, _consumes(payment.saga.steps, one.order_id))

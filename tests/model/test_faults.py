@@ -579,7 +579,7 @@ def a_partial_refund_without_a_lookup_is_made_under_a_new_key(patch: Patch) -> N
     post = payment.stripe_client.StripeClient._post
 
     async def ask(self: Any, intent: Any) -> Any:
-        if intent.kind == payment.stripe_requests.PART and intent.key in self._stripe.ledger.answers:
+        if intent.kind == payment.stripe_requests.REFUND_PART and intent.key in self._stripe.ledger.answers:
             form = intent.payload["form"]
             answer = await self._stripe.raw_request_async(
                 "post", "/v1/refunds", idempotency_key="new", **form

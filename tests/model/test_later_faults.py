@@ -160,7 +160,7 @@ def a_refund_elsewhere_is_not_subtracted_from_what_is_left(patch: Patch) -> None
     def forget(of: Payment, one: FoundRefund, rows: Any, noted: Any) -> None:
         note(of, one, rows, noted)
         if one.order_id is None:
-            of.count(payment.bounces.refund_id_of(one), 0)
+            of.set_refunded(payment.bounces.refund_id_of(one), 0)
 
     patch.setattr(payment.bounces, "_note", forget)
 

@@ -17,5 +17,5 @@ def periodic(settings: Settings, engine: AsyncEngine, attempts: Attempts) -> Seq
 
     return [
         Job("delete expired sessions", 600, delete_expired),
-        Job("delete expired attempts", 60, attempts.forget),
+        Job("delete expired attempts", 60, attempts.prune),
     ]

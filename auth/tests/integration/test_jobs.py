@@ -59,7 +59,7 @@ async def test_a_count_is_deleted_when_its_window_ends(migrated: Callable[[str],
         await connection.execute(text("UPDATE attempt SET resets_at = now()"))
     await limit.count("ada@example.com", Origin.at("198.51.100.7"))
 
-    await attempts.forget()
+    await attempts.prune()
 
     async with engine.begin() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM attempt")) == 2

@@ -16,7 +16,7 @@ TAKEN_OUT = Rule("taken_out", key="order_id")
 
 def periodic(settings: Settings, engine: AsyncEngine, keys: IdempotencyKeys) -> Sequence[Job]:
     return [
-        Job("delete old idempotency keys", settings.purge_every, keys.purge),
+        Job("delete old idempotency keys", settings.purge_every, keys.prune),
         retention(
             engine,
             (GUEST_CARTS, settings.guest_cart_keep_days),

@@ -58,7 +58,7 @@ async def test_only_the_message_that_crashes_the_process_is_dead_lettered(world:
     assert ends == SUSPECT_AFTER + MAX_CRASHES
     dead = await world.next("seller.dead")
     assert dead.message_id == f"thing.made/{deadly.id}"
-    assert dead.headers["error"] == f"the process ended {MAX_CRASHES} times while handling it"
+    assert dead.headers["error"] == f"the process ended {MAX_CRASHES} times while handling it alone"
     assert (
         await world.channel.declare_queue("seller.dead", passive=True)
     ).declaration_result.message_count == 0

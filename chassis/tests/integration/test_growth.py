@@ -36,7 +36,7 @@ async def test_a_round_does_not_read_the_whole_table(world: World, table: str) -
             case "intent":
                 assert len(await lease_available(world.engine, 10, 50, world.transactions().holder)) == 50
             case "inbox":
-                assert await inbox.forget(world.engine, timedelta(seconds=MANY / 2), limit=50) == 50
+                assert await inbox.prune(world.engine, timedelta(seconds=MANY / 2), limit=50) == 50
     assert await reads(world, table) - before < MANY / 2
 
 
@@ -55,5 +55,5 @@ async def test_all_old_inbox_rows_are_deleted_in_one_round(world: World) -> None
     async with world.engine.begin() as connection:
         await connection.execute(text(f"INSERT INTO inbox (queue, message_id, seen_at) {old}"))
     worker = await world.start()
-    await worker._purge_inbox().work()
+    await worker._prune_inbox().work()
     assert await world.count("inbox") == 0

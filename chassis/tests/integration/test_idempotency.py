@@ -249,9 +249,9 @@ async def test_old_keys_are_purged_in_batches(engine: AsyncEngine) -> None:
     for number in range(5):
         await carry_out(keys, engine, ADA, f"k{number}")
     count = "SELECT count(*) FROM idempotency_keys"
-    await keys.purge()
+    await keys.prune()
     assert (await fetch(engine, count))[0]["count"] == 5
-    await IdempotencyKeys(engine, keep=timedelta(0)).purge(batch=3)
+    await IdempotencyKeys(engine, keep=timedelta(0)).prune(batch=3)
     assert (await fetch(engine, count))[0]["count"] == 0
 
 

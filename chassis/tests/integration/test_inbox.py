@@ -22,6 +22,6 @@ async def test_old_inbox_rows_are_deleted(world: World) -> None:
         await session.execute(
             text("UPDATE inbox SET seen_at = now() - interval '15 days' WHERE message_id = 'old'")
         )
-    assert await inbox.forget(world.engine, timedelta(days=14)) == 1
+    assert await inbox.prune(world.engine, timedelta(days=14)) == 1
     async with AsyncSession(world.engine) as session, session.begin():
         assert await inbox.claim(session, "seller", ["old", "new"]) == {"old"}

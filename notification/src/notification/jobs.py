@@ -25,7 +25,7 @@ ANONYMISED_MAILS = Rule(
 RECIPIENTS = Rule("recipient", at="mailed[cardinality(mailed)]")
 
 
-def jobs(settings: Settings, engine: AsyncEngine) -> list[Job]:
+def periodic(settings: Settings, engine: AsyncEngine) -> list[Job]:
     async def forget_recipients() -> None:
         """Delete the counts of recipients who had no mail within the hour."""
         await RECIPIENTS.prune(engine, datetime.now(UTC) - HOUR)

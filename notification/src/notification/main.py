@@ -1,9 +1,8 @@
 """Notification: sends mails to shoppers."""
 
 from chassis.runtime.service import Chassis, Components, Service
-from notification import saga
+from notification import jobs, saga
 from notification.delivery import MailDelivery
-from notification.jobs import jobs
 from notification.mail import MailRenderer
 from notification.settings import Settings
 from notification.smtp import SmtpClient
@@ -23,7 +22,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     delivery = MailDelivery(settings, renderer, send_log, smtp)
     return Components(
         call=delivery.deliver,
-        jobs=jobs(settings, chassis.engine),
+        jobs=jobs.periodic(settings, chassis.engine),
         closing=[smtp.aclose],
     )
 

@@ -14,9 +14,8 @@ from chassis.errors import Unavailable
 from chassis.saga.tx import Intent
 from chassis.storage import raw_sql
 from chassis.storage.database import Transactions, connect
-from notification import store
+from notification import jobs, store
 from notification.domain import Correspondence, KeptMail, Outcome
-from notification.jobs import jobs
 from notification.settings import Settings
 from notification.store import IN_DOUBT, SendLog
 
@@ -250,10 +249,10 @@ async def test_retention_deletes_recipients_and_old_mails(engine: AsyncEngine) -
             {"old": old},
         )
 
-    for job in jobs(kept_for(90, 0), engine):
+    for job in jobs.periodic(kept_for(90, 0), engine):
         await job.work()
     assert await _kept(engine) == ([new], sorted([old, new]), 0)
-    for job in jobs(kept_for(0, 365), engine):
+    for job in jobs.periodic(kept_for(0, 365), engine):
         await job.work()
     assert await _kept(engine) == ([new], [new], 0)
 

@@ -14,7 +14,7 @@ from chassis.http.problems import RESPONSES, Forbidden, NotFound
 from chassis.http.provided import Provided
 from chassis.runtime.jobs import first_id
 from order import ids, schemas, views
-from order.action import Actions
+from order.bank_page import Actions
 from order.cancelling import Cancelling
 from order.checkout import Checkout
 from order.checkout_schemas import PlaceOrder

@@ -10,13 +10,13 @@ from weakref import WeakValueDictionary
 import orjson
 from fastapi import Response
 
-from chassis.http.idempotency import Claim, IdempotencyKeys
+from chassis.http.idempotency import IdempotencyKeys, KeyClaim
 from chassis.http.identity import Principal
 from chassis.http.origin import Origin
 from chassis.messaging.encryption import Cipher, KeyedHash
 from chassis.outbound import ServiceClient
 from contracts import Line, Money
-from order.action import objection, origins
+from order.bank_page import objection, origins
 from order.budget import LineBudget
 from order.checkout_schemas import PlaceOrder
 from order.clients import OfferLoader, read_cart
@@ -85,7 +85,7 @@ class Checkout:
                 response = await self._place(order, cart, claim, budget)
         return response
 
-    async def _place(self, order: Order, cart: Cart, claim: Claim, budget: LineBudget) -> Response:
+    async def _place(self, order: Order, cart: Cart, claim: KeyClaim, budget: LineBudget) -> Response:
         for _ in range(_ATTEMPTS - 1):
             with suppress(NumberTaken, PlaceAgain):
                 return await self._placing.commit(order, cart, claim, budget)

@@ -22,7 +22,7 @@ from chassis.storage.attempts import Attempts, bucket
 from chassis.storage.database import Transactions
 from contracts import CLAIM_PURPOSE, OrderClaim
 from order import views
-from order.action import Actions
+from order.bank_page import Actions
 from order.domain import MergedGuest, Order
 from order.problems import AnothersAddress, BadLink, LinkExpired, LinkUsed, TooManyLookups
 from order.schemas import LookedUp

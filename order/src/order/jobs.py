@@ -144,10 +144,10 @@ def periodic(
     anonymise = partial(anonymise_deleted, transactions, timedelta(days=settings.return_days), batch)
     return [
         Job("expire orders", settings.sweep_every, partial(expire_orders, transactions, batch)),
-        Job("nudge stuck sagas", settings.reconcile_every, partial(nudge_stuck, transactions, settings)),
-        Job("delete old idempotency keys", settings.purge_every, keys.purge),
+        Job("nudge stuck sagas", settings.nudge_every, partial(nudge_stuck, transactions, settings)),
+        Job("delete old idempotency keys", settings.purge_every, keys.prune),
         Job("anonymise orders", settings.purge_every, anonymise),
-        Job("delete expired attempts", settings.purge_every, attempts.forget),
+        Job("delete expired attempts", settings.purge_every, attempts.prune),
         Job("forget networks", settings.purge_every, forget),
         Job("hash contacts", settings.purge_every, partial(hash_contacts, transactions, hashes, batch)),
         retention(

@@ -9,7 +9,7 @@ from chassis.outbound import ServiceClient
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
 from order import api, jobs, returns_api, saga, stream_api
-from order.action import Actions
+from order.bank_page import Actions
 from order.cancelling import Cancelling
 from order.checkout import Checkout
 from order.clients import OfferLoader, read_offers

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from fastapi import Response
 
-from chassis.http.idempotency import Claim
+from chassis.http.idempotency import KeyClaim
 from chassis.runtime.jobs import first_id
 from chassis.storage.database import Transactions
 from chassis.storage.raw_sql import Part, fetch
@@ -38,7 +38,7 @@ class Placing:
         self._transactions = transactions
         self._settings = settings
 
-    async def commit(self, order: Order, cart: Cart, claim: Claim, budget: LineBudget) -> Response:
+    async def commit(self, order: Order, cart: Cart, claim: KeyClaim, budget: LineBudget) -> Response:
         """Commit the order under a new number; returns the response. Raises CartOrdered, TooManyOpen,
         TooManyPieces, TooManyDeclined, TooManyLines, ClaimLost, NumberTaken, PlaceAgain."""
         order.number = new_number()

@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Response
 
-from chassis.http.idempotency import Claim, IdempotencyKey, IdempotencyKeys
+from chassis.http.idempotency import IdempotencyKey, IdempotencyKeys, KeyClaim
 from chassis.http.identity import Caller, Principal, require
 from chassis.http.problems import RESPONSES, Body, Forbidden
 from chassis.http.provided import Provided
@@ -217,7 +217,7 @@ async def read_audit(ref: OrderRef, staff: Reader, orders: ProvidedOrders) -> Re
     return views.response({"items": [{**row, "about": orjson.Fragment(row["about"])} for row in actions]})
 
 
-async def _created(one: Return, order: Order, claim: Claim, tx: SqlTx) -> Response:
+async def _created(one: Return, order: Order, claim: KeyClaim, tx: SqlTx) -> Response:
     """The response with the new return, stored under the idempotency key."""
     answer = views.response(views.return_view(one, order.currency), 201)
     await claim.settle(tx.session, 201, bytes(answer.body), {"Content-Type": answer.media_type or ""})

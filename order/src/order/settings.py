@@ -10,7 +10,7 @@ from chassis.http.origin import Proxies, TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.jobs import KeepDays
 from chassis.runtime.settings import Seconds, ServiceSettings
-from order.action import ReturnOrigins
+from order.bank_page import ReturnOrigins
 from order.budget import LineBudget, Rate
 from order.pricing import Limits
 
@@ -45,6 +45,9 @@ class Settings(ServiceSettings):
     A saga that has been stuck for `nudge_after` seconds is nudged, again after twice that time and so on, at
     most `nudge_limit` times, and no later than `nudge_days` after its order was placed or cancelled. For that
     long every service keeps its state of the order, so that a republished event is recognised as handled.
+    The job runs every `nudge_every` seconds; expired orders are looked for every `sweep_every`.
+
+    A read from product or cart may take `neighbour_timeout`, all its attempts together `neighbour_total`.
     """
 
     product_url: Url
@@ -57,7 +60,7 @@ class Settings(ServiceSettings):
     order_deadline: Seconds = 900
     sweep_every: Seconds = 2
     sweep_batch: Count = 100
-    reconcile_every: Seconds = 60
+    nudge_every: Seconds = 60
     nudge_after: Seconds = 180
     nudge_limit: Annotated[int, Field(ge=0, le=20)] = 5
     nudge_days: Annotated[int, Field(ge=1)] = 90

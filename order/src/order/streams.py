@@ -11,7 +11,7 @@ from fastapi.sse import format_sse_event
 from pydantic import SecretStr
 
 from chassis.messaging.encryption import BadTicket, Tickets
-from order.action import Actions
+from order.bank_page import Actions
 from order.errors import OrderError
 from order.problems import BadStreamTicket
 from order.schemas import StreamTicket

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from chassis.errors import Unavailable
 from chassis.telemetry.logs import without_trace
-from order.action import Actions
+from order.bank_page import Actions
 from order.settings import Settings
 from order.store import Orders
 from order.streams import Full, Reader, Stream, StreamLimits

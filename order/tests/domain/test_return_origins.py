@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from order.action import origin_of, origins
+from order.bank_page import origin_of, origins
 from order.settings import Settings
 
 

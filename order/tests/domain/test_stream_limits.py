@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from chassis.messaging.encryption import Cipher
-from order.action import Actions
+from order.bank_page import Actions
 from order.streams import Full, Reader, Stream, StreamLimits
 
 ADA, BOB, EVE = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -94,7 +94,7 @@ async def test_old_idempotency_keys_are_deleted(order: Any, shopper: UUID) -> No
     await order.database.execute(
         "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'old'"
     )
-    await IdempotencyKeys(order.engine).purge()
+    await IdempotencyKeys(order.engine).prune()
     assert [row["key"] for row in await order.database.fetch("SELECT key FROM idempotency_keys")] == ["new"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from chassis.messaging.encryption import Cipher
-from order.action import Actions
+from order.bank_page import Actions
 from order.settings import Settings
 from order.streams import Reader, Stream
 from order.watch import Watch

@@ -13,7 +13,7 @@ from payment.domain import NOTHING, Decision, Impossible, Payment
 from payment.lookups import Found, FoundRefund, uuid_of
 from payment.refunds import Refund, clear_bounces, refund_failed, refunded_in_part
 
-GIVEN = ("succeeded",)
+SUCCEEDED = ("succeeded",)
 FAILED = ("failed", "canceled")
 # Less was refunded than was left of the money. The order was paid, so this does not decline it.
 REFUNDED_SHORT = "refunded_short"
@@ -47,7 +47,7 @@ def refund_id_of(found: Identified) -> UUID:
     return uuid_of(found.refund_id) or uuid5(_REFUNDS, found.id)
 
 
-def is_whole(payment: Payment, found: FoundRefund) -> bool:
+def is_full_refund(payment: Payment, found: FoundRefund) -> bool:
     """Whether it is the shop's refund of all that was left."""
     return found.order_id == str(payment.order_id) and found.refund_id is None
 
@@ -58,9 +58,9 @@ def compare(payment: Payment, found: Found, known: Mapping[UUID, Refund], now: d
     rows = dict(known)
     found = replace(found, refunds=tuple(one for one in found.refunds if _is_counted(payment, one)))
     for one in reversed(found.refunds):  # the oldest first
-        if not is_whole(payment, one):
+        if not is_full_refund(payment, one):
             _note(payment, one, rows, differences)
-    whole = [one for one in found.refunds if is_whole(payment, one)]
+    whole = [one for one in found.refunds if is_full_refund(payment, one)]
     if payment.state == "refunding":
         differences.decision = _conclude(payment, found, whole, rows.values(), now)
     elif payment.state == "refunded" and whole and all(one.status in FAILED for one in whole):
@@ -86,7 +86,7 @@ def repeat(payment: Payment, refund: Refund) -> Refund | None:
         again_of=refund.refund_id,
     )
     # If all of the money is given back, the amount was counted in what was left.
-    payment.count(repeated.refund_id, 0 if payment.is_given_back else repeated.amount)
+    payment.set_refunded(repeated.refund_id, 0 if payment.is_given_back else repeated.amount)
     return repeated
 
 
@@ -105,7 +105,7 @@ def settle(payment: Payment, refund_id: UUID, known: Mapping[UUID, Refund]) -> b
         was_repeated = was_repeated or refund.state == "refunded"
         if refund.state == "bounced":
             refund.state = "covered"
-            payment.count(refund.refund_id, 0 if payment.is_given_back else refund.amount)
+            payment.set_refunded(refund.refund_id, 0 if payment.is_given_back else refund.amount)
         refund = repeats.get(refund.refund_id)
     if not any(one.state in ("refunding", "bounced") for one in known.values()):
         clear_bounces(payment)
@@ -121,10 +121,10 @@ def _is_counted(payment: Payment, one: FoundRefund) -> bool:
 def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differences: Differences) -> None:
     refund_id = refund_id_of(one)
     row = rows.get(refund_id)
-    if row is None and one.order_id is None and one.status in GIVEN and one.amount is not None:
+    if row is None and one.order_id is None and one.status in SUCCEEDED and one.amount is not None:
         row = Refund(refund_id, payment.order_id, one.amount.amount, "provider", "refunded")
         rows[refund_id] = row
-        payment.count(row.refund_id, row.amount)
+        payment.set_refunded(row.refund_id, row.amount)
         differences.new.append(row)
         differences.events.append(refunded_in_part(payment, row))
     elif row is not None and row.state == "refunded" and one.status in FAILED:
@@ -133,7 +133,7 @@ def _note(payment: Payment, one: FoundRefund, rows: dict[UUID, Refund], differen
 
 
 def _bounce(payment: Payment, row: Refund, differences: Differences) -> None:
-    payment.count(row.refund_id, 0)
+    payment.set_refunded(row.refund_id, 0)
     if payment.state == "refunded":
         payment.state = "refund_failed"
     differences.events.append(refund_failed(payment, row))
@@ -181,7 +181,7 @@ def _is_all_refunded(found: Found) -> bool:
 
 
 def _given(refunds: Iterable[FoundRefund]) -> int:
-    return sum(one.amount.amount for one in refunds if one.status in GIVEN and one.amount is not None)
+    return sum(one.amount.amount for one in refunds if one.status in SUCCEEDED and one.amount is not None)
 
 
 def may_differ(state: str, refund_state: str | None, found: FoundRefund) -> bool:
@@ -192,4 +192,4 @@ def may_differ(state: str, refund_state: str | None, found: FoundRefund) -> bool
     if found.status in FAILED:
         whole = found.order_id is not None and found.refund_id is None
         return refund_state == "refunded" or (whole and state == "refunded" and refund_state is None)
-    return found.status in GIVEN and found.order_id is None and refund_state is None
+    return found.status in SUCCEEDED and found.order_id is None and refund_state is None

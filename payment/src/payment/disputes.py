@@ -46,7 +46,7 @@ def lose(payment: Payment, dispute: Dispute) -> bool:
     was_refused = payment.state == "refund_failed" and payment.refund_at is not None
     if str(dispute.dispute_id) in payment.refunds or not (payment.state == "captured" or was_refused):
         return False
-    payment.count(dispute.dispute_id, min(dispute.amount, payment.left))
+    payment.set_refunded(dispute.dispute_id, min(dispute.amount, payment.left))
     return True
 
 

@@ -106,9 +106,9 @@ class Payment:
         order, _ = self.order_and_payment_id()
         return max(0, order.total.amount - sum(self.refunds.values()))
 
-    def count(self, refund_id: UUID, amount: int) -> None:
-        """That part takes so much of the money. Once `payment.refunded` was published, its amounts stay as
-        they were published, whatever becomes of a part."""
+    def set_refunded(self, refund_id: UUID, amount: int) -> None:
+        """That part takes this much of the money now. Once `payment.refunded` was published, its amounts stay
+        as they were published, whatever becomes of a part."""
         if self._is_refund_published:
             amount = self.refunds.get(str(refund_id), 0)
         self.refunds = {**self.refunds, str(refund_id): amount}
@@ -204,7 +204,7 @@ class Payment:
         self.state, self.refund_at = "refunded", None
         return Decision((self._payment_refunded(),))
 
-    def release_expired(self) -> Decision:
+    def void_expired(self) -> Decision:
         """The order's stock was not reserved until long after its deadline: void the money and decline."""
         if self.state != "authorized":
             return NOTHING

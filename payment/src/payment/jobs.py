@@ -1,4 +1,4 @@
-"""Periodic jobs: retry refused refunds, release authorizations after the order's deadline, report overdue
+"""Periodic jobs: retry refused refunds, void authorizations after the order's deadline, report overdue
 payments and begin reconciliations."""
 
 from datetime import timedelta
@@ -31,16 +31,16 @@ PAYMENTS = Rule(
 )
 
 
-def jobs(settings: Settings, transactions: Transactions) -> list[Job]:
+def periodic(settings: Settings, transactions: Transactions) -> list[Job]:
     every = settings.sweep_every
     reconcile_every = timedelta(seconds=settings.reconcile_provider_every)
     grace, overdue = (timedelta(seconds=age) for age in (settings.give_up_after, settings.overdue_after))
     reconcile = partial(begin_reconciling, transactions, reconcile_every)
-    release = partial(release_expired, transactions, grace, settings.sweep_batch)
+    void = partial(void_expired, transactions, grace, settings.sweep_batch)
     return [
         Job("reconcile", min(settings.reconcile_provider_every, every), reconcile),
         Job("retry refunds", every, partial(retry_refunds, transactions, settings.refund_attempts)),
-        Job("release expired", every, release),
+        Job("void expired", every, void),
         Job("report overdue", every, partial(report_overdue, transactions, overdue)),
         retention(
             transactions.engine,
@@ -63,16 +63,16 @@ async def retry_refunds(transactions: Transactions, attempts: int) -> None:
                 retry_part(payment, refund, tx)
 
 
-async def release_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
-    """Release the money that is still held `grace` after its order's deadline, `batch` payments at a time."""
-    released = batch
-    while released == batch:
+async def void_expired(transactions: Transactions, grace: timedelta, batch: int) -> None:
+    """Void the money that is still held `grace` after its order's deadline, `batch` payments at a time."""
+    voided = batch
+    while voided == batch:
         async with transactions() as tx:
             due = await store.lock_expired(tx.session, tx.now, grace, batch)
             for payment in (await tx.get_many(Payment, due)).values():
-                log.error("authorization released after deadline", order_id=str(payment.order_id))
-                apply(payment, payment.release_expired(), tx)
-        released = len(due)
+                log.error("authorization voided after deadline", order_id=str(payment.order_id))
+                apply(payment, payment.void_expired(), tx)
+        voided = len(due)
 
 
 async def begin_reconciling(transactions: Transactions, every: timedelta) -> None:

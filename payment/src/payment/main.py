@@ -4,8 +4,7 @@ from functools import partial
 
 from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
-from payment import reconciliation, saga, webhooks
-from payment.jobs import jobs
+from payment import jobs, reconciliation, saga, webhooks
 from payment.settings import Settings
 from payment.store import Known
 from payment.stripe_client import StripeClient
@@ -18,7 +17,7 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     return Components(
         routers=[webhooks.router],
         provide=[hooks],
-        jobs=jobs(settings, chassis.transactions),
+        jobs=jobs.periodic(settings, chassis.transactions),
         call=partial(reconciliation.call, client.call, Known(chassis.engine)),
         issues=client.issues,
         closing=[hooks.aclose, client.aclose],

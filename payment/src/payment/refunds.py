@@ -113,7 +113,7 @@ def conclude(
             decision = NOTHING
         case RefundRefused(code) if refund.again_of and code != ALL_REFUNDED and payment.state != "refunding":
             refund.state, refund.code = "bounced", code
-            payment.count(refund.refund_id, 0)
+            payment.set_refunded(refund.refund_id, 0)
             decision = NOTHING
         case RefundRefused(code) if payment.is_given_back or code == ALL_REFUNDED:
             _cover(payment, refund, code)
@@ -171,19 +171,19 @@ def _request(payment: Payment, refund: Refund, now: datetime) -> None:
         refund.refund_at = now + REFUND_RETRY_AFTER
     else:
         refund.state = "refunding"
-        payment.count(refund.refund_id, refund.amount)
+        payment.set_refunded(refund.refund_id, refund.amount)
 
 
 def _fail(payment: Payment, refund: Refund, code: str, gone: int = 0) -> None:
     refund.state, refund.code, refund.refund_at = "refund_failed", code, None
     refund.refused += 1
-    payment.count(refund.refund_id, gone)
+    payment.set_refunded(refund.refund_id, gone)
 
 
 def _cover(payment: Payment, refund: Refund, code: str | None = None) -> None:
     refund.state, refund.refund_at = "covered", None
     refund.code = code or refund.code
-    payment.count(refund.refund_id, 0)
+    payment.set_refunded(refund.refund_id, 0)
 
 
 def _are_open(refunds: Collection[Refund]) -> bool:

@@ -35,7 +35,15 @@ from payment.lookups import Found, FoundDispute, Reconciliation, Stray
 from payment.outcomes import Outcome, PartRefunded, RefundRefused
 from payment.reconciliation import Compared
 from payment.refunds import Refund
-from payment.stripe_requests import LIST, LOOKUP, PART, call_intent, lookup_intent, page_intent, part_intent
+from payment.stripe_requests import (
+    LIST,
+    LOOKUP,
+    REFUND_PART,
+    call_intent,
+    lookup_intent,
+    page_intent,
+    part_intent,
+)
 
 log = structlog.get_logger()
 
@@ -43,7 +51,7 @@ log = structlog.get_logger()
 def _rows(intent: Intent) -> Iterable[tuple[type, Any]]:
     if intent.kind == LIST:
         return []
-    if intent.kind == PART:
+    if intent.kind == REFUND_PART:
         return [(Payment, UUID(intent.payload["order_id"])), (Refund, intent.subject)]
     return [(Payment, intent.subject)]
 
@@ -165,7 +173,7 @@ async def note_outcome(intent: Intent, outcome: Outcome, tx: Tx) -> None:
         log.error("refund refused", code=outcome.code)
 
 
-@intents.on_outcome(PART, publishes=[PaymentRefundedInPart, PaymentRefunded])
+@intents.on_outcome(REFUND_PART, publishes=[PaymentRefundedInPart, PaymentRefunded])
 async def note_refund_part(intent: Intent, outcome: PartRefunded | RefundRefused, tx: Tx) -> None:
     payment = await _payment(UUID(intent.payload["order_id"]), tx)
     refund = await tx.get(Refund, intent.subject)

@@ -29,7 +29,7 @@ class Settings(ServiceSettings):
     action_key: EncryptionKeys
     action_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 10
 
-    # A call takes three requests at most.
+    # For one request: a call that moves money takes three at most, one that looks something up more.
     stripe_timeout: Annotated[float, Field(gt=0, le=10)] = 10
     breaker_failures: Annotated[int, Field(ge=1)] = 5
     breaker_reset: Seconds = 5

@@ -25,7 +25,7 @@ from payment.lookups import Answer, Found, Page
 from payment.outcomes import ActionRequired, Declined, Outcome, Refunded, RefundRefused
 from payment.settings import Settings
 from payment.stripe_answers import SHOPS_FAULT, OutcomeUnknown, Read, Redirect, Refusal, RequestRefused
-from payment.stripe_requests import LIST, LOOKUP, PART
+from payment.stripe_requests import LIST, LOOKUP, REFUND_PART
 
 # Stripe's search may miss what was created with a key for about an hour after the key's end; twice that is
 # safe.
@@ -191,7 +191,7 @@ class StripeClient:
             query = f"metadata['order_id']:'{intent.subject}'"
             search = await self._get("/v1/payment_intents/search", query=query)
             return stripe_answers.searched_authorization(search)
-        if intent.kind in ("refund", PART):
+        if intent.kind in ("refund", REFUND_PART):
             # Unlike a search, the list is up to date.
             refunds = await self._all("/v1/refunds", payment_intent=form["payment_intent"])
             if intent.kind == "refund":

@@ -16,7 +16,7 @@ from payment.refunds import Refund, amount_of
 # Stripe forgets a key after 24 hours; a call that began just before still has to end in time.
 KEY_LIFETIME = timedelta(hours=23)
 
-PART = "refund_part"
+REFUND_PART = "refund_part"
 LOOKUP = "look"
 LIST = "list"
 
@@ -43,7 +43,7 @@ def part_intent(refund: Refund, payment: Payment, now: datetime) -> Intent:
         "metadata": {**_metadata(payment), "refund_id": str(refund.refund_id)},
     }
     payload = _payload("/v1/refunds", form, now)
-    return Intent(PART, refund.refund_id, {**payload, "order_id": str(payment.order_id)})
+    return Intent(REFUND_PART, refund.refund_id, {**payload, "order_id": str(payment.order_id)})
 
 
 def lookup_intent(order_id: UUID, payment_id: str, news: int = 0) -> Intent:

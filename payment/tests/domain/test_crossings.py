@@ -95,7 +95,7 @@ class World:
             case "cancelled":
                 self.apply(self.payment.cancel())
             case "expired":
-                self.apply(self.payment.release_expired())
+                self.apply(self.payment.void_expired())
 
     def make(self, number: int, *, answered: bool) -> None:
         if self.open:

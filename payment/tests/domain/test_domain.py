@@ -237,12 +237,12 @@ def test_an_outcome_that_contradicts_the_state_is_impossible(created: OrderCreat
 def test_an_authorization_without_reserved_stock_is_released(created: OrderCreated) -> None:
     payment = Payment(created.order_id)
     payment.authorize(created)
-    assert payment.release_expired() == Decision(), "the outcome of the authorization is unknown"
+    assert payment.void_expired() == Decision(), "the outcome of the authorization is unknown"
     conclude(payment, Authorized("pi_1", TOTAL), NOW)
 
-    decision = payment.release_expired()
+    decision = payment.void_expired()
     assert (types(decision), payment.code, decision.call) == (["payment.declined"], "expired", "void")
-    assert payment.release_expired() == payment.reserve() == payment.cancel() == Decision(), (
+    assert payment.void_expired() == payment.reserve() == payment.cancel() == Decision(), (
         "whatever comes late"
     )
     assert types(conclude(payment, Voided(), NOW)) == ["payment.voided"]
@@ -250,9 +250,9 @@ def test_an_authorization_without_reserved_stock_is_released(created: OrderCreat
 
 def test_a_paid_or_ended_payment_is_not_released(created: OrderCreated) -> None:
     payment = paid(created)
-    assert payment.release_expired() == Decision()
+    assert payment.void_expired() == Decision()
     payment.cancel()
-    assert payment.release_expired() == Decision()
+    assert payment.void_expired() == Decision()
     assert payment.state == "refunding"
 
 
@@ -266,7 +266,7 @@ def test_only_events_that_are_still_true_are_republished(created: OrderCreated) 
     assert again(payment) == []
     conclude(payment, Authorized("pi_1", TOTAL), NOW)
     assert again(payment) == ["payment.authorized"]
-    payment.release_expired()
+    payment.void_expired()
     assert again(payment) == ["payment.declined"]
     conclude(payment, Voided(), NOW)
     assert again(payment) == ["payment.declined", "payment.voided"]
@@ -394,5 +394,5 @@ def test_a_free_order_cancelled_before_it_was_created_is_never_paid(free: OrderC
 def test_a_free_order_without_reserved_stock_is_declined_after_its_deadline(free: OrderCreated) -> None:
     payment = Payment(free.order_id)
     payment.authorize(free)
-    decision = payment.release_expired()
+    decision = payment.void_expired()
     assert (types(decision), decision.call, payment.state) == (["payment.declined"], None, "declined")

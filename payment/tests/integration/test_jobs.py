@@ -14,7 +14,7 @@ from chassis.storage.database import Transactions, connect
 from contracts import OrderCreated
 from payment import jobs, store
 from payment.domain import Payment, State
-from payment.jobs import release_expired, retry_refunds
+from payment.jobs import retry_refunds, void_expired
 from payment.refunds import Refund, RefundState
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -97,7 +97,7 @@ async def test_an_authorization_is_released_long_after_the_deadline_and_not_befo
         Payment(fresh.order_id, "authorized", fresh, payment_id="pi_2"),
         Payment(taken.order_id, "captured", taken, payment_id="pi_3", stock_reserved=True),
     )
-    await release_expired(transactions, grace=timedelta(0), batch=10)
+    await void_expired(transactions, grace=timedelta(0), batch=10)
     assert [await state(transactions, one.order_id) for one in (late, fresh, taken)] == [
         "voiding",
         "authorized",
@@ -109,11 +109,11 @@ async def test_an_authorization_is_released_long_after_the_deadline_and_not_befo
         transactions,
         *(Payment(UUID(int=n), "authorized", late, payment_id=f"pi_{n}") for n in range(10, 15)),
     )
-    await release_expired(transactions, grace=2 * hour, batch=2)
+    await void_expired(transactions, grace=2 * hour, batch=2)
     assert len(await intended(transactions)) == 1, "not before the grace is over"
     async with transactions.engine.begin() as connection:
         await connection.execute(text("UPDATE payment SET created_at = now() - interval '3 hours'"))
-    await release_expired(transactions, grace=hour / 2, batch=2)
+    await void_expired(transactions, grace=hour / 2, batch=2)
     assert len(await intended(transactions)) == 6, "batch by batch until nothing is due"
 
 

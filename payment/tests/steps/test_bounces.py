@@ -101,7 +101,7 @@ def published(saga: Harness) -> list[tuple[str, str | None]]:
 
 async def returned(saga: Harness, amount: int = 500) -> None:
     await saga.consume(order_returned(return_id=PART, lines=(), amount=gbp(amount)))
-    await saga.settle(stripe_requests.PART, PART, PartRefunded(gbp(amount)))
+    await saga.settle(stripe_requests.REFUND_PART, PART, PartRefunded(gbp(amount)))
 
 
 async def test_a_refund_at_the_provider_is_published_once_and_reduces_what_is_left(
@@ -238,7 +238,7 @@ async def test_a_nudge_repeats_a_bounced_refund_under_its_own_id(refunded: Harne
     assert intent.payload["form"]["metadata"]["refund_id"] == str(intent.subject)
 
     refunded.published.clear()
-    await refunded.settle(stripe_requests.PART, intent.subject, PartRefunded(TOTAL))
+    await refunded.settle(stripe_requests.REFUND_PART, intent.subject, PartRefunded(TOTAL))
     assert published(refunded) == [("payment.refunded_in_part", "again")]
     assert payment(refunded).state == "refunded"
     assert {row.state for row in rows(refunded).values()} == {"covered", "refunded"}
@@ -251,7 +251,7 @@ async def test_a_repeated_part_reduces_what_is_left_again(saga: Harness) -> None
     assert payment(saga).left == 1500
 
     again = rows(saga)["again"]
-    await saga.settle(stripe_requests.PART, again.refund_id, RefundRefused("charge_disputed"))
+    await saga.settle(stripe_requests.REFUND_PART, again.refund_id, RefundRefused("charge_disputed"))
     assert (rows(saga)["again"].state, payment(saga).left) == ("bounced", 2000)
 
 
@@ -286,7 +286,7 @@ async def test_a_bounced_refund_is_settled_together_with_its_repeats(saga: Harne
         await saga.consume(settled(PART, 500))
 
     await saga.settle(
-        stripe_requests.PART, rows(saga)["again"].refund_id, RefundRefused("expired_or_canceled_card")
+        stripe_requests.REFUND_PART, rows(saga)["again"].refund_id, RefundRefused("expired_or_canceled_card")
     )
     await saga.consume(settled(PART, 500))
     assert (rows(saga)["again"].state, payment(saga).left) == ("covered", 1500)
@@ -296,7 +296,7 @@ async def test_a_refund_that_was_repeated_and_settled_is_logged(saga: Harness) -
     await returned(saga)
     await look_up(saga, ours("re_1", 500, "failed", PART))
     await nudge(saga, 1)
-    await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
+    await saga.settle(stripe_requests.REFUND_PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     with capture_logs() as logs:
         await saga.consume(settled(PART, 500))
     assert [one["event"] for one in logs] == ["refund settled although its repeat succeeded"]
@@ -314,7 +314,7 @@ async def test_a_refund_is_not_repeated_too_often(refunded: Harness) -> None:
         await nudge(refunded, number)
         for key in [one for one in refunded.intended if one.startswith("refund_part:")]:
             await refunded.settle(
-                stripe_requests.PART, UUID(key.partition(":")[2]), RefundRefused("charge_disputed")
+                stripe_requests.REFUND_PART, UUID(key.partition(":")[2]), RefundRefused("charge_disputed")
             )
 
     assert len([row for row in refunded.rows.values() if isinstance(row, Refund)]) == MAX_REPEATS + 1
@@ -359,7 +359,7 @@ async def test_a_published_full_refund_stays_the_same_when_a_part_bounces(
     (refunded,) = [event for event in saga.published if event.type == "payment.refunded"]
     await look_up(saga, ours("re_1", 500, "failed", PART), ours("re_2", 1500))
     await nudge(saga, 1)
-    await saga.settle(stripe_requests.PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
+    await saga.settle(stripe_requests.REFUND_PART, rows(saga)["again"].refund_id, PartRefunded(gbp(500)))
     await nudge(saga, 2)
     assert [event for event in saga.published if event.type == "payment.refunded"] == [refunded, refunded]
 

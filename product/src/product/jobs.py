@@ -23,7 +23,7 @@ HOLDS = Rule("hold", key="order_id", where="state NOT IN ('reserved', 'waiting')
 
 def periodic(settings: Settings, transactions: Transactions) -> Sequence[Job]:
     return [
-        Job("reconcile", settings.reconcile_every, partial(nudge_stuck_holds, transactions, settings)),
+        Job("nudge stuck holds", settings.nudge_every, partial(nudge_stuck_holds, transactions, settings)),
         Job("waiting", settings.waiting_every, partial(check_waiting_orders, transactions, settings)),
         retention(transactions.engine, (HOLDS, settings.hold_keep_days)),
     ]

@@ -15,7 +15,7 @@ class Settings(ServiceSettings):
     checkout's reads always find a connection; the others wait for up to `lists_patience` seconds.
 
     Stock that is still reserved `nudge_after` seconds past its order's deadline has its saga nudged, then
-    again after twice that time and so on, `nudge_limit` times at most. The job runs every `reconcile_every`
+    again after twice that time and so on, `nudge_limit` times at most. The job runs every `nudge_every`
     seconds, with at most `reconcile_batch` holds at a time.
 
     An order that needs pieces which other orders have reserved waits for them, for `wait_for_stock` seconds
@@ -35,7 +35,7 @@ class Settings(ServiceSettings):
     hold_keep_days: KeepDays = 180
     wait_for_stock: Annotated[float, Field(ge=0, le=LONGEST_WAIT.total_seconds())] = 60
     waiting_every: Seconds = 1
-    reconcile_every: Seconds = 60
+    nudge_every: Seconds = 60
     reconcile_batch: Annotated[int, Field(ge=1)] = 100
     nudge_after: Seconds = 300
     nudge_limit: Annotated[int, Field(ge=0, le=20)] = 5

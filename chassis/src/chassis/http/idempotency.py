@@ -106,7 +106,7 @@ class StoredResponse:
 
 
 @dataclass(slots=True)
-class Claim:
+class KeyClaim:
     """A request's claim on its key.
 
     `stored`: the response to an earlier request with this key, to be replayed; `None` if this request is the
@@ -173,7 +173,7 @@ class IdempotencyKeys:
         self._lock = lock
 
     @asynccontextmanager
-    async def claim(self, owner: UUID, key: str, payload: bytes) -> AsyncIterator[Claim]:
+    async def claim(self, owner: UUID, key: str, payload: bytes) -> AsyncIterator[KeyClaim]:
         """Claim the key for the block. The claim is released at the end unless the block has settled it.
 
         `owner`: the caller's account; different callers' keys are independent.
@@ -184,7 +184,7 @@ class IdempotencyKeys:
         """
         row = {"owner": owner, "key": key, "claim": uuid4()}
         stored = await self._take(row, hashlib.sha256(payload).digest())
-        claim = Claim(stored, row)
+        claim = KeyClaim(stored, row)
         committed = False  # if the block raises, its transaction may have been rolled back after `settle`
         try:
             yield claim
@@ -193,7 +193,7 @@ class IdempotencyKeys:
             if stored is None and not committed:
                 await self._run(_RELEASE, row["owner"], row["key"], row["claim"])  # keeps a stored response
 
-    async def purge(self, batch: int = 1000) -> None:
+    async def prune(self, batch: int = 1000) -> None:
         """Delete all keys older than `keep`, `batch` per transaction."""
         purged = batch
         while purged == batch:

@@ -140,7 +140,7 @@ class Consumer:
         engine, queue, fingerprint = self._transactions.engine, self._steps.queue, _fingerprint(message)
         times = await through_outages(lambda: inbox.begin(engine, queue, fingerprint))
         if times > MAX_CRASHES:
-            why = f"the process ended {MAX_CRASHES} times while handling it"
+            why = f"the process ended {MAX_CRASHES} times while handling it alone"
             await self._retry.dead_letter(message, why, step="unknown")
         else:
             await self._decode_and_handle([message])

@@ -18,11 +18,12 @@ from aio_pika.abc import AbstractIncomingMessage
 from chassis.messaging.broker import Publisher, is_refused
 from chassis.messaging.envelope import COPIES
 from chassis.messaging.tasks import pauses
-from chassis.saga.delivery import Delivery, publisher
+from chassis.saga.delivery import Delivery
+from chassis.saga.delivery import publisher as verified_publisher
 from chassis.saga.steps import Steps
 from chassis.saga.topology import DEAD, LADDER, retry_exchange
 from chassis.telemetry.logs import trace_context
-from chassis.telemetry.privacy import reason
+from chassis.telemetry.privacy import reason as reason_of
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ class Retry:
                 attempts=failed.attempts,
                 exc_info=error,
             )
-            await self._move(failed.to_message(**self._stamp(step, shortened(reason(error)))), key)
+            await self._publish_copy(failed.to_message(**self._stamp(step, shortened(reason_of(error)))), key)
 
     async def dead_letter(self, message: AbstractIncomingMessage, reason: str, *, step: str) -> None:
         """Publish the message to the dead letters at once, because no retry can help."""
@@ -72,7 +73,7 @@ class Retry:
         headers: dict[str, Any] = {k: v if _is_writable(v) else repr(v) for k, v in kept.items()}
         if len(repr(headers).encode()) > _MAX_HEADER_BYTES:
             headers, reason = {}, f"{reason}; its headers were too large to keep"
-        if (source := publisher(message, self._steps)) is not None:
+        if (source := verified_publisher(message, self._steps)) is not None:
             headers["cloudEvents:source"] = f"/{source}"  # the verified one: a replay trusts this header
         headers |= {
             "first-seen": datetime.now(UTC).isoformat(),
@@ -89,12 +90,12 @@ class Retry:
             timestamp=message.timestamp,
             app_id=message.app_id,
         )
-        await self._move(copy, DEAD)
+        await self._publish_copy(copy, DEAD)
 
     def _stamp(self, step: str, error: str) -> dict[str, str]:
         return {"failed-service": self._service, "failed-step": step, "error": error}
 
-    async def _move(self, message: Message, key: str) -> None:
+    async def _publish_copy(self, message: Message, key: str) -> None:
         """Publish the copy, and repeat that until the broker confirms it.
 
         While the dead-letter queue is full, a dead letter goes to the ladder's longest delay instead, so that
@@ -105,7 +106,7 @@ class Retry:
             if refused is None:
                 return
             if key == DEAD and is_refused(refused):
-                why = reason(refused)
+                why = reason_of(refused)
                 log.error("dead-letter queue full, retrying later", message_id=message.message_id, error=why)
                 key = LADDER[-1]
                 continue
@@ -113,7 +114,7 @@ class Retry:
                 "could not publish failed message, retrying",
                 message_id=message.message_id,
                 key=key,
-                error=reason(refused),
+                error=reason_of(refused),
             )
             await asyncio.sleep(pause)
 

@@ -19,9 +19,9 @@ from aio_pika.abc import AbstractRobustConnection
 from chassis.messaging.broker import Publisher, connect, login
 from chassis.messaging.tasks import as_failure
 from chassis.runtime.consumer import Consumer
+from chassis.runtime.intent_runner import IntentRunner
 from chassis.runtime.jobs import Job
 from chassis.runtime.relay import Relay
-from chassis.runtime.runner import IntentRunner
 from chassis.runtime.settings import ServiceSettings
 from chassis.runtime.wakeup import listen
 from chassis.saga.intents import Call
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 # Each phase of stopping has at least so long, even if the grace period is used up.
 MIN_GRACE_SECONDS = 1.0
-PURGE_BATCH = 5_000
+PRUNE_BATCH = 5_000
 
 
 class Worker:
@@ -107,7 +107,7 @@ class Worker:
         for consumer in self._consumers:
             await consumer.start()
             self._spawn(consumer.run(), "consumer")
-        for job in (*self._jobs, self._purge_inbox()):
+        for job in (*self._jobs, self._prune_inbox()):
             self._spawn(job.run(), job.name)
 
     def begin_to_stop(self) -> None:
@@ -173,16 +173,16 @@ class Worker:
         self._connections.append(connection)
         return connection
 
-    def _purge_inbox(self) -> Job:
+    def _prune_inbox(self) -> Job:
         keep = timedelta(days=self._settings.inbox_keep_days)
 
-        async def purge() -> None:
-            purged = PURGE_BATCH
-            while purged == PURGE_BATCH:
-                purged = await inbox.forget(self._transactions.engine, keep, limit=PURGE_BATCH)
-            await inbox.forget_started(self._transactions.engine, keep)
+        async def prune() -> None:
+            pruned = PRUNE_BATCH
+            while pruned == PRUNE_BATCH:
+                pruned = await inbox.prune(self._transactions.engine, keep, limit=PRUNE_BATCH)
+            await inbox.prune_started(self._transactions.engine, keep)
 
-        return Job("purge inbox", 60, purge)
+        return Job("prune inbox", 60, prune)
 
     def _poll_now(self) -> None:
         for polling in (self._relay, self._runner):

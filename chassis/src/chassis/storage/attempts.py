@@ -72,7 +72,7 @@ class Attempts:
         async with self.engine.connect() as connection:
             return float(await connection.scalar(_WAIT, {"bucket": counted, "most": most}) or 0)
 
-    async def forget(self) -> None:
+    async def prune(self) -> None:
         """Delete the counts whose window is over."""
         async with self.engine.begin() as connection:
             await connection.execute(_FORGET)

@@ -50,7 +50,7 @@ _FORGET = text("""
 """)
 
 
-async def forget(engine: AsyncEngine, keep: timedelta, *, limit: int = 5000) -> int:
+async def prune(engine: AsyncEngine, keep: timedelta, *, limit: int = 5000) -> int:
     """Delete up to `limit` rows older than `keep`, after which no repeat is expected. Returns how many."""
     async with engine.begin() as connection:
         result = await connection.execute(_FORGET, {"keep": keep, "limit": limit})
@@ -92,7 +92,7 @@ async def end(engine: AsyncEngine, queue: str, fingerprint: str) -> None:
         await connection.execute(_END, {"queue": queue, "fingerprint": fingerprint})
 
 
-async def forget_started(engine: AsyncEngine, keep: timedelta) -> None:
+async def prune_started(engine: AsyncEngine, keep: timedelta) -> None:
     """Delete records older than `keep`: those messages have left the queue in another way."""
     async with engine.begin() as connection:
         await connection.execute(_FORGET_STARTED, {"keep": keep})

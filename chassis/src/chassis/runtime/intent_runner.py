@@ -30,11 +30,11 @@ from chassis.telemetry.privacy import reason
 
 log = structlog.get_logger()
 
-_MAX_HELD = 500
+_MAX_LEASED = 500
 
 
 @dataclass(eq=False)
-class _Held:
+class _Leased:
     """An intent leased by this process: its call is waiting or under way, or its outcome is not settled yet.
 
     `until`: when its lease ends, on the event loop's clock.
@@ -72,9 +72,9 @@ class IntentRunner:
         self._call = call
         self._settings = settings
         self._lease = settings.lease
-        self._held: dict[str, _Held] = {}
-        self._due: asyncio.Queue[_Held] = asyncio.Queue()
-        self._outcomes: Batcher[tuple[_Held, Any]] = Batcher()
+        self._held: dict[str, _Leased] = {}
+        self._due: asyncio.Queue[_Leased] = asyncio.Queue()
+        self._outcomes: Batcher[tuple[_Leased, Any]] = Batcher()
         self._closing = False
         self._unfinished = 0  # calls under way and outcomes not settled yet
         self._idle = asyncio.Event()
@@ -94,7 +94,7 @@ class IntentRunner:
                 held.until = until  # its lease had run out, and this process has leased it again
                 continue
             # New, or intended again by the outcome that is being settled: either way a new call.
-            held = self._held[one.intent.key] = _Held(one, until)
+            held = self._held[one.intent.key] = _Leased(one, until)
             self._due.put_nowait(held)
 
     def note_unleased(self) -> None:
@@ -132,7 +132,7 @@ class IntentRunner:
             log.exception("leases not released", intents=len(waiting))
 
     def _room(self) -> int:
-        return 0 if self._closing else _MAX_HELD - len(self._held)
+        return 0 if self._closing else _MAX_LEASED - len(self._held)
 
     async def _recover(self) -> float | None:
         while (limit := min(self._settings.consume_batch, self._room())) > 0:
@@ -193,11 +193,11 @@ class IntentRunner:
         if not self._unfinished:
             self._idle.set()
 
-    def _drop(self, held: _Held) -> None:
+    def _drop(self, held: _Leased) -> None:
         if self._held.get(held.due.intent.key) is held:
             del self._held[held.due.intent.key]
 
-    async def _settle_batch(self, outcomes: list[tuple[_Held, Any]]) -> None:
+    async def _settle_batch(self, outcomes: list[tuple[_Leased, Any]]) -> None:
         """Keep the outcomes during an outage of the database: without them the calls would be repeated."""
         try:
             await through_outages(lambda: self._commit(outcomes))
@@ -211,7 +211,7 @@ class IntentRunner:
             for held, _ in outcomes:
                 self._drop(held)
 
-    async def _commit(self, outcomes: list[tuple[_Held, Any]]) -> None:
+    async def _commit(self, outcomes: list[tuple[_Leased, Any]]) -> None:
         for held, _ in outcomes:
             held.settling = True
         try:
@@ -235,7 +235,7 @@ class IntentRunner:
         else:
             log.warning("outcome dropped: the lease was lost", intent=due.intent.key)
 
-    async def _postpone(self, held: _Held, error: Exception) -> None:
+    async def _postpone(self, held: _Leased, error: Exception) -> None:
         due = held.due
         self._drop(held)
         why = reason(error)
