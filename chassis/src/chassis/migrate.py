@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.runtime.settings import DatabaseSettings, load
+from chassis.tls import distrust, split_database_url
 
 # The key of an advisory lock, any constant: only one migration at a time runs in a database.
 _LOCK = 7264201
@@ -41,6 +42,12 @@ def main() -> None:
                 f"migrate: {service}: a lock was not granted for {_PATIENCE_SECONDS} s. "
                 "Find who holds it in pg_locks, end that transaction and run this again."
             ) from None
+        except OSError as error:
+            if not (reason := distrust(error)):
+                raise
+            raise SystemExit(
+                f"migrate: {service}: PostgreSQL's certificate: {reason}; see DATABASE_CA_FILE"
+            ) from None
 
 
 def _settings(service: str) -> DatabaseSettings:
@@ -52,8 +59,9 @@ async def migrate(service: str, url: str, revision: str = "head") -> None:
     """Run a service's migrations up to `revision`, each in a transaction of its own. Another process that
     migrates the same database waits. Raises `DBAPIError` when a lock is not granted for five minutes."""
     server = {"lock_timeout": str(_LOCK_TIMEOUT_MS)}
+    address, tls = split_database_url(url)
     engine = create_async_engine(
-        url, hide_parameters=True, connect_args={"timeout": 15, "server_settings": server}
+        address, hide_parameters=True, connect_args={**tls, "timeout": 15, "server_settings": server}
     )
     retrying = stamina.AsyncRetryingCaller(
         attempts=None, timeout=_PATIENCE_SECONDS, wait_initial=0.5, wait_max=10

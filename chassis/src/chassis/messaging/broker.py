@@ -23,6 +23,7 @@ from aiormq.exceptions import ConnectionChannelError
 from yarl import URL
 
 from chassis.messaging.tasks import as_broken_connection, pauses
+from chassis.tls import UntrustedServer, distrust
 
 log = structlog.get_logger()
 
@@ -71,7 +72,8 @@ async def connect(
     `startup_timeout`: seconds for which the first connection is attempted again while the broker is
         unavailable.
 
-    Raises the last attempt's error, and at once if the broker refuses the credentials.
+    Raises the last attempt's error, and at once if the broker refuses the credentials, or `UntrustedServer`
+    if its certificate is not trusted.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + startup_timeout
@@ -85,6 +87,8 @@ async def connect(
             await connection.connect(timeout=timeout)
         except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
             await connection.close()
+            if reason := distrust(error):
+                raise UntrustedServer(f"RabbitMQ's certificate: {reason}; see AMQP_CA_FILE") from error
             if isinstance(error, _REFUSED) or loop.time() + pause > deadline:
                 raise
             log.warning("broker unavailable, retrying", connection=name, error=repr(error))

@@ -26,6 +26,7 @@ from chassis.runtime.worker import Worker
 from chassis.saga.intents import Call
 from chassis.saga.topology import Participant
 from chassis.storage import database
+from chassis.tls import distrust
 
 log = structlog.get_logger()
 
@@ -201,5 +202,7 @@ async def _database(engine: AsyncEngine) -> str:
         async with asyncio.timeout(READY_TIMEOUT_SECONDS), engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
     except Exception as error:
+        if reason := distrust(error):
+            return f"certificate not trusted: {reason}; see DATABASE_CA_FILE"
         return type(error).__name__
     return "ok"

@@ -17,6 +17,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from chassis.tls import CaFile, verified_amqp_url, verified_database_url
+
 _LARGEST_FILE = 1024 * 1024
 
 T = TypeVar("T", bound="Environment")
@@ -89,6 +91,11 @@ def with_password(url: str, password: SecretStr | None) -> str:
     return parts._replace(netloc=f"{user.removesuffix(':')}:{secret}@{host}").geturl()
 
 
+def ca_in(field: str) -> AfterValidator:
+    """Likewise for a database's URL: inserts the CA file of `field`."""
+    return AfterValidator(lambda url, given: verified_database_url(url, given.data.get(field)))
+
+
 class _Files(PydanticBaseSettingsSource):
     def __init__(self, settings: type[BaseSettings], prefix: str) -> None:
         super().__init__(settings)
@@ -130,12 +137,21 @@ def _complete_amqp_url(urls: str, given: ValidationInfo) -> str:
     return ",".join(with_password(url, given.data.get("amqp_password")) for url in urls.split(","))
 
 
-class DatabaseSettings(Environment):
-    """The database's URL, with its password in it or in a variable of its own."""
+def _verify_amqp_urls(urls: str, given: ValidationInfo) -> str:
+    return ",".join(verified_amqp_url(url, given.data.get("amqp_ca_file")) for url in urls.split(","))
 
-    database_password: SecretStr | None = None  # declared first: the URL's validator inserts it
+
+class DatabaseSettings(Environment):
+    """The database's URL, with its password in it or in a variable of its own. With a `database_ca_file` the
+    connection is by TLS, and the server's certificate and host name are verified."""
+
+    database_password: SecretStr | None = None  # declared first: the URL's validators insert them
+    database_ca_file: CaFile | None = None
     database_url: Annotated[
-        str, Field(pattern=r"^postgresql\+asyncpg://", repr=False), password_in("database_password")
+        str,
+        Field(pattern=r"^postgresql\+asyncpg://", repr=False),
+        password_in("database_password"),
+        ca_in("database_ca_file"),
     ]
 
 
@@ -145,6 +161,8 @@ class ServiceSettings(DatabaseSettings):
     `port`, `own_port`: with an `own_port`, `port` is shared by all copies of the service on this machine, and
         each copy can be probed at its own.
     `amqp_url`: the broker's URL, or those of its nodes, comma-separated.
+    `amqp_ca_file`: with it every URL has to be `amqps://`, and the nodes' certificates and host names are
+        verified by its CAs. Without it those of the platform verify the nodes of `amqps://` URLs.
     `role`: `api` serves HTTP, `worker` consumes and publishes, `all` does both.
 
     `lock_timeout`: a statement that waits longer for a lock is ended by the database.
@@ -175,11 +193,13 @@ class ServiceSettings(DatabaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     own_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    amqp_password: SecretStr | None = None  # declared first: the URL's validator inserts it
+    amqp_password: SecretStr | None = None  # declared first: the URL's validators insert them
+    amqp_ca_file: CaFile | None = None
     amqp_url: Annotated[
         str,
         Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$", repr=False),
         AfterValidator(_complete_amqp_url),
+        AfterValidator(_verify_amqp_urls),
     ]
     jwks_url: Annotated[str, Field(pattern=r"^https?://")]
     token_issuer: str

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import asyncpg
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.storage.raw_sql import fetch
@@ -28,7 +29,7 @@ SOON_SECONDS = 0.2
 # Transactions that commit within this time share a notification.
 _LINGER_SECONDS = 0.02
 _CHECK_SECONDS = 30
-_CONNECT_SECONDS = 5
+_ANSWER_SECONDS = 5
 _RECONNECT_SECONDS = (1.0, 3.0)
 
 
@@ -121,8 +122,8 @@ async def listen(engine: AsyncEngine, wake: Callable[[], None]) -> None:
                 while not broken.is_set():
                     with suppress(TimeoutError):
                         await asyncio.wait_for(broken.wait(), _CHECK_SECONDS)
-                    await connection.execute("SELECT 1", timeout=_CONNECT_SECONDS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+        except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("not notified of rows, polling only", error=reason(error))
         await asyncio.sleep(random.uniform(*_RECONNECT_SECONDS))
 
@@ -131,14 +132,16 @@ async def listen(engine: AsyncEngine, wake: Callable[[], None]) -> None:
 async def _listening(
     engine: AsyncEngine, wake: Callable[[], None]
 ) -> AsyncIterator[tuple[asyncpg.Connection, asyncio.Event]]:
-    """A connection of its own, not one of the pool: it is kept for as long as the process runs. Also an event
-    that is set when it breaks."""
-    _, address = engine.dialect.create_connect_args(engine.url)
-    connection = await asyncpg.connect(**address, timeout=_CONNECT_SECONDS)
-    broken = asyncio.Event()
-    try:
-        connection.add_termination_listener(lambda _: broken.set())
-        await connection.add_listener(CHANNEL, lambda *_: wake())
-        yield connection, broken
-    finally:
-        connection.terminate()
+    """A connection that the pool makes and gives up: it is kept for as long as the process runs. Also an
+    event that is set when it breaks."""
+    async with engine.connect() as detached:
+        pooled = await detached.get_raw_connection()
+        connection: asyncpg.Connection = pooled.driver_connection
+        pooled.detach()
+        broken = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: broken.set())
+            await connection.add_listener(CHANNEL, lambda *_: wake())
+            yield connection, broken
+        finally:
+            connection.terminate()

@@ -20,6 +20,7 @@ from chassis.storage import inbox, outbox, raw_sql
 from chassis.storage.raw_sql import Part
 from chassis.storage.tx import SqlTx
 from chassis.telemetry.logs import current_traceparent
+from chassis.tls import split_database_url
 
 Committed = TypeVar("Committed")
 
@@ -35,7 +36,7 @@ def connect(
 ) -> AsyncEngine:
     """A database engine of which every wait has a limit, in seconds.
 
-    `url`: `postgresql+asyncpg://…`.
+    `url`: `postgresql+asyncpg://…`; with `sslrootcert` in it the connections are by verified TLS.
     `statement_timeout`: the server ends a statement that takes longer.
     `lock_timeout`: the server ends a statement that waits longer for a lock; two fifths of
         `statement_timeout` unless given.
@@ -49,14 +50,16 @@ def connect(
     timeout = statement_timeout * 2 if timeout is None else timeout
     if not lock_timeout < statement_timeout < timeout:
         raise ValueError("lock_timeout must be less than statement_timeout, and that less than timeout")
+    address, tls = split_database_url(url)
     return create_async_engine(
-        url,
+        address,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=timeout,
         pool_reset_on_return="rollback",
         hide_parameters=True,  # errors are logged, and parameters may be personal data
         connect_args={
+            **tls,
             "timeout": timeout,
             "command_timeout": timeout,
             "server_settings": {
