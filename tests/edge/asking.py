@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import socket
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.edge.tokens import token
+
+_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,28 @@ class Reply:
 
 def ask(base: str, send: dict[str, Any]) -> Reply:
     """Sends one request of a table to the edge at `base`."""
-    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
+    netloc = urlsplit(base).netloc
+    if "raw" in send:
+        return _ask_raw(netloc, send["raw"].encode("latin-1"))
+    connection = http.client.HTTPConnection(netloc, timeout=_SECONDS)
     try:
         _send(connection, send)
-        answer = connection.getresponse()
-        body = answer.read()
+        return _read(connection.getresponse())
     finally:
         connection.close()
+
+
+def _ask_raw(netloc: str, request: bytes) -> Reply:
+    host, port = netloc.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=_SECONDS) as connection:
+        connection.sendall(request)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return _read(answer)
+
+
+def _read(answer: http.client.HTTPResponse) -> Reply:
+    body = answer.read()
     headers: dict[str, str] = {}
     for name, value in answer.getheaders():
         headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
@@ -35,7 +53,9 @@ def ask(base: str, send: dict[str, Any]) -> Reply:
 
 
 def _send(connection: http.client.HTTPConnection, send: dict[str, Any]) -> None:
-    path, headers = send["path"], list(send.get("headers", {}).items())
+    path, headers = send["path"] + "x" * send.get("long_path", 0), list(send.get("headers", {}).items())
+    many = send.get("long_headers", {"count": 0})
+    headers += [(f"X-Long-{number}", "x" * many["length"]) for number in range(many["count"])]
     if "token" in send:
         made = token(send["token"])
         match send.get("token_in", "header"):

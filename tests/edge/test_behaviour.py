@@ -1,11 +1,13 @@
 """table.yml against the edge.
 
 `send`: method, path, headers, `token` (see tokens.py) and `token_in`, `body` (its length), `chunked`,
-`withhold` (announce the body, do not send it), `times` (the last answer counts).
+`withhold` (announce the body, do not send it), `long_path` (characters on top of the path), `long_headers`
+(a `count` of headers with values of a `length`), `times` (the last answer counts). Or `raw`: the bytes as
+they are.
 
 `expect`: status, `message` of a JSON body, `id` (a request id beside it), `json` or `text` of the body,
-`headers` (regular expressions) and `without`, `server: kong` (the gateway answered itself), `upstream` (what
-the service saw) and `tries` (how often it was asked).
+`headers` (regular expressions) and `without`, `server: kong` (the gateway answered itself, without asking a
+service), `upstream` (what the service saw) and `tries` (how often it was asked).
 """
 
 import re

@@ -21,7 +21,10 @@ def _rendered(redis: str, password: str = fake_redis.PASSWORD) -> str:
 
 def _cannot_count(reply: Reply) -> bool:
     """As Kong answers when a plugin breaks."""
-    return reply.status == 500 and reply.json() == {"message": "An unexpected error occurred"}
+    return reply.status == 500 and reply.json() == {
+        "message": "An unexpected error occurred",
+        "request_id": reply.headers["x-kong-request-id"],
+    }
 
 
 def _folders(tmp_path: Path) -> list[Path]:

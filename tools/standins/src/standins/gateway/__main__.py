@@ -20,6 +20,7 @@ from standins.gateway.app import Gateway
 from standins.gateway.config import Refused, read
 from standins.gateway.forward import Trusted, trusted_proxies
 from standins.gateway.metrics import Metrics, Status
+from standins.gateway.nginx import Protocol
 from standins.gateway.plan import plan
 from standins.gateway.upstream import Upstreams
 from standins.running import Misconfigured, http_server, read_settings
@@ -83,7 +84,7 @@ async def serve(settings: Settings) -> None:
 
 # No proxy headers: whom a request comes from is for TRUSTED_PROXIES.
 _OPTIONS: dict[str, Any] = {
-    "http": "httptools",
+    "http": Protocol,
     "lifespan": "off",
     "log_config": None,
     "proxy_headers": False,

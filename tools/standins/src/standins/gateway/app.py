@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from standins.gateway.exchange import Answer, ClientGone, Exchange
 from standins.gateway.forward import (
     Trusted,
     client_of,
+    complete,
     forwarded,
     is_trusted,
     send_own,
@@ -19,21 +20,16 @@ from standins.gateway.forward import (
     upstream_headers,
     upstream_path,
 )
-from standins.gateway.metrics import Metrics
+from standins.gateway.metrics import Metrics, Source
+from standins.gateway.nginx import refusal
 from standins.gateway.plan import Plan, Target
 from standins.gateway.router import BadPath, normalise
 from standins.gateway.upstream import Ask, BadUpstream, NameUnknown, SlowUpstream, Upstreams
 
-_LONGEST_HEADER = 8 * 1024 - len(": \r\n")  # nginx's large_client_header_buffers
-
 # Most answers are given by then; only for the slower ones is it worth a task to watch.
 _WATCH_AFTER_SECONDS = 0.05
 
-# nginx refuses a request that carries one of these twice.
-_ONCE = frozenset(
-    b"authorization host content-length transfer-encoding expect if-modified-since if-unmodified-since"
-    b" if-match if-none-match if-range content-range".split()
-)
+_CLIENT_GONE = 499  # nginx's number for it
 
 
 class Gateway:
@@ -47,19 +43,20 @@ class Gateway:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.monotonic()
         plan = self.plan
         exchange = _exchange(scope, receive, self._trusted)
-        try:
-            exchange.path = normalise(scope["raw_path"])
-            _refuse_bad_headers(exchange)
-        except BadPath:
-            bad = exchange.plain(400, "Bad request")
-            return await send_own(send, exchange, plan.everywhere, bad, started)
+        refused = refusal(exchange, scope)
+        if refused is None:
+            try:
+                exchange.path = normalise(scope["raw_path"])
+            except BadPath:
+                refused = exchange.failure(400, "Bad request")
+        if refused is not None:
+            return await send_own(send, exchange, plan.everywhere, refused)
         found = plan.router.find(exchange.method, exchange.path)
         if found is None:
             nothing = exchange.message(404, "no Route matched with those values")
-            return await send_own(send, exchange, plan.everywhere, nothing, started)
+            return await send_own(send, exchange, plan.everywhere, nothing)
         target, matched = found
         try:
             answer = await _access(
@@ -68,33 +65,50 @@ class Gateway:
             if answer is None:
                 ask = await _ask(exchange, target, matched, scope)
                 async with _cancelled_when_gone(receive):
-                    answer = await self._forward(exchange, target, ask, send, started)
+                    answer = await self._forward(exchange, target, ask, send)
         except ClientGone:
+            if exchange.answered is None:
+                self._count(target, exchange, _CLIENT_GONE, "kong" if exchange.asked is None else "service")
             return None
         if answer is not None:
-            await send_own(send, exchange, target.plugins, answer, started)
-            if self._metrics is not None:
-                self._metrics.count(target, answer.status, started)
+            await send_own(send, exchange, target.plugins, answer)
+            self._count(target, exchange, answer.status, "kong")
         return None
 
-    async def _forward(
-        self, exchange: Exchange, target: Target, ask: Ask, send: Send, started: float
-    ) -> Answer | None:
-        asked = time.monotonic()
+    def malformed(self, client: tuple[str, int] | None) -> Answer:
+        """The whole answer to what is no HTTP."""
+        scope = {"method": "", "query_string": b"", "headers": [], "client": client or ("", 0)}
+        exchange = _exchange(scope, _nothing_more, self._trusted)
+        answer = exchange.message(400, "Bad request", {b"connection": b"close"})
+        complete(exchange, self.plan.everywhere, answer)
+        return answer
+
+    async def _forward(self, exchange: Exchange, target: Target, ask: Ask, send: Send) -> Answer | None:
+        asked = exchange.asked = time.monotonic()
         try:
             answer = await self._upstreams.ask(target.service, ask)
         except NameUnknown:
+            exchange.asked = None
             return exchange.message(503, "name resolution failed")
         except SlowUpstream:
             return exchange.failure(504, "The upstream server is timing out")
         except BadUpstream:
             return exchange.failure(502, "An invalid response was received from the upstream server")
-        answered = time.monotonic()
-        async with answer:
-            await send_upstream(send, exchange, target.plugins, answer, started, asked)
-        if self._metrics is not None:
-            self._metrics.count(target, answer.status, started, asked, answered)
+        exchange.answered = time.monotonic()
+        try:
+            async with answer:
+                await send_upstream(send, exchange, target.plugins, answer, asked)
+        finally:
+            self._count(target, exchange, answer.status, "service")
         return None
+
+    def _count(self, target: Target, exchange: Exchange, status: int, source: Source) -> None:
+        if self._metrics is not None:
+            self._metrics.count(target, exchange, status, source)
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
@@ -114,15 +128,6 @@ def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
         request_id=os.urandom(16).hex(),
         receive=receive,
     )
-
-
-def _refuse_bad_headers(exchange: Exchange) -> None:
-    if any(len(name) + len(value) > _LONGEST_HEADER for name, value in exchange.every_header):
-        raise BadPath
-    if len(exchange.headers) != len(exchange.every_header):
-        names = [name for name, _ in exchange.every_header if name in _ONCE]
-        if len(names) != len(set(names)):
-            raise BadPath
 
 
 async def _access(exchange: Exchange, target: Target, scheme: str) -> Answer | None:
@@ -150,7 +155,7 @@ async def _ask(exchange: Exchange, target: Target, matched: str, scope: Scope) -
 
 @asynccontextmanager
 async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
-    """Inside the block the running task is cancelled when the client closes; the block then ends quietly.
+    """Inside the block the running task is cancelled when the client closes. Raises ClientGone then.
 
     The request's body must have been read, or not be wanted: `receive` is used here.
     """
@@ -174,6 +179,7 @@ async def _cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if not gone:
             raise
+        raise ClientGone from None
     finally:
         timer.cancel()
         for running in watches:

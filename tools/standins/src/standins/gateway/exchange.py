@@ -3,6 +3,7 @@
 Header names are lower case throughout.
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
@@ -46,7 +47,8 @@ class Exchange:
 
     `headers` is what the client sent (the first of each name), `upstream` what the gateway sets on the way
     to the service, `removed` what it takes away. `client` is the address that limits count, `peer` the
-    one that is connected: a proxy, whose forwarding headers are believed if it is `trusted`.
+    one that is connected: a proxy, whose forwarding headers are believed if it is `trusted`. By the monotonic
+    clock it came in when it `started`; the service was `asked`, and its head came when it had `answered`.
     """
 
     method: str
@@ -59,6 +61,9 @@ class Exchange:
     trusted: bool
     request_id: str
     receive: Receive
+    started: float = field(default_factory=time.monotonic)
+    asked: float | None = None
+    answered: float | None = None
     upstream: Headers = field(default_factory=dict)
     removed: frozenset[bytes] = frozenset()
     notes: dict[object, Any] = field(default_factory=dict)
@@ -88,15 +93,14 @@ class Exchange:
         body = f'{{\n  "message":"{text}",\n  "request_id":"{self.request_id}"\n}}'.encode()
         return Answer(status, {b"content-type": _JSON, **(headers or {})}, body)
 
-    def plain(self, status: int, text: str) -> Answer:
-        """Plain text with a request id, as nginx's own errors become."""
+    def failure(self, status: int, text: str, headers: Headers | None = None) -> Answer:
+        """An error of nginx: plain text with a request id, unless the client accepts, or else sends, another
+        type."""
+        wanted = self.headers.get(b"accept", self.headers.get(b"content-type", b"text/plain"))
+        if not wanted.startswith(b"text/plain"):
+            return self.message(status, text, headers)
         body = f"{text}\nrequest_id: {self.request_id}\n".encode()
-        return Answer(status, {b"content-type": _TEXT}, body)
-
-    def failure(self, status: int, text: str) -> Answer:
-        """Plain text, unless the client accepts another type."""
-        accept = self.headers.get(b"accept", b"text/plain")
-        return (self.plain if accept.startswith(b"text/plain") else self.message)(status, text)
+        return Answer(status, {b"content-type": _TEXT, **(headers or {})}, body)
 
 
 def refusal(status: int, content: object, headers: Headers) -> Answer:

@@ -132,43 +132,40 @@ def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, 
         *((name, forwarded(exchange, name, value).encode("latin-1")) for name, value in own.items()),
         (b"x-real-ip", exchange.client.encode()),
         (b"x-kong-request-id", exchange.request_id.encode()),
-        (b"via", VIA),
+        (b"via", _via(exchange.headers.get(b"via"))),
     ]
 
 
-async def send_own(
-    send: Send, exchange: Exchange, plugins: Iterable[Plugin], answer: Answer, started: float
-) -> None:
-    """Sends an answer of the gateway; `started` is when the request came in (time.monotonic)."""
+def complete(exchange: Exchange, plugins: Iterable[Plugin], answer: Answer) -> None:
+    """Gives an answer of the gateway the headers that it always has, and those of the plugins."""
     headers = answer.headers
     headers[b"content-length"] = b"%d" % len(answer.body)
     headers[b"server"] = SERVER
-    headers[b"x-kong-request-id"] = exchange.request_id.encode()
-    headers[b"x-kong-response-latency"] = b"%d" % ((time.monotonic() - started) * 1000)
+    if exchange.asked is None:
+        headers[b"x-kong-request-id"] = exchange.request_id.encode()
+        headers[b"x-kong-response-latency"] = b"%d" % ((time.monotonic() - exchange.started) * 1000)
+    else:
+        headers |= _of_proxied(exchange, exchange.asked, None)
     for plugin in plugins:
         plugin.decorate(exchange, headers)
+
+
+async def send_own(send: Send, exchange: Exchange, plugins: Iterable[Plugin], answer: Answer) -> None:
+    """Sends an answer of the gateway."""
+    complete(exchange, plugins, answer)
     if answer.status >= 500:
         log.warning("%s %s %d %s", exchange.method, exchange.path, answer.status, exchange.request_id)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers.items()})
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers.items()})
     await send({"type": "http.response.body", "body": answer.body})
 
 
 async def send_upstream(
-    send: Send,
-    exchange: Exchange,
-    plugins: Iterable[Plugin],
-    answer: ClientResponse,
-    started: float,
-    asked: float,
+    send: Send, exchange: Exchange, plugins: Iterable[Plugin], answer: ClientResponse, asked: float
 ) -> None:
     """Passes an upstream's answer on, piece by piece. Ends without an end when the upstream breaks off."""
     headers, cookies = _returned(answer.raw_headers)
-    now = time.monotonic()
-    headers[b"x-kong-upstream-latency"] = b"%d" % ((now - asked) * 1000)
-    headers[b"x-kong-proxy-latency"] = b"%d" % ((asked - started) * 1000)
-    headers[b"x-kong-request-id"] = exchange.request_id.encode()
-    via = headers.get(b"via")
-    headers[b"via"] = via + b", " + VIA if via else VIA
+    headers.setdefault(b"server", SERVER)
+    headers |= _of_proxied(exchange, asked, headers.get(b"via"))
     for plugin in plugins:
         plugin.decorate(exchange, headers)
     await send(
@@ -182,6 +179,20 @@ async def send_upstream(
             await send({"type": "http.response.body", "body": piece, "more_body": not ended})
     except (ClientError, OSError) as error:
         log.warning("%s %s broke off: %r", exchange.method, exchange.path, error)
+
+
+def _of_proxied(exchange: Exchange, asked: float, via: bytes | None) -> Headers:
+    """What an answer carries after a service was asked, whether it gave one or not."""
+    return {
+        b"x-kong-upstream-latency": b"%d" % ((time.monotonic() - asked) * 1000),
+        b"x-kong-proxy-latency": b"%d" % ((asked - exchange.started) * 1000),
+        b"x-kong-request-id": exchange.request_id.encode(),
+        b"via": _via(via),
+    }
+
+
+def _via(before: bytes | None) -> bytes:
+    return before + b", " + VIA if before else VIA
 
 
 def _returned(raw: Iterable[tuple[bytes, bytes]]) -> tuple[Headers, list[tuple[bytes, bytes]]]:

@@ -10,11 +10,14 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
+from standins.gateway.exchange import Exchange
 from standins.gateway.plan import Target
+
+Source = Literal["kong", "service"]
 
 _KONG: Final = (1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 750, 1000, 3000, 6000)
 _UPSTREAM: Final = (25, 50, 80, 100, 250, 400, 700, 1000, 2000, 5000, 10000, 30000, 60000)
@@ -29,22 +32,20 @@ class Metrics:
             _Latency("kong_request_latency_ms", _UPSTREAM),
         )
 
-    def count(
-        self, target: Target, status: int, started: float, asked: float | None = None, answered: float = 0
-    ) -> None:
-        """One answer to a request that came at `started` (time.monotonic): the gateway's own, or that of the
-        service which was `asked`, and whose head came at `answered`."""
+    def count(self, target: Target, exchange: Exchange, status: int, source: Source) -> None:
+        """One answer, of the gateway itself or of the service."""
         if not target.measured:
             return
         kong, upstream, request = self._latencies
         labels = f'service="{target.service.name}",route="{target.route.name}"'
-        source = "kong" if asked is None else "service"
-        self._requests[f'{labels},code="{status}",source="{source}",consumer=""'] += 1
+        counted = f'{labels},code="{status}",source="{source}",workspace="default",consumer=""'
+        self._requests[counted] += 1
+        labels += ',workspace="default"'
         now = time.monotonic()
-        request.observe(labels, now - started)
-        kong.observe(labels, (now if asked is None else asked) - started)
-        if asked is not None:
-            upstream.observe(labels, answered - asked)
+        request.observe(labels, now - exchange.started)
+        kong.observe(labels, (exchange.asked or now) - exchange.started)
+        if exchange.asked is not None:
+            upstream.observe(labels, (exchange.answered or now) - exchange.asked)
 
     def lines(self) -> Iterator[str]:
         """The exposition format."""

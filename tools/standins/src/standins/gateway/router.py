@@ -43,6 +43,13 @@ def escape(path: str) -> str:
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", path)
 
 
+def _is_utf8(path: str) -> bool:
+    try:
+        return path.isascii() or bool(path.encode("latin-1").decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def _decode_unreserved(found: re.Match[str]) -> str:
     character = chr(int(found[1], 16))
     return found[0].upper() if character in _RESERVED else character
@@ -109,7 +116,10 @@ class Router(Generic[T]):
         ]
 
     def find(self, method: str, path: str) -> tuple[T, str] | None:
-        """The target of the first rule that takes the request, and the part of the path that it matched."""
+        """The target of the first rule that takes the request, and the part of the path that it matched. No
+        rule takes a path that is not UTF-8."""
+        if not _is_utf8(path):
+            return None
         for match, target in self._by_method.get(method, self._others):
             found = match(path)
             if found:

@@ -171,7 +171,9 @@ def test_it_counts_requests_by_service_and_route_where_the_file_says_so(file: Pa
         assert running.status() == 503
     labels = 'service="shop",route="all"'
     figures = running.figures()
-    assert f'kong_http_requests_total{{{labels},code="503",source="kong",consumer=""}} 2' in figures
+    counted = f'{labels},code="503",source="kong",workspace="default",consumer=""'
+    assert f"kong_http_requests_total{{{counted}}} 2" in figures
+    labels += ',workspace="default"'
     assert f'kong_request_latency_ms_bucket{{{labels},le="+Inf"}} 2' in figures
     assert f"kong_kong_latency_ms_count{{{labels}}} 2" in figures
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from standins.gateway.exchange import Answer, Exchange, Headers, Milliseconds, Plugin, Strict, refusal
+from standins.gateway.exchange import Answer, Exchange, Headers, Milliseconds, Plugin, Strict
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class RateLimiting(Plugin):
             log.error("cannot count: %s", failure)
             if self._fault_tolerant:
                 return None
-            return refusal(500, {"message": "An unexpected error occurred"}, {})
+            return exchange.message(500, "An unexpected error occurred")
         reached = (number for number, window in enumerate(self._windows) if used[number] >= window.limit)
         full = next(reached, None)
         headers = _headers(self._windows, used, full, now)
