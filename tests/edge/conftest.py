@@ -4,8 +4,8 @@
     pytest tests/edge
 
 EDGE_UPSTREAM_HOST is this machine as that Kong sees it. EDGE_REDIS (host:port) with EDGE_REDIS_PASSWORD is a
-redis that it sees; without one its limits count locally. It must run with `tracing_instrumentations=request`.
-Its configuration is replaced.
+redis that it sees; without one its limits count locally. It must run with `tracing_instrumentations=request`
+and `nginx_http_client_max_body_size=8m`. Its configuration is replaced.
 """
 
 import os
@@ -57,7 +57,7 @@ def _edge(
             redis_password=os.environ.get("EDGE_REDIS_PASSWORD"),
             traces_endpoint=traces,
         )
-        load_kong(os.environ["EDGE_ADMIN_URL"], text)
+        load_kong(os.environ["EDGE_ADMIN_URL"], kong, text)
         yield kong
 
 

@@ -8,9 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import yaml
+
 START_SECONDS = 20
+LOAD_SECONDS = 30
+AGREED = 20  # answers in a row: Kong's workers read a configuration one after the other
 
 
 @contextmanager
@@ -32,11 +38,50 @@ def standin(kong_yml: str, folder: Path, upstreams: dict[str, str], **environmen
         process.wait(20)
 
 
-def load_kong(admin: str, kong_yml: str) -> None:
-    """Replaces the whole configuration of a Kong in DB-less mode, through its admin API."""
-    body = kong_yml.encode()
+def load_kong(admin: str, proxy: str, kong_yml: str, seconds: float = LOAD_SECONDS) -> None:
+    """Replaces the whole configuration of a Kong in DB-less mode, through its admin API.
+
+    Returns when the workers have the new routes; Kong answers 201 before. Its local counters live on over a
+    load and go by names, so services and routes have other names in each. Raises AssertionError when the
+    routes are not there within `seconds`.
+    """
+    load = token_hex(4)
+    body = _apart(kong_yml, load).encode()
     with urlopen(Request(f"{admin}/config", body, {"Content-Type": "text/yaml"}), timeout=30) as answer:
         assert answer.status == 201
+    deadline, in_a_row = time.monotonic() + seconds, 0
+    while in_a_row < AGREED:
+        assert time.monotonic() < deadline, f"the routes were not there within {seconds} s"
+        if _status(f"{proxy}/loaded-{load}") == 200:
+            in_a_row += 1
+        else:
+            in_a_row = 0
+            time.sleep(0.05)
+
+
+def _apart(kong_yml: str, load: str) -> str:
+    """The file with names of this load's own, and a route that only it has."""
+    document = yaml.safe_load(kong_yml)
+    for service in document["services"]:
+        for named in (service, *service["routes"]):
+            named["name"] += f"-{load}"
+    answer = {"name": "request-termination", "config": {"status_code": 200}}
+    route = {"name": f"loaded-{load}", "paths": [f"/loaded-{load}"], "plugins": [answer]}
+    document["services"].append(
+        {"name": f"loaded-{load}", "url": "http://nowhere.invalid:80", "routes": [route]}
+    )
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _status(url: str) -> int:
+    """Over a connection of its own, which any worker may take; 0 where nobody listens."""
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
 
 
 def free_port() -> int:
