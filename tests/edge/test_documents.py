@@ -121,3 +121,31 @@ def test_every_route_names_its_methods_and_answers_head_where_it_answers_get() -
             assert route.methods
             is_read = "GET" in route.methods and route.name != "order-events"
             assert ("HEAD" in route.methods) == is_read, route.name
+
+
+# What can be in a log that has queries; deploy/kong/README.md says what each can give away.
+_IN_QUERIES = {
+    "product": {
+        *("sku", "q", "sort", "limit", "cursor", "category", "price_min", "price_max", "in_stock", "status"),
+    },
+    "order": {
+        *("status", "limit", "before", "id", "number", "sku", "placed_from", "placed_before"),
+        *("shopper_id", "email_sha256"),
+        "ticket",
+    },
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_query_holds_a_secret_but_a_ticket(name: str, settings: dict[str, Any]) -> None:
+    operations = _operations(name, frozenset(settings.items()))
+    taken = {
+        parameter["name"]
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "query"
+    }
+    by_ticket = {
+        "ticket" for operation in operations.values() if {"ticket": []} in operation.get("security", [])
+    }
+    assert taken | by_ticket == _IN_QUERIES.get(name, set())
