@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
         self.url = _NOT_PARSED.sub(lambda found: b"%%%02X" % found[0][0], self.url)
         super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, _: str) -> None:
         """For what is no HTTP: Kong's answer instead of uvicorn's, unless another has begun."""
         if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
             answer = self.app.malformed(self.client)
