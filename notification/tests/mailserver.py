@@ -1,6 +1,7 @@
 """A mail server in the test's own event loop that can be made to refuse mails."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,14 +12,15 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class MailServer:
-    """`mailbox` has the accepted mails. `on_recipient` and `on_data` are replies to give in turn; while
-    `busy` every mail is refused for now. Accepting a mail `takes` that many seconds, and while `silent` there
-    is no reply."""
+    """`mailbox` has the accepted mails, `recipients` all that were named. `on_recipient` and `on_data` are
+    replies to give in turn; while `busy` every mail is refused for now. Accepting a mail `takes` that many
+    seconds, and while `silent` there is no reply."""
 
     port: int = 0
     mailbox: list[Envelope] = field(default_factory=list)
     on_recipient: list[str] = field(default_factory=list)
     on_data: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
     sessions: int = 0
     takes: float = 0
     silent: bool = False
@@ -29,6 +31,7 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self.recipients.append(address)
         if self.busy:
             return "451 4.3.2 busy"
         if self.on_recipient:
@@ -53,7 +56,11 @@ class MailServer:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[MailServer]:
+async def serving(
+    *, starttls: ssl.SSLContext | None = None, implicit: ssl.SSLContext | None = None
+) -> AsyncIterator[MailServer]:
+    """`starttls`: the certificate for those who ask for TLS, and nobody else may send. `implicit`: that of a
+    server to which all connections are by TLS."""
     mail = MailServer()
 
     class Counted(SMTP):
@@ -63,7 +70,8 @@ async def serving() -> AsyncIterator[MailServer]:
             super().connection_made(transport)
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Counted(mail, loop=loop), "127.0.0.1", 0)
+    tls: dict[str, Any] = {"tls_context": starttls, "require_starttls": starttls is not None}
+    server = await loop.create_server(lambda: Counted(mail, loop=loop, **tls), "127.0.0.1", 0, ssl=implicit)
     mail.port = server.sockets[0].getsockname()[1]
     try:
         yield mail

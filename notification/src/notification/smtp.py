@@ -15,9 +15,10 @@ from typing import Annotated, Literal
 import structlog
 from aiosmtplib import SMTP, SMTPDataError, SMTPRecipientRefused, SMTPResponseException
 from aiosmtplib.errors import SMTPException
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.runtime.settings import Environment, Seconds
+from chassis.tls import CaFile, client_context, distrust
 from notification.domain import Outcome
 
 log = structlog.get_logger()
@@ -36,19 +37,28 @@ that it has already."""
 
 
 class SmtpSettings(Environment):
-    """The mail server. After `smtp_idle` a connection is not reused. `smtp_timeout` is for connecting and all
-    commands before a mail's data, `smtp_data_timeout` for the data until the server's reply: as long as RFC
-    5321 asks for, since a mail without a reply is not sent again automatically."""
+    """The mail server. With `smtp_tls` its certificate and host name are verified, by the CAs of
+    `smtp_ca_file` or else of the platform, and a server that does not offer STARTTLS gets no mail. After
+    `smtp_idle` a connection is not reused. `smtp_timeout` is for connecting and all commands before a mail's
+    data, `smtp_data_timeout` for the data until the server's reply: as long as RFC 5321 asks for, since a
+    mail without a reply is not sent again automatically."""
 
     smtp_host: str
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_tls: Literal["none", "starttls", "implicit"] = "none"
+    smtp_ca_file: CaFile | None = None
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_connections: Annotated[int, Field(ge=1, le=32)] = 4
     smtp_idle: Seconds = 15
     smtp_timeout: Seconds = 30
     smtp_data_timeout: Seconds = 600
+
+    @model_validator(mode="after")
+    def _uses_its_ca_file(self) -> "SmtpSettings":
+        if self.smtp_ca_file and self.smtp_tls == "none":
+            raise ValueError("SMTP_CA_FILE is given, and SMTP_TLS is none")
+        return self
 
 
 class SmtpClient:
@@ -61,6 +71,7 @@ class SmtpClient:
         self._free = asyncio.Semaphore(settings.smtp_connections)
         self._stopping = stopping
         self._idle: list[tuple[float, SMTP]] = []
+        self._tls = None if settings.smtp_tls == "none" else client_context(settings.smtp_ca_file)
 
     async def send(self, recipient: str, message: bytes, start: Start) -> Outcome:
         """Raises NotAccepted, and whatever `start` raises, when the server has not accepted the mail."""
@@ -73,6 +84,8 @@ class SmtpClient:
             except SMTPResponseException as error:
                 raise NotAccepted(f"{type(error).__name__} {_code(error)}") from None
             except (SMTPException, OSError, TimeoutError) as error:
+                if reason := distrust(error):
+                    raise NotAccepted(f"the mail server's certificate: {reason}; see SMTP_CA_FILE") from None
                 raise NotAccepted(type(error).__name__) from None
             if (known := await start()) is not None:
                 return await self._reset(connection, known)
@@ -149,6 +162,7 @@ class SmtpClient:
             password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
             use_tls=settings.smtp_tls == "implicit",
             start_tls=settings.smtp_tls == "starttls",
+            tls_context=self._tls,
             timeout=None,  # `send` has its own; aiosmtplib's loses cancellations before Python 3.12
         )
 
