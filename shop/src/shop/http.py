@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import httpx
 
+from chassis.tls import client_context
 from shop.errors import ShopError
 from shop.targets import Target
 
@@ -16,10 +17,18 @@ class BrokerRefused(ShopError):
 
 
 class Management:
-    """`async with Management(url, user, password) as broker: await broker.get("queues")`."""
+    """`async with Management(url, user, password) as broker: await broker.get("queues")`.
 
-    def __init__(self, url: str, user: str, password: str, timeout: float = 10.0) -> None:
-        self._http = httpx.AsyncClient(base_url=f"{url}/api/", auth=(user, password), timeout=timeout)
+    `ca_file`: CAs that verify an https URL; without it the platform's do.
+    """
+
+    def __init__(
+        self, url: str, user: str, password: str, timeout: float = 10.0, ca_file: str | None = None
+    ) -> None:
+        verify = client_context(ca_file) if url.startswith("https:") else True
+        self._http = httpx.AsyncClient(
+            base_url=f"{url}/api/", auth=(user, password), timeout=timeout, verify=verify
+        )
 
     async def __aenter__(self) -> "Management":
         return self
@@ -92,9 +101,11 @@ def checked_json(response: httpx.Response) -> Any:
 
 
 def management(target: Target) -> Management:
-    """The broker's management API as the operator."""
+    """The broker's management API as the operator, with the CA file of the broker's URL."""
     login = urlsplit(target.operator_amqp_url)
-    return Management(target.management_url, operator_of(target), unquote(login.password or ""))
+    ca_file = dict(parse_qsl(login.query)).get("cafile")
+    password = unquote(login.password or "")
+    return Management(target.management_url, operator_of(target), password, ca_file=ca_file)
 
 
 def operator_of(target: Target) -> str:

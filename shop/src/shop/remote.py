@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from chassis.runtime.settings import Environment, load, password_in
+from chassis.runtime.settings import Environment, ca_in, load, password_in
+from chassis.tls import CaFile, verified_amqp_url
 from order.operations import NUDGE_DAYS
 from shop.errors import ShopError
 from shop.machine import last_line, run
@@ -18,13 +19,23 @@ COMMAND_SECONDS = 180
 STRIPE = "https://api.stripe.com"
 
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
-AmqpUrl = Annotated[str, Field(pattern=r"^amqps?://"), password_in("amqp_password")]
-DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql://"), password_in("database_password")]
+AmqpUrl = Annotated[
+    str,
+    Field(pattern=r"^amqps?://"),
+    password_in("amqp_password"),
+    AfterValidator(lambda url, given: verified_amqp_url(url, given.data["amqp_ca_file"])),
+]
+DatabaseUrl = Annotated[
+    str, Field(pattern=r"^postgresql://"), password_in("database_password"), ca_in("database_ca_file")
+]
 
 
 class RemoteSettings(Environment):
     """Each command needs some of them. Users are the operator's. A restricted `stripe_api_key` is enough,
     if it can read payments, refunds and disputes.
+
+    With `amqp_ca_file` and `database_ca_file` RabbitMQ and PostgreSQL are reached by TLS, and verified by
+    these CAs; the former also verify RabbitMQ's management API.
 
     `stop` and `start` are commands in which `{service}` is replaced by a service's name; `start` ends when
     the service answers.
@@ -38,9 +49,11 @@ class RemoteSettings(Environment):
     stripe_api_key: SecretStr | None = None
     mailbox_url: HttpUrl | None = None
     management_url: HttpUrl | None = None
-    amqp_password: SecretStr | None = None  # before the URL that it is put into
+    amqp_password: SecretStr | None = None  # before the URL that it is put into, like the next
+    amqp_ca_file: CaFile | None = None
     amqp_url: AmqpUrl | None = Field(default=None, repr=False)
-    database_password: SecretStr | None = None  # before the URL that it is put into
+    database_password: SecretStr | None = None  # before the URL that it is put into, like the next
+    database_ca_file: CaFile | None = None
     database_url: DatabaseUrl | None = Field(default=None, repr=False)
     admin_email: str | None = None
     admin_password: SecretStr | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
+from chassis.tls import distrust
 from shop.broker import topology
 from shop.errors import ShopError
 from shop.http import BrokerRefused, Management
@@ -44,6 +45,8 @@ async def _until_it_answers(broker: Management, timeout: float) -> None:
             await broker.get("whoami")
             return
         except (BrokerRefused, httpx.HTTPError) as error:
+            if why := distrust(error):
+                raise ShopError(f"RabbitMQ's certificate: {why}; see SHOP_AMQP_CA_FILE") from error
             if time.monotonic() > deadline:
                 raise ShopError(
                     f"the broker did not accept the operator's login within {timeout:g} s: {error!r}"

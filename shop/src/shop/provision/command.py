@@ -44,9 +44,10 @@ def provide_secrets(
     kong: Kong = _KONG,
     traces_endpoint: TracesEndpoint = None,
     cors_origins: CorsOrigins = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Certificates for the servers, too.")] = False,
 ) -> None:
     """Make the secrets that are missing, and give each reader its own. Those that are there stay."""
-    written = hand_out(folder, kong, traces_endpoint, cors_origins)
+    written = hand_out(folder, kong, traces_endpoint, cors_origins, tls=tls)
     print(f"{len(written)} files written" if written else "nothing to do")
 
 
@@ -61,6 +62,7 @@ def print_kong(
     counters: Annotated[Counters, typer.Option(help="In redis, or in each gateway for itself.")] = "redis",
     redis: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="If not as the file has it.")] = None,
     redis_password_file: Path | None = None,
+    redis_tls: Annotated[bool, typer.Option("--redis-tls", help="Speak TLS to redis.")] = False,
     traces_endpoint: TracesEndpoint = None,
     cors_origins: CorsOrigins = None,
 ) -> None:
@@ -78,6 +80,7 @@ def print_kong(
         counters=counters,
         redis=redis,
         redis_password=password,
+        redis_tls=redis_tls,
         cors_origins=cors_origins,
         traces_endpoint=traces_endpoint,
     )
@@ -104,6 +107,8 @@ async def provide_broker(
     given = target.settings.amqp_password
     password = given.get_secret_value() if given else vault.held(f"rabbitmq-{OPERATOR}")
     topology = declared(target, definitions)
-    async with Management(target.management_url, OPERATOR, password, timeout=_IMPORT_SECONDS) as broker:
+    async with Management(
+        target.management_url, OPERATOR, password, _IMPORT_SECONDS, target.settings.amqp_ca_file
+    ) as broker:
         await the_broker.provide(broker, topology, lambda user: vault.held(f"rabbitmq-{user}"), wait)
     print("the broker has the topology")

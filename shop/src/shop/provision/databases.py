@@ -16,6 +16,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis.tls import distrust
 from shop.errors import ShopError
 
 Connect = Callable[[str], Awaitable[Any]]  # a connection to the database of that name, as superuser
@@ -91,6 +92,8 @@ async def provide_when_up(
         try:
             return await provide(connect, services, password_of)
         except (OSError, TimeoutError, *_STARTING) as error:
+            if why := distrust(error):
+                raise ShopError(f"PostgreSQL's certificate: {why}; see SHOP_DATABASE_CA_FILE") from error
             if time.monotonic() > deadline:
                 raise ShopError(f"PostgreSQL did not answer within {timeout:g} s: {error!r}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -22,6 +22,7 @@ NOBODY = "https://nobody.invalid"
 
 Counters = Literal["redis", "local"]
 _ADDRESS = re.compile(r"[^:]+:[0-9]+")
+_IP_ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
@@ -51,6 +52,7 @@ def render(
     counters: Counters = "redis",
     redis: str | None = None,
     redis_password: str | None = None,
+    redis_tls: bool = False,
     cors_origins: str | None = None,
     traces_endpoint: str | None = None,
 ) -> str:
@@ -62,6 +64,8 @@ def render(
     `rate_factor`: multiplies every rate limit.
     `counters`: limits count in redis, or with `local` in each gateway for itself.
     `redis`: host:port, if not where the file says.
+    `redis_tls`: Kong speaks TLS to redis, and verifies its certificate and host name by the CAs of Kong's
+        `lua_ssl_trusted_certificate`.
     `cors_origins`: comma-separated, instead of the file's.
     `traces_endpoint`: where traces are exported to, over HTTP; without it there are none.
     """
@@ -82,7 +86,7 @@ def render(
         if plugin["name"] == "rate-limiting":
             for window in config.keys() & {"second", "minute", "hour", "day", "month", "year"}:
                 config[window] = max(1, round(config[window] * rate_factor))
-            _count(config, counters, redis, redis_password)
+            _count(config, counters, redis, redis_password, redis_tls)
         elif plugin["name"] == "cors":
             config["origins"] = _origins(cors_origins or "") or config["origins"]
         elif plugin["name"] == "opentelemetry":
@@ -125,7 +129,7 @@ def _origins(text: str) -> list[str]:
     return [*origins, NOBODY] if len(origins) == 1 else origins
 
 
-def _count(limits: dict[str, Any], counters: str, redis: str | None, password: str | None) -> None:
+def _count(limits: dict[str, Any], counters: str, redis: str | None, password: str | None, tls: bool) -> None:
     if counters == "local":
         limits["policy"] = "local"
         limits.pop("redis", None)
@@ -138,3 +142,8 @@ def _count(limits: dict[str, Any], counters: str, redis: str | None, password: s
         limits["redis"] |= {"host": host, "port": int(port)}
     if password is not None:
         limits["redis"]["password"] = password
+    if tls:
+        host = limits["redis"]["host"]
+        if _IP_ADDRESS.fullmatch(host):  # no SNI, says Kong's schema, and RFC 6066 before it
+            raise ValueError(f"redis with TLS needs a host name, not {host}")
+        limits["redis"] |= {"ssl": True, "ssl_verify": True, "server_name": host}

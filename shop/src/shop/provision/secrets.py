@@ -8,6 +8,7 @@ from pathlib import Path
 from shop.broker import topology
 from shop.errors import ShopError
 from shop.machine import write
+from shop.provision import certificates
 from shop.provision.databases import owner_of
 from shop.provision.kong import render_file
 from shop.secrets import SIGNING_KEYS, Secrets, role_secret
@@ -24,16 +25,35 @@ _MORE: dict[str, tuple[str, ...]] = {
 }
 # Images of others read them as users whose ids only they know.
 _OTHERS = ("postgres", "rabbitmq", "redis", "kong")
+_TLS_SERVERS = ("postgres", "rabbitmq", "redis", "mailpit")
+_HERE = ("localhost", "127.0.0.1", "::1")  # where a published port is reached
+_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox")
+_CA = "ca.pem"
+_REDIS_TLS = """\
+port 0
+tls-port 6379
+tls-cert-file /run/secrets/redis.pem
+tls-key-file /run/secrets/redis-key.pem
+tls-auth-clients no
+"""
+
+Files = Mapping[str, str]  # texts by the files' names
 
 
 def hand_out(
-    folder: Path, kong_file: Path, traces_endpoint: str | None = None, cors_origins: str | None = None
+    folder: Path,
+    kong_file: Path,
+    traces_endpoint: str | None = None,
+    cors_origins: str | None = None,
+    *,
+    tls: bool = False,
 ) -> list[Path]:
     """Make what is missing, and give it to its readers. Returns the files that were not as they are now.
 
     `traces_endpoint` is where Kong sends its traces (OTLP over HTTP); without it there are none.
-    `cors_origins`, comma-separated, are whose pages may read answers, in place of the file's. Raises
-    ShopError when the folder cannot be written, or `kong_file` not be rendered.
+    `cors_origins`, comma-separated, are whose pages may read answers, in place of the file's. With `tls`
+    servers get certificates, and their clients the CA's. Raises ShopError when the folder cannot be written,
+    a certificate is unusable, or `kong_file` cannot be rendered.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,10 +62,13 @@ def hand_out(
             kong_file,
             vault.read(SIGNING_KEYS),
             redis_password=vault.read(_REDIS),
+            redis_tls=tls,
             cors_origins=cors_origins,
             traces_endpoint=traces_endpoint,
         )
-        handed = _handed_out(vault, kong_yml)
+        handed = _handed_out(vault, kong_yml, tls)
+        if tls:
+            handed = _with_certificates(folder / VAULT, handed)
         return [
             file
             for reader, texts in handed.items()
@@ -56,7 +79,7 @@ def hand_out(
         raise ShopError(f"{error.filename or folder}: {error.strerror}") from error
 
 
-def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]]:
+def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]:
     """The files of each reader, by their names."""
 
     def password_of(user: str) -> str:
@@ -78,7 +101,7 @@ def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]
         "postgres": {"password": vault.read(role_secret(OPERATOR))},
         # What a fresh broker starts with: somebody to provision it, and no `guest`.
         "rabbitmq": {"definitions.json": json.dumps(topology.render({}, OPERATOR, password_of), indent=1)},
-        "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n"},
+        "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n{_REDIS_TLS if tls else ''}"},
         "kong": {"kong.yml": kong_yml},
         "sandbox": _same(vault, _PROVIDER),
         "monitor": {"rabbitmq-password": password_of(OPERATOR)},
@@ -90,7 +113,23 @@ def _handed_out(vault: Secrets, kong_yml: str) -> Mapping[str, Mapping[str, str]
     }
 
 
-def _same(vault: Secrets, names: tuple[str, ...]) -> dict[str, str]:
+def _with_certificates(vault: Path, handed: Mapping[str, Files]) -> Mapping[str, Files]:
+    """What each reader is handed, with the servers' certificates and the CA's for their clients."""
+    for server in _TLS_SERVERS:
+        certificates.provide(vault, server, (server, *_HERE))
+
+    def texts(*names: str) -> Files:
+        return {name: (vault / name).read_text() for name in names}
+
+    servers = {server: texts(f"{server}.pem", f"{server}-key.pem") for server in _TLS_SERVERS}
+    ca = texts(_CA)
+    return {
+        reader: {**handed.get(reader, {}), **servers.get(reader, {}), **({} if reader in _NO_CLIENTS else ca)}
+        for reader in (*handed, *(server for server in _TLS_SERVERS if server not in handed))
+    }
+
+
+def _same(vault: Secrets, names: tuple[str, ...]) -> Files:
     return {name: vault.read(name) for name in names}
 
 

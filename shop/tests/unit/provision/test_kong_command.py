@@ -51,6 +51,20 @@ def test_it_reads_the_password_of_redis_from_a_file(keys: Path, tmp_path: Path) 
     assert plugins["opentelemetry"]["enabled"]
 
 
+def test_it_has_the_gateway_verify_a_redis_that_speaks_tls(keys: Path) -> None:
+    done = render(keys, "--redis", "redis.example.com:6380", "--redis-tls")
+    assert done.exit_code == 0, done.output
+    plugins = {plugin["name"]: plugin for plugin in yaml.safe_load(done.stdout)["plugins"]}
+    redis = plugins["rate-limiting"]["config"]["redis"]
+    assert (redis["ssl"], redis["ssl_verify"], redis["server_name"]) == (True, True, "redis.example.com")
+
+
+def test_it_refuses_tls_to_an_address_without_a_name(keys: Path) -> None:
+    done = render(keys, "--redis", "10.0.0.5:6380", "--redis-tls")
+    assert isinstance(done.exception, ShopError)
+    assert "needs a host name" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

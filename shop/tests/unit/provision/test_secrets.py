@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
 
 from shop.broker.topology import password_hash
 from shop.errors import ShopError
@@ -54,6 +55,40 @@ def test_each_reader_has_what_it_needs_and_nothing_else(folder: Path) -> None:
     }
 
     assert found == _READERS
+
+
+def test_with_tls_servers_have_certificates_and_their_clients_the_ca(tmp_path: Path) -> None:
+    hand_out(tmp_path, _KONG, tls=True)
+
+    servers = {
+        name: {f"{name}.pem", f"{name}-key.pem"} for name in ("postgres", "rabbitmq", "redis", "mailpit")
+    }
+    assert {
+        reader.name: {file.name for file in reader.iterdir()}
+        for reader in tmp_path.iterdir()
+        if reader.name != "vault"
+    } == {
+        reader: {
+            *_READERS.get(reader, ()),
+            *servers.get(reader, ()),
+            *({"ca.pem"} if reader not in {"postgres", "rabbitmq", "mailpit", "sandbox"} else ()),
+        }
+        for reader in (*_READERS, "mailpit")
+    }
+    for name in servers:
+        subject = x509.load_pem_x509_certificate((tmp_path / name / f"{name}.pem").read_bytes())
+        hosts = subject.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert hosts.get_values_for_type(x509.DNSName) == [name, "localhost"]
+
+
+def test_with_tls_redis_listens_for_nothing_else_and_the_gateway_verifies_it(tmp_path: Path) -> None:
+    hand_out(tmp_path, _KONG, tls=True)
+
+    lines = (tmp_path / "redis" / "redis.conf").read_text().splitlines()
+    assert {"port 0", "tls-port 6379", "tls-auth-clients no"} < set(lines)
+    plugins = yaml.safe_load((tmp_path / "kong" / "kong.yml").read_text())["plugins"]
+    [limits] = [plugin["config"]["redis"] for plugin in plugins if plugin["name"] == "rate-limiting"]
+    assert (limits["ssl"], limits["ssl_verify"], limits["server_name"]) == (True, True, "redis")
 
 
 def test_no_two_passwords_are_the_same(folder: Path) -> None:
