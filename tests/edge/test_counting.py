@@ -1,8 +1,10 @@
 """Several gateways and one redis: they count together, and while it is away nobody slips through."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
+from shop.provision import certificates
 from shop.provision.kong import render
 from tests.edge import fake_redis
 from tests.edge.asking import Reply, ask
@@ -15,8 +17,8 @@ _LAB = (Path(__file__).parent / "lab.yml").read_text()
 _ASK: dict[str, Any] = {"path": "/shared-limit"}
 
 
-def _rendered(redis: str, password: str = fake_redis.PASSWORD) -> str:
-    return render(_LAB, keys=KEY_SET, redis=redis, redis_password=password)
+def _rendered(redis: str, password: str = fake_redis.PASSWORD, *, tls: bool = False) -> str:
+    return render(_LAB, keys=KEY_SET, redis=redis, redis_password=password, redis_tls=tls)
 
 
 def _cannot_count(reply: Reply) -> bool:
@@ -68,3 +70,17 @@ def test_a_redis_that_never_answers_does_not_block_requests(fake: Fake, tmp_path
 def test_a_redis_that_refuses_the_password_counts_nothing(redis: str, fake: Fake, tmp_path: Path) -> None:
     with standin(_rendered(redis, "wrong"), tmp_path, fake.addresses) as edge:
         assert _cannot_count(ask(edge, _ASK))
+
+
+def test_redis_is_counted_in_through_tls_if_its_certificate_is_trusted(fake: Fake, tmp_path: Path) -> None:
+    for shop in ("ours", "theirs"):
+        certificates.provide(tmp_path / shop, "redis", ["localhost"])
+    certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.load_cert_chain(tmp_path / "ours" / "redis.pem", tmp_path / "ours" / "redis-key.pem")
+    with fake_redis.running(certificate=certificate) as redis:
+        file = _rendered(redis.replace("127.0.0.1", "localhost"), tls=True)
+        within_one_minute()
+        for shop, statuses in (("ours", [200, 200, 200, 429]), ("theirs", [500])):
+            trusted = str(tmp_path / shop / "ca.pem")
+            with standin(file, tmp_path, fake.addresses, SSL_CERT_FILE=trusted) as edge:
+                assert [ask(edge, _ASK).status for _ in statuses] == statuses

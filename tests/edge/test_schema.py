@@ -20,6 +20,7 @@ _RENDERED = {
         redis_password="geheim",
         traces_endpoint="http://collector:4318/v1/traces",
     ),
+    "with TLS to redis": render(_COMMITTED, keys=KEY_SET, redis_tls=True),
     "for one machine": render(_COMMITTED, keys=KEY_SET, counters="local", rate_factor=2.5),
 }
 
@@ -50,6 +51,7 @@ def _plugins(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
         ("rate-limiting", "minute", 0),
         ("rate-limiting", "redis", {"host": "redis", "port": "6379", "timeout": 1, "ssl": False}),
         ("rate-limiting", "redis", {"host": "redis", "port": 6379}),
+        ("rate-limiting", "redis", {"ssl": True, "ssl_verify": True, "server_name": "10.0.0.5"}),
         ("opentelemetry", "endpoint", "http://collector:4318/v1/traces"),
         ("opentelemetry", "sampling_rate", 2),
         ("opentelemetry", "resource_attributes", {"service.name": 1}),

@@ -30,14 +30,22 @@ class Window:
 
 
 class RedisConfig(Strict):
-    """The record `redis` of the plugin; `timeout` in milliseconds."""
+    """The record `redis` of the plugin; `timeout` in milliseconds. TLS is verified, or not used."""
 
     host: str = Field(min_length=1)
     port: Annotated[int, Field(gt=0, lt=65536)]
     timeout: Milliseconds
     database: Literal[0]
-    ssl: Literal[False]
+    ssl: bool
+    ssl_verify: bool = False
+    server_name: str | None = None
     password: str | None = None
+
+    @model_validator(mode="after")
+    def _verified(self) -> Self:
+        if (self.ssl, self.ssl) != (self.ssl_verify, self.server_name == self.host):
+            raise ValueError("with ssl give ssl_verify and the host as server_name, without it neither")
+        return self
 
 
 class Config(Strict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -37,10 +37,12 @@ class RedisCounters:
 
 
 def connect(config: RedisConfig) -> Redis:
-    """A client that connects when it is first used, and never tries twice."""
+    """A client that connects when it is first used, and never tries twice. With `ssl` it trusts OpenSSL's own
+    CAs, or those of SSL_CERT_FILE, and verifies the host name."""
     timeout = config.timeout / 1000
     return Redis(
         connection_pool=BlockingConnectionPool(
+            connection_class=SSLConnection if config.ssl else Connection,
             host=config.host,
             port=config.port,
             password=config.password,
