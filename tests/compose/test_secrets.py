@@ -88,7 +88,11 @@ def test_a_services_environment_and_secrets_are_complete(
             assert {variable.removesuffix("_FILE") for variable in variables} <= fields | {"SIGNING_KEYS"}
             with monkeypatch.context() as patch:
                 alone(patch, variables)
-                assert f"{service}:" in load(settings).database_url
+                loaded = load(settings)
+            assert f"{service}@" in loaded.database_url
+            assert f"{service}@" in loaded.amqp_url
+            assert loaded.database_password_file.path == handed / service / "database-password"
+            assert loaded.amqp_password_file.path == handed / service / "amqp-password"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -96,7 +100,10 @@ def test_migrations_run_as_the_owner(
     services: Any, handed: Path, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone(monkeypatch, environment(services[f"{service}-migrate"], handed / f"{service}-owner"))
-    assert load(DatabaseSettings).database_url.startswith(f"postgresql+asyncpg://{service}_owner:")
+    settings = load(DatabaseSettings)
+    assert settings.database_url.startswith(f"postgresql+asyncpg://{service}_owner@")
+    assert settings.database_password_file is not None
+    assert settings.database_password_file.path == handed / f"{service}-owner" / "database-password"
 
 
 def test_the_sandbox_and_payment_are_given_the_same_key(services: Any, handed: Path) -> None:

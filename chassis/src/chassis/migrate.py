@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from chassis.runtime.settings import DatabaseSettings, load
+from chassis.secret_files import PasswordFile
+from chassis.storage.database import opening
 from chassis.tls import distrust, split_database_url
 
 # The key of an advisory lock, any constant: only one migration at a time runs in a database.
@@ -34,7 +36,9 @@ def main() -> None:
     services: list[str] = parser.parse_args().services
     for service in services:
         try:
-            asyncio.run(migrate(service, _settings(service).database_url))
+            settings = _settings(service)
+            given = settings.database_password_file
+            asyncio.run(migrate(service, settings.database_url, password_file=given))
         except DBAPIError as error:
             if not _is_lock_not_granted(error):
                 raise
@@ -55,13 +59,21 @@ def _settings(service: str) -> DatabaseSettings:
     return load(DatabaseSettings, prefix=None if alone else f"{service.upper()}_")
 
 
-async def migrate(service: str, url: str, revision: str = "head") -> None:
+async def migrate(
+    service: str, url: str, revision: str = "head", *, password_file: PasswordFile | None = None
+) -> None:
     """Run a service's migrations up to `revision`, each in a transaction of its own. Another process that
     migrates the same database waits. Raises `DBAPIError` when a lock is not granted for five minutes."""
-    server = {"lock_timeout": str(_LOCK_TIMEOUT_MS)}
     address, tls = split_database_url(url)
     engine = create_async_engine(
-        address, hide_parameters=True, connect_args={**tls, "timeout": 15, "server_settings": server}
+        address,
+        hide_parameters=True,
+        connect_args={
+            **tls,
+            "async_creator_fn": opening(password_file),
+            "timeout": 15,
+            "server_settings": {"lock_timeout": str(_LOCK_TIMEOUT_MS)},
+        },
     )
     retrying = stamina.AsyncRetryingCaller(
         attempts=None, timeout=_PATIENCE_SECONDS, wait_initial=0.5, wait_max=10

@@ -33,13 +33,27 @@ def refusal(settings: type[Environment], capsys: pytest.CaptureFixture[str]) -> 
     return capsys.readouterr().err
 
 
-def test_a_password_from_a_file_is_put_into_the_url(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text("p@ss/w:rd 100%\n")
-    environment.setenv("DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+def test_a_password_is_put_into_the_url(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_PASSWORD", "p@ss/w:rd 100%")
 
     url = load(ServiceSettings).database_url
 
     assert url == "postgresql+asyncpg://order:p%40ss%2Fw%3Ard%20100%25@postgres/order"
+
+
+@pytest.mark.parametrize("name", ["DATABASE", "AMQP"])
+def test_a_file_of_a_password_is_read_whenever_it_is_needed(
+    environment: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "password").write_text("first\n")
+    environment.setenv(f"{name}_PASSWORD_FILE", str(tmp_path / "password"))
+
+    settings = load(ServiceSettings)
+    file = getattr(settings, f"{name.lower()}_password_file")
+    (tmp_path / "password").write_text("second\nfirst\n")
+
+    assert getattr(settings, f"{name.lower()}_url") == GIVEN[f"{name}_URL"]
+    assert file.read() == ("second", "first")
 
 
 def test_a_password_is_put_into_every_node_of_the_broker(environment: pytest.MonkeyPatch) -> None:
@@ -54,11 +68,10 @@ def test_any_setting_can_come_from_a_file(environment: pytest.MonkeyPatch, tmp_p
 
 
 def test_only_one_newline_ends_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text(" secret \n\n")
-    environment.setenv("AMQP_PASSWORD_FILE", str(tmp_path / "password"))
-    password = load(ServiceSettings).amqp_password
-    assert password is not None
-    assert password.get_secret_value() == " secret \n"
+    (tmp_path / "audience").write_text(" saga-shop \n\n")
+    environment.delenv("TOKEN_AUDIENCE")
+    environment.setenv("TOKEN_AUDIENCE_FILE", str(tmp_path / "audience"))
+    assert load(ServiceSettings).token_audience == " saga-shop \n"
 
 
 def test_a_prefix_applies_to_files_too(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -66,23 +79,31 @@ def test_a_prefix_applies_to_files_too(environment: pytest.MonkeyPatch, tmp_path
     environment.setenv("ORDER_DATABASE_URL", "postgresql+asyncpg://order_owner@/order?host=/run/postgres")
     environment.setenv("ORDER_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
 
-    url = load(DatabaseSettings, prefix="ORDER_").database_url
+    settings = load(DatabaseSettings, prefix="ORDER_")
 
-    assert url == "postgresql+asyncpg://order_owner:hunter2@/order?host=/run/postgres"
+    assert settings.database_url == "postgresql+asyncpg://order_owner@/order?host=/run/postgres"
+    assert settings.database_password_file is not None
+    assert settings.database_password_file.read() == ("hunter2",)
 
 
+@pytest.mark.parametrize("name", ["DATABASE_PASSWORD", "TOKEN_ISSUER"])
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe", b"x" * (1024 * 1024 + 1)])
 def test_a_file_without_a_value_is_named_in_one_line(
-    environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    name: str,
 ) -> None:
-    file = tmp_path / "password"
+    file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
-    environment.setenv("DATABASE_PASSWORD_FILE", str(file))
+    environment.delenv(name, raising=False)
+    environment.setenv(f"{name}_FILE", str(file))
 
     error = refusal(ServiceSettings, capsys)
 
-    assert error.startswith("DATABASE_PASSWORD_FILE: ")
+    assert error.startswith(f"{name}_FILE: ")
     assert str(file) in error
     assert error.count("\n") == 1
 
@@ -100,11 +121,21 @@ def test_a_setting_given_twice_is_rejected(
     ("url", "why"),
     [("amqp://order:old@broker/", "has a password"), ("amqp://broker/", "names no user")],
 )
+@pytest.mark.parametrize("apart", ["AMQP_PASSWORD", "AMQP_PASSWORD_FILE"])
 def test_a_password_that_the_url_cannot_take_is_rejected(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, why: str
+    environment: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    url: str,
+    why: str,
+    apart: str,
 ) -> None:
     environment.setenv("AMQP_URL", url)
-    environment.setenv("AMQP_PASSWORD", "hunter2")
+    if apart == "AMQP_PASSWORD_FILE":
+        (tmp_path / "password").write_text("hunter2")
+        environment.setenv(apart, str(tmp_path / "password"))
+    else:
+        environment.setenv(apart, "hunter2")
 
     error = refusal(ServiceSettings, capsys)
 
@@ -135,7 +166,11 @@ def test_settings_do_not_show_secrets(environment: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["postgresql+asyncpg://order@/order?host=/run/postgres", "amqps://order@[::1]:5671/a%2Fb?name=x#y"],
+    [
+        "postgresql+asyncpg://order@/order?host=/run/postgres",
+        "postgresql://order@one:5432,two:5432/order",
+        "amqps://order@[::1]:5671/a%2Fb?name=x#y",
+    ],
 )
 def test_the_rest_of_a_url_is_unchanged(url: str) -> None:
     completed = with_password(url, SecretStr("hunter2"))

@@ -23,6 +23,7 @@ from aiormq.exceptions import ConnectionChannelError
 from yarl import URL
 
 from chassis.messaging.tasks import as_broken_connection, pauses
+from chassis.secret_files import PasswordFile
 from chassis.tls import UntrustedServer, distrust
 
 log = structlog.get_logger()
@@ -38,31 +39,50 @@ Outcome = BaseException | None  # `None`: confirmed
 
 
 class MultiNodeConnection(aio_pika.RobustConnection):
-    """A robust connection to one of a broker's nodes. Each attempt to connect goes to the next node.
+    """A robust connection to one of a broker's nodes. Each attempt to connect goes to the next node, with the
+    password that the file has then; after a refused one, with the other one if the file has two.
 
-    aio_pika reads `url` once per attempt, so that property chooses the node.
+    aio_pika reads `url` once per attempt, so that property chooses node and password.
     """
 
-    def __init__(self, urls: Sequence[str], **options: Any) -> None:
+    def __init__(self, urls: Sequence[str], password_file: PasswordFile | None, **options: Any) -> None:
         nodes = [URL(url).update_query(heartbeat=HEARTBEAT_SECONDS) for url in urls]
         random.shuffle(nodes)  # processes that start together spread over the nodes
         self._next = cycle(nodes)
+        self._password_file = password_file
+        self._password = ""
         super().__init__(nodes[0], **options)
 
     @property
     def url(self) -> URL:
-        return next(self._next)
+        node = next(self._next)
+        if self._password_file is None:
+            return node
+        self._password = self._password_file.choose()
+        return node.with_password(self._password)
 
     @url.setter
     def url(self, _: URL) -> None:
         """aio_pika assigns the URL that it was constructed with, which is not needed here."""
+
+    async def _on_connection_close(self, closing: asyncio.Future[Any]) -> None:
+        """aio_pika calls this also when an attempt to connect has failed."""
+        refused = not closing.cancelled() and isinstance(closing.exception(), _REFUSED)
+        if refused and self._password_file is not None:
+            self._password_file.note_refused(self._password)
+        await super()._on_connection_close(closing)
 
     def __str__(self) -> str:
         return "RabbitMQ"
 
 
 async def connect(
-    urls: str, name: str, *, timeout: float, startup_timeout: float = 0
+    urls: str,
+    name: str,
+    *,
+    timeout: float,
+    startup_timeout: float = 0,
+    password_file: PasswordFile | None = None,
 ) -> AbstractRobustConnection:
     """A connection that reconnects by itself.
 
@@ -71,30 +91,38 @@ async def connect(
     `timeout`: seconds for one attempt to connect.
     `startup_timeout`: seconds for which the first connection is attempted again while the broker is
         unavailable.
+    `password_file`: has the password if the URLs have none; it is read for each attempt.
 
     Raises the last attempt's error, and at once if the broker refuses the credentials, or `UntrustedServer`
     if its certificate is not trusted.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + startup_timeout
-    for pause in pauses(0.25, 5):
+
+    async def attempt(_: str = "") -> AbstractRobustConnection:
         connection = MultiNodeConnection(
             urls.split(","),
+            password_file,
             client_properties={"connection_name": name},
             reconnect_interval=random.uniform(0.5, 1.5),
         )
         try:
             await connection.connect(timeout=timeout)
-        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+        except BaseException:
             await connection.close()
+            raise
+        return connection
+
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + startup_timeout
+    for pause in pauses(0.25, 5):
+        try:
+            return await (password_file.connect(attempt, _REFUSED) if password_file else attempt())
+        except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
             if reason := distrust(error):
                 raise UntrustedServer(f"RabbitMQ's certificate: {reason}; see AMQP_CA_FILE") from error
             if isinstance(error, _REFUSED) or loop.time() + pause > deadline:
                 raise
             log.warning("broker unavailable, retrying", connection=name, error=repr(error))
             await asyncio.sleep(pause)
-        else:
-            return connection
     raise AssertionError("there are pauses without end")
 
 

@@ -96,6 +96,7 @@ class Service(Generic[S]):
         runs the background work, and in `all` both."""
         engine = database.connect(
             settings.database_url,
+            password_file=settings.database_password_file,
             pool_size=settings.pool_size,
             timeout=settings.database_timeout,
             statement_timeout=settings.statement_timeout,

@@ -2,13 +2,22 @@
 `NAME`, or as `NAME_FILE`, the path of a file with the value."""
 
 import os
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -17,9 +26,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from chassis.secret_files import PasswordFile, UnusableFile, read_secret
 from chassis.tls import CaFile, verified_amqp_url, verified_database_url
 
-_LARGEST_FILE = 1024 * 1024
+_SEPARATOR = re.compile(r",(?=\w+://)")  # a database's URL may have commas within
 
 T = TypeVar("T", bound="Environment")
 
@@ -33,7 +43,7 @@ class Environment(BaseSettings):
     as unset.
 
     A file's last newline is not part of the value. If `name_file` is a field itself, the variable `NAME_FILE`
-    is that field's value, and the file is not read here.
+    is that field's value.
     """
 
     model_config = SettingsConfigDict(
@@ -73,22 +83,40 @@ def load(settings: type[T], prefix: str | None = None, **given: Any) -> T:
 
 
 def password_in(field: str) -> AfterValidator:
-    """A validator for a URL: inserts the password of `field`, which has to be declared before the URL."""
-    return AfterValidator(lambda url, given: with_password(url, given.data.get(field)))
+    """A validator for URLs, comma-separated: inserts the password of `field`. With a `<field>_file`, that is
+    read for each connection; then only checks that the URLs leave room for it. Both are declared before."""
+
+    def complete(urls: str, given: ValidationInfo) -> str:
+        if given.data.get(f"{field}_file") is None:
+            return with_password(urls, given.data.get(field))
+        for url in _SEPARATOR.split(urls):
+            _refuse_password(url)
+        return urls
+
+    return AfterValidator(complete)
 
 
-def with_password(url: str, password: SecretStr | None) -> str:
-    """The URL with this password. Raises ValueError if it names no user, or has a password already."""
+def with_password(urls: str, password: SecretStr | None) -> str:
+    """The URLs with this password. Raises ValueError if one names no user, or has a password already."""
     if password is None:
-        return url
+        return urls
+    secret = quote(password.get_secret_value(), safe="")
+    return ",".join(_insert(url, secret) for url in _SEPARATOR.split(urls))
+
+
+def _insert(url: str, quoted: str) -> str:
+    _refuse_password(url)
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.removesuffix(':')}:{quoted}@{host}").geturl()
+
+
+def _refuse_password(url: str) -> None:
     parts = urlsplit(url)
     if not parts.username:
         raise ValueError("names no user for the password that is given apart")
     if parts.password is not None:
         raise ValueError("has a password, and another is given apart")
-    user, _, host = parts.netloc.rpartition("@")
-    secret = quote(password.get_secret_value(), safe="")
-    return parts._replace(netloc=f"{user.removesuffix(':')}:{secret}@{host}").geturl()
 
 
 def ca_in(field: str) -> AfterValidator:
@@ -104,11 +132,14 @@ class _Files(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = f"{self._prefix}{field_name}".upper()
         path = os.environ.get(f"{variable}_FILE")
+        if path and os.environ.get(variable):
+            raise Misconfigured(f"{variable}_FILE: {variable} is given as well")
         if not path or f"{field_name}_file" in self.settings_cls.model_fields:
             return None, field_name, False
-        if os.environ.get(variable):
-            raise Misconfigured(f"{variable}_FILE: {variable} is given as well")
-        return _read(f"{variable}_FILE", Path(path)), field_name, False
+        try:
+            return read_secret(Path(path)), field_name, False
+        except UnusableFile as error:
+            raise Misconfigured(f"{variable}_FILE: {error}") from None
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields
@@ -116,25 +147,19 @@ class _Files(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def _read(variable: str, path: Path) -> str:
+def _password_file(path: str) -> PasswordFile:
+    file = PasswordFile(Path(path))
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        text = content.decode().removesuffix("\n")
-    except OSError as error:
-        raise Misconfigured(f"{variable}: cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Misconfigured(f"{variable}: {path} holds no text") from None
-    if not text or len(content) > _LARGEST_FILE:
-        raise Misconfigured(f"{variable}: {path} is {'too large' if text else 'empty'}")
-    return text
+        file.read()
+    except UnusableFile as error:
+        raise ValueError(str(error)) from None
+    return file
 
+
+RotatedPassword = Annotated[PasswordFile, PlainValidator(_password_file)]
+"""A setting that names the file of a password, which may change while the process runs."""
 
 Seconds = Annotated[float, Field(gt=0)]
-
-
-def _complete_amqp_url(urls: str, given: ValidationInfo) -> str:
-    return ",".join(with_password(url, given.data.get("amqp_password")) for url in urls.split(","))
 
 
 def _verify_amqp_urls(urls: str, given: ValidationInfo) -> str:
@@ -142,10 +167,12 @@ def _verify_amqp_urls(urls: str, given: ValidationInfo) -> str:
 
 
 class DatabaseSettings(Environment):
-    """The database's URL, with its password in it or in a variable of its own. With a `database_ca_file` the
-    connection is by TLS, and the server's certificate and host name are verified."""
+    """The database's URL, with its password in it, in a variable of its own, or in a file, which is read for
+    every new connection. With a `database_ca_file` the connection is by TLS, and the server's certificate and
+    host name are verified."""
 
     database_password: SecretStr | None = None  # declared first: the URL's validators insert them
+    database_password_file: RotatedPassword | None = None
     database_ca_file: CaFile | None = None
     database_url: Annotated[
         str,
@@ -194,11 +221,12 @@ class ServiceSettings(DatabaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     own_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     amqp_password: SecretStr | None = None  # declared first: the URL's validators insert them
+    amqp_password_file: RotatedPassword | None = None
     amqp_ca_file: CaFile | None = None
     amqp_url: Annotated[
         str,
         Field(pattern=r"^amqps?://[^,]+(,amqps?://[^,]+)*$", repr=False),
-        AfterValidator(_complete_amqp_url),
+        password_in("amqp_password"),
         AfterValidator(_verify_amqp_urls),
     ]
     jwks_url: Annotated[str, Field(pattern=r"^https?://")]

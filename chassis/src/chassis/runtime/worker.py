@@ -167,6 +167,7 @@ class Worker:
         connection = await connect(
             settings.amqp_url,
             f"{self._participant.name} {purpose}",
+            password_file=settings.amqp_password_file,
             timeout=settings.broker_timeout,
             startup_timeout=settings.broker_patience,
         )

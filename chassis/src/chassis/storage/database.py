@@ -1,12 +1,13 @@
 """The service's database: its engine, the chassis' tables, and transactions that publish events and intend
 remote calls."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
+import asyncpg
 from pydantic import TypeAdapter
 from sqlalchemy import Dialect, MetaData, Table
 from sqlalchemy import types as sql
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from chassis.messaging.envelope import Envelope
 from chassis.saga import intents
 from chassis.saga.tx import Event
+from chassis.secret_files import PasswordFile
 from chassis.storage import inbox, outbox, raw_sql
 from chassis.storage.raw_sql import Part
 from chassis.storage.tx import SqlTx
@@ -28,6 +30,7 @@ Committed = TypeVar("Committed")
 def connect(
     url: str,
     *,
+    password_file: PasswordFile | None = None,
     pool_size: int,
     statement_timeout: float,
     lock_timeout: float | None = None,
@@ -37,6 +40,7 @@ def connect(
     """A database engine of which every wait has a limit, in seconds.
 
     `url`: `postgresql+asyncpg://…`; with `sslrootcert` in it the connections are by verified TLS.
+    `password_file`: has the password if the URL has none.
     `statement_timeout`: the server ends a statement that takes longer.
     `lock_timeout`: the server ends a statement that waits longer for a lock; two fifths of
         `statement_timeout` unless given.
@@ -60,6 +64,7 @@ def connect(
         hide_parameters=True,  # errors are logged, and parameters may be personal data
         connect_args={
             **tls,
+            "async_creator_fn": opening(password_file),
             "timeout": timeout,
             "command_timeout": timeout,
             "server_settings": {
@@ -72,6 +77,20 @@ def connect(
             },
         },
     )
+
+
+def opening(password_file: PasswordFile | None) -> Callable[..., Awaitable[asyncpg.Connection]]:
+    """asyncpg's `connect`, with the password that the file has when it is called."""
+    if password_file is None:
+        return asyncpg.connect  # type: ignore[no-any-return]
+
+    async def connect_with_password(*args: Any, **options: Any) -> asyncpg.Connection:
+        def attempt(password: str) -> Awaitable[asyncpg.Connection]:
+            return asyncpg.connect(*args, **options | {"password": password})  # type: ignore[no-any-return]
+
+        return await password_file.connect(attempt, asyncpg.InvalidPasswordError)
+
+    return connect_with_password
 
 
 def _milliseconds(seconds: float) -> str:
