@@ -20,6 +20,7 @@ from shop.keys import command as keys
 from shop.ledger import command as ledger
 from shop.machine import project_root
 from shop.mails import command as mails
+from shop.passwords import command as passwords
 from shop.provision import command as provision
 from shop.remote import PREFIX, RemoteSettings, RemoteTarget, remote_settings
 from shop.sagas import command as saga
@@ -39,6 +40,7 @@ app.add_typer(mails.app, name="mails")
 app.add_typer(audit.app, name="audit")
 app.add_typer(broker.app, name="broker")
 app.add_typer(keys.app, name="keys")
+app.add_typer(passwords.app, name="secrets")
 app.add_typer(provision.app, name="provision")
 
 

@@ -1,4 +1,7 @@
-"""The secrets of one stack: generated on first use, one file each, readable only by the owner."""
+"""The secrets of one stack: generated on first use, one file each, readable only by the owner.
+
+A password's file has two lines while it is rotated: the new one, which servers get, and the old one.
+"""
 
 import json
 import secrets
@@ -8,6 +11,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from joserfc.jwk import ECKey
 
+from chassis.secret_files import PasswordFile, UnusableFile
 from shop.errors import ShopError
 from shop.machine import write
 
@@ -22,6 +26,10 @@ def role_secret(role: str) -> str:
 def _signing_keys() -> str:
     key = ECKey.generate_key("P-256", {"alg": "ES256", "use": "sig"}, auto_kid=True)
     return json.dumps({"keys": [key.as_dict(private=True)]})
+
+
+def _password() -> str:
+    return secrets.token_hex(16)
 
 
 _GENERATORS: dict[str, Callable[[], str]] = {
@@ -44,18 +52,43 @@ class Secrets:
         file = self._folder / name
         if not file.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write(file, _GENERATORS.get(name, lambda: secrets.token_hex(16))(), once=True)
+            write(file, _GENERATORS.get(name, _password)(), once=True)
         return file
 
     def read(self, name: str) -> str:
         return _value(self.path(name))
 
-    def held(self, name: str) -> str:
-        """One that exists already. Raises ShopError if it does not."""
+    def password(self, name: str) -> str:
+        """The password that the server gets. Raises ShopError if the file has none."""
+        self.path(name)
+        return self.held_password(name)
+
+    def held_password(self, name: str) -> str:
+        """Likewise; raises ShopError, too, if there is no such file."""
+        return self._passwords(name)[0]
+
+    def begin_rotation(self, name: str) -> bool:
+        """Put a new password before the one that is there. Returns False if that has been done already.
+
+        Raises ShopError if there is none."""
+        old, *others = self._passwords(name)
+        if others:
+            return False
+        write(self._folder / name, f"{_password()}\n{old}\n")
+        return True
+
+    def finish_rotation(self, name: str) -> bool:
+        """Keep the new password alone. Returns False if it is alone. Raises ShopError if there is none."""
+        new, *others = self._passwords(name)
+        if others:
+            write(self._folder / name, new)
+        return bool(others)
+
+    def _passwords(self, name: str) -> tuple[str, ...]:
         try:
-            return _value(self._folder / name)
-        except OSError as error:
-            raise ShopError(f"{self._folder / name}: {error.strerror}") from error
+            return PasswordFile(self._folder / name).read()
+        except UnusableFile as error:
+            raise ShopError(str(error)) from error
 
 
 def _value(file: Path) -> str:

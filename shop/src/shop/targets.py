@@ -80,6 +80,10 @@ class LocalTarget(Target, Protocol):
 
     def is_running(self) -> bool: ...
 
+    async def set_passwords(self) -> None:
+        """Have PostgreSQL and RabbitMQ accept the secrets' passwords, each the first in its file. Raises
+        ShopError if one of them does not answer or refuses."""
+
     def reload_gateway(self) -> None:
         """Render the gateway's file with the current keys, and have the gateway read it."""
 

@@ -92,7 +92,9 @@ async def provide_databases(secrets: Vault, wait: Wait = 60) -> None:
     """Make each service's roles and database, as the superuser of SHOP_DATABASE_URL."""
     vault = Secrets(secrets)
     connect = the_databases.connecting(RemoteTarget(remote_settings()).operator_dsn)
-    await the_databases.provide_when_up(connect, SERVICES, lambda role: vault.held(role_secret(role)), wait)
+    await the_databases.provide_when_up(
+        connect, SERVICES, lambda role: vault.held_password(role_secret(role)), wait
+    )
     print(f"databases: {', '.join(SERVICES)}")
 
 
@@ -105,10 +107,10 @@ async def provide_broker(
     """Bring the broker at SHOP_MANAGEMENT_URL to the topology and its users; messages stay."""
     target, vault = RemoteTarget(remote_settings()), Secrets(secrets)
     given = target.settings.amqp_password
-    password = given.get_secret_value() if given else vault.held(f"rabbitmq-{OPERATOR}")
+    password = given.get_secret_value() if given else vault.held_password(f"rabbitmq-{OPERATOR}")
     topology = declared(target, definitions)
     async with Management(
         target.management_url, OPERATOR, password, _IMPORT_SECONDS, target.settings.amqp_ca_file
     ) as broker:
-        await the_broker.provide(broker, topology, lambda user: vault.held(f"rabbitmq-{user}"), wait)
+        await the_broker.provide(broker, topology, lambda user: vault.held_password(f"rabbitmq-{user}"), wait)
     print("the broker has the topology")

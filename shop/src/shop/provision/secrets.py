@@ -83,13 +83,13 @@ def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]
     """The files of each reader, by their names."""
 
     def password_of(user: str) -> str:
-        return vault.read(f"rabbitmq-{user}")
+        return vault.password(f"rabbitmq-{user}")
 
     return {
         **{
             service: {
                 "database-password": vault.read(role_secret(service)),
-                "amqp-password": password_of(service),
+                "amqp-password": vault.read(f"rabbitmq-{service}"),
                 **_same(vault, _MORE.get(service, ())),
             }
             for service in SERVICES
@@ -98,7 +98,7 @@ def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]
             f"{service}-owner": {"database-password": vault.read(role_secret(owner_of(service)))}
             for service in SERVICES
         },
-        "postgres": {"password": vault.read(role_secret(OPERATOR))},
+        "postgres": {"password": vault.password(role_secret(OPERATOR))},
         # What a fresh broker starts with: somebody to provision it, and no `guest`.
         "rabbitmq": {"definitions.json": json.dumps(topology.render({}, OPERATOR, password_of), indent=1)},
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n{_REDIS_TLS if tls else ''}"},

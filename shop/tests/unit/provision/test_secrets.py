@@ -12,6 +12,7 @@ from shop.broker.topology import password_hash
 from shop.errors import ShopError
 from shop.machine import project_root
 from shop.provision.secrets import hand_out
+from shop.secrets import Secrets
 from shop.targets import SERVICES
 
 _KONG = project_root() / "deploy" / "kong" / "kong.yml"
@@ -147,6 +148,20 @@ def test_a_secret_of_ones_own_is_taken_and_handed_on(tmp_path: Path) -> None:
     hand_out(tmp_path, _KONG)
 
     assert (tmp_path / "payment" / "stripe-api-key").read_text() == "sk_test_mine"
+
+
+def test_while_a_password_is_rotated_its_reader_gets_both_and_a_server_the_new_one(folder: Path) -> None:
+    vault = Secrets(folder / "vault")
+    for name in ("postgres-order", "postgres-operator", "rabbitmq-operator"):
+        assert vault.begin_rotation(name)
+
+    hand_out(folder, _KONG)
+
+    both = (folder / "vault" / "postgres-order").read_text().splitlines()
+    assert (folder / "order" / "database-password").read_text().splitlines() == both
+    assert (folder / "postgres" / "password").read_text() == vault.password("postgres-operator")
+    [user] = json.loads((folder / "rabbitmq" / "definitions.json").read_text())["users"]
+    assert user["password_hash"] == password_hash(vault.password("rabbitmq-operator"), "operator")
 
 
 def test_a_fresh_broker_knows_the_operator_and_no_guest(folder: Path) -> None:

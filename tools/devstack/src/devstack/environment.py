@@ -29,8 +29,8 @@ def of(stack: Stack, program: str) -> dict[str, str]:
     environment = {"PORT": str(stack.ports[name])} if name in stack.ports else {}
     if name in SERVICES:
         environment |= {
-            "DATABASE_URL": stack.database_url(name),
-            "AMQP_URL": stack.amqp_urls(name),
+            **stack.database_login(name),
+            **stack.amqp_login(name),
             "JWKS_URL": f"{stack.http('auth')}/.well-known/jwks.json",
             "TOKEN_ISSUER": ISSUER,
             "TOKEN_AUDIENCE": AUDIENCE,

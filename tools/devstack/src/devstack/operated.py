@@ -3,6 +3,7 @@
 import shlex
 from contextlib import AbstractContextManager
 
+from devstack import postgres, rabbitmq
 from devstack.layout import exclusive
 from devstack.programs import render_gateway, script
 from devstack.stack import Stack, own_port
@@ -21,6 +22,10 @@ class OperatedStack(Stack):
 
     def is_running(self) -> bool:
         return Supervisor(self).is_alive()
+
+    async def set_passwords(self) -> None:
+        await postgres.set_passwords(self)
+        await rabbitmq.set_passwords(self)
 
     def reload_gateway(self) -> None:
         render_gateway(self)

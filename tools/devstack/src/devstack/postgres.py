@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from shop.targets import OPERATOR, SERVICES
 
 _INITDB_SECONDS = 120
 _MIGRATE_SECONDS = 120
+_ANSWER_SECONDS = 15
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -95,21 +97,31 @@ async def is_ready(stack: Stack) -> bool:
 
 async def settle(stack: Stack, starting: frozenset[str]) -> None:
     """Every service's roles and database, brought to the newest schema for those that are about to start."""
-    connect = databases.connecting(stack.operator_dsn)
-    await databases.provide(connect, SERVICES, lambda role: stack.secret(role_secret(role)))
+    await databases.provide(databases.connecting(stack.operator_dsn), SERVICES, _passwords(stack))
     services = [service for service in SERVICES if service in starting]
     if not services:
         return
     migrate, log = Path(sys.executable).with_name("migrate"), stack.layout.log("migrate")
     shown = f"`migrate {' '.join(services)}`"
-    urls = {
-        f"{service.upper()}_DATABASE_URL": stack.database_url(databases.owner_of(service), service)
+    logins = {
+        f"{service.upper()}_{name}": value
         for service in services
+        for name, value in stack.database_login(databases.owner_of(service), service).items()
     }
-    code, output = await run([str(migrate), *services], shown, _MIGRATE_SECONDS, {**os.environ, **urls})
+    code, output = await run([str(migrate), *services], shown, _MIGRATE_SECONDS, {**os.environ, **logins})
     log.write_bytes(output)
     if code:
         raise ShopError(f"{shown} failed: {last_line(output)} (see {log})")
+
+
+async def set_passwords(stack: Stack) -> None:
+    """Bring the roles to the secrets' passwords. Raises ShopError if PostgreSQL does not accept them."""
+    connect = databases.connecting(stack.operator_dsn)
+    await databases.provide_when_up(connect, SERVICES, _passwords(stack), _ANSWER_SECONDS)
+
+
+def _passwords(stack: Stack) -> Callable[[str], str]:
+    return lambda role: stack.secrets.password(role_secret(role))
 
 
 def _runner(stack: Stack) -> list[str]:
@@ -119,7 +131,7 @@ def _runner(stack: Stack) -> list[str]:
 def _initdb(stack: Stack) -> None:
     password = socket_folder(stack) / "password"  # a file that the server's user can read
     password.touch(mode=0o600)
-    password.write_text(stack.secret(f"postgres-{OPERATOR}"))
+    password.write_text(stack.secrets.password(role_secret(OPERATOR)))
     give_to_server_user(password)
     login = [f"--username={OPERATOR}", f"--pwfile={password}", "--auth=scram-sha-256"]
     locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]

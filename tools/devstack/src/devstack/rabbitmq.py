@@ -122,13 +122,13 @@ def prepare(stack: Stack, node: str = FIRST) -> None:
 
 def management(stack: Stack, node: str = FIRST) -> Management:
     url = stack.http(port_name("management", node))
-    return Management(url, OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+    return Management(url, OPERATOR, stack.secrets.password(f"rabbitmq-{OPERATOR}"))
 
 
 async def is_ready(stack: Stack, node: str = FIRST) -> bool:
     """Whether clients can connect: the API answers some time before the AMQP listener does."""
     path = f"/api/health/checks/port-listener/{stack.ports[port_name('amqp', node)]}"
-    user = (OPERATOR, stack.secret(f"rabbitmq-{OPERATOR}"))
+    user = (OPERATOR, stack.secrets.password(f"rabbitmq-{OPERATOR}"))
     return await status_of(stack.ports[port_name("management", node)], path, user) == HTTPStatus.OK
 
 
@@ -167,6 +167,18 @@ async def settle(stack: Stack, _: frozenset[str]) -> None:
     if stack.brokers == 1:
         write(_definitions(stack, FIRST), json.dumps(new, indent=1))
     write(imported, json.dumps(new, indent=1))
+
+
+async def set_passwords(stack: Stack) -> None:
+    """Bring the users to the secrets' passwords. Raises ShopError if the broker does not accept them."""
+    users = {"users": _rendered(stack)["users"]}
+    try:
+        async with management(stack) as broker:
+            await broker.post("definitions", body=users)
+    except (ShopError, httpx.HTTPError) as error:
+        raise ShopError(f"RabbitMQ did not accept the passwords: {error or type(error).__name__}") from error
+    for file in (*(_definitions(stack, node) for node in stack.nodes), _imported(stack)):
+        write(file, json.dumps(json.loads(file.read_text()) | users, indent=1))
 
 
 async def _bring_to(
@@ -211,4 +223,4 @@ def _imported(stack: Stack) -> Path:
 
 def _rendered(stack: Stack) -> topology.Definitions:
     declared = json.loads(stack.topology.read_text()) if stack.topology else {}
-    return topology.render(declared, OPERATOR, lambda user: stack.secret(f"rabbitmq-{user}"))
+    return topology.render(declared, OPERATOR, lambda user: stack.secrets.password(f"rabbitmq-{user}"))

@@ -1,7 +1,7 @@
 """One stack described by data: where it lives, its ports, its secrets and the addresses made of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -149,12 +149,13 @@ class Stack:
 
     def amqp_url(self, user: str, vhost: str = "/", *, port: int | None = None) -> str:
         """At the first node, or at the one that listens on `port`."""
-        password = self.secret(f"rabbitmq-{user}")
+        password = self.secrets.password(f"rabbitmq-{user}")
         return f"amqp://{user}:{password}@{HOST}:{port or self.ports['amqp']}/{quote(vhost, safe='')}"
 
-    def amqp_urls(self, user: str) -> str:
-        """At every node, with commas between, as services take it."""
-        return ",".join(self.amqp_url(user, port=port) for port in self.amqp_ports)
+    def amqp_login(self, service: str, ports: Sequence[int] = ()) -> dict[str, str]:
+        """A service's settings for the broker: every node, or `ports`, and the file of the password."""
+        urls = ",".join(f"amqp://{service}@{HOST}:{port}/%2F" for port in ports or self.amqp_ports)
+        return {"AMQP_URL": urls, "AMQP_PASSWORD_FILE": str(self.secrets.path(f"rabbitmq-{service}"))}
 
     @property
     def operator_amqp_url(self) -> str:
@@ -174,15 +175,28 @@ class Stack:
     def nudge_days(self) -> int:
         return int(self.settings.get("order", {}).get("NUDGE_DAYS", NUDGE_DAYS))
 
-    def database_url(self, service: str, database: str | None = None, *, sockets: Path | None = None) -> str:
+    def database_url(self, service: str, database: str | None = None) -> str:
         """For SQLAlchemy; as the service's own role, into its own database unless another is named."""
-        return self._dsn("postgresql+asyncpg", service, database or service, sockets)
+        return self._dsn("postgresql+asyncpg", service, database or service)
+
+    def database_login(
+        self, role: str, database: str | None = None, *, sockets: Path | None = None
+    ) -> dict[str, str]:
+        """The settings with which a service's role connects to its database: the file of its password, and a
+        URL without; `sockets` is the folder of the server's socket if it is another."""
+        url = f"postgresql+asyncpg://{role}@/{database or role}?host={self._socket_host(sockets)}"
+        return {
+            "DATABASE_URL": url,
+            "DATABASE_PASSWORD_FILE": str(self.secrets.path(role_secret(role))),
+        }
 
     def operator_dsn(self, database: str = "postgres") -> str:
         """For asyncpg and psql; as superuser."""
         return self._dsn("postgresql", OPERATOR, database)
 
-    def _dsn(self, scheme: str, role: str, database: str, sockets: Path | None = None) -> str:
-        password = self.secret(role_secret(role))
-        host = quote(str(sockets or self.sockets / "postgres"), safe="/")
-        return f"{scheme}://{role}:{password}@/{database}?host={host}"
+    def _dsn(self, scheme: str, role: str, database: str) -> str:
+        password = self.secrets.password(role_secret(role))
+        return f"{scheme}://{role}:{password}@/{database}?host={self._socket_host()}"
+
+    def _socket_host(self, sockets: Path | None = None) -> str:
+        return quote(str(sockets or self.sockets / "postgres"), safe="/")

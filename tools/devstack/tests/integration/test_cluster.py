@@ -56,7 +56,8 @@ async def _queue(stack: Stack, node: str) -> dict[str, Any]:
 @pytest.mark.broker
 async def test_confirmed_messages_survive_the_leaders_death_and_publishing_goes_on(cluster: Stack) -> None:
     assert len((await _queue(cluster, "rabbitmq"))["members"]) == 3
-    connection = await connect(cluster.amqp_urls(OPERATOR), "tests", timeout=10)
+    urls = ",".join(cluster.amqp_url(OPERATOR, port=port) for port in cluster.amqp_ports)
+    connection = await connect(urls, "tests", timeout=10)
     publisher = Publisher(connection, window=10, timeout=20)
     confirmed = await _publish(publisher, 0)
     names = {rabbitmq.node_name(cluster, node): node for node in cluster.nodes}

@@ -27,9 +27,16 @@ HELD: dict[str, set[str]] = {
 
 @pytest.fixture
 def environments(tmp_path: Path) -> dict[str, str]:
-    """Every program's environment as one text."""
+    """Every program's environment, and the files of passwords that it names, as one text."""
     stack = Stack.create(tmp_path, 29000)
-    return {program.name: "\n".join(program.environment(stack).values()) for program in programs(stack)}
+    found = {program.name: program.environment(stack) for program in programs(stack)}
+    return {
+        name: "\n".join(
+            Path(value).read_text() if variable.endswith("_PASSWORD_FILE") else value
+            for variable, value in environment.items()
+        )
+        for name, environment in found.items()
+    }
 
 
 def test_no_program_is_given_the_secret_of_another(environments: dict[str, str], tmp_path: Path) -> None:

@@ -40,8 +40,9 @@ class Broker:
 
         Users come along with passwords of their own; they are the server's, the same in every virtual host.
         """
+        secrets = self.stack.secrets
         own = render(
-            moved_to(self.vhost, definitions), OPERATOR, lambda user: self.stack.secret(f"rabbitmq-{user}")
+            moved_to(self.vhost, definitions), OPERATOR, lambda user: secrets.password(f"rabbitmq-{user}")
         )
         async with self.management() as api:
             await api.post("definitions", body=own)

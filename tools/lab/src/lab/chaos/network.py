@@ -132,14 +132,14 @@ async def proxied(stack: Stack) -> AsyncIterator[tuple[Stack, Proxies]]:
         ports = [
             await broker.listen(partial(asyncio.open_connection, HOST, port)) for port in stack.amqp_ports
         ]
-        settings[service]["AMQP_URL"] = ",".join(stack.amqp_url(service, port=port) for port in ports)
+        settings[service] |= stack.amqp_login(service, ports)
         # The service finds its proxy's socket in a folder of its own, in place of the server's.
         folder = stack.sockets / service
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = proxies[service, "database"] = Proxy()
         server = stack.sockets / "postgres" / _SOCKET
         await database.listen_at(folder / _SOCKET, partial(asyncio.open_unix_connection, server))
-        settings[service]["DATABASE_URL"] = stack.database_url(service, sockets=folder)
+        settings[service] |= stack.database_login(service, sockets=folder)
     provider = proxies["payment", "provider"] = Proxy()
     port = await provider.listen(partial(asyncio.open_connection, HOST, stack.ports["sandbox"]))
     settings["payment"]["STRIPE_API_BASE"] = f"http://{HOST}:{port}"
