@@ -9,24 +9,47 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 
-class _Override(yaml.SafeLoader):
-    """Reads a value that is tagged `!override` as if it had no tag."""
+TLS = "deploy/compose.tls.yml"
+_REPLACED = ("command", "entrypoint", "test")  # of other lists Compose takes both
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+class _Override(list[Any]):
+    """A list that replaces the one of the file before."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what is tagged `!override`: a mapping as if it had no tag."""
+
+
+def _overriding(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return _Override(loader.construct_sequence(node, deep=True))
+    assert isinstance(node, yaml.MappingNode)
     return loader.construct_mapping(node, deep=True)
 
 
-_Override.add_constructor("!override", _mapping)
+_Loader.add_constructor("!override", _overriding)
 
 
 def read(file: str) -> Any:
-    return yaml.load((ROOT / file).read_text(), _Override)
+    return yaml.load((ROOT / file).read_text(), _Loader)
 
 
-@pytest.fixture(scope="session")
-def compose() -> Any:
-    return read("docker-compose.yml")
+def merged(one: Any, other: Any, name: str = "") -> Any:
+    """As Compose merges two files. Source: the Compose specification, "Merge and override"."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {key: merged(one[key], other[key], key) for key in one.keys() & other.keys()}
+        return {**one, **other, **both}
+    if isinstance(other, list) and not isinstance(other, _Override) and name not in _REPLACED:
+        return [*one, *other]
+    return other
+
+
+@pytest.fixture(scope="session", params=["plain", "tls"])
+def compose(request: pytest.FixtureRequest) -> Any:
+    """The file by itself, and with the one for TLS: what the tests say holds for both."""
+    base = read("docker-compose.yml")
+    return merged(base, read(TLS)) if request.param == "tls" else base
 
 
 @pytest.fixture(scope="session")

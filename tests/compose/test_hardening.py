@@ -75,6 +75,7 @@ def test_nothing_secret_gets_into_an_image() -> None:
 
 def test_the_lab_file_replaces_kong_and_the_mailbox() -> None:
     lab = read("deploy/compose.lab.yml")["services"]
-    assert set(lab) == {"kong", "mailpit"}
+    assert set(lab) == {"kong", "mailpit", "notification-worker"}
+    assert set(lab["notification-worker"]["environment"]) == {"SMTP_TLS", "SMTP_CA_FILE"}
     assert set(lab["mailpit"]) == {"healthcheck"}
     assert not {"ports", "networks", "volumes", "cap_add", "read_only"} & set(lab["kong"])

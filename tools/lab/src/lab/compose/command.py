@@ -115,7 +115,9 @@ class Checks:
         if not self._connects(kong, "redis", 6379):
             raise ShopError("kong does not reach its own counters in redis, so this check proves nothing")
         for container in containers:
-            ports = {"postgres": [5432], "rabbitmq": [5672, 15672]}.get(service_of(container), [])
+            ports = {"postgres": [5432], "rabbitmq": [5671, 5672, 15671, 15672]}.get(
+                service_of(container), []
+            )
             addresses = [end["IPAddress"] for end in container["NetworkSettings"]["Networks"].values()]
             for port in ports:
                 for host in (service_of(container), *addresses):
@@ -173,8 +175,10 @@ class Checks:
 
 
 async def _until_consuming(operator: Mapping[str, str]) -> None:
-    user = httpx.URL(operator["SHOP_AMQP_URL"])
-    async with Management(operator["SHOP_MANAGEMENT_URL"], user.username, user.password) as broker:
+    user, ca_file = httpx.URL(operator["SHOP_AMQP_URL"]), operator.get("SHOP_AMQP_CA_FILE")
+    async with Management(
+        operator["SHOP_MANAGEMENT_URL"], user.username, user.password, ca_file=ca_file
+    ) as broker:
         for _ in range(_CONSUMING_SECONDS):
             consumers = await broker.get("consumers", "/")
             if sum(one["queue"]["name"] == "order" for one in consumers) == _COPIES:
