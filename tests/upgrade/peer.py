@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import contracts
 from contracts import Line, event_named
 from contracts.order import AboutOrder, OrderSnapshot
 from order.domain import Order
+from order.tables import orders
 from product.domain import Hold
 
 names: Any = import_module("tests.upgrade." + ("released_names" if __name__ == "__main__" else "names"))
@@ -75,6 +77,12 @@ def bound(_: None) -> dict[str, list[str]]:
         for participant in names.PARTICIPANTS
         for steps in participant.steps
     }
+
+
+def addresses(kept: list[Wire]) -> list[Wire]:
+    """The shipping addresses of orders, read from their rows."""
+    column: Any = orders.c.shipping.type
+    return [asdict(column.process_result_value(one, None)) for one in kept]
 
 
 class Counting(names.Publisher):  # type: ignore[misc]
@@ -144,7 +152,13 @@ def _before(queue: str, event: Any) -> list[Any]:
 
 if __name__ == "__main__":
     given = json.load(sys.stdin)
-    does: Any = {"speak": speak, "failures": failures, "bound": bound, "consume": consume}[sys.argv[1]]
+    does: Any = {
+        "speak": speak,
+        "failures": failures,
+        "bound": bound,
+        "consume": consume,
+        "addresses": addresses,
+    }[sys.argv[1]]
     with redirect_stdout(sys.stderr):  # where logs belong
         answer = does(given)
     json.dump({"by": contracts.__file__, "answer": answer}, sys.stdout)

@@ -61,6 +61,25 @@ def test_today_consumes_the_previous_releases_events(release: Release) -> None:
     assert peer.failures(spoken) == []
 
 
+BRIEF = {"name": "Ada", "street": "1 Main St", "city": "Hull", "postcode": "HU1", "country": "GB"}
+
+
+def test_each_release_reads_the_addresses_that_the_other_stores(release: Release) -> None:
+    """What the previous release does not know it leaves out; a missing postcode is text for it, too."""
+    more = {"company": "Engines", "line2": "Floor 3", "state": "Yorks", "phone": "01904", "vat_id": "GB1"}
+    full = {**BRIEF, **more}
+    without_postcode = {**BRIEF, "postcode": "", "country": "HK", **dict.fromkeys(more, "")}
+    assert peer.addresses([full, without_postcode, BRIEF]) == [
+        full,
+        without_postcode,
+        {**BRIEF, **dict.fromkeys(more, "")},
+    ]
+    assert release.does("addresses", [full, without_postcode]) == [
+        BRIEF,
+        {**BRIEF, "postcode": "", "country": "HK"},
+    ]
+
+
 def test_an_event_that_the_previous_release_cannot_read_is_found(release: Release) -> None:
     [message] = peer.speak([{"type": "stock.released", "data": {"order_id": ORDER, "restocked": True}}])
     renamed = message["body"].replace("restocked", "is_restocked")

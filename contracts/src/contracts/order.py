@@ -105,8 +105,11 @@ class OrderSnapshot(AboutOrder):
     shipping: Annotated[
         str | None,
         Field(
-            description="The shipping address, encrypted like `contact`: JSON with `name`, `street`, `city`,"
-            " `postcode` and `country` (ISO 3166-1 alpha-2). Absent when nothing is shipped."
+            description="The shipping address, encrypted like `contact`, for the service that ships: JSON"
+            " with `name`, `company`, `street`, `line2` (a second line below the street), `city`, `state` (or"
+            " province), `postcode`, `country` (ISO 3166-1 alpha-2), `phone` and `vat_id`, each a text of one"
+            " line. `name`, `street`, `city` and `country` are never empty; an older release has these and"
+            " `postcode` only. Absent when nothing is shipped."
         ),
     ] = None
 

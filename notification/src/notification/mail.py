@@ -36,7 +36,8 @@ _ABOUT_ACCOUNTS = ("welcome", "account")
 _ABSENT = {"by": None, "rest": False, "part": None, "failed": False}
 _FAILED = "Your refund for order {number} did not arrive"
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\x7f]")
-_SHIPPING = ("name", "street", "city", "postcode", "country")
+_ADDRESS = ("name", "company", "street", "line2", "city", "state", "postcode", "country")
+_LABELLED = {"phone": "Phone", "vat_id": "VAT ID"}
 
 Shipping = Mapping[str, str] | None
 
@@ -162,7 +163,7 @@ class MailRenderer:
             "number": number,
             "about_order": intent.kind not in _ABOUT_ACCOUNTS,
             "placed_on": _day(placed_at) if placed_at else None,
-            "shipping": [shipping[part] for part in _SHIPPING if shipping.get(part)] if shipping else [],
+            "shipping": _address_lines(shipping) if shipping else [],
             "link": self._order_link.format(number=number) if self._order_link else None,
             **self._claim(intent),
             "notice": notice,
@@ -197,6 +198,13 @@ class MailRenderer:
         if intent.kind not in _ABOUT_ACCOUNTS:
             headers["X-Order-Id"] = intent.payload.get("order_id") or str(intent.subject)
         return compose(headers, mail.text, mail.html)
+
+
+def _address_lines(shipping: Mapping[str, str]) -> list[str]:
+    """The address as it is printed; a part that is empty, or that an older release did not know, leaves no
+    line."""
+    address = [shipping[part] for part in _ADDRESS if shipping.get(part)]
+    return address + [f"{label}: {shipping[part]}" for part, label in _LABELLED.items() if shipping.get(part)]
 
 
 def _about(intent: Intent) -> str:

@@ -5,7 +5,7 @@ import email.policy
 import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from html import unescape
+from html import escape, unescape
 from typing import Any, cast, get_args
 from uuid import UUID
 
@@ -148,6 +148,31 @@ def test_a_receipt_has_number_date_address_seller_and_link() -> None:
     assert "1 Mill &lt;Lane&gt;" in rich
     assert "https://shop.example.com/orders/K7Q2X-9XMDA" in plain
     assert 'href="https://shop.example.com/orders/K7Q2X-9XMDA"' in rich
+
+
+def test_a_receipt_shows_every_part_of_the_address() -> None:
+    parts = {
+        **ADDRESS,
+        "company": "Engines & Co.",
+        "line2": "Floor 3",
+        "state": "Yorkshire",
+        "phone": "+44 1904 555 0100",
+        "vat_id": "GB123456789",
+    }
+    message = read(RECEIPT, shipping=parts)
+    lines = [
+        *("Ada L", "Engines & Co.", "1 Mill <Lane>", "Floor 3", "York", "Yorkshire", "YO1 7HH", "GB"),
+        *("Phone: +44 1904 555 0100", "VAT ID: GB123456789"),
+    ]
+    assert "\r\n".join(["Ships to:", *lines, ""]) in body(message, "plain")
+    assert "<br>".join(map(escape, lines)) in body(message, "html")
+
+
+def test_an_empty_part_of_the_address_leaves_no_line() -> None:
+    empty = dict.fromkeys(("company", "line2", "state", "postcode", "phone", "vat_id"), "")
+    message = read(RECEIPT, shipping={**ADDRESS, **empty})
+    assert "Ships to:\r\nAda L\r\n1 Mill <Lane>\r\nYork\r\nGB\r\n" in body(message, "plain")
+    assert "Ada L<br>1 Mill &lt;Lane&gt;<br>York<br>GB</p>" in body(message, "html")
 
 
 def test_a_receipt_leaves_out_what_is_missing() -> None:

@@ -69,6 +69,8 @@ class Checkout:
         email = body.email or caller.email
         if email is None:
             raise invalid("/email", "Required for a guest's order.")
+        if body.shipping is not None and body.shipping.lacks_postcode:
+            raise invalid("/shipping/postcode", f"Required: an address in {body.shipping.country} needs one.")
         if body.return_url and (detail := objection(body.return_url, self._return_origins)):
             raise invalid("/return_url", detail)
         async with self._keys.claim(caller.id, key, body.payload()) as claim:

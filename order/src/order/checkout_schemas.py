@@ -8,11 +8,8 @@ from chassis.http.problems import Body
 from contracts import MailAddress, Money, OneLine, Sku
 from contracts.currency import CurrencyCode
 from contracts.text import PATTERN as ONE_LINE
+from order.countries import COUNTRIES, NEED_POSTCODE
 from order.pricing import Expected
-
-Line80 = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE), OneLine
-]
 
 
 def _valid_country(code: str) -> str:
@@ -21,16 +18,51 @@ def _valid_country(code: str) -> str:
     return code
 
 
-class ShipTo(Body):
-    """Where to ship."""
+def _valid_phone(text: str) -> str:
+    if text and sum(character.isdigit() for character in text) < _SHORTEST_PHONE:
+        raise ValueError(f"must be a phone number, with at least {_SHORTEST_PHONE} digits")
+    return text
 
-    name: Line80
-    street: Line80
-    city: Line80
+
+_SHORTEST_PHONE = 4  # as on Niue and St Helena; ITU-T E.164 has a maximum, and no minimum
+
+Line16 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=16, pattern=ONE_LINE), OneLine]
+Line32 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=32, pattern=ONE_LINE), OneLine]
+Line80 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80, pattern=ONE_LINE), OneLine]
+FilledLine80 = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE), OneLine
+]
+
+
+class ShipTo(Body):
+    """Where to ship. A part that is missing is the same as an empty one."""
+
+    name: Annotated[FilledLine80, Field(description="Who gets it.")]
+    street: FilledLine80
+    city: FilledLine80
     postcode: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=ONE_LINE), OneLine
-    ]
+        Line16, Field(description=f"Required in {', '.join(sorted(NEED_POSTCODE))}; optional elsewhere.")
+    ] = ""
     country: Annotated[str, Field(examples=["GB"]), AfterValidator(_valid_country)]
+    company: Line80 = ""
+    line2: Annotated[Line80, Field(description="A second line below the street: a flat, a floor.")] = ""
+    state: Annotated[Line80, Field(description="A state, province, prefecture or county.")] = ""
+    phone: Annotated[
+        Line32,
+        Field(
+            description="For the carrier, as people write it; at least 4 digits.",
+            examples=["+44 20 7946 0958"],
+        ),
+        AfterValidator(_valid_phone),
+    ] = ""
+    vat_id: Annotated[
+        Line32, Field(description="For the receipt, as it is given: not checked.", examples=["GB123456789"])
+    ] = ""
+
+    @property
+    def lacks_postcode(self) -> bool:
+        """Whether an address in its country needs a postcode, and this one has none."""
+        return not self.postcode and self.country in NEED_POSTCODE
 
 
 class ExpectedTotal(Body):
@@ -106,23 +138,12 @@ class PlaceOrder(Body):
         )
 
     def payload(self) -> bytes:
-        """The bytes that an idempotency key is compared by. A newer field that is missing is left out, so
+        """The bytes that an idempotency key is compared by. Newer fields that are missing are left out, so
         that a repeat that reaches the previous release is the same request."""
-        newer = type(self).model_fields.keys() - _ORIGINAL_FIELDS
-        return self.model_dump_json(exclude={name for name in newer if getattr(self, name) is None}).encode()
+        missing = {name for name in _NEWER_FIELDS if getattr(self, name) is None}
+        parts = {name for name in _NEWER_PARTS if self.shipping and not getattr(self.shipping, name)}
+        return self.model_dump_json(exclude={**dict.fromkeys(missing, True), "shipping": parts}).encode()
 
 
-_ORIGINAL_FIELDS = {"payment_method", "email", "shipping", "expires_in"}
-
-
-_CODES = """
-    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT
-    BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH
-    ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT
-    HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS
-    LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI
-    NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG
-    SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG
-    UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
-"""
-COUNTRIES = frozenset(_CODES.split())
+_NEWER_FIELDS = PlaceOrder.model_fields.keys() - {"payment_method", "email", "shipping", "expires_in"}
+_NEWER_PARTS = ShipTo.model_fields.keys() - {"name", "street", "city", "postcode", "country"}

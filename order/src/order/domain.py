@@ -26,13 +26,19 @@ Status = Literal["pending", "paid", "cancelled"]
 
 @dataclass(frozen=True)
 class Address:
-    """Where to ship; `country` is ISO 3166-1 alpha-2."""
+    """Where to ship; `country` is ISO 3166-1 alpha-2. A part that is missing is empty: the previous release
+    reads every `postcode` as text."""
 
     name: str
     street: str
     city: str
     postcode: str
     country: str
+    company: str = ""
+    line2: str = ""
+    state: str = ""
+    phone: str = ""
+    vat_id: str = ""
 
 
 @dataclass(eq=False)

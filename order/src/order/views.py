@@ -2,6 +2,7 @@
 documents where FastAPI cannot derive them."""
 
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter
 
 from chassis.telemetry.logs import valid_traceparent
 from order import returns
-from order.domain import Order
+from order.domain import Address, Order
 from order.returns import LateRefund, Return
 
 
@@ -105,8 +106,10 @@ def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) 
     """See `OrderView`."""
     view: dict[str, Any] = dict(row)
     del view["action_url"], view["action_expires_at"]
-    for column in ("lines", "short", "shipping"):
+    for column in ("lines", "short"):
         view[column] = view[column] and orjson.Fragment(view[column])
+    if row["shipping"]:
+        view["shipping"] = {**_OPTIONAL_PARTS, **orjson.loads(row["shipping"])}
     currency = view.pop("currency")
     all_returns = orjson.loads(row["returns"])
     late = [LateRefund.of_json(one) for one in orjson.loads(view.pop("late_refunds"))]
@@ -133,6 +136,10 @@ def order_view(row: Mapping[str, Any], action: Mapping[str, Any] | None = None) 
         ],
         "links": links(row["order_id"]),
     }
+
+
+# Addresses that the previous release stored have none of them.
+_OPTIONAL_PARTS = {part.name: part.default for part in fields(Address) if part.default is not MISSING}
 
 
 def event_view(row: Mapping[str, Any]) -> dict[str, Any]:

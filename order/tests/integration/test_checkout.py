@@ -85,7 +85,7 @@ async def test_the_address_is_published_only_encrypted(order: Any, shopper: UUID
     assert cipher.decrypt(kept["contact"]) == "grace@example.com"
     assert "Hull" in kept["shipping"]
     assert "grace" not in kept["row"]
-    assert json.loads(cipher.decrypt(data["shipping"])) == SHIPPING
+    assert json.loads(cipher.decrypt(data["shipping"])).items() >= SHIPPING.items()
     assert "Hull" not in str(data)
     assert "grace" not in str([*await order.database.fetch("SELECT body, headers FROM idempotency_keys")])
 

@@ -19,7 +19,7 @@ async def test_an_owner_reads_the_whole_order(order: Any, shopper: UUID) -> None
     view = (await order.get(placed["links"]["self"], shopper)).json()
     assert view | placed == view
     assert view["shopper_id"] == str(shopper)
-    assert view["shipping"] == SHIPPING
+    assert view["shipping"].items() >= SHIPPING.items()
     assert sorted(view["lines"], key=lambda line: str(line["sku"])) == [
         {"sku": "LANTERN", "name": "Product LANTERN", "quantity": 2, "unit_price": 250},
         {"sku": "MUG", "name": "Product MUG", "quantity": 1, "unit_price": 199},
