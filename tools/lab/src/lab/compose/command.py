@@ -89,6 +89,7 @@ class Checks:
         every = ("--profile", "*")
         self.project.compose(*every, "down", "--volumes", "--remove-orphans", seconds=_STOP_SECONDS)
         self.project.remove_images()
+        self.project.forget_ca()
 
     def _up(self) -> None:
         self.project.compose("up", "--build", "--wait", "--quiet-pull", seconds=UP_SECONDS)

@@ -49,6 +49,10 @@ class Project:
         if ours:
             self._run("docker", "rmi", "--force", *ours)
 
+    def forget_ca(self) -> None:
+        """Remove the copy of the shop's CA that `deploy/compose/operator` has made."""
+        (self.root / ".local" / f"{self.name}-ca.pem").unlink(missing_ok=True)
+
     def tails(self) -> str:
         """The last log lines of every container that has failed or is not healthy."""
         failing = [container for container in self.containers() if not _is_healthy(container)]
