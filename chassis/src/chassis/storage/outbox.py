@@ -167,7 +167,7 @@ _ERROR_LENGTH = 300
 
 async def lease_available(engine: AsyncEngine, source: str, lease: float, limit: int) -> list[Envelope]:
     """Lease up to `limit` events of this `source` for `lease` seconds that no process has leased."""
-    async with engine.connect() as connection:
+    async with engine.begin() as connection:
         rows = await connection.execute(_LEASE, {"lease": lease, "limit": limit})
         return [
             Envelope(
@@ -186,13 +186,13 @@ async def lease_available(engine: AsyncEngine, source: str, lease: float, limit:
 
 async def delete_confirmed(engine: AsyncEngine, ids: list[str]) -> None:
     """Delete the events that the broker has confirmed."""
-    async with engine.connect() as connection:
+    async with engine.begin() as connection:
         await connection.execute(_CONFIRMED, {"ids": ids})
 
 
 async def retry_soon(engine: AsyncEngine, ids: list[str], delay: float) -> None:
     """Let any process publish these events in `delay` seconds."""
-    async with engine.connect() as connection:
+    async with engine.begin() as connection:
         await connection.execute(_RETRY_SOON, {"ids": ids, "delay": delay})
 
 
@@ -200,5 +200,5 @@ async def note_refused(engine: AsyncEngine, errors: Mapping[str, str], longest: 
     """Record why the broker refused each event, by its id. It is published again after a delay, at most
     `longest` seconds."""
     cut = [error[:_ERROR_LENGTH] for error in errors.values()]
-    async with engine.connect() as connection:
+    async with engine.begin() as connection:
         await connection.execute(_REFUSED, {"ids": list(errors), "errors": cut, "longest": longest})
