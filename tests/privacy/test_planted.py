@@ -1,6 +1,7 @@
 """After every scenario and a day with planted values: none of them, and no secret of the stack, was written
 down where operators read. Services log at their most talkative meanwhile."""
 
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,20 +10,21 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis.messaging.encryption import Cipher
 from devstack import Stack
 from shop.audit.trail import DATABASE
 from shop.dead_letters.session import peek
 from shop.targets import SERVICES
 
 from .finding import forms, found
-from .planting import Planted, told_to_the_stack
+from .planting import ADDRESS, Planted, address, told_to_the_stack
 
 pytestmark = pytest.mark.timeout(600)
 
 # Where something has to be, and nothing else.
 KEPT = {
     ("auth", "account"): {"an account's e-mail"},
-    ("order", "orders"): {"a name", "a street", "a return URL"},
+    ("order", "orders"): {"a return URL", *(f"a {part}" for part in ADDRESS)},
     ("payment", "payment"): {"a return URL"},
 }
 
@@ -71,6 +73,13 @@ def test_no_message_holds_personal_data(private: Mapping[str, str], planted: Pla
     assert f"payment.action_required/{planted.confirmed_id}" in said
     leaks = {where: _names(leaked) for where, leaked in _leaks(private, said).items()}
     assert leaks == {f"order.created/{planted.confirmed_id}": {"a return URL"}}, "payment has to know it"
+
+
+def test_who_ships_reads_the_whole_address_of_a_paid_order(planted: Planted, stack: Stack) -> None:
+    """With the contact key, from the event alone."""
+    [paid] = [one for one in planted.said if one.message_id == f"order.paid/{planted.order_id}"]
+    cipher = Cipher([told_to_the_stack(stack)["contact-key"]])
+    assert json.loads(cipher.decrypt(json.loads(paid.body)["shipping"])) == address(planted, "a")
 
 
 def test_a_dead_letters_reason_quotes_nothing(private: Mapping[str, str], planted: Planted) -> None:
