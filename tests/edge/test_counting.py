@@ -4,6 +4,8 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shop.provision import certificates
 from shop.provision.kong import render
 from tests.edge import fake_redis
@@ -72,15 +74,24 @@ def test_a_redis_that_refuses_the_password_counts_nothing(redis: str, fake: Fake
         assert _cannot_count(ask(edge, _ASK))
 
 
-def test_redis_is_counted_in_through_tls_if_its_certificate_is_trusted(fake: Fake, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ca", "host", "statuses"),
+    [
+        pytest.param("ours", "localhost", [200, 200, 200, 429], id="trusted"),
+        pytest.param("theirs", "localhost", [500], id="of another CA"),
+        pytest.param("ours", "elsewhere", [500], id="for another host"),
+    ],
+)
+def test_redis_is_counted_in_through_tls_if_its_certificate_is_trusted(
+    fake: Fake, tmp_path: Path, ca: str, host: str, statuses: list[int]
+) -> None:
     for shop in ("ours", "theirs"):
-        certificates.provide(tmp_path / shop, "redis", ["localhost"])
+        certificates.provide(tmp_path / shop, "redis", [host])
     certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.load_cert_chain(tmp_path / "ours" / "redis.pem", tmp_path / "ours" / "redis-key.pem")
+    trusted = str(tmp_path / ca / "ca.pem")
     with fake_redis.running(certificate=certificate) as redis:
         file = _rendered(redis.replace("127.0.0.1", "localhost"), tls=True)
-        within_one_minute()
-        for shop, statuses in (("ours", [200, 200, 200, 429]), ("theirs", [500])):
-            trusted = str(tmp_path / shop / "ca.pem")
-            with standin(file, tmp_path, fake.addresses, SSL_CERT_FILE=trusted) as edge:
-                assert [ask(edge, _ASK).status for _ in statuses] == statuses
+        with standin(file, tmp_path, fake.addresses, SSL_CERT_FILE=trusted) as edge:
+            within_one_minute()
+            assert [ask(edge, _ASK).status for _ in statuses] == statuses
