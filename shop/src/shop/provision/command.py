@@ -35,6 +35,17 @@ CorsOrigins = Annotated[
     str | None,
     typer.Option(envvar="CORS_ORIGINS", help="Whose pages may read the gateway's answers: origin,…"),
 ]
+HttpsOnly = Annotated[
+    bool, typer.Option("--https-only", envvar="SHOP_HTTPS_ONLY", help="The gateway redirects HTTP to HTTPS.")
+]
+Hsts = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        envvar="SHOP_HSTS",
+        help="Seconds for which browsers then refuse HTTP: Strict-Transport-Security.",
+    ),
+]
 _KONG = Path("deploy/kong/kong.yml")
 
 
@@ -45,9 +56,24 @@ def provide_secrets(
     traces_endpoint: TracesEndpoint = None,
     cors_origins: CorsOrigins = None,
     tls: Annotated[bool, typer.Option("--tls", help="Certificates for the servers, too.")] = False,
+    https_only: HttpsOnly = False,
+    hsts: Hsts = None,
+    hostname: Annotated[
+        str | None,
+        typer.Option(envvar="SHOP_HOSTNAME", help="Of the gateway, for its certificate, besides localhost."),
+    ] = None,
 ) -> None:
     """Make the secrets that are missing, and give each reader its own. Those that are there stay."""
-    written = hand_out(folder, kong, traces_endpoint, cors_origins, tls=tls)
+    written = hand_out(
+        folder,
+        kong,
+        hostname,
+        traces_endpoint=traces_endpoint,
+        cors_origins=cors_origins,
+        https_only=https_only,
+        hsts=hsts,
+        tls=tls,
+    )
     print(f"{len(written)} files written" if written else "nothing to do")
 
 
@@ -65,6 +91,8 @@ def print_kong(
     redis_tls: Annotated[bool, typer.Option("--redis-tls", help="Speak TLS to redis.")] = False,
     traces_endpoint: TracesEndpoint = None,
     cors_origins: CorsOrigins = None,
+    https_only: HttpsOnly = False,
+    hsts: Hsts = None,
 ) -> None:
     """Print the gateway's file with auth's public keys, for a Kong that is started by hand."""
     try:
@@ -83,6 +111,8 @@ def print_kong(
         redis_tls=redis_tls,
         cors_origins=cors_origins,
         traces_endpoint=traces_endpoint,
+        https_only=https_only,
+        hsts=hsts,
     )
     print(text, end="")
 

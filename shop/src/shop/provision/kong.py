@@ -3,9 +3,10 @@
 Kong has no JWKS and cannot read a public key from its environment, so the keys are in the rendered file.
 """
 
+import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +20,10 @@ from shop.errors import ShopError
 CONSUMER = "holders-of-our-tokens"
 NOBODY = "https://nobody.invalid"
 """Added to a single origin: Kong would send that one in every response."""
+
+PLAIN = frozenset(("stripe-webhooks",))
+"""Routes that are served without TLS even where all others redirect: a provider follows no redirect, and its
+sandbox calls from inside. What it sends is signed."""
 
 Counters = Literal["redis", "local"]
 _ADDRESS = re.compile(r"[^:]+:[0-9]+")
@@ -55,6 +60,8 @@ def render(
     redis_tls: bool = False,
     cors_origins: str | None = None,
     traces_endpoint: str | None = None,
+    https_only: bool = False,
+    hsts: int | None = None,
 ) -> str:
     """The file for Kong or the stand-in to load. Raises ValueError for an argument that is invalid.
 
@@ -68,6 +75,8 @@ def render(
         `lua_ssl_trusted_certificate`.
     `cors_origins`: comma-separated, instead of the file's.
     `traces_endpoint`: where traces are exported to, over HTTP; without it there are none.
+    `https_only`: requests without TLS are redirected (308), but for those of `PLAIN`.
+    `hsts`: for so many seconds browsers refuse to do without TLS (RFC 6797); needs `https_only`.
     """
     document: dict[str, Any] = yaml.safe_load(kong_yml)
     held = keys.get("keys")
@@ -92,7 +101,30 @@ def render(
         elif plugin["name"] == "opentelemetry":
             plugin["enabled"] = traces_endpoint is not None
             config["traces_endpoint"] = traces_endpoint or config["traces_endpoint"]
+    if https_only:
+        _redirect(routes)
+    if hsts is not None:
+        if not https_only or hsts < 0:
+            raise ValueError("HSTS is a number of seconds, for a gateway that serves HTTPS only")
+        _announce(document, hsts)
     return yaml.dump(document, Dumper=_WithoutAliases, sort_keys=False, width=110)
+
+
+def _redirect(routes: Iterable[dict[str, Any]]) -> None:
+    for route in routes:
+        if route["name"] not in PLAIN:
+            route |= {"protocols": ["https"], "https_redirect_status_code": 308}
+
+
+def _announce(document: dict[str, Any], hsts: int) -> None:
+    """Gives services the header. A redirect is answered before their plugins run, and an answer without TLS
+    must not have it (RFC 6797, 7.2); Kong does not choose plugins by a request's protocol."""
+    [everywhere] = (one for one in document["plugins"] if one["name"] == "response-transformer")
+    for service in document["services"]:
+        if not PLAIN.intersection(route["name"] for route in service["routes"]):
+            plugin = copy.deepcopy(everywhere)  # it replaces that of all services
+            plugin["config"]["add"]["headers"].append(f"Strict-Transport-Security:max-age={hsts}")
+            service.setdefault("plugins", []).append(plugin)
 
 
 def _secret(jwk: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from shop.broker import topology
 from shop.errors import ShopError
@@ -16,6 +17,7 @@ from shop.targets import OPERATOR, SERVICES
 
 VAULT = "vault"  # the folder of all of them, for the provisioning
 _REDIS = "redis"
+_KONG = "kong"
 _PROVIDER = ("stripe-api-key", "stripe-webhook-secret")
 _MORE: dict[str, tuple[str, ...]] = {
     "auth": ("contact-key", SIGNING_KEYS, "admin-password"),
@@ -41,30 +43,25 @@ Files = Mapping[str, str]  # texts by the files' names
 
 
 def hand_out(
-    folder: Path,
-    kong_file: Path,
-    traces_endpoint: str | None = None,
-    cors_origins: str | None = None,
-    *,
-    tls: bool = False,
+    folder: Path, kong_file: Path, hostname: str | None = None, *, tls: bool = False, **options: Any
 ) -> list[Path]:
     """Make what is missing, and give it to its readers. Returns the files that were not as they are now.
 
-    `traces_endpoint` is where Kong sends its traces (OTLP over HTTP); without it there are none.
-    `cors_origins`, comma-separated, are whose pages may read answers, in place of the file's. With `tls`
-    servers get certificates, and their clients the CA's. Raises ShopError when the folder cannot be written,
-    a certificate is unusable, or `kong_file` cannot be rendered.
+    `hostname` is in the gateway's certificate, beside this machine's names. With `tls` all servers get
+    certificates, and their clients the CA's. The options are those of `shop.provision.kong.render`. Raises
+    ShopError when the folder cannot be written, a certificate is unusable, or `kong_file` cannot be rendered.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         vault = Secrets(folder / VAULT)
+        hosts = (*_HERE, _KONG, *filter(None, [hostname]))
+        certificates.provide(folder / VAULT, _KONG, hosts)
         kong_yml = render_file(
             kong_file,
             vault.read(SIGNING_KEYS),
             redis_password=vault.read(_REDIS),
             redis_tls=tls,
-            cors_origins=cors_origins,
-            traces_endpoint=traces_endpoint,
+            **options,
         )
         handed = _handed_out(vault, kong_yml, tls)
         if tls:
@@ -102,7 +99,7 @@ def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]
         # What a fresh broker starts with: somebody to provision it, and no `guest`.
         "rabbitmq": {"definitions.json": json.dumps(topology.render({}, OPERATOR, password_of), indent=1)},
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n{_REDIS_TLS if tls else ''}"},
-        "kong": {"kong.yml": kong_yml},
+        _KONG: {"kong.yml": kong_yml, **_same(vault, (f"{_KONG}.pem", f"{_KONG}-key.pem"))},
         "sandbox": _same(vault, _PROVIDER),
         "monitor": {"rabbitmq-password": password_of(OPERATOR)},
         "operator": {

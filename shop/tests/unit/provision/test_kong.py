@@ -1,6 +1,7 @@
 """Rendering the file for Kong, read back by the stand-in that knows what Kong would refuse."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from standins.gateway.config import parse
 from standins.gateway.plugins import rate_limiting
 from standins.gateway.plugins.jwt import public_key
 from standins.gateway.plugins.opentelemetry import OpenTelemetryEntry
+from standins.gateway.plugins.sizes_and_headers import ResponseConfig
 
 SHOP = (Path(__file__).parents[4] / "deploy/kong/kong.yml").read_text()
 
@@ -164,3 +166,35 @@ def test_without_any_the_origins_are_the_files(given: str | None) -> None:
 def test_what_is_no_origin_is_refused(origin: str) -> None:
     with pytest.raises(ValueError, match="write an origin as"):
         render(SHOP, keys=_keys(NEW), cors_origins=origin)
+
+
+def _routes(text: str) -> dict[str, Any]:
+    return {
+        route["name"]: route for service in yaml.safe_load(text)["services"] for route in service["routes"]
+    }
+
+
+def test_https_only_redirects_every_route_but_the_providers_webhook() -> None:
+    committed, rendered = _routes(SHOP), _routes(render(SHOP, keys=_keys(NEW), https_only=True))
+    changed = {"protocols": ["https"], "https_redirect_status_code": 308}
+    assert rendered.pop("stripe-webhooks") == committed.pop("stripe-webhooks")
+    assert rendered == {name: route | changed for name, route in committed.items()}
+
+
+def test_a_service_that_announces_hsts_keeps_the_headers_of_all_services() -> None:
+    file = parse(render(SHOP, keys=_keys(NEW), https_only=True, hsts=300))
+    everywhere = [one.config for one in file.plugins if isinstance(one.config, ResponseConfig)]
+    announced = {
+        service.name: [one.config for one in service.plugins if isinstance(one.config, ResponseConfig)]
+        for service in file.services
+    }
+    hsts = "Strict-Transport-Security:max-age=300"
+    assert [config.add.headers for config in announced.pop("payment")] == []
+    for configs in announced.values():
+        assert [config.add.headers for config in configs] == [[*everywhere[0].add.headers, hsts]]
+
+
+@pytest.mark.parametrize(("https_only", "hsts"), [(False, 300), (True, -1)])
+def test_hsts_without_https_only_or_for_less_than_no_time_is_refused(https_only: bool, hsts: int) -> None:
+    with pytest.raises(ValueError, match="HSTS is a number of seconds"):
+        render(SHOP, keys=_keys(NEW), https_only=https_only, hsts=hsts)

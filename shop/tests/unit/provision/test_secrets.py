@@ -2,11 +2,16 @@
 
 import json
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from shop.broker.topology import password_hash
 from shop.errors import ShopError
@@ -29,7 +34,7 @@ _READERS = {
     "postgres": {"password"},
     "rabbitmq": {"definitions.json"},
     "redis": {"redis.conf"},
-    "kong": {"kong.yml"},
+    "kong": {"kong.yml", "kong.pem", "kong-key.pem"},
     "sandbox": _PROVIDER,
     "monitor": {"rabbitmq-password"},
     "operator": {"postgres-password", "rabbitmq-password", "admin-password", "stripe-api-key"},
@@ -164,6 +169,37 @@ def test_while_a_password_is_rotated_its_reader_gets_both_and_a_server_the_new_o
     assert user["password_hash"] == password_hash(vault.password("rabbitmq-operator"), "operator")
 
 
+def _hosts(certificate: Path) -> set[str]:
+    [leaf] = x509.load_pem_x509_certificates(certificate.read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
+
+
+def test_the_gateway_has_a_certificate_for_this_machine_and_its_own_name(tmp_path: Path) -> None:
+    hand_out(tmp_path, _KONG)
+    assert _hosts(tmp_path / "kong" / "kong.pem") == {"localhost", "127.0.0.1", "::1", "kong"}
+
+    hand_out(tmp_path, _KONG, "shop.example")
+    assert "shop.example" in _hosts(tmp_path / "kong" / "kong.pem")
+
+
+def test_a_certificate_of_ones_own_is_handed_to_the_gateway(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example")]), datetime.now(UTC)
+    own = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    certificate = own.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / "kong.pem").write_bytes(certificate)
+    (tmp_path / "vault" / "kong-key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+
+    hand_out(tmp_path, _KONG)
+
+    assert (tmp_path / "kong" / "kong.pem").read_bytes() == certificate.rstrip()
+    assert not (tmp_path / "vault" / "ca.pem").exists()
+
+
 def test_a_fresh_broker_knows_the_operator_and_no_guest(folder: Path) -> None:
     definitions = json.loads((folder / "rabbitmq" / "definitions.json").read_text())
     password = (folder / "operator" / "rabbitmq-password").read_text()
@@ -195,7 +231,7 @@ def test_the_services_stay_behind_the_gateways_own_names(folder: Path) -> None:
 
 @pytest.mark.parametrize("endpoint", [None, "http://collector:4318/v1/traces"])
 def test_the_gateway_traces_where_there_is_a_collector(tmp_path: Path, endpoint: str | None) -> None:
-    hand_out(tmp_path, _KONG, endpoint)
+    hand_out(tmp_path, _KONG, traces_endpoint=endpoint)
 
     plugins = yaml.safe_load((tmp_path / "kong" / "kong.yml").read_text())["plugins"]
     [tracing] = [plugin for plugin in plugins if plugin["name"] == "opentelemetry"]
