@@ -3,7 +3,9 @@
 import http.client
 import json
 import socket
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,12 +24,18 @@ class Reply:
         return json.loads(self.body)
 
 
-def ask(base: str, send: dict[str, Any]) -> Reply:
-    """Sends one request of a table to the edge at `base`."""
-    netloc = urlsplit(base).netloc
+def ask(base: str, send: dict[str, Any], ca: Path | None = None) -> Reply:
+    """Sends one request of a table to the edge at `base`; over TLS, trusting `ca`, if that is https."""
+    scheme, netloc, *_ = urlsplit(base)
     if "raw" in send:
         return _ask_raw(netloc, send["raw"].encode("latin-1"))
-    connection = http.client.HTTPConnection(netloc, timeout=_SECONDS)
+    if scheme == "https":
+        context = ssl.create_default_context(cafile=ca)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            netloc, timeout=_SECONDS, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(netloc, timeout=_SECONDS)
     try:
         _send(connection, send)
         return _read(connection.getresponse())
@@ -66,7 +74,8 @@ def _send(connection: http.client.HTTPConnection, send: dict[str, Any]) -> None:
             case "cookie":
                 headers.append(("Cookie", f"jwt={made}"))
     body = b"x" * send.get("body", 0)
-    connection.putrequest(send.get("method", "GET"), path, skip_accept_encoding=True)
+    own_host = "Host" in send.get("headers", {})
+    connection.putrequest(send.get("method", "GET"), path, skip_host=own_host, skip_accept_encoding=True)
     for name, value in headers:
         connection.putheader(name, value.encode())
     if send.get("chunked"):

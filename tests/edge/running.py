@@ -14,6 +14,8 @@ from urllib.request import Request, urlopen
 
 import yaml
 
+from shop.provision import certificates
+
 START_SECONDS = 20
 LOAD_SECONDS = 30
 AGREED = 20  # answers in a row: Kong's workers read a configuration one after the other
@@ -36,6 +38,13 @@ def standin(kong_yml: str, folder: Path, upstreams: dict[str, str], **environmen
     finally:
         process.terminate()
         process.wait(20)
+
+
+def tls_settings(folder: Path, port: int) -> dict[str, str]:
+    """The environment of a stand-in that serves TLS, too; whom to trust is in `ca.pem` in the folder."""
+    certificates.provide(folder, "gateway", ["localhost", "127.0.0.1"])
+    files = {"TLS_CERT": "gateway.pem", "TLS_KEY": "gateway-key.pem"}
+    return {"TLS_PORT": str(port)} | {name: str(folder / file) for name, file in files.items()}
 
 
 def load_kong(admin: str, proxy: str, kong_yml: str, seconds: float = LOAD_SECONDS) -> None:

@@ -2,8 +2,8 @@
 
 `send`: method, path, headers, `token` (see tokens.py) and `token_in`, `body` (its length), `chunked`,
 `withhold` (announce the body, do not send it), `long_path` (characters on top of the path), `long_headers`
-(a `count` of headers with values of a `length`), `times` (the last answer counts). Or `raw`: the bytes as
-they are.
+(a `count` of headers with values of a `length`), `times` (the last answer counts), `tls` (over TLS). Or
+`raw`: the bytes as they are.
 
 `expect`: status, `message` of a JSON body, `id` (a request id beside it), `json` or `text` of the body,
 `headers` (regular expressions) and `without`, `server: kong` (the gateway answered itself, without asking a
@@ -18,20 +18,21 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.edge.asking import Reply, ask
+from tests.edge.asking import Reply
+from tests.edge.conftest import Edge
 from tests.edge.fake import Fake
 
 CASES = yaml.safe_load((Path(__file__).parent / "table.yml").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["it"] for case in CASES])
-def test_a_row_of_the_table_holds_at_the_edge(case: dict[str, Any], lab: str, fake: Fake) -> None:
+def test_a_row_of_the_table_holds_at_the_edge(case: dict[str, Any], lab_edge: Edge, fake: Fake) -> None:
     send, expect = case["send"], case["expect"]
     times = send.get("times", 1)
     if times > 1:
         within_one_minute()
     for _ in range(times):
-        reply = ask(lab, send)
+        reply = lab_edge.ask(send)
     assert reply.status == expect["status"], reply
     _check_body(reply, expect)
     _check_headers(reply.headers, expect)

@@ -21,6 +21,7 @@ _RENDERED = {
         traces_endpoint="http://collector:4318/v1/traces",
     ),
     "with TLS to redis": render(_COMMITTED, keys=KEY_SET, redis_tls=True),
+    "for HTTPS only": render(_COMMITTED, keys=KEY_SET, https_only=True, hsts=63072000),
     "for one machine": render(_COMMITTED, keys=KEY_SET, counters="local", rate_factor=2.5),
 }
 
@@ -89,6 +90,7 @@ def test_a_dangerous_default_is_reported(name: str, field: str) -> None:
     [
         ("route", {"strip-path": False}),
         ("route", {"methods": ["get"]}),
+        ("route", {"https_redirect_status_code": 303}),
         ("route", {"paths": ["v1"]}),
         ("service", {"retries": True}),
         ("service", {"timeout": 5}),

@@ -56,6 +56,15 @@ def test_a_trusted_proxys_https_counts_as_https(behind: str) -> None:
     assert ask(behind, {"path": "/secure", "headers": {"X-Forwarded-Proto": "https"}}).status == 200
 
 
+def test_behind_a_proxy_that_ends_tls_only_plain_requests_are_redirected(behind: str) -> None:
+    path, host = "/redirected/x", {"X-Forwarded-Host": "shop.example:8443"}
+    plain = ask(behind, {"path": path, "headers": host | {"X-Forwarded-Proto": "http"}})
+    assert (plain.status, plain.headers["location"]) == (308, "https://shop.example:8443/redirected/x")
+    assert "strict-transport-security" not in plain.headers
+    secure = ask(behind, {"path": path, "headers": host | {"X-Forwarded-Proto": "https"}, "token": {}})
+    assert (secure.status, secure.headers["strict-transport-security"]) == (200, "max-age=300")
+
+
 @pytest.mark.parametrize(
     ("forwarded", "client"),
     [

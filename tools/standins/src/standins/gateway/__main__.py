@@ -22,15 +22,16 @@ from standins.gateway.forward import Trusted, trusted_proxies
 from standins.gateway.metrics import Metrics, Status
 from standins.gateway.nginx import Protocol
 from standins.gateway.plan import plan
+from standins.gateway.tls import Tls, TlsServer
 from standins.gateway.upstream import Upstreams
 from standins.running import Misconfigured, http_server, read_settings
 
 log = logging.getLogger("standins.gateway")
 
 CANNOT_START = 78
-DESCRIPTION = """Serves KONG_FILE on HOST and PORT, its state and figures on STATUS_PORT if there is one;
-UPSTREAMS maps names to addresses (order=127.0.0.1:18004,…), TRUSTED_PROXIES are the proxies in front
-(10.0.0.0/8,…)."""
+DESCRIPTION = """Serves KONG_FILE on HOST and PORT, and with TLS on TLS_PORT, if there is one, with the files
+TLS_CERT and TLS_KEY; its state and figures on STATUS_PORT, if there is one. UPSTREAMS maps names to addresses
+(order=127.0.0.1:18004,…), TRUSTED_PROXIES are the proxies in front (10.0.0.0/8,…)."""
 
 
 def _addresses(text: str) -> dict[str, str]:
@@ -49,7 +50,8 @@ TrustedProxies = Annotated[Trusted, PlainValidator(trusted_proxies)]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`upstreams` maps upstream names to `host:port`, `trusted_proxies` are the proxies in front."""
+    """`upstreams` maps upstream names to `host:port`, `trusted_proxies` are the proxies in front. TLS
+    takes all three of its settings, the files in PEM."""
 
     kong_file: Path = Path("deploy/kong/kong.yml")
     upstreams: Annotated[dict[str, str], BeforeValidator(_addresses)] = field(default_factory=dict)
@@ -57,7 +59,20 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 18000
     status_port: int | None = None
+    tls_port: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     log_level: str = "INFO"
+
+    @property
+    def tls(self) -> Tls | None:
+        """Raises Misconfigured when one of the three is missing, OSError for files that are no use."""
+        given = (self.tls_port, self.tls_cert, self.tls_key)
+        if given == (None, None, None):
+            return None
+        if self.tls_port is None or self.tls_cert is None or self.tls_key is None:
+            raise Misconfigured("set TLS_PORT, TLS_CERT and TLS_KEY, or none of them")
+        return Tls(self.tls_port, self.tls_cert, self.tls_key)
 
 
 async def serve(settings: Settings) -> None:
@@ -66,6 +81,7 @@ async def serve(settings: Settings) -> None:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    tls = settings.tls
     metrics = Metrics() if settings.status_port is not None else None
     status = Status(metrics) if metrics else None
     upstreams = Upstreams(settings.upstreams)
@@ -76,10 +92,14 @@ async def serve(settings: Settings) -> None:
         if status:
             listening = socket.create_server((settings.host, settings.status_port))
             await closing.enter_async_context(status.listening(closing.enter_context(listening)))
-        reload = (gateway, status, settings.kong_file)
+        server = http_server(gateway, settings.host, settings.port, **_OPTIONS)
+        if tls:
+            secure = closing.enter_context(socket.create_server((settings.host, tls.port)))
+            server = TlsServer(server.config, tls, secure)
+        reload = (gateway, status, tls, settings.kong_file)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, *reload)
         log.info("serving %s on http://%s:%d", settings.kong_file, *listener.getsockname()[:2])
-        await http_server(gateway, settings.host, settings.port, **_OPTIONS).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
 
 
 # No proxy headers: whom a request comes from is for TRUSTED_PROXIES.
@@ -93,14 +113,17 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _reload(gateway: Gateway, status: Status | None, file: Path) -> None:
+def _reload(gateway: Gateway, status: Status | None, tls: Tls | None, file: Path) -> None:
     """As `kong reload`: a broken file changes nothing but the readiness."""
     try:
-        gateway.plan = plan(read(file))
-    except Refused as refusal:
+        planned = plan(read(file))
+        if tls is not None:
+            tls.load()
+    except (Refused, OSError) as refusal:
         log.error("still serving the configuration from before: %s", refusal)
         ready = False
     else:
+        gateway.plan = planned
         log.info("serving %s as it is now", file)
         ready = True
     if status is not None:

@@ -13,10 +13,10 @@ from standins.gateway.forward import (
     Trusted,
     client_of,
     complete,
-    forwarded,
     is_trusted,
     send_own,
     send_upstream,
+    to_https,
     upstream_headers,
     upstream_path,
 )
@@ -58,10 +58,11 @@ class Gateway:
             nothing = exchange.message(404, "no Route matched with those values")
             return await send_own(send, exchange, plan.everywhere, nothing)
         target, matched = found
+        insecure = to_https(exchange, target.route, scope["scheme"], scope["raw_path"])
+        if insecure is not None:
+            return await send_own(send, exchange, plan.everywhere, insecure)
         try:
-            answer = await _access(
-                exchange, target, forwarded(exchange, b"x-forwarded-proto", scope["scheme"])
-            )
+            answer = await _access(exchange, target)
             if answer is None:
                 ask = await _ask(exchange, target, matched, scope)
                 async with _cancelled_when_gone(receive):
@@ -130,10 +131,7 @@ def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
     )
 
 
-async def _access(exchange: Exchange, target: Target, scheme: str) -> Answer | None:
-    if target.route.protocols == ["https"] and scheme != "https":
-        upgrade = {b"connection": b"Upgrade", b"upgrade": b"TLS/1.2, HTTP/1.1"}
-        return exchange.message(426, "Please use HTTPS protocol", upgrade)
+async def _access(exchange: Exchange, target: Target) -> Answer | None:
     for plugin in target.plugins:
         answer = await plugin.access(exchange)
         if answer is not None:

@@ -67,6 +67,7 @@ class Route(WithPlugins):
     preserve_host: Literal[False] = False
     regex_priority: int = Field(default=0, ge=0)
     response_buffering: bool = True
+    https_redirect_status_code: Literal[426, 301, 302, 307, 308] = 426
 
     @field_validator("paths")
     @classmethod

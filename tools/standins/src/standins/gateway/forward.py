@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from aiohttp import ClientError, ClientResponse
 from starlette.types import Send
 
+from standins.gateway.config import Route
 from standins.gateway.exchange import SERVER, VIA, Answer, Exchange, Headers, Plugin
 from standins.gateway.plan import Target
 from standins.gateway.router import escape
@@ -120,10 +121,9 @@ def _named_by_connection(exchange: Exchange) -> frozenset[bytes]:
 def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, bytes]]:
     peer = exchange.peer.encode()
     before = exchange.headers.get(b"x-forwarded-for")
-    host = exchange.headers.get(b"host", b"").decode("latin-1")
     own = {
         b"x-forwarded-proto": scheme,
-        b"x-forwarded-host": host if host.endswith("]") else host.rpartition(":")[0] or host,
+        b"x-forwarded-host": _host(exchange),
         b"x-forwarded-port": str(port),
         b"x-forwarded-path": escape(exchange.path),
     }
@@ -134,6 +134,27 @@ def _forwarded(exchange: Exchange, scheme: str, port: int) -> list[tuple[bytes, 
         (b"x-kong-request-id", exchange.request_id.encode()),
         (b"via", _via(exchange.headers.get(b"via"))),
     ]
+
+
+def to_https(exchange: Exchange, route: Route, scheme: str, raw_path: bytes) -> Answer | None:
+    """What a request gets that came in without TLS on a route that has nothing else; else None.
+
+    The address has no port, as Kong's has none.
+    """
+    if route.protocols != ["https"] or forwarded(exchange, b"x-forwarded-proto", scheme) == "https":
+        return None
+    if route.https_redirect_status_code == 426:
+        upgrade = {b"connection": b"Upgrade", b"upgrade": b"TLS/1.2, HTTP/1.1"}
+        return exchange.message(route.https_redirect_status_code, "Please use HTTPS protocol", upgrade)
+    query = b"?" + exchange.query if exchange.query else b""
+    host = forwarded(exchange, b"x-forwarded-host", _host(exchange)).encode("latin-1")
+    return Answer(route.https_redirect_status_code, {b"location": b"https://" + host + raw_path + query})
+
+
+def _host(exchange: Exchange) -> str:
+    """As nginx's `$host`: without a port, in lower case."""
+    host = exchange.headers.get(b"host", b"").decode("latin-1").lower()
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
 def complete(exchange: Exchange, plugins: Iterable[Plugin], answer: Answer) -> None:
