@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from shop.provision.secrets import hand_out
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -55,3 +57,16 @@ def compose(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(scope="session")
 def services(compose: Any) -> Any:
     return compose["services"]
+
+
+@pytest.fixture(scope="session")
+def tls(services: Any) -> bool:
+    return "--tls" in services["setup"]["command"]
+
+
+@pytest.fixture(scope="session")
+def handed(tls: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each reader, as `setup` fills the volumes."""
+    folder = tmp_path_factory.mktemp("secrets")
+    hand_out(folder, ROOT / "deploy/kong/kong.yml", tls=tls)
+    return folder

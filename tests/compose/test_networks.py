@@ -1,6 +1,7 @@
 """The compose file's networks: which containers reach each other, and what is reachable from outside."""
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +43,23 @@ def test_every_published_port_is_bound_to_this_machine(services: Any) -> None:
     assert set(published) == {"kong", "rabbitmq", "sandbox", "mailpit"}
     for ports in published.values():
         assert all(PUBLISHED.fullmatch(port) for port in ports)
-    assert [port.split(":")[-1] for port in published["kong"]] == ["8000"]
+    assert [port.split(":")[-1] for port in published["kong"]] == ["8000", "8443"]
+
+
+def test_kong_listens_with_tls_and_a_certificate_that_its_volume_has(services: Any, handed: Path) -> None:
+    environment = services["kong"]["environment"]
+    listeners = [listener.split() for listener in environment["KONG_PROXY_LISTEN"].split(",")]
+    assert [(address, "ssl" in options) for address, *options in listeners] == [
+        ("0.0.0.0:8000", False),
+        ("0.0.0.0:8443", True),
+    ]
+    for service in (services["kong"], read("deploy/compose.lab.yml")["services"]["kong"]):
+        files = [
+            value
+            for name, value in service["environment"].items()
+            if re.search("_CERT(_KEY)?$|^TLS_KEY$", name)
+        ]
+        assert [(handed / "kong" / Path(file).name).is_file() for file in files] == [True, True]
 
 
 def test_kong_has_no_admin_api(services: Any) -> None:

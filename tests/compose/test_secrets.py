@@ -11,7 +11,7 @@ import yaml
 from chassis.runtime.settings import DatabaseSettings, load
 from shop.broker.checking import declared
 from shop.http import operator_of
-from shop.provision.secrets import VAULT, hand_out
+from shop.provision.secrets import VAULT
 from shop.remote import RemoteSettings, RemoteTarget
 from shop.targets import SERVICES
 from standins.sandbox.settings import from_environment
@@ -21,19 +21,6 @@ MOUNTED = "/run/secrets"
 PROVISION = {"databases", "definitions"}
 # Operators' things are named for what they are, not for the container that reads them.
 READERS = {"shop": "operator"}
-
-
-@pytest.fixture(scope="module")
-def tls(services: Any) -> bool:
-    return "--tls" in services["setup"]["command"]
-
-
-@pytest.fixture(scope="module")
-def handed(tls: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each reader, as `setup` fills the volumes."""
-    folder = tmp_path_factory.mktemp("secrets")
-    hand_out(folder, ROOT / "deploy/kong/kong.yml", tls=tls)
-    return folder
 
 
 def mounts(service: Any) -> dict[str, str]:

@@ -23,7 +23,10 @@ from shop.machine import project_root
 from shop.terminal import Json, counting
 
 app = typer.Typer(help="The shop in containers.", no_args_is_help=True)
-_PORTS = ("SHOP_PORT", "SHOP_SANDBOX_PORT", "SHOP_MAIL_PORT", "SHOP_AMQP_PORT", "SHOP_MANAGEMENT_PORT")
+_PORTS = (
+    *("SHOP_PORT", "SHOP_TLS_PORT", "SHOP_SANDBOX_PORT", "SHOP_MAIL_PORT", "SHOP_AMQP_PORT"),
+    "SHOP_MANAGEMENT_PORT",
+)
 UP_SECONDS = 900.0
 _PLAY_SECONDS = 600.0
 _STOP_SECONDS = 180.0
