@@ -70,7 +70,9 @@ class Checkout:
         if email is None:
             raise invalid("/email", "Required for a guest's order.")
         if body.shipping is not None and body.shipping.lacks_postcode:
-            raise invalid("/shipping/postcode", f"Required: an address in {body.shipping.country} needs one.")
+            raise invalid(
+                "/shipping/postcode", f"Required: an address in {body.shipping.country} needs a postcode."
+            )
         if body.return_url and (detail := objection(body.return_url, self._return_origins)):
             raise invalid("/return_url", detail)
         async with self._keys.claim(caller.id, key, body.payload()) as claim:

@@ -26,9 +26,9 @@ Status = Literal["pending", "paid", "cancelled"]
 
 @dataclass(frozen=True)
 class Address:
-    """Where to ship; `country` is ISO 3166-1 alpha-2. A part that is missing is empty: the previous release
-    reads every `postcode` as text."""
+    """Where to ship; `country` is ISO 3166-1 alpha-2. A part that is missing is empty."""
 
+    # Not None, because the previous release reads each of the first five as text.
     name: str
     street: str
     city: str

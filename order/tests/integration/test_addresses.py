@@ -56,7 +56,7 @@ async def test_a_missing_postcode_is_refused_where_the_country_needs_one(
     refused = await order.place(shopper, key="once", shipping=address)
     assert refused.status_code == 422
     assert refused.json()["errors"] == [
-        {"pointer": "/shipping/postcode", "detail": "Required: an address in GB needs one."}
+        {"pointer": "/shipping/postcode", "detail": "Required: an address in GB needs a postcode."}
     ]
     assert services.asked == []
     assert (await order.place(shopper, key="once", shipping=BRIEF)).status_code == 202

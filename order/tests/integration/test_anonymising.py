@@ -16,7 +16,18 @@ from order.search import ContactHashes
 from ..conftest import CONTACT_KEY
 
 PERIOD = timedelta(days=30)
-SHIPPING = {"name": "Ada", "street": "1 Lane", "city": "York", "postcode": "YO1", "country": "GB"}
+SHIPPING = {
+    "name": "Ada",
+    "company": "Engines & Co.",
+    "street": "1 Lane",
+    "line2": "Floor 3",
+    "city": "York",
+    "state": "Yorkshire",
+    "postcode": "YO1",
+    "country": "GB",
+    "phone": "01904 555 0100",
+    "vat_id": "GB123456789",
+}
 
 
 async def anonymise(order: Any, batch: int = 100) -> None:

@@ -20,7 +20,18 @@ from ..conftest import ACTION_KEY, CONTACT_KEY
 
 Start = Callable[..., Awaitable[Any]]
 GUEST: dict[str, Any] = {"role": "guest", "email": None}
-SHIPPING = {"name": "Ada L", "street": "1 Mill Lane", "city": "York", "postcode": "YO1", "country": "GB"}
+SHIPPING = {
+    "name": "Ada L",
+    "company": "Engines & Co.",
+    "street": "1 Mill Lane",
+    "line2": "Floor 3",
+    "city": "York",
+    "state": "Yorkshire",
+    "postcode": "YO1",
+    "country": "GB",
+    "phone": "01904 555 0100",
+    "vat_id": "GB123456789",
+}
 EMAIL = "Ada@example.com"
 
 
