@@ -30,7 +30,7 @@ _NOT_GRANTED = ("55P03", "40P01")  # lock not available, deadlock detected
 
 def main() -> None:
     """Reads `<SERVICE>_DATABASE_URL` for each service, or `DATABASE_URL` for a single one, and likewise the
-    password if the URL has none. Exits with 78 when one is missing."""
+    password if the URL has none, and the CA file for TLS. Exits with 78 when one is missing."""
     parser = argparse.ArgumentParser(prog="migrate", description=__doc__)
     parser.add_argument("services", nargs="+")
     services: list[str] = parser.parse_args().services
