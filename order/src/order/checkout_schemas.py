@@ -8,6 +8,7 @@ from chassis.http.problems import Body
 from contracts import MailAddress, Money, OneLine, Sku
 from contracts.currency import CurrencyCode
 from contracts.text import PATTERN as ONE_LINE
+from contracts.text import Cleaned
 from order.countries import COUNTRIES, NEED_POSTCODE
 from order.pricing import Expected
 
@@ -32,6 +33,13 @@ Line80 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80, 
 FilledLine80 = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE), OneLine
 ]
+# Address books copy numbers with invisible marks of direction, which are removed.
+Phone = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=32, pattern=ONE_LINE),
+    Cleaned,
+    AfterValidator(_valid_phone),
+]
 
 
 class ShipTo(Body):
@@ -48,12 +56,11 @@ class ShipTo(Body):
     line2: Annotated[Line80, Field(description="A second line below the street: a flat, a floor.")] = ""
     state: Annotated[Line80, Field(description="A state, province, prefecture or county.")] = ""
     phone: Annotated[
-        Line32,
+        Phone,
         Field(
             description="For the carrier, as people write it; at least 4 digits.",
             examples=["+44 20 7946 0958"],
         ),
-        AfterValidator(_valid_phone),
     ] = ""
     vat_id: Annotated[
         Line32, Field(description="For the receipt, as it is given: not checked.", examples=["GB123456789"])

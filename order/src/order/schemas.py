@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from chassis.http.problems import Body
 from chassis.messaging.encryption import LONGEST
@@ -104,6 +104,9 @@ class Progress(BaseModel):
 class OrderView(Accepted, Progress):
     """An order. `stock_released_at`, `voided_at` and `refunded_at` show which compensations of a cancelled
     one are done."""
+
+    # The parts of an address have defaults, and are always there.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     shopper_id: Annotated[
         UUID, Field(description="The owner: who placed it, or the account that it was moved to.")

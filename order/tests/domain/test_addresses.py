@@ -27,6 +27,56 @@ def test_an_address_lacks_nothing_where_there_are_no_postcodes_or_mail_comes_wit
     assert address.postcode == ""
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {
+            "name": "佐藤 花子",
+            "street": "神南1-2-3",
+            "city": "渋谷区",
+            "state": "東京都",
+            "postcode": "〒150-0041",
+            "country": "JP",
+        },
+        {"name": "Seán Ó Briain", "street": "Kilmore Quay", "city": "Wexford", "country": "IE"},
+        {
+            "name": "ليلى حسن",
+            "street": "شارع الشيخ زايد",
+            "city": "دبي",
+            "phone": "٠٤ ٥٥٥ ٠١٠٠",
+            "country": "AE",
+        },
+        {
+            "name": "Sgt. Lee",
+            "street": "PSC 2 Box 4",
+            "city": "APO",
+            "state": "AE",
+            "postcode": "09012",
+            "country": "US",
+        },
+        {
+            "name": "Ana",
+            "street": "S/N",
+            "city": "São Félix",
+            "state": "TO",
+            "postcode": "77.600-000",
+            "country": "BR",
+        },
+        {
+            "name": "M. d’Arc",
+            "street": "Lieu-dit « La Pinède »",
+            "city": "20000 Ajaccio",
+            "postcode": "20000",
+            "country": "FR",
+        },
+    ],
+)
+def test_an_honest_address_is_kept_as_it_is_written(given: dict[str, str]) -> None:
+    address = ShipTo(**given)
+    assert not address.lacks_postcode
+    assert address.model_dump() == {**dict.fromkeys(("postcode", *OPTIONAL), ""), **given}
+
+
 def test_only_countries_need_a_postcode() -> None:
     assert NEED_POSTCODE < COUNTRIES
     assert len(NEED_POSTCODE) == 74
@@ -46,6 +96,10 @@ def test_only_countries_need_a_postcode() -> None:
 )
 def test_a_phone_number_is_kept_as_people_write_it(phone: str) -> None:
     assert ShipTo(**ADDRESS, phone=f" {phone} ").phone == phone
+
+
+def test_a_phone_number_loses_the_marks_that_address_books_copy() -> None:
+    assert ShipTo(**ADDRESS, phone="\u202a+44 20 7946 0958\u202c").phone == "+44 20 7946 0958"
 
 
 @pytest.mark.parametrize("phone", ["call me", "112", "+44 20 7946\n0958", "0" * 33])

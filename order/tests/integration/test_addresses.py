@@ -48,6 +48,11 @@ async def test_the_shopper_staff_and_who_ships_read_the_whole_address(
     assert json.loads(cipher.decrypt(created["shipping"])) == kept
 
 
+async def test_an_answer_is_documented_to_have_every_part(order: Any) -> None:
+    document = (await order.http.get("/openapi.json")).json()
+    assert set(document["components"]["schemas"]["Address"]["required"]) == {*FULL}
+
+
 @pytest.mark.parametrize("missing", [{}, {"postcode": ""}])
 async def test_a_missing_postcode_is_refused_where_the_country_needs_one(
     order: Any, services: Any, shopper: UUID, missing: dict[str, str]
