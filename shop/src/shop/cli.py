@@ -68,6 +68,7 @@ _IN_THE_URL = {"amqp_password", "database_password"}
 @app.command()
 def env(
     url: Address = None,
+    tls_url: Address = None,
     sandbox_url: Address = None,
     mailbox_url: Address = None,
     management_url: Address = None,
@@ -81,6 +82,7 @@ def env(
     given = {} if isinstance(target, RemoteTarget) else target.exported()
     changed = {
         "url": url,
+        "tls_url": tls_url,
         "sandbox_url": sandbox_url,
         "stripe_api_base": sandbox_url,
         "mailbox_url": mailbox_url,

@@ -37,6 +37,8 @@ class RemoteSettings(Environment):
     With `amqp_ca_file` and `database_ca_file` RabbitMQ and PostgreSQL are reached by TLS, and verified by
     these CAs; the former also verify RabbitMQ's management API.
 
+    `tls_url` is where the shop answers over TLS beside `url`, for whom the variables are printed.
+
     `stop` and `start` are commands in which `{service}` is replaced by a service's name; `start` ends when
     the service answers.
     """
@@ -44,6 +46,7 @@ class RemoteSettings(Environment):
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     url: HttpUrl | None = None
+    tls_url: HttpUrl | None = None
     sandbox_url: HttpUrl | None = None
     stripe_api_base: HttpUrl | None = None
     stripe_api_key: SecretStr | None = None

@@ -75,7 +75,7 @@ def up(
     elif all(one.already_running for one in started):
         print("already running")
     else:
-        print(f"up: {stack.gateway_url}")
+        print(f"up: {stack.gateway_url} and {stack.gateway_tls_url}")
 
 
 def down(

@@ -100,7 +100,13 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
             return {"SMTP_PORT": str(stack.ports["smtp"]), "MAILBOX_FOLDER": str(stack.folder / "mailbox")}
         case "gateway":
             upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
-            return {"KONG_FILE": str(stack.layout.kong), "UPSTREAMS": upstreams}
+            return {
+                "KONG_FILE": str(stack.layout.kong),
+                "UPSTREAMS": upstreams,
+                "TLS_PORT": str(stack.ports["gateway-tls"]),
+                "TLS_CERT": str(stack.layout.secrets / "gateway.pem"),
+                "TLS_KEY": str(stack.layout.secrets / "gateway-key.pem"),
+            }
         case "monitor":
             return {
                 "SHOP_MANAGEMENT_URL": stack.management_url,

@@ -35,6 +35,7 @@ class OperatedStack(Stack):
         supervisor = f"unix://{Supervisor(self).socket}"
         return {
             "url": self.gateway_url,
+            "tls_url": self.gateway_tls_url,
             "sandbox_url": self.sandbox_url,
             "stripe_api_base": self.provider_url,
             "stripe_api_key": self.provider_key,

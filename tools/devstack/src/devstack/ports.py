@@ -13,7 +13,7 @@ SIZE = 16
 # From the base on, in this order: what people have written down keeps its number.
 USUAL = (
     *("gateway", "auth", "product", "cart", "order", "payment", "notification", "sandbox", "mailbox", "smtp"),
-    *("storefront", "amqp", "distribution", "management", "monitor"),
+    *("storefront", "amqp", "distribution", "management", "monitor", "gateway-tls"),
 )
 # Below the ephemeral range (32768 up), where an outgoing connection could sit on the port by chance.
 _FREE_BASES = range(20000, 32000, SIZE)

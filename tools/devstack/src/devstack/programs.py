@@ -8,9 +8,10 @@ from pathlib import Path
 
 from devstack import environment, postgres, rabbitmq
 from devstack.program import Program, http_answers, nothing_more
-from devstack.stack import Stack, numbered, own_port
+from devstack.stack import HOST, Stack, numbered, own_port
 from shop.errors import ShopError
 from shop.machine import project_root
+from shop.provision import certificates
 from shop.provision.kong import render_file
 from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES
@@ -41,7 +42,10 @@ def programs(stack: Stack | None = None) -> list[Program]:
         ),
         _module_program("storefront", "storefront", wave=2),
         replace(_module_program("monitor", "shop.broker", ready="/readyz", wave=3), after=tuple(nodes)),
-        replace(_module_program("gateway", "standins.gateway", ready=None, wave=3), prepare=render_gateway),
+        replace(
+            _module_program("gateway", "standins.gateway", "gateway-tls", ready=None, wave=3),
+            prepare=render_gateway,
+        ),
     ]
 
 
@@ -61,7 +65,8 @@ def script(name: str) -> str:
 
 
 def render_gateway(stack: Stack) -> None:
-    """The gateway's configuration: `deploy/kong/kong.yml` with auth's public keys in it."""
+    """`deploy/kong/kong.yml` with auth's public keys in it, and the gateway's certificate."""
+    certificates.provide(stack.layout.secrets, "gateway", ["localhost", HOST, "::1"])
     settings = stack.settings.get("gateway", {})
     text = render_file(
         project_root() / "deploy" / "kong" / "kong.yml",

@@ -119,6 +119,11 @@ class Stack:
         return self.http("gateway")
 
     @property
+    def gateway_tls_url(self) -> str:
+        """Likewise over TLS. `ca.pem` among the secrets is the CA to trust."""
+        return f"https://localhost:{self.ports['gateway-tls']}"
+
+    @property
     def sandbox_url(self) -> str:
         return self.http("sandbox")
 
@@ -140,7 +145,8 @@ class Stack:
     def urls(self) -> dict[str, str]:
         """What a person opens in a browser or calls by hand; nothing secret."""
         names = ("gateway", *SERVICES, "sandbox", "mailbox", "storefront")
-        return {name: self.http(name) for name in names} | {"rabbitmq": self.management_url}
+        others = {"gateway-tls": self.gateway_tls_url, "rabbitmq": self.management_url}
+        return {name: self.http(name) for name in names} | others
 
     @property
     def amqp_ports(self) -> list[int]:

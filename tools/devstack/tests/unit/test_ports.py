@@ -17,6 +17,7 @@ def test_the_default_block_starts_with_the_gateway_at_18000() -> None:
     block = ports.block(ports.BASE)
 
     assert (block["gateway"], block["order"], block["management"]) == (18000, 18004, 18013)
+    assert (block["gateway-tls"], len(block)) == (18015, ports.SIZE)
 
 
 def test_the_process_that_listens_on_a_port_is_named() -> None:

@@ -4,16 +4,21 @@ import os
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 import yaml
 
+from shop.provision import certificates
 from tools.standins.tests.unit.gateway.files import SHOP, changed, plugin, smallest
 
 COMMAND = [sys.executable, "-m", "standins.gateway"]
@@ -52,6 +57,8 @@ def test_it_does_not_start_on_what_it_does_not_know(tmp_path: Path, path: str, v
         {"PORT": "http"},
         {"HOST": "nowhere.invalid"},
         {"STATUS_PORT": "status"},
+        {"TLS_PORT": "0"},
+        {"TLS_PORT": "0", "TLS_CERT": "/nowhere/cert.pem", "TLS_KEY": "/nowhere/key.pem"},
     ],
 )
 def test_it_does_not_start_with_settings_that_make_no_sense(
@@ -73,10 +80,11 @@ def test_it_does_not_start_when_the_port_is_taken(tmp_path: Path) -> None:
 class Running:
     """A gateway of which a test reads the log and the answers."""
 
-    def __init__(self, file: Path, port: int, status_port: int) -> None:
+    def __init__(self, file: Path, port: int, status_port: int, **more: str) -> None:
+        ports = {"PORT": str(port), "STATUS_PORT": str(status_port)}
         self.process = subprocess.Popen(
             COMMAND,
-            env=os.environ | {"PORT": str(port), "STATUS_PORT": str(status_port), "KONG_FILE": str(file)},
+            env=os.environ | ports | {"KONG_FILE": str(file)} | more,
             stderr=subprocess.PIPE,
             bufsize=0,
         )
@@ -183,3 +191,70 @@ def test_figures_and_readiness_are_not_where_the_shop_is(file: Path, running: Ru
     running.process.send_signal(signal.SIGHUP)
     running.wait_for("as it is now")
     assert [running.status(path) for path in ("/metrics", "/status/ready")] == [404, 404]
+
+
+@dataclass
+class Secure:
+    """A gateway with TLS for localhost, and the folder of its certificate."""
+
+    gateway: Running
+    port: int
+    folder: Path
+
+    @contextmanager
+    def connected(self, host: str) -> Iterator[HTTPConnection]:
+        """Raises ssl.SSLError unless its certificate is for that host."""
+        context = ssl.create_default_context(cafile=self.folder / "ca.pem")
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection,
+            context.wrap_socket(connection, server_hostname=host) as secure,
+        ):
+            http = HTTPConnection(host)
+            http.sock = secure
+            yield http
+
+
+@pytest.fixture
+def secure(file: Path, tmp_path: Path) -> Iterator[Secure]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    port, *others = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    certificates.provide(tmp_path, "gateway", ["localhost"])
+    certificate, key = (str(tmp_path / name) for name in ("gateway.pem", "gateway-key.pem"))
+    gateway = Running(file, *others, TLS_PORT=str(port), TLS_CERT=certificate, TLS_KEY=key)
+    try:
+        gateway.wait_for("on http://127.0.0.1")
+        yield Secure(gateway, port, tmp_path)
+    finally:
+        gateway.process.terminate()
+        gateway.process.communicate(timeout=20)
+
+
+def _status_over(connection: HTTPConnection) -> int:
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def test_a_reload_takes_a_new_certificate_and_open_connections_go_on(secure: Secure) -> None:
+    with secure.connected("localhost") as before:
+        assert _status_over(before) == 503
+        certificates.provide(secure.folder, "gateway", ["shop.example"])
+        secure.gateway.process.send_signal(signal.SIGHUP)
+        secure.gateway.wait_for("as it is now")
+        with secure.connected("shop.example") as after:
+            assert _status_over(after) == 503
+        assert _status_over(before) == 503
+    with pytest.raises(ssl.SSLCertVerificationError), secure.connected("localhost"):
+        pass
+
+
+def test_a_certificate_that_is_none_is_not_taken(secure: Secure) -> None:
+    (secure.folder / "gateway.pem").write_text("nonsense")
+    secure.gateway.process.send_signal(signal.SIGHUP)
+    secure.gateway.wait_for(f"still serving the configuration from before: {secure.folder}/gateway.pem")
+    assert secure.gateway.ready() == 503
+    with secure.connected("localhost") as connection:
+        assert _status_over(connection) == 503
