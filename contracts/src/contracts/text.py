@@ -2,7 +2,8 @@
 
 A line break in a name could forge lines of a text mail; a character that changes the writing direction could
 forge the text beside it. So Unicode's categories C (control, format, surrogate, unassigned), Zl and Zp are
-not allowed in text of one line.
+not allowed in text of one line. The two joiners are: Persian and Indic words are written with them, and they
+neither break a line nor turn it. Source: RFC 5892, appendix A.1 and A.2.
 
 A mail address is stored in the ASCII form that every mail server accepts: its domain in IDNA form (`xn--…`),
 and only ASCII before the @, since other letters need SMTPUTF8. So an address that is accepted before money is
@@ -17,6 +18,7 @@ from email_validator import validate_email
 from pydantic import AfterValidator, Field
 
 _SPACES = re.compile(" +")
+_JOINERS = "\u200c\u200d"
 
 PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """The main part of the rule, for JSON Schemas; `one_line` checks all of it."""
@@ -51,7 +53,7 @@ Cleaned = AfterValidator(cleaned)
 
 def _is_forbidden(character: str) -> bool:
     kind = category(character)
-    return kind[0] == "C" or kind in ("Zl", "Zp")
+    return (kind[0] == "C" and character not in _JOINERS) or kind in ("Zl", "Zp")
 
 
 def _replacement(character: str) -> str:
