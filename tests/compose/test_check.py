@@ -1,13 +1,20 @@
 """The check of running containers notices each thing that it is there for."""
 
 import copy
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.compose.command import Checks
 from lab.compose.project import Project, hardening_faults, service_of
 from shop.errors import ShopError
+from shop.provision import certificates
 
 HARD: dict[str, Any] = {
     "Config": {"User": "10001:10001", "Labels": {"com.docker.compose.service": "order-api"}},
@@ -84,6 +91,49 @@ def test_a_compose_project_gets_its_own_ports_and_no_other_shops_settings(
     monkeypatch.setenv("SHOP_URL", "http://another.example")
     docker(tmp_path, monkeypatch, 'echo "$COMPOSE_PROJECT_NAME $SHOP_PORT ${SHOP_URL-none}"')
     assert Project("a", tmp_path, {"SHOP_PORT": 21000}).compose("ps") == "a 21000 none\n"
+
+
+@contextmanager
+def tls_server(vault: Path) -> Iterator[int]:
+    """Answers 200 to everything, with the certificate `kong.pem`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(vault / "kong.pem", vault / "kong-key.pem")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def test_a_gateway_with_a_certificate_of_another_ca_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for vault in (ours, theirs):
+        certificates.provide(vault, "kong", ["localhost"])
+    docker(tmp_path, monkeypatch, f"cat {ours}/ca.pem")
+
+    def check(vault: Path) -> None:
+        with tls_server(vault) as port:
+            project = Project("a", tmp_path, {"SHOP_TLS_PORT": port})
+            dict(Checks(project).steps())["Kong serves TLS with a certificate of the shop's CA"]()
+
+    check(ours)
+    with pytest.raises(ShopError, match="certificate verify failed"):
+        check(theirs)
 
 
 def test_a_container_is_reported_by_its_services_name() -> None:

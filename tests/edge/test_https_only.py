@@ -27,6 +27,15 @@ def test_over_tls_everything_is_served_with_hsts_and_the_other_headers(
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_service_sees_that_the_client_came_by_tls(https_shop: Edge) -> None:
+    seen = https_shop.ask({"path": "/v1/products", "tls": True}).json()["headers"]
+    assert https_shop.tls is not None
+    assert (seen["x-forwarded-proto"], seen["x-forwarded-port"]) == (
+        "https",
+        https_shop.tls.rpartition(":")[2],
+    )
+
+
 def test_the_providers_webhook_is_served_without_tls_and_never_redirected(https_shop: Edge) -> None:
     method, path = WEBHOOK
     for tls in (False, True):

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,7 @@ _PORTS = (
 UP_SECONDS = 900.0
 _PLAY_SECONDS = 600.0
 _STOP_SECONDS = 180.0
+_TLS_SECONDS = 10
 _COPIES = 3
 _CONSUMING_SECONDS = 30
 _KILLED = 137
@@ -82,6 +84,7 @@ class Checks:
         yield "everything is built, up and healthy", self._up
         yield "no container has more rights than it needs", self._check_hardening
         yield "Kong reaches neither the database nor the broker", self._check_networks
+        yield "Kong serves TLS with a certificate of the shop's CA", self._check_tls
         yield "every scenario comes out as expected", lambda: self._play("--all")
         yield f"order-worker scales to {_COPIES}", self._scale
         yield "a scenario comes out as expected on all of them", lambda: self._play("paid")
@@ -129,6 +132,17 @@ class Checks:
                 for host in (service_of(container), *addresses):
                     if self._connects(kong, host, port):
                         raise ShopError(f"kong reaches {service_of(container)} at {host}:{port}")
+
+    def _check_tls(self) -> None:
+        show_ca = ("--entrypoint", "cat", "setup", "/secrets/vault/ca.pem")
+        ca = self.project.compose("run", "--rm", "--no-deps", "-T", *show_ca)
+        url = f"https://localhost:{self.project.ports['SHOP_TLS_PORT']}/docs"
+        try:
+            answer = httpx.get(url, verify=ssl.create_default_context(cadata=ca), timeout=_TLS_SECONDS)
+        except httpx.TransportError as error:
+            raise ShopError(f"{url}: {error}") from error
+        if not answer.is_success:
+            raise ShopError(f"{url}: {answer.status_code}")
 
     def _connects(self, source: Container, host: str, port: int) -> bool:
         try:
