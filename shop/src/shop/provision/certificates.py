@@ -5,6 +5,7 @@ elliptic-curve keys on P-256. A certificate that is there stays, so one's own ca
 are renewed. Source of the fields: RFC 5280.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -31,6 +32,7 @@ _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Saga Shop CA")])
 _CA_DAYS = 3652
 _SERVER_DAYS = 397
 _RENEW_DAYS = 30
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _CLOCK_SKEW = timedelta(hours=1)
 _DIGITAL_SIGNATURE = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
 _SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
@@ -136,11 +138,9 @@ def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:
-        pass
-    try:
+        if not _HOST_NAME.fullmatch(host):
+            raise ShopError(f"{host!r} is no host name; write an international one as xn--…") from None
         return x509.DNSName(host)
-    except ValueError:
-        raise ShopError(f"{host!r} is no host name; write an international one as xn--…") from None
 
 
 def _pem(certificate: x509.Certificate) -> str:

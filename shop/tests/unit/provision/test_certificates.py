@@ -236,6 +236,7 @@ def test_a_file_that_holds_something_else_is_refused_by_name(tmp_path: Path, fil
         certificates.provide(tmp_path, "postgres", HOSTS)
 
 
-def test_a_host_name_is_ascii(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["bücher.example", "", "a b", "https://shop.example", "shop.example:8443"])
+def test_what_is_no_host_name_is_refused(tmp_path: Path, host: str) -> None:
     with pytest.raises(ShopError, match="is no host name"):
-        certificates.provide(tmp_path, "postgres", ["bücher.example"])
+        certificates.provide(tmp_path, "postgres", [host])
