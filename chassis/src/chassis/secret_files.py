@@ -7,7 +7,9 @@ the new one, then the file has that alone.
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from pydantic import PlainValidator
 
 T = TypeVar("T")
 
@@ -91,3 +93,16 @@ def read_secret(path: Path) -> str:
     if not text or len(content) > _LARGEST_FILE:
         raise UnusableFile(f"{path} is {'too large' if text else 'empty'}")
     return text
+
+
+def _password_file(path: str) -> PasswordFile:
+    file = PasswordFile(Path(path))
+    try:
+        file.read()
+    except UnusableFile as error:
+        raise ValueError(str(error)) from None
+    return file
+
+
+RotatedPassword = Annotated[PasswordFile, PlainValidator(_password_file)]
+"""A setting that names the file of a password, which may change while the process runs."""

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ _EACH_STEP = 5  # connections before the rotation goes on
 
 @dataclass
 class Connecting:
-    """Something that connects again and again, and ends with the first error."""
+    """Something that connects again and again."""
 
     connect: Callable[[], Awaitable[None]]
     made: int = 0
@@ -34,23 +33,6 @@ class Connecting:
         while True:
             await self.connect()
             self.made += 1
-
-    @asynccontextmanager
-    async def until_the_end(self) -> AsyncIterator[None]:
-        going_on = asyncio.create_task(self.go_on())
-        waiting = asyncio.current_task()
-        assert waiting is not None
-        going_on.add_done_callback(lambda done: None if done.cancelled() else waiting.cancel())
-        try:
-            yield
-        except asyncio.CancelledError:
-            if going_on.done():
-                going_on.result()
-            raise
-        finally:
-            going_on.cancel()
-            with suppress(asyncio.CancelledError):
-                await going_on
 
     async def some_more(self) -> None:
         before = self.made
@@ -71,7 +53,8 @@ async def rotated(
 ) -> None:
     """The three steps, with some connections before and after each."""
     [old], new = file.read(), "new p@ss/w:rd%"
-    async with connecting.until_the_end():
+    async with asyncio.TaskGroup() as group:  # ends with the first connection that fails
+        going_on = group.create_task(connecting.go_on())
         await connecting.some_more()
         file.path.write_text(f"{new}\n{old}\n")
         await connecting.some_more()
@@ -79,6 +62,7 @@ async def rotated(
         await connecting.some_more()
         file.path.write_text(f"{new}\n")
         await connecting.some_more()
+        going_on.cancel()
 
 
 @dataclass

@@ -98,6 +98,7 @@ async def connect(
     """
 
     async def attempt(_: str = "") -> AbstractRobustConnection:
+        """The connection chooses the password itself, as it does when it reconnects."""
         connection = MultiNodeConnection(
             urls.split(","),
             password_file,

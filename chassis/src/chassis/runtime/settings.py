@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainValidator,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -26,7 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from chassis.secret_files import PasswordFile, UnusableFile, read_secret
+from chassis.secret_files import RotatedPassword, UnusableFile, read_secret
 from chassis.tls import CaFile, verified_amqp_url, verified_database_url
 
 _SEPARATOR = re.compile(r",(?=\w+://)")  # a database's URL may have commas within
@@ -83,8 +75,9 @@ def load(settings: type[T], prefix: str | None = None, **given: Any) -> T:
 
 
 def password_in(field: str) -> AfterValidator:
-    """A validator for URLs, comma-separated: inserts the password of `field`. With a `<field>_file`, that is
-    read for each connection; then only checks that the URLs leave room for it. Both are declared before."""
+    """A validator for a URL, or several with commas between: inserts the password of `field`. Where
+    `<field>_file` is given, which is read for each connection, it checks that the URL names a user and has no
+    password. Both have to be declared before the URL."""
 
     def complete(urls: str, given: ValidationInfo) -> str:
         if given.data.get(f"{field}_file") is None:
@@ -146,18 +139,6 @@ class _Files(PydanticBaseSettingsSource):
         values = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
         return {name: value for name, value in values.items() if value is not None}
 
-
-def _password_file(path: str) -> PasswordFile:
-    file = PasswordFile(Path(path))
-    try:
-        file.read()
-    except UnusableFile as error:
-        raise ValueError(str(error)) from None
-    return file
-
-
-RotatedPassword = Annotated[PasswordFile, PlainValidator(_password_file)]
-"""A setting that names the file of a password, which may change while the process runs."""
 
 Seconds = Annotated[float, Field(gt=0)]
 
