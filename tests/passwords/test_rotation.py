@@ -80,7 +80,11 @@ async def shopping(stack: Stack) -> AsyncIterator[Shoppers]:
     assert max(shoppers.answers) < 400, shoppers.answers
 
 
-async def rotate(stack: Stack, *arguments: str) -> None:
+async def rotate(stack: Stack, *services: str, why: str = "a test") -> None:
+    await rotation.rotate(OperatedStack.load(stack.folder), rotation.names(services), why)
+
+
+async def rotate_by_command(stack: Stack, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(script("shop"), "secrets", "rotate", *arguments),
         env={**os.environ, "SHOP_STACK": str(stack.folder)},
@@ -132,7 +136,7 @@ async def ledger_findings(stack: Stack) -> dict[str, list[str]]:
 async def test_shoppers_notice_nothing_of_a_rotation_and_the_old_passwords_are_refused(stack: Stack) -> None:
     old = urls(stack)
     async with shopping(stack) as shoppers:
-        await rotate(stack, "--why", "a colleague has left")
+        await rotate_by_command(stack, "--why", "a colleague has left")
         await shoppers.some_more()
     new = urls(stack)
     assert await refused(old) == set(old)
@@ -201,7 +205,7 @@ async def test_the_shop_goes_on_when_all_connections_with_old_passwords_are_ende
 
 
 async def test_a_rotation_is_in_the_audit_without_the_passwords(stack: Stack) -> None:
-    await rotate(stack, "order", "--why", "to be looked up")
+    await rotate(stack, "order", why="to be looked up")
     async with Audit.opened(stack, "tests") as audit:
         [entry] = await audit.entries(limit=1)
     assert (entry.action, entry.why, entry.state) == ("secrets rotate", "to be looked up", "done")

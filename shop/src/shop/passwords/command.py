@@ -13,7 +13,7 @@ from shop.terminal import Commands, Reason
 app = Commands("Rotate the services' passwords for PostgreSQL and RabbitMQ.")
 
 Services = Annotated[
-    list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Only theirs; all if none is given.")
+    list[str] | None, typer.Argument(metavar="SERVICE", help="Only theirs; all if none is given.")
 ]
 Vault = Annotated[
     Path,
