@@ -76,9 +76,9 @@ class Gateway:
             self._count(target, exchange, answer.status, "kong")
         return None
 
-    def malformed(self, client: tuple[str, int] | None) -> Answer:
+    def malformed(self, client: tuple[str, int]) -> Answer:
         """The whole answer to what is no HTTP."""
-        scope = {"method": "", "query_string": b"", "headers": [], "client": client or ("", 0)}
+        scope = {"method": "", "query_string": b"", "headers": [], "client": client}
         exchange = _exchange(scope, _nothing_more, self._trusted)
         answer = exchange.message(400, "Bad request", {b"connection": b"close"})
         complete(exchange, self.plan.everywhere, answer)

@@ -69,8 +69,10 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, _: str) -> None:
-        """For what is no HTTP: Kong's answer instead of uvicorn's, unless another has begun."""
-        if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
+        """For what is no HTTP: Kong's answer instead of uvicorn's, unless another has begun or the client has
+        gone."""
+        has_begun = self.cycle and self.cycle.response_started and not self.cycle.response_complete
+        if self.client and not has_begun:
             answer = self.app.malformed(self.client)
             lines = (b"%s: %s\r\n" % pair for pair in answer.headers.items())
             self.transport.write(b"".join((STATUS_LINE[400], *lines, b"\r\n", answer.body)))
