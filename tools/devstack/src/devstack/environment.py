@@ -65,7 +65,7 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "ACTION_KEY": stack.secret("action-key"),
                 # Of the shop's pages, for CORS and return URLs: set once, at the gateway.
                 "RETURN_ORIGINS": gateway.get(CORS_ORIGINS)
-                or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url]),
+                or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url, stack.gateway_tls_url]),
                 "ORDER_DEADLINE": "900",
                 **trusted,
             }
