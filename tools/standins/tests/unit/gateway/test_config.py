@@ -60,7 +60,7 @@ def test_the_shops_own_file_is_understood() -> None:
         (f"{ROUTE}.expression", 'http.path == "/"'),
         (f"{ROUTE}.path_handling", "v1"),
         (f"{ROUTE}.preserve_host", True),
-        (f"{ROUTE}.https_redirect_status_code", 301),
+        (f"{ROUTE}.https_redirect_status_code", 303),
         (f"{ROUTE}.request_buffering", False),
         (f"{ROUTE}.protocols", ["grpc"]),
         (f"{ROUTE}.methods", []),
