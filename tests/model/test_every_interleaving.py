@@ -27,7 +27,6 @@ def drawn(violation: tuple[World, Violation] | None) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "shop", [*(shop for shop in SHOPS if shop is not FICKLE), PATIENT], ids=lambda shop: shop.name
 )
