@@ -195,9 +195,9 @@ class IdempotencyKeys:
 
     async def prune(self, batch: int = 1000) -> None:
         """Delete all keys older than `keep`, `batch` per transaction."""
-        purged = batch
-        while purged == batch:
-            purged = (await self._run(_PURGE, self._keep, batch))["count"]
+        pruned = batch
+        while pruned == batch:
+            pruned = (await self._run(_PURGE, self._keep, batch))["count"]
 
     async def _take(self, row: Mapping[str, Any], fingerprint: bytes) -> StoredResponse | None:
         for _ in range(3):
@@ -236,12 +236,12 @@ _RELEASE = """
     DELETE FROM idempotency_keys USING relaxed
     WHERE owner = $1 AND key = $2 AND claim = $3 AND status IS NULL"""
 _PURGE = """
-    WITH purged AS (
+    WITH pruned AS (
         DELETE FROM idempotency_keys WHERE (owner, key) IN (
             SELECT owner, key FROM idempotency_keys WHERE created_at < now() - $1::interval
             ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)
         RETURNING true)
-    SELECT count(*) FROM purged"""
+    SELECT count(*) FROM pruned"""
 _SETTLE = """
     UPDATE idempotency_keys AS kept
     SET status = :status, body = :body, headers = CAST(:headers AS jsonb) {given}

@@ -23,7 +23,7 @@ _WAIT = text("""
     SELECT extract(epoch FROM resets_at - now()) FROM attempt
     WHERE bucket = :bucket AND attempts >= :most AND resets_at > now()
 """)
-_FORGET = text("DELETE FROM attempt WHERE resets_at <= now()")
+_PRUNE = text("DELETE FROM attempt WHERE resets_at <= now()")
 
 
 def attempts_table(metadata: MetaData) -> Table:
@@ -75,4 +75,4 @@ class Attempts:
     async def prune(self) -> None:
         """Delete the counts whose window is over."""
         async with self.engine.begin() as connection:
-            await connection.execute(_FORGET)
+            await connection.execute(_PRUNE)

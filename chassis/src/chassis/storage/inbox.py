@@ -42,7 +42,7 @@ async def claim(session: AsyncSession, queue: str, ids: Sequence[str]) -> set[st
 
 
 # Rows are deleted by `ctid`: by their keys, PostgreSQL would look up each of them in the index again.
-_FORGET = text("""
+_PRUNE = text("""
     WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM inbox USING relaxed WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM inbox WHERE seen_at < now() - CAST(:keep AS interval)
@@ -53,7 +53,7 @@ _FORGET = text("""
 async def prune(engine: AsyncEngine, keep: timedelta, *, limit: int = 5000) -> int:
     """Delete up to `limit` rows older than `keep`, after which no repeat is expected. Returns how many."""
     async with engine.begin() as connection:
-        result = await connection.execute(_FORGET, {"keep": keep, "limit": limit})
+        result = await connection.execute(_PRUNE, {"keep": keep, "limit": limit})
         return cast("CursorResult[Any]", result).rowcount
 
 
@@ -76,7 +76,7 @@ _BEGIN = text("""
     RETURNING times
 """)
 _END = text("DELETE FROM started WHERE queue = :queue AND fingerprint = :fingerprint")
-_FORGET_STARTED = text("DELETE FROM started WHERE started_at < now() - CAST(:keep AS interval)")
+_PRUNE_STARTED = text("DELETE FROM started WHERE started_at < now() - CAST(:keep AS interval)")
 
 
 async def begin(engine: AsyncEngine, queue: str, fingerprint: str) -> int:
@@ -95,4 +95,4 @@ async def end(engine: AsyncEngine, queue: str, fingerprint: str) -> None:
 async def prune_started(engine: AsyncEngine, keep: timedelta) -> None:
     """Delete records older than `keep`: those messages have left the queue in another way."""
     async with engine.begin() as connection:
-        await connection.execute(_FORGET_STARTED, {"keep": keep})
+        await connection.execute(_PRUNE_STARTED, {"keep": keep})
