@@ -17,20 +17,9 @@ from shop.cli import app
 from shop.errors import ShopError
 from shop.remote import RemoteTarget, remote_settings
 
-Tell = Callable[..., None]
+from .conftest import Tell
 
-
-@pytest.fixture(autouse=True)
-def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
-    """`tell(URL="http://kong:8000")`: the environment says SHOP_URL; of all else it says nothing."""
-    for name in [name for name in os.environ if name.startswith("SHOP_")]:
-        monkeypatch.delenv(name)
-
-    def tell(**values: str) -> None:
-        for name, value in values.items():
-            monkeypatch.setenv(f"SHOP_{name}", value)
-
-    return tell
+pytestmark = pytest.mark.usefixtures("tell")
 
 
 @pytest.mark.parametrize(

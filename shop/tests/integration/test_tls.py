@@ -1,10 +1,9 @@
 """The operator's commands reach PostgreSQL and RabbitMQ by TLS, and only those that a CA file vouches for."""
 
 import json
-import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -18,20 +17,7 @@ from shop.http import Management, management
 from shop.provision import broker, certificates, databases
 from shop.remote import RemoteTarget, remote_settings
 
-Tell = Callable[..., None]
-
-
-@pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch) -> Tell:
-    """Nothing else of SHOP_… is set."""
-    for name in [name for name in os.environ if name.startswith("SHOP_")]:
-        monkeypatch.delenv(name)
-
-    def tell(**values: str) -> None:
-        for name, value in values.items():
-            monkeypatch.setenv(f"SHOP_{name}", value)
-
-    return tell
+from .conftest import Tell
 
 
 @pytest.fixture(scope="module")

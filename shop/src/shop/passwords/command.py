@@ -1,11 +1,11 @@
 """`shop secrets`: the services' passwords for PostgreSQL and RabbitMQ, rotated while the shop is open."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shop.passwords import rotation
+from shop.provision.command import Vault
 from shop.secrets import Secrets
 from shop.targets import local_target
 from shop.terminal import Commands, Reason
@@ -14,10 +14,6 @@ app = Commands("Rotate the services' passwords for PostgreSQL and RabbitMQ.")
 
 Services = Annotated[
     list[str] | None, typer.Argument(metavar="SERVICE", help="Only theirs; all if none is given.")
-]
-Vault = Annotated[
-    Path,
-    typer.Option("--secrets", envvar="SHOP_SECRETS", help="The folder `vault` of `provision secrets`."),
 ]
 
 

@@ -2,20 +2,11 @@
 
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from shop.cli import app
 from shop.passwords import rotation
 from shop.secrets import Secrets
-
-
-@pytest.fixture
-def vault(tmp_path: Path) -> Secrets:
-    vault = Secrets(tmp_path)
-    for name in rotation.names([]):
-        vault.path(name)
-    return vault
 
 
 def shop(vault: Secrets, *arguments: str) -> Result:

@@ -10,14 +10,6 @@ from shop.passwords import rotation
 from shop.secrets import Secrets
 
 
-@pytest.fixture
-def vault(tmp_path: Path) -> Secrets:
-    vault = Secrets(tmp_path)
-    for name in rotation.names([]):
-        vault.path(name)
-    return vault
-
-
 def lines(vault: Secrets, name: str) -> list[str]:
     return vault.path(name).read_text().splitlines()
 
