@@ -37,6 +37,7 @@ def settings(migrated: Callable[[str], str]) -> Settings:
         token_audience="saga-shop",
         role="api",
         vocabulary_age=0.001,
+        counts_age=0.001,
     )
 
 

@@ -19,7 +19,7 @@ from chassis.http.identity import TokenVerifier
 from chassis.http.jwks import PublishedKeys
 from chassis.http.provided import registry
 from chassis.testing import TokenMint
-from product.catalogue import SORT_ORDERS
+from product.cursors import SORT_ORDERS
 from tests.routes.services import SERVICES, app_of
 
 SEED = 11

@@ -117,6 +117,7 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/password-resets": lambda _: {"json": {"email": _address()}, "headers": _from_anywhere()},
     "POST /v1/password-resets/complete": lambda _: {"json": {"token": uuid4().hex, "password": uuid4().hex}},
     "GET /v1/products retired": lambda _: {"params": {"status": "retired"}},
+    "GET /v1/products/suggestions": lambda _: {"params": {"q": "lam"}},
     f"GET {_PRODUCT}": lambda world: {"at": {"sku": world.sku}},
     "POST /v1/products": lambda _: {"json": _lamp()},
     "POST /v1/products/bulk": lambda _: {"json": {"items": [_lamp()]}},

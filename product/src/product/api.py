@@ -14,12 +14,16 @@ from chassis.http.problems import RESPONSES, NotFound, Unprocessable
 from chassis.http.provided import Provided, registry
 from chassis.http.routes import refuse_unknown_parameters
 from contracts import is_sku
+from product.browsing_schemas import MOST_SKUS, ListParameters, ProductPage
 from product.catalogue import Catalogue
-from product.schemas import MOST_SKUS, ListParameters, Product, ProductPage, SkuInPath
-from product.search import SearchLimit, Vocabulary, respell, search
+from product.schemas import Product, SkuInPath
+from product.search import SearchLimit, search
+from product.vocabulary import Vocabulary, respell
 
 JSON = "application/json"
 UNKNOWN = "Product not found."
+NOT_MODIFIED: dict[str, Any] = {"description": "Not modified since the ETag that was sent."}
+LIST_MAX_AGE = 5  # seconds
 _admin = require("catalogue:write")
 
 
@@ -68,7 +72,7 @@ async def list_products(
     limit: Provided[SearchLimit],
 ) -> Response:
     """Pages of the products for sale. A search that finds nothing is repeated with its misspelt words
-    corrected; `corrected` lists them."""
+    corrected; `corrected` lists them. By relevance at most 2,000 matches are ranked."""
     if parameters.status == "retired":
         await _admin(request)
     async with limit.slot():
@@ -80,7 +84,8 @@ async def list_products(
             given["q"] = respell(given["q"], corrected)
         following = f"{request.url.path}?{urlencode({**given, 'cursor': page.cursor})}"
     content = orjson.dumps({"items": page.items, "next": following, "corrected": corrected})
-    return Response(content, media_type=JSON)
+    cached = "no-store" if parameters.status == "retired" else f"public, max-age={LIST_MAX_AGE}"
+    return Response(content, media_type=JSON, headers={"Cache-Control": cached})
 
 
 @router.get(
@@ -88,7 +93,7 @@ async def list_products(
     summary="Read a product",
     response_model=Product,
     responses={
-        304: {"description": "Not modified since the ETag that was sent."},
+        304: NOT_MODIFIED,
         404: RESPONSES[404],
         503: RESPONSES[503],
     },
@@ -102,8 +107,13 @@ async def get_product(
     content = await catalogue.one(sku)
     if content is None:
         raise NotFound(UNKNOWN)
+    return unless_modified(content, if_none_match, "no-cache")
+
+
+def unless_modified(content: bytes, if_none_match: str, cache_control: str) -> Response:
+    """The content with its ETag, or 304 if that is among those that were sent."""
     etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": etag, "Cache-Control": cache_control}
     if etag in {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=JSON, headers=headers)

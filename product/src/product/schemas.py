@@ -1,7 +1,7 @@
 """The HTTP models of product."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path
@@ -12,7 +12,6 @@ from contracts import CURRENCIES, ListedCurrency, OneLine, Sku, format_amount
 from contracts.text import PATTERN as ONE_LINE
 from product.domain import Status
 
-Sort = Literal["name", "price", "-price", "newest", "relevance"]
 Name = Annotated[
     str,
     Field(min_length=1, max_length=200, pattern=ONE_LINE, examples=["White hanging heart T-light holder"]),
@@ -33,48 +32,31 @@ Price = Annotated[
 ]
 Pieces = Annotated[int, Field(ge=0, le=1_000_000)]
 Delta = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Pieces in, or out if negative.")]
+Picture = Annotated[
+    str,
+    Field(
+        max_length=300,
+        pattern=r"^/[A-Za-z0-9._~-][A-Za-z0-9._~/-]*$",  # `//host` would be another origin
+        description="An absolute path on the shop's own origin.",
+        examples=["/pictures/lantern.svg"],
+    ),
+]
+PictureAlt = Annotated[
+    str,
+    Field(
+        max_length=200,
+        pattern=ONE_LINE,
+        description="What the picture shows, for those who cannot see it.",
+        examples=["A red paper lantern"],
+    ),
+    OneLine,
+]
 Reason = Annotated[
     str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["delivery 4711", "broken"])
 ]
 SkuInPath = Annotated[Sku, Path()]
-MOST_SKUS = 1000
 DEFAULT_CURRENCY = "GBP"
-
-
-class ListParameters(BaseModel):
-    """The query parameters of the list."""
-
-    sku: Annotated[
-        list[Sku],
-        Field(
-            max_length=MOST_SKUS,
-            description="Only these products, retired ones included; unknown ones are left out. "
-            "Cannot be combined with other filters.",
-        ),
-    ] = []
-    q: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=200,
-            pattern=NO_NUL,
-            description="Words to find, as in a search engine: quotes, `or` and `-` work.",
-            examples=["red lantern"],
-        ),
-    ] = None
-    sort: Annotated[Sort | None, Field(description="Default: by name, a search by relevance.")] = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    # Longer than the cursor after a product with the longest name in the longest characters.
-    cursor: Annotated[str | None, Field(max_length=2000, description="From the `next` of a page.")] = None
-    category: Category | None = None
-    price_min: Price | None = None
-    price_max: Price | None = None
-    in_stock: bool | None = None
-    status: Annotated[Status | None, Field(description="`retired` is for administrators.")] = None
-
-    @property
-    def order(self) -> Sort:
-        return self.sort or ("name" if self.q is None else "relevance")
+RESERVED_SKUS = {"facets", "suggestions"}  # `/v1/products/facets` is not a product
 
 
 class ListedProduct(BaseModel):
@@ -87,6 +69,8 @@ class ListedProduct(BaseModel):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["GBP"])]
     status: Annotated[Status, Field(description="`retired`: not sold any more.")]
     available: Annotated[int, Field(ge=0, description="Pieces that can be ordered now.")]
+    picture: Picture | None
+    picture_alt: PictureAlt
 
 
 class Product(ListedProduct):
@@ -95,17 +79,6 @@ class Product(ListedProduct):
     description: Description
     created_at: datetime
     updated_at: datetime
-
-
-class ProductPage(BaseModel):
-    """A page of products."""
-
-    items: list[ListedProduct]
-    next: Annotated[str | None, Field(description="The next page's path and query; null on the last one.")]
-    corrected: Annotated[
-        dict[str, str],
-        Field(description="Misspelt words of the search, and what each was replaced with."),
-    ]
 
 
 def price_problem(price: int, code: str | None) -> str | None:
@@ -133,6 +106,15 @@ class NewProduct(Body):
     currency: ListedCurrency = DEFAULT_CURRENCY
     price: Price
     stock: Annotated[Pieces, Field(description="Opening stock; only used when the product is created.")] = 0
+    picture: Picture | None = None
+    picture_alt: PictureAlt = ""
+
+    @field_validator("sku")
+    @classmethod
+    def _has_an_address(cls, sku: str) -> str:
+        if sku in RESERVED_SKUS:
+            raise ValueError(f"must not be {sku}: that is the address of something else")
+        return sku
 
     @field_validator("price")
     @classmethod
@@ -154,14 +136,16 @@ _WITHOUT_DEFAULTS = ConfigDict(json_schema_extra=_without_defaults)
 
 class ProductToPut(NewProduct):
     """A product to create or change. Of an existing one, only the given fields are changed; `null` as the
-    category removes it. The price has to be one that can be charged in the currency, also if that is not
-    given."""
+    category or the picture removes it. The price has to be one that can be charged in the currency, also if
+    that is not given."""
 
     model_config = _WITHOUT_DEFAULTS
 
     description: Description = _UNSET
     category: Category | None = _UNSET
     currency: ListedCurrency = _UNSET
+    picture: Picture | None = _UNSET
+    picture_alt: PictureAlt = _UNSET
 
 
 class PutProducts(Body):
@@ -185,7 +169,7 @@ class LoadedProducts(BaseModel):
 
 
 class ProductChanges(Body):
-    """Only the given fields are changed. `null` as the category removes it."""
+    """Only the given fields are changed. `null` as the category or the picture removes it."""
 
     model_config = _WITHOUT_DEFAULTS
 
@@ -194,6 +178,8 @@ class ProductChanges(Body):
     category: Category | None = _UNSET
     price: Price = _UNSET
     status: Status = _UNSET
+    picture: Picture | None = _UNSET
+    picture_alt: PictureAlt = _UNSET
 
 
 class NewAdjustment(Body):

@@ -11,6 +11,7 @@ from product.domain import LONGEST_WAIT
 
 class Settings(ServiceSettings):
     """`vocabulary_age`: after how many seconds the words that misspelt searches are compared with are read
+    again. `counts_age`: after how many seconds the products of each category and price range are counted
     again. At most `lists_at_once` lists and searches run at a time, fewer than `pool_size`, so that a
     checkout's reads always find a connection; the others wait for up to `lists_patience` seconds.
 
@@ -29,6 +30,7 @@ class Settings(ServiceSettings):
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
     vocabulary_age: Seconds = 60
+    counts_age: Seconds = 20
     lists_at_once: Annotated[int, Field(ge=1)] = 3
     lists_patience: Seconds = 2
 

@@ -17,10 +17,12 @@ from product.tables import adjustment, product, stock
 _CREATE = text("""
     WITH given AS (
         SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS item(
-            sku text, name text, description text, category text, price bigint, currency text, stock bigint)
+            sku text, name text, description text, category text, price bigint, currency text, stock bigint,
+            picture text, picture_alt text)
     ), created AS (
-        INSERT INTO product (sku, name, description, category, price, currency)
-        SELECT sku, name, coalesce(description, ''), category, price, coalesce(currency, :currency)
+        INSERT INTO product (sku, name, description, category, price, currency, picture, picture_alt)
+        SELECT sku, name, coalesce(description, ''), category, price, coalesce(currency, :currency),
+            picture, coalesce(picture_alt, '')
         FROM given ORDER BY sku
         ON CONFLICT DO NOTHING RETURNING sku, price, currency
     ), opened AS (
@@ -33,23 +35,28 @@ _CREATE = text("""
     )
     SELECT sku, price, currency FROM created
 """)
-# A category may be given as null, which removes it.
+# A category or a picture may be given as null, which removes it.
 _CHANGE_LISTED = text("""
     WITH given AS (
-        SELECT item.*, fields ? 'category' AS has_category
+        SELECT item.*, fields ? 'category' AS has_category, fields ? 'picture' AS has_picture
         FROM jsonb_array_elements(CAST(:items AS jsonb)) AS fields, jsonb_to_record(fields) AS item(
-            sku text, name text, description text, category text, price bigint, currency text)
+            sku text, name text, description text, category text, price bigint, currency text,
+            picture text, picture_alt text)
     ), locked AS (
         SELECT product.sku FROM product JOIN given USING (sku) ORDER BY sku FOR UPDATE OF product
     )
     UPDATE product AS kept SET
         name = given.name, price = given.price, description = coalesce(given.description, kept.description),
         category = CASE WHEN has_category THEN given.category ELSE kept.category END,
-        currency = coalesce(given.currency, kept.currency), updated_at = now()
+        currency = coalesce(given.currency, kept.currency),
+        picture = CASE WHEN has_picture THEN given.picture ELSE kept.picture END,
+        picture_alt = coalesce(given.picture_alt, kept.picture_alt), updated_at = now()
     FROM given JOIN locked USING (sku)
     WHERE kept.sku = given.sku AND (
         (kept.name, kept.price) <> (given.name, given.price) OR kept.description <> given.description
-        OR has_category AND kept.category IS DISTINCT FROM given.category OR kept.currency <> given.currency)
+        OR has_category AND kept.category IS DISTINCT FROM given.category OR kept.currency <> given.currency
+        OR has_picture AND kept.picture IS DISTINCT FROM given.picture
+        OR kept.picture_alt <> given.picture_alt)
     RETURNING kept.sku, kept.price, kept.currency
 """)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from product.search import SLICE, correct, respell
+from product.vocabulary import SLICE, correct, respell
 
 WORDS = {"lantern": 3, "lanterns": 1, "white": 5, "red": 4, "heart": 9, "hart": 1, "chart": 2, "set": 8}
 
