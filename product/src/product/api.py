@@ -72,7 +72,7 @@ async def list_products(
     limit: Provided[SearchLimit],
 ) -> Response:
     """Pages of the products for sale. A search that finds nothing is repeated with its misspelt words
-    corrected; `corrected` lists them. By relevance at most 2,000 matches are ranked."""
+    corrected; `corrected` lists them. By relevance at most 1,000 matches are ranked."""
     if parameters.status == "retired":
         await _admin(request)
     async with limit.slot():

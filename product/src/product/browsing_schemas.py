@@ -37,6 +37,10 @@ class Filters(BaseModel):
     price_max: Price | None = None
     in_stock: bool | None = None
 
+    @property
+    def has_prices(self) -> bool:
+        return self.price_min is not None or self.price_max is not None
+
 
 class ListParameters(Filters):
     """The query parameters of the list."""

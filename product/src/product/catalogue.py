@@ -11,14 +11,15 @@ from chassis.storage.raw_sql import fetch
 from contracts import cleaned
 from product.browsing_schemas import ListParameters
 from product.cursors import encode
+from product.matching import MATCHES, matches
 from product.statements import (
     AVAILABLE,
     LISTED,
-    MATCHES,
+    LONG,
+    SHORT,
     Statement,
     has_filters,
     is_narrowed,
-    matches,
     walk,
     walk_end,
 )
@@ -62,6 +63,9 @@ class Catalogue:
         if wanted.order == "relevance":
             return (await self._matches(wanted))[0]
         if is_narrowed(wanted):
+            page = _page(wanted, await self._fetch(walk(wanted, SHORT)))
+            if page.cursor is not None:
+                return page
             page, more = await self._matches(wanted)
             if not more:
                 return page
@@ -81,7 +85,7 @@ class Catalogue:
 
     async def _walk(self, wanted: ListParameters) -> Page:
         """A page that lacks rows because the walk has ended early has a cursor where the walk ended."""
-        page = _page(wanted, await self._fetch(walk(wanted)))
+        page = _page(wanted, await self._fetch(walk(wanted, LONG)))
         if page.cursor is None and has_filters(wanted):
             for end in await self._fetch(walk_end(wanted)):
                 return Page(page.items, encode(wanted.order, end["sort_value"], end["sku"]))

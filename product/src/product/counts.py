@@ -17,30 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chassis.storage.raw_sql import fetch
 from contracts import CURRENCIES, cleaned
 from product.browsing_schemas import Filters
-from product.cursors import WORDS
 from product.kept import Kept
+from product.matching import counts
 from product.price_ranges import bounds, ranges
 
-COUNTED = 5000
+COUNTED = 2000
 MOST_CATEGORIES = 100
 _HIGHEST = 2**63 - 1
 
 _SHELVES = """
-    SELECT p.category, s.on_hand > 0 AS in_stock, array_agg(p.price ORDER BY p.price) AS prices,
+    SELECT p.category, s.on_hand > 0 AS in_stock, array_agg(p.price) AS prices,
         min(p.picture) AS picture
     FROM product p JOIN stock s ON s.sku = p.sku WHERE p.status = 'active' GROUP BY 1, 2"""
 _QUINTILES = """
     SELECT currency, percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY price) AS prices
     FROM product WHERE status = 'active' GROUP BY currency ORDER BY count(*) DESC, currency LIMIT 1"""
-_MATCHES = f"""
-    WITH found AS MATERIALIZED (
-        SELECT p.sku, p.category, p.price FROM product p
-        WHERE p.status = 'active' AND p.search @@ {WORDS} LIMIT {COUNTED} + 1
-    )
-    SELECT p.category, s.on_hand > 0 AS in_stock, width_bucket(p.price, $2::bigint[]) AS price_range,
-        p.price BETWEEN $3 AND $4 AS is_priced, count(*) AS count
-    FROM found p JOIN stock s ON s.sku = p.sku GROUP BY 1, 2, 3, 4
-"""  # noqa: S608
 
 
 class Cell(NamedTuple):
@@ -111,16 +102,23 @@ class Counts:
     async def facets(self, wanted: Filters) -> dict[str, Any]:
         """Facets as in the API, but for the misspelt words."""
         shelves = await self.shelves()
-        cells = [*shelves.cells(wanted)] if wanted.q is None else await self._matches(wanted, shelves.bounds)
-        capped = wanted.q is not None and sum(cell.products for cell in cells) > COUNTED
+        if wanted.q is None:
+            cells, capped = [*shelves.cells(wanted)], False
+        else:
+            cells, capped = await self._matches(wanted.q, shelves.bounds, _prices(wanted))
         return {**tally(cells, wanted, shelves.bounds), "currency": shelves.currency, "capped": capped}
 
-    async def _matches(self, wanted: Filters, bounds: Sequence[int]) -> list[Cell]:
-        return [Cell(*row) for row in await fetch(self._engine, _MATCHES, wanted.q, bounds, *_prices(wanted))]
+    async def _matches(
+        self, q: str, bounds: Sequence[int], prices: tuple[int, int]
+    ) -> tuple[list[Cell], bool]:
+        """The matches of a search, and whether there are more."""
+        statement = counts(q, bounds, prices, COUNTED)
+        rows = await fetch(self._engine, statement.text, *statement.values)
+        return [Cell(*row[:5]) for row in rows], any(row["more"] for row in rows)
 
     async def _read(self) -> Shelves:
         shelves = [
-            Shelf(row["category"], row["in_stock"], array("q", row["prices"]), row["picture"])
+            Shelf(row["category"], row["in_stock"], array("q", sorted(row["prices"])), row["picture"])
             for row in await fetch(self._engine, _SHELVES)
         ]
         for row in await fetch(self._engine, _QUINTILES):

@@ -16,8 +16,8 @@ from product.vocabulary import SHORTEST, Vocabulary, correct, respell
 
 _TOKEN = re.compile(r"[^\W_]+")
 _MOST_WORDS = 6  # of what is typed, the last ones
-_COMPLETIONS = 6
-_RANKED = 300
+_COMPLETIONS = 5
+_RANKED = 200
 
 
 class SearchLimit:

@@ -30,7 +30,7 @@ class Settings(ServiceSettings):
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
     vocabulary_age: Seconds = 60
-    counts_age: Seconds = 20
+    counts_age: Seconds = 30
     lists_at_once: Annotated[int, Field(ge=1)] = 3
     lists_patience: Seconds = 2
 

@@ -1,46 +1,34 @@
-"""The statements of lists and searches: what each reads is bounded, however many products there are.
+"""The statements of lists: what each reads is bounded, however many products there are.
 
-A list that an index has in its sequence is a walk along that index. Filters that the index does not have are
-applied to the rows of the walk, which ends after `WALKED` rows. When these filters leave few products, a walk
-would pass many rows in vain: so the products are read by the filters' own index first, and sorted. Only if
-they are more than `MATCHES` the walk is taken, which then finds a page soon. A search by relevance ranks
-`MATCHES` products at most.
-
-Whatever could make the planner read a whole table for a value that is common in the catalogue is hidden from
-it in subqueries.
+A list that an index has in its sequence is a walk along that index; filters that the index does not have are
+applied to the rows of the walk. When they leave few products, a walk would pass many rows in vain: so after
+`SHORT` rows the products are read by the filters' own index instead, and sorted (`matching.py`). Only if
+these are too many for that the walk goes on, up to `LONG` rows.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from product.browsing_schemas import ListParameters
-from product.cursors import SORT_ORDERS, WORDS, decode
+from product.cursors import SORT_ORDERS, decode
 
 AVAILABLE = "CASE WHEN s.status = 'active' THEN s.on_hand ELSE 0 END"
 LISTED = "p.sku, p.name, p.category, p.price, p.currency, p.status, p.picture, p.picture_alt"
-MATCHES = 2000
-WALKED = 10_000
 
-_STOCK = "JOIN stock s ON s.sku = p.sku"
-# One row at least, which says whether there are more matches.
-_MATCHES = """
-    WITH found AS MATERIALIZED (
-        SELECT {listed}, {column} AS sort_value FROM product p WHERE {conditions} LIMIT {most} + 1
-    )
-    SELECT (SELECT count(*) FROM found) > {most} AS more, page.* FROM (VALUES (1)) AS one LEFT JOIN (
-        SELECT {listed}, {available} AS available, p.sort_value FROM found p {stock} WHERE {filters}
-        ORDER BY p.sort_value {direction}, p.sku {direction} LIMIT {limit}
-    ) AS page ON true ORDER BY page.sort_value {direction}, page.sku {direction}"""
-_WALKED = """
-    SELECT p.* FROM product p WHERE {conditions}
-    ORDER BY {column} {direction}, p.sku {direction}"""
+READ = f"{LISTED}, p.created_at, p.search"
+SHORT = 500
+LONG = 10_000
+
+_WALKED = f"""
+    SELECT {READ} FROM product p WHERE {{conditions}}
+    ORDER BY {{column}} {{direction}}, p.sku {{direction}}"""  # noqa: S608
 _WALK = f"""
     SELECT {{listed}}, {{available}} AS available, {{column}} AS sort_value
-    FROM ({_WALKED} LIMIT {WALKED}) AS p {{stock}} WHERE {{filters}}
+    FROM ({_WALKED} LIMIT {{rows}}) AS p JOIN stock s ON s.sku = p.sku WHERE {{filters}}
     ORDER BY {{column}} {{direction}}, p.sku {{direction}} LIMIT {{limit}}
 """  # noqa: S608
 _WALK_END = f"""
-    SELECT p.sku, {{column}} AS sort_value FROM ({_WALKED} OFFSET {WALKED - 1} LIMIT 1) AS p
+    SELECT p.sku, {{column}} AS sort_value FROM ({_WALKED} OFFSET {LONG - 1} LIMIT 1) AS p
 """  # noqa: S608
 
 
@@ -51,7 +39,7 @@ class Statement(NamedTuple):
     values: Sequence[Any]
 
 
-class _Conditions:
+class Conditions:
     """Conditions on the product, those that are applied `later`, and the values of their parameters."""
 
     def __init__(self, wanted: ListParameters, *values: Any) -> None:
@@ -92,28 +80,11 @@ def has_filters(wanted: ListParameters) -> bool:
 
 def is_narrowed(wanted: ListParameters) -> bool:
     """Whether there are such filters that have an index of their own."""
-    by_price = wanted.price_min is not None or wanted.price_max is not None
-    return wanted.q is not None or (by_price and not _is_by_price(wanted))
+    return wanted.q is not None or (wanted.has_prices and not _is_by_price(wanted))
 
 
-def matches(wanted: ListParameters, most: int = MATCHES) -> Statement:
-    """Reads up to `most` products that match, sorts these, and says whether there are `more`. Raises
-    BadCursor."""
-    if wanted.q is None:
-        where = _Conditions(wanted)
-        where.product += where.prices(wanted, "p.price")
-    else:
-        where = _Conditions(wanted, wanted.q)
-        where.product.append(f"p.search @@ {WORDS}")
-        # Not by the index of prices: that of the search finds fewer products.
-        where.product += where.prices(wanted, "p.price + 0")
-    where.add_stock(wanted)
-    where.later += where.cursor(wanted, "p.sort_value")
-    return _statement(_MATCHES, wanted, where, most=most, limit=where.parameter(wanted.limit + 1))
-
-
-def walk(wanted: ListParameters) -> Statement:
-    """Reads one row more than the page has, from at most `WALKED` in the wanted sequence. Raises
+def walk(wanted: ListParameters, rows: int) -> Statement:
+    """Reads one row more than the page has, from at most so many `rows` in the wanted sequence. Raises
     BadCursor."""
     where = _walked(wanted)
     if not _is_by_price(wanted):
@@ -124,16 +95,16 @@ def walk(wanted: ListParameters) -> Statement:
             f"ts_match_vq(p.search, websearch_to_tsquery('english', {where.parameter(wanted.q)}))"
         )
     where.add_stock(wanted)
-    return _statement(_WALK, wanted, where, limit=where.parameter(wanted.limit + 1))
+    return statement(_WALK, wanted, where, rows=rows, limit=where.parameter(wanted.limit + 1))
 
 
 def walk_end(wanted: ListParameters) -> Statement:
-    """Reads the last row of the walk, if that ends before its index does."""
-    return _statement(_WALK_END, wanted, _walked(wanted))
+    """Reads the last row of a long walk, if that ends before its index does."""
+    return statement(_WALK_END, wanted, _walked(wanted))
 
 
-def _walked(wanted: ListParameters) -> _Conditions:
-    where = _Conditions(wanted)
+def _walked(wanted: ListParameters) -> Conditions:
+    where = Conditions(wanted)
     if _is_by_price(wanted):
         where.product += where.prices(wanted, "p.price")
     where.product += where.cursor(wanted, SORT_ORDERS[wanted.order].column)
@@ -144,12 +115,12 @@ def _is_by_price(wanted: ListParameters) -> bool:
     return wanted.order in ("price", "-price")
 
 
-def _statement(template: str, wanted: ListParameters, where: _Conditions, **names: Any) -> Statement:
+def statement(template: str, wanted: ListParameters, where: Conditions, **names: Any) -> Statement:
+    """The template with the list's columns, conditions and sequence, and other `names`."""
     order = SORT_ORDERS[wanted.order]
     text = template.format(
         listed=LISTED,
         available=AVAILABLE,
-        stock=_STOCK,
         column=order.column,
         direction="DESC" if order.descending else "ASC",
         conditions=" AND ".join(where.product),

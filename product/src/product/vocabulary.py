@@ -30,18 +30,21 @@ _MOST = 5  # words that are corrected in one search: each is compared with the w
 SLICE = 1000  # words of the vocabulary, for which the event loop is blocked for less than a millisecond
 _LAST_CHARACTER = "\U0010ffff"
 
-# The commonest words of active products, unstemmed: the search column has only stems.
+# The commonest words of active products, unstemmed: the search column has only stems. Of a large catalogue
+# only the newest descriptions are read, which takes a second less than all.
 _WORDS = """
     SELECT word, ndoc FROM ts_stat($$
-        SELECT to_tsvector('simple', name || ' ' || coalesce(category, '') || ' ' || description)
-        FROM product WHERE status = 'active'$$)
+        SELECT to_tsvector('simple', name || ' ' || coalesce(category, ''))
+        FROM product WHERE status = 'active'
+        UNION ALL (SELECT to_tsvector('simple', description)
+            FROM product WHERE status = 'active' ORDER BY created_at DESC, sku DESC LIMIT 20000)$$)
     WHERE length(word) >= 3 AND word !~ '[0-9]' ORDER BY ndoc DESC, word LIMIT 50000
 """
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """How many products have each word, and the words by alphabet."""
+    """In how many names and descriptions each word is, and the words by alphabet."""
 
     counts: Mapping[str, int]
     words: Sequence[str]

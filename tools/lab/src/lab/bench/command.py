@@ -22,6 +22,7 @@ from devstack.down import down, purge
 from devstack.programs import programs
 from devstack.up import up
 from lab.bench.load import Load
+from lab.bench.search import search
 from lab.services import cpu_seconds, describe, resident_bytes
 from shop.ledger.gather import until_quiet
 from shop.machine import project_root
@@ -46,7 +47,13 @@ class Figures:
     machine: dict[str, Any]
 
 
+app = typer.Typer(help="What a checkout costs on this machine, and what a search takes.")
+app.command()(search)
+
+
+@app.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     checkouts: Annotated[int, typer.Option(min=1, help="How many are measured.")] = 3000,
     warm_up: Annotated[int, typer.Option(min=0, help="How many go before.")] = 500,
     in_flight: Annotated[int, typer.Option(min=1, help="How many at once.")] = 64,
@@ -55,7 +62,9 @@ def bench(
         bool, typer.Option("--json", help="Print the JSON as well, and nothing else.")
     ] = False,
 ) -> None:
-    """Measure on a stack of its own, which is gone afterwards."""
+    """Measure checkouts on a stack of its own, which is gone afterwards."""
+    if context.invoked_subcommand is not None:
+        return
     root = project_root()
     stack = Stack.create(
         root / ".local" / "bench", ports.free_base(), topology=root / "deploy/rabbitmq/definitions.json"
