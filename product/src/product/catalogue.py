@@ -61,12 +61,12 @@ class Catalogue:
     async def page(self, wanted: ListParameters) -> Page:
         """One page. Raises BadCursor."""
         if wanted.order == "relevance":
-            return (await self._matches(wanted))[0]
+            return (await self._matches(wanted, MATCHES))[0]
         if is_narrowed(wanted):
             page = _page(wanted, await self._fetch(walk(wanted, SHORT)))
             if page.cursor is not None:
                 return page
-            page, more = await self._matches(wanted)
+            page, more = await self._matches(wanted, MATCHES)
             if not more:
                 return page
         return await self._walk(wanted)
@@ -75,7 +75,7 @@ class Catalogue:
         """The best of `most` products that a search finds."""
         return (await self._matches(ListParameters(q=q, limit=limit), most))[0].items
 
-    async def _matches(self, wanted: ListParameters, most: int = MATCHES) -> tuple[Page, bool]:
+    async def _matches(self, wanted: ListParameters, most: int) -> tuple[Page, bool]:
         """The page, and whether there are more matches than it was chosen from."""
         rows = await self._fetch(matches(wanted, most))
         found = [{**row} for row in rows if row["sku"] is not None]
@@ -87,7 +87,7 @@ class Catalogue:
         """A page that lacks rows because the walk has ended early has a cursor where the walk ended."""
         page = _page(wanted, await self._fetch(walk(wanted, LONG)))
         if page.cursor is None and has_filters(wanted):
-            for end in await self._fetch(walk_end(wanted)):
+            for end in await self._fetch(walk_end(wanted, LONG)):
                 return Page(page.items, encode(wanted.order, end["sort_value"], end["sku"]))
         return page
 

@@ -52,7 +52,7 @@ _COUNTS = f"""{{found}}
 """  # noqa: S608
 
 
-def matches(wanted: ListParameters, most: int = MATCHES) -> Statement:
+def matches(wanted: ListParameters, most: int) -> Statement:
     """Reads up to `most` products that match, sorts these, and says whether there are `more`. By relevance,
     those of a broad search are among the newest. Raises BadCursor."""
     where = Conditions(wanted) if wanted.q is None else Conditions(wanted, wanted.q)

@@ -50,7 +50,7 @@ async def search(
     if wanted.sort == "relevance" and wanted.q is None:
         raise Unprocessable("`sort=relevance` needs a search: give `q`.")
     page = await catalogue.page(wanted)
-    if page.items or wanted.q is None or wanted.cursor is not None:
+    if page.items or page.cursor or wanted.q is None or wanted.cursor is not None:
         return page, {}
     corrected = await correct((await vocabulary.lexicon()).counts, wanted.q)
     if corrected:

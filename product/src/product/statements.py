@@ -17,7 +17,7 @@ LISTED = "p.sku, p.name, p.category, p.price, p.currency, p.status, p.picture, p
 
 READ = f"{LISTED}, p.created_at, p.search"
 SHORT = 500
-LONG = 10_000
+LONG = 5000
 
 _WALKED = f"""
     SELECT {READ} FROM product p WHERE {{conditions}}
@@ -27,9 +27,9 @@ _WALK = f"""
     FROM ({_WALKED} LIMIT {{rows}}) AS p JOIN stock s ON s.sku = p.sku WHERE {{filters}}
     ORDER BY {{column}} {{direction}}, p.sku {{direction}} LIMIT {{limit}}
 """  # noqa: S608
-_WALK_END = f"""
-    SELECT p.sku, {{column}} AS sort_value FROM ({_WALKED} OFFSET {LONG - 1} LIMIT 1) AS p
-"""  # noqa: S608
+_WALK_END = """
+    SELECT p.sku, {column} AS sort_value FROM product p WHERE {conditions}
+    ORDER BY {column} {direction}, p.sku {direction} OFFSET {rows} - 1 LIMIT 1"""
 
 
 class Statement(NamedTuple):
@@ -98,9 +98,9 @@ def walk(wanted: ListParameters, rows: int) -> Statement:
     return statement(_WALK, wanted, where, rows=rows, limit=where.parameter(wanted.limit + 1))
 
 
-def walk_end(wanted: ListParameters) -> Statement:
-    """Reads the last row of a long walk, if that ends before its index does."""
-    return statement(_WALK_END, wanted, _walked(wanted))
+def walk_end(wanted: ListParameters, rows: int) -> Statement:
+    """Reads the last row of such a walk, if that ends before its index does."""
+    return statement(_WALK_END, wanted, _walked(wanted), rows=rows)
 
 
 def _walked(wanted: ListParameters) -> Conditions:

@@ -127,6 +127,25 @@ async def test_searches_are_not_corrected_to_words_of_retired_products(
     assert (page["items"], page["corrected"]) == ([], {})
 
 
+@pytest.mark.parametrize("sort", ["name", "price", "-price", "newest"])
+@pytest.mark.parametrize(
+    "query", ["q=rare", "q=common", "in_stock=false", "price_min=5&price_max=9", "q=common&category=a"]
+)
+async def test_a_list_has_every_product_however_soon_its_reads_end(
+    anybody: httpx.AsyncClient, create: Create, monkeypatch: pytest.MonkeyPatch, query: str, sort: str
+) -> None:
+    for n in range(24):
+        words = "rare common" if n % 8 == 3 else "common" if n % 2 else "thing"
+        category, stock = "a" if n % 3 else "b", 0 if n % 6 == 5 else 1
+        await create(f"P{n:02}", name=f"{words} {n:02}", price=(n * 7) % 24, category=category, stock=stock)
+    whole = (await anybody.get(f"/v1/products?{query}&sort={sort}&limit=100")).json()
+    assert whole["next"] is None
+    for name, rows in (("SHORT", 3), ("MATCHES", 4), ("LONG", 5)):
+        monkeypatch.setattr(f"product.catalogue.{name}", rows)
+    skus = await walk(anybody, f"/v1/products?{query}&sort={sort}&limit=2")
+    assert skus == [item["sku"] for item in whole["items"]]
+
+
 async def test_sorting_by_relevance_needs_a_search(anybody: httpx.AsyncClient) -> None:
     assert (await anybody.get("/v1/products?sort=relevance")).status_code == 422
 
