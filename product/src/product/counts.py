@@ -21,7 +21,7 @@ from product.kept import Kept
 from product.matching import counts
 from product.price_ranges import bounds, ranges
 
-COUNTED = 2000
+COUNTED = 1000
 MOST_CATEGORIES = 100
 _HIGHEST = 2**63 - 1
 

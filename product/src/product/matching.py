@@ -33,7 +33,9 @@ _FOUND_BROADLY = f"""
 """  # noqa: S608
 _IS_MORE = "(SELECT count(*) FROM found) > {most}"
 _IS_MORE_BROADLY = f"""
-    {_IS_MORE} OR (SELECT is_broad FROM probe) AND EXISTS ({_NEWEST} OFFSET {NEWEST} LIMIT 1)
+    {_IS_MORE} OR (SELECT is_broad FROM probe) AND EXISTS (
+        SELECT FROM product p WHERE {{conditions}}
+        ORDER BY p.created_at DESC, p.sku DESC OFFSET {NEWEST} LIMIT 1)
 """  # noqa: S608
 # One row at least, which says whether there are more matches.
 _MATCHES = """{found}

@@ -44,10 +44,15 @@ class Conditions:
 
     def __init__(self, wanted: ListParameters, *values: Any) -> None:
         self.values = [*values]
-        self.product = [f"p.status = '{wanted.status or 'active'}'"]  # literally, for the partial indexes
         self.later = ["true"]
-        if wanted.category is not None:
-            self.product.append(f"p.category = {self.parameter(wanted.category)}")
+        status = f"'{wanted.status or 'active'}'"
+        if wanted.category is None:
+            self.product = [f"p.status = {status}"]  # literally, for the partial indexes
+        else:  # not by those, in which the planner would look for a common category
+            self.product = [
+                f"p.status = (SELECT {status})",
+                f"p.category = {self.parameter(wanted.category)}",
+            ]
 
     def parameter(self, value: Any) -> str:
         self.values.append(value)

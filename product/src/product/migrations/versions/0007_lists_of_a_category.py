@@ -7,6 +7,6 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    create_index("product_in_category_by_name", "product (category, name, sku) WHERE status = 'active'")
-    create_index("product_in_category_by_price", "product (category, price, sku) WHERE status = 'active'")
-    create_index("product_in_category_by_age", "product (category, created_at, sku) WHERE status = 'active'")
+    create_index("product_in_category_by_name", "product (category, status, name, sku)")
+    create_index("product_in_category_by_price", "product (category, status, price, sku)")
+    create_index("product_in_category_by_age", "product (category, status, created_at, sku)")
