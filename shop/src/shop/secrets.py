@@ -36,6 +36,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {
     SIGNING_KEYS: _signing_keys,
     "contact-key": lambda: Fernet.generate_key().decode(),
     "action-key": lambda: Fernet.generate_key().decode(),
+    "session-key": lambda: Fernet.generate_key().decode(),
     "stripe-api-key": lambda: f"sk_test_{secrets.token_hex(16)}",
     "stripe-webhook-secret": lambda: f"whsec_{secrets.token_hex(16)}",
 }

@@ -1,26 +1,31 @@
-"""`python -m storefront` serves the page on HOST and PORT."""
+"""`python -m storefront` serves the pages on HOST and PORT."""
 
 import logging
-import os
 import sys
 
 import uvicorn
+from pydantic import ValidationError
 
 from storefront.app import app
+from storefront.settings import Settings
 
 CANNOT_START = 78
 
 
 def main() -> int:
-    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "18010")
-    if not port.isdigit():
-        sys.stderr.write(f"storefront: PORT must be a number, not {port!r}\n")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for one in error.errors(include_input=False, include_url=False):
+            name = "_".join(map(str, one["loc"])).upper()
+            sys.stderr.write(f"storefront: {name or 'settings'}: {one['msg']}\n")
         return CANNOT_START
-    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper())
+    logging.basicConfig(level=settings.log_level.upper())
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL
     uvicorn.run(
-        app(),
-        host=host,
-        port=int(port),
+        app(settings),
+        host=settings.host,
+        port=settings.port,
         access_log=False,
         log_config=None,
         proxy_headers=False,

@@ -1,61 +1,92 @@
-"""The page, Swagger UI from the package that carries it, and the headers that keep both to this origin."""
+"""The application: its routes, its files, and what wraps them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from os import PathLike, stat_result
 from pathlib import Path
 
+import httpx
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
-_PAGE = Path(__file__).with_name("page")
-# Files of this origin and nothing else; Swagger UI needs no more than the pictures inside its style sheet.
-_POLICY = (
+from storefront import cart_pages, catalogue_pages, language_page
+from storefront.pages import Pages
+from storefront.protection import SecurityHeaders
+from storefront.settings import Settings
+from storefront.templates import ASSETS
+
+_HERE = Path(__file__).parent
+_DOCS = _HERE / "docs_page"
+# Swagger UI needs the pictures inside its style sheet, and has no form.
+_DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+_FOR_A_DAY = "public, max-age=86400"
+_FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def app() -> Starlette:
-    """Serves the page at /docs and its files below /docs/assets."""
-    assets = StaticFiles(directory=_PAGE, packages=[("fastapi_swagger", "resources")])
-    return Starlette(
-        routes=[
-            Route("/", _page),
-            Route("/docs", _page),
-            Route("/healthz", _healthz),
-            Mount("/docs/assets", assets),
-        ],
-        middleware=[Middleware(_SecurityHeaders), Middleware(GZipMiddleware)],
+def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
+    """The pages of the shop, and /docs with the API's documentation.
+
+    `transport`: replaces the connection to the gateway.
+    """
+    http = httpx.AsyncClient(
+        base_url=settings.gateway_url,
+        timeout=settings.api_timeout,
+        transport=transport,
+        headers={"User-Agent": "storefront"},
     )
 
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with http:
+            yield
 
-async def _page(_: Request) -> FileResponse:
-    return FileResponse(_PAGE / "index.html")
+    pages = Pages(settings, http)
+    starlette = Starlette(
+        routes=[
+            *catalogue_pages.routes(pages),
+            *cart_pages.routes(pages),
+            *language_page.routes(pages),
+            Route("/docs", _docs),
+            Route("/healthz", _healthz),
+            Mount("/docs/assets", StaticFiles(directory=_DOCS, packages=[("fastapi_swagger", "resources")])),
+            Mount("/assets", _Files(directory=ASSETS)),
+            Mount("/pictures", _Files(directory=_HERE / "pictures")),
+        ],
+        middleware=[Middleware(GZipMiddleware, minimum_size=500)],
+        exception_handlers={404: pages.not_found, 405: pages.not_found, Exception: pages.crashed},
+        lifespan=lifespan,
+    )
+    return SecurityHeaders(starlette)  # outside, so that the page for a crash has the headers, too
+
+
+async def _docs(_: Request) -> FileResponse:
+    return FileResponse(_DOCS / "index.html", headers={"Content-Security-Policy": _DOCS_POLICY})
 
 
 async def _healthz(_: Request) -> PlainTextResponse:
     return PlainTextResponse("ok")
 
 
-class _SecurityHeaders:
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+class _Files(StaticFiles):
+    """Files that browsers keep: for ever, if the URL has the content's hash."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+    def file_response(
+        self,
+        full_path: str | PathLike[str],
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        is_hashed = scope["query_string"].startswith(b"v=")
+        response.headers["Cache-Control"] = _FOR_EVER if is_hashed else _FOR_A_DAY
+        return response

@@ -29,7 +29,7 @@ _MORE: dict[str, tuple[str, ...]] = {
 _OTHERS = ("postgres", "rabbitmq", "redis", "kong")
 _TLS_SERVERS = ("postgres", "rabbitmq", "redis", "mailpit")
 _HERE = ("localhost", "127.0.0.1", "::1")  # where a published port is reached
-_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox")
+_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox", "storefront")
 _CA = "ca.pem"
 _REDIS_TLS = """\
 port 0
@@ -101,6 +101,7 @@ def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n{_REDIS_TLS if tls else ''}"},
         _KONG: {"kong.yml": kong_yml, **_same(vault, (f"{_KONG}.pem", f"{_KONG}-key.pem"))},
         "sandbox": _same(vault, _PROVIDER),
+        "storefront": _same(vault, ("session-key",)),
         "monitor": {"rabbitmq-password": password_of(OPERATOR)},
         "operator": {
             "postgres-password": vault.read(role_secret(OPERATOR)),

@@ -36,6 +36,7 @@ _READERS = {
     "redis": {"redis.conf"},
     "kong": {"kong.yml", "kong.pem", "kong-key.pem"},
     "sandbox": _PROVIDER,
+    "storefront": {"session-key"},
     "monitor": {"rabbitmq-password"},
     "operator": {"postgres-password", "rabbitmq-password", "admin-password", "stripe-api-key"},
 }
@@ -77,7 +78,11 @@ def test_with_tls_servers_have_certificates_and_their_clients_the_ca(tmp_path: P
         reader: {
             *_READERS.get(reader, ()),
             *servers.get(reader, ()),
-            *({"ca.pem"} if reader not in {"postgres", "rabbitmq", "mailpit", "sandbox"} else ()),
+            *(
+                {"ca.pem"}
+                if reader not in {"postgres", "rabbitmq", "mailpit", "sandbox", "storefront"}
+                else ()
+            ),
         }
         for reader in (*_READERS, "mailpit")
     }

@@ -65,7 +65,7 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "ACTION_KEY": stack.secret("action-key"),
                 # Of the shop's pages, for CORS and return URLs: set once, at the gateway.
                 "RETURN_ORIGINS": gateway.get(CORS_ORIGINS)
-                or ",".join([*DEVELOPMENT_ORIGINS, stack.gateway_url, stack.gateway_tls_url]),
+                or ",".join([*DEVELOPMENT_ORIGINS, *_own_origins(stack)]),
                 "ORDER_DEADLINE": "900",
                 **trusted,
             }
@@ -87,6 +87,12 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "CLAIM_LINK": "https://shop.example.com/claim#{token}",
                 "RESET_LINK": "https://shop.example.com/reset#{token}",
                 "CONFIRM_LINK": "https://shop.example.com/confirm#{token}",
+            }
+        case "storefront":
+            return {
+                "GATEWAY_URL": stack.gateway_url,
+                "SHOP_ORIGINS": gateway.get(CORS_ORIGINS) or ",".join(_own_origins(stack)),
+                "SESSION_KEY": stack.secret("session-key"),
             }
         case "sandbox":
             return {
@@ -115,3 +121,8 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
             }
         case _:
             return {}
+
+
+def _own_origins(stack: Stack) -> tuple[str, ...]:
+    """At which a browser on this machine reaches the gateway; the first is the one that is printed."""
+    return stack.gateway_url, stack.gateway_tls_url, f"http://localhost:{stack.ports['gateway']}"

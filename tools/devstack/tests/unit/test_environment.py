@@ -21,6 +21,7 @@ OWN = {
 HELD: dict[str, set[str]] = {
     **{name: own | {f"postgres-{name}", f"rabbitmq-{name}"} for name, own in OWN.items()},
     "sandbox": {"stripe-api-key", "stripe-webhook-secret"},
+    "storefront": {"session-key"},
     "monitor": {"rabbitmq-operator"},
 }
 

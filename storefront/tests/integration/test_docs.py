@@ -1,16 +1,14 @@
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 
-from storefront.app import app
+from ..conftest import Browser
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(transport=ASGITransport(app()), base_url="http://storefront") as http:
-        yield http
+def client(browser: Browser) -> AsyncClient:
+    return browser.http
 
 
 async def test_everything_the_page_loads_is_served_here(client: AsyncClient) -> None:

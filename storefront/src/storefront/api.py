@@ -1,0 +1,154 @@
+"""The public API, called through the gateway as the shopper, with the shopper's token."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+Json = dict[str, Any]
+Query = Mapping[str, str | int] | list[tuple[str, str | int | float | bool | None]]
+_LONGEST_WAIT = 3600
+
+
+@dataclass
+class Refused(Exception):
+    """The API's response is an error: a problem document (RFC 9457), or the gateway's own.
+
+    `retry_after` is in seconds, 0 if the response has none. `members` are those of the document.
+    """
+
+    status: int
+    type: str = "about:blank"
+    retry_after: int = 0
+    members: Json = field(default_factory=dict)
+
+
+class Unreachable(Refused):
+    """The gateway did not answer in time. What was asked for may have been done."""
+
+    def __init__(self) -> None:
+        super().__init__(503)
+
+
+class Api:
+    """Calls as one shopper.
+
+    `http`: has the gateway's address and the time limit.
+    `client_address`: of the shopper's device, for the gateway's limits, or empty.
+    Every call raises `Refused`.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, *, token: str | None, client_address: str) -> None:
+        self._http = http
+        self.token = token
+        self._address = {"X-Forwarded-For": client_address} if client_address else {}
+
+    async def categories(self) -> list[Json]:
+        """With the number of products of each; none while product does not have the endpoint."""
+        try:
+            found = await self._call("GET", "/v1/categories")
+        except Refused as refused:
+            if refused.status == 404:
+                return []
+            raise
+        return list(found["items"])
+
+    async def products(self, query: Query) -> Json:
+        return await self._call("GET", "/v1/products", params=query)
+
+    async def product(self, sku: str) -> Json:
+        return await self._call("GET", f"/v1/products/{segment(sku)}")
+
+    async def products_of(self, skus: Sequence[str]) -> dict[str, Json]:
+        """The products by sku; unknown ones are left out."""
+        if not skus:
+            return {}
+        found = await self.products([("sku", sku) for sku in skus])
+        return {product["sku"]: product for product in found["items"]}
+
+    async def become_guest(self) -> Json:
+        return await self._call("POST", "/v1/guests")
+
+    async def cart(self) -> Json:
+        return await self._call("GET", "/v1/cart")
+
+    async def pieces_in_cart(self) -> int:
+        found = await self._call("GET", "/v1/cart/lines")
+        return sum(line["quantity"] for line in found["items"])
+
+    async def add(self, sku: str, quantity: int, key: str) -> None:
+        """Adds pieces once for each key."""
+        line = {"sku": sku, "quantity": quantity}
+        await self._call("POST", "/v1/cart/items", json=line, headers={"Idempotency-Key": key})
+
+    async def put(self, sku: str, quantity: int) -> None:
+        await self._call("PUT", f"/v1/cart/items/{segment(sku)}", json={"quantity": quantity})
+
+    async def remove(self, sku: str) -> None:
+        await self._call("DELETE", f"/v1/cart/items/{segment(sku)}")
+
+    async def place_order(self, order: Json, key: str) -> Json:
+        return await self._call("POST", "/v1/orders", json=order, headers={"Idempotency-Key": key})
+
+    async def orders(self, query: Query) -> Json:
+        return await self._call("GET", "/v1/orders", params=query)
+
+    async def order(self, order: str) -> Json:
+        return await self._call("GET", f"/v1/orders/{segment(order)}")
+
+    async def timeline(self, order: str) -> list[Json]:
+        found = await self._call("GET", f"/v1/orders/{segment(order)}/timeline")
+        return list(found["events"])
+
+    async def event_stream(self, order: str) -> str:
+        """The path of the order's event stream, with a ticket that opens it for some seconds."""
+        found = await self._call("POST", f"/v1/orders/{segment(order)}/events/ticket")
+        return str(found["events"])
+
+    async def cancel(self, order: str) -> None:
+        await self._call("POST", f"/v1/orders/{segment(order)}/cancel")
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Query | None = None,
+        json: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        sent = {**self._address, **(headers or {})}
+        if self.token is not None:
+            sent["Authorization"] = f"Bearer {self.token}"
+        try:
+            response = await self._http.request(method, path, params=params, json=json, headers=sent)
+        except httpx.TransportError as error:
+            raise Unreachable from error
+        if response.is_success:
+            return dict(response.json()) if response.content else {}
+        raise _refusal(response)
+
+
+def segment(text: str) -> str:
+    """As one segment of a path: what a shopper typed cannot lead elsewhere. Raises `Refused` with 404 for a
+    text that cannot be one."""
+    if text in ("", ".", ".."):
+        raise Refused(404)
+    return quote(text, safe="")
+
+
+def new_key() -> str:
+    """A new idempotency key."""
+    return uuid4().hex
+
+
+def _refusal(response: httpx.Response) -> Refused:
+    members: Json = {}
+    if response.headers.get("content-type", "").startswith("application/problem+json"):
+        members = response.json()
+    after = response.headers.get("retry-after", "")
+    seconds = min(int(after), _LONGEST_WAIT) if after.isdecimal() else 0
+    return Refused(response.status_code, members.get("type", "about:blank"), seconds, members)

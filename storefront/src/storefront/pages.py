@@ -1,0 +1,160 @@
+"""What every page shares: the visit, its checks, and the pages for errors."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from storefront import locales
+from storefront.api import Api, Refused, segment
+from storefront.locales import Language
+from storefront.protection import is_from_a_form_of_ours
+from storefront.session import Session, SessionCookie
+from storefront.settings import Settings
+from storefront.templates import Templates
+
+SEE_OTHER = 303
+Handler = Callable[["Visit"], Awaitable[Response]]
+
+
+@dataclass
+class Visit:
+    """One request, and who makes it."""
+
+    request: Request
+    session: Session
+    language: Language
+    api: Api
+    templates: Templates
+    origin: str
+    is_secure: bool
+    form: FormData
+
+    def _(self, message: str) -> str:
+        return self.language._(message)
+
+    def field(self, name: str) -> str:
+        """What was entered into a field of the form, or an empty text."""
+        value = self.form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    def path(self, name: str) -> str:
+        """A part of the request's path."""
+        return str(self.request.path_params[name])
+
+    def page(self, template: str, status: int = 200, /, **values: Any) -> Response:
+        """The page. What is to be said once is said on it."""
+        notice, self.session.notice = self.session.notice, None
+        shown = {"visit": self, "notice": notice, "here": _here(self.request), **values}
+        html = self.templates.render(self.language, template, shown)
+        return HTMLResponse(html, status, {"Cache-Control": "private, no-cache"})
+
+    def redirect(self, path: str, query: Mapping[str, str] | None = None) -> Response:
+        """To a page of the shop's own, which is then read with GET. Raises ValueError for another place."""
+        if not path.startswith("/") or path.startswith(("//", "/\\")):
+            raise ValueError(f"not a path: {path!r}")
+        return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, SEE_OTHER)
+
+    def product_path(self, sku: str) -> str:
+        """Of the product's page. Raises `Refused` if no product can have this stock code."""
+        return f"/p/{segment(sku)}"
+
+    async def identify(self) -> None:
+        """Make sure that the shopper is someone: if no one yet, a guest."""
+        if not self.session.is_current:
+            guest = await self.api.become_guest()
+            self.session.begin(guest["access_token"], guest["expires_in"])
+            self.api.token = self.session.token
+
+
+class Pages:
+    """Makes routes of handlers."""
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._http = http
+        self._cookie = SessionCookie(settings)
+        self._languages = locales.languages()
+        self._templates = Templates(self._languages, settings.origins[0])
+
+    def get(self, path: str, handler: Handler) -> Route:
+        return Route(path, self._endpoint(handler), methods=["GET"])
+
+    def post(self, path: str, handler: Handler) -> Route:
+        """A form: refused unless it is one of ours."""
+
+        async def checked(visit: Visit) -> Response:
+            visit.form = await visit.request.form(max_files=0, max_fields=100)
+            if not is_from_a_form_of_ours(visit.request, visit.form, visit.session, self._settings.origins):
+                return visit.page("errors/form.html", 403)
+            return await handler(visit)
+
+        return Route(path, self._endpoint(checked), methods=["POST"])
+
+    async def not_found(self, request: Request, _: Exception) -> Response:
+        """For a path that is no page's."""
+        return self._visit(request).page("errors/not_found.html", 404)
+
+    async def crashed(self, request: Request, _: Exception) -> Response:
+        """For what should not have happened."""
+        return self._visit(request).page("errors/unavailable.html", 500, wait=0)
+
+    def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            visit = self._visit(request)
+            before = deepcopy(visit.session)
+            try:
+                response = await handler(visit)
+            except Refused as refused:
+                response = _error_page(visit, refused)
+            if visit.session != before or self._cookie.name not in request.cookies:
+                self._cookie.write(response, visit.session)
+            return response
+
+        return endpoint
+
+    def _visit(self, request: Request) -> Visit:
+        session = self._cookie.read(request)
+        return Visit(
+            request=request,
+            session=session,
+            language=locales.choose(request, self._languages),
+            api=Api(self._http, token=session.token, client_address=_client(request)),
+            templates=self._templates,
+            origin=self._settings.origins[0],
+            is_secure=self._settings.secure,
+            form=FormData(),
+        )
+
+
+def _error_page(visit: Visit, refused: Refused) -> Response:
+    match refused.status:
+        case 401:  # the token was withdrawn or has expired: the same page as no one in particular
+            visit.session.end()
+            return visit.redirect("/cart" if visit.request.method == "POST" else visit.request.url.path)
+        case 404 | 410 | 422 if visit.request.method == "GET":
+            return visit.page("errors/not_found.html", 404)
+        case 429:
+            response = visit.page("errors/too_many.html", 429, wait=refused.retry_after)
+        case _:
+            response = visit.page("errors/unavailable.html", 503, wait=refused.retry_after)
+    if refused.retry_after:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def _here(request: Request) -> str:
+    """The path and query of this page, to come back to."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _client(request: Request) -> str:
+    """The shopper's address, as the gateway forwards it."""
+    return request.headers.get("x-forwarded-for", "")

@@ -1,0 +1,133 @@
+import json
+import re
+
+import pytest
+
+from ..conftest import MUG, ORIGIN, Browser, FakeApi
+
+
+async def test_home_shows_categories_and_new_products(browser: Browser) -> None:
+    page = await browser.get("/")
+    assert page.status_code == 200
+    assert 'href="/p/MUG-1"' in page.text
+    assert 'href="/c/kitchen"' in page.text
+    assert "£12.50" in page.text
+    assert "3 left" in page.text
+
+
+async def test_without_the_endpoint_of_categories_there_are_none(browser: Browser, api: FakeApi) -> None:
+    api.refuse("GET /v1/categories", 404)
+    page = await browser.get("/")
+    assert page.status_code == 200
+    assert "/c/" not in page.text
+
+
+async def test_the_url_is_the_state_of_a_list(browser: Browser, api: FakeApi) -> None:
+    page = await browser.get("/c/kitchen?q=mug&sort=price&in_stock=true&unknown=1")
+    [asked] = api.sent("GET /v1/products")
+    assert dict(asked.url.params) == {
+        "q": "mug",
+        "sort": "price",
+        "in_stock": "true",
+        "category": "kitchen",
+        "limit": "24",
+    }
+    assert 'href="/search?q=mug&amp;sort=price&amp;in_stock=true"' in page.text  # without the category
+    assert 'href="/c/kitchen?sort=price&amp;in_stock=true"' in page.text  # without the words
+
+
+async def test_the_next_page_has_the_filters_the_cursor_and_the_corrected_words(
+    browser: Browser, api: FakeApi
+) -> None:
+    following = "/v1/products?q=mug&limit=24&sort=price&category=kitchen&cursor=abc"
+    api.answer("GET /v1/products", {"items": [MUG], "next": following, "corrected": {"mgu": "mug"}})
+    page = await browser.get("/c/kitchen?q=mgu&sort=price")
+    assert 'rel="next" href="/c/kitchen?q=mug&amp;sort=price&amp;cursor=abc"' in page.text
+    assert "Nothing found for “mgu”" in page.text
+
+
+async def test_nothing_found_helps_on(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products", {"items": [], "next": None, "corrected": {}})
+    page = await browser.get("/search?q=zzz")
+    assert page.status_code == 200
+    assert "Nothing found" in page.text
+    assert 'href="/search"' in page.text
+
+
+@pytest.mark.parametrize("query", ["sort=evil", "price_min=x", "in_stock=maybe", "q=", "sort=relevance"])
+async def test_a_filter_that_means_nothing_is_left_out(browser: Browser, api: FakeApi, query: str) -> None:
+    await browser.get(f"/search?{query}")
+    [asked] = api.sent("GET /v1/products")
+    assert dict(asked.url.params) == {"limit": "24"}
+
+
+async def test_a_products_page_has_its_data_for_search_engines(browser: Browser) -> None:
+    page = await browser.get("/p/MUG-1")
+    assert f'<link rel="canonical" href="{ORIGIN}/p/MUG-1">' in page.text
+    found = re.search(r'<script type="application/ld\+json">(.*?)</script>', page.text)
+    assert found
+    data = json.loads(found[1])
+    assert data["offers"]["price"] == "12.50"
+    assert data["offers"]["availability"] == "https://schema.org/InStock"
+    assert data["image"] == f"{ORIGIN}/pictures/mug.svg"
+
+
+async def test_a_sold_out_product_cannot_be_put_into_the_cart(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/MUG-1", {**MUG, "available": 0})
+    page = await browser.get("/p/MUG-1")
+    assert "Sold out" in page.text
+    assert "/cart/add" not in page.text
+
+
+async def test_a_product_without_a_picture_has_a_drawing(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/MUG-1", {name: MUG[name] for name in MUG if not name.startswith("picture")})
+    page = await browser.get("/p/MUG-1")
+    assert 'src="/pictures/placeholder.svg"' in page.text
+    assert (await browser.get("/pictures/placeholder.svg")).status_code == 200
+
+
+async def test_texts_of_the_catalogue_are_escaped(browser: Browser, api: FakeApi) -> None:
+    bad = "</script><script>alert(1)</script>\"'"
+    api.answer("GET /v1/products/MUG-1", {**MUG, "name": bad, "description": bad, "category": bad})
+    api.answer("GET /v1/products", {"items": [{**MUG, "name": bad}], "next": None, "corrected": {bad: bad}})
+    for path in ("/p/MUG-1", "/", f"/search?q={bad}", f"/c/{bad.replace('/', '%2F')}"):
+        page = await browser.get(path)
+        assert "<script>alert" not in page.text, path
+        assert page.text.count("<script") == (1 if path == "/p/MUG-1" else 0), path
+
+
+async def test_an_unknown_product_is_a_page_of_ours(browser: Browser) -> None:
+    page = await browser.get("/p/NONE")
+    assert page.status_code == 404
+    assert "This page does not exist" in page.text
+
+
+@pytest.mark.parametrize("sku", ["a%2F..%2Fadmin", "%3Fadmin=1"])
+async def test_a_stock_code_leads_to_no_other_endpoint(browser: Browser, api: FakeApi, sku: str) -> None:
+    await browser.get(f"/p/{sku}")
+    for one in api.requests:
+        assert one.url.raw_path.startswith(b"/v1/products/")
+        assert one.url.raw_path.count(b"/") == 3
+        assert b"?" not in one.url.raw_path
+
+
+async def test_too_many_requests_says_when_to_try_again(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products", {"message": "API rate limit exceeded"}, 429, Retry_After="7")
+    page = await browser.get("/search")
+    assert page.status_code == 429
+    assert page.headers["retry-after"] == "7"
+    assert "Wait 7 seconds" in page.text
+
+
+async def test_while_the_api_is_down_a_page_says_so(browser: Browser, api: FakeApi) -> None:
+    api.is_down = True
+    page = await browser.get("/")
+    assert page.status_code == 503
+    assert "does not answer" in page.text
+
+
+async def test_money_is_written_as_the_browsers_language_does(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/MUG-1", {**MUG, "price": 1990, "currency": "JPY"})
+    assert "¥1,990" in (await browser.get("/p/MUG-1")).text
+    api.answer("GET /v1/products/MUG-1", {**MUG, "price": 123450, "currency": "KWD"})
+    assert "KWD123.450" in (await browser.get("/p/MUG-1")).text

@@ -1,0 +1,144 @@
+"""What a page, a form and a cookie refuse."""
+
+import re
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import ValidationError
+
+from storefront.app import app
+from storefront.settings import Settings
+
+from ..conftest import ORIGIN, Browser, FakeApi
+
+
+@pytest.mark.parametrize("path", ["/", "/search", "/p/MUG-1", "/nowhere", "/assets/shop.css", "/docs"])
+async def test_every_response_keeps_to_its_origin(browser: Browser, path: str) -> None:
+    headers = (await browser.get(path)).headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] in ("same-origin", "no-referrer")
+
+
+@pytest.mark.parametrize("path", ["/", "/search", "/p/MUG-1"])
+async def test_a_page_loads_nothing_from_elsewhere_and_has_no_code_of_its_own(
+    browser: Browser, path: str
+) -> None:
+    page = (await browser.get(path)).text
+    for address in re.findall(r'<(?:script|img|link rel="stylesheet")[^>]*(?:src|href)="([^"]+)"', page):
+        assert address.startswith(("/assets/", "/pictures/")), address
+    assert not re.search(r"<script(?![^>]*(?:src=|application/ld\+json))", page)
+    assert not re.search(r"<[^>]+\s(?:on\w+|style)=", page)
+
+
+async def test_a_crash_is_a_page_of_ours_with_the_headers(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products", {"no": "items"})
+    page = await browser.get("/")
+    assert page.status_code == 500
+    assert "does not answer" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_a_form_without_the_secret_of_the_session_is_refused(browser: Browser, api: FakeApi) -> None:
+    await browser.get("/p/MUG-1")
+    for secret in ("", "guessed"):
+        refused = await browser.post("/cart/add", csrf=secret, sku="MUG-1", quantity="1", key="k")
+        assert refused.status_code == 403
+    assert not api.sent("POST /v1/guests")
+
+
+async def test_a_form_of_another_session_is_refused(browser: Browser) -> None:
+    await browser.get("/p/MUG-1")
+    foreign = browser.csrf
+    browser.http.cookies.clear()
+    await browser.get("/p/MUG-1")
+    refused = await browser.post("/language", csrf=foreign, language="en", here="/")
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", ORIGIN + ".evil"])
+async def test_a_form_of_another_site_is_refused(browser: Browser, origin: str) -> None:
+    await browser.get("/")
+    refused = await browser.post("/language", origin=origin, language="en", here="/")
+    assert refused.status_code == 403
+
+
+async def test_a_form_from_a_browser_that_sends_no_origin_needs_the_secret(browser: Browser) -> None:
+    await browser.get("/")
+    assert (await browser.post("/language", origin=None, language="en", here="/")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "place", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+)
+async def test_a_form_leads_to_no_other_site(browser: Browser, place: str) -> None:
+    await browser.get("/")
+    answer = await browser.post("/language", language="en", here=place)
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_line_break_gets_into_no_header(browser: Browser) -> None:
+    await browser.get("/")
+    answer = await browser.post("/language", language="en", here="/a\r\nSet-Cookie: evil=1")
+    assert "evil" not in answer.cookies
+    assert "\n" not in answer.headers["location"]
+
+
+async def test_the_sessions_cookie_is_unreadable_to_scripts_and_unreadable(browser: Browser) -> None:
+    response = await browser.get("/")
+    cookie = response.headers["set-cookie"]
+    assert cookie.startswith("session=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Secure" not in cookie  # the first origin is http on localhost
+    assert browser.csrf not in cookie
+
+
+async def test_over_tls_the_cookie_is_secure_and_of_this_host_alone(api: FakeApi, settings: Settings) -> None:
+    secure = settings.model_copy(update={"shop_origins": "https://shop.example"})
+    transport = httpx.ASGITransport(app(secure, httpx.MockTransport(api.handle)))
+    async with httpx.AsyncClient(transport=transport, base_url="https://shop.example") as http:
+        cookie = (await http.get("/")).headers["set-cookie"]
+    assert cookie.startswith("__Host-session=")
+    assert "Secure" in cookie
+    assert "Path=/;" in cookie
+    assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize("change", ["cut", "flip", "other key", "not ours"])
+async def test_a_cookie_that_was_tampered_with_is_no_cookie(browser: Browser, change: str) -> None:
+    await browser.get("/")
+    secret, cookie = browser.csrf, browser.http.cookies["session"]
+    changed = {
+        "cut": cookie[:-4],
+        "flip": cookie[:40] + ("A" if cookie[40] != "A" else "B") + cookie[41:],
+        "other key": Fernet(Fernet.generate_key()).encrypt(b'{"token": "stolen"}').decode(),
+        "not ours": "%00",
+    }[change]
+    browser.http.cookies.clear()
+    browser.http.cookies["session"] = changed
+    page = await browser.get("/")
+    assert page.status_code == 200
+    assert browser.csrf != secret
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shop_origins": "http://shop.example"},
+        {"shop_origins": "https://shop.example/path"},
+        {"session_key": "short"},
+        {"gateway_url": "kong:8000"},
+    ],
+)
+def test_settings_that_are_unsafe_are_refused(settings: Settings, wrong: dict[str, str]) -> None:
+    given = {
+        "gateway_url": "http://kong:8000",
+        "shop_origins": "https://shop.example",
+        "session_key": settings.session_key.get_secret_value(),
+    }
+    with pytest.raises(ValidationError):
+        Settings.model_validate({**given, **wrong})
