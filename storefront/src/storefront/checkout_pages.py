@@ -1,0 +1,151 @@
+"""The checkout, on one page: where to send it, how to pay, and one order however often it is sent."""
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from storefront.address_form import CARDS, FIELDS, advice, labels, missing, refused_fields, shipping
+from storefront.api import Json, Refused, new_key
+from storefront.pages import Pages, Visit
+from storefront.sentences import checkout_refusal
+
+_ENTERED = (*(field.name for field in FIELDS), "card")
+# Then the form keeps its key: it may have placed the order, or is about to.
+_UNDECIDED = ("/problems/idempotency-key-in-use", "/problems/idempotency-claim-lost", "/problems/place-again")
+
+
+def routes(pages: Pages) -> list[Route]:
+    return [pages.get("/checkout", show), pages.post("/checkout", place)]
+
+
+async def show(visit: Visit) -> Response:
+    """A new form, with a new idempotency key."""
+    cart = await _cart(visit)
+    if not _can_be_ordered(cart):
+        return visit.redirect("/cart")
+    entered = dict.fromkeys(_ENTERED, "") | {"card": CARDS[0], "country": _country(visit)}
+    return _form(visit, cart, entered, new_key())
+
+
+async def place(visit: Visit) -> Response:
+    """Places the order, or shows the form again with what is to be done."""
+    entered = {name: visit.field(name) for name in _ENTERED}
+    key = visit.field("key")
+    if not visit.session.is_current or not key:
+        return visit.redirect("/cart")
+    is_free = visit.field("total") == "0"
+    if wrong := missing(entered, is_free=is_free):
+        return _form(visit, await _cart_or_none(visit), entered, key, 422, wrong=wrong)
+    try:
+        placed = await visit.api.place_order(_order(visit, entered, is_free=is_free), key)
+    except Refused as refused:
+        return await _refused(visit, refused, entered, key)
+    return visit.redirect(f"/orders/{placed['order_id']}")
+
+
+async def _refused(visit: Visit, refused: Refused, entered: dict[str, str], key: str) -> Response:
+    match refused.type:
+        case "/problems/cart-already-ordered":
+            return visit.redirect(f"/orders/{refused.members['order_id']}")
+        case "/problems/cart-not-orderable":
+            return visit.redirect("/cart")
+    if refused.status == 401:
+        raise refused
+    wrong = refused_fields(refused.members.get("errors", []))
+    is_undecided = refused.status >= 500 or refused.type in _UNDECIDED
+    response = _form(
+        visit,
+        await _cart_or_none(visit),
+        entered,
+        key if is_undecided else new_key(),
+        503 if refused.status >= 500 else refused.status,
+        wrong=wrong,
+        warning="" if wrong else checkout_refusal(visit.language, refused),
+    )
+    if refused.retry_after:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def _form(
+    visit: Visit,
+    cart: Json | None,
+    entered: dict[str, str],
+    key: str,
+    status: int = 200,
+    *,
+    wrong: list[str] | None = None,
+    warning: str = "",
+) -> Response:
+    """The page. Without the cart, which does not answer, what the page showed before stays."""
+    shown: dict[str, Any] = {name: visit.field(name) for name in ("total", "currency", "lines")}
+    if cart is not None:
+        lines = [[line["sku"], line["quantity"]] for line in cart["items"]]
+        shown = {"total": cart["total"], "currency": cart["currency"] or "", "lines": json.dumps(lines)}
+    return visit.page(
+        "checkout.html",
+        status,
+        cart=cart,
+        shown=shown,
+        fields=FIELDS,
+        cards=CARDS,
+        labels=labels(visit.language),
+        advice=advice(visit.language),
+        entered=entered,
+        key=key,
+        wrong=wrong or [],
+        warning=warning,
+        countries=visit.language.countries(),
+    )
+
+
+def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
+    """The body of the API's checkout. It takes at most what the page showed."""
+    origin = visit.request.headers.get("origin", visit.origin)
+    order: Json = {
+        "email": entered["email"],
+        "shipping": shipping(entered),
+        "return_url": f"{origin}/orders/return",
+    }
+    if not is_free:
+        order["payment_method"] = entered["card"]
+    try:
+        total, lines = int(visit.field("total")), json.loads(visit.field("lines"))
+        expected = [{"sku": str(sku), "quantity": int(quantity)} for sku, quantity in lines]
+    except (
+        ValueError,
+        TypeError,
+    ):  # not the page's own: then the API's prices are taken as they are shown next
+        total, expected = 0, []
+    order["expected_total"] = {"amount": total, "currency": visit.field("currency") or "GBP"}
+    return order | {"expected_lines": expected}
+
+
+async def _cart(visit: Visit) -> Json | None:
+    return await visit.api.cart() if visit.session.is_current else None
+
+
+async def _cart_or_none(visit: Visit) -> Json | None:
+    """None as well while it does not answer, or cannot be shown with a total."""
+    try:
+        cart = await _cart(visit)
+    except Refused:
+        return None
+    return cart if _can_be_ordered(cart) else None
+
+
+def _can_be_ordered(cart: Json | None) -> bool:
+    return cart is not None and bool(cart["items"]) and cart["total"] is not None and not _problems(cart)
+
+
+def _problems(cart: Json) -> list[Json]:
+    """The lines that an order would be refused for; one that is short may be waited for."""
+    return [line for line in cart["items"] if line["problem"]]
+
+
+def _country(visit: Visit) -> str:
+    """The likeliest one: that of the language the browser prefers."""
+    region = visit.request.headers.get("accept-language", "").partition(",")[0].partition("-")[2].upper()
+    return region if len(region) == 2 and region.isalpha() else "GB"
