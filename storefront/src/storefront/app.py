@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from storefront import cart_pages, catalogue_pages, checkout_pages, language_page
+from storefront import cart_pages, catalogue_pages, checkout_pages, language_page, order_pages
 from storefront.pages import Pages
 from storefront.protection import SecurityHeaders
 from storefront.settings import Settings
@@ -55,6 +55,7 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
             *catalogue_pages.routes(pages),
             *cart_pages.routes(pages),
             *checkout_pages.routes(pages),
+            *order_pages.routes(pages),
             *language_page.routes(pages),
             Route("/docs", _docs),
             Route("/healthz", _healthz),
