@@ -31,8 +31,9 @@ help:
 setup: ## install what is missing: Python packages under .local, RabbitMQ from the system's packages
 	@deploy/local/setup
 
-up: setup ## start the shop on this machine
+up: setup ## start the shop on this machine, with the demo catalogue
 	@$(BIN)/shop up
+	@$(BIN)/shop catalogue load
 
 down: ## stop it
 	@[ ! -x $(BIN)/shop ] || $(BIN)/shop down

@@ -67,6 +67,7 @@ RUN install -d -o app -g app -m 0700 /secrets/vault \
     done
 COPY --chmod=0644 deploy/kong/kong.yml deploy/kong/kong.yml
 COPY --chmod=0644 deploy/rabbitmq/definitions.json deploy/rabbitmq/definitions.json
+COPY --chmod=0644 storefront/catalogue.json storefront/catalogue.json
 USER 10001:10001
 ENTRYPOINT ["shop"]
 

@@ -14,6 +14,7 @@ import typer
 from shop import documents, targets
 from shop.audit import command as audit
 from shop.broker import command as broker
+from shop.catalogue import command as catalogue
 from shop.dead_letters import command as dead_letters
 from shop.errors import ShopError
 from shop.keys import command as keys
@@ -37,6 +38,7 @@ app.add_typer(saga.app, name="saga")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(mails.app, name="mails")
+app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(audit.app, name="audit")
 app.add_typer(broker.app, name="broker")
 app.add_typer(keys.app, name="keys")
