@@ -9,20 +9,31 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.fernet import Fernet
 from joserfc.jwk import ECKey
+from pydantic import SecretStr
 
 from standins.gateway.config import read
 from standins.gateway.plan import plan
 from standins.gateway.plugins.jwt import Jwt
 from standins.gateway.router import compile_path
+from storefront.app import routes
+from storefront.pages import Pages
+from storefront.settings import Settings
 
 SERVICES = ["auth", "product", "cart", "order", "payment"]
 _FILE = read(Path(__file__).parents[2] / "deploy/kong/kong.yml")
 _ROUTER = plan(_FILE).router
-# The page and its parts are files; a document is not in itself.
-_NOT_IN_A_DOCUMENT = {"docs", *(f"{name}-openapi" for name in ("auth", "product", "cart", "order"))}
+# Pages and files are not the API's; a document is not in itself.
+_PAGES = {"docs", "pages", "forms", "files"}
+_NOT_IN_A_DOCUMENT = _PAGES | {f"{name}-openapi" for name in ("auth", "product", "cart", "order")}
+_FILES = {
+    (method, path)
+    for method in ("GET", "HEAD")
+    for path in ("/assets/shop.css", "/pictures/placeholder.svg", "/docs/assets/page.css")
+}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +123,27 @@ def test_each_operation_has_one_route_and_each_route_an_operation(settings: dict
         if method not in ("HEAD", "OPTIONS")
         for expression in route.paths
     } == leading
+
+
+def test_each_page_has_one_route_and_each_of_those_routes_a_page() -> None:
+    settings = Settings(
+        gateway_url="http://127.0.0.1:1",
+        shop_origins="https://shop.example",
+        session_key=SecretStr(Fernet.generate_key().decode()),
+    )
+    pages = routes(Pages(settings, httpx.AsyncClient()))
+    asked = {(method, _concrete(one.path)) for one in pages for method in one.methods or ()} | _FILES
+    found = {(method, path): _taken(path, method) for method, path in asked}
+    assert {operation: taken for operation, taken in found.items() if len(taken) != 1} == {}
+    leading = {route for taken in found.values() for route in taken}
+    assert leading == {
+        f"{route.name} {method} {expression}"
+        for service in _FILE.services
+        for route in service.routes
+        if route.name in _PAGES
+        for method in route.methods or ()
+        for expression in route.paths
+    }
 
 
 def test_every_route_names_its_methods_and_answers_head_where_it_answers_get() -> None:

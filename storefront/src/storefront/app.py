@@ -52,12 +52,7 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
     pages = Pages(settings, http)
     starlette = Starlette(
         routes=[
-            *catalogue_pages.routes(pages),
-            *cart_pages.routes(pages),
-            *checkout_pages.routes(pages),
-            *order_pages.routes(pages),
-            *language_page.routes(pages),
-            Route("/docs", _docs),
+            *routes(pages),
             Route("/healthz", _healthz),
             Mount("/docs/assets", StaticFiles(directory=_DOCS, packages=[("fastapi_swagger", "resources")])),
             Mount("/assets", _Files(directory=ASSETS)),
@@ -68,6 +63,18 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
         lifespan=lifespan,
     )
     return SecurityHeaders(starlette)  # outside, so that the page for a crash has the headers, too
+
+
+def routes(pages: Pages) -> list[Route]:
+    """All that browsers ask for, but for files."""
+    return [
+        *catalogue_pages.routes(pages),
+        *cart_pages.routes(pages),
+        *checkout_pages.routes(pages),
+        *order_pages.routes(pages),
+        *language_page.routes(pages),
+        Route("/docs", _docs),
+    ]
 
 
 async def _docs(_: Request) -> FileResponse:
