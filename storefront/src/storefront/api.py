@@ -59,6 +59,14 @@ class Api:
     async def products(self, query: Query) -> Json:
         return await self._call("GET", "/v1/products", params=query)
 
+    async def facets(self, query: Query) -> Json | None:
+        """How many products each filter would list; None while that cannot be counted: a list is a list
+        without."""
+        try:
+            return await self._call("GET", "/v1/products/facets", params=query)
+        except Refused:
+            return None
+
     async def product(self, sku: str) -> Json:
         return await self._call("GET", f"/v1/products/{segment(sku)}")
 

@@ -1,5 +1,6 @@
 """Home, categories, search, and the page of a product."""
 
+import asyncio
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -11,6 +12,7 @@ from storefront.locales import decimal_amount
 from storefront.pages import Pages, Visit
 from storefront.templates import picture
 
+_PRICE = ("price_min", "price_max")
 PAGE = 24
 _NEWEST = 8
 _SORTS = ("relevance", "name", "price", "-price", "newest")
@@ -39,22 +41,26 @@ async def search(visit: Visit) -> Response:
     """Everything that narrows the list is in the URL."""
     category = visit.request.path_params.get("category")
     wanted = _wanted(visit.request.query_params.multi_items())
-    query: dict[str, str | int] = {**wanted, "limit": PAGE}
-    if category is not None:
-        query["category"] = category
-    found = await visit.api.products(query)
+    kept = {name: value for name, value in wanted.items() if name != "cursor"}
+    narrowed = wanted if category is None else {**wanted, "category": category}
+    counted = {name: value for name, value in narrowed.items() if name not in ("sort", "cursor")}
+    found, facets = await asyncio.gather(
+        visit.api.products({**narrowed, "limit": PAGE}), visit.api.facets(counted)
+    )
     path = visit.request.url.path
     return visit.page(
         "list.html",
         category=category,
         wanted=wanted,
-        categories=await visit.api.categories(),
+        categories=facets["categories"] if facets else await visit.api.categories(),
+        facets=facets,
+        prices=_price_links(path, kept, facets["prices"]) if facets else [],
         products=found["items"],
         corrected=found["corrected"],
         sorts=_SORTS if "q" in wanted else _SORTS[1:],
-        first_page=address(path, {name: value for name, value in wanted.items() if name != "cursor"}),
+        first_page=address(path, kept),
         next_page=_next_page(path, found["next"]),
-        chips=_chips(path, category, wanted),
+        chips=_chips(path, category, kept),
     )
 
 
@@ -95,16 +101,26 @@ def _next_page(path: str, following: str | None) -> str | None:
     return address(path, _wanted(parse_qsl(urlsplit(following).query)))
 
 
-def _chips(path: str, category: str | None, wanted: dict[str, str]) -> list[Json]:
+def _price_links(path: str, kept: dict[str, str], ranges: list[Json]) -> list[Json]:
+    """The price ranges that have products, each with its list."""
+    others = {name: value for name, value in kept.items() if name not in _PRICE}
+    links = []
+    for one in ranges:
+        bounds = {name: str(one[name]) for name in _PRICE if one[name] is not None}
+        if one["count"]:
+            links.append({**one, "href": address(path, others | bounds)})
+    return links
+
+
+def _chips(path: str, category: str | None, kept: dict[str, str]) -> list[Json]:
     """The filters that can be removed, each with the list without it."""
-    kept = {name: value for name, value in wanted.items() if name != "cursor"}
     chips: list[Json] = []
     if category is not None:
         chips.append({"name": "category", "value": category, "without": address("/search", kept)})
-    for name in ("q", "in_stock", "price_min", "price_max"):
-        if name in kept:
-            without = {other: value for other, value in kept.items() if other != name}
-            chips.append({"name": name, "value": kept[name], "without": address(path, without)})
+    for names in (("q",), ("in_stock",), _PRICE):
+        if set(names) & kept.keys():
+            without = {other: value for other, value in kept.items() if other not in names}
+            chips.append({"name": names[0], "value": kept.get(names[0]), "without": address(path, without)})
     return chips
 
 

@@ -1,5 +1,6 @@
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,45 @@ async def test_the_next_page_has_the_filters_the_cursor_and_the_corrected_words(
     page = await browser.get("/c/kitchen?q=mgu&sort=price")
     assert 'rel="next" href="/c/kitchen?q=mug&amp;sort=price&amp;cursor=abc"' in page.text
     assert "Nothing found for “mgu”" in page.text
+
+
+FACETS: dict[str, Any] = {
+    "total": 3,
+    "categories": [{"category": "kitchen", "count": 2}, {"category": "garden", "count": 1}],
+    "currency": "GBP",
+    "prices": [
+        {"price_min": None, "price_max": 999, "count": 2},
+        {"price_min": 1000, "price_max": 1999, "count": 0},
+        {"price_min": 2000, "price_max": None, "count": 1},
+    ],
+    "in_stock": 2,
+    "out_of_stock": 1,
+    "capped": False,
+    "corrected": {},
+}
+
+
+async def test_each_filter_says_how_many_it_would_list(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/facets", FACETS)
+    page = await browser.get("/c/kitchen?q=mug&sort=price&price_min=2000")
+    [counted] = api.sent("GET /v1/products/facets")
+    assert dict(counted.url.params) == {"q": "mug", "price_min": "2000", "category": "kitchen"}
+    assert 'href="/c/kitchen?q=mug&amp;sort=price&amp;price_max=999">up to £9.99 (2)' in page.text
+    assert "from £20.00 (1)" in page.text
+    assert "£10.00 to £19.99" not in page.text  # has none
+    assert 'href="/c/garden"' in page.text
+    assert "In stock only (2)" in page.text
+
+
+@pytest.mark.parametrize("status", [404, 429, 503])
+async def test_a_list_is_shown_without_counts_while_there_are_none(
+    browser: Browser, api: FakeApi, status: int
+) -> None:
+    api.refuse("GET /v1/products/facets", status)
+    page = await browser.get("/search?price_max=999")
+    assert page.status_code == 200
+    assert "Blue mug" in page.text
+    assert 'href="/search" aria-label="Remove the filter">Price' in page.text
 
 
 async def test_nothing_found_helps_on(browser: Browser, api: FakeApi) -> None:
