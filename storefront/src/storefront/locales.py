@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -47,10 +48,7 @@ class Language:
     def money(self, amount: int, currency: str) -> str:
         """Minor units, for people. The decimals are those of the shop's list: the CLDR's are others for some
         currencies."""
-        value, decimals = _value(amount, currency)
-        pattern = copy(self.locale.currency_formats["standard"])
-        pattern.frac_prec = (decimals, decimals)
-        return str(pattern.apply(value, self.locale, currency=currency, currency_digits=False))
+        return _money(self.locale, amount, currency)
 
     def moment(self, time: str) -> str:
         """A time of the API (RFC 3339), for people, in UTC."""
@@ -65,6 +63,14 @@ class Language:
             if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRIES
         ]
         return sorted(found, key=lambda one: one[1])
+
+
+@lru_cache(maxsize=10_000)  # a list has two dozen, and the same ones again and again
+def _money(locale: Locale, amount: int, currency: str) -> str:
+    value, decimals = _value(amount, currency)
+    pattern = copy(locale.currency_formats["standard"])
+    pattern.frac_prec = (decimals, decimals)
+    return str(pattern.apply(value, locale, currency=currency, currency_digits=False))
 
 
 def decimal_amount(amount: int, currency: str) -> str:
