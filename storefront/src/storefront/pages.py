@@ -53,6 +53,7 @@ class Visit:
         """The page. What is to be said once is said on it."""
         notice, self.session.notice = self.session.notice, None
         shown = {"visit": self, "notice": notice, "here": _here(self.request), **values}
+        shown["form_token"] = self.session.form_token()
         html = self.templates.render(self.language, template, shown)
         return HTMLResponse(html, status, {"Cache-Control": "private, no-cache"})
 

@@ -1,5 +1,6 @@
 """What the storefront remembers of a shopper, in an encrypted cookie and nowhere else."""
 
+import hmac
 import json
 import secrets
 import time
@@ -23,8 +24,9 @@ def _new_secret() -> str:
 class Session:
     """One browser's session.
 
-    `token` is the shopper's access token, which `token_until` (seconds of the epoch) ends. `csrf` is in every
-    form. `pieces` are in the cart, as far as this browser knows. `notice` is shown on the next page, once.
+    `token` is the shopper's access token, which `token_until` (seconds of the epoch) ends. `csrf` is what the
+    tokens of its forms are made of. `pieces` are in the cart, as far as this browser knows. `notice` is shown
+    on the next page, once.
     """
 
     csrf: str = field(default_factory=_new_secret)
@@ -41,6 +43,20 @@ class Session:
     def end(self) -> None:
         """Forget who the shopper is."""
         self.csrf, self.token, self.token_until, self.pieces = _new_secret(), None, 0, 0
+
+    def form_token(self) -> str:
+        """For the forms of one page. Each page has another, so that the secret cannot be found by the lengths
+        of compressed pages (BREACH)."""
+        salt = secrets.token_urlsafe(12)
+        return f"{salt}.{self._mac(salt)}"
+
+    def accepts(self, form_token: str) -> bool:
+        """Whether the token is of a page of this session."""
+        salt, _, mac = form_token.partition(".")
+        return hmac.compare_digest(mac.encode(), self._mac(salt).encode())
+
+    def _mac(self, salt: str) -> str:
+        return hmac.digest(self.csrf.encode(), salt.encode(), "sha256").hex()
 
     @property
     def is_current(self) -> bool:

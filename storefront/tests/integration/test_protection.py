@@ -44,8 +44,8 @@ async def test_a_crash_is_a_page_of_ours_with_the_headers(browser: Browser, api:
 
 async def test_a_form_without_the_secret_of_the_session_is_refused(browser: Browser, api: FakeApi) -> None:
     await browser.get("/p/MUG-1")
-    for secret in ("", "guessed"):
-        refused = await browser.post("/cart/add", csrf=secret, sku="MUG-1", quantity="1", key="k")
+    for token in ("", "guessed", "salt.mac", "."):
+        refused = await browser.post("/cart/add", csrf=token, sku="MUG-1", quantity="1", key="k")
         assert refused.status_code == 403
     assert not api.sent("POST /v1/guests")
 
@@ -64,6 +64,15 @@ async def test_a_form_of_another_site_is_refused(browser: Browser, origin: str) 
     await browser.get("/")
     refused = await browser.post("/language", origin=origin, language="en", here="/")
     assert refused.status_code == 403
+
+
+async def test_each_page_has_another_token_and_all_of_them_work(browser: Browser) -> None:
+    await browser.get("/")
+    first = browser.csrf
+    await browser.get("/")
+    assert browser.csrf != first
+    for token in (first, browser.csrf):
+        assert (await browser.post("/language", csrf=token, language="en", here="/")).status_code == 303
 
 
 async def test_a_form_from_a_browser_that_sends_no_origin_needs_the_secret(browser: Browser) -> None:
@@ -111,7 +120,7 @@ async def test_over_tls_the_cookie_is_secure_and_of_this_host_alone(api: FakeApi
 @pytest.mark.parametrize("change", ["cut", "flip", "other key", "not ours"])
 async def test_a_cookie_that_was_tampered_with_is_no_cookie(browser: Browser, change: str) -> None:
     await browser.get("/")
-    secret, cookie = browser.csrf, browser.http.cookies["session"]
+    token, cookie = browser.csrf, browser.http.cookies["session"]
     changed = {
         "cut": cookie[:-4],
         "flip": cookie[:40] + ("A" if cookie[40] != "A" else "B") + cookie[41:],
@@ -122,7 +131,7 @@ async def test_a_cookie_that_was_tampered_with_is_no_cookie(browser: Browser, ch
     browser.http.cookies["session"] = changed
     page = await browser.get("/")
     assert page.status_code == 200
-    assert browser.csrf != secret
+    assert (await browser.post("/language", csrf=token, language="en", here="/")).status_code == 403
 
 
 @pytest.mark.parametrize(
