@@ -37,14 +37,15 @@ class Api:
     """Calls as one shopper.
 
     `http`: has the gateway's address and the time limit.
-    `client_address`: of the shopper's device, for the gateway's limits, or empty.
+    `forwarded`: headers that say where the shopper's request came from. The gateway believes them if the
+    storefront is one of its trusted proxies.
     Every call raises `Refused`.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, token: str | None, client_address: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, token: str | None, forwarded: Mapping[str, str]) -> None:
         self._http = http
         self.token = token
-        self._address = {"X-Forwarded-For": client_address} if client_address else {}
+        self._forwarded = forwarded
 
     async def categories(self) -> list[Json]:
         """With the number of products of each; none while product does not have the endpoint."""
@@ -128,7 +129,7 @@ class Api:
         json: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
-        sent = {**self._address, **(headers or {})}
+        sent = {**self._forwarded, **(headers or {})}
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
         try:

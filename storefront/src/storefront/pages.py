@@ -21,6 +21,7 @@ from storefront.settings import Settings
 from storefront.templates import Templates
 
 SEE_OTHER = 303
+_FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto")
 Handler = Callable[["Visit"], Awaitable[Response]]
 
 
@@ -127,7 +128,7 @@ class Pages:
             request=request,
             session=session,
             language=locales.choose(request, self._languages),
-            api=Api(self._http, token=session.token, client_address=_client(request)),
+            api=Api(self._http, token=session.token, forwarded=_forwarded(request)),
             templates=self._templates,
             origin=self._settings.origins[0],
             is_secure=self._settings.secure,
@@ -156,6 +157,6 @@ def _here(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _client(request: Request) -> str:
-    """The shopper's address, as the gateway forwards it."""
-    return request.headers.get("x-forwarded-for", "")
+def _forwarded(request: Request) -> dict[str, str]:
+    """The shopper's address, for the gateway's limits, and whether TLS was used, as the gateway says."""
+    return {name: request.headers[name] for name in _FORWARDED if name in request.headers}

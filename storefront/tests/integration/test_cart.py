@@ -171,9 +171,10 @@ async def test_a_token_that_is_no_longer_valid_makes_a_new_visitor(browser: Brow
     assert "Your cart is empty." in (await browser.get("/cart")).text
 
 
-async def test_the_shoppers_address_reaches_the_gateway(browser: Browser, api: FakeApi) -> None:
-    await browser.get("/p/MUG-1", X_Forwarded_For="203.0.113.7")
+async def test_where_a_request_came_from_reaches_the_gateway(browser: Browser, api: FakeApi) -> None:
+    await browser.get("/p/MUG-1", X_Forwarded_For="203.0.113.7", X_Forwarded_Proto="https")
     assert api.requests[0].headers["x-forwarded-for"] == "203.0.113.7"
+    assert api.requests[0].headers["x-forwarded-proto"] == "https"
 
 
 async def test_names_in_the_cart_are_escaped(browser: Browser, api: FakeApi) -> None:
