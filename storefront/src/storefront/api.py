@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import httpx
 
+from storefront.answers import Answers
+
 Json = dict[str, Any]
 Query = Mapping[str, str | int] | list[tuple[str, str | int | float | bool | None]]
 _LONGEST_WAIT = 3600
+NOT_MODIFIED = 304
 
 
 @dataclass
@@ -39,18 +42,27 @@ class Api:
     `http`: has the gateway's address and the time limit.
     `forwarded`: headers that say where the shopper's request came from. The gateway believes them if the
     storefront is one of its trusted proxies.
+    `answers`: keeps what the API answers to everybody alike, which is asked for without the token.
     Every call raises `Refused`.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, token: str | None, forwarded: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        token: str | None,
+        forwarded: Mapping[str, str],
+        answers: Answers,
+    ) -> None:
         self._http = http
+        self._answers = answers
         self.token = token
         self._forwarded = forwarded
 
     async def categories(self) -> list[Json]:
         """With the number of products of each; none while product does not have the endpoint."""
         try:
-            found = await self._call("GET", "/v1/categories")
+            found = await self._catalogue("/v1/categories")
         except Refused as refused:
             if refused.status == 404:
                 return []
@@ -58,18 +70,18 @@ class Api:
         return list(found["items"])
 
     async def products(self, query: Query) -> Json:
-        return await self._call("GET", "/v1/products", params=query)
+        return await self._catalogue("/v1/products", query)
 
     async def facets(self, query: Query) -> Json | None:
         """How many products each filter would list; None while that cannot be counted: a list is a list
         without."""
         try:
-            return await self._call("GET", "/v1/products/facets", params=query)
+            return await self._catalogue("/v1/products/facets", query)
         except Refused:
             return None
 
     async def product(self, sku: str) -> Json:
-        return await self._call("GET", f"/v1/products/{segment(sku)}")
+        return await self._catalogue(f"/v1/products/{segment(sku)}")
 
     async def products_of(self, skus: Sequence[str]) -> dict[str, Json]:
         """The products by sku; unknown ones are left out."""
@@ -120,6 +132,23 @@ class Api:
     async def cancel(self, order: str) -> None:
         await self._call("POST", f"/v1/orders/{segment(order)}/cancel")
 
+    async def _catalogue(self, path: str, query: Query | None = None) -> Json:
+        """What everybody is answered, kept as the API allows: nobody may change it."""
+        url = f"{path}?{urlencode(query)}" if query else path
+        kept = self._answers.find(url)
+        if kept is not None and self._answers.is_fresh(kept):
+            return kept.content
+        headers = {"If-None-Match": kept.etag} if kept is not None and kept.etag else {}
+        response = await self._send("GET", url, headers=headers)
+        if kept is not None and response.status_code == NOT_MODIFIED:
+            content = kept.content
+        elif response.is_success:
+            content = dict(response.json())
+        else:
+            raise _refusal(response)
+        self._answers.keep(url, content, response.headers)
+        return content
+
     async def _call(
         self,
         method: str,
@@ -129,16 +158,28 @@ class Api:
         json: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
-        sent = {**self._forwarded, **(headers or {})}
+        sent = dict(headers or {})
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
-        try:
-            response = await self._http.request(method, path, params=params, json=json, headers=sent)
-        except httpx.TransportError as error:
-            raise Unreachable from error
+        response = await self._send(method, path, params=params, json=json, headers=sent)
         if response.is_success:
             return dict(response.json()) if response.content else {}
         raise _refusal(response)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Query | None = None,
+        json: Json | None = None,
+        headers: Mapping[str, str],
+    ) -> httpx.Response:
+        sent = {**self._forwarded, **headers}
+        try:
+            return await self._http.request(method, path, params=params, json=json, headers=sent)
+        except httpx.TransportError as error:
+            raise Unreachable from error
 
 
 def segment(text: str) -> str:

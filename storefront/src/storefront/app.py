@@ -58,7 +58,7 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
             Mount("/assets", _Files(directory=ASSETS)),
             Mount("/pictures", _Files(directory=_HERE / "pictures")),
         ],
-        middleware=[Middleware(GZipMiddleware, minimum_size=500)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=500, compresslevel=6)],
         exception_handlers={404: pages.not_found, 405: pages.not_found, Exception: pages.crashed},
         lifespan=lifespan,
     )

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from storefront import locales
+from storefront.answers import Answers
 from storefront.api import Api, Refused, segment
 from storefront.locales import Language
 from storefront.protection import is_from_a_form_of_ours
@@ -82,6 +83,7 @@ class Pages:
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings
         self._http = http
+        self._answers = Answers()
         self._cookie = SessionCookie(settings)
         self._languages = locales.languages()
         self._templates = Templates(self._languages, settings.origins[0])
@@ -128,7 +130,7 @@ class Pages:
             request=request,
             session=session,
             language=locales.choose(request, self._languages),
-            api=Api(self._http, token=session.token, forwarded=_forwarded(request)),
+            api=Api(self._http, token=session.token, forwarded=_forwarded(request), answers=self._answers),
             templates=self._templates,
             origin=self._settings.origins[0],
             is_secure=self._settings.secure,

@@ -22,6 +22,7 @@ from devstack.down import down, purge
 from devstack.programs import programs
 from devstack.up import up
 from lab.bench.load import Load
+from lab.bench.pages import pages
 from lab.bench.search import search
 from lab.services import cpu_seconds, describe, resident_bytes
 from shop.ledger.gather import until_quiet
@@ -47,8 +48,9 @@ class Figures:
     machine: dict[str, Any]
 
 
-app = typer.Typer(help="What a checkout costs on this machine, and what a search takes.")
+app = typer.Typer(help="What a checkout costs on this machine, what a search takes, and what a page costs.")
 app.command()(search)
+app.command()(pages)
 
 
 @app.callback(invoke_without_command=True)
