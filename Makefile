@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test model check audit bench chaos compose-check clean
+.PHONY: help setup up down status demo browser test browse model check audit bench chaos compose-check clean
 
 LOCAL := $(CURDIR)/.local
 BIN := .local/venv/bin
@@ -44,9 +44,15 @@ status: ## how each program is doing
 demo: up ## start the shop and watch checkouts end, paid and cancelled
 	@$(BIN)/shop demo
 
-test: setup ## all tests, with real servers of their own (ARGS="-k cart" for some)
+browser: setup ## install Chromium from the system's packages, if it is missing
+	@deploy/local/setup chromium
+
+test: browser ## all tests, with real servers of their own (ARGS="-k cart" for some)
 	@$(BIN)/pytest -n $(JOBS) -m "not shop" $(ARGS) || $(NOTHING_CHOSEN)
-	@$(BIN)/pytest -m shop $(ARGS) || $(NOTHING_CHOSEN)
+	@$(BIN)/pytest -m "shop and not thorough" $(ARGS) || $(NOTHING_CHOSEN)
+
+browse: browser ## every page and flow of the storefront in a browser; pictures in .local/browser (ARGS="-k cart" for some)
+	@$(BIN)/pytest tests/browser $(ARGS)
 
 model: setup ## explore every interleaving of the saga, to the end
 	@$(BIN)/python -m tests.model

@@ -1,0 +1,21 @@
+// Runs in every page of a visitor: reports what moves without an input, and what is wider than the window.
+
+new PerformanceObserver((list) => {
+  for (const shift of list.getEntries()) {
+    if (shift.hadRecentInput || location.pathname.startsWith("/orders/")) continue;
+    const moved = shift.sources.map(({ node }) => node?.parentElement?.closest("[id], [class]") ?? node?.parentElement);
+    const names = [...new Set(moved.map((one) => one && `${one.localName}#${one.id}.${one.className}`))];
+    reportFault(`layout shift of ${shift.value.toFixed(4)} at ${location.pathname}: ${names.join(", ")}`);
+  }
+}).observe({ type: "layout-shift", buffered: true });
+
+function measure() {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth <= clientWidth) return;
+  const wide = [...document.querySelectorAll("main *, header *, footer *")].find(
+    (one) => one.getBoundingClientRect().right > clientWidth + 1,
+  );
+  reportFault(`${location.pathname} is ${scrollWidth} px wide in a window of ${clientWidth}: ${wide?.outerHTML.slice(0, 120)}`);
+}
+
+addEventListener("load", () => new ResizeObserver(measure).observe(document.documentElement));

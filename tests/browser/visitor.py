@@ -1,0 +1,157 @@
+"""Somebody with a browser in front of the shop. What is wrong with a page on the way is kept."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
+
+from devstack import Stack
+
+PICTURES = Path(__file__).parents[2] / ".local" / "browser"
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+WAIT_MS = 20_000
+SAGA_MS = 60_000  # until an order is paid or cancelled, on a busy machine
+LOCALES = {"en": "en-GB", "de": "de-DE"}
+ADDRESS = {
+    "email": "guest@example.com",
+    "name": "Ada Neri",
+    "street": "1 Example Street",
+    "postcode": "N1 7AA",
+    "city": "London",
+}
+PAYS = "pm_card_visa"
+IS_DECLINED = "pm_card_visa_chargeDeclined"
+BANK_ASKS = "pm_card_authenticationRequired"
+_SCRIPT = Path(__file__).with_suffix(".js")
+expect.set_options(timeout=WAIT_MS)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the visitor's browser is like."""
+
+    phone: bool = False
+    dark: bool = False
+    language: str = "en"
+    javascript: bool = True
+
+    def __str__(self) -> str:
+        device, theme = "phone" if self.phone else "desktop", "dark" if self.dark else "light"
+        return f"{device}-{theme}-{self.language}" + ("" if self.javascript else "-plain")
+
+
+@dataclass
+class Visitor:
+    """One browser context: cookies, pages and looks of its own.
+
+    `page` is the open tab. `faults` are errors in the console, requests to other sites, files that are
+    missing, what moves by itself (CLS), and pages wider than the window: none may be left at the end.
+    """
+
+    context: BrowserContext
+    stack: Stack
+    look: Look
+    faults: list[str] = field(default_factory=list)
+    page: Page = field(init=False)
+
+    async def open(self, path: str) -> None:
+        """A page of the shop, which has to exist."""
+        response = await self.page.goto(path)
+        assert response is not None, path
+        assert response.ok, f"{path}: {response.status}"
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.page.url).path
+
+    async def new_tab(self) -> Page:
+        """One more tab of the same browser."""
+        page = await self.context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        return page
+
+    async def watch(self) -> None:
+        """Keep what is wrong with any page from now on."""
+        self.context.on("console", self._check_message)
+        self.context.on("request", self._check_request)
+        self.context.on("response", self._check_response)
+        await self.context.expose_function("reportFault", lambda fault: self.faults.append(fault))
+        await self.context.add_init_script(path=_SCRIPT)
+
+    async def picture(self, name: str) -> None:
+        """Takes a picture of the whole page, to be looked at: `.local/browser/NAME-LOOK.png`."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)
+
+    async def put_into_cart(self, sku: str, quantity: int = 1) -> None:
+        await self.open(f"/p/{sku}")
+        await self.page.locator("main input[name=quantity]").fill(str(quantity))
+        await self.page.locator("main form[action='/cart/add'] button").click()
+        await expect(self.page.locator(".top .count")).to_be_visible()
+
+    async def fill_in(self, card: str = PAYS) -> None:
+        """The form of the checkout."""
+        for name, value in ADDRESS.items():
+            await self.page.locator(f"main [name={name}]").fill(value)
+        await self.page.locator(f"main [name=card][value={card}]").check()
+
+    async def place_order(self) -> None:
+        """Presses the button, and arrives at the order's page."""
+        await self.page.locator("main form[action='/checkout'] button.button").click()
+        await self.page.wait_for_url("**/orders/*")
+
+    async def order(self, sku: str, card: str = PAYS, quantity: int = 1) -> str:
+        """Buys a product. Returns the path of the order's page, which is open."""
+        await self.put_into_cart(sku, quantity)
+        await self.open("/checkout")
+        await self.fill_in(card)
+        await self.place_order()
+        return self.path
+
+    async def until(self, text: str) -> None:
+        """Until the page has the text, which the saga brings."""
+        await expect(self.page.locator("main")).to_contain_text(text, timeout=SAGA_MS)
+
+    def _check_message(self, message: ConsoleMessage) -> None:
+        # What could not be loaded is checked by its response.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.faults.append(f"console: {message.text}")
+
+    def _check_request(self, request: Request) -> None:
+        known = (self.stack.gateway_url, self.stack.sandbox_url)  # the second is the bank's page
+        if not request.url.startswith(("data:", "blob:", *(f"{one}/" for one in known))):
+            self.faults.append(f"another site: {request.url}")
+
+    def _check_response(self, response: Response) -> None:
+        is_page = response.request.resource_type == "document"
+        if response.status >= (500 if is_page else 400):
+            self.faults.append(f"{response.request.method} {response.url}: {response.status}")
+
+
+@asynccontextmanager
+async def arrival(browser: Browser, stack: Stack, look: Look) -> AsyncIterator[Visitor]:
+    """A visitor with a fresh browser. Leaving closes it."""
+    context = await browser.new_context(
+        base_url=stack.gateway_url,
+        viewport=PHONE if look.phone else DESKTOP,  # type: ignore[arg-type]
+        device_scale_factor=2 if look.phone else 1,
+        has_touch=look.phone,
+        is_mobile=look.phone,
+        color_scheme="dark" if look.dark else "light",
+        locale=LOCALES[look.language],
+        timezone_id="Europe/London",
+        java_script_enabled=look.javascript,
+    )
+    visitor = Visitor(context, stack, look)
+    try:
+        await visitor.watch()
+        visitor.page = await visitor.new_tab()
+        yield visitor
+        await visitor.page.wait_for_load_state()
+    finally:
+        await context.close()
