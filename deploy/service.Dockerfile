@@ -65,7 +65,7 @@ RUN install -d -o app -g app -m 0700 /secrets/vault \
     && for reader in postgres rabbitmq redis kong mailpit sandbox storefront operator monitor; do \
         install -d -o app -g app "/secrets/${reader}"; \
     done
-COPY --chmod=0644 deploy/kong/kong.yml deploy/kong/kong.yml
+COPY --chmod=0644 deploy/kong/kong.yml deploy/kong/error.html deploy/kong/
 COPY --chmod=0644 deploy/rabbitmq/definitions.json deploy/rabbitmq/definitions.json
 COPY --chmod=0644 storefront/catalogue.json storefront/catalogue.json
 USER 10001:10001

@@ -4,9 +4,10 @@
     pytest tests/edge
 
 EDGE_UPSTREAM_HOST is this machine as that Kong sees it. EDGE_REDIS (host:port) with EDGE_REDIS_PASSWORD is a
-redis that it sees; without one its limits count locally. It must run with `tracing_instrumentations=request`
-and `nginx_http_client_max_body_size=8m`. EDGE_TLS_URL is where it serves TLS, EDGE_TLS_CA the file of its
-certificate's CA; without it no row over TLS is asked. Its configuration is replaced.
+redis that it sees; without one its limits count locally. It must run with `tracing_instrumentations=request`,
+`nginx_http_client_max_body_size=8m` and `error_template_html` of deploy/kong/error.html. EDGE_TLS_URL is
+where it serves TLS, EDGE_TLS_CA the file of its certificate's CA; without it no row over TLS is asked. Its
+configuration is replaced.
 """
 
 import os
@@ -27,6 +28,7 @@ from tests.edge.tokens import KEY_SET
 
 _LAB = Path(__file__).parent / "lab.yml"
 _SHOP = Path(__file__).parents[2] / "deploy/kong/kong.yml"
+_ERROR_PAGE = _SHOP.with_name("error.html")
 _SERVICES = ("auth", "product", "cart", "order", "payment", "storefront")
 
 
@@ -61,7 +63,8 @@ def _edge(file: Path, folder: Path, ports: dict[str, int], *, redis: str, **rend
             file.read_text(), keys=KEY_SET, redis=redis, redis_password=fake_redis.PASSWORD, **rendering
         )
         port = free_port()
-        with standin(text, folder, upstreams, **tls_settings(folder, port)) as url:
+        settings = tls_settings(folder, port) | {"ERROR_TEMPLATE_HTML": str(_ERROR_PAGE)}
+        with standin(text, folder, upstreams, **settings) as url:
             yield Edge(url, f"https://localhost:{port}", folder / "ca.pem")
     else:
         shared = os.environ.get("EDGE_REDIS")

@@ -5,7 +5,8 @@
 (a `count` of headers with values of a `length`), `times` (the last answer counts), `tls` (over TLS). Or
 `raw`: the bytes as they are.
 
-`expect`: status, `message` of a JSON body, `id` (a request id beside it), `json` or `text` of the body,
+`expect`: status, `message` of a JSON body, `id` (a request id beside it), `json` or `text` of the body, or
+what its `page` has,
 `headers` (regular expressions) and `without`, `server: kong` (the gateway answered itself, without asking a
 service), `upstream` (what the service saw) and `tries` (how often it was asked).
 """
@@ -57,6 +58,9 @@ def _check_body(reply: Reply, expect: dict[str, Any]) -> None:
         assert reply.body.startswith(b'{\n  "message":')
     if "json" in expect:
         assert reply.json() == expect["json"]
+    if "page" in expect:
+        assert reply.headers["content-type"] == "text/html; charset=utf-8"
+        assert re.search(expect["page"], reply.body.decode())
     if "text" in expect:
         assert reply.headers["content-type"].startswith("text/plain")
         assert reply.body.decode().startswith(expect["text"])

@@ -28,7 +28,9 @@ _FILE = read(Path(__file__).parents[2] / "deploy/kong/kong.yml")
 _ROUTER = plan(_FILE).router
 # Pages and files are not the API's; a document is not in itself.
 _PAGES = {"docs", "pages", "forms", "files"}
-_NOT_IN_A_DOCUMENT = _PAGES | {f"{name}-openapi" for name in ("auth", "product", "cart", "order")}
+_NOT_IN_A_DOCUMENT = (
+    _PAGES | {"not-found"} | {f"{name}-openapi" for name in ("auth", "product", "cart", "order")}
+)
 _FILES = {
     (method, path)
     for method in ("GET", "HEAD")
@@ -104,7 +106,7 @@ def _taken(path: str, method: str) -> list[str]:
         for route in service.routes
         if method in (route.methods or ())
         for expression in route.paths
-        if compile_path(expression).fullmatch(path)
+        if route.name != "not-found" and compile_path(expression).fullmatch(path)
     ]
 
 

@@ -42,5 +42,6 @@ def test_the_providers_webhook_is_served_without_tls_and_never_redirected(https_
         assert https_shop.ask({"method": method, "path": path, "tls": tls}).status == 200
 
 
-def test_an_endpoint_that_is_not_there_is_not_redirected(https_shop: Edge) -> None:
-    assert https_shop.ask({"path": "/metrics"}).status == 404
+def test_an_endpoint_that_is_not_there_is_redirected_where_there_is_a_page_for_it(https_shop: Edge) -> None:
+    assert https_shop.ask({"path": "/metrics"}).status == 308
+    assert https_shop.ask({"method": "POST", "path": "/metrics"}).status == 404

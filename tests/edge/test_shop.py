@@ -1,6 +1,9 @@
 """What the shop's own kong.yml lets through to whom, and that it lets nothing else through."""
 
 import json
+import re
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
@@ -84,26 +87,36 @@ GUARDED = [
 ]
 CLOSED = [
     ("POST", "/"),
-    ("GET", "/cart/add"),
     ("POST", "/orders/0190"),
-    ("GET", "/assets/../healthz"),
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
-    ("GET", "/metrics"),
-    ("GET", "/openapi.json"),
-    ("GET", "/docs/openapi/payment.json"),
-    ("GET", "/docs/openapi/notification.json"),
-    ("GET", "/docs/openapi/order.json/x"),
-    ("GET", "/v1/orders/0190/events/x"),
-    ("GET", "/v1/orders/0190/events/ticket"),
+    ("POST", "/healthz"),
+    ("OPTIONS", "/nowhere"),
     ("POST", "/v1/products/85123A"),
-    ("GET", "/v1/productsx"),
     ("POST", "/v1/users/me"),
     ("DELETE", "/v1/users/me"),
-    ("GET", "/v1/webhooks/stripe"),
-    ("GET", "/docs/assets/../../v1/internal"),
-    ("HEAD", "/v1/orders/0190/events"),
-    ("GET", "/status/ready"),
+]
+# The storefront gets the path of its own page for it, and behind that the one that was asked for.
+NOT_FOUND = [
+    "/nowhere",
+    "/cart/add",
+    "/assets/../healthz",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs/openapi/payment.json",
+    "/docs/openapi/notification.json",
+    "/docs/openapi/order.json/x",
+    "/v1/orders/0190/events/x",
+    "/v1/orders/0190/events/ticket",
+    "/v1/productsx",
+    "/v1/webhooks/stripe",
+    "/docs/assets/../../v1/internal",
+    "/status/ready",
+    "/not-found",
+    "/not-found/../healthz",
+    "/x%2f..%2f..%2fhealthz",
+    "/cartx",
+    "/p/85123A/x",
 ]
 IDENTITY = [
     "X-Consumer-ID",
@@ -146,6 +159,22 @@ def test_a_request_without_a_route_is_refused(shop: str, method: str, path: str)
     assert ask(shop, {"method": method, "path": path, "token": {}}).status == 404
 
 
+@pytest.mark.parametrize("path", NOT_FOUND)
+def test_a_path_that_no_route_takes_gets_the_page_for_it_and_nothing_else(shop: str, path: str) -> None:
+    for method in ("GET", "HEAD"):
+        reply = ask(shop, {"method": method, "path": path, "token": {}})
+        assert reply.status == 200
+        if method == "GET":
+            assert reply.json()["service"] == "storefront"
+            assert reply.json()["path"].startswith("/not-found/")
+
+
+def test_an_event_stream_has_no_head(shop: str) -> None:
+    assert ask(shop, {"path": "/v1/orders/0190/events"}).json()["service"] == "order"
+    limit = ask(shop, {"method": "HEAD", "path": "/v1/orders/0190/events"}).headers["ratelimit-limit"]
+    assert limit == ask(shop, {"method": "HEAD", "path": "/nowhere"}).headers["ratelimit-limit"]
+
+
 @pytest.mark.parametrize("service", ["auth", "product", "cart", "order"])
 def test_a_public_service_shows_its_openapi_document(shop: str, service: str) -> None:
     seen = ask(shop, {"path": f"/docs/openapi/{service}.json"}).json()
@@ -182,7 +211,21 @@ def test_every_answer_carries_the_security_headers(shop: str) -> None:
         headers = ask(shop, {"path": path}).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; ")
+        assert policy.endswith("; frame-ancestors 'none'")
+
+
+def test_the_page_for_errors_may_use_its_own_style_and_loads_nothing(shop: str) -> None:
+    sent = {"method": "POST", "path": "/nowhere", "headers": {"Accept": "text/html,*/*;q=0.8"}}
+    reply = ask(shop, sent)
+    page, policy = reply.body.decode(), reply.headers["content-security-policy"]
+    style = re.search("<style>(.*?)</style>", page, re.DOTALL)
+    assert style
+    digest = b64encode(sha256(style[1].encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in policy
+    assert not re.search(r"<script|<link|<img|\ssrc=|\sstyle=|\son\w+=", page)
+    assert 'lang="de"' in page
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from storefront import cart_pages, catalogue_pages, checkout_pages, language_page, order_pages
+from storefront import cart_pages, catalogue_pages, checkout_pages, language_page, not_found_page, order_pages
 from storefront.pages import Pages
 from storefront.protection import SecurityHeaders
 from storefront.settings import Settings
@@ -53,6 +53,7 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
     starlette = Starlette(
         routes=[
             *routes(pages),
+            *not_found_page.routes(pages),
             Route("/healthz", _healthz),
             Mount("/docs/assets", StaticFiles(directory=_DOCS, packages=[("fastapi_swagger", "resources")])),
             Mount("/assets", _Files(directory=ASSETS)),

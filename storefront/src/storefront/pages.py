@@ -28,7 +28,7 @@ Handler = Callable[["Visit"], Awaitable[Response]]
 
 @dataclass
 class Visit:
-    """One request, and who makes it."""
+    """One request, and who makes it. `here` is the page's path and query, to come back to."""
 
     request: Request
     session: Session
@@ -38,6 +38,7 @@ class Visit:
     origin: str
     is_secure: bool
     form: FormData
+    here: str
 
     def _(self, message: str) -> str:
         return self.language._(message)
@@ -54,7 +55,7 @@ class Visit:
     def page(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """The page. What is to be said once is said on it."""
         notice, self.session.notice = self.session.notice, None
-        shown = {"visit": self, "notice": notice, "here": _here(self.request), **values}
+        shown = {"visit": self, "notice": notice, "here": self.here, **values}
         shown["form_token"] = self.session.form_token()
         html = self.templates.render(self.language, template, shown)
         return HTMLResponse(html, status, {"Cache-Control": "private, no-cache"})
@@ -135,6 +136,7 @@ class Pages:
             origin=self._settings.origins[0],
             is_secure=self._settings.secure,
             form=FormData(),
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         )
 
 
@@ -152,11 +154,6 @@ def _error_page(visit: Visit, refused: Refused) -> Response:
     if refused.retry_after:
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
-
-
-def _here(request: Request) -> str:
-    """The path and query of this page, to come back to."""
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _forwarded(request: Request) -> dict[str, str]:

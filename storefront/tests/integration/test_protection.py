@@ -151,3 +151,21 @@ def test_settings_that_are_unsafe_are_refused(settings: Settings, wrong: dict[st
     }
     with pytest.raises(ValidationError):
         Settings.model_validate({**given, **wrong})
+
+
+async def test_a_path_that_the_gateway_does_not_know_is_a_page_for_people(browser: Browser) -> None:
+    page = await browser.get("/not-found/nowhere/at-all", Accept="text/html,*/*;q=0.8", Accept_Language="de")
+    assert page.status_code == 404
+    assert "<title>Nicht gefunden" in page.text
+    assert 'name="here" value="/nowhere/at-all"' in page.text
+    answer = await browser.post("/language", language="en", here=browser.value("here"))
+    assert answer.headers["location"] == "/nowhere/at-all"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+async def test_a_path_that_the_gateway_does_not_know_is_a_problem_for_programs(
+    browser: Browser, accept: str
+) -> None:
+    answer = await browser.get("/not-found/v1/prodcuts", Accept=accept)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404}

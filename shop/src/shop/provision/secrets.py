@@ -47,6 +47,7 @@ def hand_out(
 ) -> list[Path]:
     """Make what is missing, and give it to its readers. Returns the files that were not as they are now.
 
+    `kong_file` has `error.html` beside it.
     `hostname` is in the gateway's certificate, beside this machine's names. With `tls` all servers get
     certificates, and their clients the CA's. The options are those of `shop.provision.kong.render`. Raises
     ShopError when the folder cannot be written, a certificate is unusable, or `kong_file` cannot be rendered.
@@ -63,7 +64,8 @@ def hand_out(
             redis_tls=tls,
             **options,
         )
-        handed = _handed_out(vault, kong_yml, tls)
+        error_html = kong_file.with_name("error.html").read_text()
+        handed = _handed_out(vault, {"kong.yml": kong_yml, "error.html": error_html}, tls)
         if tls:
             handed = _with_certificates(folder / VAULT, handed)
         return [
@@ -76,7 +78,7 @@ def hand_out(
         raise ShopError(f"{error.filename or folder}: {error.strerror}") from error
 
 
-def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]:
+def _handed_out(vault: Secrets, kong: Files, tls: bool) -> Mapping[str, Files]:
     """The files of each reader, by their names."""
 
     def password_of(user: str) -> str:
@@ -99,7 +101,7 @@ def _handed_out(vault: Secrets, kong_yml: str, tls: bool) -> Mapping[str, Files]
         # What a fresh broker starts with: somebody to provision it, and no `guest`.
         "rabbitmq": {"definitions.json": json.dumps(topology.render({}, OPERATOR, password_of), indent=1)},
         "redis": {"redis.conf": f"requirepass {vault.read(_REDIS)}\n{_REDIS_TLS if tls else ''}"},
-        _KONG: {"kong.yml": kong_yml, **_same(vault, (f"{_KONG}.pem", f"{_KONG}-key.pem"))},
+        _KONG: {**kong, **_same(vault, (f"{_KONG}.pem", f"{_KONG}-key.pem"))},
         "sandbox": _same(vault, _PROVIDER),
         "storefront": _same(vault, ("session-key",)),
         "monitor": {"rabbitmq-password": password_of(OPERATOR)},

@@ -2,6 +2,7 @@
 
 from devstack.stack import HOST, Stack, own_port
 from shop.keys.verifiers import AUDIENCE, ISSUER
+from shop.machine import project_root
 from shop.secrets import SIGNING_KEYS
 from shop.targets import SERVICES
 
@@ -108,6 +109,7 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
             upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
             return {
                 "KONG_FILE": str(stack.layout.kong),
+                "ERROR_TEMPLATE_HTML": str(project_root() / "deploy" / "kong" / "error.html"),
                 "UPSTREAMS": upstreams,
                 "TLS_PORT": str(stack.ports["gateway-tls"]),
                 "TLS_CERT": str(stack.layout.secrets / "gateway.pem"),

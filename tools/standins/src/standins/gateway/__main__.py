@@ -29,9 +29,11 @@ from standins.running import Misconfigured, http_server, read_settings
 log = logging.getLogger("standins.gateway")
 
 CANNOT_START = 78
+_BARE = "<!doctype html><title>Error</title><h1>Error</h1><p>%s.</p><p>%s</p>"
 DESCRIPTION = """Serves KONG_FILE on HOST and PORT, and with TLS on TLS_PORT, if there is one, with the files
 TLS_CERT and TLS_KEY; its state and figures on STATUS_PORT, if there is one. UPSTREAMS maps names to addresses
-(order=127.0.0.1:18004,…), TRUSTED_PROXIES are the proxies in front (10.0.0.0/8,…)."""
+(order=127.0.0.1:18004,…), TRUSTED_PROXIES are the proxies in front (10.0.0.0/8,…), ERROR_TEMPLATE_HTML is
+the file of an error's page."""
 
 
 def _addresses(text: str) -> dict[str, str]:
@@ -51,7 +53,8 @@ TrustedProxies = Annotated[Trusted, PlainValidator(trusted_proxies)]
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`upstreams` maps upstream names to `host:port`, `trusted_proxies` are the proxies in front. TLS
-    takes all three of its settings, the files in PEM."""
+    takes all three of its settings, the files in PEM. `error_template_html` has two `%s`, for the message and
+    the request's id; without it a page is as bare as Kong's own."""
 
     kong_file: Path = Path("deploy/kong/kong.yml")
     upstreams: Annotated[dict[str, str], BeforeValidator(_addresses)] = field(default_factory=dict)
@@ -62,7 +65,20 @@ class Settings:
     tls_port: int | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    error_template_html: Path | None = None
     log_level: str = "INFO"
+
+    @property
+    def error_html(self) -> str:
+        """Raises Misconfigured for a template with other placeholders, OSError for a file that is no use."""
+        if self.error_template_html is None:
+            return _BARE
+        text = self.error_template_html.read_text()
+        try:
+            text % ("", "")
+        except (TypeError, ValueError):
+            raise Misconfigured("ERROR_TEMPLATE_HTML: write %s twice, and %% for a percent sign") from None
+        return text
 
     @property
     def tls(self) -> Tls | None:
@@ -87,7 +103,8 @@ async def serve(settings: Settings) -> None:
     upstreams = Upstreams(settings.upstreams)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(upstreams.close)
-        gateway = Gateway(plan(read(settings.kong_file)), upstreams, metrics, settings.trusted_proxies)
+        planned, error_html = plan(read(settings.kong_file)), settings.error_html
+        gateway = Gateway(planned, upstreams, metrics, settings.trusted_proxies, error_html)
         listener = closing.enter_context(socket.create_server((settings.host, settings.port)))
         if status:
             listening = socket.create_server((settings.host, settings.status_port))

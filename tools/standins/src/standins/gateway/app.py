@@ -34,17 +34,21 @@ _CLIENT_GONE = 499  # nginx's number for it
 
 class Gateway:
     """Serves one plan; `plan` may be replaced between requests, which is how a reload takes effect. `trusted`
-    are the proxies in front."""
+    are the proxies in front. `error_html` is the template of an error's page, with two `%s`: the message and
+    the request's id."""
 
-    def __init__(self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None, trusted: Trusted) -> None:
+    def __init__(
+        self, plan: Plan, upstreams: Upstreams, metrics: Metrics | None, trusted: Trusted, error_html: str
+    ) -> None:
         self.plan = plan
         self._trusted = trusted
+        self._error_html = error_html
         self._upstreams = upstreams
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         plan = self.plan
-        exchange = _exchange(scope, receive, self._trusted)
+        exchange = _exchange(scope, receive, self._trusted, self._error_html)
         refused = refusal(exchange, scope)
         if refused is None:
             try:
@@ -79,7 +83,7 @@ class Gateway:
     def malformed(self, client: tuple[str, int]) -> Answer:
         """The whole answer to what is no HTTP."""
         scope = {"method": "", "query_string": b"", "headers": [], "client": client}
-        exchange = _exchange(scope, _nothing_more, self._trusted)
+        exchange = _exchange(scope, _nothing_more, self._trusted, self._error_html)
         answer = exchange.message(400, "Bad request", {b"connection": b"close"})
         complete(exchange, self.plan.everywhere, answer)
         return answer
@@ -112,7 +116,7 @@ async def _nothing_more() -> Message:
     return {"type": "http.disconnect"}
 
 
-def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
+def _exchange(scope: Scope, receive: Receive, trusted: Trusted, error_html: str) -> Exchange:
     every = scope["headers"]
     peer = scope["client"][0]
     is_proxy = is_trusted(peer, trusted)
@@ -128,6 +132,7 @@ def _exchange(scope: Scope, receive: Receive, trusted: Trusted) -> Exchange:
         trusted=is_proxy,
         request_id=os.urandom(16).hex(),
         receive=receive,
+        error_html=error_html,
     )
 
 

@@ -3,6 +3,7 @@
 Header names are lower case throughout.
 """
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
@@ -22,6 +23,10 @@ VIA: Final = b"1.1 kong/3.9.3"
 
 _JSON: Final = b"application/json; charset=utf-8"
 _TEXT: Final = b"text/plain; charset=utf-8"
+_HTML: Final = b"text/html; charset=utf-8"
+# Which of Kong's templates a media type gets; any other one gets JSON.
+_TYPES: Final = {b"text/html": _HTML, b"text/plain": _TEXT, b"text/*": _TEXT}
+_QUALITY: Final = re.compile(rb"\s*[qQ]=(1(?:\.0{0,3})?|0(?:\.\d{0,3})?)\s*")
 
 
 class TooLarge(Exception):
@@ -49,6 +54,7 @@ class Exchange:
     to the service, `removed` what it takes away. `client` is the address that limits count, `peer` the
     one that is connected: a proxy, whose forwarding headers are believed if it is `trusted`. By the monotonic
     clock it came in when it `started`; the service was `asked`, and its head came when it had `answered`.
+    `error_html` is the template of an error's page.
     """
 
     method: str
@@ -61,6 +67,7 @@ class Exchange:
     trusted: bool
     request_id: str
     receive: Receive
+    error_html: str
     started: float = field(default_factory=time.monotonic)
     asked: float | None = None
     answered: float | None = None
@@ -89,18 +96,36 @@ class Exchange:
             parts.append(part)
 
     def message(self, status: int, text: str, headers: Headers | None = None) -> Answer:
-        """The pretty-printed body with a request id: no route, size and rate limits, name resolution."""
-        body = f'{{\n  "message":"{text}",\n  "request_id":"{self.request_id}"\n}}'.encode()
-        return Answer(status, {b"content-type": _JSON, **(headers or {})}, body)
+        """An error of Kong: no route, size and rate limits, name resolution. JSON, unless the client prefers
+        a page or text."""
+        return self._error(status, text, headers, self.headers.get(b"accept", b""))
 
     def failure(self, status: int, text: str, headers: Headers | None = None) -> Answer:
-        """An error of nginx: plain text with a request id, unless the client accepts, or else sends, another
-        type."""
+        """An error of nginx: plain text, unless the client accepts, or else sends, another type."""
         wanted = self.headers.get(b"accept", self.headers.get(b"content-type", b"text/plain"))
-        if not wanted.startswith(b"text/plain"):
-            return self.message(status, text, headers)
-        body = f"{text}\nrequest_id: {self.request_id}\n".encode()
-        return Answer(status, {b"content-type": _TEXT, **(headers or {})}, body)
+        return self._error(status, text, headers, wanted)
+
+    def _error(self, status: int, text: str, headers: Headers | None, wanted: bytes) -> Answer:
+        kind = error_type(wanted)
+        if kind == _HTML:
+            body = self.error_html % (text, self.request_id)
+        elif kind == _TEXT:
+            body = f"{text}\nrequest_id: {self.request_id}\n"
+        else:
+            body = f'{{\n  "message":"{text}",\n  "request_id":"{self.request_id}"\n}}'
+        return Answer(status, {b"content-type": kind, **(headers or {})}, body.encode())
+
+
+def error_type(accept: bytes) -> bytes:
+    """The type of an error: that of the first of the accepted ones with the highest quality."""
+    found, highest = _JSON, 0.0
+    for one in accept.split(b","):
+        media_type, *parameters = one.split(b";")
+        given = [match for parameter in parameters if (match := _QUALITY.fullmatch(parameter))]
+        quality = float(given[-1][1]) if given else 1.0
+        if b"/" in media_type and quality > highest:
+            found, highest = _TYPES.get(media_type.strip(), _JSON), quality
+    return found
 
 
 def refusal(status: int, content: object, headers: Headers) -> Answer:

@@ -13,4 +13,4 @@ async def _nothing() -> MutableMapping[str, Any]:
 def exchange(client: str = "10.0.0.1", **headers: str) -> Exchange:
     """A GET of / with the given headers."""
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return Exchange("GET", "/", b"", dict(pairs), pairs, client, client, False, "0" * 32, _nothing)
+    return Exchange("GET", "/", b"", dict(pairs), pairs, client, client, False, "0" * 32, _nothing, "%s %s")
