@@ -1,5 +1,6 @@
 """The languages of the pages: texts, money, dates and names of countries by locale."""
 
+import re
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from starlette.requests import Request
 
 from contracts import CURRENCIES
 
+_DECIMAL = re.compile(r"[0-9]{1,8}([.,][0-9]{0,3})?")
+_HIGHEST_PRICE = 99_999_999  # that product has
 COOKIE = "lang"
 SOURCE = "en"
 _FOLDER = Path(__file__).with_name("translations")
@@ -77,6 +80,14 @@ def decimal_amount(amount: int, currency: str) -> str:
     """Minor units as a decimal number, for machines: `19.99`."""
     value, decimals = _value(amount, currency)
     return f"{value:.{decimals}f}"
+
+
+def minor_units(entered: str, currency: str) -> int | None:
+    """A decimal number as it is entered, with a point or a comma, in minor units; None if it is none."""
+    if currency not in CURRENCIES or not _DECIMAL.fullmatch(entered.strip()):
+        return None
+    value = Decimal(entered.strip().replace(",", "."))
+    return min(int(value.scaleb(CURRENCIES[currency].decimals)), _HIGHEST_PRICE)
 
 
 def _value(amount: int, currency: str) -> tuple[Decimal, int]:

@@ -26,7 +26,11 @@ class Templates:
         self._environments = {code: _environment(one) for code, one in languages.items()}
         for environment in self._environments.values():
             environment.globals.update(
-                languages=list(languages.values()), origin=origin, asset=_asset, picture=picture
+                languages=list(languages.values()),
+                origin=origin,
+                asset=_asset,
+                picture=picture,
+                category_name=category_name,
             )
 
     def render(self, language: Language, name: str, values: Mapping[str, Any]) -> str:
@@ -59,3 +63,8 @@ def _asset(name: str) -> str:
 def picture(product: Mapping[str, Any]) -> str:
     """The path of a product's picture, or of a drawing that stands for one."""
     return str(product.get("picture") or PLACEHOLDER)
+
+
+def category_name(category: str) -> str:
+    """As the pages show it, with a capital."""
+    return category[:1].upper() + category[1:]

@@ -7,13 +7,17 @@ import pytest
 from ..conftest import MUG, ORIGIN, Browser, FakeApi
 
 
-async def test_home_shows_categories_and_new_products(browser: Browser) -> None:
+async def test_home_shows_categories_and_new_products(browser: Browser, api: FakeApi) -> None:
     page = await browser.get("/")
     assert page.status_code == 200
     assert 'href="/p/MUG-1"' in page.text
     assert 'href="/c/kitchen"' in page.text
     assert "£12.50" in page.text
     assert "3 left" in page.text
+    newest, presents = api.sent("GET /v1/products")
+    assert newest.url.params["sort"] == "newest"
+    assert presents.url.params["sort"] == "price"
+    assert "Small presents" in page.text
 
 
 async def test_without_the_endpoint_of_categories_there_are_none(browser: Browser, api: FakeApi) -> None:
@@ -68,11 +72,61 @@ async def test_each_filter_says_how_many_it_would_list(browser: Browser, api: Fa
     page = await browser.get("/c/kitchen?q=mug&sort=price&price_min=2000")
     [counted] = api.sent("GET /v1/products/facets")
     assert dict(counted.url.params) == {"q": "mug", "price_min": "2000", "category": "kitchen"}
-    assert 'href="/c/kitchen?q=mug&amp;sort=price&amp;price_max=999">up to £9.99 (2)' in page.text
-    assert "from £20.00 (1)" in page.text
+    assert 'href="/c/kitchen?q=mug&amp;sort=price&amp;price_max=999">up to £9.99 <' in page.text
+    assert 'price_min=2000" aria-current="true">from £20.00 <span class="small">1<' in page.text
     assert "£10.00 to £19.99" not in page.text  # has none
-    assert 'href="/c/garden"' in page.text
-    assert "In stock only (2)" in page.text
+    assert (
+        'href="/c/garden?q=mug&amp;sort=price&amp;price_min=2000">Garden <span class="small">1<' in page.text
+    )
+    assert 'aria-current="page">Kitchen' in page.text
+    assert 'price_min=2000&amp;in_stock=true">In stock <span class="small">2<' in page.text
+    assert "3 products" in page.text
+
+
+async def test_each_chip_says_which_filter_it_removes(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/facets", FACETS)
+    page = await browser.get("/c/kitchen?q=mug&price_max=999&in_stock=true")
+    for text, without in (
+        ("Kitchen", "/search?q=mug&amp;price_max=999&amp;in_stock=true"),
+        ("“mug”", "/c/kitchen?price_max=999&amp;in_stock=true"),
+        ("In stock", "/c/kitchen?q=mug&amp;price_max=999"),
+        ("up to £9.99", "/c/kitchen?q=mug&amp;in_stock=true"),
+    ):
+        assert f'href="{without}"><span class="hidden">Remove the filter: </span>{text} <' in page.text
+
+
+@pytest.mark.parametrize(
+    ("entered", "filters"),
+    [
+        ("from=12.50&to=20", "q=mug&price_min=1250&price_max=2000"),
+        ("from=12%2C5&to=", "q=mug&price_min=1250"),
+        ("from=30&to=20", "q=mug&price_min=2000&price_max=3000"),
+        ("from=&to=", "q=mug"),
+        ("from=ten&to=-1", "q=mug"),
+        ("from=9999999999&to=1e5", "q=mug"),
+        ("from=&to=99999999", "q=mug&price_max=99999999"),
+        ("from=1&to=2&currency=XXX", "q=mug"),
+        ("from=1&to=2&currency=JPY", "q=mug&price_min=1&price_max=2"),
+    ],
+)
+async def test_prices_that_are_entered_become_filters(browser: Browser, entered: str, filters: str) -> None:
+    answer = await browser.get(f"/search?q=mug&price_min=5&cursor=c&currency=GBP&{entered}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/search?{filters}")
+
+
+async def test_the_price_fields_show_the_prices_that_are_wanted(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/facets", FACETS)
+    page = await browser.get("/search?price_min=1250")
+    assert 'name="from" inputmode="decimal" maxlength="12" autocomplete="off" value="12.50"' in page.text
+    assert 'name="to" inputmode="decimal" maxlength="12" autocomplete="off" value=""' in page.text
+
+
+async def test_prices_of_another_currency_are_not_compared(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products/facets", FACETS)
+    api.answer("GET /v1/products", {"items": [{**MUG, "currency": "JPY"}], "next": None, "corrected": {}})
+    page = await browser.get("/c/kitchen")
+    assert "£" not in page.text
+    assert 'name="from"' not in page.text
 
 
 @pytest.mark.parametrize("status", [404, 429, 503])
@@ -83,7 +137,8 @@ async def test_a_list_is_shown_without_counts_while_there_are_none(
     page = await browser.get("/search?price_max=999")
     assert page.status_code == 200
     assert "Blue mug" in page.text
-    assert 'href="/search" aria-label="Remove the filter">Price' in page.text
+    assert 'href="/search"><span class="hidden">Remove the filter: </span>Price' in page.text
+    assert 'href="/c/kitchen"' in page.text
 
 
 async def test_nothing_found_helps_on(browser: Browser, api: FakeApi) -> None:
@@ -92,6 +147,29 @@ async def test_nothing_found_helps_on(browser: Browser, api: FakeApi) -> None:
     assert page.status_code == 200
     assert "Nothing found" in page.text
     assert 'href="/search"' in page.text
+    assert 'href="/c/kitchen"' in page.text
+
+
+async def test_what_would_be_found_without_a_filter_is_said(browser: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/products", {"items": [], "next": None, "corrected": {}})
+    api.answer("GET /v1/products/facets", FACETS)
+    page = await browser.get("/c/kitchen?q=mug&in_stock=true")
+    asked = [dict(one.url.params) for one in api.sent("GET /v1/products/facets")]
+    assert {"category": "kitchen", "in_stock": "true"} in asked
+    assert {"q": "mug", "in_stock": "true"} in asked
+    assert {"q": "mug", "category": "kitchen"} in asked
+    assert 'href="/c/kitchen?q=mug">without In stock</a> <span class="small">3<' in page.text
+
+
+async def test_a_page_without_products_leads_to_those_after_it(browser: Browser, api: FakeApi) -> None:
+    following = "/v1/products?in_stock=true&limit=24&cursor=abc"
+    api.answer("GET /v1/products", {"items": [], "next": following, "corrected": {}})
+    page = await browser.get("/search?in_stock=true")
+    asked = api.sent("GET /v1/products")
+    assert 1 < len(asked) < 10
+    assert asked[1].url.params["cursor"] == "abc"
+    assert "Nothing found" not in page.text
+    assert 'rel="next" href="/search?in_stock=true&amp;cursor=abc"' in page.text
 
 
 @pytest.mark.parametrize("query", ["sort=evil", "price_min=x", "in_stock=maybe", "q=", "sort=relevance"])
