@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Response
+from pydantic import SecretStr
 
+from auth.domain import Role
 from auth.keys import PUBLISHED_SECONDS, Keys
 from auth.registration import Registration
 from auth.schemas import Guest, NewAccount, User
@@ -83,14 +85,18 @@ async def published_keys(keys: Provided[Keys]) -> JwkSet:
     return JwkSet(keys.current.published, headers=headers)
 
 
-def first_admin(settings: Settings, registration: Registration) -> APIRouter:
-    """No routes: its lifespan creates the first admin, if the settings name one, before the API starts."""
+def staff_accounts(settings: Settings, registration: Registration) -> APIRouter:
+    """No routes: its lifespan creates the accounts of staff that the settings name, before the API starts."""
+    named: list[tuple[Role, str | None, SecretStr | None]] = [
+        ("admin", settings.admin_email, settings.admin_password),
+        ("warehouse", settings.warehouse_email, settings.warehouse_password),
+    ]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if settings.admin_email is not None and settings.admin_password is not None:
-            password = settings.admin_password.get_secret_value()
-            await registration.ensure_admin(settings.admin_email, password)
+        for role, email, password in named:
+            if email is not None and password is not None:
+                await registration.ensure_staff(role, email, password.get_secret_value())
         yield
 
     return APIRouter(lifespan=lifespan)

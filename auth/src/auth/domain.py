@@ -10,10 +10,11 @@ from uuid import UUID
 
 from contracts import mail_address
 
-Role = Literal["shopper", "admin"]
+Role = Literal["shopper", "warehouse", "admin"]
 SCOPES = {
     "guest": "",
     "shopper": "account:read account:write",
+    "warehouse": "orders:read-all orders:fulfil",
     "admin": "account:read account:write catalogue:write orders:read-all orders:fulfil orders:refund",
 }
 """The scopes of each role. A shopper's own cart and orders need none."""

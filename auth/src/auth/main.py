@@ -43,7 +43,12 @@ def build(settings: Settings, chassis: Chassis) -> Components:
         settings.guest_seconds,
     )
     return Components(
-        routers=[api.first_admin(settings, registration), api.router, account_api.router, token_api.router],
+        routers=[
+            api.staff_accounts(settings, registration),
+            api.router,
+            account_api.router,
+            token_api.router,
+        ],
         provide=[
             accounts,
             keys,

@@ -1,4 +1,4 @@
-"""Creates accounts: by registration, or for the first admin when the service starts."""
+"""Creates accounts: by registration, or for staff when the service starts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,20 +88,24 @@ class Registration:
         log.info("registered", account=str(account.account_id), network=origin.shown)
         return account
 
-    async def ensure_admin(self, email: str, password: str) -> None:
-        """Create the first admin. An existing account is not changed: its password may have changed since."""
+    async def ensure_staff(self, role: Role, email: str, password: str) -> None:
+        """Create an account of staff. An existing one is not changed: its password may have changed since."""
         known = await self.accounts.by_email(email)
         if known is None:
             hashed = await self.passwords.hash(normalised_password(password))
-            admin = _new_account(email, hashed, "admin")
+            created = _new_account(email, hashed, role)
             try:
                 async with self.transactions() as tx:
-                    tx.add(admin)
+                    tx.add(created)
             except IntegrityError:
                 return  # another replica has created it
-            log.info("admin created", account=str(admin.account_id))
-        elif known.role != "admin":
-            log.error("ADMIN_EMAIL belongs to a shopper: no admin created", account=str(known.account_id))
+            log.info("staff account created", account=str(created.account_id), role=role)
+        elif known.role != role:
+            log.error(
+                "address of staff belongs to another account: none created",
+                account=str(known.account_id),
+                role=role,
+            )
 
 
 def _new_account(email: str, password_hash: str, role: Role) -> Account:

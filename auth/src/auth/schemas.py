@@ -78,7 +78,7 @@ class User(BaseModel):
 
     id: UUID
     email: str
-    role: str = Field(description="`shopper` or `admin`.")
+    role: str = Field(description="`shopper`, `warehouse` or `admin`.")
     registered_at: datetime
     email_verified: bool = Field(description="Whether the owner has used a token that was mailed to it.")
 

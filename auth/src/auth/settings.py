@@ -1,4 +1,4 @@
-"""Auth's own settings: keys, the first admin, lifetimes of tokens, limits on login attempts."""
+"""Auth's own settings: keys, staff, lifetimes of tokens, limits on login attempts."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ class Settings(ServiceSettings):
 
     `contact_key` may list several keys, comma-separated: the first encrypts. `trusted_proxies` are the
     proxies before the gateway whose `X-Forwarded-For` is trusted: addresses and CIDR blocks, comma-separated.
+    `admin_email` and `warehouse_email` get an account of that role when auth starts, if there is none.
     At most `mails_per_address` mails with a token go to an address within `mail_window_seconds`.
     For `refresh_grace_seconds` after a refresh, the same refresh token gives the same answer again; 0 for
     never.
@@ -45,6 +46,8 @@ class Settings(ServiceSettings):
     contact_key: EncryptionKeys
     admin_email: Annotated[str, AfterValidator(address)] | None = None
     admin_password: SecretStr | None = None
+    warehouse_email: Annotated[str, AfterValidator(address)] | None = None
+    warehouse_password: SecretStr | None = None
 
     access_seconds: TokenSeconds = 15 * 60
     guest_seconds: TokenSeconds = LONGEST_TOKEN

@@ -102,6 +102,14 @@ async def test_a_shopper_with_the_admins_address_is_not_promoted(start_auth: Sta
     assert await auth.database.fetchval("SELECT role FROM account") == "shopper"
 
 
+async def test_the_warehouse_may_fulfil_and_no_more(start_auth: StartAuth) -> None:
+    auth = await start_auth(warehouse_email="parcels@example.com", warehouse_password="a long secret")
+    token = (await auth.log_in("parcels@example.com", "a long secret")).json()
+    assert token["scope"] == "orders:read-all orders:fulfil"
+    me = await auth.http.get("/v1/users/me", headers={"Authorization": f"Bearer {token['access_token']}"})
+    assert me.status_code == 403
+
+
 async def test_a_hash_with_older_parameters_is_renewed_at_login(auth: Auth) -> None:
     await auth.register(password="correct horse")
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse")

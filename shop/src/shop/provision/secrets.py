@@ -20,7 +20,7 @@ _REDIS = "redis"
 _KONG = "kong"
 _PROVIDER = ("stripe-api-key", "stripe-webhook-secret")
 _MORE: dict[str, tuple[str, ...]] = {
-    "auth": ("contact-key", SIGNING_KEYS, "admin-password"),
+    "auth": ("contact-key", SIGNING_KEYS, "admin-password", "warehouse-password"),
     "order": ("contact-key", "action-key"),
     "payment": (*_PROVIDER, "action-key"),
     "notification": ("contact-key",),
@@ -29,7 +29,7 @@ _MORE: dict[str, tuple[str, ...]] = {
 _OTHERS = ("postgres", "rabbitmq", "redis", "kong")
 _TLS_SERVERS = ("postgres", "rabbitmq", "redis", "mailpit")
 _HERE = ("localhost", "127.0.0.1", "::1")  # where a published port is reached
-_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox", "storefront")
+_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox", "storefront", "warehouse")
 _CA = "ca.pem"
 _REDIS_TLS = """\
 port 0
@@ -104,6 +104,7 @@ def _handed_out(vault: Secrets, kong: Files, tls: bool) -> Mapping[str, Files]:
         _KONG: {**kong, **_same(vault, (f"{_KONG}.pem", f"{_KONG}-key.pem"))},
         "sandbox": _same(vault, _PROVIDER),
         "storefront": _same(vault, ("session-key",)),
+        "warehouse": _same(vault, ("warehouse-password",)),
         "monitor": {"rabbitmq-password": password_of(OPERATOR)},
         "operator": {
             "postgres-password": vault.read(role_secret(OPERATOR)),

@@ -24,7 +24,7 @@ _KONG = project_root() / "deploy" / "kong" / "kong.yml"
 _LOGINS = {"database-password", "amqp-password"}
 _PROVIDER = {"stripe-api-key", "stripe-webhook-secret"}
 _READERS = {
-    "auth": {*_LOGINS, "contact-key", "signing-keys.json", "admin-password"},
+    "auth": {*_LOGINS, "contact-key", "signing-keys.json", "admin-password", "warehouse-password"},
     "product": _LOGINS,
     "cart": _LOGINS,
     "order": {*_LOGINS, "contact-key", "action-key"},
@@ -37,6 +37,7 @@ _READERS = {
     "kong": {"kong.yml", "kong.pem", "kong-key.pem"},
     "sandbox": _PROVIDER,
     "storefront": {"session-key"},
+    "warehouse": {"warehouse-password"},
     "monitor": {"rabbitmq-password"},
     "operator": {"postgres-password", "rabbitmq-password", "admin-password", "stripe-api-key"},
 }
@@ -80,7 +81,7 @@ def test_with_tls_servers_have_certificates_and_their_clients_the_ca(tmp_path: P
             *servers.get(reader, ()),
             *(
                 {"ca.pem"}
-                if reader not in {"postgres", "rabbitmq", "mailpit", "sandbox", "storefront"}
+                if reader not in {"postgres", "rabbitmq", "mailpit", "sandbox", "storefront", "warehouse"}
                 else ()
             ),
         }

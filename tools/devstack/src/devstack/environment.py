@@ -54,6 +54,8 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "CONTACT_KEY": stack.secret("contact-key"),
                 "ADMIN_EMAIL": stack.admin_email,
                 "ADMIN_PASSWORD": stack.admin_password,
+                "WAREHOUSE_EMAIL": stack.warehouse_email,
+                "WAREHOUSE_PASSWORD": stack.secret("warehouse-password"),
                 **trusted,
             }
         case "cart":
@@ -105,6 +107,13 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
             }
         case "mailbox":
             return {"SMTP_PORT": str(stack.ports["smtp"]), "MAILBOX_FOLDER": str(stack.folder / "mailbox")}
+        case "warehouse":
+            return {
+                "GATEWAY_URL": stack.gateway_url,
+                "WAREHOUSE_EMAIL": stack.warehouse_email,
+                "WAREHOUSE_PASSWORD": stack.secret("warehouse-password"),
+                "WAREHOUSE_CATALOGUE": str(project_root() / "storefront" / "catalogue.json"),
+            }
         case "gateway":
             upstreams = ",".join(f"{name}={HOST}:{stack.ports[name]}" for name in UPSTREAMS)
             return {

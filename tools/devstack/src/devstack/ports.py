@@ -9,18 +9,18 @@ from contextlib import suppress
 import psutil
 
 BASE = 18000
-SIZE = 16
+SIZE = 17
 # From the base on, in this order: what people have written down keeps its number.
 USUAL = (
     *("gateway", "auth", "product", "cart", "order", "payment", "notification", "sandbox", "mailbox", "smtp"),
-    *("storefront", "amqp", "distribution", "management", "monitor", "gateway-tls"),
+    *("storefront", "amqp", "distribution", "management", "monitor", "gateway-tls", "warehouse"),
 )
 # Below the ephemeral range (32768 up), where an outgoing connection could sit on the port by chance.
 _FREE_BASES = range(20000, 32000, SIZE)
 
 
 def block(base: int, more: Sequence[str] = ()) -> dict[str, int]:
-    """The usual sixteen and, after them, one for each of `more`."""
+    """The usual ones and, after them, one for each of `more`."""
     usual = {name: base + number for number, name in enumerate(USUAL)}
     return usual | {name: base + SIZE + number for number, name in enumerate(more)}
 

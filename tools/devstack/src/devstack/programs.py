@@ -41,6 +41,7 @@ def programs(stack: Stack | None = None) -> list[Program]:
             for copy in numbered(name, replicas)
         ),
         _module_program("storefront", "storefront", wave=2),
+        _module_program("warehouse", "standins.warehouse", wave=3),
         replace(_module_program("monitor", "shop.broker", ready="/readyz", wave=3), after=tuple(nodes)),
         replace(
             _module_program("gateway", "standins.gateway", "gateway-tls", ready=None, wave=3),

@@ -169,6 +169,8 @@ class Stack:
 
     admin_email = "admin@example.com"
 
+    warehouse_email = "warehouse@example.com"
+
     @property
     def admin_password(self) -> str:
         return self.secret("admin-password")
