@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +32,15 @@ MUG: dict[str, Any] = {
 
 @dataclass
 class FakeApi:
-    """Answers what a test has prepared, by method and path; anything else with 404. Keeps the requests."""
+    """Answers what a test has prepared, by method and path; anything else with 404. Keeps the requests.
+
+    `override` answers first, unless with None.
+    """
 
     answers: dict[str, tuple[int, Any, dict[str, str]]] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
     is_down: bool = False
+    override: Callable[[httpx.Request], httpx.Response | None] | None = None
 
     def answer(self, call: str, body: Any = None, status: int = 200, **headers: str) -> None:
         """`call`: method and path, as `GET /v1/cart`."""
@@ -50,6 +54,8 @@ class FakeApi:
         self.requests.append(request)
         if self.is_down:
             raise httpx.ConnectError("refused", request=request)
+        if self.override and (response := self.override(request)):
+            return response
         path = request.url.raw_path.decode().partition("?")[0]
         status, body, headers = self.answers.get(f"{request.method} {path}", (404, {}, {}))
         kind = "application/json" if status < 400 else "application/problem+json"

@@ -96,20 +96,27 @@ class Api:
     async def cart(self) -> Json:
         return await self._call("GET", "/v1/cart")
 
+    async def cart_lines(self) -> Json:
+        """Products and quantities only."""
+        return await self._call("GET", "/v1/cart/lines")
+
     async def pieces_in_cart(self) -> int:
-        found = await self._call("GET", "/v1/cart/lines")
-        return sum(line["quantity"] for line in found["items"])
+        return sum(line["quantity"] for line in (await self.cart_lines())["items"])
 
     async def add(self, sku: str, quantity: int, key: str) -> None:
         """Adds pieces once for each key."""
         line = {"sku": sku, "quantity": quantity}
         await self._call("POST", "/v1/cart/items", json=line, headers={"Idempotency-Key": key})
 
-    async def put(self, sku: str, quantity: int) -> None:
-        await self._call("PUT", f"/v1/cart/items/{segment(sku)}", json={"quantity": quantity})
+    async def put(self, sku: str, quantity: int, *, version: int) -> None:
+        """Sets a line's quantity, if the cart has this version: 412 otherwise."""
+        path, headers = f"/v1/cart/items/{segment(sku)}", {"If-Match": f'"{version}"'}
+        await self._call("PUT", path, json={"quantity": quantity}, headers=headers)
 
-    async def remove(self, sku: str) -> None:
-        await self._call("DELETE", f"/v1/cart/items/{segment(sku)}")
+    async def remove(self, sku: str, *, version: int) -> None:
+        """Removes a line, if the cart has this version: 412 otherwise."""
+        path, headers = f"/v1/cart/items/{segment(sku)}", {"If-Match": f'"{version}"'}
+        await self._call("DELETE", path, headers=headers)
 
     async def place_order(self, order: Json, key: str) -> Json:
         return await self._call("POST", "/v1/orders", json=order, headers={"Idempotency-Key": key})

@@ -26,7 +26,8 @@ class Session:
 
     `token` is the shopper's access token, which `token_until` (seconds of the epoch) ends. `csrf` is what the
     tokens of its forms are made of. `pieces` are in the cart, as far as this browser knows. `notice` is shown
-    on the next page, once.
+    on the next page, once. `prices` are those at which products were put into the cart, by sku
+    (`cart_prices.py`).
     """
 
     csrf: str = field(default_factory=_new_secret)
@@ -34,6 +35,7 @@ class Session:
     token_until: float = 0
     pieces: int = 0
     notice: dict[str, Any] | None = None
+    prices: dict[str, str] = field(default_factory=dict)
 
     def begin(self, token: str, expires_in: float) -> None:
         """Take an identity. The secret of the forms is a new one, so that none that was planted before
@@ -43,6 +45,7 @@ class Session:
     def end(self) -> None:
         """Forget who the shopper is."""
         self.csrf, self.token, self.token_until, self.pieces = _new_secret(), None, 0, 0
+        self.prices = {}
 
     def form_token(self) -> str:
         """For the forms of one page. Each page has another, so that the secret cannot be found by the lengths

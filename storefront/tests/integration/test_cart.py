@@ -1,6 +1,8 @@
 import json
+from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from ..conftest import MUG, Browser, FakeApi
@@ -24,6 +26,7 @@ CART: dict[str, Any] = {
     "degraded": False,
     "reason": None,
 }
+SHOWN = {"sku": "MUG-1", "was": "2", "version": "1"}  # in the forms of the line
 
 
 @pytest.fixture
@@ -119,17 +122,116 @@ async def test_a_visitor_without_a_cart_makes_no_call(browser: Browser, api: Fak
     assert not api.requests
 
 
+@dataclass
+class OtherTab:
+    """Changes the cart while this tab shows its first version, at which two pieces are in it."""
+
+    pieces: int
+    version: int = 3
+
+    def handle(self, request: httpx.Request) -> httpx.Response | None:
+        """As cart does: a change needs the newest version."""
+        if request.url.path.startswith("/v1/cart/items/"):
+            is_newest = request.headers["if-match"] == f'"{self.version}"'
+            return httpx.Response(200 if is_newest else 412, json={"type": "/problems/cart-changed"})
+        if request.url.path == "/v1/cart/lines":
+            lines = [{"sku": "MUG-1", "quantity": self.pieces}] if self.pieces else []
+            return httpx.Response(200, json={"items": lines, "version": self.version})
+        return None
+
+
+CHANGES = {"/cart/change": "PUT", "/cart/remove": "DELETE"}
+
+
+@pytest.mark.parametrize("path", CHANGES)
+async def test_a_change_of_another_line_in_another_tab_is_no_obstacle(
+    browser: Browser, api: FakeApi, path: str
+) -> None:
+    await add_a_mug(browser)
+    await browser.get("/cart")
+    assert {name: browser.value(name) for name in SHOWN} == SHOWN
+    api.override = OtherTab(pieces=2).handle
+    await browser.post(path, **SHOWN, quantity="5")
+    sent = api.sent(f"{CHANGES[path]} /v1/cart/items/MUG-1")
+    assert [one.headers["if-match"] for one in sent] == ['"1"', '"3"']
+    assert "perhaps in another tab" not in (await browser.get("/cart")).text
+
+
+@pytest.mark.parametrize("path", CHANGES)
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [(7, "It has 7 pieces of that product."), (0, "It has that product no more.")],
+)
+async def test_a_change_of_a_line_that_another_tab_has_changed_is_refused(
+    browser: Browser, api: FakeApi, path: str, pieces: int, text: str
+) -> None:
+    await add_a_mug(browser)
+    await browser.get("/cart")
+    api.override = OtherTab(pieces=pieces).handle
+    answer = await browser.post(path, **SHOWN, quantity="5")
+    assert answer.headers["location"] == "/cart"
+    assert len(api.sent(f"{CHANGES[path]} /v1/cart/items/MUG-1")) == 1  # and that one was refused
+    page = (await browser.get("/cart")).text
+    assert "perhaps in another tab" in page
+    assert text in page
+    assert "Undo" not in page
+
+
+async def test_a_cart_that_never_stops_changing_is_left_alone(browser: Browser, api: FakeApi) -> None:
+    await add_a_mug(browser)
+    await browser.get("/cart")
+    api.refuse("PUT /v1/cart/items/MUG-1", 412, "/problems/cart-changed")
+    api.answer("GET /v1/cart/lines", {"items": [{"sku": "MUG-1", "quantity": 2}], "version": 9})
+    await browser.post("/cart/change", **SHOWN, quantity="5")
+    assert len(api.sent("PUT /v1/cart/items/MUG-1")) < 10
+    assert "Nothing else was done" in (await browser.get("/cart")).text
+
+
+async def test_a_price_that_has_changed_since_it_was_put_in_is_said(browser: Browser, api: FakeApi) -> None:
+    await browser.get("/p/MUG-1")
+    shown = {name: browser.value(name) for name in ("key", "price", "currency")}
+    await browser.post("/cart/add", sku="MUG-1", quantity="2", **shown)
+    assert "when you put it in" not in (await browser.get("/cart")).text
+    api.answer("GET /v1/cart", {**CART, "items": [{**LINE, "price": 1300, "total": 2600}], "total": 2600})
+    for _ in range(2):  # it stays until the line has gone
+        page = await browser.get("/cart")
+        assert "One costs £13.00 now; it was £12.50 when you put it in." in page.text
+    api.answer("GET /v1/cart", {**CART, "items": [], "total": 0})
+    await browser.get("/cart")
+    api.answer("GET /v1/cart", CART)
+    assert "when you put it in" not in (await browser.get("/cart")).text
+
+
+@pytest.mark.parametrize("price", ["", "-1", "1e3", "²", "9" * 30, "<b>"])
+async def test_a_price_that_is_none_is_not_remembered(browser: Browser, price: str) -> None:
+    await browser.get("/p/MUG-1")
+    await browser.post("/cart/add", sku="MUG-1", quantity="2", key="k", price=price, currency="GBP")
+    assert "when you put it in" not in (await browser.get("/cart")).text
+
+
+async def test_a_large_cart_fits_into_the_sessions_cookie(browser: Browser, api: FakeApi) -> None:
+    items = [{**LINE, "sku": f"STOCK-CODE-{number:021}", "price": 99_999_999} for number in range(100)]
+    api.answer("GET /v1/cart", {**CART, "items": items})
+    await add_a_mug(browser)
+    response = await browser.get("/cart")
+    assert response.status_code == 200
+    assert len(response.headers["set-cookie"]) < 2700  # with a token of 1,000 bytes below 4,096
+
+
 async def test_a_quantity_is_changed_and_a_line_removed_and_put_back(browser: Browser, api: FakeApi) -> None:
     await add_a_mug(browser)
     await browser.get("/cart")
-    await browser.post("/cart/change", sku="MUG-1", quantity="5")
+    await browser.post("/cart/change", **SHOWN, quantity="5")
     assert json.loads(api.sent("PUT /v1/cart/items/MUG-1")[0].content) == {"quantity": 5}
-    await browser.get("/cart")
-    await browser.post("/cart/remove", sku="MUG-1", quantity="5")
+    assert "The quantity was changed." in (await browser.get("/cart")).text
+    answer = await browser.post("/cart/remove", **{**SHOWN, "was": "5"})
+    assert answer.headers["location"] == "/cart"
     assert len(api.sent("DELETE /v1/cart/items/MUG-1")) == 1
     await browser.get("/cart")
     assert "Undo" in browser.page
-    await browser.post("/cart/add", sku="MUG-1", quantity=browser.value("quantity"), key=browser.value("key"))
+    undo = {name: browser.value(name) for name in ("quantity", "key", "to")}
+    answer = await browser.post("/cart/add", sku="MUG-1", **undo)
+    assert answer.headers["location"] == "/cart"
     assert json.loads(api.sent("POST /v1/cart/items")[-1].content) == {"sku": "MUG-1", "quantity": 5}
 
 
