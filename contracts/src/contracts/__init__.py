@@ -3,6 +3,9 @@
 Models grow by optional fields only; any other change needs a new version (see `contracts.schema`).
 """
 
+from contracts.address import COUNTRIES as COUNTRIES
+from contracts.address import NEED_POSTCODE as NEED_POSTCODE
+from contracts.address import PostalAddress as PostalAddress
 from contracts.currency import CURRENCIES as CURRENCIES
 from contracts.currency import Currency as Currency
 from contracts.currency import ListedCurrency as ListedCurrency

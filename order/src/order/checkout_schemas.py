@@ -2,74 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from chassis.http.problems import Body
-from contracts import MailAddress, Money, OneLine, Sku
+from contracts import MailAddress, Money, PostalAddress, Sku
 from contracts.currency import CurrencyCode
-from contracts.text import PATTERN as ONE_LINE
-from contracts.text import Cleaned
-from order.countries import COUNTRIES, NEED_POSTCODE
 from order.pricing import Expected
-
-
-def _valid_country(code: str) -> str:
-    if code not in COUNTRIES:
-        raise ValueError("must be an ISO 3166-1 alpha-2 code, in upper case")
-    return code
-
-
-def _valid_phone(text: str) -> str:
-    if text and sum(character.isdigit() for character in text) < _SHORTEST_PHONE:
-        raise ValueError(f"must be a phone number, with at least {_SHORTEST_PHONE} digits")
-    return text
-
-
-_SHORTEST_PHONE = 4  # as on Niue and St Helena; ITU-T E.164 has a maximum, and no minimum
-
-Line16 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=16, pattern=ONE_LINE), OneLine]
-Line32 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=32, pattern=ONE_LINE), OneLine]
-Line80 = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80, pattern=ONE_LINE), OneLine]
-FilledLine80 = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=ONE_LINE), OneLine
-]
-# Address books copy numbers with invisible marks of direction, which are removed.
-Phone = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=32, pattern=ONE_LINE),
-    Cleaned,
-    AfterValidator(_valid_phone),
-]
-
-
-class ShipTo(Body):
-    """Where to ship. A part that is missing is the same as an empty one."""
-
-    name: Annotated[FilledLine80, Field(description="Who gets it.")]
-    street: FilledLine80
-    city: FilledLine80
-    postcode: Annotated[
-        Line16, Field(description=f"Required in {', '.join(sorted(NEED_POSTCODE))}; optional elsewhere.")
-    ] = ""
-    country: Annotated[str, Field(examples=["GB"]), AfterValidator(_valid_country)]
-    company: Line80 = ""
-    line2: Annotated[Line80, Field(description="A second line below the street: a flat, a floor.")] = ""
-    state: Annotated[Line80, Field(description="A state, province, prefecture or county.")] = ""
-    phone: Annotated[
-        Phone,
-        Field(
-            description="For the carrier, as people write it; at least 4 digits.",
-            examples=["+44 20 7946 0958"],
-        ),
-    ] = ""
-    vat_id: Annotated[
-        Line32, Field(description="For the receipt, as it is given: not checked.", examples=["GB123456789"])
-    ] = ""
-
-    @property
-    def lacks_postcode(self) -> bool:
-        """Whether an address in its country needs a postcode, and this one has none."""
-        return not self.postcode and self.country in NEED_POSTCODE
 
 
 class ExpectedTotal(Body):
@@ -115,7 +53,7 @@ class PlaceOrder(Body):
         MailAddress | None,
         Field(description="Required for guests; the default is the account's address."),
     ] = None
-    shipping: ShipTo | None = None
+    shipping: PostalAddress | None = None
     expires_in: Annotated[
         int | None,
         Field(
@@ -153,4 +91,4 @@ class PlaceOrder(Body):
 
 
 _NEWER_FIELDS = PlaceOrder.model_fields.keys() - {"payment_method", "email", "shipping", "expires_in"}
-_NEWER_PARTS = ShipTo.model_fields.keys() - {"name", "street", "city", "postcode", "country"}
+_NEWER_PARTS = PostalAddress.model_fields.keys() - {"name", "street", "city", "postcode", "country"}
