@@ -51,6 +51,9 @@ OPEN = [
 GUARDED = [
     ("GET", "/v1/users/me", "auth"),
     ("GET", "/v1/users/me/export", "auth"),
+    ("GET", "/v1/users/me/addresses", "auth"),
+    ("PUT", "/v1/users/me/addresses/0190", "auth"),
+    ("DELETE", "/v1/users/me/addresses/0190", "auth"),
     ("POST", "/v1/users/me/deletion", "auth"),
     ("POST", "/v1/users/me/password", "auth"),
     ("POST", "/v1/users/me/logout", "auth"),
@@ -93,6 +96,7 @@ CLOSED = [
     ("POST", "/v1/products/85123A"),
     ("POST", "/v1/users/me"),
     ("DELETE", "/v1/users/me"),
+    ("DELETE", "/v1/users/me/addresses"),
 ]
 # The storefront gets the path of its own page for it, and behind that the one that was asked for.
 NOT_FOUND = [
@@ -109,6 +113,7 @@ NOT_FOUND = [
     "/v1/orders/0190/events/x",
     "/v1/orders/0190/events/ticket",
     "/v1/productsx",
+    "/v1/users/me/addresses/0190",
     "/v1/webhooks/stripe",
     "/docs/assets/../../v1/internal",
     "/status/ready",

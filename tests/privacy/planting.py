@@ -63,7 +63,7 @@ async def plant(stack: Stack) -> Planted:
             "a foreign return URL": f"https://elsewhere.example/back/{mark}",
         }
     )
-    for whose in ("a", "a deleted"):
+    for whose in ("a", "a saved", "a deleted"):
         planted.values |= {f"{whose} {part}": text for part, text in _new_address().items()}
     async with new_play(scenario_shop(stack)) as play:
         tap = await play.broker.watch()
@@ -93,7 +93,7 @@ def _new_address() -> dict[str, str]:
 
 
 def address(planted: Planted, whose: str) -> dict[str, str]:
-    """The address that was planted under `a …` or `a deleted …`."""
+    """The address that was planted under `a …`, `a saved …` or `a deleted …`."""
     return {part: planted.values[f"{whose} {part}"] for part in ADDRESS} | {"country": "GB"}
 
 
@@ -112,8 +112,16 @@ async def _have_an_account(play: Play, planted: Planted) -> None:
     second = planted.keep("the next refresh token", again["refresh_token"])
     last = must(await http.post("/v1/token/refresh", data={"refresh_token": second}), 200)
     planted.keep("the last refresh token", last["refresh_token"])
+    bearer = {"Authorization": f"Bearer {last['access_token']}"}
+    await _save_address(http, bearer, address(planted, "a saved"))
     must(await http.post("/v1/token/refresh", data={"refresh_token": first}), 400, 401)  # the family ends
     await _forget_the_password(play, planted)
+
+
+async def _save_address(http: httpx.AsyncClient, bearer: dict[str, str], saved: dict[str, str]) -> None:
+    path, lacking = f"/v1/users/me/addresses/{uuid4()}", saved | {"postcode": ""}
+    must(await http.put(path, json={"address": saved}, headers=bearer), 200)
+    must(await http.put(path, json={"address": lacking}, headers=bearer), 422)
 
 
 async def _forget_the_password(play: Play, planted: Planted) -> None:
@@ -196,6 +204,7 @@ async def _delete_an_account(play: Play, tap: Tap, planted: Planted) -> None:
     must(await http.post("/v1/users", json=account), 201)
     token = must(await http.post("/v1/token", data=form), 200)["access_token"]
     shopper = Shopper(http, token, account["email"])
+    await _save_address(http, shopper.headers, address(planted, "a deleted"))
     await shopper.fill_cart({play.sku: 1})
     order_id = await shopper.check_out(shipping=address(planted, "a deleted"))
     await shopper.until(order_id, "paid")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 # Where something has to be, and nothing else.
 KEPT = {
     ("auth", "account"): {"an account's e-mail"},
+    ("auth", "address"): {f"a saved {part}" for part in ADDRESS},
     ("order", "orders"): {"a return URL", *(f"a {part}" for part in ADDRESS)},
     ("payment", "payment"): {"a return URL"},
 }

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from stripe import WebhookSignature
@@ -100,8 +100,18 @@ def _refund(world: World) -> Wish:
     return {"at": {"order": world.fulfilled_order}, "json": body, "headers": {"Idempotency-Key": uuid4().hex}}
 
 
+def _address_to_save(_: World) -> Wish:
+    home = {"name": "Ada", "street": "1 Main St", "city": "Hull", "postcode": "HU1", "country": "GB"}
+    return {**_some_address(_), "json": {"address": home}}
+
+
+def _some_address(_: World) -> Wish:
+    return {"at": {"address_id": str(UUID(int=1))}}
+
+
 _ORDER = "/v1/orders/{order}"
 _RETURN = f"{_ORDER}/returns/{{return_id}}"
+_ADDRESS = "/v1/users/me/addresses/{address_id}"
 _PRODUCT = "/v1/products/{sku}"
 _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/users": _new_account,
@@ -110,6 +120,8 @@ _WISHES: Mapping[str, Callable[[World], Wish]] = {
     "POST /v1/token/refresh": _session,
     "POST /v1/token/refresh used before": _used_session,
     "POST /v1/logout": _session,
+    f"PUT {_ADDRESS}": _address_to_save,
+    f"DELETE {_ADDRESS}": _some_address,
     "POST /v1/users/me/deletion": lambda _: {"json": {"password": uuid4().hex}, "headers": _from_anywhere()},
     "POST /v1/users/me/password": _same_password,
     "POST /v1/users/me/confirmation": lambda _: {"headers": _from_anywhere()},

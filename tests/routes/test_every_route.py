@@ -17,6 +17,7 @@ from tests.routes.services import SERVICES, app_of
 EXAMPLES = {
     "sku": "A",
     "order": str(UUID(int=1)),
+    "address_id": str(UUID(int=1)),
     "return_id": str(UUID(int=1)),
     "refund_id": str(UUID(int=1)),
 }

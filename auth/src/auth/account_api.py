@@ -17,6 +17,7 @@ from auth.schemas import (
     PasswordChange,
     PasswordReset,
     ResetRequest,
+    SavedAddress,
     SessionRecord,
     User,
 )
@@ -90,6 +91,7 @@ async def export(
     return AccountExport(
         account=User.of(account),
         sessions=[SessionRecord(**one) for one in await accounts.sessions(caller.id)],
+        addresses=[SavedAddress(**one) for one in await accounts.addresses(caller.id)],
         guests=[MergedGuestRecord(**one) for one in await accounts.guests(caller.id)],
         elsewhere=ELSEWHERE,
     )

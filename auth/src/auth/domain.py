@@ -18,6 +18,8 @@ SCOPES = {
     "admin": "account:read account:write catalogue:write orders:read-all orders:fulfil orders:refund",
 }
 """The scopes of each role. A shopper's own cart and orders need none."""
+MOST_ADDRESSES = 20
+"""That an account may keep."""
 Refusal = Literal["over", "reused"]
 Purpose = Literal["reset password", "confirm address"]
 

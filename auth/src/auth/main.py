@@ -1,7 +1,8 @@
 """Auth: accounts, guests and tokens."""
 
-from auth import account_api, api, jobs, saga, token_api
+from auth import account_api, address_api, api, jobs, saga, token_api
 from auth.account_deletion import AccountDeletion
+from auth.address_book import AddressBook
 from auth.authentication import Authentication, LoginLimit
 from auth.confirmation import Confirmations
 from auth.logins import Logins
@@ -11,7 +12,6 @@ from auth.passwords import Passwords
 from auth.registration import ConflictLimit, Registration
 from auth.settings import Settings
 from auth.store import Accounts
-from auth.tokens import AccessTokens
 from chassis.messaging.encryption import Cipher
 from chassis.runtime.service import Chassis, Components, Service
 from chassis.storage.attempts import Attempts
@@ -35,19 +35,10 @@ def build(settings: Settings, chassis: Chassis) -> Components:
     registration = Registration(transactions, accounts, passwords, confirming, conflict_limit)
     logins = Logins(transactions, accounts, passwords, authentication, settings.session_rules())
     changes = PasswordChanges(transactions, accounts, passwords, authentication, resets, mail_limit)
-    tokens = AccessTokens(
-        keys,
-        settings.token_issuer,
-        settings.token_audience,
-        settings.access_seconds,
-        settings.guest_seconds,
-    )
     return Components(
         routers=[
             api.staff_accounts(settings, registration),
-            api.router,
-            account_api.router,
-            token_api.router,
+            *(module.router for module in (api, account_api, address_api, token_api)),
         ],
         provide=[
             accounts,
@@ -56,8 +47,9 @@ def build(settings: Settings, chassis: Chassis) -> Components:
             registration,
             changes,
             Confirmations(transactions, confirming, mail_limit),
+            AddressBook(transactions, accounts),
             AccountDeletion(transactions, accounts, authentication, cipher),
-            tokens,
+            settings.access_tokens(keys),
             settings.trusted_proxies,
         ],
         jobs=jobs.periodic(settings, chassis.engine, attempts),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from auth.domain import Account
 from chassis.http.problems import NO_NUL, Body
-from contracts import MailAddress
+from contracts import MailAddress, PostalAddress
 
 Email = Annotated[MailAddress, AfterValidator(str.lower)]
 
@@ -93,6 +93,28 @@ class User(BaseModel):
         )
 
 
+class AddressToSave(Body):
+    """An address for the address book."""
+
+    address: PostalAddress
+    is_default: Annotated[bool, Field(description="Whether it becomes the default.")] = False
+
+
+class SavedAddress(BaseModel):
+    """An address of the address book; `address` is as a checkout takes it."""
+
+    address_id: UUID
+    address: dict[str, str] = Field(description="The parts of the address; a missing one is empty.")
+    is_default: bool
+    saved_at: datetime
+
+
+class SavedAddresses(BaseModel):
+    """An account's address book."""
+
+    items: list[SavedAddress]
+
+
 class SessionRecord(BaseModel):
     """A login."""
 
@@ -127,6 +149,7 @@ class AccountExport(BaseModel):
 
     account: User
     sessions: list[SessionRecord] = Field(description="Until they have expired.")
+    addresses: list[SavedAddress]
     guests: list[MergedGuestRecord] = Field(description="Of the last days; later only the orders show them.")
     elsewhere: list[Elsewhere]
 

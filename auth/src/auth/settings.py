@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from auth.domain import SessionRules, address
 from auth.keys import KeyFile, Keys, SigningKeys
+from auth.tokens import AccessTokens
 from chassis.http.origin import Proxies, TrustedProxies
 from chassis.messaging.encryption import EncryptionKeys
 from chassis.runtime.settings import Seconds, ServiceSettings
@@ -75,6 +76,11 @@ class Settings(ServiceSettings):
         if (self.signing_keys is None) == (self.signing_keys_file is None):
             raise ValueError("give either SIGNING_KEYS_FILE or SIGNING_KEYS")
         return self
+
+    def access_tokens(self, keys: Keys) -> AccessTokens:
+        return AccessTokens(
+            keys, self.token_issuer, self.token_audience, self.access_seconds, self.guest_seconds
+        )
 
     def session_rules(self) -> SessionRules:
         return SessionRules(

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from auth.domain import Account, Purpose
-from auth.tables import account, mailed_token, merged_guest
+from auth.tables import account, address, mailed_token, merged_guest
 from auth.tables import session as sessions
 
 
@@ -38,6 +38,10 @@ class Accounts:
         columns = (merged_guest.c.guest_id, merged_guest.c.merged_at)
         return await self._rows(select(*columns).filter_by(account_id=account_id))
 
+    async def addresses(self, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """The default first, then the one that was saved last."""
+        return await self._rows(_addresses(account_id))
+
     async def of_token(self, token_hash: bytes, purpose: Purpose, now: datetime) -> Account | None:
         """The account that a token was mailed to, if it is still valid."""
         valid = mailed_token.c.expires_at > now
@@ -52,6 +56,36 @@ class Accounts:
         async with self.engine.connect() as connection:
             rows: Sequence[Mapping[str, Any]] = (await connection.execute(query)).mappings().all()
         return rows
+
+
+def _addresses(account_id: UUID) -> Select[Any]:
+    latest_first = (address.c.is_default.desc(), address.c.saved_at.desc(), address.c.address_id)
+    return select(address).filter_by(account_id=account_id).order_by(*latest_first)
+
+
+async def addresses(db: AsyncSession, account_id: UUID) -> Sequence[Mapping[str, Any]]:
+    """The default first, then the one that was saved last."""
+    rows: Sequence[Mapping[str, Any]] = (await db.execute(_addresses(account_id))).mappings().all()
+    return rows
+
+
+async def put_address(db: AsyncSession, row: Mapping[str, Any]) -> None:
+    """Create the address, or replace the one with this id."""
+    key = (address.c.account_id, address.c.address_id)
+    insertion = insert(address).values(row)
+    await db.execute(insertion.on_conflict_do_update(index_elements=key, set_=dict(row)))
+
+
+async def clear_default_address(db: AsyncSession, account_id: UUID) -> None:
+    """Leave the account without a default address."""
+    await db.execute(
+        update(address).filter_by(account_id=account_id, is_default=True).values(is_default=False)
+    )
+
+
+async def delete_address(db: AsyncSession, account_id: UUID, address_id: UUID) -> None:
+    """Delete the address, if it is there."""
+    await db.execute(delete(address).filter_by(account_id=account_id, address_id=address_id))
 
 
 async def claim_guest(db: AsyncSession, guest_id: UUID, account_id: UUID, now: datetime) -> bool:

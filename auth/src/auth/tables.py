@@ -1,12 +1,12 @@
 """Auth's tables, and the mapping of accounts and sessions to them."""
 
-from sqlalchemy import Column, ForeignKey, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import registry
 
 from auth.domain import Account, MailedToken, Session
 from chassis.storage.attempts import attempts_table
-from chassis.storage.database import chassis_tables
+from chassis.storage.database import Json, chassis_tables
 
 metadata = MetaData()
 chassis_tables(metadata)
@@ -49,6 +49,15 @@ mailed_token = Table(
     Column("account_id", Uuid, ForeignKey("account.account_id"), nullable=False),
     Column("purpose", Text, nullable=False),
     Column("expires_at", _moment, nullable=False),
+)
+address = Table(
+    "address",
+    metadata,
+    Column("account_id", Uuid, ForeignKey("account.account_id"), primary_key=True),
+    Column("address_id", Uuid, primary_key=True),
+    Column("address", Json(dict[str, str]), nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("saved_at", _moment, nullable=False),
 )
 _mapper = registry(metadata=metadata)
 _mapper.map_imperatively(Account, account)
