@@ -96,10 +96,18 @@ class Warehouse:
         query = {"status": "paid", "limit": str(self._settings.page)} | ({"before": before} if before else {})
         page = await self._call("GET", "/v1/orders", params=query)
         for path in self._all_due(page["items"]):
-            await self._call("POST", path)
-            log.info("warehouse: %s", path)
+            await self._do(path)
         following: str | None = page["next"]
         return following
+
+    async def _do(self, path: str) -> None:
+        """An order whose call fails does not keep the others waiting: it is due again in the next round."""
+        try:
+            await self._call("POST", path)
+        except Failed as failure:
+            log.warning("warehouse: %s", failure)
+        else:
+            log.info("warehouse: %s", path)
 
     def _all_due(self, orders: Sequence[Json]) -> Iterator[str]:
         now = datetime.now(UTC)

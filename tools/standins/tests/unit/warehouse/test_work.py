@@ -105,8 +105,8 @@ async def test_a_round_reads_two_pages_however_many_there_are(warehouse: Warehou
     assert {f"POST /v1/orders/{number}/fulfil" for number in (1, 2, 3)} == set(shop.done())
 
 
-@pytest.mark.parametrize("status", [404, 409])
-async def test_an_order_that_was_cancelled_meanwhile_does_not_stop_the_others(
+@pytest.mark.parametrize("status", [404, 409, 422, 503])
+async def test_an_order_that_is_refused_does_not_stop_the_others(
     warehouse: Warehouse, shop: Shop, status: int
 ) -> None:
     await warehouse.round()
