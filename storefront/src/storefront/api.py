@@ -9,11 +9,14 @@ from uuid import uuid4
 import httpx
 
 from storefront.answers import Answers
+from storefront.renewals import Renewals
+from storefront.session import Session, Tokens
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int] | list[tuple[str, str | int | float | bool | None]]
 _LONGEST_WAIT = 3600
-NOT_MODIFIED = 304
+NOT_MODIFIED, UNAUTHORIZED = 304, 401
+_MOST_RENEWALS = 3  # what another request got may be over as well
 
 
 @dataclass
@@ -36,8 +39,15 @@ class Unreachable(Refused):
         super().__init__(503)
 
 
+class SessionOver(Refused):
+    """Auth has refused to renew the access token: the account is to log in."""
+
+    def __init__(self) -> None:
+        super().__init__(401)
+
+
 class Api:
-    """Calls as one shopper.
+    """Calls as one shopper, with the token of the session. One that is over is renewed first.
 
     `http`: has the gateway's address and the time limit.
     `forwarded`: headers that say where the shopper's request came from. The gateway believes them if the
@@ -49,14 +59,15 @@ class Api:
     def __init__(
         self,
         http: httpx.AsyncClient,
-        *,
-        token: str | None,
-        forwarded: Mapping[str, str],
+        session: Session,
+        renewals: Renewals,
         answers: Answers,
+        forwarded: Mapping[str, str],
     ) -> None:
         self._http = http
+        self._session = session
+        self._renewals = renewals
         self._answers = answers
-        self.token = token
         self._forwarded = forwarded
 
     async def categories(self) -> list[Json]:
@@ -91,7 +102,7 @@ class Api:
         return {product["sku"]: product for product in found["items"]}
 
     async def become_guest(self) -> Json:
-        return await self._call("POST", "/v1/guests")
+        return await self._call("POST", "/v1/guests", is_open=True)
 
     async def cart(self) -> Json:
         return await self._call("GET", "/v1/cart")
@@ -145,8 +156,9 @@ class Api:
         kept = self._answers.find(url)
         if kept is not None and self._answers.is_fresh(kept):
             return kept.content
-        headers = {"If-None-Match": kept.etag} if kept is not None and kept.etag else {}
-        response = await self._send("GET", url, headers=headers)
+        condition = {"If-None-Match": kept.etag} if kept is not None and kept.etag else {}
+        request = self._http.build_request("GET", url, headers={**self._forwarded, **condition})
+        response = await self._send(request)
         if kept is not None and response.status_code == NOT_MODIFIED:
             content = kept.content
         elif response.is_success:
@@ -156,6 +168,58 @@ class Api:
         self._answers.keep(url, content, response.headers)
         return content
 
+    async def register(self, email: str, password: str) -> None:
+        await self._call("POST", "/v1/users", json={"email": email, "password": password}, is_open=True)
+
+    async def log_in(self, email: str, password: str) -> Tokens:
+        """The guest that the shopper is so far is merged into the account."""
+        form = {"grant_type": "password", "username": email, "password": password}
+        if self._session.is_current and not self._session.is_account:
+            form["guest_token"] = str(self._session.token)
+        return Tokens.of(await self._call("POST", "/v1/token", form=form, is_open=True))
+
+    async def log_out(self) -> None:
+        form = {"refresh_token": str(self._session.refresh_token)}
+        await self._call("POST", "/v1/logout", form=form, is_open=True)
+
+    async def log_out_everywhere(self) -> None:
+        await self._call("POST", "/v1/users/me/logout")
+
+    async def account(self) -> Json:
+        return await self._call("GET", "/v1/users/me")
+
+    async def export(self) -> Json:
+        return await self._call("GET", "/v1/users/me/export")
+
+    async def change_password(self, present: str, password: str) -> None:
+        """Ends all other sessions."""
+        kept = self._session.refresh_token
+        body = {"password": present, "new_password": password, "refresh_token": kept}
+        await self._call("POST", "/v1/users/me/password", json=body)
+
+    async def delete_account(self, password: str) -> None:
+        await self._call("POST", "/v1/users/me/deletion", json={"password": password})
+
+    async def request_confirmation(self) -> None:
+        await self._call("POST", "/v1/users/me/confirmation")
+
+    async def confirm_address(self, token: str) -> None:
+        await self._call("POST", "/v1/email-confirmations", json={"token": token}, is_open=True)
+
+    async def request_reset(self, email: str) -> None:
+        await self._call("POST", "/v1/password-resets", json={"email": email}, is_open=True)
+
+    async def reset_password(self, token: str, password: str) -> None:
+        body = {"token": token, "password": password}
+        await self._call("POST", "/v1/password-resets/complete", json=body, is_open=True)
+
+    async def look_up(self, number: str, email: str) -> Json:
+        body = {"number": number, "email": email}
+        return await self._call("POST", "/v1/order-lookups", json=body, is_open=True)
+
+    async def claim(self, token: str) -> Json:
+        return await self._call("POST", "/v1/order-claims", json={"token": token})
+
     async def _call(
         self,
         method: str,
@@ -163,28 +227,48 @@ class Api:
         *,
         params: Query | None = None,
         json: Json | None = None,
+        form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        is_open: bool = False,
     ) -> Json:
-        sent = dict(headers or {})
-        if self.token is not None:
-            sent["Authorization"] = f"Bearer {self.token}"
-        response = await self._send(method, path, params=params, json=json, headers=sent)
+        """`is_open`: the endpoint takes no token."""
+        sent = {**self._forwarded, **(headers or {})}
+        request = self._http.build_request(method, path, params=params, json=json, data=form, headers=sent)
+        if not is_open:
+            await self._authorize(request)
+        response = await self._send(request)
+        if response.status_code == UNAUTHORIZED and not is_open and self._session.is_account:
+            # Refused before its time, after a change of auth's keys for example: nothing was done.
+            self._session.token_until = 0
+            await self._authorize(request)
+            response = await self._send(request)
         if response.is_success:
             return dict(response.json()) if response.content else {}
         raise _refusal(response)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Query | None = None,
-        json: Json | None = None,
-        headers: Mapping[str, str],
-    ) -> httpx.Response:
-        sent = {**self._forwarded, **headers}
+    async def _authorize(self, request: httpx.Request) -> None:
+        """Renew the session's token if it is over, and send it with the request."""
+        for _ in range(_MOST_RENEWALS):
+            if self._session.is_fresh or not self._session.is_account:
+                break
+            refresh_token = str(self._session.refresh_token)
+            self._session.renew(await self._renewals.once(refresh_token, self._renew))
+        if self._session.token is not None:
+            request.headers["Authorization"] = f"Bearer {self._session.token}"
+
+    async def _renew(self, refresh_token: str) -> Tokens:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         try:
-            return await self._http.request(method, path, params=params, json=json, headers=sent)
+            renewed = await self._call("POST", "/v1/token/refresh", form=form, is_open=True)
+        except Refused as refused:
+            if refused.type == "/problems/invalid-grant":
+                raise SessionOver from refused
+            raise
+        return Tokens.of(renewed)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._http.send(request)
         except httpx.TransportError as error:
             raise Unreachable from error
 

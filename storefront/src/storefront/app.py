@@ -15,7 +15,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from storefront import cart_pages, catalogue_pages, checkout_pages, language_page, not_found_page, order_pages
+from storefront import (
+    account_pages,
+    cart_pages,
+    catalogue_pages,
+    checkout_pages,
+    guest_order_pages,
+    language_page,
+    login_pages,
+    not_found_page,
+    order_pages,
+    password_pages,
+)
 from storefront.pages import Pages
 from storefront.protection import SecurityHeaders
 from storefront.settings import Settings
@@ -72,7 +83,11 @@ def routes(pages: Pages) -> list[Route]:
         *catalogue_pages.routes(pages),
         *cart_pages.routes(pages),
         *checkout_pages.routes(pages),
+        *guest_order_pages.routes(pages),  # before the orders: /orders/find is no order
         *order_pages.routes(pages),
+        *login_pages.routes(pages),
+        *password_pages.routes(pages),
+        *account_pages.routes(pages),
         *language_page.routes(pages),
         Route("/docs", _docs),
     ]

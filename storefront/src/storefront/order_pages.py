@@ -53,7 +53,7 @@ async def show(visit: Visit) -> Response:
         order=order,
         state=order_state(visit.language, order),
         steps=timeline(visit.language, order, events),
-        bank_page=_bank_page(order),
+        bank_page=bank_page(order),
         can_be_cancelled=order["status"] in ("pending", "paid") and not order["fulfilled_at"],
         refresh=_REFRESH_SECONDS if is_pending or _is_being_undone(order) else None,
         stream=await visit.api.event_stream(ref) if is_pending else None,
@@ -72,7 +72,7 @@ async def cancel(visit: Visit) -> Response:
     return visit.redirect(visit.request.url.path.removesuffix("/cancel"))
 
 
-def _bank_page(order: Json) -> str | None:
+def bank_page(order: Json) -> str | None:
     """Where to confirm the payment; never an address that a browser would run as code."""
     url = str(order["action"]["url"]) if order["action"] else ""
     return url if url.startswith(("https://", "http://")) else None

@@ -1,10 +1,9 @@
 """What every page shares: the visit, its checks, and the pages for errors."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import httpx
 from starlette.datastructures import FormData
@@ -17,7 +16,8 @@ from storefront.answers import Answers
 from storefront.api import Api, Refused, segment
 from storefront.locales import Language
 from storefront.protection import is_from_a_form_of_ours
-from storefront.session import Session, SessionCookie
+from storefront.renewals import Renewals
+from storefront.session import Session, SessionCookies
 from storefront.settings import Settings
 from storefront.templates import Templates
 
@@ -28,7 +28,8 @@ Handler = Callable[["Visit"], Awaitable[Response]]
 
 @dataclass
 class Visit:
-    """One request, and who makes it. `here` is the page's path and query, to come back to."""
+    """One request, and who makes it. `here` are path and query of the page that she is on, to come
+    back to."""
 
     request: Request
     session: Session
@@ -48,6 +49,17 @@ class Visit:
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
+    def password(self, name: str) -> str:
+        """What was entered into a field for a password, where spaces count."""
+        value = self.form.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    @property
+    def next_page(self) -> str:
+        """Where the shopper wants to go after this page: what `next` says, if that is a page of ours."""
+        wanted = self.field("next") or self.request.query_params.get("next", "")
+        return wanted if is_own_path(wanted) else "/account"
+
     def path(self, name: str) -> str:
         """A part of the request's path."""
         return str(self.request.path_params[name])
@@ -62,9 +74,13 @@ class Visit:
 
     def redirect(self, path: str, query: Mapping[str, str] | None = None) -> Response:
         """To a page of the shop's own, which is then read with GET. Raises ValueError for another place."""
-        if not path.startswith("/") or path.startswith(("//", "/\\")):
+        if not is_own_path(path):
             raise ValueError(f"not a path: {path!r}")
         return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, SEE_OTHER)
+
+    def log_in_first(self) -> Response:
+        """To the page that asks to log in, which leads back to where the shopper is."""
+        return self.redirect("/login", {"next": self.here})
 
     def product_path(self, sku: str) -> str:
         """Of the product's page. Raises `Refused` if no product can have this stock code."""
@@ -75,7 +91,15 @@ class Visit:
         if not self.session.is_current:
             guest = await self.api.become_guest()
             self.session.begin(guest["access_token"], guest["expires_in"])
-            self.api.token = self.session.token
+
+
+def for_accounts(handler: Handler) -> Handler:
+    """The handler, for shoppers who have logged in; others are asked to, and come back."""
+
+    async def checked(visit: Visit) -> Response:
+        return await handler(visit) if visit.session.is_account else visit.log_in_first()
+
+    return checked
 
 
 class Pages:
@@ -85,7 +109,8 @@ class Pages:
         self._settings = settings
         self._http = http
         self._answers = Answers()
-        self._cookie = SessionCookie(settings)
+        self._cookies = SessionCookies(settings)
+        self._renewals = Renewals()
         self._languages = locales.languages()
         self._templates = Templates(self._languages, settings.origins[0])
 
@@ -105,46 +130,51 @@ class Pages:
 
     async def not_found(self, request: Request, _: Exception) -> Response:
         """For a path that is no page's."""
-        return self._visit(request).page("errors/not_found.html", 404)
+        return await self._endpoint(_not_found)(request)
 
     async def crashed(self, request: Request, _: Exception) -> Response:
         """For what should not have happened."""
-        return self._visit(request).page("errors/unavailable.html", 500, wait=0)
+        return await self._endpoint(_crashed)(request)
 
     def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            visit = self._visit(request)
-            before = deepcopy(visit.session)
+            session, stored = self._cookies.read(request)
+            visit = self._visit(request, session)
             try:
                 response = await handler(visit)
             except Refused as refused:
                 response = _error_page(visit, refused)
-            if visit.session != before or self._cookie.name not in request.cookies:
-                self._cookie.write(response, visit.session)
+            self._cookies.write(response, session, stored)
             return response
 
         return endpoint
 
-    def _visit(self, request: Request) -> Visit:
-        session = self._cookie.read(request)
+    def _visit(self, request: Request, session: Session) -> Visit:
         return Visit(
             request=request,
             session=session,
             language=locales.choose(request, self._languages),
-            api=Api(self._http, token=session.token, forwarded=_forwarded(request), answers=self._answers),
+            api=Api(self._http, session, self._renewals, self._answers, _forwarded(request)),
             templates=self._templates,
             origin=self._settings.origins[0],
             is_secure=self._settings.secure,
             form=FormData(),
-            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            here=_here(request),
         )
+
+
+async def _not_found(visit: Visit) -> Response:
+    return visit.page("errors/not_found.html", 404)
+
+
+async def _crashed(visit: Visit) -> Response:
+    return visit.page("errors/unavailable.html", 500, wait=0)
 
 
 def _error_page(visit: Visit, refused: Refused) -> Response:
     match refused.status:
-        case 401:  # the token was withdrawn or has expired: the same page as no one in particular
-            visit.session.end()
-            return visit.redirect("/cart" if visit.request.method == "POST" else visit.request.url.path)
+        case 401:
+            return _no_longer_known(visit)
         case 404 | 410 | 422 if visit.request.method == "GET":
             return visit.page("errors/not_found.html", 404)
         case 429:
@@ -154,6 +184,32 @@ def _error_page(visit: Visit, refused: Refused) -> Response:
     if refused.retry_after:
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
+
+
+def _no_longer_known(visit: Visit) -> Response:
+    """The token was withdrawn, or is over. An account logs in again, a guest is no one in particular."""
+    was_account = visit.session.is_account
+    visit.session.end()
+    if was_account:
+        visit.session.notice = {"kind": "session_over"}
+        return visit.log_in_first()
+    return visit.redirect("/cart" if visit.request.method == "POST" else visit.request.url.path)
+
+
+def is_own_path(text: str) -> bool:
+    """Whether it is a path of the shop's own. Browsers take a backslash for a slash, and leave out tabs and
+    line breaks (URL standard): then it could be another host."""
+    return text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+
+
+def _here(request: Request) -> str:
+    """This page, or that of the form."""
+    is_form = request.method == "POST"
+    try:
+        page = urlsplit(request.headers.get("referer", "") if is_form else str(request.url))
+    except ValueError:
+        return "/"
+    return urlunsplit(("", "", page.path or "/", page.query, ""))
 
 
 def _forwarded(request: Request) -> dict[str, str]:

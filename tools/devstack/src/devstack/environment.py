@@ -47,6 +47,8 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
     gateway = stack.settings.get("gateway", {})
     # Services that count clients trust the same proxies as the gateway, where these are set.
     trusted = {TRUSTED_PROXIES: gateway[TRUSTED_PROXIES]} if TRUSTED_PROXIES in gateway else {}
+    shop_origins = gateway.get(CORS_ORIGINS) or ",".join(_own_origins(stack))
+    pages = shop_origins.partition(",")[0].strip()
     match program:
         case "auth":
             return {
@@ -87,14 +89,14 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "MAIL_FROM": MAIL_FROM,
                 "SELLER_NAME": "Saga Shop",
                 "SELLER_ADDRESS": "1 Example Street|London",
-                "CLAIM_LINK": "https://shop.example.com/claim#{token}",
-                "RESET_LINK": "https://shop.example.com/reset#{token}",
-                "CONFIRM_LINK": "https://shop.example.com/confirm#{token}",
+                "CLAIM_LINK": f"{pages}/claim#{{token}}",
+                "RESET_LINK": f"{pages}/reset/new#{{token}}",
+                "CONFIRM_LINK": f"{pages}/confirm#{{token}}",
             }
         case "storefront":
             return {
                 "GATEWAY_URL": stack.gateway_url,
-                "SHOP_ORIGINS": gateway.get(CORS_ORIGINS) or ",".join(_own_origins(stack)),
+                "SHOP_ORIGINS": shop_origins,
                 "SESSION_KEY": stack.secret("session-key"),
             }
         case "sandbox":
