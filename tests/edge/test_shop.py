@@ -33,6 +33,7 @@ OPEN = [
     ("GET", "/docs/assets/swagger-ui.css", "storefront"),
     ("GET", "/", "storefront"),
     ("GET", "/search?q=mug", "storefront"),
+    ("GET", "/suggest?q=mu", "storefront"),
     ("GET", "/c/kitchen", "storefront"),
     ("GET", "/p/85123A", "storefront"),
     ("GET", "/cart", "storefront"),

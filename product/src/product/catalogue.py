@@ -32,6 +32,15 @@ _ONE = _SELECT.format(
 # The subquery hides the number of skus from the planner. Otherwise it would plan each call again, which costs
 # five times as much as the read.
 _BULK = _SELECT.format(columns=_COLUMNS, conditions="p.sku = ANY((SELECT $1::text[])::text[]) ORDER BY p.sku")
+# "C" sorts by bytes, so that all that starts alike is together: no other byte comes after U+10FFFF's.
+_CODE = 'upper(p.sku) COLLATE "C"'
+BY_CODE = (
+    _SELECT.format(
+        columns=_COLUMNS,
+        conditions=f"p.status = 'active' AND {_CODE} >= $1 AND {_CODE} < $1 || U&'\\+10FFFF'",
+    )
+    + f" ORDER BY {_CODE} LIMIT $2"
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,11 @@ class Catalogue:
     async def best(self, q: str, limit: int, most: int) -> list[dict[str, Any]]:
         """The best of `most` products that a search finds."""
         return (await self._matches(ListParameters(q=q, limit=limit), most))[0].items
+
+    async def by_code(self, beginning: str, limit: int) -> list[dict[str, Any]]:
+        """Products for sale whose stock code starts so, in upper or lower case."""
+        rows = await fetch(self._engine, BY_CODE, beginning.upper(), limit)
+        return [_one_line(row) for row in rows]
 
     async def _matches(self, wanted: ListParameters, most: int) -> tuple[Page, bool]:
         """The page, and whether there are more matches than it was chosen from."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from chassis.errors import Unavailable
 from chassis.http.problems import Unprocessable
+from contracts import is_sku
 from product.browsing_schemas import MOST_SUGGESTIONS, Filters, ListParameters
 from product.catalogue import Catalogue, Page
 from product.counts import Counts
@@ -73,8 +74,23 @@ async def facets(counts: Counts, vocabulary: Vocabulary, wanted: Filters) -> dic
 async def suggest(
     catalogue: Catalogue, vocabulary: Vocabulary, typed: str
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The products that a shopper may be typing the name of, the best first, and the misspelt words with
-    their corrections.
+    """The products that a shopper may be typing the name or the stock code of, the best first, and the
+    misspelt words with their corrections."""
+    code = typed.strip()
+    coded = await catalogue.by_code(code, MOST_SUGGESTIONS) if is_sku(code) else []
+    if coded and not code.isalpha():  # no word
+        return coded, {}
+    named, corrected = await _named(catalogue, vocabulary, typed)
+    if coded and corrected:  # what is no word is the beginning of a code
+        return coded, {}
+    shown = {one["sku"] for one in named}
+    return [*named, *(one for one in coded if one["sku"] not in shown)][:MOST_SUGGESTIONS], corrected
+
+
+async def _named(
+    catalogue: Catalogue, vocabulary: Vocabulary, typed: str
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The products whose names may be meant.
 
     The search column has stems, in which what is half typed need not occur: `nest` does not start with
     `nesti`. So the last word is completed by the catalogue's own words, and these are searched for.

@@ -141,6 +141,29 @@ async def test_what_is_half_typed_suggests_products(
     assert answer.json()["corrected"] == corrected
 
 
+@pytest.mark.parametrize(
+    ("typed", "skus"),
+    [
+        ("LMP-1", ["LMP-10", "LMP-11"]),
+        ("lmp-1", ["LMP-10", "LMP-11"]),
+        (" lmp-11 ", ["LMP-11"]),
+        ("lmp", ["LMP-11", "LMP-10", "LMP_2"]),
+        ("LMP_", ["LMP_2"]),
+        ("lmp-9", []),
+        ("lantern", ["A", "LANTERN.9"]),
+    ],
+)
+async def test_a_stock_code_that_is_half_typed_is_completed(
+    anybody: httpx.AsyncClient, admin: httpx.AsyncClient, create: Create, typed: str, skus: list[str]
+) -> None:
+    await create("A", name="Red lantern")
+    for sku in ("LMP-11", "LMP-10", "LMP_2", "LMP-12", "LANTERN.9", "X"):
+        await create(sku, name="Something else")
+    await admin.delete("/v1/products/LMP-12")
+    answer = await anybody.get("/v1/products/suggestions", params={"q": typed})
+    assert {one["sku"] for one in answer.json()["items"]} == set(skus)
+
+
 async def test_there_are_eight_suggestions_at_most(anybody: httpx.AsyncClient, create: Create) -> None:
     for n in range(10):
         await create(f"L{n}", name=f"Lantern {n}")

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from product.browsing_schemas import ListParameters
+from product.catalogue import BY_CODE
 from product.matching import MATCHES, counts, matches
 from product.settings import Settings
 from product.statements import LONG, SHORT, Statement, walk, walk_end
@@ -76,6 +77,12 @@ async def test_no_list_reads_a_whole_table(database: asyncpg.Connection, plans: 
         if "q" in filters:
             await check(database, matches(ListParameters(**filters), MATCHES))
             await check(database, counts(filters["q"], [100, 1000], (0, 5000), MATCHES))
+
+
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+async def test_a_stock_code_is_completed_by_its_index(database: asyncpg.Connection, plans: str) -> None:
+    await database.execute(f"SET plan_cache_mode = {plans}")
+    await check(database, Statement(BY_CODE, ["P1", 8]))
 
 
 async def check(database: asyncpg.Connection, statement: Statement) -> None:

@@ -91,6 +91,9 @@ class Api:
         except Refused:
             return None
 
+    async def suggestions(self, typed: str) -> Json:
+        return await self._catalogue("/v1/products/suggestions", {"q": typed})
+
     async def product(self, sku: str) -> Json:
         return await self._catalogue(f"/v1/products/{segment(sku)}")
 

@@ -23,6 +23,7 @@ _SORTS = ("relevance", "name", "price", "-price", "newest")
 _FILTERS = ("q", "sort", *PRICE, "in_stock", "cursor")
 # What the API takes: anything longer is a page that does not exist.
 _LONGEST = {"q": 200, "cursor": 2000}
+_LONGEST_TYPED = 80
 MOST_PIECES = 99
 
 
@@ -30,6 +31,7 @@ def routes(pages: Pages) -> list[Route]:
     return [
         pages.get("/", home),
         pages.get("/search", search),
+        pages.get("/suggest", suggest),
         pages.get("/c/{category}", search),
         pages.get("/p/{sku}", product),
     ]
@@ -81,6 +83,15 @@ async def search(visit: Visit) -> Response:
         ways_out=await _ways_out(visit.api, narrowed, chips) if is_nothing else [],
         elsewhere=await visit.api.categories() if is_nothing else [],
     )
+
+
+async def suggest(visit: Visit) -> Response:
+    """What a search that is being typed may mean: a fragment for the script of the search field."""
+    typed = visit.request.query_params.get("q", "").strip()[:_LONGEST_TYPED]
+    found = await visit.api.suggestions(typed) if typed else {"items": [], "corrected": {}}
+    corrected = found["corrected"]
+    meant = " ".join(corrected.get(word, word) for word in typed.lower().split())
+    return visit.fragment("suggestions.html", items=found["items"], corrected=[meant] if corrected else [])
 
 
 async def product(visit: Visit) -> Response:

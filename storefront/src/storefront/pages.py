@@ -72,6 +72,13 @@ class Visit:
         html = self.templates.render(self.language, template, shown)
         return HTMLResponse(html, status, {"Cache-Control": "private, no-cache"})
 
+    def fragment(self, template: str, **values: Any) -> Response:
+        """A part of a page, for a script. What is to be said once waits for a page."""
+        html = self.templates.render(self.language, template, values)
+        return HTMLResponse(
+            html, headers={"Cache-Control": "private, max-age=10", "Vary": "Accept-Language, Cookie"}
+        )
+
     def redirect(self, path: str, query: Mapping[str, str] | None = None) -> Response:
         """To a page of the shop's own, which is then read with GET. Raises ValueError for another place."""
         if not is_own_path(path):
