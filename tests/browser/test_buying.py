@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import NewVisitor
-from tests.browser.visitor import BANK_ASKS, SAGA_MS, Look, Visitor
+from tests.browser.visitor import BANK_ASKS, Look, Visitor
 
 
 @pytest.mark.parametrize("look", [Look(), Look(phone=True, dark=True), Look(javascript=False)], ids=str)
@@ -18,7 +18,7 @@ async def test_a_misspelt_product_is_found_and_bought_with_a_card_whose_bank_ask
     await visitor.open("/checkout")
     await visitor.fill_in(BANK_ASKS)
     await visitor.place_order()
-    await confirm_with_the_bank(visitor)
+    await visitor.confirm_with_the_bank()
     await visitor.until("Your order is paid.")
 
 
@@ -28,11 +28,3 @@ async def find(visitor: Visitor, typed: str, name: str) -> None:
     await visitor.page.locator("#q").fill(typed)
     await visitor.page.locator("#q").press("Enter")
     await visitor.page.locator("main").get_by_role("link", name=name).first.click()
-
-
-async def confirm_with_the_bank(visitor: Visitor) -> None:
-    link = visitor.page.get_by_role("link", name="Confirm with your bank")
-    await expect(link).to_be_visible(timeout=SAGA_MS)
-    await link.click()
-    await visitor.page.locator("button[value=complete]").click()
-    await visitor.page.wait_for_url("**/orders/*")

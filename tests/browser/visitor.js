@@ -11,7 +11,7 @@ new PerformanceObserver((list) => {
 
 function measure() {
   const { scrollWidth, clientWidth } = document.documentElement;
-  if (scrollWidth <= clientWidth) return;
+  if (scrollWidth <= Math.max(clientWidth, screen.width)) return; // a new window is 1 px wide at first
   const wide = [...document.querySelectorAll("main *, header *, footer *")].find(
     (one) => one.getBoundingClientRect().right > clientWidth + 1,
   );

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
 
 from devstack import Stack
 
@@ -94,15 +103,31 @@ class Visitor:
         await self.page.locator("main form[action='/cart/add'] button").click()
         await expect(self.page.locator(".top .count")).to_be_visible()
 
+    async def change_quantity(self, sku: str, quantity: int) -> None:
+        """Of a line of the cart, which is open."""
+        form = self.page.locator("main form[action='/cart/change']").filter(has=self._sku(sku))
+        await form.locator("[name=quantity]").fill(str(quantity))
+        async with self.page.expect_navigation():
+            await form.locator("button").click()
+
+    async def remove(self, sku: str) -> None:
+        """A line of the cart, which is open."""
+        form = self.page.locator("main form[action='/cart/remove']").filter(has=self._sku(sku))
+        async with self.page.expect_navigation():
+            await form.locator("button").click()
+
     async def fill_in(self, card: str = PAYS) -> None:
         """The form of the checkout."""
         for name, value in ADDRESS.items():
             await self.page.locator(f"main [name={name}]").fill(value)
         await self.page.locator(f"main [name=card][value={card}]").check()
 
+    async def press_order_button(self) -> None:
+        await self.page.locator("main form[action='/checkout'] button.button").click()
+
     async def place_order(self) -> None:
         """Presses the button, and arrives at the order's page."""
-        await self.page.locator("main form[action='/checkout'] button.button").click()
+        await self.press_order_button()
         await self.page.wait_for_url("**/orders/*")
 
     async def order(self, sku: str, card: str = PAYS, quantity: int = 1) -> str:
@@ -116,6 +141,23 @@ class Visitor:
     async def until(self, text: str) -> None:
         """Until the page has the text, which the saga brings."""
         await expect(self.page.locator("main")).to_contain_text(text, timeout=SAGA_MS)
+
+    async def until_ended(self) -> None:
+        """Until the order, whose page is open, is paid or cancelled."""
+        await expect(self.page.locator("#order[data-stream]")).to_have_count(0, timeout=SAGA_MS)
+
+    async def confirm_with_the_bank(self) -> None:
+        """From the order's page over the bank's, and back."""
+        await self.bank_link.click(timeout=SAGA_MS)
+        await self.page.locator("button[value=complete]").click()
+        await self.page.wait_for_url("**/orders/*")
+
+    @property
+    def bank_link(self) -> Locator:
+        return self.page.locator(f"main a[href^='{self.stack.sandbox_url}']")
+
+    def _sku(self, sku: str) -> Locator:
+        return self.page.locator(f"[name=sku][value='{sku}']")
 
     def _check_message(self, message: ConsoleMessage) -> None:
         # What could not be loaded is checked by its response.

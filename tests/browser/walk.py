@@ -1,0 +1,70 @@
+"""Every page of the shop, in the states that a shopper meets, one after the other."""
+
+from collections.abc import AsyncIterator
+
+from tests.browser.visitor import BANK_ASKS, IS_DECLINED, Visitor
+
+SKU = "LANTERN-RED"
+FEW = "KNIFE-CHEF"  # three pieces
+
+
+async def pages(visitor: Visitor) -> AsyncIterator[str]:
+    """Yields the page's name whenever one more is open. In any language: what is waited for are elements."""
+    for walk in (_catalogue, _cart, _checkout, _orders):
+        async for name in walk(visitor):
+            yield name
+
+
+async def _catalogue(visitor: Visitor) -> AsyncIterator[str]:
+    for name, path in {
+        "home": "/",
+        "list": "/search",
+        "category": "/c/kitchen",
+        "search": "/search?q=lanten&in_stock=true",
+        "nothing-found": "/search?q=xylophone",
+        "product": f"/p/{SKU}",
+        "product-few": f"/p/{FEW}",
+    }.items():
+        await visitor.open(path)
+        yield name
+    await visitor.page.goto("/nowhere")
+    yield "not-found"
+
+
+async def _cart(visitor: Visitor) -> AsyncIterator[str]:
+    await visitor.open("/cart")
+    yield "cart-empty"
+    await visitor.open("/orders")
+    yield "orders-empty"
+    await visitor.put_into_cart(FEW, 3)
+    yield "product-added"
+    await visitor.put_into_cart(SKU, 2)
+    await visitor.open("/cart")
+    yield "cart"
+    await visitor.change_quantity(FEW, 5)
+    yield "cart-short"
+    await visitor.remove(FEW)
+    yield "cart-removed"
+
+
+async def _checkout(visitor: Visitor) -> AsyncIterator[str]:
+    await visitor.open("/checkout")
+    yield "checkout"
+    await visitor.press_order_button()
+    await visitor.page.locator(".errors").wait_for()
+    yield "checkout-errors"
+
+
+async def _orders(visitor: Visitor) -> AsyncIterator[str]:
+    await visitor.fill_in(IS_DECLINED)
+    await visitor.place_order()
+    await visitor.until_ended()
+    yield "order-declined"
+    await visitor.order(SKU, BANK_ASKS)
+    await visitor.bank_link.wait_for()
+    yield "order-bank"
+    await visitor.confirm_with_the_bank()
+    await visitor.until_ended()
+    yield "order-paid"
+    await visitor.open("/orders")
+    yield "orders"
