@@ -51,7 +51,8 @@ test: browser ## all tests, with real servers of their own (ARGS="-k cart" for s
 	@$(BIN)/pytest -n $(JOBS) -m "not shop" $(ARGS) || $(NOTHING_CHOSEN)
 	@$(BIN)/pytest -m "shop and not thorough" $(ARGS) || $(NOTHING_CHOSEN)
 
-browse: browser ## every page and flow of the storefront in a browser; pictures in .local/browser (ARGS="-k cart" for some)
+browse: setup ## every page and flow of the storefront in a browser; pictures in .local/browser (ARGS="-k cart" for some)
+	@deploy/local/setup lighthouse
 	@$(BIN)/pytest tests/browser $(ARGS)
 
 model: setup ## explore every interleaving of the saga, to the end

@@ -19,7 +19,9 @@ from playwright.async_api import (
 
 from devstack import Stack
 
-PICTURES = Path(__file__).parents[2] / ".local" / "browser"
+_LOCAL = Path(__file__).parents[2] / ".local"
+PICTURES = _LOCAL / "browser"
+LIGHTHOUSE = _LOCAL / "lighthouse"
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 WAIT_MS = 20_000
@@ -151,6 +153,19 @@ class Visitor:
         await self.bank_link.click(timeout=SAGA_MS)
         await self.page.locator("button[value=complete]").click()
         await self.page.wait_for_url("**/orders/*")
+
+    async def confirm_in_another_tab(self, order: str) -> None:
+        """With the bank, while this tab stays at the order."""
+        page, self.page = self.page, await self.new_tab()
+        await self.open(order)
+        await self.confirm_with_the_bank()
+        await self.page.close()
+        self.page = page
+
+    async def count_orders(self) -> int:
+        """Of this visitor, as the list of orders shows."""
+        await self.open("/orders")
+        return await self.page.locator("main a[href^='/orders/']").count()
 
     @property
     def bank_link(self) -> Locator:
