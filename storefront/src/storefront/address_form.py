@@ -1,9 +1,10 @@
-"""The fields of the checkout: which there are, what is missing, and what the API is sent."""
+"""The fields of an address: which there are, by country, what is missing, and what the API is sent."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from storefront.address_formats import address_format, line_names
 from storefront.api import Json
 from storefront.locales import Language
 
@@ -19,31 +20,42 @@ class Field:
     kind: str = "text"
 
 
-FIELDS = (
-    Field("email", "email", 254, is_required=True, kind="email"),
+EMAIL = Field("email", "email", 254, is_required=True, kind="email")
+_COUNTRY = Field("country", "shipping country", 2, is_required=True, kind="country")
+_UPPER = (
     Field("name", "shipping name", 80, is_required=True),
     Field("company", "shipping organization", 80),
     Field("street", "shipping address-line1", 80, is_required=True),
     Field("line2", "shipping address-line2", 80),
-    Field("postcode", "shipping postal-code", 16),
-    Field("city", "shipping address-level2", 80, is_required=True),
-    Field("state", "shipping address-level1", 80),
-    Field("country", "shipping country", 2, is_required=True, kind="country"),
+)
+_BY_COUNTRY = {
+    "postcode": Field("postcode", "shipping postal-code", 16),
+    "city": Field("city", "shipping address-level2", 80),
+    "state": Field("state", "shipping address-level1", 80),
+}
+_LAST = (
     Field("phone", "shipping tel", 32, kind="tel"),
     Field("vat_id", "off", 32),
 )
-# The sandbox's, which are Stripe's own test cards; the last one is the sandbox's alone.
-CARDS = (
-    "pm_card_visa",
-    "pm_card_visa_chargeDeclined",
-    "pm_card_authenticationRequired",
-    "pm_card_sandbox_captureThenTimeout",
-)
+PARTS = tuple(field.name for field in (_COUNTRY, *_UPPER, *_BY_COUNTRY.values(), *_LAST))
+"""The names of all parts of an address."""
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 
-def labels(language: Language) -> dict[str, str]:
-    """The fields' names, for people."""
+def address_fields(entered: Mapping[str, str]) -> list[Field]:
+    """The fields for the country that was entered, which comes first. What the country does not have is
+    left out, unless there is something in it."""
+    format_ = address_format(entered["country"])
+    left_over = [name for name in _BY_COUNTRY if name not in format_.lines and entered[name]]
+    by_country = [
+        replace(_BY_COUNTRY[name], is_required=name in format_.required)
+        for name in (*format_.lines, *left_over)
+    ]
+    return [_COUNTRY, *_UPPER, *by_country, *_LAST]
+
+
+def labels(language: Language, country: str) -> dict[str, str]:
+    """The fields' names, for people, as the country calls them."""
     _ = language._
     return {
         "email": _("E-mail address"),
@@ -51,14 +63,10 @@ def labels(language: Language) -> dict[str, str]:
         "company": _("Company"),
         "street": _("Street and number"),
         "line2": _("Flat, floor or building"),
-        "postcode": _("Postcode"),
-        "city": _("Town or city"),
-        "state": _("State, province or county"),
         "country": _("Country"),
         "phone": _("Phone, for the carrier"),
         "vat_id": _("VAT ID, for the receipt"),
-        "card": _("Card"),
-    }
+    } | line_names(language, country)
 
 
 def advice(language: Language) -> dict[str, str]:
@@ -72,31 +80,30 @@ def advice(language: Language) -> dict[str, str]:
         "line2": _("Shorten this line."),
         "postcode": _("Enter the postcode: addresses in this country need one."),
         "city": _("Enter the town or city."),
-        "state": _("Shorten this line."),
+        "state": _("Enter the state or province: addresses in this country need one."),
         "country": _("Choose a country."),
         "phone": _("Enter a phone number with at least four digits, or none."),
         "vat_id": _("Check the VAT ID, or leave it out."),
-        "card": _("Choose a card."),
     }
 
 
-def missing(entered: Mapping[str, str], *, is_free: bool) -> list[str]:
+def missing(entered: Mapping[str, str], fields: Sequence[Field]) -> list[str]:
     """The fields that cannot be right, in the page's order."""
-    found = [field.name for field in FIELDS if field.is_required and not entered[field.name]]
-    if entered["email"] and not _MAIL.fullmatch(entered["email"]):
-        found.insert(0, "email")
-    if not is_free and entered["card"] not in CARDS:
-        found.append("card")
-    return found
+    return [field.name for field in fields if not _is_filled(field, entered[field.name])]
 
 
-def refused_fields(errors: list[Json]) -> list[str]:
+def _is_filled(field: Field, text: str) -> bool:
+    if field.kind == "email":
+        return _MAIL.fullmatch(text) is not None
+    return bool(text) or not field.is_required
+
+
+def refused_fields(errors: list[Json], fields: Sequence[Field]) -> list[str]:
     """The fields that a problem's `errors` point at, in the page's order."""
     last = {str(one.get("pointer", "")).rpartition("/")[2] for one in errors}
-    found = [field.name for field in FIELDS if field.name in last]
-    return found + (["card"] if "payment_method" in last else [])
+    return [field.name for field in fields if field.name in last]
 
 
-def shipping(entered: Mapping[str, str]) -> Json:
+def postal_address(entered: Mapping[str, str]) -> Json:
     """The address, as the API takes it."""
-    return {one.name: entered[one.name] for one in FIELDS if one.name != "email" and entered[one.name]}
+    return {name: entered[name] for name in PARTS if entered[name]}

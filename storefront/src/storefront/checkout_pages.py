@@ -1,17 +1,30 @@
 """The checkout, on one page: where to send it, how to pay, and one order however often it is sent."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from storefront.address_form import CARDS, FIELDS, advice, labels, missing, refused_fields, shipping
+from storefront.address_form import (
+    EMAIL,
+    PARTS,
+    Field,
+    address_fields,
+    advice,
+    labels,
+    missing,
+    postal_address,
+    refused_fields,
+)
 from storefront.api import Json, Refused, new_key
 from storefront.pages import Pages, Visit
+from storefront.payment_form import CARDS, is_payment, stripe_amount
+from storefront.protection import STRIPE_POLICY
 from storefront.sentences import checkout_refusal
 
-_ENTERED = (*(field.name for field in FIELDS), "card")
+_ENTERED = (EMAIL.name, *PARTS, "card")
 # Then the form keeps its key: it may have placed the order, or is about to.
 _UNDECIDED = ("/problems/idempotency-key-in-use", "/problems/idempotency-claim-lost", "/problems/place-again")
 
@@ -25,18 +38,24 @@ async def show(visit: Visit) -> Response:
     cart = await _cart(visit)
     if not _can_be_ordered(cart):
         return visit.redirect("/cart")
-    entered = dict.fromkeys(_ENTERED, "") | {"card": CARDS[0], "country": _country(visit)}
+    card = "" if visit.stripe_key else CARDS[0]
+    entered = dict.fromkeys(_ENTERED, "") | {"card": card, "country": _country(visit)}
     return _form(visit, cart, entered, new_key())
 
 
 async def place(visit: Visit) -> Response:
-    """Places the order, or shows the form again with what is to be done."""
+    """Places the order, or shows the form again: with what is to be done, or with the country's fields."""
     entered = {name: visit.field(name) for name in _ENTERED}
     key = visit.field("key")
     if not visit.session.is_current or not key:
         return visit.redirect("/cart")
+    if visit.field("update"):
+        return _form(visit, await _cart_or_none(visit), entered, key)
     is_free = visit.field("total") == "0"
-    if wrong := missing(entered, is_free=is_free):
+    wrong = missing(entered, _fields(entered))
+    if not is_free and not is_payment(entered["card"], visit.stripe_key):
+        wrong.append("card")
+    if wrong:
         return _form(visit, await _cart_or_none(visit), entered, key, 422, wrong=wrong)
     try:
         placed = await visit.api.place_order(_order(visit, entered, is_free=is_free), key)
@@ -53,7 +72,10 @@ async def _refused(visit: Visit, refused: Refused, entered: dict[str, str], key:
             return visit.redirect("/cart")
     if refused.status == 401:
         raise refused
-    wrong = refused_fields(refused.members.get("errors", []))
+    errors = refused.members.get("errors", [])
+    wrong = refused_fields(errors, _fields(entered))
+    if any(one.get("pointer") == "/payment_method" for one in errors):
+        wrong.append("card")
     is_undecided = refused.status >= 500 or refused.type in _UNDECIDED
     response = _form(
         visit,
@@ -83,22 +105,36 @@ def _form(
     shown: dict[str, Any] = {name: visit.field(name) for name in ("total", "currency", "lines")}
     if cart is not None:
         lines = [[line["sku"], line["quantity"]] for line in cart["items"]]
-        shown = {"total": cart["total"], "currency": cart["currency"] or "", "lines": json.dumps(lines)}
-    return visit.page(
+        total, currency = str(cart["total"]), cart["currency"] or ""
+        shown = {"total": total, "currency": currency, "lines": json.dumps(lines)}
+    response = visit.page(
         "checkout.html",
         status,
         cart=cart,
         shown=shown,
-        fields=FIELDS,
+        fields=_fields(entered),
         cards=CARDS,
-        labels=labels(visit.language),
-        advice=advice(visit.language),
+        stripe_amount=stripe_amount(shown["total"], shown["currency"]),
+        labels=labels(visit.language, entered["country"]),
+        advice=advice(visit.language) | {"card": _card_advice(visit)},
+        is_updated=bool(visit.field("update")),
         entered=entered,
         key=key,
         wrong=wrong or [],
         warning=warning,
         countries=visit.language.countries(),
     )
+    if visit.stripe_key:
+        response.headers["Content-Security-Policy"] = STRIPE_POLICY
+    return response
+
+
+def _card_advice(visit: Visit) -> str:
+    return visit._("Enter your card.") if visit.stripe_key else visit._("Choose a card.")
+
+
+def _fields(entered: Mapping[str, str]) -> list[Field]:
+    return [EMAIL, *address_fields(entered)]
 
 
 def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
@@ -106,7 +142,7 @@ def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
     origin = visit.request.headers.get("origin", visit.origin)
     order: Json = {
         "email": entered["email"],
-        "shipping": shipping(entered),
+        "shipping": postal_address(entered),
         "return_url": f"{origin}/orders/return",
     }
     if not is_free:

@@ -38,6 +38,7 @@ class Visit:
     templates: Templates
     origin: str
     is_secure: bool
+    stripe_key: str
     form: FormData
     here: str
 
@@ -165,6 +166,7 @@ class Pages:
             templates=self._templates,
             origin=self._settings.origins[0],
             is_secure=self._settings.secure,
+            stripe_key=self._settings.stripe_publishable_key,
             form=FormData(),
             here=_here(request),
         )

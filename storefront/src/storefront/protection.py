@@ -8,11 +8,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storefront.session import Session
 
+
+def _policy(script: str = "", connect: str = "", frame: str = "'none'") -> str:
+    return (
+        f"default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self';"
+        f" connect-src 'self'{connect}; frame-src {frame};"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
 # Files of this origin and nothing else. A link, not a form, leads to the bank's page.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = _policy()
+STRIPE_POLICY = _policy(
+    " https://js.stripe.com", " https://api.stripe.com", "https://js.stripe.com https://hooks.stripe.com"
 )
+"""For the one page with Stripe's Payment Element: its script, its frames and its calls. Source:
+https://docs.stripe.com/security/guide#content-security-policy."""
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",

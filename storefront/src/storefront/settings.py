@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     `session_key` may list several keys, comma-separated: the first encrypts, all of them decrypt. Or
     `SESSION_KEY_FILE` names a file with it.
 
+    With `stripe_publishable_key` the checkout shows Stripe's Payment Element, and its page may load what that
+    needs from Stripe; without it, the sandbox's test cards.
+
     A call to the API may take `api_timeout` seconds.
     """
 
@@ -53,6 +56,7 @@ class Settings(BaseSettings):
     gateway_url: Annotated[str, Field(pattern=r"^https?://")]
     shop_origins: Annotated[str, AfterValidator(_origins)]
     session_key: Annotated[SecretStr, AfterValidator(_fernet_keys)]
+    stripe_publishable_key: Annotated[str, Field(pattern=r"^(pk_(test|live)_[A-Za-z0-9_]+)?$")] = ""
     api_timeout: Annotated[float, Field(gt=0)] = 10
 
     @model_validator(mode="before")

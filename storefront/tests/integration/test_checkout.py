@@ -185,3 +185,36 @@ async def test_the_card_is_one_of_the_pages(at_the_checkout: Browser, api: FakeA
     assert page.status_code == 422
     assert not api.sent("POST /v1/orders")
     assert "4242424242424242" not in page.text
+
+
+async def test_another_country_brings_its_fields_and_places_no_order(
+    at_the_checkout: Browser, api: FakeApi
+) -> None:
+    assert 'name="state"' not in at_the_checkout.page
+    form = form_of(at_the_checkout, country="US", city="Boston")
+    page = await at_the_checkout.post("/checkout", update="fields", **form)
+    assert page.status_code == 200
+    assert not api.sent("POST /v1/orders")
+    assert page.text.index('id="city"') < page.text.index('id="state"') < page.text.index('id="postcode"')
+    assert "ZIP code" in page.text
+    assert 'value="Boston"' in page.text
+    assert at_the_checkout.value("key") == form["key"]
+    assert 'role="alert"' not in page.text
+
+
+async def test_a_line_that_the_country_needs_is_asked_for(at_the_checkout: Browser, api: FakeApi) -> None:
+    page = await at_the_checkout.post("/checkout", **form_of(at_the_checkout, country="US"))
+    assert page.status_code == 422
+    assert 'id="state-why"' in page.text
+    page = await at_the_checkout.post("/checkout", **form_of(at_the_checkout, postcode=""))
+    assert 'id="postcode-why"' in page.text
+    assert not api.sent("POST /v1/orders")
+    answer = await at_the_checkout.post("/checkout", **form_of(at_the_checkout, country="IE", postcode=""))
+    assert answer.status_code == 303
+    assert json.loads(api.sent("POST /v1/orders")[0].content)["shipping"]["country"] == "IE"
+
+
+async def test_the_first_button_places_the_order_as_enter_presses_it(at_the_checkout: Browser) -> None:
+    form = at_the_checkout.page.partition('id="checkout"')[2]
+    first = form[form.index("<button") : form.index("</button>")]
+    assert "name=" not in first
