@@ -62,7 +62,7 @@ RUN install -d -o app -g app -m 0700 /secrets/vault \
     && for service in auth product cart order payment notification; do \
         install -d -o app -g app "/secrets/${service}" "/secrets/${service}-owner"; \
     done \
-    && for reader in postgres rabbitmq redis kong mailpit sandbox storefront warehouse operator monitor; do \
+    && for reader in postgres rabbitmq redis kong mailpit sandbox storefront catalogue warehouse operator monitor; do \
         install -d -o app -g app "/secrets/${reader}"; \
     done
 COPY --chmod=0644 deploy/kong/kong.yml deploy/kong/error.html deploy/kong/

@@ -90,7 +90,7 @@ def test_a_compose_project_gets_its_own_ports_and_no_other_shops_settings(
 ) -> None:
     monkeypatch.setenv("SHOP_URL", "http://another.example")
     docker(tmp_path, monkeypatch, 'echo "$COMPOSE_PROJECT_NAME $SHOP_PORT ${SHOP_URL-none}"')
-    assert Project("a", tmp_path, {"SHOP_PORT": 21000}).compose("ps") == "a 21000 none\n"
+    assert Project("a", tmp_path, {"SHOP_PORT": "21000"}).compose("ps") == "a 21000 none\n"
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def test_a_gateway_with_a_certificate_of_another_ca_is_reported(
 
     def check(vault: Path) -> None:
         with tls_server(vault) as port:
-            project = Project("a", tmp_path, {"SHOP_TLS_PORT": port})
+            project = Project("a", tmp_path, {"SHOP_TLS_PORT": str(port)})
             dict(Checks(project).steps())["Kong serves TLS with a certificate of the shop's CA"]()
 
     check(ours)

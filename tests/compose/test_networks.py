@@ -67,15 +67,30 @@ def test_kong_has_no_admin_api(services: Any) -> None:
     assert (environment["KONG_ADMIN_LISTEN"], environment["KONG_ADMIN_GUI_LISTEN"]) == ("off", "off")
 
 
-def test_services_that_count_clients_trust_kongs_proxies_and_none_by_default(services: Any) -> None:
+def test_kong_and_services_that_count_clients_trust_the_storefront_and_the_proxies_in_front(
+    compose: Any,
+) -> None:
+    services = compose["services"]
     environment = services["kong"]["environment"]
-    assert environment["KONG_TRUSTED_IPS"] == "${TRUSTED_PROXIES:-}"
+    trusted = environment["KONG_TRUSTED_IPS"]
+    subnet = compose["networks"]["pages"]["ipam"]["config"][0]["subnet"]
+    assert trusted == subnet + "${TRUSTED_PROXIES:+,}${TRUSTED_PROXIES:-}"
+    assert read("deploy/compose.lab.yml")["services"]["kong"]["environment"]["TRUSTED_PROXIES"] == trusted
     assert (environment["KONG_REAL_IP_HEADER"], environment["KONG_REAL_IP_RECURSIVE"]) == (
         "X-Forwarded-For",
         "on",
     )
     for name in ("auth-api", "auth-worker", "order-api", "order-worker"):
-        assert services[name]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-}"
+        assert services[name]["environment"]["TRUSTED_PROXIES"] == trusted
+
+
+def test_the_network_that_kong_trusts_has_kong_and_the_storefront_alone(compose: Any) -> None:
+    assert {name for name, s in compose["services"].items() if "pages" in networks(s)} == {
+        "kong",
+        "storefront",
+    }
+    assert networks(compose["services"]["storefront"]) == {"pages"}
+    assert compose["networks"]["pages"]["internal"] is True
 
 
 def test_kong_notices_that_a_service_has_moved(services: Any) -> None:
@@ -94,7 +109,7 @@ def test_every_upstream_of_kong_is_a_name_beside_it(services: Any) -> None:
     names = {
         alias
         for name, service in services.items()
-        if "edge" in networks(service)
+        if networks(service) & {"edge", "pages"}
         for alias in (name, *aliases(service, "edge"))
     }
     upstreams = [urlsplit(service["url"]) for service in read("deploy/kong/kong.yml")["services"]]
@@ -104,7 +119,7 @@ def test_every_upstream_of_kong_is_a_name_beside_it(services: Any) -> None:
 
 def aliases(service: Any, network: str) -> list[str]:
     joined = service["networks"]
-    return (joined[network] or {}).get("aliases", []) if isinstance(joined, dict) else []
+    return (joined.get(network) or {}).get("aliases", []) if isinstance(joined, dict) else []
 
 
 def test_networks_and_volumes_are_those_that_are_used(compose: Any) -> None:

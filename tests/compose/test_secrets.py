@@ -137,7 +137,7 @@ def environment(service: Any, folder: Path) -> dict[str, str]:
     """A container's environment, with its secrets where they are here and the file's own defaults."""
     found = {}
     for variable, value in service["environment"].items():
-        filled, more = str(value), 1
+        filled, more = re.sub(r"\$\{\w+:\+[^${}]*\}", "", str(value)), 1
         while more:  # a default may have a default
             filled, more = re.subn(r"\$\{\w+:-([^${}]*)\}", r"\1", filled)
         found[variable] = filled.replace(MOUNTED, str(folder))

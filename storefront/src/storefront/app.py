@@ -51,7 +51,7 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
     http = httpx.AsyncClient(
         base_url=settings.gateway_url,
         timeout=settings.api_timeout,
-        transport=transport,
+        transport=transport or _to_the_gateway(settings),
         headers={"User-Agent": "storefront"},
     )
 
@@ -75,6 +75,11 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
         lifespan=lifespan,
     )
     return SecurityHeaders(starlette)  # outside, so that the page for a crash has the headers, too
+
+
+def _to_the_gateway(settings: Settings) -> httpx.AsyncHTTPTransport:
+    address = settings.call_from
+    return httpx.AsyncHTTPTransport(local_address=None if address is None else str(address))
 
 
 def routes(pages: Pages) -> list[Route]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.fernet import Fernet
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, IPvAnyAddress, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+)(:[0-9]{1,5})?")
@@ -36,7 +36,8 @@ def _fernet_keys(keys: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """`gateway_url` is where the storefront calls the public API.
+    """`gateway_url` is where the storefront calls the public API. It calls from the address `call_from` of this
+    machine, if there is one: the gateway trusts what that proxy forwards.
 
     `shop_origins` are the origins at which browsers reach the pages, comma-separated. Forms are accepted from
     these alone; the first is in canonical links. If that is `https`, cookies are `Secure`.
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 18010
     log_level: str = "info"
     gateway_url: Annotated[str, Field(pattern=r"^https?://")]
+    call_from: IPvAnyAddress | None = None
     shop_origins: Annotated[str, AfterValidator(_origins)]
     session_key: Annotated[SecretStr, AfterValidator(_fernet_keys)]
     stripe_publishable_key: Annotated[str, Field(pattern=r"^(pk_(test|live)_[A-Za-z0-9_]+)?$")] = ""

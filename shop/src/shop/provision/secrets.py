@@ -29,7 +29,7 @@ _MORE: dict[str, tuple[str, ...]] = {
 _OTHERS = ("postgres", "rabbitmq", "redis", "kong")
 _TLS_SERVERS = ("postgres", "rabbitmq", "redis", "mailpit")
 _HERE = ("localhost", "127.0.0.1", "::1")  # where a published port is reached
-_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox", "storefront", "warehouse")
+_NO_CLIENTS = ("postgres", "rabbitmq", "mailpit", "sandbox", "storefront", "catalogue", "warehouse")
 _CA = "ca.pem"
 _REDIS_TLS = """\
 port 0
@@ -104,6 +104,7 @@ def _handed_out(vault: Secrets, kong: Files, tls: bool) -> Mapping[str, Files]:
         _KONG: {**kong, **_same(vault, (f"{_KONG}.pem", f"{_KONG}-key.pem"))},
         "sandbox": _same(vault, _PROVIDER),
         "storefront": _same(vault, ("session-key",)),
+        "catalogue": _same(vault, ("admin-password",)),
         "warehouse": _same(vault, ("warehouse-password",)),
         "monitor": {"rabbitmq-password": password_of(OPERATOR)},
         "operator": {

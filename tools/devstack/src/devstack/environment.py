@@ -10,6 +10,9 @@ MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # of kong.yml
 # Settings of `gateway`:
 TRUSTED_PROXIES = "TRUSTED_PROXIES"  # the proxies in front of it, as CIDR blocks
+# Where the storefront calls from, alone on this machine: whatever else calls has the address 127.0.0.1, and is
+# not trusted. Linux has all of 127.0.0.0/8.
+STOREFRONT = "127.0.0.2"
 RATE_FACTOR = "RATE_FACTOR"  # multiplies every rate limit, for load from one address
 CORS_ORIGINS = "CORS_ORIGINS"  # whose pages may read answers, comma-separated
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:8000", "http://localhost:18000")
@@ -40,13 +43,11 @@ def of(stack: Stack, program: str) -> dict[str, str]:
     environment |= _own(stack, name)
     if own_port(program) in stack.ports:
         environment["OWN_PORT"] = str(stack.ports[own_port(program)])
-    return {**environment, **stack.settings.get(name, {})}
+    return {**environment, **stack.settings.get(name, {}), **_trusted(stack, name)}
 
 
 def _own(stack: Stack, program: str) -> dict[str, str]:
     gateway = stack.settings.get("gateway", {})
-    # Services that count clients trust the same proxies as the gateway, where these are set.
-    trusted = {TRUSTED_PROXIES: gateway[TRUSTED_PROXIES]} if TRUSTED_PROXIES in gateway else {}
     shop_origins = gateway.get(CORS_ORIGINS) or ",".join(_own_origins(stack))
     pages = shop_origins.partition(",")[0].strip()
     match program:
@@ -58,7 +59,6 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "ADMIN_PASSWORD": stack.admin_password,
                 "WAREHOUSE_EMAIL": stack.warehouse_email,
                 "WAREHOUSE_PASSWORD": stack.secret("warehouse-password"),
-                **trusted,
             }
         case "cart":
             return {"PRODUCT_URL": stack.http("product")}
@@ -72,7 +72,6 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "RETURN_ORIGINS": gateway.get(CORS_ORIGINS)
                 or ",".join([*DEVELOPMENT_ORIGINS, *_own_origins(stack)]),
                 "ORDER_DEADLINE": "900",
-                **trusted,
             }
         case "payment":
             return {
@@ -96,6 +95,7 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
         case "storefront":
             return {
                 "GATEWAY_URL": stack.gateway_url,
+                "CALL_FROM": STOREFRONT,
                 "SHOP_ORIGINS": shop_origins,
                 "SESSION_KEY": stack.secret("session-key"),
             }
@@ -134,6 +134,14 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
             }
         case _:
             return {}
+
+
+def _trusted(stack: Stack, program: str) -> dict[str, str]:
+    """The gateway and the services that count clients trust the same proxies."""
+    if program not in ("gateway", "auth", "order"):
+        return {}
+    in_front = stack.settings.get("gateway", {}).get(TRUSTED_PROXIES)
+    return {TRUSTED_PROXIES: ",".join(filter(None, (STOREFRONT, in_front)))}
 
 
 def _own_origins(stack: Stack) -> tuple[str, ...]:

@@ -72,3 +72,17 @@ def test_a_stack_without_copies_needs_only_its_block_of_ports(tmp_path: Path) ->
     assert max(stack.ports.values()) < 20000 + SIZE
     assert "OWN_PORT" not in of(stack, "order")
     assert [program.name for program in programs(stack)] == [program.name for program in programs()]
+
+
+@pytest.mark.parametrize("in_front", [None, "10.0.0.0/8"])
+def test_the_gateway_and_who_counts_clients_trust_the_storefront_and_the_proxies_in_front(
+    tmp_path: Path, in_front: str | None
+) -> None:
+    settings = {"gateway": {"TRUSTED_PROXIES": in_front}} if in_front else {}
+    stack = Stack.create(tmp_path, 20000, settings=settings)
+    storefront = of(stack, "storefront")["CALL_FROM"]
+    expected = f"{storefront},{in_front}" if in_front else storefront
+    for program in ("gateway", "auth", "order"):
+        assert of(stack, program)["TRUSTED_PROXIES"] == expected
+    assert storefront != "127.0.0.1"
+    assert "TRUSTED_PROXIES" not in of(stack, "cart")

@@ -45,7 +45,8 @@ def check(as_json: Json = False) -> None:
     COMPOSE_FILE says which files, as for `docker compose`. Exits with 1 when a check fails.
     """
     base = ports.free_base()
-    chosen = {name: base + number for number, name in enumerate(_PORTS)}
+    chosen = {name: str(base + number) for number, name in enumerate(_PORTS)}
+    chosen["SHOP_PAGES_SUBNET"] = f"10.213.{os.getpid() % 256}.32/27"  # never that of a shop beside it
     project = Project(f"saga-shop-check-{os.getpid()}", project_root(), chosen)
     # The containers would outlive this process: SIGTERM, too, has them taken down first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -136,7 +137,7 @@ class Checks:
     def _check_tls(self) -> None:
         show_ca = ("--entrypoint", "cat", "setup", "/secrets/vault/ca.pem")
         ca = self.project.compose("run", "--rm", "--no-deps", "-T", *show_ca)
-        url = f"https://localhost:{self.project.ports['SHOP_TLS_PORT']}/docs"
+        url = f"https://localhost:{self.project.chosen['SHOP_TLS_PORT']}/docs"
         try:
             answer = httpx.get(url, verify=ssl.create_default_context(cadata=ca), timeout=_TLS_SECONDS)
         except httpx.TransportError as error:

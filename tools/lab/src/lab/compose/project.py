@@ -24,7 +24,7 @@ class Project:
 
     name: str
     root: Path
-    ports: Mapping[str, int]  # by the variable that the file reads, `SHOP_PORT` and so on
+    chosen: Mapping[str, str]  # by the variable that the file reads: `SHOP_PORT` and so on
 
     def compose(self, *arguments: str, seconds: float = _SECONDS) -> str:
         """The output. Raises ShopError, with the last line of stderr, when it fails or takes too long."""
@@ -61,8 +61,7 @@ class Project:
     def environment(self) -> dict[str, str]:
         """This process's environment without another shop's SHOP_… settings, with this project's."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("SHOP_")}
-        ports = {name: str(port) for name, port in self.ports.items()}
-        return ours | ports | {"COMPOSE_PROJECT_NAME": self.name, "SHOP_TAG": self.name}
+        return ours | dict(self.chosen) | {"COMPOSE_PROJECT_NAME": self.name, "SHOP_TAG": self.name}
 
     def _tail(self, container: Container) -> str:
         shown = subprocess.run(
