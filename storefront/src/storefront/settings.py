@@ -36,8 +36,8 @@ def _fernet_keys(keys: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """`gateway_url` is where the storefront calls the public API. It calls from the address `call_from` of this
-    machine, if there is one: the gateway trusts what that proxy forwards.
+    """`gateway_url` is where the storefront calls the public API. It calls from this machine's address
+    `call_from`, if that is set: the gateway trusts what a proxy with that address forwards.
 
     `shop_origins` are the origins at which browsers reach the pages, comma-separated. Forms are accepted from
     these alone; the first is in canonical links. If that is `https`, cookies are `Secure`.

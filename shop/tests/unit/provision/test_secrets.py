@@ -34,9 +34,10 @@ _READERS = {
     "postgres": {"password"},
     "rabbitmq": {"definitions.json"},
     "redis": {"redis.conf"},
-    "kong": {"kong.yml", "kong.pem", "kong-key.pem"},
+    "kong": {"kong.yml", "error.html", "kong.pem", "kong-key.pem"},
     "sandbox": _PROVIDER,
     "storefront": {"session-key"},
+    "catalogue": {"admin-password"},
     "warehouse": {"warehouse-password"},
     "monitor": {"rabbitmq-password"},
     "operator": {"postgres-password", "rabbitmq-password", "admin-password", "stripe-api-key"},
@@ -81,7 +82,8 @@ def test_with_tls_servers_have_certificates_and_their_clients_the_ca(tmp_path: P
             *servers.get(reader, ()),
             *(
                 {"ca.pem"}
-                if reader not in {"postgres", "rabbitmq", "mailpit", "sandbox", "storefront", "warehouse"}
+                if reader
+                not in {"postgres", "rabbitmq", "mailpit", "sandbox", "storefront", "catalogue", "warehouse"}
                 else ()
             ),
         }

@@ -10,8 +10,8 @@ MAIL_FROM = "Saga Shop <shop@example.com>"
 UPSTREAMS = ("auth", "product", "cart", "order", "payment", "storefront")  # of kong.yml
 # Settings of `gateway`:
 TRUSTED_PROXIES = "TRUSTED_PROXIES"  # the proxies in front of it, as CIDR blocks
-# Where the storefront calls from, alone on this machine: whatever else calls has the address 127.0.0.1, and is
-# not trusted. Linux has all of 127.0.0.0/8.
+# Where the storefront calls from, alone on this machine: others call from 127.0.0.1, which is not trusted.
+# Linux has all of 127.0.0.0/8.
 STOREFRONT = "127.0.0.2"
 RATE_FACTOR = "RATE_FACTOR"  # multiplies every rate limit, for load from one address
 CORS_ORIGINS = "CORS_ORIGINS"  # whose pages may read answers, comma-separated
