@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ FORGED = [
 class Product:
     """Knows no product, and keeps the headers that it is asked with, by path."""
 
-    asked: dict[str, http.client.HTTPMessage] = field(default_factory=dict)
+    asked: dict[str, Message[str, str]] = field(default_factory=dict)
 
     def serve(self) -> ThreadingHTTPServer:
         asked = self.asked
