@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,16 +40,16 @@ FORGED = [
 
 @dataclass
 class Product:
-    """Knows no product, and keeps the headers that it is asked with, by path."""
+    """Knows no product, and keeps the headers of requests by path, with names in lower case."""
 
-    asked: dict[str, Message[str, str]] = field(default_factory=dict)
+    asked: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def serve(self) -> ThreadingHTTPServer:
         asked = self.asked
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                asked[self.path] = self.headers
+                asked[self.path] = {name.lower(): value for name, value in self.headers.items()}
                 self.send_response(404)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -137,9 +136,9 @@ def test_no_client_can_choose_the_address_that_it_has_behind_the_storefront(
     shopper, sku = f"127.0.1.{FORGED.index(forged) + 1}", f"FORGED-{FORGED.index(forged)}"
     assert pages.product_page(sku, shopper, **forged) == 404
     seen = pages.product.asked[f"/v1/products/{sku}"]
-    assert seen["X-Real-IP"] == shopper
+    assert seen["x-real-ip"] == shopper
     # As auth and order read it, for the limits of their own.
-    assert client_of(seen["X-Forwarded-For"].split(","), networks(STOREFRONT)) == shopper
+    assert client_of(seen["x-forwarded-for"].split(","), networks(STOREFRONT)) == shopper
 
 
 def test_shoppers_behind_the_storefront_are_counted_apart(pages: Pages) -> None:
@@ -158,4 +157,4 @@ def test_who_is_not_the_storefront_is_not_believed(pages: Pages) -> None:
     connection.request("GET", "/v1/products/DIRECT", headers={"X-Forwarded-For": "203.0.113.9"})
     connection.getresponse().read()
     connection.close()
-    assert pages.product.asked["/v1/products/DIRECT"]["X-Real-IP"] == "127.0.0.1"
+    assert pages.product.asked["/v1/products/DIRECT"]["x-real-ip"] == "127.0.0.1"
