@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from storefront.session import Tokens
 
 _KEPT_SECONDS = 60  # longer than a page takes
-_MOST = 10_000
+MOST = 10_000
 
 Renew = Callable[[str], Awaitable[Tokens]]
 
@@ -27,7 +27,7 @@ class Renewals:
         """What `renew` returns or raises for this refresh token."""
         task = self._tasks.get(refresh_token)
         if task is None:
-            while len(self._tasks) >= _MOST:
+            while len(self._tasks) >= MOST:
                 del self._tasks[next(iter(self._tasks))]
             task = asyncio.ensure_future(renew(refresh_token))
             self._tasks[refresh_token] = task
