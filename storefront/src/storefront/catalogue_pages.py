@@ -63,6 +63,7 @@ async def search(visit: Visit) -> Response:
     )
     chips = filters.chips(category, kept)
     is_nothing = not found["items"] and found["next"] is None
+    ways_out = await _ways_out(visit.api, narrowed, chips) if is_nothing else []
     # Prices are compared as numbers: with several currencies they mean nothing.
     has_prices = facets and all(one["currency"] == facets["currency"] for one in found["items"])
     return visit.page(
@@ -80,8 +81,8 @@ async def search(visit: Visit) -> Response:
         first_page=address(path, kept),
         next_page=_next_page(path, found["next"]),
         chips=chips,
-        ways_out=await _ways_out(visit.api, narrowed, chips) if is_nothing else [],
-        elsewhere=await visit.api.categories() if is_nothing else [],
+        ways_out=ways_out,
+        elsewhere=await visit.api.categories() if is_nothing and not ways_out else [],
     )
 
 

@@ -19,9 +19,10 @@ from storefront.protection import is_from_a_form_of_ours
 from storefront.renewals import Renewals
 from storefront.session import Session, SessionCookies
 from storefront.settings import Settings
-from storefront.templates import Templates
+from storefront.templates import Templates, asset
 
 SEE_OTHER = 303
+_PREFETCH = "prefetch.speculationrules"  # which links browsers may follow before they are clicked
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto")
 Handler = Callable[["Visit"], Awaitable[Response]]
 
@@ -71,7 +72,8 @@ class Visit:
         shown = {"visit": self, "notice": notice, "here": self.here, **values}
         shown["form_token"] = self.session.form_token()
         html = self.templates.render(self.language, template, shown)
-        return HTMLResponse(html, status, {"Cache-Control": "private, no-cache"})
+        headers = {"Cache-Control": "private, no-cache", "Speculation-Rules": f'"{asset(_PREFETCH)}"'}
+        return HTMLResponse(html, status, headers)
 
     def fragment(self, template: str, **values: Any) -> Response:
         """A part of a page, for a script. What is to be said once waits for a page."""

@@ -28,7 +28,7 @@ class Templates:
             environment.globals.update(
                 languages=list(languages.values()),
                 origin=origin,
-                asset=_asset,
+                asset=asset,
                 picture=picture,
                 category_name=category_name,
             )
@@ -54,7 +54,7 @@ def _environment(language: Language) -> Environment:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     """The path of a file, with its content's hash: a changed file has another path."""
     digest = blake2b((ASSETS / name).read_bytes(), digest_size=6).hexdigest()
     return f"/assets/{name}?v={digest}"
