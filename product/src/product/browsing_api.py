@@ -61,8 +61,8 @@ async def list_suggestions(
     vocabulary: Provided[Vocabulary],
     limit: Provided[SearchLimit],
 ) -> Response:
-    """The last word may be incomplete, and words may be misspelt; `corrected` lists those. So may a stock code
-    be incomplete, in upper or lower case."""
+    """The last word may be incomplete, and words may be misspelt; `corrected` lists those. A stock code
+    may be incomplete, too, and in lower case."""
     async with limit.slot():
         items, corrected = await suggest(catalogue, vocabulary, typed.q)
     return _public(orjson.dumps({"items": items, "corrected": corrected}), 10)
