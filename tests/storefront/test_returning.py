@@ -33,11 +33,35 @@ async def warehouse(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.usefixtures("demo")
-async def test_what_was_paid_is_shipped(guest: Guest) -> None:
+async def test_what_was_paid_is_shipped_and_what_comes_back_is_refunded(guest: Guest) -> None:
     await guest.open(f"/p/{SKU}")
     await guest.send("/cart/add", sku=SKU, quantity="2", key=guest.value("key"))
     await guest.order("pm_card_visa")
     await guest.until("Your order is paid and was shipped.")
+    order = guest.path
+    key = guest.value("key")
+    await guest.send(f"{order}/returns", key=key, **{f"pieces:{SKU}": "1"})
+    assert "Your return is requested." in guest.page
+    await guest.send(f"{order}/returns", key=key, **{f"pieces:{SKU}": "1"})  # sent twice, requested once
+    assert guest.page.count("Withdraw this return") == 1
+    await guest.until("The goods have arrived, and your money was sent back to you.")
+    assert "Your order is paid, and a part of the money was sent back to you." in guest.page
+    assert "-£27.95" in guest.page
+    await guest.open(f"{order}?how=1")
+    assert "<code>payment.refunded_in_part</code>" in guest.page
+
+
+@pytest.mark.usefixtures("demo")
+async def test_a_return_is_withdrawn_before_it_arrives(guest: Guest) -> None:
+    await guest.open(f"/p/{SKU}")
+    await guest.send("/cart/add", sku=SKU, quantity="1", key=guest.value("key"))
+    await guest.order("pm_card_visa")
+    await guest.until("Your order is paid and was shipped.")
+    order = guest.path
+    await guest.send(f"{order}/returns", key=guest.value("key"), **{f"pieces:{SKU}": "1"})
+    await guest.send(f"{order}/withdraw", return_id=guest.value("return_id"))
+    assert "You have withdrawn this return." in guest.page
+    assert f'name="pieces:{SKU}"' in guest.page
 
 
 async def test_the_warehouse_may_neither_refund_nor_change_the_catalogue(

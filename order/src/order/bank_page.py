@@ -31,10 +31,15 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host.lower()}{at}"
 
 
+def with_order_id(url: str, order_id: UUID) -> str:
+    """The URL with the order's id in place of `{order_id}`."""
+    return url.replace("{order_id}", str(order_id))
+
+
 def objection(url: str, allowed: frozenset[str]) -> str | None:
-    """Why the bank's page may not send a shopper to this URL, or None."""
+    """Why the bank's page may not send a shopper to this URL, which may contain `{order_id}`, or None."""
     try:
-        origin = origin_of(url)
+        origin = origin_of(with_order_id(url, UUID(int=0)))
     except ValueError as error:
         return f"The return URL {error}."
     return None if origin in allowed else f"{origin} is not one of the shop's origins."

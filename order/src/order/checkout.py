@@ -16,7 +16,7 @@ from chassis.http.origin import Origin
 from chassis.messaging.encryption import Cipher, KeyedHash
 from chassis.outbound import ServiceClient
 from contracts import Line, Money
-from order.bank_page import objection, origins
+from order.bank_page import objection, origins, with_order_id
 from order.budget import LineBudget
 from order.checkout_schemas import PlaceOrder
 from order.clients import OfferLoader, read_cart
@@ -137,8 +137,9 @@ class Checkout:
         now, shipping = datetime.now(UTC), None
         if body.shipping is not None:
             shipping = Address(**body.shipping.model_dump())
+        order_id = new_order_id()
         return Order(
-            order_id=new_order_id(),
+            order_id=order_id,
             shopper_id=caller.id,
             lines=lines,
             total=total.amount,
@@ -152,7 +153,7 @@ class Checkout:
             shipping=shipping,
             sealed_shipping=self._cipher.encrypt(orjson.dumps(shipping).decode()) if shipping else None,
             cart_id=cart.ids[0] if cart.ids else None,
-            return_url=body.return_url,
+            return_url=with_order_id(body.return_url, order_id) if body.return_url else None,
         )
 
 

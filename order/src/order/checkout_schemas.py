@@ -69,8 +69,9 @@ class PlaceOrder(Body):
             min_length=1,
             max_length=2000,
             description="Where the bank's page sends the shopper back to, if her bank asks to confirm: one of"
-            " the shop's origins. Without it such a payment is declined.",
-            examples=["https://shop.example/orders/return"],
+            " the shop's origins. `{order_id}` in it is replaced by the order's id. Without it such a payment"
+            " is declined.",
+            examples=["https://shop.example/orders/{order_id}"],
         ),
     ] = None
 

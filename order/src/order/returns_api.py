@@ -65,9 +65,11 @@ async def fulfil_order(change: Changing, staff: Warehouse) -> Response:
     summary="List an order's returns and refunds",
     responses={404: RESPONSES[404]},
 )
-async def list_returns(ref: OrderRef, caller: Caller, orders: ProvidedOrders) -> Response:
-    """The oldest first."""
-    return views.response(views.returns_view(visible(await orders.find(ref), caller)))
+async def list_returns(
+    ref: OrderRef, caller: Caller, orders: ProvidedOrders, period: Provided[ReturnPeriod]
+) -> Response:
+    """The oldest first, and until when the shopper can request another."""
+    return views.response(views.returns_view(visible(await orders.find(ref), caller), period))
 
 
 @router.post(

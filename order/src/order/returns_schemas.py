@@ -107,6 +107,10 @@ class Returns(BaseModel):
     """The returns and refunds of an order, the oldest first."""
 
     items: list[ReturnView]
+    until: Annotated[
+        datetime | None,
+        Field(description="Until when the shopper can request a return; null unless the order is fulfilled."),
+    ]
 
 
 class StaffActionView(BaseModel):

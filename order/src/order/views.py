@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from chassis.telemetry.logs import valid_traceparent
 from order import returns
 from order.domain import Address, Order
-from order.returns import LateRefund, Return
+from order.returns import LateRefund, Return, ReturnPeriod
 
 
 def _problem(title: str, description: str, **members: dict[str, Any]) -> dict[str, Any]:
@@ -153,9 +153,10 @@ def event_view(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def returns_view(row: Mapping[str, Any]) -> dict[str, Any]:
+def returns_view(row: Mapping[str, Any], period: ReturnPeriod) -> dict[str, Any]:
     """See `Returns`."""
-    return {"items": [_with_money(one, row["currency"]) for one in orjson.loads(row["returns"])]}
+    items = [_with_money(one, row["currency"]) for one in orjson.loads(row["returns"])]
+    return {"items": items, "until": row["fulfilled_at"] and row["fulfilled_at"] + period}
 
 
 def return_view(one: Return, currency: str) -> dict[str, Any]:

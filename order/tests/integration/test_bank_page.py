@@ -43,9 +43,17 @@ async def test_the_return_url_is_published_to_payment(order: Any, shopper: UUID)
     assert (type_, data["return_url"]) == ("order.created", RETURN)
 
 
+async def test_the_return_url_may_name_the_order_before_it_exists(order: Any, shopper: UUID) -> None:
+    order_id = await order.placed(shopper, return_url="https://shop.example/orders/{order_id}?from=bank")
+    [(_, data)] = await order.published()
+    assert data["return_url"] == f"https://shop.example/orders/{order_id}?from=bank"
+
+
 @pytest.mark.parametrize(
     "url",
     [
+        "https://shop.example{order_id}/",
+        "https://shop.example/{order}",
         "https://evil.example/orders",
         "https://shop.example.evil.example/",
         "https://shop.example@evil.example/",

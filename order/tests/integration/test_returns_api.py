@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -42,6 +43,16 @@ async def paid_order(order: Any, paid: Any, shopper: UUID) -> UUID:
 async def fulfilled(paid_order: UUID, post: Any) -> UUID:
     assert (await post(paid_order, "fulfil", STAFF, role="warehouse")).status_code == 200
     return paid_order
+
+
+async def test_the_list_says_until_when_a_return_can_be_requested(
+    order: Any, paid_order: UUID, shopper: UUID, post: Any
+) -> None:
+    path = f"/v1/orders/{paid_order}/returns"
+    assert (await order.get(path, shopper)).json() == {"items": [], "until": None}
+    fulfilled = (await post(paid_order, "fulfil", STAFF, role="warehouse")).json()["fulfilled_at"]
+    until = (await order.get(path, shopper)).json()["until"]
+    assert datetime.fromisoformat(until) - datetime.fromisoformat(fulfilled) == timedelta(days=30)
 
 
 async def published(order: Any, type_: str) -> list[dict[str, Any]]:
@@ -106,7 +117,7 @@ async def test_a_received_return_is_restocked_and_refunded(
     [one] = view["returns"]
     assert one["restocked_at"]
     assert one["refunded_at"]
-    assert (await order.get(f"/v1/orders/{fulfilled}/returns", shopper)).json() == {"items": [one]}
+    assert (await order.get(f"/v1/orders/{fulfilled}/returns", shopper)).json()["items"] == [one]
     types = [
         e["type"] for e in (await order.get(f"/v1/orders/{fulfilled}/timeline", shopper)).json()["events"]
     ]

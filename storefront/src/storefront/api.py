@@ -153,6 +153,20 @@ class Api:
     async def cancel(self, order: str) -> None:
         await self._call("POST", f"/v1/orders/{segment(order)}/cancel")
 
+    async def return_until(self, order: str) -> str | None:
+        """Until when a return can be requested (RFC 3339); None if the order was not shipped."""
+        found = await self._call("GET", f"/v1/orders/{segment(order)}/returns")
+        until: str | None = found["until"]
+        return until
+
+    async def request_return(self, order: str, lines: Sequence[Json], key: str) -> None:
+        """Requests it once for each key."""
+        path = f"/v1/orders/{segment(order)}/returns"
+        await self._call("POST", path, json={"lines": lines}, headers={"Idempotency-Key": key})
+
+    async def withdraw_return(self, order: str, return_id: str) -> None:
+        await self._call("POST", f"/v1/orders/{segment(order)}/returns/{segment(return_id)}/withdraw")
+
     async def _catalogue(self, path: str, query: Query | None = None) -> Json:
         """What everybody is answered, kept as the API allows: nobody may change it."""
         url = f"{path}?{urlencode(query)}" if query else path

@@ -143,7 +143,7 @@ def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
     order: Json = {
         "email": entered["email"],
         "shipping": postal_address(entered),
-        "return_url": f"{origin}/orders/return",
+        "return_url": f"{origin}/orders/return?order={{order_id}}",
     }
     if not is_free:
         order["payment_method"] = entered["card"]

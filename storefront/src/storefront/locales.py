@@ -57,6 +57,10 @@ class Language:
         """A time of the API (RFC 3339), for people, in UTC."""
         return str(format_datetime(datetime.fromisoformat(time), "medium", locale=self.locale))
 
+    def country(self, code: str) -> str:
+        """The name of a country (ISO 3166-1), or the code if it has none."""
+        return str(self.locale.territories.get(code, code))
+
     def countries(self) -> list[tuple[str, str]]:
         """Code and name of each country (ISO 3166-1), by name."""
         names: Mapping[str, str] = self.locale.territories

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from storefront.api import Json, Refused
 from storefront.locales import Language
+from storefront.returning import is_return_under_way
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ _AHEAD = ("stock.reserved", "payment.authorized", "order.paid")
 def timeline(language: Language, order: Json, events: Sequence[Json]) -> list[Step]:
     """The steps that were taken, and while the order is pending those that are to come."""
     texts = _event_texts(language)
+    by_staff = language._("The shop gives you money back.")
     taken = [
-        Step(texts[event["type"]], event["time"], event["type"] in _BAD)
+        Step(by_staff if _is_by_staff(event) else texts[event["type"]], event["time"], event["type"] in _BAD)
         for event in events
         if event["type"] in texts
     ]
@@ -36,27 +38,72 @@ def timeline(language: Language, order: Json, events: Sequence[Json]) -> list[St
     return taken + [Step(ahead[kind], None) for kind in _AHEAD if kind not in done]
 
 
+def _is_by_staff(event: Json) -> bool:
+    """Whether it is a refund by staff, for which nothing came back."""
+    return event["type"] == "order.returned" and bool(event["data"].get("by") == "staff")
+
+
 def order_state(language: Language, order: Json) -> str:
-    """How the order is, in a sentence."""
+    """How the order is, in a sentence or two."""
     _ = language._
-    match order["status"], order["reason"]:
-        case "pending", _reason if order["action"]:
+    total, refunded = order["total"]["amount"], order["refunded"]["amount"]
+    match order["status"]:
+        case "pending" if order["action"]:
             return _("Your bank asks you to confirm the payment.")
-        case "pending", _reason:
+        case "pending":
             return _("Your order is being processed. This takes a few seconds.")
-        case "paid", _reason if order["fulfilled_at"]:
-            return _("Your order is paid and was shipped.")
-        case "paid", _reason:
-            return _("Your order is paid. The receipt is on its way to you by e-mail.")
-        case _status, "out_of_stock":
-            return _("Cancelled: not everything was in stock any more. You were not charged.")
-        case _status, "payment_declined":
+        case "cancelled":
+            return f"{_reason(language, order)} {_money_of_cancelled(language, order)}".strip()
+    if refunded and refunded >= total:
+        return _("Your order was refunded in full.")
+    if refunded:
+        return _("Your order is paid, and a part of the money was sent back to you.")
+    if is_return_under_way(order):
+        return _("Your order was shipped. The shop waits for what you return.")
+    if order["fulfilled_at"]:
+        return _("Your order is paid and was shipped.")
+    return _("Your order is paid. The receipt is on its way to you by e-mail.")
+
+
+def short_state(language: Language, order: Json) -> str:
+    """How the order is, in a word or two."""
+    _ = language._
+    refunded = order["refunded"]["amount"]
+    match order["status"]:
+        case "pending":
+            return _("Confirm with your bank") if order["action"] else _("Being processed")
+        case "cancelled":
+            return _("Cancelled, refunded") if refunded else _("Cancelled")
+    if refunded:
+        return _("Refunded") if refunded >= order["total"]["amount"] else _("Partly refunded")
+    if is_return_under_way(order):
+        return _("Being returned")
+    return _("Shipped") if order["fulfilled_at"] else _("Paid")
+
+
+def _reason(language: Language, order: Json) -> str:
+    """Why the order was cancelled."""
+    _ = language._
+    match order["reason"]:
+        case "out_of_stock":
+            return _("Cancelled: not everything was in stock any more.")
+        case "payment_declined":
             return _("Cancelled: the payment was declined.") + " " + _decline(language, order)
-        case _status, "expired":
-            return _("Cancelled: it was not paid in time. You were not charged.")
-        case _status, _reason if order["cancelled_by"] == "staff":
-            return _("Cancelled by the shop.")
-    return _("Cancelled, as you asked.")
+        case "expired":
+            return _("Cancelled: it was not paid in time.")
+    return _("Cancelled by the shop.") if order["cancelled_by"] == "staff" else _("Cancelled, as you asked.")
+
+
+def _money_of_cancelled(language: Language, order: Json) -> str:
+    """What becomes of the money of a cancelled order."""
+    _ = language._
+    if order["reason"] == "payment_declined" or not order["total"]["amount"]:
+        return ""
+    if not order["paid_at"]:
+        return _("You were not charged.")
+    if order["refunded_at"]:
+        return _("Your money was sent back to you.")
+    return _("Your money is on its way back to you.")
 
 
 def checkout_refusal(language: Language, refused: Refused) -> str:
@@ -97,12 +144,14 @@ def _event_texts(language: Language) -> dict[str, str]:
         "order.paid": _("Your order is paid."),
         "order.fulfilled": _("Your order was shipped."),
         "order.cancelled": _("The order was cancelled."),
-        "order.returned": _("Your return was accepted."),
+        "order.returned": _("Your return has arrived."),
         "stock.released": _("The goods are back on the shelf."),
         "stock.returned": _("The returned goods are back on the shelf."),
         "payment.refunded": _("Your money is on its way back to you."),
         "payment.refunded_in_part": _("A part of your money is on its way back to you."),
         "payment.refund_failed": _("A refund did not reach you: we are looking into it."),
+        "order.refund_settled": _("We have paid you in another way."),
+        "payment.disputed": _("There is news of your dispute with your bank."),
     }
 
 

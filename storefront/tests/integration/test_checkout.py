@@ -51,7 +51,7 @@ async def test_an_order_is_placed_with_what_the_page_showed(at_the_checkout: Bro
     assert json.loads(placed.content) == {
         "email": "ada@example.com",
         "shipping": {name: text for name, text in ADDRESS.items() if name != "email"},
-        "return_url": f"{ORIGIN}/orders/return",
+        "return_url": f"{ORIGIN}/orders/return?order={{order_id}}",
         "payment_method": "pm_card_authenticationRequired",
         "expected_total": {"amount": 2500, "currency": "GBP"},
         "expected_lines": [{"sku": "MUG-1", "quantity": 2}],

@@ -1,9 +1,19 @@
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ..conftest import Browser, FakeApi
 from .test_cart import CART, add_a_mug
+
+NOW = datetime.now(UTC)
+
+
+def ago(**more: float) -> str:
+    """A time of the API, before now."""
+    return (NOW - timedelta(**more)).isoformat()
+
 
 ORDER: dict[str, Any] = {
     "order_id": "0190",
@@ -12,7 +22,7 @@ ORDER: dict[str, Any] = {
     "total": {"amount": 2500, "currency": "GBP"},
     "action": None,
     "lines": [{"sku": "MUG-1", "name": "Blue mug", "quantity": 2, "unit_price": 1250}],
-    "created_at": "2026-11-28T06:00:00.123456Z",
+    "created_at": ago(seconds=9),
     "paid_at": None,
     "cancelled_at": None,
     "cancelled_by": None,
@@ -22,11 +32,30 @@ ORDER: dict[str, Any] = {
     "refunded_at": None,
     "fulfilled_at": None,
     "refunded": {"amount": 0, "currency": "GBP"},
+    "stock_released_at": None,
+    "voided_at": None,
+    "returns": [],
+    "failed_refunds": [],
+    "disputes": [],
     "shipping": None,
 }
 SHORT = [{"sku": "MUG-1", "wanted": 2, "available": 1}]
-CREATED = {"type": "order.created", "time": "2026-11-28T06:00:00.123456Z"}
-PAID = {"type": "order.paid", "time": "2026-11-28T06:00:02.123456Z"}
+
+
+def event(type_: str, by: str, time: str, cause: str | None = None, **data: Any) -> dict[str, Any]:
+    return {
+        "id": f"{type_}/0190",
+        "type": type_,
+        "said_by": by,
+        "time": time,
+        "causation_id": cause and f"{cause}/0190",
+        "traceparent": None,
+        "data": data,
+    }
+
+
+CREATED = event("order.created", "order", ago(seconds=9))
+PAID = event("order.paid", "payment", ago(seconds=7), "stock.reserved")
 STREAM = "/v1/orders/0190/events?ticket=t"
 
 
@@ -84,10 +113,117 @@ async def test_a_bank_page_that_is_no_web_address_is_not_linked(shopper: Browser
     assert "javascript:" not in (await shopper.get("/orders/0190")).text
 
 
+async def test_from_the_bank_one_comes_back_to_the_order_that_was_paid(
+    shopper: Browser, api: FakeApi
+) -> None:
+    order = "01a22165-5926-7828-b092-e0aa080b2879"
+    answer = await shopper.get(f"/orders/return?order={order}&payment_intent=pi_1")
+    assert answer.headers["location"] == f"/orders/{order}"
+
+
+@pytest.mark.parametrize("named", ["//evil.example", "..", "%0d%0aSet-Cookie:a=b", "nonsense"])
+async def test_from_the_bank_no_other_page_is_led_to(shopper: Browser, api: FakeApi, named: str) -> None:
+    answer = await shopper.get(f"/orders/return?order={named}")
+    assert answer.headers["location"] == "/orders/0190"
+
+
 async def test_from_the_bank_one_comes_back_to_the_newest_order(shopper: Browser, api: FakeApi) -> None:
     answer = await shopper.get("/orders/return?payment_intent=pi_1&redirect_status=succeeded")
     assert answer.headers["location"] == "/orders/0190"
     assert dict(api.sent("GET /v1/orders")[0].url.params) == {"limit": "1"}
+
+
+TOTAL = {"amount": 2500, "currency": "GBP"}
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "short"),
+    [
+        ({}, "The receipt is on its way", "Paid"),
+        ({"fulfilled_at": ago(hours=1)}, "paid and was shipped", "Shipped"),
+        (
+            {"refunded": {"amount": 1250, "currency": "GBP"}},
+            "a part of the money was sent",
+            "Partly refunded",
+        ),
+        ({"refunded": TOTAL}, "refunded in full", "Refunded"),
+        (
+            {"status": "cancelled", "refunded_at": ago(hours=1), "refunded": TOTAL},
+            "was sent back to you",
+            "refunded",
+        ),
+        ({"status": "cancelled"}, "on its way back to you", "Cancelled"),
+    ],
+)
+async def test_what_was_paid_is_said_with_what_became_of_the_money(
+    shopper: Browser, api: FakeApi, more: dict[str, Any], text: str, short: str
+) -> None:
+    order = {**ORDER, "status": "paid", "reason": "shopper", "paid_at": PAID["time"], **more}
+    api.answer("GET /v1/orders/0190", order)
+    api.answer("GET /v1/orders/0190/returns", {"items": [], "until": None})
+    api.answer("GET /v1/orders", {"items": [order], "next": None})
+    assert text in (await shopper.get("/orders/0190")).text
+    assert f"{short}</td>" in (await shopper.get("/orders")).text
+
+
+async def test_an_order_that_was_not_charged_says_so(shopper: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/orders/0190", {**ORDER, "status": "cancelled", "reason": "expired"})
+    assert "not paid in time. You were not charged." in (await shopper.get("/orders/0190")).text
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("needs_response", "You dispute £25.00 with your bank."),
+        ("lost", "Your bank has paid £25.00 back to you."),
+        ("won", "has ended. The payment stays."),
+    ],
+)
+async def test_a_dispute_is_said_plainly(shopper: Browser, api: FakeApi, status: str, text: str) -> None:
+    dispute = {
+        "dispute_id": "dp_1",
+        "amount": TOTAL,
+        "reason": "fraudulent",
+        "status": status,
+        "due_by": None,
+    }
+    api.answer("GET /v1/orders/0190", {**ORDER, "status": "paid", "disputes": [dispute]})
+    assert text in (await shopper.get("/orders/0190")).text
+
+
+async def test_a_failed_refund_is_said_until_the_money_was_sent_in_another_way(
+    shopper: Browser, api: FakeApi
+) -> None:
+    failed = {"refund_id": "0192", "amount": TOTAL, "code": "lost_or_stolen_card", "failed_at": ago(hours=1)}
+    order = {**ORDER, "status": "cancelled", "paid_at": PAID["time"], "refunded_at": ago(hours=2)}
+    order["failed_refunds"] = [failed]
+    api.answer("GET /v1/orders/0190", order)
+    assert "A refund of £25.00 did not reach you." in (await shopper.get("/orders/0190")).text
+    api.answer("GET /v1/orders/0190", {**order, "refunded": TOTAL})
+    assert "did not reach you" not in (await shopper.get("/orders/0190")).text
+
+
+@pytest.mark.parametrize(
+    ("more", "last", "seconds"),
+    [
+        ({"status": "pending"}, {"minutes": 1}, "3"),
+        ({"status": "paid"}, {"minutes": 1}, "10"),  # until it is shipped
+        ({"status": "paid"}, {"minutes": 20}, "60"),
+        ({"status": "paid"}, {"days": 2}, None),
+        ({"status": "paid", "fulfilled_at": ago(minutes=1)}, {"minutes": 1}, None),
+        ({"status": "cancelled", "paid_at": ago(minutes=2)}, {"minutes": 1}, "3"),
+        ({"status": "cancelled", "paid_at": ago(days=3)}, {"days": 2}, None),
+    ],
+)
+async def test_the_page_looks_again_while_something_is_under_way_but_not_for_ever(
+    shopper: Browser, api: FakeApi, more: dict[str, Any], last: dict[str, float], seconds: str | None
+) -> None:
+    api.answer("GET /v1/orders/0190", {**ORDER, **more})
+    api.answer("GET /v1/orders/0190/returns", {"items": [], "until": None})
+    api.answer("GET /v1/orders/0190/timeline", {"events": [event("order.created", "order", ago(**last))]})
+    page = (await shopper.get("/orders/0190")).text
+    found = re.search('data-refresh="([0-9]+)"', page)
+    assert (found and found[1]) == seconds
 
 
 @pytest.mark.parametrize(
