@@ -5,7 +5,7 @@ from starlette.routing import Route
 
 from storefront import account_form
 from storefront.account_form import mail_problems
-from storefront.api import Refused
+from storefront.api import Json, Refused
 from storefront.order_pages import bank_page
 from storefront.pages import Pages, Visit
 from storefront.password_pages import token_of
@@ -15,7 +15,7 @@ _FIND, _FOUND, _CLAIM = "account/find_order.html", "account/found_order.html", "
 _LONGEST_NUMBER = 20
 _REFRESH_SECONDS = 5
 # What a look-up does not show, for the sentences that could use it.
-_NOT_SHOWN = {"fulfilled_at": None, "cancelled_by": None}
+_NOT_SHOWN: Json = {"fulfilled_at": None, "cancelled_by": None, "returns": [], "refunded": {"amount": 0}}
 
 
 def routes(pages: Pages) -> list[Route]:
