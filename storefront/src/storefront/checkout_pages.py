@@ -40,6 +40,7 @@ async def show(visit: Visit) -> Response:
         return visit.redirect("/cart")
     card = "" if visit.stripe_key else CARDS[0]
     entered = dict.fromkeys(_ENTERED, "") | {"card": card, "country": _country(visit)}
+    entered[EMAIL.name] = await _account_mail(visit)
     return _form(visit, cart, entered, new_key())
 
 
@@ -157,6 +158,16 @@ def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
         total, expected = 0, []
     order["expected_total"] = {"amount": total, "currency": visit.field("currency") or "GBP"}
     return order | {"expected_lines": expected}
+
+
+async def _account_mail(visit: Visit) -> str:
+    """Of who is logged in. The checkout can do without."""
+    if not visit.session.is_account:
+        return ""
+    try:
+        return str((await visit.api.account())["email"])
+    except Refused:
+        return ""
 
 
 async def _cart(visit: Visit) -> Json | None:

@@ -1,5 +1,6 @@
 """The shopper's orders, and one order: how it becomes paid or cancelled, and what comes back of it."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from storefront.returning import (
 from storefront.sentences import order_state, short_state, timeline
 
 _PAGE = 20
+_NUMBER = re.compile(r"[0-9A-Z]{5}-[0-9A-Z]{5}", re.IGNORECASE)
 _SOON = 3  # seconds until a page is read again while a service is at work
 _LATER = 10  # likewise while the outside world is: the bank, the warehouse, the parcel
 _SLOWLY = 60
@@ -39,7 +41,7 @@ def routes(pages: Pages) -> list[Route]:
     return [
         pages.get("/orders", show_all),
         pages.get("/orders/return", come_back),
-        pages.get("/orders/{order}", show),
+        pages.get("/orders/{order}", show_or_find),
         pages.post("/orders/{order}/cancel", cancel),
         pages.post("/orders/{order}/returns", request_return),
         pages.post("/orders/{order}/withdraw", withdraw_return),
@@ -65,6 +67,18 @@ async def come_back(visit: Visit) -> Response:
     found = await visit.api.orders({"limit": 1}) if visit.session.is_current else {"items": []}
     newest = [order["order_id"] for order in found["items"]]
     return visit.redirect(f"/orders/{newest[0]}" if newest else "/orders")
+
+
+async def show_or_find(visit: Visit) -> Response:
+    """The order. The link of a mail has its number, and may be opened where its shopper is not known: there
+    it is found by her address as well."""
+    try:
+        return await show(visit)
+    except Refused as refused:
+        number = visit.path("order")
+        if refused.status != 404 or not _NUMBER.fullmatch(number):
+            raise
+        return visit.redirect("/orders/find", {"number": number})
 
 
 async def show(visit: Visit) -> Response:

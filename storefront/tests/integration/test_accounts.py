@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ..conftest import Browser, FakeApi
+from .test_cart import CART
 from .test_logins import ADA, ME, TOKENS, log_in
 
 NEW = "a longer password"
@@ -170,7 +171,9 @@ async def test_a_link_that_is_used_up_says_so(ada: Browser, api: FakeApi, path: 
     assert "or paste it here" in page.text
 
 
-async def test_an_address_is_confirmed_by_a_button_and_not_by_a_look(ada: Browser, api: FakeApi) -> None:
+async def test_an_address_is_confirmed_by_a_button_and_not_by_opening_the_page(
+    ada: Browser, api: FakeApi
+) -> None:
     await ada.get("/confirm")
     assert not api.sent("POST /v1/email-confirmations")
     await ada.post("/confirm", token="tok-1")
@@ -245,3 +248,20 @@ async def test_a_claim_that_is_refused_says_why(
     await ada.get("/claim")
     page = await ada.post("/claim", token="tok-1")
     assert (page.status_code, text in page.text) == (status, True)
+
+
+async def test_the_checkout_has_the_accounts_address(ada: Browser, api: FakeApi) -> None:
+    api.answer("GET /v1/cart", CART)
+    assert 'value="ada@example.com"' in (await ada.get("/checkout")).text
+    api.refuse("GET /v1/users/me", 503)
+    assert (await ada.get("/checkout")).status_code == 200
+
+
+async def test_the_link_of_a_mail_finds_the_order_where_its_shopper_is_not_known(
+    browser: Browser, api: FakeApi
+) -> None:
+    for _ in range(2):
+        answer = await browser.get("/orders/K7Q2X-9XMDA")
+        assert answer.headers["location"] == "/orders/find?number=K7Q2X-9XMDA"
+        await log_in(browser)
+    assert (await browser.get("/orders/0190-order")).status_code == 404

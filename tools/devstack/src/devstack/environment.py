@@ -88,6 +88,7 @@ def _own(stack: Stack, program: str) -> dict[str, str]:
                 "MAIL_FROM": MAIL_FROM,
                 "SELLER_NAME": "Saga Shop",
                 "SELLER_ADDRESS": "1 Example Street|London",
+                "ORDER_LINK": f"{pages}/orders/{{number}}",
                 "CLAIM_LINK": f"{pages}/claim#{{token}}",
                 "RESET_LINK": f"{pages}/reset/new#{{token}}",
                 "CONFIRM_LINK": f"{pages}/confirm#{{token}}",
