@@ -197,6 +197,24 @@ async def test_an_order_is_found_by_number_and_address_and_can_be_reloaded(
     assert sent == {"number": "K7Q2X-9XMDA", "email": ADA["email"]}
 
 
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"status": "paid", "action": None, "paid_at": "2026-11-01T09:01:00Z"}, "Your order is paid."),
+        ({"status": "cancelled", "action": None, "reason": "expired"}, "it was not paid in time"),
+    ],
+)
+async def test_a_found_order_says_how_it_is(
+    browser: Browser, api: FakeApi, changed: dict[str, Any], text: str
+) -> None:
+    api.answer("POST /v1/order-lookups", {**FOUND, **changed})
+    await browser.get("/orders/find")
+    await browser.post("/orders/find", number="K7Q2X-9XMDA", email=ADA["email"])
+    page = await browser.get("/orders/found")
+    assert text in page.text
+    assert 'http-equiv="refresh"' not in page.text
+
+
 async def test_a_found_orders_bank_page_is_a_web_address(browser: Browser, api: FakeApi) -> None:
     action = {**FOUND["action"], "url": "javascript:alert(1)"}
     api.answer("POST /v1/order-lookups", {**FOUND, "action": action})
