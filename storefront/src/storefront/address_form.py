@@ -54,6 +54,15 @@ def address_fields(entered: Mapping[str, str]) -> list[Field]:
     return [_COUNTRY, *_UPPER, *by_country, *_LAST]
 
 
+def address_line(language: Language, address: Mapping[str, str]) -> str:
+    """The address on one line, in the sequence of its country."""
+    lines = address_format(address["country"]).lines
+    below = " ".join(address[name] for name in lines if address[name])
+    above = [address[name] for name in ("name", "company", "street", "line2")]
+    country = language.locale.territories.get(address["country"], address["country"])
+    return ", ".join(part for part in (*above, below, country) if part)
+
+
 def labels(language: Language, country: str) -> dict[str, str]:
     """The fields' names, for people, as the country calls them."""
     _ = language._

@@ -205,6 +205,18 @@ class Api:
     async def account(self) -> Json:
         return await self._call("GET", "/v1/users/me")
 
+    async def addresses(self) -> list[Json]:
+        """The account's, the default first."""
+        return list((await self._call("GET", "/v1/users/me/addresses"))["items"])
+
+    async def put_address(self, address_id: str, address: Json, *, is_default: bool) -> None:
+        """Creates it, or replaces the one with this id."""
+        body = {"address": address, "is_default": is_default}
+        await self._call("PUT", f"/v1/users/me/addresses/{segment(address_id)}", json=body)
+
+    async def remove_address(self, address_id: str) -> None:
+        await self._call("DELETE", f"/v1/users/me/addresses/{segment(address_id)}")
+
     async def export(self) -> Json:
         return await self._call("GET", "/v1/users/me/export")
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Scope
 
 from storefront import (
     account_pages,
+    address_pages,
     cart_pages,
     catalogue_pages,
     checkout_pages,
@@ -89,6 +90,7 @@ def routes(pages: Pages) -> list[Route]:
     return [
         *catalogue_pages.routes(pages),
         *cart_pages.routes(pages),
+        *address_pages.routes(pages),
         *checkout_pages.routes(pages),
         *guest_order_pages.routes(pages),  # before the orders: /orders/find is no order
         *order_pages.routes(pages),

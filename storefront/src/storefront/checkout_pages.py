@@ -1,5 +1,6 @@
 """The checkout, on one page: where to send it, how to pay, and one order however often it is sent."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +11,8 @@ from starlette.routing import Route
 from storefront.address_form import (
     EMAIL,
     PARTS,
-    Field,
     address_fields,
+    address_line,
     advice,
     labels,
     missing,
@@ -24,7 +25,8 @@ from storefront.payment_form import CARDS, is_payment, stripe_amount
 from storefront.protection import STRIPE_POLICY
 from storefront.sentences import checkout_refusal
 
-_ENTERED = (EMAIL.name, *PARTS, "card")
+_NEW = "new"  # in place of the id of a saved address
+_ENTERED = (EMAIL.name, "address", *PARTS, "save", "card")
 # Then the form keeps its key: it may have placed the order, or is about to.
 _UNDECIDED = ("/problems/idempotency-key-in-use", "/problems/idempotency-claim-lost", "/problems/place-again")
 
@@ -34,14 +36,17 @@ def routes(pages: Pages) -> list[Route]:
 
 
 async def show(visit: Visit) -> Response:
-    """A new form, with a new idempotency key."""
-    cart = await _cart(visit)
+    """A new form, with a new idempotency key, and with what the account knows."""
+    cart, email, saved = await asyncio.gather(_cart(visit), _email(visit), _saved(visit))
     if not _can_be_ordered(cart):
         return visit.redirect("/cart")
-    card = "" if visit.stripe_key else CARDS[0]
-    entered = dict.fromkeys(_ENTERED, "") | {"card": card, "country": _country(visit)}
-    entered[EMAIL.name] = await _account_mail(visit)
-    return _form(visit, cart, entered, new_key())
+    entered = dict.fromkeys(_ENTERED, "") | {
+        "email": email,
+        "address": saved[0]["address_id"] if saved else _NEW,
+        "country": visit.country(),
+        "card": "" if visit.stripe_key else CARDS[0],
+    }
+    return _form(visit, cart, saved, entered, new_key())
 
 
 async def place(visit: Visit) -> Response:
@@ -50,22 +55,57 @@ async def place(visit: Visit) -> Response:
     key = visit.field("key")
     if not visit.session.is_current or not key:
         return visit.redirect("/cart")
+    saved = await _saved(visit)
     if visit.field("update"):
-        return _form(visit, await _cart_or_none(visit), entered, key)
+        return _form(visit, await _cart_or_none(visit), saved, entered | {"address": _NEW}, key)
     is_free = visit.field("total") == "0"
-    wrong = missing(entered, _fields(entered))
-    if not is_free and not is_payment(entered["card"], visit.stripe_key):
-        wrong.append("card")
-    if wrong:
-        return _form(visit, await _cart_or_none(visit), entered, key, 422, wrong=wrong)
+    if wrong := _wrong(visit, entered, saved, is_free=is_free):
+        return _form(visit, await _cart_or_none(visit), saved, entered, key, 422, wrong=wrong)
+    address = _address(entered, saved)
     try:
-        placed = await visit.api.place_order(_order(visit, entered, is_free=is_free), key)
+        placed = await visit.api.place_order(_order(visit, entered, address, is_free=is_free), key)
     except Refused as refused:
-        return await _refused(visit, refused, entered, key)
+        return await _refused(visit, refused, saved, entered, key)
+    if visit.session.is_account and entered["save"] and _is_new(entered):
+        await _save(visit, address, key)
     return visit.redirect(f"/orders/{placed['order_id']}")
 
 
-async def _refused(visit: Visit, refused: Refused, entered: dict[str, str], key: str) -> Response:
+def _is_new(entered: Mapping[str, str]) -> bool:
+    return entered["address"] in ("", _NEW)
+
+
+def _wrong(visit: Visit, entered: dict[str, str], saved: list[Json], *, is_free: bool) -> list[str]:
+    """The fields that cannot be right, in the page's order."""
+    if _is_new(entered):
+        wrong = missing(entered, [EMAIL, *address_fields(entered)])
+    else:
+        wrong = missing(entered, [EMAIL])
+        if all(one["address_id"] != entered["address"] for one in saved):
+            wrong.append("address")
+    if not is_free and not is_payment(entered["card"], visit.stripe_key):
+        wrong.append("card")
+    return wrong
+
+
+def _address(entered: dict[str, str], saved: list[Json]) -> Json:
+    """The one that was chosen, or that was entered."""
+    chosen = [one["address"] for one in saved if one["address_id"] == entered["address"]]
+    return postal_address(chosen[0] if chosen else entered)
+
+
+async def _save(visit: Visit, address: Json, key: str) -> None:
+    """Keep the address in the account. The key is its id, so that it is saved once, as the order is placed
+    once."""
+    try:
+        await visit.api.put_address(key, address, is_default=False)
+    except Refused:
+        visit.session.notice = {"kind": "address_not_saved"}
+
+
+async def _refused(
+    visit: Visit, refused: Refused, saved: list[Json], entered: dict[str, str], key: str
+) -> Response:
     match refused.type:
         case "/problems/cart-already-ordered":
             return visit.redirect(f"/orders/{refused.members['order_id']}")
@@ -74,13 +114,14 @@ async def _refused(visit: Visit, refused: Refused, entered: dict[str, str], key:
     if refused.status == 401:
         raise refused
     errors = refused.members.get("errors", [])
-    wrong = refused_fields(errors, _fields(entered))
+    wrong = refused_fields(errors, [EMAIL, *address_fields(entered)])
     if any(one.get("pointer") == "/payment_method" for one in errors):
         wrong.append("card")
     is_undecided = refused.status >= 500 or refused.type in _UNDECIDED
     response = _form(
         visit,
         await _cart_or_none(visit),
+        saved,
         entered,
         key if is_undecided else new_key(),
         503 if refused.status >= 500 else refused.status,
@@ -95,6 +136,7 @@ async def _refused(visit: Visit, refused: Refused, entered: dict[str, str], key:
 def _form(
     visit: Visit,
     cart: Json | None,
+    saved: list[Json],
     entered: dict[str, str],
     key: str,
     status: int = 200,
@@ -113,11 +155,13 @@ def _form(
         status,
         cart=cart,
         shown=shown,
-        fields=_fields(entered),
+        email=EMAIL,
+        addresses=[(one["address_id"], address_line(visit.language, one["address"])) for one in saved],
+        fields=address_fields(entered),
         cards=CARDS,
         stripe_amount=stripe_amount(shown["total"], shown["currency"]),
         labels=labels(visit.language, entered["country"]),
-        advice=advice(visit.language) | {"card": _card_advice(visit)},
+        advice=advice(visit.language) | _advice_on_choices(visit),
         is_updated=bool(visit.field("update")),
         entered=entered,
         key=key,
@@ -130,20 +174,20 @@ def _form(
     return response
 
 
-def _card_advice(visit: Visit) -> str:
-    return visit._("Enter your card.") if visit.stripe_key else visit._("Choose a card.")
+def _advice_on_choices(visit: Visit) -> dict[str, str]:
+    _ = visit._
+    return {
+        "address": _("Choose an address, or enter another one."),
+        "card": _("Enter your card.") if visit.stripe_key else _("Choose a card."),
+    }
 
 
-def _fields(entered: Mapping[str, str]) -> list[Field]:
-    return [EMAIL, *address_fields(entered)]
-
-
-def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
+def _order(visit: Visit, entered: dict[str, str], address: Json, *, is_free: bool) -> Json:
     """The body of the API's checkout. It takes at most what the page showed."""
     origin = visit.request.headers.get("origin", visit.origin)
     order: Json = {
         "email": entered["email"],
-        "shipping": postal_address(entered),
+        "shipping": address,
         "return_url": f"{origin}/orders/return?order={{order_id}}",
     }
     if not is_free:
@@ -160,14 +204,24 @@ def _order(visit: Visit, entered: dict[str, str], *, is_free: bool) -> Json:
     return order | {"expected_lines": expected}
 
 
-async def _account_mail(visit: Visit) -> str:
-    """Of who is logged in. The checkout can do without."""
-    if not visit.session.is_account:
-        return ""
+async def _email(visit: Visit) -> str:
+    """The account's address; empty for a guest, and while auth does not answer."""
     try:
-        return str((await visit.api.account())["email"])
-    except Refused:
+        return str((await visit.api.account())["email"]) if visit.session.is_account else ""
+    except Refused as refused:
+        if refused.status == 401:
+            raise
         return ""
+
+
+async def _saved(visit: Visit) -> list[Json]:
+    """The account's addresses; none for a guest, and while auth does not answer."""
+    try:
+        return await visit.api.addresses() if visit.session.is_account else []
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        return []
 
 
 async def _cart(visit: Visit) -> Json | None:
@@ -190,9 +244,3 @@ def _can_be_ordered(cart: Json | None) -> bool:
 def _problems(cart: Json) -> list[Json]:
     """The lines that an order would be refused for; one that is short may be waited for."""
     return [line for line in cart["items"] if line["problem"]]
-
-
-def _country(visit: Visit) -> str:
-    """The likeliest one: that of the language the browser prefers."""
-    region = visit.request.headers.get("accept-language", "").partition(",")[0].partition("-")[2].upper()
-    return region if len(region) == 2 and region.isalpha() else "GB"

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from contracts import COUNTRIES
 from storefront import locales
 from storefront.answers import Answers
 from storefront.api import Api, Refused, segment
@@ -95,6 +96,12 @@ class Visit:
     def product_path(self, sku: str) -> str:
         """Of the product's page. Raises `Refused` if no product can have this stock code."""
         return f"/p/{segment(sku)}"
+
+    def country(self) -> str:
+        """The likeliest one of the shopper: that of the language the browser prefers."""
+        preferred = self.request.headers.get("accept-language", "").partition(",")[0]
+        region = preferred.partition("-")[2].upper()
+        return region if region in COUNTRIES else "GB"
 
     async def identify(self) -> None:
         """Make sure that the shopper is someone: if no one yet, a guest."""

@@ -131,6 +131,18 @@ def checkout_refusal(language: Language, refused: Refused) -> str:
     return _("The order was not accepted. Check your entries, then place it.")
 
 
+def address_refusal(language: Language, refused: Refused) -> str:
+    """Why an address was not saved, and what to do."""
+    _ = language._
+    if refused.type == "/problems/address-book-full":
+        return _("Your address book is full. Remove an address to add another one.")
+    if refused.status == 429:
+        return _("The shop has many visitors at this moment. Wait a minute, then save the address once more.")
+    if refused.status >= 500:
+        return _("The shop does not answer at this moment. Save the address once more.")
+    return _("That was not accepted. Check your entries.")
+
+
 def _event_texts(language: Language) -> dict[str, str]:
     _ = language._
     return {
