@@ -59,7 +59,7 @@ class FakeApi:
         path = request.url.raw_path.decode().partition("?")[0]
         status, body, headers = self.answers.get(f"{request.method} {path}", (404, {}, {}))
         kind = "application/json" if status < 400 else "application/problem+json"
-        content = b"" if body is None else json.dumps(body).encode()
+        content = b"" if status == 204 else json.dumps(body).encode()  # as FastAPI does
         return httpx.Response(status, content=content, headers={"Content-Type": kind, **headers})
 
     def sent(self, call: str) -> list[httpx.Request]:

@@ -272,7 +272,7 @@ class Api:
             await self._authorize(request)
             response = await self._send(request)
         if response.is_success:
-            return dict(response.json()) if response.content else {}
+            return dict(response.json() or {}) if response.content else {}  # 202 with `null`
         raise _refusal(response)
 
     async def _authorize(self, request: httpx.Request) -> None:

@@ -33,9 +33,9 @@ def api(api: FakeApi) -> FakeApi:
     api.answer("POST /v1/token", TOKENS)
     api.answer("GET /v1/users/me", ME)
     api.answer("GET /v1/cart/lines", {"items": []})
-    for path in ("password", "confirmation", "deletion"):
-        api.answer(f"POST /v1/users/me/{path}", None, 204)
-    for path in ("password-resets", "password-resets/complete", "email-confirmations"):
+    api.answer("POST /v1/users/me/confirmation", None, 202)
+    api.answer("POST /v1/password-resets", None, 202)
+    for path in ("users/me/password", "users/me/deletion", "password-resets/complete", "email-confirmations"):
         api.answer(f"POST /v1/{path}", None, 204)
     api.answer("POST /v1/order-lookups", FOUND)
     api.answer("POST /v1/order-claims", {"order_id": "0190-order"})
