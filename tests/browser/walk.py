@@ -27,6 +27,10 @@ async def _catalogue(visitor: Visitor) -> AsyncIterator[str]:
     }.items():
         await visitor.open(path)
         yield name
+    if visitor.look.javascript:
+        await visitor.page.locator("#q").press_sequentially("lanten")
+        await visitor.page.locator("#suggestions").wait_for()
+        yield "suggestions"
     await visitor.page.goto("/nowhere")
     yield "not-found"
 
