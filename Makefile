@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo browser test browse model check audit bench chaos compose-check clean
+.PHONY: help setup up down status demo browser test browse pictures model check audit bench chaos compose-check clean
 
 LOCAL := $(CURDIR)/.local
 BIN := .local/venv/bin
@@ -54,6 +54,9 @@ test: browser ## all tests, with real servers of their own (ARGS="-k cart" for s
 browse: setup ## every page and flow of the storefront in a browser; pictures in .local/browser (ARGS="-k cart" for some)
 	@deploy/local/setup lighthouse
 	@$(BIN)/pytest tests/browser $(ARGS)
+
+pictures: browser up ## take README's pictures of the shop, with a browser
+	@$(BIN)/python -m tests.browser.pictures
 
 model: setup ## explore every interleaving of the saga, to the end
 	@$(BIN)/python -m tests.model

@@ -3,8 +3,8 @@
 new PerformanceObserver((list) => {
   for (const shift of list.getEntries()) {
     if (shift.hadRecentInput || location.pathname.startsWith("/orders/")) continue;
-    const moved = shift.sources.map(({ node }) => node?.parentElement?.closest("[id], [class]") ?? node?.parentElement);
-    const names = [...new Set(moved.map((one) => one && `${one.localName}#${one.id}.${one.className}`))];
+    const moved = shift.sources.map(({ node }) => (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node));
+    const names = moved.map((one) => one?.outerHTML.split("\n")[0].slice(0, 80));
     reportFault(`layout shift of ${shift.value.toFixed(4)} at ${location.pathname}: ${names.join(", ")}`);
   }
 }).observe({ type: "layout-shift", buffered: true });

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from playwright.async_api import (
     Browser,
@@ -102,8 +103,9 @@ class Visitor:
     async def put_into_cart(self, sku: str, quantity: int = 1) -> None:
         await self.open(f"/p/{sku}")
         await self.page.locator("main input[name=quantity]").fill(str(quantity))
+        before = int(await self.page.locator(".top .count").inner_text() or 0)
         await self.page.locator("main form[action='/cart/add'] button").click()
-        await expect(self.page.locator(".top .count")).to_be_visible()
+        await expect(self.page.locator(".top .count")).to_have_text(str(before + quantity))
 
     async def change_quantity(self, sku: str, quantity: int) -> None:
         """Of a line of the cart, which is open."""
@@ -140,13 +142,29 @@ class Visitor:
         await self.place_order()
         return self.path
 
+    async def send(self, action: str, **fields: str) -> None:
+        """Fill in a form of the page, and send it."""
+        form = self.page.locator(f"main form[action='{action}']")
+        for name, value in fields.items():
+            await form.locator(f"[name={name}]").fill(value)
+        async with self.page.expect_navigation():
+            await form.locator("button").first.click()
+
+    async def register(self) -> tuple[str, str]:
+        """Open an account. Returns its address and password."""
+        email, password = f"{uuid4().hex[:12]}@example.com", "correct horse battery"
+        await self.open("/register")
+        await self.send("/register", email=email, password=password)
+        await expect(self.page.locator(".top a[href='/account']")).to_be_visible()
+        return email, password
+
     async def until(self, text: str) -> None:
         """Until the page has the text, which the saga brings."""
         await expect(self.page.locator("main")).to_contain_text(text, timeout=SAGA_MS)
 
     async def until_ended(self) -> None:
         """Until the order, whose page is open, is paid or cancelled."""
-        await expect(self.page.locator("#order[data-stream]")).to_have_count(0, timeout=SAGA_MS)
+        await expect(self.page.locator("main .steps .waiting")).to_have_count(0, timeout=SAGA_MS)
 
     async def confirm_with_the_bank(self) -> None:
         """From the order's page over the bank's, and back."""
@@ -165,7 +183,7 @@ class Visitor:
     async def count_orders(self) -> int:
         """Of this visitor, as the list of orders shows."""
         await self.open("/orders")
-        return await self.page.locator("main a[href^='/orders/']").count()
+        return await self.page.locator("main tbody a").count()
 
     @property
     def bank_link(self) -> Locator:

@@ -10,7 +10,7 @@ FEW = "KNIFE-CHEF"  # three pieces
 
 async def pages(visitor: Visitor) -> AsyncIterator[str]:
     """Yields the page's name whenever one more is open. In any language: what is waited for are elements."""
-    for walk in (_catalogue, _cart, _checkout, _orders):
+    for walk in (_catalogue, _cart, _checkout, _orders, _accounts):
         async for name in walk(visitor):
             yield name
 
@@ -41,7 +41,7 @@ async def _cart(visitor: Visitor) -> AsyncIterator[str]:
     await visitor.open("/orders")
     yield "orders-empty"
     await visitor.put_into_cart(FEW, 3)
-    yield "product-added"
+    yield "drawer"
     await visitor.put_into_cart(SKU, 2)
     await visitor.open("/cart")
     yield "cart"
@@ -67,8 +67,36 @@ async def _orders(visitor: Visitor) -> AsyncIterator[str]:
     await visitor.order(SKU, BANK_ASKS)
     await visitor.bank_link.wait_for()
     yield "order-bank"
+    await visitor.open(f"{visitor.path}?how=1")
+    yield "order-lanes"
     await visitor.confirm_with_the_bank()
     await visitor.until_ended()
     yield "order-paid"
     await visitor.open("/orders")
     yield "orders"
+
+
+async def _accounts(visitor: Visitor) -> AsyncIterator[str]:
+    for name, path in {
+        "login": "/login",
+        "register": "/register",
+        "reset": "/reset",
+        "reset-new": "/reset/new",
+        "confirm": "/confirm",
+        "find-order": "/orders/find",
+        "claim": "/claim",
+    }.items():
+        await visitor.open(path)
+        yield name
+    await visitor.open("/register")
+    await visitor.send("/register", email="nobody", password="short")
+    yield "register-errors"
+    await visitor.register()
+    yield "registered"
+    for name, path in {
+        "account": "/account",
+        "password": "/account/password",
+        "deletion": "/account/deletion",
+    }.items():
+        await visitor.open(path)
+        yield name

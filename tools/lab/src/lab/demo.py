@@ -40,7 +40,7 @@ def _addresses(stack: Stack) -> Table:
         f"{stack.management_url} (user {OPERATOR}, password in {stack.secrets.path(f'rabbitmq-{OPERATOR}')})"
     )
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("[bold]shop", stack.gateway_url)
+    table.add_row("[bold]shop", f"[bold]{stack.gateway_url}[/bold] (open it, and buy something as a guest)")
     table.add_row("[bold]API documentation", f"{stack.gateway_url}/docs")
     table.add_row("[bold]RabbitMQ management", management)
     table.add_row("[bold]mailbox", stack.mailbox_url)
