@@ -78,3 +78,23 @@ async def test_the_page_goes_on_after_a_restart_of_the_storefront(visitor: Visit
     await visitor.confirm_in_another_tab(order)
     await visitor.until("Your order is paid.")
     assert await visitor.page.evaluate("window.isTheSamePage")
+
+
+async def test_a_hidden_page_asks_for_nothing_and_catches_up_when_it_is_shown(visitor: Visitor) -> None:
+    order = await visitor.order(SKU, BANK_ASKS)
+    await visitor.bank_link.wait_for(timeout=SAGA_MS)
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await visitor.page.evaluate(hide, True)
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    page, visitor.page = visitor.page, await visitor.new_tab()
+    await visitor.open(order)
+    await visitor.confirm_with_the_bank()
+    await visitor.until("Your order is paid.")
+    assert asked == []
+    visitor.page = page
+    await visitor.page.evaluate(hide, False)
+    await visitor.until("Your order is paid.")
