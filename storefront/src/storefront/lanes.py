@@ -1,4 +1,4 @@
-"""The saga of an order, for whoever wants to learn how it works: a lane for each service, drawn from the
+"""The saga of an order, for readers who want to learn how it works: a lane for each service, drawn from the
 public timeline, with what led to what and the steps that are still to come."""
 
 from collections.abc import Iterator, Sequence

@@ -111,7 +111,7 @@ async def show(visit: Visit) -> Response:
         kinds=lanes.kinds(visit.language),
         terms=lanes.terms(visit.language),
         refresh=refresh,
-        # Without a script the page is read anew as a whole, and what is being entered would be lost.
+        # Without a script the whole page is read again, and what is being entered would be lost.
         reload=refresh if is_pending or is_money_under_way(order) else None,
         stream=await visit.api.event_stream(ref) if is_pending else None,
     )
