@@ -3,8 +3,7 @@
 from playwright.async_api import Locator, Page, expect
 
 from lab.services import scenario_shop
-from tests.browser.conftest import NewVisitor
-from tests.browser.visitor import BANK_ASKS, SAGA_MS, Look, Visitor
+from tests.browser.visitor import BANK_ASKS, SAGA_MS, Visitor
 from tests.browser.walk import SKU
 
 # Counts how often a live region changes, as assistive technology is informed of it.
@@ -41,19 +40,6 @@ async def test_a_line_is_returned_and_refunded_while_the_page_stays(visitor: Vis
     states = await visitor.page.evaluate("window.states")
     assert len(states) == len(set(states))
     await visitor.picture("order-returned")
-
-
-async def test_the_lanes_follow_the_saga(new_visitor: NewVisitor) -> None:
-    visitor = await new_visitor(Look(phone=True, dark=True))
-    order = await visitor.order(SKU, BANK_ASKS)
-    await visitor.bank_link.wait_for(timeout=SAGA_MS)
-    await visitor.page.get_by_role("link", name="Show what they do").click()
-    await expect(row(visitor.page, "order.paid")).to_have_class("ahead")
-    await visitor.page.evaluate("window.isTheSamePage = true")
-    await visitor.confirm_in_another_tab(order)
-    await expect(row(visitor.page, "order.paid")).to_have_class("pivot", timeout=SAGA_MS)
-    assert await visitor.page.evaluate("window.isTheSamePage")
-    await visitor.picture("order-lanes")
 
 
 async def test_more_tabs_than_there_may_be_streams_all_become_paid(visitor: Visitor) -> None:
