@@ -69,8 +69,19 @@ def test_nothing_secret_gets_into_an_image() -> None:
         "tools/*/pyproject.toml",
         "tools/*/src",
         "deploy/kong/kong.yml",
+        "deploy/kong/error.html",
         "deploy/rabbitmq/definitions.json",
+        "storefront/catalogue.json",
     }
+
+
+def test_an_image_gets_every_file_that_it_copies() -> None:
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    copies = re.findall(r"^COPY --chmod=\S+ (.+) \S+$", (ROOT / "deploy/service.Dockerfile").read_text(), re.M)
+    assert copies
+    for file in " ".join(copies).split():
+        assert f"!{file}" in allowed
+        assert (ROOT / file).is_file()
 
 
 def test_the_lab_file_replaces_kong_and_the_mailbox() -> None:
