@@ -77,6 +77,7 @@ def app(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -
         exception_handlers={404: pages.not_found, 405: pages.not_found, Exception: pages.crashed},
         lifespan=lifespan,
     )
+    starlette.router.redirect_slashes = False  # to the host that a client names
     return SecurityHeaders(starlette)  # outside, so that the page for a crash has the headers, too
 
 

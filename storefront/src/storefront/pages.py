@@ -1,5 +1,6 @@
 """What every page shares: the visit, its checks, and the pages for errors."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from storefront.templates import Templates, asset
 SEE_OTHER = 303
 _PREFETCH = "prefetch.speculationrules"  # which links browsers may follow before they are clicked
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto")
+_CLEAN = re.compile(r"[0-9A-Za-z.:]+(?:, ?[0-9A-Za-z.:]+)*\Z")
 Handler = Callable[["Visit"], Awaitable[Response]]
 
 
@@ -231,5 +233,7 @@ def _here(request: Request) -> str:
 
 
 def _forwarded(request: Request) -> dict[str, str]:
-    """The shopper's address, for the gateway's limits, and whether TLS was used, as the gateway says."""
-    return {name: request.headers[name] for name in _FORWARDED if name in request.headers}
+    """The shopper's address, for the gateway's limits, and whether TLS was used, as the gateway says. What a
+    client has put to the left of that can be anything: it is kept as far as it consists of addresses."""
+    found = {name: _CLEAN.search(request.headers[name]) for name in _FORWARDED if name in request.headers}
+    return {name: match[0] for name, match in found.items() if match}

@@ -1,6 +1,7 @@
 """Headers that keep pages to this origin, and the check that a form was sent by a page of ours."""
 
 from collections.abc import Sequence
+from urllib.parse import quote_from_bytes
 
 from starlette.datastructures import FormData, MutableHeaders
 from starlette.requests import Request
@@ -35,6 +36,9 @@ _HEADERS = {
 }
 
 
+_ASCII = bytes(range(128))
+
+
 class SecurityHeaders:
     """Adds the headers that a response does not have itself."""
 
@@ -49,6 +53,10 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
             await send(message)
 
+        if scope["type"] == "http" and not scope["query_string"].isascii():
+            # Starlette takes a query for ASCII, the server any byte.
+            escaped = quote_from_bytes(scope["query_string"], safe=_ASCII)
+            scope = {**scope, "query_string": escaped.encode()}
         await self._app(scope, receive, send_with_headers)
 
 

@@ -169,3 +169,20 @@ async def test_a_path_that_the_gateway_does_not_know_is_a_problem_for_programs(
     answer = await browser.get("/not-found/v1/prodcuts", Accept=accept)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404}
+
+
+@pytest.mark.parametrize("sent", ["\xf9", "nonsense \xe4, 203.0.113.7", "a b\x7f,203.0.113.7", "203.0.113.7"])
+async def test_an_address_that_a_client_has_made_up_breaks_no_page(
+    browser: Browser, api: FakeApi, sent: str
+) -> None:
+    headers = {"X-Forwarded-For": sent.encode("latin-1")}
+    assert (await browser.http.get("/p/MUG-1", headers=headers)).status_code == 200
+    given = api.requests[-1].headers.get("x-forwarded-for", "")
+    assert given == ("203.0.113.7" if "203" in sent else "")
+
+
+async def test_no_response_leads_to_the_host_that_a_client_names(browser: Browser) -> None:
+    for path in ("/orders/", "/cart/", "/search/", "/docs/"):
+        answer = await browser.get(path, Host="evil.example")
+        assert answer.status_code == 404
+        assert "evil" not in f"{answer.headers}{answer.text}"
