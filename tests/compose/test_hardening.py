@@ -77,7 +77,8 @@ def test_nothing_secret_gets_into_an_image() -> None:
 
 def test_an_image_gets_every_file_that_it_copies() -> None:
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
-    copies = re.findall(r"^COPY --chmod=\S+ (.+) \S+$", (ROOT / "deploy/service.Dockerfile").read_text(), re.M)
+    dockerfile = (ROOT / "deploy/service.Dockerfile").read_text()
+    copies = re.findall(r"^COPY --chmod=\S+ (.+) \S+$", dockerfile, re.MULTILINE)
     assert copies
     for file in " ".join(copies).split():
         assert f"!{file}" in allowed

@@ -27,7 +27,7 @@ SERVICES = ["auth", "product", "cart", "order", "payment"]
 _FILE = read(Path(__file__).parents[2] / "deploy/kong/kong.yml")
 _ROUTER = plan(_FILE).router
 # Pages and files are not the API's; a document is not in itself.
-_PAGES = {"docs", "pages", "forms", "files"}
+_PAGES = {"docs", "pages", "forms", "sign-in", "files"}
 _NOT_IN_A_DOCUMENT = (
     _PAGES | {"not-found"} | {f"{name}-openapi" for name in ("auth", "product", "cart", "order")}
 )

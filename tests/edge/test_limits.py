@@ -39,7 +39,7 @@ def test_the_readme_lists_the_limits_of_every_route() -> None:
 def test_sign_in_and_checkout_are_limited_more_strictly_than_reading() -> None:
     limits = {name: plugins["rate-limiting"]["minute"] for name, plugins in _routes().items()}
     strict = {"register", "token", "session", "guests", "mailed-token", "checkout", "order-lookup"}
-    strict |= {"pages", "forms"}  # each is several calls of the API
+    strict |= {"pages", "forms", "sign-in", "not-found"}  # each is several calls of the API, or a page
     assert max(limits[name] for name in strict) < min(limits[name] for name in limits.keys() - strict)
 
 

@@ -175,7 +175,7 @@ async def test_a_path_that_the_gateway_does_not_know_is_a_problem_for_programs(
 async def test_an_address_that_a_client_has_made_up_breaks_no_page(
     browser: Browser, api: FakeApi, sent: str
 ) -> None:
-    headers = {"X-Forwarded-For": sent.encode("latin-1")}
+    headers = {b"X-Forwarded-For": sent.encode("latin-1")}
     assert (await browser.http.get("/p/MUG-1", headers=headers)).status_code == 200
     given = api.requests[-1].headers.get("x-forwarded-for", "")
     assert given == ("203.0.113.7" if "203" in sent else "")
