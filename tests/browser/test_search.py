@@ -1,5 +1,7 @@
 """Finding products, in a browser."""
 
+import re
+
 from playwright.async_api import expect
 
 from tests.browser.visitor import Visitor
@@ -9,9 +11,11 @@ async def test_products_are_suggested_while_one_types_and_chosen_with_the_keyboa
     await visitor.open("/")
     await visitor.page.locator("#q").press_sequentially("lanten", delay=20)
     options = visitor.page.get_by_role("option")
-    await expect(options.filter(has_text="Red paper lantern")).to_be_visible()
+    await expect(options.nth(0)).to_have_text("Did you mean lantern?")
+    await expect(options.nth(1)).to_contain_text("Red paper lantern")
     await visitor.page.keyboard.press("ArrowDown")
-    await expect(options.first).to_have_attribute("aria-selected", "true")
+    await visitor.page.keyboard.press("ArrowDown")
+    await expect(options.nth(1)).to_have_attribute("aria-selected", "true")
     await visitor.page.keyboard.press("Enter")
     await visitor.page.wait_for_url("**/p/LANTERN-RED")
 
@@ -20,7 +24,7 @@ async def test_filters_are_in_the_address_and_chips_remove_them(visitor: Visitor
     await visitor.open("/c/bath?in_stock=true&q=duck")
     cards = visitor.page.locator("main .card")
     await expect(cards).to_have_count(1)
-    await visitor.page.get_by_role("link", name="Remove the filter: “duck”").click()
+    await visitor.page.get_by_role("link", name=re.compile("Remove the filter:.*duck")).click()
     await visitor.page.wait_for_url("**/c/bath?in_stock=true")
     await expect(cards).not_to_have_count(1)
     await visitor.page.go_back()
