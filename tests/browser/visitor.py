@@ -11,6 +11,7 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Request,
@@ -84,7 +85,7 @@ class Visitor:
         """One more tab of the same browser."""
         page = await self.context.new_page()
         page.set_default_timeout(WAIT_MS)
-        page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+        page.on("pageerror", self._check_error)
         return page
 
     async def watch(self) -> None:
@@ -191,6 +192,11 @@ class Visitor:
 
     def _sku(self, sku: str) -> Locator:
         return self.page.locator(f"[name=sku][value='{sku}']")
+
+    def _check_error(self, error: Error) -> None:
+        # On a busy machine a page may come too late for its transition, and Chromium says so.
+        if "Transition was aborted" not in error.message:
+            self.faults.append(f"script: {error}")
 
     def _check_message(self, message: ConsoleMessage) -> None:
         # What could not be loaded is checked by its response.

@@ -10,7 +10,8 @@ function name(url, transition) {
   const picture = link?.querySelector("img");
   if (!picture) return;
   picture.style.viewTransitionName = NAME;
-  transition.finished.finally(() => { picture.style.viewTransitionName = ""; });
+  transition.ready.catch(() => {}); // a page that comes too late has no transition
+  transition.finished.catch(() => {}).then(() => { picture.style.viewTransitionName = ""; });
 }
 
 addEventListener("pageswap", (event) => name(event.activation?.entry.url, event.viewTransition));
