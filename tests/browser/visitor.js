@@ -2,7 +2,7 @@
 
 new PerformanceObserver((list) => {
   for (const shift of list.getEntries()) {
-    if (shift.hadRecentInput || location.pathname.startsWith("/orders/")) continue;
+    if (shift.hadRecentInput) continue;
     const moved = shift.sources.map(({ node }) => (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node));
     const names = moved.map((one) => one?.outerHTML.split("\n")[0].slice(0, 80));
     reportFault(`layout shift of ${shift.value.toFixed(4)} at ${location.pathname}: ${names.join(", ")}`);
