@@ -6,7 +6,7 @@ from pathlib import Path
 
 from devstack import Stack
 from tests.browser.chromium import started
-from tests.browser.visitor import BANK_ASKS, DESKTOP, Look, Visitor, arrival
+from tests.browser.visitor import BANK_ASKS, Look, Visitor, arrival
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 SKU = "LANTERN-RED"
@@ -22,7 +22,7 @@ async def main() -> None:
             await _take(visitor, "storefront-checkout")
             await visitor.place_order()
             await visitor.bank_link.wait_for()
-            await visitor.page.set_viewport_size({**DESKTOP, "height": 1500})
+            await visitor.page.set_viewport_size({"width": 1280, "height": 1500})
             await visitor.open(f"{visitor.path}?how=1")
             await _take(visitor, "storefront-order")
         async with arrival(browser, stack, Look(phone=True)) as visitor:
