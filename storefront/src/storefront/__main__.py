@@ -1,12 +1,12 @@
 """`python -m storefront` serves the pages on HOST and PORT."""
 
-import logging
 import sys
 
 import uvicorn
 from pydantic import ValidationError
 
 from storefront.app import app
+from storefront.logs import configure_logging
 from storefront.settings import Settings
 
 CANNOT_START = 78
@@ -20,8 +20,7 @@ def main() -> int:
             name = "_".join(map(str, one["loc"])).upper()
             sys.stderr.write(f"storefront: {name or 'settings'}: {one['msg']}\n")
         return CANNOT_START
-    logging.basicConfig(level=settings.log_level.upper())
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL
+    configure_logging(settings.log_level)
     uvicorn.run(
         app(settings),
         host=settings.host,

@@ -186,3 +186,23 @@ async def test_no_response_leads_to_the_host_that_a_client_names(browser: Browse
         answer = await browser.get(path, Host="evil.example")
         assert answer.status_code == 404
         assert "evil" not in f"{answer.headers}{answer.text}"
+
+
+async def test_a_session_outlives_a_change_of_the_key_and_ends_with_its_own(
+    browser: Browser, api: FakeApi, settings: Settings
+) -> None:
+    await browser.get("/")
+    session = browser.http.cookies["session"]
+    old, new = settings.session_key.get_secret_value(), Fernet.generate_key().decode()
+
+    async def status(keys: str) -> int:
+        """Of a form that the old session's page had."""
+        changed = Settings.model_validate({**settings.model_dump(), "session_key": keys})
+        transport = httpx.ASGITransport(app(changed, httpx.MockTransport(api.handle)))
+        cookies = {"session": session}
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, cookies=cookies) as http:
+            fields = {"csrf": browser.csrf, "language": "en", "here": "/"}
+            return (await http.post("/language", data=fields, headers={"Origin": ORIGIN})).status_code
+
+    assert await status(f"{new},{old}") == 303
+    assert await status(new) == 403
