@@ -50,7 +50,7 @@ async function send(event) {
       problem.textContent = error.message;
     } else {
       token.value = paymentMethod.id;
-      form.requestSubmit();
+      setTimeout(() => form.requestSubmit()); // a form is not sent while its event is being handled
     }
   } catch {
     problem.textContent = problem.dataset.away;
