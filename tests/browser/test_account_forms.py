@@ -26,6 +26,10 @@ async def test_the_link_of_a_mail_fills_in_the_form_and_leaves_the_address(visit
     await visitor.open("/reset/new#token-of-a-mail")
     await expect(visitor.page.locator("#token")).to_have_value("token-of-a-mail")
     assert visitor.page.url == f"{visitor.stack.gateway_url}/reset/new"
+    await visitor.page.goto("/reset/new#main")  # a link within the page
+    await expect(visitor.page.locator("#token")).to_have_value("token-of-a-mail")
+    await visitor.page.goto("/reset/new#token-of-another")  # while its page is open
+    await expect(visitor.page.locator("#token")).to_have_value("token-of-another")
     await visitor.send("/reset/new", password="a long password")
     await expect(visitor.page.locator(".warning")).to_be_focused()
 
