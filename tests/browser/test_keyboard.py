@@ -7,7 +7,7 @@ from tests.browser.visitor import ADDRESS, BANK_ASKS, SAGA_MS, Visitor
 _MOST_TABS = 120
 
 
-async def test_the_keyboard_is_enough_from_the_search_to_the_paid_order(visitor: Visitor) -> None:
+async def test_the_keyboard_is_enough_from_the_search_to_the_refund(visitor: Visitor) -> None:
     keyboard, main = visitor.page.keyboard, visitor.page.locator("main")
     await visitor.open("/")
     await keyboard.press("Tab")
@@ -33,6 +33,14 @@ async def test_the_keyboard_is_enough_from_the_search_to_the_paid_order(visitor:
     await go(visitor, visitor.bank_link, "**/3d_secure/**")
     await go(visitor, visitor.page.locator("button[value=complete]"), "**/orders/*")
     await visitor.until("Your order is paid.")
+    request = main.get_by_role("button", name="Request the return")
+    await visitor.until_visible(request)
+    await tab_to(visitor, main.locator(".pieces input"))
+    await keyboard.press("Control+a")
+    await keyboard.type("1")
+    await tab_to(visitor, request)
+    await keyboard.press("Enter")
+    await visitor.until("your money was sent back to you")
 
 
 async def tab_to(visitor: Visitor, wanted: Locator) -> None:

@@ -1,5 +1,6 @@
 """Somebody with a browser in front of the shop. What is wrong with a page on the way is kept."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -163,6 +164,17 @@ class Visitor:
     async def until(self, text: str) -> None:
         """Until the page has the text, which the saga brings."""
         await expect(self.page.locator("main")).to_contain_text(text, timeout=SAGA_MS)
+
+    async def until_visible(self, wanted: Locator) -> None:
+        """Until the page has it, which the saga brings. Without JavaScript the visitor loads the page again,
+        as one does."""
+        if self.look.javascript:
+            await wanted.wait_for(timeout=SAGA_MS)
+            return
+        async with asyncio.timeout(SAGA_MS / 1000):
+            while not await wanted.is_visible():
+                await asyncio.sleep(1)
+                await self.page.reload()
 
     async def until_ended(self) -> None:
         """Until the order, whose page is open, is paid or cancelled."""

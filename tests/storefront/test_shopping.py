@@ -77,7 +77,7 @@ async def test_an_order_is_cancelled_and_its_money_comes_back(guest: Guest, sku:
     order = guest.path
     await guest.until("Your order is paid.")
     await guest.send(f"{order}/cancel")
-    await guest.until("Refunded")
+    await guest.until("-£8.95")
     assert "Cancelled, as you asked." in guest.page
 
 
