@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from tests.browser.visitor import BANK_ASKS, IS_DECLINED, Visitor
+from tests.browser.visitor import ADDRESS, BANK_ASKS, IS_DECLINED, Visitor
 
 SKU = "LANTERN-RED"
 FEW = "KNIFE-CHEF"  # three pieces
@@ -10,7 +10,7 @@ FEW = "KNIFE-CHEF"  # three pieces
 
 async def pages(visitor: Visitor) -> AsyncIterator[str]:
     """Yields the page's name whenever one more is open. In any language: what is waited for are elements."""
-    for walk in (_catalogue, _cart, _checkout, _orders, _accounts):
+    for walk in (_catalogue, _cart, _checkout, _orders, _accounts, _returns):
         async for name in walk(visitor):
             yield name
 
@@ -97,6 +97,28 @@ async def _accounts(visitor: Visitor) -> AsyncIterator[str]:
         "account": "/account",
         "password": "/account/password",
         "deletion": "/account/deletion",
+        "addresses-empty": "/account/addresses",
     }.items():
         await visitor.open(path)
         yield name
+    await visitor.page.locator("main .more a.button").click()
+    await visitor.page.locator("#street").wait_for()
+    yield "address"
+    for name, value in ADDRESS.items():
+        if name != "email":
+            await visitor.page.locator(f"main [name={name}]").fill(value)
+    await visitor.page.locator("main form button.button").click()
+    await visitor.page.locator(".addresses li").wait_for()
+    yield "addresses"
+
+
+async def _returns(visitor: Visitor) -> AsyncIterator[str]:
+    """Of the order that was paid as a guest, which came along into the account."""
+    await visitor.open("/orders")
+    await visitor.page.locator("main tbody a").first.click()
+    await visitor.until_visible(visitor.page.locator("main .pieces input"))
+    yield "order-shipped"
+    await visitor.page.locator("main .pieces input").fill("1")
+    await visitor.page.locator("main #return button").click()
+    await visitor.page.locator("main .entries li").wait_for()
+    yield "order-return"
