@@ -37,12 +37,12 @@ class Language:
 
     @property
     def code(self) -> str:
-        return str(self.locale)
+        return str(self.locale.language)
 
     @property
     def name(self) -> str:
         """In the language itself."""
-        return str(self.locale.get_display_name()).capitalize()
+        return str(self.locale.get_language_name()).capitalize()
 
     def _(self, message: str) -> str:
         """The text in this language."""
@@ -102,7 +102,7 @@ def _value(amount: int, currency: str) -> tuple[Decimal, int]:
 
 def languages() -> dict[str, Language]:
     """English, and those that have a file of translations."""
-    found = {SOURCE: Language(Locale(SOURCE), NullTranslations())}
+    found = {SOURCE: Language(Locale(SOURCE, "GB"), NullTranslations())}  # dates as in the texts' country
     for file in sorted(_FOLDER.glob("*.po")):
         with file.open("rb") as source:
             catalogue = read_po(source, locale=file.stem)
