@@ -54,13 +54,17 @@ def address_fields(entered: Mapping[str, str]) -> list[Field]:
     return [_COUNTRY, *_UPPER, *by_country, *_LAST]
 
 
-def address_line(language: Language, address: Mapping[str, str]) -> str:
-    """The address on one line, in the sequence of its country."""
+def address_lines(language: Language, address: Mapping[str, str]) -> list[str]:
+    """The address as on a parcel, in the sequence of its country."""
     lines = address_format(address["country"]).lines
     below = " ".join(address[name] for name in lines if address[name])
     above = [address[name] for name in ("name", "company", "street", "line2")]
-    country = language.locale.territories.get(address["country"], address["country"])
-    return ", ".join(part for part in (*above, below, country) if part)
+    return [line for line in (*above, below, language.country(address["country"])) if line]
+
+
+def address_line(language: Language, address: Mapping[str, str]) -> str:
+    """The address on one line."""
+    return ", ".join(address_lines(language, address))
 
 
 def labels(language: Language, country: str) -> dict[str, str]:

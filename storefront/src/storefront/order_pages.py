@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from storefront import lanes
+from storefront.address_form import address_lines
 from storefront.api import Json, Refused, new_key, segment
 from storefront.pages import Pages, Visit
 from storefront.returning import (
@@ -97,6 +98,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "order.html",
         order=order,
+        address=_address(visit, order["shipping"]),
         state=order_state(visit.language, order),
         warnings=warnings(visit.language, order),
         steps=timeline(visit.language, order, events),
@@ -115,6 +117,13 @@ async def show(visit: Visit) -> Response:
         reload=refresh if is_pending or is_money_under_way(order) else None,
         stream=await visit.api.event_stream(ref) if is_pending else None,
     )
+
+
+def _address(visit: Visit, shipping: Json | None) -> list[str]:
+    """Where it goes, line by line, with the VAT ID; none once it was erased."""
+    if shipping is None:
+        return []
+    return address_lines(visit.language, shipping) + [shipping["vat_id"]] * bool(shipping["vat_id"])
 
 
 async def cancel(visit: Visit) -> Response:

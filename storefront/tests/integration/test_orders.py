@@ -307,3 +307,17 @@ async def test_names_and_addresses_are_escaped(shopper: Browser, api: FakeApi) -
     lines = [{**ORDER["lines"][0], "name": bad}]
     api.answer("GET /v1/orders/0190", {**ORDER, "lines": lines, "shipping": parts})
     assert bad not in (await shopper.get("/orders/0190")).text
+
+
+async def test_the_address_is_written_as_in_its_country(shopper: Browser, api: FakeApi) -> None:
+    shipping = dict.fromkeys(("company", "line2", "state", "phone")) | {
+        "name": "Ada Neri",
+        "street": "1 Example Street",
+        "postcode": "N1 7AA",
+        "city": "London",
+        "country": "GB",
+        "vat_id": "GB123",
+    }
+    api.answer("GET /v1/orders/0190", {**ORDER, "shipping": shipping})
+    lines = re.findall(r"^\s*(.*)<br>$", (await shopper.get("/orders/0190")).text, re.MULTILINE)
+    assert lines == ["Ada Neri", "1 Example Street", "London N1 7AA", "United Kingdom", "GB123"]
