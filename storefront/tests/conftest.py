@@ -4,15 +4,18 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.fernet import Fernet
 
+from storefront import order_pages
 from storefront.app import app
 from storefront.settings import Settings
 
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 ORIGIN = "http://localhost:18000"
 MUG: dict[str, Any] = {
     "sku": "MUG-1",
@@ -97,6 +100,12 @@ class Browser:
         found = re.search(rf'name="{name}" value="([^"]*)"', self.page)
         assert found, f"the page has no hidden field {name}"
         return found[1]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages of orders are looked at at `NOW`, however long other tests have taken."""
+    monkeypatch.setattr(order_pages, "_now", lambda: NOW)
 
 
 @pytest.fixture

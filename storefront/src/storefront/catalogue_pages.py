@@ -53,7 +53,7 @@ async def search(visit: Visit) -> Response:
     category = visit.request.path_params.get("category")
     given = visit.request.query_params
     wanted = _wanted(given.multi_items())
-    path = visit.request.url.path
+    path = visit.own_path
     if any(name in given for name in _ENTERED_PRICE):
         return visit.redirect(address(path, _with_entered_prices(wanted, given)))
     kept = {name: value for name, value in wanted.items() if name != "cursor"}

@@ -92,7 +92,7 @@ async def show(visit: Visit) -> Response:
     is_pending = order["status"] == "pending"
     if order["status"] == "paid":
         visit.session.pieces = await visit.api.pieces_in_cart()
-    now, until = datetime.now(UTC), await visit.api.return_until(ref) if order["fulfilled_at"] else None
+    now, until = _now(), await visit.api.return_until(ref) if order["fulfilled_at"] else None
     is_explained = "how" in visit.request.query_params
     refresh = _refresh(order, events, now)
     return visit.page(
@@ -201,6 +201,10 @@ def _refresh(order: Json, events: list[Json], now: datetime) -> int | None:
     if idle > _NEVER_AFTER:
         return None
     return _SLOWLY if idle > _SLOWLY_AFTER else seconds
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _id(text: str) -> UUID | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import httpx
 from starlette.datastructures import FormData
@@ -64,6 +64,11 @@ class Visit:
         """Where the shopper wants to go after this page: what `next` says, if that is a page of ours."""
         wanted = self.field("next") or self.request.query_params.get("next", "")
         return wanted if is_own_path(wanted) else "/account"
+
+    @property
+    def own_path(self) -> str:
+        """The path of this page as it is in a URL: the scope's is decoded."""
+        return quote(self.request.scope["path"])
 
     def path(self, name: str) -> str:
         """A part of the request's path."""
@@ -213,7 +218,7 @@ def _no_longer_known(visit: Visit) -> Response:
     if was_account:
         visit.session.notice = {"kind": "session_over"}
         return visit.log_in_first()
-    return visit.redirect("/cart" if visit.request.method == "POST" else visit.request.url.path)
+    return visit.redirect("/cart" if visit.request.method == "POST" else visit.own_path)
 
 
 def is_own_path(text: str) -> bool:
@@ -224,9 +229,10 @@ def is_own_path(text: str) -> bool:
 
 def _here(request: Request) -> str:
     """This page, or that of the form."""
-    is_form = request.method == "POST"
+    if request.method != "POST":
+        return urlunsplit(("", "", quote(request.scope["path"]), request.url.query, ""))
     try:
-        page = urlsplit(request.headers.get("referer", "") if is_form else str(request.url))
+        page = urlsplit(request.headers.get("referer", ""))
     except ValueError:
         return "/"
     return urlunsplit(("", "", page.path or "/", page.query, ""))

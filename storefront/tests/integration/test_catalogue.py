@@ -1,6 +1,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -294,3 +295,12 @@ async def test_browsers_may_read_products_before_a_click_and_nothing_of_a_shoppe
     assert rules.headers["content-type"] == "application/speculationrules+json"
     [rule] = rules.json()["prefetch"]
     assert {one["href_matches"] for one in rule["where"]["or"]} == {"/", "/p/*", "/c/*"}
+
+
+@pytest.mark.parametrize("category", ["50% off?", "a#b", "tea & more", "\ue000\x17"])
+async def test_any_category_has_a_list_with_filters(browser: Browser, category: str) -> None:
+    path = f"/c/{quote(category)}"
+    page = await browser.get(f"{path}?in_stock=true")
+    assert f'href="{path}"' in page.text  # without the filter
+    answer = await browser.get(f"{path}?from=1&to=2&currency=GBP")
+    assert answer.headers["location"] == f"{path}?price_min=100&price_max=200"

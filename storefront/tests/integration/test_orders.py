@@ -1,13 +1,11 @@
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ..conftest import Browser, FakeApi
+from ..conftest import NOW, Browser, FakeApi
 from .test_cart import CART, add_a_mug
-
-NOW = datetime.now(UTC)
 
 
 def ago(**more: float) -> str:
