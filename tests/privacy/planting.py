@@ -130,7 +130,7 @@ async def _forget_the_password(play: Play, planted: Planted) -> None:
         await play.http.post("/v1/password-resets", json={"email": planted.values["an account's e-mail"]}),
         202,
     )
-    token = planted.keep("a password reset's token", await _mailed(play, "reset"))
+    token = planted.keep("a password reset's token", await _mailed(play, "reset/new"))
     body = {"token": token, "password": planted.values["a new password"]}
     must(await play.http.post("/v1/password-resets/complete", json=body), 204)
     must(await play.http.post("/v1/password-resets/complete", json=body), 422)
