@@ -11,13 +11,7 @@ from .test_cart import CART, add_a_mug
 from .test_checkout import ADDRESS, PLACED, form_of
 
 HOME_ID, WORK_ID = "01900000-0000-4000-8000-000000000001", "01900000-0000-4000-8000-000000000002"
-HOME = {
-    "name": "Ada Neri",
-    "street": "1 Example Street",
-    "city": "London",
-    "postcode": "N1 7AA",
-    "country": "GB",
-}
+HOME = {part: text for part, text in ADDRESS.items() if part != "email"}
 WORK = {"name": "Ada Neri", "street": "5 Lange Straße", "city": "Bonn", "postcode": "53111", "country": "DE"}
 EMPTY = dict.fromkeys(("company", "line2", "state", "phone", "vat_id"), "")
 BOOK = "/account/addresses"

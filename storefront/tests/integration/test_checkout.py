@@ -18,13 +18,18 @@ ADDRESS = {
 PLACED = {"order_id": "0190-order", "number": "K7Q2X-9XMDA", "status": "pending"}
 
 
-@pytest.fixture
-def api(api: FakeApi) -> FakeApi:
+def answer_checkout(api: FakeApi) -> FakeApi:
+    """The API of a shopper who puts two mugs into the cart and orders them."""
     api.answer("POST /v1/cart/items", {"version": 1, "quantity": 2})
     api.answer("GET /v1/cart/lines", {"items": [{"sku": "MUG-1", "quantity": 2}]})
     api.answer("GET /v1/cart", CART)
     api.answer("POST /v1/orders", PLACED, 202)
     return api
+
+
+@pytest.fixture
+def api(api: FakeApi) -> FakeApi:
+    return answer_checkout(api)
 
 
 @pytest.fixture

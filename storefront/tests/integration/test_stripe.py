@@ -9,7 +9,7 @@ from storefront.settings import Settings
 
 from ..conftest import Browser, FakeApi
 from .test_cart import CART, LINE, add_a_mug
-from .test_checkout import PLACED, form_of
+from .test_checkout import answer_checkout, form_of
 
 KEY = "pk_test_51Example"
 TOKEN = "pm_1QxYz2Example"
@@ -22,11 +22,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 def api(api: FakeApi) -> FakeApi:
-    api.answer("POST /v1/cart/items", {"version": 1, "quantity": 2})
-    api.answer("GET /v1/cart/lines", {"items": [{"sku": "MUG-1", "quantity": 2}]})
-    api.answer("GET /v1/cart", CART)
-    api.answer("POST /v1/orders", PLACED, 202)
-    return api
+    return answer_checkout(api)
 
 
 @pytest.fixture
